@@ -1,0 +1,182 @@
+// Package testdb gives tests an empty, migrated database of their own on each of
+// the databases that nawasync supports. Only tests import it.
+package testdb
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	drivermysql "github.com/go-sql-driver/mysql"
+	"github.com/redis/go-redis/v9"
+	"gorm.io/driver/mysql"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/nawasara/nawasync/migrations"
+)
+
+// The addresses of servers to test on. Without them those tests are skipped.
+const (
+	PostgresVariable = "NAWASYNC_TEST_POSTGRES" // postgres://user@host:port/database?sslmode=disable
+	MySQLVariable    = "NAWASYNC_TEST_MYSQL"    // user:password@tcp(host:port)/database
+	RedisVariable    = "NAWASYNC_TEST_REDIS"    // redis://host:port/0
+)
+
+// Opener opens one dialect's database for a test.
+type Opener struct {
+	Name string
+	Open func(t testing.TB) *Database
+}
+
+// Database is one test's own database.
+type Database struct {
+	*gorm.DB
+	Dialect string
+	DSN     string // opens it again, from another process too
+}
+
+// All are the openers of every dialect.
+func All() []Opener {
+	return []Opener{{"sqlite", SQLite}, {"postgres", Postgres}, {"mysql", MySQL}}
+}
+
+// Each runs a test on every dialect, in parallel.
+func Each(t *testing.T, fn func(t *testing.T, db *Database)) {
+	t.Helper()
+	for _, opener := range All() {
+		t.Run(opener.Name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, opener.Open(t))
+		})
+	}
+}
+
+// SQLiteDSN is the DSN of a SQLite file with the settings nawasync wants.
+func SQLiteDSN(path string) string {
+	return "file:" + path + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
+}
+
+// SQLite opens a file in the test's folder.
+func SQLite(t testing.TB) *Database {
+	t.Helper()
+	return open(t, "sqlite", SQLiteDSN(filepath.Join(t.TempDir(), "test.db")))
+}
+
+// Postgres makes a schema in the database of PostgresVariable, or skips.
+func Postgres(t testing.TB) *Database {
+	t.Helper()
+	dsn := address(t, PostgresVariable)
+	name := newName()
+	admin, err := gorm.Open(postgres.Open(dsn), config())
+	check(t, err)
+	check(t, admin.Exec("CREATE SCHEMA "+name).Error)
+	t.Cleanup(func() {
+		_ = admin.Exec("DROP SCHEMA " + name + " CASCADE").Error
+		closeDB(admin)
+	})
+	u, err := url.Parse(dsn)
+	check(t, err)
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return open(t, "postgres", u.String())
+}
+
+// MySQL makes a database beside that of MySQLVariable, or skips.
+func MySQL(t testing.TB) *Database {
+	t.Helper()
+	dsn := address(t, MySQLVariable)
+	name := newName()
+	admin, err := gorm.Open(mysql.Open(dsn), config())
+	check(t, err)
+	check(t, admin.Exec("CREATE DATABASE "+name).Error)
+	t.Cleanup(func() {
+		_ = admin.Exec("DROP DATABASE " + name).Error
+		closeDB(admin)
+	})
+	c, err := drivermysql.ParseDSN(dsn)
+	check(t, err)
+	c.DBName = name
+	return open(t, "mysql", c.FormatDSN())
+}
+
+// Open opens a database that a DSN of this package names.
+func Open(dialect, dsn string) (*gorm.DB, error) {
+	var d gorm.Dialector
+	switch dialect {
+	case "postgres":
+		d = postgres.Open(dsn)
+	case "mysql":
+		d = mysql.Open(dsn)
+	default:
+		d = sqlite.Open(dsn)
+	}
+	db, err := gorm.Open(d, config())
+	if err != nil {
+		return nil, err
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(8)
+	pool.SetMaxIdleConns(8)
+	return db, nil
+}
+
+func open(t testing.TB, dialect, dsn string) *Database {
+	t.Helper()
+	db, err := Open(dialect, dsn)
+	check(t, err)
+	t.Cleanup(func() { closeDB(db) })
+	check(t, migrations.Up(context.Background(), db))
+	return &Database{DB: db, Dialect: dialect, DSN: dsn}
+}
+
+// Redis returns a client of the server in RedisVariable, or skips.
+func Redis(t testing.TB) *redis.Client {
+	t.Helper()
+	o, err := redis.ParseURL(address(t, RedisVariable))
+	check(t, err)
+	client := redis.NewClient(o)
+	t.Cleanup(func() { _ = client.Close() })
+	check(t, client.Ping(context.Background()).Err())
+	return client
+}
+
+func address(t testing.TB, variable string) string {
+	t.Helper()
+	value := os.Getenv(variable)
+	if value == "" {
+		t.Skipf("needs a server: set %s", variable)
+	}
+	return value
+}
+
+func newName() string {
+	return fmt.Sprintf("nawasync_%d_%s", time.Now().Unix(), strings.ToLower(rand.Text()[:8]))
+}
+
+func config() *gorm.Config { return &gorm.Config{Logger: logger.Discard} }
+
+func closeDB(db *gorm.DB) {
+	if pool, err := db.DB(); err == nil {
+		_ = pool.Close()
+	}
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,113 @@
+package tracker
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// dialect is what the three databases say differently. A batch travels as one
+// JSON parameter, so that a statement has one text, and is prepared once, for
+// batches of every size.
+type dialect struct {
+	name      string
+	returning bool // UPDATE … RETURNING
+}
+
+func dialectOf(name string) (dialect, error) {
+	switch name {
+	case "postgres", "sqlite":
+		return dialect{name: name, returning: true}, nil
+	case "mysql":
+		return dialect{name: name}, nil
+	}
+	return dialect{}, fmt.Errorf("nawasync: database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
+}
+
+// column of a rowset: "id" is a number, "id:t" a text.
+func split(column string) (name string, text bool) {
+	name, kind, _ := strings.Cut(column, ":")
+	return name, kind == "t"
+}
+
+// rowset turns one JSON parameter, an array of objects, into a table v whose
+// columns are named v_<key>.
+func (d dialect) rowset(columns ...string) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		name, text := split(c)
+		switch d.name {
+		case "postgres":
+			parts[i] = "v_" + name + " " + pick(text, "text", "bigint")
+		case "mysql":
+			parts[i] = "v_" + name + " " + pick(text, "MEDIUMTEXT", "BIGINT") + " PATH '$.v_" + name + "'"
+		default:
+			parts[i] = "json_extract(value, '$.v_" + name + "') AS v_" + name
+		}
+	}
+	list := strings.Join(parts, ", ")
+	switch d.name {
+	case "postgres":
+		return "json_to_recordset(CAST(? AS json)) AS v(" + list + ")"
+	case "mysql":
+		return "JSON_TABLE(?, '$[*]' COLUMNS(" + list + ")) AS v"
+	}
+	return "(SELECT " + list + " FROM json_each(?)) AS v"
+}
+
+func pick(yes bool, a, b string) string {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// update is a fenced change of many rows of nawasync_jobs.
+type update struct {
+	columns []string // of the rowset; "id" comes first
+	set     string   // with bare column names on the left; may use v_… and bare columns
+	fence   string   // may use v_… and bare columns
+	args    []any    // of set, then of fence
+}
+
+// batch applies u to the rows, in tx, and returns the ids that passed the fence.
+// Callers give the rows in order of id, so that two batches lock in one order.
+func (s *Store) batch(tx *gorm.DB, u update, rows any) (map[int64]bool, error) {
+	text, err := json.Marshal(rows)
+	if err != nil {
+		return nil, err
+	}
+	won := map[int64]bool{}
+	collect := func(rows *sql.Rows) error {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		won[id] = true
+		return nil
+	}
+	set := strings.Count(u.set, "?")
+	if s.dialect.returning {
+		args := append(append(append([]any{}, u.args[:set]...), string(text)), u.args[set:]...)
+		err := each(tx, collect, "UPDATE nawasync_jobs AS j SET "+u.set+" FROM "+s.dialect.rowset(u.columns...)+
+			" WHERE j.id = v_id AND "+u.fence+" RETURNING "+pick(s.dialect.name == "postgres", "j.id", "id"), args...)
+		return won, err
+	}
+	// Without RETURNING: lock and judge, then write by primary key.
+	fenceArgs := append([]any{string(text)}, u.args[set:]...)
+	err = each(tx, collect, "SELECT j.id FROM nawasync_jobs j JOIN "+s.dialect.rowset(u.columns...)+
+		" ON j.id = v_id WHERE "+u.fence+" ORDER BY j.id FOR UPDATE", fenceArgs...)
+	if err != nil || len(won) == 0 {
+		return won, err
+	}
+	ids := make([]int64, 0, len(won))
+	for id := range won {
+		ids = append(ids, id)
+	}
+	args := append([]any{string(text)}, u.args[:set]...)
+	return won, tx.Exec("UPDATE nawasync_jobs j JOIN "+s.dialect.rowset(u.columns...)+
+		" ON j.id = v_id SET "+u.set+" WHERE j.id IN ?", append(args, ids)...).Error
+}

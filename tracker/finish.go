@@ -1,0 +1,246 @@
+package tracker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Verdict ends one attempt, or a job that waits. It is fenced by the job's id and
+// epoch and by the status the caller knows (Job.Status).
+type Verdict struct {
+	Job    *Job   // as claimed or read
+	Status Status // a terminal status, or Queued to go back to the queue
+
+	NotBefore time.Time // with Queued: when it is due again; zero is now
+	Unburnt   bool      // with Queued: the attempt does not count
+
+	Outcome    string // what the attempts' list says: success, failed, retry, stopped, parked, reaped, …
+	Result     json.RawMessage
+	Error      string
+	ErrorClass string
+	Stack      string
+	Diff       json.RawMessage
+	Log        string
+	CancelBy   string
+	Now        time.Time // zero: the Store's clock
+
+	// OnSuccess runs in the transaction of the verdict. Such a verdict has a
+	// transaction of its own.
+	OnSuccess func(tx *gorm.DB) error
+}
+
+// FinishResult is the fate of one Verdict.
+type FinishResult struct {
+	// Won is false when the fence failed: the row is another's by now, or gone, and
+	// nothing was written.
+	Won bool
+	Job *Job // the row as the verdict left it, where Won
+	// Next are the bells of jobs that were waiting for this one.
+	Next []Bell
+}
+
+type verdictRow struct {
+	ID        int64   `json:"v_id"`
+	Epoch     int     `json:"v_epoch"`
+	From      Status  `json:"v_from"`
+	Status    Status  `json:"v_status"`
+	Bump      int     `json:"v_bump"`
+	Refund    int     `json:"v_refund"`
+	NotBefore *int64  `json:"v_not_before,omitempty"`
+	Finished  *int64  `json:"v_finished,omitempty"`
+	Duration  *int64  `json:"v_duration,omitempty"`
+	Result    *string `json:"v_result,omitempty"`
+	Error     *string `json:"v_error,omitempty"`
+	Class     *string `json:"v_class,omitempty"`
+	Diff      *string `json:"v_diff,omitempty"`
+	CancelBy  *string `json:"v_cancel_by,omitempty"`
+}
+
+var verdictUpdate = update{
+	columns: []string{"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t", "cancel_by:t"},
+	set: "status = v_status, ring = CASE WHEN v_bump = 1 THEN 0 ELSE ring END, epoch = epoch + v_bump, attempt = attempt - v_refund, " +
+		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, rung_at = NULL, " +
+		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +
+		"active_key = CASE WHEN v_status = 'queued' THEN active_key ELSE NULL END, " +
+		"sealed = CASE WHEN v_status = 'success' THEN NULL ELSE sealed END, " +
+		"finished_at = v_finished, duration_ms = COALESCE(v_duration, duration_ms), result = COALESCE(v_result, result), " +
+		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = NULL, updated_at = ?",
+	fence: "j.epoch = v_epoch AND j.status = v_from",
+}
+
+// Finish writes a batch of verdicts in one transaction: the rows, what is told of
+// the attempts, the statistics, and the rings of the jobs that waited for these.
+// Results are in the order of verdicts. A verdict that the database refuses takes
+// no other with it: the batch is taken apart until it stands alone, and its
+// error is in its place of errs.
+func (s *Store) Finish(ctx context.Context, verdicts []*Verdict) (results []FinishResult, errs []error) {
+	results, err := s.finishOwn(ctx, verdicts)
+	if err == nil {
+		return results, make([]error, len(verdicts))
+	}
+	if len(verdicts) == 1 || s.Ping(ctx) != nil {
+		errs = make([]error, len(verdicts))
+		for i := range errs {
+			errs[i] = err
+		}
+		return make([]FinishResult, len(verdicts)), errs
+	}
+	half := len(verdicts) / 2
+	results, errs = s.Finish(ctx, verdicts[:half])
+	restResults, restErrs := s.Finish(ctx, verdicts[half:])
+	return append(results, restResults...), append(errs, restErrs...)
+}
+
+func (s *Store) finishOwn(ctx context.Context, verdicts []*Verdict) (results []FinishResult, err error) {
+	err = s.Transaction(ctx, func(tx *gorm.DB) error {
+		results, err = s.FinishTx(ctx, tx, verdicts)
+		return err
+	})
+	return results, err
+}
+
+// FinishTx is Finish in the caller's transaction, without taking apart. On SQLite
+// the transaction should not have read before it.
+func (s *Store) FinishTx(ctx context.Context, tx *gorm.DB, verdicts []*Verdict) ([]FinishResult, error) {
+	tx = session(ctx, tx)
+	now := s.Now()
+	rows := make([]verdictRow, len(verdicts))
+	for i, v := range verdicts {
+		if v.Now.IsZero() {
+			v.Now = now
+		}
+		rows[i] = v.row()
+	}
+	slices.SortFunc(rows, func(a, b verdictRow) int { return int(a.ID - b.ID) })
+	u := verdictUpdate
+	u.args = []any{now.UnixMicro()}
+	won, err := s.batch(tx, u, rows)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: finish: %w", err)
+	}
+	results := make([]FinishResult, len(verdicts))
+	var kept []*Verdict
+	var lanes []int64
+	for i, v := range verdicts {
+		if !won[v.Job.ID] {
+			continue
+		}
+		delete(won, v.Job.ID) // the first of two verdicts on one row
+		results[i] = FinishResult{Won: true, Job: v.applied()}
+		kept = append(kept, v)
+		if v.Status.Terminal() {
+			lanes = append(lanes, v.Job.Lane)
+		}
+	}
+	if err := s.insertAttempts(tx, kept); err != nil {
+		return nil, fmt.Errorf("nawasync: write attempts: %w", err)
+	}
+	if err := s.insertDeltas(tx, kept); err != nil {
+		return nil, fmt.Errorf("nawasync: write statistics: %w", err)
+	}
+	next, err := s.promote(tx, lanes, now)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: ring the next of the lane: %w", err)
+	}
+	for i, v := range verdicts {
+		if results[i].Won {
+			results[i].Next = next[v.Job.Lane]
+			delete(next, v.Job.Lane)
+		}
+	}
+	for i, v := range verdicts {
+		if results[i].Won && v.OnSuccess != nil {
+			if err := v.OnSuccess(tx); err != nil {
+				return nil, &OnSuccessError{Err: err}
+			}
+		}
+	}
+	return results, nil
+}
+
+// OnSuccessError says that the verdict could not be written because the job's
+// own code, in the transaction of the verdict, returned Err.
+type OnSuccessError struct{ Err error }
+
+func (e *OnSuccessError) Error() string { return "OnSuccess: " + e.Err.Error() }
+
+func (e *OnSuccessError) Unwrap() error { return e.Err }
+
+func (v *Verdict) row() verdictRow {
+	row := verdictRow{
+		ID: v.Job.ID, Epoch: v.Job.Epoch, From: v.Job.Status, Status: v.Status,
+		Result: clean(string(v.Result), MaxResult), Error: clean(v.Error, MaxError), Class: clean(v.ErrorClass, 30),
+		Diff: clean(string(v.Diff), MaxResult), CancelBy: clean(v.CancelBy, 255),
+	}
+	if v.Job.Status == Running {
+		ms := max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds()
+		row.Duration = &ms
+	}
+	if v.Status.Terminal() {
+		at := v.Now.UnixMicro()
+		row.Finished = &at
+		return row
+	}
+	due := v.due().UnixMicro()
+	row.Bump, row.NotBefore = 1, &due
+	if v.Unburnt {
+		row.Refund = 1
+	}
+	return row
+}
+
+func (v *Verdict) due() time.Time {
+	if v.NotBefore.Before(v.Now) {
+		return v.Now
+	}
+	return v.NotBefore.UTC().Truncate(time.Microsecond)
+}
+
+// applied is the job as the verdict leaves it.
+func (v *Verdict) applied() *Job {
+	row, j := v.row(), *v.Job
+	j.Status, j.Error, j.ErrorClass, j.Diff, j.UpdatedAt = v.Status, deref(row.Error), deref(row.Class), json.RawMessage(deref(row.Diff)), v.Now
+	j.WakeAt, j.RungAt, j.CancelAt = time.Time{}, time.Time{}, time.Time{}
+	if row.Result != nil {
+		j.Result = json.RawMessage(*row.Result)
+	}
+	if row.CancelBy != nil {
+		j.CancelBy = *row.CancelBy
+	}
+	if row.Duration != nil {
+		j.Duration = time.Duration(*row.Duration) * time.Millisecond
+	}
+	if v.Status.Terminal() {
+		j.FinishedAt, j.ActiveKey = v.Now, ""
+		if v.Status == Success {
+			j.Sealed = nil
+		}
+		return &j
+	}
+	j.Epoch++
+	j.Ring = 0
+	j.Attempt -= row.Refund
+	j.NotBefore = v.due()
+	j.WakeAt = j.NotBefore
+	return &j
+}
+
+func clean(text string, limit int) *string {
+	if text == "" {
+		return nil
+	}
+	text = CleanText(text, limit)
+	return &text
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

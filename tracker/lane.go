@@ -1,0 +1,57 @@
+package tracker
+
+import (
+	"database/sql"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// promote rings the first open job of each lane whose head has ended. It writes
+// that row even if it seems rung already: see demote.
+func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]Bell, error) {
+	if len(lanes) == 0 {
+		return map[int64][]Bell{}, nil
+	}
+	type laneRow struct {
+		Lane int64 `json:"v_lane"`
+	}
+	slices.Sort(lanes)
+	rows := make([]laneRow, len(lanes))
+	for i, lane := range lanes {
+		rows[i].Lane = lane
+	}
+	text, err := jsonText(rows)
+	if err != nil {
+		return nil, err
+	}
+	var heads []int64
+	err = each(tx, func(rows *sql.Rows) error {
+		var id sql.NullInt64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if id.Valid && !slices.Contains(heads, id.Int64) {
+			heads = append(heads, id.Int64)
+		}
+		return nil
+	}, "SELECT (SELECT h.id FROM nawasync_jobs h WHERE h.open_lane = v_lane AND (h.epoch > 0 OR h.not_before <= ?) ORDER BY h.id LIMIT 1) FROM "+
+		s.dialect.rowset("lane"), now.UnixMicro(), text)
+	if err != nil || len(heads) == 0 {
+		return map[int64][]Bell{}, err
+	}
+	slices.Sort(heads)
+	us := now.UnixMicro()
+	// A head in backoff is left to its own time.
+	if err := tx.Exec("UPDATE nawasync_jobs SET ring = ring + 1, rung_at = ?, wake_at = ? WHERE id IN ? AND status = 'queued' AND not_before <= ?",
+		us, now.Add(s.recheck).UnixMicro(), heads, us).Error; err != nil {
+		return nil, err
+	}
+	next, err := s.jobs(tx, false, "WHERE j.id IN ? AND j.status = 'queued' AND j.rung_at = ?", heads, us)
+	bells := map[int64][]Bell{}
+	for _, job := range next {
+		bells[job.Lane] = append(bells[job.Lane], job.bell())
+	}
+	return bells, err
+}

@@ -1,0 +1,111 @@
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Filter selects jobs; zero fields do not select. Services is a limit on top of
+// the others: what the reader may see; nil is every service.
+type Filter struct {
+	Services    []string
+	Service     string
+	Type        string
+	Action      string
+	Instance    string
+	TargetKey   int64
+	TargetID    string
+	Statuses    []Status
+	TriggeredBy string
+	ErrorClass  string
+	CreatedFrom time.Time // inclusive
+	CreatedTo   time.Time // exclusive
+}
+
+// Page is one page of a list, newest first.
+type Page struct {
+	Jobs []*Job // without arguments, results and diffs
+	// Next is the Before of the following page; 0 says that this is the last.
+	Next int64
+}
+
+// List returns up to limit jobs (1 to 500) with ids below before (0: the newest),
+// newest first. Pages are by id: rows that come and go between two pages neither
+// repeat nor hide others.
+func (s *Store) List(ctx context.Context, f Filter, before int64, limit int) (Page, error) {
+	limit = min(max(limit, 1), 500)
+	where, args := f.where()
+	if before > 0 {
+		where, args = append(where, "j.id < ?"), append(args, before)
+	}
+	clause := ""
+	if len(where) > 0 {
+		clause = "WHERE " + strings.Join(where, " AND ")
+	}
+	list, err := s.jobs(s.DB(ctx), false, clause+" ORDER BY j.id DESC LIMIT ?", append(args, limit+1)...)
+	if err != nil {
+		return Page{}, fmt.Errorf("nawasync: list jobs: %w", err)
+	}
+	page := Page{Jobs: list}
+	if len(list) > limit {
+		page.Jobs = list[:limit]
+		page.Next = page.Jobs[limit-1].ID
+	}
+	return page, nil
+}
+
+// CountOpen counts a service's queued and running jobs, up to limit.
+func (s *Store) CountOpen(ctx context.Context, service string, limit int) (int, error) {
+	var n int
+	err := s.DB(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service, limit).Row().Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("nawasync: count open jobs: %w", err)
+	}
+	return n, nil
+}
+
+// NewerSuccess returns the id of a job of the same target that succeeded after
+// the given one was dispatched, or 0.
+func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
+	list, err := s.jobs(s.DB(ctx), false,
+		"WHERE j.target_key = ? AND j.id > ? AND j.status = 'success' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
+	if err != nil {
+		return 0, fmt.Errorf("nawasync: look for a newer success: %w", err)
+	}
+	if len(list) == 0 {
+		return 0, nil
+	}
+	return list[0].ID, nil
+}
+
+func (f Filter) where() (where []string, args []any) {
+	add := func(clause string, arg any) {
+		where, args = append(where, clause), append(args, arg)
+	}
+	if f.Services != nil {
+		add("j.service IN ?", append([]string{""}, f.Services...))
+	}
+	for _, equal := range []struct{ column, value string }{
+		{"service", f.Service}, {"type", f.Type}, {"action", f.Action}, {"instance", f.Instance},
+		{"target_id", f.TargetID}, {"triggered_by", f.TriggeredBy}, {"error_class", f.ErrorClass},
+	} {
+		if equal.value != "" {
+			add("j."+equal.column+" = ?", equal.value)
+		}
+	}
+	if f.TargetKey != 0 {
+		add("j.target_key = ?", f.TargetKey)
+	}
+	if len(f.Statuses) > 0 {
+		add("j.status IN ?", f.Statuses)
+	}
+	if !f.CreatedFrom.IsZero() {
+		add("j.created_at >= ?", f.CreatedFrom.UnixMicro())
+	}
+	if !f.CreatedTo.IsZero() {
+		add("j.created_at < ?", f.CreatedTo.UnixMicro())
+	}
+	return where, args
+}

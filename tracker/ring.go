@@ -1,0 +1,268 @@
+package tracker
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Bell is one doorbell to ring: a task for Redis.
+type Bell struct {
+	ID    int64
+	Epoch int
+	Ring  int
+	Queue string
+}
+
+func (j *Job) bell() Bell { return Bell{ID: j.ID, Epoch: j.Epoch, Ring: j.Ring, Queue: j.Queue} }
+
+// Bells are the doorbells of the jobs that were inserted rung.
+func Bells(jobs []*Job) []Bell {
+	var bells []Bell
+	for _, job := range jobs {
+		if !job.RungAt.IsZero() && !job.Coalesced {
+			bells = append(bells, job.bell())
+		}
+	}
+	return bells
+}
+
+// Due is a queued job at which the relay has to look.
+type Due struct {
+	Job    *Job      // without arguments and texts
+	Heads  bool      // first of its lane, and none of its lane runs
+	Paused time.Time // until when its scope is paused; zero when it is not
+	look   lookRow
+}
+
+// Due returns queued jobs of the queues that are to be looked at by now, in the
+// order in which they came due. Those behind others of their lane are not among
+// them, unless nobody has found that out yet.
+func (s *Store) Due(ctx context.Context, queues []string, limit int) ([]Due, error) {
+	now := s.Now()
+	var list []Due
+	for _, queue := range queues {
+		rows, err := s.lookRows(s.DB(ctx), false,
+			" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ? ORDER BY j.wake_at LIMIT ?", now, queue, now.UnixMicro(), limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			list = append(list, Due{Job: row.job, Heads: !row.behind && !row.busy, Paused: fromMicros(row.paused), look: row})
+		}
+	}
+	return list, nil
+}
+
+// RungCount counts the queued jobs of a queue that are in Redis, up to limit.
+func (s *Store) RungCount(ctx context.Context, queue string, limit int) (int, error) {
+	var n int
+	err := s.DB(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE queue = ? AND wake_at > ? AND rung_at IS NOT NULL LIMIT ?) AS r",
+		queue, 0, limit).Row().Scan(&n)
+	return n, err
+}
+
+type ringRow struct {
+	ID    int64 `json:"v_id"`
+	Epoch int   `json:"v_epoch"`
+	Ring  int   `json:"v_ring"`
+	Wake  int64 `json:"v_wake"`
+}
+
+var ringColumns = []string{"id", "epoch", "ring", "wake"}
+
+const ringFence = "j.epoch = v_epoch AND j.ring = v_ring AND j.status = 'queued'"
+
+func ringRows(rows []lookRow) []ringRow {
+	list := make([]ringRow, len(rows))
+	for i, r := range rows {
+		list[i] = ringRow{r.job.ID, r.job.Epoch, r.job.Ring, r.wake.UnixMicro()}
+	}
+	slices.SortFunc(list, func(a, b ringRow) int { return int(a.ID - b.ID) })
+	return list
+}
+
+func looks(due []Due) []lookRow {
+	rows := make([]lookRow, len(due))
+	for i, d := range due {
+		rows[i] = d.look
+	}
+	return rows
+}
+
+// MarkRung raises the ring of the jobs and returns the bells to ring. Of several
+// relays that try, one gets each bell.
+func (s *Store) MarkRung(ctx context.Context, due []Due) ([]Bell, error) {
+	if len(due) == 0 {
+		return nil, nil
+	}
+	now := s.Now()
+	var won map[int64]bool
+	err := s.alone(ctx, func(tx *gorm.DB) (err error) {
+		won, err = s.batch(tx, update{columns: ringColumns,
+			set: "ring = ring + 1, rung_at = ?, wake_at = ?", fence: ringFence,
+			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()}}, ringRows(looks(due)))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var bells []Bell
+	for _, d := range due {
+		if won[d.Job.ID] {
+			bell := d.Job.bell()
+			bell.Ring++
+			bells = append(bells, bell)
+		}
+	}
+	return bells, nil
+}
+
+// Unring says that the bells did not reach Redis: the relay rings again at once.
+func (s *Store) Unring(ctx context.Context, bells []Bell) error {
+	rows := make([]lookRow, len(bells))
+	for i, b := range bells {
+		rows[i] = lookRow{job: &Job{ID: b.ID, Epoch: b.Epoch, Ring: b.Ring}, wake: s.Now()}
+	}
+	return s.postpone(ctx, rows)
+}
+
+// Release gives a job back that this process took from Redis but cannot claim.
+func (s *Store) Release(ctx context.Context, claim Claim) error {
+	return s.alone(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE id = ? AND epoch = ? AND status = 'queued' AND wake_at IS NOT NULL",
+			s.Now().UnixMicro(), claim.ID, claim.Epoch).Error
+	})
+}
+
+// Postpone has the relay look at the jobs again at the given time. They count as
+// not rung.
+func (s *Store) Postpone(ctx context.Context, due []Due, until func(*Job) time.Time) error {
+	rows := looks(due)
+	for i := range rows {
+		rows[i].wake = until(rows[i].job)
+	}
+	return s.postpone(ctx, rows)
+}
+
+func (s *Store) postpone(ctx context.Context, rows []lookRow) error {
+	return s.move(ctx, rows, "rung_at = NULL, wake_at = v_wake")
+}
+
+// StillRung has the relay look at rung jobs again after the usual while: their
+// tasks still wait in Redis.
+func (s *Store) StillRung(ctx context.Context, due []Due) error {
+	rows := looks(due)
+	for i := range rows {
+		rows[i].wake = s.Now().Add(s.recheck)
+	}
+	return s.move(ctx, rows, "wake_at = v_wake")
+}
+
+func (s *Store) move(ctx context.Context, rows []lookRow, set string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.alone(ctx, func(tx *gorm.DB) error {
+		_, err := s.batch(tx, update{columns: ringColumns, set: set, fence: ringFence}, ringRows(rows))
+		return err
+	})
+}
+
+// Demote takes jobs that are behind others of their lane out of the relay's
+// sight; the ending of the job before them brings them back.
+func (s *Store) Demote(ctx context.Context, due []Due) error { return s.demote(ctx, looks(due)) }
+
+// demote must not lose a wake-up. An ending writes its successor's ring whether
+// or not it waits, so an ending and a demotion of one row exclude each other; an
+// ending that committed before the demotion is found by looking again after it.
+func (s *Store) demote(ctx context.Context, rows []lookRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := s.move(ctx, rows, "rung_at = NULL, wake_at = NULL"); err != nil {
+		return err
+	}
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.job.ID
+	}
+	again, err := s.lookRows(s.DB(ctx), false, " FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'queued' AND j.wake_at IS NULL", s.Now(), ids)
+	if err != nil {
+		return err
+	}
+	var free []lookRow
+	for _, row := range again {
+		if !row.behind && !row.busy {
+			row.wake = s.Now()
+			free = append(free, row)
+		}
+	}
+	return s.postpone(ctx, free)
+}
+
+// ClearRings has every job rung again: Redis lost what it held.
+func (s *Store) ClearRings(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.alone(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL", s.Now().UnixMicro())
+		n = done.RowsAffected
+		return done.Error
+	})
+	return n, err
+}
+
+// WakeKinds has the relay look at once at jobs it had put off, of kinds
+// (service/type/action) that a process has begun to serve.
+func (s *Store) WakeKinds(ctx context.Context, kinds []string) error {
+	return s.alone(ctx, func(tx *gorm.DB) error {
+		kind := "service || '/' || type || '/' || action"
+		if s.dialect.name == "mysql" {
+			kind = "CONCAT(service, '/', type, '/', action)"
+		}
+		now := s.Now().UnixMicro()
+		return tx.Exec("UPDATE nawasync_jobs SET wake_at = ? WHERE status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "+kind+" IN ?",
+			now, now, now, kinds).Error
+	})
+}
+
+// SweepLanes is the safety net under the lanes: it looks at up to limit lanes
+// after the given one and wakes a first job that nobody will wake, for instance
+// because the row before it was deleted by hand. It returns the lane to go on
+// after, and whether it came to the end.
+func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next int64, end bool, err error) {
+	now := s.Now()
+	next, n := after, 0
+	var heads []int64
+	err = each(s.DB(ctx), func(rows *sql.Rows) error {
+		var lane int64
+		var head sql.NullInt64
+		n++
+		if err := rows.Scan(&lane, &head); err != nil {
+			return err
+		}
+		next = lane
+		if head.Valid {
+			heads = append(heads, head.Int64)
+		}
+		return nil
+	}, "SELECT open_lane, MIN(CASE WHEN epoch > 0 OR not_before <= ? THEN id END) FROM nawasync_jobs WHERE open_lane > ? GROUP BY open_lane ORDER BY open_lane LIMIT ?",
+		now.UnixMicro(), after, limit)
+	if err != nil || len(heads) == 0 {
+		return next, n < limit, err
+	}
+	err = s.alone(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN ? AND status = 'queued' AND wake_at IS NULL",
+			now.UnixMicro(), now.UnixMicro(), heads).Error
+	})
+	return next, n < limit, err
+}
+
+func jsonText(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(text), err
+}
