@@ -240,7 +240,11 @@ func (s *Store) take(ctx context.Context, worker string, now time.Time, rows []l
 // where it takes two.
 func (s *Store) alone(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.dialect.returning {
-		defer s.lock()()
+		unlock, err := s.lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		return fn(s.DB(ctx))
 	}
 	return s.Transaction(ctx, fn)

@@ -81,3 +81,26 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 		return tx.Exec("UPDATE nawasync_settings SET value = ? WHERE name = ?", value, name).Error
 	})
 }
+
+// settingMarker is the marker of the Redis that the rings in the rows belong to.
+const settingMarker = "redis_marker"
+
+// AdoptMarker notes that Redis holds another marker than before: it lost its data,
+// and every job is to be rung again. Of many callers one does it.
+func (s *Store) AdoptMarker(ctx context.Context, marker string) error {
+	if _, err := s.Setting(ctx, settingMarker, ""); err != nil {
+		return err
+	}
+	err := s.Transaction(ctx, func(tx *gorm.DB) error {
+		tx = session(ctx, tx)
+		done := tx.Exec("UPDATE nawasync_settings SET value = ? WHERE name = ? AND value <> ?", marker, settingMarker, marker)
+		if done.Error != nil || done.RowsAffected == 0 {
+			return done.Error
+		}
+		return s.clearRings(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("nawasync: have every job rung again: %w", err)
+	}
+	return nil
+}

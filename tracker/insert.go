@@ -56,7 +56,11 @@ func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, ring bool)
 // InsertOwn is Insert in a transaction of its own.
 func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, ring bool) error {
 	if len(jobs) == 1 && (jobs[0].ActiveKey == "" || s.dialect.name != "mysql") {
-		defer s.lock()()
+		unlock, err := s.lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		return s.Insert(ctx, s.db, jobs, ring)
 	}
 	return s.Transaction(ctx, func(tx *gorm.DB) error { return s.Insert(ctx, tx, jobs, ring) })

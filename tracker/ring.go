@@ -47,7 +47,7 @@ func (s *Store) Due(ctx context.Context, queues []string, limit int) ([]Due, err
 	var list []Due
 	for _, queue := range queues {
 		rows, err := s.lookRows(s.DB(ctx), false,
-			" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ? ORDER BY j.wake_at LIMIT ?", now, queue, now.UnixMicro(), limit)
+			" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ? ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
 		if err != nil {
 			return nil, err
 		}
@@ -153,12 +153,13 @@ func (s *Store) postpone(ctx context.Context, rows []lookRow) error {
 	return s.move(ctx, rows, "rung_at = NULL, wake_at = v_wake")
 }
 
-// StillRung has the relay look at rung jobs again after the usual while: their
-// tasks still wait in Redis.
+// StillRung has the relay look at rung jobs again after a while that grows with
+// their wait: their tasks are still in Redis.
 func (s *Store) StillRung(ctx context.Context, due []Due) error {
+	now := s.Now()
 	rows := looks(due)
 	for i := range rows {
-		rows[i].wake = s.Now().Add(s.recheck)
+		rows[i].wake = now.Add(max(s.recheck, now.Sub(rows[i].job.RungAt)))
 	}
 	return s.move(ctx, rows, "wake_at = v_wake")
 }
@@ -205,15 +206,8 @@ func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 	return s.postpone(ctx, free)
 }
 
-// ClearRings has every job rung again: Redis lost what it held.
-func (s *Store) ClearRings(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.alone(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL", s.Now().UnixMicro())
-		n = done.RowsAffected
-		return done.Error
-	})
-	return n, err
+func (s *Store) clearRings(tx *gorm.DB) error {
+	return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL", s.Now().UnixMicro()).Error
 }
 
 // WakeKinds has the relay look at once at jobs it had put off, of kinds

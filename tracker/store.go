@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -33,7 +32,7 @@ type Store struct {
 	recheck time.Duration
 	// SQLite has one writer: our own writers queue here instead of sleeping in its
 	// busy handler. Others do not use it.
-	single sync.Mutex
+	single chan struct{}
 }
 
 // New returns a Store on db, whose dialect is postgres, mysql or sqlite.
@@ -51,7 +50,7 @@ func New(db *gorm.DB, o Options) (*Store, error) {
 	if o.Recheck <= 0 {
 		o.Recheck = 5 * time.Second
 	}
-	return &Store{db: db, dialect: d, now: o.Now, recheck: o.Recheck}, nil
+	return &Store{db: db, dialect: d, now: o.Now, recheck: o.Recheck, single: make(chan struct{}, 1)}, nil
 }
 
 // Now is the corrected time, UTC, in whole microseconds.
@@ -72,7 +71,11 @@ func (s *Store) Ping(ctx context.Context) error {
 // Transaction runs fn in a READ COMMITTED transaction of its own. Higher levels
 // make the engine's batches block dispatches on MySQL and fail on PostgreSQL.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	defer s.lock()()
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var o []*sql.TxOptions
 	if s.dialect.name != "sqlite" {
 		o = append(o, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
@@ -80,12 +83,31 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) err
 	return s.DB(ctx).Transaction(fn, o...)
 }
 
-func (s *Store) lock() (unlock func()) {
+// ErrBusy says that SQLite's one writer was taken for longer than busyWait.
+var ErrBusy = errors.New("nawasync: SQLite has one writer and it is taken; inside an open transaction of your own use DispatchTx with that transaction")
+
+// busyWait is as long as the busy_timeout we recommend.
+const busyWait = 5 * time.Second
+
+func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	if s.dialect.name != "sqlite" {
-		return func() {}
+		return func() {}, nil
 	}
-	s.single.Lock()
-	return s.single.Unlock
+	select {
+	case s.single <- struct{}{}:
+		return func() { <-s.single }, nil
+	default:
+	}
+	timer := time.NewTimer(busyWait)
+	defer timer.Stop()
+	select {
+	case s.single <- struct{}{}:
+		return func() { <-s.single }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-timer.C:
+		return nil, ErrBusy
+	}
 }
 
 // session detaches tx from its owner's conditions and from its SQL log: rows are

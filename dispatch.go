@@ -1,0 +1,347 @@
+package nawasync
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Options of one dispatch. The zero value is ready to use.
+type Options struct {
+	// By is who asked for it, for instance "user:7"; up to 255 bytes.
+	By string
+	// Source is what asked for it. Default SourceManual.
+	Source Source
+	// Delay is after what time the job is due; 0 is now. It blocks nobody's lane
+	// until then. At is the same as a time; give one of them.
+	Delay time.Duration
+	At    time.Time
+}
+
+// Source is what asked for a job.
+type Source string
+
+// The sources of a job.
+const (
+	SourceManual    Source = "manual"
+	SourceScheduled Source = "scheduled"
+	SourceEvent     Source = "event"
+	SourceAPI       Source = "api"
+	SourceRetry     Source = "retry"
+)
+
+// MaxArguments is how large a job's arguments may be as JSON, in bytes.
+const MaxArguments = 1 << 20
+
+// The errors of Dispatch that a caller can act on.
+var (
+	ErrInvalid     = errors.New("nawasync: not a valid job")
+	ErrBacklogFull = errors.New("nawasync: the service has too many open jobs")
+	// ErrDatabaseBusy says that SQLite's one writer is taken.
+	ErrDatabaseBusy = tracker.ErrBusy
+)
+
+// Dispatch adds a job in a transaction of its own and rings for it. It returns the
+// row, or, for arguments that are unique, the open row that was there already
+// (Coalesced). It is safe for concurrent use, and before Start.
+func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.Job, error) {
+	jobs, err := e.DispatchMany(ctx, []Args{args}, o)
+	if err != nil {
+		return nil, err
+	}
+	return jobs[0], nil
+}
+
+// DispatchTx adds a job in the caller's transaction: if that rolls back, the job
+// never was. In a transaction of Engine.Transaction it is rung right after the
+// commit, in any other the relay finds it, as a rule within 100 ms.
+func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Options) (*tracker.Job, error) {
+	jobs, err := e.DispatchManyTx(ctx, tx, []Args{args}, o)
+	if err != nil {
+		return nil, err
+	}
+	return jobs[0], nil
+}
+
+// DispatchMany is Dispatch of many jobs in one transaction: all are added or none.
+func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
+	ctx, span := e.telemetry.dispatch(ctx)
+	defer span.End()
+	jobs, err := e.newJobs(ctx, args, o)
+	if err != nil || len(jobs) == 0 {
+		return nil, err
+	}
+	if err := e.store.InsertOwn(ctx, jobs, e.rings(len(jobs))); err != nil {
+		return nil, e.busyHint(err)
+	}
+	e.telemetry.dispatched(ctx, span, jobs)
+	e.ring(ctx, tracker.Bells(jobs))
+	return jobs, nil
+}
+
+// DispatchManyTx is DispatchTx of many jobs.
+func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*tracker.Job, error) {
+	ctx, span := e.telemetry.dispatch(ctx)
+	defer span.End()
+	jobs, err := e.newJobs(ctx, args, o)
+	if err != nil || len(jobs) == 0 {
+		return nil, err
+	}
+	after := afterCommitOf(tx)
+	if err := e.store.Insert(ctx, tx, jobs, after != nil && e.rings(len(jobs))); err != nil {
+		return nil, e.busyHint(err)
+	}
+	e.telemetry.dispatched(ctx, span, jobs)
+	if after != nil {
+		after.add(tracker.Bells(jobs))
+	}
+	return jobs, nil
+}
+
+// rings reports whether n new jobs may be rung by their dispatcher. More than
+// Redis should hold are left to the relay.
+func (e *Engine) rings(n int) bool { return e.bells != nil && n <= e.tuning.rungCap }
+
+func (e *Engine) ring(ctx context.Context, bells []tracker.Bell) {
+	if len(bells) == 0 || e.bells == nil {
+		return
+	}
+	// The jobs stand: a caller that gives up now must not keep them from running.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	missed, err := e.bells.Ring(ctx, bells)
+	if err == nil {
+		return
+	}
+	e.logger.Warn("nawasync: jobs could not be put into Redis; the relay will ring for them", "jobs", len(missed), "error", err)
+	if err := e.store.Unring(ctx, missed); err != nil {
+		e.logger.Debug("nawasync: rings got lost and will be found by the relay", "jobs", len(missed), "error", err)
+	}
+}
+
+func (e *Engine) newJobs(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
+	jobs := make([]*tracker.Job, len(args))
+	services := map[string]int{}
+	trace := traceparent(ctx)
+	for i, a := range args {
+		job, err := e.newJob(a, o)
+		if err != nil {
+			return nil, err
+		}
+		job.Trace = trace
+		jobs[i] = job
+		services[job.Service]++
+	}
+	for service, n := range services {
+		if err := e.backlog.admit(ctx, service, n); err != nil {
+			return nil, err
+		}
+	}
+	return jobs, nil
+}
+
+// newJob makes a row of arguments, or says what is wrong with them.
+func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
+	if args == nil {
+		return nil, fmt.Errorf("%w: no arguments", ErrInvalid)
+	}
+	kind, target := args.Kind(), args.Target()
+	if err := errors.Join(validateKind(kind), validateTarget(target), o.validate()); err != nil {
+		return nil, err
+	}
+	p := policyOf(args)
+	if err := validateText("queue", p.queue, 1, 50); err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(p.queue, "{}") {
+		return nil, fmt.Errorf("%w: a queue's name may not contain braces: %q", ErrInvalid, p.queue)
+	}
+	job := &tracker.Job{
+		Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
+		Queue: p.queue, MaxAttempts: p.attempts, TriggeredBy: o.By, TriggerSource: string(o.Source),
+		TargetKey: hash("target", kind.Service, kind.Type, target.Instance, target.ID),
+	}
+	if job.TriggerSource == "" {
+		job.TriggerSource = string(SourceManual)
+	}
+	job.Lane = job.TargetKey
+	if p.lane != "" {
+		job.Lane = hash("lane", kind.Service, p.lane)
+	}
+	if p.unique.Key != "" {
+		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, p.unique.Key}, "\x00")))
+		job.ActiveKey = tracker.UniqueKey(hex.EncodeToString(sum[:16]), p.unique.UntilRunning)
+	}
+	switch {
+	case !o.At.IsZero():
+		job.NotBefore = o.At
+	case o.Delay > 0:
+		job.NotBefore = e.store.Now().Add(o.Delay)
+	}
+	return job, e.pack(job, args, p.maskKeys)
+}
+
+// pack puts the arguments into the row: masked for people, and sealed for the
+// worker where there is something to hide or a Sealer.
+func (e *Engine) pack(job *tracker.Job, args Args, maskKeys []string) error {
+	plain, _, err := e.secrets.reveal(args)
+	if err != nil {
+		return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
+	}
+	if len(plain) > MaxArguments {
+		return fmt.Errorf("%w: the arguments of %T are %d bytes of JSON, over the limit of %d; store large data elsewhere and pass its name", ErrInvalid, args, len(plain), MaxArguments)
+	}
+	if err := validateJSON(plain); err != nil {
+		return fmt.Errorf("%w: the arguments of %T %w", ErrInvalid, args, err)
+	}
+	shown := plain
+	if e.secrets.holds(reflect.TypeOf(args)) {
+		if shown, err = json.Marshal(args); err != nil { // Secrets are masked by their type here
+			return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
+		}
+	}
+	job.Payload = Mask(shown, maskKeys...)
+	if e.config.Sealer != nil {
+		job.Sealed, err = seal(e.config.Sealer, job, plain)
+		return err
+	}
+	// Without a Sealer the shown payload must be the arguments.
+	same, err := sameJSON(job.Payload, plain)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return fmt.Errorf("dispatch %s/%s/%s: %w", job.Service, job.Type, job.Action, ErrNoSealer)
+	}
+	job.Payload = plain
+	return nil
+}
+
+func sameJSON(a, b []byte) (bool, error) {
+	if bytes.Equal(a, b) {
+		return true, nil
+	}
+	var left, right bytes.Buffer
+	if err := errors.Join(json.Compact(&left, a), json.Compact(&right, b)); err != nil {
+		return false, fmt.Errorf("nawasync: compare the masked arguments: %w", err)
+	}
+	if bytes.Equal(left.Bytes(), right.Bytes()) {
+		return true, nil
+	}
+	// Mask writes "<" where Marshal writes "\u003c".
+	var x, y any
+	if err := errors.Join(decodeNumbers(a, &x), decodeNumbers(b, &y)); err != nil {
+		return false, fmt.Errorf("nawasync: compare the masked arguments: %w", err)
+	}
+	canonX, _ := json.Marshal(x)
+	canonY, _ := json.Marshal(y)
+	return bytes.Equal(canonX, canonY), nil
+}
+
+func decodeNumbers(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(into)
+}
+
+// hash is the first half of a SHA-256: two targets that share one only wait for
+// each other.
+func hash(parts ...string) int64 {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return int64(binary.BigEndian.Uint64(sum[:8]))
+}
+
+func (o Options) validate() error {
+	if err := validateText("Options.By", o.By, 0, 255); err != nil {
+		return err
+	}
+	if err := validateText("Options.Source", string(o.Source), 0, 20); err != nil {
+		return err
+	}
+	if o.Delay < 0 {
+		return fmt.Errorf("%w: Options.Delay is negative (%s)", ErrInvalid, o.Delay)
+	}
+	if o.Delay > 0 && !o.At.IsZero() {
+		return fmt.Errorf("%w: give Options.Delay or Options.At, not both", ErrInvalid)
+	}
+	return nil
+}
+
+var kindName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+func validateKind(k Kind) error {
+	for _, part := range []struct{ name, value string }{{"service", k.Service}, {"type", k.Type}, {"action", k.Action}} {
+		if err := validateText("Kind's "+part.name, part.value, 1, 50); err != nil {
+			return err
+		}
+		if !kindName.MatchString(part.value) {
+			return fmt.Errorf("%w: Kind's %s %q may hold letters, digits, \"_\", \".\" and \"-\" only", ErrInvalid, part.name, part.value)
+		}
+	}
+	return nil
+}
+
+func validateTarget(t Target) error {
+	return errors.Join(validateText("Target.Instance", t.Instance, 0, 64), validateText("Target.ID", t.ID, 1, 255))
+}
+
+// validateText keeps out what one of the databases would refuse or take for
+// something else: MySQL ignores trailing spaces when it compares.
+func validateText(name, value string, least, most int) error {
+	switch {
+	case len(value) < least:
+		return fmt.Errorf("%w: %s is empty", ErrInvalid, name)
+	case len(value) > most:
+		return fmt.Errorf("%w: %s has %d bytes, over the limit of %d", ErrInvalid, name, len(value), most)
+	case !utf8.ValidString(value):
+		return fmt.Errorf("%w: %s is not valid UTF-8", ErrInvalid, name)
+	case strings.ContainsRune(value, 0):
+		return fmt.Errorf("%w: %s contains a NUL", ErrInvalid, name)
+	case strings.TrimSpace(value) != value:
+		return fmt.Errorf("%w: %s begins or ends with a space", ErrInvalid, name)
+	}
+	return nil
+}
+
+// validateJSON finds what encoding/json has quietly replaced. It writes the
+// escape \ufffd for a byte that is not UTF-8, and a real U+FFFD as itself.
+func validateJSON(data []byte) error {
+	for i := 0; i+5 < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		switch string(data[i : i+6]) {
+		case `\ufffd`:
+			return errors.New("contain text that is not valid UTF-8")
+		case `\u0000`:
+			return errors.New("contain a NUL")
+		}
+		i++ // what is escaped is no escape itself
+	}
+	return nil
+}
+
+// busyHint names DispatchTx where SQLite's lock says that its caller holds it.
+func (e *Engine) busyHint(err error) error {
+	if e.config.DB.Name() != "sqlite" || errors.Is(err, ErrDatabaseBusy) {
+		return err
+	}
+	if text := err.Error(); strings.Contains(text, "locked") || strings.Contains(text, "SQLITE_BUSY") {
+		return fmt.Errorf("%w (%w)", ErrDatabaseBusy, err)
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+// Package pruner ends what has expired and deletes what has been kept long enough.
+package pruner
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/nawasara/nawasync/internal/loop"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Pruner is one process's pruner; of many, one works at a time.
+type Pruner struct {
+	Store    *tracker.Store
+	Logger   *slog.Logger
+	Interval time.Duration
+	Holder   func() string
+
+	Success   time.Duration // how long successes are kept
+	Other     time.Duration // how long other endings are kept
+	Arguments time.Duration // how long arguments are kept after them
+	Expiry    time.Duration // how long a job may stay queued after it first came due
+	// Expired makes the verdict on an expired job.
+	Expired func(job *tracker.Job) *tracker.Verdict
+	Ring    func(ctx context.Context, bells []tracker.Bell)
+	Ended   func(v *tracker.Verdict, job *tracker.Job)
+	// Tidy clears what dead workers left in Redis.
+	Tidy func() error
+
+	loop *loop.Loop
+}
+
+const batch = 1000
+
+// How long the rows of statistics are kept; days are kept for ever.
+const (
+	keepMinutes = 7 * 24 * time.Hour
+	keepHours   = 90 * 24 * time.Hour
+)
+
+// Start begins the rounds.
+func (p *Pruner) Start() {
+	p.loop = &loop.Loop{Name: "pruner", Interval: p.Interval, Tick: p.Tick, Logger: p.Logger}
+	p.loop.Start()
+}
+
+// Stop ends them.
+func (p *Pruner) Stop() {
+	if p.loop != nil {
+		p.loop.Stop()
+	}
+}
+
+// Tick is one round.
+func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
+	mine, err := p.Store.TryDuty(ctx, "pruner", p.Holder(), 2*p.Interval)
+	if err != nil || !mine {
+		return false, err
+	}
+	full, err := p.expire(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := p.Store.Now()
+	for _, status := range tracker.Statuses() {
+		if !status.Terminal() {
+			continue
+		}
+		keep := p.Other
+		if status == tracker.Success {
+			keep = p.Success
+		}
+		n, err := p.Store.Prune(ctx, status, now.Add(-keep), batch)
+		if err != nil {
+			return false, err
+		}
+		full = full || n == batch
+	}
+	if full {
+		return true, nil
+	}
+	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {
+		return false, err
+	}
+	if err := p.Store.PruneStats(ctx, now.Add(-keepMinutes), now.Add(-keepHours)); err != nil {
+		return false, err
+	}
+	return false, p.Tidy()
+}
+
+func (p *Pruner) expire(ctx context.Context) (full bool, err error) {
+	jobs, err := p.Store.Expired(ctx, p.Store.Now().Add(-p.Expiry), batch)
+	if err != nil || len(jobs) == 0 {
+		return false, err
+	}
+	verdicts := make([]*tracker.Verdict, len(jobs))
+	for i, job := range jobs {
+		verdicts[i] = p.Expired(job)
+	}
+	results, errs := p.Store.Finish(ctx, verdicts)
+	for i, result := range results {
+		if errs[i] != nil {
+			return false, errs[i]
+		}
+		if result.Won {
+			p.Ring(ctx, result.Next)
+			p.Ended(verdicts[i], result.Job)
+		}
+	}
+	return len(jobs) == batch, nil
+}

@@ -1,0 +1,254 @@
+// Package relay rings the doorbells of due jobs, and rings again those that got
+// lost. It goes by the rows' state, never by "id greater than the last one seen":
+// rows become visible out of order.
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/nawasara/nawasync/internal/bell"
+	"github.com/nawasara/nawasync/internal/loop"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Relay is one process's relay; any number may run at once.
+type Relay struct {
+	Store    *tracker.Store
+	Bells    *bell.Bells
+	Logger   *slog.Logger
+	Interval time.Duration // between two looks at the rows
+	Cap      int           // of rung jobs per queue
+	Sweep    time.Duration // between two steps of the sweep over the lanes
+
+	loop       *loop.Loop
+	processes  []tracker.Process
+	readAt     time.Time
+	served     map[string]bool
+	marker     string
+	markedAt   time.Time
+	sweptAt    time.Time
+	sweptAfter int64
+}
+
+const (
+	batch     = 500              // rows per queue and round
+	inspect   = 20               // oldest rung rows whose tasks are looked up first
+	unserved  = 5 * time.Second  // least time before a job nobody serves is looked at again
+	farthest  = 10 * time.Minute // most time before a put-off job is looked at again
+	sweepStep = 1000             // lanes
+)
+
+// Start begins the rounds.
+func (r *Relay) Start() {
+	r.loop = &loop.Loop{Name: "relay", Interval: r.Interval, Tick: r.Tick, Logger: r.Logger}
+	r.sweptAfter = minLane
+	r.loop.Start()
+}
+
+const minLane = -1 << 63
+
+// Stop ends them.
+func (r *Relay) Stop() {
+	if r.loop != nil {
+		r.loop.Stop()
+	}
+}
+
+// Tick is one round.
+func (r *Relay) Tick(ctx context.Context) (more bool, err error) {
+	now := r.Store.Now()
+	if now.Sub(r.markedAt) >= time.Second {
+		if err := r.checkMarker(ctx); err != nil {
+			return false, err // Redis is away: nothing can be rung
+		}
+		r.markedAt = now
+	}
+	if now.Sub(r.readAt) >= time.Second {
+		if err := r.readProcesses(ctx); err != nil {
+			return false, err
+		}
+		r.readAt = now
+	}
+	if now.Sub(r.sweptAt) >= r.Sweep {
+		next, end, err := r.Store.SweepLanes(ctx, r.sweptAfter, sweepStep)
+		if err != nil {
+			return false, err
+		}
+		if r.sweptAfter = next; end {
+			r.sweptAfter = minLane
+		}
+		r.sweptAt = now
+	}
+	for _, queue := range r.queues() {
+		full, err := r.queue(ctx, queue)
+		if err != nil {
+			return false, err
+		}
+		more = more || full
+	}
+	return more, nil
+}
+
+// checkMarker notices that Redis lost what it held. The database remembers which
+// marker its rings belong to, so that of all processes one has them rung again.
+func (r *Relay) checkMarker(ctx context.Context) error {
+	marker, err := r.Bells.Marker(ctx, rand.Text())
+	if err != nil {
+		return err
+	}
+	if marker == r.marker {
+		return nil
+	}
+	if r.marker != "" {
+		r.Logger.Warn("nawasync: Redis lost its data; queued jobs are rung again")
+	}
+	r.Bells.Reset()
+	if err := r.Store.AdoptMarker(ctx, marker); err != nil {
+		return err
+	}
+	r.marker = marker
+	return nil
+}
+
+// readProcesses learns which kinds are served, and wakes jobs of new ones.
+func (r *Relay) readProcesses(ctx context.Context) error {
+	list, err := r.Store.Processes(ctx)
+	if err != nil {
+		return err
+	}
+	served := map[string]bool{}
+	var fresh []string
+	for _, p := range list {
+		for _, kind := range p.Kinds {
+			if !served[kind] && !r.served[kind] {
+				fresh = append(fresh, kind)
+			}
+			served[kind] = true
+		}
+	}
+	if len(fresh) > 0 {
+		if err := r.Store.WakeKinds(ctx, fresh); err != nil {
+			return err
+		}
+	}
+	r.processes, r.served = list, served
+	return nil
+}
+
+func (r *Relay) queues() []string {
+	var list []string
+	for _, p := range r.processes {
+		list = append(list, p.Queues...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// queue looks at one queue's due rows; full says that there may be more.
+func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) {
+	due, err := r.Store.Due(ctx, []string{queue}, batch)
+	if err != nil || len(due) == 0 {
+		return false, err
+	}
+	now := r.Store.Now()
+	var put, demote, rung, ring []tracker.Due
+	for _, d := range due {
+		kind := d.Job.Service + "/" + d.Job.Type + "/" + d.Job.Action
+		switch {
+		case !d.Paused.IsZero() || !r.served[kind]:
+			put = append(put, d)
+		case !d.Heads:
+			demote = append(demote, d)
+		case !d.Job.RungAt.IsZero():
+			rung = append(rung, d)
+		default:
+			ring = append(ring, d)
+		}
+	}
+	if err := r.Store.Postpone(ctx, put, func(j *tracker.Job) time.Time { return r.later(put, j, now) }); err != nil {
+		return false, err
+	}
+	if err := r.Store.Demote(ctx, demote); err != nil {
+		return false, err
+	}
+	lost, err := r.lost(ctx, rung)
+	if err != nil {
+		return false, err
+	}
+	ring, capped, err := r.capped(ctx, queue, append(lost, ring...))
+	if err != nil {
+		return false, err
+	}
+	bells, err := r.Store.MarkRung(ctx, ring)
+	if err != nil {
+		return false, err
+	}
+	missed, err := r.Bells.Ring(ctx, bells)
+	if err != nil {
+		// Also when this round's context has ended: a bell that is marked and did not
+		// ring would be found after the recheck only.
+		if undo := r.Store.Unring(context.WithoutCancel(ctx), missed); undo != nil {
+			return false, undo
+		}
+		return false, err
+	}
+	return len(due) == batch && !capped, nil
+}
+
+// later is when a job that cannot run now is looked at again: at its pause's end,
+// or, while nobody serves its kind, ever more rarely. Resuming, and a process
+// that serves the kind, wake it before.
+func (r *Relay) later(put []tracker.Due, j *tracker.Job, now time.Time) time.Time {
+	at := now.Add(min(max(now.Sub(j.CreatedAt)/2, unserved), farthest))
+	i := slices.IndexFunc(put, func(d tracker.Due) bool { return d.Job == j })
+	if paused := put[i].Paused; !paused.IsZero() {
+		at = now.Add(min(paused.Sub(now), farthest))
+	}
+	return at
+}
+
+// lost finds rung jobs whose tasks do not wait in Redis although no worker has
+// claimed them. Queues are first in, first out: when the oldest all wait, so do
+// the younger.
+func (r *Relay) lost(ctx context.Context, rung []tracker.Due) ([]tracker.Due, error) {
+	var lost, waiting []tracker.Due
+	for i, d := range rung {
+		if i == inspect && len(lost) == 0 {
+			waiting = append(waiting, rung[i:]...)
+			break
+		}
+		waits, err := r.Bells.Waits(tracker.Bell{ID: d.Job.ID, Epoch: d.Job.Epoch, Ring: d.Job.Ring, Queue: d.Job.Queue})
+		if err != nil {
+			return nil, err
+		}
+		if waits {
+			waiting = append(waiting, d)
+		} else {
+			lost = append(lost, d)
+		}
+	}
+	if len(lost) > 0 {
+		r.Logger.Info("nawasync: rings got lost between Redis and a worker; ringing again", "jobs", len(lost))
+	}
+	return lost, r.Store.StillRung(ctx, waiting)
+}
+
+// capped keeps the number of a queue's jobs in Redis under the cap. A trickle
+// needs no counting.
+func (r *Relay) capped(ctx context.Context, queue string, ring []tracker.Due) ([]tracker.Due, bool, error) {
+	if len(ring) < batch/5 {
+		return ring, false, nil
+	}
+	n, err := r.Store.RungCount(ctx, queue, r.Cap)
+	if err != nil {
+		return nil, false, err
+	}
+	if room := max(0, r.Cap-n); room < len(ring) {
+		return ring[:room], true, nil
+	}
+	return ring, false, nil
+}

@@ -1,0 +1,42 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// calm slows asynq down while Redis is away: its dequeue loop has no pause after
+// an error (hibiken/asynq PR #1058) and would burn a core.
+type calm struct{ redis.UniversalClient }
+
+const calmDown = 200 * time.Millisecond
+
+func (c calm) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	cmd := c.UniversalClient.EvalSha(ctx, sha1, keys, args...)
+	if err := cmd.Err(); err != nil && err != redis.Nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if c.Ping(ctx).Err() != nil {
+			timer := time.NewTimer(calmDown)
+			defer timer.Stop()
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
+		}
+	}
+	return cmd
+}
+
+// asynqLogger passes asynq's own messages to slog.
+type asynqLogger struct{ *slog.Logger }
+
+func (l asynqLogger) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLogger) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any)  { l.Logger.Warn("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
+
+// Fatal is an error for us: a library does not end its host's process.
+func (l asynqLogger) Fatal(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }

@@ -1,0 +1,302 @@
+// Package worker takes doorbells from Redis through asynq, claims their jobs, has
+// them run, and writes their verdicts.
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/nawasara/nawasync/internal/bell"
+	"github.com/nawasara/nawasync/internal/groupcommit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Queue is how one queue is worked.
+type Queue struct {
+	Slots int           // jobs at once
+	Poll  time.Duration // between two looks of an idle loop
+	Loops int           // asynq servers that dequeue
+}
+
+// Worker is one process's worker.
+type Worker struct {
+	Store  *tracker.Store
+	Bells  *bell.Bells
+	Redis  redis.UniversalClient
+	Logger *slog.Logger
+	Queues map[string]Queue
+	// Worker is the id to claim under, and Held whether to claim at all.
+	Worker func() string
+	Held   func() bool
+	// Timeout tells how long a job may run, and whether it is served here.
+	Timeout func(*tracker.Job) (time.Duration, bool)
+	// Run executes a claimed job under ctx and returns its verdict.
+	Run func(ctx context.Context, job *tracker.Job) *tracker.Verdict
+	// Refused makes another verdict of one whose OnSuccess failed.
+	Refused func(v *tracker.Verdict, err error) *tracker.Verdict
+	// Ended is told of every verdict that was committed here.
+	Ended func(v *tracker.Verdict, job *tracker.Job)
+
+	servers  []*asynq.Server
+	claims   *groupcommit.Batcher[tracker.Claim, tracker.ClaimResult]
+	finishes *groupcommit.Batcher[*tracker.Verdict, tracker.FinishResult]
+
+	mu       sync.Mutex
+	draining bool
+	running  map[tracker.Claim]context.CancelCauseFunc
+	idle     sync.WaitGroup
+	quit     context.Context // ends when verdicts are no longer retried
+	abandon  context.CancelFunc
+}
+
+const batch = 256
+
+// Start begins to take doorbells. Redis need not be there yet.
+func (w *Worker) Start() error {
+	w.running = map[tracker.Claim]context.CancelCauseFunc{}
+	w.quit, w.abandon = context.WithCancel(context.Background())
+	w.claims = groupcommit.New(batch, w.claimBatch)
+	w.finishes = groupcommit.New(batch, func(verdicts []*tracker.Verdict) ([]tracker.FinishResult, []error) {
+		return w.Store.Finish(w.quit, verdicts)
+	})
+	w.claims.Start()
+	w.finishes.Start()
+	for name, queue := range w.Queues {
+		slots := make(chan struct{}, queue.Slots)
+		for range queue.Loops {
+			server := asynq.NewServerFromRedisClient(calm{w.Redis}, asynq.Config{
+				Concurrency:       (queue.Slots + queue.Loops - 1) / queue.Loops,
+				Queues:            map[string]int{w.Bells.QueueName(name): 1},
+				TaskCheckInterval: queue.Poll,
+				ShutdownTimeout:   time.Second,
+				Logger:            asynqLogger{w.Logger},
+				LogLevel:          asynq.WarnLevel,
+				// Rows hold the times: nothing is ever delayed or retried in Redis.
+				DelayedTaskCheckInterval: time.Minute,
+				HealthCheckInterval:      time.Hour,
+			})
+			handler := asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
+				w.handle(slots, task)
+				return nil // the row says what becomes of the job
+			})
+			if err := server.Start(handler); err != nil {
+				return err
+			}
+			w.servers = append(w.servers, server)
+		}
+	}
+	return nil
+}
+
+// Drain takes no more doorbells.
+func (w *Worker) Drain() {
+	w.mu.Lock()
+	w.draining = true
+	w.mu.Unlock()
+	for _, server := range w.servers {
+		server.Stop()
+	}
+}
+
+// Wait waits until no job runs here, or ctx ends, and returns how many still run.
+func (w *Worker) Wait(ctx context.Context) int {
+	done := make(chan struct{})
+	go func() {
+		w.idle.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return 0
+	case <-ctx.Done():
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.running)
+}
+
+// Interrupt ends the context of every running job.
+func (w *Worker) Interrupt(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, cancel := range w.running {
+		cancel(cause)
+	}
+}
+
+// Cancel ends the context of the given jobs.
+func (w *Worker) Cancel(claims []tracker.Claim, cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range claims {
+		if cancel := w.running[c]; cancel != nil {
+			cancel(cause)
+		}
+	}
+}
+
+// Stop gives up on what still runs, and ends.
+func (w *Worker) Stop() {
+	if w.abandon == nil {
+		return
+	}
+	w.abandon()
+	var wg sync.WaitGroup
+	for _, server := range w.servers {
+		wg.Go(server.Shutdown)
+	}
+	wg.Wait()
+	w.claims.Stop()
+	w.finishes.Stop()
+}
+
+func (w *Worker) claimBatch(claims []tracker.Claim) ([]tracker.ClaimResult, []error) {
+	errs := make([]error, len(claims))
+	results, err := w.Store.Claim(w.quit, tracker.Claimer{Worker: w.Worker(), Timeout: w.Timeout}, claims)
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+		results = make([]tracker.ClaimResult, len(claims))
+	}
+	return results, errs
+}
+
+func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
+	claim, err := bell.Decode(task.Payload())
+	if err != nil {
+		w.Logger.Warn("nawasync: a task in Redis is none of ours and is dropped", "error", err)
+		return
+	}
+	// asynq frees its own slot when it believes a lease expired, though the job
+	// still runs; ours is freed when the job has returned.
+	select {
+	case slots <- struct{}{}:
+	case <-w.quit.Done():
+		return
+	}
+	defer func() { <-slots }()
+	if !w.enter() {
+		w.release(claim)
+		return
+	}
+	defer w.idle.Done()
+	job := w.claim(claim)
+	if job == nil {
+		return
+	}
+	w.finish(w.execute(job))
+}
+
+// enter counts a job in, unless the process stops or has lost its lease.
+func (w *Worker) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.draining || !w.Held() {
+		return false
+	}
+	w.idle.Add(1)
+	return true
+}
+
+func (w *Worker) release(claim tracker.Claim) {
+	ctx, cancel := context.WithTimeout(w.quit, time.Second)
+	defer cancel()
+	// If this fails the relay finds the lost ring.
+	if err := w.Store.Release(ctx, claim); err != nil {
+		w.Logger.Debug("nawasync: a job could not be given back and will be found by the relay", "job", claim.ID, "error", err)
+	}
+}
+
+// claim tries while the database is away: dropping the doorbell would only make
+// work for the relay.
+func (w *Worker) claim(claim tracker.Claim) *tracker.Job {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		result, err := w.claims.Do(claim)
+		if err == nil {
+			return result.Job
+		}
+		if errors.Is(err, groupcommit.ErrStopped) || !w.pause(wait, true) {
+			return nil
+		}
+		w.Logger.Warn("nawasync: a claim failed; trying again", "job", claim.ID, "error", err)
+	}
+}
+
+// pause waits; false says that the caller should give up.
+func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.quit.Done():
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !whileTaking || !w.draining
+}
+
+func (w *Worker) execute(job *tracker.Job) *tracker.Verdict {
+	key := tracker.Claim{ID: job.ID, Epoch: job.Epoch}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	w.mu.Lock()
+	w.running[key] = cancel
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.running, key)
+		w.mu.Unlock()
+	}()
+	return w.Run(ctx, job)
+}
+
+// finish writes a verdict until it stands or its fence fails. Only the end of
+// Stop's patience ends it before.
+func (w *Worker) finish(v *tracker.Verdict) {
+	for wait := 50 * time.Millisecond; ; {
+		result, err := w.finishes.Do(v)
+		var refused *tracker.OnSuccessError
+		switch {
+		case err == nil && !result.Won:
+			w.Logger.Warn("nawasync: a late verdict was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
+			return
+		case err == nil:
+			if v.Status.Terminal() {
+				w.ring(result.Next)
+			}
+			w.Ended(v, result.Job)
+			return
+		case errors.As(err, &refused):
+			v = w.Refused(v, refused)
+			continue
+		case errors.Is(err, groupcommit.ErrStopped) || !w.pause(wait, false):
+			w.Logger.Error("nawasync: the process stops before a verdict could be written; the job will run again", "job", v.Job.ID, "error", err)
+			return
+		}
+		w.Logger.Warn("nawasync: a verdict could not be written; trying again", "job", v.Job.ID, "error", err)
+		v.Now = time.Time{}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// ring rings the next of a lane; what does not get through is left to the relay.
+func (w *Worker) ring(bells []tracker.Bell) {
+	if len(bells) == 0 {
+		return
+	}
+	missed, err := w.Bells.Ring(w.quit, bells)
+	if err == nil {
+		return
+	}
+	if err := w.Store.Unring(w.quit, missed); err != nil {
+		w.Logger.Debug("nawasync: rings got lost and will be found by the relay", "jobs", len(missed), "error", err)
+	}
+}

@@ -1,0 +1,94 @@
+package nawasync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// registration is a Handler without its type parameter.
+type registration struct {
+	kind    Kind
+	timeout func() time.Duration
+	backoff func(attempt int) time.Duration
+	policy  policy
+	// prepare decodes the arguments, and returns the values of their Secrets and
+	// what runs them.
+	prepare func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
+}
+
+// ErrStarted says that the engine runs: handlers and schedules are registered
+// before Start.
+var ErrStarted = errors.New("nawasync: the engine has been started; register handlers and schedules before Start")
+
+// Register makes the engine serve the kind of A, and its aliases, with the
+// handler. It returns an error for a kind that is registered or not valid, a
+// queue that Config.Queues lacks, and arguments with a Secret when there is no
+// Sealer (ErrNoSealer).
+func Register[A Args](e *Engine, h Handler[A]) error {
+	var zero A
+	kind, err := kindOf(zero)
+	if err != nil {
+		return err
+	}
+	if err := validateKind(kind); err != nil {
+		return err
+	}
+	r := &registration{kind: kind, timeout: h.Timeout, backoff: h.Backoff, policy: policyOf(zero)}
+	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
+		var args A
+		if err := json.Unmarshal(plain, &args); err != nil {
+			return nil, nil, fmt.Errorf("nawasync: the arguments do not decode into %T: %w", args, err)
+		}
+		_, secrets, err := e.secrets.reveal(args)
+		if err != nil {
+			return nil, nil, err
+		}
+		return secrets, func(ctx context.Context, a *attempt) error {
+			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
+		}, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return ErrStarted
+	}
+	if e.config.Sealer == nil && holdsSecret(reflect.TypeFor[A](), false, map[reflect.Type]bool{}) {
+		return fmt.Errorf("register %s: %w", kind, ErrNoSealer)
+	}
+	if _, ok := e.config.Queues[r.policy.queue]; !ok {
+		return fmt.Errorf("nawasync: register %s: its queue %q is not in Config.Queues", kind, r.policy.queue)
+	}
+	kinds := []Kind{kind}
+	if a, ok := any(zero).(WithKindAliases); ok {
+		kinds = append(kinds, a.KindAliases()...)
+	}
+	for _, k := range kinds {
+		if e.handlers[k] != nil {
+			return fmt.Errorf("nawasync: register %s: %s is registered already", kind, k)
+		}
+	}
+	for _, k := range kinds {
+		e.handlers[k] = r
+	}
+	return nil
+}
+
+func (e *Engine) registered(j *tracker.Job) *registration {
+	return e.handlers[Kind{j.Service, j.Type, j.Action}]
+}
+
+func (e *Engine) kinds() []string {
+	var list []string
+	for k := range e.handlers {
+		list = append(list, k.String())
+	}
+	slices.Sort(list)
+	return list
+}

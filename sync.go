@@ -1,0 +1,367 @@
+// Package nawasync is the foundation of the DB-cache and queue pattern for
+// products that sit on slow, rate-limited, unreliable external APIs: pages read a
+// local snapshot, and every change is a tracked job that updates the remote.
+//
+// A job is a row in the database, born in the caller's transaction. The row is
+// the truth; asynq is the doorbell: a task in Redis carries the row's id and
+// epoch, and Redis may lose everything at any time. Every write of an attempt is
+// fenced, so a job has one verdict, and its arguments rest sealed.
+//
+// Declare arguments and a handler, register it, dispatch:
+//
+//	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: keyring})
+//	err = nawasync.Register(engine, &resetPassword{})
+//	err = engine.Start(ctx)
+//	job, err := engine.Dispatch(ctx, ResetPassword{Email: "a@example.org"}, nawasync.Options{By: "user:7"})
+//
+// See docs/architecture.md for the path of a job.
+package nawasync
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/bell"
+	"github.com/nawasara/nawasync/internal/folder"
+	"github.com/nawasara/nawasync/internal/lease"
+	"github.com/nawasara/nawasync/internal/pruner"
+	"github.com/nawasara/nawasync/internal/reaper"
+	"github.com/nawasara/nawasync/internal/relay"
+	"github.com/nawasara/nawasync/internal/scheduler"
+	"github.com/nawasara/nawasync/internal/worker"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Queue is how a process works one queue. The zero value takes the defaults.
+type Queue struct {
+	// Slots is how many jobs run at once. Default 10.
+	Slots int
+	// Poll is how long an idle loop waits between two looks into Redis. Default
+	// 10 ms, for queues on which users wait; 100 ms is kinder for the others.
+	Poll time.Duration
+	// Loops is how many asynq servers dequeue; one moves some 5,000 jobs a second.
+	// Default 1.
+	Loops int
+}
+
+// Config of an Engine. Only DB is required.
+type Config struct {
+	// DB is an open gorm database with the schema of package migrations.
+	DB *gorm.DB
+	// Redis (6.2 or newer) carries the doorbells; the caller closes it after Stop.
+	// An engine without it dispatches only: another process works its jobs.
+	Redis redis.UniversalClient
+	// Sealer encrypts arguments at rest. Required for kinds with a Secret.
+	Sealer Sealer
+	// Queues are the queues this process works. Default {DefaultQueue: {}}.
+	Queues map[string]Queue
+	// Logger gets what operators should know. Default slog.Default().
+	Logger *slog.Logger
+	// Now tells the time. Default is the system's clock, corrected by the database's.
+	Now func() time.Time
+	// OnEvent is told of endings and of scopes that are parked, after the commit, at
+	// most once: a process that dies in between tells nobody. For what must happen,
+	// use Run.OnSuccess with DispatchTx. It should return soon; nil is fine.
+	OnEvent func(ctx context.Context, event Event)
+	// MaxQueued is how many open jobs a service may have before Dispatch returns
+	// ErrBacklogFull. 0 is no limit.
+	MaxQueued int
+
+	// KeepSuccess is how long successes are kept. Default 14 days.
+	KeepSuccess time.Duration
+	// KeepOther is how long jobs that ended otherwise are kept. Default 90 days.
+	KeepOther time.Duration
+	// KeepArguments is how long these can be retried. Default 7 days.
+	KeepArguments time.Duration
+	// Expiry is how long after it first came due a job may wait or retry. Default 7 days.
+	Expiry time.Duration
+	// StopGrace is how long Stop lets jobs run on before it ends their contexts.
+	// Default 5 s; negative is at once.
+	StopGrace time.Duration
+
+	// TracerProvider and MeterProvider default to OpenTelemetry's globals.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+}
+
+// tuning are the times of the actors, which only tests change.
+type tuning struct {
+	relay, sweep, beat, trust, patience, fold, prune, schedule, recheck time.Duration
+	rungCap                                                             int
+}
+
+var defaultTuning = tuning{
+	relay: 100 * time.Millisecond, sweep: 5 * time.Second, beat: time.Second, trust: 13 * time.Second, patience: 15 * time.Second,
+	fold: 2 * time.Second, prune: time.Minute, schedule: time.Second, recheck: 5 * time.Second, rungCap: 10_000,
+}
+
+// Engine dispatches jobs and, once started, works them. Create one per process
+// with New. Its methods are safe for concurrent use.
+type Engine struct {
+	config    Config
+	tuning    tuning
+	store     *tracker.Store
+	clock     *clock
+	logger    *slog.Logger
+	secrets   secretTypes
+	backlog   backlog
+	telemetry *telemetry
+	bells     *bell.Bells // nil without Redis
+
+	handlers  map[Kind]*registration
+	schedules []scheduler.Entry
+
+	mu      sync.Mutex
+	started bool
+	stopped bool
+	worker  *worker.Worker
+	lease   *lease.Lease
+	actors  []actor
+	stopCh  chan struct{}
+	stopErr error
+}
+
+// actor is the start/stop contract of those that only go round.
+type actor interface {
+	Start()
+	Stop()
+}
+
+// New checks the configuration and the database, and returns an engine that can
+// dispatch. It returns migrations.ErrOldSchema when the schema is missing or old.
+func New(config Config) (*Engine, error) { return newEngine(config, defaultTuning) }
+
+func newEngine(config Config, t tuning) (*Engine, error) {
+	if err := config.defaults(); err != nil {
+		return nil, err
+	}
+	e := &Engine{config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{})}
+	e.clock = &clock{base: config.Now}
+	store, err := tracker.New(config.DB, tracker.Options{Now: e.clock.Now, Recheck: t.recheck})
+	if err != nil {
+		return nil, err
+	}
+	e.store = store
+	e.backlog = backlog{store: store, limit: config.MaxQueued, known: map[string]*openCount{}}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := checkDatabase(ctx, config.DB, config.Logger); err != nil {
+		return nil, err
+	}
+	if e.telemetry, err = newTelemetry(config.TracerProvider, config.MeterProvider); err != nil {
+		return nil, err
+	}
+	if config.Redis != nil {
+		install, err := store.Setting(ctx, "installation", newInstallation())
+		if err != nil {
+			return nil, err
+		}
+		e.bells = bell.New(config.Redis, install)
+	}
+	if err := e.measureClock(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (c *Config) defaults() error {
+	if c.DB == nil {
+		return errors.New("nawasync: Config.DB is nil: pass an open *gorm.DB")
+	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.KeepSuccess = cmp.Or(c.KeepSuccess, 14*24*time.Hour)
+	c.KeepOther = cmp.Or(c.KeepOther, 90*24*time.Hour)
+	c.KeepArguments = cmp.Or(c.KeepArguments, 7*24*time.Hour)
+	c.Expiry = cmp.Or(c.Expiry, 7*24*time.Hour)
+	c.StopGrace = cmp.Or(c.StopGrace, 5*time.Second)
+	for name, d := range map[string]time.Duration{"KeepSuccess": c.KeepSuccess, "KeepOther": c.KeepOther, "KeepArguments": c.KeepArguments, "Expiry": c.Expiry} {
+		if d < 0 {
+			return fmt.Errorf("nawasync: Config.%s is negative (%s)", name, d)
+		}
+	}
+	if c.MaxQueued < 0 {
+		return fmt.Errorf("nawasync: Config.MaxQueued is negative (%d)", c.MaxQueued)
+	}
+	if len(c.Queues) == 0 {
+		c.Queues = map[string]Queue{DefaultQueue: {}}
+	}
+	c.Queues = maps.Clone(c.Queues)
+	for name, q := range c.Queues {
+		if err := validateText("queue", name, 1, 50); err != nil {
+			return err
+		}
+		if q.Slots < 0 || q.Loops < 0 || q.Poll < 0 {
+			return fmt.Errorf("nawasync: Config.Queues[%q] has a negative value", name)
+		}
+		c.Queues[name] = Queue{Slots: cmp.Or(q.Slots, 10), Loops: cmp.Or(q.Loops, 1), Poll: cmp.Or(q.Poll, 10*time.Millisecond)}
+	}
+	return nil
+}
+
+// Store reads jobs: lists, attempts, statistics. Pages use it.
+func (e *Engine) Store() *tracker.Store { return e.store }
+
+// Start begins to work: it takes jobs of the registered kinds, and rings, reaps,
+// schedules, folds and prunes beside the other processes. ctx bounds only the
+// start. Redis need not be there yet. An engine without Redis cannot be started,
+// nor one that was stopped.
+func (e *Engine) Start(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.bells == nil:
+		return errors.New("nawasync: an engine without Config.Redis dispatches only; there is nothing to start")
+	case e.started || e.stopped:
+		return errors.New("nawasync: an engine is started once")
+	}
+	if policy := e.bells.EvictionPolicy(ctx); policy != "" && policy != "noeviction" {
+		e.logger.Warn("nawasync: Redis may evict tasks: its maxmemory-policy should be noeviction; jobs are rung again, but late", "maxmemory-policy", policy)
+	}
+	e.build()
+	if err := e.lease.Start(ctx); err != nil {
+		return err
+	}
+	e.started = true
+	for _, a := range e.actors {
+		a.Start()
+	}
+	if len(e.handlers) == 0 {
+		return nil
+	}
+	return e.worker.Start()
+}
+
+// build makes the actors, each with the little it needs of the engine.
+func (e *Engine) build() {
+	queues := map[string]worker.Queue{}
+	for name, q := range e.config.Queues {
+		queues[name] = worker.Queue(q)
+	}
+	served := slices.Sorted(maps.Keys(queues))
+	if len(e.handlers) == 0 {
+		served = nil
+	}
+	e.lease = &lease.Lease{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Trust: e.tuning.trust, Kinds: e.kinds(), Queues: served,
+		Lost:      func(string) { e.worker.Interrupt(ErrLeaseLost) },
+		Cancelled: func(claims []tracker.Claim) { e.worker.Cancel(claims, ErrCancelled) }}
+	e.worker = &worker.Worker{Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
+		Worker: e.lease.Worker, Held: e.lease.Held, Timeout: e.timeout, Run: e.run, Refused: e.refused, Ended: e.ended}
+	e.actors = []actor{
+		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.relay, Cap: e.tuning.rungCap, Sweep: e.tuning.sweep},
+		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Patience: e.tuning.patience, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
+		&scheduler.Scheduler{Store: e.store, Logger: e.logger, Interval: e.tuning.schedule, Entries: e.schedules, Transaction: e.Transaction},
+		&folder.Folder{Store: e.store, Logger: e.logger, Interval: e.tuning.fold, Holder: e.lease.Worker},
+		&pruner.Pruner{Store: e.store, Logger: e.logger, Interval: e.tuning.prune, Holder: e.lease.Worker,
+			Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
+			Expired: e.expired, Ring: e.ring, Ended: e.ended, Tidy: func() error { return e.bells.Tidy(served) }},
+		&clockActor{engine: e},
+	}
+}
+
+// Stop ends the work. It takes no more jobs, lets running ones go on for
+// Config.StopGrace, then ends their contexts (ErrStopping), and waits until they
+// have returned or ctx ends. What heeds its context goes back to the queue with
+// nothing burned. It returns an error when jobs still ran at the end of ctx: they
+// stay theirs until the process ends, and are then taken over by another. A
+// second Stop waits for the first; Stop before Start is fine.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.mu.Lock()
+	if e.stopped {
+		e.mu.Unlock()
+		select {
+		case <-e.stopCh:
+			return e.stopErr
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	e.stopped = true
+	started := e.started
+	e.mu.Unlock()
+	defer close(e.stopCh)
+	if started {
+		e.stopErr = e.stop(ctx)
+	}
+	return e.stopErr
+}
+
+func (e *Engine) stop(ctx context.Context) error {
+	working := len(e.handlers) > 0
+	left := 0
+	if working {
+		e.worker.Drain()
+		left = e.drain(ctx)
+	}
+	for _, a := range e.actors {
+		a.Stop()
+	}
+	if working {
+		e.worker.Stop()
+	}
+	leaveCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	// If the row cannot be deleted now, the others find that it no longer beats.
+	if err := e.lease.Stop(leaveCtx, left == 0); err != nil {
+		e.logger.Warn("nawasync: the heartbeat row could not be deleted", "error", err)
+	}
+	if left > 0 {
+		return fmt.Errorf("nawasync: %d jobs ignored the end of their context and still run; they are taken over when this process has ended", left)
+	}
+	return nil
+}
+
+func (e *Engine) drain(ctx context.Context) (left int) {
+	if e.config.StopGrace > 0 {
+		grace, cancel := context.WithTimeout(ctx, e.config.StopGrace)
+		left = e.worker.Wait(grace)
+		cancel()
+		if left == 0 {
+			return 0
+		}
+	}
+	e.worker.Interrupt(ErrStopping)
+	return e.worker.Wait(ctx)
+}
+
+// Transaction runs fn in a READ COMMITTED transaction of the engine's database and
+// rings for the jobs that fn dispatched with DispatchTx right after the commit.
+func (e *Engine) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	after := &afterCommit{}
+	err := e.store.Transaction(context.WithValue(ctx, afterCommitKey{}, after), fn)
+	if err != nil {
+		return e.busyHint(err)
+	}
+	e.ring(ctx, after.bells)
+	return nil
+}
+
+// afterCommit gathers the bells of a transaction of ours.
+type afterCommit struct {
+	mu    sync.Mutex
+	bells []tracker.Bell
+}
+
+type afterCommitKey struct{}
+
+func (a *afterCommit) add(bells []tracker.Bell) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bells = append(a.bells, bells...)
+}
+
+func afterCommitOf(tx *gorm.DB) *afterCommit {
+	after, _ := tx.Statement.Context.Value(afterCommitKey{}).(*afterCommit)
+	return after
+}

@@ -1,0 +1,116 @@
+package nawasync
+
+import (
+	"context"
+	"fmt"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nawasara/nawasync/tracker"
+)
+
+const scopeName = "github.com/nawasara/nawasync"
+
+// telemetry is what the engine says through the OpenTelemetry API. Labels are
+// bounded: service, type, action and outcome, never a target.
+type telemetry struct {
+	tracer     trace.Tracer
+	dispatches metric.Int64Counter
+	endings    metric.Int64Counter
+	attempts   metric.Int64Counter
+	wait       metric.Float64Histogram
+	duration   metric.Float64Histogram
+}
+
+func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry, error) {
+	if tp == nil {
+		tp = otel.GetTracerProvider()
+	}
+	if mp == nil {
+		mp = otel.GetMeterProvider()
+	}
+	t := &telemetry{tracer: tp.Tracer(scopeName)}
+	meter := mp.Meter(scopeName)
+	var errs [5]error
+	t.dispatches, errs[0] = meter.Int64Counter("nawasync.jobs.dispatched", metric.WithDescription("Jobs dispatched"))
+	t.endings, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithDescription("Jobs that reached a terminal status"))
+	t.attempts, errs[2] = meter.Int64Counter("nawasync.attempts.ended", metric.WithDescription("Attempts that ended"))
+	t.wait, errs[3] = meter.Float64Histogram("nawasync.jobs.wait", metric.WithUnit("s"), metric.WithDescription("From first due to the start of the last attempt"))
+	t.duration, errs[4] = meter.Float64Histogram("nawasync.attempts.duration", metric.WithUnit("s"), metric.WithDescription("How long attempts ran"))
+	for _, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("nawasync: make a metric: %w", err)
+		}
+	}
+	return t, nil
+}
+
+func labels(j *tracker.Job, more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributes(append([]attribute.KeyValue{
+		attribute.String("service", j.Service), attribute.String("type", j.Type), attribute.String("action", j.Action)}, more...)...)
+}
+
+// dispatch begins the span of a dispatch, whose context travels in the row.
+func (t *telemetry) dispatch(ctx context.Context) (context.Context, trace.Span) {
+	return t.tracer.Start(ctx, "nawasync dispatch", trace.WithSpanKind(trace.SpanKindProducer))
+}
+
+// dispatched counts new jobs and names them on the span.
+func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*tracker.Job) {
+	first := jobs[0]
+	span.SetAttributes(attribute.Int("nawasync.jobs", len(jobs)), attribute.Int64("nawasync.job", first.ID),
+		attribute.String("nawasync.kind", first.Service+"/"+first.Type+"/"+first.Action))
+	for _, j := range jobs {
+		t.dispatches.Add(ctx, 1, labels(j, attribute.Bool("coalesced", j.Coalesced)))
+	}
+}
+
+// attempt begins the span of an attempt, linked to its dispatch: it may come hours
+// later, so it is no child.
+func (t *telemetry) attempt(ctx context.Context, j *tracker.Job) (context.Context, trace.Span) {
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(
+		attribute.Int64("nawasync.job", j.ID), attribute.Int("nawasync.attempt", j.Attempt), attribute.String("nawasync.instance", j.Instance))}
+	if j.Trace != "" {
+		from := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": j.Trace})
+		if link := trace.SpanContextFromContext(from); link.IsValid() {
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: link}))
+		}
+	}
+	return t.tracer.Start(ctx, "nawasync "+j.Service+"/"+j.Type+"/"+j.Action, options...)
+}
+
+// judged puts a verdict on its span. The error's text has been scrubbed.
+func (t *telemetry) judged(span trace.Span, v *tracker.Verdict) {
+	span.SetAttributes(attribute.String("nawasync.status", string(v.Status)), attribute.String("nawasync.error_class", v.ErrorClass))
+	if v.Error != "" && v.Status != tracker.Skipped {
+		span.SetStatus(codes.Error, v.Error)
+	}
+}
+
+func (t *telemetry) ended(v *tracker.Verdict, j *tracker.Job) {
+	ctx := context.Background()
+	outcome := attribute.String("outcome", string(v.Status))
+	if v.Job.Status == tracker.Running {
+		t.attempts.Add(ctx, 1, labels(j, outcome))
+		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, outcome))
+	}
+	if !v.Status.Terminal() {
+		return
+	}
+	t.endings.Add(ctx, 1, labels(j, outcome))
+	if !j.StartedAt.IsZero() {
+		t.wait.Record(ctx, j.StartedAt.Sub(j.DueAt).Seconds(), labels(j, outcome))
+	}
+}
+
+// traceparent is the caller's span, in W3C form, or "".
+func traceparent(ctx context.Context) string {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier["traceparent"]
+}

@@ -1,0 +1,268 @@
+package nawasync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// How long a scope is parked when the remote does not say.
+const (
+	parkCredentials = 5 * time.Minute
+	parkLimited     = time.Minute
+	// stuckAfter is how long past its timeout a job is called stuck in the log.
+	stuckAfter = 5 * time.Second
+)
+
+func (e *Engine) timeout(job *tracker.Job) (time.Duration, bool) {
+	r := e.registered(job)
+	if r == nil {
+		return 0, false
+	}
+	return r.timeout(), true
+}
+
+// run is one attempt: it opens the arguments, has the handler run under its
+// timeout, and turns what comes back into a verdict.
+func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
+	r := e.registered(job)
+	ctx, span := e.telemetry.attempt(ctx, job)
+	defer span.End()
+	plain := []byte(job.Payload)
+	var err error
+	if len(job.Sealed) > 0 {
+		plain, err = unseal(e.config.Sealer, job)
+	}
+	if err != nil {
+		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(classUndecodable)}
+	}
+	secrets, execute, err := r.prepare(plain)
+	a := &attempt{job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: func() error {
+		if !e.lease.Held() {
+			return ErrLeaseLost
+		}
+		return nil
+	}, scrub: newScrubber(plain, secrets, r.policy.maskKeys)}
+	if err != nil {
+		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub.text(err.Error()), ErrorClass: string(classUndecodable)}
+	}
+	timeout := r.timeout()
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	defer cancel()
+	stuck := time.AfterFunc(timeout+stuckAfter, func() {
+		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(), "timeout", timeout)
+	})
+	defer stuck.Stop()
+	err, stack := guarded(ctx, a, execute)
+	v := e.judge(ctx, r, a, err)
+	v.Stack = a.scrub.text(stack)
+	v.Log = a.log.String()
+	e.telemetry.judged(span, v)
+	return v
+}
+
+func (e *Engine) installation() string {
+	if e.bells == nil {
+		return "nawasync"
+	}
+	return e.bells.QueueName("job")
+}
+
+// panicError is a panic of a handler, as an error.
+type panicError struct{ value any }
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+func guarded(ctx context.Context, a *attempt, execute func(context.Context, *attempt) error) (err error, stack string) {
+	defer func() {
+		if r := recover(); r != nil {
+			err, stack = &panicError{r}, string(debug.Stack())
+		}
+	}()
+	return execute(ctx, a), ""
+}
+
+// judge turns what Execute returned into a verdict.
+func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *tracker.Verdict {
+	job := a.job
+	v := &tracker.Verdict{Job: job, Result: a.resultJSON()}
+	if err == nil {
+		v.Status = tracker.Success
+		if hooks := a.onSuccess; len(hooks) > 0 {
+			v.OnSuccess = func(tx *gorm.DB) error {
+				tx = tx.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
+				for _, hook := range hooks {
+					if err := callHook(hook, tx); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		}
+		return v
+	}
+	v.Error = a.scrub.text(err.Error())
+	class := ClassOf(err)
+	cause := context.Cause(ctx)
+	var skip *skipError
+	var conflict *conflictError
+	var later *retryAfterError
+	var panicked *panicError
+	switch {
+	case errors.As(err, &skip):
+		v.Status = tracker.Skipped
+		return v
+	case errors.As(err, &conflict):
+		v.Status, v.Diff = tracker.Conflict, a.scrub.json(conflict.json())
+		v.ErrorClass = string(ClassConflict)
+		return v
+	case errors.Is(cause, ErrCancelled):
+		v.Status, v.ErrorClass = tracker.Cancelled, string(classCancelled)
+		return v
+	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
+		return e.requeue(v, 0, "stopped", classStopped)
+	case errors.As(err, &later):
+		return e.requeue(v, later.after, "retry_after", class)
+	case errors.As(err, &panicked):
+		class = classPanic
+	case errors.Is(cause, ErrTimeout):
+		class = ClassTimeout
+		v.Error = fmt.Sprintf("the job's time of %s ran out: %s", r.timeout(), v.Error)
+	}
+	v.ErrorClass = string(class)
+	switch class {
+	case ClassCredentials, ClassRateLimited:
+		return e.park(ctx, v, class, err)
+	case ClassConflict:
+		v.Status = tracker.Conflict
+		return v
+	case ClassConfig, ClassPermanent, ClassGone, ClassAlreadyExists:
+		v.Status = tracker.Failed
+		return v
+	default:
+		return e.burn(v, r.backoff(job.Attempt))
+	}
+}
+
+func callHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{r}
+		}
+	}()
+	return hook(tx)
+}
+
+// requeue puts the job back without burning the attempt.
+func (e *Engine) requeue(v *tracker.Verdict, after time.Duration, outcome string, class Class) *tracker.Verdict {
+	v.ErrorClass = string(class)
+	if e.expire(v, after) {
+		return v
+	}
+	v.Status, v.Unburnt, v.Outcome = tracker.Queued, true, outcome
+	v.NotBefore = e.store.Now().Add(after)
+	return v
+}
+
+// burn puts the job back, or gives it up when its attempts are used up.
+func (e *Engine) burn(v *tracker.Verdict, after time.Duration) *tracker.Verdict {
+	if v.Job.Attempt >= v.Job.MaxAttempts {
+		v.Status = tracker.Failed
+		return v
+	}
+	if e.expire(v, after) {
+		return v
+	}
+	v.Status, v.Outcome = tracker.Queued, "retry"
+	v.NotBefore = e.store.Now().Add(max(0, after))
+	return v
+}
+
+// expire gives a job up that would come due after its expiry.
+func (e *Engine) expire(v *tracker.Verdict, after time.Duration) bool {
+	if e.store.Now().Add(after).Sub(v.Job.DueAt) < e.config.Expiry {
+		return false
+	}
+	v.Status, v.ErrorClass = tracker.Failed, string(classExpired)
+	v.Error = fmt.Sprintf("expired %s after it first came due; the last error: %s", e.config.Expiry, v.Error)
+	return true
+}
+
+// park stops the whole scope, so that what one job met does not fail the others.
+func (e *Engine) park(ctx context.Context, v *tracker.Verdict, class Class, err error) *tracker.Verdict {
+	pause := parkCredentials
+	if class == ClassRateLimited {
+		pause = parkLimited
+	}
+	var classified *Error
+	if errors.As(err, &classified) && classified.RetryAfter > 0 {
+		pause = classified.RetryAfter
+	}
+	pause = min(pause, 24*time.Hour)
+	scope := tracker.Scope{Service: v.Job.Service, Instance: v.Job.Instance, Until: e.store.Now().Add(pause), Parked: true, By: "nawasync", Reason: string(class) + ": " + v.Error}
+	// Without the scope's row this job still waits; the next one will park it.
+	parkCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := e.store.Pause(parkCtx, scope); err != nil {
+		e.logger.Warn("nawasync: a scope could not be parked", "service", scope.Service, "instance", scope.Instance, "error", err)
+	} else {
+		e.logger.Warn("nawasync: a scope is parked", "service", scope.Service, "instance", scope.Instance, "until", scope.Until, "reason", scope.Reason)
+		e.emit(Event{Type: EventParked, Scope: &scope})
+	}
+	return e.requeue(v, pause, "parked", class)
+}
+
+// refused is the verdict on a success that its own OnSuccess undid.
+func (e *Engine) refused(v *tracker.Verdict, err error) *tracker.Verdict {
+	refused := &tracker.Verdict{Job: v.Job, Log: v.Log, ErrorClass: string(ClassError), Error: "the job ran, but its OnSuccess failed: " + e.scrubFor(v.Job).text(err.Error())}
+	return e.burn(refused, e.backoffOf(v.Job))
+}
+
+// scrubFor knows a job's secrets without its attempt.
+func (e *Engine) scrubFor(job *tracker.Job) *scrubber {
+	plain := []byte(job.Payload)
+	if len(job.Sealed) > 0 {
+		if opened, err := unseal(e.config.Sealer, job); err == nil {
+			plain = opened
+		}
+	}
+	var secrets, maskKeys []string
+	if r := e.registered(job); r != nil {
+		secrets, _, _ = r.prepare(plain)
+		maskKeys = r.policy.maskKeys
+	}
+	return newScrubber(plain, secrets, maskKeys)
+}
+
+func (e *Engine) backoffOf(job *tracker.Job) time.Duration {
+	if r := e.registered(job); r != nil {
+		return r.backoff(job.Attempt)
+	}
+	return 10 * time.Second
+}
+
+// reaped is the verdict on a job whose process died: its attempt is burned, so
+// that a job that kills its process does so a limited number of times, and it is
+// due at once.
+func (e *Engine) reaped(job *tracker.Job) *tracker.Verdict {
+	v := &tracker.Verdict{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(classWorkerDied)}
+	if v = e.burn(v, 0); v.Status == tracker.Queued {
+		v.Outcome = "reaped"
+	}
+	return v
+}
+
+// expired is the verdict on a job that waited too long.
+func (e *Engine) expired(job *tracker.Job) *tracker.Verdict {
+	text := fmt.Sprintf("expired: it did not finish within %s of first coming due", e.config.Expiry)
+	if job.Error != "" {
+		text += "; the last error: " + job.Error
+	}
+	return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: text, ErrorClass: string(classExpired)}
+}
