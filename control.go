@@ -102,7 +102,7 @@ func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.
 		Payload: old.Payload, Sealed: old.Sealed, Trace: traceparent(ctx),
 	}
 	jobs := []*tracker.Job{job}
-	if err := e.store.InsertOwn(ctx, jobs, e.rings(1)); err != nil {
+	if err := e.store.InsertOwn(ctx, jobs, e.rings()); err != nil {
 		return nil, e.busyHint(err)
 	}
 	e.telemetry.dispatched(ctx, span, jobs)

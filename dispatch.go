@@ -85,7 +85,7 @@ func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*t
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
-	if err := e.store.InsertOwn(ctx, jobs, e.rings(len(jobs))); err != nil {
+	if err := e.store.InsertOwn(ctx, jobs, e.rings()); err != nil {
 		return nil, e.busyHint(err)
 	}
 	e.telemetry.dispatched(ctx, span, jobs)
@@ -102,7 +102,11 @@ func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o
 		return nil, err
 	}
 	after := afterCommitOf(tx)
-	if err := e.store.Insert(ctx, tx, jobs, after != nil && e.rings(len(jobs))); err != nil {
+	rings := 0
+	if after != nil {
+		rings = e.rings()
+	}
+	if err := e.store.Insert(ctx, tx, jobs, rings); err != nil {
 		return nil, e.busyHint(err)
 	}
 	e.telemetry.dispatched(ctx, span, jobs)
@@ -112,9 +116,14 @@ func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o
 	return jobs, nil
 }
 
-// rings reports whether n new jobs may be rung by their dispatcher. More than
-// Redis should hold are left to the relay.
-func (e *Engine) rings(n int) bool { return e.bells != nil && n <= e.tuning.rungCap }
+// rings is how many jobs of one dispatch may be rung by it. What goes beyond, more
+// than Redis should hold, is left to the relay.
+func (e *Engine) rings() int {
+	if e.bells == nil {
+		return 0
+	}
+	return e.tuning.rungCap
+}
 
 func (e *Engine) ring(ctx context.Context, bells []tracker.Bell) {
 	if len(bells) == 0 || e.bells == nil {

@@ -20,6 +20,7 @@ package nawasync
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -169,11 +170,26 @@ func newEngine(config Config, t tuning) (*Engine, error) {
 			return nil, err
 		}
 		e.bells = bell.New(config.Redis, install)
+		e.adoptRedis(ctx)
 	}
 	if err := e.measureClock(ctx); err != nil {
 		return nil, err
 	}
 	return e, nil
+}
+
+// adoptRedis notes the marker that the rings of this process's dispatches belong
+// to. When Redis is away, the relay does it later and rings again.
+func (e *Engine) adoptRedis(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	marker, err := e.bells.Marker(ctx, rand.Text())
+	if err == nil {
+		err = e.store.AdoptMarker(ctx, marker)
+	}
+	if err != nil {
+		e.logger.Warn("nawasync: Redis does not answer; jobs wait in the database until it does", "error", err)
+	}
 }
 
 func (c *Config) defaults() error {

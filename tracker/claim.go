@@ -146,18 +146,26 @@ const standing = `,
  CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END,
  (SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)`
 
+// lookRows reads rows with what decides whether they may run. Without wide it
+// reads only what the relay needs.
 func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, args ...any) ([]lookRow, error) {
-	columns := narrowColumns
+	columns := relayColumns
 	if wide {
-		columns += wideColumns
+		columns = narrowColumns + wideColumns
 	}
 	var list []lookRow
 	var scan jobScan
-	err := each(tx, func(rows *sql.Rows) error {
+	err := each(tx, func(rows *sql.Rows) (err error) {
+		var row lookRow
 		var behind, busy int
 		var paused sql.NullInt64
-		job, err := scan.scan(rows, wide, &behind, &busy, &paused)
-		list = append(list, lookRow{job: job, behind: behind != 0, busy: busy != 0, paused: paused.Int64})
+		if wide {
+			row.job, err = scan.scan(rows, true, &behind, &busy, &paused)
+		} else {
+			row.job, err = scanRelay(rows, &behind, &busy, &paused)
+		}
+		row.behind, row.busy, row.paused = behind != 0, busy != 0, paused.Int64
+		list = append(list, row)
 		return err
 	}, "SELECT "+columns+standing+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
 	return list, err
@@ -170,15 +178,17 @@ func (s *Store) look(ctx context.Context, claims []Claim) ([]lookRow, error) {
 		Epoch int   `json:"v_epoch"`
 	}
 	fences := make([]fence, len(claims))
+	ids := make([]int64, len(claims))
 	for i, c := range claims {
-		fences[i] = fence(c)
+		fences[i], ids[i] = fence(c), c.ID
 	}
+	pin, pinArgs := s.dialect.pinned(ids)
 	text, err := jsonText(fences)
 	if err != nil {
 		return nil, err
 	}
 	list, err := s.lookRows(s.DB(ctx), true, " FROM "+s.dialect.rowset("id", "epoch")+
-		" JOIN nawasync_jobs j ON j.id = v_id AND j.epoch = v_epoch WHERE j.status = 'queued'", s.Now(), text)
+		" JOIN nawasync_jobs j ON j.id = v_id AND j.epoch = v_epoch WHERE j.status = 'queued'"+pin, s.Now(), append([]any{text}, pinArgs...)...)
 	slices.SortFunc(list, func(a, b lookRow) int { return cmp.Compare(a.job.ID, b.job.ID) })
 	// A task that came twice gives its row twice.
 	return slices.CompactFunc(list, func(a, b lookRow) bool { return a.job.ID == b.job.ID }), err
@@ -197,7 +207,9 @@ func (s *Store) take(ctx context.Context, worker string, now time.Time, rows []l
 		return map[int64]bool{}, nil
 	}
 	batch := make([]claimRow, len(rows))
+	ids := make([]int64, len(rows))
 	for i, row := range rows {
+		ids[i] = row.job.ID
 		batch[i] = claimRow{row.job.ID, row.job.Epoch, row.deadline.UnixMicro()}
 	}
 	var won map[int64]bool
@@ -208,7 +220,7 @@ func (s *Store) take(ctx context.Context, worker string, now time.Time, rows []l
 				"active_key = CASE WHEN active_key LIKE '" + keyUntilRunning + "%' THEN NULL ELSE active_key END",
 			fence: "j.epoch = v_epoch AND j.status = 'queued'",
 			args:  []any{now.UnixMicro(), now.UnixMicro(), worker},
-		}, batch)
+		}, ids, batch)
 		return err
 	})
 	if err == nil {

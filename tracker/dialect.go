@@ -4,6 +4,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gorm.io/gorm"
@@ -25,6 +28,23 @@ func dialectOf(name string) (dialect, error) {
 		return dialect{name: name}, nil
 	}
 	return dialect{}, fmt.Errorf("nawasync: database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
+}
+
+// pinned holds PostgreSQL to the primary key: a plan that was made while the table
+// was small, and is kept for the session, would read the whole table for every
+// batch when it is large. As a subquery the array is parsed once, not per row.
+func (d dialect) pinned(ids []int64) (clause string, args []any) {
+	if d.name != "postgres" {
+		return "", nil
+	}
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.FormatInt(id, 10))
+	}
+	return " AND j.id = ANY((SELECT CAST(CAST(? AS text) AS bigint[]))::bigint[])", []any{"{" + b.String() + "}"}
 }
 
 // column of a rowset: "id" is a number, "id:t" a text.
@@ -75,7 +95,7 @@ type update struct {
 
 // batch applies u to the rows, in tx, and returns the ids that passed the fence.
 // Callers give the rows in order of id, so that two batches lock in one order.
-func (s *Store) batch(tx *gorm.DB, u update, rows any) (map[int64]bool, error) {
+func (s *Store) batch(tx *gorm.DB, u update, ids []int64, rows any) (map[int64]bool, error) {
 	text, err := json.Marshal(rows)
 	if err != nil {
 		return nil, err
@@ -91,9 +111,10 @@ func (s *Store) batch(tx *gorm.DB, u update, rows any) (map[int64]bool, error) {
 	}
 	set := strings.Count(u.set, "?")
 	if s.dialect.returning {
-		args := append(append(append([]any{}, u.args[:set]...), string(text)), u.args[set:]...)
+		pin, pinArgs := s.dialect.pinned(ids)
+		args := append(append(append(append([]any{}, u.args[:set]...), string(text)), u.args[set:]...), pinArgs...)
 		err := each(tx, collect, "UPDATE nawasync_jobs AS j SET "+u.set+" FROM "+s.dialect.rowset(u.columns...)+
-			" WHERE j.id = v_id AND "+u.fence+" RETURNING "+pick(s.dialect.name == "postgres", "j.id", "id"), args...)
+			" WHERE j.id = v_id AND "+u.fence+pin+" RETURNING "+pick(s.dialect.name == "postgres", "j.id", "id"), args...)
 		return won, err
 	}
 	// Without RETURNING: lock and judge, then write by primary key.
@@ -103,11 +124,7 @@ func (s *Store) batch(tx *gorm.DB, u update, rows any) (map[int64]bool, error) {
 	if err != nil || len(won) == 0 {
 		return won, err
 	}
-	ids := make([]int64, 0, len(won))
-	for id := range won {
-		ids = append(ids, id)
-	}
 	args := append([]any{string(text)}, u.args[:set]...)
 	return won, tx.Exec("UPDATE nawasync_jobs j JOIN "+s.dialect.rowset(u.columns...)+
-		" ON j.id = v_id SET "+u.set+" WHERE j.id IN ?", append(args, ids)...).Error
+		" ON j.id = v_id SET "+u.set+" WHERE j.id IN ?", append(args, slices.Collect(maps.Keys(won)))...).Error
 }

@@ -110,7 +110,9 @@ func (s *Store) FinishTx(ctx context.Context, tx *gorm.DB, verdicts []*Verdict) 
 	tx = session(ctx, tx)
 	now := s.Now()
 	rows := make([]verdictRow, len(verdicts))
+	ids := make([]int64, len(verdicts))
 	for i, v := range verdicts {
+		ids[i] = v.Job.ID
 		if v.Now.IsZero() {
 			v.Now = now
 		}
@@ -119,7 +121,7 @@ func (s *Store) FinishTx(ctx context.Context, tx *gorm.DB, verdicts []*Verdict) 
 	slices.SortFunc(rows, func(a, b verdictRow) int { return int(a.ID - b.ID) })
 	u := verdictUpdate
 	u.args = []any{now.UnixMicro()}
-	won, err := s.batch(tx, u, rows)
+	won, err := s.batch(tx, u, ids, rows)
 	if err != nil {
 		return nil, fmt.Errorf("nawasync: finish: %w", err)
 	}

@@ -23,14 +23,14 @@ var insertRow = "(" + strings.Repeat("?, ", len(insertColumns)-1) + "?)"
 const insertChunk = 500
 
 // Insert adds new rows in tx, the caller's transaction or the Store's own
-// database, and fills in ID, Status and times. With ring true, rows that are due
+// database, and fills in ID, Status and times. The first rings rows that are due
 // are born rung: the caller puts them into Redis after the commit. A row whose
 // ActiveKey is taken is not added; the job that holds it takes its place in the
 // slice, marked Coalesced.
-func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, ring bool) error {
+func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, rings int) error {
 	tx = session(ctx, tx)
 	now := s.Now()
-	s.prepare(jobs, now, ring)
+	s.prepare(jobs, now, rings)
 	var plain []*Job
 	for i, job := range jobs {
 		if job.ActiveKey == "" {
@@ -54,22 +54,22 @@ func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, ring bool)
 }
 
 // InsertOwn is Insert in a transaction of its own.
-func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, ring bool) error {
+func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, rings int) error {
 	if len(jobs) == 1 && (jobs[0].ActiveKey == "" || s.dialect.name != "mysql") {
 		unlock, err := s.lock(ctx)
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		return s.Insert(ctx, s.db, jobs, ring)
+		return s.Insert(ctx, s.db, jobs, rings)
 	}
-	return s.Transaction(ctx, func(tx *gorm.DB) error { return s.Insert(ctx, tx, jobs, ring) })
+	return s.Transaction(ctx, func(tx *gorm.DB) error { return s.Insert(ctx, tx, jobs, rings) })
 }
 
 // prepare sets what is the same for every new row. Of several due rows of one
 // lane only the first is a candidate: the others wait for its ending, which sees
 // them, for all appear at one commit.
-func (s *Store) prepare(jobs []*Job, now time.Time, ring bool) {
+func (s *Store) prepare(jobs []*Job, now time.Time, rings int) {
 	heads := map[int64]bool{}
 	for _, job := range jobs {
 		job.Status, job.CreatedAt, job.UpdatedAt = Queued, now, now
@@ -84,7 +84,8 @@ func (s *Store) prepare(jobs []*Job, now time.Time, ring bool) {
 			job.WakeAt = job.NotBefore
 		case heads[job.Lane] && job.ActiveKey == "":
 			job.WakeAt = time.Time{}
-		case ring:
+		case rings > 0:
+			rings--
 			job.WakeAt, job.RungAt, job.Ring = now.Add(s.recheck), now, 1
 		default:
 			job.WakeAt = now

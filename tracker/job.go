@@ -79,7 +79,8 @@ const (
  j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
  j.retry_of, j.cancel_by, j.worker, j.trace, j.active_key, j.created_at, j.updated_at, j.due_at, j.not_before,
  j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error`
-	wideColumns = `, j.payload, j.sealed, j.result, j.diff, j.progress`
+	relayColumns = `j.id, j.lane, j.service, j.type, j.action, j.instance, j.queue, j.epoch, j.ring, j.created_at, j.not_before, j.rung_at`
+	wideColumns  = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
 
 // jobScan receives one row; extra takes columns selected after the job's own.
@@ -115,6 +116,17 @@ func (s *jobScan) scan(rows *sql.Rows, wide bool, extra ...any) (*Job, error) {
 	j.Payload, j.Result, j.Diff, j.Progress = rawJSON(s.payload), rawJSON(s.result), rawJSON(s.diff), rawJSON(s.progress)
 	out := *j
 	return &out, nil
+}
+
+// scanRelay reads relayColumns.
+func scanRelay(rows *sql.Rows, extra ...any) (*Job, error) {
+	j := &Job{Status: Queued}
+	var created, notBefore int64
+	var rung sql.NullInt64
+	into := []any{&j.ID, &j.Lane, &j.Service, &j.Type, &j.Action, &j.Instance, &j.Queue, &j.Epoch, &j.Ring, &created, &notBefore, &rung}
+	err := rows.Scan(append(into, extra...)...)
+	j.CreatedAt, j.NotBefore, j.RungAt = fromMicros(created), fromMicros(notBefore), fromMicros(rung.Int64)
+	return j, err
 }
 
 func rawJSON(s sql.NullString) json.RawMessage {

@@ -1,8 +1,10 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,14 +42,22 @@ func (s *Store) List(ctx context.Context, f Filter, before int64, limit int) (Pa
 	if before > 0 {
 		where, args = append(where, "j.id < ?"), append(args, before)
 	}
-	clause := ""
-	if len(where) > 0 {
-		clause = "WHERE " + strings.Join(where, " AND ")
+	// Lists are indexed among the ended jobs only, so that a job's way costs no
+	// writes to them; open jobs are few, and have an index of their own.
+	var list []*Job
+	for _, part := range []string{"j.finished_at IS NOT NULL", "j.open_lane IS NOT NULL"} {
+		if !f.mayBe(part) {
+			continue
+		}
+		jobs, err := s.jobs(s.DB(ctx), false, "WHERE "+strings.Join(append([]string{part}, where...), " AND ")+" ORDER BY j.id DESC LIMIT ?", append(slices.Clone(args), limit+1)...)
+		if err != nil {
+			return Page{}, fmt.Errorf("nawasync: list jobs: %w", err)
+		}
+		list = append(list, jobs...)
 	}
-	list, err := s.jobs(s.DB(ctx), false, clause+" ORDER BY j.id DESC LIMIT ?", append(args, limit+1)...)
-	if err != nil {
-		return Page{}, fmt.Errorf("nawasync: list jobs: %w", err)
-	}
+	// A job that ended between the two reads is in both.
+	slices.SortStableFunc(list, func(a, b *Job) int { return cmp.Compare(b.ID, a.ID) })
+	list = slices.CompactFunc(list, func(a, b *Job) bool { return a.ID == b.ID })
 	page := Page{Jobs: list}
 	if len(list) > limit {
 		page.Jobs = list[:limit]
@@ -70,7 +80,7 @@ func (s *Store) CountOpen(ctx context.Context, service string, limit int) (int, 
 // the given one was dispatched, or 0.
 func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 	list, err := s.jobs(s.DB(ctx), false,
-		"WHERE j.target_key = ? AND j.id > ? AND j.status = 'success' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
+		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
 	if err != nil {
 		return 0, fmt.Errorf("nawasync: look for a newer success: %w", err)
 	}
@@ -78,6 +88,12 @@ func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 		return 0, nil
 	}
 	return list[0].ID, nil
+}
+
+// mayBe reports whether the statuses asked for leave that part of the jobs.
+func (f Filter) mayBe(part string) bool {
+	terminal := part == "j.finished_at IS NOT NULL"
+	return len(f.Statuses) == 0 || slices.ContainsFunc(f.Statuses, func(s Status) bool { return s.Terminal() == terminal })
 }
 
 func (f Filter) where() (where []string, args []any) {

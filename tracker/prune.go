@@ -99,7 +99,7 @@ func (s *Store) Forget(ctx context.Context, service, typ, instance, targetID str
 		if err := tx.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+" AND finished_at IS NOT NULL)", target...).Error; err != nil {
 			return err
 		}
-		return tx.Raw("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND finished_at IS NULL", target...).Row().Scan(&open)
+		return tx.Raw("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND open_lane IS NOT NULL", target...).Row().Scan(&open)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("nawasync: forget %s/%s %q: %w", service, typ, targetID, err)

@@ -77,13 +77,15 @@ var ringColumns = []string{"id", "epoch", "ring", "wake"}
 
 const ringFence = "j.epoch = v_epoch AND j.ring = v_ring AND j.status = 'queued'"
 
-func ringRows(rows []lookRow) []ringRow {
+func ringRows(rows []lookRow) ([]int64, []ringRow) {
 	list := make([]ringRow, len(rows))
+	ids := make([]int64, len(rows))
 	for i, r := range rows {
+		ids[i] = r.job.ID
 		list[i] = ringRow{r.job.ID, r.job.Epoch, r.job.Ring, r.wake.UnixMicro()}
 	}
 	slices.SortFunc(list, func(a, b ringRow) int { return int(a.ID - b.ID) })
-	return list
+	return ids, list
 }
 
 func looks(due []Due) []lookRow {
@@ -102,10 +104,11 @@ func (s *Store) MarkRung(ctx context.Context, due []Due) ([]Bell, error) {
 	}
 	now := s.Now()
 	var won map[int64]bool
-	err := s.alone(ctx, func(tx *gorm.DB) (err error) {
+	ids, rows := ringRows(looks(due))
+	err := s.unsynced(ctx, func(tx *gorm.DB) (err error) {
 		won, err = s.batch(tx, update{columns: ringColumns,
 			set: "ring = ring + 1, rung_at = ?, wake_at = ?", fence: ringFence,
-			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()}}, ringRows(looks(due)))
+			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()}}, ids, rows)
 		return err
 	})
 	if err != nil {
@@ -168,8 +171,9 @@ func (s *Store) move(ctx context.Context, rows []lookRow, set string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return s.alone(ctx, func(tx *gorm.DB) error {
-		_, err := s.batch(tx, update{columns: ringColumns, set: set, fence: ringFence}, ringRows(rows))
+	ids, list := ringRows(rows)
+	return s.unsynced(ctx, func(tx *gorm.DB) error {
+		_, err := s.batch(tx, update{columns: ringColumns, set: set, fence: ringFence}, ids, list)
 		return err
 	})
 }
@@ -254,6 +258,22 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 			now.UnixMicro(), now.UnixMicro(), heads).Error
 	})
 	return next, n < limit, err
+}
+
+// unsynced is for rings only: PostgreSQL need not wait for its disk. A ring that a
+// crash of the database undoes is rung once more; a claim so lost would let two
+// workers hold one epoch.
+func (s *Store) unsynced(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if s.dialect.name != "postgres" {
+		return s.alone(ctx, fn)
+	}
+	return s.Transaction(ctx, func(tx *gorm.DB) error {
+		tx = session(ctx, tx)
+		if err := tx.Exec("SET LOCAL synchronous_commit = off").Error; err != nil {
+			return err
+		}
+		return fn(tx)
+	})
 }
 
 func jsonText(v any) (string, error) {

@@ -59,7 +59,7 @@ func newJob(lane int64) *tracker.Job {
 
 func (b *bench) insert(t *testing.T, jobs ...*tracker.Job) []*tracker.Job {
 	t.Helper()
-	ok(t, b.InsertOwn(t.Context(), jobs, true))
+	ok(t, b.InsertOwn(t.Context(), jobs, 100))
 	return jobs
 }
 
@@ -300,7 +300,7 @@ func TestUniqueKeyHoldsUntilTheEndOrTheStart(t *testing.T) {
 			j := newJob(int64(len(hash)))
 			j.ActiveKey = tracker.UniqueKey(hash, untilRunning)
 			list := []*tracker.Job{j}
-			ok(t, b.InsertOwn(t.Context(), list, true))
+			ok(t, b.InsertOwn(t.Context(), list, 100))
 			return list[0]
 		}
 		first := unique("a", false)
@@ -337,7 +337,7 @@ func TestFiftyConcurrentUniqueDispatchesMakeOneRow(t *testing.T) {
 				j := newJob(5)
 				j.ActiveKey = tracker.UniqueKey("same", false)
 				list := []*tracker.Job{j}
-				if err := b.InsertOwn(context.Background(), list, true); err != nil {
+				if err := b.InsertOwn(context.Background(), list, 100); err != nil {
 					t.Error(err)
 					return
 				}

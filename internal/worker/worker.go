@@ -47,6 +47,10 @@ type Worker struct {
 	claims   *groupcommit.Batcher[tracker.Claim, tracker.ClaimResult]
 	finishes *groupcommit.Batcher[*tracker.Verdict, tracker.FinishResult]
 
+	// pending bounds the verdicts on their way, so that a database that is away
+	// stops the work and not the memory.
+	pending chan struct{}
+
 	mu       sync.Mutex
 	draining bool
 	running  map[tracker.Claim]context.CancelCauseFunc
@@ -55,7 +59,11 @@ type Worker struct {
 	abandon  context.CancelFunc
 }
 
-const batch = 256
+const (
+	batch = 256 // claims or verdicts in one transaction
+	// verdicts may wait for their commit while their slots work on.
+	maxPending = 4 * batch
+)
 
 // Start begins to take doorbells. Redis need not be there yet.
 func (w *Worker) Start() error {
@@ -65,6 +73,7 @@ func (w *Worker) Start() error {
 	w.finishes = groupcommit.New(batch, func(verdicts []*tracker.Verdict) ([]tracker.FinishResult, []error) {
 		return w.Store.Finish(w.quit, verdicts)
 	})
+	w.pending = make(chan struct{}, maxPending)
 	w.claims.Start()
 	w.finishes.Start()
 	for name, queue := range w.Queues {
@@ -186,12 +195,20 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 		w.release(claim)
 		return
 	}
-	defer w.idle.Done()
 	job := w.claim(claim)
 	if job == nil {
+		w.idle.Done()
 		return
 	}
-	w.finish(w.execute(job))
+	verdict := w.execute(job)
+	// The slot is free when the job has returned. Its verdict is not yet written:
+	// if the process dies now, the row still says running, and is taken over.
+	w.pending <- struct{}{}
+	go func() {
+		defer w.idle.Done()
+		defer func() { <-w.pending }()
+		w.finish(verdict)
+	}()
 }
 
 // enter counts a job in, unless the process stops or has lost its lease.

@@ -49,8 +49,8 @@ CREATE INDEX IF NOT EXISTS nawasync_jobs_wake ON nawasync_jobs (queue, wake_at) 
 CREATE INDEX IF NOT EXISTS nawasync_jobs_lane ON nawasync_jobs (open_lane, id) WHERE open_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_running ON nawasync_jobs (running_lane) WHERE running_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_active ON nawasync_jobs (active_key) WHERE active_key IS NOT NULL;
-CREATE INDEX IF NOT EXISTS nawasync_jobs_target ON nawasync_jobs (target_key, id);
-CREATE INDEX IF NOT EXISTS nawasync_jobs_service ON nawasync_jobs (service, id);
+CREATE INDEX IF NOT EXISTS nawasync_jobs_target ON nawasync_jobs (target_key, id) WHERE finished_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS nawasync_jobs_service ON nawasync_jobs (service, id) WHERE finished_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS nawasync_jobs_finished ON nawasync_jobs (status, finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS nawasync_attempts (

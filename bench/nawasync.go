@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/migrations"
+)
+
+type noop struct {
+	ID string `json:"id"`
+}
+
+func (noop) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "bench", Type: "noop", Action: "run"}
+}
+func (n noop) Target() nawasync.Target { return nawasync.Target{ID: n.ID} }
+
+type noopHandler struct{ nawasync.AbstractJob[noop] }
+
+func (noopHandler) Execute(context.Context, *nawasync.Run[noop]) error { return nil }
+
+// ours dispatches with an engine that does not work, and drains with one that
+// starts for it, so that a drain begins from cold, as River's does.
+type ours struct {
+	config   nawasync.Config
+	dispatch *nawasync.Engine
+	redis    *redis.Client
+	ended    atomic.Int64
+}
+
+func openDB(url string, conns int) (*gorm.DB, error) {
+	db, err := gorm.Open(postgres.Open(url), &gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true})
+	if err != nil {
+		return nil, err
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+func openNawasync(ctx context.Context, c config) (subject, error) {
+	db, err := openDB(c.postgres, 20)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrations.Up(ctx, db); err != nil {
+		return nil, err
+	}
+	o := &ours{redis: redisClient(c.redis)}
+	o.config = nawasync.Config{DB: db, Redis: o.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 2}},
+		// An event comes after the commit of its verdict.
+		OnEvent: func(_ context.Context, event nawasync.Event) {
+			if event.Type == nawasync.EventSucceeded {
+				o.ended.Add(1)
+			}
+		}}
+	o.dispatch, err = nawasync.New(o.config)
+	return o, err
+}
+
+func (o *ours) Insert(ctx context.Context, n int) error {
+	_, err := o.dispatch.Dispatch(ctx, noop{strconv.Itoa(n)}, nawasync.Options{By: "bench"})
+	return err
+}
+
+func (o *ours) InsertMany(ctx context.Context, from, n int) error {
+	args := make([]nawasync.Args, n)
+	for i := range args {
+		args[i] = noop{strconv.Itoa(from + i)}
+	}
+	_, err := o.dispatch.DispatchMany(ctx, args, nawasync.Options{By: "bench"})
+	return err
+}
+
+func (o *ours) Drain(ctx context.Context, n int) error {
+	engine, err := nawasync.New(o.config)
+	if err != nil {
+		return err
+	}
+	if err := nawasync.Register(engine, noopHandler{}); err != nil {
+		return err
+	}
+	if err := engine.Start(ctx); err != nil {
+		return err
+	}
+	err = until(ctx, n, func() (int, error) { return int(o.ended.Load()), nil })
+	stopCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_ = engine.Stop(stopCtx)
+	return err
+}
+
+func (o *ours) Close() {
+	_ = o.redis.Close()
+	if pool, err := o.config.DB.DB(); err == nil {
+		_ = pool.Close()
+	}
+}
