@@ -351,7 +351,9 @@ type anyKind struct {
 	Password              string `json:"password,omitempty"`
 }
 
-func (a anyKind) Kind() nawasync.Kind { return nawasync.Kind{Service: a.Service, Type: a.Type, Action: a.Action} }
+func (a anyKind) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: a.Service, Type: a.Type, Action: a.Action}
+}
 func (anyKind) Target() nawasync.Target { return nawasync.Target{ID: "x"} }
 
 func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {

@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     result        MEDIUMTEXT,
     error         TEXT,
     diff          MEDIUMTEXT,
-    KEY nawasync_jobs_wake (queue, wake_at),
+    KEY nawasync_jobs_wake (queue, wake_at, id),
     KEY nawasync_jobs_lane (open_lane, id),
     UNIQUE KEY nawasync_jobs_running (running_lane),
     UNIQUE KEY nawasync_jobs_active (active_key),

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     error         TEXT,
     diff          TEXT
 );
-CREATE INDEX IF NOT EXISTS nawasync_jobs_wake ON nawasync_jobs (queue, wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS nawasync_jobs_wake ON nawasync_jobs (queue, wake_at, id) WHERE wake_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS nawasync_jobs_lane ON nawasync_jobs (open_lane, id) WHERE open_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_running ON nawasync_jobs (running_lane) WHERE running_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_active ON nawasync_jobs (active_key) WHERE active_key IS NOT NULL;
