@@ -1,4 +1,137 @@
 package nawasync_test
 
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+// A child is this test binary started as a worker process, so that a test can
+// really kill it.
+const (
+	childVariable = "NAWASYNC_TEST_CHILD" // dialect|dsn|redis address|mode
+	childReady    = "ready"
+)
+
 // runChild becomes a worker process when a test started this binary as one.
-func runChild() bool { return false }
+func runChild() bool {
+	spec := os.Getenv(childVariable)
+	if spec == "" {
+		return false
+	}
+	if err := child(strings.Split(spec, "|")); err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+	return true
+}
+
+func child(spec []string) error {
+	dialect, dsn, address, mode := spec[0], spec[1], spec[2], spec[3]
+	db, err := testdb.Open(dialect, dsn)
+	if err != nil {
+		return err
+	}
+	client := redis.NewClient(&redis.Options{Addr: address})
+	if mode == "dequeue" {
+		return dieBeforeClaim(db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan, client)
+	}
+	e, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	if err != nil {
+		return err
+	}
+	err = nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, run *nawasync.Run[note]) error {
+		if mode == "poison" {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		if err := run.BeginWrite(ctx); err != nil {
+			return err
+		}
+		fmt.Println("executing", run.Job().ID)
+		select {
+		case <-ctx.Done():
+			fmt.Println("cancelled", context.Cause(ctx))
+			return ctx.Err()
+		case <-time.After(time.Minute):
+			return nil
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	if err := e.Start(context.Background()); err != nil {
+		return err
+	}
+	fmt.Println(childReady)
+	select {}
+}
+
+// dieBeforeClaim takes a task from Redis and dies with it.
+func dieBeforeClaim(installation func(...any) error, client *redis.Client) error {
+	var install string
+	if err := installation(&install); err != nil {
+		return err
+	}
+	server := asynq.NewServerFromRedisClient(client, asynq.Config{Concurrency: 1, Queues: map[string]int{install + ":default": 1}, TaskCheckInterval: 10 * time.Millisecond})
+	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		return nil
+	})); err != nil {
+		return err
+	}
+	fmt.Println(childReady)
+	select {}
+}
+
+// process is a running child.
+type process struct {
+	cmd *exec.Cmd
+	out *logBuffer
+}
+
+func startChild(t *testing.T, h *harness, mode string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	ok(t, err)
+	p := &process{cmd: exec.Command(self), out: &logBuffer{}}
+	p.cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{h.db.Dialect, h.db.DSN, h.redis.Options().Addr, mode}, "|"))
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	ok(t, p.cmd.Start())
+	exited := make(chan struct{})
+	go func() {
+		_ = p.cmd.Wait()
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-exited
+		if t.Failed() {
+			t.Logf("child %s:\n%s", mode, p.out.String())
+		}
+	})
+	p.says(t, childReady)
+	return p
+}
+
+func (p *process) says(t *testing.T, text string) {
+	t.Helper()
+	eventually(t, 30*time.Second, "a child that says "+strconv.Quote(text), func() bool { return strings.Contains(p.out.String(), text) })
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	ok(t, p.cmd.Process.Signal(s))
+}
