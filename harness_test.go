@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.uber.org/goleak"
 
 	"github.com/nawasara/nawasync"
@@ -73,6 +75,7 @@ type harness struct {
 	redis *redis.Client
 	mini  *miniredis.Miniredis // nil on a real server
 	log   *logBuffer
+	shift atomic.Int64 // added to the clock in virtual time
 }
 
 type logBuffer struct {
@@ -113,7 +116,7 @@ func newHarness(t *testing.T, db *testdb.Database) *harness {
 func miniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
-	client := redis.NewClient(&redis.Options{MaintNotificationsConfig: nil, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	client := redis.NewClient(&redis.Options{MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
 	t.Cleanup(func() {
 		_ = client.Close()
 		m.Close()
