@@ -121,8 +121,10 @@ type clockActor struct {
 }
 
 func (c *clockActor) Start() {
-	c.loop = &loop.Loop{Name: "clock", Interval: 10 * c.engine.tuning.beat, Logger: c.engine.logger,
-		Tick: func(ctx context.Context) (bool, error) { return false, c.engine.measureClock(ctx) }}
+	c.loop = &loop.Loop{
+		Name: "clock", Interval: 10 * c.engine.tuning.beat, Logger: c.engine.logger,
+		Tick: func(ctx context.Context) (bool, error) { return false, c.engine.measureClock(ctx) },
+	}
 	c.loop.Start()
 }
 

@@ -15,8 +15,15 @@ func NewTuned(c Config, t Tuning) (*Engine, error) {
 		to   *time.Duration
 		from time.Duration
 	}{
-		{&own.relay, t.Relay}, {&own.sweep, t.Sweep}, {&own.beat, t.Beat}, {&own.trust, t.Trust}, {&own.patience, t.Patience},
-		{&own.fold, t.Fold}, {&own.prune, t.Prune}, {&own.schedule, t.Schedule}, {&own.recheck, t.Recheck},
+		{&own.relay, t.Relay},
+		{&own.sweep, t.Sweep},
+		{&own.beat, t.Beat},
+		{&own.trust, t.Trust},
+		{&own.patience, t.Patience},
+		{&own.fold, t.Fold},
+		{&own.prune, t.Prune},
+		{&own.schedule, t.Schedule},
+		{&own.recheck, t.Recheck},
 	} {
 		if f.from > 0 {
 			*f.to = f.from

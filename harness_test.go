@@ -125,8 +125,10 @@ func miniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 }
 
 func (h *harness) config() nawasync.Config {
-	return nawasync.Config{DB: h.db.DB, Redis: h.redis, StopGrace: time.Second,
-		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	return nawasync.Config{
+		DB: h.db.DB, Redis: h.redis, StopGrace: time.Second,
+		Logger: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 }
 
 // engine makes an engine that is stopped at the test's end.

@@ -65,78 +65,90 @@ type level struct {
 	n      int
 }
 
-// document walks the tokens, so that depth costs no stack and the order of keys,
-// doubled ones too, stays.
+// walk goes through a document token by token, so that depth costs no stack and
+// the order of keys, doubled ones too, stays.
+type walk struct {
+	*masker
+	out   bytes.Buffer
+	stack []level
+	hide  bool // the next value belongs to a secret key
+}
+
 func (m *masker) document(data []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	var out bytes.Buffer
-	var stack []level
-	hideNext := false
+	w := walk{masker: m}
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
-			if len(stack) > 0 || out.Len() == 0 {
+			if len(w.stack) > 0 || w.out.Len() == 0 {
 				return nil, io.ErrUnexpectedEOF
 			}
-			return out.Bytes(), nil
+			return w.out.Bytes(), nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if len(stack) == 0 && out.Len() > 0 {
+		if len(w.stack) == 0 && w.out.Len() > 0 {
 			return nil, errors.New("more than one document")
 		}
-		var top *level
-		if len(stack) > 0 {
-			top = &stack[len(stack)-1]
-		}
-		if end, ok := token.(json.Delim); ok && (end == '}' || end == ']') {
-			if !top.hidden {
-				out.WriteRune(rune(end))
-			}
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		hidden := top != nil && top.hidden
-		if top != nil && top.key {
-			key, _ := token.(string)
-			if !hidden {
-				m.comma(&out, top)
-				writeString(&out, key)
-				out.WriteByte(':')
-				hideNext = m.secretKey(key)
-			}
-			top.key = false
-			continue
-		}
-		if top != nil && !top.object && !hidden {
-			m.comma(&out, top)
-		}
-		if top != nil && top.object {
-			top.key = true
-		}
-		hide := hideNext
-		hideNext = false
-		if hide {
-			writeString(&out, masked)
-		}
-		if begin, ok := token.(json.Delim); ok {
-			if !hide && !hidden {
-				out.WriteRune(rune(begin))
-			}
-			stack = append(stack, level{object: begin == '{', key: begin == '{', hidden: hide || hidden})
-			continue
-		}
-		m.scalar(&out, token, hide || hidden)
+		w.token(token)
 	}
 }
 
-func (m *masker) comma(out *bytes.Buffer, top *level) {
-	if top.n > 0 {
+func (w *walk) token(token json.Token) {
+	var top *level
+	if len(w.stack) > 0 {
+		top = &w.stack[len(w.stack)-1]
+	}
+	if end, ok := token.(json.Delim); ok && (end == '}' || end == ']') {
+		if !top.hidden {
+			w.out.WriteRune(rune(end))
+		}
+		w.stack = w.stack[:len(w.stack)-1]
+		return
+	}
+	hidden := top != nil && top.hidden
+	if top != nil && top.key {
+		top.key = false
+		if key, _ := token.(string); !hidden {
+			top.comma(&w.out)
+			writeString(&w.out, key)
+			w.out.WriteByte(':')
+			w.hide = w.secretKey(key)
+		}
+		return
+	}
+	if top != nil && !top.object && !hidden {
+		top.comma(&w.out)
+	}
+	if top != nil && top.object {
+		top.key = true
+	}
+	w.value(token, hidden)
+}
+
+func (w *walk) value(token json.Token, hidden bool) {
+	if w.hide {
+		writeString(&w.out, masked)
+		hidden, w.hide = true, false
+	}
+	begin, ok := token.(json.Delim)
+	if !ok {
+		w.scalar(&w.out, token, hidden)
+		return
+	}
+	if !hidden {
+		w.out.WriteRune(rune(begin))
+	}
+	w.stack = append(w.stack, level{object: begin == '{', key: begin == '{', hidden: hidden})
+}
+
+func (l *level) comma(out *bytes.Buffer) {
+	if l.n > 0 {
 		out.WriteByte(',')
 	}
-	top.n++
+	l.n++
 }
 
 func (m *masker) scalar(out *bytes.Buffer, token json.Token, hide bool) {

@@ -63,8 +63,10 @@ func (e *Engine) Schedule(s Schedule) error {
 		}
 	}
 	e.schedules = append(e.schedules, scheduler.Entry{
-		Row: tracker.Schedule{Name: s.Name, Service: job.Service, Type: job.Type, Action: job.Action, Instance: job.Instance,
-			TargetID: job.TargetID, Spec: s.Spec, Timezone: s.Timezone},
+		Row: tracker.Schedule{
+			Name: s.Name, Service: job.Service, Type: job.Type, Action: job.Action, Instance: job.Instance,
+			TargetID: job.TargetID, Spec: s.Spec, Timezone: s.Timezone,
+		},
 		Spec: spec, Jitter: s.Jitter, RunAtStart: s.RunAtStart,
 		Dispatch: func(ctx context.Context, tx *gorm.DB, due time.Time) (int64, error) {
 			o := options

@@ -108,8 +108,10 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 			return nil
 		}}))
 		h.start(e)
-		job := dispatch(t, e, resetPassword{Email: "a@example.org", Password: nawasync.NewSecret(password), More: []nawasync.Secret{nawasync.NewSecret(extra)},
-			Extra: map[string]any{"deep": []any{map[string]any{"access_token": nested}}}, Hook: "https://bob:" + inURL + "@hooks.example.org/x"})
+		job := dispatch(t, e, resetPassword{
+			Email: "a@example.org", Password: nawasync.NewSecret(password), More: []nawasync.Secret{nawasync.NewSecret(extra)},
+			Extra: map[string]any{"deep": []any{map[string]any{"access_token": nested}}}, Hook: "https://bob:" + inURL + "@hooks.example.org/x",
+		})
 		if got := <-received; got.Password.Reveal() != password || got.More[0].Reveal() != extra || !strings.Contains(got.Hook, inURL) {
 			t.Fatalf("the job received %q", got.Password.Reveal())
 		}

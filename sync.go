@@ -269,19 +269,25 @@ func (e *Engine) build() {
 	if len(e.handlers) == 0 {
 		served = nil
 	}
-	e.lease = &lease.Lease{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Trust: e.tuning.trust, Kinds: e.kinds(), Queues: served,
+	e.lease = &lease.Lease{
+		Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Trust: e.tuning.trust, Kinds: e.kinds(), Queues: served,
 		Lost:      func(string) { e.worker.Interrupt(ErrLeaseLost) },
-		Cancelled: func(claims []tracker.Claim) { e.worker.Cancel(claims, ErrCancelled) }}
-	e.worker = &worker.Worker{Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, Held: e.lease.Held, Timeout: e.timeout, Run: e.run, Refused: e.refused, Ended: e.ended}
+		Cancelled: func(claims []tracker.Claim) { e.worker.Cancel(claims, ErrCancelled) },
+	}
+	e.worker = &worker.Worker{
+		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
+		Worker: e.lease.Worker, Held: e.lease.Held, Timeout: e.timeout, Run: e.run, Refused: e.refused, Ended: e.ended,
+	}
 	e.actors = []actor{
 		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.relay, Cap: e.tuning.rungCap, Sweep: e.tuning.sweep},
 		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Patience: e.tuning.patience, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
 		&scheduler.Scheduler{Store: e.store, Logger: e.logger, Interval: e.tuning.schedule, Entries: e.schedules, Transaction: e.Transaction},
 		&folder.Folder{Store: e.store, Logger: e.logger, Interval: e.tuning.fold, Holder: e.lease.Worker},
-		&pruner.Pruner{Store: e.store, Logger: e.logger, Interval: e.tuning.prune, Holder: e.lease.Worker,
+		&pruner.Pruner{
+			Store: e.store, Logger: e.logger, Interval: e.tuning.prune, Holder: e.lease.Worker,
 			Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
-			Expired: e.expired, Ring: e.ring, Ended: e.ended, Tidy: func() error { return e.bells.Tidy(served) }},
+			Expired: e.expired, Ring: e.ring, Ended: e.ended, Tidy: func() error { return e.bells.Tidy(served) },
+		},
 		&clockActor{engine: e},
 	}
 }

@@ -52,7 +52,8 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry,
 
 func labels(j *tracker.Job, more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(append([]attribute.KeyValue{
-		attribute.String("service", j.Service), attribute.String("type", j.Type), attribute.String("action", j.Action)}, more...)...)
+		attribute.String("service", j.Service), attribute.String("type", j.Type), attribute.String("action", j.Action),
+	}, more...)...)
 }
 
 // dispatch begins the span of a dispatch, whose context travels in the row.

@@ -59,7 +59,7 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
 		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(), "timeout", timeout)
 	})
 	defer stuck.Stop()
-	err, stack := guarded(ctx, a, execute)
+	stack, err := guarded(ctx, a, execute)
 	v := e.judge(ctx, r, a, err)
 	v.Stack = a.scrub.text(stack)
 	v.Log = a.log.String()
@@ -79,13 +79,13 @@ type panicError struct{ value any }
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-func guarded(ctx context.Context, a *attempt, execute func(context.Context, *attempt) error) (err error, stack string) {
+func guarded(ctx context.Context, a *attempt, execute func(context.Context, *attempt) error) (stack string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err, stack = &panicError{r}, string(debug.Stack())
+			stack, err = string(debug.Stack()), &panicError{r}
 		}
 	}()
-	return execute(ctx, a), ""
+	return "", execute(ctx, a)
 }
 
 // judge turns what Execute returned into a verdict.

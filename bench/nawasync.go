@@ -60,13 +60,15 @@ func openNawasync(ctx context.Context, c config) (subject, error) {
 		return nil, err
 	}
 	o := &ours{redis: redisClient(c.redis)}
-	o.config = nawasync.Config{DB: db, Redis: o.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 3}},
+	o.config = nawasync.Config{
+		DB: db, Redis: o.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 3}},
 		// An event comes after the commit of its verdict.
 		OnEvent: func(_ context.Context, event nawasync.Event) {
 			if event.Type == nawasync.EventSucceeded {
 				o.ended.Add(1)
 			}
-		}}
+		},
+	}
 	o.dispatch, err = nawasync.New(o.config)
 	return o, err
 }

@@ -90,8 +90,10 @@ func (s *Store) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 	}
 	known := len(list) > 0 && list[len(list)-1].Epoch == job.Epoch
 	if job.Status == Success && !known && !job.StartedAt.IsZero() {
-		list = append(list, Attempt{JobID: job.ID, Epoch: job.Epoch, Attempt: job.Attempt, StartedAt: job.StartedAt, EndedAt: job.FinishedAt,
-			Duration: job.Duration, Outcome: string(Success), Worker: job.Worker})
+		list = append(list, Attempt{
+			JobID: job.ID, Epoch: job.Epoch, Attempt: job.Attempt, StartedAt: job.StartedAt, EndedAt: job.FinishedAt,
+			Duration: job.Duration, Outcome: string(Success), Worker: job.Worker,
+		})
 	}
 	return list, nil
 }

@@ -104,8 +104,13 @@ func (f Filter) where() (where []string, args []any) {
 		add("j.service IN ?", append([]string{""}, f.Services...))
 	}
 	for _, equal := range []struct{ column, value string }{
-		{"service", f.Service}, {"type", f.Type}, {"action", f.Action}, {"instance", f.Instance},
-		{"target_id", f.TargetID}, {"triggered_by", f.TriggeredBy}, {"error_class", f.ErrorClass},
+		{"service", f.Service},
+		{"type", f.Type},
+		{"action", f.Action},
+		{"instance", f.Instance},
+		{"target_id", f.TargetID},
+		{"triggered_by", f.TriggeredBy},
+		{"error_class", f.ErrorClass},
 	} {
 		if equal.value != "" {
 			add("j."+equal.column+" = ?", equal.value)

@@ -106,9 +106,11 @@ func (s *Store) MarkRung(ctx context.Context, due []Due) ([]Bell, error) {
 	var won map[int64]bool
 	ids, rows := ringRows(looks(due))
 	err := s.unsynced(ctx, func(tx *gorm.DB) (err error) {
-		won, err = s.batch(tx, update{columns: ringColumns,
-			set: "ring = ring + 1, rung_at = ?, wake_at = ?", fence: ringFence,
-			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()}}, ids, rows)
+		won, err = s.batch(tx, update{
+			columns: ringColumns,
+			set:     "ring = ring + 1, rung_at = ?, wake_at = ?", fence: ringFence,
+			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()},
+		}, ids, rows)
 		return err
 	})
 	if err != nil {

@@ -172,7 +172,7 @@ func (s *Store) Stats(ctx context.Context, period Period, from, until time.Time)
 	for _, stat := range merged {
 		list = append(list, *stat)
 	}
-	slices.SortFunc(list, func(a, b Stat) int { return cmp.Or(a.Bucket.Compare(b.Bucket), a.StatKey.compare(b.StatKey)) })
+	slices.SortFunc(list, func(a, b Stat) int { return cmp.Or(a.Bucket.Compare(b.Bucket), a.compare(b.StatKey)) })
 	return list, nil
 }
 

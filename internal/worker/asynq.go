@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,7 +18,7 @@ const calmDown = 200 * time.Millisecond
 
 func (c calm) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
 	cmd := c.UniversalClient.EvalSha(ctx, sha1, keys, args...)
-	if err := cmd.Err(); err != nil && err != redis.Nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
 		if c.Ping(ctx).Err() != nil {
 			timer := time.NewTimer(calmDown)
 			defer timer.Stop()

@@ -1,0 +1,3 @@
+module github.com/nawasara/nawasync/ci/freeport
+
+go 1.26.0

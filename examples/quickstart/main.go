@@ -1,0 +1,102 @@
+// Command quickstart runs nawasync with nothing installed: SQLite in a file, Redis
+// in the process, one kind of job. The job fails once and is retried.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/glebarez/sqlite"
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// SetQuota are the arguments of the job; they travel in its row.
+type SetQuota struct {
+	Email   string `json:"email"`
+	QuotaMB int    `json:"quota_mb"`
+}
+
+func (SetQuota) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "mail", Type: "mailbox", Action: "set_quota"}
+}
+func (a SetQuota) Target() nawasync.Target { return nawasync.Target{ID: a.Email} }
+
+type setQuota struct{ nawasync.AbstractJob[SetQuota] }
+
+func (setQuota) Backoff(int) time.Duration { return time.Second }
+
+// Execute would call the mail server's API.
+func (setQuota) Execute(_ context.Context, run *nawasync.Run[SetQuota]) error {
+	if run.Attempt() == 1 {
+		return errors.New("mail server: 503 Service Unavailable")
+	}
+	run.SetResult(map[string]int{"quota_mb": run.Args.QuotaMB})
+	return nil
+}
+
+func main() {
+	if err := run(context.Background(), os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, out io.Writer) error {
+	folder, err := os.MkdirTemp("", "nawasync")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(folder, "app.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"), &gorm.Config{})
+	if err != nil {
+		return err
+	}
+	if err := migrations.Up(ctx, db); err != nil {
+		return err
+	}
+	memory := miniredis.NewMiniRedis()
+	defer memory.Close()
+	client := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) { return memory.Dial() }})
+	defer client.Close()
+	ended := make(chan nawasync.Event, 1)
+	engine, err := nawasync.New(nawasync.Config{
+		DB: db, Redis: client, Logger: slog.New(slog.DiscardHandler),
+		OnEvent: func(_ context.Context, e nawasync.Event) { ended <- e },
+	})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(nawasync.Register(engine, setQuota{}), engine.Start(ctx)); err != nil {
+		return err
+	}
+	job, err := engine.Dispatch(ctx, SetQuota{Email: "ann@example.org", QuotaMB: 500}, nawasync.Options{By: "user:7"})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "dispatched job %d for %s, by %s\n", job.ID, job.TargetID, job.TriggeredBy)
+	fmt.Fprintf(out, "event: %s\n", (<-ended).Type)
+	page, err := engine.Store().List(ctx, tracker.Filter{Service: "mail"}, 0, 25)
+	if err != nil {
+		return err
+	}
+	for _, j := range page.Jobs {
+		attempts, _ := engine.Store().Attempts(ctx, j)
+		for _, a := range attempts {
+			fmt.Fprintf(out, "job %d attempt %d: %s %s\n", j.ID, a.Attempt, a.Outcome, a.Error)
+		}
+	}
+	return engine.Stop(ctx)
+}
