@@ -139,13 +139,6 @@ type lookRow struct {
 	wake     time.Time
 }
 
-// standing are the columns after a job's own that decide whether it may run. Its
-// parameters are (now).
-const standing = `,
- CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs h WHERE h.open_lane = j.lane AND h.id < j.id AND (h.epoch > 0 OR h.not_before <= ?)) THEN 1 ELSE 0 END,
- CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END,
- (SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)`
-
 // lookRows reads rows with what decides whether they may run. Without wide it
 // reads only what the relay needs.
 func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, args ...any) ([]lookRow, error) {
@@ -167,7 +160,7 @@ func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, arg
 		row.behind, row.busy, row.paused = behind != 0, busy != 0, paused.Int64
 		list = append(list, row)
 		return err
-	}, "SELECT "+columns+standing+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
+	}, "SELECT "+columns+s.dialect.standing()+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
 	return list, err
 }
 

@@ -47,6 +47,40 @@ func (d dialect) pinned(ids []int64) (clause string, args []any) {
 	return " AND j.id = ANY((SELECT CAST(CAST(? AS text) AS bigint[]))::bigint[])", []any{"{" + b.String() + "}"}
 }
 
+// laneRows reads open jobs h of a lane by the lane's index. Left alone, every
+// planner may prefer the primary key, "for the first match must be near", and walk
+// over all rows that have ended. id is the h.id to compare and order by.
+func (d dialect) laneRows() (table, id string) {
+	switch d.name {
+	case "postgres":
+		return "nawasync_jobs h", "(h.id + 0)"
+	case "mysql":
+		return "nawasync_jobs h FORCE INDEX (nawasync_jobs_lane)", "h.id"
+	}
+	return "nawasync_jobs h INDEXED BY nawasync_jobs_lane", "h.id"
+}
+
+// joined says that h has its place in its lane. Its parameter is (now).
+const joined = "(h.epoch > 0 OR h.not_before <= ?)"
+
+// standing are the columns after a job j's own that decide whether it may run: an
+// earlier job of its lane is open, one of its lane runs, its scope is paused. Their
+// parameters are (now, now).
+func (d dialect) standing() string {
+	table, id := d.laneRows()
+	return `,
+ CASE WHEN EXISTS (SELECT 1 FROM ` + table + ` WHERE h.open_lane = j.lane AND ` + id + ` < j.id AND ` + joined + `) THEN 1 ELSE 0 END,
+ CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END,
+ (SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)`
+}
+
+// laneHeads selects the first open job of each lane of a rowset. Its parameters are
+// (now, rowset).
+func (d dialect) laneHeads() string {
+	table, id := d.laneRows()
+	return "SELECT (SELECT h.id FROM " + table + " WHERE h.open_lane = v_lane AND " + joined + " ORDER BY " + id + " LIMIT 1) FROM " + d.rowset("lane")
+}
+
 // column of a rowset: "id" is a number, "id:t" a text.
 func split(column string) (name string, text bool) {
 	name, kind, _ := strings.Cut(column, ":")

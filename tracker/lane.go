@@ -36,8 +36,7 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 			heads = append(heads, id.Int64)
 		}
 		return nil
-	}, "SELECT (SELECT h.id FROM nawasync_jobs h WHERE h.open_lane = v_lane AND (h.epoch > 0 OR h.not_before <= ?) ORDER BY h.id LIMIT 1) FROM "+
-		s.dialect.rowset("lane"), now.UnixMicro(), text)
+	}, s.dialect.laneHeads(), now.UnixMicro(), text)
 	if err != nil || len(heads) == 0 {
 		return map[int64][]Bell{}, err
 	}

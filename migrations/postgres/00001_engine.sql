@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     diff          TEXT
 );
 CREATE INDEX IF NOT EXISTS nawasync_jobs_wake ON nawasync_jobs (queue, wake_at, id) WHERE wake_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS nawasync_jobs_lane ON nawasync_jobs (open_lane, id) WHERE open_lane IS NOT NULL;
+-- id + 0, so that no plan takes the primary key for a lane's order: it would walk over every row that has ended.
+CREATE INDEX IF NOT EXISTS nawasync_jobs_lane ON nawasync_jobs (open_lane, (id + 0)) WHERE open_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_running ON nawasync_jobs (running_lane) WHERE running_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_active ON nawasync_jobs (active_key) WHERE active_key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS nawasync_jobs_target ON nawasync_jobs (target_key, id) WHERE finished_at IS NOT NULL;

@@ -1,0 +1,69 @@
+package nawasync_test
+
+import (
+	"context"
+	"testing"
+
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, testdb.SQLite(t))
+	spans := tracetest.NewSpanRecorder()
+	reader := metric.NewManualReader()
+	ended := make(chan nawasync.Event, 1)
+	e := h.engine(func(c *nawasync.Config) {
+		c.TracerProvider = trace.NewTracerProvider(trace.WithSpanProcessor(spans))
+		c.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
+		c.OnEvent = func(_ context.Context, ev nawasync.Event) { ended <- ev }
+	})
+	ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
+	h.start(e)
+	job := waitStatus(t, e, dispatch(t, e, note{ID: "a"}).ID, tracker.Success)
+	<-ended
+	var from, to trace.ReadOnlySpan
+	for _, s := range spans.Ended() {
+		switch s.Name() {
+		case "nawasync dispatch":
+			from = s
+		case "nawasync notes/note/write":
+			to = s
+		}
+	}
+	if from == nil || to == nil || len(to.Links()) != 1 || to.Links()[0].SpanContext.SpanID() != from.SpanContext().SpanID() {
+		t.Fatalf("the spans are not linked: %v %v", from, to)
+	}
+	if job.Trace == "" {
+		t.Error("the row has no trace")
+	}
+	var data metricdata.ResourceMetrics
+	ok(t, reader.Collect(t.Context(), &data))
+	seen := map[string]bool{}
+	for _, scope := range data.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			seen[m.Name] = true
+			sum, isSum := m.Data.(metricdata.Sum[int64])
+			if m.Name != "nawasync.jobs.ended" || !isSum {
+				continue
+			}
+			point := sum.DataPoints[0]
+			outcome, _ := point.Attributes.Value("outcome")
+			if point.Value != 1 || outcome.AsString() != "success" || point.Attributes.Len() != 4 {
+				t.Errorf("%+v", point)
+			}
+		}
+	}
+	for _, name := range []string{"nawasync.jobs.dispatched", "nawasync.jobs.ended", "nawasync.attempts.ended", "nawasync.jobs.wait", "nawasync.attempts.duration"} {
+		if !seen[name] {
+			t.Errorf("%s was not measured", name)
+		}
+	}
+}
