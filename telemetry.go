@@ -66,6 +66,9 @@ func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*tra
 	first := jobs[0]
 	span.SetAttributes(attribute.Int("nawasync.jobs", len(jobs)), attribute.Int64("nawasync.job", first.ID),
 		attribute.String("nawasync.kind", first.Service+"/"+first.Type+"/"+first.Action))
+	if !t.dispatches.Enabled(ctx) {
+		return
+	}
 	for _, j := range jobs {
 		t.dispatches.Add(ctx, 1, labels(j, attribute.Bool("coalesced", j.Coalesced)))
 	}
@@ -95,6 +98,9 @@ func (t *telemetry) judged(span trace.Span, v *tracker.Verdict) {
 
 func (t *telemetry) ended(v *tracker.Verdict, j *tracker.Job) {
 	ctx := context.Background()
+	if !t.endings.Enabled(ctx) {
+		return // nobody measures, and making labels is not free
+	}
 	outcome := attribute.String("outcome", string(v.Status))
 	if v.Job.Status == tracker.Running {
 		t.attempts.Add(ctx, 1, labels(j, outcome))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -48,9 +49,9 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
 			return ErrLeaseLost
 		}
 		return nil
-	}, scrub: newScrubber(plain, secrets, r.policy.maskKeys)}
+	}, scrub: sync.OnceValue(func() *scrubber { return newScrubber(plain, secrets, r.policy.maskKeys) })}
 	if err != nil {
-		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub.text(err.Error()), ErrorClass: string(classUndecodable)}
+		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub().text(err.Error()), ErrorClass: string(classUndecodable)}
 	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
@@ -61,7 +62,9 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
 	defer stuck.Stop()
 	stack, err := guarded(ctx, a, execute)
 	v := e.judge(ctx, r, a, err)
-	v.Stack = a.scrub.text(stack)
+	if stack != "" {
+		v.Stack = a.scrub().text(stack)
+	}
 	v.Log = a.log.String()
 	e.telemetry.judged(span, v)
 	return v
@@ -107,7 +110,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		}
 		return v
 	}
-	v.Error = a.scrub.text(err.Error())
+	v.Error = a.scrub().text(err.Error())
 	class := ClassOf(err)
 	cause := context.Cause(ctx)
 	var skip *skipError
@@ -119,7 +122,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		v.Status = tracker.Skipped
 		return v
 	case errors.As(err, &conflict):
-		v.Status, v.Diff = tracker.Conflict, a.scrub.json(conflict.json())
+		v.Status, v.Diff = tracker.Conflict, a.scrub().json(conflict.json())
 		v.ErrorClass = string(ClassConflict)
 		return v
 	case errors.Is(cause, ErrCancelled):
