@@ -63,9 +63,7 @@ func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
 		e := h.engine(nil)
 		victim := startChild(t, h, "dequeue")
 		job := dispatch(t, e, note{ID: "a"})
-		eventually(t, 20*time.Second, "a dead child", func() bool {
-			return victim.cmd.ProcessState != nil || errors.Is(victim.cmd.Process.Signal(syscall.Signal(0)), syscall.ESRCH) || exited(victim)
-		})
+		victim.dies(t)
 		killed := time.Now()
 		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
 		h.start(e)
@@ -78,8 +76,6 @@ func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
 		}
 	})
 }
-
-func exited(p *process) bool { return p.cmd.Process.Signal(syscall.Signal(0)) != nil }
 
 func TestWorkerPausedPastItsLeaseChangesNothingWhenItComesBack(t *testing.T) {
 	servers(t, func(t *testing.T, h *harness) {
@@ -112,8 +108,7 @@ func TestJobThatKillsItsProcessFailsAfterItsAttempts(t *testing.T) {
 		h.start(neighbour)
 		poison := dispatch(t, neighbour, note{ID: "poison"})
 		for range 3 {
-			p := startChild(t, h, "poison")
-			eventually(t, 30*time.Second, "a dead child", func() bool { return exited(p) })
+			startChild(t, h, "poison").dies(t)
 		}
 		job := waitStatus(t, neighbour, poison.ID, tracker.Failed)
 		if job.ErrorClass != "worker_died" || job.Attempt != 3 {

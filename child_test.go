@@ -98,26 +98,26 @@ func dieBeforeClaim(installation func(...any) error, client *redis.Client) error
 
 // process is a running child.
 type process struct {
-	cmd *exec.Cmd
-	out *logBuffer
+	cmd    *exec.Cmd
+	out    *logBuffer
+	exited chan struct{} // closed when it has
 }
 
 func startChild(t *testing.T, h *harness, mode string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	ok(t, err)
-	p := &process{cmd: exec.Command(self), out: &logBuffer{}}
+	p := &process{cmd: exec.Command(self), out: &logBuffer{}, exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{h.db.Dialect, h.db.DSN, h.redis.Options().Addr, mode}, "|"))
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	ok(t, p.cmd.Start())
-	exited := make(chan struct{})
 	go func() {
 		_ = p.cmd.Wait()
-		close(exited)
+		close(p.exited)
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		<-exited
+		<-p.exited
 		if t.Failed() {
 			t.Logf("child %s:\n%s", mode, p.out.String())
 		}
@@ -129,6 +129,15 @@ func startChild(t *testing.T, h *harness, mode string) *process {
 func (p *process) says(t *testing.T, text string) {
 	t.Helper()
 	eventually(t, 30*time.Second, "a child that says "+strconv.Quote(text), func() bool { return strings.Contains(p.out.String(), text) })
+}
+
+func (p *process) dies(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the child lives on")
+	}
 }
 
 func (p *process) signal(t *testing.T, s syscall.Signal) {

@@ -97,7 +97,7 @@ func (d dialect) rowset(columns ...string) string {
 		case "postgres":
 			parts[i] = "v_" + name + " " + pick(text, "text", "bigint")
 		case "mysql":
-			parts[i] = "v_" + name + " " + pick(text, "MEDIUMTEXT", "BIGINT") + " PATH '$.v_" + name + "'"
+			parts[i] = "v_" + name + " " + pick(text, "MEDIUMTEXT CHARACTER SET utf8mb4", "BIGINT") + " PATH '$.v_" + name + "'"
 		default:
 			parts[i] = "json_extract(value, '$.v_" + name + "') AS v_" + name
 		}
