@@ -116,7 +116,9 @@ func newHarness(t *testing.T, db *testdb.Database) *harness {
 func miniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
-	client := redis.NewClient(&redis.Options{MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	// A pool nobody waits for: go-redis keeps the timers of those waits for all, and a
+	// timer made in virtual time may not be used outside of it.
+	client := redis.NewClient(&redis.Options{PoolSize: 500, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
 	t.Cleanup(func() {
 		_ = client.Close()
 		m.Close()

@@ -280,7 +280,7 @@ func (e *Engine) build() {
 	}
 	e.actors = []actor{
 		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.relay, Cap: e.tuning.rungCap, Sweep: e.tuning.sweep},
-		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Patience: e.tuning.patience, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
+		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Patience: e.tuning.patience, Self: e.lease.Worker, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
 		&scheduler.Scheduler{Store: e.store, Logger: e.logger, Interval: e.tuning.schedule, Entries: e.schedules, Transaction: e.Transaction},
 		&folder.Folder{Store: e.store, Logger: e.logger, Interval: e.tuning.fold, Holder: e.lease.Worker},
 		&pruner.Pruner{

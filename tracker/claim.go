@@ -129,6 +129,16 @@ func (s *Store) markClaimed(row lookRow, worker string, now time.Time) {
 	j.WakeAt = time.Time{}
 }
 
+// ClaimedBy returns the job if it runs under that claim on that worker, else nil. A
+// claim whose answer was lost may have been committed: only its worker can tell.
+func (s *Store) ClaimedBy(ctx context.Context, worker string, c Claim) (*Job, error) {
+	list, err := s.jobs(s.DB(ctx), true, "WHERE j.id = ? AND j.epoch = ? AND j.status = 'running' AND j.worker = ?", c.ID, c.Epoch, worker)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list[0], nil
+}
+
 // lookRow is a queued job with what decides whether it may run.
 type lookRow struct {
 	job      *Job

@@ -155,6 +155,25 @@ func TestLateVerdictChangesNothing(t *testing.T) {
 	})
 }
 
+func TestClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := newBench(t, db)
+		job := b.insert(t, newJob(1))[0]
+		claim := tracker.Claim{ID: job.ID, Epoch: job.Epoch}
+		if found, err := b.ClaimedBy(t.Context(), "w1", claim); err != nil || found != nil {
+			t.Fatalf("a queued job was claimed: %+v %v", found, err)
+		}
+		b.claimOne(t, job)
+		for worker, want := range map[string]bool{"w1": true, "w2": false} {
+			found, err := b.ClaimedBy(t.Context(), worker, claim)
+			ok(t, err)
+			if (found != nil) != want {
+				t.Errorf("%s: %+v", worker, found)
+			}
+		}
+	})
+}
+
 func TestLaneRunsOneAtATimeInOrderAndEndingRingsTheNext(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := newBench(t, db)

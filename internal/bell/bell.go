@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,11 +149,12 @@ func (b *Bells) Waits(bell tracker.Bell) (bool, error) {
 	return info.State == asynq.TaskStatePending, nil
 }
 
-// Tidy deletes the tasks that asynq archived: those of workers that died.
+// Tidy deletes the tasks that asynq archived: those of workers that died. A queue
+// that is not in Redis yet has none; asynq says so with an unexported error.
 func (b *Bells) Tidy(queues []string) error {
 	_, inspector := b.parts()
 	for _, queue := range queues {
-		if _, err := inspector.DeleteAllArchivedTasks(b.QueueName(queue)); err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+		if _, err := inspector.DeleteAllArchivedTasks(b.QueueName(queue)); err != nil && !errors.Is(err, asynq.ErrQueueNotFound) && !strings.Contains(err.Error(), "NOT_FOUND") {
 			return err
 		}
 	}

@@ -30,11 +30,12 @@ type Lease struct {
 	// Cancelled is called with the running jobs whose end was asked for.
 	Cancelled func([]tracker.Claim)
 
-	loop *loop.Loop
-	mu   sync.Mutex
-	id   string
-	last time.Time // with a monotonic clock reading
-	held bool
+	loop   *loop.Loop
+	expiry *time.Timer // ends the lease on time, however long a beat hangs
+	mu     sync.Mutex
+	id     string
+	last   time.Time // with a monotonic clock reading
+	held   bool
 }
 
 // Start writes the first beat, so that the process is known before it claims.
@@ -42,6 +43,7 @@ func (l *Lease) Start(ctx context.Context) error {
 	if err := l.join(ctx); err != nil {
 		return err
 	}
+	l.expiry = time.AfterFunc(l.Trust, l.lose)
 	l.loop = &loop.Loop{Name: "lease", Interval: l.Interval, Tick: l.tick, Logger: l.Logger}
 	l.loop.Start()
 	return nil
@@ -53,6 +55,7 @@ func (l *Lease) Stop(ctx context.Context, leave bool) error {
 		return nil
 	}
 	l.loop.Stop()
+	l.expiry.Stop()
 	if !leave {
 		return nil
 	}
@@ -89,8 +92,8 @@ func (l *Lease) join(ctx context.Context) error {
 }
 
 func (l *Lease) tick(ctx context.Context) (bool, error) {
-	// A beat that hangs must not keep the next look at the clock waiting.
-	beatCtx, cancel := context.WithTimeout(ctx, l.Trust/4)
+	// Long enough to keep its place among SQLite's writers.
+	beatCtx, cancel := context.WithTimeout(ctx, l.Trust/2)
 	defer cancel()
 	begun := time.Now()
 	known, err := l.Store.Beat(beatCtx, l.Worker())
@@ -99,6 +102,7 @@ func (l *Lease) tick(ctx context.Context) (bool, error) {
 		rejoined := !l.held
 		l.last, l.held = begun, true
 		l.mu.Unlock()
+		l.expiry.Reset(l.Trust - time.Since(begun))
 		if rejoined {
 			l.Logger.Info("nawasync: this process beats again before anybody gave it up", "worker", l.Worker())
 		}
@@ -107,10 +111,11 @@ func (l *Lease) tick(ctx context.Context) (bool, error) {
 	if err == nil {
 		l.Logger.Warn("nawasync: others took this process for dead; it goes on under a new id", "worker", l.Worker())
 		l.lose()
-		return false, l.join(ctx)
-	}
-	if !l.Held() {
-		l.lose()
+		if err := l.join(ctx); err != nil {
+			return false, err
+		}
+		l.expiry.Reset(l.Trust)
+		return false, nil
 	}
 	return false, err
 }

@@ -19,6 +19,8 @@ type Reaper struct {
 	Logger   *slog.Logger
 	Interval time.Duration
 	Patience time.Duration
+	// Self is this process's own id: it sees for itself whether it lives.
+	Self func() string
 	// Reaped makes the verdict on a job of a dead process.
 	Reaped func(job *tracker.Job) *tracker.Verdict
 	// Ring rings the next of a lane, and Ended is told of what was committed.
@@ -71,7 +73,11 @@ func (r *Reaper) tick(ctx context.Context) (bool, error) {
 		}
 	}
 	r.seen = seen
+	self := r.Self()
 	for worker, s := range seen {
+		if worker == self {
+			continue
+		}
 		patience := r.Patience
 		if s.beat == missing {
 			// Its row was deleted by a reaper that then died, or by hand.

@@ -200,13 +200,20 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 		w.idle.Done()
 		return
 	}
-	verdict := w.execute(job)
+	ctx, mine := w.own(job)
+	if !mine {
+		w.idle.Done()
+		return
+	}
+	verdict := w.Run(ctx, job)
 	// The slot is free when the job has returned. Its verdict is not yet written:
 	// if the process dies now, the row still says running, and is taken over.
 	w.pending <- struct{}{}
 	go func() {
 		defer w.idle.Done()
 		defer func() { <-w.pending }()
+		// Until its verdict stands the job is ours: a doubled task finds it taken.
+		defer w.disown(job)
 		w.finish(verdict)
 	}()
 }
@@ -234,10 +241,20 @@ func (w *Worker) release(claim tracker.Claim) {
 // claim tries while the database is away: dropping the doorbell would only make
 // work for the relay.
 func (w *Worker) claim(claim tracker.Claim) *tracker.Job {
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		result, err := w.claims.Do(claim)
+	for wait, again := 50*time.Millisecond, false; ; wait, again = min(2*wait, 2*time.Second), true {
+		var job *tracker.Job
+		var err error
+		if again {
+			// The answer to the last try was lost, and it may have been a yes.
+			job, err = w.Store.ClaimedBy(w.quit, w.Worker(), claim)
+		}
+		if err == nil && job == nil {
+			var result tracker.ClaimResult
+			result, err = w.claims.Do(claim)
+			job = result.Job
+		}
 		if err == nil {
-			return result.Job
+			return job
 		}
 		if errors.Is(err, groupcommit.ErrStopped) || !w.pause(wait, true) {
 			return nil
@@ -260,19 +277,25 @@ func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
 	return !whileTaking || !w.draining
 }
 
-func (w *Worker) execute(job *tracker.Job) *tracker.Verdict {
+// own notes that the job runs here. False says that it does already: the answers
+// to two claims of one epoch were lost, and both have found it claimed.
+func (w *Worker) own(job *tracker.Job) (ctx context.Context, mine bool) {
 	key := tracker.Claim{ID: job.ID, Epoch: job.Epoch}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
 	w.mu.Lock()
-	w.running[key] = cancel
-	w.mu.Unlock()
-	defer func() {
-		w.mu.Lock()
-		delete(w.running, key)
-		w.mu.Unlock()
-	}()
-	return w.Run(ctx, job)
+	defer w.mu.Unlock()
+	if w.running[key] != nil {
+		return nil, false
+	}
+	ctx, w.running[key] = context.WithCancelCause(context.Background())
+	return ctx, true
+}
+
+func (w *Worker) disown(job *tracker.Job) {
+	key := tracker.Claim{ID: job.ID, Epoch: job.Epoch}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[key](nil)
+	delete(w.running, key)
 }
 
 // finish writes a verdict until it stands or its fence fails. Only the end of
