@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -255,6 +256,46 @@ func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 		ok(t, nawasync.Register(second, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
 		h.start(second)
 		waitStatus(t, second, job.ID, tracker.Success)
+	})
+}
+
+func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHarness(t, db)
+		claiming, proceed := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		hold := func(tx *gorm.DB) {
+			if strings.Contains(tx.Statement.SQL.String(), "running_lane = lane") {
+				once.Do(func() {
+					close(claiming)
+					<-proceed
+				})
+			}
+		}
+		ok(t, db.Callback().Row().Before("gorm:row").Register("test:hold", hold))
+		ok(t, db.Callback().Raw().Before("gorm:raw").Register("test:hold", hold))
+		e := h.engine(func(c *nawasync.Config) { c.StopGrace = -1 })
+		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, _ *nawasync.Run[note]) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}}))
+		h.start(e)
+		job := dispatch(t, e, note{ID: "a"})
+		<-claiming
+		stopped := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			stopped <- e.Stop(ctx)
+		}()
+		eventually(t, 20*time.Second, "interrupted", func() bool { return strings.Contains(h.log.String(), "the contexts of running jobs end") })
+		close(proceed)
+		ok(t, <-stopped)
+		row, err := e.Store().Get(t.Context(), job.ID)
+		ok(t, err)
+		if row.Status != tracker.Queued || row.Attempt != 0 || row.Epoch != 1 {
+			t.Fatalf("%+v", row)
+		}
 	})
 }
 

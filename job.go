@@ -123,13 +123,30 @@ func policyOf(args Args) policy {
 	return p
 }
 
-// kindOf asks the arguments for their kind; a zero value whose method needs a
-// field may panic.
-func kindOf(args Args) (kind Kind, err error) {
+// description is what a kind says of itself, whatever its arguments hold.
+type description struct {
+	kind     Kind
+	aliases  []Kind
+	queue    string
+	maskKeys []string
+}
+
+// describe asks a zero value; a method that needs a field may panic.
+func describe(args Args) (d description, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("nawasync: %T.Kind panicked on a zero value: %v; it must not depend on the fields", args, r)
+			err = fmt.Errorf("nawasync: %T panicked on a zero value: %v; its Kind, KindAliases, Queue and MaskKeys must not depend on its fields", args, r)
 		}
 	}()
-	return args.Kind(), nil
+	d = description{kind: args.Kind(), queue: DefaultQueue}
+	if a, ok := args.(WithQueue); ok && a.Queue() != "" {
+		d.queue = a.Queue()
+	}
+	if a, ok := args.(WithMaskKeys); ok {
+		d.maskKeys = a.MaskKeys()
+	}
+	if a, ok := args.(WithKindAliases); ok {
+		d.aliases = a.KindAliases()
+	}
+	return d, validateKind(d.kind)
 }

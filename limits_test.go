@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,5 +140,72 @@ func TestStopWhileAVerdictCannotBeWrittenLosesNothing(t *testing.T) {
 		ok(t, nawasync.Register(next, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
 		h.start(next)
 		waitStatus(t, next, job.ID, tracker.Success)
+	})
+}
+
+// boxed needs its fields for what it says of itself.
+type boxed struct {
+	Box *struct{ Name string } `json:"box"`
+	ID  string                 `json:"id"`
+}
+
+func (boxed) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "notes", Type: "box", Action: "open"}
+}
+func (b boxed) Target() nawasync.Target { return nawasync.Target{ID: b.ID} }
+func (b boxed) Lane() string            { return b.Box.Name }
+func (b boxed) MaxAttempts() int        { return len(b.Box.Name) }
+func (b boxed) Unique() nawasync.Unique { return nawasync.Unique{} }
+
+type boxedQueue struct{ boxed }
+
+func (b boxedQueue) Queue() string { return b.Box.Name }
+
+func TestRegisterAsksAZeroValueOnlyForWhatDoesNotDependOnFields(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, testdb.SQLite(t))
+	e := h.engine(nil)
+	if err := nawasync.Register(e, &handler[boxedQueue]{}); err == nil || !strings.Contains(err.Error(), "must not depend on its fields") {
+		t.Error(err)
+	}
+	ok(t, nawasync.Register(e, &handler[boxed]{}))
+}
+
+func TestArgumentsChooseTheirLaneAndTheirAttempts(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHarness(t, db)
+		e := h.engine(nil)
+		var inside, most atomic.Int64
+		ok(t, nawasync.Register(e, &handler[boxed]{backoff: time.Millisecond, fn: func(context.Context, *nawasync.Run[boxed]) error {
+			most.Store(max(most.Load(), inside.Add(1)))
+			defer inside.Add(-1)
+			runtime.Gosched()
+			return errBoom
+		}}))
+		var jobs []*tracker.Job
+		for i := range 8 {
+			args := boxed{ID: strconv.Itoa(i)}
+			args.Box = &struct{ Name string }{"ab"}
+			jobs = append(jobs, dispatch(t, e, args))
+		}
+		h.start(e)
+		for _, job := range jobs {
+			if row := waitStatus(t, e, job.ID, tracker.Failed); row.Attempt != 2 || row.MaxAttempts != 2 {
+				t.Errorf("%+v", row)
+			}
+		}
+		if most.Load() != 1 {
+			t.Errorf("%d jobs of one lane ran at once", most.Load())
+		}
+		// Each burned its attempts before the next of the lane began.
+		for i := 1; i < len(jobs); i++ {
+			before, err := e.Store().Get(t.Context(), jobs[i-1].ID)
+			ok(t, err)
+			after, err := e.Store().Get(t.Context(), jobs[i].ID)
+			ok(t, err)
+			if after.StartedAt.Before(before.FinishedAt) {
+				t.Errorf("job %d began before job %d ended", after.ID, before.ID)
+			}
+		}
 	})
 }

@@ -17,7 +17,7 @@ type registration struct {
 	kind    Kind
 	timeout func() time.Duration
 	backoff func(attempt int) time.Duration
-	policy  policy
+	mask    []string // its own keys
 	// prepare decodes the arguments, and returns the values of their Secrets and
 	// what runs them.
 	prepare func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
@@ -33,14 +33,11 @@ var ErrStarted = errors.New("nawasync: the engine has been started; register han
 // Sealer (ErrNoSealer).
 func Register[A Args](e *Engine, h Handler[A]) error {
 	var zero A
-	kind, err := kindOf(zero)
+	d, err := describe(zero)
 	if err != nil {
 		return err
 	}
-	if err := validateKind(kind); err != nil {
-		return err
-	}
-	r := &registration{kind: kind, timeout: h.Timeout, backoff: h.Backoff, policy: policyOf(zero)}
+	r := &registration{kind: d.kind, timeout: h.Timeout, backoff: h.Backoff, mask: d.maskKeys}
 	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 		var args A
 		if err := json.Unmarshal(plain, &args); err != nil {
@@ -60,18 +57,15 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		return ErrStarted
 	}
 	if e.config.Sealer == nil && holdsSecret(reflect.TypeFor[A](), false, map[reflect.Type]bool{}) {
-		return fmt.Errorf("register %s: %w", kind, ErrNoSealer)
+		return fmt.Errorf("register %s: %w", d.kind, ErrNoSealer)
 	}
-	if _, ok := e.config.Queues[r.policy.queue]; !ok {
-		return fmt.Errorf("nawasync: register %s: its queue %q is not in Config.Queues", kind, r.policy.queue)
+	if _, ok := e.config.Queues[d.queue]; !ok {
+		return fmt.Errorf("nawasync: register %s: its queue %q is not in Config.Queues", d.kind, d.queue)
 	}
-	kinds := []Kind{kind}
-	if a, ok := any(zero).(WithKindAliases); ok {
-		kinds = append(kinds, a.KindAliases()...)
-	}
+	kinds := append([]Kind{d.kind}, d.aliases...)
 	for _, k := range kinds {
 		if e.handlers[k] != nil {
-			return fmt.Errorf("nawasync: register %s: %s is registered already", kind, k)
+			return fmt.Errorf("nawasync: register %s: %s is registered already", d.kind, k)
 		}
 	}
 	for _, k := range kinds {

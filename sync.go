@@ -353,7 +353,7 @@ func (e *Engine) drain(ctx context.Context) (left int) {
 			return 0
 		}
 	}
-	e.worker.Interrupt(ErrStopping)
+	e.logger.Info("nawasync: the process stops; the contexts of running jobs end", "jobs", e.worker.Interrupt(ErrStopping))
 	return e.worker.Wait(ctx)
 }
 

@@ -49,7 +49,7 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
 			return ErrLeaseLost
 		}
 		return nil
-	}, scrub: sync.OnceValue(func() *scrubber { return newScrubber(plain, secrets, r.policy.maskKeys) })}
+	}, scrub: sync.OnceValue(func() *scrubber { return newScrubber(plain, secrets, r.mask) })}
 	if err != nil {
 		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub().text(err.Error()), ErrorClass: string(classUndecodable)}
 	}
@@ -238,7 +238,7 @@ func (e *Engine) scrubFor(job *tracker.Job) *scrubber {
 	var secrets, maskKeys []string
 	if r := e.registered(job); r != nil {
 		secrets, _, _ = r.prepare(plain)
-		maskKeys = r.policy.maskKeys
+		maskKeys = r.mask
 	}
 	return newScrubber(plain, secrets, maskKeys)
 }

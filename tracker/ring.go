@@ -39,23 +39,18 @@ type Due struct {
 	look   lookRow
 }
 
-// Due returns queued jobs of the queues that are to be looked at by now, in the
+// Due returns queued jobs of the queue that are to be looked at by now, in the
 // order in which they came due. Those behind others of their lane are not among
 // them, unless nobody has found that out yet.
-func (s *Store) Due(ctx context.Context, queues []string, limit int) ([]Due, error) {
+func (s *Store) Due(ctx context.Context, queue string, limit int) ([]Due, error) {
 	now := s.Now()
-	var list []Due
-	for _, queue := range queues {
-		rows, err := s.lookRows(s.DB(ctx), false,
-			" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ? ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			list = append(list, Due{Job: row.job, Heads: !row.behind && !row.busy, Paused: fromMicros(row.paused), look: row})
-		}
+	rows, err := s.lookRows(s.DB(ctx), false,
+		" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ? ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
+	list := make([]Due, len(rows))
+	for i, row := range rows {
+		list[i] = Due{Job: row.job, Heads: !row.behind && !row.busy, Paused: fromMicros(row.paused), look: row}
 	}
-	return list, nil
+	return list, err
 }
 
 // RungCount counts the queued jobs of a queue that are in Redis, up to limit.
@@ -146,10 +141,10 @@ func (s *Store) Release(ctx context.Context, claim Claim) error {
 
 // Postpone has the relay look at the jobs again at the given time. They count as
 // not rung.
-func (s *Store) Postpone(ctx context.Context, due []Due, until func(*Job) time.Time) error {
+func (s *Store) Postpone(ctx context.Context, due []Due, until func(Due) time.Time) error {
 	rows := looks(due)
 	for i := range rows {
-		rows[i].wake = until(rows[i].job)
+		rows[i].wake = until(due[i])
 	}
 	return s.postpone(ctx, rows)
 }

@@ -150,7 +150,7 @@ func (r *Relay) queues() []string {
 
 // queue looks at one queue's due rows; full says that there may be more.
 func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) {
-	due, err := r.Store.Due(ctx, []string{queue}, batch)
+	due, err := r.Store.Due(ctx, queue, batch)
 	if err != nil || len(due) == 0 {
 		return false, err
 	}
@@ -169,7 +169,7 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 			ring = append(ring, d)
 		}
 	}
-	if err := r.Store.Postpone(ctx, put, func(j *tracker.Job) time.Time { return r.later(put, j, now) }); err != nil {
+	if err := r.Store.Postpone(ctx, put, func(d tracker.Due) time.Time { return later(d, now) }); err != nil {
 		return false, err
 	}
 	if err := r.Store.Demote(ctx, demote); err != nil {
@@ -202,13 +202,11 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 // later is when a job that cannot run now is looked at again: at its pause's end,
 // or, while nobody serves its kind, ever more rarely. Resuming, and a process
 // that serves the kind, wake it before.
-func (r *Relay) later(put []tracker.Due, j *tracker.Job, now time.Time) time.Time {
-	at := now.Add(min(max(now.Sub(j.CreatedAt)/2, unserved), farthest))
-	i := slices.IndexFunc(put, func(d tracker.Due) bool { return d.Job == j })
-	if paused := put[i].Paused; !paused.IsZero() {
-		at = now.Add(min(paused.Sub(now), farthest))
+func later(d tracker.Due, now time.Time) time.Time {
+	if !d.Paused.IsZero() {
+		return now.Add(min(d.Paused.Sub(now), farthest))
 	}
-	return at
+	return now.Add(min(max(now.Sub(d.Job.CreatedAt)/2, unserved), farthest))
 }
 
 // lost finds rung jobs whose tasks do not wait in Redis although no worker has

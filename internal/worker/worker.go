@@ -53,6 +53,7 @@ type Worker struct {
 
 	mu       sync.Mutex
 	draining bool
+	cause    error // of the last Interrupt
 	running  map[tracker.Claim]context.CancelCauseFunc
 	idle     sync.WaitGroup
 	quit     context.Context // ends when verdicts are no longer retried
@@ -67,7 +68,9 @@ const (
 
 // Start begins to take doorbells. Redis need not be there yet.
 func (w *Worker) Start() error {
+	w.mu.Lock()
 	w.running = map[tracker.Claim]context.CancelCauseFunc{}
+	w.mu.Unlock()
 	w.quit, w.abandon = context.WithCancel(context.Background())
 	w.claims = groupcommit.New(batch, w.claimBatch)
 	w.finishes = groupcommit.New(batch, func(verdicts []*tracker.Verdict) ([]tracker.FinishResult, []error) {
@@ -130,13 +133,17 @@ func (w *Worker) Wait(ctx context.Context) int {
 	return len(w.running)
 }
 
-// Interrupt ends the context of every running job.
-func (w *Worker) Interrupt(cause error) {
+// Interrupt ends the context of every running job, and of those whose claims are
+// on their way, if they come while the worker drains or under a lease that was
+// lost. It returns how many run.
+func (w *Worker) Interrupt(cause error) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.cause = cause
 	for _, cancel := range w.running {
 		cancel(cause)
 	}
+	return len(w.running)
 }
 
 // Cancel ends the context of the given jobs.
@@ -286,7 +293,11 @@ func (w *Worker) own(job *tracker.Job) (ctx context.Context, mine bool) {
 	if w.running[key] != nil {
 		return nil, false
 	}
-	ctx, w.running[key] = context.WithCancelCause(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
+	w.running[key] = cancel
+	if w.cause != nil && (w.draining || !w.Held() || job.Worker != w.Worker()) {
+		cancel(w.cause)
+	}
 	return ctx, true
 }
 
