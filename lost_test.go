@@ -114,7 +114,7 @@ func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
 		client := asynq.NewClientFromRedisClient(h.redis)
 		var install string
 		ok(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&install))
-		for _, payload := range []string{"", "nonsense", `{"id":-1}`, `{"id":999999999,"epoch":0}`, `{"id":"x"}`} {
+		for _, payload := range []string{"", "nonsense", "-1.0", "999999999.0", "1", "1.x", "1.-1", `{"id":1}`} {
 			_, err := client.Enqueue(asynq.NewTask("nawasync:job", []byte(payload)), asynq.Queue(install+":default"), asynq.MaxRetry(0))
 			ok(t, err)
 		}

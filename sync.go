@@ -276,7 +276,7 @@ func (e *Engine) build() {
 	}
 	e.worker = &worker.Worker{
 		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, Held: e.lease.Held, Timeout: e.timeout, Run: e.run, Refused: e.refused, Ended: e.ended,
+		Worker: e.lease.Worker, Held: e.lease.Held, Serves: e.serves, Run: e.run, Refused: e.refused, Ended: e.ended,
 	}
 	e.actors = []actor{
 		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.relay, Cap: e.tuning.rungCap, Sweep: e.tuning.sweep},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,12 +23,14 @@ const (
 	stuckAfter = 5 * time.Second
 )
 
-func (e *Engine) timeout(job *tracker.Job) (time.Duration, bool) {
-	r := e.registered(job)
-	if r == nil {
-		return 0, false
+// serves asks the handlers anew: a timeout may be a setting that changes.
+func (e *Engine) serves() []tracker.Served {
+	list := make([]tracker.Served, 0, len(e.handlers))
+	for kind, r := range e.handlers {
+		list = append(list, tracker.Served{Kind: kind.String(), Timeout: r.timeout()})
 	}
-	return r.timeout(), true
+	slices.SortFunc(list, func(a, b tracker.Served) int { return strings.Compare(a.Kind, b.Kind) })
+	return list
 }
 
 // run is one attempt: it opens the arguments, has the handler run under its

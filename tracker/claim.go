@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -39,9 +38,22 @@ type ClaimResult struct {
 
 // Claimer is on whose behalf jobs are claimed.
 type Claimer struct {
-	Worker string // id of the process, as in its heartbeat row
-	// Timeout tells how long a job may run, and whether this process serves its kind.
-	Timeout func(*Job) (time.Duration, bool)
+	Worker string   // id of the process, as in its heartbeat row
+	Serves []Served // the kinds it runs, in the same order every time
+}
+
+// Served is a kind, as service/type/action, and how long its jobs may run.
+type Served struct {
+	Kind    string
+	Timeout time.Duration
+}
+
+func (c Claimer) timeout(j *Job) (time.Duration, bool) {
+	i := slices.IndexFunc(c.Serves, func(s Served) bool { return s.Kind == j.kind() })
+	if i < 0 {
+		return 0, false
+	}
+	return c.Serves[i].Timeout, true
 }
 
 // unservedDelay is how soon a job is rung again that came to a process which does
@@ -52,82 +64,57 @@ const unservedDelay = time.Second
 // of its lane. The lane is read without locks; that two never run is decided by
 // the unique index on running_lane. Fates are in the order of claims.
 func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]ClaimResult, error) {
+	batch := &claimBatch{who: who, fates: map[int64]ClaimResult{}}
+	rest, err := s.takeHeads(ctx, batch, claims)
+	if err == nil && len(rest) > 0 {
+		err = s.lookAndTake(ctx, batch, rest)
+	}
+	if err == nil && batch.unsure {
+		err = s.recoverClaims(ctx, batch, claims)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: claim: %w", err)
+	}
 	results := make([]ClaimResult, len(claims))
-	for i := range results {
-		results[i].Fate = Stale
-	}
-	seen, err := s.look(ctx, claims)
-	if err != nil {
-		return nil, fmt.Errorf("nawasync: claim: %w", err)
-	}
-	now := s.Now()
-	lanes := map[int64]bool{}
-	var win, demote, later []lookRow
-	for _, row := range seen {
-		timeout, served := who.Timeout(row.job)
-		switch {
-		case row.job.Status != Queued:
-			continue
-		case row.job.NotBefore.After(now):
-			row.wake = row.job.NotBefore
-			later = append(later, row)
-		case row.paused > 0:
-			row.wake = fromMicros(row.paused)
-			later = append(later, row)
-		case !served:
-			row.wake = now.Add(unservedDelay)
-			later = append(later, row)
-		case row.behind || row.busy || lanes[row.job.Lane]:
-			demote = append(demote, row)
-		default:
-			lanes[row.job.Lane] = true
-			row.deadline = now.Add(timeout)
-			win = append(win, row)
-		}
-	}
-	won, err := s.take(ctx, who.Worker, now, win)
-	if err != nil {
-		return nil, fmt.Errorf("nawasync: claim: %w", err)
-	}
-	for _, row := range win {
-		if won[row.job.ID] {
-			s.markClaimed(row, who.Worker, now)
-		} else {
-			demote = append(demote, row)
-		}
-	}
-	if err := s.postpone(ctx, later); err != nil {
-		return nil, fmt.Errorf("nawasync: claim: %w", err)
-	}
-	if err := s.demote(ctx, demote); err != nil {
-		return nil, fmt.Errorf("nawasync: claim: %w", err)
-	}
-	fates := map[int64]ClaimResult{}
-	for _, row := range win {
-		if won[row.job.ID] {
-			fates[row.job.ID] = ClaimResult{Fate: Claimed, Job: row.job}
-		}
-	}
-	for _, row := range append(demote, later...) {
-		fates[row.job.ID] = ClaimResult{Fate: Waiting}
-	}
 	for i, c := range claims {
-		if result, ok := fates[c.ID]; ok && result.fits(c) {
+		results[i].Fate = Stale
+		if result, ok := batch.fates[c.ID]; ok && result.fits(c) {
 			results[i] = result
-			delete(fates, c.ID) // a doubled task gets the job once
+			delete(batch.fates, c.ID) // a doubled task gets the job once
 		}
 	}
 	return results, nil
 }
 
-func (r ClaimResult) fits(c Claim) bool { return r.Job == nil || r.Job.Epoch == c.Epoch }
-
-func (s *Store) markClaimed(row lookRow, worker string, now time.Time) {
-	j := row.job
-	j.Status, j.Worker, j.StartedAt, j.DeadlineAt, j.UpdatedAt = Running, worker, now, row.deadline, now
-	j.Attempt++
-	j.WakeAt = time.Time{}
+// claimBatch is one Claim on its way.
+type claimBatch struct {
+	who   Claimer
+	fates map[int64]ClaimResult
+	// unsure: a statement failed, but may have been applied before its answer was lost.
+	unsure bool
 }
+
+func (b *claimBatch) won(job *Job) { b.fates[job.ID] = ClaimResult{Fate: Claimed, Job: job} }
+
+// recoverClaims finds the jobs of a batch that run under their claim although the
+// statement that took them seemed to fail.
+func (s *Store) recoverClaims(ctx context.Context, b *claimBatch, claims []Claim) error {
+	for _, c := range claims {
+		if b.fates[c.ID].Job != nil {
+			continue
+		}
+		job, err := s.ClaimedBy(ctx, b.who.Worker, c)
+		if err != nil {
+			return err
+		}
+		if job != nil {
+			b.won(job)
+		}
+	}
+	return nil
+}
+
+func (r ClaimResult) fits(c Claim) bool { return r.Job == nil || r.Job.Epoch == c.Epoch }
 
 // ClaimedBy returns the job if it runs under that claim on that worker, else nil. A
 // claim whose answer was lost may have been committed: only its worker can tell.
@@ -172,101 +159,4 @@ func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, arg
 		return err
 	}, "SELECT "+columns+s.dialect.standing()+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
 	return list, err
-}
-
-// look reads the rows of a batch of claims, sorted by id.
-func (s *Store) look(ctx context.Context, claims []Claim) ([]lookRow, error) {
-	type fence struct {
-		ID    int64 `json:"v_id"`
-		Epoch int   `json:"v_epoch"`
-	}
-	fences := make([]fence, len(claims))
-	ids := make([]int64, len(claims))
-	for i, c := range claims {
-		fences[i], ids[i] = fence(c), c.ID
-	}
-	pin, pinArgs := s.dialect.pinned(ids)
-	text, err := jsonText(fences)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.lookRows(s.DB(ctx), true, " FROM "+s.dialect.rowset("id", "epoch")+
-		" JOIN nawasync_jobs j ON j.id = v_id AND j.epoch = v_epoch WHERE j.status = 'queued'"+pin, s.Now(), append([]any{text}, pinArgs...)...)
-	slices.SortFunc(list, func(a, b lookRow) int { return cmp.Compare(a.job.ID, b.job.ID) })
-	// A task that came twice gives its row twice.
-	return slices.CompactFunc(list, func(a, b lookRow) bool { return a.job.ID == b.job.ID }), err
-}
-
-type claimRow struct {
-	ID       int64 `json:"v_id"`
-	Epoch    int   `json:"v_epoch"`
-	Deadline int64 `json:"v_deadline"`
-}
-
-// take marks the rows running. One refused by the unique index fails its whole
-// statement: the batch is then taken apart until the refused row stands alone.
-func (s *Store) take(ctx context.Context, worker string, now time.Time, rows []lookRow) (map[int64]bool, error) {
-	if len(rows) == 0 {
-		return map[int64]bool{}, nil
-	}
-	batch := make([]claimRow, len(rows))
-	ids := make([]int64, len(rows))
-	for i, row := range rows {
-		ids[i] = row.job.ID
-		batch[i] = claimRow{row.job.ID, row.job.Epoch, row.deadline.UnixMicro()}
-	}
-	var won map[int64]bool
-	err := s.alone(ctx, func(tx *gorm.DB) (err error) {
-		won, err = s.batch(tx, update{
-			columns: []string{"id", "epoch", "deadline"},
-			set: "status = 'running', attempt = attempt + 1, running_lane = lane, wake_at = NULL, started_at = ?, updated_at = ?, deadline_at = v_deadline, worker = ?, progress = NULL, " +
-				"active_key = CASE WHEN active_key LIKE '" + keyUntilRunning + "%' THEN NULL ELSE active_key END",
-			fence: "j.epoch = v_epoch AND j.status = 'queued'",
-			args:  []any{now.UnixMicro(), now.UnixMicro(), worker},
-		}, ids, batch)
-		return err
-	})
-	if err == nil {
-		return won, nil
-	}
-	if pingErr := s.Ping(ctx); pingErr != nil {
-		return nil, err
-	}
-	if len(rows) == 1 {
-		busy, lookErr := s.laneRuns(ctx, rows[0].job)
-		if lookErr != nil || !busy {
-			return nil, err
-		}
-		return map[int64]bool{}, nil
-	}
-	half := len(rows) / 2
-	won, err = s.take(ctx, worker, now, rows[:half])
-	if err != nil {
-		return nil, err
-	}
-	rest, err := s.take(ctx, worker, now, rows[half:])
-	for id := range rest {
-		won[id] = true
-	}
-	return won, err
-}
-
-// alone runs one batch statement: by itself where it is atomic, in a transaction
-// where it takes two.
-func (s *Store) alone(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	if s.dialect.returning {
-		unlock, err := s.lock(ctx)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		return fn(s.DB(ctx))
-	}
-	return s.Transaction(ctx, fn)
-}
-
-func (s *Store) laneRuns(ctx context.Context, j *Job) (bool, error) {
-	var n int64
-	err := s.DB(ctx).Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE running_lane = ?", j.Lane).Row().Scan(&n)
-	return n > 0, err
 }

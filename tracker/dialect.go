@@ -63,15 +63,30 @@ func (d dialect) laneRows() (table, id string) {
 // joined says that h has its place in its lane. Its parameter is (now).
 const joined = "(h.epoch > 0 OR h.not_before <= ?)"
 
-// standing are the columns after a job j's own that decide whether it may run: an
-// earlier job of its lane is open, one of its lane runs, its scope is paused. Their
-// parameters are (now, now).
-func (d dialect) standing() string {
+// behind says that an earlier job of j's lane is open. Its parameter is (now).
+func (d dialect) behind() string {
 	table, id := d.laneRows()
-	return `,
- CASE WHEN EXISTS (SELECT 1 FROM ` + table + ` WHERE h.open_lane = j.lane AND ` + id + ` < j.id AND ` + joined + `) THEN 1 ELSE 0 END,
- CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END,
- (SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)`
+	return "CASE WHEN EXISTS (SELECT 1 FROM " + table + " WHERE h.open_lane = j.lane AND " + id + " < j.id AND " + joined + ") THEN 1 ELSE 0 END"
+}
+
+const (
+	// busy says that a job of j's lane runs. It and behind are no plain EXISTS: a
+	// planner makes an anti-join of that, which may read every open job.
+	busy = "CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END"
+	// pausedUntil is NULL when the scope of j is not paused. Its parameter is (now).
+	pausedUntil = "(SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)"
+)
+
+// standing are the columns after a job j's own that decide whether it may run.
+// Their parameters are (now, now).
+func (d dialect) standing() string { return ", " + d.behind() + ", " + busy + ", " + pausedUntil }
+
+// kind is the text service/type/action.
+func (d dialect) kind() string {
+	if d.name == "mysql" {
+		return "CONCAT(service, '/', type, '/', action)"
+	}
+	return "service || '/' || type || '/' || action"
 }
 
 // laneHeads selects the first open job of each lane of a rowset. Its parameters are

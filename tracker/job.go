@@ -67,6 +67,8 @@ func (j *Job) Stuck(now time.Time) bool {
 	return j.Status == Running && !j.DeadlineAt.IsZero() && now.After(j.DeadlineAt)
 }
 
+func (j *Job) kind() string { return j.Service + "/" + j.Type + "/" + j.Action }
+
 // Joined reports whether the job has taken its place in its lane: it has come
 // due once. A job dispatched with a delay has not, until it is due.
 func (j *Job) Joined(now time.Time) bool {

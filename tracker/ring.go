@@ -53,14 +53,6 @@ func (s *Store) Due(ctx context.Context, queue string, limit int) ([]Due, error)
 	return list, err
 }
 
-// RungCount counts the queued jobs of a queue that are in Redis, up to limit.
-func (s *Store) RungCount(ctx context.Context, queue string, limit int) (int, error) {
-	var n int
-	err := s.DB(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE queue = ? AND wake_at > ? AND rung_at IS NOT NULL LIMIT ?) AS r",
-		queue, 0, limit).Row().Scan(&n)
-	return n, err
-}
-
 type ringRow struct {
 	ID    int64 `json:"v_id"`
 	Epoch int   `json:"v_epoch"`
@@ -215,12 +207,8 @@ func (s *Store) clearRings(tx *gorm.DB) error {
 // (service/type/action) that a process has begun to serve.
 func (s *Store) WakeKinds(ctx context.Context, kinds []string) error {
 	return s.alone(ctx, func(tx *gorm.DB) error {
-		kind := "service || '/' || type || '/' || action"
-		if s.dialect.name == "mysql" {
-			kind = "CONCAT(service, '/', type, '/', action)"
-		}
 		now := s.Now().UnixMicro()
-		return tx.Exec("UPDATE nawasync_jobs SET wake_at = ? WHERE status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "+kind+" IN ?",
+		return tx.Exec("UPDATE nawasync_jobs SET wake_at = ? WHERE status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "+s.dialect.kind()+" IN ?",
 			now, now, now, kinds).Error
 	})
 }

@@ -63,7 +63,7 @@ func (b *bench) insert(t *testing.T, jobs ...*tracker.Job) []*tracker.Job {
 	return jobs
 }
 
-var claimer = tracker.Claimer{Worker: "w1", Timeout: func(*tracker.Job) (time.Duration, bool) { return time.Minute, true }}
+var claimer = tracker.Claimer{Worker: "w1", Serves: []tracker.Served{{Kind: "whm/mailbox/update", Timeout: time.Minute}}}
 
 func (b *bench) claim(t *testing.T, jobs ...*tracker.Job) []tracker.ClaimResult {
 	t.Helper()

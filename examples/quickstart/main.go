@@ -49,17 +49,16 @@ func (setQuota) Execute(_ context.Context, run *nawasync.Run[SetQuota]) error {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	folder, err := os.MkdirTemp("", "nawasync")
+	if err == nil {
+		err = errors.Join(run(context.Background(), folder, os.Stdout), os.RemoveAll(folder))
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
-	folder, err := os.MkdirTemp("", "nawasync")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
+func run(ctx context.Context, folder string, out io.Writer) error {
 	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(folder, "app.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"), &gorm.Config{})
 	if err != nil {
 		return err
@@ -89,14 +88,11 @@ func run(ctx context.Context, out io.Writer) error {
 	fmt.Fprintf(out, "dispatched job %d for %s, by %s\n", job.ID, job.TargetID, job.TriggeredBy)
 	fmt.Fprintf(out, "event: %s\n", (<-ended).Type)
 	page, err := engine.Store().List(ctx, tracker.Filter{Service: "mail"}, 0, 25)
-	if err != nil {
-		return err
-	}
 	for _, j := range page.Jobs {
 		attempts, _ := engine.Store().Attempts(ctx, j)
 		for _, a := range attempts {
 			fmt.Fprintf(out, "job %d attempt %d: %s %s\n", j.ID, a.Attempt, a.Outcome, a.Error)
 		}
 	}
-	return engine.Stop(ctx)
+	return errors.Join(err, engine.Stop(ctx))
 }

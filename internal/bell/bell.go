@@ -4,9 +4,9 @@ package bell
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,14 +14,16 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/nawasara/nawasync/internal/pipeline"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // TaskType is the type of every task.
 const TaskType = "nawasync:job"
 
-// fanOut is how many tasks are on their way at once: asynq has no batch enqueue.
-const fanOut = 16
+// fanOut is how many tasks are on their way at once, to share round trips: asynq has
+// no batch enqueue.
+const fanOut = 64
 
 // Bells rings. It is safe for concurrent use.
 type Bells struct {
@@ -36,7 +38,7 @@ type Bells struct {
 // New rings on the client. Queue names in Redis begin with the installation's
 // prefix, so that two applications on one Redis never hear each other.
 func New(client redis.UniversalClient, prefix string) *Bells {
-	b := &Bells{redis: client, prefix: prefix}
+	b := &Bells{redis: pipeline.New(client), prefix: prefix}
 	b.Reset()
 	return b
 }
@@ -61,24 +63,29 @@ func (b *Bells) QueueName(queue string) string { return b.prefix + ":" + queue }
 // TaskID names one ring of one epoch. A ring is never reused: asynq keeps the id
 // of a task whose worker died, and would refuse it for ever.
 func TaskID(bell tracker.Bell) string {
-	return fmt.Sprintf("%d.%d.%d", bell.ID, bell.Epoch, bell.Ring)
+	return string(encode(bell)) + "." + strconv.Itoa(bell.Ring)
 }
 
-type payload struct {
-	ID    int64 `json:"id"`
-	Epoch int   `json:"epoch"`
+// encode is a task's payload: id and epoch, as text that a person can read.
+func encode(bell tracker.Bell) []byte {
+	return append(append(strconv.AppendInt(nil, bell.ID, 10), '.'), strconv.Itoa(bell.Epoch)...)
 }
 
 // Decode reads a task's payload.
 func Decode(data []byte) (tracker.Claim, error) {
-	var p payload
-	if err := json.Unmarshal(data, &p); err != nil {
-		return tracker.Claim{}, err
+	first, second, _ := strings.Cut(string(data), ".")
+	id, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		return tracker.Claim{}, fmt.Errorf("nawasync: no job id: %w", err)
 	}
-	if p.ID <= 0 || p.Epoch < 0 {
-		return tracker.Claim{}, errors.New("no job id")
+	epoch, err := strconv.Atoi(second)
+	if err != nil {
+		return tracker.Claim{}, fmt.Errorf("nawasync: no epoch: %w", err)
 	}
-	return tracker.Claim(p), nil
+	if id <= 0 || epoch < 0 {
+		return tracker.Claim{}, errors.New("nawasync: no job id")
+	}
+	return tracker.Claim{ID: id, Epoch: epoch}, nil
 }
 
 // Ring puts the bells into Redis, and returns those that did not get there, with
@@ -120,12 +127,8 @@ func (b *Bells) Ring(ctx context.Context, bells []tracker.Bell) (missed []tracke
 
 func (b *Bells) ring(ctx context.Context, bell tracker.Bell) error {
 	client, _ := b.parts()
-	data, err := json.Marshal(payload{bell.ID, bell.Epoch})
-	if err != nil {
-		return err
-	}
 	// No retry, no retention, and a deadline that never comes: the row decides.
-	_, err = client.EnqueueContext(ctx, asynq.NewTask(TaskType, data), asynq.TaskID(TaskID(bell)), asynq.Queue(b.QueueName(bell.Queue)),
+	_, err := client.EnqueueContext(ctx, asynq.NewTask(TaskType, encode(bell)), asynq.TaskID(TaskID(bell)), asynq.Queue(b.QueueName(bell.Queue)),
 		asynq.MaxRetry(0), asynq.Deadline(time.Now().AddDate(10, 0, 0)))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil // this ring is there already
@@ -149,12 +152,30 @@ func (b *Bells) Waits(bell tracker.Bell) (bool, error) {
 	return info.State == asynq.TaskStatePending, nil
 }
 
-// Tidy deletes the tasks that asynq archived: those of workers that died. A queue
-// that is not in Redis yet has none; asynq says so with an unexported error.
+// Pending is how many of a queue's tasks wait in Redis.
+func (b *Bells) Pending(queue string) (int, error) {
+	_, inspector := b.parts()
+	info, err := inspector.GetQueueInfo(b.QueueName(queue))
+	if notFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Pending, nil
+}
+
+// notFound says that a queue is not in Redis yet; asynq has more than one error
+// for that, not all exported.
+func notFound(err error) bool {
+	return errors.Is(err, asynq.ErrQueueNotFound) || (err != nil && strings.Contains(err.Error(), "NOT_FOUND"))
+}
+
+// Tidy deletes the tasks that asynq archived: those of workers that died.
 func (b *Bells) Tidy(queues []string) error {
 	_, inspector := b.parts()
 	for _, queue := range queues {
-		if _, err := inspector.DeleteAllArchivedTasks(b.QueueName(queue)); err != nil && !errors.Is(err, asynq.ErrQueueNotFound) && !strings.Contains(err.Error(), "NOT_FOUND") {
+		if _, err := inspector.DeleteAllArchivedTasks(b.QueueName(queue)); err != nil && !notFound(err) {
 			return err
 		}
 	}

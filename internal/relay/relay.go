@@ -21,7 +21,7 @@ type Relay struct {
 	Bells    *bell.Bells
 	Logger   *slog.Logger
 	Interval time.Duration // between two looks at the rows
-	Cap      int           // of rung jobs per queue
+	Cap      int           // of a queue's tasks in Redis
 	Sweep    time.Duration // between two steps of the sweep over the lanes
 
 	loop       *loop.Loop
@@ -179,7 +179,7 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	ring, capped, err := r.capped(ctx, queue, append(lost, ring...))
+	ring, capped, err := r.capped(queue, append(lost, ring...))
 	if err != nil {
 		return false, err
 	}
@@ -235,13 +235,13 @@ func (r *Relay) lost(ctx context.Context, rung []tracker.Due) ([]tracker.Due, er
 	return lost, r.Store.StillRung(ctx, waiting)
 }
 
-// capped keeps the number of a queue's jobs in Redis under the cap. A trickle
+// capped keeps the number of a queue's tasks in Redis under the cap. A trickle
 // needs no counting.
-func (r *Relay) capped(ctx context.Context, queue string, ring []tracker.Due) ([]tracker.Due, bool, error) {
+func (r *Relay) capped(queue string, ring []tracker.Due) ([]tracker.Due, bool, error) {
 	if len(ring) < batch/5 {
 		return ring, false, nil
 	}
-	n, err := r.Store.RungCount(ctx, queue, r.Cap)
+	n, err := r.Bells.Pending(queue)
 	if err != nil {
 		return nil, false, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nawasara/nawasync/internal/bell"
 	"github.com/nawasara/nawasync/internal/groupcommit"
+	"github.com/nawasara/nawasync/internal/pipeline"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -34,8 +35,8 @@ type Worker struct {
 	// Worker is the id to claim under, and Held whether to claim at all.
 	Worker func() string
 	Held   func() bool
-	// Timeout tells how long a job may run, and whether it is served here.
-	Timeout func(*tracker.Job) (time.Duration, bool)
+	// Serves are the kinds that may be claimed.
+	Serves func() []tracker.Served
 	// Run executes a claimed job under ctx and returns its verdict.
 	Run func(ctx context.Context, job *tracker.Job) *tracker.Verdict
 	// Refused makes another verdict of one whose OnSuccess failed.
@@ -79,10 +80,11 @@ func (w *Worker) Start() error {
 	w.pending = make(chan struct{}, maxPending)
 	w.claims.Start()
 	w.finishes.Start()
+	client := calm{pipeline.New(w.Redis)}
 	for name, queue := range w.Queues {
 		slots := make(chan struct{}, queue.Slots)
 		for range queue.Loops {
-			server := asynq.NewServerFromRedisClient(calm{w.Redis}, asynq.Config{
+			server := asynq.NewServerFromRedisClient(client, asynq.Config{
 				Concurrency:       (queue.Slots + queue.Loops - 1) / queue.Loops,
 				Queues:            map[string]int{w.Bells.QueueName(name): 1},
 				TaskCheckInterval: queue.Poll,
@@ -174,7 +176,7 @@ func (w *Worker) Stop() {
 
 func (w *Worker) claimBatch(claims []tracker.Claim) ([]tracker.ClaimResult, []error) {
 	errs := make([]error, len(claims))
-	results, err := w.Store.Claim(w.quit, tracker.Claimer{Worker: w.Worker(), Timeout: w.Timeout}, claims)
+	results, err := w.Store.Claim(w.quit, tracker.Claimer{Worker: w.Worker(), Serves: w.Serves()}, claims)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err

@@ -1,0 +1,167 @@
+package testdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+
+	"github.com/glebarez/sqlite"
+	"gorm.io/driver/mysql"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+)
+
+// Fault is what becomes of one statement on its way.
+type Fault int
+
+// The faults. Lost is the ugly one: the database has done what it was told, and
+// its answer does not arrive.
+const (
+	None Fault = iota
+	Refused
+	Lost
+)
+
+// ErrFault is what the caller of a faulty statement gets.
+var ErrFault = errors.New("testdb: a fault was injected")
+
+// OpenFaulty is Open, asking fault about every statement and every commit.
+func OpenFaulty(dialect, dsn string, fault func() Fault) (*gorm.DB, error) {
+	plain, err := Open(dialect, dsn)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := plain.DB()
+	if err != nil {
+		return nil, err
+	}
+	faulty := sql.OpenDB(connector{pool.Driver(), dsn, fault})
+	closeDB(plain)
+	faulty.SetMaxOpenConns(8)
+	faulty.SetMaxIdleConns(8)
+	switch dialect {
+	case "postgres":
+		return gorm.Open(postgres.New(postgres.Config{Conn: faulty}), config())
+	case "mysql":
+		// Its first statement asks for the version.
+		return gorm.Open(mysql.New(mysql.Config{Conn: faulty, SkipInitializeWithVersion: true}), config())
+	}
+	return gorm.Open(&sqlite.Dialector{Conn: faulty}, config())
+}
+
+type connector struct {
+	inner driver.Driver
+	dsn   string
+	fault func() Fault
+}
+
+func (c connector) Driver() driver.Driver { return c.inner }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	inner, err := c.inner.Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{inner, c.fault}, nil
+}
+
+// conn passes everything on, faults aside.
+type conn struct {
+	driver.Conn
+	fault func() Fault
+}
+
+func (c *conn) Ping(ctx context.Context) error {
+	if p, ok := c.Conn.(driver.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c *conn) ResetSession(ctx context.Context) error {
+	if r, ok := c.Conn.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	execer, ok := c.Conn.(driver.ExecerContext)
+	if !ok {
+		return nil, driver.ErrSkip
+	}
+	fault := c.fault()
+	if fault == Refused {
+		return nil, ErrFault
+	}
+	result, err := execer.ExecContext(ctx, query, args)
+	if err == nil && fault == Lost {
+		return nil, ErrFault
+	}
+	return result, err
+}
+
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	queryer, ok := c.Conn.(driver.QueryerContext)
+	if !ok {
+		return nil, driver.ErrSkip
+	}
+	fault := c.fault()
+	if fault == Refused {
+		return nil, ErrFault
+	}
+	rows, err := queryer.QueryContext(ctx, query, args)
+	if err != nil || fault != Lost {
+		return rows, err
+	}
+	// Read to the end, so that all that it changes is changed.
+	into := make([]driver.Value, len(rows.Columns()))
+	for err = nil; err == nil; {
+		err = rows.Next(into)
+	}
+	closed := rows.Close()
+	if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return nil, errors.Join(ErrFault, closed)
+}
+
+func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	beginner, ok := c.Conn.(driver.ConnBeginTx)
+	if !ok {
+		return nil, errors.New("testdb: the driver has no BeginTx")
+	}
+	inner, err := beginner.BeginTx(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return tx{inner, c.fault}, nil
+}
+
+type tx struct {
+	driver.Tx
+	fault func() Fault
+}
+
+func (t tx) Commit() error {
+	fault := t.fault()
+	if fault == Refused {
+		return errors.Join(ErrFault, t.Rollback())
+	}
+	if err := t.Tx.Commit(); err != nil {
+		return err
+	}
+	if fault == Lost {
+		return ErrFault
+	}
+	return nil
+}
