@@ -151,6 +151,23 @@ func (s *Store) Get(ctx context.Context, id int64) (*Job, error) {
 	return s.GetTx(ctx, s.db, id)
 }
 
+// ByID returns the jobs with these ids, without arguments, results and diffs. Ids
+// without a row are not in it.
+func (s *Store) ByID(ctx context.Context, ids []int64) (map[int64]*Job, error) {
+	found := map[int64]*Job{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	list, err := s.jobs(s.DB(ctx), false, "WHERE j.id IN ?", ids)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read jobs: %w", err)
+	}
+	for _, job := range list {
+		found[job.ID] = job
+	}
+	return found, nil
+}
+
 // GetTx is Get inside the caller's transaction.
 func (s *Store) GetTx(ctx context.Context, tx *gorm.DB, id int64) (*Job, error) {
 	list, err := s.jobs(session(ctx, tx), true, "WHERE j.id = ?", id)

@@ -1,0 +1,213 @@
+// Command whm is nawasync at work: a page of mailboxes, jobs that change them on a
+// WHM server, and the row that each job leaves. With nothing installed:
+//
+//	go run ./examples/whm
+//
+// docs/whm.md walks through one click, and runs it as several processes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/whm/mailbox"
+	"github.com/nawasara/nawasync/examples/whm/web"
+	"github.com/nawasara/nawasync/examples/whm/whmapi"
+	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/migrations"
+)
+
+// instance is the name under which the one server is known in rows and lists.
+const instance = "main"
+
+// drain is how long Ctrl-C waits for running jobs.
+const drain = 15 * time.Second
+
+func main() { os.Exit(start()) }
+
+func start() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := parse(os.Args[1:], os.Getenv, os.Stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = run(ctx, s, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "whm:", err)
+		return 1
+	}
+	return 0
+}
+
+// app is what run has started, ended in the opposite order.
+type app struct {
+	out    io.Writer
+	logger *slog.Logger
+	undo   []func()
+}
+
+func (a *app) later(undo func()) { a.undo = append(a.undo, undo) }
+
+func (a *app) end() {
+	for _, undo := range slices.Backward(a.undo) {
+		undo()
+	}
+}
+
+// run serves until ctx ends, and returns what went wrong at the start, or at the
+// end. Nothing is left running.
+func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) error {
+	a := &app{out: out, logger: logger}
+	defer a.end()
+	// What can be wrong is tried first: a busy port ends it before anything is made.
+	var page net.Listener
+	if s.role != "worker" {
+		var err error
+		if page, err = net.Listen("tcp", s.addr); err != nil {
+			return fmt.Errorf("-addr: %w; choose another with -addr 127.0.0.1:8081", err)
+		}
+		a.later(func() { _ = page.Close() })
+	}
+	key, made, err := readKey(s.key)
+	if err != nil {
+		return err
+	}
+	if made {
+		fmt.Fprintln(out, "made a sealing key:", s.key)
+	}
+	db, err := openDatabase(ctx, s.dsn)
+	if err != nil {
+		return err
+	}
+	a.later(func() {
+		if pool, err := db.DB(); err == nil {
+			_ = pool.Close()
+		}
+	})
+	client, closeRedis, err := openRedis(ctx, s.redis)
+	if err != nil {
+		return err
+	}
+	a.later(closeRedis)
+	server, err := a.server(ctx, s)
+	if err != nil {
+		return err
+	}
+	engine, err := a.engine(ctx, s, db, client, key, server)
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, s, page, &web.Web{DB: db, Engine: engine, Instance: instance, Logger: logger})
+}
+
+// server is the WHM server: the one named, or a simulated one. A page alone needs
+// none.
+func (a *app) server(ctx context.Context, s settings) (*whmapi.Client, error) {
+	if s.role == "web" {
+		return nil, nil //nolint:nilnil // it only dispatches
+	}
+	c := whmapi.Config{URL: s.whmURL, User: s.whmUser, Token: nawasync.NewSecret(s.whmToken)}
+	if s.whmURL == "" {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("start the simulated WHM server: %w", err)
+		}
+		const token = "simulated" //nolint:gosec // it opens nothing else
+		c.URL, c.User, c.Token = "http://"+listener.Addr().String(), "root", nawasync.NewSecret(token)
+		simulated := &http.Server{Handler: sim.New(sim.Options{Token: token, Mailboxes: s.mailboxes}), ReadHeaderTimeout: 10 * time.Second}
+		go func() { _ = simulated.Serve(listener) }()
+		a.later(func() { _ = simulated.Close() })
+		fmt.Fprintf(a.out, "a simulated WHM server with %d mailboxes: %s (make it misbehave: %[2]s/control/faults, see docs/whm.md)\n", s.mailboxes, c.URL)
+	}
+	client, err := whmapi.New(c)
+	if err != nil || s.whmURL == "" {
+		return client, err
+	}
+	// A wrong URL or certificate is better known now than from the first job.
+	tryCtx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if _, err := client.Accounts(tryCtx); nawasync.ClassOf(err) == nawasync.ClassConfig {
+		return nil, fmt.Errorf("-whm-url: %w", err)
+	} else if err != nil {
+		a.logger.Warn("whm: the WHM server does not answer as it should; jobs will tell more", "error", err)
+	}
+	return client, nil
+}
+
+// engine is what dispatches, and works unless the role is web.
+func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, server *whmapi.Client) (*nawasync.Engine, error) {
+	if err := errors.Join(migrations.Up(ctx, db), mailbox.CreateTable(ctx, db)); err != nil {
+		return nil, err
+	}
+	ring, err := nawasync.NewKeyring(key)
+	if err != nil {
+		return nil, fmt.Errorf("-key: %w", err)
+	}
+	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	if s.role == "web" {
+		return engine, nil
+	}
+	module := &mailbox.Module{DB: db, Servers: map[string]*whmapi.Client{instance: server}}
+	err = module.Register(engine)
+	if err == nil {
+		err = engine.Schedule(nawasync.Schedule{Name: "whm-emails-hourly", Spec: "0 * * * *", Args: mailbox.Sync{Instance: instance}})
+	}
+	if err == nil {
+		err = engine.Start(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.later(func() {
+		grace, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		if err := engine.Stop(grace); err != nil {
+			a.logger.Warn("whm: the engine did not end cleanly", "error", err)
+		}
+	})
+	return engine, nil
+}
+
+// serve answers requests until ctx ends.
+func (a *app) serve(ctx context.Context, s settings, listener net.Listener, page *web.Web) error {
+	if listener == nil {
+		fmt.Fprintln(a.out, "a worker; Ctrl-C ends it")
+		<-ctx.Done()
+		fmt.Fprintln(a.out, "ending")
+		return nil
+	}
+	server := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	fmt.Fprintf(a.out, "database %s\nthe page is http://%s — press “Sync now”, then change a mailbox and look at its job; Ctrl-C ends it\n", shown(s.dsn), listener.Addr())
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(a.out, "ending")
+	grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return server.Shutdown(grace)
+}

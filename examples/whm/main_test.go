@@ -1,0 +1,544 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+const (
+	token    = "TOKEN-3f1c9a7be2"
+	password = "n3w-pässwörd&more"
+)
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// output gathers what a process prints and logs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// site is the example at work, as a browser sees it, and the server behind it.
+type site struct {
+	t      *testing.T
+	url    string
+	server *sim.Server
+	out    *output
+}
+
+// begin runs the example with flags, until the test's end, and returns its page's
+// address, "" for a worker.
+func begin(t *testing.T, out *output, args ...string) string {
+	t.Helper()
+	s, err := parse(args, func(string) string { return "" }, io.Discard)
+	ok(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	before := len(out.String())
+	go func() {
+		ended <- run(ctx, s, out, slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(drain + 5*time.Second):
+			t.Error("it does not end within its drain time")
+		}
+	})
+	page := regexp.MustCompile(`the page is (http://\S+)`)
+	for {
+		text := out.String()[before:]
+		if found := page.FindStringSubmatch(text); found != nil {
+			return found[1]
+		}
+		if strings.Contains(text, "a worker; Ctrl-C") {
+			return ""
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("it did not start: %v\n%s", err, text)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// simulator is a WHM server that outlives restarts of the example.
+func simulator(t *testing.T, mailboxes int) (*sim.Server, []string) {
+	t.Helper()
+	server := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
+	listener := httptest.NewServer(server)
+	t.Cleanup(listener.Close)
+	return server, []string{"-whm-url", listener.URL, "-whm-token", token}
+}
+
+// embedded runs everything in one process, on SQLite; its Redis can be looked into.
+func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string) {
+	t.Helper()
+	server, flags := simulator(t, mailboxes)
+	redis := miniredis.RunT(t)
+	folder := t.TempDir()
+	out := &output{}
+	address := begin(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key"), "-redis", "redis://"+redis.Addr())...)
+	return &site{t, address, server, out}, redis, folder
+}
+
+// separate runs a page and two workers on PostgreSQL and Redis.
+func separate(t *testing.T, mailboxes int) *site {
+	t.Helper()
+	db := testdb.Postgres(t)
+	testdb.Redis(t)
+	server, flags := simulator(t, mailboxes)
+	out := &output{}
+	flags = append(flags, "-addr", "127.0.0.1:0", "-dsn", db.DSN, "-redis", os.Getenv(testdb.RedisVariable), "-key", filepath.Join(t.TempDir(), "key"))
+	address := begin(t, out, append(flags, "-role", "web")...)
+	for range 2 {
+		begin(t, out, append(flags, "-role", "worker")...)
+	}
+	return &site{t, address, server, out}
+}
+
+// everywhere runs a test on embedded parts and on separate ones.
+func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := embedded(t, mailboxes)
+		fn(t, s)
+	})
+	t.Run("two workers on PostgreSQL and Redis", func(t *testing.T) {
+		t.Parallel()
+		fn(t, separate(t, mailboxes))
+	})
+}
+
+func (s *site) get(path string) (int, string) {
+	s.t.Helper()
+	resp, err := http.Get(s.url + path)
+	ok(s.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ok(s.t, err)
+	return resp.StatusCode, html.UnescapeString(string(body))
+}
+
+// post sends a form, and returns the status, the page, and the job it made.
+func (s *site) post(path string, form ...string) (status int, body, job string) {
+	s.t.Helper()
+	values := url.Values{}
+	for i := 0; i < len(form); i += 2 {
+		values.Set(form[i], form[i+1])
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.PostForm(s.url+path, values)
+	ok(s.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ok(s.t, err)
+	to, _ := url.Parse(resp.Header.Get("Location"))
+	return resp.StatusCode, html.UnescapeString(string(text)), to.Query().Get("job")
+}
+
+var statusOf = regexp.MustCompile(`<span class="badge \w+">\S+ (\w+)</span>`)
+
+// await waits until the job's page says how it ended.
+func (s *site) await(job string, statuses ...string) string {
+	s.t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for {
+		_, page := s.get("/jobs/" + job)
+		found := statusOf.FindStringSubmatch(page)
+		for _, want := range statuses {
+			if found != nil && found[1] == want {
+				return page
+			}
+		}
+		if time.Now().After(deadline) || (found != nil && slices.Contains([]string{"success", "failed", "conflict", "skipped", "cancelled"}, found[1])) {
+			s.t.Fatalf("job %s is %v, not %v:\n%s\n%s", job, found, statuses, page, s.out)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// do sends a form and waits for its job's success.
+func (s *site) do(path string, form ...string) string {
+	s.t.Helper()
+	status, body, job := s.post(path, form...)
+	if status != http.StatusSeeOther || job == "" {
+		s.t.Fatalf("POST %s: %d\n%s", path, status, body)
+	}
+	return s.await(job, "success")
+}
+
+func TestEachFormChangesTheServerExactlyAsAskedAndLeavesItsRow(t *testing.T) {
+	t.Parallel()
+	everywhere(t, 40, func(t *testing.T, s *site) {
+		s.do("/sync")
+		const fresh, old = "fresh@alpha.example", "info@bravo.example"
+		page := s.do("/mailboxes/create", "email", "Fresh@alpha.example", "account", "alpha", "quota_mb", "300", "password", password)
+		if !strings.Contains(page, `"password":"***"`) || !strings.Contains(page, "user:demo") {
+			t.Errorf("the row of the creation does not show who and what:\n%s", page)
+		}
+		if state := s.server.Mailbox(fresh); !state.Exists || *state.QuotaMB != 300 || !s.server.Password(fresh, password) {
+			t.Errorf("created: %+v", state)
+		}
+		s.do("/mailboxes/update_quota", "email", old, "quota_mb", "777")
+		if state := s.server.Mailbox(old); *state.QuotaMB != 777 {
+			t.Errorf("quota: %+v", state)
+		}
+		s.do("/mailboxes/update_password", "email", old, "password", password)
+		if !s.server.Password(old, password) {
+			t.Error("another password was set")
+		}
+		s.do("/mailboxes/suspend", "email", old)
+		if state := s.server.Mailbox(old); !*state.SuspendedLogin || !*state.SuspendedIncoming {
+			t.Errorf("suspended: %+v", state)
+		}
+		if _, page := s.get("/?q=" + old); !strings.Contains(page, "suspended") || !strings.Contains(page, "777 MB") {
+			t.Errorf("the page does not show it:\n%s", page)
+		}
+		s.do("/mailboxes/unsuspend", "email", old)
+		if state := s.server.Mailbox(old); *state.SuspendedLogin || *state.SuspendedIncoming {
+			t.Errorf("unsuspended: %+v", state)
+		}
+		s.do("/mailboxes/delete", "email", old, "sure", "yes")
+		state := s.server.Mailbox(old)
+		if state.Exists {
+			t.Errorf("deleted: %+v", state)
+		}
+		for function, n := range state.Acts {
+			if n != 1 {
+				t.Errorf("%s was done %d times", function, n)
+			}
+		}
+		if _, page := s.get("/?q=" + old); !strings.Contains(page, "No address contains that") {
+			t.Error("a deleted mailbox is listed")
+		}
+		// A sync finds nothing to do: the snapshot is what the server has.
+		if page := s.do("/sync"); !strings.Contains(page, `"created":0,"updated":0,"unchanged":40,"deleted":0`) {
+			t.Errorf("the snapshot was not the server's:\n%s", page)
+		}
+	})
+}
+
+func TestSyncMirrorsTenThousandMailboxesAndWhatOthersDid(t *testing.T) {
+	t.Parallel()
+	everywhere(t, 10_000, func(t *testing.T, s *site) {
+		if page := s.do("/sync"); !strings.Contains(page, `"created":10000`) {
+			t.Fatal(page)
+		}
+		quota := int64(12_345)
+		ok(t, s.server.Edit("info@alpha.example", sim.State{QuotaMB: &quota}))
+		ok(t, s.server.Edit("surprise@alpha.example", sim.State{}))
+		s.server.Remove("ann@alpha.example")
+		if page := s.do("/sync"); !strings.Contains(page, `"created":1,"updated":1,"unchanged":9998,"deleted":1`) {
+			t.Fatal(page)
+		}
+		// Every mailbox is on exactly one of the pages.
+		seen, next := map[string]int{}, "/?"
+		address := regexp.MustCompile(`data-label="Mailbox" class="long">([^<]+)<`)
+		follow := regexp.MustCompile(`href="([^"]+)" rel="next"`)
+		for next != "" {
+			_, page := s.get(next)
+			for _, found := range address.FindAllStringSubmatch(page, -1) {
+				seen[found[1]]++
+			}
+			next = ""
+			if found := follow.FindStringSubmatch(page); found != nil {
+				next = found[1]
+			}
+		}
+		if len(seen) != 10_000 || seen["surprise@alpha.example"] != 1 || seen["ann@alpha.example"] != 0 {
+			t.Errorf("%d mailboxes on the pages", len(seen))
+		}
+	})
+}
+
+func TestPasswordReachesTheServerAndStandsNowhereElse(t *testing.T) {
+	t.Parallel()
+	s, redis, folder := embedded(t, 40)
+	s.do("/sync")
+	// Also when the server throws it back.
+	ok(t, s.server.Inject(sim.Fault{Function: "passwd_pop", Mode: sim.Refuse, Reason: "Invalid password “" + password + "”.", Times: 1}))
+	_, _, job := s.post("/mailboxes/update_password", "email", "info@alpha.example", "password", password)
+	failed := s.await(job, "failed")
+	done := s.do("/mailboxes/update_password", "email", "info@alpha.example", "password", password)
+	if !s.server.Password("info@alpha.example", password) {
+		t.Error("the server has another password")
+	}
+	_, index := s.get("/")
+	files, err := filepath.Glob(filepath.Join(folder, "whm.db*"))
+	ok(t, err)
+	places := map[string]string{"log and output": s.out.String(), "Redis": redis.Dump(), "the failed job's page": failed, "the job's page": done, "the list": index, "process arguments": strings.Join(os.Args, " ")}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		ok(t, err)
+		places[filepath.Base(file)] = string(data)
+	}
+	if len(files) == 0 || !strings.Contains(places["Redis"], "asynq") {
+		t.Fatal("there is nothing to look into")
+	}
+	for where, text := range places {
+		for _, form := range []string{password, url.QueryEscape(password), html.EscapeString(password), token} {
+			if strings.Contains(text, form) {
+				t.Errorf("%q stands in %s", form, where)
+			}
+		}
+	}
+}
+
+func TestEachFailureSaysWhatToDoAndPassesWhenTheServerIsWellAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault sim.Fault
+		text  string
+		acts  int // on the server, in the end
+	}{
+		"down":          {sim.Fault{Mode: sim.Down, Times: 1}, "it may have happened all the same", 1},
+		"slow":          {sim.Fault{Mode: sim.Slow, DelayMS: 1500, Times: 1}, "", 1},
+		"error 500":     {sim.Fault{Mode: sim.Error500, Times: 1}, "HTTP 500", 1},
+		"garbage":       {sim.Fault{Mode: sim.Garbage, Times: 1}, "HTML page, not JSON", 1},
+		"result 0":      {sim.Fault{Mode: sim.Refuse, Reason: "The system could not lock the file, try again.", Times: 1}, "could not lock", 1},
+		"rate limited":  {sim.Fault{Mode: sim.RateLimit, RetryAfter: 2, Times: 1}, "429", 1},
+		"response lost": {sim.Fault{Mode: sim.Lost, Times: 1}, "it may have happened all the same", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _, _ := embedded(t, 40)
+			s.do("/sync")
+			c.fault.Function = "edit_pop_quota"
+			ok(t, s.server.Inject(c.fault))
+			_, _, job := s.post("/mailboxes/update_quota", "email", "info@alpha.example", "quota_mb", "444")
+			page := s.await(job, "success") // after a backoff of some ten seconds
+			if !strings.Contains(page, c.text) {
+				t.Errorf("no word of %q:\n%s", c.text, page)
+			}
+			state := s.server.Mailbox("info@alpha.example")
+			if *state.QuotaMB != 444 || state.Acts["edit_pop_quota"] != c.acts {
+				t.Errorf("%+v", state)
+			}
+		})
+	}
+	t.Run("the token is refused", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := embedded(t, 40)
+		s.do("/sync")
+		ok(t, s.server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.Forbidden}))
+		_, _, job := s.post("/mailboxes/update_quota", "email", "info@alpha.example", "quota_mb", "444")
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			_, page := s.get("/jobs/" + job)
+			if strings.Contains(page, "queued") && strings.Contains(page, "check user, token and the token's privileges") && strings.Contains(page, "It runs again at") {
+				break // its scope is parked; nothing is burned
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(page)
+			}
+		}
+	})
+	t.Run("a creation whose response was lost is adopted", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := embedded(t, 40)
+		ok(t, s.server.Inject(sim.Fault{Function: "add_pop", Mode: sim.Lost, Times: 1}))
+		page := s.do("/mailboxes/create", "email", "fresh@alpha.example", "account", "alpha", "quota_mb", "300", "password", password)
+		if state := s.server.Mailbox("fresh@alpha.example"); state.Acts["add_pop"] != 1 || *state.QuotaMB != 300 || !s.server.Password("fresh@alpha.example", password) {
+			t.Errorf("%+v", state)
+		}
+		if !strings.Contains(page, "an earlier attempt made it") {
+			t.Error(page)
+		}
+	})
+	t.Run("somebody else's mailbox is not taken over", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := embedded(t, 40)
+		_, _, job := s.post("/mailboxes/create", "email", "info@alpha.example", "account", "alpha", "quota_mb", "300", "password", password)
+		s.await(job, "conflict")
+		if state := s.server.Mailbox("info@alpha.example"); *state.QuotaMB != 250 || s.server.Password("info@alpha.example", password) {
+			t.Errorf("%+v", state)
+		}
+	})
+	t.Run("a listing that lacks too much deletes nothing", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := embedded(t, 40)
+		s.do("/sync")
+		for _, name := range []string{"info", "sales", "ann", "bob", "support", "office", "jobs", "press", "team", "hello"} {
+			s.server.Remove(name + "@alpha.example")
+			s.server.Remove(name + "@bravo.example")
+		}
+		_, _, job := s.post("/sync")
+		if page := s.await(job, "failed"); !strings.Contains(page, "lacks 20 of 40 mailboxes") {
+			t.Error(page)
+		}
+		if _, page := s.get("/"); !strings.Contains(page, "40 mailboxes") {
+			t.Error("mailboxes were deleted")
+		}
+	})
+}
+
+func TestWrongFormsChangeNothingAndSayWhatToMend(t *testing.T) {
+	t.Parallel()
+	s, _, _ := embedded(t, 40)
+	s.do("/sync")
+	for _, c := range []struct {
+		path, want string
+		form       []string
+	}{
+		{"/mailboxes/update_quota", "number of megabytes", []string{"email", "info@alpha.example", "quota_mb", "lots"}},
+		{"/mailboxes/update_quota", "number of megabytes", []string{"email", "info@alpha.example", "quota_mb", "-1"}},
+		{"/mailboxes/update_quota", "sync now", []string{"email", "nobody@alpha.example", "quota_mb", "1"}},
+		{"/mailboxes/update_password", "8 characters", []string{"email", "info@alpha.example", "password", "short"}},
+		{"/mailboxes/delete", "tick the box", []string{"email", "info@alpha.example"}},
+		{"/mailboxes/create", "is not an address", []string{"email", "info", "account", "alpha", "quota_mb", "1", "password", password}},
+		{"/mailboxes/create", "name the cPanel account", []string{"email", "x@alpha.example", "quota_mb", "1", "password", password}},
+	} {
+		status, page, _ := s.post(c.path, c.form...)
+		if status != http.StatusUnprocessableEntity || !strings.Contains(strings.ToLower(page), strings.ToLower(c.want)) || strings.Contains(page, password) {
+			t.Errorf("%v: %d, and not %q", c.form, status, c.want)
+		}
+	}
+	if status, _, _ := s.post("/mailboxes/frobnicate", "email", "info@alpha.example"); status != http.StatusNotFound {
+		t.Errorf("an unknown action: %d", status)
+	}
+	if status, _ := s.get("/jobs/999"); status != http.StatusNotFound {
+		t.Errorf("an unknown job: %d", status)
+	}
+	req, err := http.NewRequest(http.MethodPost, s.url+"/sync", nil)
+	ok(t, err)
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	resp, err := http.DefaultClient.Do(req)
+	ok(t, err)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("another site's form: %d", resp.StatusCode)
+	}
+	if _, page := s.get("/"); strings.Count(page, `href="/jobs/`) != 1 {
+		t.Error("a refused form made a job")
+	}
+}
+
+func TestWrongSettingsAreOneClearLineAndNothingIsHalfStarted(t *testing.T) {
+	t.Parallel()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	ok(t, err)
+	t.Cleanup(func() { _ = busy.Close() })
+	folder := t.TempDir()
+	short := filepath.Join(folder, "short")
+	ok(t, os.WriteFile(short, []byte("too short"), 0o600))
+	secure := httptest.NewTLSServer(sim.New(sim.Options{}))
+	t.Cleanup(secure.Close)
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"-help lists the flags", []string{"-colour", "red"}},
+		{`"now" is no flag`, []string{"now"}},
+		{"all, web or worker", []string{"-role", "boss"}},
+		{"needs -redis", []string{"-role", "web"}},
+		{"needs -whm-url", []string{"-role", "worker", "-redis", "redis://127.0.0.1:1"}},
+		{"needs -whm-token", []string{"-whm-url", "https://127.0.0.1:2087"}},
+		{"choose another with -addr", []string{"-addr", busy.Addr().String()}},
+		{"not 32", []string{"-key", short}},
+		{"is a directory", []string{"-key", folder}},
+		{"its scheme is none of", []string{"-dsn", "oracle://root:hunter2@localhost/x"}},
+		{"names no file", []string{"-dsn", "sqlite:"}},
+		{"write mysql://", []string{"-dsn", "mysql://nothing"}},
+		{"-dsn: ", []string{"-dsn", "postgres://root:hunter2@127.0.0.1:1/x?connect_timeout=2"}},
+		{"write redis://", []string{"-redis", "localhost"}},
+		{"-redis: it does not answer", []string{"-redis", "redis://127.0.0.1:1/0"}},
+		{"in the clear", []string{"-whm-url", "http://whm.example:2086", "-whm-token", "x"}},
+		{"certificate is not trusted", []string{"-whm-url", secure.URL, "-whm-token", "x"}},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
+			mine := t.TempDir()
+			args := append([]string{"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(mine, "whm.db"), "-key", filepath.Join(mine, "key")}, c.args...)
+			out := &output{}
+			s, err := parse(args, func(string) string { return "" }, out)
+			if err == nil {
+				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				defer cancel()
+				err = run(ctx, s, out, slog.New(slog.NewTextHandler(out, nil)))
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%v", err)
+			}
+			if strings.Contains(out.String(), "the page is") {
+				t.Error("it said that it had started")
+			}
+		})
+	}
+}
+
+func TestSettingsComeFromTheEnvironmentTooAndFlagsWin(t *testing.T) {
+	t.Parallel()
+	environment := map[string]string{"WHM_TOKEN": "from the environment", "WHM_URL": "https://a.example:2087", "ADDR": "127.0.0.1:1"}
+	s, err := parse([]string{"-addr", "127.0.0.1:2"}, func(name string) string { return environment[name] }, io.Discard)
+	ok(t, err)
+	if s.whmToken != "from the environment" || s.whmURL != "https://a.example:2087" || s.addr != "127.0.0.1:2" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestKeyIsMadeOnceHoweverManyStart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "folder", "key")
+	keys := make(chan string, 10)
+	for range cap(keys) {
+		go func() {
+			key, _, err := readKey(path)
+			keys <- fmt.Sprint(string(key), err)
+		}()
+	}
+	first := <-keys
+	for range cap(keys) - 1 {
+		if other := <-keys; other != first {
+			t.Error("two processes have two keys")
+		}
+	}
+	info, err := os.Stat(path)
+	ok(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+}

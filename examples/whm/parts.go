@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/glebarez/sqlite"
+	drivermysql "github.com/go-sql-driver/mysql"
+	"github.com/redis/go-redis/v9"
+	"gorm.io/driver/mysql"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// openDatabase opens what a DSN names.
+func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
+	var dialector gorm.Dialector
+	scheme, rest, _ := strings.Cut(dsn, ":")
+	switch scheme {
+	case "sqlite":
+		if rest == "" {
+			return nil, errors.New("-dsn sqlite: names no file; write sqlite:whm.db")
+		}
+		if err := os.MkdirAll(filepath.Dir(rest), 0o700); err != nil {
+			return nil, fmt.Errorf("-dsn: %w", err)
+		}
+		// What nawasync asks of SQLite, see docs/operations.md.
+		dialector = sqlite.Open("file:" + rest + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate")
+	case "postgres", "postgresql":
+		dialector = postgres.Open(dsn)
+	case "mysql":
+		c, err := mysqlConfig(dsn)
+		if err != nil {
+			return nil, err
+		}
+		dialector = mysql.Open(c.FormatDSN())
+	default:
+		return nil, fmt.Errorf("-dsn: its scheme is none of sqlite:, postgres:// and mysql:// (it begins with %.12q)", scheme)
+	}
+	db, err := gorm.Open(dialector, &gorm.Config{Logger: logger.Discard})
+	if err != nil {
+		// Drivers write several lines; a person wants one.
+		return nil, fmt.Errorf("-dsn: the database does not answer: %s", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, fmt.Errorf("-dsn: %w", err)
+	}
+	pool.SetMaxOpenConns(20)
+	pool.SetMaxIdleConns(20)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("-dsn: the database does not answer: %w", errors.Join(err, pool.Close()))
+	}
+	return db, nil
+}
+
+func mysqlConfig(dsn string) (*drivermysql.Config, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Host == "" || len(u.Path) < 2 {
+		return nil, errors.New("-dsn: write mysql://user:password@host:port/name")
+	}
+	c := drivermysql.NewConfig()
+	c.Net, c.Addr, c.DBName = "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
+	if u.Port() == "" {
+		c.Addr = net.JoinHostPort(u.Hostname(), "3306")
+	}
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	return c, nil
+}
+
+// openRedis connects, or starts a Redis in this process.
+func openRedis(ctx context.Context, address string) (*redis.Client, func(), error) {
+	if address == "" {
+		server := miniredis.NewMiniRedis()
+		if err := server.Start(); err != nil {
+			return nil, nil, fmt.Errorf("start the Redis in the process: %w", err)
+		}
+		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+		// Its keys expire only when it is told that time has passed.
+		ticker := time.NewTicker(time.Second)
+		quit := make(chan struct{})
+		go func() {
+			for {
+				select {
+				case <-ticker.C:
+					server.FastForward(time.Second)
+				case <-quit:
+					return
+				}
+			}
+		}()
+		return client, func() {
+			ticker.Stop()
+			close(quit)
+			_ = client.Close()
+			server.Close()
+		}, nil
+	}
+	options, err := redis.ParseURL(address)
+	if err != nil {
+		return nil, nil, fmt.Errorf("-redis: write redis://host:6379/0: %w", err)
+	}
+	client := redis.NewClient(options)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return nil, nil, fmt.Errorf("-redis: it does not answer: %w", errors.Join(err, client.Close()))
+	}
+	return client, func() { _ = client.Close() }, nil
+}

@@ -1,0 +1,324 @@
+package whmapi_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/whm/whmapi"
+	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+)
+
+const (
+	token    = "TOKEN-abcdef123456"
+	password = "pässwörd & <co> 1%"
+	email    = "info@alpha.example"
+)
+
+func simulator(t *testing.T, o sim.Options) (*sim.Server, *whmapi.Client) {
+	t.Helper()
+	o.Token = token
+	server := sim.New(o)
+	return server, clientOf(t, server)
+}
+
+func clientOf(t *testing.T, handler http.Handler) *whmapi.Client {
+	t.Helper()
+	listener := httptest.NewServer(handler)
+	t.Cleanup(listener.Close)
+	client, err := whmapi.New(whmapi.Config{URL: listener.URL, User: "root", Token: nawasync.NewSecret(token)})
+	ok(t, err)
+	return client
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
+	t.Parallel()
+	server, client := simulator(t, sim.Options{})
+	ctx := t.Context()
+	const fresh = "fresh@bravo.example"
+	ok(t, client.AddMailbox(ctx, "bravo", fresh, nawasync.NewSecret(password), 300))
+	state := server.Mailbox(fresh)
+	if !state.Exists || *state.QuotaMB != 300 || !server.Password(fresh, password) {
+		t.Errorf("after add_pop: %+v", state)
+	}
+	ok(t, client.SetQuota(ctx, "bravo", fresh, 0))
+	if state = server.Mailbox(fresh); *state.QuotaMB != 0 {
+		t.Errorf("after edit_pop_quota: %+v", state)
+	}
+	ok(t, client.SetPassword(ctx, "bravo", fresh, nawasync.NewSecret("another one")))
+	if !server.Password(fresh, "another one") {
+		t.Error("passwd_pop set another password")
+	}
+	ok(t, client.Suspend(ctx, "bravo", fresh))
+	if state = server.Mailbox(fresh); !*state.SuspendedLogin || !*state.SuspendedIncoming {
+		t.Errorf("after suspend: %+v", state)
+	}
+	box, err := client.Mailbox(ctx, "bravo", fresh)
+	ok(t, err)
+	if box != (whmapi.Mailbox{Email: fresh, SuspendedLogin: true, SuspendedIncoming: true}) {
+		t.Errorf("%+v", box)
+	}
+	ok(t, client.Unsuspend(ctx, "bravo", fresh))
+	if state = server.Mailbox(fresh); *state.SuspendedLogin || *state.SuspendedIncoming {
+		t.Errorf("after unsuspend: %+v", state)
+	}
+	ok(t, client.DeleteMailbox(ctx, "bravo", fresh))
+	if state = server.Mailbox(fresh); state.Exists {
+		t.Errorf("after delete_pop: %+v", state)
+	}
+	for function, n := range state.Acts {
+		if n != 1 {
+			t.Errorf("%s acted %d times", function, n)
+		}
+	}
+	if _, err := client.Mailbox(ctx, "bravo", fresh); nawasync.ClassOf(err) != nawasync.ClassGone {
+		t.Error(err)
+	}
+}
+
+func TestListingsAreWholeAndPaged(t *testing.T) {
+	t.Parallel()
+	server, client := simulator(t, sim.Options{Mailboxes: 10_000})
+	accounts, err := client.Accounts(t.Context())
+	ok(t, err)
+	if len(accounts) != 5 || accounts[0] != (whmapi.Account{User: "alpha", Domain: "alpha.example", Owner: "root", Plan: "basic"}) {
+		t.Fatalf("%+v", accounts)
+	}
+	seen := map[string]whmapi.Mailbox{}
+	for _, account := range accounts {
+		for page, err := range client.Mailboxes(t.Context(), account.User) {
+			ok(t, err)
+			for _, box := range page {
+				seen[box.Email] = box
+			}
+		}
+	}
+	if len(seen) != 10_000 || seen[email].QuotaBytes != 250<<20 {
+		t.Errorf("%d mailboxes; %+v", len(seen), seen[email])
+	}
+	if n := server.Calls("list_pops_with_disk"); n != 4*3+1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// calls are all that the client can do, by the function that the server sees.
+var calls = map[string]func(ctx context.Context, c *whmapi.Client) error{
+	"listaccts": func(ctx context.Context, c *whmapi.Client) error {
+		_, err := c.Accounts(ctx)
+		return err
+	},
+	"list_pops_with_disk": func(ctx context.Context, c *whmapi.Client) error {
+		for _, err := range c.Mailboxes(ctx, "alpha") {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"add_pop": func(ctx context.Context, c *whmapi.Client) error {
+		return c.AddMailbox(ctx, "alpha", "fresh@alpha.example", nawasync.NewSecret(password), 100)
+	},
+	"edit_pop_quota": func(ctx context.Context, c *whmapi.Client) error { return c.SetQuota(ctx, "alpha", email, 100) },
+	"passwd_pop": func(ctx context.Context, c *whmapi.Client) error {
+		return c.SetPassword(ctx, "alpha", email, nawasync.NewSecret(password))
+	},
+	"delete_pop":       func(ctx context.Context, c *whmapi.Client) error { return c.DeleteMailbox(ctx, "alpha", email) },
+	"suspend_incoming": func(ctx context.Context, c *whmapi.Client) error { return c.Suspend(ctx, "alpha", email) },
+	"unsuspend_login":  func(ctx context.Context, c *whmapi.Client) error { return c.Unsuspend(ctx, "alpha", email) },
+}
+
+func TestEachCallTellsEachFailureApart(t *testing.T) {
+	t.Parallel()
+	for function, call := range calls {
+		reads := strings.HasPrefix(function, "list")
+		broken := nawasync.ClassUnknownOutcome
+		if reads {
+			broken = nawasync.ClassTransient
+		}
+		for _, c := range []struct {
+			fault sim.Fault
+			class nawasync.Class
+			text  string
+		}{
+			{sim.Fault{Mode: sim.Forbidden}, nawasync.ClassCredentials, "Access denied (check user, token"},
+			{sim.Fault{Mode: sim.RateLimit, RetryAfter: 7}, nawasync.ClassRateLimited, "429"},
+			{sim.Fault{Mode: sim.Error500}, broken, "HTTP 500"},
+			{sim.Fault{Mode: sim.Garbage}, broken, "HTML page"},
+			{sim.Fault{Mode: sim.Truncated}, broken, "not the JSON it should be"},
+			{sim.Fault{Mode: sim.Down}, broken, "EOF"},
+			{sim.Fault{Mode: sim.Lost}, broken, "EOF"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "The system could not lock the file."}, nawasync.ClassTransient, "could not lock"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "You do not have an email account named “x”."}, nawasync.ClassGone, "You do not have"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "The account already exists!"}, nawasync.ClassAlreadyExists, "already exists"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "Invalid quota."}, nawasync.ClassPermanent, "Invalid quota"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "Something nobody has seen before: " + password + " " + token}, nawasync.ClassError, "nobody has seen"},
+		} {
+			t.Run(function+" "+string(c.fault.Mode)+" "+c.fault.Reason, func(t *testing.T) {
+				t.Parallel()
+				server, client := simulator(t, sim.Options{})
+				c.fault.Function = function
+				ok(t, server.Inject(c.fault))
+				err := call(t.Context(), client)
+				if nawasync.ClassOf(err) != c.class || err == nil || !strings.Contains(err.Error(), c.text) {
+					t.Fatalf("class %s: %v", nawasync.ClassOf(err), err)
+				}
+				if strings.Contains(err.Error(), token) || (!reads && function == "passwd_pop" && strings.Contains(err.Error(), password)) {
+					t.Errorf("a secret stands in %v", err)
+				}
+				var classified *nawasync.Error
+				if c.fault.Mode == sim.RateLimit && (!errors.As(err, &classified) || classified.RetryAfter != 7*time.Second) {
+					t.Errorf("%+v", classified)
+				}
+				server.Clear()
+				if c.fault.Mode != sim.Lost { // which has acted
+					ok(t, call(t.Context(), client))
+				}
+			})
+		}
+	}
+}
+
+func TestCallThatIsCutOffBeforeItsAnswerMayHaveHappened(t *testing.T) {
+	t.Parallel()
+	server, client := simulator(t, sim.Options{})
+	ok(t, server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.Slow, DelayMS: 60_000}))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := client.SetQuota(ctx, "alpha", email, 10); nawasync.ClassOf(err) != nawasync.ClassUnknownOutcome || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(nawasync.ClassOf(err), err)
+	}
+}
+
+// What servers have been seen to answer, of one meaning in many forms.
+func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
+	t.Parallel()
+	const box = `{"email":"INFO@alpha.example","login":"info","_diskquota":%q,"_diskused":"12.0","suspended_login":"1","suspended_incoming":0}`
+	quota := func(value string) string { return strings.Replace(box, "%q", value, 1) }
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		quota  int64
+		class  nawasync.Class // "" is no error
+	}{
+		"UAPI through cpanel":       {200, `{"apiversion":3,"func":"f","module":"Email","result":{"status":1,"data":[` + quota(`"262144000"`) + `],"errors":null,"messages":null,"metadata":{},"warnings":null}}`, 262144000, ""},
+		"status true":               {200, `{"result":{"status":true,"data":[` + quota("0") + `]}}`, 0, ""},
+		"status a string":           {200, `{"result":{"status":"1","data":[` + quota(`"unlimited"`) + `]}}`, 0, ""},
+		"UAPI through uapi_cpanel":  {200, `{"data":{"uapi":{"status":1,"data":[` + quota(`"250M"`) + `]}},"metadata":{"result":"1","reason":"OK"}}`, 250 << 20, ""},
+		"UAPI directly":             {200, `{"status":1,"data":[` + quota("1048576") + `],"errors":null}`, 1 << 20, ""},
+		"WHM 1":                     {200, `{"data":[` + quota(`"1.5G"`) + `],"metadata":{"result":1,"reason":"OK","version":1}}`, 3 << 29, ""},
+		"the main account":          {200, `{"result":{"status":1,"data":[{"email":"alpha","login":"Main Account"},` + quota("5") + `]}}`, 5, ""},
+		"errors a text":             {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, nawasync.ClassGone},
+		"no errors":                 {200, `{"result":{"status":0,"errors":null}}`, 0, nawasync.ClassError},
+		"uapi_cpanel refused":       {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, nawasync.ClassCredentials},
+		"WHM refused":               {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, nawasync.ClassConfig},
+		"API 2 refused, in 200":     {200, `{"cpanelresult":{"apiversion":"2","error":"Access denied","data":{"reason":"Access denied","result":"0"},"type":"text"}}`, 0, nawasync.ClassCredentials},
+		"refused in 403":            {403, `{"cpanelresult":{"error":"","data":{"reason":"Access denied","result":"0"}}}`, 0, nawasync.ClassCredentials},
+		"another JSON":              {200, `{"hello":"world"}`, 0, nawasync.ClassTransient},
+		"a list":                    {200, `[]`, 0, nawasync.ClassTransient},
+		"nothing":                   {200, ``, 0, nawasync.ClassTransient},
+		"data of another shape":     {200, `{"result":{"status":1,"data":{"a":1}}}`, 0, nawasync.ClassTransient},
+		"not a size":                {200, `{"result":{"status":1,"data":[` + quota(`"many"`) + `]}}`, 0, nawasync.ClassError},
+		"moved":                     {302, ``, 0, nawasync.ClassConfig},
+		"nothing of that name":      {404, `<html>`, 0, nawasync.ClassConfig},
+		"unavailable, says a proxy": {503, `<html>`, 0, nawasync.ClassTransient},
+		"a bad request":             {400, ``, 0, nawasync.ClassPermanent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost || r.URL.RawQuery != "" {
+					t.Errorf("%s %s: arguments belong in the body", r.Method, r.URL)
+				}
+				w.Header().Set("Location", "https://elsewhere.example/")
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
+			}))
+			got, err := client.Mailbox(t.Context(), "alpha", email)
+			if c.class != "" {
+				if nawasync.ClassOf(err) != c.class {
+					t.Errorf("class %s: %v", nawasync.ClassOf(err), err)
+				}
+				return
+			}
+			ok(t, err)
+			if want := (whmapi.Mailbox{Email: email, QuotaBytes: c.quota, UsedBytes: 12, SuspendedLogin: true}); got != want {
+				t.Errorf("%+v, not %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestListingThatChangesWhileItIsReadIsNoProof(t *testing.T) {
+	t.Parallel()
+	client := clientOf(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"result":{"status":1,"data":[{"email":"a@x.example","_diskquota":0,"_diskused":0}],"metadata":{"paginate":{"total_pages":1,"total_results":2}}}}`))
+	}))
+	var last error
+	for _, err := range client.Mailboxes(t.Context(), "x") {
+		last = err
+	}
+	if last == nil || !strings.Contains(last.Error(), "changed while") {
+		t.Error(last)
+	}
+}
+
+func TestUntrustedCertificateAndWrongSchemeAreSettingsToMend(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewTLSServer(sim.New(sim.Options{Token: token}))
+	t.Cleanup(secure.Close)
+	plain := httptest.NewServer(sim.New(sim.Options{Token: token}))
+	t.Cleanup(plain.Close)
+	for url, hint := range map[string]string{secure.URL: "certificate is not trusted", strings.Replace(plain.URL, "http:", "https:", 1): "does not speak TLS"} {
+		client, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: nawasync.NewSecret(token)})
+		ok(t, err)
+		if _, err := client.Accounts(t.Context()); nawasync.ClassOf(err) != nawasync.ClassConfig || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: class %s: %v", url, nawasync.ClassOf(err), err)
+		}
+	}
+	trusting, err := whmapi.New(whmapi.Config{URL: secure.URL, User: "root", Token: nawasync.NewSecret(token), HTTP: secure.Client()})
+	ok(t, err)
+	_, err = trusting.Accounts(t.Context())
+	ok(t, err)
+}
+
+func TestServerThatIsNotThereIsTransient(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	client, err := whmapi.New(whmapi.Config{URL: gone.URL, User: "root", Token: nawasync.NewSecret(token)})
+	ok(t, err)
+	if err := client.SetQuota(t.Context(), "alpha", email, 1); nawasync.ClassOf(err) != nawasync.ClassTransient || !strings.Contains(err.Error(), "is the server up") {
+		t.Error(nawasync.ClassOf(err), err)
+	}
+}
+
+func TestNewNamesTheSettingToMend(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"whm.example":                  "https://host:2087",
+		"ftp://whm.example":            "https://host:2087",
+		"http://whm.example:2086":      "in the clear",
+		"https://root:x@whm.example":   "holds a user",
+		"https://whm.example:2087\x00": "is not the URL",
+	} {
+		_, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: nawasync.NewSecret(token)})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	if _, err := whmapi.New(whmapi.Config{URL: "https://whm.example:2087", User: "root"}); err == nil {
+		t.Error("no token, no error")
+	}
+}

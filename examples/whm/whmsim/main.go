@@ -1,0 +1,57 @@
+// Command whmsim serves the simulated WHM server by itself, for several processes
+// of the example to share.
+//
+//	go run ./examples/whm/whmsim -addr 127.0.0.1:2087 -mailboxes 10000
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+)
+
+func main() { os.Exit(start()) }
+
+func start() int {
+	addr := flag.String("addr", "127.0.0.1:2087", "where to listen")
+	mailboxes := flag.Int("mailboxes", 40, "how many mailboxes it has")
+	user := flag.String("user", "root", "the WHM user")
+	token := flag.String("token", "secret-token", "the user's token")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, sim.Options{User: *user, Token: *token, Mailboxes: *mailboxes}); err != nil {
+		fmt.Fprintln(os.Stderr, "whmsim:", err)
+		return 1
+	}
+	return 0
+}
+
+func run(ctx context.Context, addr string, o sim.Options) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("a simulated WHM server on http://%s/json-api/, user %s; its control API: http://%[1]s/control/faults\n", listener.Addr(), o.User)
+	server := &http.Server{Handler: sim.New(o), ReadHeaderTimeout: 10 * time.Second}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}

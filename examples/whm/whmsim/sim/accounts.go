@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+type account struct {
+	user, domain, plan string
+	suspended          bool
+	boxes              map[string]*mailbox // by address
+}
+
+type mailbox struct {
+	name, domain      string
+	quota             int64 // bytes; 0 is unlimited
+	used              int64
+	login, incoming   bool // suspended
+	password          [sha256.Size]byte
+	suspendedOutgoing bool
+}
+
+func (m *mailbox) email() string { return m.name + "@" + m.domain }
+
+const mebibyte = 1 << 20
+
+// seed spreads mailboxes over accounts. The figures are made up, and the same
+// every time.
+func seed(mailboxes int) []*account {
+	names := []string{"alpha", "bravo", "carol", "delta"}
+	for len(names) < min(mailboxes/2500, 40) {
+		names = append(names, fmt.Sprintf("site%03d", len(names)+1))
+	}
+	list := make([]*account, len(names))
+	for i, name := range names {
+		list[i] = &account{user: name, domain: name + ".example", plan: []string{"basic", "business"}[i%2], boxes: map[string]*mailbox{}}
+	}
+	people := []string{"info", "sales", "ann", "bob", "support", "office", "jobs", "press", "team", "hello"}
+	for i := range mailboxes {
+		a := list[i%len(list)]
+		n := i / len(list)
+		name := people[n%len(people)]
+		if n >= len(people) {
+			name = fmt.Sprintf("%s%d", name, n/len(people)+1)
+		}
+		m := &mailbox{name: name, domain: a.domain, quota: int64([]int{250, 500, 1000, 0}[i%4]) * mebibyte, used: int64(i*7919%230) * mebibyte}
+		m.login = i%17 == 5
+		m.incoming = m.login
+		a.boxes[m.email()] = m
+	}
+	return append(list, &account{user: "empty", domain: "empty.example", plan: "basic", boxes: map[string]*mailbox{}})
+}
+
+func (s *Server) byUser(user string) *account {
+	for _, a := range s.accounts {
+		if a.user == user {
+			return a
+		}
+	}
+	return nil
+}
+
+// find returns a mailbox by its address.
+func (s *Server) find(email string) (*account, *mailbox) {
+	for _, a := range s.accounts {
+		if m := a.boxes[email]; m != nil {
+			return a, m
+		}
+	}
+	return nil, nil
+}
+
+func (a *account) row() map[string]any {
+	used := int64(0)
+	for _, m := range a.boxes {
+		used += m.used
+	}
+	row := map[string]any{
+		"user": a.user, "domain": a.domain, "email": "webmaster@" + a.domain, "plan": a.plan, "ip": "192.0.2.10", "ipv6": []string{}, "owner": "root",
+		"disklimit": "unlimited", "diskused": fmt.Sprintf("%dM", used/mebibyte), "inodesused": "17", "inodeslimit": "unlimited",
+		"suspended": 0, "suspendreason": "not suspended", "suspendtime": nil, "startdate": "13 May 22 16:03", "unix_startdate": "1652457780",
+		"is_locked": 0, "theme": "jupiter", "shell": "/bin/bash", "partition": "home", "uid": "1001", "maxpop": "*unknown*",
+		"outgoing_mail_suspended": 0, "outgoing_mail_hold": 0, "temporary": 0,
+	}
+	if a.plan == "business" {
+		row["disklimit"] = "20000M"
+	}
+	if a.suspended {
+		row["suspended"], row["suspendreason"], row["suspendtime"] = 1, "unpaid", 1652457780
+	}
+	return row
+}
+
+func (s *Server) listAccounts(r *http.Request) answer {
+	match := func(*account) bool { return true }
+	if search := r.Form.Get("search"); search != "" {
+		pattern, err := regexp.Compile(search)
+		if err != nil {
+			return whmFailed("listaccts", "Invalid search expression.")
+		}
+		field := map[string]func(*account) string{"user": func(a *account) string { return a.user }, "domain": func(a *account) string { return a.domain }}[r.Form.Get("searchtype")]
+		if field == nil {
+			return whmFailed("listaccts", "Invalid searchtype.")
+		}
+		match = func(a *account) bool { return pattern.MatchString(field(a)) }
+	}
+	rows := []any{}
+	for _, a := range s.accounts {
+		if match(a) {
+			rows = append(rows, a.row())
+		}
+	}
+	return whmOK("listaccts", "OK", map[string]any{"acct": rows})
+}
+
+func (s *Server) accountSummary(r *http.Request) answer {
+	for _, a := range s.accounts {
+		if a.user == r.Form.Get("user") || a.domain == r.Form.Get("domain") {
+			return whmOK("accountsummary", "OK", map[string]any{"acct": []any{a.row()}})
+		}
+	}
+	return whmFailed("accountsummary", "Account does not exist.")
+}
+
+// sorted are the account's mailboxes by address.
+func (a *account) sorted() []*mailbox {
+	emails := make([]string, 0, len(a.boxes))
+	for email := range a.boxes {
+		emails = append(emails, email)
+	}
+	slices.SortFunc(emails, strings.Compare)
+	list := make([]*mailbox, len(emails))
+	for i, email := range emails {
+		list[i] = a.boxes[email]
+	}
+	return list
+}

@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// uapi runs a function of UAPI as an account.
+func (s *Server) uapi(r *http.Request, user, module, function string) map[string]any {
+	a := s.byUser(user)
+	switch {
+	case a == nil:
+		return uapiFailed(fmt.Sprintf("The user “%s” does not exist.", user))
+	case module != "Email":
+		return uapiFailed(fmt.Sprintf("Failed to load module “%s”.", module))
+	case a.suspended:
+		return uapiFailed("This account is suspended: permission denied.")
+	}
+	f := emailFunctions[function]
+	if f == nil {
+		return uapiFailed(fmt.Sprintf("The system could not find the function “%s” in the module “Email”: function not found.", function))
+	}
+	return f(s, a, r)
+}
+
+var emailFunctions = map[string]func(s *Server, a *account, r *http.Request) map[string]any{
+	"list_pops":           (*Server).listPops,
+	"list_pops_with_disk": (*Server).listPopsWithDisk,
+	"get_pop_quota":       (*Server).popQuota,
+	"add_pop":             (*Server).addPop,
+	"edit_pop_quota":      (*Server).editPopQuota,
+	"passwd_pop":          (*Server).passwdPop,
+	"delete_pop":          (*Server).deletePop,
+	"suspend_login":       set("suspend_login", func(m *mailbox) { m.login = true }),
+	"unsuspend_login":     set("unsuspend_login", func(m *mailbox) { m.login = false }),
+	"suspend_incoming":    set("suspend_incoming", func(m *mailbox) { m.incoming = true }),
+	"unsuspend_incoming":  set("unsuspend_incoming", func(m *mailbox) { m.incoming = false }),
+	"suspend_outgoing":    set("suspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = true }),
+	"unsuspend_outgoing":  set("unsuspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = false }),
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// listPops has no usage, and the account's own login among the mailboxes.
+func (s *Server) listPops(a *account, r *http.Request) map[string]any {
+	rows := []any{map[string]any{"email": a.user, "login": "Main Account", "suspended_incoming": 0, "suspended_login": 0}}
+	for _, m := range a.sorted() {
+		rows = append(rows, map[string]any{"email": m.email(), "login": m.email(), "suspended_incoming": bit(m.incoming), "suspended_login": bit(m.login)})
+	}
+	return paged(rows, r)
+}
+
+func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
+	rows := []any{}
+	for i, m := range a.sorted() {
+		if !strings.Contains(m.email(), r.Form.Get("email")) || (r.Form.Get("domain") != "" && r.Form.Get("domain") != m.domain) {
+			continue
+		}
+		row := map[string]any{
+			"email": m.email(), "login": m.email(), "user": m.name, "domain": m.domain, "mtime": 1652457780,
+			"_diskquota": m.quota, "_diskused": m.used, "diskused": float64(m.used) / mebibyte, "humandiskused": human(m.used),
+			"diskquota": "unlimited", "humandiskquota": "None", "diskusedpercent": 0, "diskusedpercent_float": 0.0,
+			"suspended_login": bit(m.login), "suspended_incoming": bit(m.incoming), "suspended_outgoing": bit(m.suspendedOutgoing), "has_suspended": bit(m.login || m.incoming),
+		}
+		if m.quota > 0 {
+			percent := float64(m.used) / float64(m.quota) * 100
+			row["diskquota"], row["humandiskquota"] = m.quota/mebibyte, human(m.quota)
+			row["diskusedpercent"], row["diskusedpercent_float"] = int(percent), percent
+		}
+		if i%3 == 0 { // some servers send strings of digits
+			row["_diskquota"], row["_diskused"] = strconv.FormatInt(m.quota, 10), strconv.FormatInt(m.used, 10)
+		}
+		rows = append(rows, row)
+	}
+	return paged(rows, r)
+}
+
+// human has a no-break space, as cPanel has.
+func human(bytes int64) string {
+	if bytes < mebibyte {
+		return fmt.Sprintf("%d bytes", bytes)
+	}
+	return fmt.Sprintf("%d MB", bytes/mebibyte)
+}
+
+// paged is UAPI's pagination, where it is asked for.
+func paged(rows []any, r *http.Request) map[string]any {
+	if r.Form.Get("api.paginate") != "1" {
+		return uapiOK(rows)
+	}
+	size, _ := strconv.Atoi(r.Form.Get("api.paginate_size"))
+	if size <= 0 {
+		size = 10
+	}
+	page, _ := strconv.Atoi(r.Form.Get("api.paginate_page"))
+	page = max(1, page)
+	start := min((page-1)*size, len(rows))
+	end := min(start+size, len(rows))
+	answer := uapiOK(rows[start:end])
+	answer["metadata"] = map[string]any{"paginate": map[string]any{
+		"current_page": page, "results_per_page": size, "start_result": start + 1, "total_pages": max(1, (len(rows)+size-1)/size), "total_results": len(rows),
+	}}
+	return answer
+}
+
+// named is the mailbox that email and domain, or email alone, name.
+func named(a *account, r *http.Request) (*mailbox, string) {
+	email := r.Form.Get("email")
+	if domain := r.Form.Get("domain"); domain != "" && !strings.Contains(email, "@") {
+		email += "@" + domain
+	}
+	return a.boxes[email], email
+}
+
+func noMailbox(email string) map[string]any {
+	return uapiFailed(fmt.Sprintf("You do not have an email account named “%s”.", email))
+}
+
+func (s *Server) addPop(a *account, r *http.Request) map[string]any {
+	m, email := named(a, r)
+	if m != nil {
+		return uapiFailed(fmt.Sprintf("The account “%s” already exists!", email))
+	}
+	name, domain, _ := strings.Cut(email, "@")
+	quota, bad := quotaOf(r)
+	switch {
+	case domain != a.domain:
+		return uapiFailed(fmt.Sprintf("The domain “%s” is not allowed: it does not belong to this account.", domain))
+	case name == "":
+		return uapiFailed("Invalid email account name.")
+	case bad != "":
+		return uapiFailed(bad)
+	case len(r.Form.Get("password")) < 8:
+		return uapiFailed("Sorry, the password may not be used because it is too weak.")
+	}
+	m = &mailbox{name: name, domain: domain, quota: quota, password: sha256.Sum256([]byte(r.Form.Get("password")))}
+	s.acted(email, "add_pop")
+	a.boxes[email] = m
+	return uapiOK(name + "+" + domain) // so it is: a plus
+}
+
+// maxQuota is what an account may give, in megabytes.
+const maxQuota = 4 << 20
+
+func quotaOf(r *http.Request) (bytes int64, bad string) {
+	text := r.Form.Get("quota")
+	if text == "" || text == "unlimited" {
+		return 0, ""
+	}
+	mb, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || mb < 0 {
+		return 0, fmt.Sprintf("Invalid quota “%s”.", text)
+	}
+	if mb > maxQuota {
+		return 0, fmt.Sprintf("The quota must be at most %d MB.", maxQuota)
+	}
+	return mb * mebibyte, ""
+}
+
+func (s *Server) editPopQuota(a *account, r *http.Request) map[string]any {
+	m, email := named(a, r)
+	if m == nil {
+		return noMailbox(email)
+	}
+	quota, bad := quotaOf(r)
+	if bad != "" {
+		return uapiFailed(bad)
+	}
+	m.quota = quota
+	s.acted(email, "edit_pop_quota")
+	return uapiOK(nil)
+}
+
+func (s *Server) passwdPop(a *account, r *http.Request) map[string]any {
+	m, email := named(a, r)
+	if m == nil {
+		return noMailbox(email)
+	}
+	if len(r.Form.Get("password")) < 8 {
+		return uapiFailed("Sorry, the password may not be used because it is too weak.")
+	}
+	m.password = sha256.Sum256([]byte(r.Form.Get("password")))
+	s.acted(email, "passwd_pop")
+	return uapiOK(nil)
+}
+
+func (s *Server) deletePop(a *account, r *http.Request) map[string]any {
+	m, email := named(a, r)
+	if m == nil {
+		return noMailbox(email)
+	}
+	delete(a.boxes, email)
+	s.acted(email, "delete_pop")
+	return uapiOK(nil)
+}
+
+func (s *Server) popQuota(a *account, r *http.Request) map[string]any {
+	m, email := named(a, r)
+	switch {
+	case m == nil:
+		return noMailbox(email)
+	case r.Form.Get("as_bytes") == "1":
+		return uapiOK(m.quota)
+	case m.quota == 0:
+		return uapiOK("unlimited")
+	}
+	return uapiOK(m.quota / mebibyte)
+}
+
+func set(function string, change func(*mailbox)) func(*Server, *account, *http.Request) map[string]any {
+	return func(s *Server, a *account, r *http.Request) map[string]any {
+		m, email := named(a, r)
+		if m == nil {
+			return noMailbox(email)
+		}
+		change(m)
+		s.acted(email, function)
+		return uapiOK(nil)
+	}
+}
