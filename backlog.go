@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -25,24 +27,34 @@ type openCount struct {
 	at time.Time
 }
 
-func (b *backlog) admit(ctx context.Context, service string, n int) error {
+// admit counts in tx, the caller's transaction or nil: with one connection there
+// is no other to count on.
+func (b *backlog) admit(ctx context.Context, tx *gorm.DB, service string, n int) error {
 	if b.limit <= 0 {
 		return nil
+	}
+	if !b.fresh(service) {
+		open, err := b.store.CountOpen(ctx, tx, service, b.limit+1)
+		if err != nil {
+			return err
+		}
+		b.mu.Lock()
+		b.known[service] = &openCount{open, b.store.Now()}
+		b.mu.Unlock()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	count := b.known[service]
-	if count == nil || b.store.Now().Sub(count.at) >= time.Second {
-		open, err := b.store.CountOpen(ctx, service, b.limit+1)
-		if err != nil {
-			return err
-		}
-		count = &openCount{open, b.store.Now()}
-		b.known[service] = count
-	}
 	if count.n+n > b.limit {
 		return fmt.Errorf("%w: %s has %d and Config.MaxQueued is %d; try later, or raise it", ErrBacklogFull, service, count.n, b.limit)
 	}
 	count.n += n
 	return nil
+}
+
+func (b *backlog) fresh(service string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := b.known[service]
+	return count != nil && b.store.Now().Sub(count.at) < time.Second
 }

@@ -82,7 +82,7 @@ func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.
 	if !old.Status.Terminal() {
 		return nil, fmt.Errorf("nawasync: job %d is %s; only an ended job is retried", id, old.Status)
 	}
-	if len(old.Sealed) == 0 && (e.config.Sealer != nil || len(old.Payload) == 0) {
+	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, fmt.Errorf("retry job %d: %w", id, ErrNoArguments)
 	}
 	if !o.Force {
@@ -106,7 +106,7 @@ func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.
 		return nil, e.busyHint(err)
 	}
 	e.telemetry.dispatched(ctx, span, jobs)
-	e.ring(ctx, tracker.Bells(jobs))
+	e.ringSoon(ctx, tracker.Bells(jobs))
 	return job, nil
 }
 

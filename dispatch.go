@@ -81,7 +81,7 @@ func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Optio
 func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
 	ctx, span := e.telemetry.dispatch(ctx)
 	defer span.End()
-	jobs, err := e.newJobs(ctx, args, o)
+	jobs, err := e.newJobs(ctx, nil, args, o)
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*t
 		return nil, e.busyHint(err)
 	}
 	e.telemetry.dispatched(ctx, span, jobs)
-	e.ring(ctx, tracker.Bells(jobs))
+	e.ringSoon(ctx, tracker.Bells(jobs))
 	return jobs, nil
 }
 
@@ -97,7 +97,7 @@ func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*t
 func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*tracker.Job, error) {
 	ctx, span := e.telemetry.dispatch(ctx)
 	defer span.End()
-	jobs, err := e.newJobs(ctx, args, o)
+	jobs, err := e.newJobs(ctx, tx, args, o)
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
@@ -125,6 +125,42 @@ func (e *Engine) rings() int {
 	return e.tuning.rungCap
 }
 
+// maxRinging is how many dispatches may ring in the background at once.
+const maxRinging = 32
+
+// ringSoon rings for a job or two without keeping the caller waiting: the jobs
+// stand, and a ring that gets lost is found by the relay. When many are on their
+// way already the caller waits, so that Redis sets the pace.
+func (e *Engine) ringSoon(ctx context.Context, bells []tracker.Bell) {
+	if len(bells) == 0 || e.bells == nil {
+		return
+	}
+	if len(bells) <= 2 {
+		select {
+		case e.ringing <- struct{}{}:
+			go func() {
+				defer func() { <-e.ringing }()
+				e.ring(ctx, bells)
+			}()
+			return
+		default:
+		}
+	}
+	e.ring(ctx, bells)
+}
+
+// quiet waits until no dispatch rings in the background, and has later ones ring
+// themselves.
+func (e *Engine) quiet(ctx context.Context) {
+	for range maxRinging {
+		select {
+		case e.ringing <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (e *Engine) ring(ctx context.Context, bells []tracker.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
@@ -142,7 +178,7 @@ func (e *Engine) ring(ctx context.Context, bells []tracker.Bell) {
 	}
 }
 
-func (e *Engine) newJobs(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
+func (e *Engine) newJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*tracker.Job, error) {
 	jobs := make([]*tracker.Job, len(args))
 	services := map[string]int{}
 	trace := traceparent(ctx)
@@ -156,7 +192,7 @@ func (e *Engine) newJobs(ctx context.Context, args []Args, o Options) ([]*tracke
 		services[job.Service]++
 	}
 	for service, n := range services {
-		if err := e.backlog.admit(ctx, service, n); err != nil {
+		if err := e.backlog.admit(ctx, tx, service, n); err != nil {
 			return nil, err
 		}
 	}
@@ -329,6 +365,9 @@ func validateText(name, value string, least, most int) error {
 // validateJSON finds what encoding/json has quietly replaced. It writes the
 // escape \ufffd for a byte that is not UTF-8, and a real U+FFFD as itself.
 func validateJSON(data []byte) error {
+	if !utf8.Valid(data) { // a MarshalJSON of the host's own may write anything
+		return errors.New("contain text that is not valid UTF-8")
+	}
 	for i := 0; i+5 < len(data); i++ {
 		if data[i] != '\\' {
 			continue

@@ -35,7 +35,7 @@ const eventTime = 30 * time.Second
 func (e *Engine) ended(v *tracker.Verdict, job *tracker.Job) {
 	e.telemetry.ended(v, job)
 	types := map[tracker.Status]EventType{tracker.Success: EventSucceeded, tracker.Failed: EventFinalFailed, tracker.Conflict: EventConflicted}
-	if t, ok := types[v.Status]; ok {
+	if t, ok := types[job.Status]; ok {
 		shown := *job
 		shown.Sealed = nil
 		e.emit(Event{Type: t, Job: &shown})

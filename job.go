@@ -72,7 +72,7 @@ type Handler[A Args] interface {
 	// Conflict, Permanent, RetryAfter and Class. It should heed ctx: when it ends,
 	// context.Cause tells why (ErrTimeout, ErrStopping, ErrCancelled, ErrLeaseLost).
 	Execute(ctx context.Context, run *Run[A]) error
-	// Timeout is how long one attempt may take.
+	// Timeout is how long one attempt may take; 0 or less is DefaultTimeout.
 	Timeout() time.Duration
 	// Backoff is how long to wait after the given burned attempt (1 is the first).
 	Backoff(attempt int) time.Duration

@@ -2,7 +2,6 @@ package nawasync
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -49,6 +48,7 @@ func normalise(key string) string { return separators.Replace(strings.ToLower(ke
 type masker struct {
 	keys  []string
 	found []string // the texts that were masked
+	depth int      // of JSON in texts of JSON
 }
 
 func (m *masker) secretKey(key string) bool {
@@ -113,7 +113,7 @@ func (w *walk) token(token json.Token) {
 		top.key = false
 		if key, _ := token.(string); !hidden {
 			top.comma(&w.out)
-			writeString(&w.out, key)
+			writeString(&w.out, w.text(key))
 			w.out.WriteByte(':')
 			w.hide = w.secretKey(key)
 		}
@@ -182,121 +182,79 @@ func writeString(out *bytes.Buffer, s string) {
 }
 
 var (
-	userinfo   = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s/?#]+)@`)
-	queryValue = regexp.MustCompile(`([?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
+	// A password may hold a slash that nobody escaped: then what follows "user:" is
+	// no port.
+	userinfo   = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
+	port       = regexp.MustCompile(`^[0-9]{1,5}(?:[/?#]|$)`)
+	queryValue = regexp.MustCompile(`(^|[?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
 	authScheme = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
 )
 
-// text masks what a text shows of secrets by its form: URLs and HTTP
-// credentials.
+// text masks what a text shows of secrets by its form: URLs, forms, HTTP
+// credentials, and JSON.
 func (m *masker) text(s string) string {
+	if inner, ok := m.nested(s); ok {
+		return inner
+	}
 	if strings.Contains(s, "://") {
-		s = userinfo.ReplaceAllStringFunc(s, func(match string) string {
-			part := userinfo.FindStringSubmatch(match)
-			if _, password, ok := strings.Cut(part[2], ":"); ok {
-				m.found = append(m.found, password)
+		s = replaceAll(userinfo, s, func(part []string) string {
+			password := part[3]
+			if port.MatchString(password) && part[4] == "" {
+				return part[0] // host:2087/path?to=ann@example.org
 			}
+			if part[4] != "" {
+				password = part[4] // a token by itself
+			}
+			m.find(password, url.PathUnescape)
 			return part[1] + masked + "@"
 		})
 	}
 	if strings.Contains(s, "=") {
-		s = queryValue.ReplaceAllStringFunc(s, func(match string) string {
-			part := queryValue.FindStringSubmatch(match)
+		s = replaceAll(queryValue, s, func(part []string) string {
 			key, err := url.QueryUnescape(part[2])
 			if err == nil && !m.secretKey(key) || part[3] == masked {
-				return match
+				return part[0]
 			}
-			if value, err := url.QueryUnescape(part[3]); err == nil {
-				m.found = append(m.found, value)
-			}
+			m.find(part[3], url.QueryUnescape)
 			return part[1] + part[2] + "=" + masked
 		})
 	}
-	return authScheme.ReplaceAllString(s, "$1 "+masked)
+	return replaceAll(authScheme, s, func(part []string) string {
+		m.find(part[2], nil)
+		return part[1] + " " + masked
+	})
 }
 
-// scrubber removes known secrets from texts that come from a job: errors,
-// stacks, log lines, results.
-type scrubber struct {
-	masker   masker
-	replacer *strings.Replacer // nil when there is nothing to replace
+func replaceAll(pattern *regexp.Regexp, s string, replace func(part []string) string) string {
+	return pattern.ReplaceAllStringFunc(s, func(match string) string { return replace(pattern.FindStringSubmatch(match)) })
 }
 
-// minScrub is the shortest secret that is searched for: a shorter one would
-// black out words that only look like it.
-const minScrub = 6
-
-// newScrubber knows what Mask hides in the arguments, and the values of Secrets.
-func newScrubber(arguments []byte, secrets, extraKeys []string) *scrubber {
-	m := masker{keys: normalised(extraKeys)}
-	_, _ = m.document(arguments)
-	s := &scrubber{masker: masker{keys: m.keys}}
-	var forms []string
-	for _, secret := range append(m.found, secrets...) {
-		if len(secret) >= minScrub && secret != masked {
-			forms = append(forms, encodings(secret)...)
+// find notes a secret as it stands, and unescaped.
+func (m *masker) find(secret string, unescape func(string) (string, error)) {
+	m.found = append(m.found, secret)
+	if unescape != nil {
+		if plain, err := unescape(secret); err == nil && plain != secret {
+			m.found = append(m.found, plain)
 		}
 	}
-	if len(forms) == 0 {
-		return s
-	}
-	// Longest first: a form that contains another must go as a whole.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range slices.Compact(forms) {
-		pairs = append(pairs, form, masked)
-	}
-	s.replacer = strings.NewReplacer(pairs...)
-	return s
 }
 
-// encodings are the forms in which a secret turns up in foreign texts.
-func encodings(secret string) []string {
-	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
-	var quoted bytes.Buffer
-	writeString(&quoted, secret)
-	plain, _ := json.Marshal(secret)
-	forms = append(forms, strings.Trim(quoted.String(), `"`), string(plain[1:len(plain)-1]))
-	// In base64 a text has three faces, by where it begins in a group of three
-	// bytes ("user:password"); its first and last characters mix with neighbours.
-	for shift := range 3 {
-		padded := append(make([]byte, shift), secret...)
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			text := encoding.EncodeToString(padded)
-			from, to := []int{0, 2, 3}[shift], len(text)
-			if len(padded)%3 != 0 {
-				to--
-			}
-			if to-from >= minScrub {
-				forms = append(forms, text[from:to])
-			}
-		}
+// nested masks a text that is a JSON object or array itself.
+func (m *masker) nested(s string) (string, bool) {
+	if trimmed := strings.TrimSpace(s); len(trimmed) < 2 || (trimmed[0] != '{' && trimmed[0] != '[') || m.depth >= maxNested || !json.Valid([]byte(trimmed)) {
+		return "", false
 	}
-	return forms
-}
-
-// text removes secrets from a text.
-func (s *scrubber) text(text string) string {
-	if s.replacer != nil {
-		text = s.replacer.Replace(text)
-	}
-	m := masker{keys: s.masker.keys}
-	return m.text(text)
-}
-
-// json masks a document and removes secrets from its strings; a text that the
-// removal breaks (a number, say) is hidden whole.
-func (s *scrubber) json(document []byte) []byte {
-	m := masker{keys: s.masker.keys}
-	out, err := m.document(document)
+	inner := masker{keys: m.keys, depth: m.depth + 1}
+	out, err := inner.document([]byte(s))
 	if err != nil {
-		return []byte(`"` + masked + `"`)
+		return "", false
 	}
-	if s.replacer != nil {
-		out = []byte(s.replacer.Replace(string(out)))
-		if !json.Valid(out) {
-			return []byte(`"` + masked + `"`)
-		}
+	m.found = append(m.found, inner.found...)
+	if len(inner.found) == 0 && !bytes.Contains(out, []byte(masked)) {
+		return s, true // as it was written
 	}
-	return out
+	return string(out), true
 }
+
+// maxNested is how many texts deep JSON is looked for in JSON.
+const maxNested = 4

@@ -37,7 +37,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 	if err != nil {
 		return err
 	}
-	r := &registration{kind: d.kind, timeout: h.Timeout, backoff: h.Backoff, mask: d.maskKeys}
+	r := &registration{kind: d.kind, timeout: timeoutOf(h), backoff: backoffOf(h), mask: d.maskKeys}
 	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 		var args A
 		if err := json.Unmarshal(plain, &args); err != nil {
@@ -72,6 +72,30 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		e.handlers[k] = r
 	}
 	return nil
+}
+
+// timeoutOf asks the handler; one that panics or says nothing has the default.
+func timeoutOf[A Args](h Handler[A]) func() time.Duration {
+	return func() (d time.Duration) {
+		defer func() {
+			if recover() != nil || d <= 0 {
+				d = DefaultTimeout
+			}
+		}()
+		return h.Timeout()
+	}
+}
+
+// backoffOf is timeoutOf for Backoff.
+func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
+	return func(attempt int) (d time.Duration) {
+		defer func() {
+			if recover() != nil {
+				d = AbstractJob[A]{}.Backoff(attempt)
+			}
+		}()
+		return h.Backoff(attempt)
+	}
 }
 
 func (e *Engine) registered(j *tracker.Job) *registration {

@@ -120,6 +120,7 @@ type Engine struct {
 	backlog   backlog
 	telemetry *telemetry
 	bells     *bell.Bells // nil without Redis
+	ringing   chan struct{}
 
 	handlers  map[Kind]*registration
 	schedules []scheduler.Entry
@@ -148,7 +149,7 @@ func newEngine(config Config, t tuning) (*Engine, error) {
 	if err := config.defaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{})}
+	e := &Engine{config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}), ringing: make(chan struct{}, maxRinging)}
 	e.clock = &clock{base: config.Now}
 	store, err := tracker.New(config.DB, tracker.Options{Now: e.clock.Now, Recheck: t.recheck})
 	if err != nil {
@@ -271,12 +272,15 @@ func (e *Engine) build() {
 	}
 	e.lease = &lease.Lease{
 		Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Trust: e.tuning.trust, Kinds: e.kinds(), Queues: served,
-		Lost:      func(string) { e.worker.Interrupt(ErrLeaseLost) },
-		Cancelled: func(claims []tracker.Claim) { e.worker.Cancel(claims, ErrCancelled) },
+		Lost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
+		Running: func(running, cancelled []tracker.Claim) {
+			e.worker.Cancel(cancelled, ErrCancelled)
+			e.worker.Audit(running)
+		},
 	}
 	e.worker = &worker.Worker{
 		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, Held: e.lease.Held, Serves: e.serves, Run: e.run, Refused: e.refused, Ended: e.ended,
+		Worker: e.lease.Worker, Held: e.lease.Held, Serves: e.serves, Run: e.run, Orphaned: e.orphaned, Refused: e.refused, Ended: e.ended,
 	}
 	e.actors = []actor{
 		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.relay, Cap: e.tuning.rungCap, Sweep: e.tuning.sweep},
@@ -295,8 +299,9 @@ func (e *Engine) build() {
 // Stop ends the work. It takes no more jobs, lets running ones go on for
 // Config.StopGrace, then ends their contexts (ErrStopping), and waits until they
 // have returned or ctx ends. What heeds its context goes back to the queue with
-// nothing burned. It returns an error when jobs still ran at the end of ctx: they
-// stay theirs until the process ends, and are then taken over by another. A
+// nothing burned. It returns an error when jobs still ran at the end of ctx: then
+// the process goes on beating, so that nobody else runs them, until they have
+// returned or it ends; leave the database open. A
 // second Stop waits for the first; Stop before Start is fine.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
@@ -313,6 +318,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 	started := e.started
 	e.mu.Unlock()
 	defer close(e.stopCh)
+	e.quiet(ctx)
 	if started {
 		e.stopErr = e.stop(ctx)
 	}
@@ -332,16 +338,26 @@ func (e *Engine) stop(ctx context.Context) error {
 	if working {
 		e.worker.Stop()
 	}
-	leaveCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	if left > 0 {
+		// While they run nobody else may run them: the process beats on.
+		go func() {
+			e.worker.Wait(context.WithoutCancel(ctx))
+			e.leave(ctx)
+		}()
+		return fmt.Errorf("nawasync: %d jobs ignored the end of their context and still run; they are taken over when they have returned or this process has ended", left)
+	}
+	e.leave(ctx)
+	return nil
+}
+
+// leave ends the heartbeat and says that nothing runs here any more.
+func (e *Engine) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	// If the row cannot be deleted now, the others find that it no longer beats.
-	if err := e.lease.Stop(leaveCtx, left == 0); err != nil {
+	if err := e.lease.Stop(ctx); err != nil {
 		e.logger.Warn("nawasync: the heartbeat row could not be deleted", "error", err)
 	}
-	if left > 0 {
-		return fmt.Errorf("nawasync: %d jobs ignored the end of their context and still run; they are taken over when this process has ended", left)
-	}
-	return nil
 }
 
 func (e *Engine) drain(ctx context.Context) (left int) {
@@ -361,12 +377,21 @@ func (e *Engine) drain(ctx context.Context) (left int) {
 // rings for the jobs that fn dispatched with DispatchTx right after the commit.
 func (e *Engine) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	after := &afterCommit{}
-	err := e.store.Transaction(context.WithValue(ctx, afterCommitKey{}, after), fn)
+	ctx = context.WithValue(ctx, afterCommitKey{}, after)
+	err := e.store.Transaction(ctx, func(tx *gorm.DB) error { return fn(e.hostSession(ctx, tx)) })
 	if err != nil {
 		return e.busyHint(err)
 	}
-	e.ring(ctx, after.bells)
+	e.ringSoon(ctx, after.bells)
 	return nil
+}
+
+// hostSession is tx for the host's own code: with its hooks and its log, which our
+// statements do without.
+func (e *Engine) hostSession(ctx context.Context, tx *gorm.DB) *gorm.DB {
+	tx = tx.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: e.config.DB.Logger})
+	tx.Statement.SkipHooks = e.config.DB.Statement.SkipHooks
+	return tx
 }
 
 // afterCommit gathers the bells of a transaction of ours.

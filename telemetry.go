@@ -1,6 +1,7 @@
 package nawasync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -101,12 +102,13 @@ func (t *telemetry) ended(v *tracker.Verdict, j *tracker.Job) {
 	if !t.endings.Enabled(ctx) {
 		return // nobody measures, and making labels is not free
 	}
-	outcome := attribute.String("outcome", string(v.Status))
 	if v.Job.Status == tracker.Running {
-		t.attempts.Add(ctx, 1, labels(j, outcome))
-		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, outcome))
+		how := attribute.String("outcome", cmp.Or(v.Outcome, string(v.Status)))
+		t.attempts.Add(ctx, 1, labels(j, how))
+		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, how))
 	}
-	if !v.Status.Terminal() {
+	outcome := attribute.String("outcome", string(j.Status))
+	if !j.Status.Terminal() {
 		return
 	}
 	t.endings.Add(ctx, 1, labels(j, outcome))

@@ -33,9 +33,31 @@ func (e *Engine) serves() []tracker.Served {
 	return list
 }
 
-// run is one attempt: it opens the arguments, has the handler run under its
-// timeout, and turns what comes back into a verdict.
-func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
+// run is one attempt. Whatever of the host's code panics, also outside of Execute
+// (a MarshalJSON, an Error method), there is a verdict: a job without one would
+// keep its lane for ever.
+func (e *Engine) run(ctx context.Context, job *tracker.Job) (v *tracker.Verdict) {
+	defer func() {
+		if value := recover(); value != nil {
+			v = e.crashed(job, value, string(debug.Stack()))
+		}
+	}()
+	return e.attempt(ctx, job)
+}
+
+func (e *Engine) crashed(job *tracker.Job, value any, stack string) *tracker.Verdict {
+	v := &tracker.Verdict{Job: job, ErrorClass: string(classPanic), Error: "panic outside of Execute; its text could not be freed of secrets"}
+	func() {
+		defer func() { _ = recover() }() // what panicked may do so again
+		scrub := e.scrubFor(job)
+		v.Error, v.Stack = scrub.text(fmt.Sprintf("panic outside of Execute: %v", value)), scrub.text(stack)
+	}()
+	return e.burn(v, e.backoffOf(job))
+}
+
+// attempt opens the arguments, has the handler run under its timeout, and turns
+// what comes back into a verdict.
+func (e *Engine) attempt(ctx context.Context, job *tracker.Job) *tracker.Verdict {
 	r := e.registered(job)
 	ctx, span := e.telemetry.attempt(ctx, job)
 	defer span.End()
@@ -53,7 +75,7 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) *tracker.Verdict {
 			return ErrLeaseLost
 		}
 		return nil
-	}, scrub: sync.OnceValue(func() *scrubber { return newScrubber(plain, secrets, r.mask) })}
+	}, scrub: sync.OnceValue(func() *scrubber { return newScrubber(plain, job.Payload, secrets, r.mask) })}
 	if err != nil {
 		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub().text(err.Error()), ErrorClass: string(classUndecodable)}
 	}
@@ -103,7 +125,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		v.Status = tracker.Success
 		if hooks := a.onSuccess; len(hooks) > 0 {
 			v.OnSuccess = func(tx *gorm.DB) error {
-				tx = tx.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
+				tx = e.hostSession(context.WithoutCancel(ctx), tx)
 				for _, hook := range hooks {
 					if err := callHook(hook, tx); err != nil {
 						return err
@@ -244,7 +266,7 @@ func (e *Engine) scrubFor(job *tracker.Job) *scrubber {
 		secrets, _, _ = r.prepare(plain)
 		maskKeys = r.mask
 	}
-	return newScrubber(plain, secrets, maskKeys)
+	return newScrubber(plain, job.Payload, secrets, maskKeys)
 }
 
 func (e *Engine) backoffOf(job *tracker.Job) time.Duration {
@@ -263,6 +285,11 @@ func (e *Engine) reaped(job *tracker.Job) *tracker.Verdict {
 		v.Outcome = "reaped"
 	}
 	return v
+}
+
+// orphaned is the verdict on a job that was claimed here, by a claim that got lost.
+func (e *Engine) orphaned(job *tracker.Job) *tracker.Verdict {
+	return e.requeue(&tracker.Verdict{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, "stopped", classStopped)
 }
 
 // expired is the verdict on a job that waited too long.

@@ -198,11 +198,11 @@ func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		h.skip(6 * 24 * time.Hour)
-		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || row.Sealed == nil {
+		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || len(row.Sealed) == 0 {
 			t.Fatalf("arguments went early: %v", err)
 		}
 		h.skip(2 * 24 * time.Hour)
-		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || row.Sealed != nil {
+		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || !row.ArgumentsDropped() {
 			t.Fatalf("arguments are kept: %v", err)
 		}
 		if _, err := e.Retry(t.Context(), bad.ID, nawasync.RetryOptions{}); !errors.Is(err, nawasync.ErrNoArguments) {

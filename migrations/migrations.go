@@ -128,7 +128,7 @@ func apply(ctx context.Context, db *gorm.DB, run func(*goose.Provider) error) er
 func dialectOf(name string) (goose.Dialect, []goose.ProviderOption, error) {
 	switch name {
 	case "postgres":
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID))
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID), lock.WithLockTimeout(1, 300))
 		if err != nil {
 			return "", nil, fmt.Errorf("nawasync migrations: %w", err)
 		}

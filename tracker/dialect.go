@@ -166,10 +166,11 @@ func (s *Store) batch(tx *gorm.DB, u update, ids []int64, rows any) (map[int64]b
 			" WHERE j.id = v_id AND "+u.fence+pin+" RETURNING "+pick(s.dialect.name == "postgres", "j.id", "id"), args...)
 		return won, err
 	}
-	// Without RETURNING: lock and judge, then write by primary key.
+	// Without RETURNING: lock and judge, then write by primary key. The rowset first:
+	// a plan that begins with the jobs locks others on its way.
 	fenceArgs := append([]any{string(text)}, u.args[set:]...)
-	err = each(tx, collect, "SELECT j.id FROM nawasync_jobs j JOIN "+s.dialect.rowset(u.columns...)+
-		" ON j.id = v_id WHERE "+u.fence+" ORDER BY j.id FOR UPDATE", fenceArgs...)
+	err = each(tx, collect, "SELECT j.id FROM "+s.dialect.rowset(u.columns...)+
+		" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+" ORDER BY j.id FOR UPDATE", fenceArgs...)
 	if err != nil || len(won) == 0 {
 		return won, err
 	}

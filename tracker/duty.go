@@ -17,7 +17,7 @@ func (s *Store) TryDuty(ctx context.Context, name, holder string, d time.Duratio
 	}
 	now := s.Now()
 	var n int64
-	err := s.alone(ctx, func(tx *gorm.DB) error {
+	err := s.one(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec("UPDATE nawasync_duties SET holder = ?, held_until = ? WHERE name = ? AND (holder = ? OR held_until < ?)",
 			holder, now.Add(d).UnixMicro(), name, holder, now.UnixMicro())
 		n = done.RowsAffected
@@ -31,7 +31,7 @@ func (s *Store) ensureDuty(ctx context.Context, name string) error {
 	if err := s.DB(ctx).Raw("SELECT COUNT(*) FROM nawasync_duties WHERE name = ?", name).Row().Scan(&n); err != nil || n > 0 {
 		return err
 	}
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		return tx.Exec(s.insertIgnore()+" nawasync_duties (name, holder, held_until) VALUES (?, '', 0)"+s.onConflict(), name).Error
 	})
 }
@@ -51,7 +51,7 @@ func (s *Store) Setting(ctx context.Context, name, first string) (string, error)
 		if err == nil || !errors.Is(err, ErrNotFound) {
 			return value, err
 		}
-		err = s.alone(ctx, func(tx *gorm.DB) error {
+		err = s.one(ctx, func(tx *gorm.DB) error {
 			return tx.Exec(s.insertIgnore()+" nawasync_settings (name, value) VALUES (?, ?)"+s.onConflict(), name, first).Error
 		})
 		if err != nil {
@@ -77,7 +77,7 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	if _, err := s.Setting(ctx, name, value); err != nil {
 		return err
 	}
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("UPDATE nawasync_settings SET value = ? WHERE name = ?", value, name).Error
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,6 +45,11 @@ type FinishResult struct {
 	Next []Bell
 }
 
+// clockSlack is how far the clocks of two processes may be apart, each corrected by
+// its database's. A row rung so much too early is put off by its claim; one that
+// seemed not due yet would wait for the sweep.
+const clockSlack = 100 * time.Millisecond
+
 type verdictRow struct {
 	ID        int64   `json:"v_id"`
 	Epoch     int     `json:"v_epoch"`
@@ -67,9 +73,9 @@ var verdictUpdate = update{
 		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, rung_at = NULL, " +
 		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +
 		"active_key = CASE WHEN v_status = 'queued' THEN active_key ELSE NULL END, " +
-		"sealed = CASE WHEN v_status = 'success' THEN NULL ELSE sealed END, " +
+		"sealed = CASE WHEN v_status = 'success' AND sealed IS NOT NULL THEN '' ELSE sealed END, " +
 		"finished_at = v_finished, duration_ms = COALESCE(v_duration, duration_ms), result = COALESCE(v_result, result), " +
-		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = NULL, updated_at = ?",
+		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = CASE WHEN v_status = 'queued' THEN cancel_at ELSE NULL END, updated_at = ?",
 	fence: "j.epoch = v_epoch AND j.status = v_from",
 }
 
@@ -145,33 +151,62 @@ func (s *Store) FinishTx(ctx context.Context, tx *gorm.DB, verdicts []*Verdict) 
 	if err := s.insertDeltas(tx, kept); err != nil {
 		return nil, fmt.Errorf("nawasync: write statistics: %w", err)
 	}
-	next, err := s.promote(tx, lanes, now)
+	for i, v := range verdicts {
+		if results[i].Won && v.OnSuccess != nil {
+			if err := s.hook(tx, v.OnSuccess); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// Last, and by the clock of now: what has joined these lanes meanwhile is seen.
+	next, err := s.promote(tx, lanes, s.Now().Add(clockSlack))
 	if err != nil {
 		return nil, fmt.Errorf("nawasync: ring the next of the lane: %w", err)
 	}
 	for i, v := range verdicts {
-		if results[i].Won {
+		if results[i].Won && v.Status.Terminal() {
 			results[i].Next = next[v.Job.Lane]
 			delete(next, v.Job.Lane)
 		}
 	}
-	for i, v := range verdicts {
-		if results[i].Won && v.OnSuccess != nil {
-			if err := v.OnSuccess(tx); err != nil {
-				return nil, &OnSuccessError{Err: err}
-			}
-		}
-	}
-	return results, nil
+	return results, s.cancelRequeued(ctx, tx, results)
 }
 
-// OnSuccessError says that the verdict could not be written because the job's
-// own code, in the transaction of the verdict, returned Err.
-type OnSuccessError struct{ Err error }
-
-func (e *OnSuccessError) Error() string { return "OnSuccess: " + e.Err.Error() }
-
-func (e *OnSuccessError) Unwrap() error { return e.Err }
+// cancelRequeued ends the jobs that went back to the queue although their end had
+// been asked for while they ran.
+func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []FinishResult) error {
+	byID := map[int64]*FinishResult{}
+	for i := range results {
+		if results[i].Won && results[i].Job.Status == Queued {
+			byID[results[i].Job.ID] = &results[i]
+		}
+	}
+	if len(byID) == 0 {
+		return nil
+	}
+	asked, err := s.jobs(tx, true, "WHERE j.id IN ? AND j.status = 'queued' AND j.cancel_at IS NOT NULL", slices.Sorted(maps.Keys(byID)))
+	if err != nil {
+		return fmt.Errorf("nawasync: look for cancelled jobs: %w", err)
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	cancelled := make([]*Verdict, len(asked))
+	for i, job := range asked {
+		text := "cancelled while it ran"
+		if job.Error != "" {
+			text += "; the attempt had ended with: " + job.Error
+		}
+		cancelled[i] = &Verdict{Job: job, Status: Cancelled, Error: text, ErrorClass: "cancelled"}
+	}
+	ended, err := s.FinishTx(ctx, tx, cancelled)
+	for i, job := range asked {
+		if err == nil && ended[i].Won {
+			*byID[job.ID] = ended[i]
+		}
+	}
+	return err
+}
 
 func (v *Verdict) row() verdictRow {
 	row := verdictRow{
@@ -207,7 +242,7 @@ func (v *Verdict) due() time.Time {
 func (v *Verdict) applied() *Job {
 	row, j := v.row(), *v.Job
 	j.Status, j.Error, j.ErrorClass, j.Diff, j.UpdatedAt = v.Status, deref(row.Error), deref(row.Class), json.RawMessage(deref(row.Diff)), v.Now
-	j.WakeAt, j.RungAt, j.CancelAt = time.Time{}, time.Time{}, time.Time{}
+	j.WakeAt, j.RungAt = time.Time{}, time.Time{}
 	if row.Result != nil {
 		j.Result = json.RawMessage(*row.Result)
 	}
@@ -219,8 +254,9 @@ func (v *Verdict) applied() *Job {
 	}
 	if v.Status.Terminal() {
 		j.FinishedAt, j.ActiveKey = v.Now, ""
-		if v.Status == Success {
-			j.Sealed = nil
+		j.CancelAt = time.Time{}
+		if v.Status == Success && j.Sealed != nil {
+			j.Sealed = []byte{}
 		}
 		return &j
 	}

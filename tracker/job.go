@@ -28,7 +28,7 @@ type Job struct {
 	Wrote       bool   `json:"wrote"`        // an attempt announced a write to the remote
 
 	Payload  json.RawMessage `json:"payload,omitempty"` // arguments as people may see them
-	Sealed   []byte          `json:"-"`                 // encrypted arguments; empty when there is nothing to hide or they are gone
+	Sealed   []byte          `json:"-"`                 // encrypted arguments; nil when there never were any, empty when they are gone
 	Result   json.RawMessage `json:"result,omitempty"`
 	Diff     json.RawMessage `json:"diff,omitempty"` // of a conflict: base, desired, remote
 	Progress json.RawMessage `json:"progress,omitempty"`
@@ -68,6 +68,10 @@ func (j *Job) Stuck(now time.Time) bool {
 }
 
 func (j *Job) kind() string { return j.Service + "/" + j.Type + "/" + j.Action }
+
+// ArgumentsDropped reports whether the job had sealed arguments, which are no
+// longer kept: its Payload, with secrets masked, is not what it ran with.
+func (j *Job) ArgumentsDropped() bool { return j.Sealed != nil && len(j.Sealed) == 0 }
 
 // Joined reports whether the job has taken its place in its lane: it has come
 // due once. A job dispatched with a delay has not, until it is due.

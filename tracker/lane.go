@@ -14,33 +14,10 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 	if len(lanes) == 0 {
 		return map[int64][]Bell{}, nil
 	}
-	type laneRow struct {
-		Lane int64 `json:"v_lane"`
-	}
-	slices.Sort(lanes)
-	rows := make([]laneRow, len(lanes))
-	for i, lane := range lanes {
-		rows[i].Lane = lane
-	}
-	text, err := jsonText(rows)
-	if err != nil {
-		return nil, err
-	}
-	var heads []int64
-	err = each(tx, func(rows *sql.Rows) error {
-		var id sql.NullInt64
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
-		if id.Valid && !slices.Contains(heads, id.Int64) {
-			heads = append(heads, id.Int64)
-		}
-		return nil
-	}, s.dialect.laneHeads(), now.UnixMicro(), text)
+	heads, err := s.heads(tx, lanes, now)
 	if err != nil || len(heads) == 0 {
 		return map[int64][]Bell{}, err
 	}
-	slices.Sort(heads)
 	us := now.UnixMicro()
 	// A head in backoff is left to its own time.
 	if err := tx.Exec("UPDATE nawasync_jobs SET ring = ring + 1, rung_at = ?, wake_at = ? WHERE id IN ? AND status = 'queued' AND not_before <= ?",
@@ -53,4 +30,32 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 		bells[job.Lane] = append(bells[job.Lane], job.bell())
 	}
 	return bells, err
+}
+
+// heads are the ids of the first open job of each lane, in order. It sorts lanes.
+func (s *Store) heads(tx *gorm.DB, lanes []int64, now time.Time) ([]int64, error) {
+	type laneRow struct {
+		Lane int64 `json:"v_lane"`
+	}
+	slices.Sort(lanes)
+	lanes = slices.Compact(lanes)
+	rows := make([]laneRow, len(lanes))
+	for i, lane := range lanes {
+		rows[i].Lane = lane
+	}
+	text, err := jsonText(rows)
+	if err != nil {
+		return nil, err
+	}
+	var heads []int64
+	err = each(tx, func(rows *sql.Rows) error {
+		var id sql.NullInt64
+		err := rows.Scan(&id)
+		if id.Valid {
+			heads = append(heads, id.Int64)
+		}
+		return err
+	}, s.dialect.laneHeads(), now.UnixMicro(), text)
+	slices.Sort(heads)
+	return heads, err
 }

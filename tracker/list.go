@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // Filter selects jobs; zero fields do not select. Services is a limit on top of
@@ -66,10 +68,14 @@ func (s *Store) List(ctx context.Context, f Filter, before int64, limit int) (Pa
 	return page, nil
 }
 
-// CountOpen counts a service's queued and running jobs, up to limit.
-func (s *Store) CountOpen(ctx context.Context, service string, limit int) (int, error) {
+// CountOpen counts a service's queued and running jobs, up to limit, in tx or, when
+// it is nil, outside of any transaction.
+func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limit int) (int, error) {
+	if tx == nil {
+		tx = s.db
+	}
 	var n int
-	err := s.DB(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service, limit).Row().Scan(&n)
+	err := session(ctx, tx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service, limit).Row().Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("nawasync: count open jobs: %w", err)
 	}

@@ -28,7 +28,7 @@ func (s *Store) AddProcess(ctx context.Context, p Process) error {
 	kinds, _ := json.Marshal(p.Kinds)
 	queues, _ := json.Marshal(p.Queues)
 	now := s.Now().UnixMicro()
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
 			p.ID, CleanText(p.Host, 255), p.PID, now, now, string(kinds), string(queues)).Error
 	})
@@ -38,7 +38,7 @@ func (s *Store) AddProcess(ctx context.Context, p Process) error {
 // this process up.
 func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
 	var n int64
-	err := s.alone(ctx, func(tx *gorm.DB) error {
+	err := s.one(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ? WHERE id = ?", s.Now().UnixMicro(), id)
 		n = done.RowsAffected
 		return done.Error
@@ -48,7 +48,7 @@ func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
 
 // RemoveProcess deletes the heartbeat row. The rows it runs are left alone.
 func (s *Store) RemoveProcess(ctx context.Context, id string) error {
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM nawasync_processes WHERE id = ?", id).Error
 	})
 }
@@ -96,22 +96,29 @@ func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
 	return list, err
 }
 
-// CancelRequests lists the running jobs of a process whose end was asked for.
-func (s *Store) CancelRequests(ctx context.Context, worker string) ([]Claim, error) {
-	var list []Claim
-	err := each(s.DB(ctx), func(rows *sql.Rows) error {
+// RunningHere lists the jobs that run under a process's id, and of them those
+// whose end was asked for.
+func (s *Store) RunningHere(ctx context.Context, worker string) (running, cancelled []Claim, err error) {
+	err = each(s.DB(ctx), func(rows *sql.Rows) error {
 		var c Claim
-		err := rows.Scan(&c.ID, &c.Epoch)
-		list = append(list, c)
+		var at sql.NullInt64
+		err := rows.Scan(&c.ID, &c.Epoch, &at)
+		running = append(running, c)
+		if at.Valid {
+			cancelled = append(cancelled, c)
+		}
 		return err
-	}, "SELECT id, epoch FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ? AND cancel_at IS NOT NULL", worker)
-	return list, err
+	}, "SELECT id, epoch, cancel_at FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ?", worker)
+	if err != nil {
+		err = fmt.Errorf("nawasync: read the running jobs: %w", err)
+	}
+	return running, cancelled, err
 }
 
 // RequestCancel asks for the end of a running job; false when it does not run.
 func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
 	var n int64
-	err := s.alone(ctx, func(tx *gorm.DB) error {
+	err := s.one(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec("UPDATE nawasync_jobs SET cancel_at = ?, cancel_by = ? WHERE id = ? AND status = 'running'", s.Now().UnixMicro(), CleanText(by, 255), id)
 		n = done.RowsAffected
 		return done.Error
@@ -122,7 +129,7 @@ func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, e
 // fencedExec changes one running row; false says that the fence failed.
 func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any) (bool, error) {
 	var n int64
-	err := s.alone(ctx, func(tx *gorm.DB) error {
+	err := s.one(ctx, func(tx *gorm.DB) error {
 		done := tx.Exec("UPDATE nawasync_jobs SET "+set+", updated_at = updated_at + 1 WHERE id = ? AND epoch = ? AND status = 'running' AND worker = ?",
 			append(args, j.ID, j.Epoch, j.Worker)...)
 		n = done.RowsAffected

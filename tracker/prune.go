@@ -36,7 +36,7 @@ func (s *Store) Prune(ctx context.Context, status Status, before time.Time, limi
 
 // PruneStats deletes minute and hour rows that are older than the given times.
 func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error {
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		for period, before := range map[Period]time.Time{Minute: minutes, Hour: hours} {
 			if err := tx.Exec("DELETE FROM nawasync_stats WHERE period = ? AND bucket < ?", string(period), before.UnixMicro()).Error; err != nil {
 				return fmt.Errorf("nawasync: prune statistics: %w", err)
@@ -60,8 +60,8 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return fmt.Errorf("nawasync: setting %s: %w", settingArguments, err)
 	}
-	err = s.alone(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE nawasync_jobs SET sealed = NULL WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? AND sealed IS NOT NULL",
+	err = s.one(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? AND sealed IS NOT NULL AND sealed <> ''",
 			[]Status{Failed, Conflict, Skipped, Cancelled}, since, before.UnixMicro()).Error
 	})
 	if err != nil {

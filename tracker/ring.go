@@ -43,9 +43,19 @@ type Due struct {
 // order in which they came due. Those behind others of their lane are not among
 // them, unless nobody has found that out yet.
 func (s *Store) Due(ctx context.Context, queue string, limit int) ([]Due, error) {
+	return s.due(ctx, queue, "", limit)
+}
+
+// DueRung is Due for those only that have been rung: behind a long backlog Due
+// would come to them late.
+func (s *Store) DueRung(ctx context.Context, queue string, limit int) ([]Due, error) {
+	return s.due(ctx, queue, " AND j.rung_at IS NOT NULL", limit)
+}
+
+func (s *Store) due(ctx context.Context, queue, where string, limit int) ([]Due, error) {
 	now := s.Now()
 	rows, err := s.lookRows(s.DB(ctx), false,
-		" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ? ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
+		" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ?"+where+" ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
 	list := make([]Due, len(rows))
 	for i, row := range rows {
 		list[i] = Due{Job: row.job, Heads: !row.behind && !row.busy, Paused: fromMicros(row.paused), look: row}
@@ -125,7 +135,7 @@ func (s *Store) Unring(ctx context.Context, bells []Bell) error {
 
 // Release gives a job back that this process took from Redis but cannot claim.
 func (s *Store) Release(ctx context.Context, claim Claim) error {
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE id = ? AND epoch = ? AND status = 'queued' AND wake_at IS NOT NULL",
 			s.Now().UnixMicro(), claim.ID, claim.Epoch).Error
 	})
@@ -172,8 +182,9 @@ func (s *Store) move(ctx context.Context, rows []lookRow, set string) error {
 func (s *Store) Demote(ctx context.Context, due []Due) error { return s.demote(ctx, looks(due)) }
 
 // demote must not lose a wake-up. An ending writes its successor's ring whether
-// or not it waits, so an ending and a demotion of one row exclude each other; an
-// ending that committed before the demotion is found by looking again after it.
+// or not it waits, so an ending that looks after the demotion finds the row. One
+// that looked before it and has not committed yet is waited for: it holds the lock
+// on the row that is in the way. Then the lane is looked at again.
 func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -182,8 +193,12 @@ func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 		return err
 	}
 	ids := make([]int64, len(rows))
+	lanes := make([]int64, len(rows))
 	for i, row := range rows {
-		ids[i] = row.job.ID
+		ids[i], lanes[i] = row.job.ID, row.job.Lane
+	}
+	if err := s.settleHeads(ctx, lanes); err != nil {
+		return err
 	}
 	again, err := s.lookRows(s.DB(ctx), false, " FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'queued' AND j.wake_at IS NULL", s.Now(), ids)
 	if err != nil {
@@ -199,16 +214,38 @@ func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 	return s.postpone(ctx, free)
 }
 
+// settleHeads waits until nobody is ending the first of any of the lanes. SQLite
+// has one writer: there nobody is, once we could write.
+func (s *Store) settleHeads(ctx context.Context, lanes []int64) error {
+	if s.dialect.name == "sqlite" {
+		return nil
+	}
+	var settled []int64
+	for {
+		heads, err := s.heads(s.DB(ctx), slices.Clone(lanes), s.Now())
+		if err != nil || len(heads) == 0 || slices.Equal(heads, settled) {
+			return err
+		}
+		err = s.Transaction(ctx, func(tx *gorm.DB) error {
+			return each(session(ctx, tx), func(*sql.Rows) error { return nil }, "SELECT id FROM nawasync_jobs WHERE id IN ? ORDER BY id FOR UPDATE", heads)
+		})
+		if err != nil {
+			return err
+		}
+		settled = heads
+	}
+}
+
 func (s *Store) clearRings(tx *gorm.DB) error {
-	return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL", s.Now().UnixMicro()).Error
+	return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL", s.Now().UnixMicro()).Error
 }
 
 // WakeKinds has the relay look at once at jobs it had put off, of kinds
 // (service/type/action) that a process has begun to serve.
 func (s *Store) WakeKinds(ctx context.Context, kinds []string) error {
-	return s.alone(ctx, func(tx *gorm.DB) error {
+	return s.one(ctx, func(tx *gorm.DB) error {
 		now := s.Now().UnixMicro()
-		return tx.Exec("UPDATE nawasync_jobs SET wake_at = ? WHERE status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "+s.dialect.kind()+" IN ?",
+		return tx.Exec("UPDATE nawasync_jobs SET wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "+s.dialect.kind()+" IN ?",
 			now, now, now, kinds).Error
 	})
 }
@@ -238,7 +275,7 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 	if err != nil || len(heads) == 0 {
 		return next, n < limit, err
 	}
-	err = s.alone(ctx, func(tx *gorm.DB) error {
+	err = s.one(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN ? AND status = 'queued' AND wake_at IS NULL",
 			now.UnixMicro(), now.UnixMicro(), heads).Error
 	})

@@ -69,9 +69,11 @@ func (s *Store) Schedules(ctx context.Context) ([]Schedule, error) {
 }
 
 // WinTick takes a tick for the transaction tx, which dispatches its job; false
-// says that another process has had it, or a later one.
-func (s *Store) WinTick(ctx context.Context, tx *gorm.DB, name string, tick time.Time) (bool, error) {
-	done := session(ctx, tx).Exec("UPDATE nawasync_schedules SET last_tick = ? WHERE name = ? AND last_tick < ?", tick.UnixMicro(), name, tick.UnixMicro())
+// says that the last tick is no longer the one that the caller has read: another
+// process has had this one.
+func (s *Store) WinTick(ctx context.Context, tx *gorm.DB, name string, before, tick time.Time) (bool, error) {
+	done := session(ctx, tx).Exec("UPDATE nawasync_schedules SET last_tick = ? WHERE name = ? AND last_tick = ? AND last_tick < ?",
+		tick.UnixMicro(), name, before.UnixMicro(), tick.UnixMicro())
 	return done.RowsAffected > 0, done.Error
 }
 

@@ -208,14 +208,20 @@ func (s *Store) take(ctx context.Context, b *claimBatch, now time.Time, rows []l
 // where it takes two.
 func (s *Store) alone(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.dialect.returning {
-		unlock, err := s.lock(ctx)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		return fn(s.DB(ctx))
+		return s.one(ctx, fn)
 	}
 	return s.Transaction(ctx, fn)
+}
+
+// one runs statements that need no transaction. A process that is stopped between
+// a statement and its COMMIT keeps what the statement locked.
+func (s *Store) one(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return fn(s.DB(ctx))
 }
 
 func (s *Store) laneRuns(ctx context.Context, j *Job) (bool, error) {

@@ -27,8 +27,9 @@ type Lease struct {
 	Queues   []string
 	// Lost is called when the lease is lost, with the process's old id.
 	Lost func(worker string)
-	// Cancelled is called with the running jobs whose end was asked for.
-	Cancelled func([]tracker.Claim)
+	// Running is called with each beat: with the jobs that run under this process's
+	// id by the database's account, and those of them whose end was asked for.
+	Running func(running, cancelled []tracker.Claim)
 
 	loop   *loop.Loop
 	expiry *time.Timer // ends the lease on time, however long a beat hangs
@@ -49,16 +50,13 @@ func (l *Lease) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends the beats; leave deletes the row, which says that nothing runs here.
-func (l *Lease) Stop(ctx context.Context, leave bool) error {
+// Stop ends the beats and deletes the row, which says that nothing runs here.
+func (l *Lease) Stop(ctx context.Context) error {
 	if l.loop == nil {
 		return nil
 	}
 	l.loop.Stop()
 	l.expiry.Stop()
-	if !leave {
-		return nil
-	}
 	return l.Store.RemoveProcess(ctx, l.Worker())
 }
 
@@ -106,7 +104,7 @@ func (l *Lease) tick(ctx context.Context) (bool, error) {
 		if rejoined {
 			l.Logger.Info("nawasync: this process beats again before anybody gave it up", "worker", l.Worker())
 		}
-		return false, l.cancels(beatCtx)
+		return false, l.account(beatCtx)
 	}
 	if err == nil {
 		l.Logger.Warn("nawasync: others took this process for dead; it goes on under a new id", "worker", l.Worker())
@@ -132,13 +130,10 @@ func (l *Lease) lose() {
 	}
 }
 
-func (l *Lease) cancels(ctx context.Context) error {
-	requests, err := l.Store.CancelRequests(ctx, l.Worker())
-	if err != nil {
-		return err
+func (l *Lease) account(ctx context.Context) error {
+	running, cancelled, err := l.Store.RunningHere(ctx, l.Worker())
+	if err == nil {
+		l.Running(running, cancelled)
 	}
-	if len(requests) > 0 {
-		l.Cancelled(requests)
-	}
-	return nil
+	return err
 }

@@ -32,11 +32,13 @@ type Relay struct {
 	markedAt   time.Time
 	sweptAt    time.Time
 	sweptAfter int64
+	rungAt     time.Time // when rung jobs were last looked for behind a backlog
 }
 
 const (
 	batch     = 500              // rows per queue and round
-	inspect   = 20               // oldest rung rows whose tasks are looked up first
+	rungAgain = time.Second      // between two looks for rung jobs behind a backlog
+	inspect   = 100              // oldest rung rows whose tasks are looked up first; more than are rung at once
 	unserved  = 5 * time.Second  // least time before a job nobody serves is looked at again
 	farthest  = 10 * time.Minute // most time before a put-off job is looked at again
 	sweepStep = 1000             // lanes
@@ -155,6 +157,15 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 		return false, err
 	}
 	now := r.Store.Now()
+	if len(due) == batch && now.Sub(r.rungAt) >= rungAgain {
+		// Behind a backlog that does not get shorter lost rings would not come into sight.
+		rung, err := r.Store.DueRung(ctx, queue, batch)
+		if err != nil {
+			return false, err
+		}
+		due = withoutDoubles(due, rung)
+		r.rungAt = now
+	}
 	var put, demote, rung, ring []tracker.Due
 	for _, d := range due {
 		kind := d.Job.Service + "/" + d.Job.Type + "/" + d.Job.Action
@@ -179,11 +190,11 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	ring, capped, err := r.capped(queue, append(lost, ring...))
+	ring, capped, err := r.capped(queue, ring)
 	if err != nil {
 		return false, err
 	}
-	bells, err := r.Store.MarkRung(ctx, ring)
+	bells, err := r.Store.MarkRung(ctx, append(lost, ring...)) // what was rung once counts under no cap
 	if err != nil {
 		return false, err
 	}
@@ -196,7 +207,16 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 		}
 		return false, err
 	}
-	return len(due) == batch && !capped, nil
+	return len(due) >= batch && !capped, nil
+}
+
+// withoutDoubles is both lists, each job once.
+func withoutDoubles(due, rung []tracker.Due) []tracker.Due {
+	known := map[int64]bool{}
+	for _, d := range due {
+		known[d.Job.ID] = true
+	}
+	return append(due, slices.DeleteFunc(rung, func(d tracker.Due) bool { return known[d.Job.ID] })...)
 }
 
 // later is when a job that cannot run now is looked at again: at its pause's end,

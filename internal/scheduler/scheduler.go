@@ -37,7 +37,7 @@ type Scheduler struct {
 
 	loop    *loop.Loop
 	seenAt  time.Time
-	started bool
+	started map[string]bool // schedules whose start has been seen to
 }
 
 const (
@@ -49,6 +49,7 @@ const (
 
 // Start begins the rounds.
 func (s *Scheduler) Start() {
+	s.started = map[string]bool{}
 	s.loop = &loop.Loop{Name: "scheduler", Interval: s.Interval, Tick: s.Tick, Logger: s.Logger}
 	s.loop.Start()
 }
@@ -84,24 +85,25 @@ func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
 	}
 	var errs []error
 	for _, e := range s.Entries {
-		tick := e.Spec.Newest(last[e.Row.Name], now)
-		if e.RunAtStart && !s.started && (now.Sub(last[e.Row.Name]) > atStartApart || last[e.Row.Name].Equal(now)) {
+		name, before := e.Row.Name, last[e.Row.Name]
+		tick := e.Spec.Newest(before, now)
+		if e.RunAtStart && !s.started[name] && (now.Sub(before) > atStartApart || before.Equal(now)) {
 			tick = now.Add(time.Microsecond) // also when the row was made a moment ago
 		}
-		if tick.IsZero() {
-			continue
+		if !tick.IsZero() {
+			if err := s.dispatch(ctx, e, before, tick); err != nil {
+				errs = append(errs, err)
+				continue
+			}
 		}
-		if err := s.dispatch(ctx, e, tick); err != nil {
-			errs = append(errs, err)
-		}
+		s.started[name] = true
 	}
-	s.started = len(errs) == 0 || s.started
 	return false, errors.Join(errs...)
 }
 
-func (s *Scheduler) dispatch(ctx context.Context, e Entry, tick time.Time) error {
+func (s *Scheduler) dispatch(ctx context.Context, e Entry, before, tick time.Time) error {
 	return s.Transaction(ctx, func(tx *gorm.DB) error {
-		won, err := s.Store.WinTick(ctx, tx, e.Row.Name, tick)
+		won, err := s.Store.WinTick(ctx, tx, e.Row.Name, before, tick)
 		if err != nil || !won {
 			return err
 		}

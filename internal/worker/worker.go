@@ -39,6 +39,8 @@ type Worker struct {
 	Serves func() []tracker.Served
 	// Run executes a claimed job under ctx and returns its verdict.
 	Run func(ctx context.Context, job *tracker.Job) *tracker.Verdict
+	// Orphaned is the verdict on a job that runs under this process's id, but not here.
+	Orphaned func(job *tracker.Job) *tracker.Verdict
 	// Refused makes another verdict of one whose OnSuccess failed.
 	Refused func(v *tracker.Verdict, err error) *tracker.Verdict
 	// Ended is told of every verdict that was committed here.
@@ -56,6 +58,8 @@ type Worker struct {
 	draining bool
 	cause    error // of the last Interrupt
 	running  map[tracker.Claim]context.CancelCauseFunc
+	claiming map[tracker.Claim]int  // claims on their way
+	suspects map[tracker.Claim]bool // orphans, if the next account has them too
 	idle     sync.WaitGroup
 	quit     context.Context // ends when verdicts are no longer retried
 	abandon  context.CancelFunc
@@ -70,7 +74,7 @@ const (
 // Start begins to take doorbells. Redis need not be there yet.
 func (w *Worker) Start() error {
 	w.mu.Lock()
-	w.running = map[tracker.Claim]context.CancelCauseFunc{}
+	w.running, w.claiming = map[tracker.Claim]context.CancelCauseFunc{}, map[tracker.Claim]int{}
 	w.mu.Unlock()
 	w.quit, w.abandon = context.WithCancel(context.Background())
 	w.claims = groupcommit.New(batch, w.claimBatch)
@@ -200,16 +204,12 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 		return
 	}
 	defer func() { <-slots }()
-	if !w.enter() {
+	if !w.enter(claim) {
 		w.release(claim)
 		return
 	}
 	job := w.claim(claim)
-	if job == nil {
-		w.idle.Done()
-		return
-	}
-	ctx, mine := w.own(job)
+	ctx, mine := w.own(claim, job)
 	if !mine {
 		w.idle.Done()
 		return
@@ -228,13 +228,14 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 }
 
 // enter counts a job in, unless the process stops or has lost its lease.
-func (w *Worker) enter() bool {
+func (w *Worker) enter(claim tracker.Claim) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.draining || !w.Held() {
 		return false
 	}
 	w.idle.Add(1)
+	w.claiming[claim]++
 	return true
 }
 
@@ -261,6 +262,10 @@ func (w *Worker) claim(claim tracker.Claim) *tracker.Job {
 			var result tracker.ClaimResult
 			result, err = w.claims.Do(claim)
 			job = result.Job
+			if again && err == nil && job == nil {
+				// It was refused, perhaps by the claim that seemed lost: that came through late.
+				job, err = w.Store.ClaimedBy(w.quit, w.Worker(), claim)
+			}
 		}
 		if err == nil {
 			return job
@@ -286,17 +291,20 @@ func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
 	return !whileTaking || !w.draining
 }
 
-// own notes that the job runs here. False says that it does already: the answers
-// to two claims of one epoch were lost, and both have found it claimed.
-func (w *Worker) own(job *tracker.Job) (ctx context.Context, mine bool) {
-	key := tracker.Claim{ID: job.ID, Epoch: job.Epoch}
+// own ends a claim, and notes that its job runs here. False says that there is no
+// job, or that it runs already: the answers to two claims of one epoch were lost,
+// and both have found it claimed.
+func (w *Worker) own(claim tracker.Claim, job *tracker.Job) (ctx context.Context, mine bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running[key] != nil {
+	if w.claiming[claim]--; w.claiming[claim] == 0 {
+		delete(w.claiming, claim)
+	}
+	if job == nil || w.running[claim] != nil {
 		return nil, false
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	w.running[key] = cancel
+	w.running[claim] = cancel
 	if w.cause != nil && (w.draining || !w.Held() || job.Worker != w.Worker()) {
 		cancel(w.cause)
 	}
@@ -315,16 +323,14 @@ func (w *Worker) disown(job *tracker.Job) {
 // Stop's patience ends it before.
 func (w *Worker) finish(v *tracker.Verdict) {
 	for wait := 50 * time.Millisecond; ; {
-		result, err := w.finishes.Do(v)
+		result, err := w.write(v)
 		var refused *tracker.OnSuccessError
 		switch {
 		case err == nil && !result.Won:
 			w.Logger.Warn("nawasync: a late verdict was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
 			return
 		case err == nil:
-			if v.Status.Terminal() {
-				w.ring(result.Next)
-			}
+			w.ring(result.Next)
 			w.Ended(v, result.Job)
 			return
 		case errors.As(err, &refused):
@@ -338,6 +344,16 @@ func (w *Worker) finish(v *tracker.Verdict) {
 		v.Now = time.Time{}
 		wait = min(2*wait, 2*time.Second)
 	}
+}
+
+// write is one try. A verdict with the job's own code has a transaction of its
+// own: slow code holds up nobody else's.
+func (w *Worker) write(v *tracker.Verdict) (tracker.FinishResult, error) {
+	if v.OnSuccess == nil {
+		return w.finishes.Do(v)
+	}
+	results, errs := w.Store.Finish(w.quit, []*tracker.Verdict{v})
+	return results[0], errs[0]
 }
 
 // ring rings the next of a lane; what does not get through is left to the relay.

@@ -1,0 +1,37 @@
+package worker
+
+import "github.com/nawasara/nawasync/tracker"
+
+// Audit compares what the database says runs here with what does. A claim whose
+// answer was lost may come through after we had looked for it: its job would be
+// running for ever, since its process lives. It is given back when two accounts in
+// a row have it.
+func (w *Worker) Audit(account []tracker.Claim) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running == nil {
+		return // not started yet
+	}
+	seen := map[tracker.Claim]bool{}
+	for _, claim := range account {
+		switch {
+		case w.running[claim] != nil || w.claiming[claim] > 0:
+		case !w.suspects[claim]:
+			seen[claim] = true
+		case !w.draining:
+			w.idle.Add(1)
+			go w.giveBack(claim)
+		}
+	}
+	w.suspects = seen
+}
+
+func (w *Worker) giveBack(claim tracker.Claim) {
+	defer w.idle.Done()
+	job, err := w.Store.ClaimedBy(w.quit, w.Worker(), claim)
+	if err != nil || job == nil {
+		return // the next accounts will tell
+	}
+	w.Logger.Warn("nawasync: a job was claimed here and its claim got lost; it is given back", "job", job.ID, "epoch", job.Epoch)
+	w.finish(w.Orphaned(job))
+}
