@@ -242,8 +242,15 @@ func (r *runs) total() (n int) {
 
 var errBoom = errors.New("boom")
 
-// privateRedis starts a server of the test's own, which it may flush and kill.
-func privateRedis(t *testing.T) *redis.Client {
+// redisServer is a server of one test's own, which it may flush, kill and start
+// again.
+type redisServer struct {
+	port, folder string
+	client       *redis.Client
+	process      *exec.Cmd
+}
+
+func privateRedis(t *testing.T) (*redis.Client, *redisServer) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	ok(t, err)
@@ -251,14 +258,23 @@ func privateRedis(t *testing.T) *redis.Client {
 	_, port, err := net.SplitHostPort(address)
 	ok(t, err)
 	ok(t, listener.Close())
-	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	ok(t, server.Start())
-	client := redis.NewClient(&redis.Options{Addr: address})
+	s := &redisServer{port: port, folder: t.TempDir(), client: redis.NewClient(&redis.Options{Addr: address})}
 	t.Cleanup(func() {
-		_ = client.Close()
-		_ = server.Process.Kill()
-		_ = server.Wait()
+		_ = s.client.Close()
+		s.kill()
 	})
-	eventually(t, 10*time.Second, "a Redis that answers", func() bool { return client.Ping(context.Background()).Err() == nil })
-	return client
+	s.start(t)
+	return s.client, s
+}
+
+func (s *redisServer) start(t *testing.T) {
+	t.Helper()
+	s.process = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.folder)
+	ok(t, s.process.Start())
+	eventually(t, 10*time.Second, "a Redis that answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
+}
+
+func (s *redisServer) kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
 }

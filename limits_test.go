@@ -49,11 +49,17 @@ func TestDispatchInsideAnOpenSQLiteTransactionNamesDispatchTx(t *testing.T) {
 
 func TestNewRefusesAnOldSchemaAndAnUnfitSQLite(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		ok(t, migrations.Down(t.Context(), db.DB))
-		_, err := nawasync.New(nawasync.Config{DB: db.DB})
-		if !errors.Is(err, migrations.ErrOldSchema) || !strings.Contains(err.Error(), "migrations.Up(ctx, db)") {
-			t.Errorf("%v", err)
+		old := func() {
+			t.Helper()
+			_, err := nawasync.New(nawasync.Config{DB: db.DB})
+			if !errors.Is(err, migrations.ErrOldSchema) || !strings.Contains(err.Error(), "migrations.Up(ctx, db)") {
+				t.Errorf("%v", err)
+			}
 		}
+		ok(t, db.Exec("UPDATE nawasync_settings SET value = '0' WHERE name = 'schema_version'").Error)
+		old()
+		ok(t, migrations.Down(t.Context(), db.DB))
+		old()
 		if db.Dialect != "sqlite" {
 			return
 		}
@@ -75,7 +81,7 @@ func TestStartWarnsOfARedisThatEvicts(t *testing.T) {
 	t.Parallel()
 	db := testdb.Postgres(t)
 	h := newHarness(t, db)
-	h.redis = privateRedis(t)
+	h.redis, _ = privateRedis(t)
 	ok(t, h.redis.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 	h.start(h.engine(nil))
 	if log := h.log.String(); !strings.Contains(log, "maxmemory-policy=allkeys-lru") {

@@ -20,24 +20,35 @@ var quick = nawasync.Tuning{Recheck: 300 * time.Millisecond}
 
 func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, testdb.SQLite(t))
-	e := h.tuned(quick, nil)
-	ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-	h.start(e)
-	waitStatus(t, e, dispatch(t, e, note{ID: "before"}).ID, tracker.Success)
-	h.mini.SetError("LOADING Redis is down")
-	var ids []int64
-	for i := range 20 {
-		ids = append(ids, dispatch(t, e, note{ID: fmt.Sprint(i)}).ID)
-	}
-	row, err := e.Store().Get(t.Context(), ids[0])
-	ok(t, err)
-	if row.Status != tracker.Queued {
-		t.Fatalf("%+v", row)
-	}
-	h.mini.SetError("")
-	for _, id := range ids {
-		waitStatus(t, e, id, tracker.Success)
+	for _, opener := range testdb.All() {
+		t.Run(opener.Name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, opener.Open(t))
+			down, up := func() { h.mini.SetError("LOADING Redis is down") }, func() { h.mini.SetError("") }
+			if h.mini == nil {
+				var server *redisServer
+				h.redis, server = privateRedis(t)
+				down, up = server.kill, func() { server.start(t) }
+			}
+			e := h.tuned(quick, nil)
+			ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
+			h.start(e)
+			waitStatus(t, e, dispatch(t, e, note{ID: "before"}).ID, tracker.Success)
+			down()
+			var ids []int64
+			for i := range 20 {
+				ids = append(ids, dispatch(t, e, note{ID: fmt.Sprint(i)}).ID)
+			}
+			row, err := e.Store().Get(t.Context(), ids[0])
+			ok(t, err)
+			if row.Status != tracker.Queued {
+				t.Fatalf("%+v", row)
+			}
+			up()
+			for _, id := range ids {
+				waitStatus(t, e, id, tracker.Success)
+			}
+		})
 	}
 }
 
@@ -63,7 +74,7 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			flush := func() { h.mini.FlushAll() }
 			if h.mini == nil {
 				// A server of its own: others' queues must not be flushed.
-				h.redis = privateRedis(t)
+				h.redis, _ = privateRedis(t)
 				flush = func() { ok(t, h.redis.FlushAll(context.Background()).Err()) }
 			}
 			var r runs
@@ -73,7 +84,7 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			close(closed)
 			opened := make(chan struct{})
 			gate.Store(&opened)
-			e := h.tuned(quick, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 100}} })
+			e := h.tuned(quick, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
 			ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
 				r.note(run.Job())
 				<-*gate.Load()
@@ -87,8 +98,8 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			}
 			jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
 			ok(t, err)
-			eventually(t, 20*time.Second, "100 running", func() bool { return r.total() == 100 })
-			flush() // 100 running, 1,000 rung and unclaimed
+			eventually(t, 20*time.Second, "1,000 running", func() bool { return r.total() == 1000 })
+			flush() // 1,000 running, 100 rung and unclaimed
 			close(opened)
 			eventually(t, 20*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
 			flush() // in full flight

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/migrations"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -137,7 +138,15 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 func dump(t *testing.T, h *harness) string {
 	t.Helper()
 	var b strings.Builder
-	for _, table := range []string{"nawasync_jobs", "nawasync_attempts", "nawasync_stat_deltas", "nawasync_processes", "nawasync_settings", "nawasync_schedules"} {
+	tables, err := h.db.Migrator().GetTables()
+	ok(t, err)
+	if len(tables) < 9 {
+		t.Fatalf("only %v to look into", tables)
+	}
+	for _, table := range tables {
+		if table == migrations.Table {
+			continue // goose's own
+		}
 		var rows []map[string]any
 		ok(t, h.db.Raw("SELECT * FROM "+table).Scan(&rows).Error)
 		for _, row := range rows {
@@ -155,7 +164,7 @@ func dump(t *testing.T, h *harness) string {
 		keys, err := h.redis.Keys(t.Context(), "*").Result()
 		ok(t, err)
 		for _, key := range keys {
-			fmt.Fprintln(&b, key, h.redis.HGetAll(t.Context(), key).Val())
+			fmt.Fprintln(&b, key, h.redis.HGetAll(t.Context(), key).Val(), h.redis.Get(t.Context(), key).Val(), h.redis.LRange(t.Context(), key, 0, -1).Val())
 		}
 	}
 	b.WriteString(h.log.String())
