@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,6 +32,53 @@ const (
 	token    = "TOKEN-3f1c9a7be2"
 	password = "n3w-pässwörd&more"
 )
+
+// TestMain runs the command itself where a test starts this binary as a child.
+func TestMain(m *testing.M) {
+	if os.Getenv("WHM_TEST_CHILD") != "" {
+		os.Exit(start())
+	}
+	os.Exit(m.Run())
+}
+
+func child(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
+	t.Helper()
+	folder := t.TempDir()
+	cmd = exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key")}, args...)...)
+	cmd.Env = append(os.Environ(), "WHM_TEST_CHILD=1")
+	out, errs = &output{}, &output{}
+	cmd.Stdout, cmd.Stderr = out, errs
+	ok(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, out, errs
+}
+
+func TestCtrlCEndsItCleanlyWithinItsDrainTime(t *testing.T) {
+	t.Parallel()
+	cmd, out, errs := child(t)
+	deadline := time.Now().Add(30 * time.Second)
+	for !strings.Contains(out.String(), "the page is") {
+		if time.Now().After(deadline) {
+			t.Fatalf("it did not start: %s %s", out, errs)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	begun := time.Now()
+	ok(t, cmd.Process.Signal(os.Interrupt))
+	if err := cmd.Wait(); err != nil || time.Since(begun) > drain || !strings.HasSuffix(out.String(), "ending\n") {
+		t.Errorf("after %s: %v\n%s\n%s", time.Since(begun), err, out, errs)
+	}
+}
+
+func TestWrongFlagExitsWithOneLineAndStatus1(t *testing.T) {
+	t.Parallel()
+	cmd, out, errs := child(t, "-role", "boss")
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || out.String() != "" || strings.Count(errs.String(), "\n") != 1 || !strings.HasPrefix(errs.String(), "whm: -role") {
+		t.Errorf("%v\n%s\n%s", err, out, errs)
+	}
+}
 
 func ok(t *testing.T, err error) {
 	t.Helper()
