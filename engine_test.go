@@ -275,7 +275,9 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 		ok(t, db.Callback().Row().Before("gorm:row").Register("test:hold", hold))
 		ok(t, db.Callback().Raw().Before("gorm:raw").Register("test:hold", hold))
 		e := h.engine(func(c *nawasync.Config) { c.StopGrace = -1 })
+		var ran atomic.Int64
 		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, _ *nawasync.Run[note]) error {
+			ran.Add(1)
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}))
@@ -293,8 +295,9 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 		ok(t, <-stopped)
 		row, err := e.Store().Get(t.Context(), job.ID)
 		ok(t, err)
-		if row.Status != tracker.Queued || row.Attempt != 0 || row.Epoch != 1 {
-			t.Fatalf("%+v", row)
+		// A claim held up for so long may also lose against a deadlock: then nothing ran.
+		if row.Status != tracker.Queued || row.Attempt != 0 || int64(row.Epoch) != ran.Load() {
+			t.Fatalf("%d runs, %+v", ran.Load(), row)
 		}
 	})
 }
