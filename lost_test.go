@@ -98,10 +98,10 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			}
 			jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
 			ok(t, err)
-			eventually(t, 20*time.Second, "1,000 running", func() bool { return r.total() == 1000 })
+			eventually(t, 60*time.Second, "1,000 running", func() bool { return r.total() == 1000 })
 			flush() // 1,000 running, 100 rung and unclaimed
 			close(opened)
-			eventually(t, 20*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
+			eventually(t, 60*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
 			flush() // in full flight
 			for _, job := range jobs {
 				waitStatus(t, e, job.ID, tracker.Success)

@@ -252,7 +252,7 @@ func TestHostsCodeInTransactionsKeepsItsHooks(t *testing.T) {
 func TestNobodyTakesOverWhatStillRunsAfterStop(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := newHarness(t, db)
-		tuning := nawasync.Tuning{Beat: 50 * time.Millisecond, Patience: 800 * time.Millisecond, Trust: 600 * time.Millisecond}
+		tuning := nawasync.Tuning{Beat: 100 * time.Millisecond, Patience: 5 * time.Second, Trust: 4 * time.Second}
 		stubborn := h.tuned(tuning, func(c *nawasync.Config) { c.StopGrace = -1 })
 		executing, proceed, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		ok(t, nawasync.Register(stubborn, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error {
@@ -280,7 +280,7 @@ func TestNobodyTakesOverWhatStillRunsAfterStop(t *testing.T) {
 			t.Error("Stop says that nothing runs")
 		}
 		// Longer than the others' patience: a pause, not a race, is what is tested.
-		time.Sleep(2 * time.Second)
+		time.Sleep(7 * time.Second)
 		close(proceed)
 		waitStatus(t, next, job.ID, tracker.Success)
 	})
