@@ -2,6 +2,7 @@ package nawasync_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -53,7 +55,10 @@ func child(spec []string) error {
 	if err != nil {
 		return err
 	}
-	err = nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, run *nawasync.Run[note]) error {
+	err = nawasync.Register(e, &handler[note]{backoff: 10 * time.Millisecond, fn: func(ctx context.Context, run *nawasync.Run[note]) error {
+		if mode == "lanes" {
+			return workLane(db, run)
+		}
 		if mode == "poison" {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		}
@@ -77,6 +82,33 @@ func child(spec []string) error {
 	}
 	fmt.Println(childReady)
 	select {}
+}
+
+// workLane notes in the database that it is inside of its target, which the primary
+// key lets one do at a time, whatever the process.
+func workLane(db *gorm.DB, run *nawasync.Run[note]) error {
+	job, target := run.Job(), run.Args.ID
+	_ = db.Exec("INSERT INTO seen (worker) VALUES (?)", job.Worker).Error // the first time
+	// Nobody works alone: the others' slots fill until the second process takes some.
+	for seen := 0; target != "hot" && seen < 2; time.Sleep(5 * time.Millisecond) {
+		if err := db.Raw("SELECT COUNT(*) FROM seen").Row().Scan(&seen); err != nil {
+			return err
+		}
+	}
+	if err := db.Exec("INSERT INTO inside (target) VALUES (?)", target).Error; err != nil {
+		return errors.Join(db.Exec("INSERT INTO overlapped (target) VALUES (?)", target).Error, nawasync.Permanent(err))
+	}
+	time.Sleep(5 * time.Millisecond) // an overlap needs a while to be seen
+	var outcome error
+	switch {
+	case target == "hot" && run.Args.N%5 == 1 && run.Attempt() == 1:
+		outcome = errBoom
+	case target == "hot" && run.Args.N%5 == 2 && job.Epoch == 0:
+		outcome = &nawasync.Error{Class: nawasync.ClassRateLimited, RetryAfter: 30 * time.Millisecond, Err: errBoom} // parks the scope
+	default:
+		outcome = db.Exec("INSERT INTO done (target, n, worker) VALUES (?, ?, ?)", target, run.Args.N, job.Worker).Error
+	}
+	return errors.Join(outcome, db.Exec("DELETE FROM inside WHERE target = ?", target).Error)
 }
 
 // dieBeforeClaim takes a task from Redis and dies with it.
