@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -308,5 +311,39 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 		_, err := e.Resume(t.Context(), "notes", "")
 		ok(t, err)
 		waitStatus(t, e, job.ID, tracker.Success)
+	})
+}
+
+func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHarness(t, db)
+		worker, err := testdb.Open(db.Dialect, db.DSN)
+		ok(t, err)
+		t.Cleanup(func() {
+			pool, err := worker.DB()
+			ok(t, err)
+			ok(t, pool.Close())
+		})
+		// Between reading the pause and putting the job off.
+		read, release := make(chan struct{}), make(chan struct{})
+		var held atomic.Bool
+		hold := func(tx *gorm.DB) {
+			if strings.Contains(tx.Statement.SQL.String(), "paused_until") && !strings.Contains(tx.Statement.SQL.String(), "UPDATE") && held.CompareAndSwap(false, true) {
+				close(read)
+				<-release
+			}
+		}
+		looker := h.engine(nil)
+		ok(t, looker.Pause(t.Context(), "notes", "", "user:1", "maintenance", time.Time{}))
+		job := dispatch(t, looker, note{ID: "a"})
+		ok(t, worker.Callback().Row().After("gorm:row").Register("test:paused", hold))
+		e := h.tuned(nawasync.Tuning{Relay: 10 * time.Millisecond}, func(c *nawasync.Config) { c.DB = worker })
+		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
+		h.start(e)
+		<-read
+		_, err = looker.Resume(t.Context(), "notes", "")
+		ok(t, err)
+		close(release)
+		waitStatus(t, looker, job.ID, tracker.Success)
 	})
 }

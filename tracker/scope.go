@@ -58,7 +58,8 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (bool, err
 		if found = done.RowsAffected > 0; done.Error != nil {
 			return done.Error
 		}
-		wake := "UPDATE nawasync_jobs SET wake_at = not_before WHERE status = 'queued' AND open_lane IS NOT NULL AND wake_at > not_before AND rung_at IS NULL AND service = ?"
+		// The ring, too: whoever read the pause before it ended can no longer put a job off.
+		wake := "UPDATE nawasync_jobs SET ring = ring + 1, rung_at = NULL, wake_at = not_before WHERE status = 'queued' AND open_lane IS NOT NULL AND wake_at IS NOT NULL AND service = ?"
 		args := []any{service}
 		if instance != "" {
 			wake += " AND instance = ?"

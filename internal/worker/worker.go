@@ -59,6 +59,7 @@ type Worker struct {
 	cause    error // of the last Interrupt
 	running  map[tracker.Claim]context.CancelCauseFunc
 	claiming map[tracker.Claim]int  // claims on their way
+	spent    map[tracker.Claim]bool // those of them whose job has run here meanwhile
 	suspects map[tracker.Claim]bool // orphans, if the next account has them too
 	idle     sync.WaitGroup
 	quit     context.Context // ends when verdicts are no longer retried
@@ -74,7 +75,7 @@ const (
 // Start begins to take doorbells. Redis need not be there yet.
 func (w *Worker) Start() error {
 	w.mu.Lock()
-	w.running, w.claiming = map[tracker.Claim]context.CancelCauseFunc{}, map[tracker.Claim]int{}
+	w.running, w.claiming, w.spent = map[tracker.Claim]context.CancelCauseFunc{}, map[tracker.Claim]int{}, map[tracker.Claim]bool{}
 	w.mu.Unlock()
 	w.quit, w.abandon = context.WithCancel(context.Background())
 	w.claims = groupcommit.New(batch, w.claimBatch)
@@ -292,15 +293,17 @@ func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
 }
 
 // own ends a claim, and notes that its job runs here. False says that there is no
-// job, or that it runs already: the answers to two claims of one epoch were lost,
-// and both have found it claimed.
+// job, or that it runs or has run already: the answers to two claims of one epoch
+// were lost, and both have found it claimed.
 func (w *Worker) own(claim tracker.Claim, job *tracker.Job) (ctx context.Context, mine bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	spent := w.spent[claim]
 	if w.claiming[claim]--; w.claiming[claim] == 0 {
 		delete(w.claiming, claim)
+		delete(w.spent, claim)
 	}
-	if job == nil || w.running[claim] != nil {
+	if job == nil || spent || w.running[claim] != nil {
 		return nil, false
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -317,6 +320,9 @@ func (w *Worker) disown(job *tracker.Job) {
 	defer w.mu.Unlock()
 	w.running[key](nil)
 	delete(w.running, key)
+	if w.claiming[key] > 0 {
+		w.spent[key] = true // what the other claim has read may be older than our verdict
+	}
 }
 
 // finish writes a verdict until it stands or its fence fails. Only the end of
