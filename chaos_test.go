@@ -282,6 +282,8 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 		h.start(e)
 		job := dispatch(t, watcher, note{ID: "a"})
 		waitStatus(t, watcher, job.ID, tracker.Running)
+		// The row says so before the worker has its answer.
+		eventually(t, 20*time.Second, "begun", func() bool { return began.Load() == 1 })
 		wire.cut(true)
 		cut := time.Now()
 		if cause := <-causes; !errors.Is(cause, nawasync.ErrLeaseLost) || time.Since(cut) > 20*time.Second {

@@ -16,8 +16,10 @@ func TestClaimWhoseJobHasRunHereMeanwhileIsDropped(t *testing.T) {
 	claim := tracker.Claim{ID: 1, Epoch: 2}
 	job := &tracker.Job{ID: 1, Epoch: 2, Worker: "here"}
 	// Two tasks of one epoch; both answers were lost, and both find the row running here.
-	if !w.enter(claim) || !w.enter(claim) {
-		t.Fatal("not entered")
+	for range 2 {
+		if !w.enter(claim) {
+			t.Fatal("not entered")
+		}
 	}
 	if _, mine := w.own(claim, job); !mine {
 		t.Fatal("the first does not run")
