@@ -51,9 +51,19 @@ func child(spec []string) error {
 	if mode == "dequeue" {
 		return dieBeforeClaim(db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan, client)
 	}
-	e, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	config := nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	call, url, shop := shopMode(mode)
+	if shop {
+		if config.Sealer, err = nawasync.NewKeyring(shopKey); err != nil {
+			return err
+		}
+	}
+	e, err := nawasync.New(config)
 	if err != nil {
 		return err
+	}
+	if shop {
+		return shopChild(e, call, url)
 	}
 	err = nawasync.Register(e, &handler[note]{backoff: 10 * time.Millisecond, fn: func(ctx context.Context, run *nawasync.Run[note]) error {
 		if mode == "lanes" {

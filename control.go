@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -100,14 +102,34 @@ func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.
 		TargetKey: old.TargetKey, Lane: old.Lane, Service: old.Service, Type: old.Type, Action: old.Action, Instance: old.Instance, TargetID: old.TargetID,
 		Queue: old.Queue, MaxAttempts: old.MaxAttempts, TriggeredBy: o.By, TriggerSource: string(SourceRetry), RetryOf: old.ID,
 		Payload: old.Payload, Sealed: old.Sealed, Trace: traceparent(ctx),
+		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}
-	jobs := []*tracker.Job{job}
-	if err := e.store.InsertOwn(ctx, jobs, e.rings()); err != nil {
-		return nil, e.busyHint(err)
+	if err := e.again(ctx, job); err != nil {
+		return nil, err
 	}
-	e.telemetry.dispatched(ctx, span, jobs)
-	e.ringSoon(ctx, tracker.Bells(jobs))
+	e.telemetry.dispatched(ctx, span, []*tracker.Job{job})
 	return job, nil
+}
+
+// again adds a job that follows another, and marks its snapshot row.
+func (e *Engine) again(ctx context.Context, job *tracker.Job) error {
+	jobs := []*tracker.Job{job}
+	if job.SnapshotState == "" {
+		if err := e.store.InsertOwn(ctx, jobs, e.rings()); err != nil {
+			return e.busyHint(err)
+		}
+		e.ringSoon(ctx, tracker.Bells(jobs))
+		return nil
+	}
+	return e.Transaction(ctx, func(tx *gorm.DB) error {
+		if err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow); err != nil {
+			return fmt.Errorf("nawasync: lock row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, err)
+		}
+		if err := e.insertTx(ctx, tx, jobs); err != nil {
+			return err
+		}
+		return e.store.MarkPending(ctx, tx, job)
+	})
 }
 
 // Forget blanks arguments, results and error texts of every ended job of one

@@ -30,6 +30,9 @@ type Options struct {
 	// until then. At is the same as a time; give one of them.
 	Delay time.Duration
 	At    time.Time
+	// Action names what a repository's Update does, one of Actions.Update. Default
+	// the first of them; other dispatches do not use it.
+	Action string
 }
 
 // Source is what asked for a job.
@@ -101,19 +104,28 @@ func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
+	if err := e.insertTx(ctx, tx, jobs); err != nil {
+		return nil, err
+	}
+	e.telemetry.dispatched(ctx, span, jobs)
+	return jobs, nil
+}
+
+// insertTx adds jobs in tx, and has them rung after the commit of a transaction of
+// ours.
+func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*tracker.Job) error {
 	after := afterCommitOf(tx)
 	rings := 0
 	if after != nil {
 		rings = e.rings()
 	}
 	if err := e.store.Insert(ctx, tx, jobs, rings); err != nil {
-		return nil, e.busyHint(err)
+		return e.busyHint(err)
 	}
-	e.telemetry.dispatched(ctx, span, jobs)
 	if after != nil {
 		after.add(tracker.Bells(jobs))
 	}
-	return jobs, nil
+	return nil
 }
 
 // rings is how many jobs of one dispatch may be rung by it. What goes beyond, more

@@ -36,6 +36,9 @@ func (e *Engine) ended(v *tracker.Verdict, job *tracker.Job) {
 	e.telemetry.ended(v, job)
 	types := map[tracker.Status]EventType{tracker.Success: EventSucceeded, tracker.Failed: EventFinalFailed, tracker.Conflict: EventConflicted}
 	if t, ok := types[job.Status]; ok {
+		if job.ErrorClass == string(classHeld) {
+			t = EventHeld
+		}
 		shown := *job
 		shown.Sealed = nil
 		e.emit(Event{Type: t, Job: &shown})

@@ -26,13 +26,16 @@ type ConflictDetail struct {
 type conflictError struct {
 	reason string
 	detail ConflictDetail
+	held   bool // a sync that waits for a person
 }
 
 func (e *conflictError) Error() string { return e.reason }
 
 // Conflict ends the job as conflict: the remote was changed by somebody else, and
 // nothing was overwritten.
-func Conflict(reason string, detail ConflictDetail) error { return &conflictError{reason, detail} }
+func Conflict(reason string, detail ConflictDetail) error {
+	return &conflictError{reason: reason, detail: detail}
+}
 
 // Permanent ends the job as failed at once: no retry can help. Nil stays nil.
 func Permanent(err error) error { return WithClass(ClassPermanent, err) }

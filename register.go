@@ -51,21 +51,26 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
 		}, nil
 	}
+	return e.register(r, d.aliases, d.queue, holdsSecret(reflect.TypeFor[A](), false, map[reflect.Type]bool{}))
+}
+
+// register is Register without the type parameter.
+func (e *Engine) register(r *registration, aliases []Kind, queue string, secret bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.started {
 		return ErrStarted
 	}
-	if e.config.Sealer == nil && holdsSecret(reflect.TypeFor[A](), false, map[reflect.Type]bool{}) {
-		return fmt.Errorf("register %s: %w", d.kind, ErrNoSealer)
+	if e.config.Sealer == nil && secret {
+		return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
 	}
-	if _, ok := e.config.Queues[d.queue]; !ok {
-		return fmt.Errorf("nawasync: register %s: its queue %q is not in Config.Queues", d.kind, d.queue)
+	if _, ok := e.config.Queues[queue]; !ok {
+		return fmt.Errorf("nawasync: register %s: its queue %q is not in Config.Queues", r.kind, queue)
 	}
-	kinds := append([]Kind{d.kind}, d.aliases...)
+	kinds := append([]Kind{r.kind}, aliases...)
 	for _, k := range kinds {
 		if e.handlers[k] != nil {
-			return fmt.Errorf("nawasync: register %s: %s is registered already", d.kind, k)
+			return fmt.Errorf("nawasync: register %s: %s is registered already", r.kind, k)
 		}
 	}
 	for _, k := range kinds {

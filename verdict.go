@@ -120,6 +120,9 @@ func guarded(ctx context.Context, a *attempt, execute func(context.Context, *att
 // judge turns what Execute returned into a verdict.
 func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *tracker.Verdict {
 	job := a.job
+	a.mu.Lock()
+	job.Wrote = job.Wrote || a.wrote
+	a.mu.Unlock()
 	v := &tracker.Verdict{Job: job, Result: a.resultJSON()}
 	if err == nil {
 		v.Status = tracker.Success
@@ -150,6 +153,9 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 	case errors.As(err, &conflict):
 		v.Status, v.Diff = tracker.Conflict, a.scrub().json(conflict.json())
 		v.ErrorClass = string(ClassConflict)
+		if conflict.held {
+			v.ErrorClass, v.Diff = string(classHeld), nil
+		}
 		return v
 	case errors.Is(cause, ErrCancelled):
 		v.Status, v.ErrorClass = tracker.Cancelled, string(classCancelled)

@@ -103,11 +103,15 @@ func (s *Store) Finish(ctx context.Context, verdicts []*Verdict) (results []Fini
 }
 
 func (s *Store) finishOwn(ctx context.Context, verdicts []*Verdict) (results []FinishResult, err error) {
-	err = s.Transaction(ctx, func(tx *gorm.DB) error {
-		results, err = s.FinishTx(ctx, tx, verdicts)
-		return err
-	})
-	return results, err
+	for {
+		err = s.Transaction(ctx, func(tx *gorm.DB) error {
+			results, err = s.FinishTx(ctx, tx, verdicts)
+			return err
+		})
+		if err == nil || !s.dropLost(ctx, err) {
+			return results, err
+		}
+	}
 }
 
 // FinishTx is Finish in the caller's transaction, without taking apart. On SQLite
@@ -125,6 +129,9 @@ func (s *Store) FinishTx(ctx context.Context, tx *gorm.DB, verdicts []*Verdict) 
 		rows[i] = v.row()
 	}
 	slices.SortFunc(rows, func(a, b verdictRow) int { return int(a.ID - b.ID) })
+	if err := s.lockSnapshots(tx, verdicts); err != nil {
+		return nil, err
+	}
 	u := verdictUpdate
 	u.args = []any{now.UnixMicro()}
 	won, err := s.batch(tx, u, ids, rows)
@@ -157,6 +164,9 @@ func (s *Store) FinishTx(ctx context.Context, tx *gorm.DB, verdicts []*Verdict) 
 				return nil, err
 			}
 		}
+	}
+	if err := s.settleSnapshots(ctx, tx, kept); err != nil {
+		return nil, err
 	}
 	// Last, and by the clock of now: what has joined these lanes meanwhile is seen.
 	next, err := s.promote(tx, lanes, s.Now().Add(clockSlack))

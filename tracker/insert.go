@@ -15,6 +15,7 @@ var insertColumns = []string{
 	"target_key", "lane", "open_lane", "wake_at", "not_before", "due_at", "rung_at", "created_at", "updated_at", "retry_of",
 	"epoch", "ring", "attempt", "max_attempts", "status", "service", "type", "action", "instance", "target_id", "queue",
 	"active_key", "triggered_by", "trigger_source", "trace", "payload", "sealed",
+	"snap_table", "snap_row", "snap_state",
 }
 
 var insertRow = "(" + strings.Repeat("?, ", len(insertColumns)-1) + "?)"
@@ -102,6 +103,7 @@ func insertValues(j *Job) []any {
 		j.TargetKey, j.Lane, j.Lane, micros(j.WakeAt), micros(j.NotBefore), micros(j.DueAt), micros(j.RungAt), micros(j.CreatedAt), micros(j.UpdatedAt), nullID(j.RetryOf),
 		j.Epoch, j.Ring, j.Attempt, j.MaxAttempts, string(j.Status), j.Service, j.Type, j.Action, j.Instance, j.TargetID, j.Queue,
 		nullable(j.ActiveKey), j.TriggeredBy, j.TriggerSource, nullable(j.Trace), nullable(string(j.Payload)), nullBytes(j.Sealed),
+		nullable(j.SnapshotTable), nullID(j.SnapshotRow), nullable(string(j.SnapshotState)),
 	}
 }
 

@@ -44,6 +44,12 @@ type Job struct {
 	Trace         string `json:"trace,omitempty"`  // W3C traceparent of the dispatch
 	ActiveKey     string `json:"-"`
 
+	// The snapshot row the job changes, and the pending state it put that into: "" and
+	// 0 where it changes none. Whoever ends the job ends the pending state too.
+	SnapshotTable string    `json:"snapshot_table,omitempty"`
+	SnapshotRow   int64     `json:"snapshot_row,omitempty"`
+	SnapshotState SyncState `json:"snapshot_state,omitempty"`
+
 	CreatedAt  time.Time     `json:"created_at"`
 	UpdatedAt  time.Time     `json:"updated_at"`
 	DueAt      time.Time     `json:"due_at"`              // when it was first due
@@ -84,7 +90,8 @@ const (
 	narrowColumns = `j.id, j.target_key, j.lane, j.service, j.type, j.action, j.instance, j.target_id, j.queue,
  j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
  j.retry_of, j.cancel_by, j.worker, j.trace, j.active_key, j.created_at, j.updated_at, j.due_at, j.not_before,
- j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error`
+ j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
+ j.snap_table, j.snap_row, j.snap_state`
 	relayColumns = `j.id, j.lane, j.service, j.type, j.action, j.instance, j.queue, j.epoch, j.ring, j.created_at, j.not_before, j.rung_at`
 	wideColumns  = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
@@ -93,6 +100,8 @@ const (
 type jobScan struct {
 	job                                           Job
 	errorClass, cancelBy, worker, trace, key, err sql.NullString
+	snapTable, snapState                          sql.NullString
+	snapRow                                       sql.NullInt64
 	retryOf, durationMS                           sql.NullInt64
 	created, updated, due, notBefore              int64
 	wake, rung, started, deadline, finished, ccl  sql.NullInt64
@@ -107,6 +116,7 @@ func (s *jobScan) scan(rows *sql.Rows, wide bool, extra ...any) (*Job, error) {
 		&j.Status, &j.Epoch, &j.Ring, &j.Attempt, &j.MaxAttempts, &j.Wrote, &s.errorClass, &j.TriggeredBy, &j.TriggerSource,
 		&s.retryOf, &s.cancelBy, &s.worker, &s.trace, &s.key, &s.created, &s.updated, &s.due, &s.notBefore,
 		&s.wake, &s.rung, &s.started, &s.deadline, &s.finished, &s.ccl, &s.durationMS, &s.err,
+		&s.snapTable, &s.snapRow, &s.snapState,
 	}
 	if wide {
 		into = append(into, &s.payload, &j.Sealed, &s.result, &s.diff, &s.progress)
@@ -115,6 +125,7 @@ func (s *jobScan) scan(rows *sql.Rows, wide bool, extra ...any) (*Job, error) {
 		return nil, err
 	}
 	j.ErrorClass, j.CancelBy, j.Worker, j.Trace, j.ActiveKey, j.Error = s.errorClass.String, s.cancelBy.String, s.worker.String, s.trace.String, s.key.String, s.err.String
+	j.SnapshotTable, j.SnapshotRow, j.SnapshotState = s.snapTable.String, s.snapRow.Int64, SyncState(s.snapState.String)
 	j.RetryOf, j.Duration = s.retryOf.Int64, time.Duration(s.durationMS.Int64)*time.Millisecond
 	j.CreatedAt, j.UpdatedAt, j.DueAt, j.NotBefore = fromMicros(s.created), fromMicros(s.updated), fromMicros(s.due), fromMicros(s.notBefore)
 	j.WakeAt, j.RungAt, j.StartedAt = fromMicros(s.wake.Int64), fromMicros(s.rung.Int64), fromMicros(s.started.Int64)

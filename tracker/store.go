@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -33,6 +34,8 @@ type Store struct {
 	// SQLite has one writer: our own writers queue here instead of sleeping in its
 	// busy handler. Others do not use it.
 	single chan struct{}
+	// Snapshot tables that are not there any more.
+	lostTables sync.Map
 }
 
 // New returns a Store on db, whose dialect is postgres, mysql or sqlite.
@@ -81,6 +84,22 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) err
 		o = append(o, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	}
 	return s.DB(ctx).Transaction(fn, o...)
+}
+
+// Reading runs fn in a transaction that only reads. On PostgreSQL it reads by index:
+// a plan that was made while a table was small, and is kept for the session, would
+// read all of it for every batch when it is large.
+func (s *Store) Reading(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if s.dialect.name != "postgres" {
+		return fn(s.DB(ctx))
+	}
+	return s.DB(ctx).Transaction(func(tx *gorm.DB) error {
+		tx = session(ctx, tx)
+		if err := tx.Exec("SET LOCAL enable_seqscan = off").Error; err != nil {
+			return err
+		}
+		return fn(tx)
+	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: true})
 }
 
 // ErrBusy says that SQLite's one writer was taken for longer than busyWait.

@@ -352,10 +352,11 @@ func (w *Worker) finish(v *tracker.Verdict) {
 	}
 }
 
-// write is one try. A verdict with the job's own code has a transaction of its
-// own: slow code holds up nobody else's.
+// write is one try. A verdict with the job's own code, or with a snapshot row, has
+// a transaction of its own: slow code, and a row that somebody holds, keep nobody
+// else waiting.
 func (w *Worker) write(v *tracker.Verdict) (tracker.FinishResult, error) {
-	if v.OnSuccess == nil {
+	if v.OnSuccess == nil && v.Job.SnapshotTable == "" {
 		return w.finishes.Do(v)
 	}
 	results, errs := w.Store.Finish(w.quit, []*tracker.Verdict{v})

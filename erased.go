@@ -1,0 +1,69 @@
+package nawasync
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"reflect"
+	"time"
+)
+
+// remote is a Remote without its type parameter. Its values are structs that can
+// be addressed.
+type remote interface {
+	list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[page, error]
+	get(ctx context.Context, key reflect.Value) (object, error)
+	create(ctx context.Context, want reflect.Value) (object, error)
+	update(ctx context.Context, now object, want reflect.Value, touched Diff) (object, error)
+	remove(ctx context.Context, key reflect.Value) error
+}
+
+type object struct {
+	value   reflect.Value
+	raw     json.RawMessage
+	version string
+}
+
+type page struct {
+	items  reflect.Value // a slice
+	fields []string
+	proof  Proof
+	asked  time.Time
+}
+
+type erased[T any] struct{ Remote[T] }
+
+func wrap[T any](o Object[T]) object {
+	return object{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version}
+}
+
+func of[T any](v reflect.Value) T { return v.Interface().(T) }
+
+func (e erased[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[page, error] {
+	return func(yield func(page, error) bool) {
+		for p, err := range e.List(ctx, of[T](scope), detail) {
+			if !yield(page{reflect.ValueOf(p.Items), p.Fields, p.Proof, p.Asked}, err) {
+				return
+			}
+		}
+	}
+}
+
+func (e erased[T]) get(ctx context.Context, key reflect.Value) (object, error) {
+	o, err := e.Get(ctx, of[T](key))
+	return wrap(o), err
+}
+
+func (e erased[T]) create(ctx context.Context, want reflect.Value) (object, error) {
+	o, err := e.Create(ctx, of[T](want))
+	return wrap(o), err
+}
+
+func (e erased[T]) update(ctx context.Context, now object, want reflect.Value, touched Diff) (object, error) {
+	o, err := e.Update(ctx, Object[T]{of[T](now.value), now.raw, now.version}, of[T](want), touched)
+	return wrap(o), err
+}
+
+func (e erased[T]) remove(ctx context.Context, key reflect.Value) error {
+	return e.Delete(ctx, of[T](key))
+}

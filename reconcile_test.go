@@ -1,0 +1,250 @@
+package nawasync_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func resultOf(t testing.TB, job *tracker.Job) nawasync.SyncResult {
+	t.Helper()
+	var result nawasync.SyncResult
+	if err := json.Unmarshal(job.Result, &result); err != nil {
+		t.Fatalf("job %d (%s: %s) has the result %q: %v", job.ID, job.Status, job.Error, job.Result, err)
+	}
+	return result
+}
+
+func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		s.remote.put(numbered(2500)...)
+		plan, err := s.repo.Plan(t.Context(), gadget{Instance: "one"}, "")
+		if err != nil || plan.Created != 2500 || len(s.rows(t)) != 0 {
+			t.Fatalf("the plan is %+v, %v", plan, err)
+		}
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Created != 2500 || got.Proof != "complete" {
+			t.Fatalf("the first sync did %+v", got)
+		}
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Unchanged != 2500 || got.Updated+got.Created+got.Missing != 0 {
+			t.Fatalf("a sync of the same did %+v", got)
+		}
+		s.remote.put(
+			gadget{Instance: "one", Name: "g0001", QuotaMB: new(7), Plan: "basic", Tags: []string{"a", "b"}, Used: 1},
+			gadget{Instance: "one", Name: "g0002", QuotaMB: new(102), Plan: "basic", Tags: []string{"a", "b"}, Used: 99},
+			gadget{Instance: "one", Name: "g9999"})
+		plan, err = s.repo.Plan(t.Context(), gadget{Instance: "one"}, "")
+		if err != nil || plan.Created != 1 || plan.Updated != 2 || plan.Drifted["quota_mb"] != 1 {
+			t.Errorf("the plan is %+v, %v", plan, err)
+		}
+		got := resultOf(t, s.status(t, s.sync(t), tracker.Success))
+		if got.Created != 1 || got.Updated != 2 || got.Unchanged != 2498 || len(got.Drifted) != 1 || got.Drifted["quota_mb"] != 1 || len(got.Samples) != 1 {
+			t.Errorf("the sync did %+v", got)
+		}
+		if *s.row(t, "g0001").QuotaMB != 7 || s.row(t, "g0002").Used != 99 {
+			t.Error("a change did not arrive")
+		}
+	})
+}
+
+func TestLightPagesChangeOnlyTheColumnsTheyName(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		s.remote.put(numbered(3)...)
+		s.status(t, s.sync(t), tracker.Success)
+		s.remote.put(gadget{Instance: "one", Name: "g0001", QuotaMB: new(9), Plan: "gold", Tags: []string{"a", "b"}})
+		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "light", by)
+		ok(t, err)
+		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Updated != 1 || got.Unchanged != 2 {
+			t.Errorf("the light sync did %+v", got)
+		}
+		if row := s.row(t, "g0001"); row.Plan != "gold" || *row.QuotaMB != 101 || row.Used != 1 {
+			t.Errorf("the row is %+v", row)
+		}
+		got := resultOf(t, s.status(t, s.sync(t), tracker.Success))
+		if got.Updated != 1 || got.Drifted["quota_mb"] != 1 || got.Drifted["plan"] != 0 {
+			t.Errorf("the full sync after it did %+v", got)
+		}
+	})
+}
+
+// Whatever is wrong with a listing: nothing is deleted, the run says why.
+func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	type pages = []nawasync.Page[gadget]
+	same := func(total int64, p pages) pages {
+		for i := range p {
+			p[i].Proof.Total = total
+		}
+		return p
+	}
+	bad := map[string]struct {
+		pages func(pages) pages
+		err   error
+		say   string
+	}{
+		"it ends early":                     {pages: func(p pages) pages { return p[:3] }, say: "the server counts 1000 objects and 300"},
+		"it errors on page 7":               {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), say: "broke off after 600"},
+		"a page comes twice":                {pages: func(p pages) pages { return append(p[:9:9], p[8]) }, say: "1000 objects and 900 different"},
+		"a row is skipped by an offset":     {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, say: "1000 objects and 999"},
+		"the count changes as rows vanish":  {pages: func(p pages) pages { p[9].Items = p[9].Items[1:]; p[9].Proof.Total = 999; return p }, say: "count of objects changed"},
+		"it has fewer rows than its total":  {pages: func(p pages) pages { return same(1500, p) }, say: "1500 objects and 1000"},
+		"an empty list with an error":       {pages: func(pages) pages { return nil }, err: nawasync.WithClass(nawasync.ClassPermanent, errors.New("permission denied")), say: "permission denied"},
+		"no page at all":                    {pages: func(pages) pages { return nil }, say: "without a single page"},
+		"it ends before its last page":      {pages: func(p pages) pages { p[2].Proof = nawasync.Proof{}; return p[:3] }, say: "objects and 300"},
+		"an empty page where a row has one": {pages: func(p pages) pages { p[0].Items = slices.Clone(p[0].Items); p[0].Items[3].Name = ""; return p }, say: "object 4 of the listing has a key"},
+	}
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		s.remote.put(numbered(1000)...)
+		s.status(t, s.sync(t), tracker.Success)
+		for what, b := range bad {
+			s.remote.pages, s.remote.listErr = b.pages, b.err
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
+			ok(t, err)
+			var now *tracker.Job
+			eventually(t, 20*time.Second, what, func() bool {
+				now, err = s.engine.Store().Get(t.Context(), job.ID)
+				return err == nil && now.Error != ""
+			})
+			if !strings.Contains(now.Error, b.say) {
+				t.Errorf("%s: it says %q", what, now.Error)
+			}
+			if !now.Status.Terminal() {
+				_, err = s.engine.Cancel(t.Context(), job.ID, "user:1")
+				ok(t, err)
+			}
+			if n := len(s.rows(t)); n != 1000 {
+				t.Fatalf("%s: %d rows are left", what, n)
+			}
+		}
+		s.remote.pages, s.remote.listErr = nil, nil
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Unchanged != 1000 {
+			t.Errorf("afterwards a sync did %+v", got)
+		}
+	})
+}
+
+func TestUnprovenListingDeletesNothingAndAnExhaustedOneOnlyWhatGetAnswersGone(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		list := numbered(20)
+		s.remote.put(list...)
+		s.status(t, s.sync(t), tracker.Success)
+		s.remote.drop(list[4])
+		level := nawasync.Unproven
+		s.remote.pages = func(p []nawasync.Page[gadget]) []nawasync.Page[gadget] {
+			p[0].Proof = nawasync.Proof{Level: level}
+			p[0].Items = p[0].Items[1:] // g0000 is there, and not in the list
+			return p
+		}
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Missing != 0 || got.Proof != "unproven" {
+			t.Errorf("an unproven listing did %+v", got)
+		}
+		level = nawasync.Exhausted
+		for run := range 2 {
+			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Missing != 1 || got.Deleted != int64(run) {
+				t.Errorf("run %d of an exhausted listing did %+v", run, got)
+			}
+		}
+		rows := s.rows(t)
+		if _, there := rows["g0000"]; !there || len(rows) != 19 {
+			t.Errorf("left are %v", names(rows))
+		}
+	})
+}
+
+func TestVanishedRowsAreMissingFirstAndDeletedAfterTwoCompleteRuns(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		list := numbered(20)
+		s.remote.put(list...)
+		s.status(t, s.sync(t), tracker.Success)
+		s.remote.drop(list[3], list[4])
+		s.status(t, s.sync(t), tracker.Success)
+		if row := s.row(t, "g0003"); row.State != nawasync.StateMissing || row.MissingSince.IsZero() || row.MissingRuns != 1 {
+			t.Errorf("the row is %+v", row.SyncStatus)
+		}
+		s.remote.put(list[3]) // it comes back
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Deleted != 1 || got.Updated != 1 {
+			t.Errorf("the sync did %+v", got)
+		}
+		if row := s.row(t, "g0003"); row.State != nawasync.StateSynced || !row.MissingSince.IsZero() || row.MissingRuns != 0 {
+			t.Errorf("the row is %+v", row.SyncStatus)
+		}
+	})
+}
+
+func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		list := numbered(100)
+		s.remote.put(list...)
+		s.status(t, s.sync(t), tracker.Success)
+		hold := func() tracker.Hold {
+			t.Helper()
+			s.remote.drop(list[:31]...)
+			s.remote.put(gadget{Instance: "one", Name: fmt.Sprintf("new%d", s.remote.count("list"))})
+			job := s.status(t, s.sync(t), tracker.Conflict)
+			if !strings.Contains(job.Error, "31 of") || job.ErrorClass != "held" || resultOf(t, job).Created != 1 {
+				t.Fatalf("the held run says %q, %q, %+v", job.Error, job.ErrorClass, resultOf(t, job))
+			}
+			open, err := s.engine.Store().Holds(t.Context(), "shop", "gadget", true, 10)
+			if err != nil || len(open) != 1 || open[0].Absent != 31 {
+				t.Fatalf("held are %+v, %v", open, err)
+			}
+			return open[0]
+		}
+		// Held: nothing goes, however often it is run.
+		first := hold()
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Held != first.ID || got.Deleted != 0 {
+			t.Errorf("a run beside the hold did %+v", got)
+		}
+		// Back again: withdrawn.
+		s.remote.put(list[:31]...)
+		s.status(t, s.sync(t), tracker.Success)
+		if h, err := s.engine.Store().Hold(t.Context(), first.ID); err != nil || h.Status != tracker.HoldWithdrawn {
+			t.Errorf("the hold is %+v, %v", h, err)
+		}
+		if _, err := s.engine.ReleaseHold(t.Context(), first.ID, "user:7"); !errors.Is(err, tracker.ErrDecided) {
+			t.Errorf("a withdrawn hold is released: %v", err)
+		}
+		// Rejected: kept.
+		ok(t, s.engine.RejectHold(t.Context(), hold().ID, "user:7"))
+		for range 3 {
+			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Kept != 31 || got.Deleted != 0 {
+				t.Errorf("a run after the rejection did %+v", got)
+			}
+		}
+		s.remote.put(list[:31]...)
+		s.status(t, s.sync(t), tracker.Success)
+		// Released: what is still absent goes.
+		held := hold()
+		s.remote.put(list[0])
+		job, err := s.engine.ReleaseHold(t.Context(), held.ID, "user:7")
+		ok(t, err)
+		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Deleted != 30 {
+			t.Errorf("the released run did %+v", got)
+		}
+		if h, err := s.engine.Store().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID || h.DecidedBy != "user:7" {
+			t.Errorf("the hold is %+v, %v", h, err)
+		}
+		rows := s.rows(t)
+		if _, there := rows["g0000"]; !there || len(rows) != 100-31+1+3 {
+			t.Errorf("left are %d rows", len(rows))
+		}
+	})
+}
