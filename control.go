@@ -121,7 +121,7 @@ func (e *Engine) again(ctx context.Context, job *tracker.Job) error {
 		e.ringSoon(ctx, tracker.Bells(jobs))
 		return nil
 	}
-	return e.Transaction(ctx, func(tx *gorm.DB) error {
+	return e.repeated(ctx, func(tx *gorm.DB) error {
 		if err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow); err != nil {
 			return fmt.Errorf("nawasync: lock row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 	if runChild() {
 		return
 	}
+	_ = flag.Set("rapid.checks", "40")
 	goleak.VerifyTestMain(m)
 }
 

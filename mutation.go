@@ -293,6 +293,9 @@ func (r *repo) change(ctx context.Context, id int64, changes map[string]*fieldCh
 			if err != nil {
 				return err
 			}
+			for _, c := range changes {
+				c.Also = nil // the transaction may run again
+			}
 			for _, job := range open {
 				r.engine.alsoFrom(job, changes)
 			}

@@ -1,9 +1,12 @@
 package nawasync_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -245,6 +248,79 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 		rows := s.rows(t)
 		if _, there := rows["g0000"]; !there || len(rows) != 100-31+1+3 {
 			t.Errorf("left are %d rows", len(rows))
+		}
+	})
+}
+
+// thinGadget is what plainGadget was before it got a plan.
+type thinGadget struct {
+	ID       uint64
+	Instance string `sync:"scope"`
+	Name     string `sync:"key"`
+	QuotaMB  *int   `gorm:"column:quota_mb"`
+	nawasync.SyncStatus
+}
+
+func (thinGadget) TableName() string { return "plain_gadgets" }
+
+type thinMemory struct{ *memory }
+
+func thin(g gadget) thinGadget {
+	return thinGadget{Instance: g.Instance, Name: g.Name, QuotaMB: g.QuotaMB}
+}
+
+func (m thinMemory) List(ctx context.Context, scope thinGadget, detail string) iter.Seq2[nawasync.Page[thinGadget], error] {
+	return func(yield func(nawasync.Page[thinGadget], error) bool) {
+		for p, err := range m.memory.List(ctx, gadget{Instance: scope.Instance}, detail) {
+			out := nawasync.Page[thinGadget]{Proof: p.Proof}
+			for _, g := range p.Items {
+				out.Items = append(out.Items, thin(g))
+			}
+			if !yield(out, err) {
+				return
+			}
+		}
+	}
+}
+
+func (thinMemory) Get(context.Context, thinGadget) (o nawasync.Object[thinGadget], err error) {
+	return o, errGone
+}
+
+func (thinMemory) Create(context.Context, thinGadget) (o nawasync.Object[thinGadget], err error) {
+	return o, errGone
+}
+
+func (thinMemory) Update(context.Context, nawasync.Object[thinGadget], thinGadget, nawasync.Diff) (o nawasync.Object[thinGadget], err error) {
+	return o, errGone
+}
+func (thinMemory) Delete(context.Context, thinGadget) error { return errGone }
+
+func TestNewContentFieldIsFilledInAndIsNoDrift(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHarness(t, db)
+		createGadgets(t, h)
+		remote := newMemory()
+		remote.put(numbered(30)...)
+		old := h.engine(nil)
+		before, err := nawasync.NewRepository(old, nawasync.RepositoryConfig[thinGadget]{Service: "shop", Type: "plain_gadget", Remote: thinMemory{remote}})
+		ok(t, err)
+		h.start(old)
+		job, err := before.SyncNow(t.Context(), thinGadget{Instance: "one"}, "", by)
+		ok(t, err)
+		waitStatus(t, old, job.ID, tracker.Success)
+		ok(t, old.Stop(t.Context()))
+		next := h.engine(nil)
+		after, err := nawasync.NewRepository(next, nawasync.RepositoryConfig[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainMemory{remote}})
+		ok(t, err)
+		h.start(next)
+		for _, want := range []nawasync.SyncResult{{Listed: 30, Updated: 30, Proof: "complete"}, {Listed: 30, Unchanged: 30, Proof: "complete"}} {
+			job, err := after.SyncNow(t.Context(), plainGadget{Instance: "one"}, "", by)
+			ok(t, err)
+			if got := resultOf(t, waitStatus(t, next, job.ID, tracker.Success)); !reflect.DeepEqual(got, want) {
+				t.Errorf("the sync did %+v, not %+v", got, want)
+			}
 		}
 	})
 }

@@ -15,24 +15,19 @@ import (
 // has been taken over meanwhile.
 func (s *reconcile) write(ctx context.Context, changed map[int64]item, fresh []item) error {
 	before := s.result.clone()
-	for try := 0; ; try++ {
-		err := s.fenced(ctx, func(tx *gorm.DB) error {
-			s.result = before.clone()
-			if err := s.update(ctx, tx, changed); err != nil {
-				return err
-			}
-			return s.insert(ctx, tx, fresh)
-		})
-		if err == nil || !passing(err) || try == 5 {
+	return s.fenced(ctx, func(tx *gorm.DB) error {
+		s.result = before.clone()
+		if err := s.update(ctx, tx, changed); err != nil {
 			return err
 		}
-	}
+		return s.insert(ctx, tx, fresh)
+	})
 }
 
-// fenced is a transaction of an attempt that is still the one.
+// fenced is a transaction of an attempt that is still the one; it may run again.
 func (s *reconcile) fenced(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	store := s.r.engine.store
-	return store.Transaction(ctx, func(tx *gorm.DB) error {
+	return store.Repeated(ctx, func(tx *gorm.DB) error {
 		tx = quiet(ctx, tx)
 		held, err := store.Fence(ctx, tx, s.a.job)
 		if err != nil {

@@ -202,7 +202,7 @@ func (r *repo) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if r.tx != nil {
 		return fn(r.tx)
 	}
-	return r.engine.Transaction(ctx, fn)
+	return r.engine.repeated(ctx, fn)
 }
 
 // prepare checks what the configuration and the table say.

@@ -376,9 +376,21 @@ func (e *Engine) drain(ctx context.Context) (left int) {
 // Transaction runs fn in a READ COMMITTED transaction of the engine's database and
 // rings for the jobs that fn dispatched with DispatchTx right after the commit.
 func (e *Engine) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return e.transaction(ctx, e.store.Transaction, fn)
+}
+
+// repeated is Transaction for code of ours, which may run again after a deadlock.
+func (e *Engine) repeated(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return e.transaction(ctx, e.store.Repeated, fn)
+}
+
+func (e *Engine) transaction(ctx context.Context, run func(context.Context, func(*gorm.DB) error) error, fn func(tx *gorm.DB) error) error {
 	after := &afterCommit{}
 	ctx = context.WithValue(ctx, afterCommitKey{}, after)
-	err := e.store.Transaction(ctx, func(tx *gorm.DB) error { return fn(e.hostSession(ctx, tx)) })
+	err := run(ctx, func(tx *gorm.DB) error {
+		after.bells = nil
+		return fn(e.hostSession(ctx, tx))
+	})
 	if err != nil {
 		return e.busyHint(err)
 	}

@@ -132,16 +132,6 @@ func (r *repo) plan(ctx context.Context, scope reflect.Value, detail string) (Sy
 	return s.result, err
 }
 
-// passing reports a deadlock or a serialization failure: what is tried again.
-func passing(err error) bool {
-	var state interface{ SQLState() string }
-	if errors.As(err, &state) {
-		return strings.HasPrefix(state.SQLState(), "40")
-	}
-	text := err.Error()
-	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1205") || strings.Contains(text, "Error 1020")
-}
-
 // ReleaseHold has a new listing made that may delete what a held sync found absent
 // and is absent still. It returns tracker.ErrDecided for a hold that is open no more.
 func (e *Engine) ReleaseHold(ctx context.Context, id int64, by string) (job *tracker.Job, err error) {
@@ -160,7 +150,7 @@ func (e *Engine) ReleaseHold(ctx context.Context, id int64, by string) (job *tra
 		kind: Kind{hold.Service, hold.Type, stored.Action}, target: Target{hold.Instance, stored.Target}, queue: stored.Queue,
 		Scope: stored.Scope, Detail: stored.Detail, Release: id,
 	}
-	err = e.Transaction(ctx, func(tx *gorm.DB) error {
+	err = e.repeated(ctx, func(tx *gorm.DB) error {
 		if err := e.store.CloseHold(ctx, tx, id, tracker.HoldReleased, by); err != nil {
 			return err
 		}
@@ -178,7 +168,7 @@ func (e *Engine) RejectHold(ctx context.Context, id int64, by string) error {
 	if err := validateText("by", by, 0, 255); err != nil {
 		return err
 	}
-	return e.store.Transaction(ctx, func(tx *gorm.DB) error {
+	return e.store.Repeated(ctx, func(tx *gorm.DB) error {
 		return e.store.CloseHold(ctx, tx, id, tracker.HoldRejected, by)
 	})
 }

@@ -32,17 +32,22 @@ func (s *Store) hook(tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 		}
 		err = fmt.Errorf("it ignored an error of the database: %w", err)
 	}
-	if undo := tx.Exec("ROLLBACK TO SAVEPOINT " + savepoint).Error; undo != nil || passing(err) {
+	if undo := tx.Exec("ROLLBACK TO SAVEPOINT " + savepoint).Error; undo != nil || Passing(err) {
 		return fmt.Errorf("nawasync: OnSuccess was interrupted: %w", errors.Join(err, undo))
 	}
 	return &OnSuccessError{Err: err}
 }
 
-// passing reports a deadlock or a serialization failure: SQLSTATE class 40.
-func passing(err error) bool {
+// Passing reports a deadlock or a serialization failure, after which the whole
+// transaction may be run again: SQLSTATE class 40, MySQL's errors 1213 and 1020.
+func Passing(err error) bool {
+	if err == nil {
+		return false
+	}
 	var state interface{ SQLState() string }
 	if errors.As(err, &state) {
 		return strings.HasPrefix(state.SQLState(), "40")
 	}
-	return false
+	text := err.Error()
+	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,12 @@ func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, rings int) error {
 		defer unlock()
 		return s.Insert(ctx, s.db, jobs, rings)
 	}
-	return s.Transaction(ctx, func(tx *gorm.DB) error { return s.Insert(ctx, tx, jobs, rings) })
+	return s.Repeated(ctx, func(tx *gorm.DB) error {
+		again := slices.Clone(jobs) // a unique one may be replaced by the one that was there
+		err := s.Insert(ctx, tx, again, rings)
+		copy(jobs, again)
+		return err
+	})
 }
 
 // prepare sets what is the same for every new row. Of several due rows of one

@@ -86,6 +86,20 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) err
 	return s.DB(ctx).Transaction(fn, o...)
 }
 
+// passingTries is how often a transaction is run again for a deadlock.
+const passingTries = 10
+
+// Repeated is Transaction for an fn that may run again: a deadlock is the database's
+// way to order transactions, not a failure.
+func (s *Store) Repeated(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	for try := 1; ; try++ {
+		err := s.Transaction(ctx, fn)
+		if !Passing(err) || try == passingTries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // Reading runs fn in a transaction that only reads. On PostgreSQL it reads by index:
 // a plan that was made while a table was small, and is kept for the session, would
 // read all of it for every batch when it is large.
