@@ -96,9 +96,13 @@ func (s *reconcile) absent(ctx context.Context) (*absentRows, error) {
 		}
 	}
 	where, args := s.inScope()
+	columns := []string{"id", "sync_status", "sync_job_id", "last_synced_at"}
+	if len(s.skipped) > 0 {
+		columns = s.r.columns() // it may ask for anything
+	}
 	for after := int64(0); ; {
 		rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-		err := s.r.db(ctx).Table(m.table).Select("id", "sync_status", "sync_job_id", "last_synced_at").
+		err := s.r.db(ctx).Table(m.table).Select(columns).
 			Where(where+"id > ? AND id <= ?", append(slices.Clone(args), after, s.maxID)...).Order("id").Limit(5000).Find(rows.Interface()).Error
 		if err != nil {
 			return nil, fmt.Errorf("nawasync: read %s: %w", m.table, err)
@@ -112,6 +116,9 @@ func (s *reconcile) absent(ctx context.Context) (*absentRows, error) {
 			after = id
 			if status.LastSyncedAt.IsZero() {
 				continue // the remote never had it
+			}
+			if s.uncovered(row) {
+				continue
 			}
 			out.known++
 			if s.seen.Has(id) {
@@ -134,6 +141,11 @@ func (s *reconcile) absent(ctx context.Context) (*absentRows, error) {
 			return out, nil
 		}
 	}
+}
+
+// uncovered reports whether the listing could not have had the row.
+func (s *reconcile) uncovered(row reflect.Value) bool {
+	return slices.ContainsFunc(s.skipped, func(skipped func(reflect.Value) bool) bool { return skipped(row) })
 }
 
 // sift adds the rows that no job changes, or has changed since the beginning.

@@ -29,6 +29,8 @@ type page struct {
 	fields []string
 	proof  Proof
 	asked  time.Time
+	// skipped is nil where the listing covers all.
+	skipped func(reflect.Value) bool
 }
 
 type erased[T any] struct{ Remote[T] }
@@ -42,7 +44,11 @@ func of[T any](v reflect.Value) T { return v.Interface().(T) }
 func (e erased[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[page, error] {
 	return func(yield func(page, error) bool) {
 		for p, err := range e.List(ctx, of[T](scope), detail) {
-			if !yield(page{reflect.ValueOf(p.Items), p.Fields, p.Proof, p.Asked}, err) {
+			out := page{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, asked: p.Asked}
+			if p.Skipped != nil {
+				out.skipped = func(v reflect.Value) bool { return p.Skipped(of[T](v)) }
+			}
+			if !yield(out, err) {
 				return
 			}
 		}

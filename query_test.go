@@ -106,7 +106,7 @@ func TestListFiltersSearchesAndCounts(t *testing.T) {
 			{nawasync.Query{States: []nawasync.SyncState{nawasync.StateSynced}, Search: "gold"}, "Alpha betaXx"},
 		} {
 			c.q.Sort = "name"
-			if got := strings.Join(s.pages(t, c.q, nil), " "); got != c.want && !(c.q.Where != nil && sameWords(got, c.want)) {
+			if got := strings.Join(s.pages(t, c.q, nil), " "); !sameWords(got, c.want) {
 				t.Errorf("%+v: %q, not %q", c.q, got, c.want)
 			}
 		}

@@ -37,12 +37,13 @@ type reconcile struct {
 	seen  bitmap.Bitmap
 	extra map[string]bool
 
-	batch  []reflect.Value
-	fields []string  // of the batch
-	asked  time.Time // of the batch's first page
-	total  int64     // as the server counted
-	moving bool      // its count changed while it was listed
-	proof  *Proof
+	batch   []reflect.Value
+	fields  []string                   // of the batch
+	asked   time.Time                  // of the batch's first page
+	skipped []func(reflect.Value) bool // rows that the listing cannot cover
+	total   int64                      // as the server counted
+	moving  bool                       // its count changed while it was listed
+	proof   *Proof
 }
 
 func (s *reconcile) run(ctx context.Context) error {
@@ -98,6 +99,9 @@ func (s *reconcile) page(ctx context.Context, p page) error {
 		s.total = p.proof.Total
 	}
 	s.proof = &p.proof
+	if p.skipped != nil {
+		s.skipped = append(s.skipped, p.skipped)
+	}
 	if len(s.batch) > 0 && !slices.Equal(s.fields, p.fields) {
 		if err := s.flush(ctx); err != nil {
 			return err

@@ -134,12 +134,15 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, changed map[int64]i
 func (s *reconcile) merge(row reflect.Value, it item, status *SyncStatus, compared []*field) {
 	mine := status.State == StateSynced && status.HashVersion == s.r.model.version
 	for _, f := range compared {
-		if f.role != roleObserved && mine && !f.equal(row, it.value) {
+		if f.role != roleObserved && mine && !unknown(f.value(row)) && !f.equal(row, it.value) {
 			s.result.drift(texts(row, s.r.model.key), f.column, f.value(row).Interface(), f.value(it.value).Interface())
 		}
 		f.value(row).Set(f.value(it.value))
 	}
 }
+
+// unknown is a value that no listing has given yet: filling it in is no drift.
+func unknown(v reflect.Value) bool { return v.Kind() == reflect.Pointer && v.IsNil() }
 
 // insert adds the objects that have no row, but not those whose row a job has
 // deleted since the page was requested. The check comes after the insert: from

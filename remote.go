@@ -52,6 +52,9 @@ type Page[T any] struct {
 	// Proof of the listing; that of the last page counts, and every total must be the
 	// same.
 	Proof Proof
+	// Skipped says which rows the listing cannot cover, of a suspended account for
+	// instance: their absence means nothing. Nil is none; those of all pages count.
+	Skipped func(T) bool
 	// Asked is when the page was requested, for a Remote that requests pages before
 	// they are asked for. Zero is when the one before it was done with.
 	Asked time.Time

@@ -20,6 +20,7 @@ type settings struct {
 	addr      string
 	dsn       string
 	redis     string
+	instances string
 	whmURL    string
 	whmUser   string
 	whmToken  string
@@ -53,9 +54,10 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 	text(&s.addr, "addr", "127.0.0.1:8080", "where the page listens")
 	text(&s.dsn, "dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "the database: sqlite:FILE, postgres://… or mysql://user:password@host:port/name")
 	text(&s.redis, "redis", "", "redis://host:port/db; empty is a Redis in the process")
-	text(&s.whmURL, "whm-url", "", "https://host:2087; empty is a simulated server")
+	text(&s.instances, "instances", "", "names of the servers, for a -role web: one,two; default those of -whm-url, or main,backup")
+	text(&s.whmURL, "whm-url", "", "https://host:2087, or several: one=https://…,two=https://…; empty is two simulated servers")
 	text(&s.whmUser, "whm-user", "root", "the WHM user")
-	text(&s.whmToken, "whm-token", "", "the user's API token; better given as WHM_TOKEN, for other users see flags")
+	text(&s.whmToken, "whm-token", "", "the user's API token, or several: one=…,two=…; better given as WHM_TOKEN, for other users see flags")
 	text(&s.key, "key", filepath.Join(folder, "seal.key"), "file of the key that seals arguments; made when it is not there")
 	text(&s.role, "role", "all", "all, web (page only) or worker (jobs only)")
 	flags.IntVar(&s.mailboxes, "mailboxes", 40, "how many mailboxes the simulated server has")
@@ -86,7 +88,53 @@ func (s settings) check() error {
 	case s.mailboxes < 1 || s.mailboxes > 1_000_000:
 		return fmt.Errorf("-mailboxes %d: it is 1 to 1000000", s.mailboxes)
 	}
-	return nil
+	_, err := s.servers()
+	return err
+}
+
+// place is where one server is; a simulated one has no URL.
+type place struct{ name, url, token string }
+
+// servers are the places that the flags name, in their order.
+func (s settings) servers() (list []place, err error) {
+	if s.whmURL == "" {
+		names := s.instances
+		if names == "" {
+			names = "main,backup"
+		}
+		for name := range strings.SplitSeq(names, ",") {
+			list = append(list, place{name: strings.TrimSpace(name)})
+		}
+	} else {
+		tokens := map[string]string{}
+		for part := range strings.SplitSeq(s.whmToken, ",") {
+			if name, token, several := strings.Cut(part, "="); several {
+				tokens[name] = token
+			}
+		}
+		for part := range strings.SplitSeq(s.whmURL, ",") {
+			name, url, several := strings.Cut(part, "=")
+			if !several {
+				name, url = "main", part
+			}
+			token := tokens[name]
+			if len(tokens) == 0 {
+				token = s.whmToken
+			}
+			if token == "" && s.role != "web" {
+				return nil, fmt.Errorf("-whm-token has none for the server %q; write %s=…", name, name)
+			}
+			list = append(list, place{name, url, token})
+		}
+	}
+	seen := map[string]bool{}
+	for _, p := range list {
+		if p.name == "" || len(p.name) > 30 || strings.Trim(p.name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || seen[p.name] {
+			return nil, fmt.Errorf("a server's name is of small letters, digits and -, and each has its own: %q", p.name)
+		}
+		seen[p.name] = true
+	}
+	return list, nil
 }
 
 const keySize = 32

@@ -1,5 +1,5 @@
-// Command whm is nawasync at work: a page of mailboxes, jobs that change them on a
-// WHM server, and the row that each job leaves. With nothing installed:
+// Command whm is nawasync at work: pages of accounts and mailboxes, jobs that change
+// them on WHM servers, and the row that each job leaves. With nothing installed:
 //
 //	go run ./examples/whm
 //
@@ -25,15 +25,12 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/examples/whm/mailbox"
+	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/web"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/migrations"
 )
-
-// instance is the name under which the one server is known in rows and lists.
-const instance = "main"
 
 // drain is how long Ctrl-C waits for running jobs.
 const drain = 15 * time.Second
@@ -107,77 +104,107 @@ func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) er
 		return err
 	}
 	a.later(closeRedis)
-	server, err := a.server(ctx, s)
+	servers, simulated, err := a.servers(ctx, s)
 	if err != nil {
 		return err
 	}
-	engine, err := a.engine(ctx, s, db, client, key, server)
+	engine, module, err := a.engine(ctx, s, db, client, key, servers)
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, s, page, &web.Web{DB: db, Engine: engine, Instance: instance, Logger: logger})
+	places, err := s.servers()
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, s, page, &web.Web{Engine: engine, Hosting: module, Instances: names(places), Simulated: simulated, Logger: logger})
 }
 
-// server is the WHM server: the one named, or a simulated one. A page alone needs
+// servers are the WHM servers: those named, or simulated ones. A page alone needs
 // none.
-func (a *app) server(ctx context.Context, s settings) (*whmapi.Client, error) {
+func (a *app) servers(ctx context.Context, s settings) (servers hosting.Servers, simulated map[string]*sim.Server, err error) {
 	if s.role == "web" {
-		return nil, nil //nolint:nilnil // it only dispatches
+		return nil, nil, nil // it only dispatches
 	}
-	c := whmapi.Config{URL: s.whmURL, User: s.whmUser, Token: nawasync.NewSecret(s.whmToken)}
-	if s.whmURL == "" {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("start the simulated WHM server: %w", err)
+	places, err := s.servers()
+	if err != nil {
+		return nil, nil, err
+	}
+	servers, simulated = hosting.Servers{}, map[string]*sim.Server{}
+	mailboxes := s.mailboxes
+	for _, p := range places {
+		if p.url == "" {
+			if simulated[p.name], servers[p.name], err = a.simulate(p.name, mailboxes); err != nil {
+				return nil, nil, err
+			}
+			mailboxes = min(mailboxes, max(10, s.mailboxes/4)) // the others are smaller
+			continue
 		}
-		const token = "simulated" //nolint:gosec // it opens nothing else
-		c.URL, c.User, c.Token = "http://"+listener.Addr().String(), "root", nawasync.NewSecret(token)
-		simulated := &http.Server{Handler: sim.New(sim.Options{Token: token, Mailboxes: s.mailboxes}), ReadHeaderTimeout: 10 * time.Second}
-		go func() { _ = simulated.Serve(listener) }()
-		a.later(func() { _ = simulated.Close() })
-		fmt.Fprintf(a.out, "a simulated WHM server with %d mailboxes: %s (make it misbehave: %[2]s/control/faults, see docs/whm.md)\n", s.mailboxes, c.URL)
+		if servers[p.name], err = a.reach(ctx, s.whmUser, p); err != nil {
+			return nil, nil, err
+		}
 	}
-	client, err := whmapi.New(c)
-	if err != nil || s.whmURL == "" {
-		return client, err
+	return servers, simulated, nil
+}
+
+func (a *app) simulate(name string, mailboxes int) (*sim.Server, *whmapi.Client, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, nil, fmt.Errorf("start the simulated WHM server: %w", err)
 	}
-	// A wrong URL or certificate is better known now than from the first job.
-	tryCtx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	const token = "simulated" //nolint:gosec // it opens nothing else
+	server := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
+	simulated := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = simulated.Serve(listener) }()
+	a.later(func() { _ = simulated.Close() })
+	address := "http://" + listener.Addr().String()
+	fmt.Fprintf(a.out, "a simulated WHM server, %s, with %d mailboxes: %s (make it misbehave: %[3]s/control/faults, see docs/whm.md)\n", name, mailboxes, address)
+	client, err := whmapi.New(whmapi.Config{URL: address, User: "root", Token: nawasync.NewSecret(token)})
+	return server, client, err
+}
+
+// reach tries a real server: a wrong URL or certificate is better known now than
+// from the first job.
+func (a *app) reach(ctx context.Context, user string, p place) (*whmapi.Client, error) {
+	client, err := whmapi.New(whmapi.Config{URL: p.url, User: user, Token: nawasync.NewSecret(p.token)})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if _, err := client.Accounts(tryCtx); nawasync.ClassOf(err) == nawasync.ClassConfig {
+	if _, err := client.Accounts(ctx); nawasync.ClassOf(err) == nawasync.ClassConfig {
 		return nil, fmt.Errorf("-whm-url: %w", err)
 	} else if err != nil {
-		a.logger.Warn("whm: the WHM server does not answer as it should; jobs will tell more", "error", err)
+		a.logger.Warn("whm: the WHM server does not answer as it should; jobs will tell more", "server", p.name, "error", err)
 	}
 	return client, nil
 }
 
 // engine is what dispatches, and works unless the role is web.
-func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, server *whmapi.Client) (*nawasync.Engine, error) {
-	if err := errors.Join(migrations.Up(ctx, db), mailbox.CreateTable(ctx, db)); err != nil {
-		return nil, err
+func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine, *hosting.Module, error) {
+	if err := errors.Join(migrations.Up(ctx, db), hosting.CreateTables(ctx, db)); err != nil {
+		return nil, nil, err
 	}
 	ring, err := nawasync.NewKeyring(key)
 	if err != nil {
-		return nil, fmt.Errorf("-key: %w", err)
+		return nil, nil, fmt.Errorf("-key: %w", err)
 	}
-	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: a.logger})
+	engine, err := nawasync.New(nawasync.Config{
+		DB: db, Redis: client, Sealer: ring, Logger: a.logger,
+		Queues: map[string]nawasync.Queue{hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond}},
+	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if s.role == "web" {
-		return engine, nil
+	module, err := hosting.New(engine, servers)
+	if err != nil || s.role == "web" {
+		return engine, module, err
 	}
-	module := &mailbox.Module{DB: db, Servers: map[string]*whmapi.Client{instance: server}}
-	err = module.Register(engine)
-	if err == nil {
-		err = engine.Schedule(nawasync.Schedule{Name: "whm-emails-hourly", Spec: "0 * * * *", Args: mailbox.Sync{Instance: instance}})
-	}
-	if err == nil {
-		err = engine.Start(ctx)
-	}
+	places, err := s.servers()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if err := errors.Join(module.Schedule(engine, names(places)), engine.Start(ctx)); err != nil {
+		return nil, nil, err
 	}
 	a.later(func() {
 		grace, cancel := context.WithTimeout(context.Background(), drain)
@@ -186,7 +213,14 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 			a.logger.Warn("whm: the engine did not end cleanly", "error", err)
 		}
 	})
-	return engine, nil
+	return engine, module, nil
+}
+
+func names(places []place) (list []string) {
+	for _, p := range places {
+		list = append(list, p.name)
+	}
+	return list
 }
 
 // serve answers requests until ctx ends.

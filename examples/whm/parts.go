@@ -77,6 +77,7 @@ func mysqlConfig(dsn string) (*drivermysql.Config, error) {
 	}
 	c.User = u.User.Username()
 	c.Passwd, _ = u.User.Password()
+	c.ParseTime = true // the snapshots have times
 	return c, nil
 }
 

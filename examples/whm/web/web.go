@@ -1,5 +1,5 @@
-// Package web is the example's page: it reads the snapshot, and turns every form
-// into a job. It works without JavaScript.
+// Package web is the example's pages: they read the snapshots, and turn every form
+// into a job. They work without JavaScript.
 package web
 
 import (
@@ -9,19 +9,19 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/a-h/templ"
-	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/examples/whm/mailbox"
+	"github.com/nawasara/nawasync/examples/whm/hosting"
+	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -36,24 +36,33 @@ var styleURL = func() string {
 const (
 	pageSize   = 50
 	latestJobs = 15
+	countUpTo  = 100_000
 	maxForm    = 1 << 16
 )
 
-// Web serves the page.
+// Web serves the pages.
 type Web struct {
-	DB       *gorm.DB
-	Engine   *nawasync.Engine
-	Instance string // the one server it shows
-	Logger   *slog.Logger
+	Engine    *nawasync.Engine
+	Hosting   *hosting.Module
+	Instances []string               // the servers that it shows; the first is the default
+	Simulated map[string]*sim.Server // those of them that are in this process
+	Logger    *slog.Logger
 }
 
-// Handler is the whole page, with the headers that a page of forms should have.
+// Handler is all pages, with the headers that a page of forms should have.
 func (w *Web) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) { w.index(rw, r, http.StatusOK, "") })
+	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) { w.mailboxes(rw, r, http.StatusOK, "") })
+	mux.HandleFunc("GET /accounts", func(rw http.ResponseWriter, r *http.Request) { w.accounts(rw, r, http.StatusOK, "") })
 	mux.HandleFunc("GET /jobs/{id}", w.job)
+	mux.HandleFunc("POST /jobs/{id}/{answer}", w.answer)
+	mux.HandleFunc("GET /held", w.held)
+	mux.HandleFunc("POST /held/{id}/{answer}", w.decide)
+	mux.HandleFunc("GET /elsewhere", func(rw http.ResponseWriter, r *http.Request) { w.elsewhere(rw, r, elsewhereView{}) })
+	mux.HandleFunc("POST /elsewhere", w.changeElsewhere)
 	mux.HandleFunc("POST /sync", w.sync)
-	mux.HandleFunc("POST /mailboxes/{action}", w.change)
+	mux.HandleFunc("POST /mailboxes/{action}", w.changeMailbox)
+	mux.HandleFunc("POST /accounts/{action}", w.changeAccount)
 	mux.HandleFunc("GET "+styleURL, func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/css; charset=utf-8")
 		rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
@@ -92,64 +101,131 @@ func (w *Web) failed(rw http.ResponseWriter, err error) {
 	http.Error(rw, "The database did not answer as it should. The log says more; try again.", http.StatusInternalServerError)
 }
 
-func (w *Web) index(rw http.ResponseWriter, r *http.Request, status int, problem string) {
-	view, err := w.view(r.Context(), r.URL.Query())
-	if err != nil {
-		w.failed(rw, err)
-		return
+// instance is the server that a request is about.
+func (w *Web) instance(r *http.Request) string {
+	if name := r.FormValue("instance"); slices.Contains(w.Instances, name) {
+		return name
 	}
-	view.Problem = problem
-	w.show(rw, r, status, index(view))
+	return w.Instances[0]
 }
 
-func (w *Web) view(ctx context.Context, from url.Values) (indexView, error) {
-	v := indexView{Query: mailbox.Query{Instance: w.Instance, Search: clean(from.Get("q")), After: clean(from.Get("after")), Limit: pageSize}}
-	rows, more, err := mailbox.List(ctx, w.DB, v.Query)
-	if err != nil {
-		return v, err
-	}
-	if v.Total, err = mailbox.Count(ctx, w.DB, v.Query); err != nil {
-		return v, err
-	}
-	v.More = more
-	ids := make([]int64, 0, len(rows)+1)
-	for _, row := range rows {
-		if row.JobID != 0 {
-			ids = append(ids, row.JobID)
+// page is what every page has around it; with job in the query it watches that.
+func (w *Web) page(ctx context.Context, r *http.Request, title, path, problem string) (pageView, error) {
+	p := pageView{Title: title, Path: path, Instance: w.instance(r), Instances: w.Instances, Problem: problem}
+	if id, _ := strconv.ParseInt(r.URL.Query().Get("job"), 10, 64); id > 0 {
+		jobs, err := w.Engine.Store().ByID(ctx, []int64{id})
+		if err != nil {
+			return p, err
+		}
+		if p.Watched = jobs[id]; p.Watched != nil {
+			p.Refresh = !p.Watched.Status.Terminal()
 		}
 	}
-	watched, _ := strconv.ParseInt(from.Get("job"), 10, 64)
-	if watched > 0 {
-		ids = append(ids, watched)
+	return p, nil
+}
+
+// query is what both lists ask for.
+func query(r *http.Request, instance, sort string) (nawasync.Query, string) {
+	from := r.URL.Query()
+	q := nawasync.Query{
+		Where: map[string]any{"instance": instance}, Search: clean(from.Get("q")), Sort: sort, After: from.Get("after"), Limit: pageSize, Total: countUpTo,
 	}
-	jobs, err := w.Engine.Store().ByID(ctx, ids)
+	state := from.Get("state")
+	switch nawasync.SyncState(state) {
+	case "pending":
+		q.States = []nawasync.SyncState{nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete}
+	case nawasync.StateSynced, nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing:
+		q.States = []nawasync.SyncState{nawasync.SyncState(state)}
+	default:
+		state = ""
+	}
+	return q, state
+}
+
+func (w *Web) mailboxes(rw http.ResponseWriter, r *http.Request, status int, problem string) {
+	ctx := r.Context()
+	p, err := w.page(ctx, r, "Mailboxes", "/", problem)
+	v := listView{What: "emails", Noun: "mailboxes", SearchLabel: "part of the address"}
+	var list nawasync.List[hosting.WhmEmailAccount]
+	if err == nil {
+		list, err = listOf(r, &v, p, w.Hosting.Emails, "email")
+	}
+	if err == nil {
+		v.SyncedAt, err = w.Hosting.Emails.LastSyncedAt(ctx, hosting.WhmEmailAccount{Instance: p.Instance})
+	}
+	if err == nil {
+		err = w.around(ctx, &v, "email_account")
+	}
+	var users []string
+	for a, rowErr := range w.Hosting.Accounts.All(ctx, nawasync.Query{Where: map[string]any{"instance": p.Instance}}) {
+		if rowErr != nil || len(users) == 200 {
+			err = errors.Join(err, rowErr)
+			break
+		}
+		users = append(users, a.Username)
+	}
 	if err != nil {
-		return v, err
+		w.lost(rw, r, err)
+		return
 	}
-	for _, row := range rows {
-		v.Rows = append(v.Rows, rowView{row, jobs[row.JobID]})
+	w.show(rw, r, status, mailboxes(p, v, list.Items, users))
+}
+
+func (w *Web) accounts(rw http.ResponseWriter, r *http.Request, status int, problem string) {
+	ctx := r.Context()
+	p, err := w.page(ctx, r, "Accounts", "/accounts", problem)
+	v := listView{What: "accounts", Noun: "accounts", SearchLabel: "part of user, domain or contact"}
+	var list nawasync.List[hosting.WhmAccount]
+	if err == nil {
+		list, err = listOf(r, &v, p, w.Hosting.Accounts, "username")
 	}
-	if v.Watched = jobs[watched]; v.Watched != nil {
-		v.Refresh = !v.Watched.Status.Terminal()
+	if err == nil {
+		v.SyncedAt, err = w.Hosting.Accounts.LastSyncedAt(ctx, hosting.WhmAccount{Instance: p.Instance})
+	}
+	if err == nil {
+		err = w.around(ctx, &v, "account")
+	}
+	if err != nil {
+		w.lost(rw, r, err)
+		return
+	}
+	w.show(rw, r, status, accounts(p, v, list.Items))
+}
+
+func listOf[T any](r *http.Request, v *listView, p pageView, from nawasync.SyncedRepository[T], sort string) (nawasync.List[T], error) {
+	q, state := query(r, p.Instance, sort)
+	if r.Method != http.MethodGet {
+		q.After = ""
+	}
+	list, err := from.List(r.Context(), q)
+	v.Instance, v.Search, v.State, v.After, v.Next, v.Total, v.More = p.Instance, q.Search, state, q.After, list.Next, list.Total, list.More
+	return list, err
+}
+
+// around are the jobs and held syncs beside a list.
+func (w *Web) around(ctx context.Context, v *listView, typ string) error {
+	v.Now = w.Engine.Store().Now()
+	holds, err := w.Engine.Store().Holds(ctx, "whm", typ, true, 100)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Instance == v.Instance {
+			v.Held = append(v.Held, h)
+		}
 	}
 	page, err := w.Engine.Store().List(ctx, tracker.Filter{Service: "whm"}, 0, latestJobs)
-	if err != nil {
-		return v, err
-	}
 	v.Jobs = page.Jobs
-	err = w.DB.WithContext(ctx).Model(&mailbox.Mailbox{}).Where("instance = ?", w.Instance).Distinct().Order("account").Limit(200).Pluck("account", &v.Accounts).Error
-	if err != nil {
-		return v, err
+	return err
+}
+
+// lost is a list that could not be read: for a link that is none, or else.
+func (w *Web) lost(rw http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, nawasync.ErrInvalid) {
+		http.Redirect(rw, r, r.URL.Path, http.StatusSeeOther)
+		return
 	}
-	last, _, err := w.Engine.Store().LastSuccess(ctx, "whm", "email_account", "sync_emails", w.Instance)
-	if err != nil {
-		return v, err
-	}
-	v.Synced = "Never synced."
-	if !last.IsZero() {
-		v.Synced = "Last synced " + last.UTC().Format("2006-01-02 15:04:05 UTC") + "."
-	}
-	return v, nil
+	w.failed(rw, err)
 }
 
 func clean(s string) string {
@@ -172,122 +248,23 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 		w.failed(rw, err)
 		return
 	}
-	w.show(rw, r, http.StatusOK, jobPage(jobView{job, attempts, !job.Status.Terminal()}))
-}
-
-func (w *Web) sync(rw http.ResponseWriter, r *http.Request) {
-	job, err := w.Engine.Dispatch(r.Context(), mailbox.Sync{Instance: w.Instance}, by)
-	if err != nil {
-		w.refuse(rw, r, err)
-		return
-	}
-	w.watch(rw, r, job.ID)
-}
-
-// by is who clicks: the example has no login.
-var by = nawasync.Options{By: "user:demo"}
-
-// change turns a form into a job.
-func (w *Web) change(rw http.ResponseWriter, r *http.Request) {
-	args, err := w.args(r)
-	if err != nil {
-		w.refuse(rw, r, err)
-		return
-	}
-	id, err := mailbox.Dispatch(r.Context(), w.Engine, args, by)
-	if err != nil {
-		w.refuse(rw, r, err)
-		return
-	}
-	w.watch(rw, r, id)
-}
-
-// errForm is what a person typed wrong, errUnknown an action that there is not.
-var (
-	errForm    = errors.New("")
-	errUnknown = errors.New("unknown action")
-)
-
-func (w *Web) args(r *http.Request) (nawasync.Args, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, fmt.Errorf("%wthe form did not arrive whole; send it again", errForm)
-	}
-	action, email := r.PathValue("action"), strings.ToLower(clean(r.PostFormValue("email")))
-	if name, domain, ok := strings.Cut(email, "@"); !ok || name == "" || domain == "" || strings.ContainsAny(email, " \t\n/") {
-		return nil, fmt.Errorf("%w%q is not an address; write name@domain", errForm, email)
-	}
-	at := mailbox.At{Instance: w.Instance, Account: clean(r.PostFormValue("account")), Email: email}
-	if action != "create" {
-		row, err := mailbox.Find(r.Context(), w.DB, w.Instance, email)
-		if err != nil {
-			return nil, err
-		}
-		at.Account = row.Account
-	}
-	password := nawasync.NewSecret(r.PostFormValue("password"))
-	quota, quotaErr := strconv.ParseInt(clean(r.PostFormValue("quota_mb")), 10, 64)
-	if quotaErr != nil || quota < 0 {
-		quotaErr = fmt.Errorf("%wthe quota is a number of megabytes, 0 for unlimited", errForm)
-	}
-	var weak error
-	if len(password.Reveal()) < 8 {
-		weak = fmt.Errorf("%wthe password needs 8 characters or more", errForm)
-	}
-	switch action {
-	case "create":
-		if at.Account == "" {
-			return nil, fmt.Errorf("%wname the cPanel account that will own the mailbox", errForm)
-		}
-		return mailbox.Create{At: at, QuotaMB: quota, Password: password}, errors.Join(quotaErr, weak)
-	case "update_quota":
-		return mailbox.UpdateQuota{At: at, QuotaMB: quota}, quotaErr
-	case "update_password":
-		return mailbox.UpdatePassword{At: at, Password: password}, weak
-	case "suspend":
-		return mailbox.Suspend{At: at}, nil
-	case "unsuspend":
-		return mailbox.Unsuspend{At: at}, nil
-	case "delete":
-		if r.PostFormValue("sure") != "yes" {
-			return nil, fmt.Errorf("%wtick the box to delete the mailbox with all its mail", errForm)
-		}
-		return mailbox.Delete{At: at}, nil
-	}
-	return nil, errUnknown
-}
-
-// refuse shows the page with what is wrong; nothing was dispatched.
-func (w *Web) refuse(rw http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case errors.Is(err, errUnknown):
-		http.NotFound(rw, r)
-	case errors.Is(err, errForm), errors.Is(err, mailbox.ErrUnknown), errors.Is(err, nawasync.ErrInvalid):
-		w.index(rw, r, http.StatusUnprocessableEntity, sentence(err))
-	case errors.Is(err, nawasync.ErrBacklogFull):
-		w.index(rw, r, http.StatusServiceUnavailable, sentence(err))
-	default:
-		w.failed(rw, err)
-	}
-}
-
-func sentence(err error) string {
-	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "nawasync: "), "\n", "; ")
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	p := pageView{Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
+	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job)}))
 }
 
 // watch goes back to where the form was, which then shows the job until it ends.
-func (w *Web) watch(rw http.ResponseWriter, r *http.Request, id int64) {
+func (w *Web) watch(rw http.ResponseWriter, r *http.Request, path string, id int64) {
 	back, err := url.ParseQuery(r.PostFormValue("back"))
 	if err != nil {
 		back = url.Values{}
 	}
-	to := url.Values{"job": {strconv.FormatInt(id, 10)}}
-	for _, key := range []string{"q", "after"} {
+	to := url.Values{"job": {strconv.FormatInt(id, 10)}, "instance": {w.instance(r)}}
+	for _, key := range []string{"q", "after", "state"} {
 		if back.Get(key) != "" {
 			to.Set(key, back.Get(key))
 		}
 	}
-	http.Redirect(rw, r, "/?"+to.Encode(), http.StatusSeeOther)
+	http.Redirect(rw, r, path+"?"+to.Encode(), http.StatusSeeOther)
 }
 
 type instant = time.Time

@@ -61,7 +61,8 @@ func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
 	if !server.Password(fresh, "another one") {
 		t.Error("passwd_pop set another password")
 	}
-	ok(t, client.Suspend(ctx, "bravo", fresh))
+	ok(t, client.SetLogin(ctx, "bravo", fresh, true))
+	ok(t, client.SetIncoming(ctx, "bravo", fresh, true))
 	if state = server.Mailbox(fresh); !*state.SuspendedLogin || !*state.SuspendedIncoming {
 		t.Errorf("after suspend: %+v", state)
 	}
@@ -70,7 +71,8 @@ func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
 	if box != (whmapi.Mailbox{Email: fresh, SuspendedLogin: true, SuspendedIncoming: true}) {
 		t.Errorf("%+v", box)
 	}
-	ok(t, client.Unsuspend(ctx, "bravo", fresh))
+	ok(t, client.SetLogin(ctx, "bravo", fresh, false))
+	ok(t, client.SetIncoming(ctx, "bravo", fresh, false))
 	if state = server.Mailbox(fresh); *state.SuspendedLogin || *state.SuspendedIncoming {
 		t.Errorf("after unsuspend: %+v", state)
 	}
@@ -93,7 +95,7 @@ func TestListingsAreWholeAndPaged(t *testing.T) {
 	server, client := simulator(t, sim.Options{Mailboxes: 10_000})
 	accounts, err := client.Accounts(t.Context())
 	ok(t, err)
-	if len(accounts) != 5 || accounts[0] != (whmapi.Account{User: "alpha", Domain: "alpha.example", Owner: "root", Plan: "basic"}) {
+	if len(accounts) != 5 || accounts[0].User != "alpha" || accounts[0].Domain != "alpha.example" || accounts[0].Plan != "basic" || accounts[0].DiskLimit != nil || accounts[0].DiskUsed == 0 || *accounts[1].DiskLimit != 20000<<20 || accounts[0].SuspendReason != "" {
 		t.Fatalf("%+v", accounts)
 	}
 	seen := map[string]whmapi.Mailbox{}
@@ -127,6 +129,24 @@ var calls = map[string]func(ctx context.Context, c *whmapi.Client) error{
 		}
 		return nil
 	},
+	"list_pops": func(ctx context.Context, c *whmapi.Client) error {
+		for _, err := range c.MailboxNames(ctx, "alpha") {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"createacct": func(ctx context.Context, c *whmapi.Client) error {
+		return c.CreateAccount(ctx, whmapi.Account{User: "fresh", Domain: "fresh.example", Plan: "basic", Email: "a@b.example"}, nawasync.NewSecret(password))
+	},
+	"suspendacct":   func(ctx context.Context, c *whmapi.Client) error { return c.SuspendAccount(ctx, "alpha", "unpaid") },
+	"unsuspendacct": func(ctx context.Context, c *whmapi.Client) error { return c.UnsuspendAccount(ctx, "alpha") },
+	"removeacct":    func(ctx context.Context, c *whmapi.Client) error { return c.RemoveAccount(ctx, "alpha") },
+	"changepackage": func(ctx context.Context, c *whmapi.Client) error { return c.ChangePackage(ctx, "alpha", "business") },
+	"passwd": func(ctx context.Context, c *whmapi.Client) error {
+		return c.SetAccountPassword(ctx, "alpha", nawasync.NewSecret(password))
+	},
 	"add_pop": func(ctx context.Context, c *whmapi.Client) error {
 		return c.AddMailbox(ctx, "alpha", "fresh@alpha.example", nawasync.NewSecret(password), 100)
 	},
@@ -135,8 +155,8 @@ var calls = map[string]func(ctx context.Context, c *whmapi.Client) error{
 		return c.SetPassword(ctx, "alpha", email, nawasync.NewSecret(password))
 	},
 	"delete_pop":       func(ctx context.Context, c *whmapi.Client) error { return c.DeleteMailbox(ctx, "alpha", email) },
-	"suspend_incoming": func(ctx context.Context, c *whmapi.Client) error { return c.Suspend(ctx, "alpha", email) },
-	"unsuspend_login":  func(ctx context.Context, c *whmapi.Client) error { return c.Unsuspend(ctx, "alpha", email) },
+	"suspend_incoming": func(ctx context.Context, c *whmapi.Client) error { return c.SetIncoming(ctx, "alpha", email, true) },
+	"unsuspend_login":  func(ctx context.Context, c *whmapi.Client) error { return c.SetLogin(ctx, "alpha", email, false) },
 }
 
 func TestEachCallTellsEachFailureApart(t *testing.T) {

@@ -13,12 +13,6 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
-// Account is a cPanel account: it owns mailboxes.
-type Account struct {
-	User, Domain, Owner, Plan string
-	Suspended                 bool
-}
-
 // Mailbox is one mail account of a cPanel account.
 type Mailbox struct {
 	Email             string
@@ -26,31 +20,6 @@ type Mailbox struct {
 	UsedBytes         int64
 	SuspendedLogin    bool
 	SuspendedIncoming bool
-}
-
-// Accounts lists all cPanel accounts of the server.
-func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
-	r := request{name: "listaccts", path: "listaccts", form: url.Values{"api.version": {"1"}}}
-	var data struct {
-		Accounts []struct {
-			User      string `json:"user"`
-			Domain    string `json:"domain"`
-			Owner     string `json:"owner"`
-			Plan      string `json:"plan"`
-			Suspended flag   `json:"suspended"`
-		} `json:"acct"`
-	}
-	if _, err := c.call(ctx, r, &data); err != nil {
-		return nil, err
-	}
-	list := make([]Account, len(data.Accounts))
-	for i, a := range data.Accounts {
-		if a.User == "" {
-			return nil, r.broken(fmt.Errorf("account %d of the list has no user", i+1))
-		}
-		list[i] = Account{User: a.User, Domain: a.Domain, Owner: a.Owner, Plan: a.Plan, Suspended: bool(a.Suspended)}
-	}
-	return list, nil
 }
 
 // call sends a request and decodes its payload.
@@ -89,11 +58,21 @@ const pageSize = 1000
 // Mailboxes lists the mailboxes of an account in pages. A listing that did not
 // yield what the server counted ends with an error: it proves nothing.
 func (c *Client) Mailboxes(ctx context.Context, account string) iter.Seq2[[]Mailbox, error] {
+	return c.mailboxes(ctx, account, "list_pops_with_disk")
+}
+
+// MailboxNames is Mailboxes without quota and usage: the server need not look
+// through its disks for it.
+func (c *Client) MailboxNames(ctx context.Context, account string) iter.Seq2[[]Mailbox, error] {
+	return c.mailboxes(ctx, account, "list_pops")
+}
+
+func (c *Client) mailboxes(ctx context.Context, account, function string) iter.Seq2[[]Mailbox, error] {
 	return func(yield func([]Mailbox, error) bool) {
 		seen := map[string]bool{}
 		others := 0 // rows that are no mailboxes are counted with them
 		for page := 1; ; page++ {
-			list, raw, answer, err := c.listPops(ctx, account, url.Values{
+			list, raw, answer, err := c.listPops(ctx, account, function, url.Values{
 				"api.paginate": {"1"}, "api.paginate_size": {strconv.Itoa(pageSize)}, "api.paginate_page": {strconv.Itoa(page)},
 			})
 			for _, m := range list {
@@ -117,7 +96,7 @@ func (c *Client) Mailboxes(ctx context.Context, account string) iter.Seq2[[]Mail
 
 // Mailbox returns one mailbox, or an error of class gone.
 func (c *Client) Mailbox(ctx context.Context, account, email string) (Mailbox, error) {
-	list, _, _, err := c.listPops(ctx, account, url.Values{"email": {email}})
+	list, _, _, err := c.listPops(ctx, account, "list_pops_with_disk", url.Values{"email": {email}})
 	if err != nil {
 		return Mailbox{}, err
 	}
@@ -129,7 +108,7 @@ func (c *Client) Mailbox(ctx context.Context, account, email string) (Mailbox, e
 	return Mailbox{}, nawasync.WithClass(nawasync.ClassGone, fmt.Errorf("WHM has no mailbox %s in account %s", email, account))
 }
 
-func (c *Client) listPops(ctx context.Context, account string, form url.Values) (list []Mailbox, raw int, answer uapi, err error) {
+func (c *Client) listPops(ctx context.Context, account, function string, form url.Values) (list []Mailbox, raw int, answer uapi, err error) {
 	var data []struct {
 		Email             string          `json:"email"`
 		Login             string          `json:"login"`
@@ -138,7 +117,7 @@ func (c *Client) listPops(ctx context.Context, account string, form url.Values) 
 		SuspendedLogin    flag            `json:"suspended_login"`
 		SuspendedIncoming flag            `json:"suspended_incoming"`
 	}
-	if answer, err = c.email(ctx, account, "list_pops_with_disk", false, form, &data); err != nil {
+	if answer, err = c.email(ctx, account, function, false, form, &data); err != nil {
 		return nil, 0, answer, err
 	}
 	for i, d := range data {
@@ -187,21 +166,14 @@ func (c *Client) DeleteMailbox(ctx context.Context, account, email string) error
 	return c.change(ctx, account, "delete_pop", email, url.Values{})
 }
 
-// Suspend stops login and incoming mail, in two calls: WHM has none for both.
-// Either may be repeated.
-func (c *Client) Suspend(ctx context.Context, account, email string) error {
-	if err := c.wholeChange(ctx, account, "suspend_incoming", email); err != nil {
-		return err
-	}
-	return c.wholeChange(ctx, account, "suspend_login", email)
+// SetLogin suspends or allows login. It may be repeated.
+func (c *Client) SetLogin(ctx context.Context, account, email string, suspended bool) error {
+	return c.wholeChange(ctx, account, map[bool]string{true: "suspend_login", false: "unsuspend_login"}[suspended], email)
 }
 
-// Unsuspend undoes Suspend.
-func (c *Client) Unsuspend(ctx context.Context, account, email string) error {
-	if err := c.wholeChange(ctx, account, "unsuspend_incoming", email); err != nil {
-		return err
-	}
-	return c.wholeChange(ctx, account, "unsuspend_login", email)
+// SetIncoming suspends or allows incoming mail. It may be repeated.
+func (c *Client) SetIncoming(ctx context.Context, account, email string, suspended bool) error {
+	return c.wholeChange(ctx, account, map[bool]string{true: "suspend_incoming", false: "unsuspend_incoming"}[suspended], email)
 }
 
 // change calls a function that takes the two parts of the address.

@@ -10,9 +10,11 @@ import (
 )
 
 type account struct {
-	user, domain, plan string
-	suspended          bool
-	boxes              map[string]*mailbox // by address
+	user, domain, plan, contact string
+	suspended                   bool
+	reason                      string
+	password                    [sha256.Size]byte
+	boxes                       map[string]*mailbox // by address
 }
 
 type mailbox struct {
@@ -37,7 +39,7 @@ func seed(mailboxes int) []*account {
 	}
 	list := make([]*account, len(names))
 	for i, name := range names {
-		list[i] = &account{user: name, domain: name + ".example", plan: []string{"basic", "business"}[i%2], boxes: map[string]*mailbox{}}
+		list[i] = &account{user: name, domain: name + ".example", plan: []string{"basic", "business"}[i%2], contact: "webmaster@" + name + ".example", boxes: map[string]*mailbox{}}
 	}
 	people := []string{"info", "sales", "ann", "bob", "support", "office", "jobs", "press", "team", "hello"}
 	for i := range mailboxes {
@@ -80,7 +82,7 @@ func (a *account) row() map[string]any {
 		used += m.used
 	}
 	row := map[string]any{
-		"user": a.user, "domain": a.domain, "email": "webmaster@" + a.domain, "plan": a.plan, "ip": "192.0.2.10", "ipv6": []string{}, "owner": "root",
+		"user": a.user, "domain": a.domain, "email": a.contact, "plan": a.plan, "ip": "192.0.2.10", "ipv6": []string{}, "owner": "root",
 		"disklimit": "unlimited", "diskused": fmt.Sprintf("%dM", used/mebibyte), "inodesused": "17", "inodeslimit": "unlimited",
 		"suspended": 0, "suspendreason": "not suspended", "suspendtime": nil, "startdate": "13 May 22 16:03", "unix_startdate": "1652457780",
 		"is_locked": 0, "theme": "jupiter", "shell": "/bin/bash", "partition": "home", "uid": "1001", "maxpop": "*unknown*",
@@ -90,7 +92,7 @@ func (a *account) row() map[string]any {
 		row["disklimit"] = "20000M"
 	}
 	if a.suspended {
-		row["suspended"], row["suspendreason"], row["suspendtime"] = 1, "unpaid", 1652457780
+		row["suspended"], row["suspendreason"], row["suspendtime"] = 1, a.reason, 1652457780
 	}
 	return row
 }

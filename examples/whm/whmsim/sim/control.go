@@ -147,6 +147,9 @@ func (s *Server) note(function string, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[function]++
+	if user := userOf(r); user != "" {
+		s.tally(user).Calls[function]++
+	}
 	if a := s.byUser(r.Form.Get("cpanel_jsonapi_user")); a != nil {
 		if _, email := named(a, r); email != "" {
 			s.tally(email).Calls[function]++
@@ -286,6 +289,19 @@ func (s *Server) controls() *http.ServeMux {
 	})
 	mux.HandleFunc("DELETE /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		s.Remove(r.PathValue("email"))
+		done(w, nil)
+	})
+	mux.HandleFunc("GET /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
+		write(w, ok(s.Account(r.PathValue("user"))))
+	})
+	mux.HandleFunc("PUT /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
+		var to AccountState
+		if take(w, r, &to) {
+			done(w, s.EditAccount(r.PathValue("user"), to))
+		}
+	})
+	mux.HandleFunc("DELETE /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
+		s.RemoveAccount(r.PathValue("user"))
 		done(w, nil)
 	})
 	mux.HandleFunc("POST /control/password", func(w http.ResponseWriter, r *http.Request) {

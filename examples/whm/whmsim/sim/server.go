@@ -122,6 +122,8 @@ func (s *Server) act(function string, r *http.Request) answer {
 		return s.listAccounts(r)
 	case "accountsummary":
 		return s.accountSummary(r)
+	case "createacct", "suspendacct", "unsuspendacct", "removeacct", "changepackage", "passwd":
+		return s.changeAccount(function, r)
 	case "cpanel":
 		module, name := r.Form.Get("cpanel_jsonapi_module"), r.Form.Get("cpanel_jsonapi_func")
 		return ok(map[string]any{"apiversion": 3, "func": name, "module": module, "result": s.uapi(r, r.Form.Get("cpanel_jsonapi_user"), module, name)})

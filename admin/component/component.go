@@ -1,0 +1,68 @@
+// Package component holds templ components that a host's own pages reuse: a row's
+// sync badge, the line that says when a list was last synced, a link to a job. They
+// bring classes (nawasync-badge, nawasync-good, -wait, -bad, …) and no styles.
+package component
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync"
+)
+
+func class(state nawasync.SyncState) string {
+	switch {
+	case state.Pending():
+		return "nawasync-wait"
+	case state == nawasync.StateFailed, state == nawasync.StateConflict:
+		return "nawasync-bad"
+	case state == nawasync.StateMissing:
+		return "nawasync-missing"
+	}
+	return "nawasync-good"
+}
+
+func sign(state nawasync.SyncState) string {
+	switch {
+	case state.Pending():
+		return "…"
+	case state == nawasync.StateFailed:
+		return "✗"
+	case state == nawasync.StateConflict:
+		return "≠"
+	case state == nawasync.StateMissing:
+		return "?"
+	}
+	return "✓"
+}
+
+func word(s nawasync.SyncStatus) string {
+	switch s.State {
+	case nawasync.StatePendingCreate:
+		return "being created"
+	case nawasync.StatePendingUpdate:
+		return "being changed"
+	case nawasync.StatePendingDelete:
+		return "being deleted"
+	case nawasync.StateSynced:
+		return "in sync"
+	case nawasync.StateMissing, nawasync.StateFailed, nawasync.StateConflict:
+	}
+	return strings.ReplaceAll(string(s.State), "_", " ")
+}
+
+// ago is how long ago, in the largest unit that says something.
+func ago(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d seconds ago", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}

@@ -1,0 +1,41 @@
+package component_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/component"
+)
+
+func TestSyncBadgeSaysEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[nawasync.SyncState]string{
+		nawasync.StateSynced: "✓ in sync", nawasync.StatePendingCreate: "… being created", nawasync.StatePendingUpdate: "… being changed",
+		nawasync.StatePendingDelete: "… being deleted", nawasync.StateFailed: "✗ failed", nawasync.StateConflict: "≠ conflict", nawasync.StateMissing: "? missing",
+	} {
+		var b strings.Builder
+		status := nawasync.SyncStatus{State: state, SyncError: `"><script>alert(1)</script>`, SyncJobID: new(int64(7))}
+		if err := component.SyncBadge(status, "/jobs/7").Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		if text := b.String(); !strings.Contains(text, want) || !strings.Contains(text, `href="/jobs/7"`) || strings.Contains(text, "<script>") {
+			t.Errorf("%s: %s", state, text)
+		}
+	}
+}
+
+func TestLastSyncedSaysNeverOrWhen(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for at, want := range map[time.Time]string{{}: "Never synced.", now.Add(-30 * time.Minute): "2026-05-01 11:30:00 UTC</time>, 30 minutes ago."} {
+		var b strings.Builder
+		if err := component.LastSynced(at, now).Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %s", at, b.String())
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/whm/whmapi"
+)
+
+// accounts is WHM's accounts as a repository sees them.
+type accounts struct{ servers Servers }
+
+func accountOf(instance string, a whmapi.Account) WhmAccount {
+	return WhmAccount{
+		Instance: instance, Username: a.User, Domain: a.Domain, Contact: a.Email, Plan: a.Plan, Suspended: a.Suspended, SuspendReason: a.SuspendReason,
+		DiskLimit: a.DiskLimit, DiskUsed: a.DiskUsed, IP: a.IP, Owner: a.Owner,
+	}
+}
+
+// List is one call: listaccts answers with all accounts, or with an error.
+func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Seq2[nawasync.Page[WhmAccount], error] {
+	return func(yield func(nawasync.Page[WhmAccount], error) bool) {
+		var page nawasync.Page[WhmAccount]
+		client, err := r.servers.client(scope.Instance)
+		if err != nil {
+			yield(page, err)
+			return
+		}
+		list, err := client.Accounts(ctx)
+		for _, a := range list {
+			page.Items = append(page.Items, accountOf(scope.Instance, a))
+		}
+		page.Proof.Level = nawasync.Complete
+		yield(page, err)
+	}
+}
+
+func (r *accounts) Get(ctx context.Context, key WhmAccount) (o nawasync.Object[WhmAccount], err error) {
+	client, err := r.servers.client(key.Instance)
+	if err != nil {
+		return o, err
+	}
+	a, err := client.Account(ctx, key.Username)
+	o.Value = accountOf(key.Instance, a)
+	return o, err
+}
+
+func (r *accounts) Create(ctx context.Context, want WhmAccount) (o nawasync.Object[WhmAccount], err error) {
+	client, err := r.servers.client(want.Instance)
+	if err != nil {
+		return o, err
+	}
+	if err := client.CreateAccount(ctx, whmapi.Account{User: want.Username, Domain: want.Domain, Email: want.Contact, Plan: want.Plan}, want.Password); err != nil {
+		return o, err
+	}
+	return r.Get(ctx, want)
+}
+
+// Update calls the function for each of the fields; WHM has none for all.
+func (r *accounts) Update(ctx context.Context, now nawasync.Object[WhmAccount], want WhmAccount, touched nawasync.Diff) (nawasync.Object[WhmAccount], error) {
+	client, err := r.servers.client(want.Instance)
+	if err != nil {
+		return now, err
+	}
+	var steps []func() error
+	for _, c := range touched {
+		switch c.Field {
+		case "plan":
+			steps = append(steps, func() error { return client.ChangePackage(ctx, want.Username, want.Plan) })
+		case "password":
+			steps = append(steps, func() error { return client.SetAccountPassword(ctx, want.Username, want.Password) })
+		case "suspended", "suspend_reason":
+		default:
+			return now, nawasync.Permanent(errors.New("WHM has no function that changes an account's " + c.Field))
+		}
+	}
+	switch {
+	case (touched.Has("suspended") || touched.Has("suspend_reason")) && want.Suspended:
+		steps = append(steps, func() error { return client.SuspendAccount(ctx, want.Username, want.SuspendReason) })
+	case touched.Has("suspended"):
+		steps = append(steps, func() error { return client.UnsuspendAccount(ctx, want.Username) })
+	}
+	return nawasync.Object[WhmAccount]{}, inOrder(ctx, steps)
+}
+
+func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
+	client, err := r.servers.client(key.Instance)
+	if err != nil {
+		return err
+	}
+	return client.RemoveAccount(ctx, key.Username)
+}
+
+// inOrder runs writes one after the other; before each the job must still be ours.
+// The first that fails ends it: the next attempt reads what has been done.
+func inOrder(ctx context.Context, steps []func() error) error {
+	for _, step := range steps {
+		if err := nawasync.BeforeWrite(ctx); err != nil {
+			return err
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package hosting
+
+import (
+	"errors"
+	"time"
+
+	"github.com/nawasara/nawasync"
+)
+
+// The queues of the jobs: changes do not wait behind syncs.
+const (
+	Queue     = "whm"
+	SyncQueue = "whm-sync"
+)
+
+// Module is what pages work with.
+type Module struct {
+	Accounts nawasync.SyncedRepository[WhmAccount]
+	Emails   nawasync.SyncedRepository[WhmEmailAccount]
+}
+
+// New makes the repositories. A process without servers reads and dispatches only.
+func New(e *nawasync.Engine, servers Servers) (*Module, error) {
+	accountConfig := nawasync.RepositoryConfig[WhmAccount]{
+		Service: "whm", Type: "account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 90 * time.Second, Search: []string{"username", "domain", "contact"},
+		Actions: nawasync.Actions{Update: []string{"update_package", "update_password", "suspend", "unsuspend"}, Delete: "terminate", Sync: "sync_accounts"},
+	}
+	emailConfig := nawasync.RepositoryConfig[WhmEmailAccount]{
+		Service: "whm", Type: "email_account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 60 * time.Second, Search: []string{"email"}, Details: []string{WithDisk},
+		Actions: nawasync.Actions{Update: []string{"update_quota", "update_password", "suspend", "unsuspend"}, Sync: "sync_emails"},
+	}
+	if servers != nil {
+		accountConfig.Remote, emailConfig.Remote = &accounts{servers}, &emails{servers}
+	}
+	accountRepository, accountErr := nawasync.NewRepository(e, accountConfig)
+	emailRepository, emailErr := nawasync.NewRepository(e, emailConfig)
+	return &Module{accountRepository, emailRepository}, errors.Join(accountErr, emailErr)
+}
+
+// Schedule has the servers synced: accounts every 30 minutes, mailboxes every hour,
+// with their disk usage at night.
+func (m *Module) Schedule(e *nawasync.Engine, instances []string) error {
+	for _, instance := range instances {
+		accountArgs, accountErr := nawasync.SyncArgs(m.Accounts, WhmAccount{Instance: instance}, "")
+		light, lightErr := nawasync.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, "")
+		heavy, heavyErr := nawasync.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, WithDisk)
+		if err := errors.Join(accountErr, lightErr, heavyErr); err != nil {
+			return err
+		}
+		for _, s := range []nawasync.Schedule{
+			{Name: "whm-accounts-" + instance, Spec: "*/30 * * * *", Args: accountArgs},
+			{Name: "whm-emails-" + instance, Spec: "0 * * * *", Args: light},
+			{Name: "whm-emails-disk-" + instance, Spec: "0 2 * * *", Args: heavy},
+		} {
+			s.Jitter = time.Minute
+			if err := e.Schedule(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,18 @@
+package hosting
+
+import (
+	"fmt"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/whm/whmapi"
+)
+
+// Servers are the WHM servers by the names that rows and jobs know them by.
+type Servers map[string]*whmapi.Client
+
+func (s Servers) client(instance string) (*whmapi.Client, error) {
+	if client := s[instance]; client != nil {
+		return client, nil
+	}
+	return nil, nawasync.WithClass(nawasync.ClassConfig, fmt.Errorf("no WHM server is configured under the name %q", instance))
+}
