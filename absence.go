@@ -182,7 +182,7 @@ func (s *reconcile) each(ctx context.Context, absent *bitmap.Bitmap, fn func(ids
 func (s *reconcile) ask(ctx context.Context, absent *absentRows) error {
 	gone := bitmap.Bitmap{}
 	err := s.each(ctx, &absent.rows, func(ids []int64) error {
-		asked := s.r.engine.store.Now()
+		b := batch{asked: s.r.engine.store.Now(), first: s.listed + 1}
 		rows, _, err := s.locked(ctx, s.r.db(ctx), ids, false)
 		if err != nil {
 			return err
@@ -196,10 +196,16 @@ func (s *reconcile) ask(ctx context.Context, absent *absentRows) error {
 			case err != nil:
 				return fmt.Errorf("ask for %q, which the listing lacks: %w", s.r.model.target(row), err)
 			default:
-				s.batch, s.fields, s.asked = append(s.batch, there.value), nil, asked
+				b.items = append(b.items, there.value)
 			}
 		}
-		return s.flush(ctx)
+		if len(b.items) == 0 {
+			return nil
+		}
+		if b.ready, err = s.prepare(b); err != nil {
+			return err
+		}
+		return s.flush(ctx, b)
 	})
 	absent.rows = gone
 	return err

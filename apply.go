@@ -314,7 +314,7 @@ func (r *repo) created(a *attempt, made object, how string) error {
 
 // insert adds a row that is as the remote has it, unless there is one of that key.
 func (r *repo) insert(ctx context.Context, tx *gorm.DB, value reflect.Value) error {
-	columns, rows := r.newRows(r.model.mirrored(), []reflect.Value{value})
+	columns, rows := r.newRows(r.model.mirrored(), []item{{value: value}})
 	_, err := r.table.Insert(quiet(ctx, tx), columns, rows)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -36,47 +37,137 @@ type reconcile struct {
 	// What the listing had: rows, and keys without one.
 	seen  bitmap.Bitmap
 	extra map[string]bool
+	added int64 // rows of ours that it added, which are not in seen
+	blank bool  // the scope had no row: nothing need be looked up
 
-	batch   []reflect.Value
-	fields  []string                   // of the batch
-	asked   time.Time                  // of the batch's first page
-	skipped []func(reflect.Value) bool // rows that the listing cannot cover
+	// Of the listing alone, which goes on while a batch is compared.
+	batch   batch // that is being filled
+	listed  int64
+	skipped []func(reflect.Value) bool // rows that it cannot cover
 	total   int64                      // as the server counted
 	moving  bool                       // its count changed while it was listed
 	proof   *Proof
+}
+
+// batch is what is compared at once.
+type batch struct {
+	items  []reflect.Value
+	fields []string  // that its pages have fetched; nil is all
+	asked  time.Time // when the first of them was requested
+	first  int64     // the number of its first object in the listing
+	ready  []item    // items fit to be compared
+	err    error
 }
 
 func (s *reconcile) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	next := s.r.engine.store.Now()
-	for p, err := range s.r.remote.list(ctx, s.scope, s.args.Detail) {
-		if err != nil {
-			flushed := s.flush(ctx) // what came is as good as ever
-			return errors.Join(fmt.Errorf("the listing broke off after %d objects, nothing was deleted: %w", s.result.Listed, err), flushed)
-		}
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		if p.asked.IsZero() {
-			p.asked = next
-		}
-		if err := s.page(ctx, p); err != nil {
-			return err
-		}
-		next = s.r.engine.store.Now()
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	if err := s.flush(ctx); err != nil {
+	if err := s.list(ctx); err != nil {
 		return err
 	}
 	if err := s.proven(); err != nil {
 		return err
 	}
 	return s.absence(ctx)
+}
+
+// list goes through the remote's pages. While one batch is compared and written the
+// next is fetched.
+func (s *reconcile) list(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	batches, prepared, compared := make(chan batch), make(chan batch), make(chan error, 1)
+	go func() {
+		defer close(prepared)
+		for b := range batches {
+			b.err = safely(func() (err error) {
+				b.ready, err = s.prepare(b)
+				return err
+			})
+			prepared <- b
+		}
+	}()
+	go func() {
+		var failed error
+		for b := range prepared {
+			if failed != nil {
+				continue
+			}
+			if failed = b.err; failed == nil {
+				failed = safely(func() error { return s.flush(ctx, b) })
+			}
+			if failed != nil {
+				cancel(failed)
+			}
+		}
+		compared <- failed
+	}()
+	listErr := func() error {
+		defer close(batches) // also when the remote panics: then compared is not waited for
+		return s.pages(ctx, batches)
+	}()
+	err := <-compared
+	s.result.Listed = s.listed
+	return errors.Join(err, listErr)
+}
+
+// safely keeps a panic of the host's types from ending the process.
+func safely(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("compare a batch: %w\n%s", &panicError{r}, debug.Stack())
+		}
+	}()
+	return fn()
+}
+
+func (s *reconcile) pages(ctx context.Context, to chan<- batch) error {
+	next := s.r.engine.store.Now()
+	for p, err := range s.r.remote.list(ctx, s.scope, s.args.Detail) {
+		if err := ctx.Err(); err != nil {
+			return stopped(ctx)
+		}
+		if err != nil {
+			err = fmt.Errorf("the listing broke off after %d objects, nothing was deleted: %w", s.listed, err)
+			return errors.Join(err, s.send(ctx, to)) // what came is as good as ever
+		}
+		if p.asked.IsZero() {
+			p.asked = next
+		}
+		if err := s.page(ctx, p, to); err != nil {
+			return err
+		}
+		next = s.r.engine.store.Now()
+	}
+	if ctx.Err() != nil {
+		return stopped(ctx)
+	}
+	return s.send(ctx, to)
+}
+
+// stopped is why ctx ended; a failed batch is told by itself.
+func stopped(ctx context.Context) error {
+	for _, cause := range []error{ErrTimeout, ErrStopping, ErrCancelled, ErrLeaseLost} {
+		if errors.Is(context.Cause(ctx), cause) {
+			return cause
+		}
+	}
+	return nil
+}
+
+func (s *reconcile) send(ctx context.Context, to chan<- batch) error {
+	if len(s.batch.items) == 0 {
+		return nil
+	}
+	b := s.batch
+	s.batch = batch{}
+	select {
+	case to <- b:
+		return nil
+	case <-ctx.Done():
+		return stopped(ctx)
+	}
 }
 
 func (s *reconcile) begin(ctx context.Context) error {
@@ -89,11 +180,17 @@ func (s *reconcile) begin(ctx context.Context) error {
 	if most != nil {
 		s.maxID = *most
 	}
+	where, args := s.inScope()
+	var there []int64
+	if err := s.r.db(ctx).Table(s.r.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
+		return fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
+	}
+	s.blank = len(there) == 0 && s.a != nil
 	return nil
 }
 
 // page adds one to the batch; small pages are compared together.
-func (s *reconcile) page(ctx context.Context, p page) error {
+func (s *reconcile) page(ctx context.Context, p page, to chan<- batch) error {
 	if p.proof.Total > 0 {
 		s.moving = s.moving || (s.total > 0 && s.total != p.proof.Total)
 		s.total = p.proof.Total
@@ -102,27 +199,28 @@ func (s *reconcile) page(ctx context.Context, p page) error {
 	if p.skipped != nil {
 		s.skipped = append(s.skipped, p.skipped)
 	}
-	if len(s.batch) > 0 && !slices.Equal(s.fields, p.fields) {
-		if err := s.flush(ctx); err != nil {
+	if !slices.Equal(s.batch.fields, p.fields) {
+		if err := s.send(ctx, to); err != nil {
 			return err
 		}
 	}
 	for i := range p.items.Len() {
-		if len(s.batch) == 0 {
-			s.fields, s.asked = p.fields, p.asked
+		if len(s.batch.items) == 0 {
+			s.batch = batch{fields: p.fields, asked: p.asked, first: s.listed + 1}
 		}
-		if p.asked.Before(s.asked) {
-			s.asked = p.asked
+		if p.asked.Before(s.batch.asked) {
+			s.batch.asked = p.asked
 		}
-		s.batch = append(s.batch, p.items.Index(i))
-		if len(s.batch) == bulk.MaxRows {
-			if err := s.flush(ctx); err != nil {
+		s.listed++
+		s.batch.items = append(s.batch.items, p.items.Index(i))
+		if len(s.batch.items) == bulk.MaxRows {
+			if err := s.send(ctx, to); err != nil {
 				return err
 			}
 		}
 	}
 	if s.a != nil {
-		s.a.Progress(ctx, s.result.Listed+int64(len(s.batch)), s.total, "listing")
+		s.a.Progress(ctx, s.listed, s.total, "listing")
 	}
 	return nil
 }
@@ -130,7 +228,7 @@ func (s *reconcile) page(ctx context.Context, p page) error {
 // proven says why a listing is not all there is, where its own figures show it.
 func (s *reconcile) proven() error {
 	var problem string
-	distinct := s.seen.Len() + int64(len(s.extra))
+	distinct := s.seen.Len() + int64(len(s.extra)) + s.added
 	switch {
 	case s.proof == nil:
 		problem = "the listing ended without a single page"
@@ -151,22 +249,20 @@ func (s *reconcile) proven() error {
 type item struct {
 	value reflect.Value
 	key   string
+	hash  string // of the content, where all of it came
 }
 
 // flush compares the batch with the rows of its keys, and writes what differs.
-func (s *reconcile) flush(ctx context.Context) error {
-	if len(s.batch) == 0 {
-		return nil
-	}
-	items, err := s.prepare()
+func (s *reconcile) flush(ctx context.Context, b batch) error {
+	items := b.ready
+	compared, err := s.compared(b)
 	if err != nil {
 		return err
 	}
-	compared, err := s.compared()
-	if err != nil {
-		return err
+	if s.blank {
+		return s.write(ctx, b, nil, items)
 	}
-	full := s.fields == nil
+	full := b.fields == nil
 	local, err := s.local(ctx, items, compared, full)
 	if err != nil {
 		return err
@@ -179,41 +275,45 @@ func (s *reconcile) flush(ctx context.Context) error {
 			fresh = append(fresh, it)
 			continue
 		}
-		s.seen.Add(s.r.model.idOf(there))
-		switch status := s.r.status(there); {
+		status := s.r.status(there)
+		if !s.ours(s.r.model.idOf(there), status) {
+			s.seen.Add(s.r.model.idOf(there))
+		}
+		switch {
 		case status.State.Pending():
 			s.result.InFlight++
-		case s.same(it.value, there, status, compared, full):
+		case s.same(it, there, status, compared, full):
 			s.result.Unchanged++
 		default:
 			changed[s.r.model.idOf(there)] = it
 		}
 	}
-	s.batch = s.batch[:0]
 	if len(changed) == 0 && len(fresh) == 0 {
 		return nil
 	}
 	if s.a == nil {
-		return s.foresee(ctx, changed, fresh)
+		return s.foresee(ctx, b, changed, fresh)
 	}
-	return s.write(ctx, changed, fresh)
+	return s.write(ctx, b, changed, fresh)
 }
 
 // prepare makes the items of the batch fit to be stored; of doubles the last stays.
-func (s *reconcile) prepare() ([]item, error) {
+func (s *reconcile) prepare(b batch) ([]item, error) {
 	m := s.r.model
-	items := make([]item, 0, len(s.batch))
-	at := make(map[string]int, len(s.batch))
-	for _, value := range s.batch {
+	items := make([]item, 0, len(b.items))
+	at := make(map[string]int, len(b.items))
+	for i, value := range b.items {
 		for _, f := range m.scope {
 			f.value(value).Set(f.value(s.scope))
 		}
 		m.normalise(value)
-		it := item{value, m.keyText(value)}
-		s.result.Listed++
+		it := item{value: value, key: m.keyText(value)}
+		if b.fields == nil {
+			it.hash = m.contentHash(value)
+		}
 		target := Target{m.instance(value), texts(value, m.key)}
 		if err := validateTarget(target); err != nil {
-			return nil, Permanent(fmt.Errorf("object %d of the listing has a key that cannot be one, %.80q: %w", s.result.Listed, target.ID, err))
+			return nil, Permanent(fmt.Errorf("object %d of the listing has a key that cannot be one, %.80q: %w", b.first+int64(i), target.ID, err))
 		}
 		if i, double := at[it.key]; double {
 			items[i] = it
@@ -226,12 +326,12 @@ func (s *reconcile) prepare() ([]item, error) {
 }
 
 // compared are the fields that the batch's pages have fetched.
-func (s *reconcile) compared() ([]*field, error) {
-	if s.fields == nil {
+func (s *reconcile) compared(b batch) ([]*field, error) {
+	if b.fields == nil {
 		return s.r.model.mirrored(), nil
 	}
 	var list []*field
-	for _, column := range s.fields {
+	for _, column := range b.fields {
 		f := s.r.model.byColumn[column]
 		if f == nil {
 			return nil, Permanent(fmt.Errorf("nawasync: a page names the column %q, which %s has not", column, s.r.model.schema.Name))
@@ -247,7 +347,7 @@ func (s *reconcile) compared() ([]*field, error) {
 // full page's content goes by its hash.
 func (s *reconcile) local(ctx context.Context, items []item, compared []*field, full bool) (map[string]reflect.Value, error) {
 	m := s.r.model
-	columns := []string{"id", "sync_status", "content_hash", "hash_version", "missing_since"}
+	columns := []string{"id", "sync_status", "sync_job_id", "content_hash", "hash_version", "missing_since"}
 	for _, f := range m.key {
 		columns = append(columns, f.column)
 	}
@@ -257,15 +357,8 @@ func (s *reconcile) local(ctx context.Context, items []item, compared []*field, 
 		}
 	}
 	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	err := s.r.engine.store.Reading(ctx, func(tx *gorm.DB) error {
-		where, args, err := s.keys(tx, items)
-		if err != nil {
-			return err
-		}
-		return tx.Table(m.table).Select(columns).Where(where, args...).Find(rows.Interface()).Error
-	})
-	if err != nil {
-		return nil, fmt.Errorf("nawasync: read %s: %w", m.table, err)
+	if err := s.find(s.r.engine.store.DB(ctx), columns, items, rows); err != nil {
+		return nil, err
 	}
 	found := make(map[string]reflect.Value, rows.Elem().Len())
 	for i := range rows.Elem().Len() {
@@ -274,21 +367,35 @@ func (s *reconcile) local(ctx context.Context, items []item, compared []*field, 
 	return found, nil
 }
 
-// keys is the condition for the rows of items.
-func (s *reconcile) keys(tx *gorm.DB, items []item) (string, []any, error) {
-	var columns []string
-	for _, f := range s.r.model.key {
-		columns = append(columns, f.column)
-	}
-	tuples := make([][]any, len(items))
+// find reads columns of the rows with the keys of items into a pointer to a slice.
+func (s *reconcile) find(tx *gorm.DB, columns []string, items []item, into reflect.Value) error {
+	m := s.r.model
+	keys := make([][]any, len(items))
 	for i, it := range items {
-		for _, f := range s.r.model.key {
-			tuples[i] = append(tuples[i], f.param(it.value))
+		for _, f := range m.key {
+			keys[i] = append(keys[i], f.param(it.value))
 		}
 	}
-	where, args, err := s.r.table.Key(tx, columns, tuples)
-	scope, scopeArgs := s.inScope()
-	return scope + where, append(scopeArgs, args...), err
+	var within []any
+	for _, f := range m.scope {
+		within = append(within, f.param(s.scope))
+	}
+	query, args, err := s.r.table.Find(tx, columns, columnsOf(m.scope), within, columnsOf(m.key), keys)
+	if err == nil {
+		err = tx.Raw(query, args...).Find(into.Interface()).Error
+	}
+	if err != nil {
+		return fmt.Errorf("nawasync: read %s: %w", m.table, err)
+	}
+	return nil
+}
+
+func columnsOf(fields []*field) []string {
+	list := make([]string, len(fields))
+	for i, f := range fields {
+		list[i] = f.column
+	}
+	return list
 }
 
 // inScope is a condition that ends with AND.
@@ -301,15 +408,15 @@ func (s *reconcile) inScope() (where string, args []any) {
 }
 
 // same reports whether there is nothing to write.
-func (s *reconcile) same(value, there reflect.Value, status *SyncStatus, compared []*field, full bool) bool {
+func (s *reconcile) same(it item, there reflect.Value, status *SyncStatus, compared []*field, full bool) bool {
 	if status.State != StateSynced && status.State != StateConflict || !status.MissingSince.IsZero() {
 		return false
 	}
-	if full && (status.HashVersion != s.r.model.version || status.ContentHash != s.r.model.contentHash(value)) {
+	if full && (status.HashVersion != s.r.model.version || status.ContentHash != it.hash) {
 		return false
 	}
 	for _, f := range compared {
-		if (!full || f.role == roleObserved) && !f.equal(value, there) {
+		if (!full || f.role == roleObserved) && !f.equal(it.value, there) {
 			return false
 		}
 	}
@@ -317,10 +424,10 @@ func (s *reconcile) same(value, there reflect.Value, status *SyncStatus, compare
 }
 
 // foresee counts for a plan what write would do.
-func (s *reconcile) foresee(ctx context.Context, changed map[int64]item, fresh []item) error {
+func (s *reconcile) foresee(ctx context.Context, b batch, changed map[int64]item, fresh []item) error {
 	for _, it := range fresh {
 		s.extra[it.key] = true
 	}
 	s.result.Created += int64(len(fresh))
-	return s.update(ctx, s.r.db(ctx), changed)
+	return s.update(ctx, s.r.db(ctx), b, changed)
 }

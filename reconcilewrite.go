@@ -2,6 +2,8 @@ package nawasync
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -9,18 +11,73 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/nawasara/nawasync/internal/bulk"
 )
 
 // write stores a batch's differences in one transaction, which is void when the job
 // has been taken over meanwhile.
-func (s *reconcile) write(ctx context.Context, changed map[int64]item, fresh []item) error {
+func (s *reconcile) write(ctx context.Context, b batch, changed map[int64]item, fresh []item) error {
 	before := s.result.clone()
-	return s.fenced(ctx, func(tx *gorm.DB) error {
-		s.result = before.clone()
-		if err := s.update(ctx, tx, changed); err != nil {
+	added := s.added
+	for careful := false; ; careful = true {
+		err := s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+			insert := s.inserter(conn, careful)
+			s.result, s.added = before.clone(), added
+			if err := s.update(ctx, tx, b, changed); err != nil {
+				return err
+			}
+			return s.insert(ctx, tx, b, fresh, insert)
+		})
+		if !bulk.Taken(err) || careful {
 			return err
 		}
-		return s.insert(ctx, tx, fresh)
+		if s.blank {
+			s.blank = false
+			s.result = before.clone()
+			return s.flush(ctx, b)
+		}
+		// Somebody has just added one of the rows: once more, leaving out what is there.
+	}
+}
+
+// inserter is the fastest way that there is. How many were added is all it tells.
+func (s *reconcile) inserter(conn *sql.Conn, careful bool) inserter {
+	table := s.r.table
+	return func(tx *gorm.DB, columns []string, rows [][]any) (int, error) {
+		if !careful {
+			err := table.Copy(tx, conn, columns, rows)
+			if err == nil {
+				return len(rows), nil
+			}
+			if !errors.Is(err, bulk.ErrNoCopy) {
+				return 0, err
+			}
+			ids, err := table.InsertNew(tx, columns, rows)
+			return len(ids), err
+		}
+		ids, err := table.Insert(tx, columns, rows)
+		return len(ids), err
+	}
+}
+
+// fencedOn is fenced with the connection of its transaction, nil where that is of no
+// use.
+func (s *reconcile) fencedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
+	store := s.r.engine.store
+	if s.r.engine.config.DB.Name() != "postgres" {
+		return s.fenced(ctx, func(tx *gorm.DB) error { return fn(tx, nil) })
+	}
+	return store.RepeatedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+		tx = quiet(ctx, tx)
+		held, err := store.Fence(ctx, tx, s.a.job)
+		if err != nil {
+			return fmt.Errorf("nawasync: check the lease: %w", err)
+		}
+		if !held {
+			return ErrLeaseLost
+		}
+		return fn(tx, conn)
 	})
 }
 
@@ -76,7 +133,7 @@ func (s *reconcile) busy(status *SyncStatus, last map[int64]time.Time, since tim
 }
 
 // update writes the fetched fields of rows that differ.
-func (s *reconcile) update(ctx context.Context, tx *gorm.DB, changed map[int64]item) error {
+func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, changed map[int64]item) error {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -84,7 +141,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, changed map[int64]i
 	if err != nil {
 		return err
 	}
-	compared, err := s.compared()
+	compared, err := s.compared(b)
 	if err != nil {
 		return err
 	}
@@ -100,7 +157,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, changed map[int64]i
 	for i := range rows.Len() {
 		row := rows.Index(i)
 		status := s.r.status(row)
-		if s.busy(status, last, s.asked) {
+		if s.busy(status, last, b.asked) {
 			s.result.InFlight++
 			continue
 		}
@@ -144,54 +201,59 @@ func (s *reconcile) merge(row reflect.Value, it item, status *SyncStatus, compar
 // unknown is a value that no listing has given yet: filling it in is no drift.
 func unknown(v reflect.Value) bool { return v.Kind() == reflect.Pointer && v.IsNil() }
 
+type inserter = func(tx *gorm.DB, columns []string, rows [][]any) (added int, err error)
+
 // insert adds the objects that have no row, but not those whose row a job has
 // deleted since the page was requested. The check comes after the insert: from
 // then on nobody can add, and delete, a row of that key before we commit.
-func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, fresh []item) error {
+func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, fresh []item, insert inserter) error {
 	if len(fresh) == 0 {
 		return nil
 	}
 	m, store := s.r.model, s.r.engine.store
-	values := make([]reflect.Value, len(fresh))
-	targets := make([]int64, len(fresh))
-	for i, it := range fresh {
-		values[i] = it.value
-		targets[i] = hash("target", s.r.service, s.r.typ, m.instance(it.value), texts(it.value, m.key))
-	}
-	compared, err := s.compared()
+	compared, err := s.compared(b)
 	if err != nil {
 		return err
 	}
-	columns, rows := s.r.newRows(compared, values)
-	ids, err := s.r.table.Insert(tx, columns, rows)
+	columns, rows := s.r.newRows(compared, fresh)
+	n, err := insert(tx, columns, rows)
 	if err != nil {
 		return fmt.Errorf("nawasync: insert into %s: %w", m.table, err)
 	}
-	ended, err := store.EndedSince(ctx, tx, targets, s.asked.Add(-reconcileSlack))
+	since := b.asked.Add(-reconcileSlack)
+	ended, err := store.AnyEndedSince(ctx, tx, s.r.service, s.r.typ, since)
 	if err != nil {
 		return err
 	}
-	if len(ids) == len(fresh) && len(ended) == 0 {
-		s.result.Created += int64(len(ids))
-		for _, id := range ids {
-			s.seen.Add(id)
-		}
+	if n == len(fresh) && !ended {
+		s.result.Created += int64(n)
+		s.added += int64(n)
 		return nil
 	}
-	return s.sortOut(tx, fresh, targets, ended)
+	return s.sortOut(ctx, tx, fresh, since)
+}
+
+// ours reports whether this run has added the row. Such rows are counted, not noted:
+// their absence is not asked for.
+func (s *reconcile) ours(id int64, status *SyncStatus) bool {
+	return status.SyncJobID == nil && id > s.maxID
 }
 
 // sortOut tells apart what was inserted, what somebody else has inserted meanwhile,
 // what must not be there, and what cannot.
-func (s *reconcile) sortOut(tx *gorm.DB, fresh []item, targets []int64, ended map[int64]bool) error {
+func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, fresh []item, since time.Time) error {
 	m := s.r.model
-	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	where, args, err := s.keys(tx, fresh)
-	if err == nil {
-		err = tx.Table(m.table).Select(s.r.columns()).Where(where, args...).Find(rows.Interface()).Error
+	targets := make([]int64, len(fresh))
+	for i, it := range fresh {
+		targets[i] = hash("target", s.r.service, s.r.typ, m.instance(it.value), texts(it.value, m.key))
 	}
+	ended, err := s.r.engine.store.EndedSince(ctx, tx, targets, since)
 	if err != nil {
-		return fmt.Errorf("nawasync: read %s: %w", m.table, err)
+		return err
+	}
+	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
+	if err := s.find(tx, s.r.columns(), fresh, rows); err != nil {
+		return err
 	}
 	there := map[string]reflect.Value{}
 	for i := range rows.Elem().Len() {
@@ -204,14 +266,13 @@ func (s *reconcile) sortOut(tx *gorm.DB, fresh []item, targets []int64, ended ma
 			return Permanent(fmt.Errorf("%s %q cannot be stored: another row of %s has a value that must be unique there", s.r.typ, texts(it.value, m.key), m.table))
 		}
 		id, status := m.idOf(row), s.r.status(row)
-		ours := status.SyncJobID == nil && id > s.maxID
-		switch {
+		switch ours := s.ours(id, status); {
 		case ours && ended[targets[i]]:
 			undo = append(undo, id)
 			s.extra[it.key] = true
 			s.result.InFlight++
 		case ours:
-			s.seen.Add(id)
+			s.added++
 			s.result.Created++
 		default:
 			s.seen.Add(id)
@@ -225,7 +286,7 @@ func (s *reconcile) sortOut(tx *gorm.DB, fresh []item, targets []int64, ended ma
 }
 
 // newRows are the columns and values of rows that are as the remote has them.
-func (r *repo) newRows(fetched []*field, values []reflect.Value) (columns []string, rows [][]any) {
+func (r *repo) newRows(fetched []*field, items []item) (columns []string, rows [][]any) {
 	m, now := r.model, Timestamp{r.engine.store.Now()}
 	fields := append(m.identity(), fetched...)
 	columns = []string{"sync_status", "last_synced_at", "content_hash", "hash_version", "missing_runs"}
@@ -236,8 +297,12 @@ func (r *repo) newRows(fetched []*field, values []reflect.Value) (columns []stri
 	for _, f := range times {
 		columns = append(columns, f.DBName)
 	}
-	for _, value := range values {
-		row := append(make([]any, 0, len(columns)), string(StateSynced), now, m.contentHash(value), m.version, 0)
+	for _, it := range items {
+		value, hash := it.value, it.hash
+		if hash == "" {
+			hash = m.contentHash(value)
+		}
+		row := append(make([]any, 0, len(columns)), string(StateSynced), now, hash, m.version, 0)
 		for _, f := range fields {
 			row = append(row, f.param(value))
 		}

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -51,6 +52,9 @@ func main() {
 	inserts := flag.Int("inserts", 3_000, "jobs to dispatch one by one in each round")
 	rounds := flag.Int("rounds", 3, "rounds; the median counts")
 	workers := flag.Int("workers", 50, "jobs at once")
+	what := flag.String("what", "jobs", "jobs, reconcile (a full sync against other ways) or million (a large table)")
+	rows := flag.Int("rows", 0, "rows to sync; default 200,000, or a million")
+	naive := flag.Int("naive", 20_000, "rows of the row-at-a-time way")
 	only := flag.String("only", "", "names of subjects, separated by commas")
 	profile := flag.String("cpuprofile", "", "write a CPU profile here")
 	flag.Parse()
@@ -66,6 +70,14 @@ func main() {
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	ctx := context.Background()
+	switch *what {
+	case "reconcile":
+		exit(reconcileBench(ctx, *postgres, *redis, cmp.Or(*rows, 200_000), *naive, *rounds))
+		return
+	case "million":
+		exit(millionBench(ctx, *postgres, *redis, cmp.Or(*rows, 1_000_000)))
+		return
+	}
 	entries := []entry{{"nawasync", openNawasync}, {"River", openRiver}, {"bare asynq", openAsynq}, {"asynq + gorm per transition", openGorm}}
 	results := map[string]*result{}
 	for round := range *rounds {
@@ -84,6 +96,14 @@ func main() {
 		}
 	}
 	report(entries, results)
+}
+
+func exit(err error) {
+	if err != nil {
+		log.Print(err)
+		pprof.StopCPUProfile()
+		os.Exit(1)
+	}
 }
 
 func measure(ctx context.Context, e entry, postgres, redisAddr string, jobs, inserts, workers int, r *result) error {

@@ -230,6 +230,20 @@ func (s *Store) Endings(ctx context.Context, tx *gorm.DB, ids []int64) (map[int6
 	return found, nil
 }
 
+// AnyEndedSince reports whether any job of a service and type that changes a snapshot
+// row ended at or after a time.
+func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ string, since time.Time) (found bool, err error) {
+	err = each(session(ctx, tx), func(*sql.Rows) error {
+		found = true
+		return nil
+	}, "SELECT id FROM nawasync_jobs WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND service = ? AND type = ? AND snap_state IS NOT NULL LIMIT 1",
+		[]Status{Success, Failed, Conflict, Skipped, Cancelled}, since.UnixMicro(), service, typ)
+	if err != nil {
+		return false, fmt.Errorf("nawasync: read jobs: %w", err)
+	}
+	return found, nil
+}
+
 // EndedSince returns those of the targets of which a job that changes a snapshot row
 // ended at or after a time.
 func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, since time.Time) (map[int64]bool, error) {

@@ -100,20 +100,18 @@ func (s *Store) Repeated(ctx context.Context, fn func(tx *gorm.DB) error) error 
 	}
 }
 
-// Reading runs fn in a transaction that only reads. On PostgreSQL it reads by index:
-// a plan that was made while a table was small, and is kept for the session, would
-// read all of it for every batch when it is large.
-func (s *Store) Reading(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	if s.dialect.name != "postgres" {
-		return fn(s.DB(ctx))
-	}
-	return s.DB(ctx).Transaction(func(tx *gorm.DB) error {
-		tx = session(ctx, tx)
-		if err := tx.Exec("SET LOCAL enable_seqscan = off").Error; err != nil {
+// RepeatedOn is Repeated that also hands out the connection of the transaction, for what
+// database/sql has no words for.
+func (s *Store) RepeatedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
+	for try := 1; ; try++ {
+		err := s.DB(ctx).Connection(func(db *gorm.DB) error {
+			conn, _ := db.Statement.ConnPool.(*sql.Conn)
+			return db.Transaction(func(tx *gorm.DB) error { return fn(tx, conn) }, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+		})
+		if !Passing(err) || try == passingTries || ctx.Err() != nil {
 			return err
 		}
-		return fn(tx)
-	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted, ReadOnly: true})
+	}
 }
 
 // ErrBusy says that SQLite's one writer was taken for longer than busyWait.

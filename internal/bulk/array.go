@@ -8,6 +8,8 @@ import (
 	"time"
 )
 
+const timeFormat = "2006-01-02 15:04:05.999999Z07:00"
+
 // array is a PostgreSQL array of texts. A NUL or bad UTF-8 in it is the database's
 // to refuse.
 func array(values []any) (string, error) {
@@ -31,7 +33,7 @@ func array(values []any) (string, error) {
 		case []byte:
 			quote(&b, `\x`+hex.EncodeToString(v))
 		case time.Time:
-			quote(&b, v.Format("2006-01-02 15:04:05.999999Z07:00"))
+			quote(&b, v.Format(timeFormat))
 		default:
 			return "", fmt.Errorf("%T is no value for a column", value)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -32,19 +33,38 @@ func New(db *gorm.DB, name string) *Table {
 // most is how many parameters one statement takes, and how many rows.
 const (
 	most    = 30_000
-	MaxRows = 1000
+	MaxRows = 2000
 )
 
 // Insert adds the rows, each with a value per column, and returns the ids of those
 // that were added: a row whose unique key is taken is left out. Without RETURNING
 // (MySQL) it returns nil and the caller reads them.
 func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
+	return t.inserts(tx, columns, rows, " ON CONFLICT DO NOTHING")
+}
+
+// InsertNew is Insert of rows whose keys should be free; it is faster, and one that is
+// taken is an error (Taken) after which the transaction is void.
+func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
+	return t.inserts(tx, columns, rows, "")
+}
+
+// Taken reports a violation of a unique key.
+func Taken(err error) bool {
+	var state interface{ SQLState() string }
+	if errors.As(err, &state) {
+		return state.SQLState() == "23505"
+	}
+	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
+}
+
+func (t *Table) inserts(tx *gorm.DB, columns []string, rows [][]any, conflict string) (ids []int64, err error) {
 	for len(rows) > 0 {
 		n := min(len(rows), MaxRows)
 		if t.dialect != "postgres" {
 			n = min(n, most/len(columns))
 		}
-		added, err := t.insert(tx, columns, rows[:n])
+		added, err := t.insert(tx, columns, rows[:n], conflict)
 		if err != nil {
 			return nil, err
 		}
@@ -53,14 +73,14 @@ func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64
 	return ids, nil
 }
 
-func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any) ([]int64, error) {
+func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict string) ([]int64, error) {
 	head := "INSERT INTO " + t.name + " (" + t.list(tx, columns) + ") "
 	if t.dialect == "postgres" {
 		from, args, err := t.unnest(tx, columns, rows)
 		if err != nil {
 			return nil, err
 		}
-		return scanIDs(tx, head+"SELECT "+from+" ON CONFLICT DO NOTHING RETURNING id", args)
+		return scanIDs(tx, head+"SELECT "+from+conflict+" RETURNING id", args)
 	}
 	args, err := flat(rows)
 	if err != nil {
@@ -68,7 +88,7 @@ func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any) ([]int64, er
 	}
 	values := "VALUES " + repeat("("+repeat("?", len(columns))+")", len(rows))
 	if t.dialect == "sqlite" {
-		return scanIDs(tx, head+values+" ON CONFLICT DO NOTHING RETURNING id", args)
+		return scanIDs(tx, head+values+conflict+" RETURNING id", args)
 	}
 	// Not INSERT IGNORE: that would cut texts that are too long, and say nothing.
 	_, err = tx.Statement.ConnPool.ExecContext(tx.Statement.Context, head+values+" ON DUPLICATE KEY UPDATE id = id", args...)
@@ -133,31 +153,83 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 	return exec(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
 }
 
-// Key writes a condition that the columns are one of the given tuples, with its
-// parameters.
-func (t *Table) Key(tx *gorm.DB, columns []string, keys [][]any) (string, []any, error) {
-	args, err := flat(keys)
+// Find selects columns of the rows that have one of the keys within a scope. It
+// returns a statement for tx.Raw.
+func (t *Table) Find(tx *gorm.DB, columns, scope []string, within []any, key []string, keys [][]any) (string, []any, error) {
+	var where strings.Builder
+	for _, c := range scope {
+		where.WriteString("t." + tx.Statement.Quote(c) + " = ? AND ")
+	}
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = "t." + tx.Statement.Quote(c)
+	}
+	selected := strings.Join(quoted, ", ")
+	if t.dialect == "postgres" {
+		return t.lookUp(tx, selected, where.String(), within, key, keys)
+	}
+	args, err := flat(append([][]any{within}, keys...))
 	if err != nil {
 		return "", nil, err
 	}
-	if len(columns) == 1 {
-		column := tx.Statement.Quote(columns[0])
-		if t.dialect == "postgres" {
-			kind, err := t.typeOf(tx, columns[0])
-			if err != nil {
-				return "", nil, err
-			}
-			text, err := array(args)
-			// One text whatever the number of keys: one plan.
-			return column + " = ANY(CAST(CAST(? AS text) AS " + kind + "[]))", []any{text}, err
-		}
-		return column + " IN (" + repeat("?", len(args)) + ")", args, nil
+	from := "SELECT " + selected + " FROM " + t.name + " t WHERE " + where.String()
+	if len(key) == 1 {
+		return from + "t." + tx.Statement.Quote(key[0]) + " IN (" + repeat("?", len(keys)) + ")", args, nil
 	}
-	tuple := "(" + t.list(tx, columns) + ") IN ("
+	from += "(" + t.list(tx, key) + ") IN ("
 	if t.dialect == "sqlite" {
-		tuple += "VALUES "
+		from += "VALUES "
 	}
-	return tuple + repeat("("+repeat("?", len(columns))+")", len(keys)) + ")", args, nil
+	return from + repeat("("+repeat("?", len(key))+")", len(keys)) + ")", args, nil
+}
+
+// lookUp has PostgreSQL look each key up in the index. Left to choose, with a plan
+// made while the table was empty, it reads all of the scope for every batch and
+// compares each row with every key.
+func (t *Table) lookUp(tx *gorm.DB, selected, where string, within []any, key []string, keys [][]any) (string, []any, error) {
+	var arrays, names []string
+	var args []any
+	for i, c := range key {
+		kind, err := t.typeOf(tx, c)
+		if err != nil {
+			return "", nil, err
+		}
+		text, err := t.column(kind, keys, i)
+		if err != nil {
+			return "", nil, fmt.Errorf("column %s: %w", c, err)
+		}
+		arrays, names, args = append(arrays, "CAST(CAST(? AS text) AS text[])"), append(names, fmt.Sprintf("u%d", i)), append(args, text)
+		if i > 0 {
+			where += " AND "
+		}
+		where += fmt.Sprintf("t.%s = CAST(u.u%d AS %s)", tx.Statement.Quote(c), i, kind)
+	}
+	scope, err := flat([][]any{within})
+	if err != nil {
+		return "", nil, err
+	}
+	return "SELECT f.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ") CROSS JOIN LATERAL (SELECT " + selected + " FROM " + t.name + " t WHERE " + where + " OFFSET 0) f",
+		append(args, scope...), nil
+}
+
+// column is one column of rows as an array.
+func (t *Table) column(kind string, rows [][]any, i int) (string, error) {
+	column := make([]any, len(rows))
+	for j, row := range rows {
+		column[j] = row[i]
+	}
+	column, err := flat([][]any{column})
+	if err != nil {
+		return "", err
+	}
+	if kind != "bytea" { // a []byte is a text there, JSON for instance
+		for j, v := range column {
+			if b, ok := v.([]byte); ok {
+				column[j] = string(b)
+			}
+		}
+	}
+	return array(column)
 }
 
 // unnest turns rows into one array per column: a statement has one text, and is
@@ -169,26 +241,19 @@ func (t *Table) unnest(tx *gorm.DB, columns []string, rows [][]any) (from string
 		if err != nil {
 			return "", nil, err
 		}
-		column := make([]any, len(rows))
-		for j, row := range rows {
-			column[j] = row[i]
-		}
-		if column, err = flat([][]any{column}); err != nil {
-			return "", nil, err
-		}
-		if kind != "bytea" { // a []byte is a text there, JSON for instance
-			for j, v := range column {
-				if b, ok := v.([]byte); ok {
-					column[j] = string(b)
-				}
-			}
-		}
-		text, err := array(column)
+		text, err := t.column(kind, rows, i)
 		if err != nil {
 			return "", nil, fmt.Errorf("column %s: %w", c, err)
 		}
-		selects = append(selects, fmt.Sprintf("CAST(u.u%d AS %s)", i, kind))
-		arrays = append(arrays, "CAST(CAST(? AS text) AS text[])")
+		selected, kind := fmt.Sprintf("u.u%d", i), kind
+		switch {
+		case strings.HasPrefix(kind, "character"): // a cast would cut what is too long, and say nothing
+			kind = "text"
+		case strings.HasSuffix(kind, "]"):
+			selected, kind = "CAST("+selected+" AS "+kind+")", "text"
+		}
+		selects = append(selects, selected)
+		arrays = append(arrays, "CAST(CAST(? AS text) AS "+kind+"[])")
 		names = append(names, fmt.Sprintf("u%d", i))
 		args = append(args, text)
 	}
