@@ -34,13 +34,13 @@ func (s *reconcile) absence(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.proof.Level == Exhausted && absent.rows.Len() <= s.r.limit(absent.known) {
+	doubtful := absent.doubtful()
+	over := doubtful > s.r.limit(absent.known)
+	if s.proof.Level == Exhausted && !over {
 		if err := s.ask(ctx, absent); err != nil {
 			return err
 		}
 	}
-	doubtful := absent.rows.Len() - overlap(&absent.rows, &absent.kept) - overlap(&absent.rows, &absent.released)
-	over := doubtful > s.r.limit(absent.known)
 	if s.a == nil {
 		s.result.Missing = absent.rows.Len()
 		s.result.Kept = overlap(&absent.rows, &absent.kept)
@@ -69,6 +69,11 @@ func (s *reconcile) absence(ctx context.Context) error {
 		s.a.Logf("held sync %d is withdrawn: its rows are back", open.ID)
 	}
 	return s.prune(ctx, absent, true)
+}
+
+// doubtful are the absent rows that no person has decided on.
+func (a *absentRows) doubtful() int64 {
+	return a.rows.Len() - overlap(&a.rows, &a.kept) - overlap(&a.rows, &a.released)
 }
 
 func overlap(a, b *bitmap.Bitmap) (n int64) {
@@ -189,6 +194,10 @@ func (s *reconcile) ask(ctx context.Context, absent *absentRows) error {
 		}
 		for i := range rows.Len() {
 			row := rows.Index(i)
+			if absent.kept.Has(s.r.model.idOf(row)) {
+				gone.Add(s.r.model.idOf(row)) // it stays whatever the answer
+				continue
+			}
 			there, err := s.r.get(ctx, row)
 			switch {
 			case ClassOf(err) == ClassGone:
@@ -202,9 +211,7 @@ func (s *reconcile) ask(ctx context.Context, absent *absentRows) error {
 		if len(b.items) == 0 {
 			return nil
 		}
-		if b.ready, err = s.prepare(b); err != nil {
-			return err
-		}
+		s.prepare(&b)
 		return s.flush(ctx, b)
 	})
 	absent.rows = gone

@@ -81,6 +81,13 @@ func (r *repo) runUpdate(ctx context.Context, a *attempt, m *mutation) error {
 	if err != nil {
 		return err
 	}
+	known, err := r.known(ctx, a)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return Permanent(errors.New("this object was never seen at the remote: its creation failed, or met somebody else's of its name; nothing was written. Resync to see what is there"))
+	}
 	now, err := r.get(ctx, key)
 	if err != nil {
 		return err
@@ -111,6 +118,17 @@ func (r *repo) runUpdate(ctx context.Context, a *attempt, m *mutation) error {
 	}
 	r.model.normalise(got.value)
 	return r.verify(a, got, want, touched, m)
+}
+
+// known reports whether the remote has ever had the row's object, as ours. A change
+// that was queued behind a creation which then failed must not meet a stranger's.
+func (r *repo) known(ctx context.Context, a *attempt) (bool, error) {
+	row := r.model.newRow()
+	err := r.find(ctx, row.Addr(), "id = ?", a.job.SnapshotRow)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !r.status(row).LastSyncedAt.IsZero(), err
 }
 
 // merge is now with the changes of m, and what of them is still to be written. It
@@ -167,6 +185,9 @@ func (r *repo) seen(now reflect.Value, f *field, c *fieldChange) (bool, error) {
 func (r *repo) conflict(reason string, now reflect.Value, changes map[string]*fieldChange) error {
 	base, desired, remote := map[string]any{}, map[string]any{}, map[string]any{}
 	for column, c := range changes {
+		if r.model.byColumn[column] == nil {
+			continue // another release had it
+		}
 		base[column] = c.From
 		if c.To != nil {
 			desired[column] = c.To
@@ -200,9 +221,18 @@ func (r *repo) applied(a *attempt, now object, result any) error {
 	id := a.job.SnapshotRow
 	a.SetResult(result)
 	a.OnSuccess(func(tx *gorm.DB) error {
-		return r.write(tx.Statement.Context, tx, id, now.value, r.model.mirrored(), map[string]any{})
+		return r.write(tx.Statement.Context, tx, id, now.value, r.fieldsRead(), map[string]any{})
 	})
 	return nil
+}
+
+// fieldsRead are the fields that a reading of one object writes: its id too, where the
+// remote gives it.
+func (r *repo) fieldsRead() []*field {
+	if len(r.model.natural) > 0 {
+		return append(r.model.identity(), r.model.mirrored()...)
+	}
+	return r.model.mirrored()
 }
 
 // write stores fields of value in a row; with more they are what the remote has, and
@@ -237,9 +267,6 @@ func (r *repo) runCreate(ctx context.Context, a *attempt, m *mutation) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range r.model.secrets {
-		f.value(want).Set(reflect.ValueOf(m.WriteOnly[f.column]))
-	}
 	there, err := r.get(ctx, want)
 	if err == nil {
 		return r.adopt(a, there, want, m)
@@ -250,7 +277,14 @@ func (r *repo) runCreate(ctx context.Context, a *attempt, m *mutation) error {
 	if err := a.BeginWrite(ctx); err != nil {
 		return err
 	}
-	made, err := r.remote.create(ctx, want)
+	sent := deepCopy(want)
+	for _, f := range r.model.secrets {
+		f.value(sent).Set(reflect.ValueOf(m.WriteOnly[f.column]))
+	}
+	made, err := r.remote.create(ctx, sent)
+	if definite(ClassOf(err)) && err != nil {
+		a.wroteNothing(ctx)
+	}
 	if ClassOf(err) == ClassAlreadyExists {
 		// It was not there a moment ago: somebody else was faster, or our own request
 		// came through twice.
@@ -263,6 +297,16 @@ func (r *repo) runCreate(ctx context.Context, a *attempt, m *mutation) error {
 	}
 	r.model.normalise(made.value)
 	return r.created(a, made, "created")
+}
+
+// definite reports whether an error of the class says that nothing was written.
+func definite(class Class) bool {
+	switch class {
+	case ClassConfig, ClassPermanent, ClassCredentials, ClassRateLimited, ClassAlreadyExists, ClassConflict, ClassGone:
+		return true
+	default:
+		return false
+	}
 }
 
 // adopt takes an object that is there already for ours where that is safe.
@@ -328,6 +372,14 @@ func (r *repo) runDelete(ctx context.Context, a *attempt, m *mutation) error {
 	a.OnSuccess(func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM "+r.quoted+" WHERE id = ?", a.job.SnapshotRow).Error
 	})
+	known, err := r.known(ctx, a)
+	if err != nil {
+		return err
+	}
+	if !known {
+		a.SetResult(map[string]any{"row_only": true})
+		return nil // what has that name at the remote, if anything, is not ours
+	}
 	now, err := r.get(ctx, key)
 	if ClassOf(err) == ClassGone {
 		a.SetResult(map[string]any{"already": true})
@@ -386,7 +438,7 @@ func (r *repo) runRefresh(ctx context.Context, a *attempt, args *refreshArgs) er
 			return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'missing', sync_job_id = ?, missing_since = COALESCE(missing_since, ?)"+idle+" AND last_synced_at IS NOT NULL",
 				a.job.ID, Timestamp{r.engine.store.Now()}, args.Row).Error
 		}
-		if err := r.write(ctx, tx, args.Row, now.value, r.model.mirrored(), map[string]any{}); err != nil {
+		if err := r.write(ctx, tx, args.Row, now.value, r.fieldsRead(), map[string]any{}); err != nil {
 			return err
 		}
 		return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'synced', sync_error = NULL, sync_job_id = ?"+idle, a.job.ID, args.Row).Error

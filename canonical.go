@@ -134,7 +134,15 @@ func special(v reflect.Value) (string, bool) {
 	if !v.CanInterface() {
 		return "", false
 	}
-	switch value := v.Interface().(type) {
+	known := v.Interface()
+	if v.CanAddr() && v.Kind() == reflect.Struct { // methods may want a pointer
+		if at, ok := known.(time.Time); !ok {
+			known = v.Addr().Interface()
+		} else {
+			known = at
+		}
+	}
+	switch value := known.(type) {
 	case time.Time:
 		if value.IsZero() {
 			return "t:0", true
@@ -160,6 +168,24 @@ func special(v reflect.Value) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// canonicalStruct reports whether a struct has something to compare.
+func canonicalStruct(t reflect.Type) bool {
+	if t == reflect.TypeFor[time.Time]() {
+		return true
+	}
+	for _, known := range []reflect.Type{reflect.TypeFor[driver.Valuer](), reflect.TypeFor[encoding.TextMarshaler]()} {
+		if t.Implements(known) || reflect.PointerTo(t).Implements(known) {
+			return true
+		}
+	}
+	for f := range t.Fields() {
+		if f.IsExported() {
+			return true
+		}
+	}
+	return false
 }
 
 // canonicalJSON has sorted keys and no spaces; numbers stay as they were written.

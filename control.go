@@ -122,8 +122,12 @@ func (e *Engine) again(ctx context.Context, job *tracker.Job) error {
 		return nil
 	}
 	return e.repeated(ctx, func(tx *gorm.DB) error {
-		if err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow); err != nil {
-			return fmt.Errorf("nawasync: lock row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, err)
+		state, err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow)
+		if err != nil {
+			return err
+		}
+		if state == StatePendingDelete {
+			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrDeleting)
 		}
 		if err := e.insertTx(ctx, tx, jobs); err != nil {
 			return err

@@ -45,8 +45,8 @@ func (e erased[T]) list(ctx context.Context, scope reflect.Value, detail string)
 	return func(yield func(page, error) bool) {
 		for p, err := range e.List(ctx, of[T](scope), detail) {
 			out := page{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, asked: p.Asked}
-			if p.Skipped != nil {
-				out.skipped = func(v reflect.Value) bool { return p.Skipped(of[T](v)) }
+			if skipped := p.Skipped; skipped != nil { // not p: that would keep its items
+				out.skipped = func(v reflect.Value) bool { return skipped(of[T](v)) }
 			}
 			if !yield(out, err) {
 				return

@@ -109,7 +109,7 @@ func (m *model) add(f *schema.Field) error {
 	if role == "set" {
 		role, option = "", "set"
 	}
-	if role != roleSecret && f.FieldType == secretType {
+	if role != roleSecret && holdsSecret(f.FieldType, false, map[reflect.Type]bool{}) {
 		return errors.New(`a nawasync.Secret is tagged sync:"secret" gorm:"-"`)
 	}
 	stored := f.DBName != "" && f.Creatable && f.Updatable && f.Readable
@@ -121,7 +121,9 @@ func (m *model) add(f *schema.Field) error {
 		case f.AutoUpdateTime > 0:
 			m.updated = append(m.updated, f)
 			return nil
-		case !stored || f.FieldType == reflect.TypeFor[gorm.DeletedAt]():
+		case f.FieldType == reflect.TypeFor[gorm.DeletedAt]():
+			return errors.New("rows of a snapshot are not soft-deleted: gorm would hide them from syncs")
+		case !stored:
 			return nil
 		}
 		role = roleContent
@@ -134,6 +136,9 @@ func (m *model) add(f *schema.Field) error {
 		column = schema.NamingStrategy{}.ColumnName("", f.Name)
 	} else if !stored && role != roleIgnored {
 		return errors.New("it is not stored: gorm must be able to create, update and read it")
+	}
+	if t := f.IndirectFieldType; role != roleSecret && role != roleIgnored && t.Kind() == reflect.Struct && !canonicalStruct(t) {
+		return fmt.Errorf("a %s has nothing that can be compared: no exported field, and neither Value nor MarshalText", t)
 	}
 	x := &field{Field: f, column: column, role: role, set: option == "set"}
 	switch role {

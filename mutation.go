@@ -2,7 +2,6 @@ package nawasync
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -176,7 +176,7 @@ func (r *repo) reserve(ctx context.Context, tx *gorm.DB, want reflect.Value) (in
 	}
 	where, args := r.locate(want)
 	there := r.model.newRow()
-	if err := r.findIn(db, there.Addr(), where, args...); err != nil {
+	if err := r.findIn(r.locking(db), there.Addr(), where, args...); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			return 0, fmt.Errorf("%w: another row has a value that must be unique in %s", ErrExists, r.model.table)
 		}
@@ -187,12 +187,18 @@ func (r *repo) reserve(ctx context.Context, tx *gorm.DB, want reflect.Value) (in
 	case status.State == StatePendingCreate && status.SyncJobID == nil:
 		return id, nil // ours, of a moment ago
 	case status.State == StateMissing, status.State == StateFailed && status.LastSyncedAt.IsZero():
-		if err := r.engine.store.LockRow(ctx, tx, r.model.table, id); err != nil {
+		if err := r.write(ctx, tx, id, want, r.model.content, nil); err != nil {
 			return 0, err
 		}
-		return id, r.write(ctx, tx, id, want, r.model.content, nil)
+		// From now on the remote has never had it, until it is made.
+		return id, db.Exec("UPDATE "+r.quoted+" SET last_synced_at = NULL, missing_since = NULL, missing_runs = 0 WHERE id = ?", id).Error
 	}
 	return 0, fmt.Errorf("%w: %s %q is row %d of %s, %s", ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
+}
+
+// locking has reads lock what they find, until the transaction's end.
+func (r *repo) locking(tx *gorm.DB) *gorm.DB {
+	return tx.Clauses(clause.Locking{Strength: "UPDATE"})
 }
 
 // stamp is a time for a column of gorm's own.
@@ -275,16 +281,12 @@ func (r *repo) change(ctx context.Context, id int64, changes map[string]*fieldCh
 	}
 	store := r.engine.store
 	return r.inTx(ctx, func(tx *gorm.DB) error {
-		if err := store.LockRow(ctx, tx, r.model.table, id); err != nil {
-			return fmt.Errorf("nawasync: lock row %d of %s: %w", id, r.model.table, err)
-		}
-		var state SyncState
-		err := quiet(ctx, tx).Raw("SELECT sync_status FROM "+r.quoted+" WHERE id = ?", id).Row().Scan(&state)
+		state, err := store.LockRow(ctx, tx, r.model.table, id)
 		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return fmt.Errorf("row %d of %s: %w", id, r.model.table, ErrNotFound)
 		case err != nil:
-			return fmt.Errorf("nawasync: read row %d of %s: %w", id, r.model.table, err)
+			return err
+		case state == "":
+			return fmt.Errorf("row %d of %s: %w", id, r.model.table, ErrNotFound)
 		case state == StatePendingDelete:
 			return fmt.Errorf("row %d of %s: %w", id, r.model.table, ErrDeleting)
 		}
@@ -357,6 +359,14 @@ func deepCopy(v reflect.Value) reflect.Value {
 			for i := range v.Len() {
 				out.Index(i).Set(deepCopy(v.Index(i)))
 			}
+		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			out.Set(deepCopy(v.Elem()))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			out.Index(i).Set(deepCopy(v.Index(i)))
 		}
 	case reflect.Map:
 		if !v.IsNil() {

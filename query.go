@@ -78,12 +78,13 @@ func (r *repo) list(ctx context.Context, q Query) (listPage, error) {
 		return listPage{}, err
 	}
 	page := listPage{items: reflect.New(reflect.SliceOf(r.model.schema.ModelType))}
-	if err := r.read(base, q.Sort, after, limit+1, page.items); err != nil {
+	valued, err := r.read(base, q.Sort, after, limit+1, page.items)
+	if err != nil {
 		return page, fmt.Errorf("nawasync: list %s: %w", r.model.table, err)
 	}
 	if items := page.items.Elem(); items.Len() > limit {
 		items.Set(items.Slice(0, limit))
-		page.next = r.cursorAt(q.Sort, items.Index(limit-1))
+		page.next = r.cursorAt(q.Sort, items.Index(limit-1), limit <= valued)
 	}
 	if q.Total != 0 {
 		page.total, page.more, err = r.count(ctx, q)
@@ -93,7 +94,7 @@ func (r *repo) list(ctx context.Context, q Query) (listPage, error) {
 
 // read appends the rows after the cursor: first those with a value, then those
 // without, each by an index where there is one.
-func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into reflect.Value) error {
+func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into reflect.Value) (valued int, err error) {
 	column, down := strings.CutPrefix(sort, "-")
 	if column == "" || column == "id" {
 		id := r.quote("id")
@@ -104,7 +105,8 @@ func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into re
 		if after.ID != 0 {
 			base = base.Where(id+than, after.ID)
 		}
-		return base.Order(order).Limit(limit).Find(into.Interface()).Error
+		err := base.Order(order).Limit(limit).Find(into.Interface()).Error
+		return into.Elem().Len(), err
 	}
 	f := r.model.schema.FieldsByDBName[column]
 	name := r.quote(column)
@@ -118,19 +120,19 @@ func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into re
 		if after.ID != 0 {
 			value := reflect.New(f.FieldType)
 			if err := json.Unmarshal(after.Value, value.Interface()); err != nil {
-				return errCursor
+				return 0, errCursor
 			}
 			v := value.Elem().Interface()
 			first = first.Where(name+" "+more+"= ? AND ("+name+" "+more+" ? OR "+r.quote("id")+" "+more+" ?)", v, v, after.ID)
 		}
 		if err := first.Order(name + direction + ", " + r.quote("id") + direction).Limit(limit).Find(into.Interface()).Error; err != nil {
-			return err
+			return 0, err
 		}
 		after.ID = 0
 	}
 	have := into.Elem().Len()
 	if f.NotNull || have >= limit {
-		return nil
+		return have, nil
 	}
 	rest := reflect.New(into.Elem().Type())
 	last := base.Session(&gorm.Session{}).Where(name + " IS NULL")
@@ -138,10 +140,10 @@ func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into re
 		last = last.Where(r.quote("id")+" "+more+" ?", after.ID)
 	}
 	if err := last.Order(r.quote("id") + direction).Limit(limit - have).Find(rest.Interface()).Error; err != nil {
-		return err
+		return 0, err
 	}
 	into.Elem().Set(reflect.AppendSlice(into.Elem(), rest.Elem()))
-	return nil
+	return have, nil
 }
 
 var errCursor = fmt.Errorf("%w: Query.After is not the Next of a page in this order", ErrInvalid)
@@ -161,9 +163,11 @@ func (r *repo) after(q Query) (c cursor, err error) {
 	return c, nil
 }
 
-func (r *repo) cursorAt(sort string, last reflect.Value) string {
+// cursorAt is the place after a row. Whether it has a value is known from the query: a
+// NULL in a field that is no pointer looks like a value.
+func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
 	c := cursor{Sort: sort, ID: r.model.idOf(last)}
-	if column := strings.TrimPrefix(sort, "-"); column != "" && column != "id" {
+	if column := strings.TrimPrefix(sort, "-"); column != "" && column != "id" && valued {
 		f := &field{Field: r.model.schema.FieldsByDBName[column]}
 		c.Value, _ = json.Marshal(f.value(last).Interface())
 	}
@@ -274,7 +278,7 @@ func (r *repo) all(ctx context.Context, q Query) iter.Seq2[reflect.Value, error]
 		const size = 1000
 		for after := (cursor{}); ; {
 			batch := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
-			if err := r.read(base.Session(&gorm.Session{}), "", after, size, batch); err != nil {
+			if _, err := r.read(base.Session(&gorm.Session{}), "", after, size, batch); err != nil {
 				yield(reflect.Value{}, fmt.Errorf("nawasync: read %s: %w", r.model.table, err))
 				return
 			}

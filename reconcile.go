@@ -37,8 +37,11 @@ type reconcile struct {
 	// What the listing had: rows, and keys without one.
 	seen  bitmap.Bitmap
 	extra map[string]bool
-	added int64 // rows of ours that it added, which are not in seen
-	blank bool  // the scope had no row: nothing need be looked up
+	noted noted
+	// Objects that could not be stored, and why.
+	refused []string
+	added   int64 // rows of ours that it added, which are not in seen
+	blank   bool  // the scope had no row: nothing need be looked up
 
 	// Of the listing alone, which goes on while a batch is compared.
 	batch   batch // that is being filled
@@ -56,6 +59,7 @@ type batch struct {
 	asked  time.Time // when the first of them was requested
 	first  int64     // the number of its first object in the listing
 	ready  []item    // items fit to be compared
+	refuse []string  // of those that are not
 	err    error
 }
 
@@ -81,9 +85,9 @@ func (s *reconcile) list(ctx context.Context) error {
 	go func() {
 		defer close(prepared)
 		for b := range batches {
-			b.err = safely(func() (err error) {
-				b.ready, err = s.prepare(b)
-				return err
+			b.err = safely(func() error {
+				s.prepare(&b)
+				return nil
 			})
 			prepared <- b
 		}
@@ -134,6 +138,8 @@ func (s *reconcile) pages(ctx context.Context, to chan<- batch) error {
 		}
 		if p.asked.IsZero() {
 			p.asked = next
+		} else { // by the clock of this machine; ours is the database's
+			p.asked = s.r.engine.store.Now().Add(-time.Since(p.asked))
 		}
 		if err := s.page(ctx, p, to); err != nil {
 			return err
@@ -232,6 +238,8 @@ func (s *reconcile) proven() error {
 	switch {
 	case s.proof == nil:
 		problem = "the listing ended without a single page"
+	case len(s.refused) > 0:
+		problem = fmt.Sprintf("%d objects could not be stored, for instance: %s", len(s.refused), s.refused[0])
 	case s.moving:
 		problem = "the server's count of objects changed while they were listed"
 	case s.total > 0 && distinct != s.total:
@@ -255,6 +263,10 @@ type item struct {
 // flush compares the batch with the rows of its keys, and writes what differs.
 func (s *reconcile) flush(ctx context.Context, b batch) error {
 	items := b.ready
+	s.refused = append(s.refused, b.refuse...)
+	if len(items) == 0 {
+		return nil
+	}
 	compared, err := s.compared(b)
 	if err != nil {
 		return err
@@ -280,8 +292,6 @@ func (s *reconcile) flush(ctx context.Context, b batch) error {
 			s.seen.Add(s.r.model.idOf(there))
 		}
 		switch {
-		case status.State.Pending():
-			s.result.InFlight++
 		case s.same(it, there, status, compared, full):
 			s.result.Unchanged++
 		default:
@@ -298,31 +308,34 @@ func (s *reconcile) flush(ctx context.Context, b batch) error {
 }
 
 // prepare makes the items of the batch fit to be stored; of doubles the last stays.
-func (s *reconcile) prepare(b batch) ([]item, error) {
+// They are copies: the slice is the remote's own.
+func (s *reconcile) prepare(b *batch) {
 	m := s.r.model
-	items := make([]item, 0, len(b.items))
+	b.ready = make([]item, 0, len(b.items))
 	at := make(map[string]int, len(b.items))
-	for i, value := range b.items {
+	for i, foreign := range b.items {
+		value := m.newRow()
+		value.Set(foreign)
 		for _, f := range m.scope {
 			f.value(value).Set(f.value(s.scope))
 		}
 		m.normalise(value)
+		target := Target{m.instance(value), texts(value, m.key)}
+		if err := validateTarget(target); err != nil {
+			b.refuse = append(b.refuse, fmt.Sprintf("object %d of the listing has a key that cannot be one, %.80q: %s", b.first+int64(i), target.ID, err))
+			continue
+		}
 		it := item{value: value, key: m.keyText(value)}
 		if b.fields == nil {
 			it.hash = m.contentHash(value)
 		}
-		target := Target{m.instance(value), texts(value, m.key)}
-		if err := validateTarget(target); err != nil {
-			return nil, Permanent(fmt.Errorf("object %d of the listing has a key that cannot be one, %.80q: %w", b.first+int64(i), target.ID, err))
-		}
 		if i, double := at[it.key]; double {
-			items[i] = it
+			b.ready[i] = it
 			continue
 		}
-		at[it.key] = len(items)
-		items = append(items, it)
+		at[it.key] = len(b.ready)
+		b.ready = append(b.ready, it)
 	}
-	return items, nil
 }
 
 // compared are the fields that the batch's pages have fetched.

@@ -20,10 +20,11 @@ import (
 func (s *reconcile) write(ctx context.Context, b batch, changed map[int64]item, fresh []item) error {
 	before := s.result.clone()
 	added := s.added
+	defer s.note()
 	for careful := false; ; careful = true {
 		err := s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
 			insert := s.inserter(conn, careful)
-			s.result, s.added = before.clone(), added
+			s.result, s.added, s.noted = before.clone(), added, noted{}
 			if err := s.update(ctx, tx, b, changed); err != nil {
 				return err
 			}
@@ -39,6 +40,25 @@ func (s *reconcile) write(ctx context.Context, b batch, changed map[int64]item, 
 		}
 		// Somebody has just added one of the rows: once more, leaving out what is there.
 	}
+}
+
+// noted is what one try of a transaction found out. It counts when that has committed:
+// one that is run again finds other ids.
+type noted struct {
+	seen    []int64
+	extra   []string
+	refused []string
+}
+
+func (s *reconcile) note() {
+	for _, id := range s.noted.seen {
+		s.seen.Add(id)
+	}
+	for _, key := range s.noted.extra {
+		s.extra[key] = true
+	}
+	s.refused = append(s.refused, s.noted.refused...)
+	s.noted = noted{}
 }
 
 // inserter is the fastest way that there is. How many were added is all it tells.
@@ -122,12 +142,11 @@ func (s *reconcile) locked(ctx context.Context, tx *gorm.DB, ids []int64, lock b
 
 // busy reports whether a job changes the row, or has since the given time.
 func (s *reconcile) busy(status *SyncStatus, last map[int64]time.Time, since time.Time) bool {
-	if status.State.Pending() {
-		return true
-	}
 	if status.SyncJobID == nil {
-		return false
+		return status.State.Pending() // its job is being added
 	}
+	// A row that says pending though its job has ended was left so by something else
+	// than this library, an older release for instance: it is mended.
 	ended, known := last[*status.SyncJobID]
 	return known && (ended.IsZero() || !ended.Before(since.Add(-reconcileSlack)))
 }
@@ -263,19 +282,20 @@ func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, fresh []item, sinc
 	for i, it := range fresh {
 		row, ok := there[it.key]
 		if !ok {
-			return Permanent(fmt.Errorf("%s %q cannot be stored: another row of %s has a value that must be unique there", s.r.typ, texts(it.value, m.key), m.table))
+			s.noted.refused = append(s.noted.refused, fmt.Sprintf("%q has a value that must be unique in %s, and another row has it", texts(it.value, m.key), m.table))
+			continue
 		}
 		id, status := m.idOf(row), s.r.status(row)
 		switch ours := s.ours(id, status); {
 		case ours && ended[targets[i]]:
 			undo = append(undo, id)
-			s.extra[it.key] = true
+			s.noted.extra = append(s.noted.extra, it.key)
 			s.result.InFlight++
 		case ours:
 			s.added++
 			s.result.Created++
 		default:
-			s.seen.Add(id)
+			s.noted.seen = append(s.noted.seen, id)
 			s.result.InFlight++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -244,6 +245,12 @@ func (r *repo) prepare() error {
 // checkKey refuses a key of which MySQL would take two for one.
 func (r *repo) checkKey(ctx context.Context) error {
 	db := quiet(ctx, r.engine.config.DB)
+	if db.Name() == "sqlite" {
+		var made string
+		if err := db.Raw("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", r.model.table).Row().Scan(&made); err == nil && !strings.Contains(strings.ToUpper(made), "AUTOINCREMENT") {
+			return fmt.Errorf("nawasync: repository %s/%s: %s.id must be INTEGER PRIMARY KEY AUTOINCREMENT: otherwise SQLite gives the id of a deleted row to another, and a late job would change that", r.service, r.typ, r.model.table)
+		}
+	}
 	if db.Name() != "mysql" {
 		return nil
 	}
@@ -255,9 +262,10 @@ func (r *repo) checkKey(ctx context.Context) error {
 			return fmt.Errorf("nawasync: repository %s/%s has a time.Time, which the MySQL driver reads only with parseTime=true&loc=UTC in the DSN: %w", r.service, r.typ, err)
 		}
 	}
-	for _, f := range r.model.identity() {
+	table := r.model.table[strings.LastIndexByte(r.model.table, '.')+1:]
+	for _, f := range append(r.model.identity(), r.model.natural...) {
 		var collation *string
-		err := db.Raw("SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?", r.model.table, f.column).Row().Scan(&collation)
+		err := db.Raw("SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?", table, f.column).Row().Scan(&collation)
 		if err != nil {
 			return fmt.Errorf("nawasync: read the collation of %s.%s: %w", r.model.table, f.column, err)
 		}

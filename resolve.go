@@ -97,6 +97,11 @@ func (e *Engine) disputed(ctx context.Context, id int64, by string) (*tracker.Jo
 }
 
 func (e *Engine) answer(ctx context.Context, old *tracker.Job, args Args, by string, state SyncState) (*tracker.Job, error) {
+	if newer, err := e.store.NewerSuccess(ctx, old); err != nil {
+		return nil, err
+	} else if newer != 0 && state != "" {
+		return nil, fmt.Errorf("answer job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
+	}
 	ctx, span := e.telemetry.dispatch(ctx)
 	defer span.End()
 	job, err := e.newJob(args, Options{By: by, Source: SourceRetry})

@@ -90,6 +90,19 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	return nil
 }
 
+// wroteNothing takes BeginWrite back: the remote refused, and nothing happened. What
+// an earlier attempt may have done stays possible.
+func (a *attempt) wroteNothing(ctx context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.job.Wrote || !a.wrote {
+		return
+	}
+	if held, err := a.store.ClearWrite(ctx, a.job); err == nil && held {
+		a.wrote = false
+	}
+}
+
 // OnSuccess runs fn in the transaction that marks the job a success. It may run
 // twice, after a serialization failure, and must not call the remote. Its error
 // undoes the success: the attempt has failed then.

@@ -86,7 +86,7 @@ func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limi
 // the given one was dispatched, or 0.
 func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 	list, err := s.jobs(s.DB(ctx), false,
-		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
+		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
 	if err != nil {
 		return 0, fmt.Errorf("nawasync: look for a newer success: %w", err)
 	}

@@ -144,6 +144,11 @@ func (s *Store) MarkWrite(ctx context.Context, j *Job) (bool, error) {
 	return s.fencedExec(ctx, j, "wrote = ?", true)
 }
 
+// ClearWrite takes MarkWrite back.
+func (s *Store) ClearWrite(ctx context.Context, j *Job) (bool, error) {
+	return s.fencedExec(ctx, j, "wrote = ?", false)
+}
+
 // SetProgress stores what the job says of how far it is.
 func (s *Store) SetProgress(ctx context.Context, j *Job, progress string) (bool, error) {
 	return s.fencedExec(ctx, j, "progress = ?", CleanText(progress, MaxError))

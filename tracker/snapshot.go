@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -48,8 +50,8 @@ func (s *Store) changes(j *Job) bool {
 	if j.SnapshotTable == "" || j.SnapshotState == "" {
 		return false
 	}
-	_, lost := s.lostTables.Load(j.SnapshotTable)
-	return !lost
+	since, lost := s.lostTables.Load(j.SnapshotTable)
+	return !lost || s.Now().Sub(since.(time.Time)) > lostFor
 }
 
 // lockSnapshots takes the rows before the jobs, in one order, as a dispatch does:
@@ -144,7 +146,7 @@ func (s *Store) handBack(tx *gorm.DB, table string, j *Job) (bool, error) {
 // that was to be created never was.
 func (s *Store) restore(tx *gorm.DB, table string, j *Job) error {
 	if j.SnapshotState != StatePendingCreate {
-		return tx.Exec("UPDATE "+table+" SET sync_status = CASE WHEN last_synced_at IS NULL THEN ? WHEN missing_since IS NOT NULL THEN ? ELSE ? END WHERE id = ? AND sync_job_id = ?",
+		return tx.Exec("UPDATE "+table+" SET sync_status = CASE WHEN last_synced_at IS NULL OR sync_error IS NOT NULL THEN ? WHEN missing_since IS NOT NULL THEN ? ELSE ? END WHERE id = ? AND sync_job_id = ?",
 			StateFailed, StateMissing, StateSynced, j.SnapshotRow, j.ID).Error
 	}
 	if err := tx.Exec("DELETE FROM "+table+" WHERE id = ? AND sync_job_id = ? AND last_synced_at IS NULL", j.SnapshotRow, j.ID).Error; err != nil {
@@ -162,27 +164,31 @@ func refreshJob(j *Job) *Job {
 	}
 }
 
-// MarkPending puts the job's snapshot row into its pending state.
+// MarkPending puts the job's snapshot row into its pending state. What was wrong with
+// it before is kept, for the case that the job is called off.
 func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 	if !s.changes(j) {
 		return nil
 	}
-	return session(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_error = NULL, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID, j.SnapshotRow).Error
+	return session(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID, j.SnapshotRow).Error
 }
 
 // LockRow locks a snapshot row until the end of tx, before a job is added that
-// changes it.
-func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int64) error {
-	if s.dialect.name == "sqlite" {
-		return nil
+// changes it, and returns its state, "" where there is no such row. The state is read
+// with the lock: in a host's transaction a plain read may see an older one.
+func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int64) (state SyncState, err error) {
+	err = each(session(ctx, tx), func(rows *sql.Rows) error { return rows.Scan(&state) },
+		"SELECT sync_status FROM "+s.quote(table)+" WHERE id = ?"+pick(s.dialect.name == "sqlite", "", " FOR UPDATE"), row)
+	if err != nil {
+		return "", fmt.Errorf("nawasync: lock row %d of %s: %w", row, table, err)
 	}
-	return each(session(ctx, tx), func(*sql.Rows) error { return nil }, "SELECT id FROM "+s.quote(table)+" WHERE id = ? FOR UPDATE", row)
+	return state, nil
 }
 
 // OpenOn lists the open jobs that change a snapshot row, oldest first, with their
 // arguments.
 func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, error) {
-	list, err := s.jobs(session(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id", lane)
+	list, err := s.jobs(session(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id"+pick(s.dialect.name == "mysql", " FOR UPDATE", ""), lane)
 	if err != nil {
 		return nil, fmt.Errorf("nawasync: look for open jobs of a row: %w", err)
 	}
@@ -193,15 +199,29 @@ func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, er
 // job must be able to end all the same. It reports whether that was it.
 func (s *Store) dropLost(ctx context.Context, err error) bool {
 	var failed *snapshotError
-	if !errors.As(err, &failed) || s.Ping(ctx) != nil {
+	if !errors.As(err, &failed) || !undefined(failed.err) {
 		return false
 	}
-	probe := s.DB(ctx).Exec("SELECT id, sync_status, sync_error, sync_job_id, last_synced_at, missing_since FROM " + s.quote(failed.table) + " WHERE 1 = 0").Error
-	if probe == nil || s.Ping(ctx) != nil {
-		return false
-	}
-	s.lostTables.Store(failed.table, true)
+	s.lostTables.Store(failed.table, s.Now())
 	return true
+}
+
+// lostFor is how long a table that was not there is not asked for again.
+const lostFor = time.Minute
+
+// undefined reports that a table or a column does not exist.
+func undefined(err error) bool {
+	var state interface{ SQLState() string }
+	if errors.As(err, &state) {
+		return state.SQLState() == "42P01" || state.SQLState() == "42703"
+	}
+	text := err.Error()
+	for _, known := range []string{"Error 1146 ", "Error 1054 ", "no such table", "no such column"} {
+		if strings.Contains(text, known) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Store) quote(table string) string { return s.db.Statement.Quote(table) }

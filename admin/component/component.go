@@ -52,6 +52,14 @@ func word(s nawasync.SyncStatus) string {
 	return strings.ReplaceAll(string(s.State), "_", " ")
 }
 
+// problem is what is wrong with a row; while a job is at it that is an old story.
+func problem(s nawasync.SyncStatus) string {
+	if s.IsPending() {
+		return ""
+	}
+	return s.SyncError
+}
+
 // ago is how long ago, in the largest unit that says something.
 func ago(d time.Duration) string {
 	switch {

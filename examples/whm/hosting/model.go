@@ -57,12 +57,12 @@ func CreateTables(ctx context.Context, db *gorm.DB) error {
 		// Not a text: to MySQL that would be the same in capitals, or with a space behind.
 		id, key, moment = "BIGINT AUTO_INCREMENT PRIMARY KEY", "VARBINARY(255)", "DATETIME(6)"
 	case "sqlite":
-		id, key, moment = "INTEGER PRIMARY KEY", "TEXT", "DATETIME"
+		id, key, moment = "INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "DATETIME"
 	}
 	for table, columns := range map[string]string{
 		"whm_accounts": "username KEY NOT NULL, domain VARCHAR(255) NOT NULL, contact VARCHAR(255) NOT NULL, plan VARCHAR(255) NOT NULL, suspended BOOLEAN NOT NULL," +
 			" suspend_reason VARCHAR(255) NOT NULL, disk_limit BIGINT, disk_used BIGINT NOT NULL, ip VARCHAR(64) NOT NULL, owner VARCHAR(64) NOT NULL, updated_at MOMENT, UNIQUE (instance, username)",
-		"whm_email_accounts": "email KEY NOT NULL, account VARCHAR(64) NOT NULL, quota BIGINT, suspended_login BOOLEAN NOT NULL, suspended_incoming BOOLEAN NOT NULL," +
+		"whm_email_accounts": "email KEY NOT NULL, account KEY NOT NULL, quota BIGINT, suspended_login BOOLEAN NOT NULL, suspended_incoming BOOLEAN NOT NULL," +
 			" disk_used BIGINT, updated_at MOMENT, UNIQUE (instance, email)",
 	} {
 		columns = strings.NewReplacer(" KEY ", " "+key+" ", "MOMENT", moment).Replace(columns)
