@@ -39,8 +39,9 @@ func (suspendJob) Execute(_ context.Context, run *nawasync.Run[suspend]) error {
 	return nil
 }
 
-// exampleEngine is what a host sets up once; events end an example's wait.
-func exampleEngine() (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
+// exampleEngine is what a host sets up once, with what is to be registered before the
+// start; events end an example's wait.
+func exampleEngine(before ...func(*nawasync.Engine, *gorm.DB)) (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
 	must := func(err error) {
 		if err != nil {
 			panic(err)
@@ -57,6 +58,9 @@ func exampleEngine() (engine *nawasync.Engine, db *gorm.DB, events chan nawasync
 	engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client, OnEvent: func(_ context.Context, e nawasync.Event) { events <- e }})
 	must(err)
 	must(nawasync.Register(engine, suspendJob{}))
+	for _, fn := range before {
+		fn(engine, db)
+	}
 	must(engine.Start(context.Background()))
 	return engine, db, events, func() {
 		must(engine.Stop(context.Background()))

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"runtime/debug"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -37,11 +39,11 @@ type reconcile struct {
 	// What the listing had: rows, and keys without one.
 	seen  bitmap.Bitmap
 	extra map[string]bool
-	noted noted
 	// Objects that could not be stored, and why.
 	refused []string
-	added   int64 // rows of ours that it added, which are not in seen
-	blank   bool  // the scope had no row: nothing need be looked up
+	added   int64       // rows of ours that it added, which are not in seen
+	blank   atomic.Bool // the scope had no row: nothing need be looked up
+	mu      sync.Mutex  // over what outcomes are added to
 
 	// Of the listing alone, which goes on while a batch is compared.
 	batch   batch // that is being filled
@@ -81,7 +83,7 @@ func (s *reconcile) run(ctx context.Context) error {
 func (s *reconcile) list(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	batches, prepared, compared := make(chan batch), make(chan batch), make(chan error, 1)
+	batches, prepared, compared := make(chan batch), make(chan batch), make(chan error, 2)
 	go func() {
 		defer close(prepared)
 		for b := range batches {
@@ -92,28 +94,43 @@ func (s *reconcile) list(ctx context.Context) error {
 			prepared <- b
 		}
 	}()
-	go func() {
-		var failed error
-		for b := range prepared {
-			if failed != nil {
-				continue
-			}
-			if failed = b.err; failed == nil {
-				failed = safely(func() error { return s.flush(ctx, b) })
-			}
-			if failed != nil {
-				cancel(failed)
-			}
-		}
-		compared <- failed
-	}()
+	workers := s.workers()
+	for range workers {
+		go func() { compared <- s.compareAll(ctx, prepared, cancel) }()
+	}
 	listErr := func() error {
-		defer close(batches) // also when the remote panics: then compared is not waited for
+		defer close(batches) // also when the remote panics: then nobody waits for the others
 		return s.pages(ctx, batches)
 	}()
-	err := <-compared
+	for range workers {
+		listErr = errors.Join(listErr, <-compared)
+	}
 	s.result.Listed = s.listed
-	return errors.Join(err, listErr)
+	return listErr
+}
+
+// workers is how many batches are compared at once. Where the database does not tell
+// which rows an INSERT has added, only one: two of one key could both be counted.
+func (s *reconcile) workers() int {
+	if s.a != nil && s.r.engine.config.DB.Name() == "postgres" {
+		return 2
+	}
+	return 1
+}
+
+func (s *reconcile) compareAll(ctx context.Context, prepared <-chan batch, cancel context.CancelCauseFunc) (failed error) {
+	for b := range prepared {
+		if failed != nil || ctx.Err() != nil {
+			continue
+		}
+		if failed = b.err; failed == nil {
+			failed = safely(func() error { return s.flush(ctx, b) })
+		}
+		if failed != nil {
+			cancel(failed)
+		}
+	}
+	return failed
 }
 
 // safely keeps a panic of the host's types from ending the process.
@@ -191,7 +208,7 @@ func (s *reconcile) begin(ctx context.Context) error {
 	if err := s.r.db(ctx).Table(s.r.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
 		return fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
 	}
-	s.blank = len(there) == 0 && s.a != nil
+	s.blank.Store(len(there) == 0 && s.a != nil)
 	return nil
 }
 
@@ -262,49 +279,88 @@ type item struct {
 
 // flush compares the batch with the rows of its keys, and writes what differs.
 func (s *reconcile) flush(ctx context.Context, b batch) error {
-	items := b.ready
-	s.refused = append(s.refused, b.refuse...)
-	if len(items) == 0 {
-		return nil
+	o, err := s.compare(ctx, b)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.take(o)
+	}
+	return err
+}
+
+// outcome is what one batch came to. It counts when its transaction has committed: one
+// that is run again finds other ids.
+type outcome struct {
+	result  SyncResult
+	added   int64
+	seen    []int64
+	extra   []string
+	refused []string
+}
+
+func (s *reconcile) take(o outcome) {
+	s.result.add(&o.result)
+	s.added += o.added
+	for _, id := range o.seen {
+		s.seen.Add(id)
+	}
+	for _, key := range o.extra {
+		s.extra[key] = true
+	}
+	s.refused = append(s.refused, o.refused...)
+}
+
+func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error) {
+	o.refused = b.refuse
+	if len(b.ready) == 0 {
+		return o, nil
 	}
 	compared, err := s.compared(b)
 	if err != nil {
-		return err
+		return o, err
 	}
-	if s.blank {
-		return s.write(ctx, b, nil, items)
+	if s.blank.Load() {
+		loaded, err := s.write(ctx, b, o, nil, b.ready)
+		if err == nil || !bulk.Taken(err) {
+			return loaded, err
+		}
+		s.blank.Store(false) // it has rows by now
 	}
 	full := b.fields == nil
-	local, err := s.local(ctx, items, compared, full)
+	local, err := s.local(ctx, b.ready, compared, full)
 	if err != nil {
-		return err
+		return o, err
 	}
 	changed := map[int64]item{}
 	var fresh []item
-	for _, it := range items {
+	for _, it := range b.ready {
 		there, ok := local[it.key]
 		if !ok {
 			fresh = append(fresh, it)
 			continue
 		}
-		status := s.r.status(there)
-		if !s.ours(s.r.model.idOf(there), status) {
-			s.seen.Add(s.r.model.idOf(there))
+		id, status := s.r.model.idOf(there), s.r.status(there)
+		if !s.ours(id, status) {
+			o.seen = append(o.seen, id)
 		}
-		switch {
-		case s.same(it, there, status, compared, full):
-			s.result.Unchanged++
-		default:
-			changed[s.r.model.idOf(there)] = it
+		if s.same(it, there, status, compared, full) {
+			o.result.Unchanged++
+		} else {
+			changed[id] = it
 		}
 	}
 	if len(changed) == 0 && len(fresh) == 0 {
-		return nil
+		return o, nil
 	}
 	if s.a == nil {
-		return s.foresee(ctx, b, changed, fresh)
+		return s.foresee(ctx, b, o, changed, fresh)
 	}
-	return s.write(ctx, b, changed, fresh)
+	written, err := s.write(ctx, b, o, changed, fresh)
+	if bulk.Taken(err) {
+		// Somebody has just added one of the rows: once more, leaving out what is there.
+		written, err = s.writeWith(ctx, b, o, changed, fresh, true)
+	}
+	return written, err
 }
 
 // prepare makes the items of the batch fit to be stored; of doubles the last stays.
@@ -437,10 +493,10 @@ func (s *reconcile) same(it item, there reflect.Value, status *SyncStatus, compa
 }
 
 // foresee counts for a plan what write would do.
-func (s *reconcile) foresee(ctx context.Context, b batch, changed map[int64]item, fresh []item) error {
+func (s *reconcile) foresee(ctx context.Context, b batch, o outcome, changed map[int64]item, fresh []item) (outcome, error) {
 	for _, it := range fresh {
-		s.extra[it.key] = true
+		o.extra = append(o.extra, it.key)
 	}
-	s.result.Created += int64(len(fresh))
-	return s.update(ctx, s.r.db(ctx), b, changed)
+	o.result.Created += int64(len(fresh))
+	return o, s.update(ctx, s.r.db(ctx), b, &o, changed)
 }

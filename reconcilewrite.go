@@ -17,67 +17,57 @@ import (
 
 // write stores a batch's differences in one transaction, which is void when the job
 // has been taken over meanwhile.
-func (s *reconcile) write(ctx context.Context, b batch, changed map[int64]item, fresh []item) error {
-	before := s.result.clone()
-	added := s.added
-	defer s.note()
-	for careful := false; ; careful = true {
-		err := s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
-			insert := s.inserter(conn, careful)
-			s.result, s.added, s.noted = before.clone(), added, noted{}
-			if err := s.update(ctx, tx, b, changed); err != nil {
-				return err
-			}
-			return s.insert(ctx, tx, b, fresh, insert)
-		})
-		if !bulk.Taken(err) || careful {
+func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed map[int64]item, fresh []item) (outcome, error) {
+	return s.writeWith(ctx, b, base, changed, fresh, false)
+}
+
+// writeWith is write; careful leaves out rows whose key is taken.
+func (s *reconcile) writeWith(ctx context.Context, b batch, base outcome, changed map[int64]item, fresh []item, careful bool) (o outcome, err error) {
+	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+		o = base.clone()
+		if err := s.update(ctx, tx, b, &o, changed); err != nil {
 			return err
 		}
-		if s.blank {
-			s.blank = false
-			s.result = before.clone()
-			return s.flush(ctx, b)
-		}
-		// Somebody has just added one of the rows: once more, leaving out what is there.
-	}
+		return s.insert(ctx, tx, b, &o, fresh, s.inserter(conn, careful))
+	})
+	return o, err
 }
 
-// noted is what one try of a transaction found out. It counts when that has committed:
-// one that is run again finds other ids.
-type noted struct {
-	seen    []int64
-	extra   []string
-	refused []string
+func (o outcome) clone() outcome {
+	o.result = o.result.clone()
+	o.seen, o.extra, o.refused = slices.Clone(o.seen), slices.Clone(o.extra), slices.Clone(o.refused)
+	return o
 }
 
-func (s *reconcile) note() {
-	for _, id := range s.noted.seen {
-		s.seen.Add(id)
-	}
-	for _, key := range s.noted.extra {
-		s.extra[key] = true
-	}
-	s.refused = append(s.refused, s.noted.refused...)
-	s.noted = noted{}
+// inserted is what an INSERT has added: how many, and which where the database tells
+// and somebody may ask.
+type inserted struct {
+	n   int
+	ids map[int64]bool
 }
 
-// inserter is the fastest way that there is. How many were added is all it tells.
+// inserter is the fastest way that there is, or a careful one.
 func (s *reconcile) inserter(conn *sql.Conn, careful bool) inserter {
 	table := s.r.table
-	return func(tx *gorm.DB, columns []string, rows [][]any) (int, error) {
+	return func(tx *gorm.DB, columns []string, rows [][]any) (in inserted, err error) {
 		if !careful {
-			err := table.Copy(tx, conn, columns, rows)
-			if err == nil {
-				return len(rows), nil
+			if err := table.Copy(tx, conn, columns, rows); !errors.Is(err, bulk.ErrNoCopy) {
+				return inserted{n: len(rows)}, err
 			}
-			if !errors.Is(err, bulk.ErrNoCopy) {
-				return 0, err
-			}
-			ids, err := table.InsertNew(tx, columns, rows)
-			return len(ids), err
 		}
-		ids, err := table.Insert(tx, columns, rows)
-		return len(ids), err
+		insert := table.InsertNew
+		if careful {
+			insert = table.Insert
+		}
+		ids, err := insert(tx, columns, rows)
+		in = inserted{n: len(ids)}
+		if careful && ids != nil {
+			in.ids = map[int64]bool{}
+			for _, id := range ids {
+				in.ids[id] = true
+			}
+		}
+		return in, err
 	}
 }
 
@@ -152,7 +142,7 @@ func (s *reconcile) busy(status *SyncStatus, last map[int64]time.Time, since tim
 }
 
 // update writes the fetched fields of rows that differ.
-func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, changed map[int64]item) error {
+func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome, changed map[int64]item) error {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -177,10 +167,10 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, changed ma
 		row := rows.Index(i)
 		status := s.r.status(row)
 		if s.busy(status, last, b.asked) {
-			s.result.InFlight++
+			o.result.InFlight++
 			continue
 		}
-		s.merge(row, changed[m.idOf(row)], status, compared)
+		s.merge(o, row, changed[m.idOf(row)], status, compared)
 		state, text := StateSynced, any(nil)
 		if status.State == StateConflict { // a person is still to answer
 			state, text = StateConflict, status.SyncError
@@ -194,8 +184,8 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, changed ma
 		}
 		params = append(params, values)
 	}
-	s.result.InFlight += int64(len(changed) - rows.Len()) // deleted since
-	s.result.Updated += int64(len(params))
+	o.result.InFlight += int64(len(changed) - rows.Len()) // deleted since
+	o.result.Updated += int64(len(params))
 	if s.a == nil || len(params) == 0 {
 		return nil
 	}
@@ -207,11 +197,11 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, changed ma
 
 // merge copies the fetched fields into the row, and counts what had drifted: what
 // differs in a row that nobody of ours has changed.
-func (s *reconcile) merge(row reflect.Value, it item, status *SyncStatus, compared []*field) {
+func (s *reconcile) merge(o *outcome, row reflect.Value, it item, status *SyncStatus, compared []*field) {
 	mine := status.State == StateSynced && status.HashVersion == s.r.model.version
 	for _, f := range compared {
 		if f.role != roleObserved && mine && !unknown(f.value(row)) && !f.equal(row, it.value) {
-			s.result.drift(texts(row, s.r.model.key), f.column, f.value(row).Interface(), f.value(it.value).Interface())
+			o.result.drift(texts(row, s.r.model.key), f.column, f.value(row).Interface(), f.value(it.value).Interface())
 		}
 		f.value(row).Set(f.value(it.value))
 	}
@@ -220,12 +210,12 @@ func (s *reconcile) merge(row reflect.Value, it item, status *SyncStatus, compar
 // unknown is a value that no listing has given yet: filling it in is no drift.
 func unknown(v reflect.Value) bool { return v.Kind() == reflect.Pointer && v.IsNil() }
 
-type inserter = func(tx *gorm.DB, columns []string, rows [][]any) (added int, err error)
+type inserter = func(tx *gorm.DB, columns []string, rows [][]any) (inserted, error)
 
 // insert adds the objects that have no row, but not those whose row a job has
 // deleted since the page was requested. The check comes after the insert: from
 // then on nobody can add, and delete, a row of that key before we commit.
-func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, fresh []item, insert inserter) error {
+func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome, fresh []item, insert inserter) error {
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -235,7 +225,7 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, fresh []it
 		return err
 	}
 	columns, rows := s.r.newRows(compared, fresh)
-	n, err := insert(tx, columns, rows)
+	in, err := insert(tx, columns, rows)
 	if err != nil {
 		return fmt.Errorf("nawasync: insert into %s: %w", m.table, err)
 	}
@@ -244,12 +234,12 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, fresh []it
 	if err != nil {
 		return err
 	}
-	if n == len(fresh) && !ended {
-		s.result.Created += int64(n)
-		s.added += int64(n)
+	if in.n == len(fresh) && !ended {
+		o.result.Created += int64(in.n)
+		o.added += int64(in.n)
 		return nil
 	}
-	return s.sortOut(ctx, tx, fresh, since)
+	return s.sortOut(ctx, tx, o, fresh, since, in)
 }
 
 // ours reports whether this run has added the row. Such rows are counted, not noted:
@@ -260,7 +250,7 @@ func (s *reconcile) ours(id int64, status *SyncStatus) bool {
 
 // sortOut tells apart what was inserted, what somebody else has inserted meanwhile,
 // what must not be there, and what cannot.
-func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, fresh []item, since time.Time) error {
+func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, o *outcome, fresh []item, since time.Time, in inserted) error {
 	m := s.r.model
 	targets := make([]int64, len(fresh))
 	for i, it := range fresh {
@@ -282,21 +272,23 @@ func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, fresh []item, sinc
 	for i, it := range fresh {
 		row, ok := there[it.key]
 		if !ok {
-			s.noted.refused = append(s.noted.refused, fmt.Sprintf("%q has a value that must be unique in %s, and another row has it", texts(it.value, m.key), m.table))
+			o.refused = append(o.refused, fmt.Sprintf("%q has a value that must be unique in %s, and another row has it", texts(it.value, m.key), m.table))
 			continue
 		}
 		id, status := m.idOf(row), s.r.status(row)
 		switch ours := s.ours(id, status); {
 		case ours && ended[targets[i]]:
 			undo = append(undo, id)
-			s.noted.extra = append(s.noted.extra, it.key)
-			s.result.InFlight++
+			o.extra = append(o.extra, it.key)
+			o.result.InFlight++
+		case ours && in.ids != nil && !in.ids[id]:
+			o.result.Unchanged++ // a double: another batch of this run has added it
 		case ours:
-			s.added++
-			s.result.Created++
+			o.added++
+			o.result.Created++
 		default:
-			s.noted.seen = append(s.noted.seen, id)
-			s.result.InFlight++
+			o.seen = append(o.seen, id)
+			o.result.InFlight++
 		}
 	}
 	if len(undo) == 0 {

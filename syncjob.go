@@ -35,7 +35,22 @@ type SyncResult struct {
 
 const maxSamples = 20
 
+// add adds what a batch came to.
+func (r *SyncResult) add(b *SyncResult) {
+	r.Created += b.Created
+	r.Updated += b.Updated
+	r.Unchanged += b.Unchanged
+	r.InFlight += b.InFlight
+	for column, n := range b.Drifted {
+		r.Drifted[column] += n
+	}
+	r.Samples = append(r.Samples, b.Samples[:min(len(b.Samples), maxSamples-len(r.Samples))]...)
+}
+
 func (r *SyncResult) drift(target, column string, local, remote any) {
+	if r.Drifted == nil {
+		r.Drifted = map[string]int64{}
+	}
 	r.Drifted[column]++
 	if len(r.Samples) < maxSamples {
 		// Under the column's name, so that what Mask hides is hidden here too.

@@ -108,7 +108,7 @@ func (s *Store) finishOwn(ctx context.Context, verdicts []*Verdict) (results []F
 			results, err = s.FinishTx(ctx, tx, verdicts)
 			return err
 		})
-		if err == nil || !s.dropLost(ctx, err) {
+		if err == nil || !s.dropLost(err) {
 			return results, err
 		}
 	}

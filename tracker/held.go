@@ -266,7 +266,7 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, si
 // Fence locks the row of a running job in tx, and reports whether its attempt is
 // still the one: what the transaction then writes is written by nobody late.
 func (s *Store) Fence(ctx context.Context, tx *gorm.DB, j *Job) (held bool, err error) {
-	lock := pick(s.dialect.name == "sqlite", "", " FOR UPDATE")
+	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.name] // several batches may be written at once
 	err = each(session(ctx, tx), func(*sql.Rows) error {
 		held = true
 		return nil

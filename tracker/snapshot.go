@@ -197,7 +197,7 @@ func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, er
 
 // dropLost notes that a snapshot table is gone, or has not the columns any more: a
 // job must be able to end all the same. It reports whether that was it.
-func (s *Store) dropLost(ctx context.Context, err error) bool {
+func (s *Store) dropLost(err error) bool {
 	var failed *snapshotError
 	if !errors.As(err, &failed) || !undefined(failed.err) {
 		return false

@@ -33,7 +33,7 @@ func New(db *gorm.DB, name string) *Table {
 // most is how many parameters one statement takes, and how many rows.
 const (
 	most    = 30_000
-	MaxRows = 2000
+	MaxRows = 5000
 )
 
 // Insert adds the rows, each with a value per column, and returns the ids of those

@@ -75,7 +75,7 @@ func copyFrom(ctx context.Context, driverConn any, from io.Reader, query string)
 	if out[1].IsNil() {
 		return nil
 	}
-	err, ok := out[1].Interface().(error)
+	err, ok := reflect.TypeAssert[error](out[1])
 	if !ok {
 		return ErrNoCopy
 	}

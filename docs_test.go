@@ -1,0 +1,49 @@
+package nawasync_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A promise whose test was renamed is a promise without one.
+func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
+	t.Parallel()
+	declared := map[string]bool{}
+	names := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, found := range names.FindAllStringSubmatch(string(source), -1) {
+			declared[found[1]] = true
+		}
+		return err
+	})
+	ok(t, err)
+	documents, err := filepath.Glob("docs/*.md")
+	ok(t, err)
+	mentioned := regexp.MustCompile("`(Test[A-Z]\\w+)`")
+	links := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
+	for _, document := range append(documents, "README.md") {
+		text, err := os.ReadFile(document)
+		ok(t, err)
+		for _, found := range mentioned.FindAllStringSubmatch(string(text), -1) {
+			if !declared[found[1]] {
+				t.Errorf("%s names %s, which there is not", document, found[1])
+			}
+		}
+		for _, found := range links.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(found[1], "//") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), found[1])); err != nil {
+				t.Errorf("%s links to %s, which there is not", document, found[1])
+			}
+		}
+	}
+}
