@@ -216,8 +216,9 @@ type inserter = func(tx *gorm.DB, columns []string, rows [][]any) (inserted, err
 // deleted since the page was requested. The check comes after the insert: from
 // then on nobody can add, and delete, a row of that key before we commit.
 func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome, fresh []item, insert inserter) error {
-	if len(fresh) == 0 {
-		return nil
+	fresh, err := s.withoutUnnamed(tx, o, fresh)
+	if err != nil || len(fresh) == 0 {
+		return err
 	}
 	m, store := s.r.model, s.r.engine.store
 	compared, err := s.compared(b)
@@ -246,6 +247,38 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 // their absence is not asked for.
 func (s *reconcile) ours(id int64, status *SyncStatus) bool {
 	return status.SyncJobID == nil && id > s.maxID
+}
+
+// withoutUnnamed leaves out objects that a job of ours is making just now: they have a
+// row already, by their natural name, which lacks the id that the remote gave.
+func (s *reconcile) withoutUnnamed(tx *gorm.DB, o *outcome, fresh []item) ([]item, error) {
+	m := s.r.model
+	if len(m.natural) == 0 || len(fresh) == 0 {
+		return fresh, nil
+	}
+	where, args := s.inScope()
+	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
+	err := tx.Table(m.table).Select(columnsOf(m.natural)).Where(where+s.r.quote(m.key[0].column)+" IS NULL", args...).Find(rows.Interface()).Error
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read %s: %w", m.table, err)
+	}
+	unnamed := map[string]bool{}
+	for i := range rows.Elem().Len() {
+		unnamed[texts(rows.Elem().Index(i), m.natural)] = true
+	}
+	if len(unnamed) == 0 {
+		return fresh, nil
+	}
+	var left []item
+	for _, it := range fresh {
+		if unnamed[texts(it.value, m.natural)] {
+			o.extra = append(o.extra, it.key)
+			o.result.InFlight++
+			continue
+		}
+		left = append(left, it)
+	}
+	return left, nil
 }
 
 // sortOut tells apart what was inserted, what somebody else has inserted meanwhile,
