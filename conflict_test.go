@@ -267,3 +267,18 @@ func TestUpdateOfWhatIsGoneFailsAndTheRowSaysSo(t *testing.T) {
 		}
 	})
 }
+
+// A conflict over large values is kept as what it is: valid JSON, or a word that it
+// was too long.
+func TestConflictOverLargeValuesIsKeptAsValidJSON(t *testing.T) {
+	t.Parallel()
+	s := stocked(t, testdb.SQLite(t), 1)
+	s.elsewhere("g0000", setPlan(strings.Repeat("x", 50_000)))
+	job := s.status(t, s.update(t, s.row(t, "g0000"), setPlan(strings.Repeat("y", 50_000))), tracker.Conflict)
+	if !json.Valid(job.Diff) || !strings.Contains(string(job.Diff), "truncated") {
+		t.Errorf("kept are %.200s", job.Diff)
+	}
+	if _, err := json.Marshal(job); err != nil {
+		t.Error(err)
+	}
+}

@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
-
-	"github.com/nawasara/nawasync/internal/bulk"
 )
 
 // list goes through the remote's pages. While one batch is compared and written the
@@ -169,7 +167,7 @@ func (s *reconcile) page(ctx context.Context, p page, to chan<- batch) error {
 		}
 		s.listed++
 		s.batch.items = append(s.batch.items, p.items.Index(i))
-		if len(s.batch.items) == bulk.MaxRows {
+		if len(s.batch.items) == s.r.table.MaxRows() {
 			if err := s.send(ctx, to); err != nil {
 				return err
 			}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // Outcomes are returned from Execute as errors. They pass through wrapping.
@@ -62,6 +64,9 @@ func (e *conflictError) json() json.RawMessage {
 	text, err := json.Marshal(e.detail)
 	if err != nil {
 		text, _ = json.Marshal(map[string]string{"error": "the detail does not marshal: " + err.Error()})
+	}
+	if len(text) > tracker.MaxResult { // cut in the middle it would be no JSON
+		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": len(text), "limit": tracker.MaxResult})
 	}
 	return text
 }

@@ -33,7 +33,11 @@ type SyncResult struct {
 	Held    int64            `json:"held,omitempty"`  // the hold that keeps rows from being deleted
 }
 
-const maxSamples = 20
+// What a result shows of drift, so that it is never too long to be kept.
+const (
+	maxSamples = 20
+	maxSample  = 2048 // bytes of one
+)
 
 // add adds what a batch came to.
 func (r *SyncResult) add(b *SyncResult) {
@@ -52,7 +56,7 @@ func (r *SyncResult) drift(target, column string, local, remote any) {
 		r.Drifted = map[string]int64{}
 	}
 	r.Drifted[column]++
-	if len(r.Samples) < maxSamples {
+	if len(r.Samples) < maxSamples && len(fmt.Sprint(local))+len(fmt.Sprint(remote)) < maxSample {
 		// Under the column's name, so that what Mask hides is hidden here too.
 		r.Samples = append(r.Samples, map[string]any{"target_id": target, column: map[string]any{"local": local, "remote": remote}})
 	}

@@ -30,11 +30,26 @@ func New(db *gorm.DB, name string) *Table {
 	return &Table{name: db.Statement.Quote(name), plain: name, dialect: db.Name()}
 }
 
-// most is how many parameters one statement takes, and how many rows.
-const (
-	most    = 30_000
-	MaxRows = 5000
-)
+// MaxRows is how many rows are best handled at once. SQLite has one writer, whom the
+// others wait for.
+func (t *Table) MaxRows() int {
+	switch t.dialect {
+	case "postgres":
+		return 5000
+	case "sqlite":
+		return 500
+	}
+	return 2000
+}
+
+// most is how many parameters one statement takes. SQLite's drivers in Go look each of
+// them up among all the others.
+func (t *Table) most() int {
+	if t.dialect == "sqlite" {
+		return 1500
+	}
+	return 30_000
+}
 
 // Insert adds the rows, each with a value per column, and returns the ids of those
 // that were added: a row whose unique key is taken is left out. Without RETURNING
@@ -60,9 +75,9 @@ func Taken(err error) bool {
 
 func (t *Table) inserts(tx *gorm.DB, columns []string, rows [][]any, conflict string) (ids []int64, err error) {
 	for len(rows) > 0 {
-		n := min(len(rows), MaxRows)
+		n := min(len(rows), t.MaxRows())
 		if t.dialect != "postgres" {
-			n = min(n, most/len(columns))
+			n = min(n, max(1, t.most()/len(columns)))
 		}
 		added, err := t.insert(tx, columns, rows[:n], conflict)
 		if err != nil {
@@ -100,9 +115,9 @@ func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict str
 func (t *Table) Update(tx *gorm.DB, columns []string, rows [][]any) error {
 	all := append([]string{"id"}, columns...)
 	for len(rows) > 0 {
-		n := min(len(rows), MaxRows)
+		n := min(len(rows), t.MaxRows())
 		if t.dialect != "postgres" {
-			n = min(n, most/len(all), 500)
+			n = min(n, max(1, t.most()/len(all)), 500)
 		}
 		if err := t.update(tx, all, rows[:n]); err != nil {
 			return err
