@@ -136,7 +136,7 @@ func (r *repo) known(ctx context.Context, a *attempt) (bool, error) {
 func (r *repo) merge(now reflect.Value, m *mutation) (want reflect.Value, touched Diff, err error) {
 	want = deepCopy(now)
 	var foreign []string
-	for _, column := range sortedKeys(m.Changes) {
+	for _, column := range slices.Sorted(maps.Keys(m.Changes)) {
 		f, c := r.model.byColumn[column], m.Changes[column]
 		if f == nil {
 			return want, nil, Permanent(fmt.Errorf("nawasync: %s has no column %s any more", r.model.table, column))
@@ -221,7 +221,7 @@ func (r *repo) applied(a *attempt, now object, result any) error {
 	id := a.job.SnapshotRow
 	a.SetResult(result)
 	a.OnSuccess(func(tx *gorm.DB) error {
-		return r.write(tx.Statement.Context, tx, id, now.value, r.fieldsRead(), map[string]any{})
+		return r.write(tx.Statement.Context, tx, id, now.value, r.fieldsRead(), true)
 	})
 	return nil
 }
@@ -235,9 +235,9 @@ func (r *repo) fieldsRead() []*field {
 	return r.model.mirrored()
 }
 
-// write stores fields of value in a row; with more they are what the remote has, and
-// the row is synced as far as its content goes. Its sync_status is not its affair.
-func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.Value, fields []*field, more map[string]any) error {
+// write stores fields of value in a row. When it was read at the remote, the row is
+// synced as far as its content goes; sync_status is the verdict's affair.
+func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.Value, fields []*field, read bool) error {
 	set := map[string]any{}
 	for _, f := range fields {
 		set[f.column] = f.param(value)
@@ -246,10 +246,9 @@ func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.V
 	for _, f := range r.model.updated {
 		set[f.DBName] = stamp(f.FieldType, now)
 	}
-	if more != nil {
+	if read {
 		set["content_hash"], set["hash_version"] = r.model.contentHash(value), r.model.version
 		set["last_synced_at"], set["missing_since"], set["missing_runs"] = now, nil, 0
-		maps.Copy(set, more)
 	}
 	if err := quiet(ctx, tx).Table(r.model.table).Where("id = ?", id).Updates(set).Error; err != nil {
 		return fmt.Errorf("nawasync: write row %d of %s: %w", id, r.model.table, err)
@@ -348,7 +347,7 @@ func (r *repo) created(a *attempt, made object, how string) error {
 		}
 		fields := append(r.model.identity(), r.model.mirrored()...)
 		if there > 0 {
-			return r.write(ctx, tx, id, made.value, fields, map[string]any{})
+			return r.write(ctx, tx, id, made.value, fields, true)
 		}
 		// Its row was deleted meanwhile, by hand or by a cancelled job before this one.
 		return r.insert(ctx, tx, made.value)
@@ -389,7 +388,7 @@ func (r *repo) runDelete(ctx context.Context, a *attempt, m *mutation) error {
 		return err
 	}
 	var foreign []string
-	for _, column := range sortedKeys(m.Seen) {
+	for _, column := range slices.Sorted(maps.Keys(m.Seen)) {
 		f := r.model.byColumn[column]
 		if f == nil || m.Force {
 			continue
@@ -438,19 +437,10 @@ func (r *repo) runRefresh(ctx context.Context, a *attempt, args *refreshArgs) er
 			return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'missing', sync_job_id = ?, missing_since = COALESCE(missing_since, ?)"+idle+" AND last_synced_at IS NOT NULL",
 				a.job.ID, Timestamp{r.engine.store.Now()}, args.Row).Error
 		}
-		if err := r.write(ctx, tx, args.Row, now.value, r.fieldsRead(), map[string]any{}); err != nil {
+		if err := r.write(ctx, tx, args.Row, now.value, r.fieldsRead(), true); err != nil {
 			return err
 		}
 		return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'synced', sync_error = NULL, sync_job_id = ?"+idle, a.job.ID, args.Row).Error
 	})
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -13,13 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // hashAlgorithm is raised when appendCanonical writes something else.
 const hashAlgorithm = 1
-
-func clearText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // contentHash is the first half of a SHA-256 over the content fields, in the order
 // of their columns' names.

@@ -204,3 +204,64 @@ func (s *shop) settle(rt *rapid.T, t *testing.T) {
 	}
 	rt.Fatalf("it does not come to rest: %s", wrong)
 }
+
+// Syncs of two instances run side by side: each waits in its listing for the other.
+func TestSyncsOfTwoInstancesRunAtOnce(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, newHarness(t, db))
+		s.remote.put(gadget{Instance: "one", Name: "a"}, gadget{Instance: "two", Name: "a"})
+		var both sync.WaitGroup
+		both.Add(2)
+		s.remote.mu.Lock()
+		s.remote.onPage = func(int) {
+			both.Done()
+			both.Wait()
+		}
+		s.remote.mu.Unlock()
+		var jobs []*tracker.Job
+		for _, instance := range []string{"one", "two"} {
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: instance}, "", by)
+			ok(t, err)
+			jobs = append(jobs, job)
+		}
+		for _, job := range jobs {
+			s.status(t, job, tracker.Success)
+		}
+	})
+}
+
+// A plan that is called off says so, whatever ended it.
+func TestPlanThatIsCalledOffIsNoResult(t *testing.T) {
+	t.Parallel()
+	s := idleShop(t, newHarness(t, testdb.SQLite(t)))
+	s.remote.put(numbered(3)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.remote.onPage = func(int) { cancel() }
+	if _, err := s.repo.Plan(ctx, gadget{Instance: "one"}, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestHeldSyncIsAnEventOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, testdb.SQLite(t))
+	createGadgets(t, h)
+	s := &shop{harness: h, remote: newMemory()}
+	events := make(chan nawasync.Event, 10)
+	s.engine = h.engine(func(c *nawasync.Config) {
+		c.Sealer, c.OnEvent = keyring(t, shopKey), func(_ context.Context, e nawasync.Event) { events <- e }
+	})
+	var err error
+	s.repo, err = nawasync.NewRepository(s.engine, nawasync.RepositoryConfig[gadget]{Service: "shop", Type: "gadget", Remote: s.remote})
+	ok(t, err)
+	h.start(s.engine)
+	s.remote.put(numbered(20)...)
+	s.sync(t)
+	<-events
+	s.remote.drop(numbered(11)...)
+	held := s.sync(t)
+	if e := <-events; e.Type != nawasync.EventHeld || e.Job.ID != held.ID {
+		t.Errorf("it was told %s of %+v", e.Type, e.Job)
+	}
+}

@@ -33,12 +33,19 @@ func (s *reconcile) list(ctx context.Context) error {
 		defer close(batches) // also when the remote panics: then nobody waits for the others
 		return s.pages(ctx, batches)
 	}()
+	var failed error
 	for range workers {
-		listErr = errors.Join(listErr, <-compared)
+		failed = errors.Join(failed, <-compared)
 	}
 	s.result.Listed = s.listed
-	return listErr
+	if failed != nil && errors.Is(listErr, errBatch) {
+		return failed // that is what ended the listing
+	}
+	return errors.Join(listErr, failed)
 }
+
+// errBatch ends a listing of which a batch could not be compared or written.
+var errBatch = errors.New("nawasync: a batch of the listing failed")
 
 // workers is how many batches are compared at once. Where the database does not tell
 // which rows an INSERT has added, only one: two of one key could both be counted.
@@ -58,7 +65,7 @@ func (s *reconcile) compareAll(ctx context.Context, prepared <-chan batch, cance
 			failed = safely(func() error { return s.flush(ctx, b) })
 		}
 		if failed != nil {
-			cancel(failed)
+			cancel(errBatch)
 		}
 	}
 	return failed
@@ -78,7 +85,7 @@ func (s *reconcile) pages(ctx context.Context, to chan<- batch) error {
 	next := s.r.engine.store.Now()
 	for p, err := range s.r.remote.list(ctx, s.scope, s.args.Detail) {
 		if err := ctx.Err(); err != nil {
-			return stopped(ctx)
+			return context.Cause(ctx)
 		}
 		if err != nil {
 			err = fmt.Errorf("the listing broke off after %d objects, nothing was deleted: %w", s.listed, err)
@@ -95,19 +102,9 @@ func (s *reconcile) pages(ctx context.Context, to chan<- batch) error {
 		next = s.r.engine.store.Now()
 	}
 	if ctx.Err() != nil {
-		return stopped(ctx)
+		return context.Cause(ctx)
 	}
 	return s.send(ctx, to)
-}
-
-// stopped is why ctx ended; a failed batch is told by itself.
-func stopped(ctx context.Context) error {
-	for _, cause := range []error{ErrTimeout, ErrStopping, ErrCancelled, ErrLeaseLost} {
-		if errors.Is(context.Cause(ctx), cause) {
-			return cause
-		}
-	}
-	return nil
 }
 
 func (s *reconcile) send(ctx context.Context, to chan<- batch) error {
@@ -120,7 +117,7 @@ func (s *reconcile) send(ctx context.Context, to chan<- batch) error {
 	case to <- b:
 		return nil
 	case <-ctx.Done():
-		return stopped(ctx)
+		return context.Cause(ctx)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,6 +15,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
+
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // The roles of a snapshot's fields, from the struct tag sync.
@@ -231,9 +234,7 @@ func (m *model) normalise(row reflect.Value) {
 		}
 		switch {
 		case v.Kind() == reflect.String && v.CanSet():
-			if text := v.String(); !clearText(text) {
-				v.SetString(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD"))
-			}
+			v.SetString(tracker.CleanText(v.String(), math.MaxInt))
 		case v.Type() == reflect.TypeFor[time.Time]() && v.CanSet():
 			at := v.Interface().(time.Time)
 			if !at.IsZero() {

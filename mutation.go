@@ -187,7 +187,7 @@ func (r *repo) reserve(ctx context.Context, tx *gorm.DB, want reflect.Value) (in
 	case status.State == StatePendingCreate && status.SyncJobID == nil:
 		return id, nil // ours, of a moment ago
 	case status.State == StateMissing, status.State == StateFailed && status.LastSyncedAt.IsZero():
-		if err := r.write(ctx, tx, id, want, r.model.content, nil); err != nil {
+		if err := r.write(ctx, tx, id, want, r.model.content, false); err != nil {
 			return 0, err
 		}
 		// From now on the remote has never had it, until it is made.

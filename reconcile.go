@@ -71,6 +71,9 @@ func (s *reconcile) run(ctx context.Context) error {
 	if err := s.list(ctx); err != nil {
 		return err
 	}
+	if ctx.Err() != nil { // a batch may have been left out
+		return context.Cause(ctx)
+	}
 	if err := s.proven(); err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 		return o, err
 	}
 	if s.blank.Load() {
-		loaded, err := s.write(ctx, b, o, nil, b.ready)
+		loaded, err := s.write(ctx, b, o, nil, b.ready, false)
 		if err == nil || !bulk.Taken(err) {
 			return loaded, err
 		}
@@ -184,10 +187,10 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 	if s.a == nil {
 		return s.foresee(ctx, b, o, changed, fresh)
 	}
-	written, err := s.write(ctx, b, o, changed, fresh)
+	written, err := s.write(ctx, b, o, changed, fresh, false)
 	if bulk.Taken(err) {
 		// Somebody has just added one of the rows: once more, leaving out what is there.
-		written, err = s.writeWith(ctx, b, o, changed, fresh, true)
+		written, err = s.write(ctx, b, o, changed, fresh, true)
 	}
 	return written, err
 }
@@ -327,5 +330,6 @@ func (s *reconcile) foresee(ctx context.Context, b batch, o outcome, changed map
 		o.extra = append(o.extra, it.key)
 	}
 	o.result.Created += int64(len(fresh))
-	return o, s.update(ctx, s.r.db(ctx), b, &o, changed)
+	err := s.update(ctx, s.r.db(ctx), b, &o, changed)
+	return o, err
 }

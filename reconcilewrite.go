@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -16,13 +17,8 @@ import (
 )
 
 // write stores a batch's differences in one transaction, which is void when the job
-// has been taken over meanwhile.
-func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed map[int64]item, fresh []item) (outcome, error) {
-	return s.writeWith(ctx, b, base, changed, fresh, false)
-}
-
-// writeWith is write; careful leaves out rows whose key is taken.
-func (s *reconcile) writeWith(ctx context.Context, b batch, base outcome, changed map[int64]item, fresh []item, careful bool) (o outcome, err error) {
+// has been taken over meanwhile. A careful one leaves out rows whose key is taken.
+func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed map[int64]item, fresh []item, careful bool) (o outcome, err error) {
 	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
 		o = base.clone()
 		if err := s.update(ctx, tx, b, &o, changed); err != nil {
@@ -71,40 +67,32 @@ func (s *reconcile) inserter(conn *sql.Conn, careful bool) inserter {
 	}
 }
 
+// fenced is a transaction of an attempt that is still the one; it may run again.
+func (s *reconcile) fenced(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return s.r.engine.store.Repeated(ctx, func(tx *gorm.DB) error { return s.fence(ctx, tx, fn) })
+}
+
 // fencedOn is fenced with the connection of its transaction, nil where that is of no
 // use.
 func (s *reconcile) fencedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
-	store := s.r.engine.store
 	if s.r.engine.config.DB.Name() != "postgres" {
 		return s.fenced(ctx, func(tx *gorm.DB) error { return fn(tx, nil) })
 	}
-	return store.RepeatedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
-		tx = quiet(ctx, tx)
-		held, err := store.Fence(ctx, tx, s.a.job)
-		if err != nil {
-			return fmt.Errorf("nawasync: check the lease: %w", err)
-		}
-		if !held {
-			return ErrLeaseLost
-		}
-		return fn(tx, conn)
+	return s.r.engine.store.RepeatedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+		return s.fence(ctx, tx, func(tx *gorm.DB) error { return fn(tx, conn) })
 	})
 }
 
-// fenced is a transaction of an attempt that is still the one; it may run again.
-func (s *reconcile) fenced(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	store := s.r.engine.store
-	return store.Repeated(ctx, func(tx *gorm.DB) error {
-		tx = quiet(ctx, tx)
-		held, err := store.Fence(ctx, tx, s.a.job)
-		if err != nil {
-			return fmt.Errorf("nawasync: check the lease: %w", err)
-		}
-		if !held {
-			return ErrLeaseLost
-		}
-		return fn(tx)
-	})
+func (s *reconcile) fence(ctx context.Context, tx *gorm.DB, fn func(tx *gorm.DB) error) error {
+	tx = quiet(ctx, tx)
+	held, err := s.r.engine.store.Fence(ctx, tx, s.a.job)
+	if err != nil {
+		return fmt.Errorf("nawasync: check the lease: %w", err)
+	}
+	if !held {
+		return ErrLeaseLost
+	}
+	return fn(tx)
 }
 
 // locked reads whole rows, in order, and keeps them from everybody else; without
@@ -146,7 +134,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 	if len(changed) == 0 {
 		return nil
 	}
-	rows, last, err := s.locked(ctx, tx, sortedIDs(changed), s.a != nil)
+	rows, last, err := s.locked(ctx, tx, slices.Sorted(maps.Keys(changed)), s.a != nil)
 	if err != nil {
 		return err
 	}
@@ -357,13 +345,4 @@ func (r *repo) newRows(fetched []*field, items []item) (columns []string, rows [
 		rows = append(rows, row)
 	}
 	return columns, rows
-}
-
-func sortedIDs[V any](m map[int64]V) []int64 {
-	ids := make([]int64, 0, len(m))
-	for id := range m {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
 }

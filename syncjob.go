@@ -30,7 +30,9 @@ type SyncResult struct {
 	Drifted map[string]int64 `json:"drifted,omitempty"`
 	Samples []map[string]any `json:"samples,omitempty"`
 	Proof   string           `json:"proof,omitempty"` // complete, exhausted or unproven
-	Held    int64            `json:"held,omitempty"`  // the hold that keeps rows from being deleted
+	// Held is the hold that keeps rows from being deleted; -1 in a plan of a run that
+	// would be held.
+	Held int64 `json:"held,omitempty"`
 }
 
 // What a result shows of drift, so that it is never too long to be kept.

@@ -115,8 +115,7 @@ func (s *Store) settle(ctx context.Context, tx *gorm.DB, v *Verdict) error {
 		}
 		text = "its outcome at the remote is not known: " + text
 	case Conflict:
-		err := tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", StateConflict, text, j.SnapshotRow, j.ID).Error
-		return err
+		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", StateConflict, text, j.SnapshotRow, j.ID).Error
 	case Failed, Success, Queued, Running:
 	}
 	err := tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", StateFailed, text, j.SnapshotRow, j.ID).Error

@@ -92,8 +92,12 @@ const passingTries = 10
 // Repeated is Transaction for an fn that may run again: a deadlock is the database's
 // way to order transactions, not a failure.
 func (s *Store) Repeated(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return again(ctx, func() error { return s.Transaction(ctx, fn) })
+}
+
+func again(ctx context.Context, transaction func() error) error {
 	for try := 1; ; try++ {
-		err := s.Transaction(ctx, fn)
+		err := transaction()
 		if !Passing(err) || try == passingTries || ctx.Err() != nil {
 			return err
 		}
@@ -103,15 +107,12 @@ func (s *Store) Repeated(ctx context.Context, fn func(tx *gorm.DB) error) error 
 // RepeatedOn is Repeated that also hands out the connection of the transaction, for what
 // database/sql has no words for.
 func (s *Store) RepeatedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
-	for try := 1; ; try++ {
-		err := s.DB(ctx).Connection(func(db *gorm.DB) error {
+	return again(ctx, func() error {
+		return s.DB(ctx).Connection(func(db *gorm.DB) error {
 			conn, _ := db.Statement.ConnPool.(*sql.Conn)
 			return db.Transaction(func(tx *gorm.DB) error { return fn(tx, conn) }, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		})
-		if !Passing(err) || try == passingTries || ctx.Err() != nil {
-			return err
-		}
-	}
+	})
 }
 
 // ErrBusy says that SQLite's one writer was taken for longer than busyWait.

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+// site is the example at work, as a browser sees it, and the server behind it.
+type site struct {
+	t      *testing.T
+	url    string
+	server *sim.Server
+	out    *output
+}
+
+// begin runs the example with flags, until the test's end, and returns its page's
+// address, "" for a worker.
+func begin(t *testing.T, out *output, args ...string) string {
+	t.Helper()
+	s, err := parse(args, func(string) string { return "" }, io.Discard)
+	ok(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	before := len(out.String())
+	go func() {
+		ended <- run(ctx, s, out, slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(drain + 5*time.Second):
+			t.Error("it does not end within its drain time")
+		}
+	})
+	page := regexp.MustCompile(`the page is (http://\S+)`)
+	for {
+		text := out.String()[before:]
+		if found := page.FindStringSubmatch(text); found != nil {
+			return found[1]
+		}
+		if strings.Contains(text, "a worker; Ctrl-C") {
+			return ""
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("it did not start: %v\n%s", err, text)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// simulator is a WHM server that outlives restarts of the example.
+func simulator(t *testing.T, mailboxes int) (*sim.Server, []string) {
+	t.Helper()
+	server := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
+	listener := httptest.NewServer(server)
+	t.Cleanup(listener.Close)
+	return server, []string{"-whm-url", listener.URL, "-whm-token", token}
+}
+
+// embedded runs everything in one process, on SQLite; its Redis can be looked into.
+func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string) {
+	t.Helper()
+	server, flags := simulator(t, mailboxes)
+	redis := miniredis.RunT(t)
+	folder := t.TempDir()
+	out := &output{}
+	address := begin(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key"), "-redis", "redis://"+redis.Addr())...)
+	return &site{t, address, server, out}, redis, folder
+}
+
+// onMariaDB is the DSN of a test's own database, as the example takes it.
+func onMariaDB(t *testing.T) string {
+	t.Helper()
+	c, err := mysql.ParseDSN(testdb.MySQL(t).DSN)
+	ok(t, err)
+	return (&url.URL{Scheme: "mysql", User: url.UserPassword(c.User, c.Passwd), Host: c.Addr, Path: "/" + c.DBName}).String()
+}
+
+// separate runs a page and two workers on a database and Redis.
+func separate(t *testing.T, mailboxes int, dsn string) *site {
+	t.Helper()
+	testdb.Redis(t)
+	server, flags := simulator(t, mailboxes)
+	out := &output{}
+	flags = append(flags, "-addr", "127.0.0.1:0", "-dsn", dsn, "-redis", os.Getenv(testdb.RedisVariable), "-key", filepath.Join(t.TempDir(), "key"))
+	address := begin(t, out, append(flags, "-role", "web")...)
+	for range 2 {
+		begin(t, out, append(flags, "-role", "worker")...)
+	}
+	return &site{t, address, server, out}
+}
+
+// everywhere runs a test on embedded parts and on separate ones.
+func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		s, _, _ := embedded(t, mailboxes)
+		fn(t, s)
+	})
+	t.Run("two workers on PostgreSQL and Redis", func(t *testing.T) {
+		t.Parallel()
+		fn(t, separate(t, mailboxes, testdb.Postgres(t).DSN))
+	})
+	t.Run("two workers on MariaDB and Redis", func(t *testing.T) {
+		t.Parallel()
+		fn(t, separate(t, mailboxes, onMariaDB(t)))
+	})
+}
+
+func (s *site) get(path string) (int, string) {
+	s.t.Helper()
+	resp, err := http.Get(s.url + path)
+	ok(s.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ok(s.t, err)
+	return resp.StatusCode, html.UnescapeString(string(body))
+}
+
+// post sends a form, and returns the status, the page, and the job it made.
+func (s *site) post(path string, form ...string) (status int, body, job string) {
+	s.t.Helper()
+	values := url.Values{}
+	for i := 0; i < len(form); i += 2 {
+		values.Set(form[i], form[i+1])
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.PostForm(s.url+path, values)
+	ok(s.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ok(s.t, err)
+	to, _ := url.Parse(resp.Header.Get("Location"))
+	return resp.StatusCode, html.UnescapeString(string(text)), to.Query().Get("job")
+}
+
+var statusOf = regexp.MustCompile(`<span class="badge \w+">\S+ (\w+)</span>`)
+
+// await waits until the job's page says how it ended.
+func (s *site) await(job string, statuses ...string) string {
+	s.t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for {
+		_, page := s.get("/jobs/" + job)
+		found := statusOf.FindStringSubmatch(page)
+		for _, want := range statuses {
+			if found != nil && found[1] == want {
+				return page
+			}
+		}
+		if time.Now().After(deadline) || (found != nil && slices.Contains([]string{"success", "failed", "conflict", "skipped", "cancelled"}, found[1])) {
+			s.t.Fatalf("job %s is %v, not %v:\n%s\n%s", job, found, statuses, page, s.out)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// shows waits until a page has a text.
+func (s *site) shows(path, text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		_, page := s.get(path)
+		if strings.Contains(page, text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s never shows %q:\n%s", path, text, page)
+		}
+	}
+}
+
+// settles syncs until a sync's result is as it should be: rows of jobs that ended a
+// moment ago are left to the next.
+func (s *site) settles(result string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		page := s.do("/sync")
+		if strings.Contains(page, result) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the snapshot is not the server's:\n%s", page)
+		}
+	}
+}
+
+// do sends a form and waits for its job's success.
+func (s *site) do(path string, form ...string) string {
+	s.t.Helper()
+	status, body, job := s.post(path, form...)
+	if status != http.StatusSeeOther || job == "" {
+		s.t.Fatalf("POST %s: %d\n%s", path, status, body)
+	}
+	return s.await(job, "success")
+}
