@@ -15,37 +15,50 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// endedElsewhere are the endings that the job's own code has no part in: what is done
+// to a queued job so that it ends that way.
+func endedElsewhere() map[string]func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+	return map[string]func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error{
+		"undecodable": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+			return db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", []byte("rubbish"), job.ID).Error
+		},
+		"expired": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+			// The first engine's duty lasts on.
+			if err := db.Exec("DELETE FROM nawasync_duties").Error; err != nil {
+				return err
+			}
+			later := time.Now().Add(time.Hour).UnixMicro()
+			return db.Exec("UPDATE nawasync_jobs SET due_at = 1, not_before = ?, wake_at = ? WHERE id = ?", later, later, job.ID).Error
+		},
+		"cancelled while queued": func(e *nawasync.Engine, _ *testdb.Database, job *tracker.Job) error {
+			_, err := e.Cancel(context.Background(), job.ID, "user:1")
+			return err
+		},
+		"its process died for the last time": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+			return db.Exec("UPDATE nawasync_jobs SET status = 'running', running_lane = lane, worker = 'dead', attempt = max_attempts, wake_at = NULL, started_at = created_at WHERE id = ?", job.ID).Error
+		},
+	}
+}
+
 // Whatever ends a job, and wherever: its row is pending no more.
 func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 	t.Parallel()
+	elsewhere := endedElsewhere()
 	endings := map[string]struct {
-		before func(s *shop, job *tracker.Job) error // before the worker starts
-		hook   func(call, name string) error         // of the remote's calls
-		want   []nawasync.SyncState                  // "" is that the row is gone
+		before func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error // before the worker starts
+		hook   func(call, name string) error                                         // of the remote's calls
+		want   []nawasync.SyncState                                                  // "" is that the row is gone
 	}{
 		"success":   {want: []nawasync.SyncState{nawasync.StateSynced, nawasync.StateSynced, ""}},
 		"permanent": {hook: func(string, string) error { return nawasync.Permanent(errBoom) }, want: all(nawasync.StateFailed)},
-		"a panic": {before: func(s *shop, job *tracker.Job) error {
-			return s.db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", job.ID).Error
+		"a panic": {before: func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+			return db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", job.ID).Error
 		}, hook: func(string, string) error { panic("boom") }, want: all(nawasync.StateFailed)},
-		"a skip": {hook: func(string, string) error { return nawasync.Skip("not today") }, want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced}},
-		"undecodable": {before: func(s *shop, job *tracker.Job) error {
-			return s.db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", []byte("rubbish"), job.ID).Error
-		}, want: all(nawasync.StateFailed)},
-		"expired": {before: func(s *shop, job *tracker.Job) error {
-			// The first engine's duty lasts on.
-			if err := s.db.Exec("DELETE FROM nawasync_duties").Error; err != nil {
-				return err
-			}
-			return s.db.Exec("UPDATE nawasync_jobs SET due_at = 1, not_before = ?, wake_at = ? WHERE id = ?", time.Now().Add(time.Hour).UnixMicro(), time.Now().Add(time.Hour).UnixMicro(), job.ID).Error
-		}, want: all(nawasync.StateFailed)},
-		"cancelled while queued": {before: func(s *shop, job *tracker.Job) error {
-			_, err := s.engine.Cancel(context.Background(), job.ID, "user:1")
-			return err
-		}, want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced}},
-		"its process died for the last time": {before: func(s *shop, job *tracker.Job) error {
-			return s.db.Exec("UPDATE nawasync_jobs SET status = 'running', running_lane = lane, worker = 'dead', attempt = max_attempts, wake_at = NULL, started_at = created_at WHERE id = ?", job.ID).Error
-		}, want: all(nawasync.StateFailed)},
+		"a skip":                             {hook: func(string, string) error { return nawasync.Skip("not today") }, want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced}},
+		"undecodable":                        {before: elsewhere["undecodable"], want: all(nawasync.StateFailed)},
+		"expired":                            {before: elsewhere["expired"], want: all(nawasync.StateFailed)},
+		"cancelled while queued":             {before: elsewhere["cancelled while queued"], want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced}},
+		"its process died for the last time": {before: elsewhere["its process died for the last time"], want: all(nawasync.StateFailed)},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := newHarness(t, db)
@@ -77,7 +90,7 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 				jobs := []*tracker.Job{created, updated, deleted}
 				for _, job := range jobs {
 					if ending.before != nil {
-						ok(t, ending.before(s, job))
+						ok(t, ending.before(s.engine, db, job))
 					}
 				}
 				s.remote.mu.Lock()

@@ -273,11 +273,12 @@ func (s *reconcile) withoutUnnamed(tx *gorm.DB, o *outcome, fresh []item) ([]ite
 // what must not be there, and what cannot.
 func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, o *outcome, fresh []item, since time.Time, in inserted) error {
 	m := s.r.model
-	targets := make([]int64, len(fresh))
-	for i, it := range fresh {
-		targets[i] = hash("target", s.r.service, s.r.typ, m.instance(it.value), texts(it.value, m.key))
+	targets := s.targets(fresh, m.key)
+	names := targets // of jobs from before the remote gave an id
+	if len(m.natural) > 0 {
+		names = s.targets(fresh, m.natural)
 	}
-	ended, err := s.r.engine.store.EndedSince(ctx, tx, targets, since)
+	ended, err := s.r.engine.store.EndedSince(ctx, tx, append(slices.Clone(targets), names...), since)
 	if err != nil {
 		return err
 	}
@@ -298,7 +299,7 @@ func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, o *outcome, fresh 
 		}
 		id, status := m.idOf(row), s.r.status(row)
 		switch ours := s.ours(id, status); {
-		case ours && ended[targets[i]]:
+		case ours && (ended[targets[i]] || ended[names[i]]):
 			undo = append(undo, id)
 			o.extra = append(o.extra, it.key)
 			o.result.InFlight++
@@ -316,6 +317,15 @@ func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, o *outcome, fresh 
 		return nil
 	}
 	return tx.Exec("DELETE FROM "+s.r.quoted+" WHERE id IN ? AND sync_job_id IS NULL", undo).Error
+}
+
+// targets are the items as jobs name them, by the given fields.
+func (s *reconcile) targets(items []item, fields []*field) []int64 {
+	list := make([]int64, len(items))
+	for i, it := range items {
+		list[i] = hash("target", s.r.service, s.r.typ, s.r.model.instance(it.value), texts(it.value, fields))
+	}
+	return list
 }
 
 // newRows are the columns and values of rows that are as the remote has them.
