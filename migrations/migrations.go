@@ -32,7 +32,7 @@ import (
 var FS embed.FS
 
 // Version is the schema version this release needs. A newer one is accepted.
-const Version = 2
+const Version = 3
 
 // Table is goose's version table; it is nawasync's own and leaves a host's alone.
 const Table = "nawasync_migrations"

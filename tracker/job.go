@@ -59,8 +59,9 @@ type Job struct {
 	StartedAt  time.Time     `json:"started_at,omitzero"` // of the last attempt
 	DeadlineAt time.Time     `json:"deadline_at,omitzero"`
 	FinishedAt time.Time     `json:"finished_at,omitzero"`
-	CancelAt   time.Time     `json:"cancel_at,omitzero"` // when somebody asked for its end
-	Duration   time.Duration `json:"duration,omitempty"` // of the last attempt
+	CancelAt   time.Time     `json:"cancel_at,omitzero"`  // when somebody asked for its end
+	DeletedAt  time.Time     `json:"deleted_at,omitzero"` // when a person took it off the lists
+	Duration   time.Duration `json:"duration,omitempty"`  // of the last attempt
 
 	// Coalesced says that Insert found this open row under the same unique key
 	// and added none.
@@ -91,7 +92,7 @@ const (
  j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
  j.retry_of, j.cancel_by, j.worker, j.trace, j.active_key, j.created_at, j.updated_at, j.due_at, j.not_before,
  j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
- j.snap_table, j.snap_row, j.snap_state`
+ j.snap_table, j.snap_row, j.snap_state, j.deleted_at`
 	relayColumns = `j.id, j.lane, j.service, j.type, j.action, j.instance, j.queue, j.epoch, j.ring, j.created_at, j.not_before, j.rung_at`
 	wideColumns  = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
@@ -105,6 +106,7 @@ type jobScan struct {
 	retryOf, durationMS                           sql.NullInt64
 	created, updated, due, notBefore              int64
 	wake, rung, started, deadline, finished, ccl  sql.NullInt64
+	deleted                                       sql.NullInt64
 	payload, result, diff, progress               sql.NullString
 }
 
@@ -116,7 +118,7 @@ func (s *jobScan) scan(rows *sql.Rows, wide bool, extra ...any) (*Job, error) {
 		&j.Status, &j.Epoch, &j.Ring, &j.Attempt, &j.MaxAttempts, &j.Wrote, &s.errorClass, &j.TriggeredBy, &j.TriggerSource,
 		&s.retryOf, &s.cancelBy, &s.worker, &s.trace, &s.key, &s.created, &s.updated, &s.due, &s.notBefore,
 		&s.wake, &s.rung, &s.started, &s.deadline, &s.finished, &s.ccl, &s.durationMS, &s.err,
-		&s.snapTable, &s.snapRow, &s.snapState,
+		&s.snapTable, &s.snapRow, &s.snapState, &s.deleted,
 	}
 	if wide {
 		into = append(into, &s.payload, &j.Sealed, &s.result, &s.diff, &s.progress)
@@ -130,6 +132,7 @@ func (s *jobScan) scan(rows *sql.Rows, wide bool, extra ...any) (*Job, error) {
 	j.CreatedAt, j.UpdatedAt, j.DueAt, j.NotBefore = fromMicros(s.created), fromMicros(s.updated), fromMicros(s.due), fromMicros(s.notBefore)
 	j.WakeAt, j.RungAt, j.StartedAt = fromMicros(s.wake.Int64), fromMicros(s.rung.Int64), fromMicros(s.started.Int64)
 	j.DeadlineAt, j.FinishedAt, j.CancelAt = fromMicros(s.deadline.Int64), fromMicros(s.finished.Int64), fromMicros(s.ccl.Int64)
+	j.DeletedAt = fromMicros(s.deleted.Int64)
 	j.Payload, j.Result, j.Diff, j.Progress = rawJSON(s.payload), rawJSON(s.result), rawJSON(s.diff), rawJSON(s.progress)
 	out := *j
 	return &out, nil

@@ -1,0 +1,476 @@
+package tracker
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Search selects jobs for a list: all of its terms must hold.
+type Search struct {
+	// Services are those that the reader may see; nil is every service, an empty list
+	// is none.
+	Services []string
+	Terms    []Term
+	// TargetKeys are the hashes that Engine.TargetKey makes of the targets that a
+	// target term can mean. Without them such a term is looked for row by row.
+	TargetKeys []int64
+	// From and To bound the time of creation, by the order in which jobs were added:
+	// From inclusive, To exclusive, the zero time no bound.
+	From, To time.Time
+	// Deleted lists the tombstones instead.
+	Deleted bool
+}
+
+// Field is what a Term asks about.
+type Field string
+
+// The fields of a Term.
+const (
+	FieldID       Field = "id"
+	FieldStatus   Field = "status"
+	FieldService  Field = "service"
+	FieldType     Field = "type"
+	FieldAction   Field = "action"
+	FieldInstance Field = "instance"
+	FieldTarget   Field = "target"
+	FieldBy       Field = "by"
+	FieldSource   Field = "source"
+	FieldClass    Field = "class"
+	FieldError    Field = "error"    // its text contains the value, in any case of letters
+	FieldText     Field = "text"     // the target or the error contains the value
+	FieldRetryOf  Field = "retry"    // the job it is a retry of
+	FieldAttempts Field = "attempts" // compared as a number
+	FieldDuration Field = "duration" // of the last attempt, in milliseconds
+	FieldStuck    Field = "stuck"    // runs past its deadline; no value
+	FieldRepaired Field = "repaired" // a later job of the same target succeeded; no value
+)
+
+// Term is one condition. Its values are alternatives.
+type Term struct {
+	Field  Field
+	Values []string
+	Op     string // "", ">" or "<" of a number
+	Not    bool
+}
+
+// Results is one page of a search, newest first.
+type Results struct {
+	Jobs []*Job // without arguments, results and diffs
+	// Older and Newer are the bounds of the neighbouring pages; 0 says that there is
+	// none.
+	Older, Newer int64
+	// Looked is how many jobs were read for terms that no index answers; 0 when an
+	// index did. Partial says that the search stopped before the end of the list, at
+	// Older, which it reached at Reached.
+	Looked  int64
+	Partial bool
+	Reached time.Time
+}
+
+// How far a search goes that no index answers.
+const (
+	maxLooked  = 200_000
+	maxSearch  = time.Second
+	firstChunk = 2_000
+	maxChunk   = 40_000
+)
+
+// Search returns up to limit jobs (1 to 500) with ids below before, or, where after is
+// not 0, the ones next above after; both 0 is the newest. A term that an index answers
+// costs no more at any depth. Of others at most 200,000 jobs are read, newest first,
+// for at most a second; the results say how far that went.
+func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit int) (Results, error) {
+	limit = min(max(limit, 1), 500)
+	plan, err := s.plan(ctx, q)
+	if err != nil || len(plan.streams) == 0 {
+		return Results{}, err
+	}
+	w := walk{store: s, plan: plan, limit: limit, up: after > 0}
+	w.low, w.high = plan.low, plan.high
+	if before > 0 {
+		w.high = min(w.high, before)
+	}
+	if after > 0 {
+		w.low = max(w.low, after+1)
+	}
+	if err := w.run(ctx); err != nil {
+		return Results{}, fmt.Errorf("nawasync: search jobs: %w", err)
+	}
+	out := Results{Looked: w.looked, Partial: w.partial, Reached: w.reached}
+	more := len(w.ids) > limit
+	if more {
+		w.ids = w.ids[:limit]
+	}
+	if w.up {
+		slices.Reverse(w.ids)
+	}
+	if len(w.ids) > 0 {
+		if out.Jobs, err = s.jobs(s.DB(ctx), false, "WHERE j.id IN ? ORDER BY j.id DESC", w.ids); err != nil {
+			return Results{}, fmt.Errorf("nawasync: search jobs: %w", err)
+		}
+		first, last := w.ids[0], w.ids[len(w.ids)-1]
+		if (!w.up && before > 0) || (w.up && more) {
+			out.Newer = first
+		}
+		if w.up || more {
+			out.Older = last
+		}
+	}
+	if w.partial && !w.up && !more {
+		out.Older = w.high // where the next search goes on
+	}
+	return out, nil
+}
+
+// CountUpTo is the number above which Counts does not count.
+const CountUpTo = 10_000
+
+// Counts counts the jobs of a search by status, none above CountUpTo+1. It returns
+// nil for a search with terms that no index answers: its counts would cost as much as
+// reading it all.
+func (s *Store) Counts(ctx context.Context, q Search) (map[Status]int, error) {
+	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
+	var parts []string
+	var args []any
+	for _, status := range Statuses() {
+		one := q
+		one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus, Values: []string{string(status)}})
+		plan, err := s.plan(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		if len(plan.residual) > 0 {
+			return nil, nil
+		}
+		if len(plan.streams) == 0 {
+			continue
+		}
+		union, a := plan.union(plan.low, plan.high, CountUpTo+1, "")
+		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+" LIMIT ?) c"), append(append(args, a...), CountUpTo+1)
+	}
+	counts := map[Status]int{}
+	if len(parts) == 0 {
+		return counts, nil
+	}
+	err := each(s.DB(ctx), func(rows *sql.Rows) error {
+		var status Status
+		var n int
+		err := rows.Scan(&status, &n)
+		counts[status] = n
+		return err
+	}, strings.Join(parts, " UNION ALL "), args...)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: count jobs: %w", err)
+	}
+	return counts, nil
+}
+
+// Services lists every service that has ended jobs, by hopping over the index, and
+// those of up to 10,000 open ones.
+func (s *Store) Services(ctx context.Context) ([]string, error) {
+	var list []string
+	for last := ""; ; {
+		var next sql.NullString
+		if err := s.DB(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?", last).Row().Scan(&next); err != nil {
+			return nil, fmt.Errorf("nawasync: list the services: %w", err)
+		}
+		if !next.Valid {
+			break
+		}
+		list, last = append(list, next.String), next.String
+	}
+	var open []string
+	if err := s.DB(ctx).Raw("SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o").Scan(&open).Error; err != nil {
+		return nil, fmt.Errorf("nawasync: list the services: %w", err)
+	}
+	list = append(list, open...)
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// bound is the least id of a job that was created at or after a time: ids rise with
+// the time of creation, so that a binary search finds it without an index of its own.
+func (s *Store) bound(ctx context.Context, at time.Time) (int64, error) {
+	var low, high int64
+	if err := s.DB(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low, &high); err != nil {
+		return 0, fmt.Errorf("nawasync: look for the beginning of a window: %w", err)
+	}
+	high++
+	for low < high {
+		middle := low + (high-low)/2
+		var id, created int64
+		if err := s.DB(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); err != nil {
+			return 0, fmt.Errorf("nawasync: look for the beginning of a window: %w", err)
+		}
+		if created >= at.UnixMicro() {
+			high = middle
+		} else {
+			low = id + 1
+		}
+	}
+	return low, nil
+}
+
+// walk reads the ids of a plan, in one direction.
+type walk struct {
+	store     *Store
+	plan      plan
+	limit     int
+	up        bool  // from the old to the new
+	low, high int64 // ids from low until below high are still to be looked at
+	ids       []int64
+	looked    int64
+	partial   bool
+	reached   time.Time
+}
+
+func (w *walk) run(ctx context.Context) error {
+	if len(w.plan.residual) == 0 {
+		union, args := w.plan.union(w.low, w.high, w.limit+1, w.order())
+		var err error
+		w.ids, err = w.read(ctx, union+w.order()+" LIMIT ?", append(args, w.limit+1))
+		return err
+	}
+	end := time.Now().Add(maxSearch)
+	for size := firstChunk; len(w.ids) <= w.limit; size = min(size*5, maxChunk) {
+		chunk := min(size, maxLooked-int(w.looked))
+		if chunk == 0 || (w.looked > 0 && time.Now().After(end)) {
+			return w.stop(ctx)
+		}
+		union, args := w.plan.union(w.low, w.high, chunk, w.order())
+		piece := "(" + union + w.order() + " LIMIT ?) d"
+		args = append(args, chunk)
+		var n int64
+		var least, most sql.NullInt64
+		if err := w.store.DB(ctx).Raw("SELECT COUNT(*), MIN(d.id), MAX(d.id) FROM "+piece, args...).Row().Scan(&n, &least, &most); err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		found, err := w.read(ctx, "SELECT j.id FROM "+piece+" JOIN nawasync_jobs j ON j.id = d.id WHERE "+strings.Join(w.plan.residual, " AND ")+
+			strings.Replace(w.order(), "id", "j.id", 1)+" LIMIT ?", append(append(args, w.plan.residualArgs...), w.limit+1-len(w.ids)))
+		if err != nil {
+			return err
+		}
+		w.ids, w.looked = append(w.ids, found...), w.looked+n
+		if w.up {
+			w.low = most.Int64 + 1
+		} else {
+			w.high = least.Int64
+		}
+		if n < int64(chunk) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// stop notes where the search was when it had read enough.
+func (w *walk) stop(ctx context.Context) error {
+	w.partial = true
+	at := w.high
+	if w.up {
+		at = w.low
+	}
+	var created int64
+	err := w.store.DB(ctx).Raw("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Row().Scan(&created)
+	w.reached = fromMicros(created)
+	return err
+}
+
+func (w *walk) order() string {
+	if w.up {
+		return " ORDER BY id"
+	}
+	return " ORDER BY id DESC"
+}
+
+func (w *walk) read(ctx context.Context, query string, args []any) (ids []int64, err error) {
+	err = each(w.store.DB(ctx), func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, args...)
+	return ids, err
+}
+
+// plan is how a search is read: streams, each in the order of an index, and what each
+// of their rows must be asked besides.
+type plan struct {
+	streams      []stream
+	residual     []string
+	residualArgs []any
+	low, high    int64
+}
+
+type stream struct {
+	where string
+	args  []any
+}
+
+// union selects the ids of all streams between low and high, the first limit of each.
+func (p plan) union(low, high int64, limit int, order string) (query string, args []any) {
+	parts := make([]string, len(p.streams))
+	for i, st := range p.streams {
+		parts[i] = "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE " + st.where + " AND id >= ? AND id < ?" + order + fmt.Sprintf(" LIMIT ?) s%d", i)
+		args = append(append(args, st.args...), low, high, limit)
+	}
+	return "SELECT id FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
+}
+
+func (s *Store) plan(ctx context.Context, q Search) (p plan, err error) {
+	p.high = math.MaxInt64
+	if !q.From.IsZero() {
+		if p.low, err = s.bound(ctx, q.From); err != nil {
+			return p, err
+		}
+	}
+	if !q.To.IsZero() {
+		if p.high, err = s.bound(ctx, q.To); err != nil {
+			return p, err
+		}
+	}
+	statuses, services := Statuses(), q.Services
+	// Where few rows are meant, each is asked everything.
+	few := q.TargetKeys != nil || q.Deleted || slices.ContainsFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
+	var rest []Term
+	for _, t := range q.Terms {
+		switch {
+		case t.Field == FieldStatus && !few:
+			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
+		case t.Field == FieldService && !t.Not && !few:
+			if services == nil {
+				services = t.Values
+			} else {
+				services = slices.DeleteFunc(slices.Clone(services), func(service string) bool { return !slices.Contains(t.Values, service) })
+			}
+		default:
+			rest = append(rest, t)
+		}
+	}
+	if err := p.follow(ctx, s, q, statuses, services); err != nil {
+		return p, err
+	}
+	for _, t := range rest {
+		if err := p.ask(t, s.Now()); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// follow chooses the streams.
+func (p *plan) follow(ctx context.Context, s *Store, q Search, statuses []Status, services []string) error {
+	add := func(where string, args ...any) { p.streams = append(p.streams, stream{where, args}) }
+	every := len(statuses) == len(Statuses())
+	ids := slices.IndexFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
+	if q.Services != nil && (ids >= 0 || q.TargetKeys != nil || q.Deleted) {
+		p.residual, p.residualArgs = append(p.residual, "j.service IN ?"), append(p.residualArgs, append([]string{""}, q.Services...))
+	}
+	switch {
+	case ids >= 0:
+		list, err := parseIDs(q.Terms[ids].Values)
+		add("id IN ?", list)
+		return err
+	case q.TargetKeys != nil:
+		for _, key := range q.TargetKeys {
+			add("target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", key)
+		}
+		if len(q.TargetKeys) > 0 {
+			add("open_lane IS NOT NULL AND target_key IN ?", q.TargetKeys)
+		}
+		return nil
+	case q.Deleted:
+		add("deleted_at IS NOT NULL")
+		return nil
+	case every && services == nil:
+		add("deleted_at IS NULL")
+		return nil
+	}
+	if slices.ContainsFunc(statuses, func(status Status) bool { return !status.Terminal() }) {
+		where, args := "open_lane IS NOT NULL AND status IN ?", []any{statuses}
+		if services != nil {
+			where, args = where+" AND service IN ?", append(args, append([]string{""}, services...))
+		}
+		add(where, args...)
+	}
+	if services == nil {
+		var err error
+		if services, err = s.Services(ctx); err != nil {
+			return err
+		}
+	}
+	for _, service := range services {
+		for _, status := range statuses {
+			if status.Terminal() {
+				add("service = ? AND status = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", service, status)
+			}
+		}
+	}
+	return nil
+}
+
+// ask adds a condition on each row.
+func (p *plan) ask(t Term, now time.Time) error {
+	columns := map[Field]string{
+		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance", FieldTarget: "j.target_id",
+		FieldBy: "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
+	}
+	var clause string
+	var args []any
+	switch t.Field {
+	case FieldStuck:
+		clause, args = "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}
+	case FieldRepaired:
+		clause = "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')"
+	case FieldError, FieldText:
+		var any []string
+		for _, value := range t.Values {
+			like := "%" + escapeLike(strings.ToLower(value)) + "%"
+			any, args = append(any, "LOWER(COALESCE(j.error, '')) LIKE ? ESCAPE '!'"), append(args, like)
+			if t.Field == FieldText {
+				any, args = append(any, "LOWER(j.target_id) LIKE ? ESCAPE '!'"), append(args, like)
+			}
+		}
+		clause = "(" + strings.Join(any, " OR ") + ")"
+	case FieldAttempts, FieldDuration:
+		column := map[Field]string{FieldAttempts: "j.attempt", FieldDuration: "COALESCE(j.duration_ms, 0)"}[t.Field]
+		if len(t.Values) != 1 {
+			return fmt.Errorf("nawasync: a term of %s has %d values", t.Field, len(t.Values))
+		}
+		clause, args = column+" "+cmp.Or(t.Op, "=")+" CAST(? AS DECIMAL)", []any{t.Values[0]}
+	default:
+		column, ok := columns[t.Field]
+		if !ok {
+			return fmt.Errorf("nawasync: no search by %q", t.Field)
+		}
+		clause, args = column+" IN ?", []any{t.Values}
+		if t.Field == FieldID || t.Field == FieldRetryOf {
+			ids, err := parseIDs(t.Values)
+			if err != nil {
+				return err
+			}
+			args = []any{ids}
+		}
+	}
+	if t.Not {
+		clause = "NOT " + clause
+		if strings.HasPrefix(clause, "NOT j.") || strings.HasPrefix(clause, "NOT COALESCE") {
+			clause = "NOT (" + clause[4:] + ")"
+		}
+	}
+	p.residual, p.residualArgs = append(p.residual, clause), append(p.residualArgs, args...)
+	return nil
+}
+
+func escapeLike(text string) string {
+	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
+}

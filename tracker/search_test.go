@@ -1,0 +1,197 @@
+package tracker_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// seedJobs adds jobs in every status, a minute apart unless still is set: each in a
+// place of its own among services, targets and texts.
+func seedJobs(t *testing.T, b *bench, n int, still bool) (all []*tracker.Job) {
+	t.Helper()
+	services := []string{"cloudflare", "keycloak", "whm"}
+	for i := range n {
+		status := tracker.Statuses()[i%7]
+		job := newJob(int64(i))
+		job.Service, job.TargetKey, job.TargetID = services[i%3], int64(i%11+1), fmt.Sprintf("100%%_box-%d", i%11)
+		job.TriggeredBy = fmt.Sprint("user:", i%5)
+		b.insert(t, job)
+		set := "status = ?"
+		args := []any{status}
+		if status.Terminal() {
+			set += ", finished_at = ?, open_lane = NULL, wake_at = NULL, active_key = NULL, error = ?, duration_ms = ?, attempt = ?"
+			args = append(args, b.Now().UnixMicro(), []string{"Quota exceeded", "refused!"}[i%2], i*100, i%4)
+		} else if status == tracker.Running {
+			set += ", deadline_at = ?"
+			args = append(args, b.Now().Add(time.Duration(i%2*2-1)*1000*time.Hour).UnixMicro())
+		}
+		ok(t, b.db.Exec("UPDATE nawasync_jobs SET "+set+" WHERE id = ?", append(args, job.ID)...).Error)
+		now, err := b.Get(t.Context(), job.ID)
+		ok(t, err)
+		all = append(all, now)
+		if !still {
+			b.advance(time.Minute)
+		}
+	}
+	return all
+}
+
+func pages(t *testing.T, b *bench, q tracker.Search, limit int) (ids []int64) {
+	t.Helper()
+	var before int64
+	for {
+		page, err := b.Search(t.Context(), q, before, 0, limit)
+		ok(t, err)
+		for _, job := range page.Jobs {
+			ids = append(ids, job.ID)
+		}
+		if before > 0 && len(page.Jobs) > 0 {
+			back, err := b.Search(t.Context(), q, 0, page.Newer, limit)
+			ok(t, err)
+			if len(back.Jobs) != limit || back.Older != back.Jobs[limit-1].ID || back.Jobs[limit-1].ID != slices.Min(ids[:len(ids)-len(page.Jobs)]) {
+				t.Errorf("the page before that of %d ends at %d and has %d", before, back.Older, len(back.Jobs))
+			}
+		}
+		if page.Older == 0 {
+			return ids
+		}
+		before = page.Older
+	}
+}
+
+func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := newBench(t, db)
+		start := b.Now()
+		all := seedJobs(t, b, 240, false)
+		gone, err := b.Tombstone(t.Context(), all[200].ID)
+		if err != nil || !gone {
+			t.Fatal(gone, err)
+		}
+		all[200].DeletedAt = b.Now()
+		term := func(field tracker.Field, values ...string) tracker.Term { return tracker.Term{Field: field, Values: values} }
+		not := func(field tracker.Field, values ...string) tracker.Term {
+			return tracker.Term{Field: field, Values: values, Not: true}
+		}
+		repaired := func(j *tracker.Job) bool {
+			return slices.ContainsFunc(all, func(r *tracker.Job) bool {
+				return r.TargetKey == j.TargetKey && r.ID > j.ID && r.Status == tracker.Success
+			})
+		}
+		for name, c := range map[string]struct {
+			q     tracker.Search
+			match func(j *tracker.Job) bool
+		}{
+			"all":               {tracker.Search{}, func(*tracker.Job) bool { return true }},
+			"one status":        {tracker.Search{Terms: []tracker.Term{term("status", "failed")}}, func(j *tracker.Job) bool { return j.Status == "failed" }},
+			"open and ended":    {tracker.Search{Terms: []tracker.Term{term("status", "failed", "queued")}}, func(j *tracker.Job) bool { return j.Status == "failed" || j.Status == "queued" }},
+			"not a status":      {tracker.Search{Terms: []tracker.Term{not("status", "success")}}, func(j *tracker.Job) bool { return j.Status != "success" }},
+			"may see one":       {tracker.Search{Services: []string{"whm"}}, func(j *tracker.Job) bool { return j.Service == "whm" }},
+			"may see none":      {tracker.Search{Services: []string{}}, func(*tracker.Job) bool { return false }},
+			"may not see asked": {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("service", "keycloak")}}, func(*tracker.Job) bool { return false }},
+			"not a service":     {tracker.Search{Terms: []tracker.Term{not("service", "whm", "keycloak")}}, func(j *tracker.Job) bool { return j.Service == "cloudflare" }},
+			"target":            {tracker.Search{TargetKeys: []int64{3}, Services: []string{"whm", "keycloak"}, Terms: []tracker.Term{not("status", "cancelled")}}, func(j *tracker.Job) bool { return j.TargetKey == 3 && j.Service != "cloudflare" && j.Status != "cancelled" }},
+			"ids":               {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("id", fmt.Sprint(all[2].ID), fmt.Sprint(all[3].ID), fmt.Sprint(all[5].ID))}}, func(j *tracker.Job) bool { return j == all[2] || j == all[5] }},
+			"error":             {tracker.Search{Terms: []tracker.Term{term("error", "QUOTA ex")}}, func(j *tracker.Job) bool { return strings.Contains(j.Error, "Quota ex") }},
+			"no wildcards":      {tracker.Search{Terms: []tracker.Term{term("text", "%_BOX-3")}}, func(j *tracker.Job) bool { return j.TargetID == "100%_box-3" }},
+			"no match":          {tracker.Search{Terms: []tracker.Term{term("text", "0x_")}}, func(*tracker.Job) bool { return false }},
+			"attempts":          {tracker.Search{Terms: []tracker.Term{{Field: "attempts", Op: ">", Values: []string{"2"}}}}, func(j *tracker.Job) bool { return j.Attempt > 2 }},
+			"duration":          {tracker.Search{Terms: []tracker.Term{{Field: "duration", Op: "<", Values: []string{"5000"}}, term("by", "user:1")}}, func(j *tracker.Job) bool { return j.Duration < 5*time.Second && j.TriggeredBy == "user:1" }},
+			"stuck":             {tracker.Search{Terms: []tracker.Term{term("stuck")}}, func(j *tracker.Job) bool { return j.Stuck(b.Now()) }},
+			"needs me":          {tracker.Search{Terms: []tracker.Term{term("status", "failed", "conflict"), not("repaired")}}, func(j *tracker.Job) bool { return (j.Status == "failed" || j.Status == "conflict") && !repaired(j) }},
+			"window": {tracker.Search{From: start.Add(30 * time.Minute), To: start.Add(90 * time.Minute)}, func(j *tracker.Job) bool {
+				return !j.CreatedAt.Before(start.Add(30*time.Minute)) && j.CreatedAt.Before(start.Add(90*time.Minute))
+			}},
+			"window of a status": {tracker.Search{From: start.Add(30 * time.Minute), Terms: []tracker.Term{term("status", "conflict"), term("service", "whm", "keycloak")}}, func(j *tracker.Job) bool {
+				return !j.CreatedAt.Before(start.Add(30*time.Minute)) && j.Status == "conflict" && j.Service != "cloudflare"
+			}},
+		} {
+			var want []int64
+			counts := map[tracker.Status]int{}
+			for _, job := range slices.Backward(all) {
+				if job.DeletedAt.IsZero() && c.match(job) {
+					want = append(want, job.ID)
+					counts[job.Status]++
+				}
+			}
+			if got := pages(t, b, c.q, 7); !slices.Equal(got, want) {
+				t.Errorf("%s: found %v, want %v", name, got, want)
+			}
+			got, err := b.Counts(t.Context(), c.q)
+			ok(t, err)
+			for status, n := range got {
+				if n != counts[status] && !slices.ContainsFunc(c.q.Terms, func(t tracker.Term) bool { return t.Field == "status" }) {
+					t.Errorf("%s: %d are %s, want %d", name, n, status, counts[status])
+				}
+			}
+		}
+		deleted, err := b.Search(t.Context(), tracker.Search{Deleted: true, Services: []string{all[200].Service}}, 0, 0, 10)
+		if err != nil || len(deleted.Jobs) != 1 || deleted.Jobs[0].ID != all[200].ID {
+			t.Errorf("deleted: %+v, %v", deleted, err)
+		}
+		services, err := b.Services(t.Context())
+		if err != nil || !slices.Equal(services, []string{"cloudflare", "keycloak", "whm"}) {
+			t.Errorf("%v, %v", services, err)
+		}
+	})
+}
+
+func TestTwoThousandJobsOfOneInstantPageWithoutLossOrRepeat(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := newBench(t, db)
+		var jobs []*tracker.Job
+		for i := range 2000 {
+			jobs = append(jobs, newJob(int64(i)))
+		}
+		for batch := range slices.Chunk(jobs, 250) {
+			b.insert(t, batch...)
+		}
+		ids := pages(t, b, tracker.Search{From: b.Now(), To: b.Now().Add(time.Microsecond)}, 100)
+		slices.Sort(ids)
+		if len(slices.Compact(ids)) != 2000 {
+			t.Errorf("%d of 2000", len(ids))
+		}
+		if none := pages(t, b, tracker.Search{From: b.Now().Add(time.Microsecond)}, 100); len(none) != 0 {
+			t.Errorf("after the last there are %d", len(none))
+		}
+	})
+}
+
+// A search that no index answers stops, says how far it looked, and goes on from there.
+func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
+	t.Parallel()
+	db := testdb.SQLite(t)
+	b := newBench(t, db)
+	first := newJob(1)
+	first.TriggeredBy = "user:rare"
+	b.insert(t, first)
+	ok(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 205000) SELECT i, i, 0, 0, 1767225600000000 + i, 0, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'x', 'default', 'user:7', 'manual' FROM n`).Error)
+	q := tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldBy, Values: []string{"user:rare"}}}}
+	var looked int64
+	var before int64
+	for round := 0; ; round++ {
+		page, err := b.Search(t.Context(), q, before, 0, 10)
+		ok(t, err)
+		looked += page.Looked
+		if len(page.Jobs) == 1 {
+			if round == 0 || looked != 205001 || page.Jobs[0].ID != first.ID {
+				t.Errorf("found after %d rounds and %d rows: %s", round, looked, strconv.FormatInt(page.Jobs[0].ID, 10))
+			}
+			return
+		}
+		if !page.Partial || page.Older == 0 || page.Looked > 240_000 || page.Reached.IsZero() {
+			t.Fatalf("round %d: %+v", round, page)
+		}
+		before = page.Older
+	}
+}
