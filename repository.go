@@ -147,6 +147,11 @@ func NewRepository[T any, P row[T]](e *Engine, config RepositoryConfig[T]) (Sync
 	if r.remote != nil {
 		err = r.register()
 	}
+	if err == nil {
+		e.mu.Lock()
+		e.repositories = append(e.repositories, r)
+		e.mu.Unlock()
+	}
 	return &repository[T]{r}, err
 }
 

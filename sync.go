@@ -122,8 +122,9 @@ type Engine struct {
 	bells     *bell.Bells // nil without Redis
 	ringing   chan struct{}
 
-	handlers  map[Kind]*registration
-	schedules []scheduler.Entry
+	handlers     map[Kind]*registration
+	repositories []*repo
+	schedules    []scheduler.Entry
 
 	mu      sync.Mutex
 	started bool

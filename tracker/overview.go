@@ -102,3 +102,17 @@ func (s *Store) Errors(ctx context.Context, services []string, since time.Time, 
 	results, err := s.Search(ctx, Search{Services: services, From: since, Terms: []Term{{Field: FieldStatus, Values: []string{string(Failed), string(Conflict)}}}}, 0, 0, min(limit, 500))
 	return results.Jobs, err
 }
+
+// Ahead lists the open jobs that are before a queued one in its lane, running ones
+// first.
+func (s *Store) Ahead(ctx context.Context, j *Job, limit int) ([]*Job, error) {
+	if j.Status != Queued {
+		return nil, nil
+	}
+	list, err := s.jobs(s.DB(ctx), false, "WHERE j.open_lane = ? AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND (j.epoch > 0 OR j.not_before <= ?))) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
+		j.Lane, j.ID, j.ID, s.Now().UnixMicro(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read the lane of job %d: %w", j.ID, err)
+	}
+	return list, nil
+}

@@ -1,11 +1,9 @@
 package tracker
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -131,10 +129,10 @@ func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit
 // CountUpTo is the number above which Counts does not count.
 const CountUpTo = 10_000
 
-// Counts counts the jobs of a search by status, none above CountUpTo+1. It returns
-// nil for a search with terms that no index answers: its counts would cost as much as
-// reading it all.
-func (s *Store) Counts(ctx context.Context, q Search) (map[Status]int, error) {
+// Counts counts the jobs of a search by status, none above CountUpTo+1. It counts
+// nothing, and known is false, where terms are asked that no index answers: that would
+// cost as much as reading it all.
+func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, known bool, err error) {
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string
 	var args []any
@@ -142,11 +140,8 @@ func (s *Store) Counts(ctx context.Context, q Search) (map[Status]int, error) {
 		one := q
 		one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus, Values: []string{string(status)}})
 		plan, err := s.plan(ctx, one)
-		if err != nil {
-			return nil, err
-		}
-		if len(plan.residual) > 0 {
-			return nil, nil
+		if err != nil || len(plan.residual) > 0 {
+			return nil, false, err
 		}
 		if len(plan.streams) == 0 {
 			continue
@@ -154,11 +149,11 @@ func (s *Store) Counts(ctx context.Context, q Search) (map[Status]int, error) {
 		union, a := plan.union(plan.low, plan.high, CountUpTo+1, "")
 		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+" LIMIT ?) c"), append(append(args, a...), CountUpTo+1)
 	}
-	counts := map[Status]int{}
+	counts = map[Status]int{}
 	if len(parts) == 0 {
-		return counts, nil
+		return counts, true, nil
 	}
-	err := each(s.DB(ctx), func(rows *sql.Rows) error {
+	err = each(s.DB(ctx), func(rows *sql.Rows) error {
 		var status Status
 		var n int
 		err := rows.Scan(&status, &n)
@@ -166,9 +161,9 @@ func (s *Store) Counts(ctx context.Context, q Search) (map[Status]int, error) {
 		return err
 	}, strings.Join(parts, " UNION ALL "), args...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: count jobs: %w", err)
+		return nil, false, fmt.Errorf("nawasync: count jobs: %w", err)
 	}
-	return counts, nil
+	return counts, true, nil
 }
 
 // Services lists every service that has ended jobs, by hopping over the index, and
@@ -220,7 +215,7 @@ func (s *Store) bound(ctx context.Context, at time.Time) (int64, error) {
 // walk reads the ids of a plan, in one direction.
 type walk struct {
 	store     *Store
-	plan      plan
+	plan      *plan
 	limit     int
 	up        bool  // from the old to the new
 	low, high int64 // ids from low until below high are still to be looked at
@@ -300,177 +295,4 @@ func (w *walk) read(ctx context.Context, query string, args []any) (ids []int64,
 		return err
 	}, query, args...)
 	return ids, err
-}
-
-// plan is how a search is read: streams, each in the order of an index, and what each
-// of their rows must be asked besides.
-type plan struct {
-	streams      []stream
-	residual     []string
-	residualArgs []any
-	low, high    int64
-}
-
-type stream struct {
-	where string
-	args  []any
-}
-
-// union selects the ids of all streams between low and high, the first limit of each.
-func (p plan) union(low, high int64, limit int, order string) (query string, args []any) {
-	parts := make([]string, len(p.streams))
-	for i, st := range p.streams {
-		parts[i] = "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE " + st.where + " AND id >= ? AND id < ?" + order + fmt.Sprintf(" LIMIT ?) s%d", i)
-		args = append(append(args, st.args...), low, high, limit)
-	}
-	return "SELECT id FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
-}
-
-func (s *Store) plan(ctx context.Context, q Search) (p plan, err error) {
-	p.high = math.MaxInt64
-	if !q.From.IsZero() {
-		if p.low, err = s.bound(ctx, q.From); err != nil {
-			return p, err
-		}
-	}
-	if !q.To.IsZero() {
-		if p.high, err = s.bound(ctx, q.To); err != nil {
-			return p, err
-		}
-	}
-	statuses, services := Statuses(), q.Services
-	// Where few rows are meant, each is asked everything.
-	few := q.TargetKeys != nil || q.Deleted || slices.ContainsFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
-	var rest []Term
-	for _, t := range q.Terms {
-		switch {
-		case t.Field == FieldStatus && !few:
-			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
-		case t.Field == FieldService && !t.Not && !few:
-			if services == nil {
-				services = t.Values
-			} else {
-				services = slices.DeleteFunc(slices.Clone(services), func(service string) bool { return !slices.Contains(t.Values, service) })
-			}
-		default:
-			rest = append(rest, t)
-		}
-	}
-	if err := p.follow(ctx, s, q, statuses, services); err != nil {
-		return p, err
-	}
-	for _, t := range rest {
-		if err := p.ask(t, s.Now()); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
-}
-
-// follow chooses the streams.
-func (p *plan) follow(ctx context.Context, s *Store, q Search, statuses []Status, services []string) error {
-	add := func(where string, args ...any) { p.streams = append(p.streams, stream{where, args}) }
-	every := len(statuses) == len(Statuses())
-	ids := slices.IndexFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
-	if q.Services != nil && (ids >= 0 || q.TargetKeys != nil || q.Deleted) {
-		p.residual, p.residualArgs = append(p.residual, "j.service IN ?"), append(p.residualArgs, append([]string{""}, q.Services...))
-	}
-	switch {
-	case ids >= 0:
-		list, err := parseIDs(q.Terms[ids].Values)
-		add("id IN ?", list)
-		return err
-	case q.TargetKeys != nil:
-		for _, key := range q.TargetKeys {
-			add("target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", key)
-		}
-		if len(q.TargetKeys) > 0 {
-			add("open_lane IS NOT NULL AND target_key IN ?", q.TargetKeys)
-		}
-		return nil
-	case q.Deleted:
-		add("deleted_at IS NOT NULL")
-		return nil
-	case every && services == nil:
-		add("deleted_at IS NULL")
-		return nil
-	}
-	if slices.ContainsFunc(statuses, func(status Status) bool { return !status.Terminal() }) {
-		where, args := "open_lane IS NOT NULL AND status IN ?", []any{statuses}
-		if services != nil {
-			where, args = where+" AND service IN ?", append(args, append([]string{""}, services...))
-		}
-		add(where, args...)
-	}
-	if services == nil {
-		var err error
-		if services, err = s.Services(ctx); err != nil {
-			return err
-		}
-	}
-	for _, service := range services {
-		for _, status := range statuses {
-			if status.Terminal() {
-				add("service = ? AND status = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", service, status)
-			}
-		}
-	}
-	return nil
-}
-
-// ask adds a condition on each row.
-func (p *plan) ask(t Term, now time.Time) error {
-	columns := map[Field]string{
-		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance", FieldTarget: "j.target_id",
-		FieldBy: "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
-	}
-	var clause string
-	var args []any
-	switch t.Field {
-	case FieldStuck:
-		clause, args = "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}
-	case FieldRepaired:
-		clause = "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')"
-	case FieldError, FieldText:
-		var any []string
-		for _, value := range t.Values {
-			like := "%" + escapeLike(strings.ToLower(value)) + "%"
-			any, args = append(any, "LOWER(COALESCE(j.error, '')) LIKE ? ESCAPE '!'"), append(args, like)
-			if t.Field == FieldText {
-				any, args = append(any, "LOWER(j.target_id) LIKE ? ESCAPE '!'"), append(args, like)
-			}
-		}
-		clause = "(" + strings.Join(any, " OR ") + ")"
-	case FieldAttempts, FieldDuration:
-		column := map[Field]string{FieldAttempts: "j.attempt", FieldDuration: "COALESCE(j.duration_ms, 0)"}[t.Field]
-		if len(t.Values) != 1 {
-			return fmt.Errorf("nawasync: a term of %s has %d values", t.Field, len(t.Values))
-		}
-		clause, args = column+" "+cmp.Or(t.Op, "=")+" CAST(? AS DECIMAL)", []any{t.Values[0]}
-	default:
-		column, ok := columns[t.Field]
-		if !ok {
-			return fmt.Errorf("nawasync: no search by %q", t.Field)
-		}
-		clause, args = column+" IN ?", []any{t.Values}
-		if t.Field == FieldID || t.Field == FieldRetryOf {
-			ids, err := parseIDs(t.Values)
-			if err != nil {
-				return err
-			}
-			args = []any{ids}
-		}
-	}
-	if t.Not {
-		clause = "NOT " + clause
-		if strings.HasPrefix(clause, "NOT j.") || strings.HasPrefix(clause, "NOT COALESCE") {
-			clause = "NOT (" + clause[4:] + ")"
-		}
-	}
-	p.residual, p.residualArgs = append(p.residual, clause), append(p.residualArgs, args...)
-	return nil
-}
-
-func escapeLike(text string) string {
-	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }

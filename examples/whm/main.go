@@ -116,7 +116,11 @@ func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, s, page, &web.Web{Engine: engine, Hosting: module, Instances: names(places), Simulated: simulated, Logger: logger})
+	operators, err := web.Admin(ctx, engine, db)
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, s, page, &web.Web{Engine: engine, Hosting: module, Instances: names(places), Simulated: simulated, Operators: operators, Logger: logger})
 }
 
 // servers are the WHM servers: those named, or simulated ones. A page alone needs
@@ -232,7 +236,7 @@ func (a *app) serve(ctx context.Context, s settings, listener net.Listener, page
 		return nil
 	}
 	server := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
-	fmt.Fprintf(a.out, "database %s\nthe page is http://%s — press “Sync now”, then change a mailbox and look at its job; Ctrl-C ends it\n", shown(s.dsn), listener.Addr())
+	fmt.Fprintf(a.out, "database %s\nthe page is http://%s — press “Sync now”, then change a mailbox and look at its job\nthe operators' pages are http://%[2]s%s/; Ctrl-C ends it\n", shown(s.dsn), listener.Addr(), web.AdminPrefix)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

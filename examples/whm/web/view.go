@@ -18,6 +18,7 @@ import (
 
 // pageView is what every page has around it.
 type pageView struct {
+	User                  string // the demo user of the operators' pages
 	Title, Path, Instance string
 	Instances             []string
 	Problem               string       // with a form that was just sent

@@ -46,6 +46,7 @@ type Web struct {
 	Hosting   *hosting.Module
 	Instances []string               // the servers that it shows; the first is the default
 	Simulated map[string]*sim.Server // those of them that are in this process
+	Operators http.Handler           // the pages under AdminPrefix
 	Logger    *slog.Logger
 }
 
@@ -61,6 +62,7 @@ func (w *Web) Handler() http.Handler {
 	mux.HandleFunc("GET /elsewhere", func(rw http.ResponseWriter, r *http.Request) { w.elsewhere(rw, r, elsewhereView{}) })
 	mux.HandleFunc("POST /elsewhere", w.changeElsewhere)
 	mux.HandleFunc("POST /sync", w.sync)
+	mux.HandleFunc("POST /user", w.changeUser)
 	mux.HandleFunc("POST /mailboxes/{action}", w.changeMailbox)
 	mux.HandleFunc("POST /accounts/{action}", w.changeAccount)
 	mux.HandleFunc("GET "+styleURL, func(rw http.ResponseWriter, _ *http.Request) {
@@ -68,8 +70,13 @@ func (w *Web) Handler() http.Handler {
 		rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		_, _ = rw.Write(style)
 	})
+	mux.Handle("GET /admin", http.RedirectHandler(AdminPrefix+"/", http.StatusSeeOther))
 	// Browsers say where a form came from: another site's are refused.
-	return secured(http.NewCrossOriginProtection().Handler(mux))
+	guarded := secured(http.NewCrossOriginProtection().Handler(mux))
+	all := http.NewServeMux()
+	all.Handle("/", guarded)
+	all.Handle(AdminPrefix+"/", w.Operators) // they have headers of their own
+	return all
 }
 
 func secured(next http.Handler) http.Handler {
@@ -111,7 +118,7 @@ func (w *Web) instance(r *http.Request) string {
 
 // page is what every page has around it; with job in the query it watches that.
 func (w *Web) page(ctx context.Context, r *http.Request, title, path, problem string) (pageView, error) {
-	p := pageView{Title: title, Path: path, Instance: w.instance(r), Instances: w.Instances, Problem: problem}
+	p := pageView{User: demoUser(r), Title: title, Path: path, Instance: w.instance(r), Instances: w.Instances, Problem: problem}
 	if id, _ := strconv.ParseInt(r.URL.Query().Get("job"), 10, 64); id > 0 {
 		jobs, err := w.Engine.Store().ByID(ctx, []int64{id})
 		if err != nil {
@@ -248,7 +255,7 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 		w.failed(rw, err)
 		return
 	}
-	p := pageView{Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
+	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
 	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job)}))
 }
 

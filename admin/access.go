@@ -1,0 +1,138 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Enforcer decides what a subject may do: it is asked (subject, service, permission),
+// all strings, with "*" as the service for "on every service". casbin's enforcers are
+// such; a cached one lets a revoked role pass.
+type Enforcer interface {
+	Enforce(rvals ...any) (bool, error)
+}
+
+// The permissions.
+const (
+	// PermissionView shows jobs, health, snapshots and acts of a service.
+	PermissionView = "sync.job.view"
+	// PermissionManage retries, cancels and deletes jobs, answers conflicts, and decides
+	// on held syncs.
+	PermissionManage = "sync.job.manage"
+	// PermissionService pauses and resumes a service, and has it synced.
+	PermissionService = "sync.service.manage"
+)
+
+// every is the service that stands for all of them.
+const every = "*"
+
+// viewer is what one request's subject may do. Decisions are asked for once a request.
+type viewer struct {
+	subject  string
+	enforcer Enforcer
+	known    []string        // the services there are
+	decided  map[string]bool // by service and permission
+	problem  error           // of the enforcer
+}
+
+func (v *viewer) may(permission, service string) bool {
+	if v.subject == "" || v.enforcer == nil {
+		return false
+	}
+	key := permission + " " + service
+	if decision, ok := v.decided[key]; ok {
+		return decision
+	}
+	decision, err := v.enforcer.Enforce(v.subject, service, permission)
+	if err != nil {
+		v.problem, decision = err, false
+	}
+	if !decision && service != every && err == nil {
+		decision = v.may(permission, every)
+	}
+	v.decided[key] = decision
+	return decision
+}
+
+// services are those that the subject may view: nil is every one.
+func (v *viewer) services() []string {
+	if v.may(PermissionView, every) {
+		return nil
+	}
+	list := []string{}
+	for _, service := range v.known {
+		if v.may(PermissionView, service) {
+			list = append(list, service)
+		}
+	}
+	return list
+}
+
+// sees are the services that there are and that the subject may view.
+func (v *viewer) sees() []string {
+	return slices.DeleteFunc(slices.Clone(v.known), func(service string) bool { return !v.may(PermissionView, service) })
+}
+
+// anywhere reports whether the subject has a permission on some service.
+func (v *viewer) anywhere(permission string) bool {
+	return v.may(permission, every) || slices.ContainsFunc(v.known, func(service string) bool { return v.may(permission, service) })
+}
+
+func (h *handler) viewer(r *http.Request) (*viewer, error) {
+	v := &viewer{enforcer: h.config.Enforcer, decided: map[string]bool{}}
+	if h.config.Subject != nil {
+		v.subject = h.config.Subject(r)
+	}
+	if v.subject == "" || v.enforcer == nil {
+		return v, nil
+	}
+	var err error
+	v.known, err = h.known.list(r.Context(), h.findServices)
+	return v, err
+}
+
+// knownServices remembers for a few seconds which services there are.
+type knownServices struct {
+	mu   sync.Mutex
+	at   time.Time
+	last []string
+}
+
+const knownFor = 5 * time.Second
+
+func (k *knownServices) list(ctx context.Context, find func(context.Context) ([]string, error)) ([]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.at) < knownFor {
+		return k.last, nil
+	}
+	list, err := find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k.at, k.last = time.Now(), list
+	return list, nil
+}
+
+// findServices lists the services that have jobs, schedules, or a process that serves
+// them.
+func (h *handler) findServices(ctx context.Context) ([]string, error) {
+	store := h.engine.Store()
+	list, err := store.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, h.engine.Services()...)
+	schedules, err := store.Schedules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range schedules {
+		list = append(list, s.Service)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}

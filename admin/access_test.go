@@ -1,0 +1,195 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Every route and method, asked by everybody.
+func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "/admin/sync", nil)
+		job := s.dispatch(chore{ID: "ours@example.org"}) // of whm; the engine does not run
+		s.dispatch(elsewhere{ID: "theirs.example.org"})
+		id := fmt.Sprintf("/jobs/%d", job.ID)
+		subjects := []string{"", "nobody", "viewer", "operator", "other"}
+		const forbidden, gone, see = http.StatusForbidden, http.StatusNotFound, http.StatusSeeOther
+		for _, c := range []struct {
+			method, path string
+			want         [5]int // in the order of subjects
+		}{
+			{"GET", "/", [5]int{forbidden, forbidden, see, see, see}},
+			{"GET", "/jobs", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/jobs.json", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/jobs.csv", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", id, [5]int{forbidden, forbidden, 200, 200, gone}},
+			{"GET", id + ".json", [5]int{forbidden, forbidden, 200, 200, gone}},
+			{"GET", "/target?service=whm&type=mailbox&instance=main&id=ours@example.org", [5]int{forbidden, forbidden, 200, 200, gone}},
+			{"GET", "/activity", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/health", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/health.json", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/metrics", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/services", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/services/whm", [5]int{forbidden, forbidden, 200, 200, gone}},
+			{"GET", "/services/none", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"GET", "/livez", [5]int{200, 200, 200, 200, 200}},
+			{"GET", "/readyz", [5]int{200, 200, 200, 200, 200}},
+			{"GET", "/nothing", [5]int{gone, gone, gone, gone, gone}},
+			{"POST", "/jobs", [5]int{405, 405, 405, 405, 405}},
+			{"DELETE", id, [5]int{405, 405, 405, 405, 405}},
+			{"GET", id + "/cancel", [5]int{405, 405, 405, 405, 405}},
+			{"POST", id + "/nonsense", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"POST", id + "/retry", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", id + "/delete", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", id + "/restore", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", id + "/resync", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", id + "/rebase", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", id + "/overwrite", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", "/services/whm/pause?reason=x", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", "/services/whm/resume", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", "/services/whm/sync", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"POST", "/held/1/release", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"POST", "/held/1/reject", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"POST", "/preferences", [5]int{forbidden, forbidden, see, see, see}},
+			{"POST", id + "/cancel", [5]int{forbidden, forbidden, forbidden, see, gone}},
+		} {
+			for i, subject := range subjects {
+				path, query, _ := strings.Cut(c.path, "?")
+				form, err := url.ParseQuery(query)
+				ok(t, err)
+				if c.method != http.MethodPost {
+					path, form = c.path, nil
+				}
+				got := s.ask(subject, c.method, path, form, nil)
+				if got.status != c.want[i] {
+					t.Errorf("%s %s by %q: %d, want %d", c.method, c.path, subject, got.status, c.want[i])
+				}
+				if got.header.Get("Content-Security-Policy") == "" || got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Referrer-Policy") != "same-origin" {
+					t.Errorf("%s %s lacks headers: %v", c.method, c.path, got.header)
+				}
+				if subject != "viewer" && subject != "operator" && strings.Contains(got.body, "ours@example.org") && !strings.Contains(c.path, "ours@") {
+					t.Errorf("%s %s shows %q what is not theirs", c.method, c.path, subject)
+				}
+				if subject == "other" && strings.Contains(got.body, `service="whm"`) {
+					t.Errorf("%s %s counts for %q what is not theirs", c.method, c.path, subject)
+				}
+			}
+		}
+		now, err := s.engine.Store().Get(t.Context(), job.ID)
+		if err != nil || now.Status != tracker.Cancelled || now.CancelBy != "operator" {
+			t.Errorf("%+v, %v", now, err)
+		}
+		// Refusals are noted too, and only who sees the service sees them.
+		acts, err := s.engine.Store().Acts(t.Context(), tracker.ActFilter{JobID: job.ID}, 0, 100)
+		ok(t, err)
+		outcomes := map[string][]string{}
+		for _, a := range acts {
+			outcomes[a.Subject] = append(outcomes[a.Subject], a.Outcome)
+		}
+		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.ActDone) || !slices.Contains(outcomes["operator"], tracker.ActDone) || len(outcomes) != 2 {
+			t.Errorf("%v", outcomes)
+		}
+		if page := s.get("viewer", "/activity"); !strings.Contains(page.body, "refused") {
+			t.Error("the viewer's refusals are not on the page")
+		}
+		if page := s.get("other", "/activity"); strings.Contains(page.body, "refused") {
+			t.Error("another service's operator sees them")
+		}
+	})
+}
+
+func TestListsCountsAndTotalsAreOfTheServicesOneMayView(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.start()
+	for i := range 3 {
+		s.await(s.dispatch(chore{ID: fmt.Sprint("a", i)}).ID, tracker.Success)
+	}
+	s.await(s.dispatch(elsewhere{ID: "b"}).ID, tracker.Success)
+	for subject, want := range map[string]string{"viewer": "4", "other": "1"} {
+		for _, path := range []string{"/jobs", "/health"} {
+			if page := s.get(subject, path); !strings.Contains(page.body, `<span class="count">`+want+`</span>`) && !strings.Contains(page.body, ">"+want+"</a>") {
+				t.Errorf("%s for %s does not count %s", path, subject, want)
+			}
+		}
+		if got := strings.Count(s.get(subject, "/jobs.csv").body, "\n") - 1; fmt.Sprint(got) != want {
+			t.Errorf("the export of %s has %d rows", subject, got)
+		}
+	}
+	if page := s.get("other", "/jobs?q=service:whm"); !strings.Contains(page.body, "No job fits the query") {
+		t.Error("a query asks beyond what one may view")
+	}
+}
+
+func TestWithoutConfigurationEverythingIsClosedAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Enforcer, c.Subject = nil, nil })
+	for _, path := range []string{"/", "/jobs", "/health", "/metrics", "/jobs/1"} {
+		got := s.get("operator", path)
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, "set Subject and Enforcer") {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+}
+
+func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "/admin/sync", func(c *admin.Config) { c.TrustedOrigins = []string{"https://admin.example.org"} })
+	job := s.dispatch(chore{ID: "a"})
+	path := fmt.Sprintf("/jobs/%d/cancel", job.ID)
+	for _, header := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}} {
+		got := s.ask("operator", http.MethodPost, path, url.Values{}, header)
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, "another site") {
+			t.Errorf("%v: %d", header, got.status)
+		}
+	}
+	s.get("operator", path)
+	if now, err := s.engine.Store().Get(t.Context(), job.ID); err != nil || now.Status != tracker.Queued {
+		t.Fatalf("%+v, %v", now, err)
+	}
+	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{"Origin": "https://admin.example.org", "Sec-Fetch-Site": "cross-site"}); got.status != http.StatusSeeOther {
+		t.Errorf("a trusted origin: %d", got.status)
+	}
+}
+
+func TestRevokedRoleIsRefusedWithTheNextRequestAfterTheReload(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		adapter := admin.NewAdapter(db.DB)
+		ok(t, admin.Seed(t.Context(), db.DB))
+		ok(t, admin.Seed(t.Context(), db.DB)) // once more changes nothing
+		ok(t, admin.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
+		ok(t, admin.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
+		rules := func() (n int64) {
+			ok(t, db.Raw("SELECT COUNT(*) FROM nawasync_policies").Row().Scan(&n))
+			return n
+		}
+		if n := rules(); n != 5 {
+			t.Errorf("%d rules", n)
+		}
+		ok(t, adapter.RemoveFilteredPolicy("g", "g", 0, "ann", ""))
+		ok(t, adapter.RemovePolicy("p", "p", []string{admin.RoleViewer, "*", admin.PermissionView}))
+		if n := rules(); n != 3 {
+			t.Errorf("%d rules", n)
+		}
+		m, err := admin.Model()
+		ok(t, err)
+		ok(t, adapter.LoadPolicy(m))
+		ok(t, adapter.SavePolicy(m))
+		if n := rules(); n != 3 {
+			t.Errorf("%d rules after a save", n)
+		}
+		if err := adapter.AddPolicy("p", "p", []string{"too", "short"}); err == nil {
+			t.Error("a rule that does not fit was taken")
+		}
+	})
+}

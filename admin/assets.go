@@ -1,0 +1,54 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"net/http"
+	"time"
+)
+
+//go:embed style.css
+var styleSheet []byte
+
+//go:embed admin.js
+var script []byte
+
+//go:embed icon.svg
+var icon []byte
+
+// The assets' names carry their content's hash, so that a browser may keep them.
+var (
+	styleName  = assetName("style", styleSheet, "css")
+	scriptName = assetName("admin", script, "js")
+	iconName   = assetName("icon", icon, "svg")
+)
+
+func assetName(name string, content []byte, ending string) string {
+	sum := sha256.Sum256(content)
+	return name + "-" + hex.EncodeToString(sum[:6]) + "." + ending
+}
+
+func (h *handler) asset(w http.ResponseWriter, r *http.Request) {
+	content, kind := styleSheet, "text/css; charset=utf-8"
+	switch r.PathValue("file") {
+	case styleName:
+	case scriptName:
+		content, kind = script, "text/javascript; charset=utf-8"
+	case iconName:
+		content, kind = icon, "image/svg+xml"
+	default:
+		h.problem(w, r, http.StatusNotFound, "There is no such page", "")
+		return
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(content)
+}
+
+// detached is a context with a time of its own, that still ends with its request.
+func detached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	return out, cancel
+}

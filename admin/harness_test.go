@@ -1,0 +1,263 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/casbin/casbin/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chore is a job of the tests: what it does is in how.
+type chore struct {
+	ID       string
+	How      string // "", fail, wait
+	Password nawasync.Secret
+}
+
+func (c chore) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "whm", Type: "mailbox", Action: "update"}
+}
+func (c chore) Target() nawasync.Target { return nawasync.Target{Instance: "main", ID: c.ID} }
+
+// MaxAttempts lets it fail at once.
+func (c chore) MaxAttempts() int { return 1 }
+
+// elsewhere is a chore of another service.
+type elsewhere struct{ ID, How string }
+
+func (e elsewhere) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "cloudflare", Type: "record", Action: "update"}
+}
+func (e elsewhere) Target() nawasync.Target { return nawasync.Target{ID: e.ID} }
+
+type doer struct {
+	nawasync.AbstractJob[chore]
+	site *site
+}
+
+func (d *doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
+	return d.site.do(ctx, run.Args)
+}
+
+type doerElsewhere struct {
+	nawasync.AbstractJob[elsewhere]
+	site *site
+}
+
+func (d *doerElsewhere) Execute(ctx context.Context, run *nawasync.Run[elsewhere]) error {
+	return d.site.do(ctx, chore{ID: run.Args.ID, How: run.Args.How})
+}
+
+// site is the pages of an engine, and who asks for them.
+type site struct {
+	t      *testing.T
+	db     *testdb.Database
+	engine *nawasync.Engine
+	server *httptest.Server
+	prefix string
+	log    *buffer
+
+	mu       sync.Mutex
+	did      []string // what the remote was told, passwords too
+	well     bool     // "fail" does not fail any more
+	handlers http.Handler
+}
+
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (s *site) do(ctx context.Context, c chore) error {
+	s.mu.Lock()
+	s.did = append(s.did, c.ID+" "+c.Password.Reveal())
+	well := s.well
+	s.mu.Unlock()
+	switch {
+	case c.How == "wait":
+		<-ctx.Done()
+		return ctx.Err()
+	case c.How == "fail" && !well:
+		return nawasync.Permanent(fmt.Errorf("quota exceeded for %s, password was %s", c.ID, c.Password.Reveal()))
+	}
+	return nil
+}
+
+func redisClient(t *testing.T) *redis.Client {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	client := redis.NewClient(&redis.Options{PoolSize: 100, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	t.Cleanup(func() {
+		_ = client.Close()
+		m.Close()
+	})
+	return client
+}
+
+const sealingKey = "0123456789abcdef0123456789abcdef"
+
+// newSite opens the pages under a prefix. The header X-Subject says who asks.
+func newSite(t *testing.T, db *testdb.Database, prefix string, change func(*admin.Config)) *site {
+	t.Helper()
+	s := &site{t: t, db: db, prefix: prefix, log: &buffer{}}
+	ring, err := nawasync.NewKeyring([]byte(sealingKey))
+	ok(t, err)
+	logger := slog.New(slog.NewTextHandler(s.log, nil))
+	s.engine, err = nawasync.New(nawasync.Config{DB: db.DB, Redis: redisClient(t), Sealer: ring, Logger: logger, StopGrace: time.Second})
+	ok(t, err)
+	ok(t, nawasync.Register(s.engine, &doer{site: s}))
+	ok(t, nawasync.Register(s.engine, &doerElsewhere{site: s}))
+	ok(t, admin.Seed(t.Context(), db.DB))
+	for _, grant := range [][2]string{{"viewer", admin.RoleViewer}, {"operator", admin.RoleOperator}} {
+		ok(t, admin.Grant(t.Context(), db.DB, grant[0], grant[1]))
+	}
+	model, err := admin.Model()
+	ok(t, err)
+	enforcer, err := casbin.NewSyncedEnforcer(model, admin.NewAdapter(db.DB))
+	ok(t, err)
+	for _, permission := range []string{admin.PermissionView, admin.PermissionManage, admin.PermissionService} {
+		_, err := enforcer.AddPolicy("other", "cloudflare", permission)
+		ok(t, err)
+	}
+	config := admin.Config{Prefix: prefix, Enforcer: enforcer, Subject: func(r *http.Request) string { return r.Header.Get("X-Subject") }, Logger: logger}
+	if change != nil {
+		change(&config)
+	}
+	s.handlers, err = admin.New(s.engine, config)
+	ok(t, err)
+	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", s.handlers)
+	s.server = httptest.NewServer(mux)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+func (s *site) start() {
+	s.t.Helper()
+	ok(s.t, s.engine.Start(s.t.Context()))
+	s.t.Cleanup(func() {
+		if err := s.engine.Stop(context.Background()); err != nil {
+			s.t.Error(err)
+		}
+	})
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (s *site) get(subject, path string) answer {
+	return s.ask(subject, http.MethodGet, path, nil, nil)
+}
+
+func (s *site) post(subject, path string, form ...string) answer {
+	values := url.Values{}
+	for i := 0; i+1 < len(form); i += 2 {
+		values.Set(form[i], form[i+1])
+	}
+	return s.ask(subject, http.MethodPost, path, values, nil)
+}
+
+func (s *site) ask(subject, method, path string, form url.Values, header map[string]string) answer {
+	s.t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	request, err := http.NewRequestWithContext(s.t.Context(), method, s.server.URL+s.prefix+path, body)
+	ok(s.t, err)
+	if form != nil {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	request.Header.Set("X-Subject", subject)
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
+	ok(s.t, err)
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(response.Body)
+	ok(s.t, err)
+	return answer{response.StatusCode, response.Header, string(data)}
+}
+
+// browser is a client with cookies that follows redirects.
+func (s *site) browser(subject string) *http.Client {
+	jar, err := cookiejar.New(nil)
+	ok(s.t, err)
+	return &http.Client{Jar: jar, Transport: as(subject)}
+}
+
+type as string
+
+func (subject as) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Subject", string(subject))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func (s *site) dispatch(args nawasync.Args) *tracker.Job {
+	s.t.Helper()
+	job, err := s.engine.Dispatch(s.t.Context(), args, nawasync.Options{By: "user:7"})
+	ok(s.t, err)
+	return job
+}
+
+func (s *site) await(id int64, want tracker.Status) *tracker.Job {
+	s.t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	for {
+		job, err := s.engine.Store().Get(s.t.Context(), id)
+		ok(s.t, err)
+		if job.Status == want {
+			return job
+		}
+		if time.Now().After(end) || job.Status.Terminal() {
+			s.t.Fatalf("job %d is %s (%s), not %s", id, job.Status, job.Error, want)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

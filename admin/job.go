@@ -1,0 +1,391 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// jobView is all that is known of one job.
+type jobView struct {
+	*page
+	job      *tracker.Job
+	attempts []tracker.Attempt
+	related  []*tracker.Job
+	ahead    []*tracker.Job // of its lane, while it waits
+	acts     []tracker.Act
+	newer    int64 // a later success of the same target
+	pause    *tracker.Scope
+	served   bool // a live process serves its kind
+	queue    nawasync.QueueState
+	stack    bool // whole stacks
+}
+
+func (p *page) jobID() (int64, bool, error) {
+	text, asJSON := strings.CutSuffix(p.r.PathValue("id"), ".json")
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id <= 0 {
+		return 0, asJSON, errNotFound
+	}
+	return id, asJSON, nil
+}
+
+// seen is a job, if the subject may view it: others are not told from none.
+func (p *page) seen(id int64) (*tracker.Job, error) {
+	job, err := p.store().Get(p.r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !p.viewer.may(PermissionView, job.Service) {
+		return nil, errNotFound
+	}
+	return job, nil
+}
+
+func (p *page) job() error {
+	id, asJSON, err := p.jobID()
+	if err != nil {
+		return err
+	}
+	job, err := p.seen(id)
+	if err != nil {
+		return err
+	}
+	v := &jobView{page: p, job: job, stack: p.r.URL.Query().Get("stack") == "full"}
+	if v.attempts, err = p.store().Attempts(p.r.Context(), job); err != nil {
+		return err
+	}
+	if asJSON {
+		return p.json(map[string]any{"job": job, "attempts": v.attempts})
+	}
+	p.title, p.section = p.Tf("Job %d", job.ID), "jobs"
+	if err := v.surroundings(p.r.Context()); err != nil {
+		return err
+	}
+	return p.render(jobPage(v))
+}
+
+// surroundings is what the job waits for, and what else there is of its target.
+func (v *jobView) surroundings(ctx context.Context) error {
+	store, j := v.store(), v.job
+	results, err := store.Search(ctx, tracker.Search{TargetKeys: []int64{j.TargetKey}, Services: []string{j.Service}}, 0, 0, 11)
+	if err != nil {
+		return err
+	}
+	v.related = slices.DeleteFunc(results.Jobs, func(other *tracker.Job) bool { return other.ID == j.ID })
+	if v.acts, err = store.Acts(ctx, tracker.ActFilter{JobID: j.ID}, 0, 50); err != nil {
+		return err
+	}
+	if j.Status.Terminal() {
+		v.newer, err = store.NewerSuccess(ctx, j)
+		return err
+	}
+	if v.ahead, err = store.Ahead(ctx, j, 6); err != nil {
+		return err
+	}
+	scopes, err := store.Scopes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, scope := range scopes {
+		if scope.Service == j.Service && (scope.Instance == "" || scope.Instance == j.Instance) {
+			v.pause = &scope
+		}
+	}
+	processes, err := store.Processes(ctx)
+	if err != nil {
+		return err
+	}
+	kind := nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}.String()
+	for _, process := range alive(processes, v.now) {
+		v.served = v.served || slices.Contains(process.Kinds, kind)
+	}
+	if j.Status == tracker.Queued {
+		if v.queue, err = v.h.engine.QueueState(ctx, j); err != nil {
+			v.h.config.Logger.Warn("admin: Redis does not tell of a job", "job", j.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+// may reports whether the subject may change the job.
+func (v *jobView) may() bool { return v.viewer.may(PermissionManage, v.job.Service) }
+
+// headline says in one sentence what became of the job.
+func (v *jobView) headline() string {
+	j := v.job
+	switch {
+	case j.Status == tracker.Running && j.Stuck(v.now):
+		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.", span(v.now.Sub(j.StartedAt)))
+	case j.Status == tracker.Running && !j.CancelAt.IsZero():
+		return v.Tf("It runs, and %s has asked for its end. That is requested, not done, until it has stopped.", j.CancelBy)
+	case j.Status == tracker.Running:
+		return v.Tf("It runs, attempt %d of %d, since %s.", j.Attempt, j.MaxAttempts, span(v.now.Sub(j.StartedAt)))
+	case j.Status == tracker.Queued:
+		return v.waiting()
+	case j.Status == tracker.Success:
+		return v.Tf("It succeeded, after %s.", v.after())
+	case j.Status == tracker.Failed:
+		return v.Tf("It failed for good, after %s.", v.after())
+	case j.Status == tracker.Conflict:
+		return v.T("Somebody else had changed the same at the remote. Nothing was overwritten; the job waits for an answer.")
+	case j.Status == tracker.Skipped:
+		return v.T("It found nothing to do.")
+	}
+	if j.CancelBy != "" {
+		return v.Tf("%s called it off.", j.CancelBy)
+	}
+	return v.T("It was called off.")
+}
+
+func (v *jobView) after() string {
+	n := max(1, len(v.attempts), v.job.Attempt)
+	took := span(v.job.FinishedAt.Sub(v.job.DueAt))
+	if n == 1 {
+		return v.Tf("one attempt, %s after it came due", took)
+	}
+	return v.Tf("%d attempts over %s", n, took)
+}
+
+func (v *jobView) waiting() string {
+	j := v.job
+	switch {
+	case v.pause != nil && v.pause.Parked:
+		return v.Tf("It waits: the remote has refused, so the engine has parked the scope until %s.", v.moment(v.pause.Until))
+	case v.pause != nil:
+		return v.Tf("It waits: %s has paused the service.", v.pause.By)
+	case j.NotBefore.After(v.now) && j.Attempt > 0:
+		return v.Tf("Attempt %d failed. The next is %s, at %s.", j.Attempt, v.ago(j.NotBefore), v.moment(j.NotBefore))
+	case j.NotBefore.After(v.now):
+		return v.Tf("It is due %s, at %s.", v.ago(j.NotBefore), v.moment(j.NotBefore))
+	case len(v.ahead) > 0:
+		return v.Tf("It waits for job %d, which is before it on the same object.", v.ahead[0].ID)
+	case !v.served:
+		return v.Tf("It waits, and no live process serves %s/%s/%s. Start a worker that registers it.", j.Service, j.Type, j.Action)
+	}
+	return v.Tf("It has waited %s for a worker.", span(v.now.Sub(j.NotBefore)))
+}
+
+// advice is what to do now; "" where there is nothing to do.
+func (v *jobView) advice() string {
+	j := v.job
+	switch {
+	case v.newer != 0 && (j.Status == tracker.Failed || j.Status == tracker.Conflict):
+		return v.Tf("Nothing: job %d did the same target later, and succeeded. Running this one again would undo it.", v.newer)
+	case j.Status == tracker.Conflict:
+		return v.T("Compare the three below, then answer.")
+	case j.Status != tracker.Failed:
+		return ""
+	case j.ArgumentsDropped():
+		return v.T("Its arguments are no longer kept. Dispatch it anew from the application.")
+	}
+	switch nawasync.Class(j.ErrorClass) {
+	case nawasync.ClassConfig:
+		return v.T("A setting is wrong: mend it, restart the workers, then retry.")
+	case nawasync.ClassCredentials:
+		return v.T("The remote refuses the credentials: renew them, resume the service, then retry.")
+	case nawasync.ClassTransient, nawasync.ClassRateLimited:
+		return v.T("The remote was away or busy. When it is well again, retry.")
+	case nawasync.ClassUnknownOutcome:
+		return v.T("Nobody knows whether the write arrived. A refresh has looked since; a retry looks again before it writes.")
+	}
+	return v.T("Read the last error. When its cause is mended, retry.")
+}
+
+// comparison is one field of a conflict.
+type comparison struct {
+	Field, Base, Desired, Remote string
+	Touched                      bool // it differs from what the user saw
+}
+
+func (v *jobView) comparisons() []comparison {
+	var detail struct {
+		Base    map[string]json.RawMessage `json:"base"`
+		Desired map[string]json.RawMessage `json:"desired"`
+		Remote  map[string]json.RawMessage `json:"remote"`
+	}
+	if json.Unmarshal(v.job.Diff, &detail) != nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, side := range []map[string]json.RawMessage{detail.Base, detail.Desired, detail.Remote} {
+		for name := range side {
+			names[name] = true
+		}
+	}
+	var list []comparison
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		c := comparison{name, written(detail.Base[name]), written(detail.Desired[name]), written(detail.Remote[name]), false}
+		c.Touched = c.Base != c.Remote
+		list = append(list, c)
+	}
+	return list
+}
+
+// changes is what an update wanted, from the masked payload.
+func (v *jobView) changes() []comparison {
+	var payload struct {
+		Changes map[string]struct {
+			From json.RawMessage `json:"from"`
+			To   json.RawMessage `json:"to"`
+		} `json:"changes"`
+	}
+	if json.Unmarshal(v.job.Payload, &payload) != nil {
+		return nil
+	}
+	var list []comparison
+	for _, name := range slices.Sorted(maps.Keys(payload.Changes)) {
+		c := payload.Changes[name]
+		list = append(list, comparison{Field: name, Base: written(c.From), Desired: written(c.To)})
+	}
+	return list
+}
+
+func written(value json.RawMessage) string {
+	if len(value) == 0 {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	return string(value)
+}
+
+// pretty is a document as a person reads it; its numbers stay as they are.
+func pretty(document json.RawMessage) string {
+	if len(document) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(document); err != nil {
+		return string(document)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// stackLines are the frames of a stack; of a short one, those of the application.
+func (v *jobView) stackLines(stack string) string {
+	if v.stack {
+		return stack
+	}
+	var kept []string
+	lines := strings.Split(stack, "\n")
+	for i := 0; i+1 < len(lines); i++ {
+		place := lines[i+1]
+		if strings.HasPrefix(place, "\t") && !strings.HasPrefix(lines[i], "runtime") && !strings.Contains(place, "/src/runtime/") && !strings.Contains(place, "/hibiken/asynq") {
+			kept = append(kept, lines[i], place)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+func (v *jobView) links() []Link {
+	if v.h.config.JobLinks == nil {
+		return nil
+	}
+	var list []Link
+	for _, link := range v.h.config.JobLinks(v.job) {
+		if to := safe(link.URL); to != "" {
+			list = append(list, Link{link.Name, to})
+		}
+	}
+	return list
+}
+
+// unretryable says why a retry is not offered; "" is that it is.
+func (v *jobView) unretryable() string {
+	switch {
+	case !v.job.Status.Terminal():
+		return v.T("Only an ended job is retried.")
+	case v.job.ArgumentsDropped() || len(v.job.Payload) == 0:
+		return v.T("Its arguments are no longer kept.")
+	}
+	return ""
+}
+
+// jobAct does what a button on a job's page says.
+func (p *page) jobAct() error {
+	id, _, err := p.jobID()
+	if err != nil {
+		return err
+	}
+	job, err := p.seen(id)
+	if err != nil {
+		return err
+	}
+	name := p.r.PathValue("act")
+	do, ok := p.jobActs(job)[name]
+	if !ok {
+		return &problem{http.StatusNotFound, "There is no such act", "", nil}
+	}
+	return p.act(PermissionManage, tracker.Act{
+		Act: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, TargetKey: job.TargetKey, JobID: job.ID,
+	}, do)
+}
+
+func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash, error) {
+	engine, by := p.h.engine, p.viewer.subject
+	follows := func(text string, act func(context.Context, int64, string) (*tracker.Job, error)) func(context.Context) (flash, error) {
+		return func(ctx context.Context) (flash, error) {
+			next, err := act(ctx, job.ID, by)
+			if err != nil {
+				return flash{}, err
+			}
+			return flash{Text: fmt.Sprintf(text, next.ID), Job: next.ID}, nil
+		}
+	}
+	return map[string]func(context.Context) (flash, error){
+		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context, id int64, by string) (*tracker.Job, error) {
+			return engine.Retry(ctx, id, nawasync.RetryOptions{By: by, Force: p.r.PostFormValue("force") == "yes"})
+		}),
+		"resync":    follows(p.T("Job %d takes over what the remote has."), engine.Resync),
+		"rebase":    follows(p.T("Job %d changes it from what the remote had."), engine.Rebase),
+		"overwrite": follows(p.T("Job %d overwrites what the remote has."), engine.Overwrite),
+		"cancel": func(ctx context.Context) (flash, error) {
+			now, err := engine.Cancel(ctx, job.ID, by)
+			if err != nil {
+				return flash{}, err
+			}
+			if now.Status == tracker.Running {
+				return flash{Text: p.Tf("The end of job %d is requested. It runs until its handler has stopped.", job.ID)}, nil
+			}
+			return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
+		},
+		"delete": func(ctx context.Context) (flash, error) {
+			done, err := p.store().Tombstone(ctx, job.ID)
+			switch {
+			case err != nil:
+				return flash{}, err
+			case !done && !job.Status.Terminal():
+				return flash{}, &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID)}
+			case !done:
+				return flash{}, &refusal{p.Tf("Job %d is deleted already.", job.ID)}
+			}
+			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, nil
+		},
+		"restore": func(ctx context.Context) (flash, error) {
+			done, err := p.store().Undelete(ctx, job.ID)
+			if err == nil && !done {
+				err = &refusal{p.Tf("Job %d is not deleted.", job.ID)}
+			}
+			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, err
+		},
+	}
+}
+
+// refusal is an act that makes no sense for a job as it stands.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }

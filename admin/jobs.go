@@ -1,0 +1,275 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// jobsView is the list of jobs.
+type jobsView struct {
+	*page
+	query    query
+	line     string // as it was asked; the canonical one unless it is wrong
+	wrong    *queryError
+	results  tracker.Results
+	counts   map[tracker.Status]int
+	counted  bool   // the counts could be made
+	problem  string // of the counts or the strip, which alone are missing then
+	size     int
+	services []string
+	strip    strip
+}
+
+var pageSizes = []int{25, 50, 100}
+
+// formFields are the fields of the plain form; each is a term of the query line.
+var formFields = []string{"service", "type", "instance", "action", "target", "by", "error", "since"}
+
+func (p *page) jobs() error {
+	if p.r.URL.Query().Has("form") {
+		return p.fromForm()
+	}
+	v := &jobsView{page: p, line: p.r.URL.Query().Get("q"), size: p.size(), services: p.viewer.sees()}
+	p.title, p.section = p.T("Jobs"), "jobs"
+	q, err := parseQuery(v.line, p.zone)
+	if errors.As(err, &v.wrong) {
+		p.renderStatus(http.StatusUnprocessableEntity, jobsPage(v))
+		return nil
+	}
+	v.query, v.line = q, q.String()
+	search, err := p.search(q)
+	if err != nil {
+		return err
+	}
+	before, after := p.number("before"), p.number("after")
+	if v.results, err = p.store().Search(p.r.Context(), search, before, after, v.size); err != nil {
+		return err
+	}
+	// Each of the others fails alone: the list is what matters.
+	ctx, cancel := context.WithTimeout(p.r.Context(), time.Second)
+	defer cancel()
+	if v.counts, v.counted, err = p.store().Counts(ctx, search); err != nil {
+		v.problem = p.T("The counts are not available just now; the list is current.")
+	}
+	if v.strip, err = p.strip(ctx, q, search); err != nil {
+		v.problem = p.T("The counts are not available just now; the list is current.")
+	}
+	return p.render(jobsPage(v))
+}
+
+// fromForm turns the plain form into the query line.
+func (p *page) fromForm() error {
+	values := p.r.URL.Query()
+	q, err := parseQuery(values.Get("rest"), p.zone)
+	if err != nil {
+		q = query{}
+	}
+	for _, field := range append([]string{"status"}, formFields...) {
+		var list []string
+		for _, value := range values[field] {
+			if value = strings.TrimSpace(value); value != "" {
+				list = append(list, value)
+			}
+		}
+		q = q.with(field, list...)
+	}
+	// A jump: an id alone is that job.
+	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
+		return p.redirect(p.jobURL(id))
+	}
+	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n")))
+}
+
+// search is what the store is asked, within what the subject may see.
+func (p *page) search(q query) (tracker.Search, error) {
+	s, err := q.search(p.now, p.zone)
+	if err != nil {
+		return s, err
+	}
+	s.Services = p.viewer.services()
+	targets := q.values("target")
+	if len(targets) == 0 || s.Deleted {
+		return s, nil
+	}
+	places, err := p.store().Places(p.r.Context())
+	if err != nil {
+		return s, err
+	}
+	s.TargetKeys = []int64{}
+	for _, place := range places {
+		if !fits(q, "service", place.Service) || !fits(q, "type", place.Type) || !fits(q, "instance", place.Instance) || (s.Services != nil && !slices.Contains(s.Services, place.Service)) {
+			continue
+		}
+		for _, target := range targets {
+			s.TargetKeys = append(s.TargetKeys, p.h.engine.TargetKey(place.Service, place.Type, nawasync.Target{Instance: place.Instance, ID: target}))
+		}
+	}
+	if len(s.TargetKeys) > 500 {
+		s.TargetKeys = nil // row by row then, with its limit
+	}
+	return s, nil
+}
+
+func fits(q query, field, value string) bool {
+	values := q.values(field)
+	return len(values) == 0 || slices.Contains(values, value)
+}
+
+func (p *page) number(name string) int64 {
+	n, err := strconv.ParseInt(p.r.URL.Query().Get(name), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(0, n)
+}
+
+func (p *page) size() int {
+	if n := int(p.number("n")); slices.Contains(pageSizes, n) {
+		return n
+	}
+	return 50
+}
+
+// link is this list with another query; its place in it begins anew.
+func (v *jobsView) link(q query) string {
+	return v.url("/jobs", "q", q.String(), "n", v.shownSize())
+}
+
+func (v *jobsView) shownSize() string {
+	if v.size == 50 {
+		return ""
+	}
+	return strconv.Itoa(v.size)
+}
+
+func (v *jobsView) older() string {
+	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "before", strconv.FormatInt(v.results.Older, 10))
+}
+
+func (v *jobsView) newer() string {
+	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "after", strconv.FormatInt(v.results.Newer, 10))
+}
+
+// tab is one of the tabs over the list.
+type tab struct {
+	name, url, count string
+	current          bool
+	status           tracker.Status // "" for all
+}
+
+func (v *jobsView) tabs() []tab {
+	now := v.query.values("status")
+	total := 0
+	for _, n := range v.counts {
+		total += n
+	}
+	all := tab{name: v.T("All"), url: v.link(v.query.with("status")), current: len(now) == 0}
+	if v.counted {
+		all.count = capped(total)
+	}
+	list := []tab{all}
+	for _, status := range tracker.Statuses() {
+		t := tab{name: v.status(status), status: status, url: v.link(v.query.with("status", string(status))), current: len(now) == 1 && now[0] == string(status)}
+		if v.counted {
+			t.count = capped(v.counts[status])
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+func capped(n int) string {
+	if n > tracker.CountUpTo {
+		return thousands(tracker.CountUpTo) + "+"
+	}
+	return thousands(int64(n))
+}
+
+// views are the named queries.
+func (v *jobsView) views() []tab {
+	var list []tab
+	for _, view := range []struct{ name, line string }{
+		{v.T("Needs me"), "status:conflict,failed -is:repaired"},
+		{v.T("Stuck"), "is:stuck"},
+		{v.T("Deleted"), "is:deleted"},
+	} {
+		list = append(list, tab{name: view.name, url: v.url("/jobs", "q", view.line), current: v.line == view.line})
+	}
+	return list
+}
+
+// windows are the chips of time.
+func (v *jobsView) windows() []tab {
+	now := v.query.value("since")
+	list := []tab{{name: v.T("Any time"), url: v.link(v.query.with("since").with("created")), current: now == "" && v.query.value("created") == ""}}
+	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
+		list = append(list, tab{name: w, url: v.link(v.query.with("created").with("since", w)), current: now == w})
+	}
+	return list
+}
+
+// rest is what of the query the plain form has no field for.
+func (v *jobsView) rest() string {
+	q := v.query
+	for _, field := range append([]string{"status"}, formFields...) {
+		q = q.with(field)
+	}
+	return q.String()
+}
+
+func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.line) }
+
+// looked says how far a search went that no index answers.
+func (v *jobsView) looked() string {
+	r := v.results
+	switch {
+	case r.Looked == 0:
+		return ""
+	case r.Partial:
+		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", thousands(r.Looked), v.moment(r.Reached))
+	}
+	return v.Tf("Looked through all %s jobs that the other terms leave.", thousands(r.Looked))
+}
+
+// emptyReason tells apart why there is nothing.
+func (v *jobsView) emptyReason() (text, name, url string) {
+	switch {
+	case v.line == "" && v.viewer.services() == nil:
+		return v.T("No job has been dispatched yet."), "", ""
+	case v.line == "":
+		return v.T("There is no job of a service that you may view."), "", ""
+	case v.results.Partial:
+		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
+	case v.query.value("since") != "" || v.query.value("created") != "":
+		return v.T("None in this time."), v.T("At any time"), v.link(v.query.with("since").with("created"))
+	}
+	return v.T("No job fits the query."), v.T("Clear it"), v.url("/jobs")
+}
+
+// label names what a job does.
+func (p *page) label(j *tracker.Job) string {
+	if p.h.config.ActionLabel != nil {
+		if name := p.h.config.ActionLabel(nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}); name != "" {
+			return name
+		}
+	}
+	return strings.ReplaceAll(j.Action, "_", " ")
+}
+
+// safe is a URL of the host: a path, http or https, never anything that runs.
+func safe(to string) string {
+	u, err := url.Parse(to)
+	if err != nil || (u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https") || (u.Scheme == "" && !strings.HasPrefix(to, "/")) {
+		return ""
+	}
+	return to
+}

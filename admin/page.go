@@ -1,0 +1,313 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// page is one request: who asks, and in what zone and colours the answer is written.
+type page struct {
+	h      *handler
+	w      http.ResponseWriter
+	r      *http.Request
+	viewer *viewer
+	zone   *time.Location
+	theme  string // "", light or dark
+	live   int    // seconds between refreshes; 0 is never
+	now    time.Time
+	flash  *flash
+
+	title   string
+	section string
+}
+
+// flash is what the last act came to, shown once.
+type flash struct {
+	Bad  bool   `json:"bad,omitempty"`
+	Text string `json:"text"`
+	Job  int64  `json:"job,omitempty"`
+}
+
+// The cookies: nothing in them is trusted further than a preference is.
+const (
+	cookieZone  = "nawasync_zone"
+	cookieTheme = "nawasync_theme"
+	cookieLive  = "nawasync_live"
+	cookieFlash = "nawasync_flash"
+)
+
+// problem is an answer that a page cannot give; it is shown as a page of its own.
+type problem struct {
+	status      int
+	title, text string
+	cause       error
+}
+
+func (p *problem) Error() string { return p.title + ": " + p.text }
+
+var errNotFound = &problem{http.StatusNotFound, "There is no such thing", "It may have been pruned, or you may not see it.", nil}
+
+// page wraps what shows or does something: it finds out who asks, bounds the time, and
+// turns errors into pages.
+func (h *handler) page(permission string, serve func(p *page) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		p := h.newPage(w, r)
+		var err error
+		p.viewer, err = h.viewer(r)
+		if err == nil {
+			err = p.allowed(permission)
+		}
+		if err == nil {
+			err = serve(p)
+		}
+		if err != nil {
+			p.fail(err)
+		}
+	}
+}
+
+func (h *handler) newPage(w http.ResponseWriter, r *http.Request) *page {
+	p := &page{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.engine.Store().Now()}
+	cookie := func(name string) string {
+		c, err := r.Cookie(name)
+		if err != nil {
+			return ""
+		}
+		value, err := url.QueryUnescape(c.Value)
+		if err != nil {
+			return ""
+		}
+		return value
+	}
+	if name := cookie(cookieZone); name != "" && name != "Local" && len(name) < 64 {
+		if zone, err := time.LoadLocation(name); err == nil {
+			p.zone = zone
+		}
+	}
+	if theme := cookie(cookieTheme); theme == "light" || theme == "dark" {
+		p.theme = theme
+	}
+	if n, ok := map[string]int{"5": 5, "15": 15, "60": 60}[cookie(cookieLive)]; ok {
+		p.live = n
+	}
+	if text := cookie(cookieFlash); text != "" && r.Method == http.MethodGet && len(text) < 4000 {
+		var f flash
+		if data, err := base64.RawURLEncoding.DecodeString(text); err == nil && json.Unmarshal(data, &f) == nil {
+			p.flash = &f
+		}
+	}
+	return p
+}
+
+// allowed refuses who may see nothing at all, and says why.
+func (p *page) allowed(permission string) error {
+	refuse := func(text string) error { return &problem{http.StatusForbidden, "You may not see this", text, nil} }
+	config := p.h.config
+	switch {
+	case config.Subject == nil || config.Enforcer == nil:
+		return refuse("These pages are closed until the application says who asks and what they may do: set Subject and Enforcer in admin.Config.")
+	case p.viewer.subject == "":
+		return refuse("Sign in to the application first.")
+	case !p.viewer.anywhere(permission):
+		if p.viewer.problem != nil {
+			p.h.config.Logger.Error("admin: the enforcer does not decide", "error", p.viewer.problem)
+		}
+		return refuse(fmt.Sprintf("Your account has no permission %s on any service. An administrator can give it the role %s.", permission, RoleViewer))
+	}
+	return nil
+}
+
+// fail shows what went wrong. What it says to the reader is no database's error text.
+func (p *page) fail(err error) {
+	var known *problem
+	switch {
+	case errors.As(err, &known):
+	case errors.Is(err, tracker.ErrNotFound):
+		known = errNotFound
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		known = &problem{http.StatusServiceUnavailable, "The database is slow", fmt.Sprintf("It did not answer within %s. Try again, or ask for less: a shorter time, one service.", p.h.config.Timeout), err}
+	default:
+		known = &problem{http.StatusServiceUnavailable, "The database does not answer", "This page comes back by itself when it does. The log of this process has the error.", err}
+	}
+	if known.cause != nil {
+		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", known.cause)
+	} else if known.status >= http.StatusInternalServerError {
+		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", err)
+	}
+	if strings.HasSuffix(p.r.URL.Path, ".json") {
+		p.w.Header().Set("Content-Type", "application/json")
+		p.w.WriteHeader(known.status)
+		_ = json.NewEncoder(p.w).Encode(map[string]string{"error": p.T(known.title), "hint": p.T(known.text)})
+		return
+	}
+	p.title = p.T(known.title)
+	p.renderStatus(known.status, problemPage(p, p.T(known.text), known.status >= http.StatusInternalServerError))
+}
+
+func (h *handler) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	h.newPage(w, r).fail(&problem{status, title, text, nil})
+}
+
+func (p *page) render(c templ.Component) error {
+	p.renderStatus(http.StatusOK, c)
+	return nil
+}
+
+// renderStatus renders all before it writes anything: half a page helps nobody.
+func (p *page) renderStatus(status int, c templ.Component) {
+	var b bytes.Buffer
+	if err := c.Render(context.WithoutCancel(p.r.Context()), &b); err != nil {
+		p.h.config.Logger.Error("admin: a page did not render", "path", p.r.URL.Path, "error", err)
+		plain(p.w, http.StatusInternalServerError, "the page did not render; the log of this process has the error\n")
+		return
+	}
+	if p.flash != nil {
+		p.setCookie(cookieFlash, "", -1)
+	}
+	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	p.w.WriteHeader(status)
+	_, _ = b.WriteTo(p.w)
+}
+
+func (p *page) redirect(to string) error {
+	p.w.Header().Set("Location", to)
+	p.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+func (p *page) setCookie(name, value string, age int) {
+	http.SetCookie(p.w, &http.Cookie{
+		Name: name, Value: url.QueryEscape(value), Path: p.h.config.Prefix + "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: p.r.TLS != nil || p.r.Header.Get("X-Forwarded-Proto") == "https",
+	})
+}
+
+// back answers a form: what came of it is shown on the page it was on.
+func (p *page) back(f flash) error {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	p.setCookie(cookieFlash, base64.RawURLEncoding.EncodeToString(data), 60)
+	return p.redirect(p.local(p.r.PostFormValue("back")))
+}
+
+// local is a URL of these pages, whatever a form says.
+func (p *page) local(to string) string {
+	u, err := url.Parse(to)
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") || strings.Contains(to, `\`) {
+		return p.url("/jobs")
+	}
+	return u.RequestURI()
+}
+
+// url is the public URL of a page.
+func (p *page) url(path string, query ...string) string {
+	values := url.Values{}
+	for i := 0; i+1 < len(query); i += 2 {
+		if query[i+1] != "" {
+			values.Set(query[i], query[i+1])
+		}
+	}
+	if len(values) == 0 {
+		return p.h.config.Prefix + path
+	}
+	return p.h.config.Prefix + path + "?" + values.Encode()
+}
+
+// here is the URL of this page, for forms to come back to.
+func (p *page) here() string {
+	if p.r.URL.RawQuery == "" {
+		return p.h.config.Prefix + p.r.URL.EscapedPath()
+	}
+	return p.h.config.Prefix + p.r.URL.EscapedPath() + "?" + p.r.URL.RawQuery
+}
+
+func (p *page) jobURL(id int64) string { return p.url(fmt.Sprintf("/jobs/%d", id)) }
+
+func (p *page) targetURL(j *tracker.Job) string {
+	return p.url("/target", "service", j.Service, "type", j.Type, "instance", j.Instance, "id", j.TargetID)
+}
+
+func (p *page) queryURL(terms ...string) string {
+	return p.url("/jobs", "q", strings.Join(terms, " "))
+}
+
+func (p *page) store() *tracker.Store { return p.h.engine.Store() }
+
+// act does what an operator asked for, if they may, and notes it either way.
+func (p *page) act(permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) error {
+	a.Subject, a.Outcome = p.viewer.subject, tracker.ActDone
+	a.Reason = strings.TrimSpace(p.r.PostFormValue("reason"))
+	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
+		a.Address = host
+	}
+	ctx := p.r.Context()
+	if !p.viewer.may(permission, a.Service) {
+		a.Outcome, a.Detail = tracker.ActRefused, permission
+		if err := p.store().AddAct(ctx, a); err != nil {
+			return err
+		}
+		return &problem{http.StatusForbidden, "You may not do this", fmt.Sprintf("Your account has no permission %s on %s. Nothing was done.", permission, a.Service), nil}
+	}
+	f, err := do(ctx)
+	a.Detail = f.Text
+	if err != nil {
+		a.Outcome, a.Detail = tracker.ActFailed, p.message(err)
+		f = flash{Bad: true, Text: a.Detail}
+	}
+	if f.Job != 0 && a.JobID == 0 {
+		a.JobID = f.Job
+	}
+	// The act is done: it is noted even where the reader has gone.
+	noteCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.h.config.Timeout)
+	defer cancel()
+	if noteErr := p.store().AddAct(noteCtx, a); noteErr != nil {
+		p.h.config.Logger.Error("admin: an operator's act is not noted", "act", a.Act, "subject", a.Subject, "job", a.JobID, "error", noteErr)
+	}
+	return p.back(f)
+}
+
+// message is an error for the person who reads it on a page.
+func (p *page) message(err error) string {
+	for _, known := range []struct {
+		is   error
+		text string
+	}{
+		{nawasync.ErrEnded, "The job has ended already."},
+		{nawasync.ErrNoArguments, "The job's arguments are no longer kept, so it cannot run again as it was. Dispatch it anew from the application."},
+		{nawasync.ErrSuperseded, "A later job of the same target succeeded: running this one again would undo it. Tick “run it all the same” if that is what you want."},
+		{tracker.ErrDecided, "Somebody has decided on this held sync already, or its rows have come back."},
+		{nawasync.ErrNoConflict, "This conflict cannot be answered so. Resync takes over what the remote has."},
+		{nawasync.ErrNoRepository, "This process has no repository of that name, so it cannot have it synced."},
+		{nawasync.ErrBacklogFull, "The service's queue is full. Wait until it has worked some off, or raise Config.MaxQueued."},
+		{tracker.ErrNotFound, "It is not there any more."},
+	} {
+		if errors.Is(err, known.is) {
+			return p.T(known.text)
+		}
+	}
+	if errors.Unwrap(err) == nil {
+		return strings.TrimPrefix(err.Error(), "nawasync: ")
+	}
+	// A database's error is for the log.
+	p.h.config.Logger.Error("admin: an operator's act failed", "path", p.r.URL.Path, "error", err)
+	return p.T("It could not be done. The log of this process has the error.")
+}

@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestQueryLinesHaveOneCanonicalText(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"":                                    "",
+		"  target:a   status:failed,conflict": "status:conflict,failed target:a",
+		"status:FAILED status:failed":         "status:failed",
+		`error:"quota exceeded" by:7`:         `by:7 error:"quota exceeded"`,
+		`error:quota`:                         `error:quota`,
+		`-status:success -is:repaired`:        `-status:success -is:repaired`,
+		`attempts:>03 duration:<10s`:          `attempts:>3 duration:<10s`,
+		`"status:failed"`:                     `"status:failed"`,
+		`"-x" "http://a.example/b,c"`:         `"-x" "http://a.example/b,c"`,
+		`created:2026-08-01.. since:7d`:       `since:7d created:2026-08-01..`,
+		`target:"a,b","c\"d\\"`:               `target:"a,b","c\"d\\"`,
+		`info@example.org`:                    `info@example.org`,
+	} {
+		q, err := parseQuery(line, time.UTC)
+		if err != nil || q.String() != want {
+			t.Errorf("%s: %s, %v, want %s", line, q, err, want)
+		}
+		again, err := parseQuery(q.String(), time.UTC)
+		if err != nil || again.String() != q.String() {
+			t.Errorf("%s: again %s, %v", line, again, err)
+		}
+	}
+}
+
+func TestQueryThatCannotBeAnsweredSaysWhereAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]struct {
+		at      int
+		message string
+		hint    string
+	}{
+		"status:failed servise:whm": {14, `there is no field "servise"`, "did you mean service:?"},
+		"status:":                   {7, "needs a value", "status:failed"},
+		"status:failed,":            {14, "needs a value", ""},
+		"x status:broken":           {2, `cannot be "broken"`, "queued, running"},
+		`error:"open`:               {6, "is not closed", ""},
+		"service:>3":                {0, "does not compare", "attempts:"},
+		"-since:1h":                 {0, "cannot be answered", "created:"},
+		"created:yesterday":         {0, `cannot be "yesterday"`, ".."},
+		"id:1,x":                    {0, `cannot be "x"`, "a number"},
+		"attempts:1,2":              {0, "takes one value", ""},
+	} {
+		_, err := parseQuery(line, time.UTC)
+		var wrong *queryError
+		if !errors.As(err, &wrong) || wrong.at != want.at || !strings.Contains(wrong.message, want.message) || !strings.Contains(wrong.hint, want.hint) || len(wrong.caret()) != want.at+1 {
+			t.Errorf("%s: %+v", line, err)
+		}
+	}
+}
+
+func TestDaysAreThoseOfTheZoneAlsoWhereClocksAreTurned(t *testing.T) {
+	t.Parallel()
+	jakarta, err := time.LoadLocation("Asia/Jakarta")
+	if err != nil {
+		t.Fatal(err)
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		zone     *time.Location
+		text     string
+		from, to string
+	}{
+		{jakarta, "2026-08-01", "2026-07-31T17:00:00Z", "2026-08-01T17:00:00Z"},
+		{berlin, "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"}, // 23 hours
+		{berlin, "2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"}, // 25 hours
+		{jakarta, "2026-08-01..2026-08-02", "2026-07-31T17:00:00Z", "2026-08-02T17:00:00Z"},
+		{jakarta, "2026-08-01T10:30..", "2026-08-01T03:30:00Z", ""},
+		{jakarta, "..2026-08-01T10:30:00Z", "", "2026-08-01T10:30:00Z"},
+	} {
+		from, to, err := parseRange(c.text, c.zone)
+		if err != nil || text(from) != c.from || text(to) != c.to {
+			t.Errorf("%s in %s: %s to %s, %v", c.text, c.zone, text(from), text(to), err)
+		}
+	}
+}
+
+func text(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func FuzzQuery(f *testing.F) {
+	for _, line := range []string{`status:failed service:whm target:info@example.org by:7 error:"quota"`, `-is:stuck "a b" created:2026-08-01..2026-08-02`, "attempts:>3,", `"\`, "\xff:\x00", "'; DROP TABLE nawasync_jobs; --"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		q, err := parseQuery(line, time.UTC)
+		if err != nil {
+			var wrong *queryError
+			if !errors.As(err, &wrong) || wrong.hint == "" {
+				t.Fatalf("%q: %v", line, err)
+			}
+			_ = wrong.caret()
+			return
+		}
+		again, err := parseQuery(q.String(), time.UTC)
+		if err != nil && len(q.String()) <= maxQuery {
+			t.Fatalf("%q is %q, which is none: %v", line, q, err)
+		}
+		if err == nil && again.String() != q.String() {
+			t.Fatalf("%q is %q and then %q", line, q, again)
+		}
+		if _, err := q.search(time.Now(), time.UTC); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+	})
+}

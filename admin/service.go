@@ -1,0 +1,313 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// serviceView is one service, or one instance of it.
+type serviceView struct {
+	*page
+	name, instance string
+	instances      []string
+	scopes         []tracker.Scope
+	waiting        int64
+	tables         []tableView
+	holds          []tracker.Hold
+	heldRows       map[int64][]tracker.HeldRow
+	actions        []serviceHealth
+	schedules      []tracker.Schedule
+	processes      int
+	problem        string
+}
+
+// tableView is a snapshot table in one instance.
+type tableView struct {
+	nawasync.Syncable
+	Instance string
+	states   []stateCount
+	synced   time.Time
+	job      int64 // its last success
+}
+
+type stateCount struct {
+	State nawasync.SyncState
+	N     int64
+}
+
+type servicesView struct {
+	*page
+	list []serviceHealth
+}
+
+func (p *page) services() error {
+	p.title, p.section = p.T("Services"), "services"
+	found, err := p.measure(p.r.Context())
+	if err != nil {
+		return err
+	}
+	return p.render(servicesPage(&servicesView{p, found.Services}))
+}
+
+// within is the service of the path, if the subject may view it.
+func (p *page) within() (string, error) {
+	name := p.r.PathValue("service")
+	if !p.viewer.may(PermissionView, name) || !slices.Contains(p.viewer.known, name) {
+		return "", errNotFound
+	}
+	return name, nil
+}
+
+func (p *page) service() error {
+	name, err := p.within()
+	if err != nil {
+		return err
+	}
+	v := &serviceView{page: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}}
+	p.title, p.section = name, "services"
+	ctx := p.r.Context()
+	for _, read := range []func(context.Context) error{v.readPlaces, v.readScopes, v.readHolds, v.readActions, v.readSchedules} {
+		if err := read(ctx); err != nil {
+			return err
+		}
+	}
+	v.readTables(ctx)
+	return p.render(servicePage(v))
+}
+
+func (v *serviceView) readPlaces(ctx context.Context) error {
+	places, err := v.store().Places(ctx)
+	if err != nil {
+		return err
+	}
+	for _, place := range places {
+		if place.Service == v.name && place.Instance != "" {
+			v.instances = append(v.instances, place.Instance)
+		}
+	}
+	slices.Sort(v.instances)
+	v.instances = slices.Compact(v.instances)
+	processes, err := v.store().Processes(ctx)
+	for _, process := range alive(processes, v.now) {
+		if slices.ContainsFunc(process.Kinds, func(kind string) bool { return strings.HasPrefix(kind, v.name+"/") }) {
+			v.processes++
+		}
+	}
+	return err
+}
+
+func (v *serviceView) readScopes(ctx context.Context) error {
+	scopes, err := v.store().Scopes(ctx)
+	v.scopes = slices.DeleteFunc(scopes, func(s tracker.Scope) bool {
+		return s.Service != v.name || (v.instance != "" && s.Instance != "" && s.Instance != v.instance)
+	})
+	return err
+}
+
+func (v *serviceView) readHolds(ctx context.Context) error {
+	holds, err := v.store().Holds(ctx, v.name, "", false, 20)
+	if err != nil {
+		return err
+	}
+	v.holds = slices.DeleteFunc(holds, func(h tracker.Hold) bool { return v.instance != "" && h.Instance != v.instance })
+	for _, hold := range v.holds {
+		if hold.Status != tracker.HoldOpen {
+			continue
+		}
+		if v.heldRows[hold.ID], err = v.store().HeldRows(ctx, hold.ID, 0, 20); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readActions sums up the last week by kind.
+func (v *serviceView) readActions(ctx context.Context) error {
+	stats, err := v.store().Stats(ctx, tracker.Hour, v.now.Add(-7*24*time.Hour), v.now.Add(time.Minute))
+	if err != nil {
+		return err
+	}
+	open, _, err := v.store().Open(ctx)
+	if err != nil {
+		return err
+	}
+	kinds := map[string]*serviceHealth{}
+	of := func(typ, action string) *serviceHealth {
+		key := typ + "/" + action
+		if kinds[key] == nil {
+			kinds[key] = &serviceHealth{Service: v.name, Type: typ, Action: action}
+		}
+		return kinds[key]
+	}
+	for _, s := range stats {
+		if s.Service == v.name && (v.instance == "" || s.Instance == v.instance) {
+			kind := of(s.Type, s.Action)
+			kind.add(s)
+			kind.runs.Merge(s.Runs)
+			kind.waits.Merge(s.Waits)
+		}
+	}
+	for _, o := range open {
+		if o.Service == v.name && (v.instance == "" || o.Instance == v.instance) {
+			of(o.Type, o.Action).open(o)
+			v.waiting += o.Queued
+		}
+	}
+	for _, kind := range kinds {
+		kind.RunP50, kind.RunP95, kind.WaitP95 = kind.runs.Quantile(0.5), kind.runs.Quantile(0.95), kind.waits.Quantile(0.95)
+		v.actions = append(v.actions, *kind)
+	}
+	slices.SortFunc(v.actions, func(a, b serviceHealth) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Action, b.Action))
+	})
+	return nil
+}
+
+func (v *serviceView) readSchedules(ctx context.Context) error {
+	schedules, err := v.store().Schedules(ctx)
+	v.schedules = slices.DeleteFunc(schedules, func(s tracker.Schedule) bool {
+		return s.Service != v.name || (v.instance != "" && s.Instance != v.instance)
+	})
+	return err
+}
+
+// readTables counts the snapshots of this process's repositories; it fails alone.
+func (v *serviceView) readTables(ctx context.Context) {
+	successes, err := v.store().LastSuccesses(ctx)
+	if err != nil {
+		v.problem = v.T("The snapshots cannot be counted just now.")
+		return
+	}
+	for _, table := range v.h.engine.Syncables() {
+		if table.Service != v.name {
+			continue
+		}
+		instances := v.instances
+		if !table.Scoped {
+			instances = []string{""}
+		}
+		for _, instance := range instances {
+			if v.instance != "" && table.Scoped && instance != v.instance {
+				continue
+			}
+			one := tableView{Syncable: table, Instance: instance}
+			counts, err := v.h.engine.CountStates(ctx, table.Service, table.Type, instance)
+			if err != nil {
+				v.problem = v.T("The snapshots cannot be counted just now.")
+			}
+			for _, state := range []nawasync.SyncState{nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete, nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing} {
+				if counts[state] > 0 {
+					one.states = append(one.states, stateCount{state, counts[state]})
+				}
+			}
+			for _, s := range successes {
+				if s.Service == table.Service && s.Type == table.Type && s.Action == table.Action && s.Instance == instance {
+					one.synced, one.job = s.At, s.JobID
+				}
+			}
+			v.tables = append(v.tables, one)
+		}
+	}
+}
+
+func stateText(n int64) string {
+	if n > nawasync.CountStatesUpTo {
+		return thousands(nawasync.CountStatesUpTo) + "+"
+	}
+	return thousands(n)
+}
+
+// paused is the pause of exactly what the page shows.
+func (v *serviceView) paused() *tracker.Scope {
+	for _, s := range v.scopes {
+		if s.Instance == v.instance {
+			return &s
+		}
+	}
+	return nil
+}
+
+// serviceAct pauses, resumes or syncs.
+func (p *page) serviceAct() error {
+	name, err := p.within()
+	if err != nil {
+		return err
+	}
+	instance, reason, by := p.r.PostFormValue("instance"), strings.TrimSpace(p.r.PostFormValue("reason")), p.viewer.subject
+	act := tracker.Act{Act: p.r.PathValue("act"), Service: name, Instance: instance}
+	engine := p.h.engine
+	switch act.Act {
+	case "pause":
+		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
+			if reason == "" {
+				return flash{}, &refusal{p.T("Give a reason: others will ask why it stands still.")}
+			}
+			var until time.Time
+			if minutes, err := strconv.Atoi(p.r.PostFormValue("minutes")); err == nil && minutes > 0 {
+				until = p.now.Add(time.Duration(minutes) * time.Minute)
+			}
+			err := engine.Pause(ctx, name, instance, by, reason, until)
+			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", place(name, instance))}, err
+		})
+	case "resume":
+		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
+			found, err := engine.Resume(ctx, name, instance)
+			if err == nil && !found {
+				err = &refusal{p.Tf("%s is not paused.", place(name, instance))}
+			}
+			return flash{Text: p.Tf("%s goes on.", place(name, instance))}, err
+		})
+	case "sync":
+		act.Type = p.r.PostFormValue("type")
+		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
+			job, err := engine.SyncNow(ctx, name, act.Type, instance, p.r.PostFormValue("detail"), nawasync.Options{By: by})
+			if err != nil {
+				return flash{}, err
+			}
+			if job.Coalesced {
+				return flash{Text: p.Tf("Job %d is waiting to sync that already.", job.ID), Job: job.ID}, nil
+			}
+			return flash{Text: p.Tf("Job %d syncs it.", job.ID), Job: job.ID}, nil
+		})
+	}
+	return &problem{http.StatusNotFound, "There is no such act", "", nil}
+}
+
+// heldAct decides on a held sync.
+func (p *page) heldAct() error {
+	id, err := strconv.ParseInt(p.r.PathValue("id"), 10, 64)
+	if err != nil {
+		return errNotFound
+	}
+	hold, err := p.store().Hold(p.r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if !p.viewer.may(PermissionView, hold.Service) {
+		return errNotFound
+	}
+	act := tracker.Act{Act: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
+	switch act.Act {
+	case "release":
+		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
+			job, err := p.h.engine.ReleaseHold(ctx, id, p.viewer.subject)
+			if err != nil {
+				return flash{}, err
+			}
+			return flash{Text: p.Tf("Released: job %d lists anew, and deletes what is absent still.", job.ID), Job: job.ID}, nil
+		})
+	case "reject":
+		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
+			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, p.h.engine.RejectHold(ctx, id, p.viewer.subject)
+		})
+	}
+	return &problem{http.StatusNotFound, "There is no such act", "", nil}
+}

@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// targetView is everything that was ever done to one object.
+type targetView struct {
+	*page
+	service, typ, instance, id string
+	events                     []event
+	older                      int64
+}
+
+// event is one line of a timeline: a job or an operator's act.
+type event struct {
+	at  time.Time
+	job *tracker.Job
+	act *tracker.Act
+}
+
+func (p *page) target() error {
+	q := p.r.URL.Query()
+	v := &targetView{page: p, service: q.Get("service"), typ: q.Get("type"), instance: q.Get("instance"), id: q.Get("id")}
+	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.may(PermissionView, v.service) {
+		return errNotFound
+	}
+	p.title, p.section = v.id, "jobs"
+	key := p.h.engine.TargetKey(v.service, v.typ, nawasync.Target{Instance: v.instance, ID: v.id})
+	ctx, before := p.r.Context(), p.number("before")
+	results, err := p.store().Search(ctx, tracker.Search{TargetKeys: []int64{key}, Services: []string{v.service}}, before, 0, 50)
+	if err != nil {
+		return err
+	}
+	acts, err := p.store().Acts(ctx, tracker.ActFilter{TargetKey: key, Services: []string{v.service}}, 0, 200)
+	if err != nil {
+		return err
+	}
+	v.older = results.Older
+	var oldest, newest time.Time
+	for _, job := range results.Jobs {
+		v.events = append(v.events, event{at: job.CreatedAt, job: job})
+		oldest = job.CreatedAt
+		newest = cmp.Or(newest, job.CreatedAt)
+	}
+	for _, act := range acts {
+		if (v.older == 0 || !act.At.Before(oldest)) && (before == 0 || !act.At.After(newest)) {
+			v.events = append(v.events, event{at: act.At, act: &act})
+		}
+	}
+	slices.SortStableFunc(v.events, func(a, b event) int { return b.at.Compare(a.at) })
+	return p.render(targetPage(v))
+}
+
+func (v *targetView) olderURL() string {
+	return v.url("/target", "service", v.service, "type", v.typ, "instance", v.instance, "id", v.id, "before", strconv.FormatInt(v.older, 10))
+}
+
+// activityView is what operators did.
+type activityView struct {
+	*page
+	acts         []tracker.Act
+	older        int64
+	subject, act string
+}
+
+const activityPage = 50
+
+func (p *page) activity() error {
+	q := p.r.URL.Query()
+	v := &activityView{page: p, subject: strings.TrimSpace(q.Get("subject")), act: strings.TrimSpace(q.Get("act"))}
+	p.title, p.section = p.T("Activity"), "activity"
+	var err error
+	v.acts, err = p.store().Acts(p.r.Context(), tracker.ActFilter{Services: p.viewer.services(), Subject: v.subject, Act: v.act}, p.number("before"), activityPage+1)
+	if err != nil {
+		return err
+	}
+	if len(v.acts) > activityPage {
+		v.acts = v.acts[:activityPage]
+		v.older = v.acts[activityPage-1].ID
+	}
+	return p.render(activityPageOf(v))
+}
+
+func (v *activityView) olderURL() string {
+	return v.url("/activity", "subject", v.subject, "act", v.act, "before", strconv.FormatInt(v.older, 10))
+}
+
+func (p *page) outcome(a tracker.Act) (sign, word, tone string) {
+	switch a.Outcome {
+	case tracker.ActRefused:
+		return "⊘", p.T("refused"), "warn"
+	case tracker.ActFailed:
+		return "✗", p.T("failed"), "bad"
+	}
+	return "✓", p.T("done"), "good"
+}
+
+func (p *page) actTarget(a tracker.Act) string {
+	return p.url("/target", "service", a.Service, "type", a.Type, "instance", a.Instance, "id", a.TargetID)
+}
