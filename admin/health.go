@@ -75,17 +75,19 @@ type serviceHealth struct {
 	waits   tracker.Histogram
 }
 
-// windows are those of the health page, each with the statistics that it is made of.
+// healthWindows are those of the health page, each with the statistics that it counts,
+// and those that its percentiles are of: reading many histograms takes long.
 var healthWindows = []struct {
-	name   string
-	length time.Duration
-	period tracker.Period
+	name            string
+	length          time.Duration
+	period, coarser tracker.Period
+	step            time.Duration // of the bars
 }{
-	{"15m", 15 * time.Minute, tracker.Minute},
-	{"1h", time.Hour, tracker.Minute},
-	{"24h", 24 * time.Hour, tracker.Hour},
-	{"7d", 7 * 24 * time.Hour, tracker.Hour},
-	{"30d", 30 * 24 * time.Hour, tracker.Day},
+	{"15m", 15 * time.Minute, tracker.Minute, tracker.Minute, time.Minute},
+	{"1h", time.Hour, tracker.Minute, tracker.Minute, time.Minute},
+	{"24h", 24 * time.Hour, tracker.Hour, tracker.Hour, time.Hour},
+	{"7d", 7 * 24 * time.Hour, tracker.Hour, tracker.Day, 6 * time.Hour},
+	{"30d", 30 * 24 * time.Hour, tracker.Day, tracker.Day, 24 * time.Hour},
 }
 
 // The limits above which something wants attention.
@@ -130,7 +132,11 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	}
 	out := &health{At: p.now, Window: window.name, Attention: []attention{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
 	from := p.now.Add(-window.length)
-	stats, err := p.stats(ctx, window.period, from.Add(-window.length), p.now.Add(time.Minute))
+	stats, err := p.mine(p.store().StatTotals(ctx, window.period, from.Add(-window.length).Truncate(window.step), p.now.Add(time.Minute), window.step))
+	if err != nil {
+		return nil, err
+	}
+	times, err := p.mine(p.store().Stats(ctx, window.coarser, from, p.now.Add(time.Minute)))
 	if err != nil {
 		return nil, err
 	}
@@ -152,15 +158,16 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	}
 	// A bucket that began before the window counts into it: buckets are not cut.
 	for _, s := range stats {
-		if s.Bucket.Before(from.Truncate(step(window.period))) {
+		if s.Bucket.Before(from.Truncate(window.step)) {
 			out.Before.add(s)
 			continue
 		}
 		out.Totals.add(s)
-		service := of(s.Service)
-		service.add(s)
-		service.runs.Merge(s.Runs)
-		service.waits.Merge(s.Waits)
+		of(s.Service).add(s)
+	}
+	for _, s := range times {
+		of(s.Service).runs.Merge(s.Runs)
+		of(s.Service).waits.Merge(s.Waits)
 	}
 	for _, o := range open {
 		of(o.Service).open(o)
@@ -191,20 +198,9 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	out.recent = recent(failed, 10)
 	out.judge(p)
 	for i := range out.Services {
-		out.Services[i].strip = sparkline(stats, out.Services[i].Service, from, p.now, step(window.period))
+		out.Services[i].strip = sparkline(stats, out.Services[i].Service, from, p.now, window.step)
 	}
 	return out, nil
-}
-
-func step(period tracker.Period) time.Duration {
-	switch period {
-	case tracker.Hour:
-		return time.Hour
-	case tracker.Day:
-		return 24 * time.Hour
-	case tracker.Minute:
-	}
-	return time.Minute
 }
 
 func (s *serviceHealth) open(o tracker.OpenJobs) {

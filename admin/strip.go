@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/tracker"
@@ -47,7 +48,7 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	case length > 8*24*time.Hour:
 		period, step = tracker.Day, 24*time.Hour
 	}
-	stats, err := p.stats(ctx, period, from, to)
+	stats, err := p.mine(p.store().StatCounts(ctx, period, from, to))
 	if err != nil {
 		return strip{}, err
 	}
@@ -79,19 +80,9 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	return out, nil
 }
 
-// stats are those of services that the subject may view.
-func (p *page) stats(ctx context.Context, period tracker.Period, from, to time.Time) ([]tracker.Stat, error) {
-	list, err := p.store().Stats(ctx, period, from, to)
-	if err != nil {
-		return nil, err
-	}
-	mine := list[:0]
-	for _, s := range list {
-		if p.viewer.may(PermissionView, s.Service) {
-			mine = append(mine, s)
-		}
-	}
-	return mine, nil
+// mine are the statistics of services that the subject may view.
+func (p *page) mine(list []tracker.Stat, err error) ([]tracker.Stat, error) {
+	return slices.DeleteFunc(list, func(s tracker.Stat) bool { return !p.viewer.may(PermissionView, s.Service) }), err
 }
 
 func figure(f float64) string { return fmt.Sprintf("%.1f", f) }

@@ -52,8 +52,10 @@ func main() {
 	inserts := flag.Int("inserts", 3_000, "jobs to dispatch one by one in each round")
 	rounds := flag.Int("rounds", 3, "rounds; the median counts")
 	workers := flag.Int("workers", 50, "jobs at once")
-	what := flag.String("what", "jobs", "jobs, reconcile (a full sync against other ways) or million (a large table)")
-	rows := flag.Int("rows", 0, "rows to sync; default 200,000, or a million")
+	what := flag.String("what", "jobs", "jobs, reconcile (a full sync against other ways), million (a large table) or admin (the operators' pages)")
+	keep := flag.String("database", "", "with -what admin: a PostgreSQL database to seed once and keep; default a fresh one")
+	file := flag.String("sqlite", "", "with -what admin: a SQLite file to seed once and keep, in place of PostgreSQL")
+	rows := flag.Int("rows", 0, "rows to sync, or jobs to show; default 200,000, a million, or 5 million")
 	naive := flag.Int("naive", 20_000, "rows of the row-at-a-time way")
 	only := flag.String("only", "", "names of subjects, separated by commas")
 	profile := flag.String("cpuprofile", "", "write a CPU profile here")
@@ -76,6 +78,10 @@ func main() {
 		return
 	case "million":
 		exit(millionBench(ctx, *postgres, *redis, cmp.Or(*rows, 1_000_000)))
+		return
+	}
+	if *what == "admin" {
+		exit(adminBench(ctx, *postgres, *keep, *file, cmp.Or(*rows, 5_000_000), *rounds))
 		return
 	}
 	entries := []entry{{"nawasync", openNawasync}, {"River", openRiver}, {"bare asynq", openAsynq}, {"asynq + gorm per transition", openGorm}}

@@ -76,7 +76,7 @@ func (s *Store) foldPeriod(tx *gorm.DB, period Period, deltas []delta) error {
 	for _, k := range keys {
 		const where = "bucket = ? AND service = ? AND type = ? AND instance = ? AND action = ? AND outcome = ?"
 		at := []any{k.bucket, k.Service, k.Type, k.Instance, k.Action, string(k.Outcome)}
-		stored, err := s.storedStats(tx, period, where, at...)
+		stored, err := s.storedStats(tx, period, "waits, runs", where, at...)
 		if err != nil {
 			return err
 		}

@@ -22,30 +22,52 @@ type plan struct {
 type stream struct {
 	where string
 	args  []any
+	open  bool // of the open jobs, which are few
 }
 
 // union selects the ids of all streams between low and high, the first limit of each.
 func (p *plan) union(low, high int64, limit int, order string) (query string, args []any) {
 	parts := make([]string, len(p.streams))
 	for i, st := range p.streams {
-		parts[i] = "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE " + st.where + " AND id >= ? AND id < ?" + order + fmt.Sprintf(" LIMIT ?) s%d", i)
-		args = append(append(args, st.args...), low, high, limit)
+		// The open jobs have an index of their own. A plan that is kept for any bounds
+		// would take these for narrow, and go through the primary key of all jobs.
+		id := "id"
+		if st.open {
+			id = "(id + 0)"
+		}
+		// Limits are written out: a plan that is kept for any limit reads far too much.
+		parts[i] = "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" + order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
+		args = append(append(args, st.args...), low, high)
 	}
 	return "SELECT id FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
 }
 
-func (s *Store) plan(ctx context.Context, q Search) (p *plan, err error) {
-	p = &plan{high: math.MaxInt64}
+// ground is what the plans of one search have in common.
+type ground struct {
+	low, high int64
+	services  []string // those that there are, where a plan may need them
+}
+
+func (s *Store) ground(ctx context.Context, q Search) (g ground, err error) {
+	g.high = math.MaxInt64
 	if !q.From.IsZero() {
-		if p.low, err = s.bound(ctx, q.From); err != nil {
-			return p, err
+		if g.low, err = s.bound(ctx, q.From); err != nil {
+			return g, err
 		}
 	}
 	if !q.To.IsZero() {
-		if p.high, err = s.bound(ctx, q.To); err != nil {
-			return p, err
+		if g.high, err = s.bound(ctx, q.To); err != nil {
+			return g, err
 		}
 	}
+	if q.Services == nil && len(q.Terms) > 0 {
+		g.services, err = s.Services(ctx)
+	}
+	return g, err
+}
+
+func (s *Store) plan(q Search, g ground) (*plan, error) {
+	p := &plan{low: g.low, high: g.high}
 	statuses, services := Statuses(), q.Services
 	// Where few rows are meant, each is asked everything.
 	few := q.TargetKeys != nil || q.Deleted || slices.ContainsFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
@@ -54,6 +76,8 @@ func (s *Store) plan(ctx context.Context, q Search) (p *plan, err error) {
 		switch {
 		case t.Field == FieldStatus && !few:
 			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
+		case t.Field == FieldStuck && !t.Not && !few:
+			statuses, rest = slices.DeleteFunc(statuses, func(status Status) bool { return status != Running }), append(rest, t)
 		case t.Field == FieldService && !t.Not && !few:
 			if services == nil {
 				services = t.Values
@@ -64,7 +88,7 @@ func (s *Store) plan(ctx context.Context, q Search) (p *plan, err error) {
 			rest = append(rest, t)
 		}
 	}
-	if err := p.follow(ctx, s, q, statuses, services); err != nil {
+	if err := p.follow(q, g, statuses, services); err != nil {
 		return p, err
 	}
 	for _, t := range rest {
@@ -76,8 +100,8 @@ func (s *Store) plan(ctx context.Context, q Search) (p *plan, err error) {
 }
 
 // follow chooses the streams.
-func (p *plan) follow(ctx context.Context, s *Store, q Search, statuses []Status, services []string) error {
-	add := func(where string, args ...any) { p.streams = append(p.streams, stream{where, args}) }
+func (p *plan) follow(q Search, g ground, statuses []Status, services []string) error {
+	add := func(where string, args ...any) { p.streams = append(p.streams, stream{where, args, strings.HasPrefix(where, "open_lane")}) }
 	every := len(statuses) == len(Statuses())
 	ids := slices.IndexFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
 	if q.Services != nil && (ids >= 0 || q.TargetKeys != nil || q.Deleted) {
@@ -111,15 +135,12 @@ func (p *plan) follow(ctx context.Context, s *Store, q Search, statuses []Status
 		add(where, args...)
 	}
 	if services == nil {
-		var err error
-		if services, err = s.Services(ctx); err != nil {
-			return err
-		}
+		services = g.services
 	}
 	for _, service := range services {
 		for _, status := range statuses {
 			if status.Terminal() {
-				add("service = ? AND status = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", service, status)
+				add("service = ? AND status = '"+string(status)+"' AND finished_at IS NOT NULL AND deleted_at IS NULL", service)
 			}
 		}
 	}

@@ -85,7 +85,11 @@ const (
 // for at most a second; the results say how far that went.
 func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit int) (Results, error) {
 	limit = min(max(limit, 1), 500)
-	plan, err := s.plan(ctx, q)
+	g, err := s.ground(ctx, q)
+	if err != nil {
+		return Results{}, err
+	}
+	plan, err := s.plan(q, g)
 	if err != nil || len(plan.streams) == 0 {
 		return Results{}, err
 	}
@@ -136,10 +140,15 @@ func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, kn
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string
 	var args []any
+	one := q
+	one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus})
+	g, err := s.ground(ctx, one)
+	if err != nil {
+		return nil, false, err
+	}
 	for _, status := range Statuses() {
-		one := q
-		one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus, Values: []string{string(status)}})
-		plan, err := s.plan(ctx, one)
+		one.Terms[len(q.Terms)].Values = []string{string(status)}
+		plan, err := s.plan(one, g)
 		if err != nil || len(plan.residual) > 0 {
 			return nil, false, err
 		}
@@ -147,7 +156,7 @@ func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, kn
 			continue
 		}
 		union, a := plan.union(plan.low, plan.high, CountUpTo+1, "")
-		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+" LIMIT ?) c"), append(append(args, a...), CountUpTo+1)
+		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", CountUpTo+1)), append(args, a...)
 	}
 	counts = map[Status]int{}
 	if len(parts) == 0 {
@@ -229,7 +238,7 @@ func (w *walk) run(ctx context.Context) error {
 	if len(w.plan.residual) == 0 {
 		union, args := w.plan.union(w.low, w.high, w.limit+1, w.order())
 		var err error
-		w.ids, err = w.read(ctx, union+w.order()+" LIMIT ?", append(args, w.limit+1))
+		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
 		return err
 	}
 	end := time.Now().Add(maxSearch)
@@ -239,8 +248,7 @@ func (w *walk) run(ctx context.Context) error {
 			return w.stop(ctx)
 		}
 		union, args := w.plan.union(w.low, w.high, chunk, w.order())
-		piece := "(" + union + w.order() + " LIMIT ?) d"
-		args = append(args, chunk)
+		piece := "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) d", chunk)
 		var n int64
 		var least, most sql.NullInt64
 		if err := w.store.DB(ctx).Raw("SELECT COUNT(*), MIN(d.id), MAX(d.id) FROM "+piece, args...).Row().Scan(&n, &least, &most); err != nil {
@@ -250,7 +258,7 @@ func (w *walk) run(ctx context.Context) error {
 			return nil
 		}
 		found, err := w.read(ctx, "SELECT j.id FROM "+piece+" JOIN nawasync_jobs j ON j.id = d.id WHERE "+strings.Join(w.plan.residual, " AND ")+
-			strings.Replace(w.order(), "id", "j.id", 1)+" LIMIT ?", append(append(args, w.plan.residualArgs...), w.limit+1-len(w.ids)))
+			strings.Replace(w.order(), "id", "j.id", 1)+fmt.Sprintf(" LIMIT %d", w.limit+1), append(args, w.plan.residualArgs...))
 		if err != nil {
 			return err
 		}

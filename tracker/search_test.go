@@ -2,6 +2,7 @@ package tracker_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,4 +199,42 @@ func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
 		}
 		before = page.Older
 	}
+}
+
+// The sums of the statistics are the same, whichever way they are asked for.
+func TestStatTotalsAreTheSumsOfTheStatistics(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := newBench(t, db)
+		start := b.Now()
+		for i := range 30 {
+			b.end(t, int64(i), tracker.Statuses()[2+i%5])
+			b.advance(7 * time.Minute)
+			if i%4 == 0 {
+				_, err := b.Fold(t.Context(), 100)
+				ok(t, err)
+			}
+		}
+		for _, step := range []time.Duration{time.Hour, 6 * time.Hour} {
+			stats, err := b.Stats(t.Context(), tracker.Hour, start, b.Now())
+			ok(t, err)
+			want := map[string]int64{}
+			for _, s := range stats {
+				want[fmt.Sprint(s.Bucket.Truncate(step), s.Service, s.Outcome)] += s.Jobs
+			}
+			got := map[string]int64{}
+			totals, err := b.StatTotals(t.Context(), tracker.Hour, start, b.Now(), step)
+			ok(t, err)
+			for _, s := range totals {
+				got[fmt.Sprint(s.Bucket, s.Service, s.Outcome)] = s.Jobs
+			}
+			if !maps.Equal(got, want) || len(want) < 5 {
+				t.Errorf("by %s: %v, want %v", step, got, want)
+			}
+			counts, err := b.StatCounts(t.Context(), tracker.Hour, start, b.Now())
+			if err != nil || len(counts) != len(stats) || counts[0].Jobs != stats[0].Jobs || counts[0].Runs.Count() != 0 {
+				t.Errorf("%+v, %v", counts, err)
+			}
+		}
+	})
 }

@@ -131,6 +131,15 @@ func (s *Store) deltas(tx *gorm.DB, limit int) (ids []int64, list []delta, err e
 // Stats returns the statistics of a period from a time on, until before another,
 // deltas that are not folded yet included, ordered by bucket and key.
 func (s *Store) Stats(ctx context.Context, period Period, from, until time.Time) ([]Stat, error) {
+	return s.stats(ctx, period, from, until, "waits, runs")
+}
+
+// StatCounts is Stats without the histograms, which are most of the work.
+func (s *Store) StatCounts(ctx context.Context, period Period, from, until time.Time) ([]Stat, error) {
+	return s.stats(ctx, period, from, until, "'', ''")
+}
+
+func (s *Store) stats(ctx context.Context, period Period, from, until time.Time, histograms string) ([]Stat, error) {
 	type key struct {
 		StatKey
 		bucket int64
@@ -152,7 +161,7 @@ func (s *Store) Stats(ctx context.Context, period Period, from, until time.Time)
 	// One snapshot for both tables: a fold between two reads would count twice or not.
 	err := s.DB(ctx).Transaction(func(tx *gorm.DB) error {
 		tx = session(ctx, tx)
-		stored, err := s.storedStats(tx, period, "bucket >= ? AND bucket < ?", micros(period.start(from)), micros(until))
+		stored, err := s.storedStats(tx, period, histograms, "bucket >= ? AND bucket < ?", micros(period.start(from)), micros(until))
 		if err != nil {
 			return err
 		}
@@ -176,6 +185,31 @@ func (s *Store) Stats(ctx context.Context, period Period, from, until time.Time)
 	return list, nil
 }
 
+// StatTotals is StatCounts by service and outcome only, in buckets of a step that is a
+// multiple of the period's: what a chart of all services needs.
+func (s *Store) StatTotals(ctx context.Context, period Period, from, until time.Time, step time.Duration) ([]Stat, error) {
+	var list []Stat
+	us, begin := step.Microseconds(), period.start(from).UnixMicro()
+	err := s.DB(ctx).Transaction(func(tx *gorm.DB) error {
+		list = nil
+		return each(session(ctx, tx), func(rows *sql.Rows) error {
+			var stat Stat
+			var bucket int64
+			err := rows.Scan(&bucket, &stat.Service, &stat.Outcome, &stat.Jobs)
+			stat.Bucket = fromMicros(bucket)
+			list = append(list, stat)
+			return err
+		}, fmt.Sprintf(`SELECT b, service, outcome, SUM(jobs) FROM (
+ SELECT bucket - (bucket %%%% %d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2, 3
+ UNION ALL SELECT minute - (minute %%%% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, us),
+			string(period), begin, until.UnixMicro(), begin, until.UnixMicro())
+	}, s.snapshot()...)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read statistics: %w", err)
+	}
+	return list, nil
+}
+
 func (s *Store) snapshot() []*sql.TxOptions {
 	if s.dialect.name == "sqlite" {
 		return nil
@@ -183,7 +217,7 @@ func (s *Store) snapshot() []*sql.TxOptions {
 	return []*sql.TxOptions{{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}
 }
 
-func (s *Store) storedStats(tx *gorm.DB, period Period, where string, args ...any) ([]Stat, error) {
+func (s *Store) storedStats(tx *gorm.DB, period Period, histograms, where string, args ...any) ([]Stat, error) {
 	var list []Stat
 	err := each(tx, func(rows *sql.Rows) error {
 		var stat Stat
@@ -200,6 +234,6 @@ func (s *Store) storedStats(tx *gorm.DB, period Period, where string, args ...an
 		stat.Runs, err = ParseHistogram(runs)
 		list = append(list, stat)
 		return err
-	}, "SELECT bucket, service, type, instance, action, outcome, jobs, waits, runs FROM nawasync_stats WHERE period = ? AND "+where, append([]any{string(period)}, args...)...)
+	}, "SELECT bucket, service, type, instance, action, outcome, jobs, "+histograms+" FROM nawasync_stats WHERE period = ? AND "+where, append([]any{string(period)}, args...)...)
 	return list, err
 }
