@@ -101,7 +101,9 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 
 // follow chooses the streams.
 func (p *plan) follow(q Search, g ground, statuses []Status, services []string) error {
-	add := func(where string, args ...any) { p.streams = append(p.streams, stream{where, args, strings.HasPrefix(where, "open_lane")}) }
+	add := func(where string, args ...any) {
+		p.streams = append(p.streams, stream{where, args, strings.HasPrefix(where, "open_lane")})
+	}
 	every := len(statuses) == len(Statuses())
 	ids := slices.IndexFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
 	if q.Services != nil && (ids >= 0 || q.TargetKeys != nil || q.Deleted) {

@@ -200,8 +200,8 @@ func (s *Store) StatTotals(ctx context.Context, period Period, from, until time.
 			list = append(list, stat)
 			return err
 		}, fmt.Sprintf(`SELECT b, service, outcome, SUM(jobs) FROM (
- SELECT bucket - (bucket %%%% %d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2, 3
- UNION ALL SELECT minute - (minute %%%% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, us),
+ SELECT bucket - (bucket %% %d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2, 3
+ UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, us),
 			string(period), begin, until.UnixMicro(), begin, until.UnixMicro())
 	}, s.snapshot()...)
 	if err != nil {
