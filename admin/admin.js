@@ -1,6 +1,8 @@
 // What the pages do better with scripts: refresh in place, copy, keys. All of it works
 // without.
 
+document.documentElement.classList.add("js");
+
 const live = Number(document.body.dataset.live || 0);
 const note = document.querySelector(".live-note");
 
@@ -57,6 +59,23 @@ function offerCopies() {
 
 offerCopies();
 
+// Selecting: the box in the head takes the whole page, shift takes all between two.
+let last = null;
+document.addEventListener("change", (event) => {
+	if (event.target.matches("input[name=page]")) {
+		for (const box of document.querySelectorAll("main input[name=id]")) { box.checked = event.target.checked; }
+	}
+});
+document.addEventListener("click", (event) => {
+	if (!event.target.matches("main input[name=id]")) { return; }
+	const boxes = [...document.querySelectorAll("main input[name=id]")];
+	const [from, to] = [boxes.indexOf(last), boxes.indexOf(event.target)];
+	if (event.shiftKey && from >= 0) {
+		for (const box of boxes.slice(Math.min(from, to), Math.max(from, to) + 1)) { box.checked = event.target.checked; }
+	}
+	last = event.target;
+});
+
 // Keys: / to search, g and a letter to go. Never while one writes.
 let leader = 0;
 addEventListener("keydown", (event) => {
@@ -68,7 +87,7 @@ addEventListener("keydown", (event) => {
 		leader = Date.now();
 	} else if (Date.now() - leader < 1500) {
 		const links = [...document.querySelectorAll("header nav a")];
-		const link = { j: links[0], h: links[1], s: links[2], a: links[3] }[event.key];
+		const link = { j: links[0], h: links[1], s: links[2], b: links[3], a: links[4] }[event.key];
 		if (link) { location.assign(link.href); }
 	}
 });

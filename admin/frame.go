@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ func (p *page) sections() []tab {
 		{name: p.T("Jobs"), url: p.url("/jobs"), current: p.section == "jobs"},
 		{name: p.T("Health"), url: p.url("/health"), current: p.section == "health"},
 		{name: p.T("Services"), url: p.url("/services"), current: p.section == "services"},
+		{name: p.T("Bulk"), url: p.url("/bulk"), current: p.section == "bulk"},
 		{name: p.T("Activity"), url: p.url("/activity"), current: p.section == "activity"},
 	}
 }
@@ -31,6 +33,9 @@ func (p *page) flashRole() string {
 	}
 	return "status"
 }
+
+// sorted are the keys of counts.
+func sorted(counts map[string]int64) []string { return slices.Sorted(maps.Keys(counts)) }
 
 func has(list []string, value string) bool { return slices.Contains(list, value) }
 

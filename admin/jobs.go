@@ -194,6 +194,32 @@ func capped(n int) string {
 	return thousands(int64(n))
 }
 
+// manages reports whether the subject may select jobs for an act.
+func (v *jobsView) manages() bool { return v.viewer.anywhere(PermissionManage) }
+
+// bulkActs are the acts that can fit what is listed.
+func (v *jobsView) bulkActs() []string {
+	if v.query.value("is") == "deleted" {
+		return []string{"restore"}
+	}
+	return []string{"retry", "cancel", "delete"}
+}
+
+// allText offers all that match, with their number where it is known.
+func (v *jobsView) allText() string {
+	if !v.counted {
+		return v.T("All that match the query")
+	}
+	total := 0
+	asked := v.query.values("status")
+	for status, n := range v.counts {
+		if len(asked) == 0 || slices.Contains(asked, string(status)) {
+			total += n
+		}
+	}
+	return v.Tf("All %s that match the query", capped(total))
+}
+
 // views are the named queries.
 func (v *jobsView) views() []tab {
 	var list []tab

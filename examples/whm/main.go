@@ -25,6 +25,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/web"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
@@ -194,7 +195,7 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 	}
 	engine, err := nawasync.New(nawasync.Config{
 		DB: db, Redis: client, Sealer: ring, Logger: a.logger,
-		Queues: map[string]nawasync.Queue{hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond}},
+		Queues: map[string]nawasync.Queue{hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond}, nawasync.DefaultQueue: {Slots: 2, Poll: 100 * time.Millisecond}},
 	})
 	if err != nil {
 		return nil, nil, err
@@ -207,7 +208,7 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(module.Schedule(engine, names(places)), engine.Start(ctx)); err != nil {
+	if err := errors.Join(admin.Register(engine), module.Schedule(engine, names(places)), engine.Start(ctx)); err != nil {
 		return nil, nil, err
 	}
 	a.later(func() {

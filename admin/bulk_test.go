@@ -1,0 +1,214 @@
+package admin_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// failures are n failed jobs, each of its own target.
+func (s *site) failures(n int) {
+	s.t.Helper()
+	var args []nawasync.Args
+	for i := range n {
+		args = append(args, chore{ID: fmt.Sprint("box", i), How: "fail"})
+	}
+	_, err := s.engine.DispatchMany(s.t.Context(), args, nawasync.Options{By: "user:7"})
+	ok(s.t, err)
+	s.until(func() bool { return s.count("status = 'failed'") == n })
+}
+
+func (s *site) count(where string) (n int) {
+	ok(s.t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'whm' AND "+where).Row().Scan(&n))
+	return n
+}
+
+func (s *site) until(done func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(60 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatal("it does not come to an end")
+		}
+	}
+}
+
+// begin previews an act and sends the preview's form, as a browser does.
+func (s *site) begin(browser *http.Client, preview string, form url.Values) (page, path string) {
+	s.t.Helper()
+	response, err := browser.Get(s.server.URL + s.prefix + preview)
+	ok(s.t, err)
+	body, err := io.ReadAll(response.Body)
+	ok(s.t, err)
+	ok(s.t, response.Body.Close())
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(string(body), -1) {
+		if !form.Has(field[1]) {
+			form.Set(field[1], strings.NewReplacer("&#34;", `"`, "&amp;", "&", "&#43;", "+").Replace(field[2]))
+		}
+	}
+	response, err = browser.PostForm(s.server.URL+s.prefix+"/bulk", form)
+	ok(s.t, err)
+	defer func() { _ = response.Body.Close() }()
+	after, err := io.ReadAll(response.Body)
+	ok(s.t, err)
+	return string(body) + string(after), strings.TrimPrefix(response.Request.URL.RequestURI(), s.prefix)
+}
+
+func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "/admin/sync", nil)
+		ok(t, admin.Register(s.engine))
+		s.start()
+		s.failures(130)
+		// One that a later run repaired, one whose arguments are gone, one in conflict.
+		s.mu.Lock()
+		s.well = true
+		s.mu.Unlock()
+		s.await(s.dispatch(chore{ID: "box1"}).ID, tracker.Success)
+		ok(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE target_id = 'box2'").Error)
+		ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
+		browser := s.browser("operator")
+		page, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"), url.Values{"reason": {"the disk is larger now"}})
+		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
+			t.Errorf("the preview:\n%s", page)
+		}
+		// What fails after the preview is not in it.
+		s.mu.Lock()
+		s.well = false
+		s.mu.Unlock()
+		late := s.await(s.dispatch(chore{ID: "late", How: "fail"}).ID, tracker.Failed)
+		s.mu.Lock()
+		s.well = true
+		s.mu.Unlock()
+		var body string
+		s.until(func() bool {
+			body = s.get("operator", path).body
+			return strings.Contains(body, "✓")
+		})
+		for _, text := range []string{"127</dd>", "<dd>3</dd>", "its arguments are no longer kept", "a later job of the same target succeeded", "the disk is larger now"} {
+			if !strings.Contains(body, text) {
+				t.Errorf("the run's page lacks %q:\n%s", text, body)
+			}
+		}
+		s.until(func() bool { return s.count("status = 'success'") == 128 })
+		if n := s.count("retry_of IS NOT NULL"); n != 127 {
+			t.Errorf("%d retries", n)
+		}
+		if n := s.count(fmt.Sprintf("retry_of = %d", late.ID)); n != 0 {
+			t.Error("a job from after the preview was retried")
+		}
+		if page := s.get("viewer", "/target?service=whm&type=mailbox&instance=main&id=box5").body; !strings.Contains(page, "the disk is larger now") {
+			t.Error("the target's history does not know the act and its reason")
+		}
+	})
+}
+
+func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.start() // no process works bulk runs
+	s.failures(101)
+	browser := s.browser("operator")
+	q := "/bulk?act=delete&all=1&q=status:failed"
+	for want, form := range map[string]url.Values{
+		"Give a reason":       {"reason": {" "}, "typed": {"101"}},
+		"Type 101":            {"reason": {"old"}, "typed": {"100"}},
+		"No live process":     {"reason": {"old"}, "typed": {"101"}},
+		"Begin again":         {"reason": {"old"}, "through": {"x"}, "typed": {"101"}},
+		"cannot be answered":  {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
+		"There is no such ac": {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
+	} {
+		if page, _ := s.begin(browser, q, form); !strings.Contains(page, want) {
+			t.Errorf("%v: no %q in\n%s", form, want, page)
+		}
+	}
+	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
+		t.Errorf("%d are deleted", n)
+	}
+	for subject, want := range map[string]int{"": 403, "nobody": 403, "viewer": 403, "operator": 200, "other": 200} {
+		if got := s.get(subject, q); got.status != want || (subject == "other" && !strings.Contains(got.body, "nothing to do")) {
+			t.Errorf("the preview of %q: %d", subject, got.status)
+		}
+	}
+	for subject, want := range map[string]int{"": 403, "nobody": 403, "viewer": 403} {
+		if got := s.post(subject, "/bulk", "act", "delete", "q", "", "through", "1000", "reason", "x"); got.status != want {
+			t.Errorf("a run of %q: %d", subject, got.status)
+		}
+	}
+	if got := s.get("operator", "/bulk?act=retry"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "Nothing is selected") {
+		t.Errorf("no selection: %d", got.status)
+	}
+}
+
+// Another service's operator reaches with the widest query what is theirs, no more.
+func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	ok(t, admin.Register(s.engine))
+	s.start()
+	s.failures(3)
+	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.Success)
+	browser := s.browser("other")
+	_, path := s.begin(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
+	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓") })
+	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
+		t.Errorf("%d of another service are deleted", n)
+	}
+	now, err := s.engine.Store().Get(t.Context(), theirs.ID)
+	if err != nil || now.DeletedAt.IsZero() {
+		t.Fatalf("%+v, %v", now, err)
+	}
+	if got := s.get("nobody", path); got.status != http.StatusForbidden {
+		t.Errorf("%d", got.status)
+	}
+	_, path = s.begin(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
+	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓") })
+	if now, err = s.engine.Store().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
+		t.Errorf("%+v, %v", now, err)
+	}
+}
+
+// A run whose process ends goes on in another, and retries nothing twice; a run that is
+// stopped says what it did.
+func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "", nil)
+		ok(t, admin.Register(s.engine))
+		ok(t, s.engine.Start(t.Context()))
+		s.failures(400)
+		_, path := s.begin(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		s.until(func() bool { return s.count("retry_of IS NOT NULL") > 30 })
+		ok(t, s.engine.Stop(context.Background()))
+		if n := s.count("retry_of IS NOT NULL"); n >= 400 {
+			t.Skipf("the run was over before it could be broken off")
+		}
+		next := newSite(t, db, "", nil)
+		ok(t, admin.Register(next.engine))
+		next.start()
+		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓") })
+		var retried, twice int
+		ok(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried, &twice))
+		if retried != 400 || twice != 0 {
+			t.Errorf("%d retried, %d twice", retried, twice)
+		}
+		_, path = next.begin(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
+		next.post("operator", path+"/stop", "back", path)
+		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘") })
+		if page := next.get("operator", path).body; strings.Contains(page, `<dt>Done</dt><dd>0</dd>`) {
+			t.Errorf("a stopped run does not say what it did:\n%s", page)
+		}
+	})
+}
