@@ -76,7 +76,7 @@ func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
 // each anew whether the act fits it. A run that was broken off goes on where it was.
 func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) error {
 	args, store := run.Args, b.engine.Store()
-	search, err := args.search(b.engine)
+	search, err := args.search()
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
@@ -224,7 +224,7 @@ func unfit(act string, job *tracker.Job) string {
 }
 
 // search is what the run goes through.
-func (a bulkArgs) search(engine *nawasync.Engine) (tracker.Search, error) {
+func (a bulkArgs) search() (tracker.Search, error) {
 	zone, err := time.LoadLocation(a.Zone)
 	if err != nil {
 		zone = time.UTC
@@ -377,7 +377,7 @@ func (p *page) bulkStart() error {
 	if at, err := time.Parse(time.RFC3339Nano, form("at")); err == nil && at.Before(p.now) {
 		args.At = at
 	}
-	if _, err := args.search(p.h.engine); err != nil {
+	if _, err := args.search(); err != nil {
 		return &problem{http.StatusUnprocessableEntity, "This query cannot be answered", err.Error(), nil}
 	}
 	switch {

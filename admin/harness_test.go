@@ -37,7 +37,7 @@ func ok(t testing.TB, err error) {
 // chore is a job of the tests: what it does is in how.
 type chore struct {
 	ID       string
-	How      string // "", fail, wait
+	How      string // "", fail, broken, wait
 	Password nawasync.Secret
 }
 
@@ -116,7 +116,7 @@ func (s *site) do(ctx context.Context, c chore) error {
 	case c.How == "wait":
 		<-ctx.Done()
 		return ctx.Err()
-	case c.How == "fail" && !well:
+	case c.How == "broken", c.How == "fail" && !well:
 		return nawasync.Permanent(fmt.Errorf("quota exceeded for %s, password was %s", c.ID, c.Password.Reveal()))
 	}
 	return nil
