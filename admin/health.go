@@ -445,13 +445,11 @@ func sparkline(stats []tracker.Stat, service string, from, to time.Time, step ti
 			}
 		}
 	}
-	out := strip{bars: bars}
-	out.scale()
-	return out
+	return strip{bars: bars}.scaled()
 }
 
-// scale gives the bars their places.
-func (s *strip) scale() {
+// scaled gives the bars their places.
+func (s strip) scaled() strip {
 	for _, b := range s.bars {
 		s.top = max(s.top, b.good+b.bad)
 	}
@@ -465,6 +463,7 @@ func (s *strip) scale() {
 		}
 		b.y, b.badY = stripHeight-b.h, stripHeight-b.h-b.badH
 	}
+	return s
 }
 
 // change is a figure against the one before.

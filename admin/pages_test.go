@@ -443,3 +443,15 @@ func TestMessagesOfTheHostTakeTheirPlace(t *testing.T) {
 		t.Error(page)
 	}
 }
+
+func TestEveryPageOfAnEmptyInstallationIsShown(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "", nil)
+		for _, path := range []string{"/jobs", "/jobs?q=status:failed+since:1h", "/jobs?q=target:x", "/health", "/health?window=7d", "/services", "/services/whm", "/activity", "/bulk", "/metrics", "/jobs.csv"} {
+			if got := s.get("viewer", path); got.status != http.StatusOK {
+				t.Errorf("%s: %d\n%s", path, got.status, s.log)
+			}
+		}
+	})
+}

@@ -70,8 +70,7 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 			bars[i].good += s.Jobs
 		}
 	}
-	out := strip{bars: bars, name: p.Tf("Ended per %s, by service, type, instance and action only", p.T(string(period)))}
-	out.scale()
+	out := strip{bars: bars, name: p.Tf("Ended per %s, by service, type, instance and action only", p.T(string(period)))}.scaled()
 	for i := range bars {
 		b := &bars[i]
 		b.title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.from.In(p.zone).Format("2006-01-02 15:04"), thousands(b.good+b.bad), thousands(b.bad))
@@ -83,6 +82,14 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 // mine are the statistics of services that the subject may view.
 func (p *page) mine(list []tracker.Stat, err error) ([]tracker.Stat, error) {
 	return slices.DeleteFunc(list, func(s tracker.Stat) bool { return !p.viewer.may(PermissionView, s.Service) }), err
+}
+
+// role is a picture, or a group of links.
+func (s strip) role() string {
+	if slices.ContainsFunc(s.bars, func(b bar) bool { return b.url != "" }) {
+		return "group"
+	}
+	return "img"
 }
 
 func figure(f float64) string { return fmt.Sprintf("%.1f", f) }

@@ -25,8 +25,19 @@ type stream struct {
 	open  bool // of the open jobs, which are few
 }
 
-// union selects the ids of all streams between low and high, the first limit of each.
-func (p *plan) union(low, high int64, limit int, order string) (query string, args []any) {
+// residualColumns are those that conditions on each row may ask about, the wide text
+// only where one does.
+func (p *plan) residualColumns() string {
+	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at"
+	if slices.ContainsFunc(p.residual, func(clause string) bool { return strings.Contains(clause, "j.error,") }) {
+		return columns + ", error"
+	}
+	return columns
+}
+
+// union selects columns, beginning with the id, of all streams between low and high,
+// the first limit of each.
+func (p *plan) union(columns string, low, high int64, limit int, order string) (query string, args []any) {
 	parts := make([]string, len(p.streams))
 	for i, st := range p.streams {
 		// The open jobs have an index of their own. A plan that is kept for any bounds
@@ -36,10 +47,10 @@ func (p *plan) union(low, high int64, limit int, order string) (query string, ar
 			id = "(id + 0)"
 		}
 		// Limits are written out: a plan that is kept for any limit reads far too much.
-		parts[i] = "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" + order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
+		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM nawasync_jobs WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" + order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
 		args = append(append(args, st.args...), low, high)
 	}
-	return "SELECT id FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
+	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
 }
 
 // ground is what the plans of one search have in common.

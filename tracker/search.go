@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,7 +156,7 @@ func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, kn
 		if len(plan.streams) == 0 {
 			continue
 		}
-		union, a := plan.union(plan.low, plan.high, CountUpTo+1, "")
+		union, a := plan.union("id", plan.low, plan.high, CountUpTo+1, " ORDER BY id DESC")
 		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", CountUpTo+1)), append(args, a...)
 	}
 	counts = map[Status]int{}
@@ -209,7 +210,10 @@ func (s *Store) bound(ctx context.Context, at time.Time) (int64, error) {
 	for low < high {
 		middle := low + (high-low)/2
 		var id, created int64
-		if err := s.DB(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); err != nil {
+		if err := s.DB(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err, sql.ErrNoRows) {
+			high = middle // there is none, or it has been pruned just now
+			continue
+		} else if err != nil {
 			return 0, fmt.Errorf("nawasync: look for the beginning of a window: %w", err)
 		}
 		if created >= at.UnixMicro() {
@@ -236,7 +240,7 @@ type walk struct {
 
 func (w *walk) run(ctx context.Context) error {
 	if len(w.plan.residual) == 0 {
-		union, args := w.plan.union(w.low, w.high, w.limit+1, w.order())
+		union, args := w.plan.union("id", w.low, w.high, w.limit+1, w.order())
 		var err error
 		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
 		return err
@@ -247,18 +251,22 @@ func (w *walk) run(ctx context.Context) error {
 		if chunk == 0 || (w.looked > 0 && time.Now().After(end)) {
 			return w.stop(ctx)
 		}
-		union, args := w.plan.union(w.low, w.high, chunk, w.order())
-		piece := "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) d", chunk)
+		piece := func(columns string) (string, []any) {
+			union, args := w.plan.union(columns, w.low, w.high, chunk, w.order())
+			return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", chunk), args
+		}
+		ids, args := piece("id")
 		var n int64
 		var least, most sql.NullInt64
-		if err := w.store.DB(ctx).Raw("SELECT COUNT(*), MIN(d.id), MAX(d.id) FROM "+piece, args...).Row().Scan(&n, &least, &most); err != nil {
+		if err := w.store.DB(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &least, &most); err != nil {
 			return err
 		}
 		if n == 0 {
 			return nil
 		}
-		found, err := w.read(ctx, "SELECT j.id FROM "+piece+" JOIN nawasync_jobs j ON j.id = d.id WHERE "+strings.Join(w.plan.residual, " AND ")+
-			strings.Replace(w.order(), "id", "j.id", 1)+fmt.Sprintf(" LIMIT %d", w.limit+1), append(args, w.plan.residualArgs...))
+		rows, args := piece(w.plan.residualColumns())
+		found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id", 1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
+			append(args, w.plan.residualArgs...))
 		if err != nil {
 			return err
 		}
@@ -285,6 +293,9 @@ func (w *walk) stop(ctx context.Context) error {
 	var created int64
 	err := w.store.DB(ctx).Raw("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Row().Scan(&created)
 	w.reached = fromMicros(created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
 	return err
 }
 

@@ -1,0 +1,171 @@
+package browsertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/glebarez/sqlite"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chore is a job of the tests.
+type chore struct {
+	ID       string          `json:"id"`
+	How      string          `json:"how"`
+	Password nawasync.Secret `json:"password"`
+}
+
+func (c chore) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "whm", Type: "email_account", Action: "update_quota"}
+}
+func (c chore) Target() nawasync.Target { return nawasync.Target{Instance: "main", ID: c.ID} }
+func (c chore) MaxAttempts() int        { return 1 }
+
+type doer struct {
+	nawasync.AbstractJob[chore]
+}
+
+func (*doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
+	switch run.Args.How {
+	case "fail":
+		run.Logf("asked the server for %s", run.Args.ID)
+		return nawasync.Permanent(errors.New("quota exceeded for " + run.Args.ID))
+	case "panic":
+		panic("a mistake in the handler")
+	case "wait":
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+// Ids as nobody wants them.
+var hostile = []string{
+	`<img src=x onerror="alert(1)"><script>alert(2)</script>`,
+	"مرحبا-" + "\u202e" + "txt.exe" + "\u202c",
+	"🧨🧨🧨@💥.example/../%2e%2e?#",
+	longID,
+}
+
+var longID = func() string {
+	text := ""
+	for i := range 24 {
+		text += fmt.Sprintf("unbroken%02d", i)
+	}
+	return text
+}()
+
+// site is the pages with something on them, or with nothing.
+type site struct {
+	engine                        *nawasync.Engine
+	url                           string
+	failed, conflict, panicked, q int64
+}
+
+func newSite(t *testing.T, full bool) *site {
+	t.Helper()
+	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
+	db, err := gorm.Open(sqlite.Open(dsn), &gorm.Config{Logger: logger.Discard})
+	ok(t, err)
+	pool, err := db.DB()
+	ok(t, err)
+	t.Cleanup(func() { _ = pool.Close() })
+	ok(t, migrations.Up(t.Context(), db))
+	m := miniredis.NewMiniRedis()
+	client := redis.NewClient(&redis.Options{MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	t.Cleanup(func() {
+		_ = client.Close()
+		m.Close()
+	})
+	ring, err := nawasync.NewKeyring([]byte("0123456789abcdef0123456789abcdef"))
+	ok(t, err)
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	s := &site{}
+	s.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: quiet, StopGrace: time.Second})
+	ok(t, err)
+	ok(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine)))
+	handler, err := admin.New(s.engine, admin.Config{
+		Prefix: "/admin/sync", Environment: "test", Logger: quiet, Enforcer: everyone{}, Subject: func(*http.Request) string { return "operator" },
+	})
+	ok(t, err)
+	mux := http.NewServeMux()
+	mux.Handle("/admin/sync/", handler)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	s.url = server.URL + "/admin/sync"
+	ok(t, s.engine.Start(t.Context()))
+	t.Cleanup(func() { _ = s.engine.Stop(context.Background()) })
+	if full {
+		s.fill(t, db)
+	}
+	return s
+}
+
+type everyone struct{}
+
+func (everyone) Enforce(...any) (bool, error) { return true, nil }
+
+func (s *site) run(t *testing.T, c chore, want tracker.Status) int64 {
+	t.Helper()
+	job, err := s.engine.Dispatch(t.Context(), c, nawasync.Options{By: "user:7 <b>Ann</b>"})
+	ok(t, err)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		now, err := s.engine.Store().Get(t.Context(), job.ID)
+		ok(t, err)
+		if now.Status == want {
+			return job.ID
+		}
+		if now.Status.Terminal() || time.Now().After(end) {
+			t.Fatalf("the job is %s: %s", now.Status, now.Error)
+		}
+	}
+}
+
+func (s *site) fill(t *testing.T, db *gorm.DB) {
+	t.Helper()
+	for i := range 40 {
+		s.run(t, chore{ID: fmt.Sprintf("box%d@site.example", i)}, tracker.Success)
+	}
+	for _, id := range hostile {
+		s.run(t, chore{ID: id, How: "fail", Password: nawasync.NewSecret("hunter2-secret")}, tracker.Failed)
+	}
+	s.failed = s.run(t, chore{ID: "bob@delta.example", How: "fail"}, tracker.Failed)
+	s.panicked = s.run(t, chore{ID: "eve@delta.example", How: "panic"}, tracker.Failed)
+	s.conflict = s.run(t, chore{ID: "ann@carol.example", How: "fail"}, tracker.Failed)
+	diff, err := json.Marshal(map[string]any{
+		"base": map[string]any{"quota": 500, "note": hostile[0]}, "desired": map[string]any{"quota": 750, "note": hostile[0]}, "remote": map[string]any{"quota": 99, "note": hostile[1]},
+	})
+	ok(t, err)
+	ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
+	s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.Running)
+	ok(t, s.engine.Pause(t.Context(), "whm", "backup", "operator", "the rack moves "+hostile[1], time.Time{}))
+	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})
+	ok(t, err)
+	s.q = delayed.ID
+}

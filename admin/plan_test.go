@@ -1,0 +1,96 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// spy notes the statements that a page asks.
+type spy struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (s *spy) watch(t *testing.T, db *gorm.DB) {
+	t.Helper()
+	note := func(tx *gorm.DB) {
+		text := tx.Explain(tx.Statement.SQL.String(), tx.Statement.Vars...)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.said = append(s.said, text)
+	}
+	ok(t, db.Callback().Row().After("gorm:row").Register("spy", note))
+	ok(t, db.Callback().Query().After("gorm:query").Register("spy", note))
+}
+
+func (s *spy) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said := s.said
+	s.said = nil
+	return said
+}
+
+// No page reads the jobs from end to end, skips rows to get at a page, or counts without
+// an end; and one that refreshes asks the same number of questions each time.
+func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *testing.T) {
+	t.Parallel()
+	db := testdb.Postgres(t)
+	s := newSite(t, db, "", nil)
+	ok(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
+ SELECT i % 5000, i, 0, 0, 1767225600000000 + i * 1000000::bigint, 0, CASE WHEN i < 59900 THEN 1767225600000000 + i * 1000000::bigint END, CASE WHEN i >= 59900 THEN i END, CASE WHEN i >= 59900 THEN 0 END, 0, 0, 1, 3,
+ CASE WHEN i >= 59900 THEN 'queued' ELSE (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'failed', 'conflict', 'skipped', 'cancelled'])[1 + i % 10] END,
+ (ARRAY['whm', 'cloudflare'])[1 + i % 2], 'mailbox', 'update', 'main', 'box' || i % 5000, 'default', 'user:' || i % 7, 'manual', 'quota exceeded' FROM generate_series(0, 59999) i`).Error)
+	ok(t, db.Exec("VACUUM ANALYZE").Error)
+	var id int64
+	ok(t, db.Raw("SELECT MAX(id) - 30000 FROM nawasync_jobs").Row().Scan(&id))
+	var watch spy
+	watch.watch(t, db.DB)
+	paths := []string{"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm", "/target?service=whm&type=mailbox&instance=main&id=box17", "/activity"}
+	for _, q := range []string{"since:1h", "created:2026-01-01", "service:whm", "target:box17", "status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed", fmt.Sprint("id:", id)} {
+		paths = append(paths, "/jobs?q="+url.QueryEscape(q))
+	}
+	for _, status := range tracker.Statuses() {
+		paths = append(paths, "/jobs?q=status:"+string(status), fmt.Sprintf("/jobs?q=status:%s+service:whm&before=%d", status, id))
+	}
+	for _, path := range paths {
+		var asked [3]int
+		for round := range asked {
+			if got := s.get("viewer", path); got.status != http.StatusOK {
+				t.Fatalf("%s: %d\n%s", path, got.status, s.log)
+			}
+			said := watch.take()
+			asked[round] = len(said)
+			if round > 0 {
+				continue
+			}
+			for _, statement := range said {
+				upper := strings.ToUpper(statement)
+				if strings.Contains(upper, "OFFSET") || (strings.Contains(upper, "COUNT(*)") && strings.Contains(upper, "NAWASYNC_JOBS") && !strings.Contains(upper, "LIMIT")) {
+					t.Errorf("%s asks without an end: %s", path, statement)
+				}
+				if !strings.Contains(upper, "NAWASYNC_JOBS") {
+					continue
+				}
+				var plan []string
+				ok(t, db.Raw("EXPLAIN "+statement).Scan(&plan).Error)
+				watch.take()
+				if strings.Contains(strings.Join(plan, "\n"), "Seq Scan on nawasync_jobs") {
+					t.Errorf("%s reads all jobs: %s\n%s", path, statement, strings.Join(plan, "\n"))
+				}
+			}
+		}
+		if asked[1] != asked[2] || asked[1] > 90 {
+			t.Errorf("%s asks %v questions", path, asked)
+		}
+	}
+}
