@@ -208,8 +208,10 @@ func (v *serviceView) state() string {
 	switch {
 	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Parked }):
 		return v.T("Parked: the remote has refused, and the engine waits.")
-	case len(v.scopes) > 0:
+	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Instance == "" || s.Instance == v.instance }):
 		return v.T("Paused.")
+	case len(v.scopes) > 0:
+		return v.T("Paused in part.")
 	case v.processes == 0:
 		return v.T("No live process serves it.")
 	case v.processes == 1:

@@ -60,6 +60,18 @@ func (d dialect) laneRows() (table, id string) {
 	return "nawasync_jobs h INDEXED BY nawasync_jobs_lane", "h.id"
 }
 
+// listRows reads ended jobs by the lists' index. SQLite and MySQL would rather walk
+// over the primary key until enough of them have come by.
+func (d dialect) listRows() string {
+	switch d.name {
+	case "postgres":
+		return "nawasync_jobs"
+	case "mysql":
+		return "nawasync_jobs FORCE INDEX (nawasync_jobs_list)"
+	}
+	return "nawasync_jobs INDEXED BY nawasync_jobs_list"
+}
+
 // joined says that h has its place in its lane. Its parameter is (now).
 const joined = "(h.epoch > 0 OR h.not_before <= ?)"
 

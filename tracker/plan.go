@@ -17,12 +17,14 @@ type plan struct {
 	residual     []string
 	residualArgs []any
 	low, high    int64
+	listed       string // the jobs by the lists' index
 }
 
 type stream struct {
 	where string
 	args  []any
 	open  bool // of the open jobs, which are few
+	list  bool // in the order of the lists' index
 }
 
 // residualColumns are those that conditions on each row may ask about, the wide text
@@ -47,7 +49,11 @@ func (p *plan) union(columns string, low, high int64, limit int, order string) (
 			id = "(id + 0)"
 		}
 		// Limits are written out: a plan that is kept for any limit reads far too much.
-		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM nawasync_jobs WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" + order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
+		table := "nawasync_jobs"
+		if st.list {
+			table = p.listed
+		}
+		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" + order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
 		args = append(append(args, st.args...), low, high)
 	}
 	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
@@ -78,7 +84,7 @@ func (s *Store) ground(ctx context.Context, q Search) (g ground, err error) {
 }
 
 func (s *Store) plan(q Search, g ground) (*plan, error) {
-	p := &plan{low: g.low, high: g.high}
+	p := &plan{low: g.low, high: g.high, listed: s.dialect.listRows()}
 	statuses, services := Statuses(), q.Services
 	// Where few rows are meant, each is asked everything.
 	few := q.TargetKeys != nil || q.Deleted || slices.ContainsFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
@@ -113,7 +119,7 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 // follow chooses the streams.
 func (p *plan) follow(q Search, g ground, statuses []Status, services []string) error {
 	add := func(where string, args ...any) {
-		p.streams = append(p.streams, stream{where, args, strings.HasPrefix(where, "open_lane")})
+		p.streams = append(p.streams, stream{where: where, args: args, open: strings.HasPrefix(where, "open_lane"), list: strings.HasPrefix(where, "service")})
 	}
 	every := len(statuses) == len(Statuses())
 	ids := slices.IndexFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })

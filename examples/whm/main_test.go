@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"html"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -312,4 +313,33 @@ func TestWrongFormsChangeNothingAndSayWhatToMend(t *testing.T) {
 	if _, page := s.get("/"); strings.Count(page, `href="/jobs/`) != 1 {
 		t.Error("a refused form made a job")
 	}
+}
+
+func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
+	t.Parallel()
+	everywhere(t, 40, func(t *testing.T, s *site) {
+		s.do("/sync")
+		for user, want := range map[string]int{"operator": http.StatusOK, "viewer": http.StatusOK, "nobody": http.StatusForbidden} {
+			for _, path := range []string{"/admin/sync/jobs", "/admin/sync/health", "/admin/sync/services/whm", "/admin/sync/bulk"} {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+				ok(t, err)
+				request.AddCookie(&http.Cookie{Name: "demo_user", Value: user})
+				response, err := http.DefaultClient.Do(request)
+				ok(t, err)
+				ok(t, response.Body.Close())
+				if response.StatusCode != want {
+					t.Errorf("%s by %s: %d", path, user, response.StatusCode)
+				}
+			}
+		}
+		response, err := http.PostForm(s.url+"/admin/sync/services/whm/sync", url.Values{"type": {"account"}, "instance": {"main"}, "back": {"/admin/sync/services/whm"}})
+		ok(t, err)
+		page, err := io.ReadAll(response.Body)
+		ok(t, err)
+		ok(t, response.Body.Close())
+		if response.StatusCode != http.StatusOK || !strings.Contains(string(page), "account on main") {
+			t.Errorf("sync now: %d\n%s", response.StatusCode, page)
+		}
+		s.shows("/admin/sync/jobs?q=action:sync_accounts+status:success", "sync accounts")
+	})
 }
