@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -96,7 +95,7 @@ func (h *handler) viewer(r *http.Request) (*viewer, error) {
 
 // knownServices remembers for a few seconds which services there are.
 type knownServices struct {
-	mu   sync.Mutex
+	turn chan struct{} // holds one: who waits for a slow database waits no longer than their page may
 	at   time.Time
 	last []string
 }
@@ -104,8 +103,12 @@ type knownServices struct {
 const knownFor = 5 * time.Second
 
 func (k *knownServices) list(ctx context.Context, find func(context.Context) ([]string, error)) ([]string, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if time.Since(k.at) < knownFor {
 		return k.last, nil
 	}

@@ -85,7 +85,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Timeout < 0 || config.ExportRows < 0 {
 		return nil, errors.New("admin: Config.Timeout or Config.ExportRows is negative")
 	}
-	h := &handler{engine: engine, config: config}
+	h := &handler{engine: engine, config: config, known: knownServices{turn: make(chan struct{}, 1)}}
 	h.mux = h.routes()
 	guard := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {

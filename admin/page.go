@@ -252,7 +252,8 @@ func (p *page) queryURL(terms ...string) string {
 
 func (p *page) store() *tracker.Store { return p.h.engine.Store() }
 
-// act does what an operator asked for, if they may, and notes it either way.
+// act does what an operator asked for, if they may, and notes it either way. A nil do
+// is refused.
 func (p *page) act(permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) error {
 	a.Subject, a.Outcome = p.viewer.subject, tracker.ActDone
 	a.Reason = strings.TrimSpace(p.r.PostFormValue("reason"))
@@ -260,7 +261,7 @@ func (p *page) act(permission string, a tracker.Act, do func(ctx context.Context
 		a.Address = host
 	}
 	ctx := p.r.Context()
-	if !p.viewer.may(permission, a.Service) {
+	if do == nil || !p.viewer.may(permission, a.Service) {
 		a.Outcome, a.Detail = tracker.ActRefused, permission
 		if err := p.store().AddAct(ctx, a); err != nil {
 			return err
