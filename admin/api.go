@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -90,7 +91,7 @@ func (p *page) jobsCSV() error {
 }
 
 func (p *page) next(search tracker.Search, before int64) (tracker.Results, error) {
-	ctx, cancel := detached(p.r.Context(), p.h.config.Timeout)
+	ctx, cancel := context.WithTimeout(p.whole, p.h.config.Timeout)
 	defer cancel()
 	return p.store().Search(ctx, search, before, 0, 500)
 }

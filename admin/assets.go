@@ -1,12 +1,10 @@
 package admin
 
 import (
-	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"net/http"
-	"time"
 )
 
 //go:embed style.css
@@ -45,10 +43,4 @@ func (h *handler) asset(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = w.Write(content)
-}
-
-// detached is a context with a time of its own, that still ends with its request.
-func detached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	out, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
-	return out, cancel
 }

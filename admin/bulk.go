@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -26,10 +27,11 @@ type bulkArgs struct {
 	Run      string    `json:"run"` // names the run
 	Act      string    `json:"act"` // retry, cancel, delete or restore
 	Query    string    `json:"query"`
-	Zone     string    `json:"zone"`
-	At       time.Time `json:"at"`       // of the preview
-	Through  int64     `json:"through"`  // the last job of it
-	Services []string  `json:"services"` // those that the operator may manage; nil is every one
+	At       time.Time `json:"at"` // of the preview
+	From     time.Time `json:"from,omitzero"`
+	To       time.Time `json:"to,omitzero"` // what the query's times were then, in its reader's zone
+	Through  int64     `json:"through"`     // the last job of it
+	Services []string  `json:"services"`    // those that the operator may manage; nil is every one
 	By       string    `json:"by"`
 	Reason   string    `json:"reason"`
 }
@@ -59,15 +61,24 @@ const (
 )
 
 // Register has an engine work the bulk runs that the pages dispatch: call it, before
-// Start, in at least one process that works nawasync.DefaultQueue. It returns what
-// nawasync.Register returns.
-func Register(engine *nawasync.Engine) error {
-	return nawasync.Register(engine, &bulkJob{engine: engine})
+// Start, in at least one process that works nawasync.DefaultQueue. The enforcer is that
+// of the pages: whether a run's operator may still manage a job is asked for each. It
+// returns an error without one, and what nawasync.Register returns.
+func Register(engine *nawasync.Engine, enforcer Enforcer) error {
+	if enforcer == nil {
+		return errors.New("admin: Register needs the Enforcer of admin.Config: it asks it for each job of a bulk run")
+	}
+	return nawasync.Register(engine, &bulkJob{engine: engine, enforcer: enforcer})
 }
 
 type bulkJob struct {
 	nawasync.AbstractJob[bulkArgs]
-	engine *nawasync.Engine
+	engine   *nawasync.Engine
+	enforcer Enforcer
+
+	mu      sync.Mutex
+	asked   time.Time
+	viewers map[string]*viewer
 }
 
 func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
@@ -106,8 +117,9 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 				b.save(context.WithoutCancel(ctx), run, state, true)
 				return context.Cause(ctx)
 			}
-			b.one(ctx, args, job, &state, resumed)
-			state.Cursor = job.ID
+			if b.one(ctx, run, job, &state, resumed) {
+				state.Cursor = job.ID
+			}
 		}
 		if results.Older == 0 {
 			break
@@ -141,10 +153,15 @@ func (b *bulkJob) retried(ctx context.Context, args bulkArgs, job *tracker.Job) 
 	}), err
 }
 
-// one does the act to one job, or says why not.
-func (b *bulkJob) one(ctx context.Context, args bulkArgs, job *tracker.Job, state *bulkState, resumed bool) {
+// one does the act to one job, or says why not. False says that the run is being ended,
+// and the job is still to be done.
+func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
+	args := run.Args
 	why := unfit(args.Act, job)
 	var err error
+	if why == "" && !b.may(args.By, job.Service) {
+		why = "its operator may not manage it any more"
+	}
 	if resumed && why == "" && args.Act == "retry" {
 		var done bool
 		if done, err = b.retried(ctx, args, job); done {
@@ -178,10 +195,13 @@ func (b *bulkJob) one(ctx context.Context, args bulkArgs, job *tracker.Job, stat
 		why, err = "it has changed since", nil
 	}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return false
 	case err != nil:
 		state.Failed++
-		why = "an error: see the log"
-		b.note(ctx, args, job, tracker.ActFailed, err.Error())
+		why = "an error: see the run's log"
+		run.Logf("job %d: %v", job.ID, err)
+		b.note(ctx, args, job, tracker.ActFailed, why)
 	case why != "":
 		state.Skipped++
 	default:
@@ -194,10 +214,29 @@ func (b *bulkJob) one(ctx context.Context, args bulkArgs, job *tracker.Job, stat
 		}
 		state.Reasons[why]++
 	}
+	return true
+}
+
+// may asks the enforcer anew every few seconds: a role that is revoked while a run
+// works stops it.
+func (b *bulkJob) may(subject, service string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.asked) > knownFor || b.viewers == nil {
+		b.asked, b.viewers = time.Now(), map[string]*viewer{}
+	}
+	v := b.viewers[subject]
+	if v == nil {
+		v = &viewer{subject: subject, enforcer: b.enforcer, decided: map[string]bool{}}
+		b.viewers[subject] = v
+	}
+	return v.may(PermissionManage, service) && v.may(PermissionView, service)
 }
 
 // note leaves an act of the operator for the job's own history.
 func (b *bulkJob) note(ctx context.Context, args bulkArgs, job *tracker.Job, outcome, detail string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	_ = b.engine.Store().AddAct(ctx, tracker.Act{
 		Subject: args.By, Act: "bulk " + args.Act, Outcome: outcome, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID,
 		TargetKey: job.TargetKey, JobID: job.ID, Reason: args.Reason, Detail: detail,
@@ -225,16 +264,12 @@ func unfit(act string, job *tracker.Job) string {
 
 // search is what the run goes through.
 func (a bulkArgs) search() (tracker.Search, error) {
-	zone, err := time.LoadLocation(a.Zone)
-	if err != nil {
-		zone = time.UTC
-	}
-	q, err := parseQuery(a.Query, zone)
+	q, err := parseQuery(a.Query, time.UTC)
 	if err != nil {
 		return tracker.Search{}, fmt.Errorf("the run's query: %w", err)
 	}
-	s, err := q.search(a.At, zone)
-	s.Services = a.Services
+	s, err := q.search(a.At, time.UTC)
+	s.Services, s.From, s.To = a.Services, a.From, a.To
 	return s, err
 }
 
@@ -243,7 +278,7 @@ type bulkView struct {
 	*page
 	act, line string
 	through   int64
-	fit       int64
+	seen, fit int64
 	more      bool // there are more than the preview looked at
 	statuses  map[tracker.Status]int64
 	services  map[string]int64
@@ -254,7 +289,7 @@ type bulkView struct {
 
 // manages are the services whose jobs the subject may manage; nil is every one.
 func (v *viewer) manages() []string {
-	if v.may(PermissionManage, every) {
+	if v.may(PermissionManage, every) && v.may(PermissionView, every) {
 		return nil
 	}
 	list := []string{}
@@ -313,7 +348,6 @@ func (v *bulkView) look(ctx context.Context, q query) error {
 		return err
 	}
 	v.served = slices.ContainsFunc(alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
-	var seen int64
 	end := time.Now().Add(v.h.config.Timeout / 2)
 	for before := int64(0); ; {
 		results, err := v.store().Search(ctx, search, before, 0, 500)
@@ -322,7 +356,7 @@ func (v *bulkView) look(ctx context.Context, q query) error {
 		}
 		for _, job := range results.Jobs {
 			v.through = max(v.through, job.ID)
-			seen++
+			v.seen++
 			if why := unfit(v.act, job); why != "" {
 				v.unfit[why]++
 				continue
@@ -338,7 +372,7 @@ func (v *bulkView) look(ctx context.Context, q query) error {
 		if before == 0 {
 			return nil
 		}
-		if seen >= bulkPreview || time.Now().After(end) {
+		if v.seen >= bulkPreview || time.Now().After(end) {
 			v.more = true
 			return nil
 		}
@@ -347,7 +381,10 @@ func (v *bulkView) look(ctx context.Context, q query) error {
 
 // typed is how many jobs the operator must type, or 0.
 func (v *bulkView) typed() int64 {
-	if v.more || v.fit > bulkTyped[v.act] {
+	switch {
+	case v.more:
+		return max(v.seen, 1) // and more: who types it has seen that
+	case v.fit > bulkTyped[v.act]:
 		return v.fit
 	}
 	return 0
@@ -362,7 +399,7 @@ func bulkVerb(p *page, act string) string {
 // bulkStart dispatches a run as the preview said.
 func (p *page) bulkStart() error {
 	form := func(name string) string { return strings.TrimSpace(p.r.PostFormValue(name)) }
-	args := bulkArgs{Run: rand.Text(), Act: form("act"), Query: form("q"), Zone: p.zone.String(), At: p.now, Services: p.viewer.manages(), By: p.viewer.subject, Reason: form("reason")}
+	args := bulkArgs{Run: rand.Text(), Act: form("act"), Query: form("q"), At: p.now, Services: p.viewer.manages(), By: p.viewer.subject, Reason: form("reason")}
 	if !slices.Contains(bulkActs, args.Act) {
 		return &problem{http.StatusNotFound, "There is no such act", "", nil}
 	}
@@ -377,9 +414,15 @@ func (p *page) bulkStart() error {
 	if at, err := time.Parse(time.RFC3339Nano, form("at")); err == nil && at.Before(p.now) {
 		args.At = at
 	}
-	if _, err := args.search(); err != nil {
+	q, err := parseQuery(args.Query, p.zone)
+	if err != nil {
 		return &problem{http.StatusUnprocessableEntity, "This query cannot be answered", err.Error(), nil}
 	}
+	search, err := q.search(args.At, p.zone)
+	if err != nil {
+		return err
+	}
+	args.From, args.To = search.From, search.To
 	switch {
 	case args.Reason == "":
 		return p.back(flash{Bad: true, Text: p.T("Give a reason: it is noted with each job.")})

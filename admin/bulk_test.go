@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/casbin/casbin/v2"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -68,7 +70,7 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
-		ok(t, admin.Register(s.engine))
+		ok(t, admin.Register(s.engine, s.enforcer))
 		s.start()
 		s.failures(130)
 		// One that a later run repaired, one whose arguments are gone, one in conflict.
@@ -149,7 +151,7 @@ func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
 func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
-	ok(t, admin.Register(s.engine))
+	ok(t, admin.Register(s.engine, s.enforcer))
 	s.start()
 	s.failures(3)
 	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.Success)
@@ -179,7 +181,7 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
-		ok(t, admin.Register(s.engine))
+		ok(t, admin.Register(s.engine, s.enforcer))
 		ok(t, s.engine.Start(t.Context()))
 		s.failures(400)
 		_, path := s.begin(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
@@ -189,7 +191,7 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 			t.Skipf("the run was over before it could be broken off")
 		}
 		next := newSite(t, db, "", nil)
-		ok(t, admin.Register(next.engine))
+		ok(t, admin.Register(next.engine, next.enforcer))
 		next.start()
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓") })
 		var retried, twice int
@@ -205,4 +207,37 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 			t.Errorf("a stopped run does not say what it did:\n%s", page)
 		}
 	})
+}
+
+// A role that is revoked while a run waits takes the run's rights with it, and nobody
+// runs another's again.
+func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	ok(t, admin.Register(s.engine, s.enforcer))
+	s.start()
+	s.failures(3)
+	ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "not yet", time.Time{}))
+	_, path := s.begin(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	roles := s.enforcer.(*casbin.SyncedEnforcer)
+	_, err := roles.DeleteRolesForUser("operator")
+	ok(t, err)
+	_, err = s.engine.Resume(t.Context(), "nawasync", "")
+	ok(t, err)
+	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓") })
+	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
+		t.Errorf("%d are deleted", n)
+	}
+	if page := s.get("viewer", path).body; !strings.Contains(page, "its operator may not manage it any more") {
+		t.Errorf("the run does not say why:\n%s", page)
+	}
+	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
+	ok(t, err)
+	run := strings.Replace(path, "/bulk/", "/jobs/", 1)
+	if page := s.follow(s.browser("another"), run+"/retry"); !strings.Contains(page, "is not retried") {
+		t.Errorf("a run was retried:\n%s", page)
+	}
+	if admin.Register(s.engine, nil) == nil {
+		t.Error("bulk runs without an enforcer were taken")
+	}
 }

@@ -77,12 +77,13 @@ func (d *doerElsewhere) Execute(ctx context.Context, run *nawasync.Run[elsewhere
 
 // site is the pages of an engine, and who asks for them.
 type site struct {
-	t      *testing.T
-	db     *testdb.Database
-	engine *nawasync.Engine
-	server *httptest.Server
-	prefix string
-	log    *buffer
+	t        *testing.T
+	db       *testdb.Database
+	engine   *nawasync.Engine
+	server   *httptest.Server
+	prefix   string
+	log      *buffer
+	enforcer admin.Enforcer
 
 	mu       sync.Mutex
 	did      []string // what the remote was told, passwords too
@@ -158,6 +159,7 @@ func newSite(t *testing.T, db *testdb.Database, prefix string, change func(*admi
 		_, err := enforcer.AddPolicy("other", "cloudflare", permission)
 		ok(t, err)
 	}
+	s.enforcer = enforcer
 	config := admin.Config{Prefix: prefix, Enforcer: enforcer, Subject: func(r *http.Request) string { return r.Header.Get("X-Subject") }, Logger: logger}
 	if change != nil {
 		change(&config)

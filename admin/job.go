@@ -309,6 +309,8 @@ func (v *jobView) unretryable() string {
 	switch {
 	case !v.job.Status.Terminal():
 		return v.T("Only an ended job is retried.")
+	case v.job.Service == bulkKind.Service:
+		return v.T("A bulk run is not retried: begin another with a preview.")
 	case v.job.ArgumentsDropped() || len(v.job.Payload) == 0:
 		return v.T("Its arguments are no longer kept.")
 	}
@@ -348,6 +350,12 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 	}
 	return map[string]func(context.Context) (flash, error){
 		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context, id int64, by string) (*tracker.Job, error) {
+			switch {
+			case job.Service == bulkKind.Service: // it would act for whoever began it
+				return nil, &refusal{p.T("A bulk run is not retried: begin another with a preview.")}
+			case !job.Status.Terminal():
+				return nil, &refusal{p.T("Only an ended job is retried.")}
+			}
 			return engine.Retry(ctx, id, nawasync.RetryOptions{By: by, Force: p.r.PostFormValue("force") == "yes"})
 		}),
 		"resync":    follows(p.T("Job %d takes over what the remote has."), engine.Resync),

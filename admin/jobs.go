@@ -260,6 +260,8 @@ func (v *jobsView) looked() string {
 	switch {
 	case r.Looked == 0:
 		return ""
+	case r.Partial && v.number("after") > 0:
+		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", thousands(r.Looked), v.moment(r.Reached))
 	case r.Partial:
 		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", thousands(r.Looked), v.moment(r.Reached))
 	}
@@ -273,6 +275,8 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("No job has been dispatched yet."), "", ""
 	case v.line == "":
 		return v.T("There is no job of a service that you may view."), "", ""
+	case v.results.Partial && v.number("after") > 0:
+		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
 	case v.results.Partial:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
 	case v.query.value("since") != "" || v.query.value("created") != "":

@@ -30,6 +30,7 @@ type page struct {
 	live   int    // seconds between refreshes; 0 is never
 	now    time.Time
 	flash  *flash
+	whole  context.Context //nolint:containedctx // the request's own, without a page's time: an export takes longer
 
 	title   string
 	section string
@@ -67,8 +68,9 @@ func (h *handler) page(permission string, serve func(p *page) error) http.Handle
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
 		defer cancel()
-		r = r.WithContext(ctx)
-		p := h.newPage(w, r)
+		p := h.newPage(w, r.WithContext(ctx))
+		p.whole = r.Context()
+		r = p.r
 		var err error
 		p.viewer, err = h.viewer(r)
 		if err == nil {
@@ -305,7 +307,10 @@ func (p *page) message(err error) string {
 			return p.T(known.text)
 		}
 	}
-	if errors.Unwrap(err) == nil {
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.text
+	}
+	if errors.Is(err, nawasync.ErrInvalid) {
 		return strings.TrimPrefix(err.Error(), "nawasync: ")
 	}
 	// A database's error is for the log.

@@ -455,3 +455,47 @@ func TestEveryPageOfAnEmptyInstallationIsShown(t *testing.T) {
 		}
 	})
 }
+
+func TestTimesToComeAndLongOnesAreAnswered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.dispatch(chore{ID: "a"})
+	for query, found := range map[string]bool{"created:2030-01-01": false, "created:2026-02-01..2026-01-01": false, "since:36500d": true, "created:..2030-01-01": true, "created:2020-01-01..": true} {
+		got := s.get("viewer", "/jobs?q="+url.QueryEscape(query))
+		if got.status != http.StatusOK || strings.Contains(got.body, `href="/jobs/1"`) != found {
+			t.Errorf("%s: %d, found %t", query, got.status, !found)
+		}
+	}
+}
+
+// Every act on a target is on one page of its history, and on one only.
+func TestHistoryOfATargetHasEveryActOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	key := s.engine.TargetKey("whm", "mailbox", nawasync.Target{Instance: "main", ID: "a"})
+	for i := range 120 {
+		s.dispatch(chore{ID: "a"})
+		ok(t, s.engine.Store().AddAct(t.Context(), tracker.Act{Subject: "operator", Act: fmt.Sprintf("act-%03d", i), Outcome: tracker.ActDone, Service: "whm", Type: "mailbox", Instance: "main", TargetID: "a", TargetKey: key}))
+	}
+	seen := map[string]int{}
+	path := "/target?service=whm&type=mailbox&instance=main&id=a"
+	for pages := 1; ; pages++ {
+		body := s.get("viewer", path).body
+		for _, act := range regexp.MustCompile(`act-\d{3}`).FindAllString(body, -1) {
+			seen[act]++
+		}
+		older := regexp.MustCompile(`href="([^"]+)" rel="next"`).FindStringSubmatch(body)
+		if older == nil {
+			if pages != 3 || len(seen) != 120 {
+				t.Errorf("%d acts on %d pages", len(seen), pages)
+			}
+			break
+		}
+		path = strings.ReplaceAll(older[1], "&amp;", "&")
+	}
+	for act, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is there %d times", act, n)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type bar struct {
 }
 
 const (
+	maxBars     = 200
 	stripWidth  = 600.0
 	stripHeight = 48.0
 )
@@ -52,8 +53,14 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	if err != nil {
 		return strip{}, err
 	}
+	if !from.Before(to) {
+		return strip{}, nil // nothing has ended yet in a time that is to come
+	}
 	begin := from.Truncate(step)
-	bars := make([]bar, min(200, int(to.Sub(begin)/step)+1))
+	if first := to.Truncate(step).Add(-(maxBars - 1) * step); begin.Before(first) {
+		begin = first // of a longer time, the end of it
+	}
+	bars := make([]bar, int(to.Sub(begin)/step)+1)
 	for i := range bars {
 		bars[i].from = begin.Add(time.Duration(i) * step)
 		bars[i].to = bars[i].from.Add(step)

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ type targetView struct {
 	service, typ, instance, id string
 	events                     []event
 	older                      int64
+	oldest                     time.Time // of the jobs, where there are older ones
 }
 
 // event is one line of a timeline: a job or an operator's act.
@@ -39,28 +39,31 @@ func (p *page) target() error {
 	if err != nil {
 		return err
 	}
-	acts, err := p.store().Acts(ctx, tracker.ActFilter{TargetKey: key, Services: []string{v.service}}, 0, 200)
+	// A page's acts are those since its oldest job, up to those of the page before.
+	filter := tracker.ActFilter{TargetKey: key, Services: []string{v.service}}
+	if upTo := p.number("upto"); upTo > 0 {
+		filter.Until = time.UnixMicro(upTo)
+	}
+	v.older = results.Older
+	for _, job := range results.Jobs {
+		v.events = append(v.events, event{at: job.CreatedAt, job: job})
+		if v.older != 0 {
+			filter.Since, v.oldest = job.CreatedAt, job.CreatedAt
+		}
+	}
+	acts, err := p.store().Acts(ctx, filter, 0, 500)
 	if err != nil {
 		return err
 	}
-	v.older = results.Older
-	var oldest, newest time.Time
-	for _, job := range results.Jobs {
-		v.events = append(v.events, event{at: job.CreatedAt, job: job})
-		oldest = job.CreatedAt
-		newest = cmp.Or(newest, job.CreatedAt)
-	}
 	for _, act := range acts {
-		if (v.older == 0 || !act.At.Before(oldest)) && (before == 0 || !act.At.After(newest)) {
-			v.events = append(v.events, event{at: act.At, act: &act})
-		}
+		v.events = append(v.events, event{at: act.At, act: &act})
 	}
 	slices.SortStableFunc(v.events, func(a, b event) int { return b.at.Compare(a.at) })
 	return p.render(targetPage(v))
 }
 
 func (v *targetView) olderURL() string {
-	return v.url("/target", "service", v.service, "type", v.typ, "instance", v.instance, "id", v.id, "before", strconv.FormatInt(v.older, 10))
+	return v.url("/target", "service", v.service, "type", v.typ, "instance", v.instance, "id", v.id, "before", strconv.FormatInt(v.older, 10), "upto", strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
 // activityView is what operators did.

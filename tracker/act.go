@@ -56,6 +56,8 @@ type ActFilter struct {
 	JobID     int64
 	Subject   string
 	Act       string
+	Since     time.Time // inclusive
+	Until     time.Time // exclusive
 }
 
 // Acts lists up to limit acts with ids below before (0: the newest), newest first.
@@ -76,6 +78,12 @@ func (s *Store) Acts(ctx context.Context, f ActFilter, before int64, limit int) 
 	}
 	if f.Act != "" {
 		add("act = ?", f.Act)
+	}
+	if !f.Since.IsZero() {
+		add("at >= ?", f.Since.UnixMicro())
+	}
+	if !f.Until.IsZero() {
+		add("at < ?", f.Until.UnixMicro())
 	}
 	if before > 0 {
 		add("id < ?", before)

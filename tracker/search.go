@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -125,8 +126,15 @@ func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit
 			out.Older = last
 		}
 	}
-	if w.partial && !w.up && !more {
-		out.Older = w.high // where the next search goes on
+	if w.partial && !more { // where the next search goes on
+		if w.up {
+			out.Newer = w.low - 1
+			if len(w.ids) == 0 {
+				out.Older = after + 1
+			}
+		} else {
+			out.Older = w.high
+		}
 	}
 	return out, nil
 }
@@ -251,11 +259,11 @@ func (w *walk) run(ctx context.Context) error {
 		if chunk == 0 || (w.looked > 0 && time.Now().After(end)) {
 			return w.stop(ctx)
 		}
-		piece := func(columns string) (string, []any) {
-			union, args := w.plan.union(columns, w.low, w.high, chunk, w.order())
-			return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", chunk), args
+		piece := func(columns string, low, high int64, limit int) (string, []any) {
+			union, args := w.plan.union(columns, low, high, limit, w.order())
+			return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", limit), args
 		}
-		ids, args := piece("id")
+		ids, args := piece("id", w.low, w.high, chunk)
 		var n int64
 		var least, most sql.NullInt64
 		if err := w.store.DB(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &least, &most); err != nil {
@@ -264,7 +272,8 @@ func (w *walk) run(ctx context.Context) error {
 		if n == 0 {
 			return nil
 		}
-		rows, args := piece(w.plan.residualColumns())
+		// The very rows that were counted: others may have come since.
+		rows, args := piece(w.plan.residualColumns(), least.Int64, most.Int64+1, math.MaxInt32)
 		found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id", 1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
 			append(args, w.plan.residualArgs...))
 		if err != nil {

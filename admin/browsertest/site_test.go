@@ -109,7 +109,7 @@ func newSite(t *testing.T, full bool) *site {
 	s := &site{}
 	s.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: quiet, StopGrace: time.Second})
 	ok(t, err)
-	ok(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine)))
+	ok(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine, everyone{})))
 	handler, err := admin.New(s.engine, admin.Config{
 		Prefix: "/admin/sync", Environment: "test", Logger: quiet, Enforcer: everyone{}, Subject: func(*http.Request) string { return "operator" },
 	})

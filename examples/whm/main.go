@@ -109,7 +109,7 @@ func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	engine, module, err := a.engine(ctx, s, db, client, key, servers)
+	engine, module, enforcer, err := a.engine(ctx, s, db, client, key, servers)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	operators, err := web.Admin(ctx, engine, db)
+	operators, err := web.Admin(engine, enforcer)
 	if err != nil {
 		return err
 	}
@@ -185,31 +185,35 @@ func (a *app) reach(ctx context.Context, user string, p place) (*whmapi.Client, 
 }
 
 // engine is what dispatches, and works unless the role is web.
-func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine, *hosting.Module, error) {
+func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine, *hosting.Module, admin.Enforcer, error) {
 	if err := errors.Join(migrations.Up(ctx, db), hosting.CreateTables(ctx, db)); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	enforcer, err := web.Enforcer(ctx, db)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	ring, err := nawasync.NewKeyring(key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("-key: %w", err)
+		return nil, nil, nil, fmt.Errorf("-key: %w", err)
 	}
 	engine, err := nawasync.New(nawasync.Config{
 		DB: db, Redis: client, Sealer: ring, Logger: a.logger,
 		Queues: map[string]nawasync.Queue{hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond}, nawasync.DefaultQueue: {Slots: 2, Poll: 100 * time.Millisecond}},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	module, err := hosting.New(engine, servers)
 	if err != nil || s.role == "web" {
-		return engine, module, err
+		return engine, module, enforcer, err
 	}
 	places, err := s.servers()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if err := errors.Join(admin.Register(engine), module.Schedule(engine, names(places)), engine.Start(ctx)); err != nil {
-		return nil, nil, err
+	if err := errors.Join(admin.Register(engine, enforcer), module.Schedule(engine, names(places)), engine.Start(ctx)); err != nil {
+		return nil, nil, nil, err
 	}
 	a.later(func() {
 		grace, cancel := context.WithTimeout(context.Background(), drain)
@@ -218,7 +222,7 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 			a.logger.Warn("whm: the engine did not end cleanly", "error", err)
 		}
 	})
-	return engine, module, nil
+	return engine, module, enforcer, nil
 }
 
 func names(places []place) (list []string) {

@@ -29,8 +29,8 @@ func demoUser(r *http.Request) string {
 	return DemoUsers[0]
 }
 
-// Admin makes the operators' pages, with the roles of the demo users.
-func Admin(ctx context.Context, e *nawasync.Engine, db *gorm.DB) (http.Handler, error) {
+// Enforcer knows the roles of the demo users.
+func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
 	if err := admin.Seed(ctx, db); err != nil {
 		return nil, err
 	}
@@ -43,10 +43,11 @@ func Admin(ctx context.Context, e *nawasync.Engine, db *gorm.DB) (http.Handler, 
 	if err != nil {
 		return nil, err
 	}
-	enforcer, err := casbin.NewSyncedEnforcer(model, admin.NewAdapter(db))
-	if err != nil {
-		return nil, err
-	}
+	return casbin.NewSyncedEnforcer(model, admin.NewAdapter(db))
+}
+
+// Admin makes the operators' pages.
+func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
 	return admin.New(e, admin.Config{
 		Prefix: AdminPrefix, Subject: demoUser, Enforcer: enforcer, Environment: "demo", Home: admin.Link{Name: "WHM", URL: "/"},
 	})
