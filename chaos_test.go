@@ -223,10 +223,13 @@ func TestDatabaseAwayFor10SecondsLosesNoVerdictAndRequeuesNoLiveJob(t *testing.T
 	servers(t, func(t *testing.T, h *harness) {
 		db, wire := through(t, h)
 		// A second process whose database stays: it must not take the first for dead.
-		witness := h.engine(nil)
+		// Both are given more than 13 and 15 s: three seconds of margin were too few where
+		// other tests have the processor.
+		slow := nawasync.Tuning{Trust: 25 * time.Second, Patience: 30 * time.Second}
+		witness := h.tuned(slow, nil)
 		ok(t, nawasync.Register(witness, &handler[other]{fn: func(context.Context, *nawasync.Run[other]) error { return nil }}))
 		h.start(witness)
-		e := h.engine(func(c *nawasync.Config) { c.DB = db })
+		e := h.tuned(slow, func(c *nawasync.Config) { c.DB = db })
 		var r runs
 		done := make(chan struct{})
 		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, run *nawasync.Run[note]) error {
