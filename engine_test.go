@@ -66,7 +66,7 @@ func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 			return err
 		}))
 		waitStatus(t, e, kept.ID, tracker.Success)
-		page, err := e.Store().List(t.Context(), tracker.Filter{}, 0, 10)
+		page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
 		ok(t, err)
 		if len(page.Jobs) != 1 || ran.Load() != 1 {
 			t.Fatalf("%d rows, %d runs", len(page.Jobs), ran.Load())
@@ -385,7 +385,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		if _, err := e.Dispatch(t.Context(), note{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
 			t.Error(err)
 		}
-		page, err := e.Store().List(t.Context(), tracker.Filter{}, 0, 10)
+		page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
 		ok(t, err)
 		if len(page.Jobs) != 2 {
 			t.Fatalf("%d rows", len(page.Jobs))

@@ -88,7 +88,7 @@ func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInPar
 		}
 		waitStatus(t, engines[0], last.ID, tracker.Success)
 		eventually(t, 30*time.Second, "every job ended", func() bool {
-			page, err := engines[0].Store().List(t.Context(), tracker.Filter{Statuses: []tracker.Status{tracker.Queued, tracker.Running}}, 0, 10)
+			page, err := engines[0].Store().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}}, 0, 0, 10)
 			return err == nil && len(page.Jobs) == 0
 		})
 		o.mu.Lock()
@@ -129,7 +129,7 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 		}
 		waitStatus(t, dispatcher, last.ID, tracker.Success)
 		eventually(t, 60*time.Second, "every job ended", func() bool {
-			page, err := dispatcher.Store().List(t.Context(), tracker.Filter{Statuses: []tracker.Status{tracker.Queued, tracker.Running}}, 0, 10)
+			page, err := dispatcher.Store().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}}, 0, 0, 10)
 			return err == nil && len(page.Jobs) == 0
 		})
 		var done []struct {

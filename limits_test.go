@@ -40,7 +40,7 @@ func TestDispatchInsideAnOpenSQLiteTransactionNamesDispatchTx(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	page, err := e.Store().List(t.Context(), tracker.Filter{}, 0, 10)
+	page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
 	ok(t, err)
 	if len(page.Jobs) != 0 {
 		t.Errorf("%d rows were left behind", len(page.Jobs))

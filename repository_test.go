@@ -88,7 +88,7 @@ func TestBadCallsOfARepositoryAreRefusedAndLeaveNothing(t *testing.T) {
 				t.Errorf("%s: %v", what, refused.err)
 			}
 		}
-		if jobs, err := s.engine.Store().List(t.Context(), tracker.Filter{Service: "shop"}, 0, 10); err != nil || len(jobs.Jobs) != 1 || jobs.Jobs[0].ID != job.ID {
+		if jobs, err := s.engine.Store().Search(t.Context(), tracker.Search{Services: []string{"shop"}}, 0, 0, 10); err != nil || len(jobs.Jobs) != 1 || jobs.Jobs[0].ID != job.ID {
 			t.Errorf("there are jobs: %+v %v", jobs.Jobs, err)
 		}
 		deleting, err := s.repo.Delete(t.Context(), row, by)

@@ -116,7 +116,7 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 		if len(rows) != 1 || !rows[0].Orphaned(third.Store().Now()) || ran.Load() != 4 {
 			t.Fatalf("%+v, %d runs", rows, ran.Load())
 		}
-		page, err := third.Store().List(t.Context(), tracker.Filter{}, 0, 10)
+		page, err := third.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
 		ok(t, err)
 		if page.Jobs[0].TriggerSource != "scheduled" || page.Jobs[0].TriggeredBy != "schedule:notes-hourly" {
 			t.Fatalf("%+v", page.Jobs[0])

@@ -56,19 +56,29 @@ func (v *viewer) may(permission, service string) bool {
 	return decision
 }
 
-// services are those that the subject may view: nil is every one.
-func (v *viewer) services() []string {
-	if v.may(PermissionView, every) {
+// within are the services on which the subject has all of the permissions; nil is every
+// one.
+func (v *viewer) within(permissions ...string) []string {
+	has := func(service string) bool {
+		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.may(permission, service) })
+	}
+	if has(every) {
 		return nil
 	}
 	list := []string{}
 	for _, service := range v.known {
-		if v.may(PermissionView, service) {
+		if has(service) {
 			list = append(list, service)
 		}
 	}
 	return list
 }
+
+// services are those that the subject may view; nil is every one.
+func (v *viewer) services() []string { return v.within(PermissionView) }
+
+// manages are the services whose jobs the subject may see and change; nil is every one.
+func (v *viewer) manages() []string { return v.within(PermissionView, PermissionManage) }
 
 // sees are the services that there are and that the subject may view.
 func (v *viewer) sees() []string {
@@ -89,7 +99,7 @@ func (h *handler) viewer(r *http.Request) (*viewer, error) {
 		return v, nil
 	}
 	var err error
-	v.known, err = h.known.list(r.Context(), h.findServices)
+	v.known, err = h.known.list(r.Context(), h.engine.Store().Now(), h.findServices)
 	return v, err
 }
 
@@ -102,21 +112,21 @@ type knownServices struct {
 
 const knownFor = 5 * time.Second
 
-func (k *knownServices) list(ctx context.Context, find func(context.Context) ([]string, error)) ([]string, error) {
+func (k *knownServices) list(ctx context.Context, now time.Time, find func(context.Context) ([]string, error)) ([]string, error) {
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if time.Since(k.at) < knownFor {
+	if now.Sub(k.at) < knownFor {
 		return k.last, nil
 	}
 	list, err := find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k.at, k.last = time.Now(), list
+	k.at, k.last = now, list
 	return list, nil
 }
 

@@ -94,8 +94,8 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 		}
 	}
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.problem(w, r, http.StatusForbidden, "This form came from another site",
-			"Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins.")
+		p := h.newPage(w, r)
+		p.fail(&problem{http.StatusForbidden, p.T("This form came from another site"), p.T("Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins.")})
 	}))
 	inner := guard.Handler(http.HandlerFunc(h.serve))
 	return h.headers(h.stripped(inner)), nil
@@ -103,8 +103,8 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 
 func (h *handler) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	get := func(path string, show func(p *page) error) { mux.HandleFunc("GET "+path, h.page(PermissionView, show)) }
-	post := func(path string, do func(p *page) error) { mux.HandleFunc("POST "+path, h.page(PermissionView, do)) }
+	get := func(path string, show func(p *page) error) { mux.HandleFunc("GET "+path, h.page(show)) }
+	post := func(path string, do func(p *page) error) { mux.HandleFunc("POST "+path, h.page(do)) }
 	get("/{$}", func(p *page) error { return p.redirect(p.url("/jobs")) })
 	get("/jobs", (*page).jobs)
 	get("/jobs.json", (*page).jobsJSON)
@@ -194,14 +194,14 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // unknown says of a path without a page whether it is the method that is wrong.
 func (h *handler) unknown(w http.ResponseWriter, r *http.Request) {
-	other := r.Clone(r.Context())
+	p, other := h.newPage(w, r), r.Clone(r.Context())
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other.Method = method
 		if _, pattern := h.mux.Handler(other); pattern != "" {
 			w.Header().Set("Allow", method)
-			h.problem(w, r, http.StatusMethodNotAllowed, "This address takes no "+r.Method, "Nothing was done.")
+			p.fail(&problem{http.StatusMethodNotAllowed, p.Tf("This address takes no %s", r.Method), p.T("Nothing was done.")})
 			return
 		}
 	}
-	h.problem(w, r, http.StatusNotFound, "There is no such page", "")
+	p.fail(errNotFound)
 }

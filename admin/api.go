@@ -29,7 +29,7 @@ func (p *page) json(value any) error {
 func (p *page) asked() (tracker.Search, error) {
 	q, err := parseQuery(p.r.URL.Query().Get("q"), p.zone)
 	if wrong, ok := errors.AsType[*queryError](err); ok {
-		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, wrong.message, fmt.Sprintf("At byte %d: %s.", wrong.at, wrong.hint), nil}
+		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, wrong.message, p.Tf("At byte %d: %s.", wrong.at, wrong.hint)}
 	}
 	return p.search(q)
 }
@@ -39,7 +39,7 @@ func (p *page) jobsJSON() error {
 	if err != nil {
 		return err
 	}
-	results, err := p.store().Search(p.r.Context(), search, p.number("before"), p.number("after"), p.size())
+	results, err := p.store().Search(p.r.Context(), search, p.number("before"), p.after(), p.size())
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (p *page) metrics() error {
 		if s.Oldest.IsZero() {
 			return "0"
 		}
-		return nanos(max(0, p.now.Sub(s.Oldest)))
+		return inSeconds(max(0, p.now.Sub(s.Oldest)))
 	})
 	each("last_success_timestamp_seconds", "When a job last succeeded.", func(s serviceHealth) string {
 		if s.Synced.IsZero() {
@@ -166,7 +166,7 @@ func (p *page) metrics() error {
 	}
 	metric("run_seconds", "Run times in the window, by quantile.")
 	for _, s := range found.Services {
-		fmt.Fprintf(&b, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n", label(s.Service), nanos(s.RunP50), nanos(s.RunP95))
+		fmt.Fprintf(&b, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n", label(s.Service), inSeconds(s.RunP50), inSeconds(s.RunP95))
 	}
 	metric("attention", "Things that want a person's look, by severity (2 is broken).")
 	bySeverity := map[int]int{}

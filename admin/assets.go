@@ -37,7 +37,7 @@ func (h *handler) asset(w http.ResponseWriter, r *http.Request) {
 	case iconName:
 		content, kind = icon, "image/svg+xml"
 	default:
-		h.problem(w, r, http.StatusNotFound, "There is no such page", "")
+		h.newPage(w, r).fail(errNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", kind)

@@ -139,11 +139,21 @@ const sealingKey = "0123456789abcdef0123456789abcdef"
 // newSite opens the pages under a prefix. The header X-Subject says who asks.
 func newSite(t *testing.T, db *testdb.Database, prefix string, change func(*admin.Config)) *site {
 	t.Helper()
+	return newSiteOf(t, db, prefix, nil, change)
+}
+
+// newSiteOf is newSite with another engine.
+func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawasync.Config), change func(*admin.Config)) *site {
+	t.Helper()
 	s := &site{t: t, db: db, prefix: prefix, log: &buffer{}}
 	ring, err := nawasync.NewKeyring([]byte(sealingKey))
 	ok(t, err)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
-	s.engine, err = nawasync.New(nawasync.Config{DB: db.DB, Redis: redisClient(t), Sealer: ring, Logger: logger, StopGrace: time.Second})
+	engine := nawasync.Config{DB: db.DB, Redis: redisClient(t), Sealer: ring, Logger: logger, StopGrace: 10 * time.Millisecond}
+	if tune != nil {
+		tune(&engine)
+	}
+	s.engine, err = nawasync.New(engine)
 	ok(t, err)
 	ok(t, nawasync.Register(s.engine, &doer{site: s}))
 	ok(t, nawasync.Register(s.engine, &doerElsewhere{site: s}))

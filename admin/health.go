@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -26,15 +23,6 @@ type health struct {
 	Errors    []errorGroup    `json:"errors"`
 	MoreOpen  bool            `json:"more_open,omitempty"` // open jobs were too many to count them all
 	recent    []*tracker.Job
-}
-
-// attention is something that a person should look at.
-type attention struct {
-	Severity int       `json:"severity"` // 2 is broken, 1 is doubtful
-	Text     string    `json:"text"`
-	Since    time.Time `json:"since,omitzero"`
-	url      string
-	do       string
 }
 
 type totals struct {
@@ -90,14 +78,10 @@ var healthWindows = []struct {
 	{"30d", 30 * 24 * time.Hour, tracker.Day, tracker.Day, 24 * time.Hour},
 }
 
-// The limits above which something wants attention.
 const (
-	lateAfter    = 5 * time.Minute // a due job waits
-	staleAfter   = 26 * time.Hour  // a table was synced
-	aliveFor     = 20 * time.Second
-	enough       = 20 // ended jobs, below which a share says nothing
-	maxAttention = 20
-	maxErrors    = 500 // failed jobs that are grouped by their error
+	aliveFor  = 20 * time.Second
+	enough    = 20  // ended jobs, below which a share says nothing
+	maxErrors = 500 // failed jobs that are grouped by their error
 )
 
 type healthView struct {
@@ -176,7 +160,7 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	if err != nil {
 		return nil, err
 	}
-	successes = slices.DeleteFunc(successes, func(s tracker.LastDone) bool { return !p.viewer.may(PermissionView, s.Service) })
+	successes = slices.DeleteFunc(successes, func(s tracker.LastSuccess) bool { return !p.viewer.may(PermissionView, s.Service) })
 	for _, s := range successes {
 		if service := of(s.Service); s.At.After(service.Synced) {
 			service.Synced = s.At
@@ -190,7 +174,7 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	if err := p.look(ctx, out, open, successes); err != nil {
 		return nil, err
 	}
-	failed, err := p.store().Errors(ctx, p.viewer.services(), from, maxErrors)
+	failed, err := p.store().Failures(ctx, p.viewer.services(), from, maxErrors)
 	if err != nil {
 		return nil, err
 	}
@@ -217,130 +201,12 @@ func alive(list []tracker.Process, now time.Time) []tracker.Process {
 	return slices.DeleteFunc(slices.Clone(list), func(p tracker.Process) bool { return now.Sub(p.BeatAt) > aliveFor })
 }
 
-// look ranks what wants attention.
-func (p *page) look(ctx context.Context, out *health, open []tracker.OpenJobs, successes []tracker.LastDone) error {
-	for _, part := range []func(context.Context) ([]attention, error){
-		func(ctx context.Context) ([]attention, error) { return p.lookAtOpen(ctx, open) },
-		p.lookAtScopes, p.lookAtHolds, p.lookAtSchedules, p.lookAtConflicts,
-	} {
-		found, err := part(ctx)
-		if err != nil {
-			return err
-		}
-		out.Attention = append(out.Attention, found...)
-	}
-	out.Attention = append(out.Attention, p.lookAtSnapshots(successes)...)
-	for _, s := range out.Services {
-		if s.Failed >= 3 && s.Ended >= enough && s.Failed*10 > s.Ended {
-			out.Attention = append(out.Attention, attention{
-				2, p.Tf("%s of %s jobs of %s failed.", percent(s.Failed, s.Ended), thousands(s.Ended), s.Service),
-				time.Time{},
-				p.queryURL("status:failed", "service:"+s.Service, "since:"+out.Window), p.T("Look at their errors."),
-			})
-		}
-	}
-	slices.SortStableFunc(out.Attention, func(a, b attention) int { return cmp.Compare(b.Severity, a.Severity) })
-	out.Attention = out.Attention[:min(len(out.Attention), maxAttention)]
-	return nil
-}
-
-// lookAtOpen finds jobs that nobody serves, that wait long, or that do not end.
-func (p *page) lookAtOpen(ctx context.Context, open []tracker.OpenJobs) (list []attention, err error) {
-	processes, err := p.store().Processes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	processes = alive(processes, p.now)
-	for _, o := range open {
-		kind := nawasync.Kind{Service: o.Service, Type: o.Type, Action: o.Action}.String()
-		query := p.queryURL("service:"+o.Service, "type:"+o.Type, "action:"+o.Action, "is:open")
-		switch {
-		case o.Due > 0 && !slices.ContainsFunc(processes, func(p tracker.Process) bool { return slices.Contains(p.Kinds, kind) }):
-			list = append(list, attention{2, p.Tf("%s jobs of %s wait, and no live process serves them.", thousands(o.Queued), kind), o.Oldest, query, p.T("Start a worker that registers the kind.")})
-		case !o.Oldest.IsZero() && p.now.Sub(o.Oldest) > lateAfter:
-			list = append(list, attention{1, p.Tf("A job of %s has waited %s.", kind, span(p.now.Sub(o.Oldest))), o.Oldest, query, p.T("Look at what it waits for.")})
-		}
-		if o.Stuck > 0 {
-			list = append(list, attention{2, p.Tf("%s jobs of %s run past their deadline.", thousands(o.Stuck), kind), time.Time{}, p.queryURL("is:stuck", "service:"+o.Service), p.T("Their handlers ignore their context: restart that worker.")})
-		}
-	}
-	return list, nil
-}
-
-func (p *page) lookAtScopes(ctx context.Context) (list []attention, err error) {
-	scopes, err := p.store().Scopes(ctx)
-	for _, s := range scopes {
-		if !p.viewer.may(PermissionView, s.Service) {
-			continue
-		}
-		text, severity := p.Tf("%s is paused by %s: %s", place(s.Service, s.Instance), s.By, s.Reason), 1
-		if s.Parked {
-			text, severity = p.Tf("%s is parked until %s: %s", place(s.Service, s.Instance), p.moment(s.Until), firstLine(s.Reason)), 2
-		}
-		list = append(list, attention{severity, text, s.Since, p.url("/services/" + s.Service), p.T("Mend the cause, then resume it.")})
-	}
-	return list, err
-}
-
-func (p *page) lookAtHolds(ctx context.Context) (list []attention, err error) {
-	holds, err := p.store().Holds(ctx, "", "", true, 100)
-	for _, hold := range holds {
-		if p.viewer.may(PermissionView, hold.Service) {
-			text := p.Tf("A sync of %s is held: %s of %s rows were not in the listing.", place(hold.Service+"/"+hold.Type, hold.Instance), thousands(hold.Absent), thousands(hold.Known))
-			list = append(list, attention{2, text, hold.CreatedAt, p.url("/services/" + hold.Service), p.T("Release or reject it.")})
-		}
-	}
-	return list, err
-}
-
-func (p *page) lookAtSchedules(ctx context.Context) (list []attention, err error) {
-	schedules, err := p.store().Schedules(ctx)
-	for _, s := range schedules {
-		if !p.viewer.may(PermissionView, s.Service) {
-			continue
-		}
-		if s.Orphaned(p.now) {
-			list = append(list, attention{1, p.Tf("Schedule %s is orphaned: no process has registered it since %s.", s.Name, p.moment(s.SeenAt)), s.SeenAt, p.url("/services/" + s.Service), p.T("Start the process that registers it.")})
-		} else if due := nextTick(s, s.LastTick); !due.IsZero() && p.now.Sub(due) > lateAfter {
-			list = append(list, attention{2, p.Tf("Schedule %s is silent: its tick of %s has not come.", s.Name, p.moment(due)), due, p.url("/services/" + s.Service), p.T("Look whether a worker runs, and at its log.")})
-		}
-	}
-	return list, err
-}
-
-func (p *page) lookAtSnapshots(successes []tracker.LastDone) (list []attention) {
-	tables := p.h.engine.Syncables()
-	for _, s := range successes {
-		syncs := slices.ContainsFunc(tables, func(t nawasync.Syncable) bool {
-			return t.Service == s.Service && t.Type == s.Type && t.Action == s.Action
-		})
-		if syncs && p.now.Sub(s.At) > staleAfter {
-			list = append(list, attention{1, p.Tf("The snapshot of %s is stale: it was last synced %s.", place(s.Service+"/"+s.Type, s.Instance), p.ago(s.At)), s.At, p.url("/services/" + s.Service), p.T("Look at its last syncs.")})
-		}
-	}
-	return list
-}
-
-func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
-	conflicts, err := p.store().Search(ctx, tracker.Search{Services: p.viewer.services(), Terms: []tracker.Term{
-		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}}, {Field: tracker.FieldRepaired, Not: true},
-	}}, 0, 0, 100)
-	n := len(conflicts.Jobs)
-	if err != nil || n == 0 {
-		return nil, err
-	}
-	count := thousands(n)
-	if conflicts.Older != 0 {
-		count += "+"
-	}
-	return []attention{{1, p.Tf("Conflicts that wait for an answer: %s.", count), conflicts.Jobs[n-1].CreatedAt, p.queryURL("status:conflict", "-is:repaired"), p.T("Compare, then answer each.")}}, nil
-}
-
-func place(service, instance string) string {
+// place names a service, or an instance of it.
+func (p *page) place(service, instance string) string {
 	if instance == "" {
 		return service
 	}
-	return service + " on " + instance
+	return p.Tf("%s on %s", service, instance)
 }
 
 // judge is the verdict in a sentence.
@@ -359,67 +225,6 @@ func (h *health) judge(p *page) {
 	}
 }
 
-// errorGroup is one error that many jobs have had.
-type errorGroup struct {
-	Signature string    `json:"signature"`
-	Example   string    `json:"example"`
-	Class     string    `json:"class"`
-	Jobs      int       `json:"jobs"`
-	First     time.Time `json:"first"`
-	Last      time.Time `json:"last"`
-	Services  []string  `json:"services"`
-	url       string
-}
-
-// What differs between two errors that are one: ids, addresses, numbers, quoted words.
-var differing = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
-
-func signature(text string) string {
-	line := firstLine(text)
-	return strings.Join(strings.Fields(differing.ReplaceAllString(line, "…")), " ")
-}
-
-// group puts failed jobs together that have the same error, the most frequent first.
-func (p *page) group(jobs []*tracker.Job) []errorGroup {
-	groups := map[string]*errorGroup{}
-	for _, j := range jobs {
-		key := signature(j.Error)
-		if key == "" {
-			continue
-		}
-		g := groups[key]
-		if g == nil {
-			g = &errorGroup{Signature: key, Example: firstLine(j.Error), Class: j.ErrorClass, Last: j.FinishedAt}
-			groups[key] = g
-		}
-		g.Jobs++
-		g.First = j.FinishedAt
-		if !slices.Contains(g.Services, j.Service) {
-			g.Services = append(g.Services, j.Service)
-		}
-	}
-	list := []errorGroup{}
-	for _, g := range groups {
-		part := longest(strings.Split(g.Signature, "…"))
-		g.url = p.url("/jobs", "q", query{terms: []term{{field: "status", values: []string{"conflict", "failed"}}, {field: "error", values: []string{part}}}}.String())
-		list = append(list, *g)
-	}
-	slices.SortFunc(list, func(a, b errorGroup) int {
-		return cmp.Or(cmp.Compare(b.Jobs, a.Jobs), cmp.Compare(a.Signature, b.Signature))
-	})
-	return list[:min(len(list), 10)]
-}
-
-func longest(parts []string) string {
-	best := ""
-	for _, part := range parts {
-		if part = strings.TrimSpace(part); len(part) > len(best) {
-			best = part
-		}
-	}
-	return best
-}
-
 // recent are the last failures, one of each target.
 func recent(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 	seen := map[int64]bool{}
@@ -430,40 +235,6 @@ func recent(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 		}
 	}
 	return list
-}
-
-// sparkline is a service's bars.
-func sparkline(stats []tracker.Stat, service string, from, to time.Time, step time.Duration) strip {
-	begin := from.Truncate(step)
-	bars := make([]bar, max(1, min(200, int(to.Sub(begin)/step)+1)))
-	for _, s := range stats {
-		if i := int(s.Bucket.Sub(begin) / step); s.Service == service && i >= 0 && i < len(bars) && !s.Bucket.Before(begin) {
-			if s.Outcome == tracker.Failed || s.Outcome == tracker.Conflict {
-				bars[i].bad += s.Jobs
-			} else {
-				bars[i].good += s.Jobs
-			}
-		}
-	}
-	return strip{bars: bars}.scaled()
-}
-
-// scaled gives the bars their places.
-func (s strip) scaled() strip {
-	for _, b := range s.bars {
-		s.top = max(s.top, b.good+b.bad)
-	}
-	width := stripWidth / float64(len(s.bars))
-	for i := range s.bars {
-		b := &s.bars[i]
-		b.x = float64(i) * width
-		if s.top > 0 {
-			b.h = float64(b.good) / float64(s.top) * (stripHeight - 2)
-			b.badH = float64(b.bad) / float64(s.top) * (stripHeight - 2)
-		}
-		b.y, b.badY = stripHeight-b.h, stripHeight-b.h-b.badH
-	}
-	return s
 }
 
 // change is a figure against the one before.
@@ -497,4 +268,28 @@ func (v *healthView) windows() []tab {
 	return list
 }
 
-func nanos(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
+// inSeconds is a length of time as Prometheus writes it.
+func inSeconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
+
+func quantiles(s serviceHealth) string {
+	if s.runs.Count() == 0 {
+		return "–"
+	}
+	return span(s.RunP50) + ", " + span(s.RunP95)
+}
+
+// total is one of the figures of the health page.
+type total struct {
+	name, url   string
+	now, before int64
+}
+
+func (v *healthView) figures() []total {
+	since := "since:" + v.Window
+	return []total{
+		{v.T("Ended"), v.queryURL(since), v.Totals.Ended, v.Before.Ended},
+		{v.T("Succeeded"), v.queryURL("status:success", since), v.Totals.Success, v.Before.Success},
+		{v.T("Failed"), v.queryURL("status:failed", since), v.Totals.Failed, v.Before.Failed},
+		{v.T("Other endings"), v.queryURL("status:cancelled,conflict,skipped", since), v.Totals.Other, v.Before.Other},
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -330,7 +329,7 @@ func (p *page) jobAct() error {
 	name := p.r.PathValue("act")
 	do, ok := p.jobActs(job)[name]
 	if !ok {
-		return &problem{http.StatusNotFound, "There is no such act", "", nil}
+		return p.noAct()
 	}
 	return p.act(PermissionManage, tracker.Act{
 		Act: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, TargetKey: job.TargetKey, JobID: job.ID,
@@ -392,8 +391,3 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 		},
 	}
 }
-
-// refusal is an act that makes no sense for a job as it stands.
-type refusal struct{ text string }
-
-func (r *refusal) Error() string { return r.text }

@@ -50,7 +50,7 @@ func (p *page) jobs() error {
 	if err != nil {
 		return err
 	}
-	before, after := p.number("before"), p.number("after")
+	before, after := p.number("before"), p.after()
 	if v.results, err = p.store().Search(p.r.Context(), search, before, after, v.size); err != nil {
 		return err
 	}
@@ -132,6 +132,14 @@ func (p *page) number(name string) int64 {
 	return max(0, n)
 }
 
+// after is where a list goes on upwards: 0 for not at all.
+func (p *page) after() int64 {
+	if p.r.URL.Query().Get("after") == strconv.Itoa(tracker.FromOldest) {
+		return tracker.FromOldest
+	}
+	return p.number("after")
+}
+
 func (p *page) size() int {
 	if n := int(p.number("n")); slices.Contains(pageSizes, n) {
 		return n
@@ -153,6 +161,10 @@ func (v *jobsView) shownSize() string {
 
 func (v *jobsView) older() string {
 	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "before", strconv.FormatInt(v.results.Older, 10))
+}
+
+func (v *jobsView) oldest() string {
+	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "after", strconv.Itoa(tracker.FromOldest))
 }
 
 func (v *jobsView) newer() string {
@@ -260,7 +272,7 @@ func (v *jobsView) looked() string {
 	switch {
 	case r.Looked == 0:
 		return ""
-	case r.Partial && v.number("after") > 0:
+	case r.Partial && v.after() != 0:
 		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", thousands(r.Looked), v.moment(r.Reached))
 	case r.Partial:
 		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", thousands(r.Looked), v.moment(r.Reached))
@@ -275,7 +287,7 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("No job has been dispatched yet."), "", ""
 	case v.line == "":
 		return v.T("There is no job of a service that you may view."), "", ""
-	case v.results.Partial && v.number("after") > 0:
+	case v.results.Partial && v.after() != 0:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
 	case v.results.Partial:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
@@ -283,6 +295,39 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("None in this time."), v.T("At any time"), v.link(v.query.with("since").with("created"))
 	}
 	return v.T("No job fits the query."), v.T("Clear it"), v.url("/jobs")
+}
+
+// input is a field of the plain form.
+type input struct{ field, name, value string }
+
+func (v *jobsView) inputs() []input {
+	names := map[string]string{
+		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Target"), "by": v.T("By"), "error": v.T("Error contains"), "since": v.T("Created within"),
+	}
+	var list []input
+	for _, field := range formFields[1:] {
+		list = append(list, input{field, names[field], v.query.value(field)})
+	}
+	return list
+}
+
+// kept says how long a list goes back.
+func (v *jobsView) kept() string {
+	days := func(s tracker.Status) int { return int(v.h.engine.Kept(s).Hours() / 24) }
+	return v.Tf("Successes are kept %d days, all other endings %d.", days(tracker.Success), days(tracker.Failed))
+}
+
+// waitedRan is how long a job waited since it first came due, and its last attempt ran.
+func (p *page) waitedRan(j *tracker.Job) string {
+	switch {
+	case j.StartedAt.IsZero() && j.Status.Terminal():
+		return "–"
+	case j.StartedAt.IsZero():
+		return span(p.now.Sub(j.DueAt)) + ", –"
+	case j.Status == tracker.Running:
+		return span(j.StartedAt.Sub(j.DueAt)) + ", " + span(p.now.Sub(j.StartedAt)) + "…"
+	}
+	return span(j.StartedAt.Sub(j.DueAt)) + ", " + span(j.Duration)
 }
 
 // label names what a job does.

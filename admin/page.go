@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/a-h/templ"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -51,30 +49,30 @@ const (
 	cookieFlash = "nawasync_flash"
 )
 
-// problem is an answer that a page cannot give; it is shown as a page of its own.
+// problem is an answer that a page cannot give; it is shown as a page of its own, in the
+// reader's language.
 type problem struct {
 	status      int
 	title, text string
-	cause       error
 }
 
-func (p *problem) Error() string { return p.title + ": " + p.text }
+func (p *problem) Error() string { return strings.TrimSuffix(p.title+": "+p.text, ": ") }
 
-var errNotFound = &problem{http.StatusNotFound, "There is no such thing", "It may have been pruned, or you may not see it.", nil}
+// errNotFound is what is not there, or not for this reader: the two are not told apart.
+var errNotFound = errors.New("admin: not found")
 
-// page wraps what shows or does something: it finds out who asks, bounds the time, and
-// turns errors into pages.
-func (h *handler) page(permission string, serve func(p *page) error) http.HandlerFunc {
+// page wraps what shows or does something for those who may view: it finds out who
+// asks, bounds the time, and turns errors into pages.
+func (h *handler) page(serve func(p *page) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
 		defer cancel()
 		p := h.newPage(w, r.WithContext(ctx))
 		p.whole = r.Context()
-		r = p.r
 		var err error
-		p.viewer, err = h.viewer(r)
+		p.viewer, err = h.viewer(p.r)
 		if err == nil {
-			err = p.allowed(permission)
+			err = p.allowed()
 		}
 		if err == nil {
 			err = serve(p)
@@ -119,19 +117,19 @@ func (h *handler) newPage(w http.ResponseWriter, r *http.Request) *page {
 }
 
 // allowed refuses who may see nothing at all, and says why.
-func (p *page) allowed(permission string) error {
-	refuse := func(text string) error { return &problem{http.StatusForbidden, "You may not see this", text, nil} }
+func (p *page) allowed() error {
+	refuse := func(text string) error { return &problem{http.StatusForbidden, p.T("You may not see this"), text} }
 	config := p.h.config
 	switch {
 	case config.Subject == nil || config.Enforcer == nil:
-		return refuse("These pages are closed until the application says who asks and what they may do: set Subject and Enforcer in admin.Config.")
+		return refuse(p.T("These pages are closed until the application says who asks and what they may do: set Subject and Enforcer in admin.Config."))
 	case p.viewer.subject == "":
-		return refuse("Sign in to the application first.")
-	case !p.viewer.anywhere(permission):
+		return refuse(p.T("Sign in to the application first."))
+	case !p.viewer.anywhere(PermissionView):
 		if p.viewer.problem != nil {
 			p.h.config.Logger.Error("admin: the enforcer does not decide", "error", p.viewer.problem)
 		}
-		return refuse(fmt.Sprintf("Your account has no permission %s on any service. An administrator can give it the role %s.", permission, RoleViewer))
+		return refuse(p.Tf("Your account has no permission %s on any service. An administrator can give it the role %s.", PermissionView, RoleViewer))
 	}
 	return nil
 }
@@ -141,31 +139,28 @@ func (p *page) fail(err error) {
 	var known *problem
 	switch {
 	case errors.As(err, &known):
-	case errors.Is(err, tracker.ErrNotFound):
-		known = errNotFound
+	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
+		known = &problem{http.StatusNotFound, p.T("There is no such thing"), p.T("It may have been pruned, or you may not see it.")}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		known = &problem{http.StatusServiceUnavailable, "The database is slow", fmt.Sprintf("It did not answer within %s. Try again, or ask for less: a shorter time, one service.", p.h.config.Timeout), err}
+		known = &problem{http.StatusServiceUnavailable, p.T("The database is slow"), p.Tf("It did not answer within %s. Try again, or ask for less: a shorter time, one service.", p.h.config.Timeout)}
 	default:
-		known = &problem{http.StatusServiceUnavailable, "The database does not answer", "This page comes back by itself when it does. The log of this process has the error.", err}
+		known = &problem{http.StatusServiceUnavailable, p.T("The database does not answer"), p.T("This page comes back by itself when it does. The log of this process has the error.")}
 	}
-	if known.cause != nil {
-		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", known.cause)
-	} else if known.status >= http.StatusInternalServerError {
+	if known.status >= http.StatusInternalServerError {
 		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", err)
 	}
 	if strings.HasSuffix(p.r.URL.Path, ".json") {
 		p.w.Header().Set("Content-Type", "application/json")
 		p.w.WriteHeader(known.status)
-		_ = json.NewEncoder(p.w).Encode(map[string]string{"error": p.T(known.title), "hint": p.T(known.text)})
+		_ = json.NewEncoder(p.w).Encode(map[string]string{"error": known.title, "hint": known.text})
 		return
 	}
-	p.title = p.T(known.title)
-	p.renderStatus(known.status, problemPage(p, p.T(known.text), known.status >= http.StatusInternalServerError))
+	p.title = known.title
+	p.renderStatus(known.status, problemPage(p, known.text, known.status >= http.StatusInternalServerError))
 }
 
-func (h *handler) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
-	h.newPage(w, r).fail(&problem{status, title, text, nil})
-}
+// noAct is a form that asks for what there is not.
+func (p *page) noAct() error { return &problem{http.StatusNotFound, p.T("There is no such act"), ""} }
 
 func (p *page) render(c templ.Component) error {
 	p.renderStatus(http.StatusOK, c)
@@ -253,67 +248,3 @@ func (p *page) queryURL(terms ...string) string {
 }
 
 func (p *page) store() *tracker.Store { return p.h.engine.Store() }
-
-// act does what an operator asked for, if they may, and notes it either way. A nil do
-// is refused.
-func (p *page) act(permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) error {
-	a.Subject, a.Outcome = p.viewer.subject, tracker.ActDone
-	a.Reason = strings.TrimSpace(p.r.PostFormValue("reason"))
-	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
-		a.Address = host
-	}
-	ctx := p.r.Context()
-	if do == nil || !p.viewer.may(permission, a.Service) {
-		a.Outcome, a.Detail = tracker.ActRefused, permission
-		if err := p.store().AddAct(ctx, a); err != nil {
-			return err
-		}
-		return &problem{http.StatusForbidden, "You may not do this", fmt.Sprintf("Your account has no permission %s on %s. Nothing was done.", permission, a.Service), nil}
-	}
-	f, err := do(ctx)
-	a.Detail = f.Text
-	if err != nil {
-		a.Outcome, a.Detail = tracker.ActFailed, p.message(err)
-		f = flash{Bad: true, Text: a.Detail}
-	}
-	if f.Job != 0 && a.JobID == 0 {
-		a.JobID = f.Job
-	}
-	// The act is done: it is noted even where the reader has gone.
-	noteCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.h.config.Timeout)
-	defer cancel()
-	if noteErr := p.store().AddAct(noteCtx, a); noteErr != nil {
-		p.h.config.Logger.Error("admin: an operator's act is not noted", "act", a.Act, "subject", a.Subject, "job", a.JobID, "error", noteErr)
-	}
-	return p.back(f)
-}
-
-// message is an error for the person who reads it on a page.
-func (p *page) message(err error) string {
-	for _, known := range []struct {
-		is   error
-		text string
-	}{
-		{nawasync.ErrEnded, "The job has ended already."},
-		{nawasync.ErrNoArguments, "The job's arguments are no longer kept, so it cannot run again as it was. Dispatch it anew from the application."},
-		{nawasync.ErrSuperseded, "A later job of the same target succeeded: running this one again would undo it. Tick “run it all the same” if that is what you want."},
-		{tracker.ErrDecided, "Somebody has decided on this held sync already, or its rows have come back."},
-		{nawasync.ErrNoConflict, "This conflict cannot be answered so. Resync takes over what the remote has."},
-		{nawasync.ErrNoRepository, "This process has no repository of that name, so it cannot have it synced."},
-		{nawasync.ErrBacklogFull, "The service's queue is full. Wait until it has worked some off, or raise Config.MaxQueued."},
-		{tracker.ErrNotFound, "It is not there any more."},
-	} {
-		if errors.Is(err, known.is) {
-			return p.T(known.text)
-		}
-	}
-	if refused, ok := errors.AsType[*refusal](err); ok {
-		return refused.text
-	}
-	if errors.Is(err, nawasync.ErrInvalid) {
-		return strings.TrimPrefix(err.Error(), "nawasync: ")
-	}
-	// A database's error is for the log.
-	p.h.config.Logger.Error("admin: an operator's act failed", "path", p.r.URL.Path, "error", err)
-	return p.T("It could not be done. The log of this process has the error.")
-}

@@ -3,13 +3,13 @@ package admin
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/scheduler"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -255,15 +255,15 @@ func (p *page) serviceAct() error {
 				until = p.now.Add(time.Duration(minutes) * time.Minute)
 			}
 			err := engine.Pause(ctx, name, instance, by, reason, until)
-			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", place(name, instance))}, err
+			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", p.place(name, instance))}, err
 		})
 	case "resume":
 		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
 			found, err := engine.Resume(ctx, name, instance)
 			if err == nil && !found {
-				err = &refusal{p.Tf("%s is not paused.", place(name, instance))}
+				err = &refusal{p.Tf("%s is not paused.", p.place(name, instance))}
 			}
-			return flash{Text: p.Tf("%s goes on.", place(name, instance))}, err
+			return flash{Text: p.Tf("%s goes on.", p.place(name, instance))}, err
 		})
 	case "sync":
 		act.Type = p.r.PostFormValue("type")
@@ -278,7 +278,7 @@ func (p *page) serviceAct() error {
 			return flash{Text: p.Tf("Job %d syncs it.", job.ID), Job: job.ID}, nil
 		})
 	}
-	return &problem{http.StatusNotFound, "There is no such act", "", nil}
+	return p.noAct()
 }
 
 // heldAct decides on a held sync.
@@ -309,5 +309,86 @@ func (p *page) heldAct() error {
 			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, p.h.engine.RejectHold(ctx, id, p.viewer.subject)
 		})
 	}
-	return &problem{http.StatusNotFound, "There is no such act", "", nil}
+	return p.noAct()
+}
+
+func (v *serviceView) instanceTabs() []tab {
+	list := []tab{{name: v.T("All"), url: v.url("/services/" + v.name), current: v.instance == ""}}
+	for _, instance := range v.instances {
+		list = append(list, tab{name: instance, url: v.url("/services/"+v.name, "instance", instance), current: v.instance == instance})
+	}
+	return list
+}
+
+// state is how the service stands, in a sentence.
+func (v *serviceView) state() string {
+	switch {
+	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Parked }):
+		return v.T("Parked: the remote has refused, and the engine waits.")
+	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Instance == "" || s.Instance == v.instance }):
+		return v.T("Paused.")
+	case len(v.scopes) > 0:
+		return v.T("Paused in part.")
+	case v.processes == 0:
+		return v.T("No live process serves it.")
+	case v.processes == 1:
+		return v.Tf("One process serves it; %s jobs wait.", thousands(v.waiting))
+	}
+	return v.Tf("%d processes serve it; %s jobs wait.", v.processes, thousands(v.waiting))
+}
+
+func (v *serviceView) pauseText(s tracker.Scope) string {
+	switch name := v.place(s.Service, s.Instance); {
+	case s.Parked:
+		return v.Tf("%s is parked until %s.", name, v.moment(s.Until))
+	case s.Until.Equal(tracker.Forever):
+		return v.Tf("%s is paused by %s until somebody resumes it.", name, s.By)
+	default:
+		return v.Tf("%s is paused by %s until %s.", name, s.By, v.moment(s.Until))
+	}
+}
+
+func (v *serviceView) kindURL(s serviceHealth, terms ...string) string {
+	terms = append(terms, "service:"+s.Service, "type:"+s.Type, "action:"+s.Action)
+	if v.instance != "" {
+		terms = append(terms, "instance:"+quoted(v.instance, false))
+	}
+	return v.queryURL(terms...)
+}
+
+// nextTick is when a schedule is due after a time; the zero time where its rule cannot
+// be read.
+func nextTick(s tracker.Schedule, after time.Time) time.Time {
+	rule, err := scheduler.Parse(s.Spec, s.Timezone)
+	if err != nil {
+		return time.Time{}
+	}
+	return rule.Next(after)
+}
+
+func stateTone(s nawasync.SyncState) string {
+	switch {
+	case s.Pending():
+		return "wait"
+	case s == nawasync.StateFailed:
+		return "bad"
+	case s == nawasync.StateConflict, s == nawasync.StateMissing:
+		return "warn"
+	}
+	return "good"
+}
+
+// holdStatus is what was decided on a held sync.
+func (p *page) holdStatus(s tracker.HoldStatus) string {
+	switch s {
+	case tracker.HoldOpen:
+		return p.T("waits for a decision")
+	case tracker.HoldReleased:
+		return p.T("released")
+	case tracker.HoldRejected:
+		return p.T("rejected")
+	case tracker.HoldWithdrawn:
+		return p.T("withdrawn: the rows came back")
+	}
+	return string(s)
 }

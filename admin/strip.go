@@ -26,6 +26,14 @@ type bar struct {
 	url       string
 }
 
+func (b *bar) add(s tracker.Stat) {
+	if s.Outcome == tracker.Failed || s.Outcome == tracker.Conflict {
+		b.bad += s.Jobs
+	} else {
+		b.good += s.Jobs
+	}
+}
+
 const (
 	maxBars     = 200
 	stripWidth  = 600.0
@@ -42,6 +50,9 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	if from.IsZero() {
 		from = to.Add(-24 * time.Hour)
 	}
+	if !from.Before(to) {
+		return strip{}, nil // nothing has ended yet in a time that is to come
+	}
 	period, step := tracker.Hour, time.Hour
 	switch length := to.Sub(from); {
 	case length <= 2*time.Hour:
@@ -49,16 +60,13 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	case length > 8*24*time.Hour:
 		period, step = tracker.Day, 24*time.Hour
 	}
-	stats, err := p.mine(p.store().StatCounts(ctx, period, from, to))
-	if err != nil {
-		return strip{}, err
-	}
-	if !from.Before(to) {
-		return strip{}, nil // nothing has ended yet in a time that is to come
-	}
 	begin := from.Truncate(step)
 	if first := to.Truncate(step).Add(-(maxBars - 1) * step); begin.Before(first) {
 		begin = first // of a longer time, the end of it
+	}
+	stats, err := p.mine(p.store().StatCounts(ctx, period, begin, to))
+	if err != nil {
+		return strip{}, err
 	}
 	bars := make([]bar, int(to.Sub(begin)/step)+1)
 	for i := range bars {
@@ -70,20 +78,27 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 		if i < 0 || i >= len(bars) || !fits(q, "service", s.Service) || !fits(q, "type", s.Type) || !fits(q, "instance", s.Instance) || !fits(q, "action", s.Action) {
 			continue
 		}
-		switch s.Outcome {
-		case tracker.Failed, tracker.Conflict:
-			bars[i].bad += s.Jobs
-		default:
-			bars[i].good += s.Jobs
-		}
+		bars[i].add(s)
 	}
-	out := strip{bars: bars, name: p.Tf("Ended per %s, by service, type, instance and action only", p.T(string(period)))}.scaled()
+	out := strip{bars: bars, name: p.perPeriod(period)}.scaled()
 	for i := range bars {
 		b := &bars[i]
 		b.title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.from.In(p.zone).Format("2006-01-02 15:04"), thousands(b.good+b.bad), thousands(b.bad))
 		b.url = p.url("/jobs", "q", q.with("since").with("created", fmt.Sprintf("%s..%s", b.from.In(p.zone).Format("2006-01-02T15:04"), b.to.In(p.zone).Format("2006-01-02T15:04"))).String())
 	}
 	return out, nil
+}
+
+// perPeriod names what a strip counts.
+func (p *page) perPeriod(period tracker.Period) string {
+	switch period {
+	case tracker.Minute:
+		return p.T("Ended per minute, by service, type, instance and action only")
+	case tracker.Hour:
+		return p.T("Ended per hour, by service, type, instance and action only")
+	case tracker.Day:
+	}
+	return p.T("Ended per day, by service, type, instance and action only")
 }
 
 // mine are the statistics of services that the subject may view.
@@ -102,3 +117,33 @@ func (s strip) role() string {
 func figure(f float64) string { return fmt.Sprintf("%.1f", f) }
 
 func barWidth(s strip) string { return figure(max(1, stripWidth/float64(max(1, len(s.bars)))-1)) }
+
+// sparkline is a service's bars.
+func sparkline(stats []tracker.Stat, service string, from, to time.Time, step time.Duration) strip {
+	begin := from.Truncate(step)
+	bars := make([]bar, max(1, min(maxBars, int(to.Sub(begin)/step)+1)))
+	for _, s := range stats {
+		if i := int(s.Bucket.Sub(begin) / step); s.Service == service && i >= 0 && i < len(bars) && !s.Bucket.Before(begin) {
+			bars[i].add(s)
+		}
+	}
+	return strip{bars: bars}.scaled()
+}
+
+// scaled gives the bars their places.
+func (s strip) scaled() strip {
+	for _, b := range s.bars {
+		s.top = max(s.top, b.good+b.bad)
+	}
+	width := stripWidth / float64(len(s.bars))
+	for i := range s.bars {
+		b := &s.bars[i]
+		b.x = float64(i) * width
+		if s.top > 0 {
+			b.h = float64(b.good) / float64(s.top) * (stripHeight - 2)
+			b.badH = float64(b.bad) / float64(s.top) * (stripHeight - 2)
+		}
+		b.y, b.badY = stripHeight-b.h, stripHeight-b.h-b.badH
+	}
+	return s
+}

@@ -96,7 +96,7 @@ func (v *activityView) olderURL() string {
 	return v.url("/activity", "subject", v.subject, "act", v.act, "before", strconv.FormatInt(v.older, 10))
 }
 
-func (p *page) outcome(a tracker.Act) (sign, word, tone string) {
+func (p *page) actOutcome(a tracker.Act) (sign, word, tone string) {
 	switch a.Outcome {
 	case tracker.ActRefused:
 		return "⊘", p.T("refused"), "warn"

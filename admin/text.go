@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -42,17 +43,47 @@ func (p *page) status(s tracker.Status) string {
 	return string(s)
 }
 
-// sign and tone go with a status's word, for who sees no colours.
-func sign(s tracker.Status) string {
-	return map[tracker.Status]string{
-		tracker.Queued: "◷", tracker.Running: "▶", tracker.Success: "✓", tracker.Failed: "✗", tracker.Conflict: "≠", tracker.Skipped: "–", tracker.Cancelled: "⊘",
-	}[s]
-}
-
+// tone is the colour of a status.
 func tone(s tracker.Status) string {
 	return map[tracker.Status]string{
 		tracker.Queued: "wait", tracker.Running: "busy", tracker.Success: "good", tracker.Failed: "bad", tracker.Conflict: "warn", tracker.Skipped: "calm", tracker.Cancelled: "calm",
 	}[s]
+}
+
+// outcome is how an attempt ended.
+func (p *page) outcome(outcome string) string {
+	switch outcome {
+	case "retry":
+		return p.T("failed, to be tried again")
+	case "stopped":
+		return p.T("stopped with its process")
+	case "parked":
+		return p.T("parked")
+	case "reaped":
+		return p.T("died with its process")
+	}
+	return p.status(tracker.Status(outcome))
+}
+
+// state is a snapshot row's state.
+func (p *page) state(s nawasync.SyncState) string {
+	switch s {
+	case nawasync.StateSynced:
+		return p.T("synced")
+	case nawasync.StatePendingCreate:
+		return p.T("being created")
+	case nawasync.StatePendingUpdate:
+		return p.T("being changed")
+	case nawasync.StatePendingDelete:
+		return p.T("being deleted")
+	case nawasync.StateFailed:
+		return p.T("failed")
+	case nawasync.StateConflict:
+		return p.T("conflict")
+	case nawasync.StateMissing:
+		return p.T("missing")
+	}
+	return string(s)
 }
 
 // moment is a time in the reader's zone, with its offset.

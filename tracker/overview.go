@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // OpenJobs is what waits and runs of one kind and instance.
@@ -13,10 +16,10 @@ type OpenJobs struct {
 	Type     string `json:"type"`
 	Action   string `json:"action"`
 	Instance string `json:"instance"`
-	Queued   int64  `json:"queued"`  // due ones and others
-	Due      int64  `json:"due"`     // of them, those whose time has come
-	Running  int64  `json:"running"` //
-	Stuck    int64  `json:"stuck"`   // of the running ones, those past their deadline
+	Queued   int64  `json:"queued"` // due ones and others
+	Due      int64  `json:"due"`    // of them, those whose time has come
+	Running  int64  `json:"running"`
+	Stuck    int64  `json:"stuck"` // of the running ones, those past their deadline
 	// Oldest is since when the one that waits longest has been due; zero when none is.
 	Oldest time.Time `json:"oldest,omitzero"`
 }
@@ -24,8 +27,8 @@ type OpenJobs struct {
 // MaxOpenJobs is how many open jobs Open looks at.
 const MaxOpenJobs = 50_000
 
-// Open sums up the open jobs, those due earliest first where there are more than
-// MaxOpenJobs; more says that there are.
+// Open sums up the open jobs by kind and instance: the first MaxOpenJobs that the
+// database finds; more says that there are others.
 func (s *Store) Open(ctx context.Context) (list []OpenJobs, more bool, err error) {
 	now := s.Now().UnixMicro()
 	var seen int64
@@ -50,8 +53,8 @@ func (s *Store) Open(ctx context.Context) (list []OpenJobs, more bool, err error
 	return list, seen >= MaxOpenJobs, nil
 }
 
-// LastDone is the last success of one kind and instance.
-type LastDone struct {
+// LastSuccess is the last success of one kind and instance.
+type LastSuccess struct {
 	Service  string    `json:"service"`
 	Type     string    `json:"type"`
 	Action   string    `json:"action"`
@@ -61,10 +64,10 @@ type LastDone struct {
 }
 
 // LastSuccesses lists the last success of every kind and instance that ever had one.
-func (s *Store) LastSuccesses(ctx context.Context) ([]LastDone, error) {
-	var list []LastDone
+func (s *Store) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
+	var list []LastSuccess
 	err := each(s.DB(ctx), func(rows *sql.Rows) error {
-		var one LastDone
+		var one LastSuccess
 		var at int64
 		err := rows.Scan(&one.Service, &one.Type, &one.Action, &one.Instance, &one.JobID, &at)
 		one.At = fromMicros(at)
@@ -96,11 +99,23 @@ func (s *Store) Places(ctx context.Context) ([]Place, error) {
 	return list, nil
 }
 
-// Errors reads the error texts of up to limit jobs that failed since a time, newest
-// first, of the services that the reader may see (nil: every one).
-func (s *Store) Errors(ctx context.Context, services []string, since time.Time, limit int) ([]*Job, error) {
-	results, err := s.Search(ctx, Search{Services: services, From: since, Terms: []Term{{Field: FieldStatus, Values: []string{string(Failed), string(Conflict)}}}}, 0, 0, min(limit, 500))
-	return results.Jobs, err
+// Failures lists up to limit jobs that ended failed or in conflict since a time, the
+// last to end first, of the services that the reader may see (nil: every one).
+func (s *Store) Failures(ctx context.Context, services []string, since time.Time, limit int) ([]*Job, error) {
+	var list []*Job
+	for _, status := range []Status{Failed, Conflict} { // each in the order of an index
+		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL", []any{status, since.UnixMicro()}
+		if services != nil {
+			where, args = where+" AND j.service IN ?", append(args, append([]string{""}, services...))
+		}
+		jobs, err := s.jobs(s.DB(ctx), false, where+" ORDER BY j.finished_at DESC LIMIT ?", append(args, limit)...)
+		if err != nil {
+			return nil, fmt.Errorf("nawasync: list failures: %w", err)
+		}
+		list = append(list, jobs...)
+	}
+	slices.SortStableFunc(list, func(a, b *Job) int { return b.FinishedAt.Compare(a.FinishedAt) })
+	return list[:min(limit, len(list))], nil
 }
 
 // Ahead lists the open jobs that are before a queued one in its lane, running ones
@@ -115,4 +130,32 @@ func (s *Store) Ahead(ctx context.Context, j *Job, limit int) ([]*Job, error) {
 		return nil, fmt.Errorf("nawasync: read the lane of job %d: %w", j.ID, err)
 	}
 	return list, nil
+}
+
+// CountOpen counts a service's queued and running jobs, up to limit, in tx or, when
+// it is nil, outside of any transaction.
+func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limit int) (int, error) {
+	if tx == nil {
+		tx = s.db
+	}
+	var n int
+	err := session(ctx, tx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service, limit).Row().Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("nawasync: count open jobs: %w", err)
+	}
+	return n, nil
+}
+
+// NewerSuccess returns the id of a job of the same target that succeeded after
+// the given one was dispatched, or 0.
+func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
+	list, err := s.jobs(s.DB(ctx), false,
+		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
+	if err != nil {
+		return 0, fmt.Errorf("nawasync: look for a newer success: %w", err)
+	}
+	if len(list) == 0 {
+		return 0, nil
+	}
+	return list[0].ID, nil
 }

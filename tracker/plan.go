@@ -16,6 +16,7 @@ type plan struct {
 	streams      []stream
 	residual     []string
 	residualArgs []any
+	wide         bool // they ask about the error's text
 	low, high    int64
 	listed       string // the jobs by the lists' index
 }
@@ -31,7 +32,7 @@ type stream struct {
 // only where one does.
 func (p *plan) residualColumns() string {
 	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at"
-	if slices.ContainsFunc(p.residual, func(clause string) bool { return strings.Contains(clause, "j.error,") }) {
+	if p.wide {
 		return columns + ", error"
 	}
 	return columns
@@ -77,17 +78,29 @@ func (s *Store) ground(ctx context.Context, q Search) (g ground, err error) {
 			return g, err
 		}
 	}
-	if q.Services == nil && len(q.Terms) > 0 {
+	if q.Services == nil && len(q.Terms) > 0 && !q.few() {
 		g.services, err = s.Services(ctx)
 	}
 	return g, err
 }
 
+// few reports whether few rows are meant: each of them is asked everything.
+func (q Search) few() bool { return q.TargetKeys != nil || q.Deleted || q.ids() != nil }
+
+// ids are the values of a term that names jobs, or nil.
+func (q Search) ids() []string {
+	for _, t := range q.Terms {
+		if t.Field == FieldID && !t.Not {
+			return t.Values
+		}
+	}
+	return nil
+}
+
 func (s *Store) plan(q Search, g ground) (*plan, error) {
 	p := &plan{low: g.low, high: g.high, listed: s.dialect.listRows()}
 	statuses, services := Statuses(), q.Services
-	// Where few rows are meant, each is asked everything.
-	few := q.TargetKeys != nil || q.Deleted || slices.ContainsFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
+	few := q.few()
 	var rest []Term
 	for _, t := range q.Terms {
 		switch {
@@ -118,40 +131,36 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 
 // follow chooses the streams.
 func (p *plan) follow(q Search, g ground, statuses []Status, services []string) error {
-	add := func(where string, args ...any) {
-		p.streams = append(p.streams, stream{where: where, args: args, open: strings.HasPrefix(where, "open_lane"), list: strings.HasPrefix(where, "service")})
-	}
-	every := len(statuses) == len(Statuses())
-	ids := slices.IndexFunc(q.Terms, func(t Term) bool { return t.Field == FieldID && !t.Not })
-	if q.Services != nil && (ids >= 0 || q.TargetKeys != nil || q.Deleted) {
+	add := func(st stream) { p.streams = append(p.streams, st) }
+	if q.Services != nil && q.few() {
 		p.residual, p.residualArgs = append(p.residual, "j.service IN ?"), append(p.residualArgs, append([]string{""}, q.Services...))
 	}
-	switch {
-	case ids >= 0:
-		list, err := parseIDs(q.Terms[ids].Values)
-		add("id IN ?", list)
+	switch every := len(statuses) == len(Statuses()); {
+	case q.ids() != nil:
+		ids, err := parseIDs(q.ids())
+		add(stream{where: "id IN ?", args: []any{ids}})
 		return err
 	case q.TargetKeys != nil:
 		for _, key := range q.TargetKeys {
-			add("target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", key)
+			add(stream{where: "target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{key}})
 		}
 		if len(q.TargetKeys) > 0 {
-			add("open_lane IS NOT NULL AND target_key IN ?", q.TargetKeys)
+			add(stream{where: "open_lane IS NOT NULL AND target_key IN ?", args: []any{q.TargetKeys}, open: true})
 		}
 		return nil
 	case q.Deleted:
-		add("deleted_at IS NOT NULL")
+		add(stream{where: "deleted_at IS NOT NULL"})
 		return nil
 	case every && services == nil:
-		add("deleted_at IS NULL")
+		add(stream{where: "deleted_at IS NULL"})
 		return nil
 	}
 	if slices.ContainsFunc(statuses, func(status Status) bool { return !status.Terminal() }) {
-		where, args := "open_lane IS NOT NULL AND status IN ?", []any{statuses}
+		st := stream{where: "open_lane IS NOT NULL AND status IN ?", args: []any{statuses}, open: true}
 		if services != nil {
-			where, args = where+" AND service IN ?", append(args, append([]string{""}, services...))
+			st.where, st.args = st.where+" AND service IN ?", append(st.args, append([]string{""}, services...))
 		}
-		add(where, args...)
+		add(st)
 	}
 	if services == nil {
 		services = g.services
@@ -159,7 +168,7 @@ func (p *plan) follow(q Search, g ground, statuses []Status, services []string) 
 	for _, service := range services {
 		for _, status := range statuses {
 			if status.Terminal() {
-				add("service = ? AND status = '"+string(status)+"' AND finished_at IS NOT NULL AND deleted_at IS NULL", service)
+				add(stream{where: "service = ? AND status = '" + string(status) + "' AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{service}, list: true})
 			}
 		}
 	}
@@ -180,6 +189,7 @@ func (p *plan) ask(t Term, now time.Time) error {
 	case FieldRepaired:
 		clause = "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')"
 	case FieldError, FieldText:
+		p.wide = true
 		var either []string
 		for _, value := range t.Values {
 			like := "%" + escapeLike(strings.ToLower(value)) + "%"
@@ -210,10 +220,7 @@ func (p *plan) ask(t Term, now time.Time) error {
 		}
 	}
 	if t.Not {
-		clause = "NOT " + clause
-		if strings.HasPrefix(clause, "NOT j.") || strings.HasPrefix(clause, "NOT COALESCE") {
-			clause = "NOT (" + clause[4:] + ")"
-		}
+		clause = "NOT (" + clause + ")"
 	}
 	p.residual, p.residualArgs = append(p.residual, clause), append(p.residualArgs, args...)
 	return nil

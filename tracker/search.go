@@ -73,6 +73,9 @@ type Results struct {
 	Reached time.Time
 }
 
+// FromOldest is the after of Search that begins at the other end.
+const FromOldest = -1
+
 // How far a search goes that no index answers.
 const (
 	maxLooked  = 200_000
@@ -82,7 +85,8 @@ const (
 )
 
 // Search returns up to limit jobs (1 to 500) with ids below before, or, where after is
-// not 0, the ones next above after; both 0 is the newest. A term that an index answers
+// not 0, the ones next above after; both 0 is the newest, an after of FromOldest the
+// oldest. A term that an index answers
 // costs no more at any depth. Of others at most 200,000 jobs are read, newest first,
 // for at most a second; the results say how far that went.
 func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit int) (Results, error) {
@@ -95,7 +99,7 @@ func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit
 	if err != nil || len(plan.streams) == 0 {
 		return Results{}, err
 	}
-	w := walk{store: s, plan: plan, limit: limit, up: after > 0}
+	w := walk{store: s, plan: plan, limit: limit, up: after != 0}
 	w.low, w.high = plan.low, plan.high
 	if before > 0 {
 		w.high = min(w.high, before)
@@ -122,14 +126,14 @@ func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit
 		if (!w.up && before > 0) || (w.up && more) {
 			out.Newer = first
 		}
-		if w.up || more {
+		if (w.up && after != FromOldest) || (!w.up && more) {
 			out.Older = last
 		}
 	}
 	if w.partial && !more { // where the next search goes on
 		if w.up {
 			out.Newer = w.low - 1
-			if len(w.ids) == 0 {
+			if len(w.ids) == 0 && after > 0 {
 				out.Older = after + 1
 			}
 		} else {

@@ -67,6 +67,20 @@ func pages(t *testing.T, b *bench, q tracker.Search, limit int) (ids []int64) {
 	}
 }
 
+// checkOldest asks for the other end of a list.
+func checkOldest(t *testing.T, b *bench, name string, q tracker.Search, want []int64) {
+	t.Helper()
+	oldest, err := b.Search(t.Context(), q, 0, tracker.FromOldest, 7)
+	ok(t, err)
+	var last []int64
+	for _, job := range oldest.Jobs {
+		last = append(last, job.ID)
+	}
+	if !slices.Equal(last, want[max(0, len(want)-7):]) || oldest.Older != 0 || (oldest.Newer != 0) != (len(want) > 7) {
+		t.Errorf("%s: the oldest are %v, with %d and %d beside", name, last, oldest.Older, oldest.Newer)
+	}
+}
+
 func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
@@ -130,6 +144,7 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			if got := pages(t, b, c.q, 7); !slices.Equal(got, want) {
 				t.Errorf("%s: found %v, want %v", name, got, want)
 			}
+			checkOldest(t, b, name, c.q, want)
 			got, _, err := b.Counts(t.Context(), c.q)
 			ok(t, err)
 			for status, n := range got {

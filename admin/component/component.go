@@ -1,5 +1,6 @@
 // Package component holds templ components that a host's own pages reuse: a row's
-// sync badge, the line that says when a list was last synced, a link to a job. They
+// sync badge, the line that says when a list was last synced, a link to a job, what was
+// done to an object. They
 // bring classes (nawasync-badge, nawasync-good, -wait, -bad, …) and no styles.
 package component
 
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 func class(state nawasync.SyncState) string {
@@ -50,6 +52,14 @@ func word(s nawasync.SyncStatus) string {
 	case nawasync.StateMissing, nawasync.StateFailed, nawasync.StateConflict:
 	}
 	return strings.ReplaceAll(string(s.State), "_", " ")
+}
+
+// StatusSign goes with the word of a job's status, for who sees no colours; "" for a
+// status that is none.
+func StatusSign(s tracker.Status) string {
+	return map[tracker.Status]string{
+		tracker.Queued: "◷", tracker.Running: "▶", tracker.Success: "✓", tracker.Failed: "✗", tracker.Conflict: "≠", tracker.Skipped: "–", tracker.Cancelled: "⊘",
+	}[s]
 }
 
 // problem is what is wrong with a row; while a job is at it that is an old story.

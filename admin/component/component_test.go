@@ -1,12 +1,16 @@
 package component_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/component"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 func TestSyncBadgeSaysEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
@@ -36,6 +40,22 @@ func TestLastSyncedSaysNeverOrWhen(t *testing.T) {
 		}
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%s: %s", at, b.String())
+		}
+	}
+}
+
+func TestTargetTimelineSaysWhatWasDoneAndEscapesIt(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
+	jobs := []*tracker.Job{{ID: 7, Action: "update_quota", Status: tracker.Conflict, TriggeredBy: "<b>Ann</b>", CreatedAt: now.Add(-time.Hour)}}
+	for want, list := range map[string][]*tracker.Job{"Nothing has been done": nil, "≠ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs, `href="/jobs/7"`: jobs, "60 minutes ago": jobs} {
+		var b strings.Builder
+		if err := component.TargetTimeline(list, now, link).Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in %s", want, b.String())
 		}
 	}
 }

@@ -87,7 +87,7 @@ func run(ctx context.Context, folder string, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "dispatched job %d for %s, by %s\n", job.ID, job.TargetID, job.TriggeredBy)
 	fmt.Fprintf(out, "event: %s\n", (<-ended).Type)
-	page, err := engine.Store().List(ctx, tracker.Filter{Service: "mail"}, 0, 25)
+	page, err := engine.Store().Search(ctx, tracker.Search{Services: []string{"mail"}}, 0, 0, 25)
 	for _, j := range page.Jobs {
 		attempts, _ := engine.Store().Attempts(ctx, j)
 		for _, a := range attempts {

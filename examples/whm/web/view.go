@@ -229,6 +229,8 @@ type jobView struct {
 	Job      *tracker.Job
 	Attempts []tracker.Attempt
 	Conflict []conflictField
+	History  []*tracker.Job // of its target
+	Now      time.Time
 }
 
 type conflictField struct{ Field, Base, Desired, Remote string }

@@ -221,7 +221,7 @@ func (w *Web) around(ctx context.Context, v *listView, typ string) error {
 			v.Held = append(v.Held, h)
 		}
 	}
-	page, err := w.Engine.Store().List(ctx, tracker.Filter{Service: "whm"}, 0, latestJobs)
+	page, err := w.Engine.Store().Search(ctx, tracker.Search{Services: []string{"whm"}}, 0, 0, latestJobs)
 	v.Jobs = page.Jobs
 	return err
 }
@@ -255,8 +255,14 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 		w.failed(rw, err)
 		return
 	}
+	key := w.Engine.TargetKey(job.Service, job.Type, nawasync.Target{Instance: job.Instance, ID: job.TargetID})
+	history, err := w.Engine.Store().Search(r.Context(), tracker.Search{TargetKeys: []int64{key}}, 0, 0, 10)
+	if err != nil {
+		w.failed(rw, err)
+		return
+	}
 	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
-	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job)}))
+	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, w.Engine.Store().Now()}))
 }
 
 // watch goes back to where the form was, which then shows the job until it ends.

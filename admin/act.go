@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// act does what an operator asked for, if they have the permission on its service, and
+// answers the form.
+func (p *page) act(permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) error {
+	f, err := p.perform(p.viewer.may(permission, a.Service), permission, a, do)
+	if err != nil {
+		return err
+	}
+	return p.back(f)
+}
+
+// perform does what an operator asked for, if they may, and notes it either way. Its
+// error is that they may not; that it went wrong is in the flash.
+func (p *page) perform(may bool, permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) (flash, error) {
+	a.Subject, a.Outcome = p.viewer.subject, tracker.ActDone
+	a.Reason = strings.TrimSpace(p.r.PostFormValue("reason"))
+	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
+		a.Address = host
+	}
+	ctx := p.r.Context()
+	if !may {
+		a.Outcome, a.Detail = tracker.ActRefused, permission
+		if err := p.store().AddAct(ctx, a); err != nil {
+			return flash{}, err
+		}
+		return flash{}, &problem{http.StatusForbidden, p.T("You may not do this"), p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, a.Service)}
+	}
+	f, err := do(ctx)
+	a.Detail = f.Text
+	if err != nil {
+		a.Outcome, a.Detail = tracker.ActFailed, p.message(err)
+		f = flash{Bad: true, Text: a.Detail}
+	}
+	if f.Job != 0 && a.JobID == 0 {
+		a.JobID = f.Job
+	}
+	// The act is done: it is noted even where the reader has gone.
+	noteCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.h.config.Timeout)
+	defer cancel()
+	if noteErr := p.store().AddAct(noteCtx, a); noteErr != nil {
+		p.h.config.Logger.Error("admin: an operator's act is not noted", "act", a.Act, "subject", a.Subject, "job", a.JobID, "error", noteErr)
+	}
+	return f, nil
+}
+
+// refusal is an act that makes no sense as things stand; its text is for the operator.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }
+
+// message is an error for the person who reads it on a page.
+func (p *page) message(err error) string {
+	for _, known := range []struct {
+		is   error
+		text string
+	}{
+		{nawasync.ErrEnded, p.T("The job has ended already.")},
+		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer kept, so it cannot run again as it was. Dispatch it anew from the application.")},
+		{nawasync.ErrSuperseded, p.T("A later job of the same target succeeded: running this one again would undo it. Tick “run it all the same” if that is what you want.")},
+		{tracker.ErrDecided, p.T("Somebody has decided on this held sync already, or its rows have come back.")},
+		{nawasync.ErrNoConflict, p.T("This conflict cannot be answered so. Resync takes over what the remote has.")},
+		{nawasync.ErrNoRepository, p.T("This process has no repository of that name, so it cannot have it synced.")},
+		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until it has worked some off, or raise Config.MaxQueued.")},
+		{tracker.ErrNotFound, p.T("It is not there any more.")},
+	} {
+		if errors.Is(err, known.is) {
+			return known.text
+		}
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.text
+	}
+	if errors.Is(err, nawasync.ErrInvalid) {
+		return strings.TrimPrefix(err.Error(), "nawasync: ")
+	}
+	// A database's error is for the log.
+	p.h.config.Logger.Error("admin: an operator's act failed", "path", p.r.URL.Path, "error", err)
+	return p.T("It could not be done. The log of this process has the error.")
+}

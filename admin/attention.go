@@ -1,0 +1,146 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// attention is something that a person should look at.
+type attention struct {
+	Severity int       `json:"severity"` // 2 is broken, 1 is doubtful
+	Text     string    `json:"text"`
+	Since    time.Time `json:"since,omitzero"`
+	url      string
+	do       string
+}
+
+// The limits above which something wants attention.
+const (
+	lateAfter    = 5 * time.Minute // a due job waits
+	staleAfter   = 26 * time.Hour  // a table was synced
+	maxAttention = 20
+)
+
+// look ranks what wants attention.
+func (p *page) look(ctx context.Context, out *health, open []tracker.OpenJobs, successes []tracker.LastSuccess) error {
+	for _, part := range []func(context.Context) ([]attention, error){
+		func(ctx context.Context) ([]attention, error) { return p.lookAtOpen(ctx, open) },
+		p.lookAtScopes, p.lookAtHolds, p.lookAtSchedules, p.lookAtConflicts,
+	} {
+		found, err := part(ctx)
+		if err != nil {
+			return err
+		}
+		out.Attention = append(out.Attention, found...)
+	}
+	out.Attention = append(out.Attention, p.lookAtSnapshots(successes)...)
+	for _, s := range out.Services {
+		if s.Failed >= 3 && s.Ended >= enough && s.Failed*10 > s.Ended {
+			out.Attention = append(out.Attention, attention{
+				2, p.Tf("%s of %s jobs of %s failed.", percent(s.Failed, s.Ended), thousands(s.Ended), s.Service),
+				time.Time{},
+				p.queryURL("status:failed", "service:"+s.Service, "since:"+out.Window), p.T("Look at their errors."),
+			})
+		}
+	}
+	slices.SortStableFunc(out.Attention, func(a, b attention) int { return cmp.Compare(b.Severity, a.Severity) })
+	out.Attention = out.Attention[:min(len(out.Attention), maxAttention)]
+	return nil
+}
+
+// lookAtOpen finds jobs that nobody serves, that wait long, or that do not end.
+func (p *page) lookAtOpen(ctx context.Context, open []tracker.OpenJobs) (list []attention, err error) {
+	processes, err := p.store().Processes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	processes = alive(processes, p.now)
+	for _, o := range open {
+		kind := nawasync.Kind{Service: o.Service, Type: o.Type, Action: o.Action}.String()
+		query := p.queryURL("service:"+o.Service, "type:"+o.Type, "action:"+o.Action, "is:open")
+		switch {
+		case o.Due > 0 && !slices.ContainsFunc(processes, func(p tracker.Process) bool { return slices.Contains(p.Kinds, kind) }):
+			list = append(list, attention{2, p.Tf("%s jobs of %s wait, and no live process serves them.", thousands(o.Queued), kind), o.Oldest, query, p.T("Start a worker that registers the kind.")})
+		case !o.Oldest.IsZero() && p.now.Sub(o.Oldest) > lateAfter:
+			list = append(list, attention{1, p.Tf("A job of %s has waited %s.", kind, span(p.now.Sub(o.Oldest))), o.Oldest, query, p.T("Look at what it waits for.")})
+		}
+		if o.Stuck > 0 {
+			list = append(list, attention{2, p.Tf("%s jobs of %s run past their deadline.", thousands(o.Stuck), kind), time.Time{}, p.queryURL("is:stuck", "service:"+o.Service), p.T("Their handlers ignore their context: restart that worker.")})
+		}
+	}
+	return list, nil
+}
+
+func (p *page) lookAtScopes(ctx context.Context) (list []attention, err error) {
+	scopes, err := p.store().Scopes(ctx)
+	for _, s := range scopes {
+		if !p.viewer.may(PermissionView, s.Service) {
+			continue
+		}
+		text, severity := p.Tf("%s is paused by %s: %s", p.place(s.Service, s.Instance), s.By, s.Reason), 1
+		if s.Parked {
+			text, severity = p.Tf("%s is parked until %s: %s", p.place(s.Service, s.Instance), p.moment(s.Until), firstLine(s.Reason)), 2
+		}
+		list = append(list, attention{severity, text, s.Since, p.url("/services/" + s.Service), p.T("Mend the cause, then resume it.")})
+	}
+	return list, err
+}
+
+func (p *page) lookAtHolds(ctx context.Context) (list []attention, err error) {
+	holds, err := p.store().Holds(ctx, "", "", true, 100)
+	for _, hold := range holds {
+		if p.viewer.may(PermissionView, hold.Service) {
+			text := p.Tf("A sync of %s is held: %s of %s rows were not in the listing.", p.place(hold.Service+"/"+hold.Type, hold.Instance), thousands(hold.Absent), thousands(hold.Known))
+			list = append(list, attention{2, text, hold.CreatedAt, p.url("/services/" + hold.Service), p.T("Release or reject it.")})
+		}
+	}
+	return list, err
+}
+
+func (p *page) lookAtSchedules(ctx context.Context) (list []attention, err error) {
+	schedules, err := p.store().Schedules(ctx)
+	for _, s := range schedules {
+		if !p.viewer.may(PermissionView, s.Service) {
+			continue
+		}
+		if s.Orphaned(p.now) {
+			list = append(list, attention{1, p.Tf("Schedule %s is orphaned: no process has registered it since %s.", s.Name, p.moment(s.SeenAt)), s.SeenAt, p.url("/services/" + s.Service), p.T("Start the process that registers it.")})
+		} else if due := nextTick(s, s.LastTick); !due.IsZero() && p.now.Sub(due) > lateAfter {
+			list = append(list, attention{2, p.Tf("Schedule %s is silent: its tick of %s has not come.", s.Name, p.moment(due)), due, p.url("/services/" + s.Service), p.T("Look whether a worker runs, and at its log.")})
+		}
+	}
+	return list, err
+}
+
+func (p *page) lookAtSnapshots(successes []tracker.LastSuccess) (list []attention) {
+	tables := p.h.engine.Syncables()
+	for _, s := range successes {
+		syncs := slices.ContainsFunc(tables, func(t nawasync.Syncable) bool {
+			return t.Service == s.Service && t.Type == s.Type && t.Action == s.Action
+		})
+		if syncs && p.now.Sub(s.At) > staleAfter {
+			list = append(list, attention{1, p.Tf("The snapshot of %s is stale: it was last synced %s.", p.place(s.Service+"/"+s.Type, s.Instance), p.ago(s.At)), s.At, p.url("/services/" + s.Service), p.T("Look at its last syncs.")})
+		}
+	}
+	return list
+}
+
+func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
+	conflicts, err := p.store().Search(ctx, tracker.Search{Services: p.viewer.services(), Terms: []tracker.Term{
+		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}}, {Field: tracker.FieldRepaired, Not: true},
+	}}, 0, 0, 100)
+	n := len(conflicts.Jobs)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	count := thousands(n)
+	if conflicts.Older != 0 {
+		count += "+"
+	}
+	return []attention{{1, p.Tf("Conflicts that wait for an answer: %s.", count), conflicts.Jobs[n-1].CreatedAt, p.queryURL("status:conflict", "-is:repaired"), p.T("Compare, then answer each.")}}, nil
+}

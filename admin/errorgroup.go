@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// errorGroup is one error that many jobs have had.
+type errorGroup struct {
+	Signature string    `json:"signature"`
+	Example   string    `json:"example"`
+	Class     string    `json:"class"`
+	Jobs      int       `json:"jobs"`
+	First     time.Time `json:"first"`
+	Last      time.Time `json:"last"`
+	Services  []string  `json:"services"`
+	url       string
+}
+
+// What differs between two errors that are one: ids, addresses, numbers, quoted words.
+var differing = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
+
+func signature(text string) string {
+	line := firstLine(text)
+	return strings.Join(strings.Fields(differing.ReplaceAllString(line, "…")), " ")
+}
+
+// group puts failed jobs together that have the same error, the most frequent first.
+func (p *page) group(jobs []*tracker.Job) []errorGroup {
+	groups := map[string]*errorGroup{}
+	for _, j := range jobs {
+		key := signature(j.Error)
+		if key == "" {
+			continue
+		}
+		g := groups[key]
+		if g == nil {
+			g = &errorGroup{Signature: key, Example: firstLine(j.Error), Class: j.ErrorClass, Last: j.FinishedAt}
+			groups[key] = g
+		}
+		g.Jobs++
+		g.First = j.FinishedAt
+		if !slices.Contains(g.Services, j.Service) {
+			g.Services = append(g.Services, j.Service)
+		}
+	}
+	list := []errorGroup{}
+	for _, g := range groups {
+		part := longest(strings.Split(g.Signature, "…"))
+		g.url = p.url("/jobs", "q", query{terms: []term{{field: "status", values: []string{"conflict", "failed"}}, {field: "error", values: []string{part}}}}.String())
+		list = append(list, *g)
+	}
+	slices.SortFunc(list, func(a, b errorGroup) int {
+		return cmp.Or(cmp.Compare(b.Jobs, a.Jobs), cmp.Compare(a.Signature, b.Signature))
+	})
+	return list[:min(len(list), 10)]
+}
+
+func longest(parts []string) string {
+	best := ""
+	for _, part := range parts {
+		if part = strings.TrimSpace(part); len(part) > len(best) {
+			best = part
+		}
+	}
+	return best
+}

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func (v *jobView) actURL(act string) string { return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, act)) }
+
+// answer is one way to end a conflict.
+type answer struct{ act, name, hint, class string }
+
+func (v *jobView) answers() []answer {
+	list := []answer{{"resync", v.T("Resync"), v.T("Take what the remote has; nothing is written there."), "main"}}
+	if v.job.SnapshotState != nawasync.StatePendingCreate {
+		list = append(list,
+			answer{"rebase", v.T("Rebase and retry"), v.T("Write what was wanted, if the remote still has what stands here."), ""},
+			answer{"overwrite", v.T("Overwrite"), v.T("Write what was wanted, whatever the remote has by now."), "danger"})
+	}
+	return list
+}
+
+// overlay is whether the job is really in Redis.
+func (v *jobView) overlay() string {
+	switch v.queue {
+	case nawasync.QueueWaits:
+		return v.T("(its bell is in Redis)")
+	case nawasync.QueueMissing:
+		return v.T("(its bell is not in Redis; it is rung again within seconds)")
+	case nawasync.QueueNotYet:
+		return v.T("(not in Redis yet: it is not its time, or not its turn)")
+	case nawasync.QueueUnknown:
+		return v.T("(this process cannot look into Redis)")
+	}
+	return ""
+}
+
+// milestone is a moment of a job's life.
+type milestone struct {
+	at          time.Time
+	text, after string
+	tone        string
+}
+
+func (v *jobView) moments() []milestone {
+	j := v.job
+	list := []milestone{{at: j.CreatedAt, text: v.T("dispatched"), tone: "calm"}}
+	if j.DueAt.After(j.CreatedAt.Add(time.Second)) {
+		list = append(list, milestone{at: j.DueAt, text: v.T("first due"), tone: "calm"})
+	}
+	for _, a := range v.attempts {
+		list = append(list, milestone{at: a.StartedAt, text: v.Tf("attempt %d", a.Attempt), tone: "calm"},
+			milestone{at: a.EndedAt, text: v.outcome(a.Outcome), tone: outcomeTone(a.Outcome)})
+	}
+	if j.Status == tracker.Running {
+		list = append(list, milestone{at: j.StartedAt, text: v.Tf("attempt %d", j.Attempt), tone: "busy"})
+	}
+	if !j.CancelAt.IsZero() {
+		list = append(list, milestone{at: j.CancelAt, text: v.Tf("%s asked for its end", j.CancelBy), tone: "warn"})
+	}
+	for _, a := range v.acts {
+		list = append(list, milestone{at: a.At, text: a.Act + ": " + a.Subject, tone: "calm"})
+	}
+	if !j.FinishedAt.IsZero() && len(v.attempts) == 0 {
+		list = append(list, milestone{at: j.FinishedAt, text: v.status(j.Status), tone: tone(j.Status)})
+	}
+	if j.Status == tracker.Queued && j.NotBefore.After(v.now) {
+		list = append(list, milestone{at: j.NotBefore, text: v.T("next due"), tone: "wait"})
+	}
+	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
+	for i := 1; i < len(list); i++ {
+		list[i].after = "+" + span(list[i].at.Sub(list[i-1].at))
+	}
+	return list
+}
+
+func outcomeTone(outcome string) string {
+	if t := tone(tracker.Status(outcome)); t != "" {
+		return t
+	}
+	return "warn" // retry, parked, stopped, reaped
+}
+
+// document is one of a job's JSON documents.
+type document struct{ name, text, hint string }
+
+func (v *jobView) documents() []document {
+	var list []document
+	for _, d := range []document{
+		{v.T("Arguments"), pretty(v.job.Payload), v.T("As people may see them: what is secret is masked, and shown nowhere.")},
+		{v.T("Result"), pretty(v.job.Result), ""},
+		{v.T("Progress"), pretty(v.job.Progress), ""},
+	} {
+		if d.text != "" {
+			list = append(list, d)
+		}
+	}
+	return list
+}

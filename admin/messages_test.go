@@ -1,0 +1,56 @@
+package admin_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+// The texts that may be replaced are those of messages.txt, all of them and no other.
+func TestMessagesAreAllInOnePlace(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, pattern := range []string{"*.go", "*.templ"} {
+		files, err := os.ReadDir(".")
+		ok(t, err)
+		for _, file := range files {
+			name := file.Name()
+			if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, "_templ.go") || !strings.HasSuffix(name, pattern[1:]) {
+				continue
+			}
+			data, err := os.ReadFile(name)
+			ok(t, err)
+			for _, m := range regexp.MustCompile(`\b[pv]\.Tf?\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(string(data), -1) {
+				found[strings.ReplaceAll(m[1], `\"`, `"`)] = true
+			}
+		}
+	}
+	data, err := os.ReadFile("messages.txt")
+	ok(t, err)
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		listed[strings.TrimSuffix(line, "\n")] = true
+	}
+	for text := range found {
+		if !listed[text] {
+			t.Errorf("messages.txt lacks %q", text)
+		}
+	}
+	for text := range listed {
+		if !found[text] {
+			t.Errorf("messages.txt has %q, which no page says", text)
+		}
+	}
+}
+
+func TestMessagesOfTheHostTakeTheirPlace(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Messages = map[string]string{"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d"} })
+	if page := s.get("viewer", "/jobs").body; !strings.Contains(page, "<h1>Pekerjaan</h1>") {
+		t.Error(page)
+	}
+}
