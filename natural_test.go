@@ -29,6 +29,7 @@ type zone struct {
 	next    int
 	records map[string]record // by id
 	created func(r record) error
+	listed  func() // when a page has been made, before it is given
 }
 
 func (z *zone) List(context.Context, record, string) iter.Seq2[nawasync.Page[record], error] {
@@ -39,6 +40,9 @@ func (z *zone) List(context.Context, record, string) iter.Seq2[nawasync.Page[rec
 			page.Items = append(page.Items, r)
 		}
 		z.mu.Unlock()
+		if z.listed != nil {
+			z.listed()
+		}
 		yield(page, nil)
 	}
 }
@@ -170,5 +174,30 @@ func TestRefreshAfterACreationOfUnknownOutcomeFillsInTheID(t *testing.T) {
 			row, err := repo.FindKey(t.Context(), record{Zone: "z", RecordID: "id-1"})
 			return err == nil && row.State == nawasync.StateSynced
 		})
+	})
+}
+
+// A row is deleted that never learned its id, while a page that still has the object is
+// on its way: the sync does not put the row back.
+func TestRowDeletedBeforeItsIDWasKnownIsNotPutBackByAPageFromBefore(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		z := &zone{records: map[string]record{"id-9": {Zone: "z", RecordID: "id-9", Name: "www", Content: "192.0.2.1"}}}
+		e, repo := records(t, db, z)
+		ok(t, db.Exec("INSERT INTO records (zone, record_id, name, content, sync_status, missing_runs) VALUES ('z', NULL, 'www', '192.0.2.1', 'failed', 0)").Error)
+		z.listed = func() {
+			row, err := repo.FindKey(t.Context(), record{Zone: "z", Name: "www"})
+			ok(t, err)
+			deleting, err := repo.Delete(t.Context(), row, by)
+			ok(t, err)
+			waitStatus(t, e, deleting.ID, tracker.Success)
+		}
+		syncing, err := repo.SyncNow(t.Context(), record{Zone: "z"}, "", by)
+		ok(t, err)
+		got := resultOf(t, waitStatus(t, e, syncing.ID, tracker.Success))
+		page, err := repo.List(t.Context(), nawasync.Query{})
+		if err != nil || len(page.Items) != 0 || got.InFlight != 1 {
+			t.Errorf("there are %+v, %v; the sync did %+v", page.Items, err, got)
+		}
 	})
 }

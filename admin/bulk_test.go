@@ -46,7 +46,7 @@ func (s *site) until(done func() bool) {
 }
 
 // begin previews an act and sends the preview's form, as a browser does.
-func (s *site) begin(browser *http.Client, preview string, form url.Values) (page, path string) {
+func (s *site) begin(browser *http.Client, preview string, form url.Values) (before, after, path string) {
 	s.t.Helper()
 	response, err := browser.Get(s.server.URL + s.prefix + preview)
 	ok(s.t, err)
@@ -61,9 +61,9 @@ func (s *site) begin(browser *http.Client, preview string, form url.Values) (pag
 	response, err = browser.PostForm(s.server.URL+s.prefix+"/bulk", form)
 	ok(s.t, err)
 	defer func() { _ = response.Body.Close() }()
-	after, err := io.ReadAll(response.Body)
+	then, err := io.ReadAll(response.Body)
 	ok(s.t, err)
-	return string(body) + string(after), strings.TrimPrefix(response.Request.URL.RequestURI(), s.prefix)
+	return string(body), string(then), strings.TrimPrefix(response.Request.URL.RequestURI(), s.prefix)
 }
 
 func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
@@ -81,12 +81,15 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		ok(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE target_id = 'box2'").Error)
 		ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
 		browser := s.browser("operator")
-		page, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"), url.Values{"reason": {"the disk is larger now"}})
+		ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "until there is a late one", time.Time{}))
+		page, _, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"), url.Values{"reason": {"the disk is larger now"}})
 		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
 			t.Errorf("the preview:\n%s", page)
 		}
 		// What fails after the preview is not in it.
 		late := s.await(s.dispatch(chore{ID: "late", How: "broken"}).ID, tracker.Failed)
+		_, err := s.engine.Resume(t.Context(), "nawasync", "")
+		ok(t, err)
 		var body string
 		s.until(func() bool {
 			body = s.get("operator", path).body
@@ -118,16 +121,27 @@ func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
 	browser := s.browser("operator")
 	q := "/bulk?act=delete&all=1&q=status:failed"
 	for want, form := range map[string]url.Values{
-		"Give a reason":       {"reason": {" "}, "typed": {"101"}},
-		"Type 101":            {"reason": {"old"}, "typed": {"100"}},
-		"No live process":     {"reason": {"old"}, "typed": {"101"}},
-		"Begin again":         {"reason": {"old"}, "through": {"x"}, "typed": {"101"}},
-		"cannot be answered":  {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
-		"There is no such ac": {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
+		"Give a reason":        {"reason": {" "}, "typed": {"101"}},
+		"Type 101, the number": {"reason": {"old"}, "typed": {"100"}},
+		"not arrive whole":     {"reason": {"old"}, "through": {"x"}, "typed": {"101"}},
+		"cannot be answered":   {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
+		"There is no such act": {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
 	} {
-		if page, _ := s.begin(browser, q, form); !strings.Contains(page, want) {
+		preview, page, _ := s.begin(browser, q, form)
+		if !strings.Contains(preview, "Delete: 101 jobs") || !strings.Contains(preview, "No live process works bulk runs") {
+			t.Errorf("the preview:\n%s", preview)
+		}
+		if !strings.Contains(page, want) || !strings.Contains(page, "Not done.") {
 			t.Errorf("%v: no %q in\n%s", form, want, page)
 		}
+	}
+	// A form without the field is not let pass either.
+	_, page, _ := s.begin(browser, q, url.Values{"reason": {"old"}, "must": {""}, "typed": {""}})
+	if !strings.Contains(page, "Type 101, the number") {
+		t.Errorf("nothing typed:\n%s", page)
+	}
+	if n := s.count("1 = 1"); n != 101 {
+		t.Errorf("%d jobs of whm", n)
 	}
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d are deleted", n)
@@ -156,7 +170,7 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 	s.failures(3)
 	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.Success)
 	browser := s.browser("other")
-	_, path := s.begin(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
+	_, _, path := s.begin(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d of another service are deleted", n)
@@ -168,7 +182,7 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 	if got := s.get("nobody", path); got.status != http.StatusForbidden {
 		t.Errorf("%d", got.status)
 	}
-	_, path = s.begin(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
+	_, _, path = s.begin(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓") })
 	if now, err = s.engine.Store().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
 		t.Errorf("%+v, %v", now, err)
@@ -184,7 +198,7 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 		ok(t, admin.Register(s.engine, s.enforcer))
 		ok(t, s.engine.Start(t.Context()))
 		s.failures(400)
-		_, path := s.begin(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		_, _, path := s.begin(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		s.until(func() bool { return s.count("retry_of IS NOT NULL") > 30 })
 		ok(t, s.engine.Stop(context.Background()))
 		if n := s.count("retry_of IS NOT NULL"); n >= 400 {
@@ -199,7 +213,7 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 		if retried != 400 || twice != 0 {
 			t.Errorf("%d retried, %d twice", retried, twice)
 		}
-		_, path = next.begin(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		_, _, path = next.begin(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
 		next.post("operator", path+"/stop", "back", path)
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘") })
@@ -218,7 +232,7 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	s.start()
 	s.failures(3)
 	ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "not yet", time.Time{}))
-	_, path := s.begin(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	_, _, path := s.begin(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	roles := s.enforcer.(*casbin.SyncedEnforcer)
 	_, err := roles.DeleteRolesForUser("operator")
 	ok(t, err)
@@ -233,9 +247,18 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	}
 	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
 	ok(t, err)
-	run := strings.Replace(path, "/bulk/", "/jobs/", 1)
-	if page := s.follow(s.browser("another"), run+"/retry"); !strings.Contains(page, "is not retried") {
-		t.Errorf("a run was retried:\n%s", page)
+	// One that was stopped keeps its arguments.
+	ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "not yet", time.Time{}))
+	another := s.browser("another")
+	_, _, path = s.begin(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Its end is requested") {
+		t.Errorf("not stopped:\n%s", page)
+	}
+	page := s.follow(another, strings.Replace(path, "/bulk/", "/jobs/", 1)+"/retry")
+	var runs int
+	ok(t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'nawasync'").Row().Scan(&runs))
+	if !strings.Contains(page, "Not done.") || runs != 2 {
+		t.Errorf("a run was retried, there are %d:\n%s", runs, page)
 	}
 	if admin.Register(s.engine, nil) == nil {
 		t.Error("bulk runs without an enforcer were taken")

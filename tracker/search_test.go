@@ -121,7 +121,7 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			"ids":          {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("id", fmt.Sprint(all[2].ID), fmt.Sprint(all[3].ID), fmt.Sprint(all[5].ID))}}, func(j *tracker.Job) bool { return j == all[2] || j == all[5] }},
 			"error":        {tracker.Search{Terms: []tracker.Term{term("error", "QUOTA ex")}}, func(j *tracker.Job) bool { return strings.Contains(j.Error, "Quota ex") }},
 			"no wildcards": {tracker.Search{Terms: []tracker.Term{term("text", "%_BOX-3")}}, func(j *tracker.Job) bool { return j.TargetID == "100%_box-3" }},
-			"no match":     {tracker.Search{Terms: []tracker.Term{term("text", "0x_")}}, func(*tracker.Job) bool { return false }},
+			"no match":     {tracker.Search{Terms: []tracker.Term{term("text", "0__box")}}, func(*tracker.Job) bool { return false }},
 			"attempts":     {tracker.Search{Terms: []tracker.Term{{Field: "attempts", Op: ">", Values: []string{"2"}}}}, func(j *tracker.Job) bool { return j.Attempt > 2 }},
 			"duration":     {tracker.Search{Terms: []tracker.Term{{Field: "duration", Op: "<", Values: []string{"5000"}}, term("by", "user:1")}}, func(j *tracker.Job) bool { return j.Duration < 5*time.Second && j.TriggeredBy == "user:1" }},
 			"stuck":        {tracker.Search{Terms: []tracker.Term{term("stuck")}}, func(j *tracker.Job) bool { return j.Stuck(b.Now()) }},
