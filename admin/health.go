@@ -214,8 +214,8 @@ func (h *health) judge(p *page) {
 	bad := slices.ContainsFunc(h.Attention, func(a attention) bool { return a.Severity > 1 })
 	h.Healthy = !bad
 	switch {
-	case len(h.Services) == 0:
-		h.Verdict = p.T("Nothing has run yet.")
+	case h.Totals.Ended == 0 && len(h.Attention) == 0:
+		h.Verdict = p.T("Nothing has ended in this time, and nothing is known to be wrong.")
 	case bad:
 		h.Verdict = p.Tf("Something is wrong: %d to look at.", len(h.Attention))
 	case len(h.Attention) > 0:
