@@ -3,6 +3,7 @@ package tracker
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -31,7 +32,7 @@ type stream struct {
 // residualColumns are those that conditions on each row may ask about, the wide text
 // only where one does.
 func (p *plan) residualColumns() string {
-	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at"
+	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at, finished_at"
 	if p.wide {
 		return columns + ", error"
 	}
@@ -64,6 +65,7 @@ func (p *plan) union(columns string, low, high int64, limit int, order string) (
 type ground struct {
 	low, high int64
 	services  []string // those that there are, where a plan may need them
+	ended     []int64  // the jobs that ended in time, where they are few; else nil
 }
 
 func (s *Store) ground(ctx context.Context, q Search) (g ground, err error) {
@@ -78,10 +80,80 @@ func (s *Store) ground(ctx context.Context, q Search) (g ground, err error) {
 			return g, err
 		}
 	}
-	if q.Services == nil && len(q.Terms) > 0 && !q.few() {
+	if q.ended() && !q.few() {
+		if g.ended, err = s.endedIDs(ctx, q); err != nil {
+			return g, err
+		}
+	}
+	if q.Services == nil && (len(q.Terms) > 0 || q.ended()) && !g.few(q) {
 		g.services, err = s.Services(ctx)
 	}
 	return g, err
+}
+
+// few reports whether few rows are meant, by the search or as it turned out.
+func (g ground) few(q Search) bool { return g.ended != nil || q.few() }
+
+func (q Search) ended() bool { return !q.EndedFrom.IsZero() || !q.EndedTo.IsZero() }
+
+// endedBounds are those of the time of the end, in microseconds.
+func (q Search) endedBounds() []any {
+	from, to := int64(0), int64(math.MaxInt64)
+	if !q.EndedFrom.IsZero() {
+		from = q.EndedFrom.UnixMicro()
+	}
+	if !q.EndedTo.IsZero() {
+		to = q.EndedTo.UnixMicro()
+	}
+	return []any{from, to}
+}
+
+// endedIDs are the jobs that ended between the search's bounds, or nil where they are
+// more than CountUpTo: then jobs are looked at one by one, and most of them fit.
+func (s *Store) endedIDs(ctx context.Context, q Search) ([]int64, error) {
+	var parts []string
+	var args []any
+	for _, status := range q.statuses() {
+		if status.Terminal() {
+			parts = append(parts, "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE status = '"+string(status)+"' AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? ORDER BY finished_at"+
+				fmt.Sprintf(" LIMIT %d) %s", CountUpTo+1, status))
+			args = append(args, q.endedBounds()...)
+		}
+	}
+	ids := []int64{}
+	if len(parts) == 0 {
+		return ids, nil
+	}
+	err := each(s.DB(ctx), func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+fmt.Sprintf(") e LIMIT %d", CountUpTo+1), args...)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: search what ended: %w", err)
+	}
+	if len(ids) > CountUpTo {
+		return nil, nil
+	}
+	return ids, nil
+}
+
+// statuses are those that the search's terms leave.
+func (q Search) statuses() []Status {
+	statuses := Statuses()
+	for _, t := range q.Terms {
+		switch {
+		case t.Field == FieldStatus:
+			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
+		case t.Field == FieldStuck && !t.Not:
+			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return status != Running })
+		}
+	}
+	if q.ended() {
+		statuses = slices.DeleteFunc(statuses, func(status Status) bool { return !status.Terminal() })
+	}
+	return statuses
 }
 
 // few reports whether few rows are meant: each of them is asked everything.
@@ -99,15 +171,11 @@ func (q Search) ids() []string {
 
 func (s *Store) plan(q Search, g ground) (*plan, error) {
 	p := &plan{low: g.low, high: g.high, listed: s.dialect.listRows()}
-	statuses, services := Statuses(), q.Services
-	few := q.few()
+	services, few := q.Services, g.few(q)
 	var rest []Term
 	for _, t := range q.Terms {
 		switch {
-		case t.Field == FieldStatus && !few:
-			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
-		case t.Field == FieldStuck && !t.Not && !few:
-			statuses, rest = slices.DeleteFunc(statuses, func(status Status) bool { return status != Running }), append(rest, t)
+		case t.Field == FieldStatus && !few: // the streams are of these only
 		case t.Field == FieldService && !t.Not && !few:
 			if services == nil {
 				services = t.Values
@@ -118,8 +186,11 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 			rest = append(rest, t)
 		}
 	}
-	if err := p.follow(q, g, statuses, services); err != nil {
+	if err := p.follow(q, g, services); err != nil {
 		return p, err
+	}
+	if q.ended() && g.ended == nil {
+		p.residual, p.residualArgs = append(p.residual, "j.finished_at >= ? AND j.finished_at < ?"), append(p.residualArgs, q.endedBounds()...)
 	}
 	for _, t := range rest {
 		if err := p.ask(t, s.Now()); err != nil {
@@ -130,9 +201,10 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 }
 
 // follow chooses the streams.
-func (p *plan) follow(q Search, g ground, statuses []Status, services []string) error {
+func (p *plan) follow(q Search, g ground, services []string) error {
+	statuses := q.statuses()
 	add := func(st stream) { p.streams = append(p.streams, st) }
-	if q.Services != nil && q.few() {
+	if q.Services != nil && g.few(q) {
 		p.residual, p.residualArgs = append(p.residual, "j.service IN ?"), append(p.residualArgs, append([]string{""}, q.Services...))
 	}
 	switch every := len(statuses) == len(Statuses()); {
@@ -150,6 +222,11 @@ func (p *plan) follow(q Search, g ground, statuses []Status, services []string) 
 		return nil
 	case q.Deleted:
 		add(stream{where: "deleted_at IS NOT NULL"})
+		return nil
+	case g.ended != nil:
+		if len(g.ended) > 0 {
+			add(stream{where: "id IN ? AND deleted_at IS NULL", args: []any{g.ended}})
+		}
 		return nil
 	case every && services == nil:
 		add(stream{where: "deleted_at IS NULL"})

@@ -23,6 +23,9 @@ type Search struct {
 	// From and To bound the time of creation, by the order in which jobs were added:
 	// From inclusive, To exclusive, the zero time no bound.
 	From, To time.Time
+	// EndedFrom and EndedTo bound the time of the end in the same way: with one of
+	// them only jobs that have ended are found.
+	EndedFrom, EndedTo time.Time
 	// Deleted lists the tombstones instead.
 	Deleted bool
 }

@@ -164,6 +164,76 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 	})
 }
 
+func endedWithin(from, to time.Time) func(j *tracker.Job) bool {
+	return func(j *tracker.Job) bool {
+		return j.Status.Terminal() && !j.FinishedAt.Before(from) && j.FinishedAt.Before(to)
+	}
+}
+
+func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := newBench(t, db)
+		start := b.Now()
+		all := seedJobs(t, b, 240, false)
+		first, last := start.Add(30*time.Minute), start.Add(90*time.Minute)
+		whm := tracker.Search{EndedFrom: first, Services: []string{"whm"}, Terms: []tracker.Term{{Field: "status", Values: []string{"success", "queued"}, Not: true}}}
+		for name, c := range map[string]struct {
+			q     tracker.Search
+			match func(j *tracker.Job) bool
+		}{
+			"between": {tracker.Search{EndedFrom: first, EndedTo: last}, endedWithin(first, last)},
+			"of a status": {whm, func(j *tracker.Job) bool {
+				return endedWithin(first, b.Now())(j) && j.Service == "whm" && j.Status != "success"
+			}},
+			"of a target":  {tracker.Search{EndedTo: last, TargetKeys: []int64{3}}, func(j *tracker.Job) bool { return endedWithin(start, last)(j) && j.TargetKey == 3 }},
+			"none is open": {tracker.Search{EndedFrom: start, Terms: []tracker.Term{{Field: "status", Values: []string{"queued", "running"}}}}, func(*tracker.Job) bool { return false }},
+		} {
+			var want []int64
+			for _, job := range slices.Backward(all) {
+				if c.match(job) {
+					want = append(want, job.ID)
+				}
+			}
+			if got := pages(t, b, c.q, 7); !slices.Equal(got, want) {
+				t.Errorf("%s: found %v, want %v", name, got, want)
+			}
+			checkOldest(t, b, name, c.q, want)
+		}
+	})
+}
+
+// What ended in a time is looked up where it is little, and looked for where it is much.
+func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := newBench(t, db)
+		var jobs []*tracker.Job
+		for i := range tracker.CountUpTo + 100 {
+			job := newJob(int64(i))
+			job.Service = []string{"whm", "cloudflare"}[i%2]
+			jobs = append(jobs, job)
+		}
+		for batch := range slices.Chunk(jobs, 250) {
+			b.insert(t, batch...)
+		}
+		first := jobs[0].ID
+		ok(t, b.db.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL", first).Error)
+		for _, least := range []int64{0, 9000} { // more than are counted, and fewer
+			var want []int64
+			for _, job := range slices.Backward(jobs) {
+				if job.Service == "whm" && job.ID-first >= least {
+					want = append(want, job.ID)
+				}
+			}
+			q := tracker.Search{EndedFrom: b.Now().Add(time.Duration(least) * time.Microsecond), Terms: []tracker.Term{{Field: "service", Values: []string{"whm"}}}}
+			if got := pages(t, b, q, 500); !slices.Equal(got, want) {
+				t.Errorf("found %d, want %d", len(got), len(want))
+			}
+		}
+	})
+}
+
 func TestTwoThousandJobsOfOneInstantPageWithoutLossOrRepeat(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
