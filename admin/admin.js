@@ -5,40 +5,56 @@ document.documentElement.classList.add("js");
 
 const live = Number(document.body.dataset.live || 0);
 const note = document.querySelector(".live-note");
+let asOf = document.body.dataset.asOf;
 
 // busy is whether a refresh would take something out of the reader's hands.
 function busy() {
-	const active = document.activeElement;
-	return document.hidden
-		|| String(getSelection()) !== ""
+	return String(getSelection()) !== ""
 		|| document.querySelector("main input:checked[name=id]") !== null
-		|| (active !== null && active !== document.body && active.closest("[data-live-region] form, [data-live-region] details") !== null);
+		|| document.activeElement.matches("[data-live-region] :is(input:not([type=checkbox]), select, textarea)");
 }
 
-// refresh asks for this very page and takes over its live regions.
+// say tells how the refresh stands; "" is that the page is as it should be.
+function say(text) {
+	if (note.textContent !== text) { note.textContent = text; }
+	note.hidden = text === "";
+}
+
+// named tells an element that takes the focus from the others of its page.
+function named(element) {
+	return [element.tagName, element.getAttribute("href"), element.name, element.value, element.matches("summary") && element.textContent].join(" ");
+}
+
+// refresh asks for this very page and takes over its live regions. A page that could not
+// be had stays, and says how old it is: the next try may find the server again.
 async function refresh() {
-	if (busy()) {
-		if (note && !document.hidden) { note.hidden = false; note.textContent = note.dataset.paused; }
-		return;
-	}
-	if (note) { note.hidden = true; }
+	if (document.hidden) { return; }
+	if (busy()) { return say(note.dataset.paused); }
+	let next;
 	try {
 		const answer = await fetch(location.href, { credentials: "same-origin", headers: { "X-Live": "1" } });
-		if (!answer.ok) { return; }
-		const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-		for (const region of document.querySelectorAll("[data-live-region]")) {
-			const fresh = next.querySelector(`[data-live-region="${region.dataset.liveRegion}"]`);
-			if (!fresh || busy()) { continue; }
-			const open = new Set([...region.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
-			for (const details of fresh.querySelectorAll("details")) {
-				if (open.has(details.querySelector("summary").textContent)) { details.open = true; }
-			}
-			region.replaceChildren(...fresh.childNodes);
-		}
-		offerCopies();
+		next = new DOMParser().parseFromString(await answer.text(), "text/html");
+		// A sign-in page is no answer either.
+		if (!answer.ok || !next.body.dataset.asOf) { throw new Error(String(answer.status)); }
 	} catch {
-		// The server is away: the page stays as it is, and the next try may find it.
+		return say(`${note.dataset.lost} ${asOf}`);
 	}
+	if (busy()) { return say(note.dataset.paused); }
+	const focused = named(document.activeElement);
+	for (const region of document.querySelectorAll("[data-live-region]")) {
+		const fresh = next.querySelector(`[data-live-region="${region.dataset.liveRegion}"]`);
+		if (!fresh) { continue; }
+		const open = new Set([...region.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
+		for (const details of fresh.querySelectorAll("details")) {
+			if (open.has(details.querySelector("summary").textContent)) { details.open = true; }
+		}
+		const inside = region.contains(document.activeElement);
+		region.replaceChildren(...fresh.childNodes);
+		if (inside) { [...region.querySelectorAll("a, button, input, summary")].find((e) => named(e) === focused)?.focus({ preventScroll: true }); }
+	}
+	asOf = next.body.dataset.asOf;
+	say("");
+	offerCopies();
 }
 
 if (live > 0) { setInterval(refresh, live * 1000); }
@@ -76,18 +92,34 @@ document.addEventListener("click", (event) => {
 	last = event.target;
 });
 
-// Keys: / to search, g and a letter to go. Never while one writes.
+// Keys, unless the reader has put them off: / to search, j and k through a list, x to
+// select, r to refresh, g and a letter to go. Never while one writes.
 let leader = 0;
+const press = {
+	"/": () => (document.getElementById("q") || document.getElementById("jump"))?.focus(),
+	"g": () => { leader = Date.now(); },
+	"j": () => move(1),
+	"k": () => move(-1),
+	"x": () => document.activeElement.closest("tr")?.querySelector("input[name=id]")?.click(),
+	"r": () => refresh(),
+};
+
+// move goes to the first link of the next row.
+function move(by) {
+	const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a"));
+	const at = rows.indexOf(document.activeElement.closest("tr"));
+	rows[at < 0 && by < 0 ? rows.length - 1 : Math.min(Math.max(at + by, 0), rows.length - 1)]?.querySelector("a").focus();
+}
+
 addEventListener("keydown", (event) => {
-	if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, [contenteditable]")) { return; }
-	if (event.key === "/") {
-		const field = document.getElementById("q") || document.getElementById("jump");
-		if (field) { event.preventDefault(); field.focus(); }
-	} else if (event.key === "g") {
-		leader = Date.now();
-	} else if (Date.now() - leader < 1500) {
-		const links = [...document.querySelectorAll("header nav a")];
-		const link = { j: links[0], h: links[1], s: links[2], b: links[3], a: links[4] }[event.key];
-		if (link) { location.assign(link.href); }
+	if (document.body.dataset.keys === "off" || event.ctrlKey || event.metaKey || event.altKey) { return; }
+	if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) { return; }
+	if (Date.now() - leader < 1500) {
+		leader = 0;
+		const section = ["j", "h", "s", "b", "a"].indexOf(event.key);
+		if (section >= 0) { location.assign(document.querySelectorAll("header nav a")[section].href); }
+	} else if (press[event.key]) {
+		event.preventDefault();
+		press[event.key]();
 	}
 });

@@ -201,5 +201,8 @@ func (p *page) preferences() error {
 	if live := p.r.PostFormValue("live"); p.r.PostForm.Has("live") {
 		p.setCookie(cookieLive, cmp.Or(live, "0"), year)
 	}
+	if keys := p.r.PostFormValue("keys"); p.r.PostForm.Has("keys") {
+		p.setCookie(cookieKeys, keys, year)
+	}
 	return p.redirect(p.local(p.r.PostFormValue("back")))
 }

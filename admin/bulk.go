@@ -169,7 +169,7 @@ func (p *page) bulkStart() error {
 			return flash{}, &refusal{p.Tf("Type %d, the number of jobs, to say that you mean them all.", v.typed())}
 		}
 		args := bulkArgs{
-			Run: act.TargetID, Act: v.act, Query: v.line, At: at, From: v.search.From, To: v.search.To, Through: through,
+			Run: act.TargetID, Act: v.act, Query: v.line, At: at, From: v.search.From, To: v.search.To, EndFrom: v.search.EndedFrom, EndTo: v.search.EndedTo, Through: through,
 			Services: v.search.Services, By: p.viewer.subject, Reason: form("reason"),
 		}
 		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})

@@ -25,8 +25,10 @@ type bulkArgs struct {
 	At       time.Time `json:"at"` // of the preview
 	From     time.Time `json:"from,omitzero"`
 	To       time.Time `json:"to,omitzero"` // what the query's times were then, in its reader's zone
-	Through  int64     `json:"through"`     // the last job of it
-	Services []string  `json:"services"`    // those that the operator may manage; nil is every one
+	EndFrom  time.Time `json:"ended_from,omitzero"`
+	EndTo    time.Time `json:"ended_to,omitzero"`
+	Through  int64     `json:"through"`  // the last job of it
+	Services []string  `json:"services"` // those that the operator may manage; nil is every one
 	By       string    `json:"by"`
 	Reason   string    `json:"reason"`
 }
@@ -257,6 +259,6 @@ func (a bulkArgs) search() (tracker.Search, error) {
 		return tracker.Search{}, fmt.Errorf("the run's query: %w", err)
 	}
 	s, err := q.search(a.At, time.UTC)
-	s.Services, s.From, s.To = a.Services, a.From, a.To
+	s.Services, s.From, s.To, s.EndedFrom, s.EndedTo = a.Services, a.From, a.To, a.EndFrom, a.EndTo
 	return s, err
 }

@@ -30,8 +30,9 @@ func signature(text string) string {
 	return strings.Join(strings.Fields(differing.ReplaceAllString(line, "…")), " ")
 }
 
-// group puts failed jobs together that have the same error, the most frequent first.
-func (p *page) group(jobs []*tracker.Job) []errorGroup {
+// group puts failed jobs together that have the same error, the most frequent first, and
+// links each to those that ended in the same time.
+func (p *page) group(jobs []*tracker.Job, ended string) []errorGroup {
 	groups := map[string]*errorGroup{}
 	for _, j := range jobs {
 		key := signature(j.Error)
@@ -51,14 +52,22 @@ func (p *page) group(jobs []*tracker.Job) []errorGroup {
 	}
 	list := []errorGroup{}
 	for _, g := range groups {
-		part := longest(strings.Split(g.Signature, "…"))
-		g.url = p.url("/jobs", "q", query{terms: []term{{field: "status", values: []string{"conflict", "failed"}}, {field: "error", values: []string{part}}}}.String())
+		g.url = p.queryURL("status:conflict,failed", errorTerm(g.Signature), ended)
 		list = append(list, *g)
 	}
 	slices.SortFunc(list, func(a, b errorGroup) int {
 		return cmp.Or(cmp.Compare(b.Jobs, a.Jobs), cmp.Compare(a.Signature, b.Signature))
 	})
 	return list[:min(len(list), 10)]
+}
+
+// errorTerm finds the jobs with such an error, by the longest part that they share.
+func errorTerm(signature string) string {
+	part := longest(strings.Split(signature, "…"))
+	if part == "" {
+		return ""
+	}
+	return "error:" + quoted(part, false)
 }
 
 func longest(parts []string) string {

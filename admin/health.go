@@ -14,6 +14,7 @@ import (
 type health struct {
 	At        time.Time       `json:"at"`
 	Window    string          `json:"window"`
+	From      time.Time       `json:"from"` // where the window begins, on the grid of the statistics
 	Verdict   string          `json:"verdict"`
 	Healthy   bool            `json:"healthy"`
 	Attention []attention     `json:"attention"`
@@ -50,6 +51,7 @@ type serviceHealth struct {
 	Type    string `json:"type,omitempty"`
 	Action  string `json:"action,omitempty"`
 	totals
+	before  totals        // in the same length of time before
 	RunP50  time.Duration `json:"run_p50_ns"`
 	RunP95  time.Duration `json:"run_p95_ns"`
 	WaitP95 time.Duration `json:"wait_p95_ns"`
@@ -116,7 +118,8 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	}
 	out := &health{At: p.now, Window: window.name, Attention: []attention{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
 	from := p.now.Add(-window.length)
-	stats, err := p.mine(p.store().StatTotals(ctx, window.period, from.Add(-window.length).Truncate(window.step), p.now.Add(time.Minute), window.step))
+	out.From = from.Truncate(window.step)
+	stats, err := p.mine(p.store().StatTotals(ctx, window.period, out.From.Add(-window.length), p.now.Add(time.Minute), window.step))
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +145,9 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	}
 	// A bucket that began before the window counts into it: buckets are not cut.
 	for _, s := range stats {
-		if s.Bucket.Before(from.Truncate(window.step)) {
+		if s.Bucket.Before(out.From) {
 			out.Before.add(s)
+			of(s.Service).before.add(s)
 			continue
 		}
 		out.Totals.add(s)
@@ -174,11 +178,11 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	if err := p.look(ctx, out, open, successes); err != nil {
 		return nil, err
 	}
-	failed, err := p.store().Failures(ctx, p.viewer.services(), from, maxErrors)
+	failed, err := p.store().Failures(ctx, p.viewer.services(), out.From, maxErrors)
 	if err != nil {
 		return nil, err
 	}
-	out.Errors = p.group(failed)
+	out.Errors = p.group(failed, out.ended(p))
 	out.recent = recent(failed, 10)
 	out.judge(p)
 	for i := range out.Services {
@@ -271,11 +275,18 @@ func (v *healthView) windows() []tab {
 // inSeconds is a length of time as Prometheus writes it.
 func inSeconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
 
-func quantiles(s serviceHealth) string {
-	if s.runs.Count() == 0 {
+func quantiles(h tracker.Histogram) string {
+	if h.Count() == 0 {
 		return "–"
 	}
-	return span(s.RunP50) + ", " + span(s.RunP95)
+	return span(h.Quantile(0.5)) + ", " + span(h.Quantile(0.95))
+}
+
+func quantile(h tracker.Histogram) string {
+	if h.Count() == 0 {
+		return "–"
+	}
+	return span(h.Quantile(0.95))
 }
 
 // total is one of the figures of the health page.
@@ -284,8 +295,11 @@ type total struct {
 	now, before int64
 }
 
+// ended is the term for the jobs that the figures are of.
+func (h *health) ended(p *page) string { return "ended:" + p.between(h.From, time.Time{}) }
+
 func (v *healthView) figures() []total {
-	since := "since:" + v.Window
+	since := v.ended(v.page)
 	return []total{
 		{v.T("Ended"), v.queryURL(since), v.Totals.Ended, v.Before.Ended},
 		{v.T("Succeeded"), v.queryURL("status:success", since), v.Totals.Success, v.Before.Success},

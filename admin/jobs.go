@@ -32,7 +32,7 @@ type jobsView struct {
 var pageSizes = []int{25, 50, 100}
 
 // formFields are the fields of the plain form; each is a term of the query line.
-var formFields = []string{"service", "type", "instance", "action", "target", "by", "error", "since"}
+var formFields = []string{"service", "type", "instance", "action", "target", "by", "error", "since", "ended"}
 
 func (p *page) jobs() error {
 	if p.r.URL.Query().Has("form") {
@@ -245,14 +245,33 @@ func (v *jobsView) views() []tab {
 	return list
 }
 
-// windows are the chips of time.
-func (v *jobsView) windows() []tab {
-	now := v.query.value("since")
-	list := []tab{{name: v.T("Any time"), url: v.link(v.query.with("since").with("created")), current: now == "" && v.query.value("created") == ""}}
-	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
-		list = append(list, tab{name: w, url: v.link(v.query.with("created").with("since", w)), current: now == w})
+// clock is the time that the chips bound: when jobs were created, or when they ended.
+func (v *jobsView) clock() string {
+	if len(v.query.values("ended")) > 0 {
+		return "ended"
 	}
-	return list
+	return "since"
+}
+
+func (v *jobsView) clockName() string {
+	if v.clock() == "ended" {
+		return v.T("Ended within")
+	}
+	return v.T("Created within")
+}
+
+// windows are the chips of time, and one for the other clock.
+func (v *jobsView) windows() []tab {
+	always, clock := v.query.with("since").with("created").with("ended"), v.clock()
+	now := v.query.value(clock)
+	list := []tab{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.value("created") == ""}}
+	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
+		list = append(list, tab{name: w, url: v.link(always.with(clock, w)), current: now == w})
+	}
+	if clock == "ended" {
+		return append(list, tab{name: v.T("by creation instead"), url: v.link(always.with("since", "24h"))})
+	}
+	return append(list, tab{name: v.T("by end instead"), url: v.link(always.with("ended", "24h"))})
 }
 
 // rest is what of the query the plain form has no field for.
@@ -291,8 +310,8 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
 	case v.results.Partial:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
-	case v.query.value("since") != "" || v.query.value("created") != "":
-		return v.T("None in this time."), v.T("At any time"), v.link(v.query.with("since").with("created"))
+	case v.query.value("since") != "" || v.query.value("created") != "" || v.query.value("ended") != "":
+		return v.T("None in this time."), v.T("At any time"), v.link(v.query.with("since").with("created").with("ended"))
 	}
 	return v.T("No job fits the query."), v.T("Clear it"), v.url("/jobs")
 }
@@ -302,7 +321,7 @@ type input struct{ field, name, value string }
 
 func (v *jobsView) inputs() []input {
 	names := map[string]string{
-		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Target"), "by": v.T("By"), "error": v.T("Error contains"), "since": v.T("Created within"),
+		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Target"), "by": v.T("By"), "error": v.T("Error contains"), "since": v.T("Created within"), "ended": v.T("Ended within"),
 	}
 	var list []input
 	for _, field := range formFields[1:] {

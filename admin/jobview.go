@@ -28,9 +28,9 @@ func (v *jobView) answers() []answer {
 func (v *jobView) overlay() string {
 	switch v.queue {
 	case nawasync.QueueWaits:
-		return v.T("(its bell is in Redis)")
+		return v.T("(its task is in Redis)")
 	case nawasync.QueueMissing:
-		return v.T("(its bell is not in Redis; it is rung again within seconds)")
+		return v.T("(its task is not in Redis; it is put there again within seconds)")
 	case nawasync.QueueNotYet:
 		return v.T("(not in Redis yet: it is not its time, or not its turn)")
 	case nawasync.QueueUnknown:

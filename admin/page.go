@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type page struct {
 	zone   *time.Location
 	theme  string // "", light or dark
 	live   int    // seconds between refreshes; 0 is never
+	keys   string // "off" where single keys do nothing: they can be in the way of a screen reader or of speech
 	now    time.Time
 	flash  *flash
 	whole  context.Context //nolint:containedctx // the request's own, without a page's time: an export takes longer
@@ -46,6 +48,7 @@ const (
 	cookieZone  = "nawasync_zone"
 	cookieTheme = "nawasync_theme"
 	cookieLive  = "nawasync_live"
+	cookieKeys  = "nawasync_keys"
 	cookieFlash = "nawasync_flash"
 )
 
@@ -107,6 +110,10 @@ func (h *handler) newPage(w http.ResponseWriter, r *http.Request) *page {
 	if n, ok := map[string]int{"5": 5, "15": 15, "60": 60}[cookie(cookieLive)]; ok {
 		p.live = n
 	}
+	p.keys = "on"
+	if cookie(cookieKeys) == "off" {
+		p.keys = "off"
+	}
 	if text := cookie(cookieFlash); text != "" && r.Method == http.MethodGet && len(text) < 4000 {
 		var f flash
 		if data, err := base64.RawURLEncoding.DecodeString(text); err == nil && json.Unmarshal(data, &f) == nil {
@@ -142,9 +149,9 @@ func (p *page) fail(err error) {
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
 		known = &problem{http.StatusNotFound, p.T("There is no such thing"), p.T("It may have been pruned, or you may not see it.")}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		known = &problem{http.StatusServiceUnavailable, p.T("The database is slow"), p.Tf("It did not answer within %s. Try again, or ask for less: a shorter time, one service.", p.h.config.Timeout)}
+		known = &problem{http.StatusServiceUnavailable, p.T("The database is slow"), p.Tf("It did not answer within %s. This page tries again every 10 seconds; it is quicker to ask for less: a shorter time, one service.", p.h.config.Timeout)}
 	default:
-		known = &problem{http.StatusServiceUnavailable, p.T("The database does not answer"), p.T("This page comes back by itself when it does. The log of this process has the error.")}
+		known = &problem{http.StatusServiceUnavailable, p.T("The database does not answer"), p.T("This page tries again every 10 seconds, and comes back by itself. The log of this process has the error.")}
 	}
 	if known.status >= http.StatusInternalServerError {
 		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", err)
@@ -156,7 +163,11 @@ func (p *page) fail(err error) {
 		return
 	}
 	p.title = known.title
-	p.renderStatus(known.status, problemPage(p, known.text, known.status >= http.StatusInternalServerError))
+	away := known.status >= http.StatusInternalServerError
+	if away && p.r.Method == http.MethodGet {
+		p.w.Header().Set("Refresh", "10") // it comes back by itself, with scripts off too
+	}
+	p.renderStatus(known.status, problemPage(p, known.text, away))
 }
 
 // noAct is a form that asks for what there is not.
@@ -239,11 +250,15 @@ func (p *page) here() string {
 
 func (p *page) jobURL(id int64) string { return p.url(fmt.Sprintf("/jobs/%d", id)) }
 
+func (p *page) serviceURL(name string) string { return p.url("/services/" + name) }
+
 func (p *page) targetURL(j *tracker.Job) string {
 	return p.url("/target", "service", j.Service, "type", j.Type, "instance", j.Instance, "id", j.TargetID)
 }
 
+// queryURL lists what some terms find; "" is none.
 func (p *page) queryURL(terms ...string) string {
+	terms = slices.DeleteFunc(slices.Clone(terms), func(term string) bool { return term == "" })
 	return p.url("/jobs", "q", strings.Join(terms, " "))
 }
 

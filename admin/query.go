@@ -61,6 +61,7 @@ var fields = []struct{ name, form string }{
 	{"duration", "a time such as 10s, >10s or <2m"},
 	{"since", "a time such as 15m, 24h or 30d"},
 	{"created", "a day or a time, or two of them with .. between"},
+	{"ended", "a time such as 24h, or a day, or two days or times with .. between"},
 	{"text", ""},
 }
 
@@ -164,7 +165,7 @@ func isName(text string) bool {
 }
 
 func example(field string) string {
-	return field + ":" + map[string]string{"status": "failed", "is": "stuck", "since": "24h", "created": "2026-08-01..", "attempts": ">3", "duration": ">10s", "id": "42"}[field]
+	return field + ":" + map[string]string{"status": "failed", "is": "stuck", "since": "24h", "created": "2026-08-01..", "ended": "24h", "attempts": ">3", "duration": ">10s", "id": "42"}[field]
 }
 
 // check refuses what cannot be answered, and brings values into their canonical form.
@@ -182,10 +183,10 @@ func (t term) check(line string, zone *time.Location) (term, error) {
 	if t.op != "" && t.field != "attempts" && t.field != "duration" {
 		return fail(fmt.Sprintf("%s: does not compare with %s", t.field, t.op), "only attempts: and duration: do")
 	}
-	if t.not && (t.field == "since" || t.field == "created") {
-		return fail(fmt.Sprintf("-%s: cannot be answered", t.field), "bound the time with created:FROM..TO instead")
+	if t.not && slices.Contains([]string{"since", "created", "ended"}, t.field) {
+		return fail(fmt.Sprintf("-%s: cannot be answered", t.field), "bound the time with created:FROM..TO or ended:FROM..TO instead")
 	}
-	single := slices.Contains([]string{"is", "since", "created", "attempts", "duration"}, t.field)
+	single := slices.Contains([]string{"is", "since", "created", "ended", "attempts", "duration"}, t.field)
 	if single && len(t.values) > 1 {
 		return fail(fmt.Sprintf("%s: takes one value", t.field), "for instance "+example(t.field))
 	}
@@ -226,7 +227,10 @@ func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 	case "duration", "since":
 		d, err := parseDuration(value)
 		return value, err == nil && d >= 0 && (d > 0 || field == "duration")
-	case "created":
+	case "created", "ended":
+		if d, err := parseDuration(value); field == "ended" && err == nil {
+			return value, d > 0
+		}
 		_, _, err := parseRange(value, zone)
 		return value, err == nil
 	}
@@ -265,6 +269,10 @@ func parseRange(text string, zone *time.Location) (from, to time.Time, err error
 	return from, to, err
 }
 
+// minuteOf is a minute as the pages' own links write it: with its offset, so that they mean
+// the same to whoever they are sent to.
+const minuteOf = "2006-01-02T15:04Z07:00"
+
 // parseMoment returns a time and the end of what it names: of a day, or of a minute.
 func parseMoment(text string, zone *time.Location) (begin, end time.Time, err error) {
 	if t, err := time.ParseInLocation("2006-01-02", text, zone); err == nil {
@@ -274,6 +282,9 @@ func parseMoment(text string, zone *time.Location) (begin, end time.Time, err er
 		return t, t, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t, err = time.Parse(minuteOf, text)
+	}
 	return t, t, err
 }
 
@@ -353,24 +364,15 @@ func (q query) search(now time.Time, zone *time.Location) (tracker.Search, error
 	var s tracker.Search
 	for _, t := range q.terms {
 		switch t.field {
-		case "since":
-			d, err := parseDuration(t.values[0])
+		case "since", "created", "ended":
+			from, to, err := t.times(now, zone)
 			if err != nil {
 				return s, err
 			}
-			if from := now.Add(-d); from.After(s.From) {
-				s.From = from
-			}
-		case "created":
-			from, to, err := parseRange(t.values[0], zone)
-			if err != nil {
-				return s, err
-			}
-			if from.After(s.From) {
-				s.From = from
-			}
-			if s.To.IsZero() || (!to.IsZero() && to.Before(s.To)) {
-				s.To = to
+			if t.field == "ended" {
+				narrow(&s.EndedFrom, &s.EndedTo, from, to)
+			} else {
+				narrow(&s.From, &s.To, from, to)
 			}
 		case "is":
 			switch t.values[0] {
@@ -392,6 +394,24 @@ func (q query) search(now time.Time, zone *time.Location) (tracker.Search, error
 		}
 	}
 	return s, nil
+}
+
+// times are those that a term bounds: up to now by a length, or what is written.
+func (t term) times(now time.Time, zone *time.Location) (from, to time.Time, err error) {
+	if d, err := parseDuration(t.values[0]); t.field != "created" && err == nil {
+		return now.Add(-d), to, nil
+	}
+	return parseRange(t.values[0], zone)
+}
+
+// narrow bounds a time further; the zero time is no bound.
+func narrow(from, to *time.Time, least, most time.Time) {
+	if least.After(*from) {
+		*from = least
+	}
+	if to.IsZero() || (!most.IsZero() && most.Before(*to)) {
+		*to = most
+	}
 }
 
 func fieldNames() string {

@@ -24,6 +24,7 @@ type serviceView struct {
 	holds          []tracker.Hold
 	heldRows       map[int64][]tracker.HeldRow
 	actions        []serviceHealth
+	course         course
 	schedules      []tracker.Schedule
 	processes      int
 	problem        string
@@ -43,10 +44,7 @@ type stateCount struct {
 	N     int64
 }
 
-type servicesView struct {
-	*page
-	list []serviceHealth
-}
+type servicesView struct{ healthView }
 
 func (p *page) services() error {
 	p.title, p.section = p.T("Services"), "services"
@@ -54,7 +52,7 @@ func (p *page) services() error {
 	if err != nil {
 		return err
 	}
-	return p.render(servicesPage(&servicesView{p, found.Services}))
+	return p.render(servicesPage(&servicesView{healthView{p, *found}}))
 }
 
 // within is the service of the path, if the subject may view it.
@@ -139,6 +137,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.course = newCourse(v.now.Add(-7*24*time.Hour), v.now, 6*time.Hour)
 	kinds := map[string]*serviceHealth{}
 	of := func(typ, action string) *serviceHealth {
 		key := typ + "/" + action
@@ -153,6 +152,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 			kind.add(s)
 			kind.runs.Merge(s.Runs)
 			kind.waits.Merge(s.Waits)
+			v.course.add(s)
 		}
 	}
 	for _, o := range open {
@@ -161,8 +161,8 @@ func (v *serviceView) readActions(ctx context.Context) error {
 			v.waiting += o.Queued
 		}
 	}
+	v.course.drawn(v)
 	for _, kind := range kinds {
-		kind.RunP50, kind.RunP95, kind.WaitP95 = kind.runs.Quantile(0.5), kind.runs.Quantile(0.95), kind.waits.Quantile(0.95)
 		v.actions = append(v.actions, *kind)
 	}
 	slices.SortFunc(v.actions, func(a, b serviceHealth) int {
@@ -313,7 +313,7 @@ func (p *page) heldAct() error {
 }
 
 func (v *serviceView) instanceTabs() []tab {
-	list := []tab{{name: v.T("All"), url: v.url("/services/" + v.name), current: v.instance == ""}}
+	list := []tab{{name: v.T("All"), url: v.serviceURL(v.name), current: v.instance == ""}}
 	for _, instance := range v.instances {
 		list = append(list, tab{name: instance, url: v.url("/services/"+v.name, "instance", instance), current: v.instance == instance})
 	}
@@ -349,11 +349,16 @@ func (v *serviceView) pauseText(s tracker.Scope) string {
 }
 
 func (v *serviceView) kindURL(s serviceHealth, terms ...string) string {
-	terms = append(terms, "service:"+s.Service, "type:"+s.Type, "action:"+s.Action)
-	if v.instance != "" {
-		terms = append(terms, "instance:"+quoted(v.instance, false))
+	terms = append(terms, "service:"+s.Service, "type:"+s.Type, "action:"+s.Action, "ended:7d")
+	return v.queryURL(append(terms, v.instanceTerm())...)
+}
+
+// instanceTerm narrows a query to the instance that the page shows, if it shows one.
+func (v *serviceView) instanceTerm() string {
+	if v.instance == "" {
+		return ""
 	}
-	return v.queryURL(terms...)
+	return "instance:" + quoted(v.instance, false)
 }
 
 // nextTick is when a schedule is due after a time; the zero time where its rule cannot

@@ -11,9 +11,10 @@ import (
 
 // strip is a row of bars: what ended when, good beneath bad.
 type strip struct {
-	bars []bar
-	top  int64
-	name string // what it counts
+	bars  []bar
+	top   int64
+	name  string // what it counts
+	class string // "times" where the parts are no outcomes
 }
 
 type bar struct {
@@ -43,7 +44,10 @@ const (
 // strip counts what ended in the query's window, from the statistics: only terms that
 // these are kept by narrow it, and its name says so.
 func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip, error) {
-	from, to := search.From, search.To
+	from, to := search.EndedFrom, search.EndedTo
+	if from.IsZero() && to.IsZero() {
+		from, to = search.From, search.To
+	}
 	if to.IsZero() || to.After(p.now) {
 		to = p.now
 	}
@@ -84,9 +88,18 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	for i := range bars {
 		b := &bars[i]
 		b.title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.from.In(p.zone).Format("2006-01-02 15:04"), thousands(b.good+b.bad), thousands(b.bad))
-		b.url = p.url("/jobs", "q", q.with("since").with("created", fmt.Sprintf("%s..%s", b.from.In(p.zone).Format("2006-01-02T15:04"), b.to.In(p.zone).Format("2006-01-02T15:04"))).String())
+		b.url = p.url("/jobs", "q", q.with("since").with("created").with("ended", p.between(b.from, b.to)).String())
 	}
 	return out, nil
+}
+
+// between is two times as a term has them; the zero time is no end.
+func (p *page) between(from, to time.Time) string {
+	text := from.In(p.zone).Format(minuteOf) + ".."
+	if !to.IsZero() {
+		text += to.In(p.zone).Format(minuteOf)
+	}
+	return text
 }
 
 // perPeriod names what a strip counts.

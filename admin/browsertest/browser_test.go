@@ -221,62 +221,6 @@ func (b *tab) tabTo(t *testing.T, selector string) {
 	t.Fatalf("Tab does not reach %s", selector)
 }
 
-func TestEveryFlowGoesByKeyboardAlone(t *testing.T) {
-	t.Parallel()
-	s, b := newSite(t, true), newTab(t)
-	// The query: / goes there, Enter asks.
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible(".js #q"), key("/"))
-	if !evaluate[bool](t, b, "document.activeElement.id === 'q'") {
-		t.Error("/ does not lead to the query")
-	}
-	// A real keyboard's / is not written; these events are not tied to each other.
-	b.do(t, key("\b"), key("status:failed target:bob@delta.example"), key("\r"), visible(`.tabs [aria-current] .bad`))
-	// To the job, and its retry.
-	b.tabTo(t, fmt.Sprintf("td a[href$='/jobs/%d']", s.failed))
-	b.do(t, key("\r"), visible("#facts"))
-	b.tabTo(t, "form[action$='/retry'] button")
-	b.do(t, key("\r"), visible(".notice.good"))
-	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 }, tracker.Term{Field: tracker.FieldRetryOf, Values: []string{fmt.Sprint(s.failed)}})
-	// Selecting a job, a preview, a reason, and the run.
-	b.do(t, chromedp.Navigate(s.url+"/jobs?q=status:failed"), visible("#q"))
-	b.tabTo(t, "input[name=id]")
-	b.do(t, key(" "))
-	b.tabTo(t, "button[name=act][value=delete]")
-	b.do(t, key("\r"), visible("input[name=reason]"))
-	b.tabTo(t, "input[name=reason]")
-	b.do(t, key("tidy"), key("\r"), visible(".totals"))
-	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 && jobs[0].Status == tracker.Success }, tracker.Term{Field: tracker.FieldService, Values: []string{"nawasync"}})
-	// Pause, and resume.
-	b.do(t, visible(".js main"), key("g"), key("s"), visible("header nav a[href$='/services'][aria-current]"), chromedp.Navigate(s.url+"/services/whm"), visible("#pause"))
-	b.tabTo(t, "form[action$='/pause'] input[name=reason]")
-	b.do(t, key("the rack moves"), key("\r"), visible(".notice.good"))
-	b.tabTo(t, "form[action$='/services/whm/resume'] button")
-	b.do(t, key("\r"), visible("#pause"))
-	// The skip link leads to what matters.
-	b.do(t, chromedp.Navigate(s.url+"/health"), visible("#services"), key("\t"), key("\r"))
-	if focus := evaluate[string](t, b, "document.activeElement.id"); focus != "main" {
-		t.Errorf("the skip link leads to %q", focus)
-	}
-	b.clean(t, "by keyboard")
-}
-
-func TestEveryFlowGoesWithScriptsOff(t *testing.T) {
-	t.Parallel()
-	s, b := newSite(t, true), newTab(t)
-	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible("#q"))
-	b.do(t, click(".plain summary"), visible(".plain input[name=status][value=failed]"), click(".plain input[name=status][value=failed]"),
-		write(".plain input[name=target]", "bob@delta.example\r"), visible("#q[value*='bob@delta.example']"), visible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
-	b.do(t, click(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)), visible("form[action$='/retry']"),
-		click("form[action$='/retry'] button"), visible(".notice.good"))
-	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 }, tracker.Term{Field: tracker.FieldRetryOf, Values: []string{fmt.Sprint(s.failed)}})
-	b.do(t, chromedp.Navigate(s.url+"/jobs?q=status:failed"), visible("input[name=all]"), click("input[name=all]"), click("button[name=act][value=delete]"),
-		visible("input[name=reason]"), write("input[name=reason]", "tidy\r"), visible(".totals"))
-	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 && jobs[0].Status == tracker.Success }, tracker.Term{Field: tracker.FieldService, Values: []string{"nawasync"}})
-	b.do(t, chromedp.Navigate(s.url+"/health"), visible("select[name=theme]"), choose("select[name=theme]", "dark"), click("footer button"), visible("html[data-theme=dark]"))
-	b.clean(t, "without scripts")
-}
-
 // A page that refreshes takes over what is new, and leaves alone what is being read.
 func TestLivePageTakesOverWhatIsNew(t *testing.T) {
 	t.Parallel()
@@ -292,4 +236,30 @@ func TestLivePageTakesOverWhatIsNew(t *testing.T) {
 		t.Error("the list moved under a selection")
 	}
 	b.clean(t, "live")
+	// One that cannot be had is said to be old, and comes back by itself.
+	s.away.Store(true)
+	b.do(t, click("input[name=id]"))
+	b.until(t, `document.querySelector(".live-note:not([hidden])")?.textContent.startsWith("Not refreshed: what you see is as of 20")`)
+	s.away.Store(false)
+	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", later)))
+	b.until(t, `document.querySelector(".live-note").hidden`)
+	b.problems = nil // the browser notes each answer that was an error
+	// What has the focus keeps it.
+	evaluate[int](t, b, fmt.Sprintf(`document.querySelector("td a[href$='/jobs/%d']").focus();0`, later))
+	last := s.run(t, chore{ID: "last@site.example"}, tracker.Success)
+	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", last)))
+	if !evaluate[bool](t, b, fmt.Sprintf(`document.activeElement.matches("td a[href$='/jobs/%d']")`, later)) {
+		t.Error("the refresh took the focus away")
+	}
+	b.clean(t, "live")
+}
+
+// until waits until a script says true.
+func (b *tab) until(t *testing.T, script string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !evaluate[bool](t, b, "!!("+script+")"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never becomes true: %s", script)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/internal/mailboxes"
 	"github.com/nawasara/nawasync/migrations"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -83,9 +85,13 @@ var longID = func() string {
 
 // site is the pages with something on them, or with nothing.
 type site struct {
-	engine                        *nawasync.Engine
-	url                           string
-	failed, conflict, panicked, q int64
+	engine                                 *nawasync.Engine
+	boxes                                  nawasync.SyncedRepository[mailboxes.Mailbox]
+	server                                 *mailboxes.Server
+	url                                    string
+	failed, conflict, panicked, q, running int64
+	conflicts                              []int64 // that can be answered
+	away                                   atomic.Bool
 }
 
 func newSite(t *testing.T, full bool) *site {
@@ -110,12 +116,19 @@ func newSite(t *testing.T, full bool) *site {
 	s.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: quiet, StopGrace: time.Second})
 	ok(t, err)
 	ok(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine, everyone{})))
+	s.boxes, s.server = mailboxes.New(t, s.engine, db)
 	handler, err := admin.New(s.engine, admin.Config{
 		Prefix: "/admin/sync", Environment: "test", Logger: quiet, Enforcer: everyone{}, Subject: func(*http.Request) string { return "operator" },
 	})
 	ok(t, err)
 	mux := http.NewServeMux()
-	mux.Handle("/admin/sync/", handler)
+	mux.HandleFunc("/admin/sync/", func(w http.ResponseWriter, r *http.Request) {
+		if s.away.Load() {
+			http.Error(w, "bad gateway", http.StatusBadGateway)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.url = server.URL + "/admin/sync"
@@ -135,6 +148,12 @@ func (s *site) run(t *testing.T, c chore, want tracker.Status) int64 {
 	t.Helper()
 	job, err := s.engine.Dispatch(t.Context(), c, nawasync.Options{By: "user:7 <b>Ann</b>"})
 	ok(t, err)
+	return s.ended(t, job, want)
+}
+
+// ended waits until a job is as it should be.
+func (s *site) ended(t *testing.T, job *tracker.Job, want tracker.Status) int64 {
+	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		now, err := s.engine.Store().Get(t.Context(), job.ID)
 		ok(t, err)
@@ -163,9 +182,39 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	})
 	ok(t, err)
 	ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
-	s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.Running)
+	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.Running)
 	ok(t, s.engine.Pause(t.Context(), "whm", "backup", "operator", "the rack moves "+hostile[1], time.Time{}))
+	s.mirror(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})
 	ok(t, err)
 	s.q = delayed.ID
+}
+
+// mirror syncs mailboxes, has somebody else change three and delete most, and so leaves
+// conflicts and a held sync.
+func (s *site) mirror(t *testing.T) {
+	t.Helper()
+	ctx, by, scope := t.Context(), nawasync.Options{By: "user:7"}, mailboxes.Mailbox{Instance: "main"}
+	address := func(i int) string { return fmt.Sprintf("info%02d@mirror.example", i) }
+	for i := range 20 {
+		s.server.Set(address(i), 100)
+	}
+	sync := func(want tracker.Status) {
+		job, err := s.boxes.SyncNow(ctx, scope, "", by)
+		ok(t, err)
+		s.ended(t, job, want)
+	}
+	sync(tracker.Success)
+	for i := range 3 {
+		seen, err := s.boxes.FindKey(ctx, mailboxes.Mailbox{Instance: "main", Address: address(i)})
+		ok(t, err)
+		s.server.Set(address(i), 300)
+		job, err := s.boxes.Update(ctx, seen, func(m *mailboxes.Mailbox) { m.Quota = 500 }, by)
+		ok(t, err)
+		s.conflicts = append(s.conflicts, s.ended(t, job, tracker.Conflict))
+	}
+	for i := range 15 {
+		s.server.Drop(address(i + 5))
+	}
+	sync(tracker.Conflict)
 }

@@ -1,0 +1,234 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/mailboxes"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// watched is a site whose clock is the test's.
+type watched struct {
+	*site
+	clock *atomic.Int64
+}
+
+func newWatched(t *testing.T, db *testdb.Database) *watched {
+	t.Helper()
+	w := &watched{clock: &atomic.Int64{}}
+	w.clock.Store(time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC).UnixMicro())
+	w.site = newSiteOf(t, db, "", func(c *nawasync.Config) { c.Now = w.now }, nil)
+	mailboxes.New(t, w.engine, db.DB)
+	return w
+}
+
+func (w *watched) now() time.Time          { return time.UnixMicro(w.clock.Load()) }
+func (w *watched) advance(d time.Duration) { w.clock.Add(d.Microseconds()) }
+
+func (w *watched) exec(statement string, args ...any) {
+	w.t.Helper()
+	ok(w.t, w.db.Exec(statement, args...).Error)
+}
+
+// attention is what the health page asks a person to look at, by its severity.
+func (w *watched) attention() map[string]int {
+	w.t.Helper()
+	var got struct {
+		Healthy   bool `json:"healthy"`
+		Attention []struct {
+			Severity int    `json:"severity"`
+			Text     string `json:"text"`
+			Advice   string `json:"advice"`
+		} `json:"attention"`
+	}
+	ok(w.t, json.Unmarshal([]byte(w.get("viewer", "/health.json?window=1h").body), &got))
+	found := map[string]int{}
+	bad := false
+	for i, a := range got.Attention {
+		found[strings.ReplaceAll(a.Text, "\u00a0", " ")] = a.Severity
+		bad = bad || a.Severity > 1
+		if a.Advice == "" || (i > 0 && a.Severity > got.Attention[i-1].Severity) {
+			w.t.Errorf("%+v has no advice, or stands below a lesser one", a)
+		}
+	}
+	if got.Healthy == bad {
+		w.t.Errorf("healthy is %v with %v", got.Healthy, found)
+	}
+	return found
+}
+
+func (w *watched) process(kinds ...string) {
+	w.t.Helper()
+	ok(w.t, w.engine.Store().AddProcess(w.t.Context(), tracker.Process{ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds, Queues: []string{"default"}}))
+}
+
+func (w *watched) schedule(name, spec string, last time.Time) {
+	w.t.Helper()
+	ok(w.t, w.engine.Store().SeeSchedule(w.t.Context(), tracker.Schedule{Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main", Spec: spec, Timezone: "UTC"}, last))
+}
+
+func (w *watched) ended(outcome tracker.Status, jobs int, at time.Time) {
+	w.t.Helper()
+	w.exec("INSERT INTO nawasync_stats (period, bucket, service, type, action, instance, outcome, jobs, waits, runs) VALUES ('minute', ?, 'whm', 'mailbox', 'update', 'main', ?, ?, '', '')", at.Truncate(time.Minute).UnixMicro(), outcome, jobs)
+}
+
+// Each thing that wants a person is shown while it is so, and gone when it is mended.
+func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
+	t.Parallel()
+	const main = "whm/box on main"
+	for name, c := range map[string]struct {
+		arrange  func(w *watched)
+		text     string
+		severity int
+		mend     func(w *watched)
+	}{
+		"nobody serves a kind": {
+			func(w *watched) { w.dispatch(chore{ID: "a"}) },
+			"No live process serves whm/mailbox/update; jobs that wait: 1.", 2,
+			func(w *watched) { w.process("whm/mailbox/update") },
+		},
+		"its process has died": {
+			func(w *watched) {
+				w.process("whm/mailbox/update")
+				w.dispatch(chore{ID: "a"})
+				w.advance(time.Minute)
+			},
+			"No live process serves whm/mailbox/update; jobs that wait: 1.", 2,
+			func(w *watched) { w.process("whm/mailbox/update") },
+		},
+		"a job waits long": {
+			func(w *watched) {
+				w.dispatch(chore{ID: "a"})
+				w.advance(6 * time.Minute)
+				w.process("whm/mailbox/update")
+			},
+			"A job of whm/mailbox/update has waited 6 min.", 1,
+			func(w *watched) { _, _ = w.engine.Cancel(w.t.Context(), 1, "ann") },
+		},
+		"a job is stuck": {
+			func(w *watched) {
+				w.process("whm/mailbox/update")
+				job := w.dispatch(chore{ID: "a"})
+				w.exec("UPDATE nawasync_jobs SET status = 'running', running_lane = open_lane, wake_at = NULL, started_at = ?, deadline_at = ? WHERE id = ?", w.now().UnixMicro(), w.now().Add(-time.Second).UnixMicro(), job.ID)
+			},
+			"Jobs of whm/mailbox/update that run past their deadline: 1.", 2,
+			func(w *watched) {
+				w.exec("UPDATE nawasync_jobs SET deadline_at = ?", w.now().Add(time.Minute).UnixMicro())
+			},
+		},
+		"a person has paused": {
+			func(w *watched) {
+				ok(w.t, w.engine.Pause(w.t.Context(), "whm", "", "ann", "the rack moves", time.Time{}))
+			},
+			"whm is paused by ann: the rack moves", 1,
+			func(w *watched) { _, _ = w.engine.Resume(w.t.Context(), "whm", "") },
+		},
+		"the engine has parked": {
+			func(w *watched) {
+				ok(w.t, w.engine.Store().Pause(w.t.Context(), tracker.Scope{Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour), Reason: "401 Unauthorized"}))
+			},
+			"whm on main is parked until 2026-03-04 13:00:00 +00:00: 401 Unauthorized", 2,
+			func(w *watched) { w.advance(61 * time.Minute) },
+		},
+		"a schedule is orphaned": {
+			func(w *watched) {
+				w.schedule("nightly", "0 2 * * *", w.now())
+				w.advance(6 * time.Minute)
+			},
+			"Schedule nightly is orphaned: no process has registered it since 2026-03-04 12:00:00 +00:00.", 1,
+			func(w *watched) { w.schedule("nightly", "0 2 * * *", w.now()) },
+		},
+		"a schedule is silent": {
+			func(w *watched) { w.schedule("often", "*/5 * * * *", w.now().Add(-11*time.Minute)) },
+			"Schedule often is silent: its tick of 2026-03-04 11:50:00 +00:00 has not come.", 2,
+			func(w *watched) { w.exec("UPDATE nawasync_schedules SET last_tick = ?", w.now().UnixMicro()) },
+		},
+		"conflicts wait": {
+			func(w *watched) {
+				w.process("whm/mailbox/update")
+				job := w.dispatch(chore{ID: "a"})
+				w.exec("UPDATE nawasync_jobs SET status = 'conflict', finished_at = ?, open_lane = NULL, wake_at = NULL WHERE id = ?", w.now().UnixMicro(), job.ID)
+			},
+			"Conflicts that wait for an answer: 1.", 1,
+			func(w *watched) { w.exec("UPDATE nawasync_jobs SET status = 'success'") },
+		},
+		"a snapshot without a schedule is stale": {
+			func(w *watched) { w.synced(-27 * time.Hour) },
+			"The snapshot of " + main + " is stale: it was last synced 27 h ago.", 1,
+			func(w *watched) { w.synced(-25 * time.Hour) },
+		},
+		"a snapshot with a schedule is stale": {
+			func(w *watched) {
+				w.schedule("often", "*/5 * * * *", w.now())
+				w.synced(-20 * time.Minute)
+			},
+			"The snapshot of " + main + " is stale: it was last synced 20 min ago.", 1,
+			func(w *watched) { w.synced(-10 * time.Minute) },
+		},
+		"a snapshot has never been synced": {
+			func(w *watched) {
+				w.schedule("often", "*/5 * * * *", w.now())
+				w.exec("UPDATE nawasync_schedules SET last_job = 7, last_tick = ?", w.now().UnixMicro())
+				w.advance(11 * time.Minute)
+				w.exec("UPDATE nawasync_schedules SET seen_at = ?", w.now().UnixMicro())
+			},
+			"The snapshot of " + main + " has never been synced, though schedule often has ticked.", 2,
+			func(w *watched) { w.synced(0) },
+		},
+		"failures are many, and were few": {
+			func(w *watched) {
+				w.ended(tracker.Success, 98, w.now().Add(-90*time.Minute))
+				w.ended(tracker.Failed, 2, w.now().Add(-90*time.Minute))
+				w.ended(tracker.Success, 20, w.now().Add(-time.Minute))
+				w.ended(tracker.Failed, 10, w.now().Add(-time.Minute))
+			},
+			"33 % of 30 jobs of whm failed; the time before it was 2.0 %.", 2,
+			func(w *watched) { w.exec("UPDATE nawasync_stats SET jobs = 2 WHERE outcome = 'failed'") },
+		},
+		"failures are as many as before": {
+			func(w *watched) {
+				w.ended(tracker.Success, 70, w.now().Add(-90*time.Minute))
+				w.ended(tracker.Failed, 30, w.now().Add(-90*time.Minute))
+				w.ended(tracker.Success, 20, w.now().Add(-time.Minute))
+				w.ended(tracker.Failed, 10, w.now().Add(-time.Minute))
+			},
+			"33 % of 30 jobs of whm failed; the time before it was 30 %.", 1,
+			func(w *watched) { w.advance(2 * time.Hour) },
+		},
+		"none of a few succeeds": {
+			func(w *watched) { w.ended(tracker.Failed, 3, w.now().Add(-time.Minute)) },
+			"None of the last 3 jobs of whm succeeded.", 2,
+			func(w *watched) { w.ended(tracker.Success, 1, w.now()) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWatched(t, testdb.SQLite(t))
+			if before := w.attention(); len(before) != 0 {
+				t.Fatalf("before: %v", before)
+			}
+			c.arrange(w)
+			if found := w.attention(); found[c.text] != c.severity {
+				t.Errorf("%v", found)
+			}
+			c.mend(w)
+			if found := w.attention(); found[c.text] != 0 {
+				t.Errorf("mended, and still %v", found)
+			}
+		})
+	}
+}
+
+// synced sets when the snapshot was last synced.
+func (w *watched) synced(ago time.Duration) {
+	w.t.Helper()
+	w.exec("DELETE FROM nawasync_last_success")
+	w.exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES ('whm', 'box', 'sync', 'main', 1, ?)", w.now().Add(ago).UnixMicro())
+}

@@ -1,0 +1,161 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/mailboxes"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// host is a site whose engine mirrors the mailboxes of a server.
+type host struct {
+	*site
+	boxes  nawasync.SyncedRepository[mailboxes.Mailbox]
+	server *mailboxes.Server
+}
+
+func newHost(t *testing.T, db *testdb.Database, n int) *host {
+	t.Helper()
+	h := &host{site: newSite(t, db, "/admin/sync", nil)}
+	h.boxes, h.server = mailboxes.New(t, h.engine, db.DB)
+	for i := range n {
+		h.server.Set(address(i), 100)
+	}
+	h.start()
+	h.sync(tracker.Success)
+	return h
+}
+
+func address(i int) string { return fmt.Sprintf("box%02d@example.org", i) }
+
+// sync syncs as the button on the service's page does.
+func (h *host) sync(want tracker.Status) {
+	h.t.Helper()
+	got := h.post("operator", "/services/whm/sync", "type", "box", "instance", "main", "back", "/admin/sync/services/whm")
+	if got.status != http.StatusSeeOther || got.header.Get("Location") != "/admin/sync/services/whm" {
+		h.t.Fatalf("sync now: %d to %s", got.status, got.header.Get("Location"))
+	}
+	newest, err := h.engine.Store().Search(h.t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{"sync"}}}}, 0, 0, 1)
+	ok(h.t, err)
+	h.await(newest.Jobs[0].ID, want)
+}
+
+func (h *host) row(address string) mailboxes.Mailbox {
+	h.t.Helper()
+	row, err := h.boxes.FindKey(h.t.Context(), mailboxes.Mailbox{Instance: "main", Address: address})
+	ok(h.t, err)
+	return row
+}
+
+// conflict is a change that somebody else was before: they set 300, the user 500.
+func (h *host) conflict(i int) *tracker.Job {
+	h.t.Helper()
+	seen := h.row(address(i))
+	h.server.Set(address(i), 300)
+	job, err := h.boxes.Update(h.t.Context(), seen, func(m *mailboxes.Mailbox) { m.Quota = 500 }, nawasync.Options{By: "user:7"})
+	ok(h.t, err)
+	return h.await(job.ID, tracker.Conflict)
+}
+
+func TestConflictIsAnsweredOnItsPage(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHost(t, db, 3)
+		for i, c := range []struct {
+			act   string
+			quota int
+		}{{"resync", 300}, {"rebase", 500}, {"overwrite", 500}} {
+			job := h.conflict(i)
+			page := h.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body
+			for _, want := range []string{"<bdi>100</bdi>", "<ins><bdi>500</bdi></ins>", "<mark><bdi>300</bdi></mark>", "/" + c.act + `"`} {
+				if !strings.Contains(page, want) {
+					t.Errorf("the conflict's page lacks %s", want)
+				}
+			}
+			if viewed := h.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; strings.Contains(viewed, "/"+c.act+`"`) {
+				t.Errorf("a viewer is offered to %s", c.act)
+			}
+			before := len(h.related(job))
+			h.post("operator", fmt.Sprintf("/jobs/%d/%s", job.ID, c.act))
+			answers := h.related(job)
+			if len(answers) != before+1 {
+				t.Fatalf("%s made %d jobs", c.act, len(answers)-before)
+			}
+			h.await(answers[0].ID, tracker.Success)
+			row := h.row(address(i))
+			if row.State != nawasync.StateSynced || row.Quota != c.quota || h.server.Quota(address(i)) != c.quota {
+				t.Errorf("after %s the row is %+v, the server has %d", c.act, row, h.server.Quota(address(i)))
+			}
+		}
+	})
+}
+
+// related are all jobs of a job's target, the newest first.
+func (h *host) related(job *tracker.Job) []*tracker.Job {
+	h.t.Helper()
+	found, err := h.engine.Store().Search(h.t.Context(), tracker.Search{TargetKeys: []int64{job.TargetKey}}, 0, 0, 100)
+	ok(h.t, err)
+	return found.Jobs
+}
+
+func TestHeldSyncIsDecidedOnTheServicesPage(t *testing.T) {
+	t.Parallel()
+	for act, left := range map[string]int{"release": 5, "reject": 20} {
+		t.Run(act, func(t *testing.T) {
+			t.Parallel()
+			testdb.Each(t, func(t *testing.T, db *testdb.Database) { decideHeldSync(t, newHost(t, db, 20), act, left) })
+		})
+	}
+}
+
+func decideHeldSync(t *testing.T, h *host, act string, left int) {
+	t.Helper()
+	for i := range 15 {
+		h.server.Drop(address(i))
+	}
+	h.sync(tracker.Conflict)
+	page := h.get("operator", "/services/whm").body
+	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+act) {
+		t.Errorf("the held sync is not shown: %s", page)
+	}
+	if page := h.get("viewer", "/services/whm").body; strings.Contains(page, "/held/1/") {
+		t.Error("a viewer is offered to decide")
+	}
+	if health := h.get("operator", "/health").body; !strings.Contains(health, "A sync of whm/box on main is held: 15 of 20") {
+		t.Error("the health page does not tell of it")
+	}
+	for subject, want := range map[string]int{"viewer": http.StatusForbidden, "other": http.StatusNotFound, "nobody": http.StatusForbidden} {
+		if got := h.post(subject, "/held/1/"+act); got.status != want {
+			t.Errorf("%s by %s: %d", act, subject, got.status)
+		}
+	}
+	browser := h.browser("operator")
+	if page := h.follow(browser, "/held/1/"+act, "back", "/admin/sync/services/whm"); strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
+		t.Errorf("after %s: %s", act, page)
+	}
+	h.until(func() bool {
+		all, err := h.boxes.List(t.Context(), nawasync.Query{Limit: 100})
+		ok(t, err)
+		open, err := h.engine.Store().CountOpen(t.Context(), nil, "whm", 10)
+		ok(t, err)
+		return len(all.Items) == left && open == 0
+	})
+	if page := h.follow(browser, "/held/1/"+act); !strings.Contains(page, "Somebody has decided on this held sync already") {
+		t.Errorf("deciding twice: %s", page)
+	}
+}
+
+func (h *host) until(done func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatal("it does not come to pass")
+		}
+	}
+}
