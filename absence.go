@@ -305,8 +305,9 @@ func (s *reconcile) prune(ctx context.Context, absent *absentRows, believed bool
 	now := Timestamp{s.r.engine.store.Now()}
 	return s.each(ctx, &absent.rows, func(ids []int64) error {
 		before := s.result.clone()
-		return s.fenced(ctx, func(tx *gorm.DB) error {
-			s.result = before.clone()
+		var changes []tracker.Change
+		err := s.fenced(ctx, func(tx *gorm.DB) error {
+			s.result, changes = before.clone(), nil
 			rows, last, err := s.locked(ctx, tx, ids, true)
 			if err != nil {
 				return err
@@ -321,19 +322,28 @@ func (s *reconcile) prune(ctx context.Context, absent *absentRows, believed bool
 				}
 				s.result.Missing++
 				long := status.MissingRuns+1 >= s.r.missingRuns && status.State != StateConflict
+				what := tracker.Vanished
 				switch {
 				case absent.kept.Has(id):
 					s.result.Kept++
 					mark = append(mark, id)
 				case absent.released.Has(id), believed && long:
-					remove = append(remove, id)
+					remove, what = append(remove, id), tracker.Deleted
 				default:
 					mark = append(mark, id)
 				}
+				if what == tracker.Deleted || status.MissingSince.IsZero() {
+					s.note(&changes, row, what, nil)
+				}
 			}
 			s.result.Deleted += int64(len(remove))
-			return s.settle(tx, remove, mark, now, believed)
+			if err := s.settle(tx, remove, mark, now, believed); err != nil {
+				return err
+			}
+			return s.r.engine.store.AddChanges(ctx, tx, changes)
 		})
+		s.noted.Add(int64(len(changes)))
+		return err
 	})
 }
 

@@ -136,7 +136,8 @@ func (s *reconcile) begin(ctx context.Context) error {
 	if err := s.r.db(ctx).Table(s.r.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
 		return fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
 	}
-	s.blank.Store(len(there) == 0 && s.a != nil)
+	s.first = len(there) == 0
+	s.blank.Store(s.first && s.a != nil)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // reconcileSlack is how far the clocks of two processes may be apart when a job's
@@ -42,7 +43,9 @@ type reconcile struct {
 	refused []string
 	added   int64       // rows of ours that it added, which are not in seen
 	blank   atomic.Bool // the scope had no row: nothing need be looked up
-	mu      sync.Mutex  // over what outcomes are added to
+	first   bool        // the scope had no row when the sync began
+	noted   atomic.Int64
+	mu      sync.Mutex // over what outcomes are added to
 
 	// Of the listing alone, which goes on while a batch is compared.
 	batch   batch // that is being filled
@@ -128,6 +131,7 @@ type outcome struct {
 	seen    []int64
 	extra   []string
 	refused []string
+	changes []tracker.Change
 }
 
 func (s *reconcile) take(o outcome) {
@@ -140,6 +144,7 @@ func (s *reconcile) take(o outcome) {
 		s.extra[key] = true
 	}
 	s.refused = append(s.refused, o.refused...)
+	s.noted.Add(int64(len(o.changes)))
 }
 
 func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error) {

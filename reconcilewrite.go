@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // write stores a batch's differences in one transaction, which is void when the job
@@ -24,14 +25,17 @@ func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed ma
 		if err := s.update(ctx, tx, b, &o, changed); err != nil {
 			return err
 		}
-		return s.insert(ctx, tx, b, &o, fresh, s.inserter(conn, careful))
+		if err := s.insert(ctx, tx, b, &o, fresh, s.inserter(conn, careful)); err != nil {
+			return err
+		}
+		return s.r.engine.store.AddChanges(ctx, tx, o.changes)
 	})
 	return o, err
 }
 
 func (o outcome) clone() outcome {
 	o.result = o.result.clone()
-	o.seen, o.extra, o.refused = slices.Clone(o.seen), slices.Clone(o.extra), slices.Clone(o.refused)
+	o.seen, o.extra, o.refused, o.changes = slices.Clone(o.seen), slices.Clone(o.extra), slices.Clone(o.refused), slices.Clone(o.changes)
 	return o
 }
 
@@ -186,12 +190,23 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 // merge copies the fetched fields into the row, and counts what had drifted: what
 // differs in a row that nobody of ours has changed.
 func (s *reconcile) merge(o *outcome, row reflect.Value, it item, status *SyncStatus, compared []*field) {
-	mine := status.State == StateSynced && status.HashVersion == s.r.model.version
+	known := status.HashVersion == s.r.model.version
+	fields := map[string]fromTo{}
 	for _, f := range compared {
-		if f.role != roleObserved && mine && !unknown(f.value(row)) && !f.equal(row, it.value) {
-			o.result.drift(texts(row, s.r.model.key), f.column, f.value(row).Interface(), f.value(it.value).Interface())
+		if f.role != roleObserved && known && !unknown(f.value(row)) && !f.equal(row, it.value) {
+			from, to := f.value(row).Interface(), f.value(it.value).Interface()
+			fields[f.column] = fromTo{short(from), short(to)}
+			if status.State == StateSynced {
+				o.result.drift(texts(row, s.r.model.key), f.column, from, to)
+			}
 		}
 		f.value(row).Set(f.value(it.value))
+	}
+	switch {
+	case !status.MissingSince.IsZero():
+		s.note(&o.changes, row, tracker.Returned, fields)
+	case len(fields) > 0:
+		s.note(&o.changes, row, tracker.Drifted, fields)
 	}
 }
 
@@ -226,6 +241,9 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 	if in.n == len(fresh) && !ended {
 		o.result.Created += int64(in.n)
 		o.added += int64(in.n)
+		for _, it := range fresh {
+			s.note(&o.changes, it.value, tracker.Appeared, nil)
+		}
 		return nil
 	}
 	return s.sortOut(ctx, tx, o, fresh, since, in)
@@ -308,6 +326,7 @@ func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, o *outcome, fresh 
 		case ours:
 			o.added++
 			o.result.Created++
+			s.note(&o.changes, it.value, tracker.Appeared, nil)
 		default:
 			o.seen = append(o.seen, id)
 			o.result.InFlight++
@@ -323,9 +342,13 @@ func (s *reconcile) sortOut(ctx context.Context, tx *gorm.DB, o *outcome, fresh 
 func (s *reconcile) targets(items []item, fields []*field) []int64 {
 	list := make([]int64, len(items))
 	for i, it := range items {
-		list[i] = hash("target", s.r.service, s.r.typ, s.r.model.instance(it.value), texts(it.value, fields))
+		list[i] = s.targetKey(it.value, fields)
 	}
 	return list
+}
+
+func (s *reconcile) targetKey(row reflect.Value, fields []*field) int64 {
+	return hash("target", s.r.service, s.r.typ, s.r.model.instance(row), texts(row, fields))
 }
 
 // newRows are the columns and values of rows that are as the remote has them.

@@ -32,7 +32,7 @@ import (
 var FS embed.FS
 
 // Version is the schema version this release needs. A newer one is accepted.
-const Version = 3
+const Version = 4
 
 // Table is goose's version table; it is nawasync's own and leaves a host's alone.
 const Table = "nawasync_migrations"

@@ -83,7 +83,8 @@ func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]*Jo
 var ErrStillOpen = errors.New("nawasync: the target has open jobs")
 
 // Forget blanks arguments, results and texts of every ended job of a target and
-// of its attempts, and returns how many there were. The rows stay. Open jobs need
+// of its attempts, and returns how many there were. The rows stay; what syncs noted of
+// the target is deleted. Open jobs need
 // theirs: when there are any it returns ErrStillOpen, with the others blanked.
 func (s *Store) Forget(ctx context.Context, service, typ, instance, targetID string, targetKey int64) (int, error) {
 	const where = " WHERE target_key = ? AND service = ? AND type = ? AND instance = ? AND target_id = ?"
@@ -97,6 +98,9 @@ func (s *Store) Forget(ctx context.Context, service, typ, instance, targetID str
 			return done.Error
 		}
 		if err := tx.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+" AND finished_at IS NOT NULL)", target...).Error; err != nil {
+			return err
+		}
+		if err := tx.Exec("DELETE FROM nawasync_changes WHERE target_key = ?", targetKey).Error; err != nil {
 			return err
 		}
 		return tx.Raw("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND open_lane IS NOT NULL", target...).Row().Scan(&open)

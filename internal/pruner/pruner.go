@@ -77,7 +77,11 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 		}
 		full = full || n == batch
 	}
-	if full {
+	n, err := p.Store.PruneChanges(ctx, now.Add(-p.Other), batch)
+	if err != nil {
+		return false, err
+	}
+	if full || n == batch {
 		return true, nil
 	}
 	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {
