@@ -39,3 +39,11 @@ func mark(good bool) string {
 	}
 	return "!"
 }
+
+// severity tells what is broken from what is doubtful, for who sees no colours.
+func severity(a attention) string {
+	if a.Severity > 1 {
+		return "✗"
+	}
+	return "!"
+}

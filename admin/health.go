@@ -221,9 +221,9 @@ func (h *health) judge(p *page) {
 	case h.Totals.Ended == 0 && len(h.Attention) == 0:
 		h.Verdict = p.T("Nothing has ended in this time, and nothing is known to be wrong.")
 	case bad:
-		h.Verdict = p.Tf("Something is wrong: %d to look at.", len(h.Attention))
+		h.Verdict = p.Tf("Something is wrong, %d to look at, first: %s", len(h.Attention), h.Attention[0].Text)
 	case len(h.Attention) > 0:
-		h.Verdict = p.Tf("It works; %d to look at.", len(h.Attention))
+		h.Verdict = p.Tf("It works, with %d to look at, first: %s", len(h.Attention), h.Attention[0].Text)
 	default:
 		h.Verdict = p.T("All is well.")
 	}

@@ -199,6 +199,25 @@ func (v *jobView) advice() string {
 	return v.T("Read the last error. When its cause is mended, retry.")
 }
 
+// retriedAs is the newest retry of the job among what is related to it.
+func (v *jobView) retriedAs() int64 {
+	for _, other := range v.related {
+		if other.RetryOf == v.job.ID {
+			return other.ID
+		}
+	}
+	return 0
+}
+
+// sameError lists the jobs of the service with such an error; "" of a job without one.
+func (v *jobView) sameError() string {
+	term := errorTerm(signature(v.job.Error))
+	if term == "" {
+		return ""
+	}
+	return v.queryURL("status:conflict,failed", "service:"+v.job.Service, term, "since:30d")
+}
+
 // comparison is one field of a conflict.
 type comparison struct {
 	Field, Base, Desired, Remote string

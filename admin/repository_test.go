@@ -3,6 +3,7 @@ package admin_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -158,4 +159,32 @@ func (h *host) until(done func() bool) {
 			h.t.Fatal("it does not come to pass")
 		}
 	}
+}
+
+// What a sync found is in the history of its object, beside jobs and acts.
+func TestHistoryOfATargetTellsWhatSyncsFound(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHost(t, db, 3)
+		h.server.Set(address(1), 350)
+		h.server.Drop(address(2))
+		h.sync(tracker.Success)
+		history := func(subject, address string) answer {
+			return h.get(subject, "/target?"+url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {address}}.Encode())
+		}
+		for _, want := range []string{"a sync found it changed by somebody else", "quota: <del><bdi>100</bdi></del> → <ins><bdi>350</bdi></ins>"} {
+			if page := history("viewer", address(1)).body; !strings.Contains(page, want) {
+				t.Errorf("no %s in %s", want, page)
+			}
+		}
+		if page := history("viewer", address(2)).body; !strings.Contains(page, "a sync did not find it") {
+			t.Errorf("%s", page)
+		}
+		if page := history("viewer", address(0)).body; !strings.Contains(page, "Nothing is known of it") {
+			t.Errorf("%s", page)
+		}
+		if got := history("other", address(1)); got.status != http.StatusNotFound {
+			t.Errorf("%d for who may not view it", got.status)
+		}
+	})
 }

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,11 +21,12 @@ type targetView struct {
 	oldest                     time.Time // of the jobs, where there are older ones
 }
 
-// event is one line of a timeline: a job or an operator's act.
+// event is one line of a timeline: a job, an operator's act, or what a sync found.
 type event struct {
-	at  time.Time
-	job *tracker.Job
-	act *tracker.Act
+	at     time.Time
+	job    *tracker.Job
+	act    *tracker.Act
+	change *tracker.Change
 }
 
 func (p *page) target() error {
@@ -39,7 +42,7 @@ func (p *page) target() error {
 	if err != nil {
 		return err
 	}
-	// A page's acts are those since its oldest job, up to those of the page before.
+	// A page's acts and changes are those since its oldest job, up to those of the page before.
 	filter := tracker.ActFilter{TargetKey: key, Services: []string{v.service}}
 	if upTo := p.number("upto"); upTo > 0 {
 		filter.Until = time.UnixMicro(upTo)
@@ -58,12 +61,52 @@ func (p *page) target() error {
 	for _, act := range acts {
 		v.events = append(v.events, event{at: act.At, act: &act})
 	}
+	changes, err := p.store().Changes(ctx, key, filter.Since, filter.Until, 500)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		v.events = append(v.events, event{at: change.At, change: &change})
+	}
 	slices.SortStableFunc(v.events, func(a, b event) int { return b.at.Compare(a.at) })
 	return p.render(targetPage(v))
 }
 
 func (v *targetView) olderURL() string {
 	return v.url("/target", "service", v.service, "type", v.typ, "instance", v.instance, "id", v.id, "before", strconv.FormatInt(v.older, 10), "upto", strconv.FormatInt(v.oldest.UnixMicro(), 10))
+}
+
+// found is what a sync found, by sign, words and colour.
+func (p *page) found(c *tracker.Change) (sign, words, tone string) {
+	switch c.What {
+	case tracker.Appeared:
+		return "+", p.T("a sync found it new"), "good"
+	case tracker.Drifted:
+		return "≠", p.T("a sync found it changed by somebody else"), "warn"
+	case tracker.Vanished:
+		return "?", p.T("a sync did not find it"), "warn"
+	case tracker.Returned:
+		return "+", p.T("a sync found it again"), "good"
+	case tracker.Deleted:
+		return "✗", p.T("a sync deleted its row: it is gone"), "bad"
+	}
+	return "•", string(c.What), "calm"
+}
+
+// drifted are the fields that somebody else changed, as far as they may be shown.
+func drifted(c *tracker.Change) (list []comparison) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(c.Fields, &fields) != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		var value struct{ From, To json.RawMessage }
+		if json.Unmarshal(fields[name], &value) != nil { // masked as a whole
+			value.From, value.To = fields[name], fields[name]
+		}
+		list = append(list, comparison{Field: name, Base: written(value.From), Remote: written(value.To)})
+	}
+	return list
 }
 
 // activityView is what operators did.

@@ -5,7 +5,10 @@
 package component
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +63,30 @@ func StatusSign(s tracker.Status) string {
 	return map[tracker.Status]string{
 		tracker.Queued: "◷", tracker.Running: "▶", tracker.Success: "✓", tracker.Failed: "✗", tracker.Conflict: "≠", tracker.Skipped: "–", tracker.Cancelled: "⊘",
 	}[s]
+}
+
+// event is one line of a timeline.
+type event struct {
+	at   time.Time
+	id   int64 // of the job, or of the sync
+	job  *tracker.Job
+	what string
+}
+
+func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
+	for _, job := range jobs {
+		list = append(list, event{at: job.CreatedAt, id: job.ID, job: job})
+	}
+	for _, c := range changes {
+		what := string(c.What)
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(c.Fields, &fields) == nil && len(fields) > 0 {
+			what += ": " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+		}
+		list = append(list, event{at: c.At, id: c.JobID, what: what})
+	}
+	slices.SortStableFunc(list, func(a, b event) int { return b.at.Compare(a.at) })
+	return list
 }
 
 // problem is what is wrong with a row; while a job is at it that is an old story.

@@ -325,7 +325,7 @@ func jobPage(p pageView, v jobView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = component.TargetTimeline(v.History, v.Now, jobURL).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = component.TargetTimeline(v.History, v.Changes, v.Now, jobURL).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

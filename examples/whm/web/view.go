@@ -230,6 +230,7 @@ type jobView struct {
 	Attempts []tracker.Attempt
 	Conflict []conflictField
 	History  []*tracker.Job // of its target
+	Changes  []tracker.Change
 	Now      time.Time
 }
 

@@ -261,8 +261,13 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 		w.failed(rw, err)
 		return
 	}
+	changes, err := w.Engine.Store().Changes(r.Context(), key, time.Time{}, time.Time{}, 10)
+	if err != nil {
+		w.failed(rw, err)
+		return
+	}
 	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
-	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, w.Engine.Store().Now()}))
+	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, w.Engine.Store().Now()}))
 }
 
 // watch goes back to where the form was, which then shows the job until it ends.
