@@ -41,7 +41,10 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 		s.remote.put(gadget{Instance: "one", Name: "late"})
 		job := s.status(t, s.sync(t), tracker.Success)
 		kinds, drifted := s.history(t, "g0001")
-		var fields map[string]struct{ From, To any }
+		var fields map[string]struct {
+			From any `json:"from"`
+			To   any `json:"to"`
+		}
 		ok(t, json.Unmarshal(drifted.Fields, &fields))
 		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.Drifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 || fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
 			t.Errorf("%v %+v %s", kinds, drifted, drifted.Fields)

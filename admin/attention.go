@@ -189,7 +189,8 @@ func dueBy(s tracker.Schedule, after time.Time) time.Time {
 
 func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
 	conflicts, err := p.store().Search(ctx, tracker.Search{Services: p.viewer.services(), Terms: []tracker.Term{
-		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}}, {Field: tracker.FieldRepaired, Not: true},
+		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}},
+		{Field: tracker.FieldRepaired, Not: true},
 		{Field: tracker.FieldClass, Values: []string{"held"}, Not: true}, // these are shown by themselves
 	}}, 0, 0, 100)
 	n := len(conflicts.Jobs)

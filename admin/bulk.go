@@ -193,6 +193,8 @@ type bulkRun struct {
 	job   *tracker.Job
 	args  bulkArgs
 	state bulkState
+	acts  []tracker.Act // on single jobs, those that one may view
+	older int64
 }
 
 // readRun is a run that the subject may see: their own, or one within what they view.
@@ -233,6 +235,17 @@ func (p *page) bulkShow() error {
 		return err
 	}
 	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
+	filter := tracker.ActFilter{Services: p.viewer.services(), Address: runAddress(id), Since: v.job.CreatedAt}
+	if !v.job.FinishedAt.IsZero() {
+		filter.Until = v.job.FinishedAt.Add(time.Minute)
+	}
+	if v.acts, err = p.store().Acts(p.r.Context(), filter, p.number("before"), activityPage+1); err != nil {
+		return err
+	}
+	if len(v.acts) > activityPage {
+		v.acts = v.acts[:activityPage]
+		v.older = v.acts[activityPage-1].ID
+	}
 	return p.render(bulkRunPage(v))
 }
 

@@ -93,8 +93,11 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		var body string
 		s.until(func() bool {
 			body = s.get("operator", path).body
-			return strings.Contains(body, "✓")
+			return strings.Contains(body, "✓</span> success")
 		})
+		if !strings.Contains(body, `rel="next"`) || strings.Count(body, fmt.Sprintf("bulk run %s", path[strings.LastIndex(path, "/")+1:])) != 50 {
+			t.Errorf("the run's page does not list what it did: %s", body)
+		}
 		for _, text := range []string{"127</dd>", "<dd>3</dd>", "its arguments are no longer kept", "a later job of the same target succeeded", "the disk is larger now"} {
 			if !strings.Contains(body, text) {
 				t.Errorf("the run's page lacks %q:\n%s", text, body)
@@ -171,7 +174,7 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.Success)
 	browser := s.browser("other")
 	_, _, path := s.begin(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
-	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓") })
+	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d of another service are deleted", n)
 	}
@@ -183,7 +186,7 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 		t.Errorf("%d", got.status)
 	}
 	_, _, path = s.begin(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
-	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓") })
+	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
 	if now, err = s.engine.Store().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
 		t.Errorf("%+v, %v", now, err)
 	}
@@ -207,7 +210,7 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 		next := newSite(t, db, "", nil)
 		ok(t, admin.Register(next.engine, next.enforcer))
 		next.start()
-		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓") })
+		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓</span> success") })
 		var retried, twice int
 		ok(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried, &twice))
 		if retried != 400 || twice != 0 {
@@ -216,7 +219,7 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 		_, _, path = next.begin(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
 		next.post("operator", path+"/stop", "back", path)
-		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘") })
+		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘</span> cancelled") })
 		if page := next.get("operator", path).body; strings.Contains(page, `<dt>Done</dt><dd>0</dd>`) {
 			t.Errorf("a stopped run does not say what it did:\n%s", page)
 		}
@@ -238,7 +241,7 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	ok(t, err)
 	_, err = s.engine.Resume(t.Context(), "nawasync", "")
 	ok(t, err)
-	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓") })
+	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d are deleted", n)
 	}

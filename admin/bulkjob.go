@@ -191,12 +191,12 @@ func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tra
 		state.Failed++
 		why = wentWrong
 		run.Logf("job %d: %v", job.ID, err)
-		b.note(ctx, args, job, tracker.ActFailed, string(why))
+		b.note(ctx, run, job, tracker.ActFailed, string(why))
 	case why != "":
 		state.Skipped++
 	default:
 		state.Acted++
-		b.note(ctx, args, job, tracker.ActDone, "")
+		b.note(ctx, run, job, tracker.ActDone, "")
 	}
 	if why != "" {
 		if state.Reasons == nil {
@@ -224,14 +224,18 @@ func (b *bulkJob) may(subject, service string) bool {
 }
 
 // note leaves an act of the operator for the job's own history.
-func (b *bulkJob) note(ctx context.Context, args bulkArgs, job *tracker.Job, outcome, detail string) {
+func (b *bulkJob) note(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, outcome, detail string) {
+	args := run.Args
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_ = b.engine.Store().AddAct(ctx, tracker.Act{
 		Subject: args.By, Act: "bulk " + args.Act, Outcome: outcome, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID,
-		TargetKey: job.TargetKey, JobID: job.ID, Reason: args.Reason, Detail: detail,
+		TargetKey: job.TargetKey, JobID: job.ID, Address: runAddress(run.Job().ID), Reason: args.Reason, Detail: detail,
 	})
 }
+
+// runAddress is where the acts of a bulk run come from.
+func runAddress(id int64) string { return fmt.Sprintf("bulk run %d", id) }
 
 // unfit says why an act does not fit a job; "" is that it does.
 func unfit(act string, job *tracker.Job) reason {

@@ -100,7 +100,10 @@ func drifted(c *tracker.Change) (list []comparison) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		var value struct{ From, To json.RawMessage }
+		var value struct {
+			From json.RawMessage `json:"from"`
+			To   json.RawMessage `json:"to"`
+		}
 		if json.Unmarshal(fields[name], &value) != nil { // masked as a whole
 			value.From, value.To = fields[name], fields[name]
 		}

@@ -56,6 +56,7 @@ type ActFilter struct {
 	JobID     int64
 	Subject   string
 	Act       string
+	Address   string
 	Since     time.Time // inclusive
 	Until     time.Time // exclusive
 }
@@ -78,6 +79,9 @@ func (s *Store) Acts(ctx context.Context, f ActFilter, before int64, limit int) 
 	}
 	if f.Act != "" {
 		add("act = ?", f.Act)
+	}
+	if f.Address != "" {
+		add("address = ?", f.Address)
 	}
 	if !f.Since.IsZero() {
 		add("at >= ?", f.Since.UnixMicro())
