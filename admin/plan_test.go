@@ -60,7 +60,7 @@ func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *test
 	var watch spy
 	watch.watch(t, db.DB)
 	paths := []string{"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm", "/target?service=whm&type=mailbox&instance=main&id=box17", "/activity"}
-	for _, q := range []string{"since:1h", "created:2026-01-01", "service:whm", "target:box17", "status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed", fmt.Sprint("id:", id)} {
+	for _, q := range []string{"since:1h", "created:2026-01-01", "ended:1h", "status:failed ended:24h", "service:whm ended:30d", "service:whm", "target:box17", "status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed", fmt.Sprint("id:", id)} {
 		paths = append(paths, "/jobs?q="+url.QueryEscape(q))
 	}
 	for _, status := range tracker.Statuses() {

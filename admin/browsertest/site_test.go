@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -91,6 +96,7 @@ type site struct {
 	url                                    string
 	failed, conflict, panicked, q, running int64
 	conflicts                              []int64 // that can be answered
+	bulk                                   string  // the path of a bulk run
 	away                                   atomic.Bool
 }
 
@@ -185,6 +191,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.Running)
 	ok(t, s.engine.Pause(t.Context(), "whm", "backup", "operator", "the rack moves "+hostile[1], time.Time{}))
 	s.mirror(t)
+	s.bulk = s.tidy(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})
 	ok(t, err)
 	s.q = delayed.ID
@@ -217,4 +224,35 @@ func (s *site) mirror(t *testing.T) {
 		s.server.Drop(address(i + 5))
 	}
 	sync(tracker.Conflict)
+}
+
+var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+
+// tidy deletes two jobs by a bulk run, as its preview's form does.
+func (s *site) tidy(t *testing.T) string {
+	t.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	preview, err := client.Get(s.url + "/bulk?" + url.Values{"act": {"delete"}, "all": {"1"}, "q": {"target:box1@site.example,box2@site.example"}}.Encode())
+	ok(t, err)
+	page, err := io.ReadAll(preview.Body)
+	ok(t, errors.Join(err, preview.Body.Close()))
+	_, form, _ := strings.Cut(string(page), "<main")
+	values := url.Values{"reason": {"tidy " + hostile[0]}}
+	for _, field := range hiddenField.FindAllStringSubmatch(form, -1) {
+		values.Set(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
+	}
+	begun, err := client.PostForm(s.url+"/bulk", values)
+	ok(t, err)
+	ok(t, begun.Body.Close())
+	if begun.StatusCode != http.StatusSeeOther {
+		t.Fatalf("the bulk run was not begun: %d", begun.StatusCode)
+	}
+	path := strings.TrimPrefix(begun.Header.Get("Location"), "/admin/sync")
+	if !strings.HasPrefix(path, "/bulk/") {
+		t.Fatalf("the bulk run leads to %s", path)
+	}
+	id, err := strconv.ParseInt(strings.TrimPrefix(path, "/bulk/"), 10, 64)
+	ok(t, err)
+	s.ended(t, &tracker.Job{ID: id}, tracker.Success)
+	return path
 }
