@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,10 +25,7 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 		id := fmt.Sprintf("/jobs/%d", job.ID)
 		subjects := []string{"", "nobody", "viewer", "operator", "other"}
 		const forbidden, gone, see = http.StatusForbidden, http.StatusNotFound, http.StatusSeeOther
-		for _, c := range []struct {
-			method, path string
-			want         [5]int // in the order of subjects
-		}{
+		cases := []access{
 			{"GET", "/", [5]int{forbidden, forbidden, see, see, see}},
 			{"GET", "/jobs", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/jobs.json", [5]int{forbidden, forbidden, 200, 200, 200}},
@@ -44,6 +43,8 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 			{"GET", "/bulk", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/bulk/1", [5]int{forbidden, forbidden, gone, gone, gone}},
 			{"POST", "/bulk/1/stop", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"GET", "/bulk?act=retry&all=1&q=status:failed", [5]int{forbidden, forbidden, forbidden, 200, 200}},
+			{"POST", "/bulk?act=retry&q=status:failed&reason=x", [5]int{forbidden, forbidden, forbidden, see, see}},
 			{"GET", "/livez", [5]int{200, 200, 200, 200, 200}},
 			{"GET", "/readyz", [5]int{200, 200, 200, 200, 200}},
 			{"GET", "/nothing", [5]int{gone, gone, gone, gone, gone}},
@@ -63,8 +64,15 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 			{"POST", "/held/1/release", [5]int{forbidden, forbidden, gone, gone, gone}},
 			{"POST", "/held/1/reject", [5]int{forbidden, forbidden, gone, gone, gone}},
 			{"POST", "/preferences", [5]int{forbidden, forbidden, see, see, see}},
+			{"GET", "/assets/none.css", [5]int{gone, gone, gone, gone, gone}},
 			{"POST", id + "/cancel", [5]int{forbidden, forbidden, forbidden, see, gone}},
-		} {
+		}
+		for _, route := range routes(t) {
+			if !slices.ContainsFunc(cases, route.answers) {
+				t.Errorf("nothing says who may %s %s", route.method, route.path)
+			}
+		}
+		for _, c := range cases {
 			for i, subject := range subjects {
 				path, query, _ := strings.Cut(c.path, "?")
 				form, err := url.ParseQuery(query)
@@ -108,6 +116,37 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 			t.Error("another service's operator sees them")
 		}
 	})
+}
+
+// access is what each subject is answered.
+type access struct {
+	method, path string
+	want         [5]int // in the order of subjects
+}
+
+type route struct {
+	method string
+	path   *regexp.Regexp
+}
+
+func (r route) answers(c access) bool {
+	path, _, _ := strings.Cut(c.path, "?")
+	return r.method == c.method && r.path.MatchString(path)
+}
+
+// routes are those of the source, so that none is left out of the matrix.
+func routes(t *testing.T) (list []route) {
+	t.Helper()
+	source, err := os.ReadFile("admin.go")
+	ok(t, err)
+	for _, found := range regexp.MustCompile(`(?:(get|post)\(|HandleFunc\("(GET|POST) )"?(/[^"]*)"`).FindAllStringSubmatch(string(source), -1) {
+		path := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(strings.ReplaceAll(found[3], "{$}", ""), "[^/]+")
+		list = append(list, route{strings.ToUpper(found[1] + found[2]), regexp.MustCompile("^" + path + "$")})
+	}
+	if len(list) < 23 {
+		t.Fatalf("the source has %d routes", len(list))
+	}
+	return list
 }
 
 func TestListsCountsAndTotalsAreOfTheServicesOneMayView(t *testing.T) {

@@ -400,6 +400,9 @@ func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
 		}
 	}
+	if got := s.get("viewer", "/health"); got.header.Get("Refresh") == "" {
+		t.Error("the page does not ask again by itself")
+	}
 	ok(t, s.db.Exec("ALTER TABLE gone RENAME TO nawasync_jobs").Error)
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
 		t.Errorf("%d after it came back", got.status)
@@ -419,6 +422,32 @@ func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
 	ok(t, held.Close())
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
 		t.Errorf("%d after it came back", got.status)
+	}
+}
+
+func TestHostNamesKindsAndAddsLinksThatLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) {
+		c.ActionLabel = func(k nawasync.Kind) string { return map[string]string{"whm": "Ubah kuota"}[k.Service] }
+		c.JobLinks = func(j *tracker.Job) []admin.Link {
+			return []admin.Link{{Name: "The <customer>", URL: "/customers/" + url.PathEscape(j.TargetID)}, {Name: "Logs", URL: "https://logs.example.org/?q=1"}, {Name: "Bad", URL: "javascript:alert(1)"}, {Name: "Worse", URL: "data:text/html,x"}}
+		}
+	})
+	ours, theirs := s.dispatch(chore{ID: "a/b"}), s.dispatch(elsewhere{ID: "c"})
+	page := s.get("viewer", fmt.Sprintf("/jobs/%d", ours.ID)).body
+	for _, want := range []string{"Ubah kuota", `href="/customers/a%2Fb"`, "The &lt;customer&gt;", `href="https://logs.example.org/?q=1"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s in %s", want, page)
+		}
+	}
+	if strings.Contains(page, "javascript:") || strings.Contains(page, "data:text") || strings.Contains(page, "Worse") {
+		t.Error("a link that runs something is on the page")
+	}
+	if list := s.get("viewer", "/jobs").body; !strings.Contains(list, "Ubah kuota") {
+		t.Error("the list does not name the kind")
+	}
+	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", theirs.ID)).body; !strings.Contains(page, "update <bdi>c</bdi>") {
+		t.Errorf("a kind without a name of the host's: %s", page)
 	}
 }
 

@@ -121,7 +121,7 @@ func (s *site) pages() map[string]string {
 		"jobs": "/jobs", "jobs-form": "/jobs?q=status:failed+error:quota", "jobs-wrong": "/jobs?q=status:failed+servise:whm", "jobs-none": "/jobs?q=target:nobody",
 		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.q), "conflict": job(s.conflict), "health": "/health", "services": "/services", "service": "/services/whm",
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
-		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info00@mirror.example"}}.Encode(), "bulk-run": s.bulk,
+		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(), "bulk-run": s.bulk,
 		"activity": "/activity", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
 	}
 }

@@ -223,6 +223,7 @@ func (s *site) mirror(t *testing.T) {
 	for i := range 15 {
 		s.server.Drop(address(i + 5))
 	}
+	s.server.Set(address(4), 250)
 	sync(tracker.Conflict)
 }
 
