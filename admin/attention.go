@@ -191,7 +191,7 @@ func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
 	conflicts, err := p.store().Search(ctx, tracker.Search{Services: p.viewer.services(), Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
-		{Field: tracker.FieldClass, Values: []string{"held"}, Not: true}, // these are shown by themselves
+		{Field: tracker.FieldClass, Values: []string{heldClass}, Not: true}, // these are shown by themselves
 	}}, 0, 0, 100)
 	n := len(conflicts.Jobs)
 	if err != nil || n == 0 {
@@ -201,5 +201,5 @@ func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
 	if conflicts.Older != 0 {
 		count += "+"
 	}
-	return []attention{{1, p.Tf("Conflicts that wait for an answer: %s.", count), conflicts.Jobs[n-1].CreatedAt, p.queryURL("status:conflict", "-is:repaired", "-class:held"), p.T("Compare, then answer each.")}}, nil
+	return []attention{{1, p.Tf("Conflicts that wait for an answer: %s.", count), conflicts.Jobs[n-1].CreatedAt, p.queryURL("status:conflict", "-is:repaired", "-class:"+heldClass), p.T("Compare, then answer each.")}}, nil
 }

@@ -115,6 +115,15 @@ func (v *jobView) surroundings(ctx context.Context) error {
 	return nil
 }
 
+// heldClass is the class of a sync that is held.
+const heldClass = "held"
+
+// held reports whether the job is a sync that would have deleted too much: no conflict
+// over an object, though it ends as one.
+func (v *jobView) held() bool {
+	return v.job.Status == tracker.Conflict && v.job.ErrorClass == heldClass
+}
+
 // may reports whether the subject may change the job.
 func (v *jobView) may() bool { return v.viewer.may(PermissionManage, v.job.Service) }
 
@@ -134,6 +143,8 @@ func (v *jobView) headline() string {
 		return v.Tf("It succeeded, after %s.", v.after())
 	case j.Status == tracker.Failed:
 		return v.Tf("It failed for good, after %s.", v.after())
+	case v.held():
+		return v.T("Too much of the table was not in the listing. Nothing was deleted; the sync is held until somebody decides.")
 	case j.Status == tracker.Conflict:
 		return v.T("Somebody else had changed the same at the remote. Nothing was overwritten; the job waits for an answer.")
 	case j.Status == tracker.Skipped:
@@ -179,6 +190,8 @@ func (v *jobView) advice() string {
 	switch {
 	case v.newer != 0 && (j.Status == tracker.Failed || j.Status == tracker.Conflict):
 		return v.Tf("Nothing: job %d did the same target later, and succeeded. Running this one again would undo it.", v.newer)
+	case v.held():
+		return v.T("Look at the rows on the service's page, then release or reject the held sync there.")
 	case j.Status == tracker.Conflict:
 		return v.T("Compare the three below, then answer.")
 	case j.Status != tracker.Failed:

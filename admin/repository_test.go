@@ -125,6 +125,10 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+act) {
 		t.Errorf("the held sync is not shown: %s", page)
 	}
+	held := h.related(&tracker.Job{TargetKey: h.engine.TargetKey("whm", "box", nawasync.Target{Instance: "main", ID: "all"})})[0]
+	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until somebody decides") || !strings.Contains(page, "/services/whm?instance=main") || strings.Contains(page, "/overwrite") {
+		t.Errorf("its job does not lead to the decision: %s", page)
+	}
 	if page := h.get("viewer", "/services/whm").body; strings.Contains(page, "/held/1/") {
 		t.Error("a viewer is offered to decide")
 	}
