@@ -29,7 +29,7 @@ func (p *page) json(value any) error {
 func (p *page) asked() (tracker.Search, error) {
 	q, err := parseQuery(p.r.URL.Query().Get("q"), p.zone)
 	if wrong, ok := errors.AsType[*queryError](err); ok {
-		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, wrong.message, p.Tf("At byte %d: %s.", wrong.at, wrong.hint)}
+		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, p.said(wrong.message), p.Tf("At byte %d: %s.", wrong.at, p.said(wrong.hint))}
 	}
 	return p.search(q)
 }

@@ -75,8 +75,11 @@ func (p *page) preview(act, line string, at time.Time, through int64) (*bulkView
 		return nil, p.noAct()
 	}
 	q, err := parseQuery(line, p.zone)
+	if wrong, ok := errors.AsType[*queryError](err); ok {
+		return nil, &problem{http.StatusUnprocessableEntity, p.T("This query cannot be answered"), p.said(wrong.message) + ": " + p.said(wrong.hint)}
+	}
 	if err != nil {
-		return nil, &problem{http.StatusUnprocessableEntity, p.T("This query cannot be answered"), err.Error()}
+		return nil, err
 	}
 	v := &bulkView{page: p, act: act, line: q.String(), at: at, statuses: map[tracker.Status]int64{}, services: map[string]int64{}, unfit: map[reason]int64{}}
 	if v.search, err = q.search(at, p.zone); err != nil {

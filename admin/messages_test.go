@@ -24,7 +24,7 @@ func TestMessagesAreAllInOnePlace(t *testing.T) {
 			}
 			data, err := os.ReadFile(name)
 			ok(t, err)
-			for _, m := range regexp.MustCompile(`\b[pv]\.Tf?\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(string(data), -1) {
+			for _, m := range regexp.MustCompile(`\b(?:[pv]\.Tf?|say)\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(string(data), -1) {
 				found[strings.ReplaceAll(m[1], `\"`, `"`)] = true
 			}
 		}
@@ -49,8 +49,13 @@ func TestMessagesAreAllInOnePlace(t *testing.T) {
 
 func TestMessagesOfTheHostTakeTheirPlace(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Messages = map[string]string{"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d"} })
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) {
+		c.Messages = map[string]string{"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d", "%s: cannot be %q": "%s: tidak bisa %q", "a number": "angka", "it is %s": "itu %s"}
+	})
 	if page := s.get("viewer", "/jobs").body; !strings.Contains(page, "<h1>Pekerjaan</h1>") {
+		t.Error(page)
+	}
+	if page := s.get("viewer", "/jobs?q=id:x").body; !strings.Contains(page, "id: tidak bisa &#34;x&#34;: itu angka.") {
 		t.Error(page)
 	}
 }

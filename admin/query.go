@@ -30,39 +30,44 @@ type term struct {
 type queryError struct {
 	line    string
 	at      int // in bytes
-	message string
-	hint    string
+	message said
+	hint    said
 }
 
-func (e *queryError) Error() string { return e.message }
+func (e *queryError) Error() string { return e.message.String() }
 
 // caret is the line's beginning up to the mistake, for the mark beneath it.
 func (e *queryError) caret() string {
 	return strings.Repeat(" ", len([]rune(e.line[:min(e.at, len(e.line))]))) + "^"
 }
 
-// fields are what a term may ask about, in their canonical order, and how its values
-// look.
-var fields = []struct{ name, form string }{
-	{"status", "queued, running, success, failed, conflict, skipped or cancelled"},
-	{"is", "open, stuck, repaired or deleted"},
-	{"service", ""},
-	{"type", ""},
-	{"instance", ""},
-	{"action", ""},
-	{"target", ""},
-	{"by", ""},
-	{"source", "manual, scheduled, event, api or retry"},
-	{"class", ""},
-	{"error", ""},
-	{"id", "a number"},
-	{"retry", "a number"},
-	{"attempts", "a number, >3 or <3"},
-	{"duration", "a time such as 10s, >10s or <2m"},
-	{"since", "a time such as 15m, 24h or 30d"},
-	{"created", "a day or a time, or two of them with .. between"},
-	{"ended", "a time such as 24h, or a day, or two days or times with .. between"},
-	{"text", ""},
+// queryField is what a term may ask about, and how its values look.
+type queryField struct {
+	name string
+	form said
+}
+
+// fields are all of them, in their canonical order.
+var fields = []queryField{
+	{"status", say("queued, running, success, failed, conflict, skipped or cancelled")},
+	{"is", say("open, stuck, repaired or deleted")},
+	{"service", said{}},
+	{"type", said{}},
+	{"instance", said{}},
+	{"action", said{}},
+	{"target", said{}},
+	{"by", said{}},
+	{"source", say("manual, scheduled, event, api or retry")},
+	{"class", said{}},
+	{"error", said{}},
+	{"id", say("a number")},
+	{"retry", say("a number")},
+	{"attempts", say("a number, >3 or <3")},
+	{"duration", say("a time such as 10s, >10s or <2m")},
+	{"since", say("a time such as 15m, 24h or 30d")},
+	{"created", say("a day or a time, or two of them with .. between")},
+	{"ended", say("a time such as 24h, or a day, or two days or times with .. between")},
+	{"text", said{}},
 }
 
 const maxQuery = 2000
@@ -70,7 +75,7 @@ const maxQuery = 2000
 // parseQuery reads a query line. Times without an offset are in the zone.
 func parseQuery(line string, zone *time.Location) (q query, err error) {
 	if len(line) > maxQuery {
-		return q, &queryError{line[:80] + "…", 0, fmt.Sprintf("the query is longer than %d bytes", maxQuery), "ask in parts"}
+		return q, &queryError{line[:80] + "…", 0, say("the query is longer than %d bytes", maxQuery), say("ask in parts")}
 	}
 	s := scanner{line: strings.ToValidUTF8(line, "\uFFFD")}
 	for {
@@ -123,7 +128,7 @@ func (s *scanner) next() (t term, ok bool, err error) {
 			return t, false, err
 		}
 		if value == "" {
-			return t, false, &queryError{s.line, begin, fmt.Sprintf("%s: needs a value here", t.field), "write it right behind, for instance " + example(t.field) + `; a value with spaces goes between "`}
+			return t, false, &queryError{s.line, begin, say("%s: needs a value here", t.field), say("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field))}
 		}
 		t.values = append(t.values, value)
 		if s.at == len(s.line) || s.line[s.at] != ',' || t.field == "text" {
@@ -149,7 +154,7 @@ func (s *scanner) value(text bool) (string, error) {
 				b.WriteByte(c)
 			}
 		}
-		return "", &queryError{s.line, begin, `the " that opens here is not closed`, `add a " at the end of the value`}
+		return "", &queryError{s.line, begin, say("the \" that opens here is not closed"), say("add a \" at the end of the value")}
 	}
 	begin := s.at
 	for s.at < len(s.line) && !isSpace(s.line[s.at]) && (text || s.line[s.at] != ',') {
@@ -170,30 +175,31 @@ func example(field string) string {
 
 // check refuses what cannot be answered, and brings values into their canonical form.
 func (t term) check(line string, zone *time.Location) (term, error) {
-	fail := func(message, hint string) (term, error) { return term{}, &queryError{line, t.at, message, hint} }
-	field := slices.IndexFunc(fields, func(f struct{ name, form string }) bool { return f.name == t.field })
+	fail := func(message, hint said) (term, error) { return term{}, &queryError{line, t.at, message, hint} }
+	field := slices.IndexFunc(fields, func(f queryField) bool {
+		return f.name == t.field
+	})
 	if field < 0 {
-		near := nearest(t.field)
-		hint := "the fields are " + fieldNames() + `; text with a colon goes between "`
-		if near != "" {
-			hint = "did you mean " + near + ":? " + hint
+		names := say("the fields are %s; text with a colon goes between \"", fieldNames())
+		if near := nearest(t.field); near != "" {
+			names = say("did you mean %s:? %s", near, names)
 		}
-		return fail(fmt.Sprintf("there is no field %q", t.field), hint)
+		return fail(say("there is no field %q", t.field), names)
 	}
 	if t.op != "" && t.field != "attempts" && t.field != "duration" {
-		return fail(fmt.Sprintf("%s: does not compare with %s", t.field, t.op), "only attempts: and duration: do")
+		return fail(say("%s: does not compare with %s", t.field, t.op), say("only attempts: and duration: do"))
 	}
 	if t.not && slices.Contains([]string{"since", "created", "ended"}, t.field) {
-		return fail(fmt.Sprintf("-%s: cannot be answered", t.field), "bound the time with created:FROM..TO or ended:FROM..TO instead")
+		return fail(say("-%s: cannot be answered", t.field), say("bound the time with created:FROM..TO or ended:FROM..TO instead"))
 	}
 	single := slices.Contains([]string{"is", "since", "created", "ended", "attempts", "duration"}, t.field)
 	if single && len(t.values) > 1 {
-		return fail(fmt.Sprintf("%s: takes one value", t.field), "for instance "+example(t.field))
+		return fail(say("%s: takes one value", t.field), say("for instance %s", example(t.field)))
 	}
 	for i, value := range t.values {
 		canonical, ok := canonicalValue(t.field, value, zone)
 		if !ok {
-			return fail(fmt.Sprintf("%s: cannot be %q", t.field, value), "it is "+fields[field].form)
+			return fail(say("%s: cannot be %q", t.field, value), say("it is %s", fields[field].form))
 		}
 		t.values[i] = canonical
 	}
@@ -291,7 +297,9 @@ func parseMoment(text string, zone *time.Location) (begin, end time.Time, err er
 // ordered is the query with its terms in their canonical order.
 func (q query) ordered() query {
 	rank := func(t term) int {
-		return slices.IndexFunc(fields, func(f struct{ name, form string }) bool { return f.name == t.field })
+		return slices.IndexFunc(fields, func(f queryField) bool {
+			return f.name == t.field
+		})
 	}
 	slices.SortStableFunc(q.terms, func(a, b term) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.String(), b.String()))

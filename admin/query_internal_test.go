@@ -54,7 +54,7 @@ func TestQueryThatCannotBeAnsweredSaysWhereAndWhatToDo(t *testing.T) {
 	} {
 		_, err := parseQuery(line, time.UTC)
 		var wrong *queryError
-		if !errors.As(err, &wrong) || wrong.at != want.at || !strings.Contains(wrong.message, want.message) || !strings.Contains(wrong.hint, want.hint) || len(wrong.caret()) != want.at+1 {
+		if !errors.As(err, &wrong) || wrong.at != want.at || !strings.Contains(wrong.message.String(), want.message) || !strings.Contains(wrong.hint.String(), want.hint) || len(wrong.caret()) != want.at+1 {
 			t.Errorf("%s: %+v", line, err)
 		}
 	}
@@ -104,7 +104,7 @@ func FuzzQuery(f *testing.F) {
 		q, err := parseQuery(line, time.UTC)
 		if err != nil {
 			var wrong *queryError
-			if !errors.As(err, &wrong) || wrong.hint == "" {
+			if !errors.As(err, &wrong) || wrong.hint.String() == "" {
 				t.Fatalf("%q: %v", line, err)
 			}
 			_ = wrong.caret()

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,29 @@ func (p *page) T(text string) string {
 
 // Tf is T for a text with parameters.
 func (p *page) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
+
+// said is a text that comes into being before it is known for whom; what is passed to
+// say stands in messages.txt too.
+type said struct {
+	format string
+	args   []any
+}
+
+func say(format string, args ...any) said { return said{format, args} }
+
+// String is the text in English.
+func (t said) String() string { return fmt.Sprintf(t.format, t.args...) }
+
+// said is the text in the host's language.
+func (p *page) said(t said) string {
+	args := slices.Clone(t.args)
+	for i, arg := range args {
+		if inner, ok := arg.(said); ok {
+			args[i] = p.said(inner)
+		}
+	}
+	return p.Tf(t.format, args...)
+}
 
 func (p *page) status(s tracker.Status) string {
 	switch s {
