@@ -10,6 +10,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -200,7 +201,7 @@ func (s *reconcile) ask(ctx context.Context, absent *absentRows) error {
 			}
 			there, err := s.r.get(ctx, row)
 			switch {
-			case ClassOf(err) == ClassGone:
+			case fault.ClassOf(err) == fault.Gone:
 				gone.Add(s.r.model.idOf(row))
 			case err != nil:
 				return fmt.Errorf("ask for %q, which the listing lacks: %w", s.r.model.target(row), err)

@@ -13,6 +13,8 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -51,7 +53,7 @@ func registerPlain[A any](r *repo, action, queue string, timeout time.Duration, 
 		if err := json.Unmarshal(plain, args); err != nil {
 			return nil, nil, fmt.Errorf("nawasync: the arguments of %s do not decode: %w", reg.kind, err)
 		}
-		_, secrets, err := e.secrets.reveal(*args)
+		_, secrets, err := e.secrets.Reveal(*args)
 		return secrets, func(ctx context.Context, a *attempt) error {
 			return run(context.WithValue(ctx, beforeWriteKey{}, a.BeginWrite), a, args)
 		}, err
@@ -104,9 +106,9 @@ func (r *repo) runUpdate(ctx context.Context, a *attempt, m *mutation) error {
 		return err
 	}
 	got, err := r.remote.update(ctx, now, want, touched)
-	if ClassOf(err) == ClassConflict && now.version != "" {
+	if fault.ClassOf(err) == fault.Conflict && now.version != "" {
 		// Somebody was faster. The next attempt reads again: it merges, or it is a conflict.
-		return WithClass(ClassTransient, fmt.Errorf("the object was changed between our reading and our writing: %w", err))
+		return fault.WithClass(fault.Transient, fmt.Errorf("the object was changed between our reading and our writing: %w", err))
 	}
 	if err != nil {
 		return err
@@ -160,9 +162,9 @@ func (r *repo) merge(now reflect.Value, m *mutation) (want reflect.Value, touche
 		return want, nil, r.conflict("somebody else has changed "+strings.Join(foreign, " and ")+" at the remote; nothing was written", now, m.Changes)
 	}
 	for _, f := range r.model.secrets {
-		if secret, ok := m.WriteOnly[f.column]; ok {
-			f.value(want).Set(reflect.ValueOf(secret))
-			touched = append(touched, Change{f.column, masked, secret})
+		if value, ok := m.WriteOnly[f.column]; ok {
+			f.value(want).Set(reflect.ValueOf(value))
+			touched = append(touched, Change{f.column, secret.Masked, value})
 		}
 	}
 	return want, touched, nil
@@ -270,7 +272,7 @@ func (r *repo) runCreate(ctx context.Context, a *attempt, m *mutation) error {
 	if err == nil {
 		return r.adopt(a, there, want, m)
 	}
-	if ClassOf(err) != ClassGone {
+	if fault.ClassOf(err) != fault.Gone {
 		return err
 	}
 	if err := a.BeginWrite(ctx); err != nil {
@@ -281,10 +283,10 @@ func (r *repo) runCreate(ctx context.Context, a *attempt, m *mutation) error {
 		f.value(sent).Set(reflect.ValueOf(m.WriteOnly[f.column]))
 	}
 	made, err := r.remote.create(ctx, sent)
-	if definite(ClassOf(err)) && err != nil {
+	if definite(fault.ClassOf(err)) && err != nil {
 		a.wroteNothing(ctx)
 	}
-	if ClassOf(err) == ClassAlreadyExists {
+	if fault.ClassOf(err) == fault.AlreadyExists {
 		// It was not there a moment ago: somebody else was faster, or our own request
 		// came through twice.
 		if there, getErr := r.get(ctx, want); getErr == nil {
@@ -299,9 +301,9 @@ func (r *repo) runCreate(ctx context.Context, a *attempt, m *mutation) error {
 }
 
 // definite reports whether an error of the class says that nothing was written.
-func definite(class Class) bool {
+func definite(class fault.Class) bool {
 	switch class {
-	case ClassConfig, ClassPermanent, ClassCredentials, ClassRateLimited, ClassAlreadyExists, ClassConflict, ClassGone:
+	case fault.Config, fault.Permanent, fault.Credentials, fault.RateLimited, fault.AlreadyExists, fault.Conflict, fault.Gone:
 		return true
 	default:
 		return false
@@ -380,7 +382,7 @@ func (r *repo) runDelete(ctx context.Context, a *attempt, m *mutation) error {
 		return nil // what has that name at the remote, if anything, is not ours
 	}
 	now, err := r.get(ctx, key)
-	if ClassOf(err) == ClassGone {
+	if fault.ClassOf(err) == fault.Gone {
 		a.SetResult(map[string]any{"already": true})
 		return nil
 	}
@@ -407,7 +409,7 @@ func (r *repo) runDelete(ctx context.Context, a *attempt, m *mutation) error {
 	if err := a.BeginWrite(ctx); err != nil {
 		return err
 	}
-	if err := r.remote.remove(ctx, key); err != nil && ClassOf(err) != ClassGone {
+	if err := r.remote.remove(ctx, key); err != nil && fault.ClassOf(err) != fault.Gone {
 		return err
 	}
 	return nil
@@ -422,7 +424,7 @@ func (r *repo) runRefresh(ctx context.Context, a *attempt, args *refreshArgs) er
 		return err
 	}
 	now, err := r.get(ctx, there)
-	gone := ClassOf(err) == ClassGone
+	gone := fault.ClassOf(err) == fault.Gone
 	if err != nil && !gone {
 		return err
 	}

@@ -191,7 +191,9 @@ func canonicalJSON(raw json.RawMessage) string {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return "nil"
 	}
-	if decodeNumbers(raw, &value) != nil {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if decoder.Decode(&value) != nil {
 		return strconv.Quote(string(raw))
 	}
 	text, _ := json.Marshal(value)

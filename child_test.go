@@ -18,7 +18,9 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // A child is this test binary started as a worker process, so that a test can
@@ -54,7 +56,7 @@ func child(spec []string) error {
 	config := nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	call, url, shop := shopMode(mode)
 	if shop {
-		if config.Sealer, err = nawasync.NewKeyring(shopKey); err != nil {
+		if config.Sealer, err = secret.NewKeyring(shopKey); err != nil {
 			return err
 		}
 	}
@@ -114,7 +116,7 @@ func workLane(db *gorm.DB, run *nawasync.Run[note]) error {
 	case target == "hot" && run.Args.N%5 == 1 && run.Attempt() == 1:
 		outcome = errBoom
 	case target == "hot" && run.Args.N%5 == 2 && job.Epoch == 0:
-		outcome = &nawasync.Error{Class: nawasync.ClassRateLimited, RetryAfter: 30 * time.Millisecond, Err: errBoom} // parks the scope
+		outcome = &fault.Error{Class: fault.RateLimited, RetryAfter: 30 * time.Millisecond, Err: errBoom} // parks the scope
 	default:
 		outcome = db.Exec("INSERT INTO done (target, n, worker) VALUES (?, ?, ?)", target, run.Args.N, job.Worker).Error
 	}

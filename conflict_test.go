@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -262,7 +263,7 @@ func TestUpdateOfWhatIsGoneFailsAndTheRowSaysSo(t *testing.T) {
 		s := stocked(t, db, 1)
 		s.remote.drop(numbered(1)...)
 		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(5)), tracker.Failed)
-		if row := s.row(t, "g0000"); row.State != nawasync.StateFailed || job.ErrorClass != string(nawasync.ClassGone) {
+		if row := s.row(t, "g0000"); row.State != nawasync.StateFailed || job.ErrorClass != string(fault.Gone) {
 			t.Errorf("the row is %+v, the job %s", row, job.ErrorClass)
 		}
 	})

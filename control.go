@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -47,7 +48,7 @@ func (e *Engine) Cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 				return e.store.Get(ctx, id)
 			}
 		default:
-			v := &tracker.Verdict{Job: job, Status: tracker.Cancelled, ErrorClass: string(classCancelled), Error: "cancelled while it was queued", CancelBy: by}
+			v := &tracker.Verdict{Job: job, Status: tracker.Cancelled, ErrorClass: string(fault.Cancelled), Error: "cancelled while it was queued", CancelBy: by}
 			results, errs := e.store.Finish(ctx, []*tracker.Verdict{v})
 			if errs[0] != nil {
 				return nil, e.busyHint(errs[0])

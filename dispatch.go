@@ -1,7 +1,6 @@
 package nawasync
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -17,6 +16,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -52,7 +52,9 @@ const MaxArguments = 1 << 20
 
 // The errors of Dispatch that a caller can act on.
 var (
-	ErrInvalid     = errors.New("nawasync: not a valid job")
+	ErrInvalid = errors.New("nawasync: not a valid job")
+	// ErrNoSealer says that arguments hold secrets and the engine has no Sealer.
+	ErrNoSealer    = errors.New("nawasync: the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
 	ErrBacklogFull = errors.New("nawasync: the service has too many open jobs")
 	// ErrDatabaseBusy says that SQLite's one writer is taken.
 	ErrDatabaseBusy = tracker.ErrBusy
@@ -255,7 +257,7 @@ func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
 // pack puts the arguments into the row: masked for people, and sealed for the
 // worker where there is something to hide or a Sealer.
 func (e *Engine) pack(job *tracker.Job, args Args, maskKeys []string) error {
-	plain, _, err := e.secrets.reveal(args)
+	plain, _, err := e.secrets.Reveal(args)
 	if err != nil {
 		return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
 	}
@@ -266,18 +268,18 @@ func (e *Engine) pack(job *tracker.Job, args Args, maskKeys []string) error {
 		return fmt.Errorf("%w: the arguments of %T %w", ErrInvalid, args, err)
 	}
 	shown := plain
-	if e.secrets.holds(reflect.TypeOf(args)) {
+	if e.secrets.MayHold(reflect.TypeOf(args)) {
 		if shown, err = json.Marshal(args); err != nil { // Secrets are masked by their type here
 			return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
 		}
 	}
 	job.Payload = Mask(shown, maskKeys...)
 	if e.config.Sealer != nil {
-		job.Sealed, err = seal(e.config.Sealer, job, plain)
+		job.Sealed, err = secret.Seal(e.config.Sealer, binding(job), plain)
 		return err
 	}
 	// Without a Sealer the shown payload must be the arguments.
-	same, err := sameJSON(job.Payload, plain)
+	same, err := secret.SameJSON(job.Payload, plain)
 	if err != nil {
 		return err
 	}
@@ -286,33 +288,6 @@ func (e *Engine) pack(job *tracker.Job, args Args, maskKeys []string) error {
 	}
 	job.Payload = plain
 	return nil
-}
-
-func sameJSON(a, b []byte) (bool, error) {
-	if bytes.Equal(a, b) {
-		return true, nil
-	}
-	var left, right bytes.Buffer
-	if err := errors.Join(json.Compact(&left, a), json.Compact(&right, b)); err != nil {
-		return false, fmt.Errorf("nawasync: compare the masked arguments: %w", err)
-	}
-	if bytes.Equal(left.Bytes(), right.Bytes()) {
-		return true, nil
-	}
-	// Mask writes "<" where Marshal writes "\u003c".
-	var x, y any
-	if err := errors.Join(decodeNumbers(a, &x), decodeNumbers(b, &y)); err != nil {
-		return false, fmt.Errorf("nawasync: compare the masked arguments: %w", err)
-	}
-	canonX, _ := json.Marshal(x)
-	canonY, _ := json.Marshal(y)
-	return bytes.Equal(canonX, canonY), nil
-}
-
-func decodeNumbers(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	return d.Decode(into)
 }
 
 // hash is the first half of a SHA-256: two targets that share one only wait for

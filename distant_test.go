@@ -13,15 +13,16 @@ import (
 	"testing"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 )
 
 // wire is a gadget on its way, with its secret.
 type wire struct {
-	Gadget   gadget         `json:"gadget"`
-	Password string         `json:"password"`
-	Touched  []string       `json:"touched"`
-	Class    nawasync.Class `json:"class"`
-	Error    string         `json:"error"`
+	Gadget   gadget      `json:"gadget"`
+	Password string      `json:"password"`
+	Touched  []string    `json:"touched"`
+	Class    fault.Class `json:"class"`
+	Error    string      `json:"error"`
 }
 
 // serveMemory lets children use a memory of this process.
@@ -52,7 +53,7 @@ func serveMemory(t *testing.T, m *memory) string {
 		}
 		out.Gadget = o.Value
 		if err != nil {
-			out.Class, out.Error = nawasync.ClassOf(err), err.Error()
+			out.Class, out.Error = fault.ClassOf(err), err.Error()
 		}
 		_ = json.NewEncoder(w).Encode(out) //nolint:musttag // as above
 	}))
@@ -88,7 +89,7 @@ func (d *distant) call(ctx context.Context, name string, g gadget, touched []str
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	if out.Error != "" {
-		return o, nawasync.WithClass(out.Class, fmt.Errorf("%s", out.Error))
+		return o, fault.WithClass(out.Class, fmt.Errorf("%s", out.Error))
 	}
 	return nawasync.Object[gadget]{Value: out.Gadget}, nil
 }

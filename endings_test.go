@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -141,7 +142,7 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 			}
 			close(entered)
 			<-release
-			return nawasync.WithClass(nawasync.ClassUnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.UnknownOutcome, errors.New("the answer got lost"))
 		}
 		s.remote.mu.Unlock()
 		job := s.update(t, s.row(t, "g0000"), setQuota(7))

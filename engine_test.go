@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -113,8 +114,8 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 			"skip":      {nawasync.Skip("nothing to do"), tracker.Skipped, ""},
 			"conflict":  {nawasync.Conflict("somebody else was faster", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.Conflict, "conflict"},
 			"permanent": {nawasync.Permanent(errBoom), tracker.Failed, "permanent"},
-			"config":    {nawasync.WithClass(nawasync.ClassConfig, errBoom), tracker.Failed, "config"},
-			"gone":      {nawasync.WithClass(nawasync.ClassGone, errBoom), tracker.Failed, "gone"},
+			"config":    {fault.WithClass(fault.Config, errBoom), tracker.Failed, "config"},
+			"gone":      {fault.WithClass(fault.Gone, errBoom), tracker.Failed, "gone"},
 			"ok":        {nil, tracker.Success, ""},
 		}
 		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error { return outcomes[run.Args.ID].err }}))

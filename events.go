@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -36,7 +37,7 @@ func (e *Engine) ended(v *tracker.Verdict, job *tracker.Job) {
 	e.telemetry.ended(v, job)
 	types := map[tracker.Status]EventType{tracker.Success: EventSucceeded, tracker.Failed: EventFinalFailed, tracker.Conflict: EventConflicted}
 	if t, ok := types[job.Status]; ok {
-		if job.ErrorClass == string(classHeld) {
+		if job.ErrorClass == string(fault.Held) {
 			t = EventHeld
 		}
 		shown := *job

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 )
 
 // contact is a row of a table that mirrors an address book somewhere else.
@@ -43,7 +44,7 @@ func (b *addressBook) Get(_ context.Context, key contact) (o nawasync.Object[con
 	defer b.mu.Unlock()
 	phone, found := b.phone[key.Email]
 	if !found {
-		return o, nawasync.WithClass(nawasync.ClassGone, errors.New("no such contact"))
+		return o, fault.WithClass(fault.Gone, errors.New("no such contact"))
 	}
 	return nawasync.Object[contact]{Value: contact{Email: key.Email, Phone: phone}}, nil
 }

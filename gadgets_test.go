@@ -15,6 +15,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -166,7 +167,7 @@ func (m *memory) act(call string, key gadget, do func(there gadget, found bool) 
 	return m.hook(after, call, key.Name)
 }
 
-var errGone = nawasync.WithClass(nawasync.ClassGone, errors.New("there is no such gadget"))
+var errGone = fault.WithClass(fault.Gone, errors.New("there is no such gadget"))
 
 func (m *memory) Get(_ context.Context, key gadget) (o nawasync.Object[gadget], err error) {
 	err = m.act("get", key, func(there gadget, found bool) error {
@@ -182,7 +183,7 @@ func (m *memory) Get(_ context.Context, key gadget) (o nawasync.Object[gadget], 
 func (m *memory) Create(_ context.Context, want gadget) (o nawasync.Object[gadget], err error) {
 	err = m.act("create", want, func(_ gadget, found bool) error {
 		if found {
-			return nawasync.WithClass(nawasync.ClassAlreadyExists, errors.New("it exists"))
+			return fault.WithClass(fault.AlreadyExists, errors.New("it exists"))
 		}
 		m.writes++
 		want.Used = 1

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -252,7 +253,7 @@ func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
 			if run.Args.Instance == "main" && bad.Load() {
 				attempts.Add(1)
-				return nawasync.WithClass(nawasync.ClassCredentials, errors.New("HTTP 403"))
+				return fault.WithClass(fault.Credentials, errors.New("HTTP 403"))
 			}
 			return nil
 		}}))

@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -112,7 +113,7 @@ func (m *model) add(f *schema.Field) error {
 	if role == "set" {
 		role, option = "", "set"
 	}
-	if role != roleSecret && holdsSecret(f.FieldType, false, map[reflect.Type]bool{}) {
+	if role != roleSecret && secret.Holds(f.FieldType) {
 		return errors.New(`a nawasync.Secret is tagged sync:"secret" gorm:"-"`)
 	}
 	stored := f.DBName != "" && f.Creatable && f.Updatable && f.Readable
@@ -133,7 +134,7 @@ func (m *model) add(f *schema.Field) error {
 	}
 	column := f.DBName
 	if role == roleSecret {
-		if f.FieldType != secretType || stored {
+		if f.FieldType != reflect.TypeFor[Secret]() || stored {
 			return errors.New(`a secret is of type nawasync.Secret and is not stored: tag it gorm:"-" too`)
 		}
 		column = schema.NamingStrategy{}.ColumnName("", f.Name)

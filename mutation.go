@@ -308,13 +308,9 @@ func (r *repo) change(ctx context.Context, id int64, changes map[string]*fieldCh
 
 // alsoFrom has what an unfinished job of the row will have written count as From.
 func (e *Engine) alsoFrom(job *tracker.Job, changes map[string]*fieldChange) {
-	plain := []byte(job.Payload)
-	if len(job.Sealed) > 0 {
-		opened, err := unseal(e.config.Sealer, job)
-		if err != nil {
-			return // it will fail too, and write nothing
-		}
-		plain = opened
+	plain, err := e.arguments(job)
+	if err != nil {
+		return // it will fail too, and write nothing
 	}
 	var before mutation
 	if json.Unmarshal(plain, &before) != nil {
@@ -376,7 +372,7 @@ func deepCopy(v reflect.Value) reflect.Value {
 			}
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == secretType {
+		if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == reflect.TypeFor[Secret]() {
 			return out
 		}
 		for i := range v.NumField() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -162,7 +163,7 @@ func TestRefreshAfterACreationOfUnknownOutcomeFillsInTheID(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		z := &zone{records: map[string]record{}}
 		z.created = func(record) error {
-			return nawasync.WithClass(nawasync.ClassUnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.UnknownOutcome, errors.New("the answer got lost"))
 		}
 		e, repo, start := idleRecords(t, db, z)
 		creating, err := repo.Create(t.Context(), record{Zone: "z", Name: "www", Content: "192.0.2.1"}, by)

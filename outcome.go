@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -40,7 +41,7 @@ func Conflict(reason string, detail ConflictDetail) error {
 }
 
 // Permanent ends the job as failed at once: no retry can help. Nil stays nil.
-func Permanent(err error) error { return WithClass(ClassPermanent, err) }
+func Permanent(err error) error { return fault.WithClass(fault.Permanent, err) }
 
 type retryAfterError struct {
 	after time.Duration

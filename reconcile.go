@@ -12,6 +12,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/internal/bulk"
 	"github.com/nawasara/nawasync/tracker"
@@ -102,7 +103,7 @@ func (s *reconcile) proven() error {
 		s.result.Proof = s.proof.Level.String()
 		return nil
 	}
-	return WithClass(ClassTransient, errors.New(problem+"; what came was stored, nothing was deleted"))
+	return fault.WithClass(fault.Transient, errors.New(problem+"; what came was stored, nothing was deleted"))
 }
 
 // item is one object of a batch.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -102,7 +103,7 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 		"a row is skipped by an offset":     {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, say: "1000 objects and 999"},
 		"the count changes as rows vanish":  {pages: func(p pages) pages { p[9].Items = p[9].Items[1:]; p[9].Proof.Total = 999; return p }, say: "count of objects changed"},
 		"it has fewer rows than its total":  {pages: func(p pages) pages { return same(1500, p) }, say: "1500 objects and 1000"},
-		"an empty list with an error":       {pages: func(pages) pages { return nil }, err: nawasync.WithClass(nawasync.ClassPermanent, errors.New("permission denied")), say: "permission denied"},
+		"an empty list with an error":       {pages: func(pages) pages { return nil }, err: fault.WithClass(fault.Permanent, errors.New("permission denied")), say: "permission denied"},
 		"no page at all":                    {pages: func(pages) pages { return nil }, say: "without a single page"},
 		"it ends before its last page":      {pages: func(p pages) pages { p[2].Proof = nawasync.Proof{}; return p[:3] }, say: "objects and 300"},
 		"an empty page where a row has one": {pages: func(p pages) pages { p[0].Items = slices.Clone(p[0].Items); p[0].Items[3].Name = ""; return p }, say: "object 4 of the listing has a key"},

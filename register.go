@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -43,7 +44,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		if err := json.Unmarshal(plain, &args); err != nil {
 			return nil, nil, fmt.Errorf("nawasync: the arguments do not decode into %T: %w", args, err)
 		}
-		_, secrets, err := e.secrets.reveal(args)
+		_, secrets, err := e.secrets.Reveal(args)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -51,7 +52,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
 		}, nil
 	}
-	return e.register(r, d.aliases, d.queue, holdsSecret(reflect.TypeFor[A](), false, map[reflect.Type]bool{}))
+	return e.register(r, d.aliases, d.queue, secret.Holds(reflect.TypeFor[A]()))
 }
 
 // register is Register without the type parameter.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -39,7 +40,7 @@ func (e *Engine) Rebase(ctx context.Context, id int64, by string) (*tracker.Job,
 	for _, changes := range []map[string]*fieldChange{m.Changes, m.Seen} {
 		for column, c := range changes {
 			remote, ok := detail.Remote[column]
-			if ok && string(remote) != `"`+masked+`"` {
+			if ok && string(remote) != `"`+secret.Masked+`"` {
 				c.From, c.Also = remote, nil
 			}
 		}
@@ -83,11 +84,9 @@ func (e *Engine) disputed(ctx context.Context, id int64, by string) (*tracker.Jo
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, nil, fmt.Errorf("job %d: %w", id, ErrNoArguments)
 	}
-	plain := []byte(old.Payload)
-	if len(old.Sealed) > 0 {
-		if plain, err = unseal(e.config.Sealer, old); err != nil {
-			return nil, nil, err
-		}
+	plain, err := e.arguments(old)
+	if err != nil {
+		return nil, nil, err
 	}
 	m := &mutation{kind: Kind{old.Service, old.Type, old.Action}, target: Target{old.Instance, old.TargetID}, queue: old.Queue}
 	if err := json.Unmarshal(plain, m); err != nil {

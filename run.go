@@ -11,6 +11,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -36,7 +37,7 @@ type attempt struct {
 	store *tracker.Store
 	lease func() error
 	key   string
-	scrub func() *scrubber // made on first use: most attempts have nothing to hide anything in
+	scrub func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
 
 	mu        sync.Mutex
 	wrote     bool
@@ -122,7 +123,7 @@ func (a *attempt) SetResult(v any) {
 // Logf adds a line to the attempt's log, with secrets removed. Past 64 KiB lines
 // are dropped.
 func (a *attempt) Logf(format string, args ...any) {
-	line := a.scrub().text(fmt.Sprintf(format, args...))
+	line := a.scrub().Text(fmt.Sprintf(format, args...))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.log.Len()+len(line) < tracker.MaxLog-100 {
@@ -143,7 +144,7 @@ func (a *attempt) Progress(ctx context.Context, done, total int64, note string) 
 	if !due {
 		return
 	}
-	text, err := json.Marshal(map[string]any{"done": done, "total": total, "note": a.scrub().text(note)})
+	text, err := json.Marshal(map[string]any{"done": done, "total": total, "note": a.scrub().Text(note)})
 	if err == nil {
 		_, _ = a.store.SetProgress(ctx, a.job, string(text))
 	}
@@ -158,10 +159,10 @@ func (a *attempt) resultJSON() json.RawMessage {
 	}
 	text, err := json.Marshal(a.result)
 	if err != nil {
-		text, _ = json.Marshal(map[string]string{"error": "the result does not marshal: " + a.scrub().text(err.Error())})
+		text, _ = json.Marshal(map[string]string{"error": "the result does not marshal: " + a.scrub().Text(err.Error())})
 		return text
 	}
-	text = a.scrub().json(text)
+	text = a.scrub().JSON(text)
 	if len(text) > tracker.MaxResult {
 		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": len(text), "limit": tracker.MaxResult})
 	}

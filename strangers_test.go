@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -51,7 +52,7 @@ func TestCreationThatWasCertainlyRefusedAdoptsNothingLater(t *testing.T) {
 			first = false
 			// Nothing is written; meanwhile somebody else makes one.
 			s.remote.put(gadget{Instance: "one", Name: name, Plan: "x", Password: nawasync.NewSecret("theirs")})
-			return &nawasync.Error{Class: nawasync.ClassRateLimited, RetryAfter: 50 * time.Millisecond, Err: errBoom}
+			return &fault.Error{Class: fault.RateLimited, RetryAfter: 50 * time.Millisecond, Err: errBoom}
 		}
 		s.remote.mu.Unlock()
 		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, by)

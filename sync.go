@@ -42,6 +42,7 @@ import (
 	"github.com/nawasara/nawasync/internal/relay"
 	"github.com/nawasara/nawasync/internal/scheduler"
 	"github.com/nawasara/nawasync/internal/worker"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -65,7 +66,7 @@ type Config struct {
 	// An engine without it dispatches only: another process works its jobs.
 	Redis redis.UniversalClient
 	// Sealer encrypts arguments at rest. Required for kinds with a Secret.
-	Sealer Sealer
+	Sealer secret.Sealer
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.
 	Queues map[string]Queue
 	// Logger gets what operators should know. Default slog.Default().
@@ -116,7 +117,7 @@ type Engine struct {
 	store     *tracker.Store
 	clock     *clock
 	logger    *slog.Logger
-	secrets   secretTypes
+	secrets   secret.Revealer
 	backlog   backlog
 	telemetry *telemetry
 	bells     *bell.Bells // nil without Redis

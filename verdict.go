@@ -12,6 +12,8 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -46,11 +48,11 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) (v *tracker.Verdict)
 }
 
 func (e *Engine) crashed(job *tracker.Job, value any, stack string) *tracker.Verdict {
-	v := &tracker.Verdict{Job: job, ErrorClass: string(classPanic), Error: "panic outside of Execute; its text could not be freed of secrets"}
+	v := &tracker.Verdict{Job: job, ErrorClass: string(fault.Panic), Error: "panic outside of Execute; its text could not be freed of secrets"}
 	func() {
 		defer func() { _ = recover() }() // what panicked may do so again
 		scrub := e.scrubFor(job)
-		v.Error, v.Stack = scrub.text(fmt.Sprintf("panic outside of Execute: %v", value)), scrub.text(stack)
+		v.Error, v.Stack = scrub.Text(fmt.Sprintf("panic outside of Execute: %v", value)), scrub.Text(stack)
 	}()
 	return e.burn(v, e.backoffOf(job))
 }
@@ -61,13 +63,9 @@ func (e *Engine) attempt(ctx context.Context, job *tracker.Job) *tracker.Verdict
 	r := e.registered(job)
 	ctx, span := e.telemetry.attempt(ctx, job)
 	defer span.End()
-	plain := []byte(job.Payload)
-	var err error
-	if len(job.Sealed) > 0 {
-		plain, err = unseal(e.config.Sealer, job)
-	}
+	plain, err := e.arguments(job)
 	if err != nil {
-		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(classUndecodable)}
+		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(fault.Undecodable)}
 	}
 	secrets, execute, err := r.prepare(plain)
 	a := &attempt{job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: func() error {
@@ -75,9 +73,9 @@ func (e *Engine) attempt(ctx context.Context, job *tracker.Job) *tracker.Verdict
 			return ErrLeaseLost
 		}
 		return nil
-	}, scrub: sync.OnceValue(func() *scrubber { return newScrubber(plain, job.Payload, secrets, r.mask) })}
+	}, scrub: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.mask) })}
 	if err != nil {
-		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub().text(err.Error()), ErrorClass: string(classUndecodable)}
+		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub().Text(err.Error()), ErrorClass: string(fault.Undecodable)}
 	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
@@ -89,7 +87,7 @@ func (e *Engine) attempt(ctx context.Context, job *tracker.Job) *tracker.Verdict
 	stack, err := guarded(ctx, a, execute)
 	v := e.judge(ctx, r, a, err)
 	if stack != "" {
-		v.Stack = a.scrub().text(stack)
+		v.Stack = a.scrub().Text(stack)
 	}
 	v.Log = a.log.String()
 	e.telemetry.judged(span, v)
@@ -139,8 +137,8 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		}
 		return v
 	}
-	v.Error = a.scrub().text(err.Error())
-	class := ClassOf(err)
+	v.Error = a.scrub().Text(err.Error())
+	class := fault.ClassOf(err)
 	cause := context.Cause(ctx)
 	var skip *skipError
 	var conflict *conflictError
@@ -151,33 +149,33 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		v.Status = tracker.Skipped
 		return v
 	case errors.As(err, &conflict):
-		v.Status, v.Diff = tracker.Conflict, a.scrub().json(conflict.json())
-		v.ErrorClass = string(ClassConflict)
+		v.Status, v.Diff = tracker.Conflict, a.scrub().JSON(conflict.json())
+		v.ErrorClass = string(fault.Conflict)
 		if conflict.held {
-			v.ErrorClass, v.Diff = string(classHeld), nil
+			v.ErrorClass, v.Diff = string(fault.Held), nil
 		}
 		return v
 	case errors.Is(cause, ErrCancelled):
-		v.Status, v.ErrorClass = tracker.Cancelled, string(classCancelled)
+		v.Status, v.ErrorClass = tracker.Cancelled, string(fault.Cancelled)
 		return v
 	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
-		return e.requeue(v, 0, "stopped", classStopped)
+		return e.requeue(v, 0, "stopped", fault.Stopped)
 	case errors.As(err, &later):
 		return e.requeue(v, later.after, "retry_after", class)
 	case errors.As(err, &panicked):
-		class = classPanic
+		class = fault.Panic
 	case errors.Is(cause, ErrTimeout):
-		class = ClassTimeout
+		class = fault.Timeout
 		v.Error = fmt.Sprintf("the job's time of %s ran out: %s", r.timeout(), v.Error)
 	}
 	v.ErrorClass = string(class)
 	switch class {
-	case ClassCredentials, ClassRateLimited:
+	case fault.Credentials, fault.RateLimited:
 		return e.park(ctx, v, class, err)
-	case ClassConflict:
+	case fault.Conflict:
 		v.Status = tracker.Conflict
 		return v
-	case ClassConfig, ClassPermanent, ClassGone, ClassAlreadyExists:
+	case fault.Config, fault.Permanent, fault.Gone, fault.AlreadyExists:
 		v.Status = tracker.Failed
 		return v
 	default:
@@ -195,7 +193,7 @@ func callHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 }
 
 // requeue puts the job back without burning the attempt.
-func (e *Engine) requeue(v *tracker.Verdict, after time.Duration, outcome string, class Class) *tracker.Verdict {
+func (e *Engine) requeue(v *tracker.Verdict, after time.Duration, outcome string, class fault.Class) *tracker.Verdict {
 	v.ErrorClass = string(class)
 	if e.expire(v, after) {
 		return v
@@ -224,18 +222,18 @@ func (e *Engine) expire(v *tracker.Verdict, after time.Duration) bool {
 	if e.store.Now().Add(after).Sub(v.Job.DueAt) < e.config.Expiry {
 		return false
 	}
-	v.Status, v.ErrorClass = tracker.Failed, string(classExpired)
+	v.Status, v.ErrorClass = tracker.Failed, string(fault.Expired)
 	v.Error = fmt.Sprintf("expired %s after it first came due; the last error: %s", e.config.Expiry, v.Error)
 	return true
 }
 
 // park stops the whole scope, so that what one job met does not fail the others.
-func (e *Engine) park(ctx context.Context, v *tracker.Verdict, class Class, err error) *tracker.Verdict {
+func (e *Engine) park(ctx context.Context, v *tracker.Verdict, class fault.Class, err error) *tracker.Verdict {
 	pause := parkCredentials
-	if class == ClassRateLimited {
+	if class == fault.RateLimited {
 		pause = parkLimited
 	}
-	var classified *Error
+	var classified *fault.Error
 	if errors.As(err, &classified) && classified.RetryAfter > 0 {
 		pause = classified.RetryAfter
 	}
@@ -255,24 +253,22 @@ func (e *Engine) park(ctx context.Context, v *tracker.Verdict, class Class, err 
 
 // refused is the verdict on a success that its own OnSuccess undid.
 func (e *Engine) refused(v *tracker.Verdict, err error) *tracker.Verdict {
-	refused := &tracker.Verdict{Job: v.Job, Log: v.Log, ErrorClass: string(ClassError), Error: "the job ran, but its OnSuccess failed: " + e.scrubFor(v.Job).text(err.Error())}
+	refused := &tracker.Verdict{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " + e.scrubFor(v.Job).Text(err.Error())}
 	return e.burn(refused, e.backoffOf(v.Job))
 }
 
 // scrubFor knows a job's secrets without its attempt.
-func (e *Engine) scrubFor(job *tracker.Job) *scrubber {
-	plain := []byte(job.Payload)
-	if len(job.Sealed) > 0 {
-		if opened, err := unseal(e.config.Sealer, job); err == nil {
-			plain = opened
-		}
+func (e *Engine) scrubFor(job *tracker.Job) *secret.Redactor {
+	plain, err := e.arguments(job)
+	if err != nil {
+		plain = job.Payload
 	}
 	var secrets, maskKeys []string
 	if r := e.registered(job); r != nil {
 		secrets, _, _ = r.prepare(plain)
 		maskKeys = r.mask
 	}
-	return newScrubber(plain, job.Payload, secrets, maskKeys)
+	return secret.NewRedactor(plain, job.Payload, secrets, maskKeys)
 }
 
 func (e *Engine) backoffOf(job *tracker.Job) time.Duration {
@@ -286,7 +282,7 @@ func (e *Engine) backoffOf(job *tracker.Job) time.Duration {
 // that a job that kills its process does so a limited number of times, and it is
 // due at once.
 func (e *Engine) reaped(job *tracker.Job) *tracker.Verdict {
-	v := &tracker.Verdict{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(classWorkerDied)}
+	v := &tracker.Verdict{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.WorkerDied)}
 	if v = e.burn(v, 0); v.Status == tracker.Queued {
 		v.Outcome = "reaped"
 	}
@@ -295,7 +291,7 @@ func (e *Engine) reaped(job *tracker.Job) *tracker.Verdict {
 
 // orphaned is the verdict on a job that was claimed here, by a claim that got lost.
 func (e *Engine) orphaned(job *tracker.Job) *tracker.Verdict {
-	return e.requeue(&tracker.Verdict{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, "stopped", classStopped)
+	return e.requeue(&tracker.Verdict{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, "stopped", fault.Stopped)
 }
 
 // expired is the verdict on a job that waited too long.
@@ -304,5 +300,5 @@ func (e *Engine) expired(job *tracker.Job) *tracker.Verdict {
 	if job.Error != "" {
 		text += "; the last error: " + job.Error
 	}
-	return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: text, ErrorClass: string(classExpired)}
+	return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: text, ErrorClass: string(fault.Expired)}
 }

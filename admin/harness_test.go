@@ -24,6 +24,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -146,7 +147,7 @@ func newSite(t *testing.T, db *testdb.Database, prefix string, change func(*admi
 func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawasync.Config), change func(*admin.Config)) *site {
 	t.Helper()
 	s := &site{t: t, db: db, prefix: prefix, log: &buffer{}}
-	ring, err := nawasync.NewKeyring([]byte(sealingKey))
+	ring, err := secret.NewKeyring([]byte(sealingKey))
 	ok(t, err)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	engine := nawasync.Config{DB: db.DB, Redis: redisClient(t), Sealer: ring, Logger: logger, StopGrace: 10 * time.Millisecond}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -199,14 +200,14 @@ func (v *jobView) advice() string {
 	case j.ArgumentsDropped():
 		return v.T("Its arguments are no longer kept. Dispatch it anew from the application.")
 	}
-	switch nawasync.Class(j.ErrorClass) {
-	case nawasync.ClassConfig:
+	switch fault.Class(j.ErrorClass) {
+	case fault.Config:
 		return v.T("A setting is wrong: mend it, restart the workers, then retry.")
-	case nawasync.ClassCredentials:
+	case fault.Credentials:
 		return v.T("The remote refuses the credentials: renew them, resume the service, then retry.")
-	case nawasync.ClassTransient, nawasync.ClassRateLimited:
+	case fault.Transient, fault.RateLimited:
 		return v.T("The remote was away or busy. When it is well again, retry.")
-	case nawasync.ClassUnknownOutcome:
+	case fault.UnknownOutcome:
 		return v.T("Nobody knows whether the write arrived. A refresh has looked since; a retry looks again before it writes.")
 	}
 	return v.T("Read the last error. When its cause is mended, retry.")

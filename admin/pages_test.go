@@ -17,17 +17,18 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-const secret = "hunter2-is-the-secret"
+const secretText = "hunter2-is-the-secret"
 
 func TestRetryReallyRunsTheJobAgainWithItsSecret(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
 		s.start()
-		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secret)}).ID, tracker.Failed)
+		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
 		s.mu.Lock()
 		s.well, s.did = true, nil
 		s.mu.Unlock()
@@ -42,7 +43,7 @@ func TestRetryReallyRunsTheJobAgainWithItsSecret(t *testing.T) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if len(s.did) != 1 || s.did[0] != "a "+secret {
+		if len(s.did) != 1 || s.did[0] != "a "+secretText {
 			t.Errorf("the remote was told %q", s.did)
 		}
 		if page := s.get("viewer", "/jobs?q="+url.QueryEscape("status:conflict,failed -is:repaired")); !strings.Contains(page.body, "No job fits the query") {
@@ -57,9 +58,9 @@ func TestRetryOpensWhatAnOlderKeySealed(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		before := newSite(t, db, "", nil)
 		ok(t, before.engine.Start(t.Context()))
-		job := before.await(before.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secret)}).ID, tracker.Failed)
+		job := before.await(before.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
 		ok(t, before.engine.Stop(context.Background()))
-		ring, err := nawasync.NewKeyring([]byte("another-key-of-thirty-two-bytes!"), []byte(sealingKey))
+		ring, err := secret.NewKeyring([]byte("another-key-of-thirty-two-bytes!"), []byte(sealingKey))
 		ok(t, err)
 		after := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Sealer = ring }, nil)
 		after.well = true
@@ -68,7 +69,7 @@ func TestRetryOpensWhatAnOlderKeySealed(t *testing.T) {
 		after.await(job.ID+1, tracker.Success)
 		after.mu.Lock()
 		defer after.mu.Unlock()
-		if len(after.did) != 1 || after.did[0] != "a "+secret {
+		if len(after.did) != 1 || after.did[0] != "a "+secretText {
 			t.Errorf("the remote was told %q", after.did)
 		}
 	})
@@ -132,13 +133,13 @@ func TestSecretsStandOnNoPageInNoExportAndNoLog(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
 		s.start()
-		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secret)}).ID, tracker.Failed)
+		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
 		for _, path := range []string{
 			"/jobs", "/jobs.csv", "/jobs.json", fmt.Sprintf("/jobs/%d", job.ID), fmt.Sprintf("/jobs/%d?stack=full", job.ID), fmt.Sprintf("/jobs/%d.json", job.ID), "/health", "/health.json", "/metrics",
 			"/services/whm", "/target?service=whm&type=mailbox&instance=main&id=a", "/activity", "/jobs?q=error:hunter2", "/jobs?q=status:x",
 		} {
 			got := s.get("operator", path)
-			if strings.Contains(got.body, secret) {
+			if strings.Contains(got.body, secretText) {
 				t.Errorf("%s shows the secret", path)
 			}
 			if path == "/jobs.csv" && !strings.Contains(got.body, "quota exceeded for a, password was ***") {
@@ -148,7 +149,7 @@ func TestSecretsStandOnNoPageInNoExportAndNoLog(t *testing.T) {
 		if got := s.get("operator", "/jobs?q=error:hunter2"); !strings.Contains(got.body, "No job fits") {
 			t.Error("a secret can be searched for")
 		}
-		if strings.Contains(s.log.String(), secret) {
+		if strings.Contains(s.log.String(), secretText) {
 			t.Error("the log has it")
 		}
 	})

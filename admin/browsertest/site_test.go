@@ -31,6 +31,7 @@ import (
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/internal/mailboxes"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -43,8 +44,8 @@ func ok(t testing.TB, err error) {
 
 // chore is a job of the tests.
 type chore struct {
-	ID       string          `json:"id"`
-	How      string          `json:"how"`
+	ID       string        `json:"id"`
+	How      string        `json:"how"`
 	Password nawasync.Secret `json:"password"`
 }
 
@@ -115,7 +116,7 @@ func newSite(t *testing.T, full bool) *site {
 		_ = client.Close()
 		m.Close()
 	})
-	ring, err := nawasync.NewKeyring([]byte("0123456789abcdef0123456789abcdef"))
+	ring, err := secret.NewKeyring([]byte("0123456789abcdef0123456789abcdef"))
 	ok(t, err)
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s := &site{}

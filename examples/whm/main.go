@@ -30,7 +30,9 @@ import (
 	"github.com/nawasara/nawasync/examples/whm/web"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // drain is how long Ctrl-C waits for running jobs.
@@ -176,7 +178,7 @@ func (a *app) reach(ctx context.Context, user string, p place) (*whmapi.Client, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if _, err := client.Accounts(ctx); nawasync.ClassOf(err) == nawasync.ClassConfig {
+	if _, err := client.Accounts(ctx); fault.ClassOf(err) == fault.Config {
 		return nil, fmt.Errorf("-whm-url: %w", err)
 	} else if err != nil {
 		a.logger.Warn("whm: the WHM server does not answer as it should; jobs will tell more", "server", p.name, "error", err)
@@ -193,7 +195,7 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	ring, err := nawasync.NewKeyring(key)
+	ring, err := secret.NewKeyring(key)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("-key: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 )
 
 // Mailbox is a row.
@@ -102,7 +103,7 @@ func (s *Server) Get(_ context.Context, key Mailbox) (o nawasync.Object[Mailbox]
 	defer s.mu.Unlock()
 	quota, found := s.quotas[key.Address]
 	if !found {
-		return o, nawasync.WithClass(nawasync.ClassGone, errors.New("no such mailbox"))
+		return o, fault.WithClass(fault.Gone, errors.New("no such mailbox"))
 	}
 	o.Value = Mailbox{Instance: key.Instance, Address: key.Address, Quota: quota}
 	return o, nil

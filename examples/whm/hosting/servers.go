@@ -3,8 +3,8 @@ package hosting
 import (
 	"fmt"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
+	"github.com/nawasara/nawasync/fault"
 )
 
 // Servers are the WHM servers by the names that rows and jobs know them by.
@@ -14,5 +14,5 @@ func (s Servers) client(instance string) (*whmapi.Client, error) {
 	if client := s[instance]; client != nil {
 		return client, nil
 	}
-	return nil, nawasync.WithClass(nawasync.ClassConfig, fmt.Errorf("no WHM server is configured under the name %q", instance))
+	return nil, fault.WithClass(fault.Config, fmt.Errorf("no WHM server is configured under the name %q", instance))
 }

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // Account is a cPanel account: it owns mailboxes.
@@ -81,7 +82,7 @@ func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 			return a, nil
 		}
 	}
-	return Account{}, nawasync.WithClass(nawasync.ClassGone, fmt.Errorf("WHM has no account %s", user))
+	return Account{}, fault.WithClass(fault.Gone, fmt.Errorf("WHM has no account %s", user))
 }
 
 func (c *Client) accounts(ctx context.Context, function string, form url.Values) ([]Account, error) {
@@ -104,7 +105,7 @@ func (c *Client) accounts(ctx context.Context, function string, form url.Values)
 
 // CreateAccount makes an account. What createacct prints holds the password in the
 // clear, so nothing of it is kept.
-func (c *Client) CreateAccount(ctx context.Context, a Account, password nawasync.Secret) error {
+func (c *Client) CreateAccount(ctx context.Context, a Account, password secret.Secret) error {
 	form := url.Values{"username": {a.User}, "domain": {a.Domain}, "password": {password.Reveal()}}
 	if a.Plan != "" {
 		form.Set("plan", a.Plan)
@@ -136,6 +137,6 @@ func (c *Client) ChangePackage(ctx context.Context, user, plan string) error {
 }
 
 // SetAccountPassword sets an account's password.
-func (c *Client) SetAccountPassword(ctx context.Context, user string, password nawasync.Secret) error {
+func (c *Client) SetAccountPassword(ctx context.Context, user string, password secret.Secret) error {
 	return c.whm(ctx, "passwd", true, url.Values{"user": {user}, "password": {password.Reveal()}}, nil)
 }

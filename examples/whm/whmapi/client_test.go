@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/secret"
 )
 
 const (
@@ -31,7 +32,7 @@ func clientOf(t *testing.T, handler http.Handler) *whmapi.Client {
 	t.Helper()
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
-	client, err := whmapi.New(whmapi.Config{URL: listener.URL, User: "root", Token: nawasync.NewSecret(token)})
+	client, err := whmapi.New(whmapi.Config{URL: listener.URL, User: "root", Token: secret.New(token)})
 	ok(t, err)
 	return client
 }
@@ -48,7 +49,7 @@ func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
 	server, client := simulator(t, sim.Options{})
 	ctx := t.Context()
 	const fresh = "fresh@bravo.example"
-	ok(t, client.AddMailbox(ctx, "bravo", fresh, nawasync.NewSecret(password), 300))
+	ok(t, client.AddMailbox(ctx, "bravo", fresh, secret.New(password), 300))
 	state := server.Mailbox(fresh)
 	if !state.Exists || *state.QuotaMB != 300 || !server.Password(fresh, password) {
 		t.Errorf("after add_pop: %+v", state)
@@ -57,7 +58,7 @@ func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
 	if state = server.Mailbox(fresh); *state.QuotaMB != 0 {
 		t.Errorf("after edit_pop_quota: %+v", state)
 	}
-	ok(t, client.SetPassword(ctx, "bravo", fresh, nawasync.NewSecret("another one")))
+	ok(t, client.SetPassword(ctx, "bravo", fresh, secret.New("another one")))
 	if !server.Password(fresh, "another one") {
 		t.Error("passwd_pop set another password")
 	}
@@ -85,7 +86,7 @@ func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
 			t.Errorf("%s acted %d times", function, n)
 		}
 	}
-	if _, err := client.Mailbox(ctx, "bravo", fresh); nawasync.ClassOf(err) != nawasync.ClassGone {
+	if _, err := client.Mailbox(ctx, "bravo", fresh); fault.ClassOf(err) != fault.Gone {
 		t.Error(err)
 	}
 }
@@ -138,21 +139,21 @@ var calls = map[string]func(ctx context.Context, c *whmapi.Client) error{
 		return nil
 	},
 	"createacct": func(ctx context.Context, c *whmapi.Client) error {
-		return c.CreateAccount(ctx, whmapi.Account{User: "fresh", Domain: "fresh.example", Plan: "basic", Email: "a@b.example"}, nawasync.NewSecret(password))
+		return c.CreateAccount(ctx, whmapi.Account{User: "fresh", Domain: "fresh.example", Plan: "basic", Email: "a@b.example"}, secret.New(password))
 	},
 	"suspendacct":   func(ctx context.Context, c *whmapi.Client) error { return c.SuspendAccount(ctx, "alpha", "unpaid") },
 	"unsuspendacct": func(ctx context.Context, c *whmapi.Client) error { return c.UnsuspendAccount(ctx, "alpha") },
 	"removeacct":    func(ctx context.Context, c *whmapi.Client) error { return c.RemoveAccount(ctx, "alpha") },
 	"changepackage": func(ctx context.Context, c *whmapi.Client) error { return c.ChangePackage(ctx, "alpha", "business") },
 	"passwd": func(ctx context.Context, c *whmapi.Client) error {
-		return c.SetAccountPassword(ctx, "alpha", nawasync.NewSecret(password))
+		return c.SetAccountPassword(ctx, "alpha", secret.New(password))
 	},
 	"add_pop": func(ctx context.Context, c *whmapi.Client) error {
-		return c.AddMailbox(ctx, "alpha", "fresh@alpha.example", nawasync.NewSecret(password), 100)
+		return c.AddMailbox(ctx, "alpha", "fresh@alpha.example", secret.New(password), 100)
 	},
 	"edit_pop_quota": func(ctx context.Context, c *whmapi.Client) error { return c.SetQuota(ctx, "alpha", email, 100) },
 	"passwd_pop": func(ctx context.Context, c *whmapi.Client) error {
-		return c.SetPassword(ctx, "alpha", email, nawasync.NewSecret(password))
+		return c.SetPassword(ctx, "alpha", email, secret.New(password))
 	},
 	"delete_pop":       func(ctx context.Context, c *whmapi.Client) error { return c.DeleteMailbox(ctx, "alpha", email) },
 	"suspend_incoming": func(ctx context.Context, c *whmapi.Client) error { return c.SetIncoming(ctx, "alpha", email, true) },
@@ -163,27 +164,27 @@ func TestEachCallTellsEachFailureApart(t *testing.T) {
 	t.Parallel()
 	for function, call := range calls {
 		reads := strings.HasPrefix(function, "list")
-		broken := nawasync.ClassUnknownOutcome
+		broken := fault.UnknownOutcome
 		if reads {
-			broken = nawasync.ClassTransient
+			broken = fault.Transient
 		}
 		for _, c := range []struct {
 			fault sim.Fault
-			class nawasync.Class
+			class fault.Class
 			text  string
 		}{
-			{sim.Fault{Mode: sim.Forbidden}, nawasync.ClassCredentials, "Access denied (check user, token"},
-			{sim.Fault{Mode: sim.RateLimit, RetryAfter: 7}, nawasync.ClassRateLimited, "429"},
+			{sim.Fault{Mode: sim.Forbidden}, fault.Credentials, "Access denied (check user, token"},
+			{sim.Fault{Mode: sim.RateLimit, RetryAfter: 7}, fault.RateLimited, "429"},
 			{sim.Fault{Mode: sim.Error500}, broken, "HTTP 500"},
 			{sim.Fault{Mode: sim.Garbage}, broken, "HTML page"},
 			{sim.Fault{Mode: sim.Truncated}, broken, "not the JSON it should be"},
 			{sim.Fault{Mode: sim.Down}, broken, "EOF"},
 			{sim.Fault{Mode: sim.Lost}, broken, "EOF"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "The system could not lock the file."}, nawasync.ClassTransient, "could not lock"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "You do not have an email account named “x”."}, nawasync.ClassGone, "You do not have"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "The account already exists!"}, nawasync.ClassAlreadyExists, "already exists"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "Invalid quota."}, nawasync.ClassPermanent, "Invalid quota"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "Something nobody has seen before: " + password + " " + token}, nawasync.ClassError, "nobody has seen"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "The system could not lock the file."}, fault.Transient, "could not lock"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "You do not have an email account named “x”."}, fault.Gone, "You do not have"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "The account already exists!"}, fault.AlreadyExists, "already exists"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "Invalid quota."}, fault.Permanent, "Invalid quota"},
+			{sim.Fault{Mode: sim.Refuse, Reason: "Something nobody has seen before: " + password + " " + token}, fault.Unclassified, "nobody has seen"},
 		} {
 			t.Run(function+" "+string(c.fault.Mode)+" "+c.fault.Reason, func(t *testing.T) {
 				t.Parallel()
@@ -191,13 +192,13 @@ func TestEachCallTellsEachFailureApart(t *testing.T) {
 				c.fault.Function = function
 				ok(t, server.Inject(c.fault))
 				err := call(t.Context(), client)
-				if nawasync.ClassOf(err) != c.class || err == nil || !strings.Contains(err.Error(), c.text) {
-					t.Fatalf("class %s: %v", nawasync.ClassOf(err), err)
+				if fault.ClassOf(err) != c.class || err == nil || !strings.Contains(err.Error(), c.text) {
+					t.Fatalf("class %s: %v", fault.ClassOf(err), err)
 				}
 				if strings.Contains(err.Error(), token) || (!reads && function == "passwd_pop" && strings.Contains(err.Error(), password)) {
 					t.Errorf("a secret stands in %v", err)
 				}
-				var classified *nawasync.Error
+				var classified *fault.Error
 				if c.fault.Mode == sim.RateLimit && (!errors.As(err, &classified) || classified.RetryAfter != 7*time.Second) {
 					t.Errorf("%+v", classified)
 				}
@@ -216,8 +217,8 @@ func TestCallThatIsCutOffBeforeItsAnswerMayHaveHappened(t *testing.T) {
 	ok(t, server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.Slow, DelayMS: 60_000}))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := client.SetQuota(ctx, "alpha", email, 10); nawasync.ClassOf(err) != nawasync.ClassUnknownOutcome || !errors.Is(err, context.DeadlineExceeded) {
-		t.Error(nawasync.ClassOf(err), err)
+	if err := client.SetQuota(ctx, "alpha", email, 10); fault.ClassOf(err) != fault.UnknownOutcome || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(fault.ClassOf(err), err)
 	}
 }
 
@@ -230,7 +231,7 @@ func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
 		status int
 		body   string
 		quota  int64
-		class  nawasync.Class // "" is no error
+		class  fault.Class // "" is no error
 	}{
 		"UAPI through cpanel":       {200, `{"apiversion":3,"func":"f","module":"Email","result":{"status":1,"data":[` + quota(`"262144000"`) + `],"errors":null,"messages":null,"metadata":{},"warnings":null}}`, 262144000, ""},
 		"status true":               {200, `{"result":{"status":true,"data":[` + quota("0") + `]}}`, 0, ""},
@@ -239,21 +240,21 @@ func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
 		"UAPI directly":             {200, `{"status":1,"data":[` + quota("1048576") + `],"errors":null}`, 1 << 20, ""},
 		"WHM 1":                     {200, `{"data":[` + quota(`"1.5G"`) + `],"metadata":{"result":1,"reason":"OK","version":1}}`, 3 << 29, ""},
 		"the main account":          {200, `{"result":{"status":1,"data":[{"email":"alpha","login":"Main Account"},` + quota("5") + `]}}`, 5, ""},
-		"errors a text":             {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, nawasync.ClassGone},
-		"no errors":                 {200, `{"result":{"status":0,"errors":null}}`, 0, nawasync.ClassError},
-		"uapi_cpanel refused":       {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, nawasync.ClassCredentials},
-		"WHM refused":               {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, nawasync.ClassConfig},
-		"API 2 refused, in 200":     {200, `{"cpanelresult":{"apiversion":"2","error":"Access denied","data":{"reason":"Access denied","result":"0"},"type":"text"}}`, 0, nawasync.ClassCredentials},
-		"refused in 403":            {403, `{"cpanelresult":{"error":"","data":{"reason":"Access denied","result":"0"}}}`, 0, nawasync.ClassCredentials},
-		"another JSON":              {200, `{"hello":"world"}`, 0, nawasync.ClassTransient},
-		"a list":                    {200, `[]`, 0, nawasync.ClassTransient},
-		"nothing":                   {200, ``, 0, nawasync.ClassTransient},
-		"data of another shape":     {200, `{"result":{"status":1,"data":{"a":1}}}`, 0, nawasync.ClassTransient},
-		"not a size":                {200, `{"result":{"status":1,"data":[` + quota(`"many"`) + `]}}`, 0, nawasync.ClassError},
-		"moved":                     {302, ``, 0, nawasync.ClassConfig},
-		"nothing of that name":      {404, `<html>`, 0, nawasync.ClassConfig},
-		"unavailable, says a proxy": {503, `<html>`, 0, nawasync.ClassTransient},
-		"a bad request":             {400, ``, 0, nawasync.ClassPermanent},
+		"errors a text":             {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, fault.Gone},
+		"no errors":                 {200, `{"result":{"status":0,"errors":null}}`, 0, fault.Unclassified},
+		"uapi_cpanel refused":       {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, fault.Credentials},
+		"WHM refused":               {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, fault.Config},
+		"API 2 refused, in 200":     {200, `{"cpanelresult":{"apiversion":"2","error":"Access denied","data":{"reason":"Access denied","result":"0"},"type":"text"}}`, 0, fault.Credentials},
+		"refused in 403":            {403, `{"cpanelresult":{"error":"","data":{"reason":"Access denied","result":"0"}}}`, 0, fault.Credentials},
+		"another JSON":              {200, `{"hello":"world"}`, 0, fault.Transient},
+		"a list":                    {200, `[]`, 0, fault.Transient},
+		"nothing":                   {200, ``, 0, fault.Transient},
+		"data of another shape":     {200, `{"result":{"status":1,"data":{"a":1}}}`, 0, fault.Transient},
+		"not a size":                {200, `{"result":{"status":1,"data":[` + quota(`"many"`) + `]}}`, 0, fault.Unclassified},
+		"moved":                     {302, ``, 0, fault.Config},
+		"nothing of that name":      {404, `<html>`, 0, fault.Config},
+		"unavailable, says a proxy": {503, `<html>`, 0, fault.Transient},
+		"a bad request":             {400, ``, 0, fault.Permanent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -267,8 +268,8 @@ func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
 			}))
 			got, err := client.Mailbox(t.Context(), "alpha", email)
 			if c.class != "" {
-				if nawasync.ClassOf(err) != c.class {
-					t.Errorf("class %s: %v", nawasync.ClassOf(err), err)
+				if fault.ClassOf(err) != c.class {
+					t.Errorf("class %s: %v", fault.ClassOf(err), err)
 				}
 				return
 			}
@@ -301,13 +302,13 @@ func TestUntrustedCertificateAndWrongSchemeAreSettingsToMend(t *testing.T) {
 	plain := httptest.NewServer(sim.New(sim.Options{Token: token}))
 	t.Cleanup(plain.Close)
 	for url, hint := range map[string]string{secure.URL: "certificate is not trusted", strings.Replace(plain.URL, "http:", "https:", 1): "does not speak TLS"} {
-		client, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: nawasync.NewSecret(token)})
+		client, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: secret.New(token)})
 		ok(t, err)
-		if _, err := client.Accounts(t.Context()); nawasync.ClassOf(err) != nawasync.ClassConfig || !strings.Contains(err.Error(), hint) {
-			t.Errorf("%s: class %s: %v", url, nawasync.ClassOf(err), err)
+		if _, err := client.Accounts(t.Context()); fault.ClassOf(err) != fault.Config || !strings.Contains(err.Error(), hint) {
+			t.Errorf("%s: class %s: %v", url, fault.ClassOf(err), err)
 		}
 	}
-	trusting, err := whmapi.New(whmapi.Config{URL: secure.URL, User: "root", Token: nawasync.NewSecret(token), HTTP: secure.Client()})
+	trusting, err := whmapi.New(whmapi.Config{URL: secure.URL, User: "root", Token: secret.New(token), HTTP: secure.Client()})
 	ok(t, err)
 	_, err = trusting.Accounts(t.Context())
 	ok(t, err)
@@ -317,10 +318,10 @@ func TestServerThatIsNotThereIsTransient(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	client, err := whmapi.New(whmapi.Config{URL: gone.URL, User: "root", Token: nawasync.NewSecret(token)})
+	client, err := whmapi.New(whmapi.Config{URL: gone.URL, User: "root", Token: secret.New(token)})
 	ok(t, err)
-	if err := client.SetQuota(t.Context(), "alpha", email, 1); nawasync.ClassOf(err) != nawasync.ClassTransient || !strings.Contains(err.Error(), "is the server up") {
-		t.Error(nawasync.ClassOf(err), err)
+	if err := client.SetQuota(t.Context(), "alpha", email, 1); fault.ClassOf(err) != fault.Transient || !strings.Contains(err.Error(), "is the server up") {
+		t.Error(fault.ClassOf(err), err)
 	}
 }
 
@@ -333,7 +334,7 @@ func TestNewNamesTheSettingToMend(t *testing.T) {
 		"https://root:x@whm.example":   "holds a user",
 		"https://whm.example:2087\x00": "is not the URL",
 	} {
-		_, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: nawasync.NewSecret(token)})
+		_, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: secret.New(token)})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", url, err)
 		}

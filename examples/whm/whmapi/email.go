@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // Mailbox is one mail account of a cPanel account.
@@ -105,7 +106,7 @@ func (c *Client) Mailbox(ctx context.Context, account, email string) (Mailbox, e
 			return m, nil
 		}
 	}
-	return Mailbox{}, nawasync.WithClass(nawasync.ClassGone, fmt.Errorf("WHM has no mailbox %s in account %s", email, account))
+	return Mailbox{}, fault.WithClass(fault.Gone, fmt.Errorf("WHM has no mailbox %s in account %s", email, account))
 }
 
 func (c *Client) listPops(ctx context.Context, account, function string, form url.Values) (list []Mailbox, raw int, answer uapi, err error) {
@@ -141,13 +142,13 @@ func (c *Client) listPops(ctx context.Context, account, function string, form ur
 func split(email string) (name, domain string, err error) {
 	name, domain, ok := strings.Cut(email, "@")
 	if !ok || name == "" || domain == "" {
-		return "", "", nawasync.Permanent(fmt.Errorf("%q is not a mailbox; write name@domain", email))
+		return "", "", fault.WithClass(fault.Permanent, fmt.Errorf("%q is not a mailbox; write name@domain", email))
 	}
 	return name, domain, nil
 }
 
 // AddMailbox creates a mailbox; quotaMB 0 is unlimited.
-func (c *Client) AddMailbox(ctx context.Context, account, email string, password nawasync.Secret, quotaMB int64) error {
+func (c *Client) AddMailbox(ctx context.Context, account, email string, password secret.Secret, quotaMB int64) error {
 	return c.change(ctx, account, "add_pop", email, url.Values{"password": {password.Reveal()}, "quota": {strconv.FormatInt(quotaMB, 10)}})
 }
 
@@ -157,7 +158,7 @@ func (c *Client) SetQuota(ctx context.Context, account, email string, quotaMB in
 }
 
 // SetPassword sets the password.
-func (c *Client) SetPassword(ctx context.Context, account, email string, password nawasync.Secret) error {
+func (c *Client) SetPassword(ctx context.Context, account, email string, password secret.Secret) error {
 	return c.change(ctx, account, "passwd_pop", email, url.Values{"password": {password.Reveal()}})
 }
 

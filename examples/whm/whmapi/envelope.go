@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 )
 
 // envelope is the union of what WHM answers with:
@@ -112,17 +112,17 @@ func refusal(body []byte) string {
 
 // refusals tell by its words why the server said no: it has no codes. First match.
 var refusals = []struct {
-	class nawasync.Class
+	class fault.Class
 	words []string
 	hint  string
 }{
-	{nawasync.ClassCredentials, []string{"access denied", "permission denied", "invalid token", "do not have permission", "not authorized"}, "check user, token and the token's privileges in WHM"},
-	{nawasync.ClassRateLimited, []string{"too many requests", "rate limit"}, ""},
-	{nawasync.ClassTransient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
-	{nawasync.ClassAlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},
-	{nawasync.ClassGone, []string{"does not exist", "do not have an email account", "no such", "not found", "doesn’t exist", "doesn't exist"}, ""},
-	{nawasync.ClassConfig, []string{"unknown app", "function not found", "failed to load module"}, "does this server's version know the function?"},
-	{nawasync.ClassPermanent, []string{"quota", "password", "invalid", "exceed", "maximum", "must be", "may not", "not allowed", "required"}, ""},
+	{fault.Credentials, []string{"access denied", "permission denied", "invalid token", "do not have permission", "not authorized"}, "check user, token and the token's privileges in WHM"},
+	{fault.RateLimited, []string{"too many requests", "rate limit"}, ""},
+	{fault.Transient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
+	{fault.AlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},
+	{fault.Gone, []string{"does not exist", "do not have an email account", "no such", "not found", "doesn’t exist", "doesn't exist"}, ""},
+	{fault.Config, []string{"unknown app", "function not found", "failed to load module"}, "does this server's version know the function?"},
+	{fault.Permanent, []string{"quota", "password", "invalid", "exceed", "maximum", "must be", "may not", "not allowed", "required"}, ""},
 }
 
 // refused is an answer with HTTP 200 that says no. Words it does not know may pass.
@@ -136,11 +136,11 @@ func (r request) refused(reason string) error {
 			if !strings.Contains(lower, word) {
 				continue
 			}
-			if known.class == nawasync.ClassRateLimited {
+			if known.class == fault.RateLimited {
 				return r.limited("", errors.New(reason))
 			}
 			return r.fail(known.class, known.hint, errors.New(reason))
 		}
 	}
-	return r.fail(nawasync.ClassError, "", errors.New(reason))
+	return r.fail(fault.Unclassified, "", errors.New(reason))
 }

@@ -1,4 +1,4 @@
-package nawasync
+package secret
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// scrubber removes known secrets from texts that come from a job: errors,
+// Redactor removes known secrets from texts that come from a job: errors,
 // stacks, log lines, results.
-type scrubber struct {
+type Redactor struct {
 	masker   masker
 	replacer *strings.Replacer // nil when there is nothing to replace
 }
@@ -20,20 +20,20 @@ type scrubber struct {
 // black out words that only look like it.
 const minScrub = 6
 
-// newScrubber knows what Mask hides in the arguments, the values of Secrets, and
-// whatever else the payload that people see does not show: a Secret that came
+// NewRedactor returns a Redactor that knows what Mask hides in the arguments, the given
+// secrets, and whatever else the masked payload does not show: a Secret that came
 // through a field of type any is a plain text by now.
-func newScrubber(arguments, payload []byte, secrets, extraKeys []string) *scrubber {
+func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redactor {
 	m := masker{keys: normalised(extraKeys)}
 	_, _ = m.document(arguments)
 	var plain, shown any
 	if !bytes.Equal(arguments, payload) && decodeNumbers(arguments, &plain) == nil && decodeNumbers(payload, &shown) == nil {
 		m.found = hidden(m.found, plain, shown)
 	}
-	s := &scrubber{masker: masker{keys: m.keys}}
+	s := &Redactor{masker: masker{keys: m.keys}}
 	var forms []string
 	for _, secret := range append(m.found, secrets...) {
-		if len(secret) >= minScrub && secret != masked {
+		if len(secret) >= minScrub && secret != Masked {
 			forms = append(forms, encodings(secret)...)
 		}
 	}
@@ -44,7 +44,7 @@ func newScrubber(arguments, payload []byte, secrets, extraKeys []string) *scrubb
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, form := range slices.Compact(forms) {
-		pairs = append(pairs, form, masked)
+		pairs = append(pairs, form, Masked)
 	}
 	s.replacer = strings.NewReplacer(pairs...)
 	return s
@@ -75,8 +75,8 @@ func encodings(secret string) []string {
 	return forms
 }
 
-// text removes secrets from a text.
-func (s *scrubber) text(text string) string {
+// Text removes secrets from a text.
+func (s *Redactor) Text(text string) string {
 	if s.replacer != nil {
 		text = s.replacer.Replace(text)
 	}
@@ -84,18 +84,18 @@ func (s *scrubber) text(text string) string {
 	return m.text(text)
 }
 
-// json masks a document and removes secrets from its strings; a text that the
+// JSON masks a document and removes secrets from its strings; a text that the
 // removal breaks (a number, say) is hidden whole.
-func (s *scrubber) json(document []byte) []byte {
+func (s *Redactor) JSON(document []byte) []byte {
 	m := masker{keys: s.masker.keys}
 	out, err := m.document(document)
 	if err != nil {
-		return []byte(`"` + masked + `"`)
+		return []byte(`"` + Masked + `"`)
 	}
 	if s.replacer != nil {
 		out = []byte(s.replacer.Replace(string(out)))
 		if !json.Valid(out) {
-			return []byte(`"` + masked + `"`)
+			return []byte(`"` + Masked + `"`)
 		}
 	}
 	return out
@@ -103,7 +103,7 @@ func (s *scrubber) json(document []byte) []byte {
 
 // hidden appends the texts of plain in whose place shown has "***".
 func hidden(found []string, plain, shown any) []string {
-	if text, ok := shown.(string); ok && text == masked {
+	if text, ok := shown.(string); ok && text == Masked {
 		return leaves(found, plain)
 	}
 	switch p := plain.(type) {
