@@ -4,51 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"gorm.io/gorm"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// servers runs a test where processes can share a database and a Redis.
-func servers(t *testing.T, fn func(t *testing.T, h *harness)) {
-	t.Helper()
-	t.Parallel()
-	for _, opener := range testdb.All()[1:] {
-		t.Run(opener.Name, func(t *testing.T) {
-			t.Parallel()
-			fn(t, newHarness(t, opener.Open(t)))
-		})
-	}
-}
-
 func TestJobOfAKilledWorkerRunsElsewhereWithin20Seconds(t *testing.T) {
-	servers(t, func(t *testing.T, h *harness) {
-		dispatcher := h.engine(nil)
-		victim := startChild(t, h, "work")
-		job := dispatch(t, dispatcher, note{ID: "a"})
-		victim.says(t, fmt.Sprint("executing ", job.ID))
-		e := h.engine(nil)
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		dispatcher := h.Engine(nil)
+		victim := enginetest.StartChild(t, h, "work")
+		job := enginetest.Dispatch(t, dispatcher, enginetest.Note{ID: "a"})
+		victim.Says(t, fmt.Sprint("executing ", job.ID))
+		e := h.Engine(nil)
 		var earlier atomic.Bool
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			earlier.Store(run.EarlierWrite())
 			return nil
 		}}))
-		h.start(e)
-		victim.signal(t, syscall.SIGKILL)
+		h.Start(e)
+		victim.Signal(t, syscall.SIGKILL)
 		killed := time.Now()
-		done := waitStatus(t, e, job.ID, tracker.Success)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
 		if took := time.Since(killed); took > 20*time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -59,15 +42,15 @@ func TestJobOfAKilledWorkerRunsElsewhereWithin20Seconds(t *testing.T) {
 }
 
 func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
-	servers(t, func(t *testing.T, h *harness) {
-		e := h.engine(nil)
-		victim := startChild(t, h, "dequeue")
-		job := dispatch(t, e, note{ID: "a"})
-		victim.dies(t)
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Engine(nil)
+		victim := enginetest.StartChild(t, h, "dequeue")
+		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		victim.Dies(t)
 		killed := time.Now()
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-		h.start(e)
-		done := waitStatus(t, e, job.ID, tracker.Success)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(e)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
 		if took := time.Since(killed); took > 20*time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -78,21 +61,21 @@ func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
 }
 
 func TestWorkerPausedPastItsLeaseChangesNothingWhenItComesBack(t *testing.T) {
-	servers(t, func(t *testing.T, h *harness) {
-		dispatcher := h.engine(nil)
-		victim := startChild(t, h, "work")
-		job := dispatch(t, dispatcher, note{ID: "a"})
-		victim.says(t, fmt.Sprint("executing ", job.ID))
-		victim.signal(t, syscall.SIGSTOP)
-		e := h.engine(nil)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-		h.start(e)
-		done := waitStatus(t, e, job.ID, tracker.Success)
-		victim.signal(t, syscall.SIGCONT)
-		victim.says(t, "cancelled "+nawasync.ErrLeaseLost.Error())
-		victim.says(t, "late verdict was refused")
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		dispatcher := h.Engine(nil)
+		victim := enginetest.StartChild(t, h, "work")
+		job := enginetest.Dispatch(t, dispatcher, enginetest.Note{ID: "a"})
+		victim.Says(t, fmt.Sprint("executing ", job.ID))
+		victim.Signal(t, syscall.SIGSTOP)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(e)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+		victim.Signal(t, syscall.SIGCONT)
+		victim.Says(t, "cancelled "+nawasync.ErrLeaseLost.Error())
+		victim.Says(t, "late verdict was refused")
 		after, err := e.Store().Get(t.Context(), job.ID)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if after.Epoch != done.Epoch || after.Status != tracker.Success || !after.UpdatedAt.Equal(done.UpdatedAt) || after.Worker != done.Worker {
 			t.Errorf("before %+v\nafter %+v", done, after)
 		}
@@ -100,166 +83,65 @@ func TestWorkerPausedPastItsLeaseChangesNothingWhenItComesBack(t *testing.T) {
 }
 
 func TestJobThatKillsItsProcessFailsAfterItsAttempts(t *testing.T) {
-	servers(t, func(t *testing.T, h *harness) {
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		// The neighbours reap and do not serve the kind.
-		neighbour := h.tuned(nawasync.Tuning{Patience: 3 * time.Second, Beat: 200 * time.Millisecond}, nil)
+		neighbour := h.Tuned(host.Tuning{DeadAfter: 3 * time.Second, Beat: 200 * time.Millisecond}, nil)
 		var fine atomic.Int64
-		ok(t, nawasync.Register(neighbour, &handler[other]{fn: func(context.Context, *nawasync.Run[other]) error { fine.Add(1); return nil }}))
-		h.start(neighbour)
-		poison := dispatch(t, neighbour, note{ID: "poison"})
+		enginetest.OK(t, nawasync.Register(neighbour, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { fine.Add(1); return nil }}))
+		h.Start(neighbour)
+		poison := enginetest.Dispatch(t, neighbour, enginetest.Note{ID: "poison"})
 		for range 3 {
-			startChild(t, h, "poison").dies(t)
+			enginetest.StartChild(t, h, "poison").Dies(t)
 		}
-		job := waitStatus(t, neighbour, poison.ID, tracker.Failed)
+		job := enginetest.WaitStatus(t, neighbour, poison.ID, tracker.Failed)
 		if job.ErrorClass != "worker_died" || job.Attempt != 3 {
 			t.Errorf("%+v", job)
 		}
-		waitStatus(t, neighbour, dispatch(t, neighbour, other{ID: "x"}).ID, tracker.Success)
+		enginetest.WaitStatus(t, neighbour, enginetest.Dispatch(t, neighbour, other{ID: "x"}).ID, tracker.Success)
 	})
-}
-
-// proxy stands between an engine and its database, and can be cut.
-type proxy struct {
-	listener net.Listener
-	target   string
-	mu       sync.Mutex
-	down     bool
-	conns    map[net.Conn]bool
-	wg       sync.WaitGroup
-}
-
-func newProxy(t *testing.T, target string) *proxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ok(t, err)
-	p := &proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
-	p.wg.Go(p.accept)
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.cut(true)
-		p.wg.Wait()
-	})
-	return p
-}
-
-func (p *proxy) accept() {
-	for {
-		c, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		p.wg.Go(func() { p.pipe(c) })
-	}
-}
-
-func (p *proxy) pipe(c net.Conn) {
-	defer func() { _ = c.Close() }()
-	server, err := net.Dial("tcp", p.target)
-	if err != nil {
-		return
-	}
-	defer func() { _ = server.Close() }()
-	p.mu.Lock()
-	if p.down {
-		p.mu.Unlock()
-		return
-	}
-	p.conns[c], p.conns[server] = true, true
-	p.mu.Unlock()
-	done := make(chan struct{}, 2)
-	for _, pair := range [][2]net.Conn{{c, server}, {server, c}} {
-		p.wg.Go(func() {
-			_, _ = io.Copy(pair[0], pair[1])
-			_ = pair[0].Close()
-			done <- struct{}{}
-		})
-	}
-	<-done
-	p.mu.Lock()
-	delete(p.conns, c)
-	delete(p.conns, server)
-	p.mu.Unlock()
-}
-
-// cut closes every connection and refuses new ones, or allows them again.
-func (p *proxy) cut(down bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = down
-	for c := range p.conns {
-		if down {
-			_ = c.Close()
-		}
-	}
-}
-
-// through opens the harness's database by way of a proxy.
-func through(t *testing.T, h *harness) (*gorm.DB, *proxy) {
-	t.Helper()
-	var p *proxy
-	dsn := h.db.DSN
-	if h.db.Dialect == "postgres" {
-		u, err := url.Parse(dsn)
-		ok(t, err)
-		p = newProxy(t, u.Host)
-		u.Host = p.listener.Addr().String()
-		dsn = u.String()
-	} else {
-		from, to := strings.Index(dsn, "tcp(")+4, strings.Index(dsn, ")")
-		p = newProxy(t, dsn[from:to])
-		dsn = dsn[:from] + p.listener.Addr().String() + dsn[to:]
-	}
-	db, err := testdb.Open(h.db.Dialect, dsn)
-	ok(t, err)
-	t.Cleanup(func() {
-		if pool, err := db.DB(); err == nil {
-			_ = pool.Close()
-		}
-	})
-	return db, p
 }
 
 func TestDatabaseAwayFor10SecondsLosesNoVerdictAndRequeuesNoLiveJob(t *testing.T) {
-	servers(t, func(t *testing.T, h *harness) {
-		db, wire := through(t, h)
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		db, wire := enginetest.Through(t, h)
 		// A second process whose database stays: it must not take the first for dead.
 		// Both are given more than 13 and 15 s: three seconds of margin were too few where
 		// other tests have the processor.
-		slow := nawasync.Tuning{Trust: 25 * time.Second, Patience: 30 * time.Second}
-		witness := h.tuned(slow, nil)
-		ok(t, nawasync.Register(witness, &handler[other]{fn: func(context.Context, *nawasync.Run[other]) error { return nil }}))
-		h.start(witness)
-		e := h.tuned(slow, func(c *nawasync.Config) { c.DB = db })
-		var r runs
+		slow := host.Tuning{LeaseTTL: 25 * time.Second, DeadAfter: 30 * time.Second}
+		witness := h.Tuned(slow, nil)
+		enginetest.OK(t, nawasync.Register(witness, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { return nil }}))
+		h.Start(witness)
+		e := h.Tuned(slow, func(c *nawasync.Config) { c.DB = db })
+		var r enginetest.Runs
 		done := make(chan struct{})
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, run *nawasync.Run[note]) error {
-			r.note(run.Job())
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			r.Note(run.Job())
 			if run.Args.N == 1 {
 				<-done
 			}
 			return ctx.Err()
 		}}))
-		h.start(e)
-		long := dispatch(t, witness, note{ID: "long", N: 1})
-		waitStatus(t, witness, long.ID, tracker.Running)
+		h.Start(e)
+		long := enginetest.Dispatch(t, witness, enginetest.Note{ID: "long", N: 1})
+		enginetest.WaitStatus(t, witness, long.ID, tracker.Running)
 		var short []int64
 		for i := range 20 {
-			short = append(short, dispatch(t, witness, note{ID: fmt.Sprint(i)}).ID)
+			short = append(short, enginetest.Dispatch(t, witness, enginetest.Note{ID: fmt.Sprint(i)}).ID)
 		}
-		wire.cut(true)
+		wire.Cut(true)
 		time.AfterFunc(5*time.Second, func() { close(done) }) // its verdict falls into the outage
 		outage := time.NewTimer(10 * time.Second)
 		defer outage.Stop()
 		<-outage.C
-		wire.cut(false)
+		wire.Cut(false)
 		for _, id := range append(short, long.ID) {
-			job := waitStatus(t, witness, id, tracker.Success)
+			job := enginetest.WaitStatus(t, witness, id, tracker.Success)
 			if job.Epoch != 0 || job.Attempt != 1 {
 				t.Errorf("%+v", job)
 			}
 		}
-		if r.total() != 21 || r.doubles() != 0 {
-			t.Errorf("%d runs, %d doubles", r.total(), r.doubles())
+		if r.Total() != 21 || r.Doubles() != 0 {
+			t.Errorf("%d runs, %d doubles", r.Total(), r.Doubles())
 		}
 	})
 }
@@ -268,13 +150,13 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 	if testing.Short() {
 		t.Skip("takes more than a minute")
 	}
-	servers(t, func(t *testing.T, h *harness) {
-		db, wire := through(t, h)
-		watcher := h.engine(nil)
-		e := h.engine(func(c *nawasync.Config) { c.DB = db })
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		db, wire := enginetest.Through(t, h)
+		watcher := h.Engine(nil)
+		e := h.Engine(func(c *nawasync.Config) { c.DB = db })
 		var began atomic.Int64
 		causes := make(chan error, 10)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, _ *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
 			if began.Add(1) > 1 {
 				return nil
 			}
@@ -282,12 +164,12 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 			causes <- context.Cause(ctx)
 			return ctx.Err()
 		}}))
-		h.start(e)
-		job := dispatch(t, watcher, note{ID: "a"})
-		waitStatus(t, watcher, job.ID, tracker.Running)
+		h.Start(e)
+		job := enginetest.Dispatch(t, watcher, enginetest.Note{ID: "a"})
+		enginetest.WaitStatus(t, watcher, job.ID, tracker.Running)
 		// The row says so before the worker has its answer.
-		eventually(t, 20*time.Second, "begun", func() bool { return began.Load() == 1 })
-		wire.cut(true)
+		enginetest.Eventually(t, 20*time.Second, "begun", func() bool { return began.Load() == 1 })
+		wire.Cut(true)
 		cut := time.Now()
 		if cause := <-causes; !errors.Is(cause, nawasync.ErrLeaseLost) || time.Since(cut) > 20*time.Second {
 			t.Errorf("%v after %s", cause, time.Since(cut))
@@ -295,8 +177,8 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 		rest := time.NewTimer(time.Until(cut.Add(time.Minute)))
 		defer rest.Stop()
 		<-rest.C
-		wire.cut(false)
-		if done := waitStatus(t, watcher, job.ID, tracker.Success); began.Load() != 2 || done.Epoch != 1 {
+		wire.Cut(false)
+		if done := enginetest.WaitStatus(t, watcher, job.ID, tracker.Success); began.Load() != 2 || done.Epoch != 1 {
 			t.Errorf("%d runs, %+v", began.Load(), done)
 		}
 	})

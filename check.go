@@ -122,7 +122,7 @@ type clockActor struct {
 
 func (c *clockActor) Start() {
 	c.loop = &loop.Loop{
-		Name: "clock", Interval: 10 * c.engine.tuning.beat, Logger: c.engine.logger,
+		Name: "clock", Interval: 10 * c.engine.tuning.Beat, Logger: c.engine.logger,
 		Tick: func(ctx context.Context) (bool, error) { return false, c.engine.measureClock(ctx) },
 	}
 	c.loop.Start()

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -63,6 +64,13 @@ func (e *Engine) Cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 	return nil, fmt.Errorf("nawasync: cancel job %d: it changed ten times over; try again", id)
 }
 
+// OperatorOptions say who asks for something, and why.
+type OperatorOptions struct {
+	By string // for instance "user:7"; up to 255 bytes
+}
+
+func (o OperatorOptions) validate() error { return validateText("OperatorOptions.By", o.By, 0, 255) }
+
 // RetryOptions of one retry.
 type RetryOptions struct {
 	By string // who asked for it
@@ -105,15 +113,15 @@ func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.
 		Payload: old.Payload, Sealed: old.Sealed, Trace: traceparent(ctx),
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}
-	if err := e.again(ctx, job); err != nil {
+	if err := e.insertFollowUp(ctx, job); err != nil {
 		return nil, err
 	}
 	e.telemetry.dispatched(ctx, span, []*tracker.Job{job})
 	return job, nil
 }
 
-// again adds a job that follows another, and marks its snapshot row.
-func (e *Engine) again(ctx context.Context, job *tracker.Job) error {
+// insertFollowUp adds a job that follows another, and marks its snapshot row.
+func (e *Engine) insertFollowUp(ctx context.Context, job *tracker.Job) error {
 	jobs := []*tracker.Job{job}
 	if job.SnapshotState == "" {
 		if err := e.store.InsertOwn(ctx, jobs, e.rings()); err != nil {
@@ -122,7 +130,7 @@ func (e *Engine) again(ctx context.Context, job *tracker.Job) error {
 		e.ringSoon(ctx, tracker.Bells(jobs))
 		return nil
 	}
-	return e.repeated(ctx, func(tx *gorm.DB) error {
+	return e.transaction(ctx, e.store.Repeated, func(tx *gorm.DB) error {
 		state, err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow)
 		if err != nil {
 			return err
@@ -144,7 +152,7 @@ func (e *Engine) Forget(ctx context.Context, service, typ string, target Target)
 	if err := validateTarget(target); err != nil {
 		return 0, err
 	}
-	return e.store.Forget(ctx, service, typ, target.Instance, target.ID, hash("target", service, typ, target.Instance, target.ID))
+	return e.store.Forget(ctx, service, typ, target.Instance, target.ID, jobrow.TargetKey(service, typ, target.Instance, target.ID))
 }
 
 // Pause keeps the jobs of a service, or of one instance of it, from starting until

@@ -3,7 +3,6 @@ package nawasync
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -136,7 +136,7 @@ func (e *Engine) rings() int {
 	if e.bells == nil {
 		return 0
 	}
-	return e.tuning.rungCap
+	return e.tuning.RungCap
 }
 
 // maxRinging is how many dispatches may ring in the background at once.
@@ -232,14 +232,14 @@ func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
 	job := &tracker.Job{
 		Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
 		Queue: p.queue, MaxAttempts: p.attempts, TriggeredBy: o.By, TriggerSource: string(o.Source),
-		TargetKey: hash("target", kind.Service, kind.Type, target.Instance, target.ID),
+		TargetKey: jobrow.TargetKey(kind.Service, kind.Type, target.Instance, target.ID),
 	}
 	if job.TriggerSource == "" {
 		job.TriggerSource = string(SourceManual)
 	}
 	job.Lane = job.TargetKey
 	if p.lane != "" {
-		job.Lane = hash("lane", kind.Service, p.lane)
+		job.Lane = jobrow.NamedLane(kind.Service, p.lane)
 	}
 	if p.unique.Key != "" {
 		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, p.unique.Key}, "\x00")))
@@ -288,13 +288,6 @@ func (e *Engine) pack(job *tracker.Job, args Args, maskKeys []string) error {
 	}
 	job.Payload = plain
 	return nil
-}
-
-// hash is the first half of a SHA-256: two targets that share one only wait for
-// each other.
-func hash(parts ...string) int64 {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return int64(binary.BigEndian.Uint64(sum[:8]))
 }
 
 func (o Options) validate() error {

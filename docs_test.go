@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
 // A promise whose test was renamed is a promise without one.
@@ -24,14 +26,14 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 		}
 		return err
 	})
-	ok(t, err)
+	enginetest.OK(t, err)
 	documents, err := filepath.Glob("docs/*.md")
-	ok(t, err)
+	enginetest.OK(t, err)
 	mentioned := regexp.MustCompile("`(Test[A-Z]\\w+)`")
 	links := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
 	for _, document := range append(documents, "README.md") {
 		text, err := os.ReadFile(document)
-		ok(t, err)
+		enginetest.OK(t, err)
 		for _, found := range mentioned.FindAllStringSubmatch(string(text), -1) {
 			if !declared[found[1]] {
 				t.Errorf("%s names %s, which there is not", document, found[1])

@@ -14,26 +14,27 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 func TestDispatchedJobRunsToSuccess(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(nil)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			run.Logf("writing %d", run.Args.N)
 			run.SetResult(map[string]int{"n": run.Args.N})
 			return nil
 		}}))
-		h.start(e)
-		job := waitStatus(t, e, dispatch(t, e, note{ID: "a", N: 7}).ID, tracker.Success)
+		h.Start(e)
+		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 7}).ID, tracker.Success)
 		if string(job.Result) != `{"n":7}` || job.TriggeredBy != "user:7" || job.Attempt != 1 {
 			t.Fatalf("%+v", job)
 		}
 		attempts, err := e.Store().Attempts(t.Context(), job)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(attempts) != 1 || !strings.Contains(attempts[0].Log, "writing 7") {
 			t.Fatalf("%+v", attempts)
 		}
@@ -42,33 +43,33 @@ func TestDispatchedJobRunsToSuccess(t *testing.T) {
 
 func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(nil)
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
 		var ran atomic.Int64
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			ran.Add(1)
 			if run.Args.N == 1 {
 				t.Error("a rolled back job ran")
 			}
 			return nil
 		}}))
-		h.start(e)
+		h.Start(e)
 		err := e.Transaction(t.Context(), func(tx *gorm.DB) error {
-			_, err := e.DispatchTx(t.Context(), tx, note{ID: "a", N: 1}, nawasync.Options{})
-			ok(t, err)
-			return errBoom
+			_, err := e.DispatchTx(t.Context(), tx, enginetest.Note{ID: "a", N: 1}, nawasync.Options{})
+			enginetest.OK(t, err)
+			return enginetest.ErrBoom
 		})
-		if !errors.Is(err, errBoom) {
+		if !errors.Is(err, enginetest.ErrBoom) {
 			t.Fatal(err)
 		}
 		var kept *tracker.Job
-		ok(t, db.Transaction(func(tx *gorm.DB) (err error) {
-			kept, err = e.DispatchTx(t.Context(), tx, note{ID: "a", N: 2}, nawasync.Options{})
+		enginetest.OK(t, db.Transaction(func(tx *gorm.DB) (err error) {
+			kept, err = e.DispatchTx(t.Context(), tx, enginetest.Note{ID: "a", N: 2}, nawasync.Options{})
 			return err
 		}))
-		waitStatus(t, e, kept.ID, tracker.Success)
+		enginetest.WaitStatus(t, e, kept.ID, tracker.Success)
 		page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(page.Jobs) != 1 || ran.Load() != 1 {
 			t.Fatalf("%d rows, %d runs", len(page.Jobs), ran.Load())
 		}
@@ -77,22 +78,22 @@ func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 
 func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
+		h := enginetest.New(t, db)
 		events := make(chan nawasync.Event, 10)
-		e := h.engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
-		ok(t, nawasync.Register(e, &handler[note]{backoff: 10 * time.Millisecond, fn: func(_ context.Context, run *nawasync.Run[note]) error {
+		e := h.Engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: 10 * time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			if run.LastAttempt() != (run.Attempt() == 3) {
 				t.Errorf("attempt %d: last is %v", run.Attempt(), run.LastAttempt())
 			}
-			return errBoom
+			return enginetest.ErrBoom
 		}}))
-		h.start(e)
-		job := waitStatus(t, e, dispatch(t, e, note{ID: "a"}).ID, tracker.Failed)
+		h.Start(e)
+		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Failed)
 		if job.Attempt != 3 || job.Epoch != 2 || job.Error != "boom" || job.ErrorClass != "error" {
 			t.Fatalf("%+v", job)
 		}
 		attempts, err := e.Store().Attempts(t.Context(), job)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(attempts) != 3 || attempts[0].Outcome != "retry" || attempts[2].Outcome != "failed" {
 			t.Fatalf("%+v", attempts)
 		}
@@ -104,8 +105,8 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 
 func TestOutcomesEndAsTheySay(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(nil)
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
 		outcomes := map[string]struct {
 			err    error
 			status tracker.Status
@@ -113,19 +114,19 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 		}{
 			"skip":      {nawasync.Skip("nothing to do"), tracker.Skipped, ""},
 			"conflict":  {nawasync.Conflict("somebody else was faster", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.Conflict, "conflict"},
-			"permanent": {nawasync.Permanent(errBoom), tracker.Failed, "permanent"},
-			"config":    {fault.WithClass(fault.Config, errBoom), tracker.Failed, "config"},
-			"gone":      {fault.WithClass(fault.Gone, errBoom), tracker.Failed, "gone"},
+			"permanent": {nawasync.Permanent(enginetest.ErrBoom), tracker.Failed, "permanent"},
+			"config":    {fault.WithClass(fault.Config, enginetest.ErrBoom), tracker.Failed, "config"},
+			"gone":      {fault.WithClass(fault.Gone, enginetest.ErrBoom), tracker.Failed, "gone"},
 			"ok":        {nil, tracker.Success, ""},
 		}
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error { return outcomes[run.Args.ID].err }}))
-		h.start(e)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error { return outcomes[run.Args.ID].err }}))
+		h.Start(e)
 		ids := map[string]int64{}
 		for name := range outcomes {
-			ids[name] = dispatch(t, e, note{ID: name}).ID
+			ids[name] = enginetest.Dispatch(t, e, enginetest.Note{ID: name}).ID
 		}
 		for name, want := range outcomes {
-			job := waitStatus(t, e, ids[name], want.status)
+			job := enginetest.WaitStatus(t, e, ids[name], want.status)
 			if job.ErrorClass != want.class || job.Attempt != 1 {
 				t.Errorf("%s: %+v", name, job)
 			}
@@ -138,9 +139,9 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 
 func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(nil)
-		ok(t, nawasync.Register(e, &handler[note]{backoff: time.Millisecond, timeout: 50 * time.Millisecond, fn: func(ctx context.Context, run *nawasync.Run[note]) error {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Limit: 50 * time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
 			switch run.Args.ID {
 			case "panic":
 				panic("at the disco")
@@ -153,35 +154,35 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 			}
 			return nil
 		}}))
-		bad := dispatch(t, e, note{ID: "bad"})
-		ok(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
-		h.start(e)
+		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad"})
+		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
+		h.Start(e)
 		// A foreign task in our queue is dropped.
-		panicked := waitStatus(t, e, dispatch(t, e, note{ID: "panic"}).ID, tracker.Failed)
+		panicked := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "panic"}).ID, tracker.Failed)
 		if panicked.ErrorClass != "panic" || panicked.Error != "panic: at the disco" || panicked.Attempt != 3 {
 			t.Errorf("%+v", panicked)
 		}
 		attempts, err := e.Store().Attempts(t.Context(), panicked)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "engine_test.go") {
 			t.Errorf("%+v", attempts)
 		}
-		if job := waitStatus(t, e, dispatch(t, e, note{ID: "slow"}).ID, tracker.Failed); job.ErrorClass != "timeout" {
+		if job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "slow"}).ID, tracker.Failed); job.ErrorClass != "timeout" {
 			t.Errorf("%+v", job)
 		}
-		if job := waitStatus(t, e, bad.ID, tracker.Failed); job.ErrorClass != "undecodable" || job.Attempt != 1 {
+		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.Failed); job.ErrorClass != "undecodable" || job.Attempt != 1 {
 			t.Errorf("%+v", job)
 		}
-		waitStatus(t, e, dispatch(t, e, note{ID: "fine"}).ID, tracker.Success)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "fine"}).ID, tracker.Success)
 	})
 }
 
 func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(nil)
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
 		started := make(chan struct{}, 10)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, run *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
 			started <- struct{}{}
 			if run.Args.N == 0 {
 				return nil
@@ -192,31 +193,31 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 			}
 			return context.Cause(ctx)
 		}}))
-		h.start(e)
-		running := dispatch(t, e, note{ID: "a", N: 1})
-		behind := dispatch(t, e, note{ID: "a", N: 1})
-		last := dispatch(t, e, note{ID: "a"})
+		h.Start(e)
+		running := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
+		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
+		last := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		<-started
 		cancelled, err := e.Cancel(t.Context(), behind.ID, "user:9")
-		ok(t, err)
+		enginetest.OK(t, err)
 		if cancelled.Status != tracker.Cancelled || cancelled.CancelBy != "user:9" {
 			t.Fatalf("%+v", cancelled)
 		}
 		asked, err := e.Cancel(t.Context(), running.ID, "user:9")
-		ok(t, err)
+		enginetest.OK(t, err)
 		if asked.Status != tracker.Running || asked.CancelAt.IsZero() {
 			t.Fatalf("%+v", asked)
 		}
-		if job := waitStatus(t, e, running.ID, tracker.Cancelled); job.CancelBy != "user:9" || job.Attempt != 1 {
+		if job := enginetest.WaitStatus(t, e, running.ID, tracker.Cancelled); job.CancelBy != "user:9" || job.Attempt != 1 {
 			t.Fatalf("%+v", job)
 		}
-		waitStatus(t, e, last.ID, tracker.Success)
-		stubborn := dispatch(t, e, note{ID: "b", N: 2})
+		enginetest.WaitStatus(t, e, last.ID, tracker.Success)
+		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 2})
 		<-started
 		<-started
 		_, err = e.Cancel(t.Context(), stubborn.ID, "")
-		ok(t, err)
-		waitStatus(t, e, stubborn.ID, tracker.Success)
+		enginetest.OK(t, err)
+		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Success)
 		if _, err := e.Cancel(t.Context(), stubborn.ID, ""); !errors.Is(err, nawasync.ErrEnded) {
 			t.Fatal(err)
 		}
@@ -225,44 +226,44 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 
 func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(func(c *nawasync.Config) { c.StopGrace = -1 })
-		ok(t, e.Stop(t.Context())) // before Start
-		e = h.engine(func(c *nawasync.Config) { c.StopGrace = -1 })
+		h := enginetest.New(t, db)
+		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
+		enginetest.OK(t, e.Stop(t.Context())) // before Start
+		e = h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
 		started := make(chan struct{}, 1)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, _ *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
 			started <- struct{}{}
 			<-ctx.Done()
 			return ctx.Err()
 		}}))
-		h.start(e)
-		job := dispatch(t, e, note{ID: "a"})
+		h.Start(e)
+		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		<-started
 		stopped := make(chan error, 2)
 		for range 2 {
 			go func() { stopped <- e.Stop(context.Background()) }()
 		}
-		ok(t, errors.Join(<-stopped, <-stopped))
+		enginetest.OK(t, errors.Join(<-stopped, <-stopped))
 		row, err := e.Store().Get(t.Context(), job.ID)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if row.Status != tracker.Queued || row.Attempt != 0 || row.Epoch != 1 {
 			t.Fatalf("%+v", row)
 		}
 		processes, err := e.Store().Processes(t.Context())
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(processes) != 0 {
 			t.Fatalf("%+v", processes)
 		}
-		second := h.engine(nil)
-		ok(t, nawasync.Register(second, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-		h.start(second)
-		waitStatus(t, second, job.ID, tracker.Success)
+		second := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(second, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(second)
+		enginetest.WaitStatus(t, second, job.ID, tracker.Success)
 	})
 }
 
 func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
+		h := enginetest.New(t, db)
 		claiming, proceed := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		hold := func(tx *gorm.DB) {
@@ -273,17 +274,17 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 				})
 			}
 		}
-		ok(t, db.Callback().Row().Before("gorm:row").Register("test:hold", hold))
-		ok(t, db.Callback().Raw().Before("gorm:raw").Register("test:hold", hold))
-		e := h.engine(func(c *nawasync.Config) { c.StopGrace = -1 })
+		enginetest.OK(t, db.Callback().Row().Before("gorm:row").Register("test:hold", hold))
+		enginetest.OK(t, db.Callback().Raw().Before("gorm:raw").Register("test:hold", hold))
+		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
 		var ran atomic.Int64
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(ctx context.Context, _ *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
 			ran.Add(1)
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}))
-		h.start(e)
-		job := dispatch(t, e, note{ID: "a"})
+		h.Start(e)
+		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		<-claiming
 		stopped := make(chan error, 1)
 		go func() {
@@ -291,11 +292,11 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 			defer cancel()
 			stopped <- e.Stop(ctx)
 		}()
-		eventually(t, 20*time.Second, "interrupted", func() bool { return strings.Contains(h.log.String(), "the contexts of running jobs end") })
+		enginetest.Eventually(t, 20*time.Second, "interrupted", func() bool { return strings.Contains(h.Log.String(), "the contexts of running jobs end") })
 		close(proceed)
-		ok(t, <-stopped)
+		enginetest.OK(t, <-stopped)
 		row, err := e.Store().Get(t.Context(), job.ID)
-		ok(t, err)
+		enginetest.OK(t, err)
 		// A claim held up for so long may also lose against a deadlock: then nothing ran.
 		if row.Status != tracker.Queued || row.Attempt != 0 || int64(row.Epoch) != ran.Load() {
 			t.Fatalf("%d runs, %+v", ran.Load(), row)
@@ -305,16 +306,16 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 
 func TestOnSuccessCommitsWithTheVerdictOrUndoesIt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		ok(t, db.Exec("CREATE TABLE effects (n INT)").Error)
-		e := h.engine(nil)
-		ok(t, nawasync.Register(e, &handler[note]{backoff: time.Millisecond, fn: func(_ context.Context, run *nawasync.Run[note]) error {
+		h := enginetest.New(t, db)
+		enginetest.OK(t, db.Exec("CREATE TABLE effects (n INT)").Error)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			run.OnSuccess(func(tx *gorm.DB) error {
 				if err := tx.Exec("INSERT INTO effects (n) VALUES (?)", run.Args.N).Error; err != nil {
 					return err
 				}
 				if run.Args.ID == "bad" {
-					return errBoom
+					return enginetest.ErrBoom
 				}
 				_, err := e.DispatchTx(context.Background(), tx, other{ID: "next"}, nawasync.Options{})
 				return err
@@ -322,17 +323,17 @@ func TestOnSuccessCommitsWithTheVerdictOrUndoesIt(t *testing.T) {
 			return nil
 		}}))
 		followed := make(chan struct{}, 1)
-		ok(t, nawasync.Register(e, &handler[other]{fn: func(context.Context, *nawasync.Run[other]) error { followed <- struct{}{}; return nil }}))
-		h.start(e)
-		good := dispatch(t, e, note{ID: "good", N: 1})
-		bad := dispatch(t, e, note{ID: "bad", N: 2})
-		waitStatus(t, e, good.ID, tracker.Success)
-		if job := waitStatus(t, e, bad.ID, tracker.Failed); !strings.Contains(job.Error, "OnSuccess failed") || job.Attempt != 3 {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { followed <- struct{}{}; return nil }}))
+		h.Start(e)
+		good := enginetest.Dispatch(t, e, enginetest.Note{ID: "good", N: 1})
+		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad", N: 2})
+		enginetest.WaitStatus(t, e, good.ID, tracker.Success)
+		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.Failed); !strings.Contains(job.Error, "OnSuccess failed") || job.Attempt != 3 {
 			t.Fatalf("%+v", job)
 		}
 		<-followed
 		var effects []int
-		ok(t, db.Raw("SELECT n FROM effects").Scan(&effects).Error)
+		enginetest.OK(t, db.Raw("SELECT n FROM effects").Scan(&effects).Error)
 		if len(effects) != 1 || effects[0] != 1 {
 			t.Fatalf("effects %v", effects)
 		}
@@ -350,21 +351,21 @@ func (o other) Target() nawasync.Target { return nawasync.Target{ID: o.ID} }
 
 func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(func(c *nawasync.Config) { c.MaxQueued = 2 })
+		h := enginetest.New(t, db)
+		e := h.Engine(func(c *nawasync.Config) { c.MaxQueued = 2 })
 		long := strings.Repeat("x", 256)
 		for name, c := range map[string]struct {
 			args nawasync.Args
 			o    nawasync.Options
 			want string
 		}{
-			"empty target":     {note{}, nawasync.Options{}, "Target.ID is empty"},
-			"long target":      {note{ID: long}, nawasync.Options{}, "Target.ID has 256 bytes, over the limit of 255"},
-			"long instance":    {note{ID: "a", Instance: long[:65]}, nawasync.Options{}, "limit of 64"},
-			"NUL in target":    {note{ID: "a\x00b"}, nawasync.Options{}, "contains a NUL"},
-			"UTF-8 in target":  {note{ID: "a\xff"}, nawasync.Options{}, "not valid UTF-8"},
-			"negative delay":   {note{ID: "a"}, nawasync.Options{Delay: -1}, "negative"},
-			"long By":          {note{ID: "a"}, nawasync.Options{By: long}, "limit of 255"},
+			"empty target":     {enginetest.Note{}, nawasync.Options{}, "Target.ID is empty"},
+			"long target":      {enginetest.Note{ID: long}, nawasync.Options{}, "Target.ID has 256 bytes, over the limit of 255"},
+			"long instance":    {enginetest.Note{ID: "a", Instance: long[:65]}, nawasync.Options{}, "limit of 64"},
+			"NUL in target":    {enginetest.Note{ID: "a\x00b"}, nawasync.Options{}, "contains a NUL"},
+			"UTF-8 in target":  {enginetest.Note{ID: "a\xff"}, nawasync.Options{}, "not valid UTF-8"},
+			"negative delay":   {enginetest.Note{ID: "a"}, nawasync.Options{Delay: -1}, "negative"},
+			"long By":          {enginetest.Note{ID: "a"}, nawasync.Options{By: long}, "limit of 255"},
 			"empty service":    {anyKind{}, nawasync.Options{}, "service is empty"},
 			"empty type":       {anyKind{Service: "s", Action: "a"}, nawasync.Options{}, "type is empty"},
 			"empty action":     {anyKind{Service: "s", Type: "t"}, nawasync.Options{}, "action is empty"},
@@ -381,13 +382,13 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		dispatch(t, e, note{ID: "a"})
-		dispatch(t, e, note{ID: "b"})
-		if _, err := e.Dispatch(t.Context(), note{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
+		enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		enginetest.Dispatch(t, e, enginetest.Note{ID: "b"})
+		if _, err := e.Dispatch(t.Context(), enginetest.Note{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
 			t.Error(err)
 		}
 		page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(page.Jobs) != 2 {
 			t.Fatalf("%d rows", len(page.Jobs))
 		}
@@ -407,24 +408,24 @@ func (anyKind) Target() nawasync.Target { return nawasync.Target{ID: "x"} }
 
 func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.engine(nil)
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
 		var broken atomic.Bool
 		broken.Store(true)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
 			if broken.Load() {
-				return nawasync.Permanent(errBoom)
+				return nawasync.Permanent(enginetest.ErrBoom)
 			}
 			return nil
 		}}))
-		h.start(e)
-		first := waitStatus(t, e, dispatch(t, e, note{ID: "a", N: 3}).ID, tracker.Failed)
+		h.Start(e)
+		first := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 3}).ID, tracker.Failed)
 		broken.Store(false)
 		again, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{By: "user:1"})
-		ok(t, err)
-		done := waitStatus(t, e, again.ID, tracker.Success)
-		var payload note
-		ok(t, json.Unmarshal(done.Payload, &payload))
+		enginetest.OK(t, err)
+		done := enginetest.WaitStatus(t, e, again.ID, tracker.Success)
+		var payload enginetest.Note
+		enginetest.OK(t, json.Unmarshal(done.Payload, &payload))
 		if done.RetryOf != first.ID || done.TriggerSource != "retry" || payload.N != 3 {
 			t.Fatalf("%+v", done)
 		}
@@ -432,12 +433,12 @@ func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 			t.Fatal(err)
 		}
 		forced, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true})
-		ok(t, err)
-		waitStatus(t, e, forced.ID, tracker.Success)
+		enginetest.OK(t, err)
+		enginetest.WaitStatus(t, e, forced.ID, tracker.Success)
 		n, err := e.Forget(t.Context(), "notes", "note", nawasync.Target{ID: "a"})
-		ok(t, err)
+		enginetest.OK(t, err)
 		gone, err := e.Store().Get(t.Context(), first.ID)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if n != 3 || gone.Payload != nil || gone.Error != "" || gone.Status != tracker.Failed {
 			t.Fatalf("%d %+v", n, gone)
 		}

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync"
@@ -82,30 +85,30 @@ func (f faultyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 // twice, and lanes keep their order.
 func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
+		h := enginetest.New(t, db)
 		const lanes, each = 20, 6
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		f := &faults{rand: rand.New(rand.NewPCG(seed, 0)), left: 150}
 		faulty, err := testdb.OpenFaulty(db.Dialect, db.DSN, f.next)
-		ok(t, err)
+		enginetest.OK(t, err)
 		t.Cleanup(func() {
 			pool, err := faulty.DB()
-			ok(t, err)
-			ok(t, pool.Close())
+			enginetest.OK(t, err)
+			enginetest.OK(t, pool.Close())
 		})
-		calm := h.engine(nil) // dispatches and looks on
-		client := redis.NewClient(h.redis.Options())
+		calm := h.Engine(nil) // dispatches and looks on
+		client := redis.NewClient(h.Redis.Options())
 		client.AddHook(faultyRedis{f})
 		t.Cleanup(func() { _ = client.Close() })
-		tuning := nawasync.Tuning{Relay: 10 * time.Millisecond, Recheck: 300 * time.Millisecond, Sweep: 200 * time.Millisecond, Beat: 200 * time.Millisecond}
-		var r runs
+		tuning := host.Tuning{Relay: 10 * time.Millisecond, Recheck: 300 * time.Millisecond, Sweep: 200 * time.Millisecond, Beat: 200 * time.Millisecond}
+		var r enginetest.Runs
 		var mu sync.Mutex
 		inside := map[string]int{}
 		order := map[string][]int{}
 		var overlaps atomic.Int64
-		work := &handler[note]{backoff: time.Millisecond, fn: func(ctx context.Context, run *nawasync.Run[note]) error {
-			r.note(run.Job())
+		work := &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			r.Note(run.Job())
 			mu.Lock()
 			if inside[run.Args.ID]++; inside[run.Args.ID] > 1 {
 				overlaps.Add(1)
@@ -123,31 +126,31 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 				return nawasync.RetryAfter(0, err)
 			}
 			if run.Args.N == 2 && run.Job().Epoch == 0 {
-				return nawasync.RetryAfter(time.Millisecond, errBoom)
+				return nawasync.RetryAfter(time.Millisecond, enginetest.ErrBoom)
 			}
 			return nil
 		}}
 		var workers []*nawasync.Engine
 		for range 2 {
-			e := h.tuned(tuning, func(c *nawasync.Config) { c.DB, c.Redis = faulty, client })
-			ok(t, nawasync.Register(e, work))
+			e := h.Tuned(tuning, func(c *nawasync.Config) { c.DB, c.Redis = faulty, client })
+			enginetest.OK(t, nawasync.Register(e, work))
 			workers = append(workers, e)
 		}
 		for _, e := range workers {
-			h.start(e)
+			h.Start(e)
 		}
 		f.arm()
 		var jobs []*tracker.Job
 		for n := range each {
 			for lane := range lanes {
-				jobs = append(jobs, dispatch(t, calm, note{ID: fmt.Sprint(lane), N: n}))
+				jobs = append(jobs, enginetest.Dispatch(t, calm, enginetest.Note{ID: fmt.Sprint(lane), N: n}))
 			}
 		}
 		for _, job := range jobs {
-			waitStatus(t, calm, job.ID, tracker.Success)
+			enginetest.WaitStatus(t, calm, job.ID, tracker.Success)
 		}
-		if r.doubles() > 0 || overlaps.Load() > 0 {
-			t.Errorf("%d attempts ran twice, %d jobs of one target overlapped", r.doubles(), overlaps.Load())
+		if r.Doubles() > 0 || overlaps.Load() > 0 {
+			t.Errorf("%d attempts ran twice, %d jobs of one target overlapped", r.Doubles(), overlaps.Load())
 		}
 		for lane, seen := range order {
 			if fmt.Sprint(seen) != "[0 1 2 3 4 5]" {

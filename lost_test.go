@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
+
 	"github.com/hibiken/asynq"
 
 	"github.com/nawasara/nawasync"
@@ -16,37 +19,37 @@ import (
 )
 
 // quick makes the recovery's times short where a test waits for them.
-var quick = nawasync.Tuning{Recheck: 300 * time.Millisecond}
+var quick = host.Tuning{Recheck: 300 * time.Millisecond}
 
 func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	for _, opener := range testdb.All() {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
-			h := newHarness(t, opener.Open(t))
-			down, up := func() { h.mini.SetError("LOADING Redis is down") }, func() { h.mini.SetError("") }
-			if h.mini == nil {
-				var server *redisServer
-				h.redis, server = privateRedis(t)
-				down, up = server.kill, func() { server.start(t) }
+			h := enginetest.New(t, opener.Open(t))
+			down, up := func() { h.Mini.SetError("LOADING Redis is down") }, func() { h.Mini.SetError("") }
+			if h.Mini == nil {
+				var server *enginetest.RedisServer
+				h.Redis, server = enginetest.PrivateRedis(t)
+				down, up = server.Kill, func() { server.Start(t) }
 			}
-			e := h.tuned(quick, nil)
-			ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-			h.start(e)
-			waitStatus(t, e, dispatch(t, e, note{ID: "before"}).ID, tracker.Success)
+			e := h.Tuned(quick, nil)
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+			h.Start(e)
+			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "before"}).ID, tracker.Success)
 			down()
 			var ids []int64
 			for i := range 20 {
-				ids = append(ids, dispatch(t, e, note{ID: fmt.Sprint(i)}).ID)
+				ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{ID: fmt.Sprint(i)}).ID)
 			}
 			row, err := e.Store().Get(t.Context(), ids[0])
-			ok(t, err)
+			enginetest.OK(t, err)
 			if row.Status != tracker.Queued {
 				t.Fatalf("%+v", row)
 			}
 			up()
 			for _, id := range ids {
-				waitStatus(t, e, id, tracker.Success)
+				enginetest.WaitStatus(t, e, id, tracker.Success)
 			}
 		})
 	}
@@ -54,14 +57,14 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 
 func TestEngineStartsWhileRedisIsDown(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, testdb.SQLite(t))
-	h.mini.SetError("LOADING Redis is down")
-	e := h.engine(nil)
-	ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-	h.start(e)
-	job := dispatch(t, e, note{ID: "a"})
-	h.mini.SetError("")
-	waitStatus(t, e, job.ID, tracker.Success)
+	h := enginetest.New(t, testdb.SQLite(t))
+	h.Mini.SetError("LOADING Redis is down")
+	e := h.Engine(nil)
+	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+	h.Start(e)
+	job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+	h.Mini.SetError("")
+	enginetest.WaitStatus(t, e, job.ID, tracker.Success)
 }
 
 func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
@@ -70,44 +73,44 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
 			db := opener.Open(t)
-			h := newHarness(t, db)
-			flush := func() { h.mini.FlushAll() }
-			if h.mini == nil {
+			h := enginetest.New(t, db)
+			flush := func() { h.Mini.FlushAll() }
+			if h.Mini == nil {
 				// A server of its own: others' queues must not be flushed.
-				h.redis, _ = privateRedis(t)
-				flush = func() { ok(t, h.redis.FlushAll(context.Background()).Err()) }
+				h.Redis, _ = enginetest.PrivateRedis(t)
+				flush = func() { enginetest.OK(t, h.Redis.FlushAll(context.Background()).Err()) }
 			}
-			var r runs
+			var r enginetest.Runs
 			var finished atomic.Int64
 			var gate atomic.Pointer[chan struct{}]
 			closed := make(chan struct{})
 			close(closed)
 			opened := make(chan struct{})
 			gate.Store(&opened)
-			e := h.tuned(quick, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
-			ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
-				r.note(run.Job())
+			e := h.Tuned(quick, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+				r.Note(run.Job())
 				<-*gate.Load()
 				finished.Add(1)
 				return nil
 			}}))
-			h.start(e)
+			h.Start(e)
 			args := make([]nawasync.Args, 1100)
 			for i := range args {
-				args[i] = note{ID: fmt.Sprint(i)}
+				args[i] = enginetest.Note{ID: fmt.Sprint(i)}
 			}
 			jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
-			ok(t, err)
-			eventually(t, 60*time.Second, "1,000 running", func() bool { return r.total() == 1000 })
+			enginetest.OK(t, err)
+			enginetest.Eventually(t, 60*time.Second, "1,000 running", func() bool { return r.Total() == 1000 })
 			flush() // 1,000 running, 100 rung and unclaimed
 			close(opened)
-			eventually(t, 60*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
+			enginetest.Eventually(t, 60*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
 			flush() // in full flight
 			for _, job := range jobs {
-				waitStatus(t, e, job.ID, tracker.Success)
+				enginetest.WaitStatus(t, e, job.ID, tracker.Success)
 			}
-			if r.total() != 1100 || r.doubles() != 0 {
-				t.Fatalf("%d runs, %d doubles", r.total(), r.doubles())
+			if r.Total() != 1100 || r.Doubles() != 0 {
+				t.Fatalf("%d runs, %d doubles", r.Total(), r.Doubles())
 			}
 		})
 	}
@@ -115,55 +118,55 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 
 func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
-		e := h.tuned(quick, nil)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-		unserved := dispatch(t, e, other{ID: "nobody"})
-		deleted := dispatch(t, e, note{ID: "deleted"})
-		behind := dispatch(t, e, note{ID: "deleted", N: 1})
-		ok(t, db.Exec("DELETE FROM nawasync_jobs WHERE id = ?", deleted.ID).Error)
-		client := asynq.NewClientFromRedisClient(h.redis)
+		h := enginetest.New(t, db)
+		e := h.Tuned(quick, nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		unserved := enginetest.Dispatch(t, e, other{ID: "nobody"})
+		deleted := enginetest.Dispatch(t, e, enginetest.Note{ID: "deleted"})
+		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "deleted", N: 1})
+		enginetest.OK(t, db.Exec("DELETE FROM nawasync_jobs WHERE id = ?", deleted.ID).Error)
+		client := asynq.NewClientFromRedisClient(h.Redis)
 		var install string
-		ok(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&install))
+		enginetest.OK(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&install))
 		for _, payload := range []string{"", "nonsense", "-1.0", "999999999.0", "1", "1.x", "1.-1", `{"id":1}`} {
 			_, err := client.Enqueue(asynq.NewTask("nawasync:job", []byte(payload)), asynq.Queue(install+":default"), asynq.MaxRetry(0))
-			ok(t, err)
+			enginetest.OK(t, err)
 		}
-		h.start(e)
-		waitStatus(t, e, dispatch(t, e, note{ID: "fine"}).ID, tracker.Success)
-		waitStatus(t, e, behind.ID, tracker.Success)
+		h.Start(e)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "fine"}).ID, tracker.Success)
+		enginetest.WaitStatus(t, e, behind.ID, tracker.Success)
 		row, err := e.Store().Get(t.Context(), unserved.ID)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if row.Status != tracker.Queued || row.Attempt != 0 {
 			t.Fatalf("%+v", row)
 		}
-		late := h.tuned(quick, nil)
-		ok(t, nawasync.Register(late, &handler[other]{fn: func(context.Context, *nawasync.Run[other]) error { return nil }}))
-		h.start(late)
-		waitStatus(t, e, unserved.ID, tracker.Success)
+		late := h.Tuned(quick, nil)
+		enginetest.OK(t, nawasync.Register(late, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { return nil }}))
+		h.Start(late)
+		enginetest.WaitStatus(t, e, unserved.ID, tracker.Success)
 	})
 }
 
 func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHarness(t, db)
+		h := enginetest.New(t, db)
 		release := make(chan struct{})
-		e := h.engine(func(c *nawasync.Config) { c.StopGrace = 10 * time.Millisecond })
-		ok(t, nawasync.Register(e, &handler[note]{timeout: 50 * time.Millisecond, backoff: time.Millisecond, fn: func(_ context.Context, run *nawasync.Run[note]) error {
+		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = 10 * time.Millisecond })
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Limit: 50 * time.Millisecond, Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			if run.Args.N == 0 && run.Attempt() == 1 {
 				<-release
 			}
 			return nil
 		}}))
-		h.start(e)
-		stubborn := dispatch(t, e, note{ID: "a"})
-		behind := dispatch(t, e, note{ID: "a", N: 1})
-		waitStatus(t, e, stubborn.ID, tracker.Running)
-		eventually(t, 10*time.Second, "stuck", func() bool {
+		h.Start(e)
+		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
+		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Running)
+		enginetest.Eventually(t, 10*time.Second, "stuck", func() bool {
 			row, err := e.Store().Get(t.Context(), stubborn.ID)
 			return err == nil && row.Stuck(time.Now())
 		})
-		waitStatus(t, e, dispatch(t, e, note{ID: "b", N: 1}).ID, tracker.Success)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1}).ID, tracker.Success)
 		if row, err := e.Store().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.Queued {
 			t.Fatalf("%+v %v", row, err)
 		}
@@ -177,9 +180,9 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 			t.Errorf("%+v %v", row, err)
 		}
 		close(release)
-		next := h.tuned(nawasync.Tuning{Beat: 20 * time.Millisecond, Patience: 500 * time.Millisecond, Trust: 400 * time.Millisecond}, nil)
-		ok(t, nawasync.Register(next, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-		h.start(next)
-		waitStatus(t, next, behind.ID, tracker.Success)
+		next := h.Tuned(host.Tuning{Beat: 20 * time.Millisecond, DeadAfter: 500 * time.Millisecond, LeaseTTL: 400 * time.Millisecond}, nil)
+		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(next)
+		enginetest.WaitStatus(t, next, behind.ID, tracker.Success)
 	})
 }

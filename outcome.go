@@ -29,7 +29,6 @@ type ConflictDetail struct {
 type conflictError struct {
 	reason string
 	detail ConflictDetail
-	held   bool // a sync that waits for a person
 }
 
 func (e *conflictError) Error() string { return e.reason }

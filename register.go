@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -15,10 +16,13 @@ import (
 
 // registration is a Handler without its type parameter.
 type registration struct {
-	kind    Kind
-	timeout func() time.Duration
-	backoff func(attempt int) time.Duration
-	mask    []string // its own keys
+	kind        Kind
+	aliases     []Kind
+	queue       string
+	holdsSecret bool // the arguments need a Sealer
+	timeout     func() time.Duration
+	backoff     func(attempt int) time.Duration
+	mask        []string // its own keys
 	// prepare decodes the arguments, and returns the values of their Secrets and
 	// what runs them.
 	prepare func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
@@ -27,6 +31,9 @@ type registration struct {
 // ErrStarted says that the engine runs: handlers and schedules are registered
 // before Start.
 var ErrStarted = errors.New("nawasync: the engine has been started; register handlers and schedules before Start")
+
+// ErrRegistered says that a kind has a handler already.
+var ErrRegistered = errors.New("nawasync: the kind is registered already")
 
 // Register makes the engine serve the kind of A, and its aliases, with the
 // handler. It returns an error for a kind that is registered or not valid, a
@@ -38,7 +45,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 	if err != nil {
 		return err
 	}
-	r := &registration{kind: d.kind, timeout: timeoutOf(h), backoff: backoffOf(h), mask: d.maskKeys}
+	r := &registration{kind: d.kind, aliases: d.aliases, queue: d.queue, holdsSecret: secret.Holds(reflect.TypeFor[A]()), timeout: timeoutOf(h), backoff: backoffOf(h), mask: d.maskKeys}
 	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 		var args A
 		if err := json.Unmarshal(plain, &args); err != nil {
@@ -52,31 +59,32 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
 		}, nil
 	}
-	return e.register(r, d.aliases, d.queue, secret.Holds(reflect.TypeFor[A]()))
+	return e.register([]*registration{r})
 }
 
-// register is Register without the type parameter.
-func (e *Engine) register(r *registration, aliases []Kind, queue string, secret bool) error {
+// register registers all of a list or, with an error, none.
+func (e *Engine) register(list []*registration) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.started {
 		return ErrStarted
 	}
-	if e.config.Sealer == nil && secret {
-		return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
-	}
-	if _, ok := e.config.Queues[queue]; !ok {
-		return fmt.Errorf("nawasync: register %s: its queue %q is not in Config.Queues", r.kind, queue)
-	}
-	kinds := append([]Kind{r.kind}, aliases...)
-	for _, k := range kinds {
-		if e.handlers[k] != nil {
-			return fmt.Errorf("nawasync: register %s: %s is registered already", r.kind, k)
+	handlers := maps.Clone(e.handlers)
+	for _, r := range list {
+		if e.config.Sealer == nil && r.holdsSecret {
+			return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
+		}
+		if _, ok := e.config.Queues[r.queue]; !ok {
+			return fmt.Errorf("register %s: %w: %q", r.kind, ErrNoQueue, r.queue)
+		}
+		for _, k := range append([]Kind{r.kind}, r.aliases...) {
+			if handlers[k] != nil {
+				return fmt.Errorf("register %s: %w: %s", r.kind, ErrRegistered, k)
+			}
+			handlers[k] = r
 		}
 	}
-	for _, k := range kinds {
-		e.handlers[k] = r
-	}
+	e.handlers = handlers
 	return nil
 }
 

@@ -91,9 +91,9 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	return nil
 }
 
-// wroteNothing takes BeginWrite back: the remote refused, and nothing happened. What
+// retractWrite takes BeginWrite back: the remote refused, and nothing happened. What
 // an earlier attempt may have done stays possible.
-func (a *attempt) wroteNothing(ctx context.Context) {
+func (a *attempt) retractWrite(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.job.Wrote || !a.wrote {

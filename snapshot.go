@@ -40,7 +40,9 @@ type SyncStatus struct {
 	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // how many there were since
 }
 
-func (s *SyncStatus) syncStatus() *SyncStatus { return s }
+// SnapshotStatus returns s. It is how a repository finds the SyncStatus that a snapshot
+// struct embeds.
+func (s *SyncStatus) SnapshotStatus() *SyncStatus { return s }
 
 // MarkPending puts the row into one of the pending states, for a job. It changes
 // the struct only.
@@ -125,31 +127,4 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 		return []byte("null"), nil
 	}
 	return json.Marshal(t.Time)
-}
-
-// StatusColumns are the statements that add SyncStatus to a table, and the index
-// that finds rows in need of somebody, for the dialects postgres, mysql and sqlite.
-// Put them into a migration of yours: each statement adds one thing, once.
-func StatusColumns(dialect, table string) ([]string, error) {
-	text, hash := "TEXT", "VARCHAR(32)"
-	switch dialect {
-	case "postgres", "sqlite", "mysql":
-	default:
-		return nil, fmt.Errorf("nawasync: no status columns for dialect %q; use postgres, mysql (MariaDB too) or sqlite", dialect)
-	}
-	if !tableName.MatchString(table) {
-		return nil, fmt.Errorf("%w: %q is not the name of a table", ErrInvalid, table)
-	}
-	var list []string
-	for _, column := range []string{
-		"sync_status VARCHAR(16) NOT NULL DEFAULT 'synced'", "sync_error " + text, "last_synced_at BIGINT", "content_hash " + hash,
-		"hash_version BIGINT", "sync_job_id BIGINT", "missing_since BIGINT", "missing_runs INTEGER NOT NULL DEFAULT 0",
-	} {
-		list = append(list, "ALTER TABLE "+table+" ADD COLUMN "+column)
-	}
-	index := "CREATE INDEX " + indexName(table) + " ON " + table + " (sync_status)"
-	if dialect != "mysql" {
-		index += " WHERE sync_status <> 'synced'"
-	}
-	return append(list, index), nil
 }

@@ -36,6 +36,7 @@ import (
 
 	"github.com/nawasara/nawasync/internal/bell"
 	"github.com/nawasara/nawasync/internal/folder"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/lease"
 	"github.com/nawasara/nawasync/internal/pruner"
 	"github.com/nawasara/nawasync/internal/reaper"
@@ -96,24 +97,27 @@ type Config struct {
 	// TracerProvider and MeterProvider default to OpenTelemetry's globals.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+
+	tuning host.Tuning
 }
 
-// tuning are the times of the actors, which only tests change.
-type tuning struct {
-	relay, sweep, beat, trust, patience, fold, prune, schedule, recheck time.Duration
-	rungCap                                                             int
+var defaultTuning = host.Tuning{
+	Relay: 100 * time.Millisecond, Sweep: 5 * time.Second, Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,
+	Rollup: 2 * time.Second, Prune: time.Minute, Schedule: time.Second, Recheck: 5 * time.Second, RungCap: 10_000,
 }
 
-var defaultTuning = tuning{
-	relay: 100 * time.Millisecond, sweep: 5 * time.Second, beat: time.Second, trust: 13 * time.Second, patience: 15 * time.Second,
-	fold: 2 * time.Second, prune: time.Minute, schedule: time.Second, recheck: 5 * time.Second, rungCap: 10_000,
+// WithTuning is for the tests of this module: elsewhere the type cannot be named. Zero
+// fields keep their defaults.
+func (c Config) WithTuning(t host.Tuning) Config {
+	c.tuning = t
+	return c
 }
 
 // Engine dispatches jobs and, once started, works them. Create one per process
 // with New. Its methods are safe for concurrent use.
 type Engine struct {
 	config    Config
-	tuning    tuning
+	tuning    host.Tuning
 	store     *tracker.Store
 	clock     *clock
 	logger    *slog.Logger
@@ -124,7 +128,7 @@ type Engine struct {
 	ringing   chan struct{}
 
 	handlers     map[Kind]*registration
-	repositories []*repo
+	repositories []AttachedRepository
 	schedules    []scheduler.Entry
 
 	mu      sync.Mutex
@@ -145,15 +149,14 @@ type actor interface {
 
 // New checks the configuration and the database, and returns an engine that can
 // dispatch. It returns migrations.ErrOldSchema when the schema is missing or old.
-func New(config Config) (*Engine, error) { return newEngine(config, defaultTuning) }
-
-func newEngine(config Config, t tuning) (*Engine, error) {
+func New(config Config) (*Engine, error) {
+	t := config.tuning.Or(defaultTuning)
 	if err := config.defaults(); err != nil {
 		return nil, err
 	}
 	e := &Engine{config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}), ringing: make(chan struct{}, maxRinging)}
 	e.clock = &clock{base: config.Now}
-	store, err := tracker.New(config.DB, tracker.Options{Now: e.clock.Now, Recheck: t.recheck})
+	store, err := tracker.New(config.DB, tracker.Options{Now: e.clock.Now, Recheck: t.Recheck})
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +276,7 @@ func (e *Engine) build() {
 		served = nil
 	}
 	e.lease = &lease.Lease{
-		Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Trust: e.tuning.trust, Kinds: e.kinds(), Queues: served,
+		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, Trust: e.tuning.LeaseTTL, Kinds: e.kinds(), Queues: served,
 		Lost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
 		Running: func(running, cancelled []tracker.Claim) {
 			e.worker.Cancel(cancelled, ErrCancelled)
@@ -285,12 +288,12 @@ func (e *Engine) build() {
 		Worker: e.lease.Worker, Held: e.lease.Held, Serves: e.serves, Run: e.run, Orphaned: e.orphaned, Refused: e.refused, Ended: e.ended,
 	}
 	e.actors = []actor{
-		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.relay, Cap: e.tuning.rungCap, Sweep: e.tuning.sweep},
-		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.beat, Patience: e.tuning.patience, Self: e.lease.Worker, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
-		&scheduler.Scheduler{Store: e.store, Logger: e.logger, Interval: e.tuning.schedule, Entries: e.schedules, Transaction: e.Transaction},
-		&folder.Folder{Store: e.store, Logger: e.logger, Interval: e.tuning.fold, Holder: e.lease.Worker},
+		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.Relay, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep},
+		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, Patience: e.tuning.DeadAfter, Self: e.lease.Worker, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
+		&scheduler.Scheduler{Store: e.store, Logger: e.logger, Interval: e.tuning.Schedule, Entries: e.schedules, Transaction: e.Transaction},
+		&folder.Folder{Store: e.store, Logger: e.logger, Interval: e.tuning.Rollup, Holder: e.lease.Worker},
 		&pruner.Pruner{
-			Store: e.store, Logger: e.logger, Interval: e.tuning.prune, Holder: e.lease.Worker,
+			Store: e.store, Logger: e.logger, Interval: e.tuning.Prune, Holder: e.lease.Worker,
 			Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
 			Expired: e.expired, Ring: e.ring, Ended: e.ended, Tidy: func() error { return e.bells.Tidy(served) },
 		},
@@ -379,11 +382,6 @@ func (e *Engine) drain(ctx context.Context) (left int) {
 // rings for the jobs that fn dispatched with DispatchTx right after the commit.
 func (e *Engine) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return e.transaction(ctx, e.store.Transaction, fn)
-}
-
-// repeated is Transaction for code of ours, which may run again after a deadlock.
-func (e *Engine) repeated(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return e.transaction(ctx, e.store.Repeated, fn)
 }
 
 func (e *Engine) transaction(ctx context.Context, run func(context.Context, func(*gorm.DB) error) error, fn func(tx *gorm.DB) error) error {

@@ -10,24 +10,25 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, testdb.SQLite(t))
+	h := enginetest.New(t, testdb.SQLite(t))
 	spans := tracetest.NewSpanRecorder()
 	reader := metric.NewManualReader()
 	ended := make(chan nawasync.Event, 1)
-	e := h.engine(func(c *nawasync.Config) {
+	e := h.Engine(func(c *nawasync.Config) {
 		c.TracerProvider = trace.NewTracerProvider(trace.WithSpanProcessor(spans))
 		c.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
 		c.OnEvent = func(_ context.Context, ev nawasync.Event) { ended <- ev }
 	})
-	ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-	h.start(e)
-	job := waitStatus(t, e, dispatch(t, e, note{ID: "a"}).ID, tracker.Success)
+	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+	h.Start(e)
+	job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Success)
 	<-ended
 	var from, to trace.ReadOnlySpan
 	for _, s := range spans.Ended() {
@@ -45,7 +46,7 @@ func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
 		t.Error("the row has no trace")
 	}
 	var data metricdata.ResourceMetrics
-	ok(t, reader.Collect(t.Context(), &data))
+	enginetest.OK(t, reader.Collect(t.Context(), &data))
 	seen := map[string]bool{}
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {

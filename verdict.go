@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -101,15 +102,10 @@ func (e *Engine) installation() string {
 	return e.bells.QueueName("job")
 }
 
-// panicError is a panic of a handler, as an error.
-type panicError struct{ value any }
-
-func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
-
 func guarded(ctx context.Context, a *attempt, execute func(context.Context, *attempt) error) (stack string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			stack, err = string(debug.Stack()), &panicError{r}
+			stack, err = string(debug.Stack()), &host.PanicError{Value: r}
 		}
 	}()
 	return "", execute(ctx, a)
@@ -143,7 +139,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 	var skip *skipError
 	var conflict *conflictError
 	var later *retryAfterError
-	var panicked *panicError
+	var panicked *host.PanicError
 	switch {
 	case errors.As(err, &skip):
 		v.Status = tracker.Skipped
@@ -151,9 +147,6 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 	case errors.As(err, &conflict):
 		v.Status, v.Diff = tracker.Conflict, a.scrub().JSON(conflict.json())
 		v.ErrorClass = string(fault.Conflict)
-		if conflict.held {
-			v.ErrorClass, v.Diff = string(fault.Held), nil
-		}
 		return v
 	case errors.Is(cause, ErrCancelled):
 		v.Status, v.ErrorClass = tracker.Cancelled, string(fault.Cancelled)
@@ -172,7 +165,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 	switch class {
 	case fault.Credentials, fault.RateLimited:
 		return e.park(ctx, v, class, err)
-	case fault.Conflict:
+	case fault.Conflict, fault.Held:
 		v.Status = tracker.Conflict
 		return v
 	case fault.Config, fault.Permanent, fault.Gone, fault.AlreadyExists:
@@ -186,7 +179,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 func callHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &panicError{r}
+			err = &host.PanicError{Value: r}
 		}
 	}()
 	return hook(tx)

@@ -3,71 +3,27 @@ package nawasync_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/internal/testdb"
-	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// unhurried keeps the actors from ticking millions of times in virtual weeks.
-var unhurried = nawasync.Tuning{
-	Relay: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, Trust: 2 * time.Minute, Patience: 5 * time.Minute,
-	Fold: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Recheck: 5 * time.Minute,
-}
-
-// virtually runs a test in a bubble in which time passes as soon as all wait.
-func virtually(t *testing.T, fn func(t *testing.T, h *harness)) {
-	t.Helper()
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "virtual.db")
-	synctest.Test(t, func(t *testing.T) {
-		db, err := testdb.Open("sqlite", testdb.SQLiteDSN(path))
-		ok(t, err)
-		t.Cleanup(func() {
-			pool, err := db.DB()
-			ok(t, err)
-			ok(t, pool.Close())
-		})
-		ok(t, migrations.Up(t.Context(), db))
-		fn(t, newHarness(t, &testdb.Database{DB: db, Dialect: "sqlite", DSN: testdb.SQLiteDSN(path)}))
-	})
-}
-
-func (h *harness) unhurried(change func(*nawasync.Config)) *nawasync.Engine {
-	return h.tuned(unhurried, func(c *nawasync.Config) {
-		c.Queues = map[string]nawasync.Queue{"default": {Slots: 2, Poll: 5 * time.Second}}
-		c.Now = func() time.Time { return time.Now().Add(time.Duration(h.shift.Load())) }
-		if change != nil {
-			change(c)
-		}
-	})
-}
-
-// skip turns the engines' clock on by d, without the ticks in between, and lets
-// the actors take notice.
-func (h *harness) skip(d time.Duration) {
-	h.shift.Add(int64(d))
-	time.Sleep(6 * time.Minute)
-}
-
 func TestBackoffIs10Then30SecondsWithJitterAndADelayIsKept(t *testing.T) {
-	virtually(t, func(t *testing.T, h *harness) {
-		e := h.unhurried(nil)
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(nil)
 		starts := make(chan time.Time, 10)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
 			starts <- time.Now()
-			return errBoom
+			return enginetest.ErrBoom
 		}}))
-		h.start(e)
+		h.Start(e)
 		begun := time.Now()
-		job, err := e.Dispatch(t.Context(), note{ID: "a"}, nawasync.Options{Delay: time.Hour})
-		ok(t, err)
+		job, err := e.Dispatch(t.Context(), enginetest.Note{ID: "a"}, nawasync.Options{Delay: time.Hour})
+		enginetest.OK(t, err)
 		first, second, third := <-starts, <-starts, <-starts
 		for _, gap := range []struct {
 			name              string
@@ -81,43 +37,43 @@ func TestBackoffIs10Then30SecondsWithJitterAndADelayIsKept(t *testing.T) {
 				t.Errorf("%s took %s", gap.name, gap.is)
 			}
 		}
-		waitStatus(t, e, job.ID, tracker.Failed)
+		enginetest.WaitStatus(t, e, job.ID, tracker.Failed)
 	})
 }
 
 func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
-	virtually(t, func(t *testing.T, h *harness) {
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
 		var ran atomic.Int64
 		start := func(scheduled bool) *nawasync.Engine {
-			e := h.unhurried(nil)
-			ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { ran.Add(1); return nil }}))
+			e := h.Unhurried(nil)
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { ran.Add(1); return nil }}))
 			if scheduled {
-				ok(t, e.Schedule(nawasync.Schedule{Name: "notes-hourly", Spec: "0 * * * *", Args: note{ID: "all"}}))
+				enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "notes-hourly", Spec: "0 * * * *", Args: enginetest.Note{ID: "all"}}))
 			}
-			return h.start(e)
+			return h.Start(e)
 		}
 		first := start(true)
 		time.Sleep(3*time.Hour + time.Minute)
 		if n := ran.Load(); n != 3 {
 			t.Fatalf("%d ticks in three hours", n)
 		}
-		ok(t, first.Stop(t.Context()))
+		enginetest.OK(t, first.Stop(t.Context()))
 		time.Sleep(10 * time.Hour) // nobody is there
 		second := start(true)
 		time.Sleep(time.Minute)
 		if n := ran.Load(); n != 4 {
 			t.Fatalf("%d runs after a downtime of ten ticks", n)
 		}
-		ok(t, second.Stop(t.Context()))
+		enginetest.OK(t, second.Stop(t.Context()))
 		third := start(false)
 		time.Sleep(time.Hour)
 		rows, err := third.Store().Schedules(t.Context())
-		ok(t, err)
+		enginetest.OK(t, err)
 		if len(rows) != 1 || !rows[0].Orphaned(third.Store().Now()) || ran.Load() != 4 {
 			t.Fatalf("%+v, %d runs", rows, ran.Load())
 		}
 		page, err := third.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
-		ok(t, err)
+		enginetest.OK(t, err)
 		if page.Jobs[0].TriggerSource != "scheduled" || page.Jobs[0].TriggeredBy != "schedule:notes-hourly" {
 			t.Fatalf("%+v", page.Jobs[0])
 		}
@@ -125,9 +81,9 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 }
 
 func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
-	virtually(t, func(t *testing.T, h *harness) {
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
 		for i := range 5 {
-			e := h.unhurried(func(c *nawasync.Config) {
+			e := h.Unhurried(func(c *nawasync.Config) {
 				if i == 1 {
 					c.Now = func() time.Time { return time.Now().Add(7 * time.Minute) }
 				}
@@ -135,17 +91,17 @@ func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
 					c.Now = func() time.Time { return time.Now().Add(-3 * time.Minute) }
 				}
 			})
-			ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error { return nil }}))
-			ok(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/20 * * * *", Args: note{ID: "all"}}))
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+			enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/20 * * * *", Args: enginetest.Note{ID: "all"}}))
 			if i != 1 && i != 2 { // what runs at start goes by the clock
-				ok(t, e.Schedule(nawasync.Schedule{Name: "at-start", Spec: "0 0 1 1 *", RunAtStart: true, Args: note{ID: "start"}}))
+				enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "at-start", Spec: "0 0 1 1 *", RunAtStart: true, Args: enginetest.Note{ID: "start"}}))
 			}
-			h.start(e)
+			h.Start(e)
 		}
 		time.Sleep(50 * time.Minute)
 		counts := map[string]int{}
 		var rows []string
-		ok(t, h.db.Raw("SELECT target_id FROM nawasync_jobs").Scan(&rows).Error)
+		enginetest.OK(t, h.DB.Raw("SELECT target_id FROM nawasync_jobs").Scan(&rows).Error)
 		for _, id := range rows {
 			counts[id]++
 		}
@@ -156,22 +112,22 @@ func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
 }
 
 func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
-	virtually(t, func(t *testing.T, h *harness) {
-		e := h.unhurried(nil)
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(context.Context, *nawasync.Run[note]) error {
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
 			return nawasync.RetryAfter(24*time.Hour, errors.New("not yet"))
 		}}))
-		h.start(e)
-		waits := dispatch(t, e, note{ID: "waits"})
-		unserved := dispatch(t, e, other{ID: "unserved"})
+		h.Start(e)
+		waits := enginetest.Dispatch(t, e, enginetest.Note{ID: "waits"})
+		unserved := enginetest.Dispatch(t, e, other{ID: "unserved"})
 		for range 4 {
-			h.skip(24 * time.Hour)
+			h.Skip(24 * time.Hour)
 		}
 		if row, err := e.Store().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.Queued || row.Attempt != 0 {
 			t.Fatalf("%+v %v", row, err)
 		}
 		for range 4 {
-			h.skip(24 * time.Hour)
+			h.Skip(24 * time.Hour)
 		}
 		for _, id := range []int64{waits.ID, unserved.ID} {
 			if row, err := e.Store().Get(t.Context(), id); err != nil || row.Status != tracker.Failed || row.ErrorClass != "expired" {
@@ -182,42 +138,42 @@ func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
 }
 
 func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
-	virtually(t, func(t *testing.T, h *harness) {
-		e := h.unhurried(func(c *nawasync.Config) { c.Sealer = keyring(t, newKey(t)) })
-		ok(t, nawasync.Register(e, &handler[note]{fn: func(_ context.Context, run *nawasync.Run[note]) error {
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
 			if run.Args.N == 1 {
-				return nawasync.Permanent(errBoom)
+				return nawasync.Permanent(enginetest.ErrBoom)
 			}
 			return nil
 		}}))
-		h.start(e)
-		good, bad := dispatch(t, e, note{ID: "a"}), dispatch(t, e, note{ID: "b", N: 1})
+		h.Start(e)
+		good, bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}), enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1})
 		exists := func(id int64) bool {
 			_, err := e.Store().Get(t.Context(), id)
 			return err == nil
 		}
 		time.Sleep(time.Minute)
-		h.skip(6 * 24 * time.Hour)
+		h.Skip(6 * 24 * time.Hour)
 		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || len(row.Sealed) == 0 {
 			t.Fatalf("arguments went early: %v", err)
 		}
-		h.skip(2 * 24 * time.Hour)
+		h.Skip(2 * 24 * time.Hour)
 		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || !row.ArgumentsDropped() {
 			t.Fatalf("arguments are kept: %v", err)
 		}
 		if _, err := e.Retry(t.Context(), bad.ID, nawasync.RetryOptions{}); !errors.Is(err, nawasync.ErrNoArguments) {
 			t.Fatal(err)
 		}
-		h.skip(7 * 24 * time.Hour)
+		h.Skip(7 * 24 * time.Hour)
 		if exists(good.ID) || !exists(bad.ID) {
 			t.Fatal("after 15 days the success should be gone and the failure not")
 		}
-		h.skip(80 * 24 * time.Hour)
+		h.Skip(80 * 24 * time.Hour)
 		if exists(bad.ID) {
 			t.Fatal("after 95 days the failure is still there")
 		}
 		at, id, err := e.Store().LastSuccess(t.Context(), "notes", "note", "write", "")
-		ok(t, err)
+		enginetest.OK(t, err)
 		if id != good.ID || at.IsZero() {
 			t.Fatalf("last success %d at %s", id, at)
 		}

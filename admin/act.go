@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -70,7 +71,7 @@ func (p *page) message(err error) string {
 		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer kept, so it cannot run again as it was. Dispatch it anew from the application.")},
 		{nawasync.ErrSuperseded, p.T("A later job of the same target succeeded: running this one again would undo it. Tick “run it all the same” if that is what you want.")},
 		{tracker.ErrDecided, p.T("Somebody has decided on this held sync already, or its rows have come back.")},
-		{nawasync.ErrNoConflict, p.T("This conflict cannot be answered so. Resync takes over what the remote has.")},
+		{mirror.ErrNoConflict, p.T("This conflict cannot be answered so. Resync takes over what the remote has.")},
 		{nawasync.ErrNoRepository, p.T("This process has no repository of that name, so it cannot have it synced.")},
 		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until it has worked some off, or raise Config.MaxQueued.")},
 		{tracker.ErrNotFound, p.T("It is not there any more.")},

@@ -141,7 +141,7 @@ func (p *page) lookAtSchedules(schedules []tracker.Schedule) (list []attention) 
 // schedule that syncs them, else by more than a day.
 func (p *page) lookAtSnapshots(schedules []tracker.Schedule, successes []tracker.LastSuccess) (list []attention) {
 	syncs := func(service, typ, action string) bool {
-		return slices.ContainsFunc(p.h.engine.Syncables(), func(t nawasync.Syncable) bool {
+		return slices.ContainsFunc(p.h.engine.Repositories(), func(t nawasync.RepositoryInfo) bool {
 			return t.Service == service && t.Type == typ && t.Action == action
 		})
 	}

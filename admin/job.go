@@ -11,6 +11,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -371,28 +372,33 @@ func (p *page) jobAct() error {
 
 func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash, error) {
 	engine, by := p.h.engine, p.viewer.subject
-	follows := func(text string, act func(context.Context, int64, string) (*tracker.Job, error)) func(context.Context) (flash, error) {
+	follows := func(text string, act func(context.Context) (*tracker.Job, error)) func(context.Context) (flash, error) {
 		return func(ctx context.Context) (flash, error) {
-			next, err := act(ctx, job.ID, by)
+			next, err := act(ctx)
 			if err != nil {
 				return flash{}, err
 			}
 			return flash{Text: fmt.Sprintf(text, next.ID), Job: next.ID}, nil
 		}
 	}
+	answer := func(text string, act func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) func(context.Context) (flash, error) {
+		return follows(text, func(ctx context.Context) (*tracker.Job, error) {
+			return act(ctx, engine, job.ID, nawasync.OperatorOptions{By: by})
+		})
+	}
 	return map[string]func(context.Context) (flash, error){
-		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context, id int64, by string) (*tracker.Job, error) {
+		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context) (*tracker.Job, error) {
 			switch {
 			case job.Service == bulkKind.Service: // it would act for whoever began it
 				return nil, &refusal{p.T("A bulk run is not retried: begin another with a preview.")}
 			case !job.Status.Terminal():
 				return nil, &refusal{p.T("Only an ended job is retried.")}
 			}
-			return engine.Retry(ctx, id, nawasync.RetryOptions{By: by, Force: p.r.PostFormValue("force") == "yes"})
+			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: by, Force: p.r.PostFormValue("force") == "yes"})
 		}),
-		"resync":    follows(p.T("Job %d takes over what the remote has."), engine.Resync),
-		"rebase":    follows(p.T("Job %d changes it from what the remote had."), engine.Rebase),
-		"overwrite": follows(p.T("Job %d overwrites what the remote has."), engine.Overwrite),
+		"resync":    answer(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
+		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.Rebase),
+		"overwrite": answer(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
 		"cancel": func(ctx context.Context) (flash, error) {
 			now, err := engine.Cancel(ctx, job.ID, by)
 			if err != nil {

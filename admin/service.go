@@ -10,6 +10,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/scheduler"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -32,7 +33,7 @@ type serviceView struct {
 
 // tableView is a snapshot table in one instance.
 type tableView struct {
-	nawasync.Syncable
+	nawasync.RepositoryInfo
 	Instance string
 	states   []stateCount
 	synced   time.Time
@@ -186,7 +187,7 @@ func (v *serviceView) readTables(ctx context.Context) {
 		v.problem = v.T("The snapshots cannot be counted just now.")
 		return
 	}
-	for _, table := range v.h.engine.Syncables() {
+	for _, table := range v.h.engine.Repositories() {
 		if table.Service != v.name {
 			continue
 		}
@@ -198,7 +199,7 @@ func (v *serviceView) readTables(ctx context.Context) {
 			if v.instance != "" && table.Scoped && instance != v.instance {
 				continue
 			}
-			one := tableView{Syncable: table, Instance: instance}
+			one := tableView{RepositoryInfo: table, Instance: instance}
 			counts, err := v.h.engine.CountStates(ctx, table.Service, table.Type, instance)
 			if err != nil {
 				v.problem = v.T("The snapshots cannot be counted just now.")
@@ -219,8 +220,8 @@ func (v *serviceView) readTables(ctx context.Context) {
 }
 
 func stateText(n int64) string {
-	if n > nawasync.CountStatesUpTo {
-		return thousands(nawasync.CountStatesUpTo) + "+"
+	if n > nawasync.MaxStateCount {
+		return thousands(nawasync.MaxStateCount) + "+"
 	}
 	return thousands(n)
 }
@@ -298,7 +299,7 @@ func (p *page) heldAct() error {
 	switch act.Act {
 	case "release":
 		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
-			job, err := p.h.engine.ReleaseHold(ctx, id, p.viewer.subject)
+			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, nawasync.OperatorOptions{By: p.viewer.subject})
 			if err != nil {
 				return flash{}, err
 			}
@@ -306,7 +307,7 @@ func (p *page) heldAct() error {
 		})
 	case "reject":
 		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
-			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, p.h.engine.RejectHold(ctx, id, p.viewer.subject)
+			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, nawasync.OperatorOptions{By: p.viewer.subject})
 		})
 	}
 	return p.noAct()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -50,8 +51,8 @@ type iterator struct{ n, changed int }
 
 const listPage = 1000
 
-func (r *iterator) List(_ context.Context, _ Box, _ string) iter.Seq2[nawasync.Page[Box], error] {
-	return func(yield func(nawasync.Page[Box], error) bool) {
+func (r *iterator) List(_ context.Context, _ Box, _ string) iter.Seq2[mirror.Page[Box], error] {
+	return func(yield func(mirror.Page[Box], error) bool) {
 		for from := 0; from < r.n; from += listPage {
 			items := make([]Box, 0, listPage)
 			for i := from; i < min(from+listPage, r.n); i++ {
@@ -61,7 +62,7 @@ func (r *iterator) List(_ context.Context, _ Box, _ string) iter.Seq2[nawasync.P
 				}
 				items = append(items, b)
 			}
-			if !yield(nawasync.Page[Box]{Items: items, Proof: nawasync.Proof{Level: nawasync.Complete, Total: int64(r.n)}}, nil) {
+			if !yield(mirror.Page[Box]{Items: items, Proof: mirror.Proof{Level: mirror.Complete, Total: int64(r.n)}}, nil) {
 				return
 			}
 		}
@@ -70,21 +71,21 @@ func (r *iterator) List(_ context.Context, _ Box, _ string) iter.Seq2[nawasync.P
 
 var errListOnly = errors.New("the benchmark's remote is only listed")
 
-func (*iterator) Get(context.Context, Box) (o nawasync.Object[Box], err error) {
+func (*iterator) Get(context.Context, Box) (o mirror.Object[Box], err error) {
 	return o, errListOnly
 }
 
-func (*iterator) Create(context.Context, Box) (o nawasync.Object[Box], err error) {
+func (*iterator) Create(context.Context, Box) (o mirror.Object[Box], err error) {
 	return o, errListOnly
 }
 
-func (*iterator) Update(context.Context, nawasync.Object[Box], Box, nawasync.Diff) (o nawasync.Object[Box], err error) {
+func (*iterator) Update(context.Context, mirror.Object[Box], Box, mirror.Diff) (o mirror.Object[Box], err error) {
 	return o, errListOnly
 }
 func (*iterator) Delete(context.Context, Box) error { return errListOnly }
 
-// mirror is a repository at work on a fresh database.
-type mirror struct {
+// mirrorRow is a repository at work on a fresh database.
+type mirrorRow struct {
 	db     *gorm.DB
 	url    string
 	engine *nawasync.Engine
@@ -93,7 +94,7 @@ type mirror struct {
 	close  func()
 }
 
-func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirror, error) {
+func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirrorRow, error) {
 	fresh, drop, err := freshDatabase(ctx, admin)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirror, e
 	if err != nil {
 		return nil, err
 	}
-	statements, err := nawasync.StatusColumns("postgres", "boxes")
+	statements, err := mirror.StatusColumns("postgres", "boxes")
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +116,11 @@ func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirror, e
 		return nil, err
 	}
 	client := redisClient(redisAddr)
-	m := &mirror{db: db, url: fresh.url, remote: &iterator{n: n}}
+	m := &mirrorRow{db: db, url: fresh.url, remote: &iterator{n: n}}
 	if m.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client}); err != nil {
 		return nil, err
 	}
-	if m.repo, err = nawasync.NewRepository(m.engine, nawasync.RepositoryConfig[Box]{Service: "mail", Type: "box", Remote: m.remote}); err != nil {
+	if m.repo, err = mirror.New(m.engine, mirror.Config[Box]{Service: "mail", Type: "box", Remote: m.remote}); err != nil {
 		return nil, err
 	}
 	m.close = func() {
@@ -134,7 +135,7 @@ func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirror, e
 }
 
 // sync runs one and returns its result and how long its attempt took.
-func (m *mirror) sync(ctx context.Context) (r nawasync.SyncResult, took time.Duration, err error) {
+func (m *mirrorRow) sync(ctx context.Context) (r nawasync.SyncResult, took time.Duration, err error) {
 	job, err := m.repo.SyncNow(ctx, Box{Instance: "main"}, "", nawasync.Options{})
 	for err == nil && !job.Status.Terminal() {
 		time.Sleep(2 * time.Millisecond)
@@ -153,14 +154,14 @@ func (m *mirror) sync(ctx context.Context) (r nawasync.SyncResult, took time.Dur
 }
 
 // written is how many rows of the snapshot table were inserted, updated and deleted.
-func (m *mirror) written(ctx context.Context) (n int64, err error) {
+func (m *mirrorRow) written(ctx context.Context) (n int64, err error) {
 	time.Sleep(1500 * time.Millisecond) // statistics are flushed once a second
 	err = m.db.WithContext(ctx).Raw("SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname = 'boxes'").Row().Scan(&n)
 	return n, err
 }
 
 // rowByRow is the usual way: a SELECT, then an INSERT or an UPDATE, through gorm.
-func (m *mirror) rowByRow(ctx context.Context, n int) error {
+func (m *mirrorRow) rowByRow(ctx context.Context, n int) error {
 	db := m.db.WithContext(ctx).Session(&gorm.Session{SkipDefaultTransaction: true})
 	for i := range n {
 		want := box(i)
@@ -184,7 +185,7 @@ func (m *mirror) rowByRow(ctx context.Context, n int) error {
 }
 
 // copyAll is PostgreSQL's fastest way into the same table with the same indexes.
-func (m *mirror) copyAll(ctx context.Context, n int) error {
+func (m *mirrorRow) copyAll(ctx context.Context, n int) error {
 	conn, err := pgx.Connect(ctx, m.url)
 	if err != nil {
 		return err
@@ -199,11 +200,11 @@ func (m *mirror) copyAll(ctx context.Context, n int) error {
 	return err
 }
 
-func (m *mirror) empty(ctx context.Context) error {
+func (m *mirrorRow) empty(ctx context.Context) error {
 	return m.db.WithContext(ctx).Exec("TRUNCATE boxes").Error
 }
 
-func (m *mirror) vacuum(ctx context.Context) error {
+func (m *mirrorRow) vacuum(ctx context.Context) error {
 	return m.db.WithContext(ctx).Exec("VACUUM ANALYZE boxes").Error
 }
 
@@ -296,7 +297,7 @@ func millionBench(ctx context.Context, admin, redisAddr string, rows int) error 
 }
 
 // page reads the page after a row by the name's order.
-func (m *mirror) page(ctx context.Context, at int) (worst time.Duration, err error) {
+func (m *mirrorRow) page(ctx context.Context, at int) (worst time.Duration, err error) {
 	q := nawasync.Query{Where: map[string]any{"instance": "main"}, Sort: "email"}
 	if at > 0 {
 		there, err := m.repo.FindKey(ctx, box(at))

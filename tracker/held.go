@@ -265,11 +265,11 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, si
 
 // Fence locks the row of a running job in tx, and reports whether its attempt is
 // still the one: what the transaction then writes is written by nobody late.
-func (s *Store) Fence(ctx context.Context, tx *gorm.DB, j *Job) (held bool, err error) {
+func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (held bool, err error) {
 	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.name] // several batches may be written at once
 	err = each(session(ctx, tx), func(*sql.Rows) error {
 		held = true
 		return nil
-	}, "SELECT id FROM nawasync_jobs WHERE id = ? AND epoch = ? AND status = 'running'"+lock, j.ID, j.Epoch)
+	}, "SELECT id FROM nawasync_jobs WHERE id = ? AND epoch = ? AND status = 'running'"+lock, job, epoch)
 	return held, err
 }

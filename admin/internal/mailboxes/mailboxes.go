@@ -15,6 +15,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/mirror"
 )
 
 // Mailbox is a row.
@@ -43,7 +44,7 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 	if dialect == "mysql" {
 		text = "VARBINARY(255)"
 	}
-	statements, err := nawasync.StatusColumns(dialect, "mailboxes")
+	statements, err := mirror.StatusColumns(dialect, "mailboxes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 		}
 	}
 	server := &Server{quotas: map[string]int{}}
-	boxes, err := nawasync.NewRepository(engine, nawasync.RepositoryConfig[Mailbox]{Service: "whm", Type: "box", Remote: server})
+	boxes, err := mirror.New(engine, mirror.Config[Mailbox]{Service: "whm", Type: "box", Remote: server})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,10 +86,10 @@ func (s *Server) Quota(address string) int {
 }
 
 // List is nawasync.Remote's.
-func (s *Server) List(_ context.Context, scope Mailbox, _ string) iter.Seq2[nawasync.Page[Mailbox], error] {
-	return func(yield func(nawasync.Page[Mailbox], error) bool) {
+func (s *Server) List(_ context.Context, scope Mailbox, _ string) iter.Seq2[mirror.Page[Mailbox], error] {
+	return func(yield func(mirror.Page[Mailbox], error) bool) {
 		s.mu.Lock()
-		page := nawasync.Page[Mailbox]{Proof: nawasync.Proof{Level: nawasync.Complete, Total: int64(len(s.quotas))}}
+		page := mirror.Page[Mailbox]{Proof: mirror.Proof{Level: mirror.Complete, Total: int64(len(s.quotas))}}
 		for _, address := range slices.Sorted(maps.Keys(s.quotas)) {
 			page.Items = append(page.Items, Mailbox{Instance: scope.Instance, Address: address, Quota: s.quotas[address]})
 		}
@@ -98,7 +99,7 @@ func (s *Server) List(_ context.Context, scope Mailbox, _ string) iter.Seq2[nawa
 }
 
 // Get is nawasync.Remote's.
-func (s *Server) Get(_ context.Context, key Mailbox) (o nawasync.Object[Mailbox], err error) {
+func (s *Server) Get(_ context.Context, key Mailbox) (o mirror.Object[Mailbox], err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	quota, found := s.quotas[key.Address]
@@ -110,13 +111,13 @@ func (s *Server) Get(_ context.Context, key Mailbox) (o nawasync.Object[Mailbox]
 }
 
 // Create is nawasync.Remote's.
-func (s *Server) Create(ctx context.Context, want Mailbox) (nawasync.Object[Mailbox], error) {
+func (s *Server) Create(ctx context.Context, want Mailbox) (mirror.Object[Mailbox], error) {
 	s.Set(want.Address, want.Quota)
 	return s.Get(ctx, want)
 }
 
 // Update is nawasync.Remote's.
-func (s *Server) Update(ctx context.Context, _ nawasync.Object[Mailbox], want Mailbox, _ nawasync.Diff) (nawasync.Object[Mailbox], error) {
+func (s *Server) Update(ctx context.Context, _ mirror.Object[Mailbox], want Mailbox, _ mirror.Diff) (mirror.Object[Mailbox], error) {
 	return s.Create(ctx, want)
 }
 

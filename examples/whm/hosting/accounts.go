@@ -7,6 +7,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
+	"github.com/nawasara/nawasync/mirror"
 )
 
 // accounts is WHM's accounts as a repository sees them.
@@ -20,9 +21,9 @@ func accountOf(instance string, a whmapi.Account) WhmAccount {
 }
 
 // List is one call: listaccts answers with all accounts, or with an error.
-func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Seq2[nawasync.Page[WhmAccount], error] {
-	return func(yield func(nawasync.Page[WhmAccount], error) bool) {
-		var page nawasync.Page[WhmAccount]
+func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Seq2[mirror.Page[WhmAccount], error] {
+	return func(yield func(mirror.Page[WhmAccount], error) bool) {
+		var page mirror.Page[WhmAccount]
 		client, err := r.servers.client(scope.Instance)
 		if err != nil {
 			yield(page, err)
@@ -32,12 +33,12 @@ func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Se
 		for _, a := range list {
 			page.Items = append(page.Items, accountOf(scope.Instance, a))
 		}
-		page.Proof.Level = nawasync.Complete
+		page.Proof.Level = mirror.Complete
 		yield(page, err)
 	}
 }
 
-func (r *accounts) Get(ctx context.Context, key WhmAccount) (o nawasync.Object[WhmAccount], err error) {
+func (r *accounts) Get(ctx context.Context, key WhmAccount) (o mirror.Object[WhmAccount], err error) {
 	client, err := r.servers.client(key.Instance)
 	if err != nil {
 		return o, err
@@ -47,7 +48,7 @@ func (r *accounts) Get(ctx context.Context, key WhmAccount) (o nawasync.Object[W
 	return o, err
 }
 
-func (r *accounts) Create(ctx context.Context, want WhmAccount) (o nawasync.Object[WhmAccount], err error) {
+func (r *accounts) Create(ctx context.Context, want WhmAccount) (o mirror.Object[WhmAccount], err error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
 		return o, err
@@ -59,7 +60,7 @@ func (r *accounts) Create(ctx context.Context, want WhmAccount) (o nawasync.Obje
 }
 
 // Update calls the function for each of the fields; WHM has none for all.
-func (r *accounts) Update(ctx context.Context, now nawasync.Object[WhmAccount], want WhmAccount, touched nawasync.Diff) (nawasync.Object[WhmAccount], error) {
+func (r *accounts) Update(ctx context.Context, now mirror.Object[WhmAccount], want WhmAccount, touched mirror.Diff) (mirror.Object[WhmAccount], error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
 		return now, err
@@ -82,7 +83,7 @@ func (r *accounts) Update(ctx context.Context, now nawasync.Object[WhmAccount], 
 	case touched.Has("suspended"):
 		steps = append(steps, func() error { return client.UnsuspendAccount(ctx, want.Username) })
 	}
-	return nawasync.Object[WhmAccount]{}, inOrder(ctx, steps)
+	return mirror.Object[WhmAccount]{}, inOrder(ctx, steps)
 }
 
 func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
@@ -97,7 +98,7 @@ func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
 // The first that fails ends it: the next attempt reads what has been done.
 func inOrder(ctx context.Context, steps []func() error) error {
 	for _, step := range steps {
-		if err := nawasync.BeforeWrite(ctx); err != nil {
+		if err := mirror.BeginWrite(ctx); err != nil {
 			return err
 		}
 		if err := step(); err != nil {

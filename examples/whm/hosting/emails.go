@@ -9,6 +9,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
+	"github.com/nawasara/nawasync/mirror"
 )
 
 // WithDisk is the listing of mailboxes that has quotas and disk usage. It makes the
@@ -29,9 +30,9 @@ func emailOf(instance, account string, m whmapi.Mailbox) WhmEmailAccount {
 
 // List lists the mailboxes of all accounts. Those of a suspended account cannot be
 // listed, so that their rows stay.
-func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string) iter.Seq2[nawasync.Page[WhmEmailAccount], error] {
-	return func(yield func(nawasync.Page[WhmEmailAccount], error) bool) {
-		var none nawasync.Page[WhmEmailAccount]
+func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string) iter.Seq2[mirror.Page[WhmEmailAccount], error] {
+	return func(yield func(mirror.Page[WhmEmailAccount], error) bool) {
+		var none mirror.Page[WhmEmailAccount]
 		client, err := r.servers.client(scope.Instance)
 		if err != nil {
 			yield(none, err)
@@ -64,7 +65,7 @@ func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string)
 			}
 		}
 		// Each account's mailboxes were as many as it counts: see whmapi.
-		last := nawasync.Page[WhmEmailAccount]{Proof: nawasync.Proof{Level: nawasync.Complete, Total: total}}
+		last := mirror.Page[WhmEmailAccount]{Proof: mirror.Proof{Level: mirror.Complete, Total: total}}
 		if len(suspended) > 0 {
 			last.Skipped = func(row WhmEmailAccount) bool { return suspended[row.Account] }
 		}
@@ -72,7 +73,7 @@ func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string)
 	}
 }
 
-func pageOf(instance, account string, boxes []whmapi.Mailbox, detail string) (page nawasync.Page[WhmEmailAccount]) {
+func pageOf(instance, account string, boxes []whmapi.Mailbox, detail string) (page mirror.Page[WhmEmailAccount]) {
 	for _, box := range boxes {
 		page.Items = append(page.Items, emailOf(instance, account, box))
 	}
@@ -82,7 +83,7 @@ func pageOf(instance, account string, boxes []whmapi.Mailbox, detail string) (pa
 	return page
 }
 
-func (r *emails) Get(ctx context.Context, key WhmEmailAccount) (o nawasync.Object[WhmEmailAccount], err error) {
+func (r *emails) Get(ctx context.Context, key WhmEmailAccount) (o mirror.Object[WhmEmailAccount], err error) {
 	client, err := r.servers.client(key.Instance)
 	if err != nil {
 		return o, err
@@ -92,7 +93,7 @@ func (r *emails) Get(ctx context.Context, key WhmEmailAccount) (o nawasync.Objec
 	return o, err
 }
 
-func (r *emails) Create(ctx context.Context, want WhmEmailAccount) (o nawasync.Object[WhmEmailAccount], err error) {
+func (r *emails) Create(ctx context.Context, want WhmEmailAccount) (o mirror.Object[WhmEmailAccount], err error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
 		return o, err
@@ -112,7 +113,7 @@ func megabytes(quota *int64) int64 {
 }
 
 // Update calls the function for each of the fields; UAPI has none for all.
-func (r *emails) Update(ctx context.Context, now nawasync.Object[WhmEmailAccount], want WhmEmailAccount, touched nawasync.Diff) (nawasync.Object[WhmEmailAccount], error) {
+func (r *emails) Update(ctx context.Context, now mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.Diff) (mirror.Object[WhmEmailAccount], error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
 		return now, err
@@ -133,7 +134,7 @@ func (r *emails) Update(ctx context.Context, now nawasync.Object[WhmEmailAccount
 			return now, nawasync.Permanent(errors.New("UAPI has no function that changes a mailbox's " + c.Field))
 		}
 	}
-	return nawasync.Object[WhmEmailAccount]{}, inOrder(ctx, steps)
+	return mirror.Object[WhmEmailAccount]{}, inOrder(ctx, steps)
 }
 
 func (r *emails) Delete(ctx context.Context, key WhmEmailAccount) error {

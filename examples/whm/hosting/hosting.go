@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/mirror"
 )
 
 // The queues of the jobs: changes do not wait behind syncs.
@@ -21,19 +22,19 @@ type Module struct {
 
 // New makes the repositories. A process without servers reads and dispatches only.
 func New(e *nawasync.Engine, servers Servers) (*Module, error) {
-	accountConfig := nawasync.RepositoryConfig[WhmAccount]{
+	accountConfig := mirror.Config[WhmAccount]{
 		Service: "whm", Type: "account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 90 * time.Second, Search: []string{"username", "domain", "contact"},
-		Actions: nawasync.Actions{Update: []string{"update_package", "update_password", "suspend", "unsuspend"}, Delete: "terminate", Sync: "sync_accounts"},
+		Actions: mirror.Actions{Update: []string{"update_package", "update_password", "suspend", "unsuspend"}, Delete: "terminate", Sync: "sync_accounts"},
 	}
-	emailConfig := nawasync.RepositoryConfig[WhmEmailAccount]{
+	emailConfig := mirror.Config[WhmEmailAccount]{
 		Service: "whm", Type: "email_account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 60 * time.Second, Search: []string{"email"}, Details: []string{WithDisk},
-		Actions: nawasync.Actions{Update: []string{"update_quota", "update_password", "suspend", "unsuspend"}, Sync: "sync_emails"},
+		Actions: mirror.Actions{Update: []string{"update_quota", "update_password", "suspend", "unsuspend"}, Sync: "sync_emails"},
 	}
 	if servers != nil {
 		accountConfig.Remote, emailConfig.Remote = &accounts{servers}, &emails{servers}
 	}
-	accountRepository, accountErr := nawasync.NewRepository(e, accountConfig)
-	emailRepository, emailErr := nawasync.NewRepository(e, emailConfig)
+	accountRepository, accountErr := mirror.New(e, accountConfig)
+	emailRepository, emailErr := mirror.New(e, emailConfig)
 	return &Module{accountRepository, emailRepository}, errors.Join(accountErr, emailErr)
 }
 
@@ -41,9 +42,9 @@ func New(e *nawasync.Engine, servers Servers) (*Module, error) {
 // with their disk usage at night.
 func (m *Module) Schedule(e *nawasync.Engine, instances []string) error {
 	for _, instance := range instances {
-		accountArgs, accountErr := nawasync.SyncArgs(m.Accounts, WhmAccount{Instance: instance}, "")
-		light, lightErr := nawasync.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, "")
-		heavy, heavyErr := nawasync.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, WithDisk)
+		accountArgs, accountErr := mirror.SyncArgs(m.Accounts, WhmAccount{Instance: instance}, "")
+		light, lightErr := mirror.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, "")
+		heavy, heavyErr := mirror.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, WithDisk)
 		if err := errors.Join(accountErr, lightErr, heavyErr); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/mirror"
 )
 
 // WhmAccount is a cPanel account of one of the servers.
@@ -67,7 +68,7 @@ func CreateTables(ctx context.Context, db *gorm.DB) error {
 	} {
 		columns = strings.NewReplacer(" KEY ", " "+key+" ", "MOMENT", moment).Replace(columns)
 		statements := []string{"CREATE TABLE " + table + " (id " + id + ", instance " + key + " NOT NULL, " + columns + ")"}
-		status, err := nawasync.StatusColumns(db.Name(), table)
+		status, err := mirror.StatusColumns(db.Name(), table)
 		if err != nil {
 			return err
 		}

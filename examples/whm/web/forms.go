@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -208,18 +209,18 @@ func (w *Web) answer(rw http.ResponseWriter, r *http.Request) {
 	err := errUnknown
 	switch by := options("").By; r.PathValue("answer") {
 	case "resync":
-		job, err = w.Engine.Resync(r.Context(), id, by)
+		job, err = mirror.KeepTheirs(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	case "rebase":
-		job, err = w.Engine.Rebase(r.Context(), id, by)
+		job, err = mirror.Rebase(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	case "overwrite":
-		job, err = w.Engine.Overwrite(r.Context(), id, by)
+		job, err = mirror.Overwrite(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	}
 	switch {
 	case err == nil:
 		http.Redirect(rw, r, string(jobURL(job.ID)), http.StatusSeeOther)
 	case errors.Is(err, errUnknown), errors.Is(err, nawasync.ErrNotFound):
 		http.NotFound(rw, r)
-	case errors.Is(err, nawasync.ErrNoConflict), errors.Is(err, nawasync.ErrNoArguments):
+	case errors.Is(err, mirror.ErrNoConflict), errors.Is(err, nawasync.ErrNoArguments):
 		http.Error(rw, sentence(err), http.StatusUnprocessableEntity)
 	default:
 		w.failed(rw, err)
@@ -254,11 +255,11 @@ func (w *Web) decide(rw http.ResponseWriter, r *http.Request) {
 	switch by := options("").By; r.PathValue("answer") {
 	case "release":
 		var job *tracker.Job
-		if job, err = w.Engine.ReleaseHold(r.Context(), id, by); err == nil {
+		if job, err = mirror.ReleaseHold(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by}); err == nil {
 			to = string(jobURL(job.ID))
 		}
 	case "reject":
-		err = w.Engine.RejectHold(r.Context(), id, by)
+		err = mirror.RejectHold(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	}
 	switch {
 	case err == nil:

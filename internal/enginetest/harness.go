@@ -1,0 +1,147 @@
+// Package enginetest sets engines up for this module's tests: a database, a Redis, a log,
+// jobs that do as a test says, child processes that are really killed. Only tests import
+// it.
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/migrations"
+)
+
+// Harness is one test's database, Redis and log.
+type Harness struct {
+	T     *testing.T
+	DB    *testdb.Database
+	Redis *redis.Client
+	Mini  *miniredis.Miniredis // nil on a real server
+	Log   *LogBuffer
+	shift atomic.Int64 // added to the clock in virtual time
+}
+
+func (h *Harness) Config() nawasync.Config {
+	return nawasync.Config{
+		DB: h.DB.DB, Redis: h.Redis, StopGrace: time.Second,
+		Logger: slog.New(slog.NewTextHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+}
+
+// Engine makes an engine that is stopped at the test's end.
+func (h *Harness) Engine(change func(*nawasync.Config)) *nawasync.Engine {
+	return h.Tuned(host.Tuning{}, change)
+}
+
+func (h *Harness) Tuned(tuning host.Tuning, change func(*nawasync.Config)) *nawasync.Engine {
+	h.T.Helper()
+	c := h.Config()
+	if change != nil {
+		change(&c)
+	}
+	e, err := nawasync.New(c.WithTuning(tuning))
+	OK(h.T, err)
+	h.T.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := e.Stop(ctx); err != nil && !strings.Contains(err.Error(), "ignored the end") {
+			h.T.Error(err)
+		}
+	})
+	return e
+}
+
+func (h *Harness) Start(e *nawasync.Engine) *nawasync.Engine {
+	h.T.Helper()
+	OK(h.T, e.Start(h.T.Context()))
+	return e
+}
+
+func (h *Harness) Unhurried(change func(*nawasync.Config)) *nawasync.Engine {
+	return h.Tuned(UnhurriedTuning, func(c *nawasync.Config) {
+		c.Queues = map[string]nawasync.Queue{"default": {Slots: 2, Poll: 5 * time.Second}}
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(h.shift.Load())) }
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// Skip turns the engines' clock on by d, without the ticks in between, and lets
+// the actors take notice.
+func (h *Harness) Skip(d time.Duration) {
+	h.shift.Add(int64(d))
+	time.Sleep(6 * time.Minute)
+}
+
+// New uses a miniredis of its own beside SQLite and the real Redis beside
+// the real databases.
+func New(t *testing.T, db *testdb.Database) *Harness {
+	t.Helper()
+	h := &Harness{T: t, DB: db, Log: &LogBuffer{}}
+	if db.Dialect == "sqlite" {
+		h.Mini, h.Redis = MiniRedis(t)
+	} else {
+		h.Redis = testdb.Redis(t)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", h.Log.String())
+		}
+	})
+	return h
+}
+
+// Virtually runs a test in a bubble in which time passes as soon as all wait.
+func Virtually(t *testing.T, fn func(t *testing.T, h *Harness)) {
+	t.Helper()
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "virtual.db")
+	synctest.Test(t, func(t *testing.T) {
+		db, err := testdb.Open("sqlite", testdb.SQLiteDSN(path))
+		OK(t, err)
+		t.Cleanup(func() {
+			pool, err := db.DB()
+			OK(t, err)
+			OK(t, pool.Close())
+		})
+		OK(t, migrations.Up(t.Context(), db))
+		fn(t, New(t, &testdb.Database{DB: db, Dialect: "sqlite", DSN: testdb.SQLiteDSN(path)}))
+	})
+}
+
+// UnhurriedTuning keeps the actors from ticking millions of times in virtual weeks.
+var UnhurriedTuning = host.Tuning{
+	Relay: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
+	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Recheck: 5 * time.Minute,
+}
+
+type LogBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (l *LogBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buffer.Write(p)
+}
+
+func (l *LogBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buffer.String()
+}

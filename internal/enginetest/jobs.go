@@ -1,0 +1,110 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Note is the arguments of most tests' jobs.
+type Note struct {
+	Instance string `json:"instance,omitempty"`
+	ID       string `json:"id"`
+	N        int    `json:"n"`
+}
+
+func (Note) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "notes", Type: "note", Action: "write"}
+}
+
+func (n Note) Target() nawasync.Target { return nawasync.Target{Instance: n.Instance, ID: n.ID} }
+
+// Handler runs a function; its backoff is short enough for real time.
+type Handler[A nawasync.Args] struct {
+	nawasync.AbstractJob[A]
+	Do    func(ctx context.Context, run *nawasync.Run[A]) error
+	Limit time.Duration
+	Wait  time.Duration
+}
+
+func (h *Handler[A]) Execute(ctx context.Context, run *nawasync.Run[A]) error { return h.Do(ctx, run) }
+
+func (h *Handler[A]) Timeout() time.Duration {
+	if h.Limit > 0 {
+		return h.Limit
+	}
+	return h.AbstractJob.Timeout()
+}
+
+func (h *Handler[A]) Backoff(attempt int) time.Duration {
+	if h.Wait > 0 {
+		return h.Wait
+	}
+	return h.AbstractJob.Backoff(attempt)
+}
+
+// Runs counts executions by id and epoch.
+type Runs struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (r *Runs) Note(job tracker.Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seen == nil {
+		r.seen = map[string]int{}
+	}
+	r.seen[fmt.Sprint(job.ID, ".", job.Epoch)]++
+}
+
+func (r *Runs) Doubles() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, count := range r.seen {
+		if count > 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *Runs) Total() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, count := range r.seen {
+		n += count
+	}
+	return n
+}
+
+var ErrBoom = errors.New("boom")
+
+func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
+	t.Helper()
+	job, err := e.Dispatch(context.Background(), args, nawasync.Options{By: "user:7"})
+	OK(t, err)
+	return job
+}
+
+func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status) *tracker.Job {
+	t.Helper()
+	var job *tracker.Job
+	deadline := time.Now().Add(40 * time.Second)
+	for {
+		var err error
+		if job, err = e.Store().Get(context.Background(), id); err == nil && job.Status == want {
+			return job
+		}
+		if time.Now().After(deadline) || (err == nil && job.Status.Terminal()) {
+			t.Fatalf("job %d is not %s: %+v (%v)", id, want, job, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

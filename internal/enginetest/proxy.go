@@ -1,0 +1,127 @@
+package enginetest
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+// Proxy stands between an engine and its database, and can be cut.
+type Proxy struct {
+	listener net.Listener
+	target   string
+	mu       sync.Mutex
+	down     bool
+	conns    map[net.Conn]bool
+	wg       sync.WaitGroup
+}
+
+func (p *Proxy) accept() {
+	for {
+		c, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.wg.Go(func() { p.pipe(c) })
+	}
+}
+
+func (p *Proxy) pipe(c net.Conn) {
+	defer func() { _ = c.Close() }()
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	p.mu.Lock()
+	if p.down {
+		p.mu.Unlock()
+		return
+	}
+	p.conns[c], p.conns[server] = true, true
+	p.mu.Unlock()
+	done := make(chan struct{}, 2)
+	for _, pair := range [][2]net.Conn{{c, server}, {server, c}} {
+		p.wg.Go(func() {
+			_, _ = io.Copy(pair[0], pair[1])
+			_ = pair[0].Close()
+			done <- struct{}{}
+		})
+	}
+	<-done
+	p.mu.Lock()
+	delete(p.conns, c)
+	delete(p.conns, server)
+	p.mu.Unlock()
+}
+
+// Cut closes every connection and refuses new ones, or allows them again.
+func (p *Proxy) Cut(down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down = down
+	for c := range p.conns {
+		if down {
+			_ = c.Close()
+		}
+	}
+}
+
+func NewProxy(t *testing.T, target string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	OK(t, err)
+	p := &Proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
+	p.wg.Go(p.accept)
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.Cut(true)
+		p.wg.Wait()
+	})
+	return p
+}
+
+// Through opens the harness's database by way of a proxy.
+func Through(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
+	t.Helper()
+	var p *Proxy
+	dsn := h.DB.DSN
+	if h.DB.Dialect == "postgres" {
+		u, err := url.Parse(dsn)
+		OK(t, err)
+		p = NewProxy(t, u.Host)
+		u.Host = p.listener.Addr().String()
+		dsn = u.String()
+	} else {
+		from, to := strings.Index(dsn, "tcp(")+4, strings.Index(dsn, ")")
+		p = NewProxy(t, dsn[from:to])
+		dsn = dsn[:from] + p.listener.Addr().String() + dsn[to:]
+	}
+	db, err := testdb.Open(h.DB.Dialect, dsn)
+	OK(t, err)
+	t.Cleanup(func() {
+		if pool, err := db.DB(); err == nil {
+			_ = pool.Close()
+		}
+	})
+	return db, p
+}
+
+// Servers runs a test where processes can share a database and a Redis.
+func Servers(t *testing.T, fn func(t *testing.T, h *Harness)) {
+	t.Helper()
+	t.Parallel()
+	for _, opener := range testdb.All()[1:] {
+		t.Run(opener.Name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, New(t, opener.Open(t)))
+		})
+	}
+}

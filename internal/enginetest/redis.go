@@ -1,0 +1,63 @@
+package enginetest
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+func MiniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	// A pool nobody waits for: go-redis keeps the timers of those waits for all, and a
+	// timer made in virtual time may not be used outside of it.
+	client := redis.NewClient(&redis.Options{PoolSize: 500, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	t.Cleanup(func() {
+		_ = client.Close()
+		m.Close()
+	})
+	return m, client
+}
+
+// RedisServer is a server of one test's own, which it may flush, kill and start
+// again.
+type RedisServer struct {
+	port, folder string
+	client       *redis.Client
+	process      *exec.Cmd
+}
+
+func (s *RedisServer) Start(t *testing.T) {
+	t.Helper()
+	s.process = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.folder)
+	OK(t, s.process.Start())
+	Eventually(t, 10*time.Second, "a Redis that answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
+}
+
+func (s *RedisServer) Kill() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+func PrivateRedis(t *testing.T) (*redis.Client, *RedisServer) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	OK(t, err)
+	address := listener.Addr().String()
+	_, port, err := net.SplitHostPort(address)
+	OK(t, err)
+	OK(t, listener.Close())
+	s := &RedisServer{port: port, folder: t.TempDir(), client: redis.NewClient(&redis.Options{Addr: address})}
+	t.Cleanup(func() {
+		_ = s.client.Close()
+		s.Kill()
+	})
+	s.Start(t)
+	return s.client, s
+}

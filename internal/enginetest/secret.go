@@ -1,0 +1,75 @@
+package enginetest
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/secret"
+)
+
+func NewKey(t testing.TB) []byte {
+	t.Helper()
+	key := make([]byte, 32)
+	_, err := rand.Read(key)
+	OK(t, err)
+	return key
+}
+
+func Keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
+	t.Helper()
+	ring, err := secret.NewKeyring(keys...)
+	OK(t, err)
+	return ring
+}
+
+// Dump is all that is in the rows, in Redis and in the log.
+func Dump(t *testing.T, h *Harness) string {
+	t.Helper()
+	var b strings.Builder
+	tables, err := h.DB.Migrator().GetTables()
+	OK(t, err)
+	if len(tables) < 9 {
+		t.Fatalf("only %v to look into", tables)
+	}
+	for _, table := range tables {
+		if table == migrations.Table {
+			continue // goose's own
+		}
+		var rows []map[string]any
+		OK(t, h.DB.Raw("SELECT * FROM "+table).Scan(&rows).Error)
+		for _, row := range rows {
+			for _, value := range row {
+				if raw, isBytes := value.([]byte); isBytes {
+					value = string(raw)
+				}
+				fmt.Fprintln(&b, value)
+			}
+		}
+	}
+	if h.Mini != nil {
+		b.WriteString(h.Mini.Dump())
+	} else {
+		keys, err := h.Redis.Keys(t.Context(), "*").Result()
+		OK(t, err)
+		for _, key := range keys {
+			fmt.Fprintln(&b, key, h.Redis.HGetAll(t.Context(), key).Val(), h.Redis.Get(t.Context(), key).Val(), h.Redis.LRange(t.Context(), key, 0, -1).Val())
+		}
+	}
+	b.WriteString(h.Log.String())
+	return b.String()
+}
+
+// SecretForms are how a secret may turn up in foreign texts.
+func SecretForms(secret string) []string {
+	quoted, _ := json.Marshal(secret)
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("user:" + secret)), base64.URLEncoding.EncodeToString([]byte("u:" + secret)),
+	}
+}

@@ -1,0 +1,139 @@
+package nawasync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Internals is for package mirror: the key cannot be made outside of this module.
+func (e *Engine) Internals(host.Key) internals { return internals{e} } //nolint:revive // the type is not for others to name
+
+// internals are the engine's parts that repositories work with.
+type internals struct{ *Engine }
+
+// DB is the engine's database.
+func (i internals) DB() *gorm.DB { return i.config.DB }
+
+// Store reads and writes jobs.
+func (i internals) Store() *tracker.Store { return i.store }
+
+// InTx runs fn in a transaction of the engine's own, which may run again after a
+// deadlock, and rings for the jobs that fn added after the commit.
+func (i internals) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return i.transaction(ctx, i.store.Repeated, fn)
+}
+
+// Arguments are a job's arguments in the clear.
+func (i internals) Arguments(job *tracker.Job) ([]byte, error) { return i.arguments(job) }
+
+// CheckKind returns ErrInvalid for what cannot be a job's kind.
+func (i internals) CheckKind(kind Kind) error { return validateKind(kind) }
+
+// CheckTarget returns ErrInvalid for what cannot be a job's target.
+func (i internals) CheckTarget(target Target) error { return validateTarget(target) }
+
+// CheckOperator returns ErrInvalid for what cannot be an operator's options.
+func (i internals) CheckOperator(o OperatorOptions) error { return o.validate() }
+
+// Register registers all handlers or, with an error, none. A queue that Config.Queues
+// lacks is one error, whatever the number of handlers.
+func (i internals) Register(handlers []host.Handler) error {
+	regs := make([]*registration, len(handlers))
+	var missing []string
+	for n, h := range handlers {
+		timeout := h.Timeout
+		if timeout == 0 {
+			timeout = DefaultTimeout
+		}
+		queue := h.Queue
+		if queue == "" {
+			queue = DefaultQueue
+		}
+		if _, ok := i.config.Queues[queue]; !ok && !slices.Contains(missing, queue) {
+			missing = append(missing, queue)
+		}
+		regs[n] = &registration{
+			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, holdsSecret: h.HoldsSecret,
+			timeout: func() time.Duration { return timeout }, backoff: AbstractJob[Args]{}.Backoff,
+			prepare: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
+				secrets, run, err := h.Prepare(plain)
+				return secrets, func(ctx context.Context, a *attempt) error { return run(ctx, hostAttempt{a}) }, err
+			},
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: %q", ErrNoQueue, missing)
+	}
+	return i.register(regs)
+}
+
+// hostAttempt is an attempt that can take BeginWrite back, which a Run cannot.
+type hostAttempt struct{ *attempt }
+
+func (a hostAttempt) RetractWrite(ctx context.Context) { a.retractWrite(ctx) }
+
+// Attach makes a repository known to the engine's overviews.
+func (i internals) Attach(r AttachedRepository) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.repositories = append(i.repositories, r)
+}
+
+// DispatchOnRow adds a job that changes a snapshot row, and puts the row into its
+// pending state, in tx.
+func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o Options, row host.SnapshotRow) (*tracker.Job, error) {
+	ctx, span := i.telemetry.dispatch(ctx)
+	defer span.End()
+	jobs, err := i.newJobs(ctx, tx, []Args{args}, o)
+	if err != nil {
+		return nil, err
+	}
+	job := jobs[0]
+	job.Lane, job.SnapshotTable, job.SnapshotRow, job.SnapshotState = jobrow.RowLane(row.Table, row.ID), row.Table, row.ID, row.State
+	if err := i.insertTx(ctx, tx, jobs); err != nil {
+		return nil, err
+	}
+	if err := i.store.MarkPending(ctx, tx, job); err != nil {
+		return nil, fmt.Errorf("nawasync: mark row %d of %s: %w", row.ID, row.Table, err)
+	}
+	i.telemetry.dispatched(ctx, span, jobs)
+	return job, nil
+}
+
+// FollowUp adds a job that answers an ended one, on the same snapshot row, which it puts
+// into the given pending state; "" leaves the row. It returns ErrSuperseded where a
+// later job of the target has succeeded and the answer would write.
+func (i internals) FollowUp(ctx context.Context, old *tracker.Job, args Args, o Options, state SyncState) (*tracker.Job, error) {
+	newer, err := i.store.NewerSuccess(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	if newer != 0 && state != "" {
+		return nil, fmt.Errorf("answer job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
+	}
+	ctx, span := i.telemetry.dispatch(ctx)
+	defer span.End()
+	job, err := i.newJob(args, o)
+	if err != nil {
+		return nil, err
+	}
+	job.Trace, job.RetryOf, job.Lane = traceparent(ctx), old.ID, old.Lane
+	job.SnapshotTable, job.SnapshotRow, job.SnapshotState = old.SnapshotTable, old.SnapshotRow, state
+	if err := i.insertFollowUp(ctx, job); err != nil {
+		return nil, err
+	}
+	i.telemetry.dispatched(ctx, span, []*tracker.Job{job})
+	return job, nil
+}
+
+// ErrNoQueue says that a kind's queue is not in Config.Queues of this process.
+var ErrNoQueue = errors.New("nawasync: the queue is not in Config.Queues; add it, or choose one of those")

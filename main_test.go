@@ -1,0 +1,16 @@
+package nawasync_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/nawasara/nawasync/internal/enginetest"
+)
+
+func TestMain(m *testing.M) {
+	if enginetest.RunChild(child) {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,88 @@
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// scopeOf is a row with the scope that jobs call by this name.
+func (m *model) scopeOf(instance string) (reflect.Value, error) {
+	row := m.newRow()
+	parts := []string{instance}
+	if len(m.scope) != 1 {
+		parts = strings.Split(instance, "/")
+	}
+	if len(m.scope) == 0 && instance == "" {
+		return row, nil
+	}
+	if len(parts) != len(m.scope) {
+		return row, fmt.Errorf("%w: %q does not name a scope of %s", nawasync.ErrInvalid, instance, m.table)
+	}
+	for i, f := range m.scope {
+		text := json.RawMessage(parts[i])
+		if f.FieldType.Kind() == reflect.String {
+			text, _ = json.Marshal(parts[i])
+		}
+		if err := decodeField(row, f, text); err != nil {
+			return row, fmt.Errorf("%w: %q does not name a scope of %s", nawasync.ErrInvalid, instance, m.table)
+		}
+	}
+	return row, nil
+}
+
+// attached is a repository as the engine's overviews see it.
+type attached struct{ *repo }
+
+func (r attached) Describe() nawasync.RepositoryInfo {
+	return nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0}
+}
+
+func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {
+	scope, err := r.model.scopeOf(instance)
+	if err != nil {
+		return nil, err
+	}
+	return r.syncNow(ctx, scope, detail, o)
+}
+
+func (r attached) CountStates(ctx context.Context, instance string) (map[nawasync.SyncState]int64, error) {
+	where, scope := "", []any{}
+	if instance != "" {
+		row, err := r.model.scopeOf(instance)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range r.model.scope {
+			where, scope = where+" AND "+r.quote(f.column)+" = ?", append(scope, f.param(row))
+		}
+	}
+	var parts []string
+	var args []any
+	for _, state := range []nawasync.SyncState{nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete, nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing} {
+		parts = append(parts, "SELECT '"+string(state)+"' AS state, COUNT(*) AS n FROM (SELECT 1 FROM "+r.quoted+" WHERE sync_status = ?"+where+" LIMIT ?) s")
+		args = append(append(append(args, string(state)), scope...), nawasync.MaxStateCount+1)
+	}
+	rows, err := session(ctx, r.engine.DB()).Raw(strings.Join(parts, " UNION ALL "), args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: count the rows of %s: %w", r.model.table, err)
+	}
+	defer func() { _ = rows.Close() }()
+	counts := map[nawasync.SyncState]int64{}
+	for rows.Next() {
+		var state nawasync.SyncState
+		var n int64
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, fmt.Errorf("nawasync: count the rows of %s: %w", r.model.table, err)
+		}
+		if n > 0 {
+			counts[state] = n
+		}
+	}
+	return counts, rows.Err()
+}

@@ -1,0 +1,249 @@
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// dispatchRow adds a job that changes a row, and marks the row.
+func (r *repo) dispatchRow(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options, id int64, state nawasync.SyncState) (*tracker.Job, error) {
+	return r.engine.DispatchOnRow(ctx, tx, args, o, host.SnapshotRow{Table: r.model.table, ID: id, State: state})
+}
+
+func (r *repo) create(ctx context.Context, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+	m := r.model
+	m.normalise(want)
+	args, err := r.newMutation(r.actions.Create, want)
+	if err != nil {
+		return nil, err
+	}
+	if args.Want, err = encodeFields(want, m.content); err != nil {
+		return nil, err
+	}
+	args.WriteOnly = r.secretsOf(want)
+	if err := r.engine.CheckTarget(args.target); err != nil {
+		return nil, fmt.Errorf("create %s: %w", r.typ, err)
+	}
+	err = r.inTx(ctx, func(tx *gorm.DB) error {
+		id, err := r.insertPlaceholderRow(ctx, tx, want)
+		if err != nil {
+			return err
+		}
+		job, err = r.dispatchRow(ctx, tx, args, o, id, nawasync.StatePendingCreate)
+		return err
+	})
+	return job, err
+}
+
+// insertPlaceholderRow makes the row of an object that is to be created, so that its jobs have
+// a lane from the first on; or takes over one whose object never was, or is gone.
+func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want reflect.Value) (int64, error) {
+	now := nawasync.Timestamp{Time: r.engine.Store().Now()}
+	columns := []string{"sync_status", "missing_runs"}
+	values := []any{nawasync.StatePendingCreate, 0}
+	for _, f := range append(r.model.identity(), r.model.mirrored()...) {
+		value := f.param(want)
+		if f.role == roleKey && len(r.model.natural) > 0 && f.value(want).IsZero() {
+			value = nil // the remote will give one
+		}
+		columns, values = append(columns, f.column), append(values, value)
+	}
+	for _, f := range append(slices.Clone(r.model.created), r.model.updated...) {
+		columns, values = append(columns, f.DBName), append(values, gormTime(f.FieldType, now))
+	}
+	db := session(ctx, tx)
+	if _, err := r.table.Insert(db, columns, [][]any{values}); err != nil {
+		return 0, fmt.Errorf("nawasync: insert into %s: %w", r.model.table, err)
+	}
+	where, args := r.locate(want)
+	there := r.model.newRow()
+	if err := r.findIn(r.locking(db), there.Addr(), where, args...); err != nil {
+		if errors.Is(err, nawasync.ErrNotFound) {
+			return 0, fmt.Errorf("%w: another row has a value that must be unique in %s", nawasync.ErrExists, r.model.table)
+		}
+		return 0, err
+	}
+	id, status := r.model.idOf(there), r.status(there)
+	switch {
+	case status.State == nawasync.StatePendingCreate && status.SyncJobID == nil:
+		return id, nil // ours, of a moment ago
+	case status.State == nawasync.StateMissing, status.State == nawasync.StateFailed && status.LastSyncedAt.IsZero():
+		if err := r.write(ctx, tx, id, want, r.model.content, false); err != nil {
+			return 0, err
+		}
+		// From now on the remote has never had it, until it is made.
+		return id, db.Exec("UPDATE "+r.quoted+" SET last_synced_at = NULL, missing_since = NULL, missing_runs = 0 WHERE id = ?", id).Error
+	}
+	return 0, fmt.Errorf("%w: %s %q is row %d of %s, %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
+}
+
+// locking has reads lock what they find, until the transaction's end.
+func (r *repo) locking(tx *gorm.DB) *gorm.DB {
+	return tx.Clauses(clause.Locking{Strength: "UPDATE"})
+}
+
+// gormTime is a time for a column of gorm's own.
+func gormTime(t reflect.Type, now nawasync.Timestamp) any {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
+		return now.Unix()
+	default:
+		return now.Time
+	}
+}
+
+func (r *repo) update(ctx context.Context, seen, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+	m := r.model
+	m.normalise(want)
+	action := o.Action
+	if action == "" {
+		action = r.actions.Update[0]
+	}
+	if !slices.Contains(r.actions.Update, action) {
+		return nil, fmt.Errorf("%w: Options.Action %q is none of Actions.Update: %s", nawasync.ErrInvalid, action, strings.Join(r.actions.Update, ", "))
+	}
+	for _, f := range append(m.identity(), m.observed...) {
+		if !f.equal(seen, want) {
+			return nil, fmt.Errorf("%w: %s (%s) cannot be changed: only content and secrets can", nawasync.ErrInvalid, f.Name, f.role)
+		}
+	}
+	args, err := r.newMutation(action, seen)
+	if err != nil {
+		return nil, err
+	}
+	args.Changes, args.WriteOnly = map[string]*fieldChange{}, r.secretsOf(want)
+	for _, f := range m.content {
+		if f.equal(seen, want) {
+			continue
+		}
+		from, fromErr := json.Marshal(f.value(seen).Interface())
+		to, toErr := json.Marshal(f.value(want).Interface())
+		if err := errors.Join(fromErr, toErr); err != nil {
+			return nil, fmt.Errorf("%w: field %s does not marshal: %w", nawasync.ErrInvalid, f.Name, err)
+		}
+		args.Changes[f.column] = &fieldChange{From: from, To: to}
+	}
+	if len(args.Changes) == 0 && len(args.WriteOnly) == 0 {
+		return nil, nawasync.ErrUnchanged
+	}
+	err = r.change(ctx, m.idOf(seen), args.Changes, func(tx *gorm.DB) error {
+		job, err = r.dispatchRow(ctx, tx, args, o, m.idOf(seen), nawasync.StatePendingUpdate)
+		return err
+	})
+	return job, err
+}
+
+func (r *repo) remove(ctx context.Context, seen reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+	m := r.model
+	args, err := r.newMutation(r.actions.Delete, seen)
+	if err != nil {
+		return nil, err
+	}
+	args.Seen = map[string]*fieldChange{}
+	for _, f := range m.content {
+		text, err := json.Marshal(f.value(seen).Interface())
+		if err != nil {
+			return nil, fmt.Errorf("%w: field %s does not marshal: %w", nawasync.ErrInvalid, f.Name, err)
+		}
+		args.Seen[f.column] = &fieldChange{From: text}
+	}
+	err = r.change(ctx, m.idOf(seen), args.Seen, func(tx *gorm.DB) error {
+		job, err = r.dispatchRow(ctx, tx, args, o, m.idOf(seen), nawasync.StatePendingDelete)
+		return err
+	})
+	return job, err
+}
+
+// change locks the row, so that changes of it have an order, and has what the jobs
+// before this one will write count as seen.
+func (r *repo) change(ctx context.Context, id int64, changes map[string]*fieldChange, dispatch func(tx *gorm.DB) error) error {
+	if id <= 0 {
+		return fmt.Errorf("%w: the row has no id; pass one that List or Find returned", nawasync.ErrInvalid)
+	}
+	store := r.engine.Store()
+	return r.inTx(ctx, func(tx *gorm.DB) error {
+		state, err := store.LockRow(ctx, tx, r.model.table, id)
+		switch {
+		case err != nil:
+			return err
+		case state == "":
+			return fmt.Errorf("row %d of %s: %w", id, r.model.table, nawasync.ErrNotFound)
+		case state == nawasync.StatePendingDelete:
+			return fmt.Errorf("row %d of %s: %w", id, r.model.table, nawasync.ErrDeleting)
+		}
+		if state.Pending() {
+			open, err := store.OpenOn(ctx, tx, jobrow.RowLane(r.model.table, id))
+			if err != nil {
+				return err
+			}
+			for _, c := range changes {
+				c.Also = nil // the transaction may run again
+			}
+			for _, job := range open {
+				r.acceptPendingValues(job, changes)
+			}
+		}
+		return dispatch(tx)
+	})
+}
+
+// acceptPendingValues has what an unfinished job of the row will have written count as From.
+func (r *repo) acceptPendingValues(job *tracker.Job, changes map[string]*fieldChange) {
+	plain, err := r.engine.Arguments(job)
+	if err != nil {
+		return // it will fail too, and write nothing
+	}
+	var before mutation
+	if json.Unmarshal(plain, &before) != nil {
+		return
+	}
+	for column, c := range changes {
+		if earlier := before.Changes[column]; earlier != nil && earlier.To != nil {
+			c.Also = append(c.Also, earlier.To)
+		}
+		if wanted := before.Want[column]; wanted != nil {
+			c.Also = append(c.Also, wanted)
+		}
+	}
+}
+
+func (r *repo) refresh(ctx context.Context, id int64, o nawasync.Options) (job *tracker.Job, err error) {
+	there := r.model.newRow()
+	if err := r.find(ctx, there.Addr(), "id = ?", id); err != nil {
+		return nil, err
+	}
+	args := refreshArgs{kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(there), ID: r.model.target(there)}, queue: r.queue, Row: id}
+	err = r.inTx(ctx, func(tx *gorm.DB) error {
+		job, err = r.dispatchRow(ctx, tx, args, o, id, "")
+		return err
+	})
+	return job, err
+}
+
+func (r *repo) secretsOf(row reflect.Value) map[string]nawasync.Secret {
+	out := map[string]nawasync.Secret{}
+	for _, f := range r.model.secrets {
+		if s := f.value(row).Interface().(nawasync.Secret); !s.IsZero() {
+			out[f.column] = s
+		}
+	}
+	return out
+}
+
+func (r *repo) newMutation(action string, row reflect.Value) (*mutation, error) {
+	key, err := encodeFields(row, append(r.model.identity(), r.model.natural...))
+	return &mutation{kind: r.kind(action), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue, Key: key}, err
+}

@@ -1,0 +1,111 @@
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/mirror"
+)
+
+// contact is a row of a table that mirrors an address book somewhere else.
+type contact struct {
+	ID    uint64
+	Email string `sync:"key"`
+	Phone string
+	nawasync.SyncStatus
+}
+
+// addressBook is the adapter of the remote; here it is a map.
+type addressBook struct {
+	mu    sync.Mutex
+	phone map[string]string
+}
+
+func (b *addressBook) List(context.Context, contact, string) iter.Seq2[mirror.Page[contact], error] {
+	return func(yield func(mirror.Page[contact], error) bool) {
+		b.mu.Lock()
+		page := mirror.Page[contact]{Proof: mirror.Proof{Level: mirror.Complete, Total: int64(len(b.phone))}}
+		for email, phone := range b.phone {
+			page.Items = append(page.Items, contact{Email: email, Phone: phone})
+		}
+		b.mu.Unlock()
+		yield(page, nil)
+	}
+}
+
+func (b *addressBook) Get(_ context.Context, key contact) (o mirror.Object[contact], err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	phone, found := b.phone[key.Email]
+	if !found {
+		return o, fault.WithClass(fault.Gone, errors.New("no such contact"))
+	}
+	return mirror.Object[contact]{Value: contact{Email: key.Email, Phone: phone}}, nil
+}
+
+func (b *addressBook) set(email, phone string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.phone[email] = phone
+}
+
+func (b *addressBook) Create(ctx context.Context, want contact) (mirror.Object[contact], error) {
+	b.set(want.Email, want.Phone)
+	return b.Get(ctx, want)
+}
+
+func (b *addressBook) Update(ctx context.Context, _ mirror.Object[contact], want contact, _ mirror.Diff) (mirror.Object[contact], error) {
+	return b.Create(ctx, want)
+}
+
+func (b *addressBook) Delete(_ context.Context, key contact) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.phone, key.Email)
+	return nil
+}
+
+// A table that mirrors a remote: synced, changed, and a conflict with somebody else.
+func ExampleNew() {
+	book := &addressBook{phone: map[string]string{"ann@example.org": "555-1"}}
+	var contacts nawasync.SyncedRepository[contact]
+	_, _, events, stop := enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
+		db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, phone TEXT NOT NULL)")
+		statements, _ := mirror.StatusColumns("sqlite", "contacts") // in a migration of yours
+		for _, statement := range statements {
+			db.Exec(statement)
+		}
+		var err error
+		contacts, err = mirror.New(engine, mirror.Config[contact]{Service: "book", Type: "contact", Remote: book})
+		return err
+	})
+	defer stop()
+	ctx, by := context.Background(), nawasync.Options{By: "user:7"}
+
+	_, _ = contacts.SyncNow(ctx, contact{}, "", by)
+	fmt.Println("sync:", (<-events).Type)
+	ann, _ := contacts.FindKey(ctx, contact{Email: "ann@example.org"})
+
+	_, _ = contacts.Update(ctx, ann, func(c *contact) { c.Phone = "555-2" }, by)
+	fmt.Println("update:", (<-events).Type, book.phone["ann@example.org"])
+
+	// ann is what was read before that: to her, somebody else has changed it.
+	book.set("ann@example.org", "555-3")
+	_, _ = contacts.Update(ctx, ann, func(c *contact) { c.Phone = "555-4" }, by)
+	event := <-events
+	fmt.Println("update:", event.Type, event.Job.Error)
+	fmt.Println("there:", book.phone["ann@example.org"])
+	// Output:
+	// sync: succeeded
+	// update: succeeded 555-2
+	// update: conflicted somebody else has changed phone at the remote; nothing was written
+	// there: 555-3
+}

@@ -1,0 +1,103 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+)
+
+func (r *repo) count(ctx context.Context, q nawasync.Query) (total int64, more bool, err error) {
+	base, err := r.filtered(ctx, q)
+	if err != nil {
+		return 0, false, err
+	}
+	if q.Total < 0 {
+		err = base.Count(&total).Error
+	} else {
+		// Not further than it was asked for, however large the table.
+		err = r.db(ctx).Table("(?) AS c", base.Select("1 AS one").Limit(int(q.Total)+1)).Count(&total).Error
+		if total > q.Total {
+			total, more = q.Total, true
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("nawasync: count %s: %w", r.model.table, err)
+	}
+	return total, more, err
+}
+
+func (r *repo) quote(column string) string { return r.engine.DB().Statement.Quote(column) }
+
+func (r *repo) column(what, name string) (string, error) {
+	if r.model.schema.FieldsByDBName[name] == nil {
+		return "", fmt.Errorf("%w: Query.%s names %q, which is no column of %s", nawasync.ErrInvalid, what, name, r.model.table)
+	}
+	return r.quote(name), nil
+}
+
+// filtered is the query without order, cursor and limit.
+func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error) {
+	db := r.db(ctx).Table(r.model.table)
+	for name, value := range q.Where {
+		column, err := r.column("Where", name)
+		if err != nil {
+			return nil, err
+		}
+		if value == nil {
+			db = db.Where(column + " IS NULL")
+		} else {
+			db = db.Where(column+" = ?", value)
+		}
+	}
+	for name, prefix := range q.Prefix {
+		column, err := r.column("Prefix", name)
+		if err != nil {
+			return nil, err
+		}
+		if prefix == "" {
+			continue
+		}
+		if db.Name() == "sqlite" { // its LIKE takes a for A
+			db = db.Where(column+" >= ? AND substr("+column+", 1, ?) = ?", prefix, len([]rune(prefix)), prefix)
+		} else {
+			db = db.Where(column+" LIKE ? ESCAPE '!'", escapeLike(prefix)+"%")
+		}
+	}
+	if len(q.States) > 0 {
+		db = db.Where("sync_status IN ?", q.States)
+	}
+	if q.Search == "" {
+		return db, nil
+	}
+	if len(r.search) == 0 {
+		return nil, fmt.Errorf("%w: Query.Search, and Config.Search names no column", nawasync.ErrInvalid)
+	}
+	var parts []string
+	var args []any
+	for _, name := range r.search {
+		column := r.quote(name)
+		if db.Name() == "mysql" { // a VARBINARY has no case
+			column = "CONVERT(" + column + " USING utf8mb4)"
+		}
+		parts = append(parts, "LOWER("+column+") LIKE ? ESCAPE '!'")
+		args = append(args, "%"+escapeLike(lowerASCII(q.Search))+"%")
+	}
+	return db.Where("("+strings.Join(parts, " OR ")+")", args...), nil
+}
+
+func escapeLike(text string) string {
+	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
+}
+
+func lowerASCII(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'A' && c <= 'Z' {
+			return c + 'a' - 'A'
+		}
+		return c
+	}, text)
+}

@@ -1,0 +1,18 @@
+package mirror_test
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/nawasara/nawasync/internal/enginetest"
+)
+
+func TestMain(m *testing.M) {
+	if enginetest.RunChild(shopChild) {
+		return
+	}
+	_ = flag.Set("rapid.checks", "40")
+	goleak.VerifyTestMain(m)
+}

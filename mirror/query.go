@@ -1,0 +1,206 @@
+package mirror
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func (r *repo) list(ctx context.Context, q nawasync.Query) (listPage, error) {
+	base, err := r.filtered(ctx, q)
+	if err != nil {
+		return listPage{}, err
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = 50
+	}
+	if limit < 1 || limit > 1000 {
+		return listPage{}, fmt.Errorf("%w: Query.Limit is %d, not 1 to 1000", nawasync.ErrInvalid, q.Limit)
+	}
+	after, err := r.cursorOf(q)
+	if err != nil {
+		return listPage{}, err
+	}
+	page := listPage{items: reflect.New(reflect.SliceOf(r.model.schema.ModelType))}
+	valued, err := r.read(base, q.Sort, after, limit+1, page.items)
+	if err != nil {
+		return page, fmt.Errorf("nawasync: list %s: %w", r.model.table, err)
+	}
+	if items := page.items.Elem(); items.Len() > limit {
+		items.Set(items.Slice(0, limit))
+		page.next = r.cursorAt(q.Sort, items.Index(limit-1), limit <= valued)
+	}
+	if q.Total != 0 {
+		page.total, page.more, err = r.count(ctx, q)
+	}
+	return page, err
+}
+
+// listPage is a List without its type parameter; items is a pointer to a slice.
+type listPage struct {
+	items reflect.Value
+	next  string
+	total int64
+	more  bool
+}
+
+// cursor is the place after a row: pages stay right when rows come and go.
+type cursor struct {
+	Sort  string          `json:"s,omitempty"`
+	Value json.RawMessage `json:"v,omitempty"` // null: among the rows without a value
+	ID    int64           `json:"i"`
+}
+
+// read appends the rows after the cursor: first those with a value, then those
+// without, each by an index where there is one.
+func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into reflect.Value) (valued int, err error) {
+	column, down := strings.CutPrefix(sort, "-")
+	if column == "" || column == "id" {
+		id := r.quote("id")
+		order, than := id, " > ?"
+		if down {
+			order, than = id+" DESC", " < ?"
+		}
+		if after.ID != 0 {
+			base = base.Where(id+than, after.ID)
+		}
+		err := base.Order(order).Limit(limit).Find(into.Interface()).Error
+		return into.Elem().Len(), err
+	}
+	f := r.model.schema.FieldsByDBName[column]
+	name := r.quote(column)
+	direction, more := "", ">"
+	if down {
+		direction, more = " DESC", "<"
+	}
+	nulls := after.ID != 0 && (len(after.Value) == 0 || string(after.Value) == "null")
+	if !nulls {
+		first := base.Session(&gorm.Session{}).Where(name + " IS NOT NULL")
+		if after.ID != 0 {
+			value := reflect.New(f.FieldType)
+			if err := json.Unmarshal(after.Value, value.Interface()); err != nil {
+				return 0, errCursor
+			}
+			v := value.Elem().Interface()
+			first = first.Where(name+" "+more+"= ? AND ("+name+" "+more+" ? OR "+r.quote("id")+" "+more+" ?)", v, v, after.ID)
+		}
+		if err := first.Order(name + direction + ", " + r.quote("id") + direction).Limit(limit).Find(into.Interface()).Error; err != nil {
+			return 0, err
+		}
+		after.ID = 0
+	}
+	have := into.Elem().Len()
+	if f.NotNull || have >= limit {
+		return have, nil
+	}
+	rest := reflect.New(into.Elem().Type())
+	last := base.Session(&gorm.Session{}).Where(name + " IS NULL")
+	if after.ID != 0 {
+		last = last.Where(r.quote("id")+" "+more+" ?", after.ID)
+	}
+	if err := last.Order(r.quote("id") + direction).Limit(limit - have).Find(rest.Interface()).Error; err != nil {
+		return 0, err
+	}
+	into.Elem().Set(reflect.AppendSlice(into.Elem(), rest.Elem()))
+	return have, nil
+}
+
+var errCursor = fmt.Errorf("%w: Query.After is not the Next of a page in this order", nawasync.ErrInvalid)
+
+func (r *repo) cursorOf(q nawasync.Query) (c cursor, err error) {
+	column := strings.TrimPrefix(q.Sort, "-")
+	if f := r.model.schema.FieldsByDBName[column]; column != "" && f == nil {
+		return c, fmt.Errorf("%w: Query.Sort names %q, which is no column of %s", nawasync.ErrInvalid, column, r.model.table)
+	}
+	if q.After == "" {
+		return c, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(q.After)
+	if err != nil || json.Unmarshal(text, &c) != nil || c.Sort != q.Sort || c.ID <= 0 {
+		return c, errCursor
+	}
+	return c, nil
+}
+
+// cursorAt is the place after a row. Whether it has a value is known from the query: a
+// NULL in a field that is no pointer looks like a value.
+func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
+	c := cursor{Sort: sort, ID: r.model.idOf(last)}
+	if column := strings.TrimPrefix(sort, "-"); column != "" && column != "id" && valued {
+		f := &field{Field: r.model.schema.FieldsByDBName[column]}
+		c.Value, _ = json.Marshal(f.value(last).Interface())
+	}
+	text, _ := json.Marshal(c)
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// all yields pointers to slices of rows.
+func (r *repo) all(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Value, error] {
+	return func(yield func(reflect.Value, error) bool) {
+		base, err := r.filtered(ctx, q)
+		if err != nil {
+			yield(reflect.Value{}, err)
+			return
+		}
+		const size = 1000
+		for after := (cursor{}); ; {
+			batch := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
+			if _, err := r.read(base.Session(&gorm.Session{}), "", after, size, batch); err != nil {
+				yield(reflect.Value{}, fmt.Errorf("nawasync: read %s: %w", r.model.table, err))
+				return
+			}
+			n := batch.Elem().Len()
+			if n == 0 {
+				return
+			}
+			after.ID = r.model.idOf(batch.Elem().Index(n - 1))
+			if !yield(batch, nil) || n < size {
+				return
+			}
+		}
+	}
+}
+
+// find reads one row into a pointer to a struct.
+func (r *repo) find(ctx context.Context, into reflect.Value, where string, args ...any) error {
+	return r.findIn(r.db(ctx), into, where, args...)
+}
+
+func (r *repo) findIn(tx *gorm.DB, into reflect.Value, where string, args ...any) error {
+	err := tx.Table(r.model.table).Where(where, args...).Take(into.Interface()).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return fmt.Errorf("%s: %w", r.model.table, tracker.ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("nawasync: read %s: %w", r.model.table, err)
+	}
+	return nil
+}
+
+// locate is the condition for the row with a scope and key; where the key is empty,
+// for that with the natural name.
+func (r *repo) locate(row reflect.Value) (string, []any) {
+	fields := r.model.identity()
+	if len(r.model.natural) > 0 && !slices.ContainsFunc(r.model.key, func(f *field) bool { return !f.value(row).IsZero() }) {
+		fields = append(slices.Clone(r.model.scope), r.model.natural...)
+	}
+	var parts []string
+	var args []any
+	for _, f := range fields {
+		parts = append(parts, r.quote(f.column)+" = ?")
+		args = append(args, f.param(row))
+	}
+	return strings.Join(parts, " AND "), args
+}

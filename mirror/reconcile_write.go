@@ -1,0 +1,147 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// write stores a batch's differences in one transaction, which is void when the job
+// has been taken over meanwhile. A careful one leaves out rows whose key is taken.
+func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed map[int64]listedItem, fresh []listedItem, careful bool) (o outcome, err error) {
+	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+		o = base.clone()
+		if err := s.update(ctx, tx, b, &o, changed); err != nil {
+			return err
+		}
+		if err := s.insert(ctx, tx, b, &o, fresh, s.inserter(conn, careful)); err != nil {
+			return err
+		}
+		return s.r.engine.Store().AddChanges(ctx, tx, o.changes)
+	})
+	return o, err
+}
+
+// lockRows reads whole rows, in order, and keeps them from everybody else; without
+// lock it only reads them. last is when the job that changed each last ended.
+func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock bool) (rows reflect.Value, last map[int64]time.Time, err error) {
+	slices.Sort(ids)
+	found := reflect.New(reflect.SliceOf(s.r.model.schema.ModelType))
+	query := tx.Table(s.r.model.table).Select(s.r.columns()).Where("id IN ?", ids).Order("id")
+	if lock {
+		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
+	}
+	if err := query.Find(found.Interface()).Error; err != nil {
+		return rows, nil, fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
+	}
+	rows = found.Elem()
+	var jobs []int64
+	for i := range rows.Len() {
+		if job := s.r.status(rows.Index(i)).SyncJobID; job != nil {
+			jobs = append(jobs, *job)
+		}
+	}
+	last, err = s.r.engine.Store().Endings(ctx, tx, jobs)
+	return rows, last, err
+}
+
+// changedByJob reports whether a job changes the row, or has since the given time.
+func (s *reconcile) changedByJob(status *nawasync.SyncStatus, last map[int64]time.Time, since time.Time) bool {
+	if status.SyncJobID == nil {
+		return status.State.Pending() // its job is being added
+	}
+	// A row that says pending though its job has ended was left so by something else
+	// than this library, an older release for instance: it is mended.
+	ended, known := last[*status.SyncJobID]
+	return known && (ended.IsZero() || !ended.Before(since.Add(-reconcileSlack)))
+}
+
+// update writes the fetched fields of rows that differ.
+func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome, changed map[int64]listedItem) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	rows, last, err := s.lockRows(ctx, tx, slices.Sorted(maps.Keys(changed)), s.a != nil)
+	if err != nil {
+		return err
+	}
+	compared, err := s.fieldsToCompare(b)
+	if err != nil {
+		return err
+	}
+	m, now := s.r.model, nawasync.Timestamp{Time: s.r.engine.Store().Now()}
+	columns := []string{"sync_status", "sync_error", "last_synced_at", "content_hash", "hash_version", "missing_since", "missing_runs"}
+	for _, f := range compared {
+		columns = append(columns, f.column)
+	}
+	for _, f := range m.updated {
+		columns = append(columns, f.DBName)
+	}
+	var params [][]any
+	for i := range rows.Len() {
+		row := rows.Index(i)
+		status := s.r.status(row)
+		if s.changedByJob(status, last, b.asked) {
+			o.result.InFlight++
+			continue
+		}
+		s.copyFetched(o, row, changed[m.idOf(row)], status, compared)
+		state, text := nawasync.StateSynced, any(nil)
+		if status.State == nawasync.StateConflict { // a person is still to answer
+			state, text = nawasync.StateConflict, status.SyncError
+		}
+		values := []any{m.idOf(row), string(state), text, now, m.contentHash(row), m.version, nil, 0}
+		for _, f := range compared {
+			values = append(values, f.param(row))
+		}
+		for _, f := range m.updated {
+			values = append(values, gormTime(f.FieldType, now))
+		}
+		params = append(params, values)
+	}
+	o.result.InFlight += int64(len(changed) - rows.Len()) // deleted since
+	o.result.Updated += int64(len(params))
+	if s.a == nil || len(params) == 0 {
+		return nil
+	}
+	if err := s.r.table.Update(tx, columns, params); err != nil {
+		return fmt.Errorf("nawasync: write %s: %w", m.table, err)
+	}
+	return nil
+}
+
+// copyFetched copies the fetched fields into the row, and counts what had drifted: what
+// differs in a row that nobody of ours has changed.
+func (s *reconcile) copyFetched(o *outcome, row reflect.Value, it listedItem, status *nawasync.SyncStatus, compared []*field) {
+	known := status.HashVersion == s.r.model.version
+	fields := map[string]valueChange{}
+	for _, f := range compared {
+		if f.role != roleObserved && known && !neverFetched(f.value(row)) && !f.equal(row, it.value) {
+			from, to := f.value(row).Interface(), f.value(it.value).Interface()
+			fields[f.column] = valueChange{abbreviate(from), abbreviate(to)}
+			if status.State == nawasync.StateSynced {
+				addDrift(&o.result, joinParts(row, s.r.model.key), f.column, from, to)
+			}
+		}
+		f.value(row).Set(f.value(it.value))
+	}
+	switch {
+	case !status.MissingSince.IsZero():
+		s.record(&o.changes, row, tracker.Returned, fields)
+	case len(fields) > 0:
+		s.record(&o.changes, row, tracker.Drifted, fields)
+	}
+}
+
+// neverFetched is a value that no listing has given yet: filling it in is no drift.
+func neverFetched(v reflect.Value) bool { return v.Kind() == reflect.Pointer && v.IsNil() }

@@ -1,0 +1,140 @@
+package mirror
+
+import (
+	"context"
+	"iter"
+	"reflect"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// repo is a repository without its type parameter.
+type repo struct {
+	engine       engine
+	model        *model
+	remote       remote // nil where this process only dispatches
+	service, typ string
+	actions      Actions
+
+	queue, syncQueue     string
+	timeout, syncTimeout time.Duration
+	search, details      []string
+	missingRuns          int
+	limit                func(int64) int64
+
+	table    *bulk.Table
+	quoted   string
+	status   func(reflect.Value) *nawasync.SyncStatus
+	revealer *secret.Revealer
+	tx       *gorm.DB // nil outside of WithTx
+}
+
+func (r *repo) kind(action string) nawasync.Kind {
+	return nawasync.Kind{Service: r.service, Type: r.typ, Action: action}
+}
+
+// db is where reads go: without the host's conditions, hooks and log.
+func (r *repo) db(ctx context.Context) *gorm.DB {
+	if r.tx != nil {
+		return session(ctx, r.tx)
+	}
+	return session(ctx, r.engine.DB())
+}
+
+func session(ctx context.Context, tx *gorm.DB) *gorm.DB {
+	return tx.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard, SkipHooks: true})
+}
+
+// inTx runs fn in the host's transaction, or one of its own.
+func (r *repo) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	if r.tx != nil {
+		return fn(r.tx)
+	}
+	return r.engine.InTx(ctx, fn)
+}
+
+// repository is a repo with its type parameter.
+type repository[T any] struct{ *repo }
+
+func (r *repository[T]) WithTx(tx *gorm.DB) nawasync.SyncedRepository[T] {
+	inside := *r.repo
+	inside.tx = tx
+	return &repository[T]{&inside}
+}
+
+func (r *repository[T]) Create(ctx context.Context, want T, o nawasync.Options) (*tracker.Job, error) {
+	return r.create(ctx, reflect.ValueOf(&want).Elem(), o)
+}
+
+func (r *repository[T]) Update(ctx context.Context, seen T, change func(*T), o nawasync.Options) (*tracker.Job, error) {
+	from := reflect.ValueOf(&seen).Elem()
+	want := deepCopy(from)
+	change(want.Addr().Interface().(*T))
+	return r.update(ctx, from, want, o)
+}
+
+func (r *repository[T]) Delete(ctx context.Context, seen T, o nawasync.Options) (*tracker.Job, error) {
+	return r.remove(ctx, reflect.ValueOf(&seen).Elem(), o)
+}
+
+func (r *repository[T]) SyncNow(ctx context.Context, scope T, detail string, o nawasync.Options) (*tracker.Job, error) {
+	return r.syncNow(ctx, reflect.ValueOf(&scope).Elem(), detail, o)
+}
+
+func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Options) (*tracker.Job, error) {
+	return r.refresh(ctx, id, o)
+}
+
+func (r *repository[T]) Plan(ctx context.Context, scope T, detail string) (nawasync.SyncResult, error) {
+	return r.plan(ctx, reflect.ValueOf(&scope).Elem(), detail)
+}
+
+func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.List[T], error) {
+	page, err := r.list(ctx, q)
+	if err != nil {
+		return nawasync.List[T]{}, err
+	}
+	return nawasync.List[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
+}
+
+func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
+	var found T
+	err := r.find(ctx, reflect.ValueOf(&found), "id = ?", id)
+	return found, err
+}
+
+func (r *repository[T]) FindKey(ctx context.Context, key T) (T, error) {
+	var found T
+	where, args := r.locate(reflect.ValueOf(&key).Elem())
+	err := r.find(ctx, reflect.ValueOf(&found), where, args...)
+	return found, err
+}
+
+func (r *repository[T]) All(ctx context.Context, q nawasync.Query) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		for batch, err := range r.all(ctx, q) {
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, item := range batch.Elem().Interface().([]T) {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *repository[T]) LastSyncedAt(ctx context.Context, scope T) (time.Time, error) {
+	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.model.instance(reflect.ValueOf(&scope).Elem()))
+	return at, err
+}

@@ -1,0 +1,100 @@
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// syncArgs are the arguments of a sync.
+type syncArgs struct {
+	kind    nawasync.Kind
+	target  nawasync.Target
+	queue   string
+	Scope   map[string]json.RawMessage `json:"scope,omitempty"`
+	Detail  string                     `json:"detail,omitempty"`
+	Release int64                      `json:"release,omitempty"` // the hold whose rows may be deleted
+}
+
+func (a syncArgs) Kind() nawasync.Kind { return a.kind }
+
+func (a syncArgs) Target() nawasync.Target { return a.target }
+
+func (a syncArgs) Queue() string { return a.queue }
+
+// Lane is the scope's: a light and a heavy listing do not run at once.
+func (a syncArgs) Lane() string { return "sync\x00" + a.kind.Type + "\x00" + a.target.Instance }
+
+// Unique lets one sync wait while one runs: more would find nothing else.
+func (a syncArgs) Unique() nawasync.Unique {
+	return nawasync.Unique{Key: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UntilRunning: true}
+}
+
+// SyncArgs are the arguments of a repository's sync, for Engine.Schedule. It returns
+// an error for a detail that the repository does not know.
+func SyncArgs[T any](repository nawasync.SyncedRepository[T], scope T, detail string) (nawasync.Args, error) {
+	r, ok := repository.(interface {
+		syncArgs(scope reflect.Value, detail string) (syncArgs, error)
+	})
+	if !ok {
+		return nil, fmt.Errorf("%w: %T is not made by mirror.New", nawasync.ErrInvalid, repository)
+	}
+	return r.syncArgs(reflect.ValueOf(&scope).Elem(), detail)
+}
+
+func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
+	if detail != "" && !slices.Contains(r.details, detail) {
+		return syncArgs{}, fmt.Errorf("%w: %q is none of Config.Details: %s", nawasync.ErrInvalid, detail, strings.Join(r.details, ", "))
+	}
+	fields, err := encodeFields(scope, r.model.scope)
+	target := "all"
+	if detail != "" {
+		target += ":" + detail
+	}
+	return syncArgs{kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, Scope: fields, Detail: detail}, err
+}
+
+func (r *repo) syncNow(ctx context.Context, scope reflect.Value, detail string, o nawasync.Options) (*tracker.Job, error) {
+	args, err := r.syncArgs(scope, detail)
+	if err != nil {
+		return nil, err
+	}
+	if r.tx != nil {
+		return r.engine.DispatchTx(ctx, r.tx, args, o)
+	}
+	return r.engine.Dispatch(ctx, args, o)
+}
+
+func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) error {
+	scope := r.model.newRow()
+	if err := r.model.decode(scope, args.Scope); err != nil {
+		return nawasync.Permanent(err)
+	}
+	args.kind, args.queue = r.kind(r.actions.Sync), a.Job().Queue
+	args.target = nawasync.Target{Instance: a.Job().Instance, ID: a.Job().TargetID}
+	s := &reconcile{r: r, a: a, scope: scope, args: args}
+	err := s.run(ctx)
+	a.SetResult(s.result)
+	return err
+}
+
+func (r *repo) plan(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
+	if r.remote == nil {
+		return nawasync.SyncResult{}, errors.New("nawasync: a plan needs the Remote, which this process has not")
+	}
+	args, err := r.syncArgs(scope, detail)
+	if err != nil {
+		return nawasync.SyncResult{}, err
+	}
+	s := &reconcile{r: r, scope: scope, args: &args}
+	err = s.run(ctx)
+	return s.result, err
+}
