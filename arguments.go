@@ -1,17 +1,17 @@
 package nawasync
 
 import (
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/secret"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // binding is what a job's sealed arguments belong to.
-func binding(j *tracker.Job) secret.Binding {
+func binding(j *jobstore.Job) secret.Binding {
 	return secret.Binding{Service: j.Service, Type: j.Type, Action: j.Action, Instance: j.Instance, TargetID: j.TargetID}
 }
 
 // arguments returns a job's arguments in the clear: opened where they were sealed.
-func (e *Engine) arguments(job *tracker.Job) ([]byte, error) {
+func (e *Engine) arguments(job *jobstore.Job) ([]byte, error) {
 	if len(job.Sealed) == 0 {
 		return job.Payload, nil
 	}

@@ -6,16 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"gorm.io/gorm"
+	"github.com/nawasara/nawasync/internal/jobstore"
 
-	"github.com/nawasara/nawasync/tracker"
+	"gorm.io/gorm"
 )
 
 // backlog counts a service's open jobs against Config.MaxQueued. The count is
 // read once a second: what other processes dispatch in between is not seen, and
 // what this one does is added.
 type backlog struct {
-	store *tracker.Store
+	store *jobstore.Store
 	limit int // 0: none
 
 	mu    sync.Mutex

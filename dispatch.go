@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/jobrow"
@@ -57,7 +59,7 @@ var (
 	ErrNoSealer    = errors.New("nawasync: the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
 	ErrBacklogFull = errors.New("nawasync: the service has too many open jobs")
 	// ErrDatabaseBusy says that SQLite's one writer is taken.
-	ErrDatabaseBusy = tracker.ErrBusy
+	ErrDatabaseBusy = jobstore.ErrBusy
 )
 
 // Dispatch adds a job in a transaction of its own and rings for it. It returns the
@@ -94,8 +96,8 @@ func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*t
 		return nil, e.busyHint(err)
 	}
 	e.telemetry.dispatched(ctx, span, jobs)
-	e.ringSoon(ctx, tracker.Bells(jobs))
-	return jobs, nil
+	e.ringSoon(ctx, jobstore.Bells(jobs))
+	return publicJobs(jobs), nil
 }
 
 // DispatchManyTx is DispatchTx of many jobs.
@@ -110,12 +112,20 @@ func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o
 		return nil, err
 	}
 	e.telemetry.dispatched(ctx, span, jobs)
-	return jobs, nil
+	return publicJobs(jobs), nil
+}
+
+func publicJobs(jobs []*jobstore.Job) []*tracker.Job {
+	list := make([]*tracker.Job, len(jobs))
+	for i, job := range jobs {
+		list[i] = &job.Job
+	}
+	return list
 }
 
 // insertTx adds jobs in tx, and has them rung after the commit of a transaction of
 // ours.
-func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*tracker.Job) error {
+func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job) error {
 	after := afterCommitOf(tx)
 	rings := 0
 	if after != nil {
@@ -125,7 +135,7 @@ func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*tracker.Job)
 		return e.busyHint(err)
 	}
 	if after != nil {
-		after.add(tracker.Bells(jobs))
+		after.add(jobstore.Bells(jobs))
 	}
 	return nil
 }
@@ -145,7 +155,7 @@ const maxRinging = 32
 // ringSoon rings for a job or two without keeping the caller waiting: the jobs
 // stand, and a ring that gets lost is found by the relay. When many are on their
 // way already the caller waits, so that Redis sets the pace.
-func (e *Engine) ringSoon(ctx context.Context, bells []tracker.Bell) {
+func (e *Engine) ringSoon(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
 	}
@@ -175,7 +185,7 @@ func (e *Engine) quiet(ctx context.Context) {
 	}
 }
 
-func (e *Engine) ring(ctx context.Context, bells []tracker.Bell) {
+func (e *Engine) ring(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
 	}
@@ -192,8 +202,8 @@ func (e *Engine) ring(ctx context.Context, bells []tracker.Bell) {
 	}
 }
 
-func (e *Engine) newJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*tracker.Job, error) {
-	jobs := make([]*tracker.Job, len(args))
+func (e *Engine) newJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*jobstore.Job, error) {
+	jobs := make([]*jobstore.Job, len(args))
 	services := map[string]int{}
 	trace := traceparent(ctx)
 	for i, a := range args {
@@ -214,7 +224,7 @@ func (e *Engine) newJobs(ctx context.Context, tx *gorm.DB, args []Args, o Option
 }
 
 // newJob makes a row of arguments, or says what is wrong with them.
-func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
+func (e *Engine) newJob(args Args, o Options) (*jobstore.Job, error) {
 	if args == nil {
 		return nil, fmt.Errorf("%w: no arguments", ErrInvalid)
 	}
@@ -229,11 +239,11 @@ func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
 	if strings.ContainsAny(p.queue, "{}") {
 		return nil, fmt.Errorf("%w: a queue's name may not contain braces: %q", ErrInvalid, p.queue)
 	}
-	job := &tracker.Job{
+	job := &jobstore.Job{Job: tracker.Job{
 		Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
 		Queue: p.queue, MaxAttempts: p.attempts, TriggeredBy: o.By, TriggerSource: string(o.Source),
-		TargetKey: jobrow.TargetKey(kind.Service, kind.Type, target.Instance, target.ID),
-	}
+	}}
+	job.TargetKey = jobrow.TargetKey(kind.Service, kind.Type, target.Instance, target.ID)
 	if job.TriggerSource == "" {
 		job.TriggerSource = string(SourceManual)
 	}
@@ -243,7 +253,7 @@ func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
 	}
 	if p.unique.Key != "" {
 		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, p.unique.Key}, "\x00")))
-		job.ActiveKey = tracker.UniqueKey(hex.EncodeToString(sum[:16]), p.unique.UntilRunning)
+		job.ActiveKey = jobstore.UniqueKey(hex.EncodeToString(sum[:16]), p.unique.UntilRunning)
 	}
 	switch {
 	case !o.At.IsZero():
@@ -256,7 +266,7 @@ func (e *Engine) newJob(args Args, o Options) (*tracker.Job, error) {
 
 // pack puts the arguments into the row: masked for people, and sealed for the
 // worker where there is something to hide or a Sealer.
-func (e *Engine) pack(job *tracker.Job, args Args, maskKeys []string) error {
+func (e *Engine) pack(job *jobstore.Job, args Args, maskKeys []string) error {
 	plain, _, err := e.secrets.Reveal(args)
 	if err != nil {
 		return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)

@@ -33,7 +33,7 @@ func TestDispatchedJobRunsToSuccess(t *testing.T) {
 		if string(job.Result) != `{"n":7}` || job.TriggeredBy != "user:7" || job.Attempt != 1 {
 			t.Fatalf("%+v", job)
 		}
-		attempts, err := e.Store().Attempts(t.Context(), job)
+		attempts, err := e.Reader().Attempts(t.Context(), job)
 		enginetest.OK(t, err)
 		if len(attempts) != 1 || !strings.Contains(attempts[0].Log, "writing 7") {
 			t.Fatalf("%+v", attempts)
@@ -68,7 +68,7 @@ func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 			return err
 		}))
 		enginetest.WaitStatus(t, e, kept.ID, tracker.Success)
-		page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
+		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 		enginetest.OK(t, err)
 		if len(page.Jobs) != 1 || ran.Load() != 1 {
 			t.Fatalf("%d rows, %d runs", len(page.Jobs), ran.Load())
@@ -92,7 +92,7 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 		if job.Attempt != 3 || job.Epoch != 2 || job.Error != "boom" || job.ErrorClass != "error" {
 			t.Fatalf("%+v", job)
 		}
-		attempts, err := e.Store().Attempts(t.Context(), job)
+		attempts, err := e.Reader().Attempts(t.Context(), job)
 		enginetest.OK(t, err)
 		if len(attempts) != 3 || attempts[0].Outcome != "retry" || attempts[2].Outcome != "failed" {
 			t.Fatalf("%+v", attempts)
@@ -162,7 +162,7 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 		if panicked.ErrorClass != "panic" || panicked.Error != "panic: at the disco" || panicked.Attempt != 3 {
 			t.Errorf("%+v", panicked)
 		}
-		attempts, err := e.Store().Attempts(t.Context(), panicked)
+		attempts, err := e.Reader().Attempts(t.Context(), panicked)
 		enginetest.OK(t, err)
 		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "engine_test.go") {
 			t.Errorf("%+v", attempts)
@@ -198,12 +198,12 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
 		last := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		<-started
-		cancelled, err := e.Cancel(t.Context(), behind.ID, "user:9")
+		cancelled, err := e.Cancel(t.Context(), behind.ID, nawasync.OperatorOptions{By: "user:9"})
 		enginetest.OK(t, err)
 		if cancelled.Status != tracker.Cancelled || cancelled.CancelBy != "user:9" {
 			t.Fatalf("%+v", cancelled)
 		}
-		asked, err := e.Cancel(t.Context(), running.ID, "user:9")
+		asked, err := e.Cancel(t.Context(), running.ID, nawasync.OperatorOptions{By: "user:9"})
 		enginetest.OK(t, err)
 		if asked.Status != tracker.Running || asked.CancelAt.IsZero() {
 			t.Fatalf("%+v", asked)
@@ -215,10 +215,10 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 2})
 		<-started
 		<-started
-		_, err = e.Cancel(t.Context(), stubborn.ID, "")
+		_, err = e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""})
 		enginetest.OK(t, err)
 		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Success)
-		if _, err := e.Cancel(t.Context(), stubborn.ID, ""); !errors.Is(err, nawasync.ErrEnded) {
+		if _, err := e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""}); !errors.Is(err, nawasync.ErrEnded) {
 			t.Fatal(err)
 		}
 	})
@@ -244,12 +244,12 @@ func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 			go func() { stopped <- e.Stop(context.Background()) }()
 		}
 		enginetest.OK(t, errors.Join(<-stopped, <-stopped))
-		row, err := e.Store().Get(t.Context(), job.ID)
+		row, err := e.Reader().Get(t.Context(), job.ID)
 		enginetest.OK(t, err)
 		if row.Status != tracker.Queued || row.Attempt != 0 || row.Epoch != 1 {
 			t.Fatalf("%+v", row)
 		}
-		processes, err := e.Store().Processes(t.Context())
+		processes, err := e.Reader().Processes(t.Context())
 		enginetest.OK(t, err)
 		if len(processes) != 0 {
 			t.Fatalf("%+v", processes)
@@ -295,7 +295,7 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 		enginetest.Eventually(t, 20*time.Second, "interrupted", func() bool { return strings.Contains(h.Log.String(), "the contexts of running jobs end") })
 		close(proceed)
 		enginetest.OK(t, <-stopped)
-		row, err := e.Store().Get(t.Context(), job.ID)
+		row, err := e.Reader().Get(t.Context(), job.ID)
 		enginetest.OK(t, err)
 		// A claim held up for so long may also lose against a deadlock: then nothing ran.
 		if row.Status != tracker.Queued || row.Attempt != 0 || int64(row.Epoch) != ran.Load() {
@@ -387,7 +387,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		if _, err := e.Dispatch(t.Context(), enginetest.Note{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
 			t.Error(err)
 		}
-		page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
+		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 		enginetest.OK(t, err)
 		if len(page.Jobs) != 2 {
 			t.Fatalf("%d rows", len(page.Jobs))
@@ -435,9 +435,9 @@ func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 		forced, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true})
 		enginetest.OK(t, err)
 		enginetest.WaitStatus(t, e, forced.ID, tracker.Success)
-		n, err := e.Forget(t.Context(), "notes", "note", nawasync.Target{ID: "a"})
+		n, err := e.Forget(t.Context(), tracker.Target{Service: "notes", Type: "note", ID: "a"}, nawasync.OperatorOptions{})
 		enginetest.OK(t, err)
-		gone, err := e.Store().Get(t.Context(), first.ID)
+		gone, err := e.Reader().Get(t.Context(), first.ID)
 		enginetest.OK(t, err)
 		if n != 3 || gone.Payload != nil || gone.Error != "" || gone.Status != tracker.Failed {
 			t.Fatalf("%d %+v", n, gone)

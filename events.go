@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -33,15 +35,14 @@ type Event struct {
 const eventTime = 30 * time.Second
 
 // ended is told of every verdict that this process committed.
-func (e *Engine) ended(v *tracker.Verdict, job *tracker.Job) {
+func (e *Engine) ended(v *jobstore.Outcome, job *jobstore.Job) {
 	e.telemetry.ended(v, job)
 	types := map[tracker.Status]EventType{tracker.Success: EventSucceeded, tracker.Failed: EventFinalFailed, tracker.Conflict: EventConflicted}
 	if t, ok := types[job.Status]; ok {
 		if job.ErrorClass == string(fault.Held) {
 			t = EventHeld
 		}
-		shown := *job
-		shown.Sealed = nil
+		shown := job.Job
 		e.emit(Event{Type: t, Job: &shown})
 	}
 }

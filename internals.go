@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/host"
@@ -24,16 +26,16 @@ type internals struct{ *Engine }
 func (i internals) DB() *gorm.DB { return i.config.DB }
 
 // Store reads and writes jobs.
-func (i internals) Store() *tracker.Store { return i.store }
+func (i internals) Store() *jobstore.Store { return i.store }
 
 // InTx runs fn in a transaction of the engine's own, which may run again after a
 // deadlock, and rings for the jobs that fn added after the commit.
 func (i internals) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return i.transaction(ctx, i.store.Repeated, fn)
+	return i.transaction(ctx, i.store.RetryTx, fn)
 }
 
 // Arguments are a job's arguments in the clear.
-func (i internals) Arguments(job *tracker.Job) ([]byte, error) { return i.arguments(job) }
+func (i internals) Arguments(job *jobstore.Job) ([]byte, error) { return i.arguments(job) }
 
 // CheckKind returns ErrInvalid for what cannot be a job's kind.
 func (i internals) CheckKind(kind Kind) error { return validateKind(kind) }
@@ -41,8 +43,28 @@ func (i internals) CheckKind(kind Kind) error { return validateKind(kind) }
 // CheckTarget returns ErrInvalid for what cannot be a job's target.
 func (i internals) CheckTarget(target Target) error { return validateTarget(target) }
 
-// CheckOperator returns ErrInvalid for what cannot be an operator's options.
-func (i internals) CheckOperator(o OperatorOptions) error { return o.validate() }
+// AppendAudit adds an entry to the audit log: what an operator was not permitted to do,
+// or what is no call of the engine.
+func (i internals) AppendAudit(ctx context.Context, entry tracker.AuditEntry) error {
+	return i.store.AppendAudit(ctx, entry)
+}
+
+// Operate does something for an operator and adds the entry to the audit log, with what
+// came of it.
+func (i internals) Operate(ctx context.Context, o OperatorOptions, entry tracker.AuditEntry, do func() error) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	err := do()
+	i.audit(ctx, o, entry, err)
+	return err
+}
+
+// OperateOn is Operate on one job, which it reads with all that it holds. It returns
+// ErrNotFound.
+func (i internals) OperateOn(ctx context.Context, action string, id int64, o OperatorOptions, do func(*jobstore.Job) error) error {
+	return i.operateOn(ctx, action, id, o, do)
+}
 
 // Register registers all handlers or, with an error, none. A queue that Config.Queues
 // lacks is one error, whatever the number of handlers.
@@ -106,14 +128,14 @@ func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o 
 		return nil, fmt.Errorf("nawasync: mark row %d of %s: %w", row.ID, row.Table, err)
 	}
 	i.telemetry.dispatched(ctx, span, jobs)
-	return job, nil
+	return &job.Job, nil
 }
 
 // FollowUp adds a job that answers an ended one, on the same snapshot row, which it puts
 // into the given pending state; "" leaves the row. It returns ErrSuperseded where a
 // later job of the target has succeeded and the answer would write.
-func (i internals) FollowUp(ctx context.Context, old *tracker.Job, args Args, o Options, state SyncState) (*tracker.Job, error) {
-	newer, err := i.store.NewerSuccess(ctx, old)
+func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o Options, state SyncState) (*tracker.Job, error) {
+	newer, err := i.store.NewerSuccess(ctx, &old.Job)
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +153,8 @@ func (i internals) FollowUp(ctx context.Context, old *tracker.Job, args Args, o 
 	if err := i.insertFollowUp(ctx, job); err != nil {
 		return nil, err
 	}
-	i.telemetry.dispatched(ctx, span, []*tracker.Job{job})
-	return job, nil
+	i.telemetry.dispatched(ctx, span, []*jobstore.Job{job})
+	return &job.Job, nil
 }
 
 // ErrNoQueue says that a kind's queue is not in Config.Queues of this process.

@@ -92,7 +92,7 @@ func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInPar
 		}
 		enginetest.WaitStatus(t, engines[0], last.ID, tracker.Success)
 		enginetest.Eventually(t, 30*time.Second, "every job ended", func() bool {
-			page, err := engines[0].Store().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}}, 0, 0, 10)
+			page, err := engines[0].Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}, Limit: 10})
 			return err == nil && len(page.Jobs) == 0
 		})
 		o.mu.Lock()
@@ -133,7 +133,7 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 		}
 		enginetest.WaitStatus(t, dispatcher, last.ID, tracker.Success)
 		enginetest.Eventually(t, 60*time.Second, "every job ended", func() bool {
-			page, err := dispatcher.Store().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}}, 0, 0, 10)
+			page, err := dispatcher.Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}, Limit: 10})
 			return err == nil && len(page.Jobs) == 0
 		})
 		var done []struct {
@@ -274,13 +274,13 @@ func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 		if attempts.Load() != 1 || parked.Attempt != 0 || parked.ErrorClass != "credentials" {
 			t.Fatalf("%d attempts, %+v", attempts.Load(), parked)
 		}
-		scopes, err := e.Store().Scopes(t.Context())
+		scopes, err := e.Reader().Scopes(t.Context())
 		enginetest.OK(t, err)
 		if len(scopes) != 1 || !scopes[0].Parked {
 			t.Fatalf("%+v", scopes)
 		}
 		bad.Store(false)
-		found, err := e.Resume(t.Context(), "notes", "main")
+		found, err := e.Resume(t.Context(), "notes", "main", nawasync.OperatorOptions{})
 		enginetest.OK(t, err)
 		if !found {
 			t.Fatal("no pause was found")
@@ -289,7 +289,7 @@ func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 			enginetest.WaitStatus(t, e, id, tracker.Success)
 		}
 		// The one that was refused waits for its own time.
-		if job, err := e.Store().Get(t.Context(), first.ID); err != nil || job.Status != tracker.Queued {
+		if job, err := e.Reader().Get(t.Context(), first.ID); err != nil || job.Status != tracker.Queued {
 			t.Fatalf("%+v %v", job, err)
 		}
 	})
@@ -302,17 +302,17 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 		var ran atomic.Int64
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { ran.Add(1); return nil }}))
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error { return nil }}))
-		enginetest.OK(t, e.Pause(t.Context(), "notes", "", "user:1", "maintenance", time.Time{}))
+		enginetest.OK(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		h.Start(e)
 		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		enginetest.Eventually(t, 10*time.Second, "put off", func() bool {
-			row, err := e.Store().Get(t.Context(), job.ID)
+			row, err := enginetest.Store(e).Load(t.Context(), job.ID)
 			return err == nil && row.RungAt.IsZero() && row.WakeAt.After(time.Now().Add(time.Minute))
 		})
 		if ran.Load() != 0 {
 			t.Fatal("it ran while paused")
 		}
-		_, err := e.Resume(t.Context(), "notes", "")
+		_, err := e.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
 		enginetest.OK(t, err)
 		enginetest.WaitStatus(t, e, job.ID, tracker.Success)
 	})
@@ -338,14 +338,14 @@ func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
 			}
 		}
 		looker := h.Engine(nil)
-		enginetest.OK(t, looker.Pause(t.Context(), "notes", "", "user:1", "maintenance", time.Time{}))
+		enginetest.OK(t, looker.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		job := enginetest.Dispatch(t, looker, enginetest.Note{ID: "a"})
 		enginetest.OK(t, worker.Callback().Row().After("gorm:row").Register("test:paused", hold))
 		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond}, func(c *nawasync.Config) { c.DB = worker })
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
 		h.Start(e)
 		<-read
-		_, err = looker.Resume(t.Context(), "notes", "")
+		_, err = looker.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
 		enginetest.OK(t, err)
 		close(release)
 		enginetest.WaitStatus(t, looker, job.ID, tracker.Success)

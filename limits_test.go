@@ -43,7 +43,7 @@ func TestDispatchInsideAnOpenSQLiteTransactionNamesDispatchTx(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	page, err := e.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
+	page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 	enginetest.OK(t, err)
 	if len(page.Jobs) != 0 {
 		t.Errorf("%d rows were left behind", len(page.Jobs))
@@ -208,9 +208,9 @@ func TestArgumentsChooseTheirLaneAndTheirAttempts(t *testing.T) {
 		}
 		// Each burned its attempts before the next of the lane began.
 		for i := 1; i < len(jobs); i++ {
-			before, err := e.Store().Get(t.Context(), jobs[i-1].ID)
+			before, err := e.Reader().Get(t.Context(), jobs[i-1].ID)
 			enginetest.OK(t, err)
-			after, err := e.Store().Get(t.Context(), jobs[i].ID)
+			after, err := e.Reader().Get(t.Context(), jobs[i].ID)
 			enginetest.OK(t, err)
 			if after.StartedAt.Before(before.FinishedAt) {
 				t.Errorf("job %d began before job %d ended", after.ID, before.ID)

@@ -42,7 +42,7 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 			for i := range 20 {
 				ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{ID: fmt.Sprint(i)}).ID)
 			}
-			row, err := e.Store().Get(t.Context(), ids[0])
+			row, err := e.Reader().Get(t.Context(), ids[0])
 			enginetest.OK(t, err)
 			if row.Status != tracker.Queued {
 				t.Fatalf("%+v", row)
@@ -135,7 +135,7 @@ func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
 		h.Start(e)
 		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "fine"}).ID, tracker.Success)
 		enginetest.WaitStatus(t, e, behind.ID, tracker.Success)
-		row, err := e.Store().Get(t.Context(), unserved.ID)
+		row, err := e.Reader().Get(t.Context(), unserved.ID)
 		enginetest.OK(t, err)
 		if row.Status != tracker.Queued || row.Attempt != 0 {
 			t.Fatalf("%+v", row)
@@ -163,11 +163,11 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
 		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Running)
 		enginetest.Eventually(t, 10*time.Second, "stuck", func() bool {
-			row, err := e.Store().Get(t.Context(), stubborn.ID)
+			row, err := e.Reader().Get(t.Context(), stubborn.ID)
 			return err == nil && row.Stuck(time.Now())
 		})
 		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1}).ID, tracker.Success)
-		if row, err := e.Store().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.Queued {
+		if row, err := e.Reader().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.Queued {
 			t.Fatalf("%+v %v", row, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -176,7 +176,7 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 			t.Errorf("Stop: %v", err)
 		}
 		// Its row is not given back while it may still write to the remote.
-		if row, err := e.Store().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.Running {
+		if row, err := e.Reader().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.Running {
 			t.Errorf("%+v %v", row, err)
 		}
 		close(release)

@@ -154,7 +154,7 @@ func TestClaimThatCameThroughUnnoticedIsGivenBack(t *testing.T) {
 		e := h.Tuned(host.Tuning{Beat: 50 * time.Millisecond}, nil)
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
 		h.Start(e)
-		processes, err := e.Store().Processes(t.Context())
+		processes, err := e.Reader().Processes(t.Context())
 		enginetest.OK(t, err)
 		job, err := e.Dispatch(t.Context(), enginetest.Note{ID: "a"}, nawasync.Options{Delay: time.Hour})
 		enginetest.OK(t, err)
@@ -184,7 +184,7 @@ func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
 		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		next := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		<-executing
-		if _, err := e.Cancel(t.Context(), job.ID, "user:9"); err != nil {
+		if _, err := e.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:9"}); err != nil {
 			t.Fatal(err)
 		}
 		close(proceed)
@@ -356,7 +356,7 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 		enginetest.OK(t, err)
 		h.Start(e)
 		enginetest.Eventually(t, 30*time.Second, "rung again", func() bool {
-			row, err := e.Store().Get(context.Background(), lost.ID)
+			row, err := enginetest.Store(e).Load(context.Background(), lost.ID)
 			return err == nil && (row.Ring > 1 || row.Status != tracker.Queued)
 		})
 		close(release)

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/bell"
-	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -36,38 +36,38 @@ func (e *Engine) Kept(status tracker.Status) time.Duration {
 	return e.config.KeepOther
 }
 
-// TargetKey is the hash under which a target's jobs are found, see tracker.Search.
-func (e *Engine) TargetKey(service, typ string, target Target) int64 {
-	return jobrow.TargetKey(service, typ, target.Instance, target.ID)
-}
-
-// QueueState is where a queued job's doorbell is.
-type QueueState string
+// TaskState is where a queued job's doorbell is.
+type TaskState string
 
 // The queue states of a queued job.
 const (
-	QueueWaits   QueueState = "waits"   // in Redis, and no worker has taken it yet
-	QueueMissing QueueState = "missing" // not in Redis: it is rung again within seconds
-	QueueNotYet  QueueState = "not yet" // it is not its time, or not its turn
-	QueueUnknown QueueState = "unknown" // this process has no Redis, or it does not answer
+	TaskWaits   TaskState = "waits"   // in Redis, and no worker has taken it yet
+	TaskMissing TaskState = "missing" // not in Redis: it is rung again within seconds
+	TaskNotDue  TaskState = "not yet" // it is not its time, or not its turn
+	TaskUnknown TaskState = "unknown" // this process has no Redis, or it does not answer
 )
 
-// QueueState looks into Redis for a queued job.
-func (e *Engine) QueueState(_ context.Context, job *tracker.Job) (QueueState, error) {
+// TaskState looks into Redis for the task of a queued job. It returns ErrNotFound for a
+// job that is not there.
+func (e *Engine) TaskState(ctx context.Context, id int64) (TaskState, error) {
+	job, err := e.store.Load(ctx, id)
+	if err != nil {
+		return TaskUnknown, err
+	}
 	switch {
 	case job.RungAt.IsZero():
-		return QueueNotYet, nil
+		return TaskNotDue, nil
 	case e.bells == nil:
-		return QueueUnknown, nil
+		return TaskUnknown, nil
 	}
-	waits, err := e.bells.Waits(tracker.Bell{ID: job.ID, Epoch: job.Epoch, Ring: job.Ring, Queue: job.Queue})
+	waits, err := e.bells.Waits(jobstore.Bell{ID: job.ID, Epoch: job.Epoch, Ring: job.Ring, Queue: job.Queue})
 	if err != nil {
-		return QueueUnknown, fmt.Errorf("nawasync: look for %s in Redis: %w", bell.TaskID(tracker.Bell{ID: job.ID, Epoch: job.Epoch, Ring: job.Ring}), err)
+		return TaskUnknown, fmt.Errorf("nawasync: look for the task of job %d in Redis: %w", id, err)
 	}
 	if waits {
-		return QueueWaits, nil
+		return TaskWaits, nil
 	}
-	return QueueMissing, nil
+	return TaskMissing, nil
 }
 
 // RepositoryInfo describes a repository of this process, as pages show it.
@@ -122,12 +122,21 @@ func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 // SyncNow dispatches a sync of a repository of this process. instance is the scope as
 // jobs name it, detail "" or one of RepositoryInfo.Details. It returns ErrNoRepository,
 // and ErrInvalid for an instance that is no scope or a detail that is not known.
-func (e *Engine) SyncNow(ctx context.Context, service, typ, instance, detail string, o Options) (*tracker.Job, error) {
+func (e *Engine) SyncNow(ctx context.Context, service, typ, instance, detail string, o OperatorOptions) (*tracker.Job, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
 	r, err := e.repository(service, typ)
 	if err != nil {
 		return nil, err
 	}
-	return r.SyncNow(ctx, instance, detail, o)
+	job, err := r.SyncNow(ctx, instance, detail, Options{By: o.By})
+	entry := tracker.AuditEntry{Action: "sync", Service: service, Type: typ, Instance: instance}
+	if err == nil {
+		entry.JobID = job.ID
+	}
+	e.audit(ctx, o, entry, err)
+	return job, err
 }
 
 // MaxStateCount is the number above which CountStates does not count.

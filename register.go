@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/secret"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // registration is a Handler without its type parameter.
@@ -112,7 +112,7 @@ func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
 	}
 }
 
-func (e *Engine) registered(j *tracker.Job) *registration {
+func (e *Engine) registered(j *jobstore.Job) *registration {
 	return e.handlers[Kind{j.Service, j.Type, j.Action}]
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/secret"
@@ -33,8 +35,8 @@ type Run[A Args] struct {
 
 // attempt is what of a Run does not depend on the type of its arguments.
 type attempt struct {
-	job   *tracker.Job
-	store *tracker.Store
+	job   *jobstore.Job
+	store *jobstore.Store
 	lease func() error
 	key   string
 	scrub func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
@@ -48,7 +50,7 @@ type attempt struct {
 }
 
 // Job returns a copy of the job's row as it was claimed.
-func (a *attempt) Job() tracker.Job { return *a.job }
+func (a *attempt) Job() tracker.Job { return a.job.Job }
 
 // Attempt is the number of this attempt, from 1.
 func (a *attempt) Attempt() int { return a.job.Attempt }

@@ -130,11 +130,11 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 		set := func(id int64, sealed []byte) {
 			enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", sealed, id).Error)
 		}
-		broken := bytes.Clone(tampered.Sealed)
+		broken := bytes.Clone(enginetest.Stored(t, e, tampered.ID).Sealed)
 		broken[len(broken)-1] ^= 1
 		set(tampered.ID, broken)
-		set(swapped.ID, wrongKey.Sealed)
-		set(wrongKey.ID, other.Sealed)
+		set(swapped.ID, enginetest.Stored(t, e, wrongKey.ID).Sealed)
+		set(wrongKey.ID, enginetest.Stored(t, e, other.ID).Sealed)
 		set(short.ID, []byte{1, 2, 3})
 		h.Start(e)
 		for _, id := range []int64{tampered.ID, swapped.ID, wrongKey.ID, short.ID, other.ID} {

@@ -29,6 +29,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -118,7 +120,7 @@ func (c Config) WithTuning(t host.Tuning) Config {
 type Engine struct {
 	config    Config
 	tuning    host.Tuning
-	store     *tracker.Store
+	store     *jobstore.Store
 	clock     *clock
 	logger    *slog.Logger
 	secrets   secret.Revealer
@@ -156,7 +158,7 @@ func New(config Config) (*Engine, error) {
 	}
 	e := &Engine{config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}), ringing: make(chan struct{}, maxRinging)}
 	e.clock = &clock{base: config.Now}
-	store, err := tracker.New(config.DB, tracker.Options{Now: e.clock.Now, Recheck: t.Recheck})
+	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, Recheck: t.Recheck})
 	if err != nil {
 		return nil, err
 	}
@@ -232,8 +234,8 @@ func (c *Config) defaults() error {
 	return nil
 }
 
-// Store reads jobs: lists, attempts, statistics. Pages use it.
-func (e *Engine) Store() *tracker.Store { return e.store }
+// Reader reads jobs: lists, attempts, statistics. Pages use it.
+func (e *Engine) Reader() *tracker.Reader { return e.store.Reader }
 
 // Start begins to work: it takes jobs of the registered kinds, and rings, reaps,
 // schedules, folds and prunes beside the other processes. ctx bounds only the
@@ -278,7 +280,7 @@ func (e *Engine) build() {
 	e.lease = &lease.Lease{
 		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, Trust: e.tuning.LeaseTTL, Kinds: e.kinds(), Queues: served,
 		Lost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
-		Running: func(running, cancelled []tracker.Claim) {
+		Running: func(running, cancelled []jobstore.Claim) {
 			e.worker.Cancel(cancelled, ErrCancelled)
 			e.worker.Audit(running)
 		},
@@ -409,12 +411,12 @@ func (e *Engine) hostSession(ctx context.Context, tx *gorm.DB) *gorm.DB {
 // afterCommit gathers the bells of a transaction of ours.
 type afterCommit struct {
 	mu    sync.Mutex
-	bells []tracker.Bell
+	bells []jobstore.Bell
 }
 
 type afterCommitKey struct{}
 
-func (a *afterCommit) add(bells []tracker.Bell) {
+func (a *afterCommit) add(bells []jobstore.Bell) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bells = append(a.bells, bells...)

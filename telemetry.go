@@ -1,9 +1,10 @@
 package nawasync
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -51,7 +52,7 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry,
 	return t, nil
 }
 
-func labels(j *tracker.Job, more ...attribute.KeyValue) metric.MeasurementOption {
+func labels(j *jobstore.Job, more ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributes(append([]attribute.KeyValue{
 		attribute.String("service", j.Service), attribute.String("type", j.Type), attribute.String("action", j.Action),
 	}, more...)...)
@@ -63,7 +64,7 @@ func (t *telemetry) dispatch(ctx context.Context) (context.Context, trace.Span) 
 }
 
 // dispatched counts new jobs and names them on the span.
-func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*tracker.Job) {
+func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*jobstore.Job) {
 	first := jobs[0]
 	span.SetAttributes(attribute.Int("nawasync.jobs", len(jobs)), attribute.Int64("nawasync.job", first.ID),
 		attribute.String("nawasync.kind", first.Service+"/"+first.Type+"/"+first.Action))
@@ -77,7 +78,7 @@ func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*tra
 
 // attempt begins the span of an attempt, linked to its dispatch: it may come hours
 // later, so it is no child.
-func (t *telemetry) attempt(ctx context.Context, j *tracker.Job) (context.Context, trace.Span) {
+func (t *telemetry) attempt(ctx context.Context, j *jobstore.Job) (context.Context, trace.Span) {
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(
 		attribute.Int64("nawasync.job", j.ID), attribute.Int("nawasync.attempt", j.Attempt), attribute.String("nawasync.instance", j.Instance))}
 	if j.Trace != "" {
@@ -90,20 +91,20 @@ func (t *telemetry) attempt(ctx context.Context, j *tracker.Job) (context.Contex
 }
 
 // judged puts a verdict on its span. The error's text has been scrubbed.
-func (t *telemetry) judged(span trace.Span, v *tracker.Verdict) {
+func (t *telemetry) judged(span trace.Span, v *jobstore.Outcome) {
 	span.SetAttributes(attribute.String("nawasync.status", string(v.Status)), attribute.String("nawasync.error_class", v.ErrorClass))
 	if v.Error != "" && v.Status != tracker.Skipped {
 		span.SetStatus(codes.Error, v.Error)
 	}
 }
 
-func (t *telemetry) ended(v *tracker.Verdict, j *tracker.Job) {
+func (t *telemetry) ended(v *jobstore.Outcome, j *jobstore.Job) {
 	ctx := context.Background()
 	if !t.endings.Enabled(ctx) {
 		return // nobody measures, and making labels is not free
 	}
 	if v.Job.Status == tracker.Running {
-		how := attribute.String("outcome", cmp.Or(v.Outcome, string(v.Status)))
+		how := attribute.String("outcome", string(v.AttemptOutcome()))
 		t.attempts.Add(ctx, 1, labels(j, how))
 		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, how))
 	}

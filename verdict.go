@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/fault"
@@ -27,19 +29,19 @@ const (
 )
 
 // serves asks the handlers anew: a timeout may be a setting that changes.
-func (e *Engine) serves() []tracker.Served {
-	list := make([]tracker.Served, 0, len(e.handlers))
+func (e *Engine) serves() []jobstore.Served {
+	list := make([]jobstore.Served, 0, len(e.handlers))
 	for kind, r := range e.handlers {
-		list = append(list, tracker.Served{Kind: kind.String(), Timeout: r.timeout()})
+		list = append(list, jobstore.Served{Kind: kind.String(), Timeout: r.timeout()})
 	}
-	slices.SortFunc(list, func(a, b tracker.Served) int { return strings.Compare(a.Kind, b.Kind) })
+	slices.SortFunc(list, func(a, b jobstore.Served) int { return strings.Compare(a.Kind, b.Kind) })
 	return list
 }
 
 // run is one attempt. Whatever of the host's code panics, also outside of Execute
 // (a MarshalJSON, an Error method), there is a verdict: a job without one would
 // keep its lane for ever.
-func (e *Engine) run(ctx context.Context, job *tracker.Job) (v *tracker.Verdict) {
+func (e *Engine) run(ctx context.Context, job *jobstore.Job) (v *jobstore.Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
 			v = e.crashed(job, value, string(debug.Stack()))
@@ -48,8 +50,8 @@ func (e *Engine) run(ctx context.Context, job *tracker.Job) (v *tracker.Verdict)
 	return e.attempt(ctx, job)
 }
 
-func (e *Engine) crashed(job *tracker.Job, value any, stack string) *tracker.Verdict {
-	v := &tracker.Verdict{Job: job, ErrorClass: string(fault.Panic), Error: "panic outside of Execute; its text could not be freed of secrets"}
+func (e *Engine) crashed(job *jobstore.Job, value any, stack string) *jobstore.Outcome {
+	v := &jobstore.Outcome{Job: job, ErrorClass: string(fault.Panic), Error: "panic outside of Execute; its text could not be freed of secrets"}
 	func() {
 		defer func() { _ = recover() }() // what panicked may do so again
 		scrub := e.scrubFor(job)
@@ -60,13 +62,13 @@ func (e *Engine) crashed(job *tracker.Job, value any, stack string) *tracker.Ver
 
 // attempt opens the arguments, has the handler run under its timeout, and turns
 // what comes back into a verdict.
-func (e *Engine) attempt(ctx context.Context, job *tracker.Job) *tracker.Verdict {
+func (e *Engine) attempt(ctx context.Context, job *jobstore.Job) *jobstore.Outcome {
 	r := e.registered(job)
 	ctx, span := e.telemetry.attempt(ctx, job)
 	defer span.End()
 	plain, err := e.arguments(job)
 	if err != nil {
-		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(fault.Undecodable)}
+		return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(fault.Undecodable)}
 	}
 	secrets, execute, err := r.prepare(plain)
 	a := &attempt{job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: func() error {
@@ -76,7 +78,7 @@ func (e *Engine) attempt(ctx context.Context, job *tracker.Job) *tracker.Verdict
 		return nil
 	}, scrub: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.mask) })}
 	if err != nil {
-		return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: a.scrub().Text(err.Error()), ErrorClass: string(fault.Undecodable)}
+		return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: a.scrub().Text(err.Error()), ErrorClass: string(fault.Undecodable)}
 	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
@@ -112,12 +114,12 @@ func guarded(ctx context.Context, a *attempt, execute func(context.Context, *att
 }
 
 // judge turns what Execute returned into a verdict.
-func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *tracker.Verdict {
+func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
 	job := a.job
 	a.mu.Lock()
 	job.Wrote = job.Wrote || a.wrote
 	a.mu.Unlock()
-	v := &tracker.Verdict{Job: job, Result: a.resultJSON()}
+	v := &jobstore.Outcome{Job: job, Result: a.resultJSON()}
 	if err == nil {
 		v.Status = tracker.Success
 		if hooks := a.onSuccess; len(hooks) > 0 {
@@ -152,9 +154,9 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		v.Status, v.ErrorClass = tracker.Cancelled, string(fault.Cancelled)
 		return v
 	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
-		return e.requeue(v, 0, "stopped", fault.Stopped)
+		return e.requeue(v, 0, tracker.OutcomeStopped, fault.Stopped)
 	case errors.As(err, &later):
-		return e.requeue(v, later.after, "retry_after", class)
+		return e.requeue(v, later.after, tracker.OutcomeRetryAfter, class)
 	case errors.As(err, &panicked):
 		class = fault.Panic
 	case errors.Is(cause, ErrTimeout):
@@ -186,18 +188,18 @@ func callHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 }
 
 // requeue puts the job back without burning the attempt.
-func (e *Engine) requeue(v *tracker.Verdict, after time.Duration, outcome string, class fault.Class) *tracker.Verdict {
+func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome tracker.Outcome, class fault.Class) *jobstore.Outcome {
 	v.ErrorClass = string(class)
 	if e.expire(v, after) {
 		return v
 	}
-	v.Status, v.Unburnt, v.Outcome = tracker.Queued, true, outcome
+	v.Status, v.KeepAttempt, v.Attempt = tracker.Queued, true, outcome
 	v.NotBefore = e.store.Now().Add(after)
 	return v
 }
 
 // burn puts the job back, or gives it up when its attempts are used up.
-func (e *Engine) burn(v *tracker.Verdict, after time.Duration) *tracker.Verdict {
+func (e *Engine) burn(v *jobstore.Outcome, after time.Duration) *jobstore.Outcome {
 	if v.Job.Attempt >= v.Job.MaxAttempts {
 		v.Status = tracker.Failed
 		return v
@@ -205,13 +207,13 @@ func (e *Engine) burn(v *tracker.Verdict, after time.Duration) *tracker.Verdict 
 	if e.expire(v, after) {
 		return v
 	}
-	v.Status, v.Outcome = tracker.Queued, "retry"
+	v.Status, v.Attempt = tracker.Queued, tracker.OutcomeRetry
 	v.NotBefore = e.store.Now().Add(max(0, after))
 	return v
 }
 
 // expire gives a job up that would come due after its expiry.
-func (e *Engine) expire(v *tracker.Verdict, after time.Duration) bool {
+func (e *Engine) expire(v *jobstore.Outcome, after time.Duration) bool {
 	if e.store.Now().Add(after).Sub(v.Job.DueAt) < e.config.Expiry {
 		return false
 	}
@@ -221,7 +223,7 @@ func (e *Engine) expire(v *tracker.Verdict, after time.Duration) bool {
 }
 
 // park stops the whole scope, so that what one job met does not fail the others.
-func (e *Engine) park(ctx context.Context, v *tracker.Verdict, class fault.Class, err error) *tracker.Verdict {
+func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Class, err error) *jobstore.Outcome {
 	pause := parkCredentials
 	if class == fault.RateLimited {
 		pause = parkLimited
@@ -241,17 +243,17 @@ func (e *Engine) park(ctx context.Context, v *tracker.Verdict, class fault.Class
 		e.logger.Warn("nawasync: a scope is parked", "service", scope.Service, "instance", scope.Instance, "until", scope.Until, "reason", scope.Reason)
 		e.emit(Event{Type: EventParked, Scope: &scope})
 	}
-	return e.requeue(v, pause, "parked", class)
+	return e.requeue(v, pause, tracker.OutcomeParked, class)
 }
 
 // refused is the verdict on a success that its own OnSuccess undid.
-func (e *Engine) refused(v *tracker.Verdict, err error) *tracker.Verdict {
-	refused := &tracker.Verdict{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " + e.scrubFor(v.Job).Text(err.Error())}
+func (e *Engine) refused(v *jobstore.Outcome, err error) *jobstore.Outcome {
+	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " + e.scrubFor(v.Job).Text(err.Error())}
 	return e.burn(refused, e.backoffOf(v.Job))
 }
 
 // scrubFor knows a job's secrets without its attempt.
-func (e *Engine) scrubFor(job *tracker.Job) *secret.Redactor {
+func (e *Engine) scrubFor(job *jobstore.Job) *secret.Redactor {
 	plain, err := e.arguments(job)
 	if err != nil {
 		plain = job.Payload
@@ -264,7 +266,7 @@ func (e *Engine) scrubFor(job *tracker.Job) *secret.Redactor {
 	return secret.NewRedactor(plain, job.Payload, secrets, maskKeys)
 }
 
-func (e *Engine) backoffOf(job *tracker.Job) time.Duration {
+func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
 	if r := e.registered(job); r != nil {
 		return r.backoff(job.Attempt)
 	}
@@ -274,24 +276,46 @@ func (e *Engine) backoffOf(job *tracker.Job) time.Duration {
 // reaped is the verdict on a job whose process died: its attempt is burned, so
 // that a job that kills its process does so a limited number of times, and it is
 // due at once.
-func (e *Engine) reaped(job *tracker.Job) *tracker.Verdict {
-	v := &tracker.Verdict{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.WorkerDied)}
+func (e *Engine) reaped(job *jobstore.Job) *jobstore.Outcome {
+	v := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.WorkerDied)}
 	if v = e.burn(v, 0); v.Status == tracker.Queued {
-		v.Outcome = "reaped"
+		v.Attempt = tracker.OutcomeReaped
 	}
 	return v
 }
 
 // orphaned is the verdict on a job that was claimed here, by a claim that got lost.
-func (e *Engine) orphaned(job *tracker.Job) *tracker.Verdict {
-	return e.requeue(&tracker.Verdict{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, "stopped", fault.Stopped)
+func (e *Engine) orphaned(job *jobstore.Job) *jobstore.Outcome {
+	return e.requeue(&jobstore.Outcome{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, tracker.OutcomeStopped, fault.Stopped)
 }
 
 // expired is the verdict on a job that waited too long.
-func (e *Engine) expired(job *tracker.Job) *tracker.Verdict {
+func (e *Engine) expired(job *jobstore.Job) *jobstore.Outcome {
 	text := fmt.Sprintf("expired: it did not finish within %s of first coming due", e.config.Expiry)
 	if job.Error != "" {
 		text += "; the last error: " + job.Error
 	}
-	return &tracker.Verdict{Job: job, Status: tracker.Failed, Error: text, ErrorClass: string(fault.Expired)}
+	return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: text, ErrorClass: string(fault.Expired)}
+}
+
+// settle writes outcomes, wakes the jobs that waited for them and tells who is to be told
+// of endings. The jobs as their outcomes left them are in the order of outcomes, nil
+// where another was faster. An outcome that cannot be written is an error, and takes no
+// other with it.
+func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (won []*jobstore.Job, err error) {
+	won = make([]*jobstore.Job, len(outcomes))
+	results, errs := e.store.Settle(ctx, outcomes)
+	for i, result := range results {
+		if errs[i] == nil && result.Won {
+			e.settled(ctx, outcomes[i], result)
+			won[i] = result.Job
+		}
+	}
+	return won, errors.Join(errs...)
+}
+
+// settled is told of every outcome that this process has written.
+func (e *Engine) settled(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled) {
+	e.ring(ctx, result.Next)
+	e.ended(o, result.Job)
 }

@@ -67,12 +67,12 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 		enginetest.OK(t, second.Stop(t.Context()))
 		third := start(false)
 		time.Sleep(time.Hour)
-		rows, err := third.Store().Schedules(t.Context())
+		rows, err := third.Reader().Schedules(t.Context())
 		enginetest.OK(t, err)
-		if len(rows) != 1 || !rows[0].Orphaned(third.Store().Now()) || ran.Load() != 4 {
+		if len(rows) != 1 || !rows[0].Orphaned(third.Reader().Now()) || ran.Load() != 4 {
 			t.Fatalf("%+v, %d runs", rows, ran.Load())
 		}
-		page, err := third.Store().Search(t.Context(), tracker.Search{}, 0, 0, 10)
+		page, err := third.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 		enginetest.OK(t, err)
 		if page.Jobs[0].TriggerSource != "scheduled" || page.Jobs[0].TriggeredBy != "schedule:notes-hourly" {
 			t.Fatalf("%+v", page.Jobs[0])
@@ -123,14 +123,14 @@ func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
 		for range 4 {
 			h.Skip(24 * time.Hour)
 		}
-		if row, err := e.Store().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.Queued || row.Attempt != 0 {
+		if row, err := e.Reader().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.Queued || row.Attempt != 0 {
 			t.Fatalf("%+v %v", row, err)
 		}
 		for range 4 {
 			h.Skip(24 * time.Hour)
 		}
 		for _, id := range []int64{waits.ID, unserved.ID} {
-			if row, err := e.Store().Get(t.Context(), id); err != nil || row.Status != tracker.Failed || row.ErrorClass != "expired" {
+			if row, err := e.Reader().Get(t.Context(), id); err != nil || row.Status != tracker.Failed || row.ErrorClass != "expired" {
 				t.Fatalf("%+v %v", row, err)
 			}
 		}
@@ -149,16 +149,16 @@ func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
 		h.Start(e)
 		good, bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}), enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1})
 		exists := func(id int64) bool {
-			_, err := e.Store().Get(t.Context(), id)
+			_, err := e.Reader().Get(t.Context(), id)
 			return err == nil
 		}
 		time.Sleep(time.Minute)
 		h.Skip(6 * 24 * time.Hour)
-		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || len(row.Sealed) == 0 {
+		if row, err := enginetest.Store(e).Load(t.Context(), bad.ID); err != nil || len(row.Sealed) == 0 {
 			t.Fatalf("arguments went early: %v", err)
 		}
 		h.Skip(2 * 24 * time.Hour)
-		if row, err := e.Store().Get(t.Context(), bad.ID); err != nil || !row.ArgumentsDropped() {
+		if row, err := e.Reader().Get(t.Context(), bad.ID); err != nil || !row.ArgumentsDropped() {
 			t.Fatalf("arguments are kept: %v", err)
 		}
 		if _, err := e.Retry(t.Context(), bad.ID, nawasync.RetryOptions{}); !errors.Is(err, nawasync.ErrNoArguments) {
@@ -172,7 +172,7 @@ func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
 		if exists(bad.ID) {
 			t.Fatal("after 95 days the failure is still there")
 		}
-		at, id, err := e.Store().LastSuccess(t.Context(), "notes", "note", "write", "")
+		at, id, err := e.Reader().LastSuccess(t.Context(), "notes", "note", "write", "")
 		enginetest.OK(t, err)
 		if id != good.ID || at.IsZero() {
 			t.Fatalf("last success %d at %s", id, at)

@@ -99,7 +99,7 @@ func (h *handler) viewer(r *http.Request) (*viewer, error) {
 		return v, nil
 	}
 	var err error
-	v.known, err = h.known.list(r.Context(), h.engine.Store().Now(), h.findServices)
+	v.known, err = h.known.list(r.Context(), h.engine.Reader().Now(), h.findServices)
 	return v, err
 }
 
@@ -133,7 +133,7 @@ func (k *knownServices) list(ctx context.Context, now time.Time, find func(conte
 // findServices lists the services that have jobs, schedules, or a process that serves
 // them.
 func (h *handler) findServices(ctx context.Context) ([]string, error) {
-	store := h.engine.Store()
+	store := h.engine.Reader()
 	list, err := store.Services(ctx)
 	if err != nil {
 		return nil, err

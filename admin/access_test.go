@@ -95,18 +95,18 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 				}
 			}
 		}
-		now, err := s.engine.Store().Get(t.Context(), job.ID)
+		now, err := s.engine.Reader().Get(t.Context(), job.ID)
 		if err != nil || now.Status != tracker.Cancelled || now.CancelBy != "operator" {
 			t.Errorf("%+v, %v", now, err)
 		}
 		// Refusals are noted too, and only who sees the service sees them.
-		acts, err := s.engine.Store().Acts(t.Context(), tracker.ActFilter{JobID: job.ID}, 0, 100)
+		acts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{JobID: job.ID, Limit: 100})
 		ok(t, err)
-		outcomes := map[string][]string{}
+		outcomes := map[string][]tracker.AuditOutcome{}
 		for _, a := range acts {
 			outcomes[a.Subject] = append(outcomes[a.Subject], a.Outcome)
 		}
-		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.ActDone) || !slices.Contains(outcomes["operator"], tracker.ActDone) || len(outcomes) != 2 {
+		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.AuditDone) || !slices.Contains(outcomes["operator"], tracker.AuditDone) || len(outcomes) != 2 {
 			t.Errorf("%v", outcomes)
 		}
 		if page := s.get("viewer", "/activity"); !strings.Contains(page.body, "refused") {
@@ -195,7 +195,7 @@ func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
 		}
 	}
 	s.get("operator", path)
-	if now, err := s.engine.Store().Get(t.Context(), job.ID); err != nil || now.Status != tracker.Queued {
+	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || now.Status != tracker.Queued {
 		t.Fatalf("%+v, %v", now, err)
 	}
 	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{"Origin": "https://admin.example.org", "Sec-Fetch-Site": "cross-site"}); got.status != http.StatusSeeOther {

@@ -8,52 +8,54 @@ import (
 	"strings"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// operator is who asks, why and from where, for the engine's audit log.
+func (p *page) operator() nawasync.OperatorOptions {
+	o := nawasync.OperatorOptions{By: p.viewer.subject, Reason: strings.TrimSpace(p.r.PostFormValue("reason"))}
+	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
+		o.Address = host
+	}
+	return o
+}
+
 // act does what an operator asked for, if they have the permission on its service, and
-// answers the form.
-func (p *page) act(permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) error {
-	f, err := p.perform(p.viewer.may(permission, a.Service), permission, a, do)
+// answers the form. The entry says what it was where it is not permitted: what is done
+// is recorded by the engine's call.
+func (p *page) act(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
+	f, err := p.perform(p.viewer.may(permission, entry.Service), permission, entry, do)
 	if err != nil {
 		return err
 	}
 	return p.back(f)
 }
 
-// perform does what an operator asked for, if they may, and notes it either way. Its
-// error is that they may not; that it went wrong is in the flash.
-func (p *page) perform(may bool, permission string, a tracker.Act, do func(ctx context.Context) (flash, error)) (flash, error) {
-	a.Subject, a.Outcome = p.viewer.subject, tracker.ActDone
-	a.Reason = strings.TrimSpace(p.r.PostFormValue("reason"))
-	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
-		a.Address = host
-	}
+// perform is act for those who may by another rule. Its error is that they may not; that
+// it went wrong is in the flash.
+func (p *page) perform(may bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
 	ctx := p.r.Context()
 	if !may {
-		a.Outcome, a.Detail = tracker.ActRefused, permission
-		if err := p.store().AddAct(ctx, a); err != nil {
+		entry.Outcome, entry.Detail = tracker.AuditRefused, permission
+		if err := p.record(ctx, entry); err != nil {
 			return flash{}, err
 		}
-		return flash{}, &problem{http.StatusForbidden, p.T("You may not do this"), p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, a.Service)}
+		return flash{}, &problem{http.StatusForbidden, p.T("You may not do this"), p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, entry.Service)}
 	}
 	f, err := do(ctx)
-	a.Detail = f.Text
 	if err != nil {
-		a.Outcome, a.Detail = tracker.ActFailed, p.message(err)
-		f = flash{Bad: true, Text: a.Detail}
-	}
-	if f.Job != 0 && a.JobID == 0 {
-		a.JobID = f.Job
-	}
-	// The act is done: it is noted even where the reader has gone.
-	noteCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.h.config.Timeout)
-	defer cancel()
-	if noteErr := p.store().AddAct(noteCtx, a); noteErr != nil {
-		p.h.config.Logger.Error("admin: an operator's act is not noted", "act", a.Act, "subject", a.Subject, "job", a.JobID, "error", noteErr)
+		f = flash{Bad: true, Text: p.message(err)}
 	}
 	return f, nil
+}
+
+// record adds to the audit log what no call of the engine records.
+func (p *page) record(ctx context.Context, entry tracker.AuditEntry) error {
+	o := p.operator()
+	entry.Subject, entry.Reason, entry.Address = o.By, o.Reason, o.Address
+	return p.h.engine.Internals(host.Key{}).AppendAudit(ctx, entry)
 }
 
 // refusal is an act that makes no sense as things stand; its text is for the operator.
@@ -70,7 +72,7 @@ func (p *page) message(err error) string {
 		{nawasync.ErrEnded, p.T("The job has ended already.")},
 		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer kept, so it cannot run again as it was. Dispatch it anew from the application.")},
 		{nawasync.ErrSuperseded, p.T("A later job of the same target succeeded: running this one again would undo it. Tick “run it all the same” if that is what you want.")},
-		{tracker.ErrDecided, p.T("Somebody has decided on this held sync already, or its rows have come back.")},
+		{mirror.ErrDecided, p.T("Somebody has decided on this held sync already, or its rows have come back.")},
 		{mirror.ErrNoConflict, p.T("This conflict cannot be answered so. Resync takes over what the remote has.")},
 		{nawasync.ErrNoRepository, p.T("This process has no repository of that name, so it cannot have it synced.")},
 		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until it has worked some off, or raise Config.MaxQueued.")},

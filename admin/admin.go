@@ -135,7 +135,7 @@ func (h *handler) routes() *http.ServeMux {
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	if err := h.engine.Store().Ping(ctx); err != nil {
+	if err := h.engine.Reader().Ping(ctx); err != nil {
 		plain(w, http.StatusServiceUnavailable, "the database does not answer\n")
 		return
 	}

@@ -39,7 +39,7 @@ func (p *page) jobsJSON() error {
 	if err != nil {
 		return err
 	}
-	results, err := p.store().Search(p.r.Context(), search, p.number("before"), p.after(), p.size())
+	results, err := p.store().Search(p.r.Context(), p.onPage(search))
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (p *page) jobsCSV() error {
 	if err != nil {
 		return err
 	}
-	results, err := p.store().Search(p.r.Context(), search, 0, 0, 500)
+	results, err := p.store().Search(p.r.Context(), paged(search, 0, 500))
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (p *page) jobsCSV() error {
 func (p *page) next(search tracker.Search, before int64) (tracker.Results, error) {
 	ctx, cancel := context.WithTimeout(p.whole, p.h.config.Timeout)
 	defer cancel()
-	return p.store().Search(ctx, search, before, 0, 500)
+	return p.store().Search(ctx, paged(search, before, 500))
 }
 
 func record(j *tracker.Job) []string {

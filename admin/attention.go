@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -191,8 +192,8 @@ func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
 	conflicts, err := p.store().Search(ctx, tracker.Search{Services: p.viewer.services(), Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
-		{Field: tracker.FieldClass, Values: []string{heldClass}, Not: true}, // these are shown by themselves
-	}}, 0, 0, 100)
+		{Field: tracker.FieldClass, Values: []string{string(fault.Held)}, Not: true}, // these are shown by themselves
+	}, Limit: 100})
 	n := len(conflicts.Jobs)
 	if err != nil || n == 0 {
 		return nil, err
@@ -201,5 +202,5 @@ func (p *page) lookAtConflicts(ctx context.Context) ([]attention, error) {
 	if conflicts.Older != 0 {
 		count += "+"
 	}
-	return []attention{{1, p.Tf("Conflicts that wait for an answer: %s.", count), conflicts.Jobs[n-1].CreatedAt, p.queryURL("status:conflict", "-is:repaired", "-class:"+heldClass), p.T("Compare, then answer each.")}}, nil
+	return []attention{{1, p.Tf("Conflicts that wait for an answer: %s.", count), conflicts.Jobs[n-1].CreatedAt, p.queryURL("status:conflict", "-is:repaired", "-class:"+string(fault.Held)), p.T("Compare, then answer each.")}}, nil
 }

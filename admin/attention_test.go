@@ -10,6 +10,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/mailboxes"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -66,12 +67,12 @@ func (w *watched) attention() map[string]int {
 
 func (w *watched) process(kinds ...string) {
 	w.t.Helper()
-	ok(w.t, w.engine.Store().AddProcess(w.t.Context(), tracker.Process{ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds, Queues: []string{"default"}}))
+	ok(w.t, enginetest.Store(w.engine).AddProcess(w.t.Context(), tracker.Process{ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds, Queues: []string{"default"}}))
 }
 
 func (w *watched) schedule(name, spec string, last time.Time) {
 	w.t.Helper()
-	ok(w.t, w.engine.Store().SeeSchedule(w.t.Context(), tracker.Schedule{Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main", Spec: spec, Timezone: "UTC"}, last))
+	ok(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main", Spec: spec, Timezone: "UTC"}, last))
 }
 
 func (w *watched) ended(outcome tracker.Status, jobs int, at time.Time) {
@@ -110,7 +111,7 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 				w.process("whm/mailbox/update")
 			},
 			"A job of whm/mailbox/update has waited 6 min.", 1,
-			func(w *watched) { _, _ = w.engine.Cancel(w.t.Context(), 1, "ann") },
+			func(w *watched) { _, _ = w.engine.Cancel(w.t.Context(), 1, nawasync.OperatorOptions{By: "ann"}) },
 		},
 		"a job is stuck": {
 			func(w *watched) {
@@ -125,14 +126,14 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 		},
 		"a person has paused": {
 			func(w *watched) {
-				ok(w.t, w.engine.Pause(w.t.Context(), "whm", "", "ann", "the rack moves", time.Time{}))
+				ok(w.t, w.engine.Pause(w.t.Context(), "whm", "", nawasync.PauseOptions{By: "ann", Reason: "the rack moves"}))
 			},
 			"whm is paused by ann: the rack moves", 1,
-			func(w *watched) { _, _ = w.engine.Resume(w.t.Context(), "whm", "") },
+			func(w *watched) { _, _ = w.engine.Resume(w.t.Context(), "whm", "", nawasync.OperatorOptions{}) },
 		},
 		"the engine has parked": {
 			func(w *watched) {
-				ok(w.t, w.engine.Store().Pause(w.t.Context(), tracker.Scope{Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour), Reason: "401 Unauthorized"}))
+				ok(w.t, enginetest.Store(w.engine).Pause(w.t.Context(), tracker.Scope{Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour), Reason: "401 Unauthorized"}))
 			},
 			"whm on main is parked until 2026-03-04 13:00:00 +00:00: 401 Unauthorized", 2,
 			func(w *watched) { w.advance(61 * time.Minute) },

@@ -102,7 +102,7 @@ func (v *bulkView) look(ctx context.Context, before int64) error {
 	v.served = slices.ContainsFunc(alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
 	end := time.Now().Add(v.h.config.Timeout / 2)
 	for {
-		results, err := v.store().Search(ctx, v.search, before, 0, 500)
+		results, err := v.store().Search(ctx, paged(v.search, before, 500))
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func bulkVerb(p *page, act string) string {
 // bulkStart dispatches a run as the preview said.
 func (p *page) bulkStart() error {
 	form := func(name string) string { return strings.TrimSpace(p.r.PostFormValue(name)) }
-	act := tracker.Act{Act: "bulk " + form("act"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
+	act := tracker.AuditEntry{Action: "bulk " + form("act"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
 	var job *tracker.Job
 	f, err := p.perform(p.viewer.anywhere(PermissionManage), PermissionManage, act, func(ctx context.Context) (flash, error) {
 		through, err := strconv.ParseInt(form("through"), 10, 64)
@@ -196,7 +196,7 @@ type bulkRun struct {
 	job   *tracker.Job
 	args  bulkArgs
 	state bulkState
-	acts  []tracker.Act // on single jobs, those that one may view
+	acts  []tracker.AuditEntry // on single jobs, those that one may view
 	older int64
 }
 
@@ -238,11 +238,11 @@ func (p *page) bulkShow() error {
 		return err
 	}
 	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
-	filter := tracker.ActFilter{Services: p.viewer.services(), Address: runAddress(id), Since: v.job.CreatedAt}
+	filter := tracker.AuditFilter{Services: p.viewer.services(), Address: runAddress(id), Since: v.job.CreatedAt, Before: p.number("before"), Limit: activityPage + 1}
 	if !v.job.FinishedAt.IsZero() {
 		filter.Until = v.job.FinishedAt.Add(time.Minute)
 	}
-	if v.acts, err = p.store().Acts(p.r.Context(), filter, p.number("before"), activityPage+1); err != nil {
+	if v.acts, err = p.store().AuditLog(p.r.Context(), filter); err != nil {
 		return err
 	}
 	if len(v.acts) > activityPage {
@@ -262,9 +262,9 @@ func (p *page) bulkStop() error {
 	if err != nil {
 		return err
 	}
-	act := tracker.Act{Act: "stop", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.Run, JobID: id}
+	act := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.Run, JobID: id}
 	f, err := p.perform(v.args.By == p.viewer.subject || p.viewer.may(PermissionManage, every), PermissionManage, act, func(ctx context.Context) (flash, error) {
-		_, err := p.h.engine.Cancel(ctx, id, p.viewer.subject)
+		_, err := p.h.engine.Cancel(ctx, id, p.operator())
 		return flash{Text: p.T("Its end is requested; what it has done stays done.")}, err
 	})
 	if err != nil {
@@ -275,7 +275,7 @@ func (p *page) bulkStop() error {
 
 // bulkRuns lists the latest runs that the subject may see.
 func (p *page) bulkRuns() error {
-	results, err := p.store().Search(p.r.Context(), tracker.Search{Services: []string{bulkKind.Service}, Terms: []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}}, 0, 0, 50)
+	results, err := p.store().Search(p.r.Context(), tracker.Search{Services: []string{bulkKind.Service}, Terms: []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50})
 	if err != nil {
 		return err
 	}

@@ -81,14 +81,14 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		ok(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE target_id = 'box2'").Error)
 		ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
 		browser := s.browser("operator")
-		ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "until there is a late one", time.Time{}))
+		ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
 		page, _, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"), url.Values{"reason": {"the disk is larger now"}})
 		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
 			t.Errorf("the preview:\n%s", page)
 		}
 		// What fails after the preview is not in it.
 		late := s.await(s.dispatch(chore{ID: "late", How: "broken"}).ID, tracker.Failed)
-		_, err := s.engine.Resume(t.Context(), "nawasync", "")
+		_, err := s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 		ok(t, err)
 		var body string
 		s.until(func() bool {
@@ -178,7 +178,7 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d of another service are deleted", n)
 	}
-	now, err := s.engine.Store().Get(t.Context(), theirs.ID)
+	now, err := s.engine.Reader().Get(t.Context(), theirs.ID)
 	if err != nil || now.DeletedAt.IsZero() {
 		t.Fatalf("%+v, %v", now, err)
 	}
@@ -187,7 +187,7 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 	}
 	_, _, path = s.begin(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
-	if now, err = s.engine.Store().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
+	if now, err = s.engine.Reader().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
 		t.Errorf("%+v, %v", now, err)
 	}
 }
@@ -234,12 +234,12 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	ok(t, admin.Register(s.engine, s.enforcer))
 	s.start()
 	s.failures(3)
-	ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "not yet", time.Time{}))
+	ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	_, _, path := s.begin(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	roles := s.enforcer.(*casbin.SyncedEnforcer)
 	_, err := roles.DeleteRolesForUser("operator")
 	ok(t, err)
-	_, err = s.engine.Resume(t.Context(), "nawasync", "")
+	_, err = s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 	ok(t, err)
 	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
@@ -251,7 +251,7 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
 	ok(t, err)
 	// One that was stopped keeps its arguments.
-	ok(t, s.engine.Pause(t.Context(), "nawasync", "", "test", "not yet", time.Time{}))
+	ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	another := s.browser("another")
 	_, _, path = s.begin(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Its end is requested") {

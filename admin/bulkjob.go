@@ -76,7 +76,7 @@ func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
 // Execute goes through the jobs of the query, from the newest to the oldest, asking of
 // each anew whether the act fits it. A run that was broken off goes on where it was.
 func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) error {
-	args, store := run.Args, b.engine.Store()
+	args, store := run.Args, b.engine.Reader()
 	search, err := args.search()
 	if err != nil {
 		return nawasync.Permanent(err)
@@ -96,7 +96,7 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 	}
 	resumed := now.Epoch > 0
 	for state.Cursor > 1 {
-		results, err := store.Search(ctx, search, state.Cursor, 0, bulkBatch)
+		results, err := store.Search(ctx, paged(search, state.Cursor, bulkBatch))
 		if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (b *bulkJob) save(ctx context.Context, run *nawasync.Run[bulkArgs], state b
 // retried reports whether the run had retried the job before it was broken off, and
 // could not note it.
 func (b *bulkJob) retried(ctx context.Context, args bulkArgs, job *tracker.Job) (bool, error) {
-	results, err := b.engine.Store().Search(ctx, tracker.Search{TargetKeys: []int64{job.TargetKey}}, 0, job.ID, 100)
+	results, err := b.engine.Reader().Search(ctx, tracker.Search{Targets: []tracker.Target{job.Target()}, After: job.ID, Limit: 100})
 	return slices.ContainsFunc(results.Jobs, func(next *tracker.Job) bool {
 		return next.RetryOf == job.ID && next.TriggeredBy == args.By && !next.CreatedAt.Before(args.At)
 	}), err
@@ -159,29 +159,14 @@ func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tra
 		}
 	}
 	if why == "" && err == nil {
-		switch args.Act {
-		case "retry":
-			_, err = b.engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: args.By})
-		case "cancel":
-			_, err = b.engine.Cancel(ctx, job.ID, args.By)
-		case "delete", "restore":
-			var done bool
-			if args.Act == "delete" {
-				done, err = b.engine.Store().Tombstone(ctx, job.ID)
-			} else {
-				done, err = b.engine.Store().Undelete(ctx, job.ID)
-			}
-			if err == nil && !done {
-				why = changedSince
-			}
-		}
+		err = b.operate(ctx, run, job)
 	}
 	switch {
 	case errors.Is(err, nawasync.ErrNoArguments):
 		why, err = argumentsGone, nil
 	case errors.Is(err, nawasync.ErrSuperseded):
 		why, err = superseded, nil
-	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotFound):
+	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotEnded), errors.Is(err, nawasync.ErrNotFound):
 		why, err = changedSince, nil
 	}
 	switch {
@@ -191,12 +176,10 @@ func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tra
 		state.Failed++
 		why = wentWrong
 		run.Logf("job %d: %v", job.ID, err)
-		b.note(ctx, run, job, tracker.ActFailed, string(why))
 	case why != "":
 		state.Skipped++
 	default:
 		state.Acted++
-		b.note(ctx, run, job, tracker.ActDone, "")
 	}
 	if why != "" {
 		if state.Reasons == nil {
@@ -223,18 +206,25 @@ func (b *bulkJob) may(subject, service string) bool {
 	return v.may(PermissionManage, service) && v.may(PermissionView, service)
 }
 
-// note leaves an act of the operator for the job's own history.
-func (b *bulkJob) note(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, outcome, detail string) {
+// operate does the action to one job, for the operator of the run.
+func (b *bulkJob) operate(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job) error {
 	args := run.Args
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	_ = b.engine.Store().AddAct(ctx, tracker.Act{
-		Subject: args.By, Act: "bulk " + args.Act, Outcome: outcome, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID,
-		TargetKey: job.TargetKey, JobID: job.ID, Address: runAddress(run.Job().ID), Reason: args.Reason, Detail: detail,
-	})
+	o := nawasync.OperatorOptions{By: args.By, Reason: args.Reason, Address: runAddress(run.Job().ID)}
+	var err error
+	switch args.Act {
+	case "retry":
+		_, err = b.engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: o.By, Reason: o.Reason, Address: o.Address})
+	case "cancel":
+		_, err = b.engine.Cancel(ctx, job.ID, o)
+	case "delete":
+		err = b.engine.Delete(ctx, job.ID, o)
+	case "restore":
+		err = b.engine.Restore(ctx, job.ID, o)
+	}
+	return err
 }
 
-// runAddress is where the acts of a bulk run come from.
+// runAddress is where the actions of a bulk run come from, in the audit log.
 func runAddress(id int64) string { return fmt.Sprintf("bulk run %d", id) }
 
 // unfit says why an act does not fit a job; "" is that it does.

@@ -263,7 +263,7 @@ func (s *site) await(id int64, want tracker.Status) *tracker.Job {
 	s.t.Helper()
 	end := time.Now().Add(30 * time.Second)
 	for {
-		job, err := s.engine.Store().Get(s.t.Context(), id)
+		job, err := s.engine.Reader().Get(s.t.Context(), id)
 		ok(s.t, err)
 		if job.Status == want {
 			return job

@@ -73,11 +73,11 @@ var healthWindows = []struct {
 	period, coarser tracker.Period
 	step            time.Duration // of the bars
 }{
-	{"15m", 15 * time.Minute, tracker.Minute, tracker.Minute, time.Minute},
-	{"1h", time.Hour, tracker.Minute, tracker.Minute, time.Minute},
-	{"24h", 24 * time.Hour, tracker.Hour, tracker.Hour, time.Hour},
-	{"7d", 7 * 24 * time.Hour, tracker.Hour, tracker.Day, 6 * time.Hour},
-	{"30d", 30 * 24 * time.Hour, tracker.Day, tracker.Day, 24 * time.Hour},
+	{"15m", 15 * time.Minute, tracker.PeriodMinute, tracker.PeriodMinute, time.Minute},
+	{"1h", time.Hour, tracker.PeriodMinute, tracker.PeriodMinute, time.Minute},
+	{"24h", 24 * time.Hour, tracker.PeriodHour, tracker.PeriodHour, time.Hour},
+	{"7d", 7 * 24 * time.Hour, tracker.PeriodHour, tracker.PeriodDay, 6 * time.Hour},
+	{"30d", 30 * 24 * time.Hour, tracker.PeriodDay, tracker.PeriodDay, 24 * time.Hour},
 }
 
 const (
@@ -231,10 +231,10 @@ func (h *health) judge(p *page) {
 
 // recent are the last failures, one of each target.
 func recent(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
-	seen := map[int64]bool{}
+	seen := map[tracker.Target]bool{}
 	for _, j := range jobs {
-		if !seen[j.TargetKey] && len(list) < limit {
-			seen[j.TargetKey] = true
+		if !seen[j.Target()] && len(list) < limit {
+			seen[j.Target()] = true
 			list = append(list, j)
 		}
 	}

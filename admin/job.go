@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,11 +23,11 @@ type jobView struct {
 	attempts []tracker.Attempt
 	related  []*tracker.Job
 	ahead    []*tracker.Job // of its lane, while it waits
-	acts     []tracker.Act
+	acts     []tracker.AuditEntry
 	newer    int64 // a later success of the same target
 	pause    *tracker.Scope
 	served   bool // a live process serves its kind
-	queue    nawasync.QueueState
+	queue    nawasync.TaskState
 	stack    bool // whole stacks
 }
 
@@ -77,19 +78,19 @@ func (p *page) job() error {
 // surroundings is what the job waits for, and what else there is of its target.
 func (v *jobView) surroundings(ctx context.Context) error {
 	store, j := v.store(), v.job
-	results, err := store.Search(ctx, tracker.Search{TargetKeys: []int64{j.TargetKey}, Services: []string{j.Service}}, 0, 0, 11)
+	results, err := store.Search(ctx, tracker.Search{Targets: []tracker.Target{j.Target()}, Services: []string{j.Service}, Limit: 11})
 	if err != nil {
 		return err
 	}
 	v.related = slices.DeleteFunc(results.Jobs, func(other *tracker.Job) bool { return other.ID == j.ID })
-	if v.acts, err = store.Acts(ctx, tracker.ActFilter{JobID: j.ID}, 0, 50); err != nil {
+	if v.acts, err = store.AuditLog(ctx, tracker.AuditFilter{JobID: j.ID, Limit: 50}); err != nil {
 		return err
 	}
 	if j.Status.Terminal() {
 		v.newer, err = store.NewerSuccess(ctx, j)
 		return err
 	}
-	if v.ahead, err = store.Ahead(ctx, j, 6); err != nil {
+	if v.ahead, err = store.LanePredecessors(ctx, j, 6); err != nil {
 		return err
 	}
 	scopes, err := store.Scopes(ctx)
@@ -110,20 +111,17 @@ func (v *jobView) surroundings(ctx context.Context) error {
 		v.served = v.served || slices.Contains(process.Kinds, kind)
 	}
 	if j.Status == tracker.Queued {
-		if v.queue, err = v.h.engine.QueueState(ctx, j); err != nil {
+		if v.queue, err = v.h.engine.TaskState(ctx, j.ID); err != nil {
 			v.h.config.Logger.Warn("admin: Redis does not tell of a job", "job", j.ID, "error", err)
 		}
 	}
 	return nil
 }
 
-// heldClass is the class of a sync that is held.
-const heldClass = "held"
-
 // held reports whether the job is a sync that would have deleted too much: no conflict
 // over an object, though it ends as one.
 func (v *jobView) held() bool {
-	return v.job.Status == tracker.Conflict && v.job.ErrorClass == heldClass
+	return v.job.Status == tracker.Conflict && v.job.ErrorClass == string(fault.Held)
 }
 
 // may reports whether the subject may change the job.
@@ -240,12 +238,8 @@ type comparison struct {
 }
 
 func (v *jobView) comparisons() []comparison {
-	var detail struct {
-		Base    map[string]json.RawMessage `json:"base"`
-		Desired map[string]json.RawMessage `json:"desired"`
-		Remote  map[string]json.RawMessage `json:"remote"`
-	}
-	if json.Unmarshal(v.job.Diff, &detail) != nil {
+	detail, err := v.job.ConflictValues()
+	if err != nil {
 		return nil
 	}
 	names := map[string]bool{}
@@ -365,13 +359,13 @@ func (p *page) jobAct() error {
 	if !ok {
 		return p.noAct()
 	}
-	return p.act(PermissionManage, tracker.Act{
-		Act: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, TargetKey: job.TargetKey, JobID: job.ID,
+	return p.act(PermissionManage, tracker.AuditEntry{
+		Action: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, JobID: job.ID,
 	}, do)
 }
 
 func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash, error) {
-	engine, by := p.h.engine, p.viewer.subject
+	engine, operator := p.h.engine, p.operator()
 	follows := func(text string, act func(context.Context) (*tracker.Job, error)) func(context.Context) (flash, error) {
 		return func(ctx context.Context) (flash, error) {
 			next, err := act(ctx)
@@ -383,7 +377,7 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 	}
 	answer := func(text string, act func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) func(context.Context) (flash, error) {
 		return follows(text, func(ctx context.Context) (*tracker.Job, error) {
-			return act(ctx, engine, job.ID, nawasync.OperatorOptions{By: by})
+			return act(ctx, engine, job.ID, operator)
 		})
 	}
 	return map[string]func(context.Context) (flash, error){
@@ -394,13 +388,13 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 			case !job.Status.Terminal():
 				return nil, &refusal{p.T("Only an ended job is retried.")}
 			}
-			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: by, Force: p.r.PostFormValue("force") == "yes"})
+			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Force: p.r.PostFormValue("force") == "yes"})
 		}),
 		"resync":    answer(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
 		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.Rebase),
 		"overwrite": answer(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
 		"cancel": func(ctx context.Context) (flash, error) {
-			now, err := engine.Cancel(ctx, job.ID, by)
+			now, err := engine.Cancel(ctx, job.ID, operator)
 			if err != nil {
 				return flash{}, err
 			}
@@ -410,23 +404,20 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 			return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
 		},
 		"delete": func(ctx context.Context) (flash, error) {
-			done, err := p.store().Tombstone(ctx, job.ID)
-			switch {
-			case err != nil:
-				return flash{}, err
-			case !done && !job.Status.Terminal():
-				return flash{}, &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID)}
-			case !done:
+			if !job.DeletedAt.IsZero() {
 				return flash{}, &refusal{p.Tf("Job %d is deleted already.", job.ID)}
 			}
-			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, nil
+			err := engine.Delete(ctx, job.ID, operator)
+			if errors.Is(err, nawasync.ErrNotEnded) {
+				err = &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID)}
+			}
+			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
 		},
 		"restore": func(ctx context.Context) (flash, error) {
-			done, err := p.store().Undelete(ctx, job.ID)
-			if err == nil && !done {
-				err = &refusal{p.Tf("Job %d is not deleted.", job.ID)}
+			if job.DeletedAt.IsZero() {
+				return flash{}, &refusal{p.Tf("Job %d is not deleted.", job.ID)}
 			}
-			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, err
+			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, engine.Restore(ctx, job.ID, operator)
 		},
 	}
 }

@@ -50,8 +50,8 @@ func (p *page) jobs() error {
 	if err != nil {
 		return err
 	}
-	before, after := p.number("before"), p.after()
-	if v.results, err = p.store().Search(p.r.Context(), search, before, after, v.size); err != nil {
+	search = p.onPage(search)
+	if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
 		return err
 	}
 	// Each of the others fails alone: the list is what matters.
@@ -100,21 +100,21 @@ func (p *page) search(q query) (tracker.Search, error) {
 	if len(targets) == 0 || s.Deleted {
 		return s, nil
 	}
-	places, err := p.store().Places(p.r.Context())
+	places, err := p.store().TargetScopes(p.r.Context())
 	if err != nil {
 		return s, err
 	}
-	s.TargetKeys = []int64{}
+	s.Targets = []tracker.Target{}
 	for _, place := range places {
 		if !fits(q, "service", place.Service) || !fits(q, "type", place.Type) || !fits(q, "instance", place.Instance) || (s.Services != nil && !slices.Contains(s.Services, place.Service)) {
 			continue
 		}
 		for _, target := range targets {
-			s.TargetKeys = append(s.TargetKeys, p.h.engine.TargetKey(place.Service, place.Type, nawasync.Target{Instance: place.Instance, ID: target}))
+			s.Targets = append(s.Targets, tracker.Target{Service: place.Service, Type: place.Type, Instance: place.Instance, ID: target})
 		}
 	}
-	if len(s.TargetKeys) > 500 {
-		s.TargetKeys = nil // row by row then, with its limit
+	if len(s.Targets) > 500 {
+		s.Targets = nil // row by row then, with its limit
 	}
 	return s, nil
 }
@@ -132,12 +132,19 @@ func (p *page) number(name string) int64 {
 	return max(0, n)
 }
 
-// after is where a list goes on upwards: 0 for not at all.
-func (p *page) after() int64 {
-	if p.r.URL.Query().Get("after") == strconv.Itoa(tracker.FromOldest) {
-		return tracker.FromOldest
-	}
-	return p.number("after")
+// fromOldest is the parameter after of the page at the old end of a list.
+const fromOldest = "-1"
+
+// upwards reports whether the page is one that was reached from an older one.
+func (p *page) upwards() bool {
+	return p.r.URL.Query().Get("after") == fromOldest || p.number("after") > 0
+}
+
+// onPage is a search for the page of the list that the request names.
+func (p *page) onPage(s tracker.Search) tracker.Search {
+	s.Before, s.After, s.Oldest = p.number("before"), p.number("after"), p.r.URL.Query().Get("after") == fromOldest
+	s.Limit = p.size()
+	return s
 }
 
 func (p *page) size() int {
@@ -164,7 +171,7 @@ func (v *jobsView) older() string {
 }
 
 func (v *jobsView) oldest() string {
-	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "after", strconv.Itoa(tracker.FromOldest))
+	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "after", fromOldest)
 }
 
 func (v *jobsView) newer() string {
@@ -291,7 +298,7 @@ func (v *jobsView) looked() string {
 	switch {
 	case r.Looked == 0:
 		return ""
-	case r.Partial && v.after() != 0:
+	case r.Partial && v.upwards():
 		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", thousands(r.Looked), v.moment(r.Reached))
 	case r.Partial:
 		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", thousands(r.Looked), v.moment(r.Reached))
@@ -306,7 +313,7 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("No job has been dispatched yet."), "", ""
 	case v.line == "":
 		return v.T("There is no job of a service that you may view."), "", ""
-	case v.results.Partial && v.after() != 0:
+	case v.results.Partial && v.upwards():
 		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
 	case v.results.Partial:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.older()

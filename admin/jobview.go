@@ -27,13 +27,13 @@ func (v *jobView) answers() []answer {
 // overlay is whether the job is really in Redis.
 func (v *jobView) overlay() string {
 	switch v.queue {
-	case nawasync.QueueWaits:
+	case nawasync.TaskWaits:
 		return v.T("(its task is in Redis)")
-	case nawasync.QueueMissing:
+	case nawasync.TaskMissing:
 		return v.T("(its task is not in Redis; it is put there again within seconds)")
-	case nawasync.QueueNotYet:
+	case nawasync.TaskNotDue:
 		return v.T("(not in Redis yet: it is not its time, or not its turn)")
-	case nawasync.QueueUnknown:
+	case nawasync.TaskUnknown:
 		return v.T("(this process cannot look into Redis)")
 	}
 	return ""
@@ -63,7 +63,7 @@ func (v *jobView) moments() []milestone {
 		list = append(list, milestone{at: j.CancelAt, text: v.Tf("%s asked for its end", j.CancelBy), tone: "warn"})
 	}
 	for _, a := range v.acts {
-		list = append(list, milestone{at: a.At, text: a.Act + ": " + a.Subject, tone: "calm"})
+		list = append(list, milestone{at: a.At, text: a.Action + ": " + a.Subject, tone: "calm"})
 	}
 	if !j.FinishedAt.IsZero() && len(v.attempts) == 0 {
 		list = append(list, milestone{at: j.FinishedAt, text: v.status(j.Status), tone: tone(j.Status)})
@@ -78,7 +78,7 @@ func (v *jobView) moments() []milestone {
 	return list
 }
 
-func outcomeTone(outcome string) string {
+func outcomeTone(outcome tracker.Outcome) string {
 	if t := tone(tracker.Status(outcome)); t != "" {
 		return t
 	}

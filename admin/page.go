@@ -87,7 +87,7 @@ func (h *handler) page(serve func(p *page) error) http.HandlerFunc {
 }
 
 func (h *handler) newPage(w http.ResponseWriter, r *http.Request) *page {
-	p := &page{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.engine.Store().Now()}
+	p := &page{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.engine.Reader().Now()}
 	cookie := func(name string) string {
 		c, err := r.Cookie(name)
 		if err != nil {
@@ -262,4 +262,4 @@ func (p *page) queryURL(terms ...string) string {
 	return p.url("/jobs", "q", strings.Join(terms, " "))
 }
 
-func (p *page) store() *tracker.Store { return p.h.engine.Store() }
+func (p *page) store() *tracker.Reader { return p.h.engine.Reader() }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -85,7 +86,7 @@ func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
 	if page := s.follow(browser, path+"/delete"); !strings.Contains(page, "has not ended. Cancel it first") {
 		t.Error("a running job was deleted")
 	}
-	if now, err := s.engine.Store().Get(t.Context(), job.ID); err != nil || !now.DeletedAt.IsZero() {
+	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || !now.DeletedAt.IsZero() {
 		t.Errorf("%+v %v", now, err)
 	}
 	page := s.follow(browser, path+"/cancel")
@@ -480,10 +481,9 @@ func TestTimesToComeAndLongOnesAreAnswered(t *testing.T) {
 func TestHistoryOfATargetHasEveryActOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
-	key := s.engine.TargetKey("whm", "mailbox", nawasync.Target{Instance: "main", ID: "a"})
 	for i := range 120 {
 		s.dispatch(chore{ID: "a"})
-		ok(t, s.engine.Store().AddAct(t.Context(), tracker.Act{Subject: "operator", Act: fmt.Sprintf("act-%03d", i), Outcome: tracker.ActDone, Service: "whm", Type: "mailbox", Instance: "main", TargetID: "a", TargetKey: key}))
+		ok(t, enginetest.Store(s.engine).AppendAudit(t.Context(), tracker.AuditEntry{Subject: "operator", Action: fmt.Sprintf("act-%03d", i), Outcome: tracker.AuditDone, Service: "whm", Type: "mailbox", Instance: "main", TargetID: "a"}))
 	}
 	seen := map[string]int{}
 	path := "/target?service=whm&type=mailbox&instance=main&id=a"

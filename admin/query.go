@@ -460,3 +460,9 @@ func editDistance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// paged is a search for the limit jobs below before; 0 is the newest.
+func paged(s tracker.Search, before int64, limit int) tracker.Search {
+	s.Before, s.Limit = before, limit
+	return s
+}

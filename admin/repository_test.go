@@ -10,6 +10,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/mailboxes"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -42,7 +43,7 @@ func (h *host) sync(want tracker.Status) {
 	if got.status != http.StatusSeeOther || got.header.Get("Location") != "/admin/sync/services/whm" {
 		h.t.Fatalf("sync now: %d to %s", got.status, got.header.Get("Location"))
 	}
-	newest, err := h.engine.Store().Search(h.t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{"sync"}}}}, 0, 0, 1)
+	newest, err := h.engine.Reader().Search(h.t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{"sync"}}}, Limit: 1})
 	ok(h.t, err)
 	h.await(newest.Jobs[0].ID, want)
 }
@@ -100,7 +101,7 @@ func TestConflictIsAnsweredOnItsPage(t *testing.T) {
 // related are all jobs of a job's target, the newest first.
 func (h *host) related(job *tracker.Job) []*tracker.Job {
 	h.t.Helper()
-	found, err := h.engine.Store().Search(h.t.Context(), tracker.Search{TargetKeys: []int64{job.TargetKey}}, 0, 0, 100)
+	found, err := h.engine.Reader().Search(h.t.Context(), tracker.Search{Targets: []tracker.Target{job.Target()}, Limit: 100})
 	ok(h.t, err)
 	return found.Jobs
 }
@@ -125,7 +126,7 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+act) {
 		t.Errorf("the held sync is not shown: %s", page)
 	}
-	held := h.related(&tracker.Job{TargetKey: h.engine.TargetKey("whm", "box", nawasync.Target{Instance: "main", ID: "all"})})[0]
+	held := h.related(&tracker.Job{Service: "whm", Type: "box", Instance: "main", TargetID: "all"})[0]
 	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until somebody decides") || !strings.Contains(page, "/services/whm?instance=main") || strings.Contains(page, "/overwrite") {
 		t.Errorf("its job does not lead to the decision: %s", page)
 	}
@@ -147,7 +148,7 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 	h.until(func() bool {
 		all, err := h.boxes.List(t.Context(), nawasync.Query{Limit: 100})
 		ok(t, err)
-		open, err := h.engine.Store().CountOpen(t.Context(), nil, "whm", 10)
+		open, err := enginetest.Store(h.engine).CountOpen(t.Context(), nil, "whm", 10)
 		ok(t, err)
 		return len(all.Items) == left && open == 0
 	})

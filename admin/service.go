@@ -83,7 +83,7 @@ func (p *page) service() error {
 }
 
 func (v *serviceView) readPlaces(ctx context.Context) error {
-	places, err := v.store().Places(ctx)
+	places, err := v.store().TargetScopes(ctx)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (v *serviceView) readHolds(ctx context.Context) error {
 
 // readActions sums up the last week by kind.
 func (v *serviceView) readActions(ctx context.Context) error {
-	stats, err := v.store().Stats(ctx, tracker.Hour, v.now.Add(-7*24*time.Hour), v.now.Add(time.Minute))
+	stats, err := v.store().Stats(ctx, tracker.PeriodHour, v.now.Add(-7*24*time.Hour), v.now.Add(time.Minute))
 	if err != nil {
 		return err
 	}
@@ -242,25 +242,25 @@ func (p *page) serviceAct() error {
 	if err != nil {
 		return err
 	}
-	instance, reason, by := p.r.PostFormValue("instance"), strings.TrimSpace(p.r.PostFormValue("reason")), p.viewer.subject
-	act := tracker.Act{Act: p.r.PathValue("act"), Service: name, Instance: instance}
+	instance, operator := p.r.PostFormValue("instance"), p.operator()
+	act := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: name, Instance: instance}
 	engine := p.h.engine
-	switch act.Act {
+	switch act.Action {
 	case "pause":
 		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
-			if reason == "" {
+			if operator.Reason == "" {
 				return flash{}, &refusal{p.T("Give a reason: others will ask why it stands still.")}
 			}
 			var until time.Time
 			if minutes, err := strconv.Atoi(p.r.PostFormValue("minutes")); err == nil && minutes > 0 {
 				until = p.now.Add(time.Duration(minutes) * time.Minute)
 			}
-			err := engine.Pause(ctx, name, instance, by, reason, until)
+			err := engine.Pause(ctx, name, instance, nawasync.PauseOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Until: until})
 			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", p.place(name, instance))}, err
 		})
 	case "resume":
 		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
-			found, err := engine.Resume(ctx, name, instance)
+			found, err := engine.Resume(ctx, name, instance, operator)
 			if err == nil && !found {
 				err = &refusal{p.Tf("%s is not paused.", p.place(name, instance))}
 			}
@@ -269,7 +269,7 @@ func (p *page) serviceAct() error {
 	case "sync":
 		act.Type = p.r.PostFormValue("type")
 		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
-			job, err := engine.SyncNow(ctx, name, act.Type, instance, p.r.PostFormValue("detail"), nawasync.Options{By: by})
+			job, err := engine.SyncNow(ctx, name, act.Type, instance, p.r.PostFormValue("detail"), operator)
 			if err != nil {
 				return flash{}, err
 			}
@@ -295,11 +295,11 @@ func (p *page) heldAct() error {
 	if !p.viewer.may(PermissionView, hold.Service) {
 		return errNotFound
 	}
-	act := tracker.Act{Act: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
-	switch act.Act {
+	act := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
+	switch act.Action {
 	case "release":
 		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
-			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, nawasync.OperatorOptions{By: p.viewer.subject})
+			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, p.operator())
 			if err != nil {
 				return flash{}, err
 			}
@@ -307,7 +307,7 @@ func (p *page) heldAct() error {
 		})
 	case "reject":
 		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
-			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, nawasync.OperatorOptions{By: p.viewer.subject})
+			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operator())
 		})
 	}
 	return p.noAct()

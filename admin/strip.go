@@ -57,12 +57,12 @@ func (p *page) strip(ctx context.Context, q query, search tracker.Search) (strip
 	if !from.Before(to) {
 		return strip{}, nil // nothing has ended yet in a time that is to come
 	}
-	period, step := tracker.Hour, time.Hour
+	period, step := tracker.PeriodHour, time.Hour
 	switch length := to.Sub(from); {
 	case length <= 2*time.Hour:
-		period, step = tracker.Minute, time.Minute
+		period, step = tracker.PeriodMinute, time.Minute
 	case length > 8*24*time.Hour:
-		period, step = tracker.Day, 24*time.Hour
+		period, step = tracker.PeriodDay, 24*time.Hour
 	}
 	begin := from.Truncate(step)
 	if first := to.Truncate(step).Add(-(maxBars - 1) * step); begin.Before(first) {
@@ -105,11 +105,11 @@ func (p *page) between(from, to time.Time) string {
 // perPeriod names what a strip counts.
 func (p *page) perPeriod(period tracker.Period) string {
 	switch period {
-	case tracker.Minute:
+	case tracker.PeriodMinute:
 		return p.T("Ended per minute, by service, type, instance and action only")
-	case tracker.Hour:
+	case tracker.PeriodHour:
 		return p.T("Ended per hour, by service, type, instance and action only")
-	case tracker.Day:
+	case tracker.PeriodDay:
 	}
 	return p.T("Ended per day, by service, type, instance and action only")
 }

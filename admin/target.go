@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -25,7 +24,7 @@ type targetView struct {
 type event struct {
 	at     time.Time
 	job    *tracker.Job
-	act    *tracker.Act
+	act    *tracker.AuditEntry
 	change *tracker.Change
 }
 
@@ -36,14 +35,14 @@ func (p *page) target() error {
 		return errNotFound
 	}
 	p.title, p.section = v.id, "jobs"
-	key := p.h.engine.TargetKey(v.service, v.typ, nawasync.Target{Instance: v.instance, ID: v.id})
+	target := tracker.Target{Service: v.service, Type: v.typ, Instance: v.instance, ID: v.id}
 	ctx, before := p.r.Context(), p.number("before")
-	results, err := p.store().Search(ctx, tracker.Search{TargetKeys: []int64{key}, Services: []string{v.service}}, before, 0, 50)
+	results, err := p.store().Search(ctx, tracker.Search{Targets: []tracker.Target{target}, Services: []string{v.service}, Before: before, Limit: 50})
 	if err != nil {
 		return err
 	}
 	// A page's acts and changes are those since its oldest job, up to those of the page before.
-	filter := tracker.ActFilter{TargetKey: key, Services: []string{v.service}}
+	filter := tracker.AuditFilter{Target: target, Services: []string{v.service}, Limit: 500}
 	if upTo := p.number("upto"); upTo > 0 {
 		filter.Until = time.UnixMicro(upTo)
 	}
@@ -54,14 +53,14 @@ func (p *page) target() error {
 			filter.Since, v.oldest = job.CreatedAt, job.CreatedAt
 		}
 	}
-	acts, err := p.store().Acts(ctx, filter, 0, 500)
+	acts, err := p.store().AuditLog(ctx, filter)
 	if err != nil {
 		return err
 	}
 	for _, act := range acts {
 		v.events = append(v.events, event{at: act.At, act: &act})
 	}
-	changes, err := p.store().Changes(ctx, key, filter.Since, filter.Until, 500)
+	changes, err := p.store().Changes(ctx, target, filter.Since, filter.Until, 500)
 	if err != nil {
 		return err
 	}
@@ -79,15 +78,15 @@ func (v *targetView) olderURL() string {
 // found is what a sync found, by sign, words and colour.
 func (p *page) found(c *tracker.Change) (sign, words, tone string) {
 	switch c.What {
-	case tracker.Appeared:
+	case tracker.ChangeAppeared:
 		return "+", p.T("a sync found it new"), "good"
-	case tracker.Drifted:
+	case tracker.ChangeDrifted:
 		return "≠", p.T("a sync found it changed by somebody else"), "warn"
-	case tracker.Vanished:
+	case tracker.ChangeVanished:
 		return "?", p.T("a sync did not find it"), "warn"
-	case tracker.Returned:
+	case tracker.ChangeReturned:
 		return "+", p.T("a sync found it again"), "good"
-	case tracker.Deleted:
+	case tracker.ChangeDeleted:
 		return "✗", p.T("a sync deleted its row: it is gone"), "bad"
 	}
 	return "•", string(c.What), "calm"
@@ -115,7 +114,7 @@ func drifted(c *tracker.Change) (list []comparison) {
 // activityView is what operators did.
 type activityView struct {
 	*page
-	acts         []tracker.Act
+	acts         []tracker.AuditEntry
 	older        int64
 	subject, act string
 }
@@ -127,7 +126,7 @@ func (p *page) activity() error {
 	v := &activityView{page: p, subject: strings.TrimSpace(q.Get("subject")), act: strings.TrimSpace(q.Get("act"))}
 	p.title, p.section = p.T("Activity"), "activity"
 	var err error
-	v.acts, err = p.store().Acts(p.r.Context(), tracker.ActFilter{Services: p.viewer.services(), Subject: v.subject, Act: v.act}, p.number("before"), activityPage+1)
+	v.acts, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{Services: p.viewer.services(), Subject: v.subject, Action: v.act, Before: p.number("before"), Limit: activityPage + 1})
 	if err != nil {
 		return err
 	}
@@ -142,16 +141,16 @@ func (v *activityView) olderURL() string {
 	return v.url("/activity", "subject", v.subject, "act", v.act, "before", strconv.FormatInt(v.older, 10))
 }
 
-func (p *page) actOutcome(a tracker.Act) (sign, word, tone string) {
+func (p *page) actOutcome(a tracker.AuditEntry) (sign, word, tone string) {
 	switch a.Outcome {
-	case tracker.ActRefused:
+	case tracker.AuditRefused:
 		return "⊘", p.T("refused"), "warn"
-	case tracker.ActFailed:
+	case tracker.AuditFailed:
 		return "✗", p.T("failed"), "bad"
 	}
 	return "✓", p.T("done"), "good"
 }
 
-func (p *page) actTarget(a tracker.Act) string {
+func (p *page) actTarget(a tracker.AuditEntry) string {
 	return p.url("/target", "service", a.Service, "type", a.Type, "instance", a.Instance, "id", a.TargetID)
 }

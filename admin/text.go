@@ -75,15 +75,15 @@ func tone(s tracker.Status) string {
 }
 
 // outcome is how an attempt ended.
-func (p *page) outcome(outcome string) string {
+func (p *page) outcome(outcome tracker.Outcome) string {
 	switch outcome {
-	case "retry":
+	case tracker.OutcomeRetry:
 		return p.T("failed, to be tried again")
-	case "stopped":
+	case tracker.OutcomeStopped:
 		return p.T("stopped with its process")
-	case "parked":
+	case tracker.OutcomeParked:
 		return p.T("parked")
-	case "reaped":
+	case tracker.OutcomeReaped:
 		return p.T("died with its process")
 	}
 	return p.status(tracker.Status(outcome))

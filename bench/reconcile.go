@@ -139,7 +139,7 @@ func (m *mirrorRow) sync(ctx context.Context) (r nawasync.SyncResult, took time.
 	job, err := m.repo.SyncNow(ctx, Box{Instance: "main"}, "", nawasync.Options{})
 	for err == nil && !job.Status.Terminal() {
 		time.Sleep(2 * time.Millisecond)
-		job, err = m.engine.Store().Get(ctx, job.ID)
+		job, err = m.engine.Reader().Get(ctx, job.ID)
 	}
 	if err == nil && job.Status != tracker.Success {
 		err = errors.New(job.Error)

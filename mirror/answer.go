@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -15,88 +16,93 @@ import (
 // repository's row.
 var ErrNoConflict = errors.New("nawasync: the job did not end with a conflict that can be answered so")
 
-// KeepTheirs answers a conflict by taking over what the remote has.
+// KeepTheirs answers a conflict by taking over what the remote has. It returns the job
+// that does so, and nawasync.ErrNotFound or ErrNoConflict.
 func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	eng := engineOf(e)
-	old, err := loadConflict(ctx, eng, id, o)
-	if err != nil {
-		return nil, err
-	}
-	args := refreshArgs{kind: nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction}, target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow}
-	return eng.FollowUp(ctx, old, args, answerOptions(o), "")
+	return answer(ctx, eng, "resync", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
+		args := refreshArgs{
+			kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
+			target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow,
+		}
+		return eng.FollowUp(ctx, old, args, answerOptions(o), "")
+	})
 }
 
-// Rebase answers a conflict by changing what the remote had then: if it has that
-// still, it is overwritten; if it is another again, that is another conflict.
+// Rebase answers a conflict by changing what the remote had then: if it has that still,
+// it is overwritten; if it is another again, that is another conflict. It returns the job
+// that does so, and nawasync.ErrNotFound, ErrNoArguments or ErrSuperseded, or
+// ErrNoConflict.
 func Rebase(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	eng := engineOf(e)
-	old, m, err := loadConflictArgs(ctx, eng, id, o)
-	if err != nil {
-		return nil, err
-	}
-	var detail struct {
-		Remote map[string]json.RawMessage `json:"remote"`
-	}
-	if err := json.Unmarshal(old.Diff, &detail); err != nil {
-		return nil, fmt.Errorf("job %d: %w: what the remote had is not kept", id, ErrNoConflict)
-	}
-	for _, changes := range []map[string]*fieldChange{m.Changes, m.Seen} {
-		for column, c := range changes {
-			remote, ok := detail.Remote[column]
-			if ok && string(remote) != `"`+secret.Masked+`"` {
-				c.From, c.Also = remote, nil
+	return answer(ctx, eng, "rebase", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
+		m, err := conflictArgs(eng, old)
+		if err != nil {
+			return nil, err
+		}
+		values, err := old.ConflictValues()
+		if err != nil {
+			return nil, fmt.Errorf("job %d: %w: what the remote had is not kept", id, ErrNoConflict)
+		}
+		for _, changes := range []map[string]*fieldChange{m.Changes, m.Seen} {
+			for column, c := range changes {
+				remote, ok := values.Remote[column]
+				if ok && string(remote) != `"`+secret.Masked+`"` {
+					c.From, c.Also = remote, nil
+				}
 			}
 		}
-	}
-	return eng.FollowUp(ctx, old, m, answerOptions(o), old.SnapshotState)
+		return eng.FollowUp(ctx, old, m, answerOptions(o), old.SnapshotState)
+	})
 }
 
-// Overwrite answers a conflict by writing what was wanted, whatever the remote has.
+// Overwrite answers a conflict by writing what was wanted, whatever the remote has. It
+// returns the job that does so, and errors as Rebase.
 func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	eng := engineOf(e)
-	old, m, err := loadConflictArgs(ctx, eng, id, o)
-	if err != nil {
-		return nil, err
-	}
-	m.Force = true
-	return eng.FollowUp(ctx, old, m, answerOptions(o), old.SnapshotState)
+	return answer(ctx, eng, "overwrite", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
+		m, err := conflictArgs(eng, old)
+		if err != nil {
+			return nil, err
+		}
+		m.Force = true
+		return eng.FollowUp(ctx, old, m, answerOptions(o), old.SnapshotState)
+	})
 }
 
-func loadConflict(ctx context.Context, e engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
-	if err := e.CheckOperator(o); err != nil {
-		return nil, err
-	}
-	old, err := e.Store().Get(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if old.Status != tracker.Conflict || old.SnapshotState == "" {
-		return nil, fmt.Errorf("job %d is %s: %w", id, old.Status, ErrNoConflict)
-	}
-	return old, nil
+// answer has a conflict of a row answered by a job.
+func answer(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions, dispatch func(old *jobstore.Job) (*tracker.Job, error)) (*tracker.Job, error) {
+	var job *tracker.Job
+	err := e.OperateOn(ctx, action, id, o, func(old *jobstore.Job) (err error) {
+		if old.Status != tracker.Conflict || old.SnapshotState == "" {
+			return fmt.Errorf("job %d is %s: %w", id, old.Status, ErrNoConflict)
+		}
+		job, err = dispatch(old)
+		return err
+	})
+	return job, err
 }
 
-// loadConflictArgs returns a conflict over values, with the arguments of its job.
-func loadConflictArgs(ctx context.Context, e engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, *mutation, error) {
-	old, err := loadConflict(ctx, e, id, o)
-	if err != nil {
-		return nil, nil, err
-	}
+// conflictArgs are the arguments of a job that ended with a conflict over values.
+func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 	if old.SnapshotState == nawasync.StatePendingCreate {
-		return nil, nil, fmt.Errorf("job %d: %w: an object of somebody else's is not taken over; keep theirs, to see it", id, ErrNoConflict)
+		return nil, fmt.Errorf("job %d: %w: an object of somebody else's is not taken over; keep theirs, to see it", old.ID, ErrNoConflict)
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
-		return nil, nil, fmt.Errorf("job %d: %w", id, nawasync.ErrNoArguments)
+		return nil, fmt.Errorf("job %d: %w", old.ID, nawasync.ErrNoArguments)
 	}
 	plain, err := e.Arguments(old)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	m := &mutation{kind: nawasync.Kind{Service: old.Service, Type: old.Type, Action: old.Action}, target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue}
+	m := &mutation{
+		kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: old.Action},
+		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue,
+	}
 	if err := json.Unmarshal(plain, m); err != nil {
-		return nil, nil, fmt.Errorf("job %d: %w: its arguments are not a repository's", id, ErrNoConflict)
+		return nil, fmt.Errorf("job %d: %w: its arguments are not a repository's", old.ID, ErrNoConflict)
 	}
-	return old, m, nil
+	return m, nil
 }
 
 func answerOptions(o nawasync.OperatorOptions) nawasync.Options {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 func (r *repo) keyOf(m *mutation) (reflect.Value, error) {
@@ -105,7 +106,7 @@ func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.V
 		set["content_hash"], set["hash_version"] = r.model.contentHash(value), r.model.version
 		set["last_synced_at"], set["missing_since"], set["missing_runs"] = now, nil, 0
 	}
-	if err := session(ctx, tx).Table(r.model.table).Where("id = ?", id).Updates(set).Error; err != nil {
+	if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Updates(set).Error; err != nil {
 		return fmt.Errorf("nawasync: write row %d of %s: %w", id, r.model.table, err)
 	}
 	return nil

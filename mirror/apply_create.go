@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // runCreate reads first, so that nobody's object is taken for ours; after a write
@@ -99,7 +100,7 @@ func (r *repo) created(a host.Attempt, made object, how string) error {
 	a.OnSuccess(func(tx *gorm.DB) error {
 		ctx := tx.Statement.Context
 		var there int64
-		if err := session(ctx, tx).Table(r.model.table).Where("id = ?", id).Count(&there).Error; err != nil {
+		if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Count(&there).Error; err != nil {
 			return err
 		}
 		fields := append(r.model.identity(), r.model.mirrored()...)
@@ -115,6 +116,6 @@ func (r *repo) created(a host.Attempt, made object, how string) error {
 // insert adds a row that is as the remote has it, unless there is one of that key.
 func (r *repo) insert(ctx context.Context, tx *gorm.DB, value reflect.Value) error {
 	columns, rows := r.newRows(r.model.mirrored(), []listedItem{{value: value}})
-	_, err := r.table.Insert(session(ctx, tx), columns, rows)
+	_, err := r.table.Insert(sqlkit.Session(ctx, tx), columns, rows)
 	return err
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -64,7 +66,7 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	for _, f := range append(slices.Clone(r.model.created), r.model.updated...) {
 		columns, values = append(columns, f.DBName), append(values, gormTime(f.FieldType, now))
 	}
-	db := session(ctx, tx)
+	db := sqlkit.Session(ctx, tx)
 	if _, err := r.table.Insert(db, columns, [][]any{values}); err != nil {
 		return 0, fmt.Errorf("nawasync: insert into %s: %w", r.model.table, err)
 	}
@@ -201,7 +203,7 @@ func (r *repo) change(ctx context.Context, id int64, changes map[string]*fieldCh
 }
 
 // acceptPendingValues has what an unfinished job of the row will have written count as From.
-func (r *repo) acceptPendingValues(job *tracker.Job, changes map[string]*fieldChange) {
+func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*fieldChange) {
 	plain, err := r.engine.Arguments(job)
 	if err != nil {
 		return // it will fail too, and write nothing

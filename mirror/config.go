@@ -12,6 +12,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -136,7 +137,7 @@ func (r *repo) checkConfig() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	sample := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
-	if err := session(ctx, r.engine.DB()).Table(r.model.table).Select(r.columns()).Where("1 = 0").Find(sample.Interface()).Error; err != nil {
+	if err := sqlkit.Session(ctx, r.engine.DB()).Table(r.model.table).Select(r.columns()).Where("1 = 0").Find(sample.Interface()).Error; err != nil {
 		return fail("table %s is not as its struct says: %w; make it in a migration of yours, StatusColumns has the statements for SyncStatus", r.model.table, err)
 	}
 	return r.checkKey(ctx)
@@ -144,7 +145,7 @@ func (r *repo) checkConfig() error {
 
 // checkKey refuses a key of which MySQL would take two for one.
 func (r *repo) checkKey(ctx context.Context) error {
-	db := session(ctx, r.engine.DB())
+	db := sqlkit.Session(ctx, r.engine.DB())
 	if db.Name() == "sqlite" {
 		var made string
 		if err := db.Raw("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", r.model.table).Row().Scan(&made); err == nil && !strings.Contains(strings.ToUpper(made), "AUTOINCREMENT") {

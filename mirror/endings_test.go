@@ -130,10 +130,10 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 		job := s.update(t, s.row(t, "g0000"), setQuota(7))
 		<-entered
 		web := s.Harness.Engine(func(c *nawasync.Config) { c.Redis = nil }) // another process, without handlers
-		_, err := web.Cancel(t.Context(), job.ID, "user:1")
+		_, err := web.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 		enginetest.OK(t, err)
 		enginetest.Eventually(t, 10*time.Second, "a cancel that has come through", func() bool {
-			now, err := s.engine.Store().Get(t.Context(), job.ID)
+			now, err := s.engine.Reader().Get(t.Context(), job.ID)
 			return err == nil && now.CancelBy != ""
 		})
 		time.Sleep(2100 * time.Millisecond) // within which its context ends
@@ -182,7 +182,7 @@ func TestJobsOfATableThatIsGoneEndAllTheSame(t *testing.T) {
 		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, by)
 		enginetest.OK(t, err)
 		enginetest.OK(t, s.DB.Exec("DROP TABLE gadgets").Error)
-		now, err := s.engine.Cancel(t.Context(), job.ID, "user:1")
+		now, err := s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 		if err != nil || now.Status != tracker.Cancelled {
 			t.Errorf("%+v %v", now, err)
 		}

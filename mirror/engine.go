@@ -3,6 +3,8 @@ package mirror
 import (
 	"context"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
@@ -13,19 +15,19 @@ import (
 // engine is what a repository needs of an Engine.
 type engine interface {
 	DB() *gorm.DB
-	Store() *tracker.Store
+	Store() *jobstore.Store
 	InTx(ctx context.Context, fn func(tx *gorm.DB) error) error
 	Dispatch(ctx context.Context, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)
 	DispatchTx(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)
 	DispatchOnRow(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options, row host.SnapshotRow) (*tracker.Job, error)
-	FollowUp(ctx context.Context, old *tracker.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
-	Arguments(job *tracker.Job) ([]byte, error)
+	FollowUp(ctx context.Context, old *jobstore.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
+	Arguments(job *jobstore.Job) ([]byte, error)
 	Register(handlers []host.Handler) error
 	Attach(r nawasync.AttachedRepository)
 	CheckKind(kind nawasync.Kind) error
 	CheckTarget(target nawasync.Target) error
-	CheckOperator(o nawasync.OperatorOptions) error
-	TargetKey(service, typ string, target nawasync.Target) int64
+	Operate(ctx context.Context, o nawasync.OperatorOptions, entry tracker.AuditEntry, do func() error) error
+	OperateOn(ctx context.Context, action string, id int64, o nawasync.OperatorOptions, do func(*jobstore.Job) error) error
 }
 
 func engineOf(e *nawasync.Engine) engine { return e.Internals(host.Key{}) }

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 func (r *repo) count(ctx context.Context, q nawasync.Query) (total int64, more bool, err error) {
@@ -64,7 +65,7 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 		if db.Name() == "sqlite" { // its LIKE takes a for A
 			db = db.Where(column+" >= ? AND substr("+column+", 1, ?) = ?", prefix, len([]rune(prefix)), prefix)
 		} else {
-			db = db.Where(column+" LIKE ? ESCAPE '!'", escapeLike(prefix)+"%")
+			db = db.Where(column+" LIKE ? ESCAPE '!'", sqlkit.EscapeLike(prefix)+"%")
 		}
 	}
 	if len(q.States) > 0 {
@@ -84,13 +85,9 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 			column = "CONVERT(" + column + " USING utf8mb4)"
 		}
 		parts = append(parts, "LOWER("+column+") LIKE ? ESCAPE '!'")
-		args = append(args, "%"+escapeLike(lowerASCII(q.Search))+"%")
+		args = append(args, "%"+sqlkit.EscapeLike(lowerASCII(q.Search))+"%")
 	}
 	return db.Where("("+strings.Join(parts, " OR ")+")", args...), nil
-}
-
-func escapeLike(text string) string {
-	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }
 
 func lowerASCII(text string) string {

@@ -367,7 +367,7 @@ func (s *shop) ended(t testing.TB, job *tracker.Job) *tracker.Job {
 	var now *tracker.Job
 	enginetest.Eventually(t, 40*time.Second, fmt.Sprintf("job %d (%s) ended", job.ID, job.Action), func() bool {
 		var err error
-		now, err = s.engine.Store().Get(context.Background(), job.ID)
+		now, err = s.engine.Reader().Get(context.Background(), job.ID)
 		return err == nil && now.Status.Terminal()
 	})
 	return now

@@ -26,7 +26,7 @@ func (s *reconcile) record(list *[]tracker.Change, row reflect.Value, what track
 	if !s.recording() {
 		return
 	}
-	c := tracker.Change{TargetKey: s.targetKey(row, s.r.model.key), JobID: s.a.Job().ID, What: what}
+	c := tracker.Change{Target: s.target(row), JobID: s.a.Job().ID, What: what}
 	if len(fields) > 0 {
 		if text, err := json.Marshal(fields); err == nil {
 			c.Fields = nawasync.Mask(text) // under the columns' names, so that it hides what Mask hides elsewhere
@@ -48,4 +48,10 @@ func abbreviate(v any) any {
 		return "…"
 	}
 	return v
+}
+
+// target is the object of a row.
+func (s *reconcile) target(row reflect.Value) tracker.Target {
+	m := s.r.model
+	return tracker.Target{Service: s.r.service, Type: s.r.typ, Instance: m.instance(row), ID: joinParts(row, m.key)}
 }

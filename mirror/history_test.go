@@ -16,7 +16,7 @@ import (
 // history is what syncs noted of a gadget, the newest first.
 func (s *shop) history(t testing.TB, name string) (kinds []tracker.ChangeKind, newest tracker.Change) {
 	t.Helper()
-	list, err := s.engine.Store().Changes(t.Context(), s.engine.TargetKey("shop", "gadget", nawasync.Target{Instance: "one", ID: name}), time.Time{}, time.Time{}, 100)
+	list, err := s.engine.Reader().Changes(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: name}, time.Time{}, time.Time{}, 100)
 	enginetest.OK(t, err)
 	for _, c := range list {
 		kinds = append(kinds, c.What)
@@ -47,14 +47,14 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 			To   any `json:"to"`
 		}
 		enginetest.OK(t, json.Unmarshal(drifted.Fields, &fields))
-		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.Drifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 || fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
+		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.ChangeDrifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 || fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
 			t.Errorf("%v %+v %s", kinds, drifted, drifted.Fields)
 		}
 		s.remote.put(list[3])
 		s.status(t, s.sync(t), tracker.Success)
 		s.status(t, s.sync(t), tracker.Success)
 		for name, want := range map[string][]tracker.ChangeKind{
-			"g0001": {tracker.Drifted}, "g0002": {tracker.Deleted, tracker.Vanished}, "g0003": {tracker.Returned, tracker.Vanished}, "g0004": nil, "late": {tracker.Appeared},
+			"g0001": {tracker.ChangeDrifted}, "g0002": {tracker.ChangeDeleted, tracker.ChangeVanished}, "g0003": {tracker.ChangeReturned, tracker.ChangeVanished}, "g0004": nil, "late": {tracker.ChangeAppeared},
 		} {
 			if kinds, _ := s.history(t, name); !slices.Equal(kinds, want) {
 				t.Errorf("of %s there is %v, want %v", name, kinds, want)
@@ -71,14 +71,14 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 			}
 		}
 		// It goes with the rest of what is kept.
-		if _, err := s.engine.Forget(t.Context(), "shop", "gadget", nawasync.Target{Instance: "one", ID: "g0001"}); err != nil {
+		if _, err := s.engine.Forget(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: "g0001"}, nawasync.OperatorOptions{}); err != nil {
 			t.Error(err)
 		}
 		if kinds, _ := s.history(t, "g0001"); len(kinds) != 0 {
 			t.Errorf("of a forgotten object there is %v", kinds)
 		}
-		n, err := s.engine.Store().PruneChanges(t.Context(), s.engine.Store().Now().Add(time.Hour), 3)
-		m, err2 := s.engine.Store().PruneChanges(t.Context(), time.Now().Add(-time.Hour), 100)
+		n, err := enginetest.Store(s.engine).PruneChanges(t.Context(), s.engine.Reader().Now().Add(time.Hour), 3)
+		m, err2 := enginetest.Store(s.engine).PruneChanges(t.Context(), time.Now().Add(-time.Hour), 100)
 		if n != 3 || err != nil || m != 0 || err2 != nil {
 			t.Errorf("pruned %d and %d, %v, %v", n, m, err, err2)
 		}

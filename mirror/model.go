@@ -18,8 +18,8 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/secret"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // The roles of a snapshot's fields, from the struct tag sync.
@@ -180,7 +180,7 @@ func (m *model) normalise(row reflect.Value) {
 		}
 		switch {
 		case v.Kind() == reflect.String && v.CanSet():
-			v.SetString(tracker.CleanText(v.String(), math.MaxInt))
+			v.SetString(sqlkit.CleanText(v.String(), math.MaxInt))
 		case v.Type() == reflect.TypeFor[time.Time]() && v.CanSet():
 			at := v.Interface().(time.Time)
 			if !at.IsZero() {

@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -54,7 +54,7 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 	}
 	if s.scopeEmpty.Load() {
 		loaded, err := s.write(ctx, b, o, nil, b.ready, false)
-		if err == nil || !bulk.Taken(err) {
+		if err == nil || !sqlkit.IsUniqueViolation(err) {
 			return loaded, err
 		}
 		s.scopeEmpty.Store(false) // it has rows by now
@@ -89,7 +89,7 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 		return s.dryRun(ctx, b, o, changed, fresh)
 	}
 	written, err := s.write(ctx, b, o, changed, fresh, false)
-	if bulk.Taken(err) {
+	if sqlkit.IsUniqueViolation(err) {
 		// Somebody has just added one of the rows: once more, leaving out what is there.
 		written, err = s.write(ctx, b, o, changed, fresh, true)
 	}

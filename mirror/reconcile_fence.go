@@ -8,11 +8,12 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // fenced is a transaction of an attempt that is still the one; it may run again.
 func (s *reconcile) fenced(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return s.r.engine.Store().Repeated(ctx, func(tx *gorm.DB) error { return s.fence(ctx, tx, fn) })
+	return s.r.engine.Store().RetryTx(ctx, func(tx *gorm.DB) error { return s.fence(ctx, tx, fn) })
 }
 
 // fencedOn is fenced with the connection of its transaction, nil where that is of no
@@ -21,13 +22,13 @@ func (s *reconcile) fencedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql
 	if s.r.engine.DB().Name() != "postgres" {
 		return s.fenced(ctx, func(tx *gorm.DB) error { return fn(tx, nil) })
 	}
-	return s.r.engine.Store().RepeatedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+	return s.r.engine.Store().RetryTxConn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
 		return s.fence(ctx, tx, func(tx *gorm.DB) error { return fn(tx, conn) })
 	})
 }
 
 func (s *reconcile) fence(ctx context.Context, tx *gorm.DB, fn func(tx *gorm.DB) error) error {
-	tx = session(ctx, tx)
+	tx = sqlkit.Session(ctx, tx)
 	held, err := s.r.engine.Store().Fence(ctx, tx, s.a.Job().ID, s.a.Job().Epoch)
 	if err != nil {
 		return fmt.Errorf("nawasync: check the lease: %w", err)

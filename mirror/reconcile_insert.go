@@ -13,6 +13,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -77,7 +78,7 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 		o.result.Created += int64(in.count)
 		o.added += int64(in.count)
 		for _, it := range fresh {
-			s.record(&o.changes, it.value, tracker.Appeared, nil)
+			s.record(&o.changes, it.value, tracker.ChangeAppeared, nil)
 		}
 		return nil
 	}
@@ -155,7 +156,7 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *outcome
 		case ours:
 			o.added++
 			o.result.Created++
-			s.record(&o.changes, it.value, tracker.Appeared, nil)
+			s.record(&o.changes, it.value, tracker.ChangeAppeared, nil)
 		default:
 			o.seen = append(o.seen, id)
 			o.result.InFlight++
@@ -177,7 +178,7 @@ func (s *reconcile) targets(items []listedItem, fields []*field) []int64 {
 }
 
 func (s *reconcile) targetKey(row reflect.Value, fields []*field) int64 {
-	return s.r.engine.TargetKey(s.r.service, s.r.typ, nawasync.Target{Instance: s.r.model.instance(row), ID: joinParts(row, fields)})
+	return jobrow.TargetKey(s.r.service, s.r.typ, s.r.model.instance(row), joinParts(row, fields))
 }
 
 // newRows are the columns and values of rows that are as the remote has them.

@@ -104,17 +104,17 @@ func (s *reconcile) prune(ctx context.Context, absent *missingRows, believed boo
 				}
 				s.result.Missing++
 				long := status.MissingRuns+1 >= s.r.missingRuns && status.State != nawasync.StateConflict
-				what := tracker.Vanished
+				what := tracker.ChangeVanished
 				switch {
 				case absent.kept.Has(id):
 					s.result.Kept++
 					mark = append(mark, id)
 				case absent.released.Has(id), believed && long:
-					remove, what = append(remove, id), tracker.Deleted
+					remove, what = append(remove, id), tracker.ChangeDeleted
 				default:
 					mark = append(mark, id)
 				}
-				if what == tracker.Deleted || status.MissingSince.IsZero() {
+				if what == tracker.ChangeDeleted || status.MissingSince.IsZero() {
 					s.record(&changes, row, what, nil)
 				}
 			}

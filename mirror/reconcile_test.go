@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
@@ -120,14 +122,14 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 			enginetest.OK(t, err)
 			var now *tracker.Job
 			enginetest.Eventually(t, 20*time.Second, what, func() bool {
-				now, err = s.engine.Store().Get(t.Context(), job.ID)
+				now, err = s.engine.Reader().Get(t.Context(), job.ID)
 				return err == nil && now.Error != ""
 			})
 			if !strings.Contains(now.Error, b.say) {
 				t.Errorf("%s: it says %q", what, now.Error)
 			}
 			if !now.Status.Terminal() {
-				_, err = s.engine.Cancel(t.Context(), job.ID, "user:1")
+				_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 				enginetest.OK(t, err)
 			}
 			if n := len(s.rows(t)); n != 1000 {
@@ -208,7 +210,7 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 			if !strings.Contains(job.Error, "31 of") || job.ErrorClass != "held" || resultOf(t, job).Created != 1 {
 				t.Fatalf("the held run says %q, %q, %+v", job.Error, job.ErrorClass, resultOf(t, job))
 			}
-			open, err := s.engine.Store().Holds(t.Context(), "shop", "gadget", true, 10)
+			open, err := s.engine.Reader().Holds(t.Context(), "shop", "gadget", true, 10)
 			if err != nil || len(open) != 1 || open[0].Absent != 31 {
 				t.Fatalf("held are %+v, %v", open, err)
 			}
@@ -222,10 +224,10 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 		// Back again: withdrawn.
 		s.remote.put(list[:31]...)
 		s.status(t, s.sync(t), tracker.Success)
-		if h, err := s.engine.Store().Hold(t.Context(), first.ID); err != nil || h.Status != tracker.HoldWithdrawn {
+		if h, err := s.engine.Reader().Hold(t.Context(), first.ID); err != nil || h.Status != tracker.HoldWithdrawn {
 			t.Errorf("the hold is %+v, %v", h, err)
 		}
-		if _, err := mirror.ReleaseHold(t.Context(), s.engine, first.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, tracker.ErrDecided) {
+		if _, err := mirror.ReleaseHold(t.Context(), s.engine, first.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, jobstore.ErrDecided) {
 			t.Errorf("a withdrawn hold is released: %v", err)
 		}
 		// Rejected: kept.
@@ -245,7 +247,7 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Deleted != 30 {
 			t.Errorf("the released run did %+v", got)
 		}
-		if h, err := s.engine.Store().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID || h.DecidedBy != "user:7" {
+		if h, err := s.engine.Reader().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID || h.DecidedBy != "user:7" {
 			t.Errorf("the hold is %+v, %v", h, err)
 		}
 		rows := s.rows(t)

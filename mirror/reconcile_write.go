@@ -137,9 +137,9 @@ func (s *reconcile) copyFetched(o *outcome, row reflect.Value, it listedItem, st
 	}
 	switch {
 	case !status.MissingSince.IsZero():
-		s.record(&o.changes, row, tracker.Returned, fields)
+		s.record(&o.changes, row, tracker.ChangeReturned, fields)
 	case len(fields) > 0:
-		s.record(&o.changes, row, tracker.Drifted, fields)
+		s.record(&o.changes, row, tracker.ChangeDrifted, fields)
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/bulk"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -43,13 +43,9 @@ func (r *repo) kind(action string) nawasync.Kind {
 // db is where reads go: without the host's conditions, hooks and log.
 func (r *repo) db(ctx context.Context) *gorm.DB {
 	if r.tx != nil {
-		return session(ctx, r.tx)
+		return sqlkit.Session(ctx, r.tx)
 	}
-	return session(ctx, r.engine.DB())
-}
-
-func session(ctx context.Context, tx *gorm.DB) *gorm.DB {
-	return tx.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard, SkipHooks: true})
+	return sqlkit.Session(ctx, r.engine.DB())
 }
 
 // inTx runs fn in the host's transaction, or one of its own.

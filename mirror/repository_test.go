@@ -90,7 +90,7 @@ func TestBadCallsOfARepositoryAreRefusedAndLeaveNothing(t *testing.T) {
 				t.Errorf("%s: %v", what, refused.err)
 			}
 		}
-		if jobs, err := s.engine.Store().Search(t.Context(), tracker.Search{Services: []string{"shop"}}, 0, 0, 10); err != nil || len(jobs.Jobs) != 1 || jobs.Jobs[0].ID != job.ID {
+		if jobs, err := s.engine.Reader().Search(t.Context(), tracker.Search{Services: []string{"shop"}, Limit: 10}); err != nil || len(jobs.Jobs) != 1 || jobs.Jobs[0].ID != job.ID {
 			t.Errorf("there are jobs: %+v %v", jobs.Jobs, err)
 		}
 		deleting, err := s.repo.Delete(t.Context(), row, by)
@@ -98,12 +98,12 @@ func TestBadCallsOfARepositoryAreRefusedAndLeaveNothing(t *testing.T) {
 		if _, err := s.repo.Update(t.Context(), row, func(g *gadget) { g.Plan = "x" }, by); !errors.Is(err, nawasync.ErrDeleting) {
 			t.Errorf("an update of what is being deleted: %v", err)
 		}
-		_, err = s.engine.Cancel(t.Context(), deleting.ID, "user:1")
+		_, err = s.engine.Cancel(t.Context(), deleting.ID, nawasync.OperatorOptions{By: "user:1"})
 		enginetest.OK(t, err)
 		if got := s.row(t, "a"); got.State != nawasync.StatePendingCreate || got.SyncJobID == nil || *got.SyncJobID != job.ID {
 			t.Errorf("the job before the cancelled one has the row: %+v", got.SyncStatus)
 		}
-		_, err = s.engine.Cancel(t.Context(), job.ID, "user:1")
+		_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 		enginetest.OK(t, err)
 		if _, err := s.repo.FindKey(t.Context(), row); !errors.Is(err, nawasync.ErrNotFound) {
 			t.Errorf("a row whose creation was called off is there: %v", err)

@@ -72,7 +72,7 @@ func TestExhaustedListingAsksForEachRowHoweverManyAreKept(t *testing.T) {
 		s := stocked(t, db, 100)
 		s.remote.drop(numbered(40)...)
 		s.status(t, s.sync(t), tracker.Conflict)
-		open, err := s.engine.Store().Holds(t.Context(), "shop", "gadget", true, 1)
+		open, err := s.engine.Reader().Holds(t.Context(), "shop", "gadget", true, 1)
 		enginetest.OK(t, err)
 		enginetest.OK(t, mirror.RejectHold(t.Context(), s.engine, open[0].ID, nawasync.OperatorOptions{By: "user:7"}))
 		s.remote.mu.Lock()
@@ -144,7 +144,7 @@ func TestAnswersAndRetriesHeedWhatTheRowHasBecome(t *testing.T) {
 		s.status(t, s.update(t, s.row(t, "g0001"), setQuota(500)), tracker.Conflict)
 		later, err := s.repo.Update(t.Context(), s.row(t, "g0001"), setPlan("gold"), nawasync.Options{Delay: time.Hour})
 		enginetest.OK(t, err)
-		_, err = s.engine.Cancel(t.Context(), later.ID, "user:7")
+		_, err = s.engine.Cancel(t.Context(), later.ID, nawasync.OperatorOptions{By: "user:7"})
 		enginetest.OK(t, err)
 		if row := s.row(t, "g0001"); !row.HasFailed() || !strings.Contains(row.SyncError, "quota_mb") {
 			t.Errorf("the row forgot its conflict: %+v", row.SyncStatus)
@@ -155,7 +155,7 @@ func TestAnswersAndRetriesHeedWhatTheRowHasBecome(t *testing.T) {
 		if _, err := s.engine.Retry(t.Context(), later.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrDeleting) {
 			t.Errorf("a retry beside a delete: %v", err)
 		}
-		_, err = s.engine.Cancel(t.Context(), deleting.ID, "user:7")
+		_, err = s.engine.Cancel(t.Context(), deleting.ID, nawasync.OperatorOptions{By: "user:7"})
 		enginetest.OK(t, err)
 	})
 }
@@ -168,13 +168,13 @@ func TestOneObjectThatCannotBeStoredStopsNoOther(t *testing.T) {
 		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
 		enginetest.OK(t, err)
 		enginetest.Eventually(t, 20*time.Second, "a run that says what is wrong", func() bool {
-			now, err := s.engine.Store().Get(t.Context(), job.ID)
+			now, err := s.engine.Reader().Get(t.Context(), job.ID)
 			return err == nil && strings.Contains(now.Error, "2 objects could not be stored")
 		})
 		if n := len(s.rows(t)); n != 10 {
 			t.Errorf("%d rows", n)
 		}
-		_, err = s.engine.Cancel(t.Context(), job.ID, "user:7")
+		_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:7"})
 		enginetest.OK(t, err)
 	})
 }

@@ -1,17 +1,17 @@
 package tracker
 
 import (
-	"database/sql"
 	"encoding/json"
+	"fmt"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/jobrow"
 )
 
 // Job is one row of nawasync_jobs. Times are UTC, in whole microseconds; the
 // zero time stands for "not yet". It is a copy: changing it changes no row.
 type Job struct {
-	ID        int64 `json:"id"`
-	TargetKey int64 `json:"-"` // hash of service, type, instance and target id
-	Lane      int64 `json:"-"` // jobs of one lane run one at a time, in order of id
+	ID int64 `json:"id"`
 
 	Service  string `json:"service"`
 	Type     string `json:"type"`
@@ -22,13 +22,11 @@ type Job struct {
 
 	Status      Status `json:"status"`
 	Epoch       int    `json:"epoch"`        // fences: rises each time the job goes back to the queue
-	Ring        int    `json:"ring"`         // how often this epoch was put into Redis
 	Attempt     int    `json:"attempt"`      // attempts burned, the running one included
 	MaxAttempts int    `json:"max_attempts"` // at least 1
 	Wrote       bool   `json:"wrote"`        // an attempt announced a write to the remote
 
 	Payload  json.RawMessage `json:"payload,omitempty"` // arguments as people may see them
-	Sealed   []byte          `json:"-"`                 // encrypted arguments; nil when there never were any, empty when they are gone
 	Result   json.RawMessage `json:"result,omitempty"`
 	Diff     json.RawMessage `json:"diff,omitempty"` // of a conflict: base, desired, remote
 	Progress json.RawMessage `json:"progress,omitempty"`
@@ -42,7 +40,6 @@ type Job struct {
 	CancelBy      string `json:"cancel_by,omitempty"`
 	Worker        string `json:"worker,omitempty"` // id of the process that ran it last
 	Trace         string `json:"trace,omitempty"`  // W3C traceparent of the dispatch
-	ActiveKey     string `json:"-"`
 
 	// The snapshot row the job changes, and the pending state it put that into: "" and
 	// 0 where it changes none. Whoever ends the job ends the pending state too.
@@ -54,18 +51,27 @@ type Job struct {
 	UpdatedAt  time.Time     `json:"updated_at"`
 	DueAt      time.Time     `json:"due_at"`              // when it was first due
 	NotBefore  time.Time     `json:"not_before"`          // when it is due next
-	WakeAt     time.Time     `json:"-"`                   // when the relay looks at it next
-	RungAt     time.Time     `json:"rung_at,omitzero"`    // when it was put into Redis
 	StartedAt  time.Time     `json:"started_at,omitzero"` // of the last attempt
 	DeadlineAt time.Time     `json:"deadline_at,omitzero"`
 	FinishedAt time.Time     `json:"finished_at,omitzero"`
 	CancelAt   time.Time     `json:"cancel_at,omitzero"`  // when somebody asked for its end
 	DeletedAt  time.Time     `json:"deleted_at,omitzero"` // when a person took it off the lists
-	Duration   time.Duration `json:"duration,omitempty"`  // of the last attempt
+	Duration   time.Duration `json:"-"`                   // of the last attempt; in JSON duration_ms
 
-	// Coalesced says that Insert found this open row under the same unique key
-	// and added none.
+	// Coalesced says that the dispatch found this open row under the same unique key and
+	// added none.
 	Coalesced bool `json:"coalesced,omitempty"`
+
+	argumentsDropped bool
+}
+
+// MarshalJSON writes the duration of the last attempt as duration_ms.
+func (j Job) MarshalJSON() ([]byte, error) {
+	type plain Job
+	return json.Marshal(struct {
+		plain
+		DurationMS int64 `json:"duration_ms,omitempty"`
+	}{plain(j), j.Duration.Milliseconds()})
 }
 
 // Stuck reports whether the job runs past its timeout: its handler ignores its
@@ -74,120 +80,36 @@ func (j *Job) Stuck(now time.Time) bool {
 	return j.Status == Running && !j.DeadlineAt.IsZero() && now.After(j.DeadlineAt)
 }
 
-func (j *Job) kind() string { return j.Service + "/" + j.Type + "/" + j.Action }
-
 // ArgumentsDropped reports whether the job had sealed arguments, which are no
 // longer kept: its Payload, with secrets masked, is not what it ran with.
-func (j *Job) ArgumentsDropped() bool { return j.Sealed != nil && len(j.Sealed) == 0 }
+func (j *Job) ArgumentsDropped() bool { return j.argumentsDropped }
 
-// Joined reports whether the job has taken its place in its lane: it has come
-// due once. A job dispatched with a delay has not, until it is due.
-func (j *Job) Joined(now time.Time) bool {
-	return j.Epoch > 0 || !j.NotBefore.After(now)
+// ConflictValues are the values of a conflict's fields, by column: as the user saw them,
+// as they were wanted, and as the remote had them. Values under secret keys are masked.
+type ConflictValues struct {
+	Base    map[string]json.RawMessage `json:"base"`
+	Desired map[string]json.RawMessage `json:"desired"`
+	Remote  map[string]json.RawMessage `json:"remote"`
 }
 
-// Wide columns (arguments, texts) are read only where they are needed.
-const (
-	narrowColumns = `j.id, j.target_key, j.lane, j.service, j.type, j.action, j.instance, j.target_id, j.queue,
- j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
- j.retry_of, j.cancel_by, j.worker, j.trace, j.active_key, j.created_at, j.updated_at, j.due_at, j.not_before,
- j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
- j.snap_table, j.snap_row, j.snap_state, j.deleted_at`
-	relayColumns = `j.id, j.lane, j.service, j.type, j.action, j.instance, j.queue, j.epoch, j.ring, j.created_at, j.not_before, j.rung_at`
-	wideColumns  = `, j.payload, j.sealed, j.result, j.diff, j.progress`
-)
-
-// jobScan receives one row; extra takes columns selected after the job's own.
-type jobScan struct {
-	job                                           Job
-	errorClass, cancelBy, worker, trace, key, err sql.NullString
-	snapTable, snapState                          sql.NullString
-	snapRow                                       sql.NullInt64
-	retryOf, durationMS                           sql.NullInt64
-	created, updated, due, notBefore              int64
-	wake, rung, started, deadline, finished, ccl  sql.NullInt64
-	deleted                                       sql.NullInt64
-	payload, result, diff, progress               sql.NullString
-}
-
-func (s *jobScan) scan(rows *sql.Rows, wide bool, extra ...any) (*Job, error) {
-	*s = jobScan{}
-	j := &s.job
-	into := []any{
-		&j.ID, &j.TargetKey, &j.Lane, &j.Service, &j.Type, &j.Action, &j.Instance, &j.TargetID, &j.Queue,
-		&j.Status, &j.Epoch, &j.Ring, &j.Attempt, &j.MaxAttempts, &j.Wrote, &s.errorClass, &j.TriggeredBy, &j.TriggerSource,
-		&s.retryOf, &s.cancelBy, &s.worker, &s.trace, &s.key, &s.created, &s.updated, &s.due, &s.notBefore,
-		&s.wake, &s.rung, &s.started, &s.deadline, &s.finished, &s.ccl, &s.durationMS, &s.err,
-		&s.snapTable, &s.snapRow, &s.snapState, &s.deleted,
+// ConflictValues decodes Diff. It returns an error where the job keeps no values.
+func (j *Job) ConflictValues() (v ConflictValues, err error) {
+	if err := json.Unmarshal(j.Diff, &v); err != nil {
+		return ConflictValues{}, fmt.Errorf("job %d keeps no values of a conflict: %w", j.ID, err)
 	}
-	if wide {
-		into = append(into, &s.payload, &j.Sealed, &s.result, &s.diff, &s.progress)
-	}
-	if err := rows.Scan(append(into, extra...)...); err != nil {
-		return nil, err
-	}
-	j.ErrorClass, j.CancelBy, j.Worker, j.Trace, j.ActiveKey, j.Error = s.errorClass.String, s.cancelBy.String, s.worker.String, s.trace.String, s.key.String, s.err.String
-	j.SnapshotTable, j.SnapshotRow, j.SnapshotState = s.snapTable.String, s.snapRow.Int64, SyncState(s.snapState.String)
-	j.RetryOf, j.Duration = s.retryOf.Int64, time.Duration(s.durationMS.Int64)*time.Millisecond
-	j.CreatedAt, j.UpdatedAt, j.DueAt, j.NotBefore = fromMicros(s.created), fromMicros(s.updated), fromMicros(s.due), fromMicros(s.notBefore)
-	j.WakeAt, j.RungAt, j.StartedAt = fromMicros(s.wake.Int64), fromMicros(s.rung.Int64), fromMicros(s.started.Int64)
-	j.DeadlineAt, j.FinishedAt, j.CancelAt = fromMicros(s.deadline.Int64), fromMicros(s.finished.Int64), fromMicros(s.ccl.Int64)
-	j.DeletedAt = fromMicros(s.deleted.Int64)
-	j.Payload, j.Result, j.Diff, j.Progress = rawJSON(s.payload), rawJSON(s.result), rawJSON(s.diff), rawJSON(s.progress)
-	out := *j
-	return &out, nil
+	return v, nil
 }
 
-// scanRelay reads relayColumns.
-func scanRelay(rows *sql.Rows, extra ...any) (*Job, error) {
-	j := &Job{Status: Queued}
-	var created, notBefore int64
-	var rung sql.NullInt64
-	into := []any{&j.ID, &j.Lane, &j.Service, &j.Type, &j.Action, &j.Instance, &j.Queue, &j.Epoch, &j.Ring, &created, &notBefore, &rung}
-	err := rows.Scan(append(into, extra...)...)
-	j.CreatedAt, j.NotBefore, j.RungAt = fromMicros(created), fromMicros(notBefore), fromMicros(rung.Int64)
-	return j, err
-}
-
-func rawJSON(s sql.NullString) json.RawMessage {
-	if s.String == "" {
-		return nil
+// JobOf makes a Job of a stored row, for package jobstore.
+func JobOf(r *jobrow.Row) Job {
+	return Job{
+		ID: r.ID, Service: r.Service, Type: r.Type, Action: r.Action, Instance: r.Instance, TargetID: r.TargetID, Queue: r.Queue,
+		Status: Status(r.Status), Epoch: r.Epoch, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, Wrote: r.Wrote,
+		Payload: r.Payload, Result: r.Result, Diff: r.Diff, Progress: r.Progress, Error: r.Error, ErrorClass: r.ErrorClass,
+		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, CancelBy: r.CancelBy, Worker: r.Worker, Trace: r.Trace,
+		SnapshotTable: r.SnapshotTable, SnapshotRow: r.SnapshotRow, SnapshotState: SyncState(r.SnapshotState),
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt, NotBefore: r.NotBefore, StartedAt: r.StartedAt, DeadlineAt: r.DeadlineAt,
+		FinishedAt: r.FinishedAt, CancelAt: r.CancelAt, DeletedAt: r.DeletedAt, Duration: r.Duration,
+		argumentsDropped: r.Sealed != nil && len(r.Sealed) == 0,
 	}
-	return json.RawMessage(s.String)
 }
-
-// micros is how a time stands in the database; the zero time is NULL.
-func micros(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixMicro()
-}
-
-func fromMicros(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
-}
-
-func nullable(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// UniqueKey is the ActiveKey for a hash of what is unique: it is freed when the
-// job ends, or already when it starts.
-func UniqueKey(hash string, untilRunning bool) string {
-	if untilRunning {
-		return keyUntilRunning + hash
-	}
-	return keyUntilEnded + hash
-}
-
-const (
-	keyUntilRunning = "r:"
-	keyUntilEnded   = "e:"
-)

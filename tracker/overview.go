@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // OpenJobs is what waits and runs of one kind and instance.
@@ -29,15 +29,15 @@ const MaxOpenJobs = 50_000
 
 // Open sums up the open jobs by kind and instance: the first MaxOpenJobs that the
 // database finds; more says that there are others.
-func (s *Store) Open(ctx context.Context) (list []OpenJobs, more bool, err error) {
-	now := s.Now().UnixMicro()
+func (r *Reader) Open(ctx context.Context) (list []OpenJobs, more bool, err error) {
+	now := r.Now().UnixMicro()
 	var seen int64
 	// A row that waits in its lane has no wake_at: it is due since its not_before too.
-	err = each(s.DB(ctx), func(rows *sql.Rows) error {
+	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var o OpenJobs
 		var oldest sql.NullInt64
 		err := rows.Scan(&o.Service, &o.Type, &o.Action, &o.Instance, &o.Queued, &o.Due, &o.Running, &o.Stuck, &oldest)
-		o.Oldest = fromMicros(oldest.Int64)
+		o.Oldest = sqlkit.FromMicros(oldest.Int64)
 		seen += o.Queued + o.Running
 		list = append(list, o)
 		return err
@@ -64,13 +64,13 @@ type LastSuccess struct {
 }
 
 // LastSuccesses lists the last success of every kind and instance that ever had one.
-func (s *Store) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
+func (r *Reader) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
 	var list []LastSuccess
-	err := each(s.DB(ctx), func(rows *sql.Rows) error {
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var one LastSuccess
 		var at int64
 		err := rows.Scan(&one.Service, &one.Type, &one.Action, &one.Instance, &one.JobID, &at)
-		one.At = fromMicros(at)
+		one.At = sqlkit.FromMicros(at)
 		list = append(list, one)
 		return err
 	}, "SELECT service, type, action, instance, job_id, finished_at FROM nawasync_last_success ORDER BY service, type, action, instance")
@@ -80,14 +80,15 @@ func (s *Store) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
 	return list, nil
 }
 
-// Place is where targets are: what a target's id must be completed with to name one.
-type Place struct{ Service, Type, Instance string }
+// TargetScope is where targets are: what a target's id must be completed with to name
+// one.
+type TargetScope struct{ Service, Type, Instance string }
 
-// Places lists every place in which a job has ended.
-func (s *Store) Places(ctx context.Context) ([]Place, error) {
-	var list []Place
-	err := each(s.DB(ctx), func(rows *sql.Rows) error {
-		var p Place
+// TargetScopes lists every service, type and instance that has had jobs.
+func (r *Reader) TargetScopes(ctx context.Context) ([]TargetScope, error) {
+	var list []TargetScope
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var p TargetScope
 		err := rows.Scan(&p.Service, &p.Type, &p.Instance)
 		list = append(list, p)
 		return err
@@ -101,14 +102,14 @@ func (s *Store) Places(ctx context.Context) ([]Place, error) {
 
 // Failures lists up to limit jobs that ended failed or in conflict since a time, the
 // last to end first, of the services that the reader may see (nil: every one).
-func (s *Store) Failures(ctx context.Context, services []string, since time.Time, limit int) ([]*Job, error) {
+func (r *Reader) Failures(ctx context.Context, services []string, since time.Time, limit int) ([]*Job, error) {
 	var list []*Job
 	for _, status := range []Status{Failed, Conflict} { // each in the order of an index
 		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL", []any{status, since.UnixMicro()}
 		if services != nil {
 			where, args = where+" AND j.service IN ?", append(args, append([]string{""}, services...))
 		}
-		jobs, err := s.jobs(s.DB(ctx), false, where+" ORDER BY j.finished_at DESC LIMIT ?", append(args, limit)...)
+		jobs, err := r.jobs(ctx, false, where+" ORDER BY j.finished_at DESC LIMIT ?", append(args, limit)...)
 		if err != nil {
 			return nil, fmt.Errorf("nawasync: list failures: %w", err)
 		}
@@ -118,39 +119,25 @@ func (s *Store) Failures(ctx context.Context, services []string, since time.Time
 	return list[:min(limit, len(list))], nil
 }
 
-// Ahead lists the open jobs that are before a queued one in its lane, running ones
+// LanePredecessors lists the open jobs that are before a queued one in its lane, running ones
 // first.
-func (s *Store) Ahead(ctx context.Context, j *Job, limit int) ([]*Job, error) {
+func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Job, error) {
 	if j.Status != Queued {
 		return nil, nil
 	}
-	list, err := s.jobs(s.DB(ctx), false, "WHERE j.open_lane = ? AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND (j.epoch > 0 OR j.not_before <= ?))) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
-		j.Lane, j.ID, j.ID, s.Now().UnixMicro(), limit)
+	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND (j.epoch > 0 OR j.not_before <= ?))) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
+		j.ID, j.ID, j.ID, r.Now().UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("nawasync: read the lane of job %d: %w", j.ID, err)
 	}
 	return list, nil
 }
 
-// CountOpen counts a service's queued and running jobs, up to limit, in tx or, when
-// it is nil, outside of any transaction.
-func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limit int) (int, error) {
-	if tx == nil {
-		tx = s.db
-	}
-	var n int
-	err := session(ctx, tx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service, limit).Row().Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("nawasync: count open jobs: %w", err)
-	}
-	return n, nil
-}
-
 // NewerSuccess returns the id of a job of the same target that succeeded after
 // the given one was dispatched, or 0.
-func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
-	list, err := s.jobs(s.DB(ctx), false,
-		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.TargetKey, j.ID, j.TargetID, j.Service)
+func (r *Reader) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
+	list, err := r.jobs(ctx, false,
+		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.Target().key(), j.ID, j.TargetID, j.Service)
 	if err != nil {
 		return 0, fmt.Errorf("nawasync: look for a newer success: %w", err)
 	}
@@ -158,4 +145,27 @@ func (s *Store) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 		return 0, nil
 	}
 	return list[0].ID, nil
+}
+
+// LastSuccess is when a job of this service, type, action and instance last
+// succeeded, and its id; the zero time and 0 when none ever did. It survives the
+// pruning of the job itself.
+func (r *Reader) LastSuccess(ctx context.Context, service, typ, action, instance string) (time.Time, int64, error) {
+	var at, id sql.NullInt64
+	const where = " WHERE service = ? AND type = ? AND action = ? AND instance = ?"
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var thisAt, thisID int64
+		if err := rows.Scan(&thisAt, &thisID); err != nil {
+			return err
+		}
+		if thisAt > at.Int64 {
+			at.Int64, id.Int64 = thisAt, thisID
+		}
+		return nil
+	}, "SELECT finished_at, job_id FROM nawasync_last_success"+where+" UNION ALL SELECT last_at, last_job FROM nawasync_stat_deltas"+where+" AND outcome = 'success'",
+		service, typ, action, instance, service, typ, action, instance)
+	if err != nil {
+		return time.Time{}, 0, fmt.Errorf("nawasync: read the last success: %w", err)
+	}
+	return sqlkit.FromMicros(at.Int64), id.Int64, nil
 }

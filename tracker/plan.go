@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // plan is how a search is read: streams, each in the order of an index, and what each
@@ -68,25 +70,25 @@ type ground struct {
 	ended     []int64  // the jobs that ended in time, where they are few; else nil
 }
 
-func (s *Store) ground(ctx context.Context, q Search) (g ground, err error) {
+func (r *Reader) ground(ctx context.Context, q Search) (g ground, err error) {
 	g.high = math.MaxInt64
 	if !q.From.IsZero() {
-		if g.low, err = s.bound(ctx, q.From); err != nil {
+		if g.low, err = r.bound(ctx, q.From); err != nil {
 			return g, err
 		}
 	}
 	if !q.To.IsZero() {
-		if g.high, err = s.bound(ctx, q.To); err != nil {
+		if g.high, err = r.bound(ctx, q.To); err != nil {
 			return g, err
 		}
 	}
 	if q.ended() && !q.few() {
-		if g.ended, err = s.endedIDs(ctx, q); err != nil {
+		if g.ended, err = r.endedIDs(ctx, q); err != nil {
 			return g, err
 		}
 	}
 	if q.Services == nil && (len(q.Terms) > 0 || q.ended()) && !g.few(q) {
-		g.services, err = s.Services(ctx)
+		g.services, err = r.Services(ctx)
 	}
 	return g, err
 }
@@ -110,7 +112,7 @@ func (q Search) endedBounds() []any {
 
 // endedIDs are the jobs that ended between the search's bounds, or nil where they are
 // more than CountUpTo: then jobs are looked at one by one, and most of them fit.
-func (s *Store) endedIDs(ctx context.Context, q Search) ([]int64, error) {
+func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 	var parts []string
 	var args []any
 	for _, status := range q.statuses() {
@@ -124,7 +126,7 @@ func (s *Store) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 	if len(parts) == 0 {
 		return ids, nil
 	}
-	err := each(s.DB(ctx), func(rows *sql.Rows) error {
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id int64
 		err := rows.Scan(&id)
 		ids = append(ids, id)
@@ -157,7 +159,7 @@ func (q Search) statuses() []Status {
 }
 
 // few reports whether few rows are meant: each of them is asked everything.
-func (q Search) few() bool { return q.TargetKeys != nil || q.Deleted || q.ids() != nil }
+func (q Search) few() bool { return q.Targets != nil || q.Deleted || q.ids() != nil }
 
 // ids are the values of a term that names jobs, or nil.
 func (q Search) ids() []string {
@@ -169,8 +171,8 @@ func (q Search) ids() []string {
 	return nil
 }
 
-func (s *Store) plan(q Search, g ground) (*plan, error) {
-	p := &plan{low: g.low, high: g.high, listed: s.dialect.listRows()}
+func (r *Reader) plan(q Search, g ground) (*plan, error) {
+	p := &plan{low: g.low, high: g.high, listed: r.dialect.ListRows()}
 	services, few := q.Services, g.few(q)
 	var rest []Term
 	for _, t := range q.Terms {
@@ -186,14 +188,14 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 			rest = append(rest, t)
 		}
 	}
-	if err := p.follow(q, g, services); err != nil {
+	if err := p.chooseStreams(q, g, services); err != nil {
 		return p, err
 	}
 	if q.ended() && g.ended == nil {
 		p.residual, p.residualArgs = append(p.residual, "j.finished_at >= ? AND j.finished_at < ?"), append(p.residualArgs, q.endedBounds()...)
 	}
 	for _, t := range rest {
-		if err := p.ask(t, s.Now()); err != nil {
+		if err := p.addFilter(t, r.Now()); err != nil {
 			return p, err
 		}
 	}
@@ -201,7 +203,7 @@ func (s *Store) plan(q Search, g ground) (*plan, error) {
 }
 
 // follow chooses the streams.
-func (p *plan) follow(q Search, g ground, services []string) error {
+func (p *plan) chooseStreams(q Search, g ground, services []string) error {
 	statuses := q.statuses()
 	add := func(st stream) { p.streams = append(p.streams, st) }
 	if q.Services != nil && g.few(q) {
@@ -212,12 +214,16 @@ func (p *plan) follow(q Search, g ground, services []string) error {
 		ids, err := parseIDs(q.ids())
 		add(stream{where: "id IN ?", args: []any{ids}})
 		return err
-	case q.TargetKeys != nil:
-		for _, key := range q.TargetKeys {
+	case q.Targets != nil:
+		keys := make([]int64, len(q.Targets))
+		for i, target := range q.Targets {
+			keys[i] = target.key()
+		}
+		for _, key := range keys {
 			add(stream{where: "target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{key}})
 		}
-		if len(q.TargetKeys) > 0 {
-			add(stream{where: "open_lane IS NOT NULL AND target_key IN ?", args: []any{q.TargetKeys}, open: true})
+		if len(keys) > 0 {
+			add(stream{where: "open_lane IS NOT NULL AND target_key IN ?", args: []any{keys}, open: true})
 		}
 		return nil
 	case q.Deleted:
@@ -253,7 +259,7 @@ func (p *plan) follow(q Search, g ground, services []string) error {
 }
 
 // ask adds a condition on each row.
-func (p *plan) ask(t Term, now time.Time) error {
+func (p *plan) addFilter(t Term, now time.Time) error {
 	columns := map[Field]string{
 		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance", FieldTarget: "j.target_id",
 		FieldBy: "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
@@ -269,7 +275,7 @@ func (p *plan) ask(t Term, now time.Time) error {
 		p.wide = true
 		var either []string
 		for _, value := range t.Values {
-			like := "%" + escapeLike(strings.ToLower(value)) + "%"
+			like := "%" + sqlkit.EscapeLike(strings.ToLower(value)) + "%"
 			either, args = append(either, "LOWER(COALESCE(j.error, '')) LIKE ? ESCAPE '!'"), append(args, like)
 			if t.Field == FieldText {
 				either, args = append(either, "LOWER(j.target_id) LIKE ? ESCAPE '!'"), append(args, like)
@@ -301,8 +307,4 @@ func (p *plan) ask(t Term, now time.Time) error {
 	}
 	p.residual, p.residualArgs = append(p.residual, clause), append(p.residualArgs, args...)
 	return nil
-}
-
-func escapeLike(text string) string {
-	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }

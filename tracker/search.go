@@ -1,14 +1,18 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // Search selects jobs for a list: all of its terms must hold.
@@ -17,9 +21,9 @@ type Search struct {
 	// is none.
 	Services []string
 	Terms    []Term
-	// TargetKeys are the hashes that Engine.TargetKey makes of the targets that a
-	// target term can mean. Without them such a term is looked for row by row.
-	TargetKeys []int64
+	// Targets are the objects that a target term can mean; an empty list is none. Without
+	// them (nil) such a term is looked for row by row.
+	Targets []Target
 	// From and To bound the time of creation, by the order in which jobs were added:
 	// From inclusive, To exclusive, the zero time no bound.
 	From, To time.Time
@@ -28,6 +32,13 @@ type Search struct {
 	EndedFrom, EndedTo time.Time
 	// Deleted lists the tombstones instead.
 	Deleted bool
+
+	// Before lists the jobs with lower ids, newest first, After the ones with the next
+	// higher ids. Both 0 is the newest; Oldest is the other end of the list.
+	Before, After int64
+	Oldest        bool
+	// Limit is the size of a page, 1 to 500; 0 is 50.
+	Limit int
 }
 
 // Field is what a Term asks about.
@@ -76,9 +87,6 @@ type Results struct {
 	Reached time.Time
 }
 
-// FromOldest is the after of Search that begins at the other end.
-const FromOldest = -1
-
 // How far a search goes that no index answers.
 const (
 	maxLooked  = 200_000
@@ -87,22 +95,21 @@ const (
 	maxChunk   = 40_000
 )
 
-// Search returns up to limit jobs (1 to 500) with ids below before, or, where after is
-// not 0, the ones next above after; both 0 is the newest, an after of FromOldest the
-// oldest. A term that an index answers
-// costs no more at any depth. Of others at most 200,000 jobs are read, newest first,
-// for at most a second; the results say how far that went.
-func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit int) (Results, error) {
-	limit = min(max(limit, 1), 500)
-	g, err := s.ground(ctx, q)
+// Search returns one page of jobs, newest first. A term that an index answers costs no
+// more at any depth. Of others at most 200,000 jobs are read, from the end where the page
+// begins, for at most a second; the results say how far that went.
+func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
+	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
+	before, after := q.Before, q.After
+	g, err := r.ground(ctx, q)
 	if err != nil {
 		return Results{}, err
 	}
-	plan, err := s.plan(q, g)
+	plan, err := r.plan(q, g)
 	if err != nil || len(plan.streams) == 0 {
 		return Results{}, err
 	}
-	w := walk{store: s, plan: plan, limit: limit, up: after != 0}
+	w := walk{reader: r, plan: plan, limit: limit, up: after > 0 || q.Oldest}
 	w.low, w.high = plan.low, plan.high
 	if before > 0 {
 		w.high = min(w.high, before)
@@ -122,14 +129,14 @@ func (s *Store) Search(ctx context.Context, q Search, before, after int64, limit
 		slices.Reverse(w.ids)
 	}
 	if len(w.ids) > 0 {
-		if out.Jobs, err = s.jobs(s.DB(ctx), false, "WHERE j.id IN ? ORDER BY j.id DESC", w.ids); err != nil {
+		if out.Jobs, err = r.jobs(ctx, false, "WHERE j.id IN ? ORDER BY j.id DESC", w.ids); err != nil {
 			return Results{}, fmt.Errorf("nawasync: search jobs: %w", err)
 		}
 		first, last := w.ids[0], w.ids[len(w.ids)-1]
 		if (!w.up && before > 0) || (w.up && more) {
 			out.Newer = first
 		}
-		if (w.up && after != FromOldest) || (!w.up && more) {
+		if (w.up && !q.Oldest) || (!w.up && more) {
 			out.Older = last
 		}
 	}
@@ -152,19 +159,19 @@ const CountUpTo = 10_000
 // Counts counts the jobs of a search by status, none above CountUpTo+1. It counts
 // nothing, and known is false, where terms are asked that no index answers: that would
 // cost as much as reading it all.
-func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, known bool, err error) {
+func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, known bool, err error) {
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string
 	var args []any
 	one := q
 	one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus})
-	g, err := s.ground(ctx, one)
+	g, err := r.ground(ctx, one)
 	if err != nil {
 		return nil, false, err
 	}
 	for _, status := range Statuses() {
 		one.Terms[len(q.Terms)].Values = []string{string(status)}
-		plan, err := s.plan(one, g)
+		plan, err := r.plan(one, g)
 		if err != nil || len(plan.residual) > 0 {
 			return nil, false, err
 		}
@@ -178,7 +185,7 @@ func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, kn
 	if len(parts) == 0 {
 		return counts, true, nil
 	}
-	err = each(s.DB(ctx), func(rows *sql.Rows) error {
+	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var status Status
 		var n int
 		err := rows.Scan(&status, &n)
@@ -193,11 +200,11 @@ func (s *Store) Counts(ctx context.Context, q Search) (counts map[Status]int, kn
 
 // Services lists every service that has ended jobs, by hopping over the index, and
 // those of up to 10,000 open ones.
-func (s *Store) Services(ctx context.Context) ([]string, error) {
+func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	var list []string
 	for last := ""; ; {
 		var next sql.NullString
-		if err := s.DB(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?", last).Row().Scan(&next); err != nil {
+		if err := r.session(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?", last).Row().Scan(&next); err != nil {
 			return nil, fmt.Errorf("nawasync: list the services: %w", err)
 		}
 		if !next.Valid {
@@ -206,7 +213,7 @@ func (s *Store) Services(ctx context.Context) ([]string, error) {
 		list, last = append(list, next.String), next.String
 	}
 	var open []string
-	if err := s.DB(ctx).Raw("SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o").Scan(&open).Error; err != nil {
+	if err := r.session(ctx).Raw("SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o").Scan(&open).Error; err != nil {
 		return nil, fmt.Errorf("nawasync: list the services: %w", err)
 	}
 	list = append(list, open...)
@@ -216,16 +223,16 @@ func (s *Store) Services(ctx context.Context) ([]string, error) {
 
 // bound is the least id of a job that was created at or after a time: ids rise with
 // the time of creation, so that a binary search finds it without an index of its own.
-func (s *Store) bound(ctx context.Context, at time.Time) (int64, error) {
+func (r *Reader) bound(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
-	if err := s.DB(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low, &high); err != nil {
+	if err := r.session(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low, &high); err != nil {
 		return 0, fmt.Errorf("nawasync: look for the beginning of a window: %w", err)
 	}
 	high++
 	for low < high {
 		middle := low + (high-low)/2
 		var id, created int64
-		if err := s.DB(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err, sql.ErrNoRows) {
+		if err := r.session(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err, sql.ErrNoRows) {
 			high = middle // there is none, or it has been pruned just now
 			continue
 		} else if err != nil {
@@ -242,7 +249,7 @@ func (s *Store) bound(ctx context.Context, at time.Time) (int64, error) {
 
 // walk reads the ids of a plan, in one direction.
 type walk struct {
-	store     *Store
+	reader    *Reader
 	plan      *plan
 	limit     int
 	up        bool  // from the old to the new
@@ -273,7 +280,7 @@ func (w *walk) run(ctx context.Context) error {
 		ids, args := piece("id", w.low, w.high, chunk)
 		var n int64
 		var least, most sql.NullInt64
-		if err := w.store.DB(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &least, &most); err != nil {
+		if err := w.reader.session(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &least, &most); err != nil {
 			return err
 		}
 		if n == 0 {
@@ -307,8 +314,8 @@ func (w *walk) stop(ctx context.Context) error {
 		at = w.low
 	}
 	var created int64
-	err := w.store.DB(ctx).Raw("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Row().Scan(&created)
-	w.reached = fromMicros(created)
+	err := w.reader.session(ctx).Raw("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Row().Scan(&created)
+	w.reached = sqlkit.FromMicros(created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -323,11 +330,22 @@ func (w *walk) order() string {
 }
 
 func (w *walk) read(ctx context.Context, query string, args []any) (ids []int64, err error) {
-	err = each(w.store.DB(ctx), func(rows *sql.Rows) error {
+	err = sqlkit.Each(w.reader.session(ctx), func(rows *sql.Rows) error {
 		var id int64
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
 	}, query, args...)
 	return ids, err
+}
+
+func parseIDs(values []string) ([]int64, error) {
+	ids := make([]int64, len(values))
+	for i, value := range values {
+		var err error
+		if ids[i], err = strconv.ParseInt(value, 10, 64); err != nil {
+			return nil, fmt.Errorf("nawasync: %q is no job id", value)
+		}
+	}
+	return ids, nil
 }

@@ -9,21 +9,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/storetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // seedJobs adds jobs in every status, a minute apart unless still is set: each in a
 // place of its own among services, targets and texts.
-func seedJobs(t *testing.T, b *bench, n int, still bool) (all []*tracker.Job) {
+func seedJobs(t *testing.T, b *storetest.Bench, n int, still bool) (all []*tracker.Job) {
 	t.Helper()
 	services := []string{"cloudflare", "keycloak", "whm"}
 	for i := range n {
 		status := tracker.Statuses()[i%7]
-		job := newJob(int64(i))
-		job.Service, job.TargetKey, job.TargetID = services[i%3], int64(i%11+1), fmt.Sprintf("100%%_box-%d", i%11)
+		job := storetest.NewJob(int64(i))
+		job.Service, job.TargetID = services[i%3], fmt.Sprintf("100%%_box-%d", i%11)
+		storetest.SetTargetKey(job)
 		job.TriggeredBy = fmt.Sprint("user:", i%5)
-		b.insert(t, job)
+		b.Insert(job)
 		set := "status = ?"
 		args := []any{status}
 		if status.Terminal() {
@@ -33,45 +36,59 @@ func seedJobs(t *testing.T, b *bench, n int, still bool) (all []*tracker.Job) {
 			set += ", deadline_at = ?"
 			args = append(args, b.Now().Add(time.Duration(i%2*2-1)*1000*time.Hour).UnixMicro())
 		}
-		ok(t, b.db.Exec("UPDATE nawasync_jobs SET "+set+" WHERE id = ?", append(args, job.ID)...).Error)
+		b.OK(b.Database.Exec("UPDATE nawasync_jobs SET "+set+" WHERE id = ?", append(args, job.ID)...).Error)
 		now, err := b.Get(t.Context(), job.ID)
-		ok(t, err)
+		b.OK(err)
 		all = append(all, now)
 		if !still {
-			b.advance(time.Minute)
+			b.Advance(time.Minute)
 		}
 	}
 	return all
 }
 
-func pages(t *testing.T, b *bench, q tracker.Search, limit int) (ids []int64) {
+// boxes are one target of each service.
+var boxes = []tracker.Target{
+	{Service: "cloudflare", Type: "mailbox", Instance: "main", ID: "100%_box-2"},
+	{Service: "keycloak", Type: "mailbox", Instance: "main", ID: "100%_box-2"},
+	{Service: "whm", Type: "mailbox", Instance: "main", ID: "100%_box-2"},
+}
+
+func page(q tracker.Search, before, after int64, limit int) tracker.Search {
+	q.Before, q.After, q.Limit = before, after, limit
+	return q
+}
+
+func pages(t *testing.T, b *storetest.Bench, q tracker.Search, limit int) (ids []int64) {
 	t.Helper()
 	var before int64
 	for {
-		page, err := b.Search(t.Context(), q, before, 0, limit)
-		ok(t, err)
-		for _, job := range page.Jobs {
+		found, err := b.Search(t.Context(), page(q, before, 0, limit))
+		b.OK(err)
+		for _, job := range found.Jobs {
 			ids = append(ids, job.ID)
 		}
-		if before > 0 && len(page.Jobs) > 0 {
-			back, err := b.Search(t.Context(), q, 0, page.Newer, limit)
-			ok(t, err)
-			if len(back.Jobs) != limit || back.Older != back.Jobs[limit-1].ID || back.Jobs[limit-1].ID != slices.Min(ids[:len(ids)-len(page.Jobs)]) {
+		if before > 0 && len(found.Jobs) > 0 {
+			back, err := b.Search(t.Context(), page(q, 0, found.Newer, limit))
+			b.OK(err)
+			if len(back.Jobs) != limit || back.Older != back.Jobs[limit-1].ID || back.Jobs[limit-1].ID != slices.Min(ids[:len(ids)-len(found.Jobs)]) {
 				t.Errorf("the page before that of %d ends at %d and has %d", before, back.Older, len(back.Jobs))
 			}
 		}
-		if page.Older == 0 {
+		if found.Older == 0 {
 			return ids
 		}
-		before = page.Older
+		before = found.Older
 	}
 }
 
 // checkOldest asks for the other end of a list.
-func checkOldest(t *testing.T, b *bench, name string, q tracker.Search, want []int64) {
+func checkOldest(t *testing.T, b *storetest.Bench, name string, q tracker.Search, want []int64) {
 	t.Helper()
-	oldest, err := b.Search(t.Context(), q, 0, tracker.FromOldest, 7)
-	ok(t, err)
+	end := page(q, 0, 0, 7)
+	end.Oldest = true
+	oldest, err := b.Search(t.Context(), end)
+	b.OK(err)
 	var last []int64
 	for _, job := range oldest.Jobs {
 		last = append(last, job.ID)
@@ -84,10 +101,10 @@ func checkOldest(t *testing.T, b *bench, name string, q tracker.Search, want []i
 func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		b := newBench(t, db)
+		b := storetest.New(t, db)
 		start := b.Now()
 		all := seedJobs(t, b, 240, false)
-		gone, err := b.Tombstone(t.Context(), all[200].ID)
+		gone, err := b.Delete(t.Context(), all[200].ID)
 		if err != nil || !gone {
 			t.Fatal(gone, err)
 		}
@@ -100,7 +117,7 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 		}
 		repaired := func(j *tracker.Job) bool {
 			return slices.ContainsFunc(all, func(r *tracker.Job) bool {
-				return r.TargetKey == j.TargetKey && r.ID > j.ID && r.Status == tracker.Success
+				return r.Target() == j.Target() && r.ID > j.ID && r.Status == tracker.Success
 			})
 		}
 		for name, c := range map[string]struct {
@@ -115,8 +132,8 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			"may see none":      {tracker.Search{Services: []string{}}, func(*tracker.Job) bool { return false }},
 			"may not see asked": {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("service", "keycloak")}}, func(*tracker.Job) bool { return false }},
 			"not a service":     {tracker.Search{Terms: []tracker.Term{not("service", "whm", "keycloak")}}, func(j *tracker.Job) bool { return j.Service == "cloudflare" }},
-			"target": {tracker.Search{TargetKeys: []int64{3}, Services: []string{"whm", "keycloak"}, Terms: []tracker.Term{not("status", "cancelled")}}, func(j *tracker.Job) bool {
-				return j.TargetKey == 3 && j.Service != "cloudflare" && j.Status != "cancelled"
+			"target": {tracker.Search{Targets: boxes, Services: []string{"whm", "keycloak"}, Terms: []tracker.Term{not("status", "cancelled")}}, func(j *tracker.Job) bool {
+				return j.TargetID == "100%_box-2" && j.Service != "cloudflare" && j.Status != "cancelled"
 			}},
 			"ids":          {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("id", fmt.Sprint(all[2].ID), fmt.Sprint(all[3].ID), fmt.Sprint(all[5].ID))}}, func(j *tracker.Job) bool { return j == all[2] || j == all[5] }},
 			"error":        {tracker.Search{Terms: []tracker.Term{term("error", "QUOTA ex")}}, func(j *tracker.Job) bool { return strings.Contains(j.Error, "Quota ex") }},
@@ -146,14 +163,14 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			}
 			checkOldest(t, b, name, c.q, want)
 			got, _, err := b.Counts(t.Context(), c.q)
-			ok(t, err)
+			b.OK(err)
 			for status, n := range got {
 				if n != counts[status] && !slices.ContainsFunc(c.q.Terms, func(t tracker.Term) bool { return t.Field == "status" }) {
 					t.Errorf("%s: %d are %s, want %d", name, n, status, counts[status])
 				}
 			}
 		}
-		deleted, err := b.Search(t.Context(), tracker.Search{Deleted: true, Services: []string{all[200].Service}}, 0, 0, 10)
+		deleted, err := b.Search(t.Context(), tracker.Search{Deleted: true, Services: []string{all[200].Service}, Limit: 10})
 		if err != nil || len(deleted.Jobs) != 1 || deleted.Jobs[0].ID != all[200].ID {
 			t.Errorf("deleted: %+v, %v", deleted, err)
 		}
@@ -173,7 +190,7 @@ func endedWithin(from, to time.Time) func(j *tracker.Job) bool {
 func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		b := newBench(t, db)
+		b := storetest.New(t, db)
 		start := b.Now()
 		all := seedJobs(t, b, 240, false)
 		first, last := start.Add(30*time.Minute), start.Add(90*time.Minute)
@@ -186,7 +203,7 @@ func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
 			"of a status": {whm, func(j *tracker.Job) bool {
 				return endedWithin(first, b.Now())(j) && j.Service == "whm" && j.Status != "success"
 			}},
-			"of a target":  {tracker.Search{EndedTo: last, TargetKeys: []int64{3}}, func(j *tracker.Job) bool { return endedWithin(start, last)(j) && j.TargetKey == 3 }},
+			"of a target":  {tracker.Search{EndedTo: last, Targets: boxes}, func(j *tracker.Job) bool { return endedWithin(start, last)(j) && j.TargetID == "100%_box-2" }},
 			"none is open": {tracker.Search{EndedFrom: start, Terms: []tracker.Term{{Field: "status", Values: []string{"queued", "running"}}}}, func(*tracker.Job) bool { return false }},
 		} {
 			var want []int64
@@ -207,18 +224,18 @@ func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
 func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		b := newBench(t, db)
-		var jobs []*tracker.Job
+		b := storetest.New(t, db)
+		var jobs []*jobstore.Job
 		for i := range tracker.CountUpTo + 100 {
-			job := newJob(int64(i))
+			job := storetest.NewJob(int64(i))
 			job.Service = []string{"whm", "cloudflare"}[i%2]
 			jobs = append(jobs, job)
 		}
 		for batch := range slices.Chunk(jobs, 250) {
-			b.insert(t, batch...)
+			b.Insert(batch...)
 		}
 		first := jobs[0].ID
-		ok(t, b.db.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL", first).Error)
+		b.OK(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL", first).Error)
 		for _, least := range []int64{0, 9000} { // more than are counted, and fewer
 			var want []int64
 			for _, job := range slices.Backward(jobs) {
@@ -237,13 +254,13 @@ func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 func TestTwoThousandJobsOfOneInstantPageWithoutLossOrRepeat(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		b := newBench(t, db)
-		var jobs []*tracker.Job
+		b := storetest.New(t, db)
+		var jobs []*jobstore.Job
 		for i := range 2000 {
-			jobs = append(jobs, newJob(int64(i)))
+			jobs = append(jobs, storetest.NewJob(int64(i)))
 		}
 		for batch := range slices.Chunk(jobs, 250) {
-			b.insert(t, batch...)
+			b.Insert(batch...)
 		}
 		ids := pages(t, b, tracker.Search{From: b.Now(), To: b.Now().Add(time.Microsecond)}, 100)
 		slices.Sort(ids)
@@ -260,29 +277,29 @@ func TestTwoThousandJobsOfOneInstantPageWithoutLossOrRepeat(t *testing.T) {
 func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
 	t.Parallel()
 	db := testdb.SQLite(t)
-	b := newBench(t, db)
-	first := newJob(1)
+	b := storetest.New(t, db)
+	first := storetest.NewJob(1)
 	first.TriggeredBy = "user:rare"
-	b.insert(t, first)
-	ok(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+	b.Insert(first)
+	b.OK(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 205000) SELECT i, i, 0, 0, 1767225600000000 + i, 0, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'x', 'default', 'user:7', 'manual' FROM n`).Error)
 	q := tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldBy, Values: []string{"user:rare"}}}}
 	var looked int64
 	var before int64
 	for round := 0; ; round++ {
-		page, err := b.Search(t.Context(), q, before, 0, 10)
-		ok(t, err)
-		looked += page.Looked
-		if len(page.Jobs) == 1 {
-			if round == 0 || looked != 205001 || page.Jobs[0].ID != first.ID {
-				t.Errorf("found after %d rounds and %d rows: %s", round, looked, strconv.FormatInt(page.Jobs[0].ID, 10))
+		found, err := b.Search(t.Context(), page(q, before, 0, 10))
+		b.OK(err)
+		looked += found.Looked
+		if len(found.Jobs) == 1 {
+			if round == 0 || looked != 205001 || found.Jobs[0].ID != first.ID {
+				t.Errorf("found after %d rounds and %d rows: %s", round, looked, strconv.FormatInt(found.Jobs[0].ID, 10))
 			}
 			return
 		}
-		if !page.Partial || page.Older == 0 || page.Looked > 240_000 || page.Reached.IsZero() {
-			t.Fatalf("round %d: %+v", round, page)
+		if !found.Partial || found.Older == 0 || found.Looked > 240_000 || found.Reached.IsZero() {
+			t.Fatalf("round %d: %+v", round, found)
 		}
-		before = page.Older
+		before = found.Older
 	}
 }
 
@@ -290,33 +307,33 @@ func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
 func TestStatTotalsAreTheSumsOfTheStatistics(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		b := newBench(t, db)
+		b := storetest.New(t, db)
 		start := b.Now()
 		for i := range 30 {
-			b.end(t, int64(i), tracker.Statuses()[2+i%5])
-			b.advance(7 * time.Minute)
+			b.End(int64(i), tracker.Statuses()[2+i%5])
+			b.Advance(7 * time.Minute)
 			if i%4 == 0 {
-				_, err := b.Fold(t.Context(), 100)
-				ok(t, err)
+				_, err := b.Rollup(t.Context(), 100)
+				b.OK(err)
 			}
 		}
 		for _, step := range []time.Duration{time.Hour, 6 * time.Hour} {
-			stats, err := b.Stats(t.Context(), tracker.Hour, start, b.Now())
-			ok(t, err)
+			stats, err := b.Stats(t.Context(), tracker.PeriodHour, start, b.Now())
+			b.OK(err)
 			want := map[string]int64{}
 			for _, s := range stats {
 				want[fmt.Sprint(s.Bucket.Truncate(step), s.Service, s.Outcome)] += s.Jobs
 			}
 			got := map[string]int64{}
-			totals, err := b.StatTotals(t.Context(), tracker.Hour, start, b.Now(), step)
-			ok(t, err)
+			totals, err := b.StatTotals(t.Context(), tracker.PeriodHour, start, b.Now(), step)
+			b.OK(err)
 			for _, s := range totals {
 				got[fmt.Sprint(s.Bucket, s.Service, s.Outcome)] = s.Jobs
 			}
 			if !maps.Equal(got, want) || len(want) < 5 {
 				t.Errorf("by %s: %v, want %v", step, got, want)
 			}
-			counts, err := b.StatCounts(t.Context(), tracker.Hour, start, b.Now())
+			counts, err := b.StatCounts(t.Context(), tracker.PeriodHour, start, b.Now())
 			if err != nil || len(counts) != len(stats) || counts[0].Jobs != stats[0].Jobs || counts[0].Runs.Count() != 0 {
 				t.Errorf("%+v, %v", counts, err)
 			}

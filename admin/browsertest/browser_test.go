@@ -199,7 +199,7 @@ func picture(t *testing.T, b *tab, full bool, name, theme string, width int64) {
 func (s *site) await(t *testing.T, done func(jobs []*tracker.Job) bool, terms ...tracker.Term) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		results, err := s.engine.Store().Search(t.Context(), tracker.Search{Terms: terms}, 0, 0, 100)
+		results, err := s.engine.Reader().Search(t.Context(), tracker.Search{Terms: terms, Limit: 100})
 		ok(t, err)
 		if done(results.Jobs) {
 			return

@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -54,7 +55,7 @@ func (s *site) flows(decide string) []flow {
 // prepared lets a bulk run wait, so that there is one to stop.
 func (s *site) prepared(t *testing.T) *site {
 	t.Helper()
-	ok(t, s.engine.Pause(t.Context(), "nawasync", "", "operator", "a test", time.Time{}))
+	ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "operator", Reason: "a test"}))
 	return s
 }
 
@@ -69,11 +70,11 @@ func (s *site) cameOf(t *testing.T) {
 	for i, want := range []int{300, 500, 500} {
 		s.until(t, func() bool { return s.server.Quota(fmt.Sprintf("info%02d@mirror.example", i)) == want })
 	}
-	acts, err := s.engine.Store().Acts(t.Context(), tracker.ActFilter{Subject: "operator"}, 0, 100)
+	acts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Subject: "operator", Limit: 100})
 	ok(t, err)
 	for _, a := range acts {
-		if a.Outcome != tracker.ActDone {
-			t.Errorf("%s: %s", a.Act, a.Detail)
+		if a.Outcome != tracker.AuditDone {
+			t.Errorf("%s: %s", a.Action, a.Detail)
 		}
 	}
 	if len(acts) != 18 { // three of them of the run that fill began

@@ -44,8 +44,8 @@ func ok(t testing.TB, err error) {
 
 // chore is a job of the tests.
 type chore struct {
-	ID       string        `json:"id"`
-	How      string        `json:"how"`
+	ID       string          `json:"id"`
+	How      string          `json:"how"`
 	Password nawasync.Secret `json:"password"`
 }
 
@@ -162,7 +162,7 @@ func (s *site) run(t *testing.T, c chore, want tracker.Status) int64 {
 func (s *site) ended(t *testing.T, job *tracker.Job, want tracker.Status) int64 {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		now, err := s.engine.Store().Get(t.Context(), job.ID)
+		now, err := s.engine.Reader().Get(t.Context(), job.ID)
 		ok(t, err)
 		if now.Status == want {
 			return job.ID
@@ -190,7 +190,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	ok(t, err)
 	ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
 	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.Running)
-	ok(t, s.engine.Pause(t.Context(), "whm", "backup", "operator", "the rack moves "+hostile[1], time.Time{}))
+	ok(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
 	s.mirror(t)
 	s.bulk = s.tidy(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})

@@ -49,7 +49,7 @@ func TestTargetTimelineTellsWhatSyncsFoundBetweenTheJobs(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
 	jobs := []*tracker.Job{{ID: 7, Action: "create", Status: tracker.Success, CreatedAt: now.Add(-3 * time.Hour)}, {ID: 9, Action: "delete", Status: tracker.Queued, CreatedAt: now.Add(-time.Hour)}}
-	changes := []tracker.Change{{At: now.Add(-2 * time.Hour), JobID: 8, What: tracker.Drifted, Fields: []byte(`{"quota":{"from":1,"to":"<b>"},"plan":"***"}`)}}
+	changes := []tracker.Change{{At: now.Add(-2 * time.Hour), JobID: 8, What: tracker.ChangeDrifted, Fields: []byte(`{"quota":{"from":1,"to":"<b>"},"plan":"***"}`)}}
 	var b strings.Builder
 	if err := component.TargetTimeline(jobs, changes, now, link).Render(t.Context(), &b); err != nil {
 		t.Fatal(err)

@@ -87,9 +87,9 @@ func run(ctx context.Context, folder string, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "dispatched job %d for %s, by %s\n", job.ID, job.TargetID, job.TriggeredBy)
 	fmt.Fprintf(out, "event: %s\n", (<-ended).Type)
-	page, err := engine.Store().Search(ctx, tracker.Search{Services: []string{"mail"}}, 0, 0, 25)
+	page, err := engine.Reader().Search(ctx, tracker.Search{Services: []string{"mail"}, Limit: 25})
 	for _, j := range page.Jobs {
-		attempts, _ := engine.Store().Attempts(ctx, j)
+		attempts, _ := engine.Reader().Attempts(ctx, j)
 		for _, a := range attempts {
 			fmt.Fprintf(out, "job %d attempt %d: %s %s\n", j.ID, a.Attempt, a.Outcome, a.Error)
 		}

@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync/internal/pipeline"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // TaskType is the type of every task.
@@ -62,35 +63,35 @@ func (b *Bells) QueueName(queue string) string { return b.prefix + ":" + queue }
 
 // TaskID names one ring of one epoch. A ring is never reused: asynq keeps the id
 // of a task whose worker died, and would refuse it for ever.
-func TaskID(bell tracker.Bell) string {
+func TaskID(bell jobstore.Bell) string {
 	return string(encode(bell)) + "." + strconv.Itoa(bell.Ring)
 }
 
 // encode is a task's payload: id and epoch, as text that a person can read.
-func encode(bell tracker.Bell) []byte {
+func encode(bell jobstore.Bell) []byte {
 	return append(append(strconv.AppendInt(nil, bell.ID, 10), '.'), strconv.Itoa(bell.Epoch)...)
 }
 
 // Decode reads a task's payload.
-func Decode(data []byte) (tracker.Claim, error) {
+func Decode(data []byte) (jobstore.Claim, error) {
 	first, second, _ := strings.Cut(string(data), ".")
 	id, err := strconv.ParseInt(first, 10, 64)
 	if err != nil {
-		return tracker.Claim{}, fmt.Errorf("nawasync: no job id: %w", err)
+		return jobstore.Claim{}, fmt.Errorf("nawasync: no job id: %w", err)
 	}
 	epoch, err := strconv.Atoi(second)
 	if err != nil {
-		return tracker.Claim{}, fmt.Errorf("nawasync: no epoch: %w", err)
+		return jobstore.Claim{}, fmt.Errorf("nawasync: no epoch: %w", err)
 	}
 	if id <= 0 || epoch < 0 {
-		return tracker.Claim{}, errors.New("nawasync: no job id")
+		return jobstore.Claim{}, errors.New("nawasync: no job id")
 	}
-	return tracker.Claim{ID: id, Epoch: epoch}, nil
+	return jobstore.Claim{ID: id, Epoch: epoch}, nil
 }
 
 // Ring puts the bells into Redis, and returns those that did not get there, with
 // the first error.
-func (b *Bells) Ring(ctx context.Context, bells []tracker.Bell) (missed []tracker.Bell, err error) {
+func (b *Bells) Ring(ctx context.Context, bells []jobstore.Bell) (missed []jobstore.Bell, err error) {
 	if len(bells) == 1 {
 		if err := b.ring(ctx, bells[0]); err != nil {
 			return bells, err
@@ -125,7 +126,7 @@ func (b *Bells) Ring(ctx context.Context, bells []tracker.Bell) (missed []tracke
 	return missed, err
 }
 
-func (b *Bells) ring(ctx context.Context, bell tracker.Bell) error {
+func (b *Bells) ring(ctx context.Context, bell jobstore.Bell) error {
 	client, _ := b.parts()
 	// No retry, no retention, and a deadline that never comes: the row decides.
 	_, err := client.EnqueueContext(ctx, asynq.NewTask(TaskType, encode(bell)), asynq.TaskID(TaskID(bell)), asynq.Queue(b.QueueName(bell.Queue)),
@@ -140,7 +141,7 @@ func (b *Bells) ring(ctx context.Context, bell tracker.Bell) error {
 }
 
 // Waits reports whether the bell is in Redis and no worker has taken it.
-func (b *Bells) Waits(bell tracker.Bell) (bool, error) {
+func (b *Bells) Waits(bell jobstore.Bell) (bool, error) {
 	_, inspector := b.parts()
 	info, err := inspector.GetTaskInfo(b.QueueName(bell.Queue), TaskID(bell))
 	switch {

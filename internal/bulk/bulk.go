@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -62,15 +61,6 @@ func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64
 // taken is an error (Taken) after which the transaction is void.
 func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
 	return t.inserts(tx, columns, rows, "")
-}
-
-// Taken reports a violation of a unique key.
-func Taken(err error) bool {
-	var state interface{ SQLState() string }
-	if errors.As(err, &state) {
-		return state.SQLState() == "23505"
-	}
-	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
 }
 
 func (t *Table) inserts(tx *gorm.DB, columns []string, rows [][]any, conflict string) (ids []int64, err error) {

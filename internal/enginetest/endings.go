@@ -28,7 +28,7 @@ func EndedElsewhere() map[string]func(e *nawasync.Engine, db *testdb.Database, j
 			return db.Exec("UPDATE nawasync_jobs SET due_at = 1, not_before = ?, wake_at = ? WHERE id = ?", later, later, job.ID).Error
 		},
 		"cancelled while queued": func(e *nawasync.Engine, _ *testdb.Database, job *tracker.Job) error {
-			_, err := e.Cancel(context.Background(), job.ID, "user:1")
+			_, err := e.Cancel(context.Background(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 			return err
 		},
 		"its process died for the last time": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/migrations"
 )
@@ -144,4 +145,15 @@ func (l *LogBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buffer.String()
+}
+
+// Store is an engine's own store: what it writes, and the columns that only it uses.
+func Store(e *nawasync.Engine) *jobstore.Store { return e.Internals(host.Key{}).Store() }
+
+// Stored is a job with the columns that only the engine uses.
+func Stored(t testing.TB, e *nawasync.Engine, id int64) *jobstore.Job {
+	t.Helper()
+	job, err := Store(e).Load(context.Background(), id)
+	OK(t, err)
+	return job
 }

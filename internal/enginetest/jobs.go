@@ -99,7 +99,7 @@ func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status)
 	deadline := time.Now().Add(40 * time.Second)
 	for {
 		var err error
-		if job, err = e.Store().Get(context.Background(), id); err == nil && job.Status == want {
+		if job, err = e.Reader().Get(context.Background(), id); err == nil && job.Status == want {
 			return job
 		}
 		if time.Now().After(deadline) || (err == nil && job.Status.Terminal()) {

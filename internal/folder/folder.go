@@ -7,13 +7,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/internal/loop"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // Folder is one process's folder; of many, one works at a time.
 type Folder struct {
-	Store    *tracker.Store
+	Store    *jobstore.Store
 	Logger   *slog.Logger
 	Interval time.Duration
 	Holder   func() string
@@ -38,10 +39,10 @@ func (f *Folder) Stop() {
 
 // Tick is one round.
 func (f *Folder) Tick(ctx context.Context) (more bool, err error) {
-	mine, err := f.Store.TryDuty(ctx, "folder", f.Holder(), 5*f.Interval)
+	mine, err := f.Store.TryLock(ctx, "folder", f.Holder(), 5*f.Interval)
 	if err != nil || !mine {
 		return false, err
 	}
-	n, err := f.Store.Fold(ctx, batch)
+	n, err := f.Store.Rollup(ctx, batch)
 	return n == batch, err
 }

@@ -3,6 +3,7 @@ package jobrow
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"strconv"
 	"strings"
 )
@@ -23,4 +24,10 @@ func RowLane(table string, id int64) int64 { return hash("row", table, strconv.F
 func hash(parts ...string) int64 {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return int64(binary.BigEndian.Uint64(sum[:8]))
+}
+
+// HoldKey is unique among open holds: of a scope there is one.
+func HoldKey(service, typ, instance string) string {
+	sum := sha256.Sum256([]byte(service + "\x00" + typ + "\x00" + instance))
+	return hex.EncodeToString(sum[:16])
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -19,7 +21,7 @@ import (
 // must assume that it is given up: it cancels its handlers and claims no more.
 // Others give it up when they have seen no beat for longer than that.
 type Lease struct {
-	Store    *tracker.Store
+	Store    *jobstore.Store
 	Logger   *slog.Logger
 	Interval time.Duration
 	Trust    time.Duration
@@ -29,7 +31,7 @@ type Lease struct {
 	Lost func(worker string)
 	// Running is called with each beat: with the jobs that run under this process's
 	// id by the database's account, and those of them whose end was asked for.
-	Running func(running, cancelled []tracker.Claim)
+	Running func(running, cancelled []jobstore.Claim)
 
 	loop   *loop.Loop
 	expiry *time.Timer // ends the lease on time, however long a beat hangs
@@ -131,7 +133,7 @@ func (l *Lease) lose() {
 }
 
 func (l *Lease) account(ctx context.Context) error {
-	running, cancelled, err := l.Store.RunningHere(ctx, l.Worker())
+	running, cancelled, err := l.Store.RunningClaims(ctx, l.Worker())
 	if err == nil {
 		l.Running(running, cancelled)
 	}

@@ -6,13 +6,15 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // Pruner is one process's pruner; of many, one works at a time.
 type Pruner struct {
-	Store    *tracker.Store
+	Store    *jobstore.Store
 	Logger   *slog.Logger
 	Interval time.Duration
 	Holder   func() string
@@ -22,9 +24,9 @@ type Pruner struct {
 	Arguments time.Duration // how long arguments are kept after them
 	Expiry    time.Duration // how long a job may stay queued after it first came due
 	// Expired makes the verdict on an expired job.
-	Expired func(job *tracker.Job) *tracker.Verdict
-	Ring    func(ctx context.Context, bells []tracker.Bell)
-	Ended   func(v *tracker.Verdict, job *tracker.Job)
+	Expired func(job *jobstore.Job) *jobstore.Outcome
+	Ring    func(ctx context.Context, bells []jobstore.Bell)
+	Ended   func(v *jobstore.Outcome, job *jobstore.Job)
 	// Tidy clears what dead workers left in Redis.
 	Tidy func() error
 
@@ -54,7 +56,7 @@ func (p *Pruner) Stop() {
 
 // Tick is one round.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
-	mine, err := p.Store.TryDuty(ctx, "pruner", p.Holder(), 2*p.Interval)
+	mine, err := p.Store.TryLock(ctx, "pruner", p.Holder(), 2*p.Interval)
 	if err != nil || !mine {
 		return false, err
 	}
@@ -98,11 +100,11 @@ func (p *Pruner) expire(ctx context.Context) (full bool, err error) {
 	if err != nil || len(jobs) == 0 {
 		return false, err
 	}
-	verdicts := make([]*tracker.Verdict, len(jobs))
+	verdicts := make([]*jobstore.Outcome, len(jobs))
 	for i, job := range jobs {
 		verdicts[i] = p.Expired(job)
 	}
-	results, errs := p.Store.Finish(ctx, verdicts)
+	results, errs := p.Store.Settle(ctx, verdicts)
 	for i, result := range results {
 		if errs[i] != nil {
 			return false, errs[i]

@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/internal/loop"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // Reaper calls a process dead when it has itself read the same counter for
@@ -15,17 +16,17 @@ import (
 // other machines play no part, and an outage of the database restarts the count:
 // nobody is called dead for not having been able to write.
 type Reaper struct {
-	Store    *tracker.Store
+	Store    *jobstore.Store
 	Logger   *slog.Logger
 	Interval time.Duration
 	Patience time.Duration
 	// Self is this process's own id: it sees for itself whether it lives.
 	Self func() string
 	// Reaped makes the verdict on a job of a dead process.
-	Reaped func(job *tracker.Job) *tracker.Verdict
+	Reaped func(job *jobstore.Job) *jobstore.Outcome
 	// Ring rings the next of a lane, and Ended is told of what was committed.
-	Ring  func(ctx context.Context, bells []tracker.Bell)
-	Ended func(v *tracker.Verdict, job *tracker.Job)
+	Ring  func(ctx context.Context, bells []jobstore.Bell)
+	Ended func(v *jobstore.Outcome, job *jobstore.Job)
 
 	loop *loop.Loop
 	seen map[string]sight
@@ -129,11 +130,11 @@ func (r *Reaper) reap(ctx context.Context, worker string) error {
 			return err
 		}
 		r.Logger.Warn("nawasync: a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
-		verdicts := make([]*tracker.Verdict, len(jobs))
+		verdicts := make([]*jobstore.Outcome, len(jobs))
 		for i, job := range jobs {
 			verdicts[i] = r.Reaped(job)
 		}
-		results, errs := r.Store.Finish(ctx, verdicts)
+		results, errs := r.Store.Settle(ctx, verdicts)
 		for i, result := range results {
 			if errs[i] != nil {
 				return errs[i]

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync/internal/bell"
 	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
@@ -17,7 +19,7 @@ import (
 
 // Relay is one process's relay; any number may run at once.
 type Relay struct {
-	Store    *tracker.Store
+	Store    *jobstore.Store
 	Bells    *bell.Bells
 	Logger   *slog.Logger
 	Interval time.Duration // between two looks at the rows
@@ -166,13 +168,13 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 		due = withoutDoubles(due, rung)
 		r.rungAt = now
 	}
-	var put, demote, rung, ring []tracker.Due
+	var put, demote, rung, ring []jobstore.Due
 	for _, d := range due {
 		kind := d.Job.Service + "/" + d.Job.Type + "/" + d.Job.Action
 		switch {
 		case !d.Paused.IsZero() || !r.served[kind]:
 			put = append(put, d)
-		case !d.Heads:
+		case !d.Runnable:
 			demote = append(demote, d)
 		case !d.Job.RungAt.IsZero():
 			rung = append(rung, d)
@@ -180,7 +182,7 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 			ring = append(ring, d)
 		}
 	}
-	if err := r.Store.Postpone(ctx, put, func(d tracker.Due) time.Time { return later(d, now) }); err != nil {
+	if err := r.Store.Postpone(ctx, put, func(d jobstore.Due) time.Time { return later(d, now) }); err != nil {
 		return false, err
 	}
 	if err := r.Store.Demote(ctx, demote); err != nil {
@@ -211,18 +213,18 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 }
 
 // withoutDoubles is both lists, each job once.
-func withoutDoubles(due, rung []tracker.Due) []tracker.Due {
+func withoutDoubles(due, rung []jobstore.Due) []jobstore.Due {
 	known := map[int64]bool{}
 	for _, d := range due {
 		known[d.Job.ID] = true
 	}
-	return append(due, slices.DeleteFunc(rung, func(d tracker.Due) bool { return known[d.Job.ID] })...)
+	return append(due, slices.DeleteFunc(rung, func(d jobstore.Due) bool { return known[d.Job.ID] })...)
 }
 
 // later is when a job that cannot run now is looked at again: at its pause's end,
 // or, while nobody serves its kind, ever more rarely. Resuming, and a process
 // that serves the kind, wake it before.
-func later(d tracker.Due, now time.Time) time.Time {
+func later(d jobstore.Due, now time.Time) time.Time {
 	if !d.Paused.IsZero() {
 		return now.Add(min(d.Paused.Sub(now), farthest))
 	}
@@ -232,14 +234,14 @@ func later(d tracker.Due, now time.Time) time.Time {
 // lost finds rung jobs whose tasks do not wait in Redis although no worker has
 // claimed them. Queues are first in, first out: when the oldest all wait, so do
 // the younger.
-func (r *Relay) lost(ctx context.Context, rung []tracker.Due) ([]tracker.Due, error) {
-	var lost, waiting []tracker.Due
+func (r *Relay) lost(ctx context.Context, rung []jobstore.Due) ([]jobstore.Due, error) {
+	var lost, waiting []jobstore.Due
 	for i, d := range rung {
 		if i == inspect && len(lost) == 0 {
 			waiting = append(waiting, rung[i:]...)
 			break
 		}
-		waits, err := r.Bells.Waits(tracker.Bell{ID: d.Job.ID, Epoch: d.Job.Epoch, Ring: d.Job.Ring, Queue: d.Job.Queue})
+		waits, err := r.Bells.Waits(jobstore.Bell{ID: d.Job.ID, Epoch: d.Job.Epoch, Ring: d.Job.Ring, Queue: d.Job.Queue})
 		if err != nil {
 			return nil, err
 		}
@@ -257,7 +259,7 @@ func (r *Relay) lost(ctx context.Context, rung []tracker.Due) ([]tracker.Due, er
 
 // capped keeps the number of a queue's tasks in Redis under the cap. A trickle
 // needs no counting.
-func (r *Relay) capped(queue string, ring []tracker.Due) ([]tracker.Due, bool, error) {
+func (r *Relay) capped(queue string, ring []jobstore.Due) ([]jobstore.Due, bool, error) {
 	if len(ring) < batch/5 {
 		return ring, false, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/loop"
@@ -28,7 +30,7 @@ type Entry struct {
 
 // Scheduler is one process's scheduler.
 type Scheduler struct {
-	Store    *tracker.Store
+	Store    *jobstore.Store
 	Logger   *slog.Logger
 	Interval time.Duration
 	Entries  []Entry

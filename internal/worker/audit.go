@@ -1,18 +1,18 @@
 package worker
 
-import "github.com/nawasara/nawasync/tracker"
+import "github.com/nawasara/nawasync/internal/jobstore"
 
 // Audit compares what the database says runs here with what does. A claim whose
 // answer was lost may come through after we had looked for it: its job would be
 // running for ever, since its process lives. It is given back when two accounts in
 // a row have it.
-func (w *Worker) Audit(account []tracker.Claim) {
+func (w *Worker) Audit(account []jobstore.Claim) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.running == nil {
 		return // not started yet
 	}
-	seen := map[tracker.Claim]bool{}
+	seen := map[jobstore.Claim]bool{}
 	for _, claim := range account {
 		switch {
 		case w.running[claim] != nil || w.claiming[claim] > 0:
@@ -26,7 +26,7 @@ func (w *Worker) Audit(account []tracker.Claim) {
 	w.suspects = seen
 }
 
-func (w *Worker) giveBack(claim tracker.Claim) {
+func (w *Worker) giveBack(claim jobstore.Claim) {
 	defer w.idle.Done()
 	job, err := w.Store.ClaimedBy(w.quit, w.Worker(), claim)
 	if err != nil || job == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -11,10 +12,10 @@ func TestClaimWhoseJobHasRunHereMeanwhileIsDropped(t *testing.T) {
 	t.Parallel()
 	w := &Worker{
 		Held: func() bool { return true }, Worker: func() string { return "here" },
-		running: map[tracker.Claim]context.CancelCauseFunc{}, claiming: map[tracker.Claim]int{}, spent: map[tracker.Claim]bool{},
+		running: map[jobstore.Claim]context.CancelCauseFunc{}, claiming: map[jobstore.Claim]int{}, spent: map[jobstore.Claim]bool{},
 	}
-	claim := tracker.Claim{ID: 1, Epoch: 2}
-	job := &tracker.Job{ID: 1, Epoch: 2, Worker: "here"}
+	claim := jobstore.Claim{ID: 1, Epoch: 2}
+	job := &jobstore.Job{Job: tracker.Job{ID: 1, Epoch: 2, Worker: "here"}}
 	// Two tasks of one epoch; both answers were lost, and both find the row running here.
 	for range 2 {
 		if !w.enter(claim) {

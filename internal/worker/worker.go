@@ -9,13 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync/internal/bell"
 	"github.com/nawasara/nawasync/internal/groupcommit"
 	"github.com/nawasara/nawasync/internal/pipeline"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // Queue is how one queue is worked.
@@ -27,7 +28,7 @@ type Queue struct {
 
 // Worker is one process's worker.
 type Worker struct {
-	Store  *tracker.Store
+	Store  *jobstore.Store
 	Bells  *bell.Bells
 	Redis  redis.UniversalClient
 	Logger *slog.Logger
@@ -36,19 +37,19 @@ type Worker struct {
 	Worker func() string
 	Held   func() bool
 	// Serves are the kinds that may be claimed.
-	Serves func() []tracker.Served
+	Serves func() []jobstore.Served
 	// Run executes a claimed job under ctx and returns its verdict.
-	Run func(ctx context.Context, job *tracker.Job) *tracker.Verdict
+	Run func(ctx context.Context, job *jobstore.Job) *jobstore.Outcome
 	// Orphaned is the verdict on a job that runs under this process's id, but not here.
-	Orphaned func(job *tracker.Job) *tracker.Verdict
+	Orphaned func(job *jobstore.Job) *jobstore.Outcome
 	// Refused makes another verdict of one whose OnSuccess failed.
-	Refused func(v *tracker.Verdict, err error) *tracker.Verdict
+	Refused func(v *jobstore.Outcome, err error) *jobstore.Outcome
 	// Ended is told of every verdict that was committed here.
-	Ended func(v *tracker.Verdict, job *tracker.Job)
+	Ended func(v *jobstore.Outcome, job *jobstore.Job)
 
 	servers  []*asynq.Server
-	claims   *groupcommit.Batcher[tracker.Claim, tracker.ClaimResult]
-	finishes *groupcommit.Batcher[*tracker.Verdict, tracker.FinishResult]
+	claims   *groupcommit.Batcher[jobstore.Claim, jobstore.ClaimResult]
+	finishes *groupcommit.Batcher[*jobstore.Outcome, jobstore.Settled]
 
 	// pending bounds the verdicts on their way, so that a database that is away
 	// stops the work and not the memory.
@@ -57,10 +58,10 @@ type Worker struct {
 	mu       sync.Mutex
 	draining bool
 	cause    error // of the last Interrupt
-	running  map[tracker.Claim]context.CancelCauseFunc
-	claiming map[tracker.Claim]int  // claims on their way
-	spent    map[tracker.Claim]bool // those of them whose job has run here meanwhile
-	suspects map[tracker.Claim]bool // orphans, if the next account has them too
+	running  map[jobstore.Claim]context.CancelCauseFunc
+	claiming map[jobstore.Claim]int  // claims on their way
+	spent    map[jobstore.Claim]bool // those of them whose job has run here meanwhile
+	suspects map[jobstore.Claim]bool // orphans, if the next account has them too
 	idle     sync.WaitGroup
 	quit     context.Context // ends when verdicts are no longer retried
 	abandon  context.CancelFunc
@@ -75,12 +76,12 @@ const (
 // Start begins to take doorbells. Redis need not be there yet.
 func (w *Worker) Start() error {
 	w.mu.Lock()
-	w.running, w.claiming, w.spent = map[tracker.Claim]context.CancelCauseFunc{}, map[tracker.Claim]int{}, map[tracker.Claim]bool{}
+	w.running, w.claiming, w.spent = map[jobstore.Claim]context.CancelCauseFunc{}, map[jobstore.Claim]int{}, map[jobstore.Claim]bool{}
 	w.mu.Unlock()
 	w.quit, w.abandon = context.WithCancel(context.Background())
 	w.claims = groupcommit.New(batch, w.claimBatch)
-	w.finishes = groupcommit.New(batch, func(verdicts []*tracker.Verdict) ([]tracker.FinishResult, []error) {
-		return w.Store.Finish(w.quit, verdicts)
+	w.finishes = groupcommit.New(batch, func(verdicts []*jobstore.Outcome) ([]jobstore.Settled, []error) {
+		return w.Store.Settle(w.quit, verdicts)
 	})
 	w.pending = make(chan struct{}, maxPending)
 	w.claims.Start()
@@ -154,7 +155,7 @@ func (w *Worker) Interrupt(cause error) int {
 }
 
 // Cancel ends the context of the given jobs.
-func (w *Worker) Cancel(claims []tracker.Claim, cause error) {
+func (w *Worker) Cancel(claims []jobstore.Claim, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range claims {
@@ -179,14 +180,14 @@ func (w *Worker) Stop() {
 	w.finishes.Stop()
 }
 
-func (w *Worker) claimBatch(claims []tracker.Claim) ([]tracker.ClaimResult, []error) {
+func (w *Worker) claimBatch(claims []jobstore.Claim) ([]jobstore.ClaimResult, []error) {
 	errs := make([]error, len(claims))
-	results, err := w.Store.Claim(w.quit, tracker.Claimer{Worker: w.Worker(), Serves: w.Serves()}, claims)
+	results, err := w.Store.Claim(w.quit, jobstore.Claimer{Worker: w.Worker(), Serves: w.Serves()}, claims)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
 		}
-		results = make([]tracker.ClaimResult, len(claims))
+		results = make([]jobstore.ClaimResult, len(claims))
 	}
 	return results, errs
 }
@@ -229,7 +230,7 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 }
 
 // enter counts a job in, unless the process stops or has lost its lease.
-func (w *Worker) enter(claim tracker.Claim) bool {
+func (w *Worker) enter(claim jobstore.Claim) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.draining || !w.Held() {
@@ -240,7 +241,7 @@ func (w *Worker) enter(claim tracker.Claim) bool {
 	return true
 }
 
-func (w *Worker) release(claim tracker.Claim) {
+func (w *Worker) release(claim jobstore.Claim) {
 	ctx, cancel := context.WithTimeout(w.quit, time.Second)
 	defer cancel()
 	// If this fails the relay finds the lost ring.
@@ -251,16 +252,16 @@ func (w *Worker) release(claim tracker.Claim) {
 
 // claim tries while the database is away: dropping the doorbell would only make
 // work for the relay.
-func (w *Worker) claim(claim tracker.Claim) *tracker.Job {
+func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 	for wait, again := 50*time.Millisecond, false; ; wait, again = min(2*wait, 2*time.Second), true {
-		var job *tracker.Job
+		var job *jobstore.Job
 		var err error
 		if again {
 			// The answer to the last try was lost, and it may have been a yes.
 			job, err = w.Store.ClaimedBy(w.quit, w.Worker(), claim)
 		}
 		if err == nil && job == nil {
-			var result tracker.ClaimResult
+			var result jobstore.ClaimResult
 			result, err = w.claims.Do(claim)
 			job = result.Job
 			if again && err == nil && job == nil {
@@ -295,7 +296,7 @@ func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
 // own ends a claim, and notes that its job runs here. False says that there is no
 // job, or that it runs or has run already: the answers to two claims of one epoch
 // were lost, and both have found it claimed.
-func (w *Worker) own(claim tracker.Claim, job *tracker.Job) (ctx context.Context, mine bool) {
+func (w *Worker) own(claim jobstore.Claim, job *jobstore.Job) (ctx context.Context, mine bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	spent := w.spent[claim]
@@ -314,8 +315,8 @@ func (w *Worker) own(claim tracker.Claim, job *tracker.Job) (ctx context.Context
 	return ctx, true
 }
 
-func (w *Worker) disown(job *tracker.Job) {
-	key := tracker.Claim{ID: job.ID, Epoch: job.Epoch}
+func (w *Worker) disown(job *jobstore.Job) {
+	key := jobstore.Claim{ID: job.ID, Epoch: job.Epoch}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running[key](nil)
@@ -327,10 +328,10 @@ func (w *Worker) disown(job *tracker.Job) {
 
 // finish writes a verdict until it stands or its fence fails. Only the end of
 // Stop's patience ends it before.
-func (w *Worker) finish(v *tracker.Verdict) {
+func (w *Worker) finish(v *jobstore.Outcome) {
 	for wait := 50 * time.Millisecond; ; {
 		result, err := w.write(v)
-		var refused *tracker.OnSuccessError
+		var refused *jobstore.OnSuccessError
 		switch {
 		case err == nil && !result.Won:
 			w.Logger.Warn("nawasync: a late verdict was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
@@ -355,16 +356,16 @@ func (w *Worker) finish(v *tracker.Verdict) {
 // write is one try. A verdict with the job's own code, or with a snapshot row, has
 // a transaction of its own: slow code, and a row that somebody holds, keep nobody
 // else waiting.
-func (w *Worker) write(v *tracker.Verdict) (tracker.FinishResult, error) {
+func (w *Worker) write(v *jobstore.Outcome) (jobstore.Settled, error) {
 	if v.OnSuccess == nil && v.Job.SnapshotTable == "" {
 		return w.finishes.Do(v)
 	}
-	results, errs := w.Store.Finish(w.quit, []*tracker.Verdict{v})
+	results, errs := w.Store.Settle(w.quit, []*jobstore.Outcome{v})
 	return results[0], errs[0]
 }
 
 // ring rings the next of a lane; what does not get through is left to the relay.
-func (w *Worker) ring(bells []tracker.Bell) {
+func (w *Worker) ring(bells []jobstore.Bell) {
 	if len(bells) == 0 {
 		return
 	}

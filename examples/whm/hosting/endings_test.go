@@ -167,7 +167,7 @@ func endedJob(t *testing.T, e *nawasync.Engine, job *tracker.Job) *tracker.Job {
 	now := job
 	enginetest.Eventually(t, 60*time.Second, "an ended job", func() bool {
 		var err error
-		now, err = e.Store().Get(t.Context(), job.ID)
+		now, err = e.Reader().Get(t.Context(), job.ID)
 		return err == nil && now.Status.Terminal()
 	})
 	return now

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
@@ -234,9 +236,9 @@ func (w *Web) held(rw http.ResponseWriter, r *http.Request) {
 	var list []heldView
 	if err == nil {
 		var open []tracker.Hold
-		open, err = w.Engine.Store().Holds(r.Context(), "whm", "", true, 100)
+		open, err = w.Engine.Reader().Holds(r.Context(), "whm", "", true, 100)
 		for _, h := range open {
-			rows, rowsErr := w.Engine.Store().HeldRows(r.Context(), h.ID, 0, shownRows+1)
+			rows, rowsErr := w.Engine.Reader().HeldRows(r.Context(), h.ID, 0, shownRows+1)
 			err = errors.Join(err, rowsErr)
 			list = append(list, heldView{h, rows[:min(len(rows), shownRows)], len(rows) > shownRows})
 		}
@@ -266,7 +268,7 @@ func (w *Web) decide(rw http.ResponseWriter, r *http.Request) {
 		http.Redirect(rw, r, to, http.StatusSeeOther)
 	case errors.Is(err, errUnknown), errors.Is(err, nawasync.ErrNotFound):
 		http.NotFound(rw, r)
-	case errors.Is(err, tracker.ErrDecided):
+	case errors.Is(err, jobstore.ErrDecided):
 		http.Error(rw, sentence(err), http.StatusConflict)
 	default:
 		w.failed(rw, err)

@@ -238,12 +238,8 @@ type conflictField struct{ Field, Base, Desired, Remote string }
 
 // conflictOf lays a conflict's three sides beside each other.
 func conflictOf(job *tracker.Job) (list []conflictField) {
-	var d struct {
-		Base    map[string]json.RawMessage `json:"base"`
-		Desired map[string]json.RawMessage `json:"desired"`
-		Remote  map[string]json.RawMessage `json:"remote"`
-	}
-	if job.Status != tracker.Conflict || len(job.Diff) == 0 || json.Unmarshal(job.Diff, &d) != nil {
+	d, err := job.ConflictValues()
+	if job.Status != tracker.Conflict || err != nil {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Remote)) {

@@ -120,7 +120,7 @@ func (w *Web) instance(r *http.Request) string {
 func (w *Web) page(ctx context.Context, r *http.Request, title, path, problem string) (pageView, error) {
 	p := pageView{User: demoUser(r), Title: title, Path: path, Instance: w.instance(r), Instances: w.Instances, Problem: problem}
 	if id, _ := strconv.ParseInt(r.URL.Query().Get("job"), 10, 64); id > 0 {
-		jobs, err := w.Engine.Store().ByID(ctx, []int64{id})
+		jobs, err := w.Engine.Reader().ByID(ctx, []int64{id})
 		if err != nil {
 			return p, err
 		}
@@ -211,8 +211,8 @@ func listOf[T any](r *http.Request, v *listView, p pageView, from nawasync.Synce
 
 // around are the jobs and held syncs beside a list.
 func (w *Web) around(ctx context.Context, v *listView, typ string) error {
-	v.Now = w.Engine.Store().Now()
-	holds, err := w.Engine.Store().Holds(ctx, "whm", typ, true, 100)
+	v.Now = w.Engine.Reader().Now()
+	holds, err := w.Engine.Reader().Holds(ctx, "whm", typ, true, 100)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (w *Web) around(ctx context.Context, v *listView, typ string) error {
 			v.Held = append(v.Held, h)
 		}
 	}
-	page, err := w.Engine.Store().Search(ctx, tracker.Search{Services: []string{"whm"}}, 0, 0, latestJobs)
+	page, err := w.Engine.Reader().Search(ctx, tracker.Search{Services: []string{"whm"}, Limit: latestJobs})
 	v.Jobs = page.Jobs
 	return err
 }
@@ -241,7 +241,7 @@ func clean(s string) string {
 
 func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	job, err := w.Engine.Store().Get(r.Context(), id)
+	job, err := w.Engine.Reader().Get(r.Context(), id)
 	if errors.Is(err, tracker.ErrNotFound) {
 		http.Error(rw, "There is no such job. It may have been pruned.", http.StatusNotFound)
 		return
@@ -250,24 +250,23 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 		w.failed(rw, err)
 		return
 	}
-	attempts, err := w.Engine.Store().Attempts(r.Context(), job)
+	attempts, err := w.Engine.Reader().Attempts(r.Context(), job)
 	if err != nil {
 		w.failed(rw, err)
 		return
 	}
-	key := w.Engine.TargetKey(job.Service, job.Type, nawasync.Target{Instance: job.Instance, ID: job.TargetID})
-	history, err := w.Engine.Store().Search(r.Context(), tracker.Search{TargetKeys: []int64{key}}, 0, 0, 10)
+	history, err := w.Engine.Reader().Search(r.Context(), tracker.Search{Targets: []tracker.Target{job.Target()}, Limit: 10})
 	if err != nil {
 		w.failed(rw, err)
 		return
 	}
-	changes, err := w.Engine.Store().Changes(r.Context(), key, time.Time{}, time.Time{}, 10)
+	changes, err := w.Engine.Reader().Changes(r.Context(), job.Target(), time.Time{}, time.Time{}, 10)
 	if err != nil {
 		w.failed(rw, err)
 		return
 	}
 	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
-	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, w.Engine.Store().Now()}))
+	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, w.Engine.Reader().Now()}))
 }
 
 // watch goes back to where the form was, which then shows the job until it ends.

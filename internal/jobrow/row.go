@@ -1,0 +1,112 @@
+// Package jobrow is the row of nawasync_jobs as it is stored, with the columns that only
+// the engine uses. Package tracker makes the public Job of it, package jobstore the job
+// that the engine works with.
+package jobrow
+
+import (
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// Private are the columns that only the engine uses.
+type Private struct {
+	TargetKey int64     // hash of service, type, instance and target id
+	Lane      int64     // jobs of one lane run one at a time, in order of id
+	Ring      int       // how often this epoch was put into Redis
+	Sealed    []byte    // encrypted arguments; nil when there never were any, empty when they are gone
+	ActiveKey string    // what is unique among open jobs; "" is nothing
+	WakeAt    time.Time // when the relay looks at it next
+	RungAt    time.Time // when it was put into Redis
+}
+
+// Row is one row. Times are UTC, the zero time is NULL.
+type Row struct {
+	Private
+
+	ID                                                     int64
+	Service, Type, Action, Instance, TargetID              string
+	Queue, Status                                          string
+	Epoch, Attempt, MaxAttempts                            int
+	Wrote                                                  bool
+	Payload, Result, Diff, Progress                        json.RawMessage
+	Error, ErrorClass                                      string
+	TriggeredBy, TriggerSource, CancelBy                   string
+	RetryOf                                                int64
+	Worker, Trace                                          string
+	SnapshotTable                                          string
+	SnapshotRow                                            int64
+	SnapshotState                                          string
+	CreatedAt, UpdatedAt, DueAt, NotBefore                 time.Time
+	StartedAt, DeadlineAt, FinishedAt, CancelAt, DeletedAt time.Time
+	Duration                                               time.Duration
+}
+
+// The columns of a job j. The wide ones (arguments, texts) are read only where they are
+// needed.
+const (
+	narrowColumns = `j.id, j.target_key, j.lane, j.service, j.type, j.action, j.instance, j.target_id, j.queue,
+ j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
+ j.retry_of, j.cancel_by, j.worker, j.trace, j.active_key, j.created_at, j.updated_at, j.due_at, j.not_before,
+ j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
+ j.snap_table, j.snap_row, j.snap_state, j.deleted_at`
+	wideColumns = `, j.payload, j.sealed, j.result, j.diff, j.progress`
+)
+
+// Columns are the columns that Scan reads.
+func Columns(wide bool) string {
+	if wide {
+		return narrowColumns + wideColumns
+	}
+	return narrowColumns
+}
+
+// Query reads the rows j that a clause selects, which begins with WHERE or JOIN.
+func Query(tx *gorm.DB, wide bool, clause string, args ...any) ([]*Row, error) {
+	var list []*Row
+	err := sqlkit.Each(tx, func(rows *sql.Rows) error {
+		row, err := Scan(rows, wide)
+		list = append(list, row)
+		return err
+	}, "SELECT "+Columns(wide)+" FROM nawasync_jobs j "+clause, args...)
+	return list, err
+}
+
+// Scan reads Columns, and into extra what was selected after them.
+func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
+	var n struct { // one allocation for all that is not scanned into the row itself
+		errorClass, cancelBy, worker, trace, key, text, table, state, payload, result, diff, progress sql.NullString
+
+		row, retryOf, duration, wake, rung, started, deadline, finished, cancel, deleted sql.NullInt64
+
+		created, updated, due, notBefore int64
+	}
+	r := &Row{}
+	into := []any{
+		&r.ID, &r.TargetKey, &r.Lane, &r.Service, &r.Type, &r.Action, &r.Instance, &r.TargetID, &r.Queue,
+		&r.Status, &r.Epoch, &r.Ring, &r.Attempt, &r.MaxAttempts, &r.Wrote, &n.errorClass, &r.TriggeredBy, &r.TriggerSource,
+		&n.retryOf, &n.cancelBy, &n.worker, &n.trace, &n.key, &n.created, &n.updated, &n.due, &n.notBefore,
+		&n.wake, &n.rung, &n.started, &n.deadline, &n.finished, &n.cancel, &n.duration, &n.text,
+		&n.table, &n.row, &n.state, &n.deleted,
+	}
+	if wide {
+		into = append(into, &n.payload, &r.Sealed, &n.result, &n.diff, &n.progress)
+	}
+	if err := rows.Scan(append(into, extra...)...); err != nil {
+		return nil, err
+	}
+	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.ActiveKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String, n.text.String
+	r.SnapshotTable, r.SnapshotRow, r.SnapshotState = n.table.String, n.row.Int64, n.state.String
+	r.RetryOf, r.Duration = n.retryOf.Int64, time.Duration(n.duration.Int64)*time.Millisecond
+	r.CreatedAt, r.UpdatedAt = sqlkit.FromMicros(n.created), sqlkit.FromMicros(n.updated)
+	r.DueAt, r.NotBefore = sqlkit.FromMicros(n.due), sqlkit.FromMicros(n.notBefore)
+	r.WakeAt, r.RungAt = sqlkit.FromMicros(n.wake.Int64), sqlkit.FromMicros(n.rung.Int64)
+	r.StartedAt, r.DeadlineAt = sqlkit.FromMicros(n.started.Int64), sqlkit.FromMicros(n.deadline.Int64)
+	r.FinishedAt, r.CancelAt, r.DeletedAt = sqlkit.FromMicros(n.finished.Int64), sqlkit.FromMicros(n.cancel.Int64), sqlkit.FromMicros(n.deleted.Int64)
+	r.Payload, r.Result, r.Diff, r.Progress = sqlkit.RawJSON(n.payload), sqlkit.RawJSON(n.result), sqlkit.RawJSON(n.diff), sqlkit.RawJSON(n.progress)
+	return r, nil
+}

@@ -1,0 +1,60 @@
+package jobstore
+
+import (
+	"context"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// AppendAudit adds an entry to the audit log. Nothing changes or deletes it.
+func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
+	key := any(nil)
+	if a.TargetID != "" {
+		key = jobrow.TargetKey(a.Service, a.Type, a.Instance, a.TargetID)
+	}
+	const columns = "at, subject, act, outcome, service, type, instance, target_id, target_key, job_id, address, reason, detail"
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			s.Now().UnixMicro(), sqlkit.CleanText(a.Subject, 255), sqlkit.CleanText(a.Action, 50), string(a.Outcome),
+			sqlkit.CleanText(a.Service, 50), sqlkit.CleanText(a.Type, 50), sqlkit.CleanText(a.Instance, 64), sqlkit.CleanText(a.TargetID, 255),
+			key, sqlkit.NullID(a.JobID), sqlkit.CleanText(a.Address, 64), sqlkit.CleanText(a.Reason, tracker.MaxError), sqlkit.CleanText(a.Detail, tracker.MaxError)).Error
+	})
+	if err != nil {
+		return fmt.Errorf("nawasync: add to the audit log: %w", err)
+	}
+	return nil
+}
+
+// Delete takes an ended job off the lists, and reports whether it was on them. The
+// row stays until it is pruned. An open job is not deleted.
+func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_jobs SET deleted_at = ? WHERE id = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", s.Now().UnixMicro(), id)
+		n = done.RowsAffected
+		return done.Error
+	})
+	if err != nil {
+		return false, fmt.Errorf("nawasync: delete job %d: %w", id, err)
+	}
+	return n > 0, nil
+}
+
+// Restore puts a deleted job back on the lists, and reports whether it was off them.
+func (s *Store) Restore(ctx context.Context, id int64) (bool, error) {
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_jobs SET deleted_at = NULL WHERE id = ? AND deleted_at IS NOT NULL", id)
+		n = done.RowsAffected
+		return done.Error
+	})
+	if err != nil {
+		return false, fmt.Errorf("nawasync: restore job %d: %w", id, err)
+	}
+	return n > 0, nil
+}

@@ -1,0 +1,24 @@
+package jobstore
+
+import (
+	"context"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// CountOpen counts a service's queued and running jobs, up to limit, in tx or, when
+// it is nil, outside of any transaction.
+func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limit int) (int, error) {
+	if tx == nil {
+		tx = s.db
+	}
+	var n int
+	err := sqlkit.Session(ctx, tx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service, limit).Row().Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("nawasync: count open jobs: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,8 @@
+package jobstore
+
+// LaneHeadsQuery and StandingQuery are the statements whose cost a test counts.
+func (s *Store) LaneHeadsQuery() string { return s.dialect.LaneHeads() }
+
+func (s *Store) StandingQuery() string {
+	return "SELECT j.id" + s.dialect.Standing() + " FROM nawasync_jobs j WHERE j.id = ?"
+}

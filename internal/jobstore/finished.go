@@ -1,0 +1,77 @@
+package jobstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Endings tells of jobs when they ended: the zero time for one that is open; one
+// that has been pruned is not in it.
+func (s *Store) Endings(ctx context.Context, tx *gorm.DB, ids []int64) (map[int64]time.Time, error) {
+	found := map[int64]time.Time{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	err := sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
+		var id int64
+		var finished sql.NullInt64
+		err := rows.Scan(&id, &finished)
+		found[id] = sqlkit.FromMicros(finished.Int64)
+		return err
+	}, "SELECT id, finished_at FROM nawasync_jobs WHERE id IN ?", ids)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read jobs: %w", err)
+	}
+	return found, nil
+}
+
+// AnyEndedSince reports whether any job of a service and type that changes a snapshot
+// row ended at or after a time.
+func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ string, since time.Time) (found bool, err error) {
+	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error {
+		found = true
+		return nil
+	}, "SELECT id FROM nawasync_jobs WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND service = ? AND type = ? AND snap_state IS NOT NULL LIMIT 1",
+		[]tracker.Status{tracker.Success, tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since.UnixMicro(), service, typ)
+	if err != nil {
+		return false, fmt.Errorf("nawasync: read jobs: %w", err)
+	}
+	return found, nil
+}
+
+// EndedSince returns those of the targets of which a job that changes a snapshot row
+// ended at or after a time.
+func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, since time.Time) (map[int64]bool, error) {
+	found := map[int64]bool{}
+	if len(targets) == 0 {
+		return found, nil
+	}
+	err := sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
+		var key int64
+		err := rows.Scan(&key)
+		found[key] = true
+		return err
+	}, "SELECT DISTINCT target_key FROM nawasync_jobs WHERE target_key IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND snap_state IS NOT NULL", targets, since.UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read jobs: %w", err)
+	}
+	return found, nil
+}
+
+// Fence locks the row of a running job in tx, and reports whether its attempt is
+// still the one: what the transaction then writes is written by nobody late.
+func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (held bool, err error) {
+	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // several batches may be written at once
+	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error {
+		held = true
+		return nil
+	}, "SELECT id FROM nawasync_jobs WHERE id = ? AND epoch = ? AND status = 'running'"+lock, job, epoch)
+	return held, err
+}

@@ -1,0 +1,98 @@
+package jobstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// AddHold adds an open hold in tx; its rows are added with AddHeldRows.
+func (s *Store) AddHold(ctx context.Context, tx *gorm.DB, h *tracker.Hold) error {
+	tx = sqlkit.Session(ctx, tx)
+	h.Status, h.CreatedAt = tracker.HoldOpen, s.Now()
+	key := jobrow.HoldKey(h.Service, h.Type, h.Instance)
+	err := tx.Exec("INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		h.Service, h.Type, h.Instance, key, h.Status, h.JobID, h.Table, h.Known, h.Absent, h.Limit, h.CreatedAt.UnixMicro(), string(h.Arguments)).Error
+	if err != nil {
+		return fmt.Errorf("nawasync: hold the sync: %w", err)
+	}
+	return tx.Raw("SELECT id FROM nawasync_held WHERE open_key = ?", key).Row().Scan(&h.ID)
+}
+
+// AddHeldRows adds rows to a hold.
+func (s *Store) AddHeldRows(ctx context.Context, tx *gorm.DB, hold int64, list []tracker.HeldRow) error {
+	tx = sqlkit.Session(ctx, tx)
+	for len(list) > 0 {
+		n := min(len(list), 500)
+		query, args := "INSERT INTO nawasync_held_rows (held_id, snap_row, target_id) VALUES (?, ?, ?)", []any{hold, list[0].Row, list[0].TargetID}
+		for _, r := range list[1:n] {
+			query, args = query+", (?, ?, ?)", append(args, hold, r.Row, r.TargetID)
+		}
+		if err := tx.Exec(query, args...).Error; err != nil {
+			return fmt.Errorf("nawasync: hold the sync: %w", err)
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// ErrDecided says that a hold is open no more.
+var ErrDecided = errors.New("nawasync: the held sync has been decided, or withdrawn")
+
+// CloseHold ends an open hold, or returns ErrDecided.
+func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker.HoldStatus, by string) error {
+	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'", to, s.Now().UnixMicro(), by, id)
+	if done.Error != nil {
+		return fmt.Errorf("nawasync: decide held sync %d: %w", id, done.Error)
+	}
+	if done.RowsAffected == 0 {
+		return fmt.Errorf("held sync %d: %w", id, ErrDecided)
+	}
+	return nil
+}
+
+// SetReleaseJob notes the sync that may delete what a hold kept.
+func (s *Store) SetReleaseJob(ctx context.Context, tx *gorm.DB, id, job int64) error {
+	return sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET release_job = ? WHERE id = ?", job, id).Error
+}
+
+// EachHeldRow calls fn for the rows that holds of a scope with a status keep, or
+// one hold alone when id is not 0.
+func (s *Store) EachHeldRow(ctx context.Context, service, typ, instance string, status tracker.HoldStatus, id int64, fn func(row int64)) error {
+	where, args := "h.service = ? AND h.type = ? AND h.instance = ? AND h.status = ?", []any{service, typ, instance, status}
+	if id != 0 {
+		where, args = where+" AND h.id = ?", append(args, id)
+	}
+	err := sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
+		var row int64
+		if err := rows.Scan(&row); err != nil {
+			return err
+		}
+		fn(row)
+		return nil
+	}, "SELECT r.snap_row FROM nawasync_held h JOIN nawasync_held_rows r ON r.held_id = h.id WHERE "+where, args...)
+	if err != nil {
+		return fmt.Errorf("nawasync: read the rows of held syncs: %w", err)
+	}
+	return nil
+}
+
+// DropHeldRows forgets rows that came back, of the rejected holds of a scope.
+func (s *Store) DropHeldRows(ctx context.Context, tx *gorm.DB, service, typ, instance string, list []int64) error {
+	if len(list) == 0 {
+		return nil
+	}
+	err := sqlkit.Session(ctx, tx).Exec("DELETE FROM nawasync_held_rows WHERE snap_row IN ? AND held_id IN (SELECT id FROM nawasync_held WHERE service = ? AND type = ? AND instance = ? AND status = 'rejected')",
+		list, service, typ, instance).Error
+	if err != nil {
+		return fmt.Errorf("nawasync: forget rows that came back: %w", err)
+	}
+	return nil
+}

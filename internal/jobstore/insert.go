@@ -1,0 +1,224 @@
+package jobstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// insertColumns are what a new row sets; the rest is NULL or its default.
+var insertColumns = []string{
+	"target_key", "lane", "open_lane", "wake_at", "not_before", "due_at", "rung_at", "created_at", "updated_at", "retry_of",
+	"epoch", "ring", "attempt", "max_attempts", "status", "service", "type", "action", "instance", "target_id", "queue",
+	"active_key", "triggered_by", "trigger_source", "trace", "payload", "sealed",
+	"snap_table", "snap_row", "snap_state",
+}
+
+var insertRow = "(" + strings.Repeat("?, ", len(insertColumns)-1) + "?)"
+
+// insertChunk keeps a statement under SQLite's 32,766 parameters.
+const insertChunk = 500
+
+// Insert adds new rows in tx, the caller's transaction or the Store's own
+// database, and fills in ID, Status and times. The first rings rows that are due
+// are born rung: the caller puts them into Redis after the commit. A row whose
+// ActiveKey is taken is not added; the job that holds it takes its place in the
+// slice, marked Coalesced.
+func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, rings int) error {
+	tx = sqlkit.Session(ctx, tx)
+	now := s.Now()
+	s.setNewRow(jobs, now, rings)
+	var plain []*Job
+	for i, job := range jobs {
+		if job.ActiveKey == "" {
+			plain = append(plain, job)
+			continue
+		}
+		held, err := s.insertUnique(tx, job)
+		if err != nil {
+			return fmt.Errorf("nawasync: insert job: %w", err)
+		}
+		jobs[i] = held
+	}
+	for len(plain) > 0 {
+		n := min(len(plain), insertChunk)
+		if err := s.insertMany(tx, plain[:n]); err != nil {
+			return fmt.Errorf("nawasync: insert jobs: %w", err)
+		}
+		plain = plain[n:]
+	}
+	return nil
+}
+
+// InsertOwn is Insert in a transaction of its own.
+func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, rings int) error {
+	if len(jobs) == 1 && (jobs[0].ActiveKey == "" || s.dialect.Name != "mysql") {
+		unlock, err := s.lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return s.Insert(ctx, s.db, jobs, rings)
+	}
+	return s.RetryTx(ctx, func(tx *gorm.DB) error {
+		again := slices.Clone(jobs) // a unique one may be replaced by the one that was there
+		err := s.Insert(ctx, tx, again, rings)
+		copy(jobs, again)
+		return err
+	})
+}
+
+// setNewRow sets what is the same for every new row. Of several due rows of one
+// lane only the first is a candidate: the others wait for its ending, which sees
+// them, for all appear at one commit.
+func (s *Store) setNewRow(jobs []*Job, now time.Time, rings int) {
+	heads := map[int64]bool{}
+	for _, job := range jobs {
+		job.Status, job.CreatedAt, job.UpdatedAt = tracker.Queued, now, now
+		if job.NotBefore.Before(now) {
+			job.NotBefore = now
+		}
+		job.NotBefore = job.NotBefore.UTC().Truncate(time.Microsecond)
+		job.DueAt = job.NotBefore
+		due := !job.NotBefore.After(now)
+		switch {
+		case !due:
+			job.WakeAt = job.NotBefore
+		case heads[job.Lane] && job.ActiveKey == "":
+			job.WakeAt = time.Time{}
+		case rings > 0:
+			rings--
+			job.WakeAt, job.RungAt, job.Ring = now.Add(s.recheck), now, 1
+		default:
+			job.WakeAt = now
+		}
+		// A unique row may not be added at all, so nobody waits behind it unseen.
+		if due && job.ActiveKey == "" {
+			heads[job.Lane] = true
+		}
+	}
+}
+
+func insertValues(j *Job) []any {
+	return []any{
+		j.TargetKey, j.Lane, j.Lane, sqlkit.Micros(j.WakeAt), sqlkit.Micros(j.NotBefore), sqlkit.Micros(j.DueAt), sqlkit.Micros(j.RungAt), sqlkit.Micros(j.CreatedAt), sqlkit.Micros(j.UpdatedAt), sqlkit.NullID(j.RetryOf),
+		j.Epoch, j.Ring, j.Attempt, j.MaxAttempts, string(j.Status), j.Service, j.Type, j.Action, j.Instance, j.TargetID, j.Queue,
+		sqlkit.NullText(j.ActiveKey), j.TriggeredBy, j.TriggerSource, sqlkit.NullText(j.Trace), sqlkit.NullText(string(j.Payload)), sqlkit.NullBytes(j.Sealed),
+		sqlkit.NullText(j.SnapshotTable), sqlkit.NullID(j.SnapshotRow), sqlkit.NullText(string(j.SnapshotState)),
+	}
+}
+
+func (s *Store) insertMany(tx *gorm.DB, jobs []*Job) error {
+	query := "INSERT INTO nawasync_jobs (" + strings.Join(insertColumns, ", ") + ") VALUES " +
+		strings.TrimSuffix(strings.Repeat(insertRow+", ", len(jobs)), ", ")
+	args := make([]any, 0, len(jobs)*len(insertColumns))
+	for _, job := range jobs {
+		args = append(args, insertValues(job)...)
+	}
+	if !s.dialect.Returning {
+		first, err := execID(tx, query, args)
+		if err != nil {
+			return err
+		}
+		step := int64(1)
+		if len(jobs) > 1 {
+			if err := tx.Raw("SELECT @@auto_increment_increment").Row().Scan(&step); err != nil {
+				return err
+			}
+		}
+		for i, job := range jobs {
+			job.ID = first + int64(i)*step
+		}
+		return nil
+	}
+	i := 0
+	err := sqlkit.Each(tx, func(rows *sql.Rows) error {
+		if i >= len(jobs) {
+			return fmt.Errorf("the database returned more than %d ids", len(jobs))
+		}
+		i++
+		return rows.Scan(&jobs[i-1].ID)
+	}, query+" RETURNING id", args...)
+	if err == nil && i != len(jobs) {
+		err = fmt.Errorf("the database returned %d ids for %d rows", i, len(jobs))
+	}
+	return err
+}
+
+// execID runs an INSERT and returns LAST_INSERT_ID, which gorm's Exec drops. The
+// ids of one multi-row INSERT follow each other: their number is known beforehand.
+func execID(tx *gorm.DB, query string, args []any) (int64, error) {
+	result, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
+}
+
+// insertUnique lets the unique index decide, and returns whoever holds the key.
+func (s *Store) insertUnique(tx *gorm.DB, job *Job) (*Job, error) {
+	query := "INSERT INTO nawasync_jobs (" + strings.Join(insertColumns, ", ") + ") VALUES " + insertRow
+	for range 10 {
+		if s.dialect.Returning {
+			found := false
+			err := sqlkit.Each(tx, func(rows *sql.Rows) error {
+				found = true
+				return rows.Scan(&job.ID)
+			}, query+" ON CONFLICT DO NOTHING RETURNING id", insertValues(job)...)
+			if err != nil {
+				return nil, err
+			}
+			if found {
+				return job, nil
+			}
+		} else {
+			// A real change on the duplicate tells 2 affected rows from the 1 of an
+			// insert, whatever clientFoundRows says.
+			result, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
+				query+" ON DUPLICATE KEY UPDATE updated_at = updated_at + 1", insertValues(job)...)
+			if err != nil {
+				return nil, err
+			}
+			if added, err := result.RowsAffected(); err != nil {
+				return nil, err
+			} else if added == 1 {
+				job.ID, err = result.LastInsertId()
+				return job, err
+			}
+		}
+		// A locking read: a plain one in the caller's transaction may not see the
+		// other's row on MySQL.
+		held, err := s.query(tx, true, "WHERE j.active_key = ?"+sqlkit.Pick(s.dialect.Name == "mysql", " FOR UPDATE", ""), job.ActiveKey)
+		if err != nil {
+			return nil, err
+		}
+		if len(held) == 1 {
+			held[0].Coalesced = true
+			return held[0], nil
+		}
+		// The holder ended between the two statements: its key is free now.
+	}
+	return nil, fmt.Errorf("unique key %q was taken and freed ten times over; try again", job.ActiveKey)
+}
+
+// UniqueKey is the ActiveKey for a hash of what is unique: it is freed when the
+// job ends, or already when it starts.
+func UniqueKey(hash string, untilRunning bool) string {
+	if untilRunning {
+		return keyUntilRunning + hash
+	}
+	return keyUntilEnded + hash
+}
+
+const (
+	keyUntilRunning = "r:"
+	keyUntilEnded   = "e:"
+)

@@ -1,0 +1,17 @@
+package jobstore
+
+import (
+	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Job is a job with the columns that only the engine uses.
+type Job struct {
+	tracker.Job
+	jobrow.Private
+}
+
+func jobOf(r *jobrow.Row) *Job { return &Job{Job: tracker.JobOf(r), Private: r.Private} }
+
+// Kind is service/type/action.
+func (j *Job) Kind() string { return j.Service + "/" + j.Type + "/" + j.Action }

@@ -1,0 +1,63 @@
+package jobstore
+
+import (
+	"database/sql"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// promote rings the first open job of each lane whose head has ended. It writes
+// that row even if it seems rung already: see demote.
+func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]Bell, error) {
+	if len(lanes) == 0 {
+		return map[int64][]Bell{}, nil
+	}
+	heads, err := s.heads(tx, lanes, now)
+	if err != nil || len(heads) == 0 {
+		return map[int64][]Bell{}, err
+	}
+	us := now.UnixMicro()
+	// A head in backoff is left to its own time.
+	if err := tx.Exec("UPDATE nawasync_jobs SET ring = ring + 1, rung_at = ?, wake_at = ? WHERE id IN ? AND status = 'queued' AND not_before <= ?",
+		us, now.Add(s.recheck).UnixMicro(), heads, us).Error; err != nil {
+		return nil, err
+	}
+	next, err := s.query(tx, false, "WHERE j.id IN ? AND j.status = 'queued' AND j.rung_at = ?", heads, us)
+	bells := map[int64][]Bell{}
+	for _, job := range next {
+		bells[job.Lane] = append(bells[job.Lane], job.bell())
+	}
+	return bells, err
+}
+
+// heads are the ids of the first open job of each lane, in order. It sorts lanes.
+func (s *Store) heads(tx *gorm.DB, lanes []int64, now time.Time) ([]int64, error) {
+	type laneRow struct {
+		Lane int64 `json:"v_lane"`
+	}
+	slices.Sort(lanes)
+	lanes = slices.Compact(lanes)
+	rows := make([]laneRow, len(lanes))
+	for i, lane := range lanes {
+		rows[i].Lane = lane
+	}
+	text, err := sqlkit.JSONText(rows)
+	if err != nil {
+		return nil, err
+	}
+	var heads []int64
+	err = sqlkit.Each(tx, func(rows *sql.Rows) error {
+		var id sql.NullInt64
+		err := rows.Scan(&id)
+		if id.Valid {
+			heads = append(heads, id.Int64)
+		}
+		return err
+	}, s.dialect.LaneHeads(), now.UnixMicro(), text)
+	slices.Sort(heads)
+	return heads, err
+}

@@ -1,0 +1,78 @@
+package jobstore_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/storetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// A long lane must cost no more per job than many short ones. What is counted is
+// what PostgreSQL touches, which is the same on every machine.
+func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("inserts 200,000 rows")
+	}
+	db := testdb.Postgres(t)
+	b := storetest.New(t, db)
+	const n = 100_000
+	// History, which no lookup of a lane may walk over.
+	b.OK(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts,
+ status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+ SELECT i, i, 1, 1, 1, 1, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'old', 'default', '', 'manual' FROM generate_series(1, 50000) i`).Error)
+	fill := func(lane func(i int) int64) []*jobstore.Job {
+		jobs := make([]*jobstore.Job, n)
+		for i := range jobs {
+			jobs[i] = storetest.NewJob(lane(i))
+		}
+		b.OK(b.InsertOwn(t.Context(), jobs, 10))
+		return jobs
+	}
+	many := fill(func(i int) int64 { return int64(1000 + i) })
+	one := fill(func(int) int64 { return 1 })
+	b.OK(db.Exec("VACUUM ANALYZE nawasync_jobs").Error)
+	// Both are worked for a while first: ended rows leave traces in the indexes.
+	for _, lane := range [][]*jobstore.Job{many, one} {
+		for _, job := range lane[:200] {
+			b.SettleAll(&jobstore.Outcome{Job: b.ClaimOne(job), Status: tracker.Success})
+		}
+	}
+	now := b.Now().UnixMicro()
+	touched := func(job *jobstore.Job) int {
+		return buffers(t, db, b.LaneHeadsQuery(), now, fmt.Sprintf(`[{"v_lane":%d}]`, job.Lane)) + buffers(t, db, b.StandingQuery(), now, now, job.ID)
+	}
+	touched(one[200]) // the first reader clears away what the ended rows left
+	short, long := touched(many[200]), touched(one[200])
+	if long > 2*short+10 {
+		t.Errorf("a job of the long lane touches %d pages, one of the short ones %d", long, short)
+	}
+}
+
+var hits = regexp.MustCompile(`shared hit=(\d+)(?: read=(\d+))?`)
+
+// buffers is how many pages a query touches.
+func buffers(t *testing.T, db *testdb.Database, query string, args ...any) int {
+	t.Helper()
+	var lines []string
+	if err := db.Raw("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) "+query, args...).Scan(&lines).Error; err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	for _, line := range lines {
+		if m := hits.FindStringSubmatch(line); m != nil {
+			hit, _ := strconv.Atoi(m[1])
+			read, _ := strconv.Atoi(m[2])
+			most = max(most, hit+read)
+		}
+	}
+	if most == 0 {
+		t.Fatalf("no buffers in %v", lines)
+	}
+	return most
+}

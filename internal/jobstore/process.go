@@ -1,0 +1,136 @@
+package jobstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// AddProcess writes the first heartbeat.
+func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
+	kinds, _ := json.Marshal(p.Kinds)
+	queues, _ := json.Marshal(p.Queues)
+	now := s.Now().UnixMicro()
+	return s.exec(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
+			p.ID, sqlkit.CleanText(p.Host, 255), p.PID, now, now, string(kinds), string(queues)).Error
+	})
+}
+
+// Beat raises the counter; false says that the row is gone: others have given
+// this process up.
+func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ? WHERE id = ?", s.Now().UnixMicro(), id)
+		n = done.RowsAffected
+		return done.Error
+	})
+	return n > 0, err
+}
+
+// RemoveProcess deletes the heartbeat row. The rows it runs are left alone.
+func (s *Store) RemoveProcess(ctx context.Context, id string) error {
+	return s.exec(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("DELETE FROM nawasync_processes WHERE id = ?", id).Error
+	})
+}
+
+// RunningOn lists the jobs that a process runs, with their arguments.
+func (s *Store) RunningOn(ctx context.Context, worker string, limit int) ([]*Job, error) {
+	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, limit)
+}
+
+// RunningWorkers lists the processes that jobs say they run on.
+func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
+	var list []string
+	err := sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
+		var worker sql.NullString
+		err := rows.Scan(&worker)
+		list = append(list, worker.String)
+		return err
+	}, "SELECT DISTINCT worker FROM nawasync_jobs WHERE running_lane IS NOT NULL")
+	return list, err
+}
+
+// RunningClaims lists the jobs that run under a process's id, and of them those
+// whose end was asked for.
+func (s *Store) RunningClaims(ctx context.Context, worker string) (running, cancelled []Claim, err error) {
+	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
+		var c Claim
+		var at sql.NullInt64
+		err := rows.Scan(&c.ID, &c.Epoch, &at)
+		running = append(running, c)
+		if at.Valid {
+			cancelled = append(cancelled, c)
+		}
+		return err
+	}, "SELECT id, epoch, cancel_at FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ?", worker)
+	if err != nil {
+		err = fmt.Errorf("nawasync: read the running jobs: %w", err)
+	}
+	return running, cancelled, err
+}
+
+// RequestCancel asks for the end of a running job; false when it does not run.
+func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_jobs SET cancel_at = ?, cancel_by = ? WHERE id = ? AND status = 'running'", s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
+		n = done.RowsAffected
+		return done.Error
+	})
+	return n > 0, err
+}
+
+// fencedExec changes one running row; false says that the fence failed.
+func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any) (bool, error) {
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_jobs SET "+set+", updated_at = updated_at + 1 WHERE id = ? AND epoch = ? AND status = 'running' AND worker = ?",
+			append(args, j.ID, j.Epoch, j.Worker)...)
+		n = done.RowsAffected
+		return done.Error
+	})
+	return n > 0, err
+}
+
+// MarkWrite notes, before the first write to the remote, that an attempt may
+// change it. False says that the job is another's by now.
+func (s *Store) MarkWrite(ctx context.Context, j *Job) (bool, error) {
+	return s.fencedExec(ctx, j, "wrote = ?", true)
+}
+
+// ClearWrite takes MarkWrite back.
+func (s *Store) ClearWrite(ctx context.Context, j *Job) (bool, error) {
+	return s.fencedExec(ctx, j, "wrote = ?", false)
+}
+
+// SetProgress stores what the job says of how far it is.
+func (s *Store) SetProgress(ctx context.Context, j *Job, progress string) (bool, error) {
+	return s.fencedExec(ctx, j, "progress = ?", sqlkit.CleanText(progress, tracker.MaxError))
+}
+
+// DatabaseTime is the database server's clock, or the zero time on SQLite, which
+// has none of its own.
+func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
+	query := map[string]string{
+		"postgres": "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+		"mysql":    "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
+	}[s.dialect.Name]
+	if query == "" {
+		return time.Time{}, nil
+	}
+	var us int64
+	if err := s.DB(ctx).Raw(query).Row().Scan(&us); err != nil {
+		return time.Time{}, fmt.Errorf("nawasync: read the database's clock: %w", err)
+	}
+	return sqlkit.FromMicros(us), nil
+}

@@ -1,0 +1,82 @@
+package jobstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Prune deletes up to limit jobs that ended with the status before the given
+// time, with their attempts, and returns how many. The last successes stay known.
+func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Time, limit int) (int, error) {
+	var ids []int64
+	if err := s.DB(ctx).Raw("SELECT id FROM nawasync_jobs WHERE status = ? AND finished_at < ? AND finished_at IS NOT NULL ORDER BY finished_at LIMIT ?",
+		string(status), before.UnixMicro(), limit).Scan(&ids).Error; err != nil {
+		return 0, fmt.Errorf("nawasync: prune: %w", err)
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	err := s.Transaction(ctx, func(tx *gorm.DB) error {
+		tx = sqlkit.Session(ctx, tx)
+		if err := tx.Exec("DELETE FROM nawasync_attempts WHERE job_id IN ?", ids).Error; err != nil {
+			return err
+		}
+		return tx.Exec("DELETE FROM nawasync_jobs WHERE id IN ?", ids).Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("nawasync: prune: %w", err)
+	}
+	return len(ids), nil
+}
+
+// PruneStats deletes minute and hour rows that are older than the given times.
+func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error {
+	return s.exec(ctx, func(tx *gorm.DB) error {
+		for period, before := range map[tracker.Period]time.Time{tracker.PeriodMinute: minutes, tracker.PeriodHour: hours} {
+			if err := tx.Exec("DELETE FROM nawasync_stats WHERE period = ? AND bucket < ?", string(period), before.UnixMicro()).Error; err != nil {
+				return fmt.Errorf("nawasync: prune statistics: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// settingArguments remembers up to which ending arguments were dropped already.
+const settingArguments = "arguments_dropped_until"
+
+// DropArguments forgets the sealed arguments of jobs that ended otherwise than
+// with success before the given time. A success drops its own.
+func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
+	from, err := s.Setting(ctx, settingArguments, "0")
+	if err != nil {
+		return err
+	}
+	since, err := strconv.ParseInt(from, 10, 64)
+	if err != nil {
+		return fmt.Errorf("nawasync: setting %s: %w", settingArguments, err)
+	}
+	err = s.exec(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? AND sealed IS NOT NULL AND sealed <> ''",
+			[]tracker.Status{tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since, before.UnixMicro()).Error
+	})
+	if err != nil {
+		return fmt.Errorf("nawasync: drop arguments: %w", err)
+	}
+	return s.SetSetting(ctx, settingArguments, strconv.FormatInt(before.UnixMicro(), 10))
+}
+
+// Expired lists up to limit queued jobs that first came due before the given time.
+func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]*Job, error) {
+	list, err := s.query(s.DB(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? LIMIT ?", before.UnixMicro(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: look for expired jobs: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,109 @@
+package jobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// TryLock makes holder the one process that does a thing until now+d; false says
+// that another holds it. It saves work; nothing is wrong if two do it at once.
+func (s *Store) TryLock(ctx context.Context, name, holder string, d time.Duration) (bool, error) {
+	if err := s.ensureLock(ctx, name); err != nil {
+		return false, err
+	}
+	now := s.Now()
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec("UPDATE nawasync_duties SET holder = ?, held_until = ? WHERE name = ? AND (holder = ? OR held_until < ?)",
+			holder, now.Add(d).UnixMicro(), name, holder, now.UnixMicro())
+		n = done.RowsAffected
+		return done.Error
+	})
+	return n > 0, err
+}
+
+func (s *Store) ensureLock(ctx context.Context, name string) error {
+	var n int64
+	if err := s.DB(ctx).Raw("SELECT COUNT(*) FROM nawasync_duties WHERE name = ?", name).Row().Scan(&n); err != nil || n > 0 {
+		return err
+	}
+	return s.exec(ctx, func(tx *gorm.DB) error {
+		return tx.Exec(s.insertIgnore()+" nawasync_duties (name, holder, held_until) VALUES (?, '', 0)"+s.onConflict(), name).Error
+	})
+}
+
+func (s *Store) insertIgnore() string {
+	return sqlkit.Pick(s.dialect.Name == "mysql", "INSERT IGNORE INTO", "INSERT INTO")
+}
+
+func (s *Store) onConflict() string {
+	return sqlkit.Pick(s.dialect.Name == "mysql", "", " ON CONFLICT DO NOTHING")
+}
+
+// Setting returns a named value, storing the given one when there is none yet.
+func (s *Store) Setting(ctx context.Context, name, first string) (string, error) {
+	for range 2 {
+		value, err := s.readSetting(ctx, name)
+		if err == nil || !errors.Is(err, tracker.ErrNotFound) {
+			return value, err
+		}
+		err = s.exec(ctx, func(tx *gorm.DB) error {
+			return tx.Exec(s.insertIgnore()+" nawasync_settings (name, value) VALUES (?, ?)"+s.onConflict(), name, first).Error
+		})
+		if err != nil {
+			return "", fmt.Errorf("nawasync: write setting %s: %w", name, err)
+		}
+	}
+	return s.readSetting(ctx, name)
+}
+
+func (s *Store) readSetting(ctx context.Context, name string) (string, error) {
+	var values []string
+	if err := s.DB(ctx).Raw("SELECT value FROM nawasync_settings WHERE name = ?", name).Scan(&values).Error; err != nil {
+		return "", fmt.Errorf("nawasync: read setting %s: %w", name, err)
+	}
+	if len(values) == 0 {
+		return "", fmt.Errorf("setting %s: %w", name, tracker.ErrNotFound)
+	}
+	return values[0], nil
+}
+
+// SetSetting replaces a named value.
+func (s *Store) SetSetting(ctx context.Context, name, value string) error {
+	if _, err := s.Setting(ctx, name, value); err != nil {
+		return err
+	}
+	return s.exec(ctx, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE nawasync_settings SET value = ? WHERE name = ?", value, name).Error
+	})
+}
+
+// settingMarker is the marker of the Redis that the rings in the rows belong to.
+const settingMarker = "redis_marker"
+
+// AdoptMarker notes that Redis holds another marker than before: it lost its data,
+// and every job is to be rung again. Of many callers one does it.
+func (s *Store) AdoptMarker(ctx context.Context, marker string) error {
+	if _, err := s.Setting(ctx, settingMarker, ""); err != nil {
+		return err
+	}
+	err := s.Transaction(ctx, func(tx *gorm.DB) error {
+		tx = sqlkit.Session(ctx, tx)
+		done := tx.Exec("UPDATE nawasync_settings SET value = ? WHERE name = ? AND value <> ?", marker, settingMarker, marker)
+		if done.Error != nil || done.RowsAffected == 0 {
+			return done.Error
+		}
+		return s.clearRings(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("nawasync: have every job rung again: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package jobstore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/storetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		job := storetest.NewJob(1)
+		job.Sealed = []byte{1, 0, 2}
+		b.Insert(job)
+		if bells := jobstore.Bells([]*jobstore.Job{job}); len(bells) != 1 || bells[0].ID != job.ID || bells[0].Ring != 1 {
+			t.Fatalf("bells %+v", bells)
+		}
+		b.Advance(time.Second)
+		running := b.ClaimOne(job)
+		if running.Attempt != 1 || running.Status != tracker.Running || running.Worker != "w1" || string(running.Sealed) != "\x01\x00\x02" {
+			t.Fatalf("claimed %+v", running)
+		}
+		b.Advance(2 * time.Second)
+		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Success, Result: []byte(`{"n":1}`)})[0]
+		if !r.Won {
+			t.Fatal("the fence failed")
+		}
+		got := b.Stored(job.ID)
+		if got.Status != tracker.Success || !got.ArgumentsDropped() || got.Duration != 2*time.Second || string(got.Result) != `{"n":1}` || !got.FinishedAt.Equal(b.Now()) {
+			t.Fatalf("finished %+v", got)
+		}
+		if got.Status != r.Job.Status || !got.FinishedAt.Equal(r.Job.FinishedAt) || got.Duration != r.Job.Duration {
+			t.Fatalf("the result %+v is not the row %+v", r.Job, got)
+		}
+		attempts, err := b.Attempts(t.Context(), &got.Job)
+		b.OK(err)
+		if len(attempts) != 1 || attempts[0].Outcome != "success" || attempts[0].Duration != 2*time.Second {
+			t.Fatalf("attempts %+v", attempts)
+		}
+	})
+}
+
+func TestLateVerdictChangesNothing(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		job := b.Insert(storetest.NewJob(1))[0]
+		late := b.ClaimOne(job)
+		b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.Queued, Attempt: tracker.OutcomeReaped, Error: "the worker died"})
+		second := b.ClaimOne(b.Stored(job.ID))
+		if second.Epoch != 1 || second.Attempt != 2 {
+			t.Fatalf("second attempt %+v", second)
+		}
+		if r := b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.Success})[0]; r.Won {
+			t.Fatal("the late verdict won")
+		}
+		if got := b.Stored(job.ID); got.Status != tracker.Running || got.Epoch != 1 {
+			t.Fatalf("the late verdict changed the row: %+v", got)
+		}
+		if r := b.ClaimAll(job)[0]; r.Outcome != jobstore.ClaimStale {
+			t.Fatalf("an old epoch was claimed: %d", r.Outcome)
+		}
+	})
+}
+
+func TestClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		job := b.Insert(storetest.NewJob(1))[0]
+		claim := jobstore.Claim{ID: job.ID, Epoch: job.Epoch}
+		if found, err := b.ClaimedBy(t.Context(), "w1", claim); err != nil || found != nil {
+			t.Fatalf("a queued job was claimed: %+v %v", found, err)
+		}
+		b.ClaimOne(job)
+		for worker, want := range map[string]bool{"w1": true, "w2": false} {
+			found, err := b.ClaimedBy(t.Context(), worker, claim)
+			b.OK(err)
+			if (found != nil) != want {
+				t.Errorf("%s: %+v", worker, found)
+			}
+		}
+	})
+}
+
+func TestLaneRunsOneAtATimeInOrderAndEndingRingsTheNext(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		a, c, other := storetest.NewJob(1), storetest.NewJob(1), storetest.NewJob(2)
+		b.Insert(a)
+		b.Insert(c, other)
+		results := b.ClaimAll(c, a, other)
+		if results[0].Outcome != jobstore.ClaimDeferred || results[1].Outcome != jobstore.ClaimWon || results[2].Outcome != jobstore.ClaimWon {
+			t.Fatalf("fates %+v", results)
+		}
+		if got := b.Stored(c.ID); !got.WakeAt.IsZero() {
+			t.Fatalf("the second of the lane is still looked at: %v", got.WakeAt)
+		}
+		// A retry keeps its place.
+		r := b.SettleAll(&jobstore.Outcome{Job: results[1].Job, Status: tracker.Queued, NotBefore: b.Now().Add(time.Minute)})[0]
+		if len(r.Next) != 0 {
+			t.Fatalf("a retry rang the next: %+v", r.Next)
+		}
+		if f := b.ClaimAll(c)[0].Outcome; f != jobstore.ClaimDeferred {
+			t.Fatalf("the second ran before the first's retry: %d", f)
+		}
+		b.Advance(time.Minute)
+		retried := b.ClaimOne(b.Stored(a.ID))
+		r = b.SettleAll(&jobstore.Outcome{Job: retried, Status: tracker.Failed, Error: "no", ErrorClass: "permanent"})[0]
+		if len(r.Next) != 1 || r.Next[0].ID != c.ID {
+			t.Fatalf("the ending rang %+v, not %d", r.Next, c.ID)
+		}
+		b.ClaimOne(c)
+	})
+}
+
+func TestDelayedJobDoesNotBlockItsLaneAndJoinsWhenDue(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		delayed, soon := storetest.NewJob(1), storetest.NewJob(1)
+		delayed.NotBefore = b.Now().Add(time.Hour)
+		b.Insert(delayed, soon)
+		running := b.ClaimOne(soon)
+		if f := b.ClaimAll(delayed)[0].Outcome; f != jobstore.ClaimDeferred {
+			t.Fatalf("a delayed job ran early: %d", f)
+		}
+		b.Advance(2 * time.Hour)
+		third := b.Insert(storetest.NewJob(1))[0]
+		if f := b.ClaimAll(delayed)[0].Outcome; f != jobstore.ClaimDeferred {
+			t.Fatalf("two jobs of one lane ran: %d", f)
+		}
+		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Success})[0]
+		if len(r.Next) != 1 || r.Next[0].ID != delayed.ID {
+			t.Fatalf("next %+v, want the delayed job %d", r.Next, delayed.ID)
+		}
+		if f := b.ClaimAll(third)[0].Outcome; f != jobstore.ClaimDeferred {
+			t.Fatalf("a later row passed the delayed one: %d", f)
+		}
+		b.ClaimOne(delayed)
+	})
+}
+
+func TestConcurrentClaimsOfOneLaneLetOneRun(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		for round := range 10 {
+			lane := int64(100 + round)
+			x, y := storetest.NewJob(lane), storetest.NewJob(lane)
+			b.Insert(x)
+			b.Insert(y)
+			// y believes it is first: x is made invisible to the lane's reading.
+			b.OK(db.Exec("UPDATE nawasync_jobs SET open_lane = NULL WHERE id = ?", x.ID).Error)
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			claimed := 0
+			for _, j := range []*jobstore.Job{x, y} {
+				wg.Go(func() {
+					results, err := b.Claim(context.Background(), storetest.Claimer, []jobstore.Claim{{ID: j.ID, Epoch: j.Epoch}})
+					mu.Lock()
+					defer mu.Unlock()
+					if err != nil {
+						t.Error(err)
+					} else if results[0].Outcome == jobstore.ClaimWon {
+						claimed++
+					}
+				})
+			}
+			wg.Wait()
+			if claimed != 1 {
+				t.Fatalf("round %d: %d jobs of one lane ran", round, claimed)
+			}
+		}
+	})
+}
+
+func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3))
+		claimed := b.ClaimAll(jobs...)
+		verdicts := make([]*jobstore.Outcome, 3)
+		for i, c := range claimed {
+			verdicts[i] = &jobstore.Outcome{Job: c.Job, Status: tracker.Failed, Error: "plain"}
+		}
+		verdicts[1].Error = "a\x00b\xff"
+		verdicts[1].Stack = "s\x00"
+		for i, r := range b.SettleAll(verdicts...) {
+			if !r.Won {
+				t.Fatalf("verdict %d lost", i)
+			}
+		}
+		if got := b.Stored(jobs[1].ID); got.Error != "a\uFFFDb\uFFFD" {
+			t.Fatalf("error %q", got.Error)
+		}
+	})
+}
+
+func TestRefusedVerdictStandsAlone(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3), storetest.NewJob(4))
+		var verdicts []*jobstore.Outcome
+		for _, c := range b.ClaimAll(jobs...) {
+			verdicts = append(verdicts, &jobstore.Outcome{Job: c.Job, Status: tracker.Success})
+		}
+		boom := errors.New("boom")
+		verdicts[2].OnSuccess = func(*gorm.DB) error { return boom }
+		results, errs := b.Settle(t.Context(), verdicts)
+		for i := range verdicts {
+			if i == 2 {
+				if !errors.Is(errs[i], boom) || results[i].Won {
+					t.Fatalf("verdict 2: %v %+v", errs[i], results[i])
+				}
+			} else if errs[i] != nil || !results[i].Won {
+				t.Fatalf("verdict %d: %v", i, errs[i])
+			}
+		}
+		if got := b.Stored(jobs[2].ID); got.Status != tracker.Running {
+			t.Fatalf("the refused one is %s", got.Status)
+		}
+	})
+}
+
+func TestUniqueKeyHoldsUntilTheEndOrTheStart(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		unique := func(hash string, untilRunning bool) *jobstore.Job {
+			j := storetest.NewJob(int64(len(hash)))
+			j.ActiveKey = jobstore.UniqueKey(hash, untilRunning)
+			list := []*jobstore.Job{j}
+			b.OK(b.InsertOwn(t.Context(), list, 100))
+			return list[0]
+		}
+		first := unique("a", false)
+		if again := unique("a", false); again.ID != first.ID || !again.Coalesced {
+			t.Fatalf("second row %d beside %d", again.ID, first.ID)
+		}
+		running := b.ClaimOne(first)
+		if again := unique("a", false); again.ID != first.ID {
+			t.Fatal("the key was freed by the start")
+		}
+		b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Success})
+		if again := unique("a", false); again.ID == first.ID {
+			t.Fatal("the key was not freed by the end")
+		}
+		sync1 := unique("bb", true)
+		b.ClaimOne(sync1)
+		successor := unique("bb", true)
+		if successor.ID == sync1.ID || successor.Coalesced {
+			t.Fatal("no successor while one runs")
+		}
+		if again := unique("bb", true); again.ID != successor.ID {
+			t.Fatal("a second successor")
+		}
+	})
+}
+
+func TestFiftyConcurrentUniqueDispatchesMakeOneRow(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		var wg sync.WaitGroup
+		ids := make([]int64, 50)
+		for i := range ids {
+			wg.Go(func() {
+				j := storetest.NewJob(5)
+				j.ActiveKey = jobstore.UniqueKey("same", false)
+				list := []*jobstore.Job{j}
+				if err := b.InsertOwn(context.Background(), list, 100); err != nil {
+					t.Error(err)
+					return
+				}
+				ids[i] = list[0].ID
+			})
+		}
+		wg.Wait()
+		for _, id := range ids {
+			if id == 0 || id != ids[0] {
+				t.Fatalf("ids differ: %v", ids)
+			}
+		}
+	})
+}

@@ -1,0 +1,30 @@
+package sqlkit
+
+import (
+	"context"
+	"database/sql"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Session detaches tx from its owner's conditions and from its SQL log: rows are
+// large, and lookups that find nothing are no errors.
+func Session(ctx context.Context, tx *gorm.DB) *gorm.DB {
+	return tx.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard, SkipHooks: true})
+}
+
+// Each runs a query and calls fn for every row.
+func Each(tx *gorm.DB, fn func(rows *sql.Rows) error, query string, args ...any) error {
+	rows, err := tx.Raw(query, args...).Rows()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,100 @@
+package tracker
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// AuditEntry is what an operator did, or tried to do.
+type AuditEntry struct {
+	ID       int64        `json:"id"`
+	At       time.Time    `json:"at"`
+	Subject  string       `json:"subject"` // who
+	Action   string       `json:"act"`     // retry, cancel, delete, pause, …
+	Outcome  AuditOutcome `json:"outcome"`
+	Service  string       `json:"service"` // "" where it concerns none
+	Type     string       `json:"type"`
+	Instance string       `json:"instance"`
+	TargetID string       `json:"target_id"`
+	JobID    int64        `json:"job_id,omitempty"` // the job acted on, or the one that was dispatched; 0 is none
+	Address  string       `json:"address"`          // where the request came from
+	Reason   string       `json:"reason"`           // the operator's
+	Detail   string       `json:"detail"`           // what came of it
+}
+
+// AuditOutcome says what became of an action.
+type AuditOutcome string
+
+// The outcomes of an action.
+const (
+	AuditDone    AuditOutcome = "done"
+	AuditRefused AuditOutcome = "refused" // not permitted
+	AuditFailed  AuditOutcome = "failed"
+)
+
+// AuditFilter selects entries of the audit log; zero fields do not select.
+type AuditFilter struct {
+	Services []string // those that the reader may see; nil is every service, an empty list none
+	Target   Target
+	JobID    int64
+	Subject  string
+	Action   string
+	Address  string
+	Since    time.Time // inclusive
+	Until    time.Time // exclusive
+	Before   int64     // entries with lower ids only; 0 is the newest
+	Limit    int       // 1 to 500; 0 is 100
+}
+
+// AuditLog lists what operators did, newest first.
+func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
+	where, args := []string{"1 = 1"}, []any{}
+	add := func(clause string, arg any) { where, args = append(where, clause), append(args, arg) }
+	if f.Services != nil {
+		add("service IN ?", append([]string{"\x01"}, f.Services...))
+	}
+	if f.Target != (Target{}) {
+		add("target_key = ?", f.Target.key())
+	}
+	if f.JobID != 0 {
+		add("job_id = ?", f.JobID)
+	}
+	if f.Subject != "" {
+		add("subject = ?", f.Subject)
+	}
+	if f.Action != "" {
+		add("act = ?", f.Action)
+	}
+	if f.Address != "" {
+		add("address = ?", f.Address)
+	}
+	if !f.Since.IsZero() {
+		add("at >= ?", f.Since.UnixMicro())
+	}
+	if !f.Until.IsZero() {
+		add("at < ?", f.Until.UnixMicro())
+	}
+	if f.Before > 0 {
+		add("id < ?", f.Before)
+	}
+	var list []AuditEntry
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var a AuditEntry
+		var at int64
+		var job sql.NullInt64
+		err := rows.Scan(&a.ID, &at, &a.Subject, &a.Action, &a.Outcome, &a.Service, &a.Type, &a.Instance, &a.TargetID, &job, &a.Address, &a.Reason, &a.Detail)
+		a.At, a.JobID = sqlkit.FromMicros(at), job.Int64
+		list = append(list, a)
+		return err
+	}, "SELECT id, at, subject, act, outcome, service, type, instance, target_id, job_id, address, reason, detail FROM nawasync_acts WHERE "+strings.Join(where, " AND ")+" ORDER BY id DESC LIMIT ?", append(args, min(max(cmp.Or(f.Limit, 100), 1), 500))...)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read the audit log: %w", err)
+	}
+	return list, nil
+}

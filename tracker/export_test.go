@@ -1,8 +1,0 @@
-package tracker
-
-// LaneHeadsQuery and StandingQuery are the statements whose cost a test counts.
-func (s *Store) LaneHeadsQuery() string { return s.dialect.laneHeads() }
-
-func (s *Store) StandingQuery() string {
-	return "SELECT j.id" + s.dialect.standing() + " FROM nawasync_jobs j WHERE j.id = ?"
-}

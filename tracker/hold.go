@@ -1,0 +1,119 @@
+package tracker
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// HoldStatus is where a held sync stands.
+type HoldStatus string
+
+// The statuses of a hold.
+const (
+	HoldOpen      HoldStatus = "open"      // waits for a person; nothing is deleted meanwhile
+	HoldReleased  HoldStatus = "released"  // a new listing may delete what is still absent
+	HoldRejected  HoldStatus = "rejected"  // the rows are kept until they come back
+	HoldWithdrawn HoldStatus = "withdrawn" // the rows came back, or a newer hold took its place
+)
+
+// Hold is a sync that would have deleted too much.
+type Hold struct {
+	ID         int64      `json:"id"`
+	Service    string     `json:"service"`
+	Type       string     `json:"type"`
+	Instance   string     `json:"instance"`
+	Status     HoldStatus `json:"status"`
+	JobID      int64      `json:"job_id"`                // the sync that was held
+	ReleaseJob int64      `json:"release_job,omitempty"` // the sync that may delete
+	Table      string     `json:"table"`
+	Known      int64      `json:"known"`  // rows that were known
+	Absent     int64      `json:"absent"` // of them not in the listing
+	Limit      int64      `json:"limit"`  // how many would have been believed
+	CreatedAt  time.Time  `json:"created_at"`
+	DecidedAt  time.Time  `json:"decided_at,omitzero"`
+	DecidedBy  string     `json:"decided_by,omitempty"`
+	Arguments  []byte     `json:"-"` // of the sync
+}
+
+// HeldRow is one row that a hold keeps.
+type HeldRow struct {
+	Row      int64  `json:"row"`
+	TargetID string `json:"target_id"`
+}
+
+const holdColumns = "id, service, type, instance, status, job_id, release_job, snap_table, rows_known, rows_absent, rows_limit, created_at, decided_at, decided_by, arguments"
+
+func (r *Reader) holds(ctx context.Context, where string, args ...any) ([]Hold, error) {
+	var list []Hold
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var h Hold
+		var release, decided sql.NullInt64
+		var by sql.NullString
+		var created int64
+		err := rows.Scan(&h.ID, &h.Service, &h.Type, &h.Instance, &h.Status, &h.JobID, &release, &h.Table, &h.Known, &h.Absent, &h.Limit, &created, &decided, &by, &h.Arguments)
+		h.ReleaseJob, h.CreatedAt, h.DecidedAt, h.DecidedBy = release.Int64, sqlkit.FromMicros(created), sqlkit.FromMicros(decided.Int64), by.String
+		list = append(list, h)
+		return err
+	}, "SELECT "+holdColumns+" FROM nawasync_held "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read held syncs: %w", err)
+	}
+	return list, nil
+}
+
+// Holds lists the newest holds of a service and type, "" being all; only open ones
+// when open is set.
+func (r *Reader) Holds(ctx context.Context, service, typ string, open bool, limit int) ([]Hold, error) {
+	where, args := "WHERE 1 = 1", []any{}
+	if service != "" {
+		where, args = where+" AND service = ?", append(args, service)
+	}
+	if typ != "" {
+		where, args = where+" AND type = ?", append(args, typ)
+	}
+	if open {
+		where += " AND status = 'open'"
+	}
+	return r.holds(ctx, where+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
+}
+
+// Hold returns one, or ErrNotFound.
+func (r *Reader) Hold(ctx context.Context, id int64) (Hold, error) {
+	list, err := r.holds(ctx, "WHERE id = ?", id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("held sync %d: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Hold{}, err
+	}
+	return list[0], nil
+}
+
+// HeldRows lists rows of a hold, after the given one, in order of their ids.
+func (r *Reader) HeldRows(ctx context.Context, hold, after int64, limit int) ([]HeldRow, error) {
+	var list []HeldRow
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var r HeldRow
+		err := rows.Scan(&r.Row, &r.TargetID)
+		list = append(list, r)
+		return err
+	}, "SELECT snap_row, target_id FROM nawasync_held_rows WHERE held_id = ? AND snap_row > ? ORDER BY snap_row LIMIT ?", hold, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("nawasync: read the rows of held sync %d: %w", hold, err)
+	}
+	return list, nil
+}
+
+// OpenHold returns the open hold of a scope, or nil.
+func (r *Reader) OpenHold(ctx context.Context, service, typ, instance string) (*Hold, error) {
+	list, err := r.holds(ctx, "WHERE open_key = ?", jobrow.HoldKey(service, typ, instance))
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
+}
