@@ -11,7 +11,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/migrations"
 )
 
@@ -93,8 +92,8 @@ func (c *clock) Now() time.Time {
 	return time.Now().Add(time.Duration(c.offset.Load()))
 }
 
-// tolerable is an offset that is left alone: less than what measuring it errs.
-const tolerable = 50 * time.Millisecond
+// minOffset is an offset that is left alone: less than what measuring it errs.
+const minOffset = 50 * time.Millisecond
 
 func (e *Engine) measureClock(ctx context.Context) error {
 	if e.clock.base != nil {
@@ -107,25 +106,9 @@ func (e *Engine) measureClock(ctx context.Context) error {
 	}
 	took := time.Since(before)
 	offset := remote.Sub(before.Add(took / 2))
-	if offset.Abs() < max(tolerable, took) {
+	if offset.Abs() < max(minOffset, took) {
 		offset = 0
 	}
 	e.clock.offset.Store(int64(offset))
 	return nil
 }
-
-// clockActor measures the offset again and again.
-type clockActor struct {
-	engine *Engine
-	loop   *loop.Loop
-}
-
-func (c *clockActor) Start() {
-	c.loop = &loop.Loop{
-		Name: "clock", Interval: 10 * c.engine.tuning.Beat, Logger: c.engine.logger,
-		Tick: func(ctx context.Context) (bool, error) { return false, c.engine.measureClock(ctx) },
-	}
-	c.loop.Start()
-}
-
-func (c *clockActor) Stop() { c.loop.Stop() }

@@ -30,6 +30,8 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/loop"
+	"github.com/nawasara/nawasync/internal/rollup"
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/metric"
@@ -37,7 +39,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/bell"
-	"github.com/nawasara/nawasync/internal/folder"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/lease"
 	"github.com/nawasara/nawasync/internal/pruner"
@@ -138,15 +139,10 @@ type Engine struct {
 	stopped bool
 	worker  *worker.Worker
 	lease   *lease.Lease
-	actors  []actor
+	beats   *loop.Loop   // the lease's, which outlives the others
+	loops   []*loop.Loop // of the other actors
 	stopCh  chan struct{}
 	stopErr error
-}
-
-// actor is the start/stop contract of those that only go round.
-type actor interface {
-	Start()
-	Stop()
 }
 
 // New checks the configuration and the database, and returns an engine that can
@@ -254,12 +250,13 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.logger.Warn("nawasync: Redis may evict tasks: its maxmemory-policy should be noeviction; jobs are rung again, but late", "maxmemory-policy", policy)
 	}
 	e.build()
-	if err := e.lease.Start(ctx); err != nil {
+	if err := e.lease.Join(ctx); err != nil {
 		return err
 	}
 	e.started = true
-	for _, a := range e.actors {
-		a.Start()
+	e.beats.Start()
+	for _, l := range e.loops {
+		l.Start()
 	}
 	if len(e.handlers) == 0 {
 		return nil
@@ -278,7 +275,7 @@ func (e *Engine) build() {
 		served = nil
 	}
 	e.lease = &lease.Lease{
-		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, Trust: e.tuning.LeaseTTL, Kinds: e.kinds(), Queues: served,
+		Store: e.store, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.kinds(), Queues: served,
 		Lost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
 		Running: func(running, cancelled []jobstore.Claim) {
 			e.worker.Cancel(cancelled, ErrCancelled)
@@ -287,20 +284,37 @@ func (e *Engine) build() {
 	}
 	e.worker = &worker.Worker{
 		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, Held: e.lease.Held, Serves: e.serves, Run: e.run, Orphaned: e.orphaned, Refused: e.refused, Ended: e.ended,
+		Worker: e.lease.Worker, Held: e.lease.Held, Serves: e.serves, Run: e.run, Orphaned: e.orphaned, Refused: e.refused, Settled: e.settled,
 	}
-	e.actors = []actor{
-		&relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Interval: e.tuning.Relay, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep},
-		&reaper.Reaper{Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, Patience: e.tuning.DeadAfter, Self: e.lease.Worker, Reaped: e.reaped, Ring: e.ring, Ended: e.ended},
-		&scheduler.Scheduler{Store: e.store, Logger: e.logger, Interval: e.tuning.Schedule, Entries: e.schedules, Transaction: e.Transaction},
-		&folder.Folder{Store: e.store, Logger: e.logger, Interval: e.tuning.Rollup, Holder: e.lease.Worker},
-		&pruner.Pruner{
-			Store: e.store, Logger: e.logger, Interval: e.tuning.Prune, Holder: e.lease.Worker,
-			Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
-			Expired: e.expired, Ring: e.ring, Ended: e.ended, Tidy: func() error { return e.bells.Tidy(served) },
-		},
-		&clockActor{engine: e},
+	settle := func(ctx context.Context, outcomes []*jobstore.Outcome) error {
+		_, err := e.settle(ctx, outcomes)
+		return err
 	}
+	r := &relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep}
+	dead := &reaper.Reaper{
+		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker, Reaped: e.reaped, Settle: settle,
+	}
+	ticks := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction}
+	sums := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
+	old := &pruner.Pruner{
+		Store: e.store, Interval: e.tuning.Prune, Holder: e.lease.Worker,
+		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
+		Expired: e.expired, Settle: settle, Tidy: func() error { return e.bells.Tidy(served) },
+	}
+	measure := func(ctx context.Context) (bool, error) { return false, e.measureClock(ctx) }
+	e.beats = e.loop("lease", e.tuning.Beat, e.lease.Tick)
+	e.loops = []*loop.Loop{
+		e.loop("relay", e.tuning.Relay, r.Tick),
+		e.loop("reaper", e.tuning.Beat, dead.Tick),
+		e.loop("scheduler", e.tuning.Schedule, ticks.Tick),
+		e.loop("rollup", e.tuning.Rollup, sums.Tick),
+		e.loop("pruner", e.tuning.Prune, old.Tick),
+		e.loop("clock", 10*e.tuning.Beat, measure),
+	}
+}
+
+func (e *Engine) loop(name string, interval time.Duration, tick func(context.Context) (bool, error)) *loop.Loop {
+	return &loop.Loop{Name: name, Interval: interval, Tick: tick, Logger: e.logger}
 }
 
 // Stop ends the work. It takes no more jobs, lets running ones go on for
@@ -339,8 +353,8 @@ func (e *Engine) stop(ctx context.Context) error {
 		e.worker.Drain()
 		left = e.drain(ctx)
 	}
-	for _, a := range e.actors {
-		a.Stop()
+	for _, l := range e.loops {
+		l.Stop()
 	}
 	if working {
 		e.worker.Stop()
@@ -362,7 +376,8 @@ func (e *Engine) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	// If the row cannot be deleted now, the others find that it no longer beats.
-	if err := e.lease.Stop(ctx); err != nil {
+	e.beats.Stop()
+	if err := e.lease.Leave(ctx); err != nil {
 		e.logger.Warn("nawasync: the heartbeat row could not be deleted", "error", err)
 	}
 }

@@ -35,7 +35,7 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET deleted_at = ? WHERE id = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", s.Now().UnixMicro(), id)
+		done := tx.Exec(deleteJob, s.Now().UnixMicro(), id)
 		n = done.RowsAffected
 		return done.Error
 	})
@@ -49,7 +49,7 @@ func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 func (s *Store) Restore(ctx context.Context, id int64) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET deleted_at = NULL WHERE id = ? AND deleted_at IS NOT NULL", id)
+		done := tx.Exec(restoreJob, id)
 		n = done.RowsAffected
 		return done.Error
 	})

@@ -26,7 +26,7 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 	var n, open int64
 	err := s.Transaction(ctx, func(tx *gorm.DB) error {
 		tx = sqlkit.Session(ctx, tx)
-		done := tx.Exec("UPDATE nawasync_jobs SET payload = NULL, sealed = NULL, result = NULL, error = NULL, diff = NULL, progress = NULL, updated_at = updated_at + 1"+
+		done := tx.Exec(forgetJobs+
 			where+" AND finished_at IS NOT NULL", target...)
 		if n = done.RowsAffected; done.Error != nil {
 			return done.Error

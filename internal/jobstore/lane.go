@@ -22,7 +22,7 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 	}
 	us := now.UnixMicro()
 	// A head in backoff is left to its own time.
-	if err := tx.Exec("UPDATE nawasync_jobs SET ring = ring + 1, rung_at = ?, wake_at = ? WHERE id IN ? AND status = 'queued' AND not_before <= ?",
+	if err := tx.Exec(promoteHeads,
 		us, now.Add(s.recheck).UnixMicro(), heads, us).Error; err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func (s *Store) RunningClaims(ctx context.Context, worker string) (running, canc
 func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET cancel_at = ?, cancel_by = ? WHERE id = ? AND status = 'running'", s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
+		done := tx.Exec(requestCancel, s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
 		n = done.RowsAffected
 		return done.Error
 	})
@@ -94,7 +94,7 @@ func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, e
 func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET "+set+", updated_at = updated_at + 1 WHERE id = ? AND epoch = ? AND status = 'running' AND worker = ?",
+		done := tx.Exec("UPDATE nawasync_jobs SET "+set+runningFence,
 			append(args, j.ID, j.Epoch, j.Worker)...)
 		n = done.RowsAffected
 		return done.Error
@@ -105,17 +105,17 @@ func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any)
 // MarkWrite notes, before the first write to the remote, that an attempt may
 // change it. False says that the job is another's by now.
 func (s *Store) MarkWrite(ctx context.Context, j *Job) (bool, error) {
-	return s.fencedExec(ctx, j, "wrote = ?", true)
+	return s.fencedExec(ctx, j, setWrote, true)
 }
 
 // ClearWrite takes MarkWrite back.
 func (s *Store) ClearWrite(ctx context.Context, j *Job) (bool, error) {
-	return s.fencedExec(ctx, j, "wrote = ?", false)
+	return s.fencedExec(ctx, j, setWrote, false)
 }
 
 // SetProgress stores what the job says of how far it is.
 func (s *Store) SetProgress(ctx context.Context, j *Job, progress string) (bool, error) {
-	return s.fencedExec(ctx, j, "progress = ?", sqlkit.CleanText(progress, tracker.MaxError))
+	return s.fencedExec(ctx, j, setProgress, sqlkit.CleanText(progress, tracker.MaxError))
 }
 
 // DatabaseTime is the database server's clock, or the zero time on SQLite, which

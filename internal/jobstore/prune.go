@@ -63,7 +63,7 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("nawasync: setting %s: %w", settingArguments, err)
 	}
 	err = s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? AND sealed IS NOT NULL AND sealed <> ''",
+		return tx.Exec(dropArguments,
 			[]tracker.Status{tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since, before.UnixMicro()).Error
 	})
 	if err != nil {

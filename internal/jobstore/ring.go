@@ -75,8 +75,6 @@ type ringRow struct {
 
 var ringColumns = []string{"id", "epoch", "ring", "wake"}
 
-const ringFence = "j.epoch = v_epoch AND j.ring = v_ring AND j.status = 'queued'"
-
 func ringRows(rows []lookRow) ([]int64, []ringRow) {
 	list := make([]ringRow, len(rows))
 	ids := make([]int64, len(rows))
@@ -108,7 +106,7 @@ func (s *Store) MarkRung(ctx context.Context, due []Due) ([]Bell, error) {
 	err := s.withoutFsync(ctx, func(tx *gorm.DB) (err error) {
 		won, err = s.batch(tx, update{
 			columns: ringColumns,
-			set:     "ring = ring + 1, rung_at = ?, wake_at = ?", fence: ringFence,
+			set:     setRung, fence: ringFence,
 			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()},
 		}, ids, rows)
 		return err
@@ -139,7 +137,7 @@ func (s *Store) Unring(ctx context.Context, bells []Bell) error {
 // Release gives a job back that this process took from Redis but cannot claim.
 func (s *Store) Release(ctx context.Context, claim Claim) error {
 	return s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE id = ? AND epoch = ? AND status = 'queued' AND wake_at IS NOT NULL",
+		return tx.Exec(releaseJob,
 			s.Now().UnixMicro(), claim.ID, claim.Epoch).Error
 	})
 }
@@ -240,7 +238,7 @@ func (s *Store) settleHeads(ctx context.Context, lanes []int64) error {
 }
 
 func (s *Store) clearRings(tx *gorm.DB) error {
-	return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL", s.Now().UnixMicro()).Error
+	return tx.Exec(clearRung, s.Now().UnixMicro()).Error
 }
 
 // WakeKinds has the relay look at once at jobs it had put off, of kinds
@@ -248,7 +246,7 @@ func (s *Store) clearRings(tx *gorm.DB) error {
 func (s *Store) WakeKinds(ctx context.Context, kinds []string) error {
 	return s.exec(ctx, func(tx *gorm.DB) error {
 		now := s.Now().UnixMicro()
-		return tx.Exec("UPDATE nawasync_jobs SET wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "+s.dialect.KindText()+" IN ?",
+		return tx.Exec(wakeJobs+s.dialect.KindText()+" IN ?",
 			now, now, now, kinds).Error
 	})
 }
@@ -279,7 +277,7 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 		return next, n < limit, err
 	}
 	err = s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE nawasync_jobs SET rung_at = NULL, wake_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN ? AND status = 'queued' AND wake_at IS NULL",
+		return tx.Exec(wakeHeads,
 			now.UnixMicro(), now.UnixMicro(), heads).Error
 	})
 	return next, n < limit, err

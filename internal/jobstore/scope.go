@@ -46,7 +46,7 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (bool, err
 			return done.Error
 		}
 		// The ring, too: whoever read the pause before it ended can no longer put a job off.
-		wake := "UPDATE nawasync_jobs SET ring = ring + 1, rung_at = NULL, wake_at = not_before WHERE status = 'queued' AND open_lane IS NOT NULL AND wake_at IS NOT NULL AND service = ?"
+		wake := wakeScope
 		args := []any{service}
 		if instance != "" {
 			wake += " AND instance = ?"

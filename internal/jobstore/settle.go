@@ -136,18 +136,6 @@ type outcomeRow struct {
 	CancelBy  *string        `json:"v_cancel_by,omitempty"`
 }
 
-var outcomeUpdate = update{
-	columns: []string{"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t", "cancel_by:t"},
-	set: "status = v_status, ring = CASE WHEN v_bump = 1 THEN 0 ELSE ring END, epoch = epoch + v_bump, attempt = attempt - v_refund, " +
-		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, rung_at = NULL, " +
-		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +
-		"active_key = CASE WHEN v_status = 'queued' THEN active_key ELSE NULL END, " +
-		"sealed = CASE WHEN v_status = 'success' AND sealed IS NOT NULL THEN '' ELSE sealed END, " +
-		"finished_at = v_finished, duration_ms = COALESCE(v_duration, duration_ms), result = COALESCE(v_result, result), " +
-		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = CASE WHEN v_status = 'queued' THEN cancel_at ELSE NULL END, updated_at = ?",
-	fence: "j.epoch = v_epoch AND j.status = v_from",
-}
-
 // Settle writes a batch of verdicts in one transaction: the rows, what is told of
 // the attempts, the statistics, and the rings of the jobs that waited for these.
 // Results are in the order of verdicts. A verdict that the database refuses takes

@@ -48,7 +48,7 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 			b.won(jobOf(row))
 		}
 		return err
-	}, "UPDATE nawasync_jobs AS j SET "+takeSet+", deadline_at = ? + CASE "+s.dialect.KindText()+strings.Repeat(" WHEN ? THEN CAST(? AS BIGINT)", len(kinds))+" END"+
+	}, "UPDATE nawasync_jobs AS j SET "+setRunning+", deadline_at = ? + CASE "+s.dialect.KindText()+strings.Repeat(" WHEN ? THEN CAST(? AS BIGINT)", len(kinds))+" END"+
 		" FROM "+s.dialect.Rowset("id", "epoch")+" WHERE j.id = v_id AND j.epoch = v_epoch AND j.status = 'queued' AND j.not_before <= ? AND "+s.dialect.KindText()+" IN ?"+
 		" AND "+s.dialect.Behind()+" = 0 AND "+sqlkit.LaneBusy+" = 0 AND "+sqlkit.PausedUntil+" IS NULL"+pin+" RETURNING "+columns, args...)
 	if err != nil {
@@ -149,10 +149,6 @@ func (s *Store) look(ctx context.Context, claims []Claim) ([]lookRow, error) {
 	return slices.CompactFunc(list, func(a, b lookRow) bool { return a.job.ID == b.job.ID }), err
 }
 
-// takeSet marks a row running. Its parameters are (now, now, worker).
-const takeSet = "status = 'running', attempt = attempt + 1, running_lane = lane, wake_at = NULL, started_at = ?, updated_at = ?, worker = ?, progress = NULL, " +
-	"active_key = CASE WHEN active_key LIKE '" + keyUntilRunning + "%' THEN NULL ELSE active_key END"
-
 type claimRow struct {
 	ID       int64 `json:"v_id"`
 	Epoch    int   `json:"v_epoch"`
@@ -175,8 +171,8 @@ func (s *Store) take(ctx context.Context, b *claimBatch, now time.Time, rows []l
 	err := s.singleStatement(ctx, func(tx *gorm.DB) (err error) {
 		won, err = s.batch(tx, update{
 			columns: []string{"id", "epoch", "deadline"},
-			set:     takeSet + ", deadline_at = v_deadline",
-			fence:   "j.epoch = v_epoch AND j.status = 'queued'",
+			set:     setRunning + ", deadline_at = v_deadline",
+			fence:   queuedFence,
 			args:    []any{now.UnixMicro(), now.UnixMicro(), b.who.Worker},
 		}, ids, batch)
 		return err

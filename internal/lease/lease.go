@@ -13,27 +13,24 @@ import (
 
 	"github.com/nawasara/nawasync/internal/jobstore"
 
-	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Lease beats once per Interval. A process whose beat has not committed for Trust
+// Lease beats with each Tick. A process whose beat has not committed for TTL
 // must assume that it is given up: it cancels its handlers and claims no more.
 // Others give it up when they have seen no beat for longer than that.
 type Lease struct {
-	Store    *jobstore.Store
-	Logger   *slog.Logger
-	Interval time.Duration
-	Trust    time.Duration
-	Kinds    []string
-	Queues   []string
+	Store  *jobstore.Store
+	Logger *slog.Logger
+	TTL    time.Duration
+	Kinds  []string
+	Queues []string
 	// Lost is called when the lease is lost, with the process's old id.
 	Lost func(worker string)
 	// Running is called with each beat: with the jobs that run under this process's
 	// id by the database's account, and those of them whose end was asked for.
 	Running func(running, cancelled []jobstore.Claim)
 
-	loop   *loop.Loop
 	expiry *time.Timer // ends the lease on time, however long a beat hangs
 	mu     sync.Mutex
 	id     string
@@ -41,23 +38,17 @@ type Lease struct {
 	held   bool
 }
 
-// Start writes the first beat, so that the process is known before it claims.
-func (l *Lease) Start(ctx context.Context) error {
+// Join writes the first beat, so that the process is known before it claims.
+func (l *Lease) Join(ctx context.Context) error {
 	if err := l.join(ctx); err != nil {
 		return err
 	}
-	l.expiry = time.AfterFunc(l.Trust, l.lose)
-	l.loop = &loop.Loop{Name: "lease", Interval: l.Interval, Tick: l.tick, Logger: l.Logger}
-	l.loop.Start()
+	l.expiry = time.AfterFunc(l.TTL, l.lose)
 	return nil
 }
 
-// Stop ends the beats and deletes the row, which says that nothing runs here.
-func (l *Lease) Stop(ctx context.Context) error {
-	if l.loop == nil {
-		return nil
-	}
-	l.loop.Stop()
+// Leave deletes the row, which says that nothing runs here. Call it after the last Tick.
+func (l *Lease) Leave(ctx context.Context) error {
 	l.expiry.Stop()
 	return l.Store.RemoveProcess(ctx, l.Worker())
 }
@@ -75,7 +66,7 @@ func (l *Lease) Worker() string {
 func (l *Lease) Held() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.held && time.Since(l.last) < l.Trust
+	return l.held && time.Since(l.last) < l.TTL
 }
 
 func (l *Lease) join(ctx context.Context) error {
@@ -91,9 +82,10 @@ func (l *Lease) join(ctx context.Context) error {
 	return nil
 }
 
-func (l *Lease) tick(ctx context.Context) (bool, error) {
+// Tick is one beat.
+func (l *Lease) Tick(ctx context.Context) (bool, error) {
 	// Long enough to keep its place among SQLite's writers.
-	beatCtx, cancel := context.WithTimeout(ctx, l.Trust/2)
+	beatCtx, cancel := context.WithTimeout(ctx, l.TTL/2)
 	defer cancel()
 	begun := time.Now()
 	known, err := l.Store.Beat(beatCtx, l.Worker())
@@ -102,11 +94,11 @@ func (l *Lease) tick(ctx context.Context) (bool, error) {
 		rejoined := !l.held
 		l.last, l.held = begun, true
 		l.mu.Unlock()
-		l.expiry.Reset(l.Trust - time.Since(begun))
+		l.expiry.Reset(l.TTL - time.Since(begun))
 		if rejoined {
 			l.Logger.Info("nawasync: this process beats again before anybody gave it up", "worker", l.Worker())
 		}
-		return false, l.account(beatCtx)
+		return false, l.reportRunning(beatCtx)
 	}
 	if err == nil {
 		l.Logger.Warn("nawasync: others took this process for dead; it goes on under a new id", "worker", l.Worker())
@@ -114,7 +106,7 @@ func (l *Lease) tick(ctx context.Context) (bool, error) {
 		if err := l.join(ctx); err != nil {
 			return false, err
 		}
-		l.expiry.Reset(l.Trust)
+		l.expiry.Reset(l.TTL)
 		return false, nil
 	}
 	return false, err
@@ -127,12 +119,12 @@ func (l *Lease) lose() {
 	id := l.id
 	l.mu.Unlock()
 	if was {
-		l.Logger.Error("nawasync: the heartbeat did not reach the database for too long; running jobs are cancelled here", "worker", id, "after", l.Trust)
+		l.Logger.Error("nawasync: the heartbeat did not reach the database for too long; running jobs are cancelled here", "worker", id, "after", l.TTL)
 		l.Lost(id)
 	}
 }
 
-func (l *Lease) account(ctx context.Context) error {
+func (l *Lease) reportRunning(ctx context.Context) error {
 	running, cancelled, err := l.Store.RunningClaims(ctx, l.Worker())
 	if err == nil {
 		l.Running(running, cancelled)

@@ -1,5 +1,5 @@
-// Package loop is the start/stop contract that every actor shares: a function
-// that runs at once, at an interval, and when nudged.
+// Package loop is the start/stop contract of the engine's actors: a function that runs at
+// once and then at an interval.
 package loop
 
 import (
@@ -25,7 +25,6 @@ type Loop struct {
 	cancel  context.CancelFunc
 	stopped bool
 	done    chan struct{}
-	nudge   chan struct{}
 }
 
 // Start begins the rounds.
@@ -36,7 +35,7 @@ func (l *Loop) Start() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel, l.done, l.nudge = cancel, make(chan struct{}), make(chan struct{}, 1)
+	l.cancel, l.done = cancel, make(chan struct{})
 	go l.run(ctx)
 }
 
@@ -50,20 +49,6 @@ func (l *Loop) Stop() {
 	if cancel != nil {
 		cancel()
 		<-done
-	}
-}
-
-// Nudge has the next round begin at once.
-func (l *Loop) Nudge() {
-	l.mu.Lock()
-	nudge := l.nudge
-	l.mu.Unlock()
-	if nudge == nil {
-		return
-	}
-	select {
-	case nudge <- struct{}{}:
-	default:
 	}
 }
 
@@ -84,7 +69,6 @@ func (l *Loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-l.nudge:
 		}
 	}
 }
@@ -92,13 +76,13 @@ func (l *Loop) run(ctx context.Context) {
 func (l *Loop) tick(ctx context.Context) (more bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.Logger.Error("nawasync: an actor panicked; it goes on", "actor", l.Name, "panic", r, "stack", string(debug.Stack()))
+			l.Logger.Error("an actor panicked; it goes on", "actor", l.Name, "panic", r, "stack", string(debug.Stack()))
 			more = false
 		}
 	}()
 	more, err := l.Tick(ctx)
 	if err != nil && ctx.Err() == nil {
-		l.Logger.Warn("nawasync: an actor's round failed; it tries again", "actor", l.Name, "error", err)
+		l.Logger.Warn("an actor's round failed; it tries again", "actor", l.Name, "error", err)
 		return false
 	}
 	return more

@@ -31,7 +31,6 @@ func TestStartAndStopMayRaceInAnyOrder(t *testing.T) {
 				} else {
 					l.Stop()
 				}
-				l.Nudge()
 			})
 		}
 		wg.Wait()

@@ -3,19 +3,16 @@ package pruner
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
 
-	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // Pruner is one process's pruner; of many, one works at a time.
 type Pruner struct {
 	Store    *jobstore.Store
-	Logger   *slog.Logger
 	Interval time.Duration
 	Holder   func() string
 
@@ -23,14 +20,12 @@ type Pruner struct {
 	Other     time.Duration // how long other endings are kept
 	Arguments time.Duration // how long arguments are kept after them
 	Expiry    time.Duration // how long a job may stay queued after it first came due
-	// Expired makes the verdict on an expired job.
+	// Expired makes the outcome of an expired job.
 	Expired func(job *jobstore.Job) *jobstore.Outcome
-	Ring    func(ctx context.Context, bells []jobstore.Bell)
-	Ended   func(v *jobstore.Outcome, job *jobstore.Job)
+	// Settle writes outcomes.
+	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 	// Tidy clears what dead workers left in Redis.
 	Tidy func() error
-
-	loop *loop.Loop
 }
 
 const batch = 1000
@@ -40,19 +35,6 @@ const (
 	keepMinutes = 7 * 24 * time.Hour
 	keepHours   = 90 * 24 * time.Hour
 )
-
-// Start begins the rounds.
-func (p *Pruner) Start() {
-	p.loop = &loop.Loop{Name: "pruner", Interval: p.Interval, Tick: p.Tick, Logger: p.Logger}
-	p.loop.Start()
-}
-
-// Stop ends them.
-func (p *Pruner) Stop() {
-	if p.loop != nil {
-		p.loop.Stop()
-	}
-}
 
 // Tick is one round.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
@@ -100,19 +82,12 @@ func (p *Pruner) expire(ctx context.Context) (full bool, err error) {
 	if err != nil || len(jobs) == 0 {
 		return false, err
 	}
-	verdicts := make([]*jobstore.Outcome, len(jobs))
+	outcomes := make([]*jobstore.Outcome, len(jobs))
 	for i, job := range jobs {
-		verdicts[i] = p.Expired(job)
+		outcomes[i] = p.Expired(job)
 	}
-	results, errs := p.Store.Settle(ctx, verdicts)
-	for i, result := range results {
-		if errs[i] != nil {
-			return false, errs[i]
-		}
-		if result.Won {
-			p.Ring(ctx, result.Next)
-			p.Ended(verdicts[i], result.Job)
-		}
+	if err := p.Settle(ctx, outcomes); err != nil {
+		return false, err
 	}
 	return len(jobs) == batch, nil
 }

@@ -7,34 +7,30 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
-
-	"github.com/nawasara/nawasync/internal/loop"
 )
 
 // Reaper calls a process dead when it has itself read the same counter for
-// Patience, by its own monotonic clock and without one failed read. Clocks of
+// DeadAfter, by its own monotonic clock and without one failed read. Clocks of
 // other machines play no part, and an outage of the database restarts the count:
 // nobody is called dead for not having been able to write.
 type Reaper struct {
-	Store    *jobstore.Store
-	Logger   *slog.Logger
-	Interval time.Duration
-	Patience time.Duration
+	Store     *jobstore.Store
+	Logger    *slog.Logger
+	Interval  time.Duration // between two rounds
+	DeadAfter time.Duration
 	// Self is this process's own id: it sees for itself whether it lives.
 	Self func() string
-	// Reaped makes the verdict on a job of a dead process.
+	// Reaped makes the outcome of a job of a dead process.
 	Reaped func(job *jobstore.Job) *jobstore.Outcome
-	// Ring rings the next of a lane, and Ended is told of what was committed.
-	Ring  func(ctx context.Context, bells []jobstore.Bell)
-	Ended func(v *jobstore.Outcome, job *jobstore.Job)
+	// Settle writes outcomes.
+	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 
-	loop *loop.Loop
-	seen map[string]sight
+	seen map[string]observation
 }
 
-// sight is since when a counter has not changed; of a worker without a heartbeat
+// observation is since when a counter has not changed; of a worker without a heartbeat
 // row, since when it has been missing.
-type sight struct {
+type observation struct {
 	beat  int64
 	since time.Time
 }
@@ -44,33 +40,20 @@ const (
 	batch   = 500
 )
 
-// Start begins the rounds.
-func (r *Reaper) Start() {
-	r.seen = map[string]sight{}
-	r.loop = &loop.Loop{Name: "reaper", Interval: r.Interval, Tick: r.tick, Logger: r.Logger}
-	r.loop.Start()
-}
-
-// Stop ends them.
-func (r *Reaper) Stop() {
-	if r.loop != nil {
-		r.loop.Stop()
-	}
-}
-
-func (r *Reaper) tick(ctx context.Context) (bool, error) {
+// Tick is one round.
+func (r *Reaper) Tick(ctx context.Context) (bool, error) {
 	beats, err := r.read(ctx)
 	if err != nil {
-		r.seen = map[string]sight{}
+		r.seen = map[string]observation{}
 		return false, err
 	}
 	now := time.Now()
-	seen := map[string]sight{}
+	seen := map[string]observation{}
 	for worker, beat := range beats {
 		if old, ok := r.seen[worker]; ok && old.beat == beat {
 			seen[worker] = old
 		} else {
-			seen[worker] = sight{beat, now}
+			seen[worker] = observation{beat, now}
 		}
 	}
 	r.seen = seen
@@ -79,12 +62,12 @@ func (r *Reaper) tick(ctx context.Context) (bool, error) {
 		if worker == self {
 			continue
 		}
-		patience := r.Patience
+		limit := r.DeadAfter
 		if s.beat == missing {
 			// Its row was deleted by a reaper that then died, or by hand.
-			patience = 2 * r.Interval
+			limit = 2 * r.Interval
 		}
-		if now.Sub(s.since) < patience {
+		if now.Sub(s.since) < limit {
 			continue
 		}
 		if err := r.reap(ctx, worker); err != nil {
@@ -96,7 +79,7 @@ func (r *Reaper) tick(ctx context.Context) (bool, error) {
 
 // read takes one look, within a time: a look that hangs is a failed one.
 func (r *Reaper) read(ctx context.Context) (map[string]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.Patience/4)
+	ctx, cancel := context.WithTimeout(ctx, r.DeadAfter/4)
 	defer cancel()
 	// The jobs first: a process writes its row before it claims.
 	workers, err := r.Store.RunningWorkers(ctx)
@@ -130,19 +113,12 @@ func (r *Reaper) reap(ctx context.Context, worker string) error {
 			return err
 		}
 		r.Logger.Warn("nawasync: a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
-		verdicts := make([]*jobstore.Outcome, len(jobs))
+		outcomes := make([]*jobstore.Outcome, len(jobs))
 		for i, job := range jobs {
-			verdicts[i] = r.Reaped(job)
+			outcomes[i] = r.Reaped(job)
 		}
-		results, errs := r.Store.Settle(ctx, verdicts)
-		for i, result := range results {
-			if errs[i] != nil {
-				return errs[i]
-			}
-			if result.Won {
-				r.Ring(ctx, result.Next)
-				r.Ended(verdicts[i], result.Job)
-			}
+		if err := r.Settle(ctx, outcomes); err != nil {
+			return err
 		}
 	}
 }

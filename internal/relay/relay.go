@@ -13,27 +13,24 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 
 	"github.com/nawasara/nawasync/internal/bell"
-	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // Relay is one process's relay; any number may run at once.
 type Relay struct {
-	Store    *jobstore.Store
-	Bells    *bell.Bells
-	Logger   *slog.Logger
-	Interval time.Duration // between two looks at the rows
-	Cap      int           // of a queue's tasks in Redis
-	Sweep    time.Duration // between two steps of the sweep over the lanes
+	Store  *jobstore.Store
+	Bells  *bell.Bells
+	Logger *slog.Logger
+	Cap    int           // of a queue's tasks in Redis
+	Sweep  time.Duration // between two steps of the sweep over the lanes
 
-	loop       *loop.Loop
 	processes  []tracker.Process
 	readAt     time.Time
 	served     map[string]bool
 	marker     string
 	markedAt   time.Time
 	sweptAt    time.Time
-	sweptAfter int64
+	sweptAfter int64     // the lane after which the sweep goes on
 	rungAt     time.Time // when rung jobs were last looked for behind a backlog
 }
 
@@ -46,23 +43,10 @@ const (
 	sweepStep = 1000             // lanes
 )
 
-// Start begins the rounds.
-func (r *Relay) Start() {
-	r.loop = &loop.Loop{Name: "relay", Interval: r.Interval, Tick: r.Tick, Logger: r.Logger}
-	r.sweptAfter = minLane
-	r.loop.Start()
-}
-
+// minLane is below every lane.
 const minLane = -1 << 63
 
-// Stop ends them.
-func (r *Relay) Stop() {
-	if r.loop != nil {
-		r.loop.Stop()
-	}
-}
-
-// Tick is one round.
+// Tick is one round. It looks at the rows of every queue that a live process works.
 func (r *Relay) Tick(ctx context.Context) (more bool, err error) {
 	now := r.Store.Now()
 	if now.Sub(r.markedAt) >= time.Second {
@@ -76,6 +60,9 @@ func (r *Relay) Tick(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 		r.readAt = now
+	}
+	if r.sweptAt.IsZero() {
+		r.sweptAfter = minLane
 	}
 	if now.Sub(r.sweptAt) >= r.Sweep {
 		next, end, err := r.Store.SweepLanes(ctx, r.sweptAfter, sweepStep)

@@ -14,7 +14,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -30,14 +29,12 @@ type Entry struct {
 
 // Scheduler is one process's scheduler.
 type Scheduler struct {
-	Store    *jobstore.Store
-	Logger   *slog.Logger
-	Interval time.Duration
-	Entries  []Entry
+	Store   *jobstore.Store
+	Logger  *slog.Logger
+	Entries []Entry
 	// Transaction runs fn in a transaction after which its jobs are rung.
 	Transaction func(ctx context.Context, fn func(tx *gorm.DB) error) error
 
-	loop    *loop.Loop
 	seenAt  time.Time
 	started map[string]bool // schedules whose start has been seen to
 }
@@ -49,24 +46,13 @@ const (
 	atStartApart = time.Minute
 )
 
-// Start begins the rounds.
-func (s *Scheduler) Start() {
-	s.started = map[string]bool{}
-	s.loop = &loop.Loop{Name: "scheduler", Interval: s.Interval, Tick: s.Tick, Logger: s.Logger}
-	s.loop.Start()
-}
-
-// Stop ends them.
-func (s *Scheduler) Stop() {
-	if s.loop != nil {
-		s.loop.Stop()
-	}
-}
-
 // Tick is one round.
 func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
 	if len(s.Entries) == 0 {
 		return false, nil
+	}
+	if s.started == nil {
+		s.started = map[string]bool{}
 	}
 	now := s.Store.Now()
 	if now.Sub(s.seenAt) >= seeAgain {

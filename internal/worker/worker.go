@@ -44,8 +44,8 @@ type Worker struct {
 	Orphaned func(job *jobstore.Job) *jobstore.Outcome
 	// Refused makes another verdict of one whose OnSuccess failed.
 	Refused func(v *jobstore.Outcome, err error) *jobstore.Outcome
-	// Ended is told of every verdict that was committed here.
-	Ended func(v *jobstore.Outcome, job *jobstore.Job)
+	// Settled is told of every outcome that was written here.
+	Settled func(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled)
 
 	servers  []*asynq.Server
 	claims   *groupcommit.Batcher[jobstore.Claim, jobstore.ClaimResult]
@@ -337,8 +337,7 @@ func (w *Worker) finish(v *jobstore.Outcome) {
 			w.Logger.Warn("nawasync: a late verdict was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
 			return
 		case err == nil:
-			w.ring(result.Next)
-			w.Ended(v, result.Job)
+			w.Settled(w.quit, v, result)
 			return
 		case errors.As(err, &refused):
 			v = w.Refused(v, refused)
@@ -362,18 +361,4 @@ func (w *Worker) write(v *jobstore.Outcome) (jobstore.Settled, error) {
 	}
 	results, errs := w.Store.Settle(w.quit, []*jobstore.Outcome{v})
 	return results[0], errs[0]
-}
-
-// ring rings the next of a lane; what does not get through is left to the relay.
-func (w *Worker) ring(bells []jobstore.Bell) {
-	if len(bells) == 0 {
-		return
-	}
-	missed, err := w.Bells.Ring(w.quit, bells)
-	if err == nil {
-		return
-	}
-	if err := w.Store.Unring(w.quit, missed); err != nil {
-		w.Logger.Debug("nawasync: rings got lost and will be found by the relay", "jobs", len(missed), "error", err)
-	}
 }
