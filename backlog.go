@@ -18,8 +18,8 @@ type backlog struct {
 	store *jobstore.Store
 	limit int // 0: none
 
-	mu    sync.Mutex
-	known map[string]*openCount
+	mu     sync.Mutex
+	counts map[string]*openCount
 }
 
 type openCount struct {
@@ -27,24 +27,24 @@ type openCount struct {
 	at time.Time
 }
 
-// admit counts in tx, the caller's transaction or nil: with one connection there
+// reserve counts in tx, the caller's transaction or nil: with one connection there
 // is no other to count on.
-func (b *backlog) admit(ctx context.Context, tx *gorm.DB, service string, n int) error {
+func (b *backlog) reserve(ctx context.Context, tx *gorm.DB, service string, n int) error {
 	if b.limit <= 0 {
 		return nil
 	}
-	if !b.fresh(service) {
+	if !b.isFresh(service) {
 		open, err := b.store.CountOpen(ctx, tx, service, b.limit+1)
 		if err != nil {
 			return err
 		}
 		b.mu.Lock()
-		b.known[service] = &openCount{open, b.store.Now()}
+		b.counts[service] = &openCount{open, b.store.Now()}
 		b.mu.Unlock()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	count := b.known[service]
+	count := b.counts[service]
 	if count.n+n > b.limit {
 		return fmt.Errorf("%w: %s has %d and Config.MaxQueued is %d; try later, or raise it", ErrBacklogFull, service, count.n, b.limit)
 	}
@@ -52,9 +52,9 @@ func (b *backlog) admit(ctx context.Context, tx *gorm.DB, service string, n int)
 	return nil
 }
 
-func (b *backlog) fresh(service string) bool {
+func (b *backlog) isFresh(service string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	count := b.known[service]
+	count := b.counts[service]
 	return count != nil && b.store.Now().Sub(count.at) < time.Second
 }

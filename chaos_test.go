@@ -73,7 +73,7 @@ func TestWorkerPausedPastItsLeaseChangesNothingWhenItComesBack(t *testing.T) {
 		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
 		victim.Signal(t, syscall.SIGCONT)
 		victim.Says(t, "cancelled "+nawasync.ErrLeaseLost.Error())
-		victim.Says(t, "late verdict was refused")
+		victim.Says(t, "late outcome was refused")
 		after, err := e.Reader().Get(t.Context(), job.ID)
 		enginetest.OK(t, err)
 		if after.Epoch != done.Epoch || after.Status != tracker.Success || !after.UpdatedAt.Equal(done.UpdatedAt) || after.Worker != done.Worker {
@@ -129,7 +129,7 @@ func TestDatabaseAwayFor10SecondsLosesNoVerdictAndRequeuesNoLiveJob(t *testing.T
 			short = append(short, enginetest.Dispatch(t, witness, enginetest.Note{ID: fmt.Sprint(i)}).ID)
 		}
 		wire.Cut(true)
-		time.AfterFunc(5*time.Second, func() { close(done) }) // its verdict falls into the outage
+		time.AfterFunc(5*time.Second, func() { close(done) }) // its outcome falls into the outage
 		outage := time.NewTimer(10 * time.Second)
 		defer outage.Stop()
 		<-outage.C

@@ -1,10 +1,19 @@
 package nawasync
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // Kind names what a job does: the remote service, the type of object, the action.
@@ -20,42 +29,43 @@ type Target struct {
 	ID       string // what the remote knows the object by; for a sync, what it covers, for instance "all"
 }
 
-// Args are a job's arguments: a plain struct that encoding/json marshals. Kind
-// must not depend on the fields. The optional interfaces below are for what a
-// dispatcher must know, so that a process without handlers can dispatch.
+// Args are a job's arguments: a plain struct that encoding/json marshals. Kind must not
+// depend on the fields.
 type Args interface {
 	Kind() Kind
 	Target() Target
 }
 
-// WithQueue puts the jobs of a kind into a queue; without it they go to
-// DefaultQueue.
-type WithQueue interface{ Queue() string }
+// ArgsWithOptions are Args that say how their jobs are dispatched. They say it, and not
+// the handler, so that a process without handlers can dispatch.
+type ArgsWithOptions interface {
+	Args
+	// Options may use the fields for Lane, MaxAttempts and UniqueKey. Register calls it on
+	// a zero value, for what must not depend on fields: Queue, MaskKeys and KindAliases.
+	Options() JobOptions
+}
 
-// WithLane names a coarser lane: jobs of one service with equal lanes run one at
-// a time, whatever their targets.
-type WithLane interface{ Lane() string }
-
-// WithAttempts sets how many attempts a job may burn; without it DefaultAttempts.
-type WithAttempts interface{ MaxAttempts() int }
-
-// WithMaskKeys adds keys to those that Mask hides.
-type WithMaskKeys interface{ MaskKeys() []string }
-
-// WithUnique coalesces dispatches: while a job of the same kind, instance and key
-// is open, a further dispatch returns it.
-type WithUnique interface{ Unique() Unique }
-
-// WithKindAliases names former kinds of these arguments, whose rows are still to
-// be run after a rename.
-type WithKindAliases interface{ KindAliases() []Kind }
-
-// Unique is what makes two dispatches the same. The zero value is not unique.
-type Unique struct {
-	Key string
-	// UntilRunning frees the key when the job starts, so that one successor may wait
-	// while it runs: what a sync wants. Otherwise the key is freed when it ends.
-	UntilRunning bool
+// JobOptions say how the jobs of some arguments are dispatched. The zero value takes the
+// defaults.
+type JobOptions struct {
+	// Queue is where the jobs wait. Default DefaultQueue.
+	Queue string
+	// Lane is a coarser lane than the target: jobs of one service with equal lanes run one
+	// at a time, whatever their targets. "" is the target's.
+	Lane string
+	// MaxAttempts is how many attempts a job may consume. Default DefaultAttempts.
+	MaxAttempts int
+	// MaskKeys are keys of the arguments that are masked besides those that Mask knows.
+	MaskKeys []string
+	// UniqueKey coalesces dispatches: while a job of the same kind, instance and key is
+	// open, a further dispatch returns it. "" is not unique.
+	UniqueKey string
+	// UniqueUntilRunning frees the key when the job starts, so that one successor may wait
+	// while it runs: what a sync wants. Otherwise the key is freed when the job ends.
+	UniqueUntilRunning bool
+	// KindAliases are former kinds of these arguments, whose rows are still to be run after
+	// a rename.
+	KindAliases []Kind
 }
 
 // The defaults of a kind.
@@ -74,7 +84,7 @@ type Handler[A Args] interface {
 	Execute(ctx context.Context, run *Run[A]) error
 	// Timeout is how long one attempt may take; 0 or less is DefaultTimeout.
 	Timeout() time.Duration
-	// Backoff is how long to wait after the given burned attempt (1 is the first).
+	// Backoff is how long to wait after the given consumed attempt (1 is the first).
 	Backoff(attempt int) time.Duration
 }
 
@@ -94,59 +104,138 @@ func (AbstractJob[A]) Backoff(attempt int) time.Duration {
 	return d*4/5 + rand.N(d*2/5)
 }
 
-// policy is what the arguments say of their dispatch.
-type policy struct {
-	queue    string
-	lane     string
-	attempts int
-	maskKeys []string
-	unique   Unique
+// optionsOf are the options of some arguments, with the defaults.
+func optionsOf(args Args) JobOptions {
+	var o JobOptions
+	if a, ok := args.(ArgsWithOptions); ok {
+		o = a.Options()
+	}
+	o.Queue = cmp.Or(o.Queue, DefaultQueue)
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = DefaultAttempts
+	}
+	return o
 }
 
-func policyOf(args Args) policy {
-	p := policy{queue: DefaultQueue, attempts: DefaultAttempts}
-	if a, ok := args.(WithQueue); ok && a.Queue() != "" {
-		p.queue = a.Queue()
-	}
-	if a, ok := args.(WithLane); ok {
-		p.lane = a.Lane()
-	}
-	if a, ok := args.(WithAttempts); ok && a.MaxAttempts() > 0 {
-		p.attempts = a.MaxAttempts()
-	}
-	if a, ok := args.(WithMaskKeys); ok {
-		p.maskKeys = a.MaskKeys()
-	}
-	if a, ok := args.(WithUnique); ok {
-		p.unique = a.Unique()
-	}
-	return p
-}
-
-// description is what a kind says of itself, whatever its arguments hold.
-type description struct {
-	kind     Kind
-	aliases  []Kind
-	queue    string
-	maskKeys []string
-}
-
-// describe asks a zero value; a method that needs a field may panic.
-func describe(args Args) (d description, err error) {
+// describe asks a zero value for its kind and options; a method that needs a field may
+// panic.
+func describe(args Args) (kind Kind, o JobOptions, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("nawasync: %T panicked on a zero value: %v; its Kind, KindAliases, Queue and MaskKeys must not depend on its fields", args, r)
+			err = fmt.Errorf("%T panicked on a zero value: %v; its Kind must not depend on its fields, and its Options must work without them", args, r)
 		}
 	}()
-	d = description{kind: args.Kind(), queue: DefaultQueue}
-	if a, ok := args.(WithQueue); ok && a.Queue() != "" {
-		d.queue = a.Queue()
+	kind, o = args.Kind(), optionsOf(args)
+	return kind, o, validateKind(kind)
+}
+
+// registration is a Handler without its type parameter.
+type registration struct {
+	kind        Kind
+	aliases     []Kind
+	queue       string
+	holdsSecret bool // the arguments need a Sealer
+	timeout     func() time.Duration
+	backoff     func(attempt int) time.Duration
+	mask        []string // its own keys
+	// prepare decodes the arguments, and returns the values of their Secrets and
+	// what runs them.
+	prepare func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
+}
+
+// ErrStarted says that the engine runs: handlers and schedules are registered
+// before Start.
+var ErrStarted = errors.New("nawasync: the engine has been started; register handlers and schedules before Start")
+
+// ErrRegistered says that a kind has a handler already.
+var ErrRegistered = errors.New("nawasync: the kind is registered already")
+
+// Register makes the engine serve the kind of A, and its aliases, with the
+// handler. It returns an error for a kind that is registered or not valid, a
+// queue that Config.Queues lacks, and arguments with a Secret when there is no
+// Sealer (ErrNoSealer).
+func Register[A Args](e *Engine, h Handler[A]) error {
+	var zero A
+	kind, options, err := describe(zero)
+	if err != nil {
+		return err
 	}
-	if a, ok := args.(WithMaskKeys); ok {
-		d.maskKeys = a.MaskKeys()
+	r := &registration{kind: kind, aliases: options.KindAliases, queue: options.Queue, holdsSecret: secret.Holds(reflect.TypeFor[A]()), timeout: timeoutOf(h), backoff: backoffOf(h), mask: options.MaskKeys}
+	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
+		var args A
+		if err := json.Unmarshal(plain, &args); err != nil {
+			return nil, nil, fmt.Errorf("nawasync: the arguments do not decode into %T: %w", args, err)
+		}
+		_, secrets, err := e.secrets.Reveal(args)
+		if err != nil {
+			return nil, nil, err
+		}
+		return secrets, func(ctx context.Context, a *attempt) error {
+			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
+		}, nil
 	}
-	if a, ok := args.(WithKindAliases); ok {
-		d.aliases = a.KindAliases()
+	return e.register([]*registration{r})
+}
+
+// register registers all of a list or, with an error, none.
+func (e *Engine) register(list []*registration) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started {
+		return ErrStarted
 	}
-	return d, validateKind(d.kind)
+	handlers := maps.Clone(e.handlers)
+	for _, r := range list {
+		if e.config.Sealer == nil && r.holdsSecret {
+			return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
+		}
+		if _, ok := e.config.Queues[r.queue]; !ok {
+			return fmt.Errorf("register %s: %w: %q", r.kind, ErrNoQueue, r.queue)
+		}
+		for _, k := range append([]Kind{r.kind}, r.aliases...) {
+			if handlers[k] != nil {
+				return fmt.Errorf("register %s: %w: %s", r.kind, ErrRegistered, k)
+			}
+			handlers[k] = r
+		}
+	}
+	e.handlers = handlers
+	return nil
+}
+
+// timeoutOf asks the handler; one that panics or says nothing has the default.
+func timeoutOf[A Args](h Handler[A]) func() time.Duration {
+	return func() (d time.Duration) {
+		defer func() {
+			if recover() != nil || d <= 0 {
+				d = DefaultTimeout
+			}
+		}()
+		return h.Timeout()
+	}
+}
+
+// backoffOf is timeoutOf for Backoff.
+func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
+	return func(attempt int) (d time.Duration) {
+		defer func() {
+			if recover() != nil {
+				d = AbstractJob[A]{}.Backoff(attempt)
+			}
+		}()
+		return h.Backoff(attempt)
+	}
+}
+
+func (e *Engine) registered(j *jobstore.Job) *registration {
+	return e.handlers[Kind{j.Service, j.Type, j.Action}]
+}
+
+func (e *Engine) kinds() []string {
+	var list []string
+	for k := range e.handlers {
+		list = append(list, k.String())
+	}
+	slices.Sort(list)
+	return list
 }

@@ -240,7 +240,9 @@ func (syncAll) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "note", Action: "sync"}
 }
 func (syncAll) Target() nawasync.Target { return nawasync.Target{ID: "all"} }
-func (syncAll) Unique() nawasync.Unique { return nawasync.Unique{Key: "all", UntilRunning: true} }
+func (syncAll) Options() nawasync.JobOptions {
+	return nawasync.JobOptions{UniqueKey: "all", UniqueUntilRunning: true}
+}
 
 func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {

@@ -100,8 +100,8 @@ func (renamed) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "note", Action: "rewrite"}
 }
 func (r renamed) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
-func (renamed) KindAliases() []nawasync.Kind {
-	return []nawasync.Kind{enginetest.Note{}.Kind()}
+func (renamed) Options() nawasync.JobOptions {
+	return nawasync.JobOptions{KindAliases: []nawasync.Kind{{Service: "notes", Type: "note", Action: "write"}}}
 }
 
 func TestRenamedKindStillRunsItsOldRows(t *testing.T) {
@@ -140,7 +140,7 @@ func TestStopWhileAVerdictCannotBeWrittenLosesNothing(t *testing.T) {
 		<-executing
 		wire.Cut(true)
 		close(proceed)
-		enginetest.Eventually(t, 20*time.Second, "a verdict that is retried", func() bool { return strings.Contains(h.Log.String(), "a verdict could not be written; trying again") })
+		enginetest.Eventually(t, 20*time.Second, "an outcome that is retried", func() bool { return strings.Contains(h.Log.String(), "an outcome could not be written; trying again") })
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		_ = e.Stop(ctx)
@@ -152,7 +152,7 @@ func TestStopWhileAVerdictCannotBeWrittenLosesNothing(t *testing.T) {
 	})
 }
 
-// boxed needs its fields for what it says of itself.
+// boxed chooses its lane and its attempts by a field.
 type boxed struct {
 	Box *struct{ Name string } `json:"box"`
 	ID  string                 `json:"id"`
@@ -162,19 +162,24 @@ func (boxed) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "box", Action: "open"}
 }
 func (b boxed) Target() nawasync.Target { return nawasync.Target{ID: b.ID} }
-func (b boxed) Lane() string            { return b.Box.Name }
-func (b boxed) MaxAttempts() int        { return len(b.Box.Name) }
-func (b boxed) Unique() nawasync.Unique { return nawasync.Unique{} }
 
-type boxedQueue struct{ boxed }
+func (b boxed) Options() nawasync.JobOptions {
+	if b.Box == nil {
+		return nawasync.JobOptions{}
+	}
+	return nawasync.JobOptions{Lane: b.Box.Name, MaxAttempts: len(b.Box.Name)}
+}
 
-func (b boxedQueue) Queue() string { return b.Box.Name }
+// needsBox has options for a filled value only.
+type needsBox struct{ boxed }
 
-func TestRegisterAsksAZeroValueOnlyForWhatDoesNotDependOnFields(t *testing.T) {
+func (b needsBox) Options() nawasync.JobOptions { return nawasync.JobOptions{Lane: b.Box.Name} }
+
+func TestRegisterSaysWhenOptionsNeedFields(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
-	if err := nawasync.Register(e, &enginetest.Handler[boxedQueue]{}); err == nil || !strings.Contains(err.Error(), "must not depend on its fields") {
+	if err := nawasync.Register(e, &enginetest.Handler[needsBox]{}); err == nil || !strings.Contains(err.Error(), "its Options must work without them") {
 		t.Error(err)
 	}
 	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[boxed]{}))
@@ -206,7 +211,7 @@ func TestArgumentsChooseTheirLaneAndTheirAttempts(t *testing.T) {
 		if most.Load() != 1 {
 			t.Errorf("%d jobs of one lane ran at once", most.Load())
 		}
-		// Each burned its attempts before the next of the lane began.
+		// Each consumed its attempts before the next of the lane began.
 		for i := 1; i < len(jobs); i++ {
 			before, err := e.Reader().Get(t.Context(), jobs[i-1].ID)
 			enginetest.OK(t, err)

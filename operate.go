@@ -140,10 +140,10 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
 	jobs := []*jobstore.Job{job}
 	if job.SnapshotState == "" {
-		if err := e.store.InsertOwn(ctx, jobs, e.rings()); err != nil {
+		if err := e.store.InsertOwn(ctx, jobs, e.enqueueBudget()); err != nil {
 			return e.busyHint(err)
 		}
-		e.ringSoon(ctx, jobstore.Bells(jobs))
+		e.enqueueAsync(ctx, jobstore.Bells(jobs))
 		return nil
 	}
 	return e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) error {

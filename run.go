@@ -35,11 +35,11 @@ type Run[A Args] struct {
 
 // attempt is what of a Run does not depend on the type of its arguments.
 type attempt struct {
-	job   *jobstore.Job
-	store *jobstore.Store
-	lease func() error
-	key   string
-	scrub func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
+	job      *jobstore.Job
+	store    *jobstore.Store
+	lease    func() error
+	key      string
+	redactor func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
 
 	mu        sync.Mutex
 	wrote     bool
@@ -125,7 +125,7 @@ func (a *attempt) SetResult(v any) {
 // Logf adds a line to the attempt's log, with secrets removed. Past 64 KiB lines
 // are dropped.
 func (a *attempt) Logf(format string, args ...any) {
-	line := a.scrub().Text(fmt.Sprintf(format, args...))
+	line := a.redactor().Text(fmt.Sprintf(format, args...))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.log.Len()+len(line) < tracker.MaxLog-100 {
@@ -146,7 +146,7 @@ func (a *attempt) Progress(ctx context.Context, done, total int64, note string) 
 	if !due {
 		return
 	}
-	text, err := json.Marshal(map[string]any{"done": done, "total": total, "note": a.scrub().Text(note)})
+	text, err := json.Marshal(map[string]any{"done": done, "total": total, "note": a.redactor().Text(note)})
 	if err == nil {
 		_, _ = a.store.SetProgress(ctx, a.job, string(text))
 	}
@@ -161,10 +161,10 @@ func (a *attempt) resultJSON() json.RawMessage {
 	}
 	text, err := json.Marshal(a.result)
 	if err != nil {
-		text, _ = json.Marshal(map[string]string{"error": "the result does not marshal: " + a.scrub().Text(err.Error())})
+		text, _ = json.Marshal(map[string]string{"error": "the result does not marshal: " + a.redactor().Text(err.Error())})
 		return text
 	}
-	text = a.scrub().JSON(text)
+	text = a.redactor().JSON(text)
 	if len(text) > tracker.MaxResult {
 		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": len(text), "limit": tracker.MaxResult})
 	}

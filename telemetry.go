@@ -90,7 +90,7 @@ func (t *telemetry) attempt(ctx context.Context, j *jobstore.Job) (context.Conte
 	return t.tracer.Start(ctx, "nawasync "+j.Service+"/"+j.Type+"/"+j.Action, options...)
 }
 
-// judged puts a verdict on its span. The error's text has been scrubbed.
+// judged puts an outcome on its span. The error's text has been scrubbed.
 func (t *telemetry) judged(span trace.Span, v *jobstore.Outcome) {
 	span.SetAttributes(attribute.String("nawasync.status", string(v.Status)), attribute.String("nawasync.error_class", v.ErrorClass))
 	if v.Error != "" && v.Status != tracker.Skipped {

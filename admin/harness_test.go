@@ -48,7 +48,7 @@ func (c chore) Kind() nawasync.Kind {
 func (c chore) Target() nawasync.Target { return nawasync.Target{Instance: "main", ID: c.ID} }
 
 // MaxAttempts lets it fail at once.
-func (c chore) MaxAttempts() int { return 1 }
+func (c chore) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 1} }
 
 // elsewhere is a chore of another service.
 type elsewhere struct{ ID, How string }

@@ -213,7 +213,7 @@ func (p *page) place(service, instance string) string {
 	return p.Tf("%s on %s", service, instance)
 }
 
-// judge is the verdict in a sentence.
+// judge is the outcome in a sentence.
 func (h *health) judge(p *page) {
 	bad := slices.ContainsFunc(h.Attention, func(a attention) bool { return a.Severity > 1 })
 	h.Healthy = !bad

@@ -339,7 +339,7 @@ func (v *jobsView) inputs() []input {
 
 // kept says how long a list goes back.
 func (v *jobsView) kept() string {
-	days := func(s tracker.Status) int { return int(v.h.engine.Kept(s).Hours() / 24) }
+	days := func(s tracker.Status) int { return int(v.h.engine.Retention(s).Hours() / 24) }
 	return v.Tf("Successes are kept %d days, all other endings %d.", days(tracker.Success), days(tracker.Failed))
 }
 

@@ -62,7 +62,7 @@ func openNawasync(ctx context.Context, c config) (subject, error) {
 	o := &ours{redis: redisClient(c.redis)}
 	o.config = nawasync.Config{
 		DB: db, Redis: o.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 8}},
-		// An event comes after the commit of its verdict.
+		// An event comes after the commit of its outcome.
 		OnEvent: func(_ context.Context, event nawasync.Event) {
 			if event.Type == nawasync.EventSucceeded {
 				o.ended.Add(1)

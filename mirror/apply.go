@@ -92,7 +92,7 @@ func (r *repo) fieldsRead() []*field {
 }
 
 // write stores fields of value in a row. When it was read at the remote, the row is
-// synced as far as its content goes; sync_status is the verdict's affair.
+// synced as far as its content goes; sync_status is the outcome's affair.
 func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.Value, fields []*field, read bool) error {
 	set := map[string]any{}
 	for _, f := range fields {

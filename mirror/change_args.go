@@ -28,7 +28,7 @@ func (m *mutation) Kind() nawasync.Kind { return m.kind }
 
 func (m *mutation) Target() nawasync.Target { return m.target }
 
-func (m *mutation) Queue() string { return m.queue }
+func (m *mutation) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: m.queue} }
 
 // fieldChange is one field of a mutation.
 type fieldChange struct {
@@ -50,7 +50,7 @@ func (a refreshArgs) Kind() nawasync.Kind { return a.kind }
 
 func (a refreshArgs) Target() nawasync.Target { return a.target }
 
-func (a refreshArgs) Queue() string { return a.queue }
+func (a refreshArgs) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: a.queue} }
 
 func encodeFields(row reflect.Value, fields []*field) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}

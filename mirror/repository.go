@@ -84,6 +84,10 @@ func (r *repository[T]) SyncNow(ctx context.Context, scope T, detail string, o n
 	return r.syncNow(ctx, reflect.ValueOf(&scope).Elem(), detail, o)
 }
 
+func (r *repository[T]) SyncArgs(scope T, detail string) (nawasync.Args, error) {
+	return r.syncArgs(reflect.ValueOf(&scope).Elem(), detail)
+}
+
 func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Options) (*tracker.Job, error) {
 	return r.refresh(ctx, id, o)
 }

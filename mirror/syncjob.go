@@ -28,26 +28,13 @@ func (a syncArgs) Kind() nawasync.Kind { return a.kind }
 
 func (a syncArgs) Target() nawasync.Target { return a.target }
 
-func (a syncArgs) Queue() string { return a.queue }
-
-// Lane is the scope's: a light and a heavy listing do not run at once.
-func (a syncArgs) Lane() string { return "sync\x00" + a.kind.Type + "\x00" + a.target.Instance }
-
-// Unique lets one sync wait while one runs: more would find nothing else.
-func (a syncArgs) Unique() nawasync.Unique {
-	return nawasync.Unique{Key: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UntilRunning: true}
-}
-
-// SyncArgs are the arguments of a repository's sync, for Engine.Schedule. It returns
-// an error for a detail that the repository does not know.
-func SyncArgs[T any](repository nawasync.SyncedRepository[T], scope T, detail string) (nawasync.Args, error) {
-	r, ok := repository.(interface {
-		syncArgs(scope reflect.Value, detail string) (syncArgs, error)
-	})
-	if !ok {
-		return nil, fmt.Errorf("%w: %T is not made by mirror.New", nawasync.ErrInvalid, repository)
+// Options give a light and a heavy listing of a scope one lane, and let one sync wait
+// while one runs: more would find nothing else.
+func (a syncArgs) Options() nawasync.JobOptions {
+	return nawasync.JobOptions{
+		Queue: a.queue, Lane: "sync\x00" + a.kind.Type + "\x00" + a.target.Instance,
+		UniqueKey: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UniqueUntilRunning: true,
 	}
-	return r.syncArgs(reflect.ValueOf(&scope).Elem(), detail)
 }
 
 func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {

@@ -22,7 +22,7 @@ type Job struct {
 
 	Status      Status `json:"status"`
 	Epoch       int    `json:"epoch"`        // fences: rises each time the job goes back to the queue
-	Attempt     int    `json:"attempt"`      // attempts burned, the running one included
+	Attempt     int    `json:"attempt"`      // attempts consumed, the running one included
 	MaxAttempts int    `json:"max_attempts"` // at least 1
 	Wrote       bool   `json:"wrote"`        // an attempt announced a write to the remote
 

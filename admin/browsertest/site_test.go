@@ -52,8 +52,8 @@ type chore struct {
 func (c chore) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "whm", Type: "email_account", Action: "update_quota"}
 }
-func (c chore) Target() nawasync.Target { return nawasync.Target{Instance: "main", ID: c.ID} }
-func (c chore) MaxAttempts() int        { return 1 }
+func (c chore) Target() nawasync.Target      { return nawasync.Target{Instance: "main", ID: c.ID} }
+func (c chore) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 1} }
 
 type doer struct {
 	nawasync.AbstractJob[chore]

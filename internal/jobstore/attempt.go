@@ -11,12 +11,12 @@ import (
 
 // insertAttempts writes what the job's own row does not say. Of a success without
 // log lines it says all, and most jobs end so: they cost no second row.
-func (s *Store) insertAttempts(tx *gorm.DB, verdicts []*Outcome) error {
+func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	var values []string
 	var args []any
 	var crowded []*Outcome
-	for _, v := range verdicts {
+	for _, v := range outcomes {
 		if v.Job.Status != tracker.Running || (v.Status == tracker.Success && v.Log == "") {
 			continue
 		}

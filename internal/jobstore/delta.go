@@ -22,14 +22,14 @@ type delta struct {
 
 // insertDeltas appends what a batch adds to the statistics. It never touches a
 // row that another writes: a counter in one row would be the bottleneck of all.
-func (s *Store) insertDeltas(tx *gorm.DB, verdicts []*Outcome) error {
+func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 	type key struct {
 		statrow.Key
 		minute int64
 	}
 	deltas := map[key]*delta{}
 	var order []*delta
-	for _, v := range verdicts {
+	for _, v := range outcomes {
 		if !v.Status.Terminal() {
 			continue
 		}

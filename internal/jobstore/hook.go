@@ -9,8 +9,8 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// OnSuccessError says that the verdict could not be written because the job's
-// own code, in the transaction of the verdict, returned Err.
+// OnSuccessError says that the outcome could not be written because the job's
+// own code, in the transaction of the outcome, returned Err.
 type OnSuccessError struct{ Err error }
 
 func (e *OnSuccessError) Error() string { return "OnSuccess: " + e.Err.Error() }
@@ -19,9 +19,9 @@ func (e *OnSuccessError) Unwrap() error { return e.Err }
 
 const savepoint = "nawasync_on_success"
 
-// runOnSuccess runs a job's own code in the transaction of its verdict, behind a
+// runOnSuccess runs a job's own code in the transaction of its outcome, behind a
 // savepoint: that tells an error of the code, which undoes the success, from a
-// connection that broke or a deadlock, after which the verdict is written again.
+// connection that broke or a deadlock, after which the outcome is written again.
 func (s *Store) runOnSuccess(tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 	if err := tx.Exec("SAVEPOINT " + savepoint).Error; err != nil {
 		return fmt.Errorf("nawasync: begin OnSuccess: %w", err)

@@ -39,7 +39,7 @@ type Outcome struct {
 	CancelBy   string
 	Now        time.Time // zero: the Store's clock
 
-	// OnSuccess runs in the transaction of the verdict. Such a verdict has a
+	// OnSuccess runs in the transaction of the outcome. Such an outcome has a
 	// transaction of its own.
 	OnSuccess func(tx *gorm.DB) error
 }
@@ -74,7 +74,7 @@ func (v *Outcome) due() time.Time {
 	return v.NotBefore.UTC().Truncate(time.Microsecond)
 }
 
-// resultJob is the job as the verdict leaves it.
+// resultJob is the job as the outcome leaves it.
 func (v *Outcome) resultJob() *Job {
 	row, j := v.row(), *v.Job
 	j.Status, j.Error, j.ErrorClass, j.Diff, j.UpdatedAt = v.Status, deref(row.Error), deref(row.Class), json.RawMessage(deref(row.Diff)), v.Now
@@ -104,12 +104,12 @@ func (v *Outcome) resultJob() *Job {
 	return &j
 }
 
-// Settled is the fate of one Verdict.
+// Settled is the fate of one Outcome.
 type Settled struct {
 	// Won is false when the fence failed: the row is another's by now, or gone, and
 	// nothing was written.
 	Won bool
-	Job *Job // the row as the verdict left it, where Won
+	Job *Job // the row as the outcome left it, where Won
 	// Next are the bells of jobs that were waiting for this one.
 	Next []Bell
 }
@@ -136,33 +136,33 @@ type outcomeRow struct {
 	CancelBy  *string        `json:"v_cancel_by,omitempty"`
 }
 
-// Settle writes a batch of verdicts in one transaction: the rows, what is told of
+// Settle writes a batch of outcomes in one transaction: the rows, what is told of
 // the attempts, the statistics, and the rings of the jobs that waited for these.
-// Results are in the order of verdicts. A verdict that the database refuses takes
+// Results are in the order of outcomes. an outcome that the database refuses takes
 // no other with it: the batch is taken apart until it stands alone, and its
 // error is in its place of errs.
-func (s *Store) Settle(ctx context.Context, verdicts []*Outcome) (results []Settled, errs []error) {
-	results, err := s.settleOwn(ctx, verdicts)
+func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Settled, errs []error) {
+	results, err := s.settleOwn(ctx, outcomes)
 	if err == nil {
-		return results, make([]error, len(verdicts))
+		return results, make([]error, len(outcomes))
 	}
-	if len(verdicts) == 1 || s.Ping(ctx) != nil {
-		errs = make([]error, len(verdicts))
+	if len(outcomes) == 1 || s.Ping(ctx) != nil {
+		errs = make([]error, len(outcomes))
 		for i := range errs {
 			errs[i] = err
 		}
-		return make([]Settled, len(verdicts)), errs
+		return make([]Settled, len(outcomes)), errs
 	}
-	half := len(verdicts) / 2
-	results, errs = s.Settle(ctx, verdicts[:half])
-	restResults, restErrs := s.Settle(ctx, verdicts[half:])
+	half := len(outcomes) / 2
+	results, errs = s.Settle(ctx, outcomes[:half])
+	restResults, restErrs := s.Settle(ctx, outcomes[half:])
 	return append(results, restResults...), append(errs, restErrs...)
 }
 
-func (s *Store) settleOwn(ctx context.Context, verdicts []*Outcome) (results []Settled, err error) {
+func (s *Store) settleOwn(ctx context.Context, outcomes []*Outcome) (results []Settled, err error) {
 	for {
 		err = s.Transaction(ctx, func(tx *gorm.DB) error {
-			results, err = s.SettleTx(ctx, tx, verdicts)
+			results, err = s.SettleTx(ctx, tx, outcomes)
 			return err
 		})
 		if err == nil || !s.dropLost(err) {
@@ -173,12 +173,12 @@ func (s *Store) settleOwn(ctx context.Context, verdicts []*Outcome) (results []S
 
 // SettleTx is Finish in the caller's transaction, without taking apart. On SQLite
 // the transaction should not have read before it.
-func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, verdicts []*Outcome) ([]Settled, error) {
+func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) ([]Settled, error) {
 	tx = sqlkit.Session(ctx, tx)
 	now := s.Now()
-	rows := make([]outcomeRow, len(verdicts))
-	ids := make([]int64, len(verdicts))
-	for i, v := range verdicts {
+	rows := make([]outcomeRow, len(outcomes))
+	ids := make([]int64, len(outcomes))
+	for i, v := range outcomes {
 		ids[i] = v.Job.ID
 		if v.Now.IsZero() {
 			v.Now = now
@@ -186,7 +186,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, verdicts []*Outcome) 
 		rows[i] = v.row()
 	}
 	slices.SortFunc(rows, func(a, b outcomeRow) int { return int(a.ID - b.ID) })
-	if err := s.lockSnapshots(tx, verdicts); err != nil {
+	if err := s.lockSnapshots(tx, outcomes); err != nil {
 		return nil, err
 	}
 	u := outcomeUpdate
@@ -195,14 +195,14 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, verdicts []*Outcome) 
 	if err != nil {
 		return nil, fmt.Errorf("nawasync: finish: %w", err)
 	}
-	results := make([]Settled, len(verdicts))
+	results := make([]Settled, len(outcomes))
 	var kept []*Outcome
 	var lanes []int64
-	for i, v := range verdicts {
+	for i, v := range outcomes {
 		if !won[v.Job.ID] {
 			continue
 		}
-		delete(won, v.Job.ID) // the first of two verdicts on one row
+		delete(won, v.Job.ID) // the first of two outcomes on one row
 		results[i] = Settled{Won: true, Job: v.resultJob()}
 		kept = append(kept, v)
 		if v.Status.Terminal() {
@@ -215,7 +215,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, verdicts []*Outcome) 
 	if err := s.insertDeltas(tx, kept); err != nil {
 		return nil, fmt.Errorf("nawasync: write statistics: %w", err)
 	}
-	for i, v := range verdicts {
+	for i, v := range outcomes {
 		if results[i].Won && v.OnSuccess != nil {
 			if err := s.runOnSuccess(tx, v.OnSuccess); err != nil {
 				return nil, err
@@ -230,7 +230,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, verdicts []*Outcome) 
 	if err != nil {
 		return nil, fmt.Errorf("nawasync: ring the next of the lane: %w", err)
 	}
-	for i, v := range verdicts {
+	for i, v := range outcomes {
 		if results[i].Won && v.Status.Terminal() {
 			results[i].Next = next[v.Job.Lane]
 			delete(next, v.Job.Lane)

@@ -60,10 +60,10 @@ func TestLateVerdictChangesNothing(t *testing.T) {
 			t.Fatalf("second attempt %+v", second)
 		}
 		if r := b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.Success})[0]; r.Won {
-			t.Fatal("the late verdict won")
+			t.Fatal("the late outcome won")
 		}
 		if got := b.Stored(job.ID); got.Status != tracker.Running || got.Epoch != 1 {
-			t.Fatalf("the late verdict changed the row: %+v", got)
+			t.Fatalf("the late outcome changed the row: %+v", got)
 		}
 		if r := b.ClaimAll(job)[0]; r.Outcome != jobstore.ClaimStale {
 			t.Fatalf("an old epoch was claimed: %d", r.Outcome)
@@ -185,15 +185,15 @@ func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3))
 		claimed := b.ClaimAll(jobs...)
-		verdicts := make([]*jobstore.Outcome, 3)
+		outcomes := make([]*jobstore.Outcome, 3)
 		for i, c := range claimed {
-			verdicts[i] = &jobstore.Outcome{Job: c.Job, Status: tracker.Failed, Error: "plain"}
+			outcomes[i] = &jobstore.Outcome{Job: c.Job, Status: tracker.Failed, Error: "plain"}
 		}
-		verdicts[1].Error = "a\x00b\xff"
-		verdicts[1].Stack = "s\x00"
-		for i, r := range b.SettleAll(verdicts...) {
+		outcomes[1].Error = "a\x00b\xff"
+		outcomes[1].Stack = "s\x00"
+		for i, r := range b.SettleAll(outcomes...) {
 			if !r.Won {
-				t.Fatalf("verdict %d lost", i)
+				t.Fatalf("outcome %d lost", i)
 			}
 		}
 		if got := b.Stored(jobs[1].ID); got.Error != "a\uFFFDb\uFFFD" {
@@ -206,20 +206,20 @@ func TestRefusedVerdictStandsAlone(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3), storetest.NewJob(4))
-		var verdicts []*jobstore.Outcome
+		var outcomes []*jobstore.Outcome
 		for _, c := range b.ClaimAll(jobs...) {
-			verdicts = append(verdicts, &jobstore.Outcome{Job: c.Job, Status: tracker.Success})
+			outcomes = append(outcomes, &jobstore.Outcome{Job: c.Job, Status: tracker.Success})
 		}
 		boom := errors.New("boom")
-		verdicts[2].OnSuccess = func(*gorm.DB) error { return boom }
-		results, errs := b.Settle(t.Context(), verdicts)
-		for i := range verdicts {
+		outcomes[2].OnSuccess = func(*gorm.DB) error { return boom }
+		results, errs := b.Settle(t.Context(), outcomes)
+		for i := range outcomes {
 			if i == 2 {
 				if !errors.Is(errs[i], boom) || results[i].Won {
-					t.Fatalf("verdict 2: %v %+v", errs[i], results[i])
+					t.Fatalf("outcome 2: %v %+v", errs[i], results[i])
 				}
 			} else if errs[i] != nil || !results[i].Won {
-				t.Fatalf("verdict %d: %v", i, errs[i])
+				t.Fatalf("outcome %d: %v", i, errs[i])
 			}
 		}
 		if got := b.Stored(jobs[2].ID); got.Status != tracker.Running {

@@ -37,12 +37,12 @@ func (s *Store) changes(j *Job) bool {
 
 // lockSnapshots takes the rows before the jobs, in one order, as a dispatch does:
 // two endings of one row would otherwise wait for each other.
-func (s *Store) lockSnapshots(tx *gorm.DB, verdicts []*Outcome) error {
+func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 	if s.dialect.Name == "sqlite" {
 		return nil
 	}
 	var jobs []*Job
-	for _, v := range verdicts {
+	for _, v := range outcomes {
 		if s.changes(v.Job) {
 			jobs = append(jobs, v.Job)
 		}
@@ -60,7 +60,7 @@ func (s *Store) lockSnapshots(tx *gorm.DB, verdicts []*Outcome) error {
 }
 
 // settleSnapshots takes the rows out of their pending states, in the transaction
-// of the verdicts: no registered kind is needed, so whoever ends a job can. A
+// of the outcomes: no registered kind is needed, so whoever ends a job can. A
 // newer job's pending state stays.
 func (s *Store) settleSnapshots(ctx context.Context, tx *gorm.DB, ended []*Outcome) error {
 	for _, v := range ended {

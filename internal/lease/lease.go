@@ -60,10 +60,10 @@ func (l *Lease) Worker() string {
 	return l.id
 }
 
-// Held reports whether the process may claim and write. It judges by the clock,
+// Valid reports whether the process may claim and write. It judges by the clock,
 // not by the last round: a process that was stopped and continued must not wait
 // for one.
-func (l *Lease) Held() bool {
+func (l *Lease) Valid() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.held && time.Since(l.last) < l.TTL

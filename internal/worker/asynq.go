@@ -10,17 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// calm slows asynq down while Redis is away: its dequeue loop has no pause after
-// an error (hibiken/asynq PR #1058) and would burn a core.
-type calm struct{ redis.UniversalClient }
+// throttledClient slows asynq down while Redis is away: its dequeue loop has no pause after
+// an error (hibiken/asynq PR #1058) and would consume a core.
+type throttledClient struct{ redis.UniversalClient }
 
-const calmDown = 200 * time.Millisecond
+const errorPause = 200 * time.Millisecond
 
-func (c calm) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+func (c throttledClient) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
 	cmd := c.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
 		if c.Ping(ctx).Err() != nil {
-			timer := time.NewTimer(calmDown)
+			timer := time.NewTimer(errorPause)
 			defer timer.Stop()
 			select {
 			case <-ctx.Done():

@@ -16,22 +16,22 @@ func (w *Worker) Audit(account []jobstore.Claim) {
 	for _, claim := range account {
 		switch {
 		case w.running[claim] != nil || w.claiming[claim] > 0:
-		case !w.suspects[claim]:
+		case !w.orphanCandidates[claim]:
 			seen[claim] = true
 		case !w.draining:
-			w.idle.Add(1)
+			w.inFlight.Add(1)
 			go w.giveBack(claim)
 		}
 	}
-	w.suspects = seen
+	w.orphanCandidates = seen
 }
 
 func (w *Worker) giveBack(claim jobstore.Claim) {
-	defer w.idle.Done()
-	job, err := w.Store.ClaimedBy(w.quit, w.Worker(), claim)
+	defer w.inFlight.Done()
+	job, err := w.Store.ClaimedBy(w.ctx, w.Worker(), claim)
 	if err != nil || job == nil {
 		return // the next accounts will tell
 	}
 	w.Logger.Warn("nawasync: a job was claimed here and its claim got lost; it is given back", "job", job.ID, "epoch", job.Epoch)
-	w.finish(w.Orphaned(job))
+	w.settle(w.Orphaned(job))
 }

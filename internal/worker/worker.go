@@ -1,5 +1,5 @@
 // Package worker takes doorbells from Redis through asynq, claims their jobs, has
-// them run, and writes their verdicts.
+// them run, and writes their outcomes.
 package worker
 
 import (
@@ -34,59 +34,59 @@ type Worker struct {
 	Logger *slog.Logger
 	Queues map[string]Queue
 	// Worker is the id to claim under, and Held whether to claim at all.
-	Worker func() string
-	Held   func() bool
+	Worker     func() string
+	HoldsLease func() bool
 	// Serves are the kinds that may be claimed.
 	Serves func() []jobstore.Served
-	// Run executes a claimed job under ctx and returns its verdict.
+	// Run executes a claimed job under ctx and returns its outcome.
 	Run func(ctx context.Context, job *jobstore.Job) *jobstore.Outcome
-	// Orphaned is the verdict on a job that runs under this process's id, but not here.
+	// Orphaned is the outcome on a job that runs under this process's id, but not here.
 	Orphaned func(job *jobstore.Job) *jobstore.Outcome
-	// Refused makes another verdict of one whose OnSuccess failed.
-	Refused func(v *jobstore.Outcome, err error) *jobstore.Outcome
+	// OnSuccessFailed makes another outcome of one whose OnSuccess failed.
+	OnSuccessFailed func(v *jobstore.Outcome, err error) *jobstore.Outcome
 	// Settled is told of every outcome that was written here.
 	Settled func(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled)
 
-	servers  []*asynq.Server
-	claims   *groupcommit.Batcher[jobstore.Claim, jobstore.ClaimResult]
-	finishes *groupcommit.Batcher[*jobstore.Outcome, jobstore.Settled]
+	servers     []*asynq.Server
+	claims      *groupcommit.Batcher[jobstore.Claim, jobstore.ClaimResult]
+	settlements *groupcommit.Batcher[*jobstore.Outcome, jobstore.Settled]
 
-	// pending bounds the verdicts on their way, so that a database that is away
+	// pending bounds the outcomes on their way, so that a database that is away
 	// stops the work and not the memory.
 	pending chan struct{}
 
-	mu       sync.Mutex
-	draining bool
-	cause    error // of the last Interrupt
-	running  map[jobstore.Claim]context.CancelCauseFunc
-	claiming map[jobstore.Claim]int  // claims on their way
-	spent    map[jobstore.Claim]bool // those of them whose job has run here meanwhile
-	suspects map[jobstore.Claim]bool // orphans, if the next account has them too
-	idle     sync.WaitGroup
-	quit     context.Context // ends when verdicts are no longer retried
-	abandon  context.CancelFunc
+	mu               sync.Mutex
+	draining         bool
+	cause            error // of the last Interrupt
+	running          map[jobstore.Claim]context.CancelCauseFunc
+	claiming         map[jobstore.Claim]int  // claims on their way
+	ranMeanwhile     map[jobstore.Claim]bool // those of them whose job has run here meanwhile
+	orphanCandidates map[jobstore.Claim]bool // orphans, if the next account has them too
+	inFlight         sync.WaitGroup
+	ctx              context.Context // ends when outcomes are no longer retried
+	cancel           context.CancelFunc
 }
 
 const (
-	batch = 256 // claims or verdicts in one transaction
-	// verdicts may wait for their commit while their slots work on.
+	batch = 256 // claims or outcomes in one transaction
+	// outcomes may wait for their commit while their slots work on.
 	maxPending = 4 * batch
 )
 
 // Start begins to take doorbells. Redis need not be there yet.
 func (w *Worker) Start() error {
 	w.mu.Lock()
-	w.running, w.claiming, w.spent = map[jobstore.Claim]context.CancelCauseFunc{}, map[jobstore.Claim]int{}, map[jobstore.Claim]bool{}
+	w.running, w.claiming, w.ranMeanwhile = map[jobstore.Claim]context.CancelCauseFunc{}, map[jobstore.Claim]int{}, map[jobstore.Claim]bool{}
 	w.mu.Unlock()
-	w.quit, w.abandon = context.WithCancel(context.Background())
+	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.claims = groupcommit.New(batch, w.claimBatch)
-	w.finishes = groupcommit.New(batch, func(verdicts []*jobstore.Outcome) ([]jobstore.Settled, []error) {
-		return w.Store.Settle(w.quit, verdicts)
+	w.settlements = groupcommit.New(batch, func(outcomes []*jobstore.Outcome) ([]jobstore.Settled, []error) {
+		return w.Store.Settle(w.ctx, outcomes)
 	})
 	w.pending = make(chan struct{}, maxPending)
 	w.claims.Start()
-	w.finishes.Start()
-	client := calm{pipeline.New(w.Redis)}
+	w.settlements.Start()
+	client := throttledClient{pipeline.New(w.Redis)}
 	for name, queue := range w.Queues {
 		slots := make(chan struct{}, queue.Slots)
 		for range queue.Loops {
@@ -128,7 +128,7 @@ func (w *Worker) Drain() {
 func (w *Worker) Wait(ctx context.Context) int {
 	done := make(chan struct{})
 	go func() {
-		w.idle.Wait()
+		w.inFlight.Wait()
 		close(done)
 	}()
 	select {
@@ -167,22 +167,22 @@ func (w *Worker) Cancel(claims []jobstore.Claim, cause error) {
 
 // Stop gives up on what still runs, and ends.
 func (w *Worker) Stop() {
-	if w.abandon == nil {
+	if w.cancel == nil {
 		return
 	}
-	w.abandon()
+	w.cancel()
 	var wg sync.WaitGroup
 	for _, server := range w.servers {
 		wg.Go(server.Shutdown)
 	}
 	wg.Wait()
 	w.claims.Stop()
-	w.finishes.Stop()
+	w.settlements.Stop()
 }
 
 func (w *Worker) claimBatch(claims []jobstore.Claim) ([]jobstore.ClaimResult, []error) {
 	errs := make([]error, len(claims))
-	results, err := w.Store.Claim(w.quit, jobstore.Claimer{Worker: w.Worker(), Serves: w.Serves()}, claims)
+	results, err := w.Store.Claim(w.ctx, jobstore.Claimer{Worker: w.Worker(), Serves: w.Serves()}, claims)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
@@ -202,47 +202,47 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 	// still runs; ours is freed when the job has returned.
 	select {
 	case slots <- struct{}{}:
-	case <-w.quit.Done():
+	case <-w.ctx.Done():
 		return
 	}
 	defer func() { <-slots }()
-	if !w.enter(claim) {
+	if !w.admit(claim) {
 		w.release(claim)
 		return
 	}
 	job := w.claim(claim)
-	ctx, mine := w.own(claim, job)
+	ctx, mine := w.startRunning(claim, job)
 	if !mine {
-		w.idle.Done()
+		w.inFlight.Done()
 		return
 	}
-	verdict := w.Run(ctx, job)
-	// The slot is free when the job has returned. Its verdict is not yet written:
+	outcome := w.Run(ctx, job)
+	// The slot is free when the job has returned. Its outcome is not yet written:
 	// if the process dies now, the row still says running, and is taken over.
 	w.pending <- struct{}{}
 	go func() {
-		defer w.idle.Done()
+		defer w.inFlight.Done()
 		defer func() { <-w.pending }()
-		// Until its verdict stands the job is ours: a doubled task finds it taken.
-		defer w.disown(job)
-		w.finish(verdict)
+		// Until its outcome stands the job is ours: a doubled task finds it taken.
+		defer w.stopRunning(job)
+		w.settle(outcome)
 	}()
 }
 
-// enter counts a job in, unless the process stops or has lost its lease.
-func (w *Worker) enter(claim jobstore.Claim) bool {
+// admit counts a job in, unless the process stops or has lost its lease.
+func (w *Worker) admit(claim jobstore.Claim) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.draining || !w.Held() {
+	if w.draining || !w.HoldsLease() {
 		return false
 	}
-	w.idle.Add(1)
+	w.inFlight.Add(1)
 	w.claiming[claim]++
 	return true
 }
 
 func (w *Worker) release(claim jobstore.Claim) {
-	ctx, cancel := context.WithTimeout(w.quit, time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
 	// If this fails the relay finds the lost ring.
 	if err := w.Store.Release(ctx, claim); err != nil {
@@ -258,7 +258,7 @@ func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 		var err error
 		if again {
 			// The answer to the last try was lost, and it may have been a yes.
-			job, err = w.Store.ClaimedBy(w.quit, w.Worker(), claim)
+			job, err = w.Store.ClaimedBy(w.ctx, w.Worker(), claim)
 		}
 		if err == nil && job == nil {
 			var result jobstore.ClaimResult
@@ -266,7 +266,7 @@ func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 			job = result.Job
 			if again && err == nil && job == nil {
 				// It was refused, perhaps by the claim that seemed lost: that came through late.
-				job, err = w.Store.ClaimedBy(w.quit, w.Worker(), claim)
+				job, err = w.Store.ClaimedBy(w.ctx, w.Worker(), claim)
 			}
 		}
 		if err == nil {
@@ -285,7 +285,7 @@ func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-w.quit.Done():
+	case <-w.ctx.Done():
 		return false
 	}
 	w.mu.Lock()
@@ -293,72 +293,72 @@ func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
 	return !whileTaking || !w.draining
 }
 
-// own ends a claim, and notes that its job runs here. False says that there is no
+// startRunning ends a claim, and notes that its job runs here. False says that there is no
 // job, or that it runs or has run already: the answers to two claims of one epoch
 // were lost, and both have found it claimed.
-func (w *Worker) own(claim jobstore.Claim, job *jobstore.Job) (ctx context.Context, mine bool) {
+func (w *Worker) startRunning(claim jobstore.Claim, job *jobstore.Job) (ctx context.Context, mine bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	spent := w.spent[claim]
+	spent := w.ranMeanwhile[claim]
 	if w.claiming[claim]--; w.claiming[claim] == 0 {
 		delete(w.claiming, claim)
-		delete(w.spent, claim)
+		delete(w.ranMeanwhile, claim)
 	}
 	if job == nil || spent || w.running[claim] != nil {
 		return nil, false
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	w.running[claim] = cancel
-	if w.cause != nil && (w.draining || !w.Held() || job.Worker != w.Worker()) {
+	if w.cause != nil && (w.draining || !w.HoldsLease() || job.Worker != w.Worker()) {
 		cancel(w.cause)
 	}
 	return ctx, true
 }
 
-func (w *Worker) disown(job *jobstore.Job) {
+func (w *Worker) stopRunning(job *jobstore.Job) {
 	key := jobstore.Claim{ID: job.ID, Epoch: job.Epoch}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running[key](nil)
 	delete(w.running, key)
 	if w.claiming[key] > 0 {
-		w.spent[key] = true // what the other claim has read may be older than our verdict
+		w.ranMeanwhile[key] = true // what the other claim has read may be older than our outcome
 	}
 }
 
-// finish writes a verdict until it stands or its fence fails. Only the end of
+// settle writes an outcome until it stands or its fence fails. Only the end of
 // Stop's patience ends it before.
-func (w *Worker) finish(v *jobstore.Outcome) {
+func (w *Worker) settle(v *jobstore.Outcome) {
 	for wait := 50 * time.Millisecond; ; {
-		result, err := w.write(v)
+		result, err := w.settleOnce(v)
 		var refused *jobstore.OnSuccessError
 		switch {
 		case err == nil && !result.Won:
-			w.Logger.Warn("nawasync: a late verdict was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
+			w.Logger.Warn("nawasync: a late outcome was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
 			return
 		case err == nil:
-			w.Settled(w.quit, v, result)
+			w.Settled(w.ctx, v, result)
 			return
 		case errors.As(err, &refused):
-			v = w.Refused(v, refused)
+			v = w.OnSuccessFailed(v, refused)
 			continue
 		case errors.Is(err, groupcommit.ErrStopped) || !w.pause(wait, false):
-			w.Logger.Error("nawasync: the process stops before a verdict could be written; the job will run again", "job", v.Job.ID, "error", err)
+			w.Logger.Error("nawasync: the process stops before an outcome could be written; the job will run again", "job", v.Job.ID, "error", err)
 			return
 		}
-		w.Logger.Warn("nawasync: a verdict could not be written; trying again", "job", v.Job.ID, "error", err)
+		w.Logger.Warn("nawasync: an outcome could not be written; trying again", "job", v.Job.ID, "error", err)
 		v.Now = time.Time{}
 		wait = min(2*wait, 2*time.Second)
 	}
 }
 
-// write is one try. A verdict with the job's own code, or with a snapshot row, has
+// settleOnce is one try. an outcome with the job's own code, or with a snapshot row, has
 // a transaction of its own: slow code, and a row that somebody holds, keep nobody
 // else waiting.
-func (w *Worker) write(v *jobstore.Outcome) (jobstore.Settled, error) {
+func (w *Worker) settleOnce(v *jobstore.Outcome) (jobstore.Settled, error) {
 	if v.OnSuccess == nil && v.Job.SnapshotTable == "" {
-		return w.finishes.Do(v)
+		return w.settlements.Do(v)
 	}
-	results, errs := w.Store.Settle(w.quit, []*jobstore.Outcome{v})
+	results, errs := w.Store.Settle(w.ctx, []*jobstore.Outcome{v})
 	return results[0], errs[0]
 }

@@ -42,9 +42,9 @@ func New(e *nawasync.Engine, servers Servers) (*Module, error) {
 // with their disk usage at night.
 func (m *Module) Schedule(e *nawasync.Engine, instances []string) error {
 	for _, instance := range instances {
-		accountArgs, accountErr := mirror.SyncArgs(m.Accounts, WhmAccount{Instance: instance}, "")
-		light, lightErr := mirror.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, "")
-		heavy, heavyErr := mirror.SyncArgs(m.Emails, WhmEmailAccount{Instance: instance}, WithDisk)
+		accountArgs, accountErr := m.Accounts.SyncArgs(WhmAccount{Instance: instance}, "")
+		light, lightErr := m.Emails.SyncArgs(WhmEmailAccount{Instance: instance}, "")
+		heavy, heavyErr := m.Emails.SyncArgs(WhmEmailAccount{Instance: instance}, WithDisk)
 		if err := errors.Join(accountErr, lightErr, heavyErr); err != nil {
 			return err
 		}

@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
-	"slices"
-	"strings"
-	"sync"
 	"time"
-
-	"github.com/nawasara/nawasync/internal/jobstore"
 
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
-	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -28,92 +22,7 @@ const (
 	stuckAfter = 5 * time.Second
 )
 
-// serves asks the handlers anew: a timeout may be a setting that changes.
-func (e *Engine) serves() []jobstore.Served {
-	list := make([]jobstore.Served, 0, len(e.handlers))
-	for kind, r := range e.handlers {
-		list = append(list, jobstore.Served{Kind: kind.String(), Timeout: r.timeout()})
-	}
-	slices.SortFunc(list, func(a, b jobstore.Served) int { return strings.Compare(a.Kind, b.Kind) })
-	return list
-}
-
-// run is one attempt. Whatever of the host's code panics, also outside of Execute
-// (a MarshalJSON, an Error method), there is a verdict: a job without one would
-// keep its lane for ever.
-func (e *Engine) run(ctx context.Context, job *jobstore.Job) (v *jobstore.Outcome) {
-	defer func() {
-		if value := recover(); value != nil {
-			v = e.crashed(job, value, string(debug.Stack()))
-		}
-	}()
-	return e.attempt(ctx, job)
-}
-
-func (e *Engine) crashed(job *jobstore.Job, value any, stack string) *jobstore.Outcome {
-	v := &jobstore.Outcome{Job: job, ErrorClass: string(fault.Panic), Error: "panic outside of Execute; its text could not be freed of secrets"}
-	func() {
-		defer func() { _ = recover() }() // what panicked may do so again
-		scrub := e.scrubFor(job)
-		v.Error, v.Stack = scrub.Text(fmt.Sprintf("panic outside of Execute: %v", value)), scrub.Text(stack)
-	}()
-	return e.burn(v, e.backoffOf(job))
-}
-
-// attempt opens the arguments, has the handler run under its timeout, and turns
-// what comes back into a verdict.
-func (e *Engine) attempt(ctx context.Context, job *jobstore.Job) *jobstore.Outcome {
-	r := e.registered(job)
-	ctx, span := e.telemetry.attempt(ctx, job)
-	defer span.End()
-	plain, err := e.arguments(job)
-	if err != nil {
-		return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(fault.Undecodable)}
-	}
-	secrets, execute, err := r.prepare(plain)
-	a := &attempt{job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: func() error {
-		if !e.lease.Held() {
-			return ErrLeaseLost
-		}
-		return nil
-	}, scrub: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.mask) })}
-	if err != nil {
-		return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: a.scrub().Text(err.Error()), ErrorClass: string(fault.Undecodable)}
-	}
-	timeout := r.timeout()
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
-	defer cancel()
-	stuck := time.AfterFunc(timeout+stuckAfter, func() {
-		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(), "timeout", timeout)
-	})
-	defer stuck.Stop()
-	stack, err := guarded(ctx, a, execute)
-	v := e.judge(ctx, r, a, err)
-	if stack != "" {
-		v.Stack = a.scrub().Text(stack)
-	}
-	v.Log = a.log.String()
-	e.telemetry.judged(span, v)
-	return v
-}
-
-func (e *Engine) installation() string {
-	if e.bells == nil {
-		return "nawasync"
-	}
-	return e.bells.QueueName("job")
-}
-
-func guarded(ctx context.Context, a *attempt, execute func(context.Context, *attempt) error) (stack string, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			stack, err = string(debug.Stack()), &host.PanicError{Value: r}
-		}
-	}()
-	return "", execute(ctx, a)
-}
-
-// judge turns what Execute returned into a verdict.
+// judge turns what Execute returned into an outcome.
 func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
 	job := a.job
 	a.mu.Lock()
@@ -126,7 +35,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 			v.OnSuccess = func(tx *gorm.DB) error {
 				tx = e.hostSession(context.WithoutCancel(ctx), tx)
 				for _, hook := range hooks {
-					if err := callHook(hook, tx); err != nil {
+					if err := runHook(hook, tx); err != nil {
 						return err
 					}
 				}
@@ -135,7 +44,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		}
 		return v
 	}
-	v.Error = a.scrub().Text(err.Error())
+	v.Error = a.redactor().Text(err.Error())
 	class := fault.ClassOf(err)
 	cause := context.Cause(ctx)
 	var skip *skipError
@@ -147,7 +56,7 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		v.Status = tracker.Skipped
 		return v
 	case errors.As(err, &conflict):
-		v.Status, v.Diff = tracker.Conflict, a.scrub().JSON(conflict.json())
+		v.Status, v.Diff = tracker.Conflict, a.redactor().JSON(conflict.json())
 		v.ErrorClass = string(fault.Conflict)
 		return v
 	case errors.Is(cause, ErrCancelled):
@@ -174,11 +83,11 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 		v.Status = tracker.Failed
 		return v
 	default:
-		return e.burn(v, r.backoff(job.Attempt))
+		return e.failAttempt(v, r.backoff(job.Attempt))
 	}
 }
 
-func callHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
+func runHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &host.PanicError{Value: r}
@@ -190,7 +99,7 @@ func callHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 // requeue puts the job back without burning the attempt.
 func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome tracker.Outcome, class fault.Class) *jobstore.Outcome {
 	v.ErrorClass = string(class)
-	if e.expire(v, after) {
+	if e.expireInstead(v, after) {
 		return v
 	}
 	v.Status, v.KeepAttempt, v.Attempt = tracker.Queued, true, outcome
@@ -198,13 +107,13 @@ func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome track
 	return v
 }
 
-// burn puts the job back, or gives it up when its attempts are used up.
-func (e *Engine) burn(v *jobstore.Outcome, after time.Duration) *jobstore.Outcome {
+// failAttempt puts the job back, or gives it up when its attempts are used up.
+func (e *Engine) failAttempt(v *jobstore.Outcome, after time.Duration) *jobstore.Outcome {
 	if v.Job.Attempt >= v.Job.MaxAttempts {
 		v.Status = tracker.Failed
 		return v
 	}
-	if e.expire(v, after) {
+	if e.expireInstead(v, after) {
 		return v
 	}
 	v.Status, v.Attempt = tracker.Queued, tracker.OutcomeRetry
@@ -212,8 +121,8 @@ func (e *Engine) burn(v *jobstore.Outcome, after time.Duration) *jobstore.Outcom
 	return v
 }
 
-// expire gives a job up that would come due after its expiry.
-func (e *Engine) expire(v *jobstore.Outcome, after time.Duration) bool {
+// expireInstead gives a job up that would come due after its expiry.
+func (e *Engine) expireInstead(v *jobstore.Outcome, after time.Duration) bool {
 	if e.store.Now().Add(after).Sub(v.Job.DueAt) < e.config.Expiry {
 		return false
 	}
@@ -246,24 +155,10 @@ func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Clas
 	return e.requeue(v, pause, tracker.OutcomeParked, class)
 }
 
-// refused is the verdict on a success that its own OnSuccess undid.
-func (e *Engine) refused(v *jobstore.Outcome, err error) *jobstore.Outcome {
-	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " + e.scrubFor(v.Job).Text(err.Error())}
-	return e.burn(refused, e.backoffOf(v.Job))
-}
-
-// scrubFor knows a job's secrets without its attempt.
-func (e *Engine) scrubFor(job *jobstore.Job) *secret.Redactor {
-	plain, err := e.arguments(job)
-	if err != nil {
-		plain = job.Payload
-	}
-	var secrets, maskKeys []string
-	if r := e.registered(job); r != nil {
-		secrets, _, _ = r.prepare(plain)
-		maskKeys = r.mask
-	}
-	return secret.NewRedactor(plain, job.Payload, secrets, maskKeys)
+// onSuccessFailedOutcome is the outcome on a success that its own OnSuccess undid.
+func (e *Engine) onSuccessFailedOutcome(v *jobstore.Outcome, err error) *jobstore.Outcome {
+	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " + e.redactorOf(v.Job).Text(err.Error())}
+	return e.failAttempt(refused, e.backoffOf(v.Job))
 }
 
 func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
@@ -273,24 +168,24 @@ func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
 	return 10 * time.Second
 }
 
-// reaped is the verdict on a job whose process died: its attempt is burned, so
+// workerDiedOutcome is the outcome on a job whose process died: its attempt is consumed, so
 // that a job that kills its process does so a limited number of times, and it is
 // due at once.
-func (e *Engine) reaped(job *jobstore.Job) *jobstore.Outcome {
+func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
 	v := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.WorkerDied)}
-	if v = e.burn(v, 0); v.Status == tracker.Queued {
+	if v = e.failAttempt(v, 0); v.Status == tracker.Queued {
 		v.Attempt = tracker.OutcomeReaped
 	}
 	return v
 }
 
-// orphaned is the verdict on a job that was claimed here, by a claim that got lost.
-func (e *Engine) orphaned(job *jobstore.Job) *jobstore.Outcome {
+// orphanOutcome is the outcome on a job that was claimed here, by a claim that got lost.
+func (e *Engine) orphanOutcome(job *jobstore.Job) *jobstore.Outcome {
 	return e.requeue(&jobstore.Outcome{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, tracker.OutcomeStopped, fault.Stopped)
 }
 
-// expired is the verdict on a job that waited too long.
-func (e *Engine) expired(job *jobstore.Job) *jobstore.Outcome {
+// expiredOutcome is the outcome on a job that waited too long.
+func (e *Engine) expiredOutcome(job *jobstore.Job) *jobstore.Outcome {
 	text := fmt.Sprintf("expired: it did not finish within %s of first coming due", e.config.Expiry)
 	if job.Error != "" {
 		text += "; the last error: " + job.Error
@@ -316,6 +211,6 @@ func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (won 
 
 // settled is told of every outcome that this process has written.
 func (e *Engine) settled(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled) {
-	e.ring(ctx, result.Next)
+	e.enqueue(ctx, result.Next)
 	e.ended(o, result.Job)
 }

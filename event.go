@@ -5,9 +5,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -34,7 +33,7 @@ type Event struct {
 // eventTime is how long the host's callback may take before its context ends.
 const eventTime = 30 * time.Second
 
-// ended is told of every verdict that this process committed.
+// ended is told of every outcome that this process committed.
 func (e *Engine) ended(v *jobstore.Outcome, job *jobstore.Job) {
 	e.telemetry.ended(v, job)
 	types := map[tracker.Status]EventType{tracker.Success: EventSucceeded, tracker.Failed: EventFinalFailed, tracker.Conflict: EventConflicted}

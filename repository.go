@@ -45,7 +45,10 @@ type RepositorySyncer[T any] interface {
 	// SyncNow copies the listing of a scope into the table. While one is queued it
 	// returns that; while one runs, one more may wait.
 	SyncNow(ctx context.Context, scope T, detail string, o Options) (*tracker.Job, error)
-	// Refresh reads one object anew: it answers a conflict with what the remote has.
+	// SyncArgs are the arguments of such a sync, for Engine.Schedule. It returns ErrInvalid
+	// for a detail that the repository does not know.
+	SyncArgs(scope T, detail string) (Args, error)
+	// Refresh reads one object again: it answers a conflict with what the remote has.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
 	// Plan lists the remote and tells what a sync would do. It writes nothing.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)
@@ -68,3 +71,53 @@ var (
 	ErrUnchanged = errors.New("nawasync: nothing was changed")
 	ErrDeleting  = errors.New("nawasync: the row is being deleted")
 )
+
+// Query says which rows, in which order. The zero value is the first 50 of all.
+type Query struct {
+	// Where are columns that must equal a value; Prefix columns that must begin with
+	// a text, byte by byte.
+	Where  map[string]any
+	Prefix map[string]string
+	// Search is looked for anywhere in the columns of mirror.Config.Search, without
+	// regard to the case of ASCII letters. It reads every row of what else is asked for.
+	Search string
+	// States are the sync states to show; none is all.
+	States []SyncState
+	// Sort is a column, "-" before it for descending; rows without a value come last.
+	// Default is the primary key. Large tables want an index for it.
+	Sort string
+	// After is List.Next of the page before; "" is the first page.
+	After string
+	// Limit is the page's size, 1 to 1000. Default 50.
+	Limit int
+	// Total asks for a count: 0 none, -1 an exact one, n > 0 one that stops at n.
+	Total int64
+}
+
+// List is one page of rows.
+type List[T any] struct {
+	Items []T
+	Next  string // for Query.After; "" at the end
+	Total int64  // when it was asked for
+	More  bool   // with Query.Total > 0: there are more than Total
+}
+
+// SyncResult is what a sync did, or a plan would do.
+type SyncResult struct {
+	Listed    int64 `json:"listed"`    // objects that came, doubles included
+	Created   int64 `json:"created"`   // rows added
+	Updated   int64 `json:"updated"`   // rows written
+	Unchanged int64 `json:"unchanged"` // rows not written
+	InFlight  int64 `json:"in_flight"` // rows left alone, for a job changes them or has just done so
+	Missing   int64 `json:"missing"`   // rows that the listing did not have
+	Deleted   int64 `json:"deleted"`   // of them, deleted
+	Kept      int64 `json:"kept"`      // of them, kept because a person said so
+	// Drifted counts, by column, content that somebody else had changed at the remote;
+	// Samples are some of them.
+	Drifted map[string]int64 `json:"drifted,omitempty"`
+	Samples []map[string]any `json:"samples,omitempty"`
+	Proof   string           `json:"proof,omitempty"` // complete, exhausted or unproven
+	// Held is the hold that keeps rows from being deleted; -1 in a plan of a run that
+	// would be held.
+	Held int64 `json:"held,omitempty"`
+}

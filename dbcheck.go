@@ -2,12 +2,9 @@ package nawasync
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -73,42 +70,4 @@ func immediate(ctx context.Context, db *gorm.DB) bool {
 	}
 	_, _ = other.ExecContext(ctx, "ROLLBACK")
 	return false
-}
-
-// newInstallation is a random prefix for this database's queues in Redis.
-func newInstallation() string { return "nw" + strings.ToLower(rand.Text()[:8]) }
-
-// clock is the system's clock with the database's offset, so that processes agree
-// on what is due. With Config.Now there is no offset.
-type clock struct {
-	base   func() time.Time
-	offset atomic.Int64
-}
-
-func (c *clock) Now() time.Time {
-	if c.base != nil {
-		return c.base()
-	}
-	return time.Now().Add(time.Duration(c.offset.Load()))
-}
-
-// minOffset is an offset that is left alone: less than what measuring it errs.
-const minOffset = 50 * time.Millisecond
-
-func (e *Engine) measureClock(ctx context.Context) error {
-	if e.clock.base != nil {
-		return nil
-	}
-	before := time.Now()
-	remote, err := e.store.DatabaseTime(ctx)
-	if err != nil || remote.IsZero() {
-		return err
-	}
-	took := time.Since(before)
-	offset := remote.Sub(before.Add(took / 2))
-	if offset.Abs() < max(minOffset, took) {
-		offset = 0
-	}
-	e.clock.offset.Store(int64(offset))
-	return nil
 }

@@ -1,0 +1,25 @@
+// Package nawasync is the foundation of the database cache and queue pattern, for
+// products that sit on slow, rate-limited, unreliable external APIs. Pages read a local
+// snapshot table, and every change is a queued job that updates the external API and the
+// snapshot.
+//
+// A job is a row in the database, inserted in the caller's transaction. The row is the
+// truth and asynq is the doorbell: a task in Redis carries the row's id and nothing else,
+// and Redis may lose all its data at any time. Every write of an attempt is fenced, so
+// that a job has one outcome, and its arguments are stored encrypted.
+//
+// Declare arguments and a handler, register it, dispatch:
+//
+//	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: keyring})
+//	err = nawasync.Register(engine, &resetPassword{})
+//	err = engine.Start(ctx)
+//	job, err := engine.Dispatch(ctx, ResetPassword{Email: "a@example.org"}, nawasync.Options{By: "user:7"})
+//
+// Package mirror makes repositories on top of it, package tracker is what pages read,
+// package admin are the operators' pages, and package fault has the classes by which a
+// client says what kind of failure an error is.
+//
+// In this package a job is declared in job.go, inserted in dispatch.go, run in execute.go
+// and judged in judge.go; what operators do to jobs is in operate.go. docs/architecture.md
+// follows a job from the dispatch to its end.
+package nawasync
