@@ -25,8 +25,14 @@ const (
 	PermissionService = "sync.service.manage"
 )
 
-// every is the service that stands for all of them.
-const every = "*"
+// The roles that package policy writes.
+const (
+	RoleViewer   = "sync-viewer"   // may view
+	RoleOperator = "sync-operator" // may view, and manage jobs and services
+)
+
+// EveryService is the service that stands for all of them.
+const EveryService = "*"
 
 // viewer is what one request's subject may do. Decisions are asked for once a request.
 type viewer struct {
@@ -49,8 +55,8 @@ func (v *viewer) may(permission, service string) bool {
 	if err != nil {
 		v.problem, decision = err, false
 	}
-	if !decision && service != every && err == nil {
-		decision = v.may(permission, every)
+	if !decision && service != EveryService && err == nil {
+		decision = v.may(permission, EveryService)
 	}
 	v.decided[key] = decision
 	return decision
@@ -62,7 +68,7 @@ func (v *viewer) within(permissions ...string) []string {
 	has := func(service string) bool {
 		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.may(permission, service) })
 	}
-	if has(every) {
+	if has(EveryService) {
 		return nil
 	}
 	list := []string{}
@@ -87,7 +93,7 @@ func (v *viewer) sees() []string {
 
 // anywhere reports whether the subject has a permission on some service.
 func (v *viewer) anywhere(permission string) bool {
-	return v.may(permission, every) || slices.ContainsFunc(v.known, func(service string) bool { return v.may(permission, service) })
+	return v.may(permission, EveryService) || slices.ContainsFunc(v.known, func(service string) bool { return v.may(permission, service) })
 }
 
 func (h *handler) viewer(r *http.Request) (*viewer, error) {

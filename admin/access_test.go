@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -206,11 +207,11 @@ func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
 func TestRevokedRoleIsRefusedWithTheNextRequestAfterTheReload(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		adapter := admin.NewAdapter(db.DB)
-		ok(t, admin.Seed(t.Context(), db.DB))
-		ok(t, admin.Seed(t.Context(), db.DB)) // once more changes nothing
-		ok(t, admin.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
-		ok(t, admin.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
+		adapter := policy.NewAdapter(db.DB)
+		ok(t, policy.Seed(t.Context(), db.DB))
+		ok(t, policy.Seed(t.Context(), db.DB)) // once more changes nothing
+		ok(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
+		ok(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
 		rules := func() (n int64) {
 			ok(t, db.Raw("SELECT COUNT(*) FROM nawasync_policies").Row().Scan(&n))
 			return n
@@ -223,7 +224,7 @@ func TestRevokedRoleIsRefusedWithTheNextRequestAfterTheReload(t *testing.T) {
 		if n := rules(); n != 3 {
 			t.Errorf("%d rules", n)
 		}
-		m, err := admin.Model()
+		m, err := policy.Model()
 		ok(t, err)
 		ok(t, adapter.LoadPolicy(m))
 		ok(t, adapter.SavePolicy(m))

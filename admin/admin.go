@@ -63,8 +63,8 @@ type handler struct {
 	mux    *http.ServeMux
 }
 
-// policy is the pages' Content-Security-Policy: nothing inline, nothing from elsewhere.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// contentSecurityPolicy is the pages' Content-Security-Policy: nothing inline, nothing from elsewhere.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // New returns the pages of an engine, which need not be started: a process without
 // workers shows and dispatches. It returns an error for a Config that makes no sense.
@@ -151,7 +151,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 func (h *handler) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", policy)
+		header.Set("Content-Security-Policy", contentSecurityPolicy)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "same-origin")
 		header.Set("X-Frame-Options", "DENY")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -27,9 +28,9 @@ func (p *page) json(value any) error {
 
 // asked parses the query of an export; one that is wrong is an error, never everything.
 func (p *page) asked() (tracker.Search, error) {
-	q, err := parseQuery(p.r.URL.Query().Get("q"), p.zone)
-	if wrong, ok := errors.AsType[*queryError](err); ok {
-		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, p.said(wrong.message), p.Tf("At byte %d: %s.", wrong.at, p.said(wrong.hint))}
+	q, err := query.Parse(p.r.URL.Query().Get("q"), p.zone)
+	if wrong, ok := errors.AsType[*query.Error](err); ok {
+		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, p.said(wrong.Message), p.Tf("At byte %d: %s.", wrong.At, p.said(wrong.Hint))}
 	}
 	return p.search(q)
 }

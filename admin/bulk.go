@@ -13,7 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/alert"
+
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -74,15 +77,15 @@ func (p *page) preview(act, line string, at time.Time, through int64) (*bulkView
 	if !slices.Contains(bulkActs, act) {
 		return nil, p.noAct()
 	}
-	q, err := parseQuery(line, p.zone)
-	if wrong, ok := errors.AsType[*queryError](err); ok {
-		return nil, &problem{http.StatusUnprocessableEntity, p.T("This query cannot be answered"), p.said(wrong.message) + ": " + p.said(wrong.hint)}
+	q, err := query.Parse(line, p.zone)
+	if wrong, ok := errors.AsType[*query.Error](err); ok {
+		return nil, &problem{http.StatusUnprocessableEntity, p.T("This query cannot be answered"), p.said(wrong.Message) + ": " + p.said(wrong.Hint)}
 	}
 	if err != nil {
 		return nil, err
 	}
 	v := &bulkView{page: p, act: act, line: q.String(), at: at, statuses: map[tracker.Status]int64{}, services: map[string]int64{}, unfit: map[reason]int64{}}
-	if v.search, err = q.search(at, p.zone); err != nil {
+	if v.search, err = q.Search(at, p.zone); err != nil {
 		return nil, err
 	}
 	v.search.Services = p.viewer.manages()
@@ -99,7 +102,7 @@ func (v *bulkView) look(ctx context.Context, before int64) error {
 	if err != nil {
 		return err
 	}
-	v.served = slices.ContainsFunc(alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
+	v.served = slices.ContainsFunc(alert.Alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
 	end := time.Now().Add(v.h.config.Timeout / 2)
 	for {
 		results, err := v.store().Search(ctx, paged(v.search, before, 500))
@@ -213,7 +216,7 @@ func (p *page) readRun(id int64) (*bulkRun, error) {
 	if err := json.Unmarshal(job.Payload, &v.args); err != nil {
 		return nil, errNotFound
 	}
-	if v.args.By != p.viewer.subject && !p.viewer.may(PermissionView, every) {
+	if v.args.By != p.viewer.subject && !p.viewer.may(PermissionView, EveryService) {
 		return nil, errNotFound
 	}
 	var progress struct {
@@ -263,7 +266,7 @@ func (p *page) bulkStop() error {
 		return err
 	}
 	act := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.Run, JobID: id}
-	f, err := p.perform(v.args.By == p.viewer.subject || p.viewer.may(PermissionManage, every), PermissionManage, act, func(ctx context.Context) (flash, error) {
+	f, err := p.perform(v.args.By == p.viewer.subject || p.viewer.may(PermissionManage, EveryService), PermissionManage, act, func(ctx context.Context) (flash, error) {
 		_, err := p.h.engine.Cancel(ctx, id, p.operator())
 		return flash{Text: p.T("Its end is requested; what it has done stays done.")}, err
 	})

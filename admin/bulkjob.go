@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -248,11 +249,11 @@ func unfit(act string, job *tracker.Job) reason {
 
 // search is what the run goes through.
 func (a bulkArgs) search() (tracker.Search, error) {
-	q, err := parseQuery(a.Query, time.UTC)
+	q, err := query.Parse(a.Query, time.UTC)
 	if err != nil {
 		return tracker.Search{}, fmt.Errorf("the run's query: %w", err)
 	}
-	s, err := q.search(a.At, time.UTC)
+	s, err := q.Search(a.At, time.UTC)
 	s.Services, s.From, s.To, s.EndedFrom, s.EndedTo = a.Services, a.From, a.To, a.EndFrom, a.EndTo
 	return s, err
 }

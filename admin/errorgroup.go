@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
+
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -26,7 +29,7 @@ type errorGroup struct {
 var differing = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
 
 func signature(text string) string {
-	line := firstLine(text)
+	line := format.FirstLine(text)
 	return strings.Join(strings.Fields(differing.ReplaceAllString(line, "…")), " ")
 }
 
@@ -41,7 +44,7 @@ func (p *page) group(jobs []*tracker.Job, ended string) []errorGroup {
 		}
 		g := groups[key]
 		if g == nil {
-			g = &errorGroup{Signature: key, Example: firstLine(j.Error), Class: j.ErrorClass, Last: j.FinishedAt}
+			g = &errorGroup{Signature: key, Example: format.FirstLine(j.Error), Class: j.ErrorClass, Last: j.FinishedAt}
 			groups[key] = g
 		}
 		g.Jobs++
@@ -67,7 +70,7 @@ func errorTerm(signature string) string {
 	if part == "" {
 		return ""
 	}
-	return "error:" + quoted(part, false)
+	return "error:" + query.Quote(part, false)
 }
 
 func longest(parts []string) string {

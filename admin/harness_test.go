@@ -23,6 +23,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -158,13 +159,13 @@ func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawa
 	ok(t, err)
 	ok(t, nawasync.Register(s.engine, &doer{site: s}))
 	ok(t, nawasync.Register(s.engine, &doerElsewhere{site: s}))
-	ok(t, admin.Seed(t.Context(), db.DB))
+	ok(t, policy.Seed(t.Context(), db.DB))
 	for _, grant := range [][2]string{{"viewer", admin.RoleViewer}, {"operator", admin.RoleOperator}} {
-		ok(t, admin.Grant(t.Context(), db.DB, grant[0], grant[1]))
+		ok(t, policy.Grant(t.Context(), db.DB, grant[0], grant[1]))
 	}
-	model, err := admin.Model()
+	model, err := policy.Model()
 	ok(t, err)
-	enforcer, err := casbin.NewSyncedEnforcer(model, admin.NewAdapter(db.DB))
+	enforcer, err := casbin.NewSyncedEnforcer(model, policy.NewAdapter(db.DB))
 	ok(t, err)
 	for _, permission := range []string{admin.PermissionView, admin.PermissionManage, admin.PermissionService} {
 		_, err := enforcer.AddPolicy("other", "cloudflare", permission)

@@ -7,6 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/alert"
+	"github.com/nawasara/nawasync/admin/internal/format"
+
+	"github.com/nawasara/nawasync/admin/internal/chart"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -17,7 +21,7 @@ type health struct {
 	From      time.Time       `json:"from"` // where the window begins, on the grid of the statistics
 	Verdict   string          `json:"verdict"`
 	Healthy   bool            `json:"healthy"`
-	Attention []attention     `json:"attention"`
+	Attention []alert.Alert   `json:"attention"`
 	Totals    totals          `json:"totals"`
 	Before    totals          `json:"before"` // the same length of time before
 	Services  []serviceHealth `json:"services"`
@@ -60,7 +64,7 @@ type serviceHealth struct {
 	Stuck   int64         `json:"stuck"`
 	Oldest  time.Time     `json:"oldest_queued,omitzero"`
 	Synced  time.Time     `json:"last_success,omitzero"`
-	strip   strip
+	chart   chart.BarChart
 	runs    tracker.Histogram
 	waits   tracker.Histogram
 }
@@ -81,7 +85,6 @@ var healthWindows = []struct {
 }
 
 const (
-	aliveFor  = 20 * time.Second
 	enough    = 20  // ended jobs, below which a share says nothing
 	maxErrors = 500 // failed jobs that are grouped by their error
 )
@@ -116,7 +119,7 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 			window = w
 		}
 	}
-	out := &health{At: p.now, Window: window.name, Attention: []attention{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
+	out := &health{At: p.now, Window: window.name, Attention: []alert.Alert{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
 	from := p.now.Add(-window.length)
 	out.From = from.Truncate(window.step)
 	stats, err := p.mine(p.store().StatTotals(ctx, window.period, out.From.Add(-window.length), p.now.Add(time.Minute), window.step))
@@ -175,7 +178,7 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 		out.Services = append(out.Services, *service)
 	}
 	slices.SortFunc(out.Services, func(a, b serviceHealth) int { return cmp.Compare(a.Service, b.Service) })
-	if err := p.look(ctx, out, open, successes); err != nil {
+	if out.Attention, err = p.alerts(ctx, out, open, successes); err != nil {
 		return nil, err
 	}
 	failed, err := p.store().Failures(ctx, p.viewer.services(), out.From, maxErrors)
@@ -186,7 +189,7 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 	out.recent = recent(failed, 10)
 	out.judge(p)
 	for i := range out.Services {
-		out.Services[i].strip = sparkline(stats, out.Services[i].Service, from, p.now, window.step)
+		out.Services[i].chart = chart.Sparkline(stats, out.Services[i].Service, from, p.now, window.step)
 	}
 	return out, nil
 }
@@ -200,11 +203,6 @@ func (s *serviceHealth) open(o tracker.OpenJobs) {
 	}
 }
 
-// alive are the processes that beat.
-func alive(list []tracker.Process, now time.Time) []tracker.Process {
-	return slices.DeleteFunc(slices.Clone(list), func(p tracker.Process) bool { return now.Sub(p.BeatAt) > aliveFor })
-}
-
 // place names a service, or an instance of it.
 func (p *page) place(service, instance string) string {
 	if instance == "" {
@@ -215,7 +213,7 @@ func (p *page) place(service, instance string) string {
 
 // judge is the outcome in a sentence.
 func (h *health) judge(p *page) {
-	bad := slices.ContainsFunc(h.Attention, func(a attention) bool { return a.Severity > 1 })
+	bad := slices.ContainsFunc(h.Attention, func(a alert.Alert) bool { return a.Severity == alert.Broken })
 	h.Healthy = !bad
 	switch {
 	case h.Totals.Ended == 0 && len(h.Attention) == 0:
@@ -249,7 +247,7 @@ func (v *healthView) change(now, before int64) string {
 	case before == 0:
 		return v.T("none before")
 	}
-	return v.Tf("%s before", thousands(before))
+	return v.Tf("%s before", format.Thousands(before))
 }
 
 // share is the rate of success, where there are enough to speak of one.
@@ -260,7 +258,7 @@ func (v *healthView) share(s serviceHealth) string {
 	case n < enough:
 		return v.Tf("%d of %d", s.Success, n)
 	default:
-		return percent(s.Success, n)
+		return format.Percent(s.Success, n)
 	}
 }
 
@@ -279,14 +277,14 @@ func quantiles(h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
-	return span(h.Quantile(0.5)) + ", " + span(h.Quantile(0.95))
+	return format.Span(h.Quantile(0.5)) + ", " + format.Span(h.Quantile(0.95))
 }
 
 func quantile(h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
-	return span(h.Quantile(0.95))
+	return format.Span(h.Quantile(0.95))
 }
 
 // total is one of the figures of the health page.

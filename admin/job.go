@@ -3,16 +3,16 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/nawasara/nawasync/admin/internal/alert"
+	"github.com/nawasara/nawasync/admin/internal/format"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
-	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -107,7 +107,7 @@ func (v *jobView) surroundings(ctx context.Context) error {
 		return err
 	}
 	kind := nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}.String()
-	for _, process := range alive(processes, v.now) {
+	for _, process := range alert.Alive(processes, v.now) {
 		v.served = v.served || slices.Contains(process.Kinds, kind)
 	}
 	if j.Status == tracker.Queued {
@@ -132,11 +132,11 @@ func (v *jobView) headline() string {
 	j := v.job
 	switch {
 	case j.Status == tracker.Running && j.Stuck(v.now):
-		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.", span(v.now.Sub(j.StartedAt)))
+		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.", format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.Running && !j.CancelAt.IsZero():
 		return v.Tf("It runs, and %s has asked for its end. That is requested, not done, until it has stopped.", j.CancelBy)
 	case j.Status == tracker.Running:
-		return v.Tf("It runs, attempt %d of %d, since %s.", j.Attempt, j.MaxAttempts, span(v.now.Sub(j.StartedAt)))
+		return v.Tf("It runs, attempt %d of %d, since %s.", j.Attempt, j.MaxAttempts, format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.Queued:
 		return v.waiting()
 	case j.Status == tracker.Success:
@@ -158,7 +158,7 @@ func (v *jobView) headline() string {
 
 func (v *jobView) after() string {
 	n := max(1, len(v.attempts), v.job.Attempt)
-	took := span(v.job.FinishedAt.Sub(v.job.DueAt))
+	took := format.Span(v.job.FinishedAt.Sub(v.job.DueAt))
 	if n == 1 {
 		return v.Tf("one attempt, %s after it came due", took)
 	}
@@ -181,7 +181,7 @@ func (v *jobView) waiting() string {
 	case !v.served:
 		return v.Tf("It waits, and no live process serves %s/%s/%s. Start a worker that registers it.", j.Service, j.Type, j.Action)
 	}
-	return v.Tf("It has waited %s for a worker.", span(v.now.Sub(j.NotBefore)))
+	return v.Tf("It has waited %s for a worker.", format.Span(v.now.Sub(j.NotBefore)))
 }
 
 // advice is what to do now; "" where there is nothing to do.
@@ -329,95 +329,4 @@ func (v *jobView) links() []Link {
 		}
 	}
 	return list
-}
-
-// unretryable says why a retry is not offered; "" is that it is.
-func (v *jobView) unretryable() string {
-	switch {
-	case !v.job.Status.Terminal():
-		return v.T("Only an ended job is retried.")
-	case v.job.Service == bulkKind.Service:
-		return v.T("A bulk run is not retried: begin another with a preview.")
-	case v.job.ArgumentsDropped() || len(v.job.Payload) == 0:
-		return v.T("Its arguments are no longer kept.")
-	}
-	return ""
-}
-
-// jobAct does what a button on a job's page says.
-func (p *page) jobAct() error {
-	id, _, err := p.jobID()
-	if err != nil {
-		return err
-	}
-	job, err := p.seen(id)
-	if err != nil {
-		return err
-	}
-	name := p.r.PathValue("act")
-	do, ok := p.jobActs(job)[name]
-	if !ok {
-		return p.noAct()
-	}
-	return p.act(PermissionManage, tracker.AuditEntry{
-		Action: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, JobID: job.ID,
-	}, do)
-}
-
-func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash, error) {
-	engine, operator := p.h.engine, p.operator()
-	follows := func(text string, act func(context.Context) (*tracker.Job, error)) func(context.Context) (flash, error) {
-		return func(ctx context.Context) (flash, error) {
-			next, err := act(ctx)
-			if err != nil {
-				return flash{}, err
-			}
-			return flash{Text: fmt.Sprintf(text, next.ID), Job: next.ID}, nil
-		}
-	}
-	answer := func(text string, act func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) func(context.Context) (flash, error) {
-		return follows(text, func(ctx context.Context) (*tracker.Job, error) {
-			return act(ctx, engine, job.ID, operator)
-		})
-	}
-	return map[string]func(context.Context) (flash, error){
-		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context) (*tracker.Job, error) {
-			switch {
-			case job.Service == bulkKind.Service: // it would act for whoever began it
-				return nil, &refusal{p.T("A bulk run is not retried: begin another with a preview.")}
-			case !job.Status.Terminal():
-				return nil, &refusal{p.T("Only an ended job is retried.")}
-			}
-			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Force: p.r.PostFormValue("force") == "yes"})
-		}),
-		"resync":    answer(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
-		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.Rebase),
-		"overwrite": answer(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
-		"cancel": func(ctx context.Context) (flash, error) {
-			now, err := engine.Cancel(ctx, job.ID, operator)
-			if err != nil {
-				return flash{}, err
-			}
-			if now.Status == tracker.Running {
-				return flash{Text: p.Tf("The end of job %d is requested. It runs until its handler has stopped.", job.ID)}, nil
-			}
-			return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
-		},
-		"delete": func(ctx context.Context) (flash, error) {
-			if !job.DeletedAt.IsZero() {
-				return flash{}, &refusal{p.Tf("Job %d is deleted already.", job.ID)}
-			}
-			err := engine.Delete(ctx, job.ID, operator)
-			if errors.Is(err, nawasync.ErrNotEnded) {
-				err = &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID)}
-			}
-			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
-		},
-		"restore": func(ctx context.Context) (flash, error) {
-			if job.DeletedAt.IsZero() {
-				return flash{}, &refusal{p.Tf("Job %d is not deleted.", job.ID)}
-			}
-			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, engine.Restore(ctx, job.ID, operator)
-		},
-	}
 }

@@ -10,23 +10,27 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
+
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // jobsView is the list of jobs.
 type jobsView struct {
 	*page
-	query    query
+	query    query.Query
 	line     string // as it was asked; the canonical one unless it is wrong
-	wrong    *queryError
+	wrong    *query.Error
 	results  tracker.Results
 	counts   map[tracker.Status]int
 	counted  bool   // the counts could be made
 	problem  string // of the counts or the strip, which alone are missing then
 	size     int
 	services []string
-	strip    strip
+	chart    chart.BarChart
 }
 
 var pageSizes = []int{25, 50, 100}
@@ -40,7 +44,7 @@ func (p *page) jobs() error {
 	}
 	v := &jobsView{page: p, line: p.r.URL.Query().Get("q"), size: p.size(), services: p.viewer.sees()}
 	p.title, p.section = p.T("Jobs"), "jobs"
-	q, err := parseQuery(v.line, p.zone)
+	q, err := query.Parse(v.line, p.zone)
 	if errors.As(err, &v.wrong) {
 		p.renderStatus(http.StatusUnprocessableEntity, jobsPage(v))
 		return nil
@@ -60,7 +64,7 @@ func (p *page) jobs() error {
 	if v.counts, v.counted, err = p.store().Counts(ctx, search); err != nil {
 		v.problem = p.T("The counts are not available just now; the list is current.")
 	}
-	if v.strip, err = p.strip(ctx, q, search); err != nil {
+	if v.chart, err = p.jobsChart(ctx, q, search); err != nil {
 		v.problem = p.T("The counts are not available just now; the list is current.")
 	}
 	return p.render(jobsPage(v))
@@ -69,9 +73,9 @@ func (p *page) jobs() error {
 // fromForm turns the plain form into the query line.
 func (p *page) fromForm() error {
 	values := p.r.URL.Query()
-	q, err := parseQuery(values.Get("rest"), p.zone)
+	q, err := query.Parse(values.Get("rest"), p.zone)
 	if err != nil {
-		q = query{}
+		q = query.Query{}
 	}
 	for _, field := range append([]string{"status"}, formFields...) {
 		var list []string
@@ -80,7 +84,7 @@ func (p *page) fromForm() error {
 				list = append(list, value)
 			}
 		}
-		q = q.with(field, list...)
+		q = q.With(field, list...)
 	}
 	// A jump: an id alone is that job.
 	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
@@ -90,13 +94,13 @@ func (p *page) fromForm() error {
 }
 
 // search is what the store is asked, within what the subject may see.
-func (p *page) search(q query) (tracker.Search, error) {
-	s, err := q.search(p.now, p.zone)
+func (p *page) search(q query.Query) (tracker.Search, error) {
+	s, err := q.Search(p.now, p.zone)
 	if err != nil {
 		return s, err
 	}
 	s.Services = p.viewer.services()
-	targets := q.values("target")
+	targets := q.Values("target")
 	if len(targets) == 0 || s.Deleted {
 		return s, nil
 	}
@@ -119,8 +123,8 @@ func (p *page) search(q query) (tracker.Search, error) {
 	return s, nil
 }
 
-func fits(q query, field, value string) bool {
-	values := q.values(field)
+func fits(q query.Query, field, value string) bool {
+	values := q.Values(field)
 	return len(values) == 0 || slices.Contains(values, value)
 }
 
@@ -155,7 +159,7 @@ func (p *page) size() int {
 }
 
 // link is this list with another query; its place in it begins anew.
-func (v *jobsView) link(q query) string {
+func (v *jobsView) link(q query.Query) string {
 	return v.url("/jobs", "q", q.String(), "n", v.shownSize())
 }
 
@@ -186,18 +190,18 @@ type tab struct {
 }
 
 func (v *jobsView) tabs() []tab {
-	now := v.query.values("status")
+	now := v.query.Values("status")
 	total := 0
 	for _, n := range v.counts {
 		total += n
 	}
-	all := tab{name: v.T("All"), url: v.link(v.query.with("status")), current: len(now) == 0}
+	all := tab{name: v.T("All"), url: v.link(v.query.With("status")), current: len(now) == 0}
 	if v.counted {
 		all.count = capped(total)
 	}
 	list := []tab{all}
 	for _, status := range tracker.Statuses() {
-		t := tab{name: v.status(status), status: status, url: v.link(v.query.with("status", string(status))), current: len(now) == 1 && now[0] == string(status)}
+		t := tab{name: v.status(status), status: status, url: v.link(v.query.With("status", string(status))), current: len(now) == 1 && now[0] == string(status)}
 		if v.counted {
 			t.count = capped(v.counts[status])
 		}
@@ -208,9 +212,9 @@ func (v *jobsView) tabs() []tab {
 
 func capped(n int) string {
 	if n > tracker.CountUpTo {
-		return thousands(tracker.CountUpTo) + "+"
+		return format.Thousands(tracker.CountUpTo) + "+"
 	}
-	return thousands(int64(n))
+	return format.Thousands(int64(n))
 }
 
 // manages reports whether the subject may select jobs for an act.
@@ -218,7 +222,7 @@ func (v *jobsView) manages() bool { return v.viewer.anywhere(PermissionManage) }
 
 // bulkActs are the acts that can fit what is listed.
 func (v *jobsView) bulkActs() []string {
-	if v.query.value("is") == "deleted" {
+	if v.query.Value("is") == "deleted" {
 		return []string{"restore"}
 	}
 	return []string{"retry", "cancel", "delete"}
@@ -230,7 +234,7 @@ func (v *jobsView) allText() string {
 		return v.T("All that match the query")
 	}
 	total := 0
-	asked := v.query.values("status")
+	asked := v.query.Values("status")
 	for status, n := range v.counts {
 		if len(asked) == 0 || slices.Contains(asked, string(status)) {
 			total += n
@@ -254,7 +258,7 @@ func (v *jobsView) views() []tab {
 
 // clock is the time that the chips bound: when jobs were created, or when they ended.
 func (v *jobsView) clock() string {
-	if len(v.query.values("ended")) > 0 {
+	if len(v.query.Values("ended")) > 0 {
 		return "ended"
 	}
 	return "since"
@@ -269,23 +273,23 @@ func (v *jobsView) clockName() string {
 
 // windows are the chips of time, and one for the other clock.
 func (v *jobsView) windows() []tab {
-	always, clock := v.query.with("since").with("created").with("ended"), v.clock()
-	now := v.query.value(clock)
-	list := []tab{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.value("created") == ""}}
+	always, clock := v.query.With("since").With("created").With("ended"), v.clock()
+	now := v.query.Value(clock)
+	list := []tab{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.Value("created") == ""}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
-		list = append(list, tab{name: w, url: v.link(always.with(clock, w)), current: now == w})
+		list = append(list, tab{name: w, url: v.link(always.With(clock, w)), current: now == w})
 	}
 	if clock == "ended" {
-		return append(list, tab{name: v.T("by creation instead"), url: v.link(always.with("since", "24h"))})
+		return append(list, tab{name: v.T("by creation instead"), url: v.link(always.With("since", "24h"))})
 	}
-	return append(list, tab{name: v.T("by end instead"), url: v.link(always.with("ended", "24h"))})
+	return append(list, tab{name: v.T("by end instead"), url: v.link(always.With("ended", "24h"))})
 }
 
 // rest is what of the query the plain form has no field for.
 func (v *jobsView) rest() string {
 	q := v.query
 	for _, field := range append([]string{"status"}, formFields...) {
-		q = q.with(field)
+		q = q.With(field)
 	}
 	return q.String()
 }
@@ -299,11 +303,11 @@ func (v *jobsView) looked() string {
 	case r.Looked == 0:
 		return ""
 	case r.Partial && v.upwards():
-		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", thousands(r.Looked), v.moment(r.Reached))
+		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", format.Thousands(r.Looked), v.moment(r.Reached))
 	case r.Partial:
-		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", thousands(r.Looked), v.moment(r.Reached))
+		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", format.Thousands(r.Looked), v.moment(r.Reached))
 	}
-	return v.Tf("Looked through all %s jobs that the other terms leave.", thousands(r.Looked))
+	return v.Tf("Looked through all %s jobs that the other terms leave.", format.Thousands(r.Looked))
 }
 
 // emptyReason tells apart why there is nothing.
@@ -317,8 +321,8 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
 	case v.results.Partial:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
-	case v.query.value("since") != "" || v.query.value("created") != "" || v.query.value("ended") != "":
-		return v.T("None in this time."), v.T("At any time"), v.link(v.query.with("since").with("created").with("ended"))
+	case v.query.Value("since") != "" || v.query.Value("created") != "" || v.query.Value("ended") != "":
+		return v.T("None in this time."), v.T("At any time"), v.link(v.query.With("since").With("created").With("ended"))
 	}
 	return v.T("No job fits the query."), v.T("Clear it"), v.url("/jobs")
 }
@@ -332,7 +336,7 @@ func (v *jobsView) inputs() []input {
 	}
 	var list []input
 	for _, field := range formFields[1:] {
-		list = append(list, input{field, names[field], v.query.value(field)})
+		list = append(list, input{field, names[field], v.query.Value(field)})
 	}
 	return list
 }
@@ -349,11 +353,11 @@ func (p *page) waitedRan(j *tracker.Job) string {
 	case j.StartedAt.IsZero() && j.Status.Terminal():
 		return "–"
 	case j.StartedAt.IsZero():
-		return span(p.now.Sub(j.DueAt)) + ", –"
+		return format.Span(p.now.Sub(j.DueAt)) + ", –"
 	case j.Status == tracker.Running:
-		return span(j.StartedAt.Sub(j.DueAt)) + ", " + span(p.now.Sub(j.StartedAt)) + "…"
+		return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p.now.Sub(j.StartedAt)) + "…"
 	}
-	return span(j.StartedAt.Sub(j.DueAt)) + ", " + span(j.Duration)
+	return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(j.Duration)
 }
 
 // label names what a job does.
@@ -373,4 +377,10 @@ func safe(to string) string {
 		return ""
 	}
 	return to
+}
+
+// paged is a search for the limit jobs below before; 0 is the newest.
+func paged(s tracker.Search, before int64, limit int) tracker.Search {
+	s.Before, s.Limit = before, limit
+	return s
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -73,7 +75,7 @@ func (v *jobView) moments() []milestone {
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
 	for i := 1; i < len(list); i++ {
-		list[i].after = "+" + span(list[i].at.Sub(list[i-1].at))
+		list[i].after = "+" + format.Span(list[i].at.Sub(list[i-1].at))
 	}
 	return list
 }

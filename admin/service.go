@@ -8,8 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/alert"
+	"github.com/nawasara/nawasync/admin/internal/format"
+
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/internal/scheduler"
+	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -25,7 +29,7 @@ type serviceView struct {
 	holds          []tracker.Hold
 	heldRows       map[int64][]tracker.HeldRow
 	actions        []serviceHealth
-	course         course
+	trend          chart.Trend
 	schedules      []tracker.Schedule
 	processes      int
 	problem        string
@@ -95,7 +99,7 @@ func (v *serviceView) readPlaces(ctx context.Context) error {
 	slices.Sort(v.instances)
 	v.instances = slices.Compact(v.instances)
 	processes, err := v.store().Processes(ctx)
-	for _, process := range alive(processes, v.now) {
+	for _, process := range alert.Alive(processes, v.now) {
 		if slices.ContainsFunc(process.Kinds, func(kind string) bool { return strings.HasPrefix(kind, v.name+"/") }) {
 			v.processes++
 		}
@@ -138,7 +142,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.course = newCourse(v.now.Add(-7*24*time.Hour), v.now, 6*time.Hour)
+	v.trend = chart.NewTrend(v.now.Add(-7*24*time.Hour), v.now, 6*time.Hour)
 	kinds := map[string]*serviceHealth{}
 	of := func(typ, action string) *serviceHealth {
 		key := typ + "/" + action
@@ -153,7 +157,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 			kind.add(s)
 			kind.runs.Merge(s.Runs)
 			kind.waits.Merge(s.Waits)
-			v.course.add(s)
+			v.trend.Add(s)
 		}
 	}
 	for _, o := range open {
@@ -162,7 +166,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 			v.waiting += o.Queued
 		}
 	}
-	v.course.drawn(v)
+	v.drawTrend()
 	for _, kind := range kinds {
 		v.actions = append(v.actions, *kind)
 	}
@@ -221,9 +225,9 @@ func (v *serviceView) readTables(ctx context.Context) {
 
 func stateText(n int64) string {
 	if n > nawasync.MaxStateCount {
-		return thousands(nawasync.MaxStateCount) + "+"
+		return format.Thousands(nawasync.MaxStateCount) + "+"
 	}
-	return thousands(n)
+	return format.Thousands(n)
 }
 
 // paused is the pause of exactly what the page shows.
@@ -333,9 +337,9 @@ func (v *serviceView) state() string {
 	case v.processes == 0:
 		return v.T("No live process serves it.")
 	case v.processes == 1:
-		return v.Tf("One process serves it; %s jobs wait.", thousands(v.waiting))
+		return v.Tf("One process serves it; %s jobs wait.", format.Thousands(v.waiting))
 	}
-	return v.Tf("%d processes serve it; %s jobs wait.", v.processes, thousands(v.waiting))
+	return v.Tf("%d processes serve it; %s jobs wait.", v.processes, format.Thousands(v.waiting))
 }
 
 func (v *serviceView) pauseText(s tracker.Scope) string {
@@ -359,17 +363,7 @@ func (v *serviceView) instanceTerm() string {
 	if v.instance == "" {
 		return ""
 	}
-	return "instance:" + quoted(v.instance, false)
-}
-
-// nextTick is when a schedule is due after a time; the zero time where its rule cannot
-// be read.
-func nextTick(s tracker.Schedule, after time.Time) time.Time {
-	rule, err := scheduler.Parse(s.Spec, s.Timezone)
-	if err != nil {
-		return time.Time{}
-	}
-	return rule.Next(after)
+	return "instance:" + query.Quote(v.instance, false)
 }
 
 func stateTone(s nawasync.SyncState) string {

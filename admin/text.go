@@ -2,13 +2,13 @@ package admin
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
+
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -24,27 +24,15 @@ func (p *page) T(text string) string {
 // Tf is T for a text with parameters.
 func (p *page) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
 
-// said is a text that comes into being before it is known for whom; what is passed to
-// say stands in messages.txt too.
-type said struct {
-	format string
-	args   []any
-}
-
-func say(format string, args ...any) said { return said{format, args} }
-
-// String is the text in English.
-func (t said) String() string { return fmt.Sprintf(t.format, t.args...) }
-
 // said is the text in the host's language.
-func (p *page) said(t said) string {
-	args := slices.Clone(t.args)
+func (p *page) said(t query.Message) string {
+	args := slices.Clone(t.Args)
 	for i, arg := range args {
-		if inner, ok := arg.(said); ok {
+		if inner, ok := arg.(query.Message); ok {
 			args[i] = p.said(inner)
 		}
 	}
-	return p.Tf(t.format, args...)
+	return p.Tf(t.Format, args...)
 }
 
 func (p *page) status(s tracker.Status) string {
@@ -127,60 +115,11 @@ func (p *page) ago(t time.Time) string {
 	d := p.now.Sub(t)
 	switch {
 	case d < -time.Second:
-		return p.Tf("in %s", span(-d))
+		return p.Tf("in %s", format.Span(-d))
 	case d < time.Second:
 		return p.T("just now")
 	case d < 10*time.Second:
 		d = d.Truncate(time.Second)
 	}
-	return p.Tf("%s ago", span(d))
-}
-
-// span is a length of time in its largest units.
-func span(d time.Duration) string {
-	d = max(0, d)
-	switch {
-	case d < time.Millisecond:
-		return "0\u00a0ms"
-	case d < time.Second:
-		return fmt.Sprintf("%d\u00a0ms", d.Milliseconds())
-	case d < 10*time.Second:
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + "\u00a0s"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d\u00a0s", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d\u00a0min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d\u00a0h", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d\u00a0d", int(d.Hours()/24))
-}
-
-func thousands[N ~int | ~int64](n N) string {
-	text := strconv.FormatInt(int64(n), 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
-// percent is a share, never rounded up to a hundred.
-func percent(part, of int64) string {
-	if of == 0 {
-		return "–"
-	}
-	share := 100 * float64(part) / float64(of)
-	if share > 0 && (share < 10 || share > 99) && part != of {
-		return fmt.Sprintf("%.1f %%", math.Floor(share*10)/10)
-	}
-	return fmt.Sprintf("%d %%", int(share))
-}
-
-// firstLine is what a list shows of an error.
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	if runes := []rune(line); len(runes) > 160 {
-		return string(runes[:160]) + "…"
-	}
-	return line
+	return p.Tf("%s ago", format.Span(d))
 }

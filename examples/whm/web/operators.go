@@ -10,6 +10,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/policy"
 )
 
 // AdminPrefix is where the operators' pages are.
@@ -31,19 +32,19 @@ func demoUser(r *http.Request) string {
 
 // Enforcer knows the roles of the demo users.
 func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
-	if err := admin.Seed(ctx, db); err != nil {
+	if err := policy.Seed(ctx, db); err != nil {
 		return nil, err
 	}
 	for user, role := range map[string]string{"operator": admin.RoleOperator, "viewer": admin.RoleViewer} {
-		if err := admin.Grant(ctx, db, user, role); err != nil {
+		if err := policy.Grant(ctx, db, user, role); err != nil {
 			return nil, err
 		}
 	}
-	model, err := admin.Model()
+	model, err := policy.Model()
 	if err != nil {
 		return nil, err
 	}
-	return casbin.NewSyncedEnforcer(model, admin.NewAdapter(db))
+	return casbin.NewSyncedEnforcer(model, policy.NewAdapter(db))
 }
 
 // Admin makes the operators' pages.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+
+	"github.com/nawasara/nawasync/admin/internal/alert"
 )
 
 // sections are the pages' main places.
@@ -41,8 +43,8 @@ func mark(good bool) string {
 }
 
 // severity tells what is broken from what is doubtful, for who sees no colours.
-func severity(a attention) string {
-	if a.Severity > 1 {
+func severity(a alert.Alert) string {
+	if a.Severity == alert.Broken {
 		return "✗"
 	}
 	return "!"

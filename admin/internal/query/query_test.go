@@ -1,4 +1,4 @@
-package admin
+package query
 
 import (
 	"errors"
@@ -23,11 +23,11 @@ func TestQueryLinesHaveOneCanonicalText(t *testing.T) {
 		`target:"a,b","c\"d\\"`:               `target:"a,b","c\"d\\"`,
 		`info@example.org`:                    `info@example.org`,
 	} {
-		q, err := parseQuery(line, time.UTC)
+		q, err := Parse(line, time.UTC)
 		if err != nil || q.String() != want {
 			t.Errorf("%s: %s, %v, want %s", line, q, err, want)
 		}
-		again, err := parseQuery(q.String(), time.UTC)
+		again, err := Parse(q.String(), time.UTC)
 		if err != nil || again.String() != q.String() {
 			t.Errorf("%s: again %s, %v", line, again, err)
 		}
@@ -52,9 +52,9 @@ func TestQueryThatCannotBeAnsweredSaysWhereAndWhatToDo(t *testing.T) {
 		"id:1,x":                    {0, `cannot be "x"`, "a number"},
 		"attempts:1,2":              {0, "takes one value", ""},
 	} {
-		_, err := parseQuery(line, time.UTC)
-		var wrong *queryError
-		if !errors.As(err, &wrong) || wrong.at != want.at || !strings.Contains(wrong.message.String(), want.message) || !strings.Contains(wrong.hint.String(), want.hint) || len(wrong.caret()) != want.at+1 {
+		_, err := Parse(line, time.UTC)
+		var wrong *Error
+		if !errors.As(err, &wrong) || wrong.At != want.at || !strings.Contains(wrong.Message.String(), want.message) || !strings.Contains(wrong.Hint.String(), want.hint) || len(wrong.Caret()) != want.at+1 {
 			t.Errorf("%s: %+v", line, err)
 		}
 	}
@@ -101,23 +101,23 @@ func FuzzQuery(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		q, err := parseQuery(line, time.UTC)
+		q, err := Parse(line, time.UTC)
 		if err != nil {
-			var wrong *queryError
-			if !errors.As(err, &wrong) || wrong.hint.String() == "" {
+			var wrong *Error
+			if !errors.As(err, &wrong) || wrong.Hint.String() == "" {
 				t.Fatalf("%q: %v", line, err)
 			}
-			_ = wrong.caret()
+			_ = wrong.Caret()
 			return
 		}
-		again, err := parseQuery(q.String(), time.UTC)
-		if err != nil && len(q.String()) <= maxQuery {
+		again, err := Parse(q.String(), time.UTC)
+		if err != nil && len(q.String()) <= maxBytes {
 			t.Fatalf("%q is %q, which is none: %v", line, q, err)
 		}
 		if err == nil && again.String() != q.String() {
 			t.Fatalf("%q is %q and then %q", line, q, again)
 		}
-		if _, err := q.search(time.Now(), time.UTC); err != nil {
+		if _, err := q.Search(time.Now(), time.UTC); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
 	})

@@ -1,4 +1,8 @@
-package admin
+// Package policy has what the operators' pages need of casbin v2: the model, an adapter
+// that keeps rules in nawasync's own table, and the roles to begin with. Package admin
+// itself asks one method, Enforce, and links no casbin: hosts of another release build
+// their enforcer on ModelText and the same table.
+package policy
 
 import (
 	"context"
@@ -10,15 +14,13 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
+
+	"github.com/nawasara/nawasync/admin"
 )
 
-// The roles that Seed writes.
-const (
-	RoleViewer   = "sync-viewer"   // may view
-	RoleOperator = "sync-operator" // may view, and manage jobs and services
-)
-
-const modelText = `
+// ModelText is the casbin model of the operators' pages: roles, and rules (subject or
+// role, service or "*", permission). Hosts of another release of casbin read it with that.
+const ModelText = `
 [request_definition]
 r = sub, service, permission
 [policy_definition]
@@ -34,9 +36,9 @@ m = g(r.sub, p.sub) && (p.service == "*" || p.service == r.service) && p.permiss
 // Model is the casbin model of the admin pages: roles, and rules (subject or role,
 // service or "*", permission).
 func Model() (model.Model, error) {
-	m, err := model.NewModelFromString(modelText)
+	m, err := model.NewModelFromString(ModelText)
 	if err != nil {
-		return nil, fmt.Errorf("admin: the casbin model: %w", err)
+		return nil, fmt.Errorf("the casbin model: %w", err)
 	}
 	return m, nil
 }
@@ -64,18 +66,18 @@ func (a *Adapter) session(ctx context.Context) *gorm.DB {
 	return a.db.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard})
 }
 
-// Seed adds the rules of RoleViewer and RoleOperator on every service where they are
+// Seed adds the rules of admin.RoleViewer and admin.RoleOperator on every service where they are
 // missing; a rule that an administrator took away comes back with the next call, so
 // call it where an installation begins. Give people a role with Grant.
 func Seed(ctx context.Context, db *gorm.DB) error {
 	rules := []rule{
-		{Kind: "p", V0: RoleViewer, V1: every, V2: PermissionView},
-		{Kind: "p", V0: RoleOperator, V1: every, V2: PermissionView},
-		{Kind: "p", V0: RoleOperator, V1: every, V2: PermissionManage},
-		{Kind: "p", V0: RoleOperator, V1: every, V2: PermissionService},
+		{Kind: "p", V0: admin.RoleViewer, V1: admin.EveryService, V2: admin.PermissionView},
+		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionView},
+		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionManage},
+		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionService},
 	}
 	if err := NewAdapter(db).session(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&rules).Error; err != nil {
-		return fmt.Errorf("admin: write the default policies: %w", err)
+		return fmt.Errorf("write the default policies: %w", err)
 	}
 	return nil
 }
@@ -84,7 +86,7 @@ func Seed(ctx context.Context, db *gorm.DB) error {
 // it after LoadPolicy.
 func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
 	if subject == "" || role == "" {
-		return errors.New("admin: Grant needs a subject and a role")
+		return errors.New("Grant needs a subject and a role")
 	}
 	return NewAdapter(db).add(ctx, "g", []string{subject, role})
 }
@@ -93,11 +95,11 @@ func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
 func (a *Adapter) LoadPolicy(m model.Model) error {
 	var rules []rule
 	if err := a.session(context.Background()).Order("id").Find(&rules).Error; err != nil {
-		return fmt.Errorf("admin: read the policies: %w", err)
+		return fmt.Errorf("read the policies: %w", err)
 	}
 	for _, r := range rules {
 		if err := persist.LoadPolicyArray(r.words(), m); err != nil {
-			return fmt.Errorf("admin: policy %d: %w", r.ID, err)
+			return fmt.Errorf("policy %d: %w", r.ID, err)
 		}
 	}
 	return nil
@@ -134,7 +136,7 @@ func (a *Adapter) SavePolicy(m model.Model) error {
 
 func ruleOf(kind string, words []string) (rule, error) {
 	if (kind == "p" && len(words) != 3) || (kind == "g" && len(words) != 2) || (kind != "p" && kind != "g") {
-		return rule{}, fmt.Errorf("admin: a rule of kind %q with %d words does not fit the model of admin.Model", kind, len(words))
+		return rule{}, fmt.Errorf("a rule of kind %q with %d words does not fit ModelText", kind, len(words))
 	}
 	words = append(append([]string{}, words...), "")
 	return rule{Kind: kind, V0: words[0], V1: words[1], V2: words[2]}, nil
@@ -172,7 +174,7 @@ func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, words ...string
 			continue
 		}
 		if from+i >= len(columns) {
-			return fmt.Errorf("admin: a rule has no word %d", from+i)
+			return fmt.Errorf("a rule has no word %d", from+i)
 		}
 		tx = tx.Where(columns[from+i], word)
 	}

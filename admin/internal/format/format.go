@@ -1,0 +1,60 @@
+// Package format writes numbers, lengths of time and shares as the pages show them.
+package format
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Span is a length of time in its largest units.
+func Span(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < time.Millisecond:
+		return "0\u00a0ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d\u00a0ms", d.Milliseconds())
+	case d < 10*time.Second:
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + "\u00a0s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d\u00a0s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d\u00a0min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d\u00a0h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d\u00a0d", int(d.Hours()/24))
+}
+
+// Thousands is a number with commas between groups of three digits.
+func Thousands[N ~int | ~int64](n N) string {
+	text := strconv.FormatInt(int64(n), 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// Percent is a share, never rounded up to a hundred.
+func Percent(part, of int64) string {
+	if of == 0 {
+		return "–"
+	}
+	share := 100 * float64(part) / float64(of)
+	if share > 0 && (share < 10 || share > 99) && part != of {
+		return fmt.Sprintf("%.1f %%", math.Floor(share*10)/10)
+	}
+	return fmt.Sprintf("%d %%", int(share))
+}
+
+// FirstLine is what a list shows of an error.
+func FirstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if runes := []rune(line); len(runes) > 160 {
+		return string(runes[:160]) + "…"
+	}
+	return line
+}

@@ -1,0 +1,187 @@
+package query
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+type scanner struct {
+	line string
+	at   int
+}
+
+func (s *scanner) next() (t term, ok bool, err error) {
+	for s.at < len(s.line) && isSpace(s.line[s.at]) {
+		s.at++
+	}
+	if s.at == len(s.line) {
+		return t, false, nil
+	}
+	t.at = s.at
+	if s.line[s.at] == '-' {
+		t.not = true
+		s.at++
+	}
+	if name, _, found := strings.Cut(s.line[s.at:], ":"); found && isName(name) {
+		t.field = name
+		s.at += len(name) + 1
+		if s.at < len(s.line) && (s.line[s.at] == '>' || s.line[s.at] == '<') {
+			t.op = s.line[s.at : s.at+1]
+			s.at++
+		}
+	} else {
+		t.field = "text"
+	}
+	for {
+		begin := s.at
+		value, err := s.value(t.field == "text")
+		if err != nil {
+			return t, false, err
+		}
+		if value == "" {
+			return t, false, &Error{s.line, begin, say("%s: needs a value here", t.field), say("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field))}
+		}
+		t.values = append(t.values, value)
+		if s.at == len(s.line) || s.line[s.at] != ',' || t.field == "text" {
+			return t, true, nil
+		}
+		s.at++
+	}
+}
+
+func (s *scanner) value(text bool) (string, error) {
+	if s.at < len(s.line) && s.line[s.at] == '"' {
+		begin := s.at
+		var b strings.Builder
+		for s.at++; s.at < len(s.line); s.at++ {
+			switch c := s.line[s.at]; {
+			case c == '"':
+				s.at++
+				return b.String(), nil
+			case c == '\\' && s.at+1 < len(s.line):
+				s.at++
+				b.WriteByte(s.line[s.at])
+			default:
+				b.WriteByte(c)
+			}
+		}
+		return "", &Error{s.line, begin, say("the \" that opens here is not closed"), say("add a \" at the end of the value")}
+	}
+	begin := s.at
+	for s.at < len(s.line) && !isSpace(s.line[s.at]) && (text || s.line[s.at] != ',') {
+		s.at++
+	}
+	return s.line[begin:s.at], nil
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+func isName(text string) bool {
+	return text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz.") == ""
+}
+
+func example(field string) string {
+	return field + ":" + map[string]string{"status": "failed", "is": "stuck", "since": "24h", "created": "2026-08-01..", "ended": "24h", "attempts": ">3", "duration": ">10s", "id": "42"}[field]
+}
+
+// check refuses what cannot be answered, and brings values into their canonical form.
+func (t term) check(line string, zone *time.Location) (term, error) {
+	fail := func(message, hint Message) (term, error) { return term{}, &Error{line, t.at, message, hint} }
+	field := slices.IndexFunc(fields, func(f fieldForm) bool {
+		return f.name == t.field
+	})
+	if field < 0 {
+		names := say("the fields are %s; text with a colon goes between \"", fieldNames())
+		if near := nearest(t.field); near != "" {
+			names = say("did you mean %s:? %s", near, names)
+		}
+		return fail(say("there is no field %q", t.field), names)
+	}
+	if t.op != "" && t.field != "attempts" && t.field != "duration" {
+		return fail(say("%s: does not compare with %s", t.field, t.op), say("only attempts: and duration: do"))
+	}
+	if t.not && slices.Contains([]string{"since", "created", "ended"}, t.field) {
+		return fail(say("-%s: cannot be answered", t.field), say("bound the time with created:FROM..TO or ended:FROM..TO instead"))
+	}
+	single := slices.Contains([]string{"is", "since", "created", "ended", "attempts", "duration"}, t.field)
+	if single && len(t.values) > 1 {
+		return fail(say("%s: takes one value", t.field), say("for instance %s", example(t.field)))
+	}
+	for i, value := range t.values {
+		canonical, ok := canonicalValue(t.field, value, zone)
+		if !ok {
+			return fail(say("%s: cannot be %q", t.field, value), say("it is %s", fields[field].form))
+		}
+		t.values[i] = canonical
+	}
+	slices.Sort(t.values)
+	t.values = slices.Compact(t.values)
+	return t, nil
+}
+
+func (t term) String() string {
+	var b strings.Builder
+	if t.not {
+		b.WriteByte('-')
+	}
+	if t.field != "text" {
+		b.WriteString(t.field + ":" + t.op)
+	}
+	for i, value := range t.values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(Quote(value, t.field == "text"))
+	}
+	return b.String()
+}
+
+// Quote is a value as it stands in a line: between quotes where it would be read as
+// something else.
+func Quote(value string, text bool) string {
+	name, _, colon := strings.Cut(value, ":")
+	if value == "" || strings.ContainsAny(value, " \t\n\r\"\\,") || (text && (value[0] == '-' || (colon && isName(name)))) || (!text && (value[0] == '>' || value[0] == '<')) {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+	}
+	return value
+}
+
+func fieldNames() string {
+	var names []string
+	for _, f := range fields[:len(fields)-1] {
+		names = append(names, f.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// nearest is the field that is meant, as far as one can tell.
+func nearest(name string) string {
+	best, distance := "", 3
+	for _, f := range fields {
+		if d := editDistance(name, f.name); d < distance || (strings.HasPrefix(f.name, name) && len(name) > 1 && best == "") {
+			best, distance = f.name, min(d, distance)
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(before+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
