@@ -8,10 +8,12 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/migrations"
 )
 
-const sqliteDSN = "file:app.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
+// sqliteDSN is what a message recommends.
+const sqliteDSN = "file:app.db" + sqlkit.SQLiteOptions
 
 // checkDatabase refuses a database on which promises could not be kept.
 func checkDatabase(ctx context.Context, db *gorm.DB, logger *slog.Logger) error {

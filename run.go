@@ -36,7 +36,7 @@ type Run[A Args] struct {
 // attempt is what of a Run does not depend on the type of its arguments.
 type attempt struct {
 	job      *jobstore.Job
-	store    *jobstore.Store
+	store    attemptStore
 	lease    func() error
 	key      string
 	redactor func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
@@ -47,6 +47,15 @@ type attempt struct {
 	result    any
 	onSuccess []func(tx *gorm.DB) error
 	progress  time.Time
+}
+
+// attemptStore is what an attempt writes of itself while it runs. Its bools are false when
+// the job is another's by now.
+type attemptStore interface {
+	Now() time.Time
+	MarkWrite(ctx context.Context, j *jobstore.Job) (bool, error)
+	ClearWrite(ctx context.Context, j *jobstore.Job) (bool, error)
+	SetProgress(ctx context.Context, j *jobstore.Job, progress string) (bool, error)
 }
 
 // Job returns a copy of the job's row as it was claimed.

@@ -262,7 +262,7 @@ func (s *site) dispatch(args nawasync.Args) *tracker.Job {
 
 func (s *site) await(id int64, want tracker.Status) *tracker.Job {
 	s.t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(3 * time.Minute)
 	for {
 		job, err := s.engine.Reader().Get(s.t.Context(), id)
 		ok(s.t, err)

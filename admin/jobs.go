@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
 
@@ -59,7 +58,7 @@ func (p *page) jobs() error {
 		return err
 	}
 	// Each of the others fails alone: the list is what matters.
-	ctx, cancel := context.WithTimeout(p.r.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()
 	if v.counts, v.counted, err = p.store().Counts(ctx, search); err != nil {
 		v.problem = p.T("The counts are not available just now; the list is current.")

@@ -13,20 +13,6 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// history is what syncs noted of a gadget, the newest first.
-func (s *shop) history(t testing.TB, name string) (kinds []tracker.ChangeKind, newest tracker.Change) {
-	t.Helper()
-	list, err := s.engine.Reader().Changes(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: name}, time.Time{}, time.Time{}, 100)
-	enginetest.OK(t, err)
-	for _, c := range list {
-		kinds = append(kinds, c.What)
-	}
-	if len(list) > 0 {
-		newest = list[0]
-	}
-	return kinds, newest
-}
-
 // What a sync finds changed is known of each object for ever after, not as a figure only.
 func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 	t.Parallel()
@@ -38,8 +24,8 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 		list := numbered(20)
 		s.elsewhere("g0001", setQuota(300))
 		s.elsewhere("g0001", func(g *gadget) { g.Tags = []string{strings.Repeat("long", 400)} })
-		s.remote.drop(list[2], list[3])
-		s.remote.put(gadget{Instance: "one", Name: "late"})
+		s.remote.Drop(list[2], list[3])
+		s.remote.Put(gadget{Instance: "one", Name: "late"})
 		job := s.status(t, s.sync(t), tracker.Success)
 		kinds, drifted := s.history(t, "g0001")
 		var fields map[string]struct {
@@ -50,7 +36,7 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.ChangeDrifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 || fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
 			t.Errorf("%v %+v %s", kinds, drifted, drifted.Fields)
 		}
-		s.remote.put(list[3])
+		s.remote.Put(list[3])
 		s.status(t, s.sync(t), tracker.Success)
 		s.status(t, s.sync(t), tracker.Success)
 		for name, want := range map[string][]tracker.ChangeKind{

@@ -14,25 +14,6 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// pages reads a list to its end, page by page; between runs between two of them.
-func (s *shop) pages(t testing.TB, q nawasync.Query, between func()) (found []string) {
-	t.Helper()
-	for {
-		page, err := s.repo.List(t.Context(), q)
-		enginetest.OK(t, err)
-		for _, g := range page.Items {
-			found = append(found, g.Name)
-		}
-		if page.Next == "" {
-			return found
-		}
-		q.After = page.Next
-		if between != nil {
-			between()
-		}
-	}
-}
-
 func TestListPagesInEveryOrderWithoutLossOrRepeat(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
@@ -45,7 +26,7 @@ func TestListPagesInEveryOrderWithoutLossOrRepeat(t *testing.T) {
 				list[i].QuotaMB = nil
 			}
 		}
-		s.remote.put(list...)
+		s.remote.Put(list...)
 		s.status(t, s.sync(t), tracker.Success)
 		for _, sort := range []string{"", "-id", "name", "-name", "quota_mb", "-quota_mb", "plan", "sync_status"} {
 			found := s.pages(t, nawasync.Query{Sort: sort, Limit: 7}, nil)
@@ -84,7 +65,7 @@ func TestListFiltersSearchesAndCounts(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.put(
+		s.remote.Put(
 			gadget{Instance: "one", Name: "Alpha", Plan: "gold", QuotaMB: new(1)}, gadget{Instance: "one", Name: "alpine", Plan: "100%"},
 			gadget{Instance: "one", Name: "beta_x", Plan: "a!b"}, gadget{Instance: "one", Name: "betaXx", Plan: "gold"}, gadget{Instance: "one", Name: "alé"},
 		)
@@ -153,4 +134,16 @@ func TestAllStreamsEveryRowAndStopsWhenItsReaderDoes(t *testing.T) {
 			t.Errorf("a wrong query: %v", err)
 		}
 	}
+}
+
+func TestSortByAColumnWithNULLsOfAPlainTypeComesToAnEnd(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := stocked(t, db, 5)
+		for _, sort := range []string{"sync_error", "-sync_error"} {
+			if found := s.pages(t, nawasync.Query{Sort: sort, Limit: 2}, nil); len(found) != 5 {
+				t.Errorf("by %s: %v", sort, found)
+			}
+		}
+	})
 }

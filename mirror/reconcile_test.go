@@ -4,21 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/nawasara/nawasync/internal/jobstore"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -35,7 +32,7 @@ func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.put(numbered(2500)...)
+		s.remote.Put(numbered(2500)...)
 		plan, err := s.repo.Plan(t.Context(), gadget{Instance: "one"}, "")
 		if err != nil || plan.Created != 2500 || len(s.rows(t)) != 0 {
 			t.Fatalf("the plan is %+v, %v", plan, err)
@@ -46,7 +43,7 @@ func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
 		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Unchanged != 2500 || got.Updated+got.Created+got.Missing != 0 {
 			t.Fatalf("a sync of the same did %+v", got)
 		}
-		s.remote.put(
+		s.remote.Put(
 			gadget{Instance: "one", Name: "g0001", QuotaMB: new(7), Plan: "basic", Tags: []string{"a", "b"}, Used: 1},
 			gadget{Instance: "one", Name: "g0002", QuotaMB: new(102), Plan: "basic", Tags: []string{"a", "b"}, Used: 99},
 			gadget{Instance: "one", Name: "g9999"})
@@ -60,28 +57,6 @@ func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
 		}
 		if *s.row(t, "g0001").QuotaMB != 7 || s.row(t, "g0002").Used != 99 {
 			t.Error("a change did not arrive")
-		}
-	})
-}
-
-func TestLightPagesChangeOnlyTheColumnsTheyName(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := newShop(t, enginetest.New(t, db))
-		s.remote.put(numbered(3)...)
-		s.status(t, s.sync(t), tracker.Success)
-		s.remote.put(gadget{Instance: "one", Name: "g0001", QuotaMB: new(9), Plan: "gold", Tags: []string{"a", "b"}})
-		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "light", by)
-		enginetest.OK(t, err)
-		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Updated != 1 || got.Unchanged != 2 {
-			t.Errorf("the light sync did %+v", got)
-		}
-		if row := s.row(t, "g0001"); row.Plan != "gold" || *row.QuotaMB != 101 || row.Used != 1 {
-			t.Errorf("the row is %+v", row)
-		}
-		got := resultOf(t, s.status(t, s.sync(t), tracker.Success))
-		if got.Updated != 1 || got.Drifted["quota_mb"] != 1 || got.Drifted["plan"] != 0 {
-			t.Errorf("the full sync after it did %+v", got)
 		}
 	})
 }
@@ -114,10 +89,10 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.put(numbered(1000)...)
+		s.remote.Put(numbered(1000)...)
 		s.status(t, s.sync(t), tracker.Success)
 		for what, b := range bad {
-			s.remote.pages, s.remote.listErr = b.pages, b.err
+			s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = b.pages, b.err })
 			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
 			enginetest.OK(t, err)
 			var now *tracker.Job
@@ -136,123 +111,9 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 				t.Fatalf("%s: %d rows are left", what, n)
 			}
 		}
-		s.remote.pages, s.remote.listErr = nil, nil
+		s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = nil, nil })
 		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Unchanged != 1000 {
 			t.Errorf("afterwards a sync did %+v", got)
-		}
-	})
-}
-
-func TestUnprovenListingDeletesNothingAndAnExhaustedOneOnlyWhatGetAnswersGone(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := newShop(t, enginetest.New(t, db))
-		list := numbered(20)
-		s.remote.put(list...)
-		s.status(t, s.sync(t), tracker.Success)
-		s.remote.drop(list[4])
-		level := mirror.Unproven
-		s.remote.pages = func(p []mirror.Page[gadget]) []mirror.Page[gadget] {
-			p[0].Proof = mirror.Proof{Level: level}
-			p[0].Items = p[0].Items[1:] // g0000 is there, and not in the list
-			return p
-		}
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Missing != 0 || got.Proof != "unproven" {
-			t.Errorf("an unproven listing did %+v", got)
-		}
-		level = mirror.Exhausted
-		for run := range 2 {
-			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Missing != 1 || got.Deleted != int64(run) {
-				t.Errorf("run %d of an exhausted listing did %+v", run, got)
-			}
-		}
-		rows := s.rows(t)
-		if _, there := rows["g0000"]; !there || len(rows) != 19 {
-			t.Errorf("left are %v", names(rows))
-		}
-	})
-}
-
-func TestVanishedRowsAreMissingFirstAndDeletedAfterTwoCompleteRuns(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := newShop(t, enginetest.New(t, db))
-		list := numbered(20)
-		s.remote.put(list...)
-		s.status(t, s.sync(t), tracker.Success)
-		s.remote.drop(list[3], list[4])
-		s.status(t, s.sync(t), tracker.Success)
-		if row := s.row(t, "g0003"); row.State != nawasync.StateMissing || row.MissingSince.IsZero() || row.MissingRuns != 1 {
-			t.Errorf("the row is %+v", row.SyncStatus)
-		}
-		s.remote.put(list[3]) // it comes back
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Deleted != 1 || got.Updated != 1 {
-			t.Errorf("the sync did %+v", got)
-		}
-		if row := s.row(t, "g0003"); row.State != nawasync.StateSynced || !row.MissingSince.IsZero() || row.MissingRuns != 0 {
-			t.Errorf("the row is %+v", row.SyncStatus)
-		}
-	})
-}
-
-func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := newShop(t, enginetest.New(t, db))
-		list := numbered(100)
-		s.remote.put(list...)
-		s.status(t, s.sync(t), tracker.Success)
-		hold := func() tracker.Hold {
-			t.Helper()
-			s.remote.drop(list[:31]...)
-			s.remote.put(gadget{Instance: "one", Name: fmt.Sprintf("new%d", s.remote.count("list"))})
-			job := s.status(t, s.sync(t), tracker.Conflict)
-			if !strings.Contains(job.Error, "31 of") || job.ErrorClass != "held" || resultOf(t, job).Created != 1 {
-				t.Fatalf("the held run says %q, %q, %+v", job.Error, job.ErrorClass, resultOf(t, job))
-			}
-			open, err := s.engine.Reader().Holds(t.Context(), "shop", "gadget", true, 10)
-			if err != nil || len(open) != 1 || open[0].Absent != 31 {
-				t.Fatalf("held are %+v, %v", open, err)
-			}
-			return open[0]
-		}
-		// Held: nothing goes, however often it is run.
-		first := hold()
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Held != first.ID || got.Deleted != 0 {
-			t.Errorf("a run beside the hold did %+v", got)
-		}
-		// Back again: withdrawn.
-		s.remote.put(list[:31]...)
-		s.status(t, s.sync(t), tracker.Success)
-		if h, err := s.engine.Reader().Hold(t.Context(), first.ID); err != nil || h.Status != tracker.HoldWithdrawn {
-			t.Errorf("the hold is %+v, %v", h, err)
-		}
-		if _, err := mirror.ReleaseHold(t.Context(), s.engine, first.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, jobstore.ErrDecided) {
-			t.Errorf("a withdrawn hold is released: %v", err)
-		}
-		// Rejected: kept.
-		enginetest.OK(t, mirror.RejectHold(t.Context(), s.engine, hold().ID, nawasync.OperatorOptions{By: "user:7"}))
-		for range 3 {
-			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Kept != 31 || got.Deleted != 0 {
-				t.Errorf("a run after the rejection did %+v", got)
-			}
-		}
-		s.remote.put(list[:31]...)
-		s.status(t, s.sync(t), tracker.Success)
-		// Released: what is still absent goes.
-		held := hold()
-		s.remote.put(list[0])
-		job, err := mirror.ReleaseHold(t.Context(), s.engine, held.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Deleted != 30 {
-			t.Errorf("the released run did %+v", got)
-		}
-		if h, err := s.engine.Reader().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID || h.DecidedBy != "user:7" {
-			t.Errorf("the hold is %+v, %v", h, err)
-		}
-		rows := s.rows(t)
-		if _, there := rows["g0000"]; !there || len(rows) != 100-31+1+3 {
-			t.Errorf("left are %d rows", len(rows))
 		}
 	})
 }
@@ -289,43 +150,26 @@ func (m thinMemory) List(ctx context.Context, scope thinGadget, detail string) i
 }
 
 func (thinMemory) Get(context.Context, thinGadget) (o mirror.Object[thinGadget], err error) {
-	return o, errGone
+	return o, nawasynctest.ErrGone
 }
 
 func (thinMemory) Create(context.Context, thinGadget) (o mirror.Object[thinGadget], err error) {
-	return o, errGone
+	return o, nawasynctest.ErrGone
 }
 
 func (thinMemory) Update(context.Context, mirror.Object[thinGadget], thinGadget, mirror.Diff) (o mirror.Object[thinGadget], err error) {
-	return o, errGone
+	return o, nawasynctest.ErrGone
 }
-func (thinMemory) Delete(context.Context, thinGadget) error { return errGone }
+func (thinMemory) Delete(context.Context, thinGadget) error { return nawasynctest.ErrGone }
 
-func TestNewContentFieldIsFilledInAndIsNoDrift(t *testing.T) {
+// A plan that is called off says so, whatever ended it.
+func TestPlanThatIsCalledOffIsNoResult(t *testing.T) {
 	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := enginetest.New(t, db)
-		createGadgets(t, h)
-		remote := newMemory()
-		remote.put(numbered(30)...)
-		old := h.Engine(nil)
-		before, err := mirror.New(old, mirror.Config[thinGadget]{Service: "shop", Type: "plain_gadget", Remote: thinMemory{remote}})
-		enginetest.OK(t, err)
-		h.Start(old)
-		job, err := before.SyncNow(t.Context(), thinGadget{Instance: "one"}, "", by)
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, old, job.ID, tracker.Success)
-		enginetest.OK(t, old.Stop(t.Context()))
-		next := h.Engine(nil)
-		after, err := mirror.New(next, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainMemory{remote}})
-		enginetest.OK(t, err)
-		h.Start(next)
-		for _, want := range []nawasync.SyncResult{{Listed: 30, Updated: 30, Proof: "complete"}, {Listed: 30, Unchanged: 30, Proof: "complete"}} {
-			job, err := after.SyncNow(t.Context(), plainGadget{Instance: "one"}, "", by)
-			enginetest.OK(t, err)
-			if got := resultOf(t, enginetest.WaitStatus(t, next, job.ID, tracker.Success)); !reflect.DeepEqual(got, want) {
-				t.Errorf("the sync did %+v, not %+v", got, want)
-			}
-		}
-	})
+	s := idleShop(t, enginetest.New(t, testdb.SQLite(t)))
+	s.remote.Put(numbered(3)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.remote.beforePage(func(int) { cancel() })
+	if _, err := s.repo.Plan(ctx, gadget{Instance: "one"}, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
 }

@@ -267,10 +267,10 @@ func (w *walk) run(ctx context.Context) error {
 		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
 		return err
 	}
-	end := time.Now().Add(maxSearch)
+	end := w.reader.Now().Add(maxSearch)
 	for size := firstChunk; len(w.ids) <= w.limit; size = min(size*5, maxChunk) {
 		chunk := min(size, maxLooked-int(w.looked))
-		if chunk == 0 || (w.looked > 0 && time.Now().After(end)) {
+		if chunk == 0 || (w.looked > 0 && w.reader.Now().After(end)) {
 			return w.stop(ctx)
 		}
 		piece := func(columns string, low, high int64, limit int) (string, []any) {

@@ -33,7 +33,7 @@ func child(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 func TestCtrlCEndsItCleanlyWithinItsDrainTime(t *testing.T) {
 	t.Parallel()
 	cmd, out, errs := child(t)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for !strings.Contains(out.String(), "the page is") {
 		if time.Now().After(deadline) {
 			t.Fatalf("it did not start: %s %s", out, errs)

@@ -164,7 +164,7 @@ var statusOf = regexp.MustCompile(`<span class="badge \w+">\S+ (\w+)</span>`)
 // await waits until the job's page says how it ended.
 func (s *site) await(job string, statuses ...string) string {
 	s.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(4 * time.Minute)
 	for {
 		_, page := s.get("/jobs/" + job)
 		found := statusOf.FindStringSubmatch(page)
@@ -183,7 +183,7 @@ func (s *site) await(job string, statuses ...string) string {
 // shows waits until a page has a text.
 func (s *site) shows(path, text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, page := s.get(path)
 		if strings.Contains(page, text) {
 			return
@@ -198,7 +198,7 @@ func (s *site) shows(path, text string) {
 // moment ago are left to the next.
 func (s *site) settles(result string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		page := s.do("/sync")
 		if strings.Contains(page, result) {
 			return

@@ -96,7 +96,7 @@ func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job
 func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status) *tracker.Job {
 	t.Helper()
 	var job *tracker.Job
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(slowness * 40 * time.Second)
 	for {
 		var err error
 		if job, err = e.Reader().Get(context.Background(), id); err == nil && job.Status == want {

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// SQLiteOptions are the options that nawasync wants of an SQLite DSN, "file:app.db" before
+// them.
+const SQLiteOptions = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
+
 // Dialect is what the three databases say differently. A batch travels as one
 // JSON parameter, so that a statement has one text, and is prepared once, for
 // batches of every size.

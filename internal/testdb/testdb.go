@@ -21,6 +21,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/migrations"
 )
 
@@ -62,7 +63,7 @@ func Each(t *testing.T, fn func(t *testing.T, db *Database)) {
 
 // SQLiteDSN is the DSN of a SQLite file with the settings nawasync wants.
 func SQLiteDSN(path string) string {
-	return "file:" + path + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
+	return "file:" + path + sqlkit.SQLiteOptions
 }
 
 // SQLite opens a file in the test's folder.

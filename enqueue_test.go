@@ -3,69 +3,19 @@ package nawasync_test
 import (
 	"context"
 	"fmt"
-	"strings"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/enginetest"
-	"github.com/nawasara/nawasync/internal/host"
-
 	"github.com/hibiken/asynq"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
-
-// quick makes the recovery's times short where a test waits for them.
-var quick = host.Tuning{Recheck: 300 * time.Millisecond}
-
-func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
-	t.Parallel()
-	for _, opener := range testdb.All() {
-		t.Run(opener.Name, func(t *testing.T) {
-			t.Parallel()
-			h := enginetest.New(t, opener.Open(t))
-			down, up := func() { h.Mini.SetError("LOADING Redis is down") }, func() { h.Mini.SetError("") }
-			if h.Mini == nil {
-				var server *enginetest.RedisServer
-				h.Redis, server = enginetest.PrivateRedis(t)
-				down, up = server.Kill, func() { server.Start(t) }
-			}
-			e := h.Tuned(quick, nil)
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
-			h.Start(e)
-			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "before"}).ID, tracker.Success)
-			down()
-			var ids []int64
-			for i := range 20 {
-				ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{ID: fmt.Sprint(i)}).ID)
-			}
-			row, err := e.Reader().Get(t.Context(), ids[0])
-			enginetest.OK(t, err)
-			if row.Status != tracker.Queued {
-				t.Fatalf("%+v", row)
-			}
-			up()
-			for _, id := range ids {
-				enginetest.WaitStatus(t, e, id, tracker.Success)
-			}
-		})
-	}
-}
-
-func TestEngineStartsWhileRedisIsDown(t *testing.T) {
-	t.Parallel()
-	h := enginetest.New(t, testdb.SQLite(t))
-	h.Mini.SetError("LOADING Redis is down")
-	e := h.Engine(nil)
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
-	h.Start(e)
-	job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
-	h.Mini.SetError("")
-	enginetest.WaitStatus(t, e, job.ID, tracker.Success)
-}
 
 func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 	t.Parallel()
@@ -147,42 +97,83 @@ func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
 	})
 }
 
-func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *testing.T) {
+func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	for _, opener := range testdb.All() {
+		t.Run(opener.Name, func(t *testing.T) {
+			t.Parallel()
+			h := enginetest.New(t, opener.Open(t))
+			down, up := func() { h.Mini.SetError("LOADING Redis is down") }, func() { h.Mini.SetError("") }
+			if h.Mini == nil {
+				var server *enginetest.RedisServer
+				h.Redis, server = enginetest.PrivateRedis(t)
+				down, up = server.Kill, func() { server.Start(t) }
+			}
+			e := h.Tuned(quick, nil)
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+			h.Start(e)
+			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "before"}).ID, tracker.Success)
+			down()
+			var ids []int64
+			for i := range 20 {
+				ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{ID: fmt.Sprint(i)}).ID)
+			}
+			row, err := e.Reader().Get(t.Context(), ids[0])
+			enginetest.OK(t, err)
+			if row.Status != tracker.Queued {
+				t.Fatalf("%+v", row)
+			}
+			up()
+			for _, id := range ids {
+				enginetest.WaitStatus(t, e, id, tracker.Success)
+			}
+		})
+	}
+}
+
+func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
+		e := h.Tuned(host.Tuning{RungCap: 20, Recheck: 300 * time.Millisecond, Relay: 20 * time.Millisecond}, func(c *nawasync.Config) {
+			c.Queues = map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: 1}}
+		})
 		release := make(chan struct{})
-		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = 10 * time.Millisecond })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Limit: 50 * time.Millisecond, Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-			if run.Args.N == 0 && run.Attempt() == 1 {
-				<-release
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			if run.Args.ID != "lost" {
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
 			}
 			return nil
 		}}))
+		lost := enginetest.Dispatch(t, h.Engine(func(c *nawasync.Config) { c.Redis = nil }), enginetest.Note{ID: "lost"})
+		// Rung, its task gone.
+		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(), time.Now().Add(time.Second).UnixMicro(), lost.ID).Error)
+		args := make([]nawasync.Args, 1200)
+		for i := range args {
+			args[i] = enginetest.Note{ID: strconv.Itoa(i)}
+		}
+		_, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
+		enginetest.OK(t, err)
 		h.Start(e)
-		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
-		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
-		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Running)
-		enginetest.Eventually(t, 10*time.Second, "stuck", func() bool {
-			row, err := e.Reader().Get(t.Context(), stubborn.ID)
-			return err == nil && row.Stuck(time.Now())
+		enginetest.Eventually(t, 30*time.Second, "rung again", func() bool {
+			row, err := enginetest.Store(e).Load(context.Background(), lost.ID)
+			return err == nil && (row.Ring > 1 || row.Status != tracker.Queued)
 		})
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1}).ID, tracker.Success)
-		if row, err := e.Reader().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.Queued {
-			t.Fatalf("%+v %v", row, err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		if err := e.Stop(ctx); err == nil || !strings.Contains(err.Error(), "1 jobs ignored") {
-			t.Errorf("Stop: %v", err)
-		}
-		// Its row is not given back while it may still write to the remote.
-		if row, err := e.Reader().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.Running {
-			t.Errorf("%+v %v", row, err)
-		}
 		close(release)
-		next := h.Tuned(host.Tuning{Beat: 20 * time.Millisecond, DeadAfter: 500 * time.Millisecond, LeaseTTL: 400 * time.Millisecond}, nil)
-		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
-		h.Start(next)
-		enginetest.WaitStatus(t, next, behind.ID, tracker.Success)
 	})
 }
+
+type other struct {
+	ID string `json:"id"`
+}
+
+func (other) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "notes", Type: "other", Action: "write"}
+}
+
+func (o other) Target() nawasync.Target { return nawasync.Target{ID: o.ID} }
+
+// quick makes the recovery's times short where a test waits for them.
+var quick = host.Tuning{Recheck: 300 * time.Millisecond}

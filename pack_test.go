@@ -3,6 +3,7 @@ package nawasync_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
-	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -29,6 +29,7 @@ type resetPassword struct {
 func (resetPassword) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "whm", Type: "email_account", Action: "update_password"}
 }
+
 func (a resetPassword) Target() nawasync.Target { return nawasync.Target{ID: a.Email} }
 
 func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
@@ -82,39 +83,6 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 	})
 }
 
-func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := enginetest.New(t, db)
-		old, fresh := enginetest.NewKey(t), enginetest.NewKey(t)
-		got := make(chan string, 10)
-		run := func(ring *secret.Keyring, fail bool) *nawasync.Engine {
-			e := h.Engine(func(c *nawasync.Config) { c.Sealer = ring })
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(_ context.Context, run *nawasync.Run[resetPassword]) error {
-				got <- run.Args.Password.Reveal()
-				if fail {
-					return nawasync.Permanent(enginetest.ErrBoom)
-				}
-				return nil
-			}}))
-			return h.Start(e)
-		}
-		first := run(enginetest.Keyring(t, old), true)
-		job := enginetest.WaitStatus(t, first, enginetest.Dispatch(t, first, resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}).ID, tracker.Failed)
-		enginetest.OK(t, first.Stop(context.Background()))
-		second := run(enginetest.Keyring(t, fresh, old), false)
-		again, err := second.Retry(t.Context(), job.ID, nawasync.RetryOptions{})
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, second, again.ID, tracker.Success)
-		if a, b := <-got, <-got; a != "hunter22" || b != "hunter22" {
-			t.Fatalf("%q %q", a, b)
-		}
-		// A success keeps no arguments.
-		if _, err := second.Retry(t.Context(), again.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
-			t.Fatal(err)
-		}
-	})
-}
-
 func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
@@ -146,14 +114,23 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 	})
 }
 
-func TestRegisterRefusesSecretsWithoutASealer(t *testing.T) {
-	t.Parallel()
-	h := enginetest.New(t, testdb.SQLite(t))
-	e := h.Engine(nil)
-	if err := nawasync.Register(e, &enginetest.Handler[resetPassword]{}); !errors.Is(err, nawasync.ErrNoSealer) {
-		t.Fatal(err)
-	}
-	if _, err := e.Dispatch(t.Context(), resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}, nawasync.Options{}); !errors.Is(err, nawasync.ErrNoSealer) {
-		t.Fatal(err)
-	}
+func TestArgumentsThatMarshalToBadTextAreRefused(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		e := enginetest.New(t, db).Engine(nil)
+		if _, err := e.Dispatch(t.Context(), raw{"a"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrInvalid) {
+			t.Error(err)
+		}
+	})
 }
+
+type raw struct{ ID string }
+
+func (raw) Kind() nawasync.Kind { return nawasync.Kind{Service: "notes", Type: "raw", Action: "write"} }
+
+func (r raw) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
+
+func (r raw) MarshalJSON() ([]byte, error) {
+	return []byte(`{"id":"` + r.ID + `","x":"` + "\xff" + `"}`), nil
+}
+
+func (r *raw) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &r.ID) }

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
-
-	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -180,6 +180,25 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 		wire.Cut(false)
 		if done := enginetest.WaitStatus(t, watcher, job.ID, tracker.Success); began.Load() != 2 || done.Epoch != 1 {
 			t.Errorf("%d runs, %+v", began.Load(), done)
+		}
+	})
+}
+
+func TestClaimThatCameThroughUnnoticedIsGivenBack(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Tuned(host.Tuning{Beat: 50 * time.Millisecond}, nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(e)
+		processes, err := e.Reader().Processes(t.Context())
+		enginetest.OK(t, err)
+		job, err := e.Dispatch(t.Context(), enginetest.Note{ID: "a"}, nawasync.Options{Delay: time.Hour})
+		enginetest.OK(t, err)
+		// As a claim's statement does that was thought to be lost.
+		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET status = 'running', attempt = 1, running_lane = lane, wake_at = NULL, started_at = ?, worker = ? WHERE id = ?",
+			time.Now().UnixMicro(), processes[0].ID, job.ID).Error)
+		if row := enginetest.WaitStatus(t, e, job.ID, tracker.Success); row.Epoch != 1 || row.Attempt != 1 {
+			t.Errorf("%+v", row)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -59,7 +60,7 @@ func (z *zone) Get(_ context.Context, key record) (o mirror.Object[record], err 
 			return o, nil
 		}
 	}
-	return o, errGone
+	return o, nawasynctest.ErrGone
 }
 
 func (z *zone) Create(_ context.Context, want record) (o mirror.Object[record], err error) {

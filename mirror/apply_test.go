@@ -10,16 +10,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/enginetest"
-	"github.com/nawasara/nawasync/internal/host"
-	"github.com/nawasara/nawasync/mirror"
-	"github.com/nawasara/nawasync/secret"
-
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -55,7 +55,7 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 				list = append(list, gadget{Instance: "one", Name: what + "/" + act, Plan: "basic"})
 			}
 		}
-		first.remote.put(list...)
+		first.remote.Put(list...)
 		first.status(t, first.sync(t), tracker.Success)
 		enginetest.OK(t, first.engine.Stop(t.Context()))
 		for what, ending := range endings {
@@ -76,14 +76,12 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 						enginetest.OK(t, ending.before(s.engine, db, job))
 					}
 				}
-				s.remote.mu.Lock()
-				s.remote.before = func(call, name string) error {
+				s.remote.beforeCall(func(call, name string) error {
 					if ending.hook == nil {
 						return nil
 					}
 					return ending.hook(call, name)
-				}
-				s.remote.mu.Unlock()
+				})
 				h.Start(s.engine)
 				defer func() { enginetest.OK(t, s.engine.Stop(context.Background())) }()
 				for i, job := range jobs {
@@ -105,10 +103,6 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 	})
 }
 
-func all(state nawasync.SyncState) []nawasync.SyncState {
-	return []nawasync.SyncState{state, state, state}
-}
-
 // A job that is cancelled while it writes may have written: the row is failed, and
 // a refresh looks what became of it.
 func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
@@ -117,16 +111,14 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 		s := stocked(t, db, 1)
 		entered := make(chan struct{})
 		release := make(chan struct{})
-		s.remote.mu.Lock()
-		s.remote.after = func(call, _ string) error {
+		s.remote.afterCall(func(call, _ string) error {
 			if call != "update" {
 				return nil
 			}
 			close(entered)
 			<-release
 			return fault.WithClass(fault.UnknownOutcome, errors.New("the answer got lost"))
-		}
-		s.remote.mu.Unlock()
+		})
 		job := s.update(t, s.row(t, "g0000"), setQuota(7))
 		<-entered
 		web := s.Harness.Engine(func(c *nawasync.Config) { c.Redis = nil }) // another process, without handlers
@@ -143,34 +135,6 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 			row := s.row(t, "g0000")
 			return row.State == nawasync.StateSynced && *row.QuotaMB == 7
 		})
-	})
-}
-
-func TestRetryMarksTheRowPendingAndItsSuccessTheRowSynced(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 1)
-		broken := true
-		s.remote.mu.Lock()
-		s.remote.before = func(call, _ string) error {
-			if broken && call == "update" {
-				return nawasync.Permanent(enginetest.ErrBoom)
-			}
-			return nil
-		}
-		s.remote.mu.Unlock()
-		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(7)), tracker.Failed)
-		broken = false
-		// The refresh after a write that may have happened comes first.
-		enginetest.Eventually(t, 20*time.Second, "a refreshed row", func() bool { return s.row(t, "g0000").State == nawasync.StateSynced })
-		err := s.engine.Transaction(t.Context(), func(*gorm.DB) error { return nil })
-		enginetest.OK(t, err)
-		again, err := s.engine.Retry(t.Context(), job.ID, nawasync.RetryOptions{By: "user:8", Force: true})
-		enginetest.OK(t, err)
-		s.status(t, again, tracker.Success)
-		if row := s.row(t, "g0000"); row.State != nawasync.StateSynced || *row.QuotaMB != 7 || row.SyncJobID == nil || *row.SyncJobID != again.ID {
-			t.Errorf("the row is %+v", row)
-		}
 	})
 }
 
@@ -206,7 +170,7 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 					job, err = s.repo.Create(t.Context(), gadget{Instance: "one", Name: name, QuotaMB: new(5), Password: nawasync.NewSecret("ours")}, by)
 				} else {
 					there := gadget{Instance: "one", Name: name, QuotaMB: new(1), Password: nawasync.NewSecret("old")}
-					s.remote.put(there)
+					s.remote.Put(there)
 					enginetest.OK(t, h.DB.Exec("INSERT INTO gadgets (instance, name, quota_mb, plan, tags, sync_status, last_synced_at, used) VALUES ('one', ?, 1, '', '[]', 'synced', 1, 0)", name).Error)
 					seen := s.row(t, name)
 					if call == "update" {
@@ -218,13 +182,13 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 				enginetest.OK(t, err)
 				victim := enginetest.StartChild(t, h, "shop@"+call+"@"+serveMemory(t, s.remote))
 				victim.Dies(t)
-				if s.remote.count(call) != 1 {
-					t.Fatalf("the child made %d calls", s.remote.count(call))
+				if s.remote.Calls(nawasynctest.Call(call)) != 1 {
+					t.Fatalf("the child made %d calls", s.remote.Calls(nawasynctest.Call(call)))
 				}
 				h.Start(s.engine)
 				done := s.status(t, job, tracker.Success)
-				if done.Attempt != 2 || s.remote.count(call) != 1 {
-					t.Errorf("attempt %d; %s was called %d times", done.Attempt, call, s.remote.count(call))
+				if done.Attempt != 2 || s.remote.Calls(nawasynctest.Call(call)) != 1 {
+					t.Errorf("attempt %d; %s was called %d times", done.Attempt, call, s.remote.Calls(nawasynctest.Call(call)))
 				}
 				there, found := s.remote.look(name)
 				row, err := s.repo.FindKey(t.Context(), gadget{Instance: "one", Name: name})
@@ -242,6 +206,36 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 			})
 		}
 	})
+}
+
+func TestRetryMarksTheRowPendingAndItsSuccessTheRowSynced(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := stocked(t, db, 1)
+		broken := true
+		s.remote.beforeCall(func(call, _ string) error {
+			if broken && call == "update" {
+				return nawasync.Permanent(enginetest.ErrBoom)
+			}
+			return nil
+		})
+		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(7)), tracker.Failed)
+		broken = false
+		// The refresh after a write that may have happened comes first.
+		enginetest.Eventually(t, 20*time.Second, "a refreshed row", func() bool { return s.row(t, "g0000").State == nawasync.StateSynced })
+		err := s.engine.Transaction(t.Context(), func(*gorm.DB) error { return nil })
+		enginetest.OK(t, err)
+		again, err := s.engine.Retry(t.Context(), job.ID, nawasync.RetryOptions{By: "user:8", Force: true})
+		enginetest.OK(t, err)
+		s.status(t, again, tracker.Success)
+		if row := s.row(t, "g0000"); row.State != nawasync.StateSynced || *row.QuotaMB != 7 || row.SyncJobID == nil || *row.SyncJobID != again.ID {
+			t.Errorf("the row is %+v", row)
+		}
+	})
+}
+
+func all(state nawasync.SyncState) []nawasync.SyncState {
+	return []nawasync.SyncState{state, state, state}
 }
 
 // shopChild is a worker process that dies as soon as the remote has answered a call.

@@ -1,0 +1,42 @@
+package nawasync_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/migrations"
+)
+
+func TestNewRefusesAnOldSchemaAndAnUnfitSQLite(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		old := func() {
+			t.Helper()
+			_, err := nawasync.New(nawasync.Config{DB: db.DB})
+			if !errors.Is(err, migrations.ErrOldSchema) || !strings.Contains(err.Error(), "migrations.Up(ctx, db)") {
+				t.Errorf("%v", err)
+			}
+		}
+		enginetest.OK(t, db.Exec("UPDATE nawasync_settings SET value = '0' WHERE name = 'schema_version'").Error)
+		old()
+		enginetest.OK(t, migrations.Down(t.Context(), db.DB))
+		old()
+		if db.Dialect != "sqlite" {
+			return
+		}
+		plain, err := testdb.Open("sqlite", "file:"+t.TempDir()+"/plain.db")
+		enginetest.OK(t, err)
+		defer func() {
+			if pool, err := plain.DB(); err == nil {
+				_ = pool.Close()
+			}
+		}()
+		enginetest.OK(t, migrations.Up(t.Context(), plain))
+		if _, err := nawasync.New(nawasync.Config{DB: plain}); err == nil || !strings.Contains(err.Error(), "journal_mode(WAL)") {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package nawasync_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestDispatchedJobRunsToSuccess(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			run.Logf("writing %d", run.Args.N)
+			run.SetResult(map[string]int{"n": run.Args.N})
+			return nil
+		}}))
+		h.Start(e)
+		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 7}).ID, tracker.Success)
+		if string(job.Result) != `{"n":7}` || job.TriggeredBy != "user:7" || job.Attempt != 1 {
+			t.Fatalf("%+v", job)
+		}
+		attempts, err := e.Reader().Attempts(t.Context(), job)
+		enginetest.OK(t, err)
+		if len(attempts) != 1 || !strings.Contains(attempts[0].Log, "writing 7") {
+			t.Fatalf("%+v", attempts)
+		}
+	})
+}
+
+func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Limit: 50 * time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			switch run.Args.ID {
+			case "panic":
+				panic("at the disco")
+			case "slow":
+				<-ctx.Done()
+				if !errors.Is(context.Cause(ctx), nawasync.ErrTimeout) {
+					t.Errorf("cause %v", context.Cause(ctx))
+				}
+				return ctx.Err()
+			}
+			return nil
+		}}))
+		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad"})
+		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
+		h.Start(e)
+		// A foreign task in our queue is dropped.
+		panicked := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "panic"}).ID, tracker.Failed)
+		if panicked.ErrorClass != "panic" || panicked.Error != "panic: at the disco" || panicked.Attempt != 3 {
+			t.Errorf("%+v", panicked)
+		}
+		attempts, err := e.Reader().Attempts(t.Context(), panicked)
+		enginetest.OK(t, err)
+		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "engine_test.go") {
+			t.Errorf("%+v", attempts)
+		}
+		if job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "slow"}).ID, tracker.Failed); job.ErrorClass != "timeout" {
+			t.Errorf("%+v", job)
+		}
+		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.Failed); job.ErrorClass != "undecodable" || job.Attempt != 1 {
+			t.Errorf("%+v", job)
+		}
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "fine"}).ID, tracker.Success)
+	})
+}
+
+func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			if run.Args.N == 1 {
+				var none *brokenError
+				return none
+			}
+			run.SetResult(brokenResult{})
+			return nil
+		}}))
+		h.Start(e)
+		for n, want := range []string{"no JSON today", "nil pointer"} {
+			job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: n}).ID, tracker.Failed)
+			if job.ErrorClass != "panic" || !strings.Contains(job.Error, want) {
+				t.Errorf("%s: %s", job.ErrorClass, job.Error)
+			}
+		}
+	})
+}
+
+func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		release := make(chan struct{})
+		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = 10 * time.Millisecond })
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Limit: 50 * time.Millisecond, Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			if run.Args.N == 0 && run.Attempt() == 1 {
+				<-release
+			}
+			return nil
+		}}))
+		h.Start(e)
+		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
+		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Running)
+		enginetest.Eventually(t, 10*time.Second, "stuck", func() bool {
+			row, err := e.Reader().Get(t.Context(), stubborn.ID)
+			return err == nil && row.Stuck(time.Now())
+		})
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1}).ID, tracker.Success)
+		if row, err := e.Reader().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.Queued {
+			t.Fatalf("%+v %v", row, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		if err := e.Stop(ctx); err == nil || !strings.Contains(err.Error(), "1 jobs ignored") {
+			t.Errorf("Stop: %v", err)
+		}
+		// Its row is not given back while it may still write to the remote.
+		if row, err := e.Reader().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.Running {
+			t.Errorf("%+v %v", row, err)
+		}
+		close(release)
+		next := h.Tuned(host.Tuning{Beat: 20 * time.Millisecond, DeadAfter: 500 * time.Millisecond, LeaseTTL: 400 * time.Millisecond}, nil)
+		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(next)
+		enginetest.WaitStatus(t, next, behind.ID, tracker.Success)
+	})
+}
+
+type brokenResult struct{}
+
+func (brokenResult) MarshalJSON() ([]byte, error) { panic("no JSON today") }
+
+type brokenError struct{ text string }
+
+func (e *brokenError) Error() string { return e.text } // panics on nil

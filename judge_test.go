@@ -1,0 +1,244 @@
+package nawasync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		events := make(chan nawasync.Event, 10)
+		e := h.Engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: 10 * time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			if run.LastAttempt() != (run.Attempt() == 3) {
+				t.Errorf("attempt %d: last is %v", run.Attempt(), run.LastAttempt())
+			}
+			return enginetest.ErrBoom
+		}}))
+		h.Start(e)
+		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Failed)
+		if job.Attempt != 3 || job.Epoch != 2 || job.Error != "boom" || job.ErrorClass != "error" {
+			t.Fatalf("%+v", job)
+		}
+		attempts, err := e.Reader().Attempts(t.Context(), job)
+		enginetest.OK(t, err)
+		if len(attempts) != 3 || attempts[0].Outcome != "retry" || attempts[2].Outcome != "failed" {
+			t.Fatalf("%+v", attempts)
+		}
+		if ev := <-events; ev.Type != nawasync.EventFinalFailed || ev.Job.ID != job.ID {
+			t.Fatalf("%+v", ev)
+		}
+	})
+}
+
+func TestOutcomesEndAsTheySay(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		outcomes := map[string]struct {
+			err    error
+			status tracker.Status
+			class  string
+		}{
+			"skip":      {nawasync.Skip("nothing to do"), tracker.Skipped, ""},
+			"conflict":  {nawasync.Conflict("somebody else was faster", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.Conflict, "conflict"},
+			"permanent": {nawasync.Permanent(enginetest.ErrBoom), tracker.Failed, "permanent"},
+			"config":    {fault.WithClass(fault.Config, enginetest.ErrBoom), tracker.Failed, "config"},
+			"gone":      {fault.WithClass(fault.Gone, enginetest.ErrBoom), tracker.Failed, "gone"},
+			"ok":        {nil, tracker.Success, ""},
+		}
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error { return outcomes[run.Args.ID].err }}))
+		h.Start(e)
+		ids := map[string]int64{}
+		for name := range outcomes {
+			ids[name] = enginetest.Dispatch(t, e, enginetest.Note{ID: name}).ID
+		}
+		for name, want := range outcomes {
+			job := enginetest.WaitStatus(t, e, ids[name], want.status)
+			if job.ErrorClass != want.class || job.Attempt != 1 {
+				t.Errorf("%s: %+v", name, job)
+			}
+			if name == "conflict" && string(job.Diff) != `{"base":1,"desired":2,"remote":3}` {
+				t.Errorf("diff %s", job.Diff)
+			}
+		}
+	})
+}
+
+func TestOnSuccessCommitsWithTheVerdictOrUndoesIt(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		enginetest.OK(t, db.Exec("CREATE TABLE effects (n INT)").Error)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			run.OnSuccess(func(tx *gorm.DB) error {
+				if err := tx.Exec("INSERT INTO effects (n) VALUES (?)", run.Args.N).Error; err != nil {
+					return err
+				}
+				if run.Args.ID == "bad" {
+					return enginetest.ErrBoom
+				}
+				_, err := e.DispatchTx(context.Background(), tx, other{ID: "next"}, nawasync.Options{})
+				return err
+			})
+			return nil
+		}}))
+		followed := make(chan struct{}, 1)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { followed <- struct{}{}; return nil }}))
+		h.Start(e)
+		good := enginetest.Dispatch(t, e, enginetest.Note{ID: "good", N: 1})
+		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad", N: 2})
+		enginetest.WaitStatus(t, e, good.ID, tracker.Success)
+		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.Failed); !strings.Contains(job.Error, "OnSuccess failed") || job.Attempt != 3 {
+			t.Fatalf("%+v", job)
+		}
+		<-followed
+		var effects []int
+		enginetest.OK(t, db.Raw("SELECT n FROM effects").Scan(&effects).Error)
+		if len(effects) != 1 || effects[0] != 1 {
+			t.Fatalf("effects %v", effects)
+		}
+	})
+}
+
+func TestOnSuccessThatIgnoresADatabaseErrorUndoesTheSuccess(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			run.OnSuccess(func(tx *gorm.DB) error {
+				_ = tx.Exec("SELECT no_such_column FROM nawasync_jobs").Error
+				return nil
+			})
+			return nil
+		}}))
+		h.Start(e)
+		want := tracker.Success // elsewhere the transaction goes on after an error
+		if db.Dialect == "postgres" {
+			want = tracker.Failed
+		}
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, want)
+	})
+}
+
+func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		var bad atomic.Bool
+		bad.Store(true)
+		var attempts atomic.Int64
+		events := make(chan nawasync.Event, 100)
+		e := h.Engine(func(c *nawasync.Config) {
+			c.Queues = map[string]nawasync.Queue{"default": {Slots: 2}}
+			c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev }
+		})
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			if run.Args.Instance == "main" && bad.Load() {
+				attempts.Add(1)
+				return fault.WithClass(fault.Credentials, errors.New("HTTP 403"))
+			}
+			return nil
+		}}))
+		h.Start(e)
+		first := enginetest.Dispatch(t, e, enginetest.Note{Instance: "main", ID: "first"})
+		if ev := <-events; ev.Type != nawasync.EventParked || ev.Scope.Instance != "main" {
+			t.Fatalf("%+v", ev)
+		}
+		var ids []int64
+		for i := range 30 {
+			ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{Instance: "main", ID: fmt.Sprint(i)}).ID)
+		}
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{Instance: "other", ID: "x"}).ID, tracker.Success)
+		parked := enginetest.WaitStatus(t, e, first.ID, tracker.Queued)
+		if attempts.Load() != 1 || parked.Attempt != 0 || parked.ErrorClass != "credentials" {
+			t.Fatalf("%d attempts, %+v", attempts.Load(), parked)
+		}
+		scopes, err := e.Reader().Scopes(t.Context())
+		enginetest.OK(t, err)
+		if len(scopes) != 1 || !scopes[0].Parked {
+			t.Fatalf("%+v", scopes)
+		}
+		bad.Store(false)
+		found, err := e.Resume(t.Context(), "notes", "main", nawasync.OperatorOptions{})
+		enginetest.OK(t, err)
+		if !found {
+			t.Fatal("no pause was found")
+		}
+		for _, id := range ids {
+			enginetest.WaitStatus(t, e, id, tracker.Success)
+		}
+		// The one that was refused waits for its own time.
+		if job, err := e.Reader().Get(t.Context(), first.ID); err != nil || job.Status != tracker.Queued {
+			t.Fatalf("%+v %v", job, err)
+		}
+	})
+}
+
+func TestBackoffIs10Then30SecondsWithJitterAndADelayIsKept(t *testing.T) {
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(nil)
+		starts := make(chan time.Time, 10)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+			starts <- time.Now()
+			return enginetest.ErrBoom
+		}}))
+		h.Start(e)
+		begun := time.Now()
+		job, err := e.Dispatch(t.Context(), enginetest.Note{ID: "a"}, nawasync.Options{Delay: time.Hour})
+		enginetest.OK(t, err)
+		first, second, third := <-starts, <-starts, <-starts
+		for _, gap := range []struct {
+			name              string
+			is, least, atMost time.Duration
+		}{
+			{"delay", first.Sub(begun), time.Hour, time.Hour + 15*time.Second},
+			{"first backoff", second.Sub(first), 8 * time.Second, 12*time.Second + 15*time.Second},
+			{"second backoff", third.Sub(second), 24 * time.Second, 36*time.Second + 15*time.Second},
+		} {
+			if gap.is < gap.least || gap.is > gap.atMost {
+				t.Errorf("%s took %s", gap.name, gap.is)
+			}
+		}
+		enginetest.WaitStatus(t, e, job.ID, tracker.Failed)
+	})
+}
+
+func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
+	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(nil)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+			return nawasync.RetryAfter(24*time.Hour, errors.New("not yet"))
+		}}))
+		h.Start(e)
+		waits := enginetest.Dispatch(t, e, enginetest.Note{ID: "waits"})
+		unserved := enginetest.Dispatch(t, e, other{ID: "unserved"})
+		for range 4 {
+			h.Skip(24 * time.Hour)
+		}
+		if row, err := e.Reader().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.Queued || row.Attempt != 0 {
+			t.Fatalf("%+v %v", row, err)
+		}
+		for range 4 {
+			h.Skip(24 * time.Hour)
+		}
+		for _, id := range []int64{waits.ID, unserved.ID} {
+			if row, err := e.Reader().Get(t.Context(), id); err != nil || row.Status != tracker.Failed || row.ErrorClass != "expired" {
+				t.Fatalf("%+v %v", row, err)
+			}
+		}
+	})
+}

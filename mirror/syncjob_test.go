@@ -1,0 +1,34 @@
+package mirror_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Syncs of two instances run side by side: each waits in its listing for the other.
+func TestSyncsOfTwoInstancesRunAtOnce(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, enginetest.New(t, db))
+		s.remote.Put(gadget{Instance: "one", Name: "a"}, gadget{Instance: "two", Name: "a"})
+		var both sync.WaitGroup
+		both.Add(2)
+		s.remote.beforePage(func(int) {
+			both.Done()
+			both.Wait()
+		})
+		var jobs []*tracker.Job
+		for _, instance := range []string{"one", "two"} {
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: instance}, "", by)
+			enginetest.OK(t, err)
+			jobs = append(jobs, job)
+		}
+		for _, job := range jobs {
+			s.status(t, job, tracker.Success)
+		}
+	})
+}

@@ -1,0 +1,50 @@
+package nawasynctest
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// RequireDispatched returns the newest job that was dispatched with these arguments, or
+// fails the test, naming the jobs that were dispatched for the same target. Secrets are
+// compared as people see them: masked.
+func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
+	t.Helper()
+	kind, target := args.Kind(), args.Target()
+	found, err := e.Reader().Search(t.Context(), tracker.Search{
+		Targets: []tracker.Target{{Service: kind.Service, Type: kind.Type, Instance: target.Instance, ID: target.ID}}, Limit: 100,
+	})
+	require(t, err)
+	want := masked(t, args)
+	var others []string
+	for _, found := range found.Jobs {
+		job, err := e.Reader().Get(t.Context(), found.ID) // with its payload
+		require(t, err)
+		same, err := secret.SameJSON(job.Payload, want)
+		if err == nil && same && job.Action == kind.Action {
+			return job
+		}
+		others = append(others, job.Action+" "+string(job.Payload))
+	}
+	t.Fatalf("no job %s of %q was dispatched with %s; dispatched were %q", kind, target.ID, want, others)
+	return nil
+}
+
+// masked are arguments as people see them.
+func masked(t testing.TB, args nawasync.Args) []byte {
+	t.Helper()
+	text, err := json.Marshal(args) // Secrets are masked by their type here
+	require(t, err)
+	return secret.Mask(text, maskKeys(args)...)
+}
+
+func maskKeys(args nawasync.Args) []string {
+	if a, ok := args.(nawasync.ArgsWithOptions); ok {
+		return a.Options().MaskKeys
+	}
+	return nil
+}

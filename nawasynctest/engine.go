@@ -1,0 +1,83 @@
+package nawasynctest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/glebarez/sqlite"
+	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/migrations"
+)
+
+// NewDB is an SQLite database of the test's own, with nawasync's schema. It is closed when
+// the test ends.
+func NewDB(t testing.TB) *gorm.DB {
+	t.Helper()
+	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + sqlkit.SQLiteOptions
+	db, err := gorm.Open(sqlite.Open(dsn), &gorm.Config{Logger: logger.Discard})
+	require(t, err)
+	t.Cleanup(func() {
+		if pool, err := db.DB(); err == nil {
+			_ = pool.Close()
+		}
+	})
+	require(t, migrations.Up(context.Background(), db))
+	return db
+}
+
+// NewEngine is an engine on an SQLite database of the test's own and a Redis in memory: it
+// needs no server. change sets what the test wants otherwise, Config.DB and Config.Sealer
+// for instance; there may be none. Register handlers, then Start it; it is stopped when the
+// test ends. Its log is the test's, shown when the test fails.
+func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine {
+	t.Helper()
+	server := miniredis.NewMiniRedis()
+	client := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) { return server.Dial() }})
+	t.Cleanup(func() {
+		_ = client.Close()
+		server.Close()
+	})
+	config := nawasync.Config{Redis: client, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	for _, set := range change {
+		set(&config)
+	}
+	if config.DB == nil {
+		config.DB = NewDB(t)
+	}
+	engine, err := nawasync.New(config)
+	require(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := engine.Stop(ctx); err != nil {
+			t.Errorf("stop the engine: %v", err)
+		}
+	})
+	return engine
+}
+
+// testLog writes log lines to the test's own log.
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Log(strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
+func require(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

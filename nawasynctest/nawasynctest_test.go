@@ -1,0 +1,142 @@
+package nawasynctest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+type rename struct {
+	Mailbox  string          `json:"mailbox"`
+	To       string          `json:"to"`
+	Password nawasync.Secret `json:"password"`
+}
+
+func (rename) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "mail", Type: "mailbox", Action: "rename"}
+}
+func (r rename) Target() nawasync.Target { return nawasync.Target{ID: r.Mailbox} }
+
+type renameJob struct {
+	nawasync.AbstractJob[rename]
+	sent []rename
+}
+
+func (j *renameJob) Execute(ctx context.Context, run *nawasync.Run[rename]) error {
+	if run.Args.To == "" {
+		return nawasync.Permanent(errors.New("no new name"))
+	}
+	if run.Args.To == "slow" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := run.BeginWrite(ctx); err != nil {
+		return err
+	}
+	j.sent = append(j.sent, run.Args)
+	run.Logf("renamed with %s", run.Args.Password.Reveal())
+	run.SetResult(map[string]string{"to": run.Args.To, "password": run.Args.Password.Reveal()})
+	run.Progress(ctx, 1, 1, "done")
+	run.OnSuccess(func(tx *gorm.DB) error {
+		return tx.Exec("CREATE TABLE renamed (name TEXT)").Error
+	})
+	return nil
+}
+
+func (j *renameJob) Timeout() time.Duration { return 50 * time.Millisecond }
+
+func TestWorkRunsAHandlerAsAJobWouldAndTellsWhatItLeft(t *testing.T) {
+	t.Parallel()
+	job := &renameJob{}
+	got := nawasynctest.Work(t, job, rename{Mailbox: "a", To: "b", Password: nawasync.NewSecret("hunter22")})
+	if got.Err != nil || got.Class != "" || !got.BeganWrite {
+		t.Fatalf("%+v", got)
+	}
+	if len(job.sent) != 1 || job.sent[0].Password.Reveal() != "hunter22" || job.sent[0].To != "b" {
+		t.Errorf("the handler got %d, %+v", len(job.sent), job.sent)
+	}
+	if !strings.Contains(got.Log, "renamed with ***") || string(got.Result) != `{"password":"***","to":"b"}` || !strings.Contains(string(got.Progress), `"done":1`) {
+		t.Errorf("log %q, result %s, progress %s", got.Log, got.Result, got.Progress)
+	}
+	db := nawasynctest.NewDB(t)
+	if err := got.OnSuccess(db); err != nil || !db.Migrator().HasTable("renamed") {
+		t.Errorf("OnSuccess: %v", err)
+	}
+}
+
+func TestWorkTellsTheClassOfAFailureAndBoundsTheTime(t *testing.T) {
+	t.Parallel()
+	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a"}); got.Class != fault.Permanent || got.BeganWrite {
+		t.Errorf("%+v", got)
+	}
+	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a", To: "slow"}); got.Class != fault.Timeout {
+		t.Errorf("%+v", got)
+	}
+}
+
+// failing catches what a helper says of a test that should fail.
+type failing struct {
+	testing.TB
+	said string
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.said = fmt.Sprintf(format, args...)
+	panic(f)
+}
+
+func TestRequireDispatchedFindsTheJobOrNamesTheOthers(t *testing.T) {
+	t.Parallel()
+	engine := nawasynctest.NewEngine(t, func(c *nawasync.Config) {
+		c.Sealer, _ = secret.NewKeyring([]byte(strings.Repeat("k", 32)))
+	})
+	args := rename{Mailbox: "a", To: "b", Password: nawasync.NewSecret("hunter22")}
+	job, err := engine.Dispatch(t.Context(), args, nawasync.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := nawasynctest.RequireDispatched(t, engine, args); found.ID != job.ID {
+		t.Errorf("found job %d, not %d", found.ID, job.ID)
+	}
+	f := &failing{TB: t}
+	func() {
+		defer func() { _ = recover() }()
+		nawasynctest.RequireDispatched(f, engine, rename{Mailbox: "a", To: "c"})
+	}()
+	if !strings.Contains(f.said, `"to\":\"b\"`) || strings.Contains(f.said, "hunter22") {
+		t.Errorf("it said %q", f.said)
+	}
+}
+
+func TestNewEngineWorksJobsWithoutAServer(t *testing.T) {
+	t.Parallel()
+	ended := make(chan nawasync.Event, 1)
+	engine := nawasynctest.NewEngine(t, func(c *nawasync.Config) {
+		c.Sealer, _ = secret.NewKeyring([]byte(strings.Repeat("k", 32)))
+		c.OnEvent = func(_ context.Context, e nawasync.Event) { ended <- e }
+	})
+	for _, err := range []error{nawasync.Register(engine, &renameJob{}), engine.Start(t.Context())} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := engine.Dispatch(t.Context(), rename{Mailbox: "a", To: "b"}, nawasync.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-ended; e.Job.Status != tracker.Success {
+		t.Errorf("%+v", e.Job)
+	}
+}

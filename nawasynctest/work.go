@@ -1,0 +1,70 @@
+package nawasynctest
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// Worked is what came of one run of a handler.
+type Worked struct {
+	// Err is what Execute returned, and Class its class; "" for nil.
+	Err   error
+	Class fault.Class
+	// Log, Result and Progress are as the engine would keep them: with secrets redacted and
+	// masked. The last two are nil when the handler set none.
+	Log              string
+	Result, Progress json.RawMessage
+	// BeganWrite reports whether the handler called BeginWrite: a handler that writes to the
+	// remote must.
+	BeganWrite bool
+
+	onSuccess func(tx *gorm.DB) error
+}
+
+// OnSuccess runs what the handler registered with Run.OnSuccess, in tx.
+func (w Worked) OnSuccess(tx *gorm.DB) error { return w.onSuccess(tx) }
+
+// Work runs a handler once, as the first attempt of a job with these arguments, without an
+// engine and a database. The arguments travel as they do in a job: marshalled, with their
+// secrets, and decoded again. The context ends after the handler's Timeout, and with the
+// test. A panic is the test's.
+func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
+	t.Helper()
+	var revealer secret.Revealer
+	plain, secrets, err := revealer.Reveal(args)
+	require(t, err)
+	var received A
+	if err := json.Unmarshal(plain, &received); err != nil {
+		t.Fatalf("the arguments do not decode into %T: %v", received, err)
+	}
+	kind, target := args.Kind(), args.Target()
+	job := tracker.Job{
+		ID: 1, Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
+		Queue: nawasync.DefaultQueue, Status: tracker.Running, Attempt: 1, MaxAttempts: nawasync.DefaultAttempts, Payload: masked(t, args),
+	}
+	run, finish := nawasync.NewRun(host.Key{}, received, host.RunOptions{
+		Job: job, IdempotencyKey: "nawasynctest-1",
+		Redactor: func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, maskKeys(args)) },
+	})
+	timeout := h.Timeout()
+	if timeout <= 0 {
+		timeout = nawasync.DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), timeout, nawasync.ErrTimeout)
+	defer cancel()
+	err = h.Execute(ctx, run)
+	record := finish()
+	return Worked{
+		Err: err, Class: fault.ClassOf(err), Log: record.Log, Result: record.Result, Progress: record.Progress,
+		BeganWrite: record.BeganWrite, onSuccess: record.OnSuccess,
+	}
+}

@@ -1,0 +1,245 @@
+package nawasync_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		started := make(chan struct{}, 10)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			started <- struct{}{}
+			if run.Args.N == 0 {
+				return nil
+			}
+			<-ctx.Done()
+			if run.Args.N == 2 {
+				return nil
+			}
+			return context.Cause(ctx)
+		}}))
+		h.Start(e)
+		running := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
+		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
+		last := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		<-started
+		cancelled, err := e.Cancel(t.Context(), behind.ID, nawasync.OperatorOptions{By: "user:9"})
+		enginetest.OK(t, err)
+		if cancelled.Status != tracker.Cancelled || cancelled.CancelBy != "user:9" {
+			t.Fatalf("%+v", cancelled)
+		}
+		asked, err := e.Cancel(t.Context(), running.ID, nawasync.OperatorOptions{By: "user:9"})
+		enginetest.OK(t, err)
+		if asked.Status != tracker.Running || asked.CancelAt.IsZero() {
+			t.Fatalf("%+v", asked)
+		}
+		if job := enginetest.WaitStatus(t, e, running.ID, tracker.Cancelled); job.CancelBy != "user:9" || job.Attempt != 1 {
+			t.Fatalf("%+v", job)
+		}
+		enginetest.WaitStatus(t, e, last.ID, tracker.Success)
+		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 2})
+		<-started
+		<-started
+		_, err = e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""})
+		enginetest.OK(t, err)
+		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Success)
+		if _, err := e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""}); !errors.Is(err, nawasync.ErrEnded) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		var broken atomic.Bool
+		broken.Store(true)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+			if broken.Load() {
+				return nawasync.Permanent(enginetest.ErrBoom)
+			}
+			return nil
+		}}))
+		h.Start(e)
+		first := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 3}).ID, tracker.Failed)
+		broken.Store(false)
+		again, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{By: "user:1"})
+		enginetest.OK(t, err)
+		done := enginetest.WaitStatus(t, e, again.ID, tracker.Success)
+		var payload enginetest.Note
+		enginetest.OK(t, json.Unmarshal(done.Payload, &payload))
+		if done.RetryOf != first.ID || done.TriggerSource != "retry" || payload.N != 3 {
+			t.Fatalf("%+v", done)
+		}
+		if _, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{}); !errors.Is(err, nawasync.ErrSuperseded) {
+			t.Fatal(err)
+		}
+		forced, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true})
+		enginetest.OK(t, err)
+		enginetest.WaitStatus(t, e, forced.ID, tracker.Success)
+		n, err := e.Forget(t.Context(), tracker.Target{Service: "notes", Type: "note", ID: "a"}, nawasync.OperatorOptions{})
+		enginetest.OK(t, err)
+		gone, err := e.Reader().Get(t.Context(), first.ID)
+		enginetest.OK(t, err)
+		if n != 3 || gone.Payload != nil || gone.Error != "" || gone.Status != tracker.Failed {
+			t.Fatalf("%d %+v", n, gone)
+		}
+		if _, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Tuned(host.Tuning{Beat: time.Hour}, nil) // the request is never seen
+		executing, proceed := make(chan struct{}, 1), make(chan struct{})
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+			select {
+			case executing <- struct{}{}:
+			default:
+			}
+			<-proceed
+			return enginetest.ErrBoom
+		}}))
+		h.Start(e)
+		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		next := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		<-executing
+		if _, err := e.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:9"}); err != nil {
+			t.Fatal(err)
+		}
+		close(proceed)
+		row := enginetest.WaitStatus(t, e, job.ID, tracker.Cancelled)
+		if row.CancelBy != "user:9" || !strings.Contains(row.Error, "boom") || row.Attempt != 1 {
+			t.Errorf("%+v", row)
+		}
+		enginetest.WaitStatus(t, e, next.ID, tracker.Failed) // its lane was freed
+	})
+}
+
+func TestRetryOfDroppedArgumentsIsRefusedWithOrWithoutASealer(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		sealing := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
+		enginetest.OK(t, nawasync.Register(sealing, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(sealing)
+		job := enginetest.Dispatch(t, sealing, enginetest.Note{ID: "a"})
+		enginetest.WaitStatus(t, sealing, job.ID, tracker.Success)
+		plain := h.Engine(nil)
+		for _, e := range []*nawasync.Engine{sealing, plain} {
+			if _, err := e.Retry(t.Context(), job.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
+				t.Errorf("%v", err)
+			}
+		}
+	})
+}
+
+func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		old, fresh := enginetest.NewKey(t), enginetest.NewKey(t)
+		got := make(chan string, 10)
+		run := func(ring *secret.Keyring, fail bool) *nawasync.Engine {
+			e := h.Engine(func(c *nawasync.Config) { c.Sealer = ring })
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(_ context.Context, run *nawasync.Run[resetPassword]) error {
+				got <- run.Args.Password.Reveal()
+				if fail {
+					return nawasync.Permanent(enginetest.ErrBoom)
+				}
+				return nil
+			}}))
+			return h.Start(e)
+		}
+		first := run(enginetest.Keyring(t, old), true)
+		job := enginetest.WaitStatus(t, first, enginetest.Dispatch(t, first, resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}).ID, tracker.Failed)
+		enginetest.OK(t, first.Stop(context.Background()))
+		second := run(enginetest.Keyring(t, fresh, old), false)
+		again, err := second.Retry(t.Context(), job.ID, nawasync.RetryOptions{})
+		enginetest.OK(t, err)
+		enginetest.WaitStatus(t, second, again.ID, tracker.Success)
+		if a, b := <-got, <-got; a != "hunter22" || b != "hunter22" {
+			t.Fatalf("%q %q", a, b)
+		}
+		// A success keeps no arguments.
+		if _, err := second.Retry(t.Context(), again.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestPausedServiceWaitsUntilResumed(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		var ran atomic.Int64
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { ran.Add(1); return nil }}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error { return nil }}))
+		enginetest.OK(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
+		h.Start(e)
+		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		enginetest.Eventually(t, 10*time.Second, "put off", func() bool {
+			row, err := enginetest.Store(e).Load(t.Context(), job.ID)
+			return err == nil && row.RungAt.IsZero() && row.WakeAt.After(time.Now().Add(time.Minute))
+		})
+		if ran.Load() != 0 {
+			t.Fatal("it ran while paused")
+		}
+		_, err := e.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
+		enginetest.OK(t, err)
+		enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+	})
+}
+
+func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		worker, err := testdb.Open(db.Dialect, db.DSN)
+		enginetest.OK(t, err)
+		t.Cleanup(func() {
+			pool, err := worker.DB()
+			enginetest.OK(t, err)
+			enginetest.OK(t, pool.Close())
+		})
+		// Between reading the pause and putting the job off.
+		read, release := make(chan struct{}), make(chan struct{})
+		var held atomic.Bool
+		hold := func(tx *gorm.DB) {
+			if strings.Contains(tx.Statement.SQL.String(), "paused_until") && !strings.Contains(tx.Statement.SQL.String(), "UPDATE") && held.CompareAndSwap(false, true) {
+				close(read)
+				<-release
+			}
+		}
+		looker := h.Engine(nil)
+		enginetest.OK(t, looker.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
+		job := enginetest.Dispatch(t, looker, enginetest.Note{ID: "a"})
+		enginetest.OK(t, worker.Callback().Row().After("gorm:row").Register("test:paused", hold))
+		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond}, func(c *nawasync.Config) { c.DB = worker })
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		h.Start(e)
+		<-read
+		_, err = looker.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
+		enginetest.OK(t, err)
+		close(release)
+		enginetest.WaitStatus(t, looker, job.ID, tracker.Success)
+	})
+}

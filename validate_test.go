@@ -1,0 +1,70 @@
+package nawasync_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(func(c *nawasync.Config) { c.MaxQueued = 2 })
+		long := strings.Repeat("x", 256)
+		for name, c := range map[string]struct {
+			args nawasync.Args
+			o    nawasync.Options
+			want string
+		}{
+			"empty target":     {enginetest.Note{}, nawasync.Options{}, "Target.ID is empty"},
+			"long target":      {enginetest.Note{ID: long}, nawasync.Options{}, "Target.ID has 256 bytes, over the limit of 255"},
+			"long instance":    {enginetest.Note{ID: "a", Instance: long[:65]}, nawasync.Options{}, "limit of 64"},
+			"NUL in target":    {enginetest.Note{ID: "a\x00b"}, nawasync.Options{}, "contains a NUL"},
+			"UTF-8 in target":  {enginetest.Note{ID: "a\xff"}, nawasync.Options{}, "not valid UTF-8"},
+			"negative delay":   {enginetest.Note{ID: "a"}, nawasync.Options{Delay: -1}, "negative"},
+			"long By":          {enginetest.Note{ID: "a"}, nawasync.Options{By: long}, "limit of 255"},
+			"empty service":    {anyKind{}, nawasync.Options{}, "service is empty"},
+			"empty type":       {anyKind{Service: "s", Action: "a"}, nawasync.Options{}, "type is empty"},
+			"empty action":     {anyKind{Service: "s", Type: "t"}, nawasync.Options{}, "action is empty"},
+			"long service":     {anyKind{Service: long[:51], Type: "t", Action: "a"}, nawasync.Options{}, "service has 51 bytes, over the limit of 50"},
+			"long type":        {anyKind{Service: "s", Type: long[:51], Action: "a"}, nawasync.Options{}, "type has 51 bytes, over the limit of 50"},
+			"long action":      {anyKind{Service: "s", Type: "t", Action: long[:51]}, nawasync.Options{}, "action has 51 bytes, over the limit of 50"},
+			"large arguments":  {anyKind{Service: "s", Type: "t", Action: "a", Data: strings.Repeat("x", 1<<20)}, nawasync.Options{}, "over the limit of 1048576"},
+			"NUL in arguments": {anyKind{Service: "s", Type: "t", Action: "a", Data: "\x00"}, nawasync.Options{}, "contain a NUL"},
+			"bytes in args":    {anyKind{Service: "s", Type: "t", Action: "a", Data: "\xff"}, nawasync.Options{}, "not valid UTF-8"},
+			"secret, no key":   {anyKind{Service: "s", Type: "t", Action: "a", Password: "hunter22"}, nawasync.Options{}, "Config.Sealer is nil"},
+		} {
+			_, err := e.Dispatch(t.Context(), c.args, c.o)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		enginetest.Dispatch(t, e, enginetest.Note{ID: "b"})
+		if _, err := e.Dispatch(t.Context(), enginetest.Note{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
+			t.Error(err)
+		}
+		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
+		enginetest.OK(t, err)
+		if len(page.Jobs) != 2 {
+			t.Fatalf("%d rows", len(page.Jobs))
+		}
+	})
+}
+
+type anyKind struct {
+	Service, Type, Action string
+	Data                  string
+	Password              string `json:"password,omitempty"`
+}
+
+func (a anyKind) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: a.Service, Type: a.Type, Action: a.Action}
+}
+
+func (anyKind) Target() nawasync.Target { return nawasync.Target{ID: "x"} }
