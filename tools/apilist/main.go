@@ -1,0 +1,196 @@
+// Command apilist writes the exported names of each public package into api/, a line
+// each, so that a change of the surface shows in a diff:
+//
+//	cd tools && go run ./apilist -root ..          # write
+//	cd tools && go run ./apilist -root .. -check   # compare
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// packages are the public ones, by their folder, and how many names beside constants and
+// members each may have; 0 is no limit. A surface that grows past it is too large to
+// learn: move something out, or say in the change why it stays.
+var packages = []struct {
+	folder string
+	most   int
+}{
+	{".", 70},
+	{"fault", 0},
+	{"secret", 0},
+	{"mirror", 35},
+	{"tracker", 45},
+	{"admin", 0},
+	{"admin/component", 0},
+	{"admin/policy", 0},
+	{"migrations", 0},
+	{"nawasynctest", 0},
+}
+
+func main() {
+	root := flag.String("root", ".", "the root of the repository")
+	check := flag.Bool("check", false, "compare with the files in api/ instead of writing them")
+	flag.Parse()
+	if err := run(*root, *check); err != nil {
+		fmt.Fprintln(os.Stderr, "apilist:", err)
+		os.Exit(1)
+	}
+}
+
+func run(root string, check bool) error {
+	for _, p := range packages {
+		lines, err := list(filepath.Join(root, p.folder))
+		if err != nil {
+			return err
+		}
+		if n := names(lines); p.most > 0 && n > p.most {
+			return fmt.Errorf("%s has %d exported names beside constants and members; it may have %d", p.folder, n, p.most)
+		}
+		name := strings.ReplaceAll(p.folder, "/", "_")
+		if name == "." {
+			name = "nawasync"
+		}
+		path := filepath.Join(root, "api", name+".txt")
+		text := strings.Join(lines, "\n") + "\n"
+		if !check {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				return err
+			}
+			continue
+		}
+		written, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if string(written) != text {
+			return fmt.Errorf("%s is not the surface of the package %s: run “make api”, and look at the diff", path, p.folder)
+		}
+	}
+	return nil
+}
+
+// names counts the lines that are neither constants nor members of types.
+func names(lines []string) (n int) {
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "const ") && !strings.HasPrefix(line, "method ") && !strings.HasPrefix(line, "field ") {
+			n++
+		}
+	}
+	return n
+}
+
+// list is the exported surface of the package in a folder, sorted.
+func list(folder string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseFile(fset, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, decl := range parsed.Decls {
+			lines = append(lines, declared(fset, decl)...)
+		}
+	}
+	slices.Sort(lines)
+	return lines, nil
+}
+
+func declared(fset *token.FileSet, decl ast.Decl) (lines []string) {
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		if !d.Name.IsExported() {
+			return nil
+		}
+		signature := strings.TrimPrefix(show(fset, d.Type), "func")
+		if d.Recv == nil {
+			return []string{"func " + d.Name.Name + signature}
+		}
+		receiver := show(fset, d.Recv.List[0].Type)
+		if !ast.IsExported(strings.TrimLeft(receiver, "*")) {
+			return nil
+		}
+		return []string{"method (" + receiver + ") " + d.Name.Name + signature}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				if s.Name.IsExported() {
+					lines = append(lines, typed(fset, s)...)
+				}
+			case *ast.ValueSpec:
+				for _, name := range s.Names {
+					if name.IsExported() {
+						lines = append(lines, d.Tok.String()+" "+name.Name)
+					}
+				}
+			}
+		}
+	}
+	return lines
+}
+
+func typed(fset *token.FileSet, s *ast.TypeSpec) (lines []string) {
+	name := s.Name.Name
+	if s.TypeParams != nil {
+		name += "[" + strings.Trim(show(fset, &ast.FuncType{Params: s.TypeParams}), "func()") + "]"
+	}
+	switch t := s.Type.(type) {
+	case *ast.StructType:
+		lines = append(lines, "type "+name+" struct")
+		for _, field := range t.Fields.List {
+			for _, fieldName := range field.Names {
+				if fieldName.IsExported() {
+					lines = append(lines, "field "+s.Name.Name+"."+fieldName.Name+" "+show(fset, field.Type))
+				}
+			}
+			if embedded := show(fset, field.Type); len(field.Names) == 0 {
+				lines = append(lines, "field "+s.Name.Name+" embeds "+embedded)
+			}
+		}
+	case *ast.InterfaceType:
+		lines = append(lines, "type "+name+" interface")
+		for _, method := range t.Methods.List {
+			for _, methodName := range method.Names {
+				lines = append(lines, "method ("+s.Name.Name+") "+methodName.Name+strings.TrimPrefix(show(fset, method.Type), "func"))
+			}
+			if len(method.Names) == 0 {
+				lines = append(lines, "method ("+s.Name.Name+") embeds "+show(fset, method.Type))
+			}
+		}
+	default:
+		equals := ""
+		if s.Assign.IsValid() {
+			equals = "= "
+		}
+		lines = append(lines, "type "+name+" "+equals+show(fset, s.Type))
+	}
+	return lines
+}
+
+// show prints a node on one line.
+func show(fset *token.FileSet, node ast.Node) string {
+	var b bytes.Buffer
+	if err := printer.Fprint(&b, fset, node); err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
