@@ -46,7 +46,7 @@ func (e *Engine) Repositories() []RepositoryInfo {
 }
 
 // ErrNoRepository says that this process has no repository of a service and type.
-var ErrNoRepository = errors.New("nawasync: this process has no such repository; call mirror.New in it, without a Remote if it only dispatches")
+var ErrNoRepository = errors.New("this process has no such repository; call mirror.New in it, without a Remote if it only dispatches")
 
 func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 	e.mu.Lock()

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
 // backlog counts a service's open jobs against Config.MaxQueued. The count is

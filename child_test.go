@@ -29,25 +29,28 @@ func child(c *enginetest.ChildProcess) error {
 	if err != nil {
 		return err
 	}
-	err = nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: 10 * time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
-		if mode == "lanes" {
-			return workLane(db, run)
-		}
-		if mode == "poison" {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		if err := run.BeginWrite(ctx); err != nil {
-			return err
-		}
-		fmt.Println("executing", run.Job().ID)
-		select {
-		case <-ctx.Done():
-			fmt.Println("cancelled", context.Cause(ctx))
-			return ctx.Err()
-		case <-time.After(time.Minute):
-			return nil
-		}
-	}})
+	err = nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		Wait: 10 * time.Millisecond,
+		Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			if mode == "lanes" {
+				return workLane(db, run)
+			}
+			if mode == "poison" {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			}
+			if err := run.BeginWrite(ctx); err != nil {
+				return err
+			}
+			fmt.Println("executing", run.Job().ID)
+			select {
+			case <-ctx.Done():
+				fmt.Println("cancelled", context.Cause(ctx))
+				return ctx.Err()
+			case <-time.After(time.Minute):
+				return nil
+			}
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,10 @@ func dieBeforeClaim(installation func(...any) error, client *redis.Client) error
 	if err := installation(&install); err != nil {
 		return err
 	}
-	server := asynq.NewServerFromRedisClient(client, asynq.Config{Concurrency: 1, Queues: map[string]int{install + ":default": 1}, TaskCheckInterval: 10 * time.Millisecond})
+	server := asynq.NewServerFromRedisClient(client, asynq.Config{
+		Concurrency: 1, Queues: map[string]int{install + ":default": 1},
+		TaskCheckInterval: 10 * time.Millisecond,
+	})
 	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		return nil

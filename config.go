@@ -74,7 +74,7 @@ type Config struct {
 
 func (c *Config) defaults() error {
 	if c.DB == nil {
-		return errors.New("nawasync: Config.DB is nil: pass an open *gorm.DB")
+		return errors.New("Config.DB is nil: pass an open *gorm.DB")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.KeepSuccess = cmp.Or(c.KeepSuccess, 14*24*time.Hour)
@@ -84,11 +84,11 @@ func (c *Config) defaults() error {
 	c.StopGrace = cmp.Or(c.StopGrace, 5*time.Second)
 	for name, d := range map[string]time.Duration{"KeepSuccess": c.KeepSuccess, "KeepOther": c.KeepOther, "KeepArguments": c.KeepArguments, "Expiry": c.Expiry} {
 		if d < 0 {
-			return fmt.Errorf("nawasync: Config.%s is negative (%s)", name, d)
+			return fmt.Errorf("a negative Config.%s (%s)", name, d)
 		}
 	}
 	if c.MaxQueued < 0 {
-		return fmt.Errorf("nawasync: Config.MaxQueued is negative (%d)", c.MaxQueued)
+		return fmt.Errorf("Config.MaxQueued is negative (%d)", c.MaxQueued)
 	}
 	if len(c.Queues) == 0 {
 		c.Queues = map[string]Queue{DefaultQueue: {}}
@@ -99,19 +99,16 @@ func (c *Config) defaults() error {
 			return err
 		}
 		if q.Slots < 0 || q.Loops < 0 || q.Poll < 0 {
-			return fmt.Errorf("nawasync: Config.Queues[%q] has a negative value", name)
+			return fmt.Errorf("Config.Queues[%q] has a negative value", name)
 		}
 		c.Queues[name] = Queue{Slots: cmp.Or(q.Slots, 10), Loops: cmp.Or(q.Loops, 1), Poll: cmp.Or(q.Poll, 10*time.Millisecond)}
 	}
 	return nil
 }
 
-// WithTuning is for the tests of this module: elsewhere the type cannot be named. Zero
+// SetTuning is for the tests of this module: elsewhere the type cannot be named. Zero
 // fields keep their defaults.
-func (c Config) WithTuning(t host.Tuning) Config {
-	c.tuning = t
-	return c
-}
+func (c *Config) SetTuning(t host.Tuning) { c.tuning = t }
 
 var defaultTuning = host.Tuning{
 	Relay: 100 * time.Millisecond, Sweep: 5 * time.Second, Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,

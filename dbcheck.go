@@ -27,13 +27,14 @@ func checkDatabase(ctx context.Context, db *gorm.DB, logger *slog.Logger) error 
 	var mode string
 	var wait int
 	if err := session.Raw("PRAGMA journal_mode").Row().Scan(&mode); err != nil {
-		return fmt.Errorf("nawasync: read SQLite's journal_mode: %w", err)
+		return fmt.Errorf("read SQLite's journal_mode: %w", err)
 	}
 	if err := session.Raw("PRAGMA busy_timeout").Row().Scan(&wait); err != nil {
-		return fmt.Errorf("nawasync: read SQLite's busy_timeout: %w", err)
+		return fmt.Errorf("read SQLite's busy_timeout: %w", err)
 	}
 	if !strings.EqualFold(mode, "wal") || wait <= 0 {
-		return fmt.Errorf("nawasync: SQLite needs journal_mode=WAL and a busy_timeout (it has %s and %d ms), or readers and writers fail each other; open it with %s", mode, wait, sqliteDSN)
+		return fmt.Errorf("SQLite needs journal_mode=WAL and a busy_timeout (it has %s and %d ms), or readers and writers fail each other; open it with %s",
+			mode, wait, sqliteDSN)
 	}
 	if !immediate(ctx, db) {
 		logger.Warn("nawasync: SQLite transactions begin as readers and may fail when they write; add _txlock=immediate to the DSN", "dsn", sqliteDSN)

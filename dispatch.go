@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -46,10 +45,10 @@ const (
 
 // The errors of Dispatch that a caller can act on.
 var (
-	ErrInvalid = errors.New("nawasync: not a valid job")
+	ErrInvalid = errors.New("not a valid job")
 	// ErrNoSealer says that arguments hold secrets and the engine has no Sealer.
-	ErrNoSealer    = errors.New("nawasync: the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
-	ErrBacklogFull = errors.New("nawasync: the service has too many open jobs")
+	ErrNoSealer    = errors.New("the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
+	ErrBacklogFull = errors.New("the service has too many open jobs")
 	// ErrDatabaseBusy says that SQLite's one writer is taken.
 	ErrDatabaseBusy = jobstore.ErrBusy
 )

@@ -149,7 +149,8 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 		}}))
 		lost := enginetest.Dispatch(t, h.Engine(func(c *nawasync.Config) { c.Redis = nil }), enginetest.Note{ID: "lost"})
 		// Rung, its task gone.
-		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(), time.Now().Add(time.Second).UnixMicro(), lost.ID).Error)
+		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(),
+			time.Now().Add(time.Second).UnixMicro(), lost.ID).Error)
 		args := make([]nawasync.Args, 1200)
 		for i := range args {
 			args[i] = enginetest.Note{ID: strconv.Itoa(i)}

@@ -82,7 +82,10 @@ func ExampleEngine_Retry() {
 func ExampleEngine_Schedule() {
 	engine, _, _, stop := exampleEngine()
 	defer stop()
-	err := engine.Schedule(nawasync.Schedule{Name: "whm-nightly", Spec: "0 2 * * *", Timezone: "Europe/Berlin", Jitter: time.Minute, Args: suspend{Account: "all"}})
+	err := engine.Schedule(nawasync.Schedule{
+		Name: "whm-nightly", Spec: "0 2 * * *", Timezone: "Europe/Berlin", Jitter: time.Minute,
+		Args: suspend{Account: "all"},
+	})
 	fmt.Println(errors.Is(err, nawasync.ErrStarted)) // schedules are registered before Start
 	// Output: true
 }

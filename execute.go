@@ -72,7 +72,8 @@ func (e *Engine) attempt(ctx context.Context, job *jobstore.Job) *jobstore.Outco
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
 	stuck := time.AfterFunc(timeout+stuckAfter, func() {
-		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(), "timeout", timeout)
+		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(),
+			"timeout", timeout)
 	})
 	defer stuck.Stop()
 	stack, err := executeSafely(ctx, a, execute)

@@ -40,19 +40,22 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Limit: 50 * time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
-			switch run.Args.ID {
-			case "panic":
-				panic("at the disco")
-			case "slow":
-				<-ctx.Done()
-				if !errors.Is(context.Cause(ctx), nawasync.ErrTimeout) {
-					t.Errorf("cause %v", context.Cause(ctx))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Wait: time.Millisecond, Limit: 50 * time.Millisecond,
+			Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+				switch run.Args.ID {
+				case "panic":
+					panic("at the disco")
+				case "slow":
+					<-ctx.Done()
+					if !errors.Is(context.Cause(ctx), nawasync.ErrTimeout) {
+						t.Errorf("cause %v", context.Cause(ctx))
+					}
+					return ctx.Err()
 				}
-				return ctx.Err()
-			}
-			return nil
-		}}))
+				return nil
+			},
+		}))
 		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad"})
 		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
 		h.Start(e)
@@ -63,7 +66,7 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), panicked)
 		enginetest.OK(t, err)
-		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "engine_test.go") {
+		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "execute_test.go") {
 			t.Errorf("%+v", attempts)
 		}
 		if job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "slow"}).ID, tracker.Failed); job.ErrorClass != "timeout" {
@@ -80,14 +83,17 @@ func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-			if run.Args.N == 1 {
-				var none *brokenError
-				return none
-			}
-			run.SetResult(brokenResult{})
-			return nil
-		}}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Wait: time.Millisecond,
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+				if run.Args.N == 1 {
+					var none *brokenError
+					return none
+				}
+				run.SetResult(brokenResult{})
+				return nil
+			},
+		}))
 		h.Start(e)
 		for n, want := range []string{"no JSON today", "nil pointer"} {
 			job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: n}).ID, tracker.Failed)
@@ -103,12 +109,15 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 		h := enginetest.New(t, db)
 		release := make(chan struct{})
 		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = 10 * time.Millisecond })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Limit: 50 * time.Millisecond, Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-			if run.Args.N == 0 && run.Attempt() == 1 {
-				<-release
-			}
-			return nil
-		}}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Limit: 50 * time.Millisecond, Wait: time.Millisecond,
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+				if run.Args.N == 0 && run.Attempt() == 1 {
+					<-release
+				}
+				return nil
+			},
+		}))
 		h.Start(e)
 		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
@@ -132,7 +141,11 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 		}
 		close(release)
 		next := h.Tuned(host.Tuning{Beat: 20 * time.Millisecond, DeadAfter: 500 * time.Millisecond, LeaseTTL: 400 * time.Millisecond}, nil)
-		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
+			*nawasync.Run[enginetest.Note],
+		) error {
+			return nil
+		}}))
 		h.Start(next)
 		enginetest.WaitStatus(t, next, behind.ID, tracker.Success)
 	})

@@ -7,17 +7,16 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // Internals is for package mirror: the key cannot be made outside of this module.
-func (e *Engine) Internals(host.Key) internals { return internals{e} } //nolint:revive // the type is not for others to name
+func (e *Engine) Internals(host.Key) internals { return internals{e} }
 
 // internals are the engine's parts that repositories work with.
 type internals struct{ *Engine }
@@ -125,7 +124,7 @@ func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o 
 		return nil, err
 	}
 	if err := i.store.MarkPending(ctx, tx, job); err != nil {
-		return nil, fmt.Errorf("nawasync: mark row %d of %s: %w", row.ID, row.Table, err)
+		return nil, fmt.Errorf("mark row %d of %s: %w", row.ID, row.Table, err)
 	}
 	i.telemetry.dispatched(ctx, span, jobs)
 	return &job.Job, nil
@@ -158,4 +157,4 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 }
 
 // ErrNoQueue says that a kind's queue is not in Config.Queues of this process.
-var ErrNoQueue = errors.New("nawasync: the queue is not in Config.Queues; add it, or choose one of those")
+var ErrNoQueue = errors.New("the queue is not in Config.Queues; add it, or choose one of those")

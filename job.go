@@ -145,10 +145,10 @@ type registration struct {
 
 // ErrStarted says that the engine runs: handlers and schedules are registered
 // before Start.
-var ErrStarted = errors.New("nawasync: the engine has been started; register handlers and schedules before Start")
+var ErrStarted = errors.New("the engine has been started; register handlers and schedules before Start")
 
 // ErrRegistered says that a kind has a handler already.
-var ErrRegistered = errors.New("nawasync: the kind is registered already")
+var ErrRegistered = errors.New("the kind is registered already")
 
 // Register makes the engine serve the kind of A, and its aliases, with the
 // handler. It returns an error for a kind that is registered or not valid, a
@@ -160,11 +160,14 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 	if err != nil {
 		return err
 	}
-	r := &registration{kind: kind, aliases: options.KindAliases, queue: options.Queue, holdsSecret: secret.Holds(reflect.TypeFor[A]()), timeout: timeoutOf(h), backoff: backoffOf(h), mask: options.MaskKeys}
+	r := &registration{
+		kind: kind, aliases: options.KindAliases, queue: options.Queue, holdsSecret: secret.Holds(reflect.TypeFor[A]()), timeout: timeoutOf(h),
+		backoff: backoffOf(h), mask: options.MaskKeys,
+	}
 	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 		var args A
 		if err := json.Unmarshal(plain, &args); err != nil {
-			return nil, nil, fmt.Errorf("nawasync: the arguments do not decode into %T: %w", args, err)
+			return nil, nil, fmt.Errorf("the arguments do not decode into %T: %w", args, err)
 		}
 		_, secrets, err := e.secrets.Reveal(args)
 		if err != nil {

@@ -151,7 +151,8 @@ func TestRegisterRefusesSecretsWithoutASealer(t *testing.T) {
 	if err := nawasync.Register(e, &enginetest.Handler[resetPassword]{}); !errors.Is(err, nawasync.ErrNoSealer) {
 		t.Fatal(err)
 	}
-	if _, err := e.Dispatch(t.Context(), resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}, nawasync.Options{}); !errors.Is(err, nawasync.ErrNoSealer) {
+	if _, err := e.Dispatch(t.Context(), resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}, nawasync.Options{}); !errors.Is(err,
+		nawasync.ErrNoSealer) {
 		t.Fatal(err)
 	}
 }

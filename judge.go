@@ -142,7 +142,8 @@ func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Clas
 		pause = classified.RetryAfter
 	}
 	pause = min(pause, 24*time.Hour)
-	scope := tracker.Scope{Service: v.Job.Service, Instance: v.Job.Instance, Until: e.store.Now().Add(pause), Parked: true, By: "nawasync", Reason: string(class) + ": " + v.Error}
+	scope := tracker.Scope{Service: v.Job.Service, Instance: v.Job.Instance, Until: e.store.Now().Add(pause), Parked: true, By: "nawasync", Reason: string(class) +
+		": " + v.Error}
 	// Without the scope's row this job still waits; the next one will park it.
 	parkCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -157,7 +158,8 @@ func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Clas
 
 // onSuccessFailedOutcome is the outcome on a success that its own OnSuccess undid.
 func (e *Engine) onSuccessFailedOutcome(v *jobstore.Outcome, err error) *jobstore.Outcome {
-	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " + e.redactorOf(v.Job).Text(err.Error())}
+	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " +
+		e.redactorOf(v.Job).Text(err.Error())}
 	return e.failAttempt(refused, e.backoffOf(v.Job))
 }
 

@@ -23,12 +23,15 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 		h := enginetest.New(t, db)
 		events := make(chan nawasync.Event, 10)
 		e := h.Engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: 10 * time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-			if run.LastAttempt() != (run.Attempt() == 3) {
-				t.Errorf("attempt %d: last is %v", run.Attempt(), run.LastAttempt())
-			}
-			return enginetest.ErrBoom
-		}}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Wait: 10 * time.Millisecond,
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+				if run.LastAttempt() != (run.Attempt() == 3) {
+					t.Errorf("attempt %d: last is %v", run.Attempt(), run.LastAttempt())
+				}
+				return enginetest.ErrBoom
+			},
+		}))
 		h.Start(e)
 		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Failed)
 		if job.Attempt != 3 || job.Epoch != 2 || job.Error != "boom" || job.ErrorClass != "error" {
@@ -61,7 +64,11 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 			"gone":      {fault.WithClass(fault.Gone, enginetest.ErrBoom), tracker.Failed, "gone"},
 			"ok":        {nil, tracker.Success, ""},
 		}
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error { return outcomes[run.Args.ID].err }}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context,
+			run *nawasync.Run[enginetest.Note],
+		) error {
+			return outcomes[run.Args.ID].err
+		}}))
 		h.Start(e)
 		ids := map[string]int64{}
 		for name := range outcomes {
@@ -84,21 +91,29 @@ func TestOnSuccessCommitsWithTheVerdictOrUndoesIt(t *testing.T) {
 		h := enginetest.New(t, db)
 		enginetest.OK(t, db.Exec("CREATE TABLE effects (n INT)").Error)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-			run.OnSuccess(func(tx *gorm.DB) error {
-				if err := tx.Exec("INSERT INTO effects (n) VALUES (?)", run.Args.N).Error; err != nil {
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Wait: time.Millisecond,
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+				run.OnSuccess(func(tx *gorm.DB) error {
+					if err := tx.Exec("INSERT INTO effects (n) VALUES (?)", run.Args.N).Error; err != nil {
+						return err
+					}
+					if run.Args.ID == "bad" {
+						return enginetest.ErrBoom
+					}
+					_, err := e.DispatchTx(context.Background(), tx, other{ID: "next"}, nawasync.Options{})
 					return err
-				}
-				if run.Args.ID == "bad" {
-					return enginetest.ErrBoom
-				}
-				_, err := e.DispatchTx(context.Background(), tx, other{ID: "next"}, nawasync.Options{})
-				return err
-			})
+				})
+				return nil
+			},
+		}))
+		followed := make(chan struct{}, 1)
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[other]{Do: func(context.Context,
+			*nawasync.Run[other],
+		) error {
+			followed <- struct{}{}
 			return nil
 		}}))
-		followed := make(chan struct{}, 1)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { followed <- struct{}{}; return nil }}))
 		h.Start(e)
 		good := enginetest.Dispatch(t, e, enginetest.Note{ID: "good", N: 1})
 		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad", N: 2})
@@ -119,13 +134,16 @@ func TestOnSuccessThatIgnoresADatabaseErrorUndoesTheSuccess(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-			run.OnSuccess(func(tx *gorm.DB) error {
-				_ = tx.Exec("SELECT no_such_column FROM nawasync_jobs").Error
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Wait: time.Millisecond,
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+				run.OnSuccess(func(tx *gorm.DB) error {
+					_ = tx.Exec("SELECT no_such_column FROM nawasync_jobs").Error
+					return nil
+				})
 				return nil
-			})
-			return nil
-		}}))
+			},
+		}))
 		h.Start(e)
 		want := tracker.Success // elsewhere the transaction goes on after an error
 		if db.Dialect == "postgres" {

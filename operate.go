@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -18,10 +17,10 @@ import (
 var (
 	ErrNotFound    = tracker.ErrNotFound
 	ErrStillOpen   = jobstore.ErrStillOpen
-	ErrEnded       = errors.New("nawasync: the job has ended")
-	ErrNotEnded    = errors.New("nawasync: the job has not ended; cancel it first, or wait")
-	ErrNoArguments = errors.New("nawasync: the job's arguments are no longer kept; dispatch a new job from the application")
-	ErrSuperseded  = errors.New("nawasync: a later job of the same target succeeded; a retry would undo it, unless it is forced")
+	ErrEnded       = errors.New("the job has ended")
+	ErrNotEnded    = errors.New("the job has not ended; cancel it first, or wait")
+	ErrNoArguments = errors.New("the job's arguments are no longer kept; dispatch a new job from the application")
+	ErrSuperseded  = errors.New("a later job of the same target succeeded; a retry would undo it, unless it is forced")
 )
 
 // OperatorOptions say who asks for something, and why. Every operator's call adds them

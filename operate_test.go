@@ -113,14 +113,17 @@ func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Tuned(host.Tuning{Beat: time.Hour}, nil) // the request is never seen
 		executing, proceed := make(chan struct{}, 1), make(chan struct{})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
-			select {
-			case executing <- struct{}{}:
-			default:
-			}
-			<-proceed
-			return enginetest.ErrBoom
-		}}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+			Wait: time.Millisecond,
+			Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+				select {
+				case executing <- struct{}{}:
+				default:
+				}
+				<-proceed
+				return enginetest.ErrBoom
+			},
+		}))
 		h.Start(e)
 		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
 		next := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
@@ -141,7 +144,11 @@ func TestRetryOfDroppedArgumentsIsRefusedWithOrWithoutASealer(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		sealing := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-		enginetest.OK(t, nawasync.Register(sealing, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.OK(t, nawasync.Register(sealing, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
+			*nawasync.Run[enginetest.Note],
+		) error {
+			return nil
+		}}))
 		h.Start(sealing)
 		job := enginetest.Dispatch(t, sealing, enginetest.Note{ID: "a"})
 		enginetest.WaitStatus(t, sealing, job.ID, tracker.Success)
@@ -192,7 +199,12 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		var ran atomic.Int64
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { ran.Add(1); return nil }}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
+			*nawasync.Run[enginetest.Note],
+		) error {
+			ran.Add(1)
+			return nil
+		}}))
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error { return nil }}))
 		enginetest.OK(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		h.Start(e)
@@ -224,7 +236,8 @@ func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
 		read, release := make(chan struct{}), make(chan struct{})
 		var held atomic.Bool
 		hold := func(tx *gorm.DB) {
-			if strings.Contains(tx.Statement.SQL.String(), "paused_until") && !strings.Contains(tx.Statement.SQL.String(), "UPDATE") && held.CompareAndSwap(false, true) {
+			if strings.Contains(tx.Statement.SQL.String(), "paused_until") && !strings.Contains(tx.Statement.SQL.String(), "UPDATE") &&
+				held.CompareAndSwap(false, true) {
 				close(read)
 				<-release
 			}

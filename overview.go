@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -60,7 +59,7 @@ func (e *Engine) TaskState(ctx context.Context, id int64) (TaskState, error) {
 	}
 	waits, err := e.bells.Waits(jobstore.Bell{ID: job.ID, Epoch: job.Epoch, Ring: job.Ring, Queue: job.Queue})
 	if err != nil {
-		return TaskUnknown, fmt.Errorf("nawasync: look for the task of job %d in Redis: %w", id, err)
+		return TaskUnknown, fmt.Errorf("look for the task of job %d in Redis: %w", id, err)
 	}
 	if waits {
 		return TaskWaits, nil

@@ -17,7 +17,8 @@ func (e *Engine) pack(job *jobstore.Job, args Args, maskKeys []string) error {
 		return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
 	}
 	if len(plain) > MaxArguments {
-		return fmt.Errorf("%w: the arguments of %T are %d bytes of JSON, over the limit of %d; store large data elsewhere and pass its name", ErrInvalid, args, len(plain), MaxArguments)
+		return fmt.Errorf("%w: the arguments of %T are %d bytes of JSON, over the limit of %d; store large data elsewhere and pass its name", ErrInvalid, args,
+			len(plain), MaxArguments)
 	}
 	if err := validateJSON(plain); err != nil {
 		return fmt.Errorf("%w: the arguments of %T %w", ErrInvalid, args, err)

@@ -39,24 +39,27 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 		all := []string{password, nested, inURL, extra}
 		e := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
 		received := make(chan resetPassword, 10)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[resetPassword]) error {
-			received <- run.Args
-			var leaks []string
-			for _, secret := range all {
-				leaks = append(leaks, enginetest.SecretForms(secret)...)
-			}
-			leak := strings.Join(leaks, " | ")
-			run.Logf("about to send %s", leak)
-			run.Progress(ctx, 1, 2, leak)
-			run.SetResult(map[string]any{"echo": leak, "password": password, "n": 5})
-			switch run.Attempt() {
-			case 1:
-				return fmt.Errorf("remote said: %s", leak)
-			case 2:
-				panic(leak)
-			}
-			return nil
-		}}))
+		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{
+			Wait: time.Millisecond,
+			Do: func(ctx context.Context, run *nawasync.Run[resetPassword]) error {
+				received <- run.Args
+				var leaks []string
+				for _, secret := range all {
+					leaks = append(leaks, enginetest.SecretForms(secret)...)
+				}
+				leak := strings.Join(leaks, " | ")
+				run.Logf("about to send %s", leak)
+				run.Progress(ctx, 1, 2, leak)
+				run.SetResult(map[string]any{"echo": leak, "password": password, "n": 5})
+				switch run.Attempt() {
+				case 1:
+					return fmt.Errorf("remote said: %s", leak)
+				case 2:
+					panic(leak)
+				}
+				return nil
+			},
+		}))
 		h.Start(e)
 		job := enginetest.Dispatch(t, e, resetPassword{
 			Email: "a@example.org", Password: nawasync.NewSecret(password), More: []nawasync.Secret{nawasync.NewSecret(extra)},
@@ -92,7 +95,9 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 			return nil
 		}}))
 		args := resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}
-		tampered, swapped, wrongKey, short := enginetest.Dispatch(t, e, args), enginetest.Dispatch(t, e, resetPassword{Email: "b", Password: nawasync.NewSecret("hunter33")}), enginetest.Dispatch(t, e, args), enginetest.Dispatch(t, e, args)
+		tampered, swapped, wrongKey, short := enginetest.Dispatch(t, e, args),
+			enginetest.Dispatch(t, e, resetPassword{Email: "b", Password: nawasync.NewSecret("hunter33")}), enginetest.Dispatch(t, e, args),
+			enginetest.Dispatch(t, e, args)
 		foreign := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
 		other := enginetest.Dispatch(t, foreign, args)
 		set := func(id int64, sealed []byte) {

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/enginetest"
-	"github.com/nawasara/nawasync/internal/host"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )

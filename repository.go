@@ -67,9 +67,9 @@ type SyncedRepository[T any] interface {
 
 // The errors of a repository that a caller can act on.
 var (
-	ErrExists    = errors.New("nawasync: there is a row of that name already")
-	ErrUnchanged = errors.New("nawasync: nothing was changed")
-	ErrDeleting  = errors.New("nawasync: the row is being deleted")
+	ErrExists    = errors.New("there is a row of that name already")
+	ErrUnchanged = errors.New("nothing was changed")
+	ErrDeleting  = errors.New("the row is being deleted")
 )
 
 // Query says which rows, in which order. The zero value is the first 50 of all.

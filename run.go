@@ -9,22 +9,21 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // The causes with which a job's context ends.
 var (
-	ErrTimeout   = errors.New("nawasync: the job's time ran out")
-	ErrStopping  = errors.New("nawasync: the process is stopping")
-	ErrCancelled = errors.New("nawasync: the job was cancelled")
+	ErrTimeout   = errors.New("the job's time ran out")
+	ErrStopping  = errors.New("the process is stopping")
+	ErrCancelled = errors.New("the job was cancelled")
 	// ErrLeaseLost says that this process could not reach the database for so long
 	// that others may take it for dead. The job may run elsewhere: write no more.
-	ErrLeaseLost = errors.New("nawasync: this process lost its lease; the job may run elsewhere by now")
+	ErrLeaseLost = errors.New("this process lost its lease; the job may run elsewhere by now")
 )
 
 // Run is one attempt of a job. Its methods are safe for concurrent use.
@@ -93,7 +92,7 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	}
 	held, err := a.store.MarkWrite(ctx, a.job)
 	if err != nil {
-		return fmt.Errorf("nawasync: note the write of job %d: %w", a.job.ID, err)
+		return fmt.Errorf("note the write of job %d: %w", a.job.ID, err)
 	}
 	if !held {
 		return ErrLeaseLost

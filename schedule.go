@@ -39,13 +39,13 @@ func (e *Engine) Schedule(s Schedule) error {
 	}
 	spec, err := scheduler.Parse(s.Spec, s.Timezone)
 	if err != nil {
-		return fmt.Errorf("nawasync: schedule %s: %w", s.Name, err)
+		return fmt.Errorf("schedule %s: %w", s.Name, err)
 	}
 	if s.Args == nil {
-		return fmt.Errorf("nawasync: schedule %s has no Args", s.Name)
+		return fmt.Errorf("schedule %s has no Args", s.Name)
 	}
 	if s.Jitter < 0 {
-		return fmt.Errorf("nawasync: schedule %s: Jitter is negative", s.Name)
+		return fmt.Errorf("schedule %s: Jitter is negative", s.Name)
 	}
 	options := Options{By: "schedule:" + s.Name, Source: SourceScheduled}
 	job, err := e.newJob(s.Args, options)
@@ -59,7 +59,7 @@ func (e *Engine) Schedule(s Schedule) error {
 	}
 	for _, entry := range e.schedules {
 		if entry.Row.Name == s.Name {
-			return fmt.Errorf("nawasync: schedule %s is registered already", s.Name)
+			return fmt.Errorf("schedule %s is registered already", s.Name)
 		}
 	}
 	e.schedules = append(e.schedules, scheduler.Entry{

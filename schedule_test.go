@@ -16,7 +16,12 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 		var ran atomic.Int64
 		start := func(scheduled bool) *nawasync.Engine {
 			e := h.Unhurried(nil)
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { ran.Add(1); return nil }}))
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
+				*nawasync.Run[enginetest.Note],
+			) error {
+				ran.Add(1)
+				return nil
+			}}))
 			if scheduled {
 				enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "notes-hourly", Spec: "0 * * * *", Args: enginetest.Note{ID: "all"}}))
 			}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -31,11 +29,11 @@ const (
 // to them. The zero value is a row nobody has synced.
 type SyncStatus struct {
 	State        SyncState `gorm:"column:sync_status;size:16;not null;default:synced" json:"sync_status"`
-	SyncError    string    `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why State is failed or conflict
-	LastSyncedAt Timestamp `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when the row was last written with what the remote said; unchanged rows are not written
+	SyncError    string    `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why it is failed or a conflict
+	LastSyncedAt Timestamp `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when what the remote said last changed
 	ContentHash  string    `gorm:"column:content_hash;size:32"                        json:"-"`                      // of the content fields
-	HashVersion  int64     `gorm:"column:hash_version"                                json:"-"`                      // tells hashes of another set of fields
-	SyncJobID    *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the job that changes the row, or changed it last
+	HashVersion  int64     `gorm:"column:hash_version"                                json:"-"`                      // tells hashes of other fields apart
+	SyncJobID    *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
 	MissingSince Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the first complete listing without it
 	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // how many there were since
 }
@@ -70,19 +68,6 @@ func (s *SyncStatus) IsSynced() bool { return s.State == StateSynced }
 // HasFailed reports whether the last change failed or met a conflict.
 func (s *SyncStatus) HasFailed() bool { return s.State == StateFailed || s.State == StateConflict }
 
-// ScopePending is a gorm scope of rows that a job is about to change.
-func ScopePending(db *gorm.DB) *gorm.DB {
-	return db.Where("sync_status IN ?", []SyncState{StatePendingCreate, StatePendingUpdate, StatePendingDelete})
-}
-
-// ScopeSynced is a gorm scope of rows that are as the remote last said.
-func ScopeSynced(db *gorm.DB) *gorm.DB { return db.Where("sync_status = ?", StateSynced) }
-
-// ScopeFailed is a gorm scope of rows whose last change failed or met a conflict.
-func ScopeFailed(db *gorm.DB) *gorm.DB {
-	return db.Where("sync_status IN ?", []SyncState{StateFailed, StateConflict})
-}
-
 // Timestamp is a time that rests as whole microseconds since 1970 UTC: the same in
 // every database, whatever the session's zone. The zero value is NULL.
 type Timestamp struct{ time.Time } //nolint:recvcheck // Scan must change it, Value must not
@@ -105,11 +90,11 @@ func (t *Timestamp) Scan(value any) error {
 	case []byte:
 		n, err := strconv.ParseInt(string(v), 10, 64)
 		if err != nil {
-			return fmt.Errorf("nawasync: %q is no time in microseconds", v)
+			return fmt.Errorf("%q is no time in microseconds", v)
 		}
 		us = n
 	default:
-		return fmt.Errorf("nawasync: a time is stored as whole microseconds, not as %T", value)
+		return fmt.Errorf("a time is stored as whole microseconds, not as %T", value)
 	}
 	*t = Timestamp{}
 	if us != 0 {

@@ -11,16 +11,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-	"github.com/nawasara/nawasync/internal/loop"
-	"github.com/nawasara/nawasync/internal/rollup"
-
 	"github.com/nawasara/nawasync/internal/bell"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/lease"
+	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/internal/pruner"
 	"github.com/nawasara/nawasync/internal/reaper"
 	"github.com/nawasara/nawasync/internal/relay"
+	"github.com/nawasara/nawasync/internal/rollup"
 	"github.com/nawasara/nawasync/internal/scheduler"
 	"github.com/nawasara/nawasync/internal/worker"
 	"github.com/nawasara/nawasync/secret"
@@ -63,7 +62,10 @@ func New(config Config) (*Engine, error) {
 	if err := config.defaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}), enqueuing: make(chan struct{}, maxEnqueuing)}
+	e := &Engine{
+		config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}),
+		enqueuing: make(chan struct{}, maxEnqueuing),
+	}
 	e.clock = &clock{base: config.Now}
 	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, Recheck: t.Recheck})
 	if err != nil {
@@ -119,9 +121,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	defer e.mu.Unlock()
 	switch {
 	case e.bells == nil:
-		return errors.New("nawasync: an engine without Config.Redis dispatches only; there is nothing to start")
+		return errors.New("an engine without Config.Redis dispatches only; there is nothing to start")
 	case e.started || e.stopped:
-		return errors.New("nawasync: an engine is started once")
+		return errors.New("an engine is started once")
 	}
 	if policy := e.bells.EvictionPolicy(ctx); policy != "" && policy != "noeviction" {
 		e.logger.Warn("nawasync: Redis may evict tasks: its maxmemory-policy should be noeviction; jobs are rung again, but late", "maxmemory-policy", policy)
@@ -161,7 +163,8 @@ func (e *Engine) build() {
 	}
 	e.worker = &worker.Worker{
 		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.serves, Run: e.run, Orphaned: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome, Settled: e.settled,
+		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.serves, Run: e.run, Orphaned: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome,
+		Settled: e.settled,
 	}
 	settle := func(ctx context.Context, outcomes []*jobstore.Outcome) error {
 		_, err := e.settle(ctx, outcomes)
@@ -242,7 +245,8 @@ func (e *Engine) stopWorking(ctx context.Context) error {
 			e.worker.Wait(context.WithoutCancel(ctx))
 			e.deregister(ctx)
 		}()
-		return fmt.Errorf("nawasync: %d jobs ignored the end of their context and still run; they are taken over when they have returned or this process has ended", left)
+		return fmt.Errorf("%d jobs ignored the end of their context and still run; they are taken over when they have returned or this process has ended",
+			left)
 	}
 	e.deregister(ctx)
 	return nil

@@ -92,7 +92,11 @@ func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 			t.Fatalf("%+v", processes)
 		}
 		second := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(second, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.OK(t, nawasync.Register(second, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
+			*nawasync.Run[enginetest.Note],
+		) error {
+			return nil
+		}}))
 		h.Start(second)
 		enginetest.WaitStatus(t, second, job.ID, tracker.Success)
 	})
@@ -113,13 +117,18 @@ func TestStopWhileAVerdictCannotBeWrittenLosesNothing(t *testing.T) {
 		<-executing
 		wire.Cut(true)
 		close(proceed)
-		enginetest.Eventually(t, 20*time.Second, "an outcome that is retried", func() bool { return strings.Contains(h.Log.String(), "an outcome could not be written; trying again") })
+		enginetest.Eventually(t, 20*time.Second, "an outcome that is retried",
+			func() bool { return strings.Contains(h.Log.String(), "an outcome could not be written; trying again") })
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		_ = e.Stop(ctx)
 		wire.Cut(false)
 		next := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond, DeadAfter: 2 * time.Second, LeaseTTL: 1500 * time.Millisecond}, nil)
-		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
+			*nawasync.Run[enginetest.Note],
+		) error {
+			return nil
+		}}))
 		h.Start(next)
 		enginetest.WaitStatus(t, next, job.ID, tracker.Success)
 	})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -13,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -46,7 +45,7 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry,
 	t.duration, errs[4] = meter.Float64Histogram("nawasync.attempts.duration", metric.WithUnit("s"), metric.WithDescription("How long attempts ran"))
 	for _, err := range errs {
 		if err != nil {
-			return nil, fmt.Errorf("nawasync: make a metric: %w", err)
+			return nil, fmt.Errorf("make a metric: %w", err)
 		}
 	}
 	return t, nil

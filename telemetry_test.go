@@ -62,7 +62,10 @@ func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"nawasync.jobs.dispatched", "nawasync.jobs.ended", "nawasync.attempts.ended", "nawasync.jobs.wait", "nawasync.attempts.duration"} {
+	for _, name := range []string{
+		"nawasync.jobs.dispatched", "nawasync.jobs.ended", "nawasync.attempts.ended", "nawasync.jobs.wait",
+		"nawasync.attempts.duration",
+	} {
 		if !seen[name] {
 			t.Errorf("%s was not measured", name)
 		}

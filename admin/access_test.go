@@ -85,7 +85,8 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 				if got.status != c.want[i] {
 					t.Errorf("%s %s by %q: %d, want %d", c.method, c.path, subject, got.status, c.want[i])
 				}
-				if got.header.Get("Content-Security-Policy") == "" || got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Referrer-Policy") != "same-origin" {
+				if got.header.Get("Content-Security-Policy") == "" || got.header.Get("X-Content-Type-Options") != "nosniff" ||
+					got.header.Get("Referrer-Policy") != "same-origin" {
 					t.Errorf("%s %s lacks headers: %v", c.method, c.path, got.header)
 				}
 				if subject != "viewer" && subject != "operator" && strings.Contains(got.body, "ours@example.org") && !strings.Contains(c.path, "ours@") {
@@ -107,7 +108,8 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 		for _, a := range acts {
 			outcomes[a.Subject] = append(outcomes[a.Subject], a.Outcome)
 		}
-		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.AuditDone) || !slices.Contains(outcomes["operator"], tracker.AuditDone) || len(outcomes) != 2 {
+		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.AuditDone) || !slices.Contains(outcomes["operator"], tracker.AuditDone) ||
+			len(outcomes) != 2 {
 			t.Errorf("%v", outcomes)
 		}
 		if page := s.get("viewer", "/activity"); !strings.Contains(page.body, "refused") {
@@ -199,7 +201,10 @@ func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
 	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || now.Status != tracker.Queued {
 		t.Fatalf("%+v, %v", now, err)
 	}
-	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{"Origin": "https://admin.example.org", "Sec-Fetch-Site": "cross-site"}); got.status != http.StatusSeeOther {
+	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{
+		"Origin":         "https://admin.example.org",
+		"Sec-Fetch-Site": "cross-site",
+	}); got.status != http.StatusSeeOther {
 		t.Errorf("a trusted origin: %d", got.status)
 	}
 }

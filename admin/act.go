@@ -42,7 +42,10 @@ func (p *page) perform(may bool, permission string, entry tracker.AuditEntry, do
 		if err := p.record(ctx, entry); err != nil {
 			return flash{}, err
 		}
-		return flash{}, &problem{http.StatusForbidden, p.T("You may not do this"), p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, entry.Service)}
+		return flash{}, &problem{
+			http.StatusForbidden, p.T("You may not do this"),
+			p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, entry.Service),
+		}
 	}
 	f, err := do(ctx)
 	if err != nil {
@@ -86,7 +89,7 @@ func (p *page) message(err error) string {
 		return refused.text
 	}
 	if errors.Is(err, nawasync.ErrInvalid) {
-		return strings.TrimPrefix(err.Error(), "nawasync: ")
+		return err.Error()
 	}
 	// A database's error is for the log.
 	p.h.config.Logger.Error("admin: an operator's act failed", "path", p.r.URL.Path, "error", err)

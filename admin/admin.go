@@ -70,11 +70,11 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 // workers shows and dispatches. It returns an error for a Config that makes no sense.
 func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if engine == nil {
-		return nil, errors.New("admin: New needs an engine, see nawasync.New")
+		return nil, errors.New("New needs an engine, see nawasync.New")
 	}
 	config.Prefix = strings.TrimRight(config.Prefix, "/")
 	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || strings.ContainsAny(config.Prefix, "?#% ")) {
-		return nil, fmt.Errorf("admin: Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
+		return nil, fmt.Errorf("Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
 	}
 	if config.Location == nil {
 		config.Location = time.UTC
@@ -83,19 +83,22 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	config.ExportRows = cmp.Or(config.ExportRows, 100_000)
 	config.Logger = cmp.Or(config.Logger, slog.Default())
 	if config.Timeout < 0 || config.ExportRows < 0 {
-		return nil, errors.New("admin: Config.Timeout or Config.ExportRows is negative")
+		return nil, errors.New("Config.Timeout or Config.ExportRows is negative")
 	}
 	h := &handler{engine: engine, config: config, known: knownServices{turn: make(chan struct{}, 1)}}
 	h.mux = h.routes()
 	guard := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {
 		if err := guard.AddTrustedOrigin(origin); err != nil {
-			return nil, fmt.Errorf("admin: Config.TrustedOrigins: %w; write one as https://admin.example.org", err)
+			return nil, fmt.Errorf("Config.TrustedOrigins: %w; write one as https://admin.example.org", err)
 		}
 	}
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := h.newPage(w, r)
-		p.fail(&problem{http.StatusForbidden, p.T("This form came from another site"), p.T("Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins.")})
+		p.fail(&problem{
+			http.StatusForbidden, p.T("This form came from another site"),
+			p.T("Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins."),
+		})
 	}))
 	inner := guard.Handler(http.HandlerFunc(h.serve))
 	return h.headers(h.stripped(inner)), nil

@@ -64,7 +64,10 @@ func (p *page) jobsCSV() error {
 	p.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	p.w.Header().Set("Content-Disposition", `attachment; filename="jobs.csv"`)
 	out := csv.NewWriter(p.w)
-	_ = out.Write([]string{"id", "status", "service", "type", "instance", "action", "target", "by", "source", "created", "started", "finished", "attempts", "duration_ms", "class", "error"})
+	_ = out.Write([]string{
+		"id", "status", "service", "type", "instance", "action", "target", "by", "source", "created", "started", "finished", "attempts",
+		"duration_ms", "class", "error",
+	})
 	flusher := http.NewResponseController(p.w)
 	for written := 0; ; {
 		for _, j := range results.Jobs {
@@ -106,7 +109,8 @@ func record(j *tracker.Job) []string {
 	}
 	list := []string{
 		strconv.FormatInt(j.ID, 10), string(j.Status), j.Service, j.Type, j.Instance, j.Action, j.TargetID, j.TriggeredBy, j.TriggerSource,
-		moment(j.CreatedAt), moment(j.StartedAt), moment(j.FinishedAt), strconv.Itoa(j.Attempt), strconv.FormatInt(j.Duration.Milliseconds(), 10), j.ErrorClass, j.Error,
+		moment(j.CreatedAt), moment(j.StartedAt), moment(j.FinishedAt), strconv.Itoa(j.Attempt), strconv.FormatInt(j.Duration.Milliseconds(), 10), j.ErrorClass,
+		j.Error,
 	}
 	for i := range list {
 		list[i] = inert(list[i])
@@ -167,7 +171,8 @@ func (p *page) metrics() error {
 	}
 	metric("run_seconds", "Run times in the window, by quantile.")
 	for _, s := range found.Services {
-		fmt.Fprintf(&b, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n", label(s.Service), inSeconds(s.RunP50), inSeconds(s.RunP95))
+		fmt.Fprintf(&b, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n", label(s.Service),
+			inSeconds(s.RunP50), inSeconds(s.RunP95))
 	}
 	metric("attention", "Things that want a person's look, by severity (2 is broken).")
 	bySeverity := map[int]int{}

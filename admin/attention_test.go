@@ -67,12 +67,18 @@ func (w *watched) attention() map[string]int {
 
 func (w *watched) process(kinds ...string) {
 	w.t.Helper()
-	ok(w.t, enginetest.Store(w.engine).AddProcess(w.t.Context(), tracker.Process{ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds, Queues: []string{"default"}}))
+	ok(w.t, enginetest.Store(w.engine).AddProcess(w.t.Context(), tracker.Process{
+		ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds,
+		Queues: []string{"default"},
+	}))
 }
 
 func (w *watched) schedule(name, spec string, last time.Time) {
 	w.t.Helper()
-	ok(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main", Spec: spec, Timezone: "UTC"}, last))
+	ok(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{
+		Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main",
+		Spec: spec, Timezone: "UTC",
+	}, last))
 }
 
 func (w *watched) ended(outcome tracker.Status, jobs int, at time.Time) {
@@ -117,7 +123,8 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 			func(w *watched) {
 				w.process("whm/mailbox/update")
 				job := w.dispatch(chore{ID: "a"})
-				w.exec("UPDATE nawasync_jobs SET status = 'running', running_lane = open_lane, wake_at = NULL, started_at = ?, deadline_at = ? WHERE id = ?", w.now().UnixMicro(), w.now().Add(-time.Second).UnixMicro(), job.ID)
+				w.exec("UPDATE nawasync_jobs SET status = 'running', running_lane = open_lane, wake_at = NULL, started_at = ?, deadline_at = ? WHERE id = ?",
+					w.now().UnixMicro(), w.now().Add(-time.Second).UnixMicro(), job.ID)
 			},
 			"Jobs of whm/mailbox/update that run past their deadline: 1.", 2,
 			func(w *watched) {
@@ -133,7 +140,10 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 		},
 		"the engine has parked": {
 			func(w *watched) {
-				ok(w.t, enginetest.Store(w.engine).Pause(w.t.Context(), tracker.Scope{Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour), Reason: "401 Unauthorized"}))
+				ok(w.t, enginetest.Store(w.engine).Pause(w.t.Context(), tracker.Scope{
+					Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour),
+					Reason: "401 Unauthorized",
+				}))
 			},
 			"whm on main is parked until 2026-03-04 13:00:00 +00:00: 401 Unauthorized", 2,
 			func(w *watched) { w.advance(61 * time.Minute) },
@@ -231,5 +241,6 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 func (w *watched) synced(ago time.Duration) {
 	w.t.Helper()
 	w.exec("DELETE FROM nawasync_last_success")
-	w.exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES ('whm', 'box', 'sync', 'main', 1, ?)", w.now().Add(ago).UnixMicro())
+	w.exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES ('whm', 'box', 'sync', 'main', 1, ?)",
+		w.now().Add(ago).UnixMicro())
 }

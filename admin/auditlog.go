@@ -22,7 +22,10 @@ func (p *page) activity() error {
 	v := &activityView{page: p, subject: strings.TrimSpace(q.Get("subject")), act: strings.TrimSpace(q.Get("act"))}
 	p.title, p.section = p.T("Activity"), "activity"
 	var err error
-	v.acts, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{Services: p.viewer.services(), Subject: v.subject, Action: v.act, Before: p.number("before"), Limit: activityPage + 1})
+	v.acts, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{
+		Services: p.viewer.services(), Subject: v.subject, Action: v.act,
+		Before: p.number("before"), Limit: activityPage + 1,
+	})
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nawasara/nawasync/admin/internal/alert"
-
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -175,7 +174,8 @@ func (p *page) bulkStart() error {
 			return flash{}, &refusal{p.Tf("Type %d, the number of jobs, to say that you mean them all.", v.typed())}
 		}
 		args := bulkArgs{
-			Run: act.TargetID, Act: v.act, Query: v.line, At: at, From: v.search.From, To: v.search.To, EndFrom: v.search.EndedFrom, EndTo: v.search.EndedTo, Through: through,
+			Run: act.TargetID, Act: v.act, Query: v.line, At: at, From: v.search.From, To: v.search.To, EndFrom: v.search.EndedFrom, EndTo: v.search.EndedTo,
+			Through:  through,
 			Services: v.search.Services, By: p.viewer.subject, Reason: form("reason"),
 		}
 		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
@@ -241,7 +241,10 @@ func (p *page) bulkShow() error {
 		return err
 	}
 	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
-	filter := tracker.AuditFilter{Services: p.viewer.services(), Address: runAddress(id), Since: v.job.CreatedAt, Before: p.number("before"), Limit: activityPage + 1}
+	filter := tracker.AuditFilter{
+		Services: p.viewer.services(), Address: runAddress(id), Since: v.job.CreatedAt, Before: p.number("before"),
+		Limit: activityPage + 1,
+	}
 	if !v.job.FinishedAt.IsZero() {
 		filter.Until = v.job.FinishedAt.Add(time.Minute)
 	}
@@ -266,10 +269,11 @@ func (p *page) bulkStop() error {
 		return err
 	}
 	act := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.Run, JobID: id}
-	f, err := p.perform(v.args.By == p.viewer.subject || p.viewer.may(PermissionManage, EveryService), PermissionManage, act, func(ctx context.Context) (flash, error) {
-		_, err := p.h.engine.Cancel(ctx, id, p.operator())
-		return flash{Text: p.T("Its end is requested; what it has done stays done.")}, err
-	})
+	f, err := p.perform(v.args.By == p.viewer.subject || p.viewer.may(PermissionManage, EveryService), PermissionManage, act,
+		func(ctx context.Context) (flash, error) {
+			_, err := p.h.engine.Cancel(ctx, id, p.operator())
+			return flash{Text: p.T("Its end is requested; what it has done stays done.")}, err
+		})
 	if err != nil {
 		return err
 	}
@@ -278,7 +282,10 @@ func (p *page) bulkStop() error {
 
 // bulkRuns lists the latest runs that the subject may see.
 func (p *page) bulkRuns() error {
-	results, err := p.store().Search(p.r.Context(), tracker.Search{Services: []string{bulkKind.Service}, Terms: []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50})
+	results, err := p.store().Search(p.r.Context(), tracker.Search{
+		Services: []string{bulkKind.Service},
+		Terms:    []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50,
+	})
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,8 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
 		browser := s.browser("operator")
 		ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
-		page, _, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"), url.Values{"reason": {"the disk is larger now"}})
+		page, _, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
+			url.Values{"reason": {"the disk is larger now"}})
 		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
 			t.Errorf("the preview:\n%s", page)
 		}
@@ -98,7 +99,10 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		if !strings.Contains(body, `rel="next"`) || strings.Count(body, fmt.Sprintf("bulk run %s", path[strings.LastIndex(path, "/")+1:])) != 50 {
 			t.Errorf("the run's page does not list what it did: %s", body)
 		}
-		for _, text := range []string{"127</dd>", "<dd>3</dd>", "its arguments are no longer kept", "a later job of the same target succeeded", "the disk is larger now"} {
+		for _, text := range []string{
+			"127</dd>", "<dd>3</dd>", "its arguments are no longer kept", "a later job of the same target succeeded",
+			"the disk is larger now",
+		} {
 			if !strings.Contains(body, text) {
 				t.Errorf("the run's page lacks %q:\n%s", text, body)
 			}
@@ -212,7 +216,8 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 		next.start()
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓</span> success") })
 		var retried, twice int
-		ok(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried, &twice))
+		ok(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried,
+			&twice))
 		if retried != 400 || twice != 0 {
 			t.Errorf("%d retried, %d twice", retried, twice)
 		}

@@ -57,7 +57,7 @@ const bulkBatch = 100 // jobs between two notes of how far a run is
 // returns an error without one, and what nawasync.Register returns.
 func Register(engine *nawasync.Engine, enforcer Enforcer) error {
 	if enforcer == nil {
-		return errors.New("admin: Register needs the Enforcer of admin.Config: it asks it for each job of a bulk run")
+		return errors.New("Register needs the Enforcer of admin.Config: it asks it for each job of a bulk run")
 	}
 	return nawasync.Register(engine, &bulkJob{engine: engine, enforcer: enforcer})
 }

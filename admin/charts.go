@@ -5,9 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -58,7 +57,8 @@ func (p *page) jobsChart(ctx context.Context, q query.Query, search tracker.Sear
 	out := chart.BarChart{Bars: bars, Name: p.perPeriod(period)}.Scaled()
 	for i := range bars {
 		b := &bars[i]
-		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), format.Thousands(b.Good+b.Bad), format.Thousands(b.Bad))
+		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), format.Thousands(b.Good+b.Bad),
+			format.Thousands(b.Bad))
 		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.between(b.From, b.To)).String())
 	}
 	return out, nil

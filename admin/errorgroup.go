@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )

@@ -128,7 +128,10 @@ func (s *site) do(ctx context.Context, c chore) error {
 func redisClient(t *testing.T) *redis.Client {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
-	client := redis.NewClient(&redis.Options{PoolSize: 100, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	client := redis.NewClient(&redis.Options{
+		PoolSize: 100, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+	})
 	t.Cleanup(func() {
 		_ = client.Close()
 		m.Close()

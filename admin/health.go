@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/alert"
-	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/tracker"
 )
 

@@ -8,10 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/admin/internal/format"
-
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -132,7 +131,8 @@ func (v *jobView) headline() string {
 	j := v.job
 	switch {
 	case j.Status == tracker.Running && j.Stuck(v.now):
-		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.", format.Span(v.now.Sub(j.StartedAt)))
+		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.",
+			format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.Running && !j.CancelAt.IsZero():
 		return v.Tf("It runs, and %s has asked for its end. That is requested, not done, until it has stopped.", j.CancelBy)
 	case j.Status == tracker.Running:
@@ -311,7 +311,8 @@ func (v *jobView) stackLines(stack string) string {
 	lines := strings.Split(stack, "\n")
 	for i := 0; i+1 < len(lines); i++ {
 		place := lines[i+1]
-		if strings.HasPrefix(place, "\t") && !strings.HasPrefix(lines[i], "runtime") && !strings.Contains(place, "/src/runtime/") && !strings.Contains(place, "/hibiken/asynq") {
+		if strings.HasPrefix(place, "\t") && !strings.HasPrefix(lines[i], "runtime") && !strings.Contains(place, "/src/runtime/") &&
+			!strings.Contains(place, "/hibiken/asynq") {
 			kept = append(kept, lines[i], place)
 		}
 	}

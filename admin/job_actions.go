@@ -41,7 +41,8 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 			return flash{Text: fmt.Sprintf(text, next.ID), Job: next.ID}, nil
 		}
 	}
-	answer := func(text string, act func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) func(context.Context) (flash, error) {
+	answer := func(text string, act func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) func(context.Context) (flash,
+		error) {
 		return follows(text, func(ctx context.Context) (*tracker.Job, error) {
 			return act(ctx, engine, job.ID, operator)
 		})
@@ -54,7 +55,10 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 			case !job.Status.Terminal():
 				return nil, &refusal{p.T("Only an ended job is retried.")}
 			}
-			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Force: p.r.PostFormValue("force") == "yes"})
+			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{
+				By: operator.By, Reason: operator.Reason, Address: operator.Address,
+				Force: p.r.PostFormValue("force") == "yes",
+			})
 		}),
 		"resync":    answer(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
 		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.Rebase),

@@ -9,10 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -109,7 +108,8 @@ func (p *page) search(q query.Query) (tracker.Search, error) {
 	}
 	s.Targets = []tracker.Target{}
 	for _, place := range places {
-		if !fits(q, "service", place.Service) || !fits(q, "type", place.Type) || !fits(q, "instance", place.Instance) || (s.Services != nil && !slices.Contains(s.Services, place.Service)) {
+		if !fits(q, "service", place.Service) || !fits(q, "type", place.Type) || !fits(q, "instance", place.Instance) ||
+			(s.Services != nil && !slices.Contains(s.Services, place.Service)) {
 			continue
 		}
 		for _, target := range targets {
@@ -304,7 +304,8 @@ func (v *jobsView) looked() string {
 	case r.Partial && v.upwards():
 		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", format.Thousands(r.Looked), v.moment(r.Reached))
 	case r.Partial:
-		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.", format.Thousands(r.Looked), v.moment(r.Reached))
+		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.",
+			format.Thousands(r.Looked), v.moment(r.Reached))
 	}
 	return v.Tf("Looked through all %s jobs that the other terms leave.", format.Thousands(r.Looked))
 }
@@ -331,7 +332,8 @@ type input struct{ field, name, value string }
 
 func (v *jobsView) inputs() []input {
 	names := map[string]string{
-		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Target"), "by": v.T("By"), "error": v.T("Error contains"), "since": v.T("Created within"), "ended": v.T("Ended within"),
+		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Target"), "by": v.T("By"), "error": v.T("Error contains"),
+		"since": v.T("Created within"), "ended": v.T("Ended within"),
 	}
 	var list []input
 	for _, field := range formFields[1:] {

@@ -50,7 +50,10 @@ func TestMessagesAreAllInOnePlace(t *testing.T) {
 func TestMessagesOfTheHostTakeTheirPlace(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) {
-		c.Messages = map[string]string{"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d", "%s: cannot be %q": "%s: tidak bisa %q", "a number": "angka", "it is %s": "itu %s"}
+		c.Messages = map[string]string{
+			"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d", "%s: cannot be %q": "%s: tidak bisa %q", "a number": "angka",
+			"it is %s": "itu %s",
+		}
 	})
 	if page := s.get("viewer", "/jobs").body; !strings.Contains(page, "<h1>Pekerjaan</h1>") {
 		t.Error(page)

@@ -62,7 +62,7 @@ type problem struct {
 func (p *problem) Error() string { return strings.TrimSuffix(p.title+": "+p.text, ": ") }
 
 // errNotFound is what is not there, or not for this reader: the two are not told apart.
-var errNotFound = errors.New("admin: not found")
+var errNotFound = errors.New("not found")
 
 // page wraps what shows or does something for those who may view: it finds out who
 // asks, bounds the time, and turns errors into pages.
@@ -149,9 +149,15 @@ func (p *page) fail(err error) {
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
 		known = &problem{http.StatusNotFound, p.T("There is no such thing"), p.T("It may have been pruned, or you may not see it.")}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		known = &problem{http.StatusServiceUnavailable, p.T("The database is slow"), p.Tf("It did not answer within %s. This page tries again every 10 seconds; it is quicker to ask for less: a shorter time, one service.", p.h.config.Timeout)}
+		known = &problem{
+			http.StatusServiceUnavailable, p.T("The database is slow"),
+			p.Tf("It did not answer within %s. This page tries again every 10 seconds; it is quicker to ask for less: a shorter time, one service.", p.h.config.Timeout),
+		}
 	default:
-		known = &problem{http.StatusServiceUnavailable, p.T("The database does not answer"), p.T("This page tries again every 10 seconds, and comes back by itself. The log of this process has the error.")}
+		known = &problem{
+			http.StatusServiceUnavailable, p.T("The database does not answer"),
+			p.T("This page tries again every 10 seconds, and comes back by itself. The log of this process has the error."),
+		}
 	}
 	if known.status >= http.StatusInternalServerError {
 		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", err)
@@ -220,7 +226,8 @@ func (p *page) back(f flash) error {
 // local is a URL of these pages, whatever a form says.
 func (p *page) local(to string) string {
 	u, err := url.Parse(to)
-	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") || strings.Contains(to, `\`) {
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") ||
+		strings.Contains(to, `\`) {
 		return p.url("/jobs")
 	}
 	return u.RequestURI()

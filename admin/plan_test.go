@@ -50,7 +50,8 @@ func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *test
 	db := testdb.Postgres(t)
 	// The clock stands, so that no page asks anew which services there are.
 	now := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-	s := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Now = func() time.Time { return now } }, func(c *admin.Config) { c.Timeout = 5 * time.Minute }) // no limit cuts a page short
+	// no limit cuts a page short
+	s := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Now = func() time.Time { return now } }, func(c *admin.Config) { c.Timeout = 5 * time.Minute })
 	ok(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
  SELECT i % 5000, i, 0, 0, 1767225600000000 + i * 1000000::bigint, 0, CASE WHEN i < 59900 THEN 1767225600000000 + i * 1000000::bigint END, CASE WHEN i >= 59900 THEN i END, CASE WHEN i >= 59900 THEN 0 END, 0, 0, 1, 3,
  CASE WHEN i >= 59900 THEN 'queued' ELSE (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'failed', 'conflict', 'skipped', 'cancelled'])[1 + i % 10] END,
@@ -60,8 +61,14 @@ func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *test
 	ok(t, db.Raw("SELECT MAX(id) - 30000 FROM nawasync_jobs").Row().Scan(&id))
 	var watch spy
 	watch.watch(t, db.DB)
-	paths := []string{"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm", "/target?service=whm&type=mailbox&instance=main&id=box17", "/activity"}
-	for _, q := range []string{"since:1h", "created:2026-01-01", "ended:1h", "status:failed ended:24h", "service:whm ended:30d", "service:whm", "target:box17", "status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed", fmt.Sprint("id:", id)} {
+	paths := []string{
+		"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm",
+		"/target?service=whm&type=mailbox&instance=main&id=box17", "/activity",
+	}
+	for _, q := range []string{
+		"since:1h", "created:2026-01-01", "ended:1h", "status:failed ended:24h", "service:whm ended:30d", "service:whm", "target:box17",
+		"status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed", fmt.Sprint("id:", id),
+	} {
 		paths = append(paths, "/jobs?q="+url.QueryEscape(q))
 	}
 	for _, status := range tracker.Statuses() {
@@ -80,7 +87,8 @@ func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *test
 			}
 			for _, statement := range said {
 				upper := strings.ToUpper(statement)
-				if strings.Contains(upper, "OFFSET") || (strings.Contains(upper, "COUNT(*)") && strings.Contains(upper, "NAWASYNC_JOBS") && !strings.Contains(upper, "LIMIT")) {
+				if strings.Contains(upper, "OFFSET") || (strings.Contains(upper, "COUNT(*)") && strings.Contains(upper, "NAWASYNC_JOBS") &&
+					!strings.Contains(upper, "LIMIT")) {
 					t.Errorf("%s asks without an end: %s", path, statement)
 				}
 				if !strings.Contains(upper, "NAWASYNC_JOBS") {

@@ -127,7 +127,8 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 		t.Errorf("the held sync is not shown: %s", page)
 	}
 	held := h.related(&tracker.Job{Service: "whm", Type: "box", Instance: "main", TargetID: "all"})[0]
-	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until somebody decides") || !strings.Contains(page, "/services/whm?instance=main") || strings.Contains(page, "/overwrite") {
+	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until somebody decides") ||
+		!strings.Contains(page, "/services/whm?instance=main") || strings.Contains(page, "/overwrite") {
 		t.Errorf("its job does not lead to the decision: %s", page)
 	}
 	if page := h.get("viewer", "/services/whm").body; strings.Contains(page, "/held/1/") {

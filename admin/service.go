@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nawasara/nawasync/admin/internal/alert"
-	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
@@ -208,7 +207,10 @@ func (v *serviceView) readTables(ctx context.Context) {
 			if err != nil {
 				v.problem = v.T("The snapshots cannot be counted just now.")
 			}
-			for _, state := range []nawasync.SyncState{nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete, nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing} {
+			for _, state := range []nawasync.SyncState{
+				nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete,
+				nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing,
+			} {
 				if counts[state] > 0 {
 					one.states = append(one.states, stateCount{state, counts[state]})
 				}

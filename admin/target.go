@@ -71,7 +71,8 @@ func (p *page) target() error {
 }
 
 func (v *targetView) olderURL() string {
-	return v.url("/target", "service", v.service, "type", v.typ, "instance", v.instance, "id", v.id, "before", strconv.FormatInt(v.older, 10), "upto", strconv.FormatInt(v.oldest.UnixMicro(), 10))
+	return v.url("/target", "service", v.service, "type", v.typ, "instance", v.instance, "id", v.id, "before", strconv.FormatInt(v.older, 10), "upto",
+		strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
 // found is what a sync found, by sign, words and colour.

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -58,7 +57,8 @@ func (p *page) status(s tracker.Status) string {
 // tone is the colour of a status.
 func tone(s tracker.Status) string {
 	return map[tracker.Status]string{
-		tracker.Queued: "wait", tracker.Running: "busy", tracker.Success: "good", tracker.Failed: "bad", tracker.Conflict: "warn", tracker.Skipped: "calm", tracker.Cancelled: "calm",
+		tracker.Queued: "wait", tracker.Running: "busy", tracker.Success: "good", tracker.Failed: "bad", tracker.Conflict: "warn", tracker.Skipped: "calm",
+		tracker.Cancelled: "calm",
 	}[s]
 }
 

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nawasara/nawasync/admin/internal/format"
-
 	"github.com/nawasara/nawasync/admin/internal/chart"
+	"github.com/nawasara/nawasync/admin/internal/format"
 )
 
 // drawTrend makes the bars: what ended, each leading to its jobs, and how long runs took,

@@ -110,7 +110,10 @@ func measurePages(handler http.Handler, rows, rounds int, small bool) error {
 		{"jobs, by service", list, []string{q("service:whm"), q("service:rare"), q("service:rare status:failed")}},
 		{"jobs, by target", list, []string{q("target:box-4711@site7.example"), q("target:nobody@nowhere.example")}},
 		{"jobs, by id", list, []string{q(fmt.Sprintf("id:%d", rows/2))}},
-		{"jobs, by when they ended", list, []string{q("ended:1h"), q("ended:24h"), q("ended:30d"), q("status:failed ended:24h"), q("status:failed service:whm ended:7d"), q("service:whm ended:24h")}},
+		{"jobs, by when they ended", list, []string{
+			q("ended:1h"), q("ended:24h"), q("ended:30d"), q("status:failed ended:24h"),
+			q("status:failed service:whm ended:7d"), q("service:whm ended:24h"),
+		}},
 		{"jobs, needs me", list, []string{q("status:conflict,failed -is:repaired")}},
 		{"jobs, stuck", list, []string{q("is:stuck")}},
 		{"jobs, by error, many", time.Second, []string{q(`error:"quota exceeded"`)}},

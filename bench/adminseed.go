@@ -18,8 +18,10 @@ import (
 
 // seedColumns are what a seeded job has; the others are NULL.
 var seedColumns = []string{
-	"target_key", "lane", "open_lane", "running_lane", "wake_at", "not_before", "due_at", "created_at", "updated_at", "started_at", "deadline_at", "finished_at", "duration_ms",
-	"epoch", "ring", "attempt", "max_attempts", "wrote", "status", "service", "type", "action", "instance", "target_id", "queue", "triggered_by", "trigger_source", "worker",
+	"target_key", "lane", "open_lane", "running_lane", "wake_at", "not_before", "due_at", "created_at", "updated_at", "started_at", "deadline_at", "finished_at",
+	"duration_ms",
+	"epoch", "ring", "attempt", "max_attempts", "wrote", "status", "service", "type", "action", "instance", "target_id", "queue", "triggered_by", "trigger_source",
+	"worker",
 	"error_class", "payload", "error",
 }
 
@@ -78,7 +80,8 @@ func seeded(i, n int, now time.Time) []any {
 	}
 	return []any{
 		key, key, openLane, runningLane, wake, created, created, created, created, started, deadline, finished, duration,
-		int64(0), int64(1), int64(1), int64(3), false, status, service, typ, action, "main", target, "default", fmt.Sprintf("user:%d", random.IntN(50)), "manual", worker,
+		int64(0), int64(1), int64(1), int64(3), false, status, service, typ, action, "main", target, "default", fmt.Sprintf("user:%d", random.IntN(50)), "manual",
+		worker,
 		class, fmt.Sprintf(`{"email":%q,"password":"***","quota":%d}`, target, random.IntN(1000)), text,
 	}
 }
@@ -140,7 +143,8 @@ func seedSQLite(db *gorm.DB, n int, now time.Time) error {
 				for i := range size {
 					args = append(args, seeded(at+i, n, now)...)
 				}
-				if err := tx.Exec("INSERT INTO nawasync_jobs ("+strings.Join(seedColumns, ",")+") VALUES "+strings.TrimSuffix(strings.Repeat(one+",", size), ","), args...).Error; err != nil {
+				if err := tx.Exec("INSERT INTO nawasync_jobs ("+strings.Join(seedColumns, ",")+") VALUES "+strings.TrimSuffix(strings.Repeat(one+",", size), ","),
+					args...).Error; err != nil {
 					return err
 				}
 			}

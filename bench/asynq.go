@@ -107,7 +107,10 @@ func (a *asynqSubject) work(ctx context.Context, t *asynq.Task) error {
 		if err := db.Model(&row).Updates(map[string]any{"status": "running", "started_at": now, "attempts": 1}).Error; err != nil {
 			return err
 		}
-		if err := db.Model(&row).Updates(map[string]any{"status": "success", "finished_at": time.Now(), "duration_ms": time.Since(now).Milliseconds()}).Error; err != nil {
+		if err := db.Model(&row).Updates(map[string]any{
+			"status": "success", "finished_at": time.Now(),
+			"duration_ms": time.Since(now).Milliseconds(),
+		}).Error; err != nil {
 			return err
 		}
 	}
@@ -118,7 +121,10 @@ func (a *asynqSubject) work(ctx context.Context, t *asynq.Task) error {
 func (a *asynqSubject) Drain(ctx context.Context, n int) error {
 	var servers []*asynq.Server
 	for range 2 {
-		server := asynq.NewServerFromRedisClient(a.redis, asynq.Config{Concurrency: a.workers / 2, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.ErrorLevel})
+		server := asynq.NewServerFromRedisClient(a.redis, asynq.Config{
+			Concurrency: a.workers / 2, TaskCheckInterval: 10 * time.Millisecond,
+			LogLevel: asynq.ErrorLevel,
+		})
 		if err := server.Start(asynq.HandlerFunc(a.work)); err != nil {
 			return err
 		}

@@ -98,7 +98,8 @@ func main() {
 				log.Fatalf("%s, round %d: %v", e.name, round+1, err)
 			}
 			r := results[e.name]
-			fmt.Fprintf(os.Stderr, "round %d %-28s insert %.0f/s many %.0f/s drain %.0f/s WAL %.0f B/job\n", round+1, e.name, last(r.insert), last(r.many), last(r.drain), last(r.wal))
+			fmt.Fprintf(os.Stderr, "round %d %-28s insert %.0f/s many %.0f/s drain %.0f/s WAL %.0f B/job\n", round+1, e.name, last(r.insert), last(r.many),
+				last(r.drain), last(r.wal))
 		}
 	}
 	report(entries, results)

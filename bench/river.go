@@ -69,7 +69,8 @@ func (r *riverSubject) Drain(ctx context.Context, n int) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, riverWorker{})
 	client, err := river.NewClient(riverpgxv5.New(r.pool), &river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: r.workers}}, Workers: workers, FetchCooldown: time.Millisecond, FetchPollInterval: 50 * time.Millisecond,
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: r.workers}}, Workers: workers, FetchCooldown: time.Millisecond,
+		FetchPollInterval: 50 * time.Millisecond,
 	})
 	if err != nil {
 		return err

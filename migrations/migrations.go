@@ -38,7 +38,7 @@ const Version = 4
 const Table = "nawasync_migrations"
 
 // ErrOldSchema says that the database lacks what this release needs.
-var ErrOldSchema = errors.New("nawasync: the database schema is too old")
+var ErrOldSchema = errors.New("the database schema is too old")
 
 // lockName is also hashed into PostgreSQL's advisory lock id.
 const lockName = "nawasync_migrations"
@@ -75,9 +75,9 @@ func Check(ctx context.Context, db *gorm.DB) error {
 		if err := row.Scan(&value); err == nil {
 			found, _ = strconv.Atoi(value)
 		} else if ctx.Err() != nil {
-			return fmt.Errorf("nawasync: read the schema version: %w", ctx.Err())
+			return fmt.Errorf("read the schema version: %w", ctx.Err())
 		} else if pool, poolErr := db.DB(); poolErr != nil || pool.PingContext(ctx) != nil {
-			return fmt.Errorf("nawasync: read the schema version: %w", err)
+			return fmt.Errorf("read the schema version: %w", err)
 		}
 	}
 	if found < Version {

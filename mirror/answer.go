@@ -14,7 +14,7 @@ import (
 
 // ErrNoConflict says that a job is not one that ended with a conflict of a
 // repository's row.
-var ErrNoConflict = errors.New("nawasync: the job did not end with a conflict that can be answered so")
+var ErrNoConflict = errors.New("the job did not end with a conflict that can be answered so")
 
 // KeepTheirs answers a conflict by taking over what the remote has. It returns the job
 // that does so, and nawasync.ErrNotFound or ErrNoConflict.
@@ -71,7 +71,9 @@ func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 }
 
 // answer has a conflict of a row answered by a job.
-func answer(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions, dispatch func(old *jobstore.Job) (*tracker.Job, error)) (*tracker.Job, error) {
+func answer(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions,
+	dispatch func(old *jobstore.Job) (*tracker.Job, error),
+) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.OperateOn(ctx, action, id, o, func(old *jobstore.Job) (err error) {
 		if old.Status != tracker.Conflict || old.SnapshotState == "" {

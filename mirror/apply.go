@@ -107,7 +107,7 @@ func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.V
 		set["last_synced_at"], set["missing_since"], set["missing_runs"] = now, nil, 0
 	}
 	if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Updates(set).Error; err != nil {
-		return fmt.Errorf("nawasync: write row %d of %s: %w", id, r.model.table, err)
+		return fmt.Errorf("write row %d of %s: %w", id, r.model.table, err)
 	}
 	return nil
 }

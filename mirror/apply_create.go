@@ -86,7 +86,8 @@ func (r *repo) adopt(a host.Attempt, there object, want reflect.Value, m *mutati
 	case len(differ) > 0:
 		return r.conflict("an object of that name is there already, with another "+strings.Join(differ, " and ")+"; it was left as it is", there.value, changes)
 	case !a.EarlierWrite() && len(r.model.secrets) > 0:
-		return r.conflict("an object of that name is there already; whether it is ours cannot be told, for its secrets cannot be read, so it was left as it is", there.value, changes)
+		return r.conflict("an object of that name is there already; whether it is ours cannot be told, for its secrets cannot be read, so it was left as it is",
+			there.value, changes)
 	}
 	if a.EarlierWrite() {
 		a.Logf("an earlier attempt has made it; adopted")

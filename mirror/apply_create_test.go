@@ -17,7 +17,8 @@ func TestSomebodyElsesObjectIsNeverAdoptedNorItsPasswordSet(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.Put(gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("theirs")}, gadget{Instance: "one", Name: "b", Plan: "x"}, gadget{Instance: "one", Name: "c", Plan: "x"})
+		s.remote.Put(gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("theirs")}, gadget{Instance: "one", Name: "b", Plan: "x"},
+			gadget{Instance: "one", Name: "c", Plan: "x"})
 		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, by)
 		enginetest.OK(t, err)
 		job = s.status(t, job, tracker.Conflict)

@@ -32,7 +32,8 @@ func (r *repo) runRefresh(ctx context.Context, a host.Attempt, args *refreshArgs
 		// A job that waits behind this one keeps the row pending, and its own.
 		const idle = " WHERE id = ? AND sync_status NOT IN ('pending_create', 'pending_update', 'pending_delete')"
 		if gone {
-			return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'missing', sync_job_id = ?, missing_since = COALESCE(missing_since, ?)"+idle+" AND last_synced_at IS NOT NULL",
+			return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'missing', sync_job_id = ?, missing_since = COALESCE(missing_since, ?)"+idle+
+				" AND last_synced_at IS NOT NULL",
 				a.Job().ID, nawasync.Timestamp{Time: r.engine.Store().Now()}, args.Row).Error
 		}
 		if err := r.write(ctx, tx, args.Row, now.value, r.fieldsRead(), true); err != nil {

@@ -37,10 +37,16 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 		"a panic": {before: func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
 			return db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", job.ID).Error
 		}, hook: func(string, string) error { panic("boom") }, want: all(nawasync.StateFailed)},
-		"a skip":                             {hook: func(string, string) error { return nawasync.Skip("not today") }, want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced}},
-		"undecodable":                        {before: elsewhere["undecodable"], want: all(nawasync.StateFailed)},
-		"expired":                            {before: elsewhere["expired"], want: all(nawasync.StateFailed)},
-		"cancelled while queued":             {before: elsewhere["cancelled while queued"], want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced}},
+		"a skip": {
+			hook: func(string, string) error { return nawasync.Skip("not today") },
+			want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
+		},
+		"undecodable": {before: elsewhere["undecodable"], want: all(nawasync.StateFailed)},
+		"expired":     {before: elsewhere["expired"], want: all(nawasync.StateFailed)},
+		"cancelled while queued": {
+			before: elsewhere["cancelled while queued"],
+			want:   []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
+		},
 		"its process died for the last time": {before: elsewhere["its process died for the last time"], want: all(nawasync.StateFailed)},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
@@ -61,7 +67,8 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 		for what, ending := range endings {
 			t.Run(what, func(t *testing.T) {
 				s := &shop{Harness: h, remote: first.remote}
-				s.engine = h.Tuned(host.Tuning{DeadAfter: 2 * time.Second, Beat: 200 * time.Millisecond, Prune: 200 * time.Millisecond}, func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
+				s.engine = h.Tuned(host.Tuning{DeadAfter: 2 * time.Second, Beat: 200 * time.Millisecond, Prune: 200 * time.Millisecond},
+					func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
 				var err error
 				s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: s.remote, Timeout: 5 * time.Second})
 				enginetest.OK(t, err)
@@ -121,7 +128,7 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 		})
 		job := s.update(t, s.row(t, "g0000"), setQuota(7))
 		<-entered
-		web := s.Harness.Engine(func(c *nawasync.Config) { c.Redis = nil }) // another process, without handlers
+		web := s.Engine(func(c *nawasync.Config) { c.Redis = nil }) // another process, without handlers
 		_, err := web.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 		enginetest.OK(t, err)
 		enginetest.Eventually(t, 10*time.Second, "a cancel that has come through", func() bool {

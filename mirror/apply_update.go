@@ -69,7 +69,7 @@ func (r *repo) threeWayMerge(now reflect.Value, m *mutation) (want reflect.Value
 	for _, column := range slices.Sorted(maps.Keys(m.Changes)) {
 		f, c := r.model.byColumn[column], m.Changes[column]
 		if f == nil {
-			return want, nil, nawasync.Permanent(fmt.Errorf("nawasync: %s has no column %s any more", r.model.table, column))
+			return want, nil, nawasync.Permanent(fmt.Errorf("%s has no column %s any more", r.model.table, column))
 		}
 		if err := decodeField(want, f, c.To); err != nil {
 			return want, nil, nawasync.Permanent(err)
@@ -103,7 +103,8 @@ func (r *repo) verify(a host.Attempt, got object, want reflect.Value, touched Di
 	for _, c := range touched {
 		f := r.model.byColumn[c.Field]
 		if f.role != roleSecret && !f.equal(got.value, want) {
-			return r.conflict(fmt.Sprintf("after writing, the remote has another %s than was written: it was changed in between, or not accepted", c.Field), got.value, m.Changes)
+			return r.conflict(fmt.Sprintf("after writing, the remote has another %s than was written: it was changed in between, or not accepted", c.Field), got.value,
+				m.Changes)
 		}
 	}
 	fields := make([]string, len(touched))

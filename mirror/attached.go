@@ -65,13 +65,16 @@ func (r attached) CountStates(ctx context.Context, instance string) (map[nawasyn
 	}
 	var parts []string
 	var args []any
-	for _, state := range []nawasync.SyncState{nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete, nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing} {
+	for _, state := range []nawasync.SyncState{
+		nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete,
+		nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing,
+	} {
 		parts = append(parts, "SELECT '"+string(state)+"' AS state, COUNT(*) AS n FROM (SELECT 1 FROM "+r.quoted+" WHERE sync_status = ?"+where+" LIMIT ?) s")
 		args = append(append(append(args, string(state)), scope...), nawasync.MaxStateCount+1)
 	}
 	rows, err := sqlkit.Session(ctx, r.engine.DB()).Raw(strings.Join(parts, " UNION ALL "), args...).Rows()
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: count the rows of %s: %w", r.model.table, err)
+		return nil, fmt.Errorf("count the rows of %s: %w", r.model.table, err)
 	}
 	defer func() { _ = rows.Close() }()
 	counts := map[nawasync.SyncState]int64{}
@@ -79,7 +82,7 @@ func (r attached) CountStates(ctx context.Context, instance string) (map[nawasyn
 		var state nawasync.SyncState
 		var n int64
 		if err := rows.Scan(&state, &n); err != nil {
-			return nil, fmt.Errorf("nawasync: count the rows of %s: %w", r.model.table, err)
+			return nil, fmt.Errorf("count the rows of %s: %w", r.model.table, err)
 		}
 		if n > 0 {
 			counts[state] = n

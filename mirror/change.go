@@ -68,7 +68,7 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	}
 	db := sqlkit.Session(ctx, tx)
 	if _, err := r.table.Insert(db, columns, [][]any{values}); err != nil {
-		return 0, fmt.Errorf("nawasync: insert into %s: %w", r.model.table, err)
+		return 0, fmt.Errorf("insert into %s: %w", r.model.table, err)
 	}
 	where, args := r.locate(want)
 	there := r.model.newRow()
@@ -227,7 +227,10 @@ func (r *repo) refresh(ctx context.Context, id int64, o nawasync.Options) (job *
 	if err := r.find(ctx, there.Addr(), "id = ?", id); err != nil {
 		return nil, err
 	}
-	args := refreshArgs{kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(there), ID: r.model.target(there)}, queue: r.queue, Row: id}
+	args := refreshArgs{
+		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(there), ID: r.model.target(there)}, queue: r.queue,
+		Row: id,
+	}
 	err = r.inTx(ctx, func(tx *gorm.DB) error {
 		job, err = r.dispatchRow(ctx, tx, args, o, id, "")
 		return err

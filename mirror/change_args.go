@@ -68,7 +68,7 @@ func encodeFields(row reflect.Value, fields []*field) (map[string]json.RawMessag
 func decodeField(row reflect.Value, f *field, text json.RawMessage) error {
 	value := reflect.New(f.FieldType)
 	if err := json.Unmarshal(text, value.Interface()); err != nil {
-		return fmt.Errorf("nawasync: column %s: %q does not decode into %s: %w", f.column, text, f.FieldType, err)
+		return fmt.Errorf("column %s: %q does not decode into %s: %w", f.column, text, f.FieldType, err)
 	}
 	f.value(row).Set(value.Elem())
 	return nil

@@ -97,7 +97,8 @@ func TestCreateUpdateDeleteReachTheRemoteAndTheRowSaysSo(t *testing.T) {
 			t.Error("Update changed what was seen")
 		}
 		done := s.status(t, job, tracker.Success)
-		if done.Action != "update_quota" || strings.Contains(string(done.Payload), "pässword") || strings.Contains(string(done.Payload), "tags") || !strings.Contains(string(done.Payload), `"from":0`) {
+		if done.Action != "update_quota" || strings.Contains(string(done.Payload), "pässword") || strings.Contains(string(done.Payload), "tags") ||
+			!strings.Contains(string(done.Payload), `"from":0`) {
 			t.Errorf("its row says %s %s", done.Action, done.Payload)
 		}
 		if there, _ := s.remote.look(want.Name); *there.QuotaMB != 500 || there.Password.Reveal() != "pässword-2" {
@@ -136,16 +137,20 @@ func TestBadCallsOfARepositoryAreRefusedAndLeaveNothing(t *testing.T) {
 			"no change":            {second(s.repo.Update(t.Context(), row, func(*gadget) {}, by)), nawasync.ErrUnchanged},
 			"another key":          {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Name = "b" }, by)), nawasync.ErrInvalid},
 			"an observed field":    {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Used = 5 }, by)), nawasync.ErrInvalid},
-			"an unknown action":    {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Plan = "x" }, nawasync.Options{Action: "explode"})), nawasync.ErrInvalid},
-			"a row without id":     {second(s.repo.Update(t.Context(), gadget{Name: "a"}, func(g *gadget) { g.Plan = "x" }, by)), nawasync.ErrInvalid},
-			"a row that is gone":   {second(s.repo.Delete(t.Context(), gadget{ID: 999, Instance: "one", Name: "zz"}, by)), nawasync.ErrNotFound},
-			"an unknown detail":    {second(s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "dark", by)), nawasync.ErrInvalid},
+			"an unknown action": {
+				second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Plan = "x" }, nawasync.Options{Action: "explode"})),
+				nawasync.ErrInvalid,
+			},
+			"a row without id":   {second(s.repo.Update(t.Context(), gadget{Name: "a"}, func(g *gadget) { g.Plan = "x" }, by)), nawasync.ErrInvalid},
+			"a row that is gone": {second(s.repo.Delete(t.Context(), gadget{ID: 999, Instance: "one", Name: "zz"}, by)), nawasync.ErrNotFound},
+			"an unknown detail":  {second(s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "dark", by)), nawasync.ErrInvalid},
 		} {
 			if !errors.Is(refused.err, refused.want) {
 				t.Errorf("%s: %v", what, refused.err)
 			}
 		}
-		if jobs, err := s.engine.Reader().Search(t.Context(), tracker.Search{Services: []string{"shop"}, Limit: 10}); err != nil || len(jobs.Jobs) != 1 || jobs.Jobs[0].ID != job.ID {
+		if jobs, err := s.engine.Reader().Search(t.Context(), tracker.Search{Services: []string{"shop"}, Limit: 10}); err != nil || len(jobs.Jobs) != 1 ||
+			jobs.Jobs[0].ID != job.ID {
 			t.Errorf("there are jobs: %+v %v", jobs.Jobs, err)
 		}
 		deleting, err := s.repo.Delete(t.Context(), row, by)

@@ -51,7 +51,7 @@ func StatusColumns(dialect, table string) ([]string, error) {
 	switch dialect {
 	case "postgres", "sqlite", "mysql":
 	default:
-		return nil, fmt.Errorf("nawasync: no status columns for dialect %q; use postgres, mysql (MariaDB too) or sqlite", dialect)
+		return nil, fmt.Errorf("no status columns for dialect %q; use postgres, mysql (MariaDB too) or sqlite", dialect)
 	}
 	if !tableName.MatchString(table) {
 		return nil, fmt.Errorf("%w: %q is not the name of a table", nawasync.ErrInvalid, table)

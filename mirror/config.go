@@ -110,7 +110,7 @@ func New[T any, P snapshot[T]](e *nawasync.Engine, config Config[T]) (nawasync.S
 // checkConfig checks what the configuration and the table say.
 func (r *repo) checkConfig() error {
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("nawasync: repository %s/%s: "+format, append([]any{r.service, r.typ}, args...)...)
+		return fmt.Errorf("repository %s/%s: "+format, append([]any{r.service, r.typ}, args...)...)
 	}
 	for _, action := range append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction}, r.actions.Update...) {
 		if err := r.engine.CheckKind(r.kind(action)); err != nil {
@@ -148,8 +148,9 @@ func (r *repo) checkKey(ctx context.Context) error {
 	db := sqlkit.Session(ctx, r.engine.DB())
 	if db.Name() == "sqlite" {
 		var made string
-		if err := db.Raw("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", r.model.table).Row().Scan(&made); err == nil && !strings.Contains(strings.ToUpper(made), "AUTOINCREMENT") {
-			return fmt.Errorf("nawasync: repository %s/%s: %s.id must be INTEGER PRIMARY KEY AUTOINCREMENT: otherwise SQLite gives the id of a deleted row to another, and a late job would change that", r.service, r.typ, r.model.table)
+		if err := db.Raw("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", r.model.table).Row().Scan(&made); err == nil &&
+			!strings.Contains(strings.ToUpper(made), "AUTOINCREMENT") {
+			return fmt.Errorf("repository %s/%s: %s.id must be INTEGER PRIMARY KEY AUTOINCREMENT: otherwise SQLite gives the id of a deleted row to another, and a late job would change that", r.service, r.typ, r.model.table)
 		}
 	}
 	if db.Name() != "mysql" {
@@ -160,18 +161,20 @@ func (r *repo) checkKey(ctx context.Context) error {
 	}) {
 		var moment time.Time
 		if err := db.Raw("SELECT TIMESTAMP('2026-01-02 03:04:05')").Row().Scan(&moment); err != nil {
-			return fmt.Errorf("nawasync: repository %s/%s has a time.Time, which the MySQL driver reads only with parseTime=true&loc=UTC in the DSN: %w", r.service, r.typ, err)
+			return fmt.Errorf("repository %s/%s has a time.Time, which the MySQL driver reads only with parseTime=true&loc=UTC in the DSN: %w", r.service,
+				r.typ, err)
 		}
 	}
 	table := r.model.table[strings.LastIndexByte(r.model.table, '.')+1:]
 	for _, f := range append(r.model.identity(), r.model.natural...) {
 		var collation *string
-		err := db.Raw("SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?", table, f.column).Row().Scan(&collation)
+		err := db.Raw("SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?", table,
+			f.column).Row().Scan(&collation)
 		if err != nil {
-			return fmt.Errorf("nawasync: read the collation of %s.%s: %w", r.model.table, f.column, err)
+			return fmt.Errorf("read the collation of %s.%s: %w", r.model.table, f.column, err)
 		}
 		if collation != nil {
-			return fmt.Errorf("nawasync: repository %s/%s: the collation %s of %s.%s takes different keys for one (trailing spaces, perhaps case and accents); declare the column VARBINARY", r.service, r.typ, *collation, r.model.table, f.column)
+			return fmt.Errorf("repository %s/%s: the collation %s of %s.%s takes different keys for one (trailing spaces, perhaps case and accents); declare the column VARBINARY", r.service, r.typ, *collation, r.model.table, f.column)
 		}
 	}
 	return nil

@@ -3,17 +3,17 @@ package mirror
 import (
 	"context"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// engine is what a repository needs of an Engine.
-type engine interface {
+// engine is what a repository needs of an Engine: to dispatch and register, to write jobs
+// and rows in one transaction, and to write down what operators do.
+type engine interface { //nolint:interfacebloat // one seam, stated in one place
 	DB() *gorm.DB
 	Store() *jobstore.Store
 	InTx(ctx context.Context, fn func(tx *gorm.DB) error) error

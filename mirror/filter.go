@@ -26,7 +26,7 @@ func (r *repo) count(ctx context.Context, q nawasync.Query) (total int64, more b
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("nawasync: count %s: %w", r.model.table, err)
+		err = fmt.Errorf("count %s: %w", r.model.table, err)
 	}
 	return total, more, err
 }

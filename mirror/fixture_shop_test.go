@@ -44,7 +44,7 @@ type shop struct {
 // open makes an engine with the repositories, as a process would.
 func (s *shop) open(t *testing.T) {
 	t.Helper()
-	s.engine = s.Harness.Engine(func(c *nawasync.Config) {
+	s.engine = s.Engine(func(c *nawasync.Config) {
 		c.Sealer = enginetest.Keyring(t, shopKey)
 	})
 	var err error

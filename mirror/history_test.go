@@ -33,14 +33,16 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 			To   any `json:"to"`
 		}
 		enginetest.OK(t, json.Unmarshal(drifted.Fields, &fields))
-		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.ChangeDrifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 || fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
+		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.ChangeDrifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 ||
+			fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
 			t.Errorf("%v %+v %s", kinds, drifted, drifted.Fields)
 		}
 		s.remote.Put(list[3])
 		s.status(t, s.sync(t), tracker.Success)
 		s.status(t, s.sync(t), tracker.Success)
 		for name, want := range map[string][]tracker.ChangeKind{
-			"g0001": {tracker.ChangeDrifted}, "g0002": {tracker.ChangeDeleted, tracker.ChangeVanished}, "g0003": {tracker.ChangeReturned, tracker.ChangeVanished}, "g0004": nil, "late": {tracker.ChangeAppeared},
+			"g0001": {tracker.ChangeDrifted}, "g0002": {tracker.ChangeDeleted, tracker.ChangeVanished}, "g0003": {tracker.ChangeReturned, tracker.ChangeVanished},
+			"g0004": nil, "late": {tracker.ChangeAppeared},
 		} {
 			if kinds, _ := s.history(t, name); !slices.Equal(kinds, want) {
 				t.Errorf("of %s there is %v, want %v", name, kinds, want)
@@ -57,7 +59,8 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 			}
 		}
 		// It goes with the rest of what is kept.
-		if _, err := s.engine.Forget(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: "g0001"}, nawasync.OperatorOptions{}); err != nil {
+		if _, err := s.engine.Forget(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: "g0001"},
+			nawasync.OperatorOptions{}); err != nil {
 			t.Error(err)
 		}
 		if kinds, _ := s.history(t, "g0001"); len(kinds) != 0 {

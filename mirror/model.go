@@ -194,7 +194,7 @@ func (m *model) normalise(row reflect.Value) {
 func newModel(db *gorm.DB, sample any) (*model, error) {
 	t := reflect.TypeOf(sample).Elem()
 	fail := func(format string, args ...any) (*model, error) {
-		return nil, fmt.Errorf("nawasync: snapshot %s: "+format, append([]any{t}, args...)...)
+		return nil, fmt.Errorf("snapshot %s: "+format, append([]any{t}, args...)...)
 	}
 	parsed, err := schema.Parse(sample, &sync.Map{}, db.NamingStrategy)
 	if err != nil {

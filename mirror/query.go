@@ -36,7 +36,7 @@ func (r *repo) list(ctx context.Context, q nawasync.Query) (listPage, error) {
 	page := listPage{items: reflect.New(reflect.SliceOf(r.model.schema.ModelType))}
 	valued, err := r.read(base, q.Sort, after, limit+1, page.items)
 	if err != nil {
-		return page, fmt.Errorf("nawasync: list %s: %w", r.model.table, err)
+		return page, fmt.Errorf("list %s: %w", r.model.table, err)
 	}
 	if items := page.items.Elem(); items.Len() > limit {
 		items.Set(items.Slice(0, limit))
@@ -158,7 +158,7 @@ func (r *repo) all(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Valu
 		for after := (cursor{}); ; {
 			batch := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
 			if _, err := r.read(base.Session(&gorm.Session{}), "", after, size, batch); err != nil {
-				yield(reflect.Value{}, fmt.Errorf("nawasync: read %s: %w", r.model.table, err))
+				yield(reflect.Value{}, fmt.Errorf("read %s: %w", r.model.table, err))
 				return
 			}
 			n := batch.Elem().Len()
@@ -184,7 +184,7 @@ func (r *repo) findIn(tx *gorm.DB, into reflect.Value, where string, args ...any
 		return fmt.Errorf("%s: %w", r.model.table, tracker.ErrNotFound)
 	}
 	if err != nil {
-		return fmt.Errorf("nawasync: read %s: %w", r.model.table, err)
+		return fmt.Errorf("read %s: %w", r.model.table, err)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (s *reconcile) begin(ctx context.Context) error {
 	s.result.Drifted = map[string]int64{}
 	var most *int64
 	if err := s.r.db(ctx).Table(s.r.model.table).Select("MAX(id)").Scan(&most).Error; err != nil {
-		return fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
+		return fmt.Errorf("read %s: %w", s.r.model.table, err)
 	}
 	if most != nil {
 		s.maxID = *most
@@ -89,7 +89,7 @@ func (s *reconcile) begin(ctx context.Context) error {
 	where, args := s.inScope()
 	var there []int64
 	if err := s.r.db(ctx).Table(s.r.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
-		return fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
+		return fmt.Errorf("read %s: %w", s.r.model.table, err)
 	}
 	s.firstLoad = len(there) == 0
 	s.scopeEmpty.Store(s.firstLoad && s.a != nil)

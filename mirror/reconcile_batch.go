@@ -136,7 +136,7 @@ func (s *reconcile) fieldsToCompare(b batch) ([]*field, error) {
 	for _, column := range b.fields {
 		f := s.r.model.byColumn[column]
 		if f == nil {
-			return nil, nawasync.Permanent(fmt.Errorf("nawasync: a page names the column %q, which %s has not", column, s.r.model.schema.Name))
+			return nil, nawasync.Permanent(fmt.Errorf("a page names the column %q, which %s has not", column, s.r.model.schema.Name))
 		}
 		if slices.Contains(s.r.model.mirrored(), f) {
 			list = append(list, f)
@@ -187,7 +187,7 @@ func (s *reconcile) findByKeys(tx *gorm.DB, columns []string, items []listedItem
 		err = tx.Raw(query, args...).Find(into.Interface()).Error
 	}
 	if err != nil {
-		return fmt.Errorf("nawasync: read %s: %w", m.table, err)
+		return fmt.Errorf("read %s: %w", m.table, err)
 	}
 	return nil
 }

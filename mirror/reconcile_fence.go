@@ -31,7 +31,7 @@ func (s *reconcile) fence(ctx context.Context, tx *gorm.DB, fn func(tx *gorm.DB)
 	tx = sqlkit.Session(ctx, tx)
 	held, err := s.r.engine.Store().Fence(ctx, tx, s.a.Job().ID, s.a.Job().Epoch)
 	if err != nil {
-		return fmt.Errorf("nawasync: check the lease: %w", err)
+		return fmt.Errorf("check the lease: %w", err)
 	}
 	if !held {
 		return nawasync.ErrLeaseLost

@@ -67,7 +67,7 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 	columns, rows := s.r.newRows(compared, fresh)
 	in, err := insert(tx, columns, rows)
 	if err != nil {
-		return fmt.Errorf("nawasync: insert into %s: %w", m.table, err)
+		return fmt.Errorf("insert into %s: %w", m.table, err)
 	}
 	since := b.asked.Add(-reconcileSlack)
 	ended, err := store.AnyEndedSince(ctx, tx, s.r.service, s.r.typ, since)
@@ -96,7 +96,7 @@ func (s *reconcile) skipUnidentified(tx *gorm.DB, o *outcome, fresh []listedItem
 	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
 	err := tx.Table(m.table).Select(columnsOf(m.natural)).Where(where+s.r.quote(m.key[0].column)+" IS NULL", args...).Find(rows.Interface()).Error
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read %s: %w", m.table, err)
+		return nil, fmt.Errorf("read %s: %w", m.table, err)
 	}
 	unnamed := map[string]bool{}
 	for i := range rows.Elem().Len() {

@@ -47,7 +47,7 @@ func (s *reconcile) list(ctx context.Context) error {
 }
 
 // errBatchFailed ends a listing of which a batch could not be compared or written.
-var errBatchFailed = errors.New("nawasync: a batch of the listing failed")
+var errBatchFailed = errors.New("a batch of the listing failed")
 
 // workers is how many batches are compared at once. Where the database does not tell
 // which rows an INSERT has added, only one: two of one key could both be counted.

@@ -96,7 +96,8 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 		return nil, err
 	}
 	if s.args.Release != 0 {
-		if err := store.EachHeldRow(ctx, s.r.service, s.r.typ, instance, tracker.HoldReleased, s.args.Release, func(row int64) { out.released.Add(row) }); err != nil {
+		if err := store.EachHeldRow(ctx, s.r.service, s.r.typ, instance, tracker.HoldReleased, s.args.Release,
+			func(row int64) { out.released.Add(row) }); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +111,7 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 		err := s.r.db(ctx).Table(m.table).Select(columns).
 			Where(where+"id > ? AND id <= ?", append(slices.Clone(args), after, s.maxID)...).Order("id").Limit(5000).Find(rows.Interface()).Error
 		if err != nil {
-			return nil, fmt.Errorf("nawasync: read %s: %w", m.table, err)
+			return nil, fmt.Errorf("read %s: %w", m.table, err)
 		}
 		list := rows.Elem()
 		var candidates []reflect.Value

@@ -140,7 +140,8 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Deleted != 30 {
 			t.Errorf("the released run did %+v", got)
 		}
-		if h, err := s.engine.Reader().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID || h.DecidedBy != "user:7" {
+		if h, err := s.engine.Reader().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID ||
+			h.DecidedBy != "user:7" {
 			t.Errorf("the hold is %+v, %v", h, err)
 		}
 		rows := s.rows(t)

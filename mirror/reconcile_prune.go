@@ -132,7 +132,7 @@ func (s *reconcile) prune(ctx context.Context, absent *missingRows, believed boo
 func (s *reconcile) applyMissing(tx *gorm.DB, remove, mark []int64, now nawasync.Timestamp, believed bool) error {
 	if len(remove) > 0 {
 		if err := tx.Exec("DELETE FROM "+s.r.quoted+" WHERE id IN ?", remove).Error; err != nil {
-			return fmt.Errorf("nawasync: delete from %s: %w", s.r.model.table, err)
+			return fmt.Errorf("delete from %s: %w", s.r.model.table, err)
 		}
 	}
 	if len(mark) == 0 {
@@ -145,7 +145,7 @@ func (s *reconcile) applyMissing(tx *gorm.DB, remove, mark []int64, now nawasync
 	err := tx.Exec("UPDATE "+s.r.quoted+" SET sync_status = CASE WHEN sync_status = 'conflict' THEN 'conflict' ELSE 'missing' END, missing_since = COALESCE(missing_since, ?), missing_runs = missing_runs + ? WHERE id IN ?",
 		now, more, mark).Error
 	if err != nil {
-		return fmt.Errorf("nawasync: write %s: %w", s.r.model.table, err)
+		return fmt.Errorf("write %s: %w", s.r.model.table, err)
 	}
 	return nil
 }

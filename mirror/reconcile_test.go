@@ -76,16 +76,25 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 		err   error
 		say   string
 	}{
-		"it ends early":                     {pages: func(p pages) pages { return p[:3] }, say: "the server counts 1000 objects and 300"},
-		"it errors on page 7":               {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), say: "broke off after 600"},
-		"a page comes twice":                {pages: func(p pages) pages { return append(p[:9:9], p[8]) }, say: "1000 objects and 900 different"},
-		"a row is skipped by an offset":     {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, say: "1000 objects and 999"},
-		"the count changes as rows vanish":  {pages: func(p pages) pages { p[9].Items = p[9].Items[1:]; p[9].Proof.Total = 999; return p }, say: "count of objects changed"},
-		"it has fewer rows than its total":  {pages: func(p pages) pages { return same(1500, p) }, say: "1500 objects and 1000"},
-		"an empty list with an error":       {pages: func(pages) pages { return nil }, err: fault.WithClass(fault.Permanent, errors.New("permission denied")), say: "permission denied"},
-		"no page at all":                    {pages: func(pages) pages { return nil }, say: "without a single page"},
-		"it ends before its last page":      {pages: func(p pages) pages { p[2].Proof = mirror.Proof{}; return p[:3] }, say: "objects and 300"},
-		"an empty page where a row has one": {pages: func(p pages) pages { p[0].Items = slices.Clone(p[0].Items); p[0].Items[3].Name = ""; return p }, say: "object 4 of the listing has a key"},
+		"it ends early":                 {pages: func(p pages) pages { return p[:3] }, say: "the server counts 1000 objects and 300"},
+		"it errors on page 7":           {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), say: "broke off after 600"},
+		"a page comes twice":            {pages: func(p pages) pages { return append(p[:9:9], p[8]) }, say: "1000 objects and 900 different"},
+		"a row is skipped by an offset": {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, say: "1000 objects and 999"},
+		"the count changes as rows vanish": {
+			pages: func(p pages) pages { p[9].Items = p[9].Items[1:]; p[9].Proof.Total = 999; return p },
+			say:   "count of objects changed",
+		},
+		"it has fewer rows than its total": {pages: func(p pages) pages { return same(1500, p) }, say: "1500 objects and 1000"},
+		"an empty list with an error": {
+			pages: func(pages) pages { return nil }, err: fault.WithClass(fault.Permanent, errors.New("permission denied")),
+			say: "permission denied",
+		},
+		"no page at all":               {pages: func(pages) pages { return nil }, say: "without a single page"},
+		"it ends before its last page": {pages: func(p pages) pages { p[2].Proof = mirror.Proof{}; return p[:3] }, say: "objects and 300"},
+		"an empty page where a row has one": {
+			pages: func(p pages) pages { p[0].Items = slices.Clone(p[0].Items); p[0].Items[3].Name = ""; return p },
+			say:   "object 4 of the listing has a key",
+		},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))

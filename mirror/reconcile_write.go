@@ -42,7 +42,7 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
 	if err := query.Find(found.Interface()).Error; err != nil {
-		return rows, nil, fmt.Errorf("nawasync: read %s: %w", s.r.model.table, err)
+		return rows, nil, fmt.Errorf("read %s: %w", s.r.model.table, err)
 	}
 	rows = found.Elem()
 	var jobs []int64
@@ -115,7 +115,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 		return nil
 	}
 	if err := s.r.table.Update(tx, columns, params); err != nil {
-		return fmt.Errorf("nawasync: write %s: %w", m.table, err)
+		return fmt.Errorf("write %s: %w", m.table, err)
 	}
 	return nil
 }

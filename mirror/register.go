@@ -26,7 +26,7 @@ func (r *repo) register() error {
 	actions := map[string]bool{}
 	for _, h := range handlers {
 		if actions[h.Action] {
-			return fmt.Errorf("nawasync: repository %s/%s: two of its Actions are called %q", r.service, r.typ, h.Action)
+			return fmt.Errorf("repository %s/%s: two of its Actions are called %q", r.service, r.typ, h.Action)
 		}
 		actions[h.Action] = true
 	}

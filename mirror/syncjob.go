@@ -46,7 +46,10 @@ func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 	if detail != "" {
 		target += ":" + detail
 	}
-	return syncArgs{kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, Scope: fields, Detail: detail}, err
+	return syncArgs{
+		kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, Scope: fields,
+		Detail: detail,
+	}, err
 }
 
 func (r *repo) syncNow(ctx context.Context, scope reflect.Value, detail string, o nawasync.Options) (*tracker.Job, error) {
@@ -75,7 +78,7 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 
 func (r *repo) plan(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
 	if r.remote == nil {
-		return nawasync.SyncResult{}, errors.New("nawasync: a plan needs the Remote, which this process has not")
+		return nawasync.SyncResult{}, errors.New("a plan needs the Remote, which this process has not")
 	}
 	args, err := r.syncArgs(scope, detail)
 	if err != nil {

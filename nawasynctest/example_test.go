@@ -1,19 +1,26 @@
 package nawasynctest_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
 	"github.com/nawasara/nawasync/nawasynctest"
 )
 
+// exampleT stands for the test that an example has not.
+type exampleT struct{ testing.TB }
+
+func (exampleT) Helper() {}
+
+func (exampleT) Context() context.Context { return context.Background() }
+
 // A handler is tested without an engine, a database or a Redis.
 func ExampleWork() {
-	var t *testing.T // the test's own
+	t := exampleT{} // the test's own *testing.T
 	got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "ann@example.org", To: "anna@example.org"})
-	if got.Err != nil || !got.BeganWrite {
-		t.Errorf("the rename failed, or wrote unannounced: %+v", got)
-	}
+	fmt.Println(got.Err, got.BeganWrite, string(got.Result))
+	// Output: <nil> true {"password":"***","to":"anna@example.org"}
 }
 
 // A remote in memory that refuses, loses answers, and lists in pages.

@@ -66,7 +66,8 @@ func TestWorkRunsAHandlerAsAJobWouldAndTellsWhatItLeft(t *testing.T) {
 	if len(job.sent) != 1 || job.sent[0].Password.Reveal() != "hunter22" || job.sent[0].To != "b" {
 		t.Errorf("the handler got %d, %+v", len(job.sent), job.sent)
 	}
-	if !strings.Contains(got.Log, "renamed with ***") || string(got.Result) != `{"password":"***","to":"b"}` || !strings.Contains(string(got.Progress), `"done":1`) {
+	if !strings.Contains(got.Log, "renamed with ***") || string(got.Result) != `{"password":"***","to":"b"}` ||
+		!strings.Contains(string(got.Progress), `"done":1`) {
 		t.Errorf("log %q, result %s, progress %s", got.Log, got.Result, got.Progress)
 	}
 	db := nawasynctest.NewDB(t)

@@ -16,7 +16,7 @@ func SameJSON(a, b []byte) (bool, error) {
 	}
 	var left, right bytes.Buffer
 	if err := errors.Join(json.Compact(&left, a), json.Compact(&right, b)); err != nil {
-		return false, fmt.Errorf("nawasync: compare JSON: %w", err)
+		return false, fmt.Errorf("compare JSON: %w", err)
 	}
 	if bytes.Equal(left.Bytes(), right.Bytes()) {
 		return true, nil
@@ -24,7 +24,7 @@ func SameJSON(a, b []byte) (bool, error) {
 	// Mask writes "<" where Marshal writes "\u003c".
 	var x, y any
 	if err := errors.Join(decodeNumbers(a, &x), decodeNumbers(b, &y)); err != nil {
-		return false, fmt.Errorf("nawasync: compare JSON: %w", err)
+		return false, fmt.Errorf("compare JSON: %w", err)
 	}
 	canonX, _ := json.Marshal(x)
 	canonY, _ := json.Marshal(y)

@@ -27,14 +27,14 @@ func (k *Keyring) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
 // Decrypt opens with the key that sealed. Its errors hold nothing of the text.
 func (k *Keyring) Decrypt(ciphertext, associatedData []byte) ([]byte, error) {
 	if len(ciphertext) < 4 {
-		return nil, errors.New("nawasync: the sealed text is too short")
+		return nil, errors.New("the sealed text is too short")
 	}
 	for _, key := range k.keys {
 		if key.id == [4]byte(ciphertext) {
 			return key.aead.Open(nil, nil, ciphertext[4:], associatedData)
 		}
 	}
-	return nil, errors.New("nawasync: no key of the keyring sealed this")
+	return nil, errors.New("no key of the keyring sealed this")
 }
 
 // String names no key.
@@ -47,24 +47,24 @@ func (k *Keyring) GoString() string { return k.String() }
 // instance from `openssl rand 32`.
 func NewKeyring(keys ...[]byte) (*Keyring, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("nawasync: a keyring needs a key")
+		return nil, errors.New("a keyring needs a key")
 	}
 	ring := &Keyring{}
 	for i, secret := range keys {
 		if len(secret) < MinKey {
-			return nil, fmt.Errorf("nawasync: key %d of the keyring has %d bytes and needs at least %d; make one with: openssl rand 32", i+1, len(secret), MinKey)
+			return nil, fmt.Errorf("key %d of the keyring has %d bytes and needs at least %d; make one with: openssl rand 32", i+1, len(secret), MinKey)
 		}
 		derived, err := hkdf.Key(sha256.New, secret, nil, "nawasync seal v1", 36)
 		if err != nil {
-			return nil, fmt.Errorf("nawasync: derive key %d of the keyring: %w", i+1, err)
+			return nil, fmt.Errorf("derive key %d of the keyring: %w", i+1, err)
 		}
 		block, err := aes.NewCipher(derived[:32])
 		if err != nil {
-			return nil, fmt.Errorf("nawasync: key %d of the keyring: %w", i+1, err)
+			return nil, fmt.Errorf("key %d of the keyring: %w", i+1, err)
 		}
 		aead, err := cipher.NewGCMWithRandomNonce(block)
 		if err != nil {
-			return nil, fmt.Errorf("nawasync: key %d of the keyring: %w", i+1, err)
+			return nil, fmt.Errorf("key %d of the keyring: %w", i+1, err)
 		}
 		ring.keys = append(ring.keys, ringKey{id: [4]byte(derived[32:]), aead: aead})
 	}

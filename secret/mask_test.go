@@ -36,7 +36,10 @@ func TestMaskHidesSecretKeysAtAnyDepthAndOfAnyType(t *testing.T) {
 }
 
 func FuzzMask(f *testing.F) {
-	for _, seed := range []string{`{"password":"hunter2hunter2"}`, `{"a":["https://u:hunter2hunter2@h"],"b":{"token":{"c":1}}}`, `[1,2,{"x":"?secret=hunter2hunter2"}]`, `"\ud800"`, `{"a":1e999}`, ``} {
+	for _, seed := range []string{
+		`{"password":"hunter2hunter2"}`, `{"a":["https://u:hunter2hunter2@h"],"b":{"token":{"c":1}}}`,
+		`[1,2,{"x":"?secret=hunter2hunter2"}]`, `"\ud800"`, `{"a":1e999}`, ``,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -23,8 +23,12 @@ func TestRedactorHidesASecretInEveryEncodingAndLeavesTheRest(t *testing.T) {
 	check(t, err)
 	redactor := secret.NewRedactor(plain, secret.Mask(plain), secrets, nil)
 	quoted, _ := json.Marshal(value)
-	for _, form := range []string{value, url.QueryEscape(value), url.PathEscape(value), strings.Trim(string(quoted), `"`), base64.StdEncoding.EncodeToString([]byte("user:" + value))} {
-		if got := redactor.Text("before " + form + " after, harmless"); strings.Contains(got, form) || !strings.HasPrefix(got, "before ") || !strings.HasSuffix(got, " after, harmless") {
+	for _, form := range []string{
+		value, url.QueryEscape(value), url.PathEscape(value), strings.Trim(string(quoted), `"`),
+		base64.StdEncoding.EncodeToString([]byte("user:" + value)),
+	} {
+		if got := redactor.Text("before " + form + " after, harmless"); strings.Contains(got, form) || !strings.HasPrefix(got, "before ") ||
+			!strings.HasSuffix(got, " after, harmless") {
 			t.Errorf("%q became %q", form, got)
 		}
 	}

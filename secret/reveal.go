@@ -75,7 +75,7 @@ type copier struct{ secrets []string }
 
 func (r *copier) copy(v reflect.Value, depth int) (reflect.Value, error) {
 	if depth > maxDepth {
-		return v, errors.New("nawasync: arguments are nested too deeply, or point at themselves")
+		return v, errors.New("arguments are nested too deeply, or point at themselves")
 	}
 	if v.Type() == secretType {
 		s := v.Interface().(Secret)
@@ -149,7 +149,7 @@ func (r *copier) copyStruct(v, out reflect.Value, depth int) (reflect.Value, err
 		field := v.Type().Field(i)
 		if !field.IsExported() {
 			if holdsSecret(field.Type, false, map[reflect.Type]bool{}) {
-				return v, fmt.Errorf("nawasync: field %s.%s holds a Secret but is not exported, so it would not travel with the job; export it", v.Type(), field.Name)
+				return v, fmt.Errorf("field %s.%s holds a Secret but is not exported, so it would not travel with the job; export it", v.Type(), field.Name)
 			}
 			continue
 		}

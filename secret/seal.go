@@ -17,7 +17,7 @@ type Sealer interface {
 
 // ErrUnseal says that a sealed text did not open: its key is missing, or it was
 // changed or moved to another job.
-var ErrUnseal = errors.New("nawasync: the sealed arguments do not open: the key is missing from the keyring, or the payload was tampered with or moved; dispatch the job anew")
+var ErrUnseal = errors.New("the sealed arguments do not open: the key is missing from the keyring, or the payload was tampered with or moved; dispatch the job anew")
 
 const (
 	sealVersion = 1
@@ -32,7 +32,7 @@ func Seal(s Sealer, b Binding, plain []byte) ([]byte, error) {
 	_, _ = rand.Read(head[1:]) // never fails, by its documentation
 	body, err := s.Encrypt(plain, b.associated(head[1:]))
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: seal the arguments: %w", err)
+		return nil, fmt.Errorf("seal the arguments: %w", err)
 	}
 	return append(head, body...), nil
 }

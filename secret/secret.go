@@ -13,6 +13,7 @@ import (
 	"log/slog"
 )
 
+// Masked is what shows in the place of a secret.
 const Masked = "***"
 
 // Secret is a text that never prints: fmt with every verb, encoding/json, slog,
@@ -75,7 +76,7 @@ func (s *Secret) UnmarshalText(text []byte) error {
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var value *string
 	if err := json.Unmarshal(data, &value); err != nil {
-		return errors.New("nawasync: a Secret must be a JSON string")
+		return errors.New("a Secret must be a JSON string")
 	}
 	*s = Secret{value: value}
 	return nil
@@ -83,10 +84,10 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 
 // Value refuses: a Secret is not stored in the clear.
 func (Secret) Value() (driver.Value, error) {
-	return nil, errors.New("nawasync: a Secret is not stored in a database; seal it, or store what Reveal returns if you must")
+	return nil, errors.New("a Secret is not stored in a database; seal it, or store what Reveal returns if you must")
 }
 
 // GobEncode refuses, for the same reason as Value.
 func (Secret) GobEncode() ([]byte, error) {
-	return nil, errors.New("nawasync: a Secret is not encoded with gob")
+	return nil, errors.New("a Secret is not encoded with gob")
 }

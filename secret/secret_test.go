@@ -48,7 +48,10 @@ func TestSecretNeverPrints(t *testing.T) {
 		panic(h)
 	}()
 	for _, text := range texts {
-		for _, form := range []string{hunter, "hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2"), base64.StdEncoding.EncodeToString([]byte(hunter))} {
+		for _, form := range []string{
+			hunter, "hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2"),
+			base64.StdEncoding.EncodeToString([]byte(hunter)),
+		} {
 			if strings.Contains(text, form) {
 				t.Fatalf("it printed: %s", text)
 			}

@@ -74,7 +74,7 @@ func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 		return nil
 	}, "SELECT job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log FROM nawasync_attempts WHERE job_id = ? ORDER BY epoch", job.ID)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the attempts of job %d: %w", job.ID, err)
+		return nil, fmt.Errorf("read the attempts of job %d: %w", job.ID, err)
 	}
 	known := len(list) > 0 && list[len(list)-1].Epoch == job.Epoch
 	if job.Status == Success && !known && !job.StartedAt.IsZero() {

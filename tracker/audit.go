@@ -92,9 +92,10 @@ func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, err
 		a.At, a.JobID = sqlkit.FromMicros(at), job.Int64
 		list = append(list, a)
 		return err
-	}, "SELECT id, at, subject, act, outcome, service, type, instance, target_id, job_id, address, reason, detail FROM nawasync_acts WHERE "+strings.Join(where, " AND ")+" ORDER BY id DESC LIMIT ?", append(args, min(max(cmp.Or(f.Limit, 100), 1), 500))...)
+	}, "SELECT id, at, subject, act, outcome, service, type, instance, target_id, job_id, address, reason, detail FROM nawasync_acts WHERE "+
+		strings.Join(where, " AND ")+" ORDER BY id DESC LIMIT ?", append(args, min(max(cmp.Or(f.Limit, 100), 1), 500))...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the audit log: %w", err)
+		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
 	return list, nil
 }

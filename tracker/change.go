@@ -57,7 +57,7 @@ func (r *Reader) Changes(ctx context.Context, target Target, since, until time.T
 		return err
 	}, "SELECT id, at, job_id, what, fields FROM nawasync_changes WHERE "+where+" ORDER BY id DESC LIMIT ?", append(args, min(max(limit, 1), 500))...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read what syncs changed: %w", err)
+		return nil, fmt.Errorf("read what syncs changed: %w", err)
 	}
 	return list, nil
 }

@@ -98,7 +98,7 @@ func ParseHistogram(text string) (Histogram, error) {
 		bucket, err1 := strconv.Atoi(left)
 		n, err2 := strconv.ParseInt(right, 10, 64)
 		if !ok || err1 != nil || err2 != nil || n < 0 {
-			return Histogram{}, fmt.Errorf("nawasync: %q is no histogram bucket", pair)
+			return Histogram{}, fmt.Errorf("%q is no histogram bucket", pair)
 		}
 		h.add(bucket, n)
 	}

@@ -55,13 +55,14 @@ func (r *Reader) holds(ctx context.Context, where string, args ...any) ([]Hold, 
 		var release, decided sql.NullInt64
 		var by sql.NullString
 		var created int64
-		err := rows.Scan(&h.ID, &h.Service, &h.Type, &h.Instance, &h.Status, &h.JobID, &release, &h.Table, &h.Known, &h.Absent, &h.Limit, &created, &decided, &by, &h.Arguments)
+		err := rows.Scan(&h.ID, &h.Service, &h.Type, &h.Instance, &h.Status, &h.JobID, &release, &h.Table, &h.Known, &h.Absent, &h.Limit, &created, &decided, &by,
+			&h.Arguments)
 		h.ReleaseJob, h.CreatedAt, h.DecidedAt, h.DecidedBy = release.Int64, sqlkit.FromMicros(created), sqlkit.FromMicros(decided.Int64), by.String
 		list = append(list, h)
 		return err
 	}, "SELECT "+holdColumns+" FROM nawasync_held "+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read held syncs: %w", err)
+		return nil, fmt.Errorf("read held syncs: %w", err)
 	}
 	return list, nil
 }
@@ -104,7 +105,7 @@ func (r *Reader) HeldRows(ctx context.Context, hold, after int64, limit int) ([]
 		return err
 	}, "SELECT snap_row, target_id FROM nawasync_held_rows WHERE held_id = ? AND snap_row > ? ORDER BY snap_row LIMIT ?", hold, after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the rows of held sync %d: %w", hold, err)
+		return nil, fmt.Errorf("read the rows of held sync %d: %w", hold, err)
 	}
 	return list, nil
 }

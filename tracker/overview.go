@@ -48,7 +48,7 @@ func (r *Reader) Open(ctx context.Context) (list []OpenJobs, more bool, err erro
  FROM (SELECT service, type, action, instance, status, not_before, deadline_at FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT ?) o
  GROUP BY service, type, action, instance ORDER BY service, type, action, instance`, now, now, now, MaxOpenJobs)
 	if err != nil {
-		return nil, false, fmt.Errorf("nawasync: sum up the open jobs: %w", err)
+		return nil, false, fmt.Errorf("sum up the open jobs: %w", err)
 	}
 	return list, seen >= MaxOpenJobs, nil
 }
@@ -75,7 +75,7 @@ func (r *Reader) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
 		return err
 	}, "SELECT service, type, action, instance, job_id, finished_at FROM nawasync_last_success ORDER BY service, type, action, instance")
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the last successes: %w", err)
+		return nil, fmt.Errorf("read the last successes: %w", err)
 	}
 	return list, nil
 }
@@ -95,7 +95,7 @@ func (r *Reader) TargetScopes(ctx context.Context) ([]TargetScope, error) {
 	}, "SELECT DISTINCT service, type, instance FROM nawasync_stats WHERE period = 'day' UNION SELECT DISTINCT service, type, instance FROM nawasync_stat_deltas"+
 		" UNION SELECT DISTINCT service, type, instance FROM (SELECT service, type, instance FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o")
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: list where jobs have ended: %w", err)
+		return nil, fmt.Errorf("list where jobs have ended: %w", err)
 	}
 	return list, nil
 }
@@ -111,7 +111,7 @@ func (r *Reader) Failures(ctx context.Context, services []string, since time.Tim
 		}
 		jobs, err := r.jobs(ctx, false, where+" ORDER BY j.finished_at DESC LIMIT ?", append(args, limit)...)
 		if err != nil {
-			return nil, fmt.Errorf("nawasync: list failures: %w", err)
+			return nil, fmt.Errorf("list failures: %w", err)
 		}
 		list = append(list, jobs...)
 	}
@@ -128,7 +128,7 @@ func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Jo
 	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND (j.epoch > 0 OR j.not_before <= ?))) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
 		j.ID, j.ID, j.ID, r.Now().UnixMicro(), limit)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the lane of job %d: %w", j.ID, err)
+		return nil, fmt.Errorf("read the lane of job %d: %w", j.ID, err)
 	}
 	return list, nil
 }
@@ -137,9 +137,10 @@ func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Jo
 // the given one was dispatched, or 0.
 func (r *Reader) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 	list, err := r.jobs(ctx, false,
-		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.Target().key(), j.ID, j.TargetID, j.Service)
+		"WHERE j.target_key = ? AND j.id > ? AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+
+			"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.Target().key(), j.ID, j.TargetID, j.Service)
 	if err != nil {
-		return 0, fmt.Errorf("nawasync: look for a newer success: %w", err)
+		return 0, fmt.Errorf("look for a newer success: %w", err)
 	}
 	if len(list) == 0 {
 		return 0, nil
@@ -162,10 +163,11 @@ func (r *Reader) LastSuccess(ctx context.Context, service, typ, action, instance
 			at.Int64, id.Int64 = thisAt, thisID
 		}
 		return nil
-	}, "SELECT finished_at, job_id FROM nawasync_last_success"+where+" UNION ALL SELECT last_at, last_job FROM nawasync_stat_deltas"+where+" AND outcome = 'success'",
+	}, "SELECT finished_at, job_id FROM nawasync_last_success"+where+" UNION ALL SELECT last_at, last_job FROM nawasync_stat_deltas"+where+
+		" AND outcome = 'success'",
 		service, typ, action, instance, service, typ, action, instance)
 	if err != nil {
-		return time.Time{}, 0, fmt.Errorf("nawasync: read the last success: %w", err)
+		return time.Time{}, 0, fmt.Errorf("read the last success: %w", err)
 	}
 	return sqlkit.FromMicros(at.Int64), id.Int64, nil
 }

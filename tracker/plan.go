@@ -57,7 +57,8 @@ func (p *plan) union(columns string, low, high int64, limit int, order string) (
 		if st.list {
 			table = p.listed
 		}
-		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" + order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
+		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" +
+			order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
 		args = append(append(args, st.args...), low, high)
 	}
 	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
@@ -117,7 +118,8 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 	var args []any
 	for _, status := range q.statuses() {
 		if status.Terminal() {
-			parts = append(parts, "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE status = '"+string(status)+"' AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? ORDER BY finished_at"+
+			parts = append(parts, "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE status = '"+string(status)+
+				"' AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? ORDER BY finished_at"+
 				fmt.Sprintf(" LIMIT %d) %s", CountUpTo+1, status))
 			args = append(args, q.endedBounds()...)
 		}
@@ -133,7 +135,7 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 		return err
 	}, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+fmt.Sprintf(") e LIMIT %d", CountUpTo+1), args...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: search what ended: %w", err)
+		return nil, fmt.Errorf("search what ended: %w", err)
 	}
 	if len(ids) > CountUpTo {
 		return nil, nil
@@ -261,8 +263,9 @@ func (p *plan) chooseStreams(q Search, g ground, services []string) error {
 // ask adds a condition on each row.
 func (p *plan) addFilter(t Term, now time.Time) error {
 	columns := map[Field]string{
-		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance", FieldTarget: "j.target_id",
-		FieldBy: "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
+		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance",
+		FieldTarget: "j.target_id",
+		FieldBy:     "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
 	}
 	var clause string
 	var args []any
@@ -285,13 +288,13 @@ func (p *plan) addFilter(t Term, now time.Time) error {
 	case FieldAttempts, FieldDuration:
 		column := map[Field]string{FieldAttempts: "j.attempt", FieldDuration: "COALESCE(j.duration_ms, 0)"}[t.Field]
 		if len(t.Values) != 1 {
-			return fmt.Errorf("nawasync: a term of %s has %d values", t.Field, len(t.Values))
+			return fmt.Errorf("a term of %s has %d values", t.Field, len(t.Values))
 		}
 		clause, args = column+" "+cmp.Or(t.Op, "=")+" CAST(? AS DECIMAL)", []any{t.Values[0]}
 	default:
 		column, ok := columns[t.Field]
 		if !ok {
-			return fmt.Errorf("nawasync: no search by %q", t.Field)
+			return fmt.Errorf("no search by %q", t.Field)
 		}
 		clause, args = column+" IN ?", []any{t.Values}
 		if t.Field == FieldID || t.Field == FieldRetryOf {

@@ -44,7 +44,7 @@ func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 		return nil
 	}, "SELECT id, host, pid, beat, beat_at, started_at, kinds, queues FROM nawasync_processes ORDER BY id")
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the processes: %w", err)
+		return nil, fmt.Errorf("read the processes: %w", err)
 	}
 	return list, nil
 }

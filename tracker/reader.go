@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNotFound says that there is no such row; it may have been pruned.
-var ErrNotFound = errors.New("nawasync: not found")
+var ErrNotFound = errors.New("not found")
 
 // Options of a Reader. The zero value is ready to use.
 type Options struct {
@@ -34,7 +34,7 @@ type Reader struct {
 // error for another dialect and for nil.
 func New(db *gorm.DB, o Options) (*Reader, error) {
 	if db == nil {
-		return nil, errors.New("nawasync: no database: pass an open *gorm.DB")
+		return nil, errors.New("no database: pass an open *gorm.DB")
 	}
 	d, err := sqlkit.DialectOf(db.Name())
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *Reader) jobs(ctx context.Context, wide bool, where string, args ...any)
 func (r *Reader) Get(ctx context.Context, id int64) (*Job, error) {
 	list, err := r.jobs(ctx, true, "WHERE j.id = ?", id)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read job %d: %w", id, err)
+		return nil, fmt.Errorf("read job %d: %w", id, err)
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("job %d: %w", id, ErrNotFound)
@@ -96,7 +96,7 @@ func (r *Reader) ByID(ctx context.Context, ids []int64) (map[int64]*Job, error) 
 	}
 	list, err := r.jobs(ctx, false, "WHERE j.id IN ?", ids)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read jobs: %w", err)
+		return nil, fmt.Errorf("read jobs: %w", err)
 	}
 	for _, job := range list {
 		found[job.ID] = job

@@ -44,7 +44,7 @@ func (r *Reader) Schedules(ctx context.Context) ([]Schedule, error) {
 		return err
 	}, "SELECT name, service, type, action, instance, target_id, spec, timezone, last_tick, last_job, seen_at FROM nawasync_schedules ORDER BY name")
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the schedules: %w", err)
+		return nil, fmt.Errorf("read the schedules: %w", err)
 	}
 	return list, nil
 }

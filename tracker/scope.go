@@ -33,9 +33,10 @@ func (r *Reader) Scopes(ctx context.Context) ([]Scope, error) {
 		p.Until, p.Since = sqlkit.FromMicros(until), sqlkit.FromMicros(since)
 		list = append(list, p)
 		return err
-	}, "SELECT service, instance, paused_until, parked, paused_by, created_at, reason FROM nawasync_scopes WHERE paused_until > ? ORDER BY service, instance", r.Now().UnixMicro())
+	}, "SELECT service, instance, paused_until, parked, paused_by, created_at, reason FROM nawasync_scopes WHERE paused_until > ? ORDER BY service, instance",
+		r.Now().UnixMicro())
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read the paused scopes: %w", err)
+		return nil, fmt.Errorf("read the paused scopes: %w", err)
 	}
 	return list, nil
 }

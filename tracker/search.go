@@ -118,7 +118,7 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 		w.low = max(w.low, after+1)
 	}
 	if err := w.run(ctx); err != nil {
-		return Results{}, fmt.Errorf("nawasync: search jobs: %w", err)
+		return Results{}, fmt.Errorf("search jobs: %w", err)
 	}
 	out := Results{Looked: w.looked, Partial: w.partial, Reached: w.reached}
 	more := len(w.ids) > limit
@@ -130,27 +130,36 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	}
 	if len(w.ids) > 0 {
 		if out.Jobs, err = r.jobs(ctx, false, "WHERE j.id IN ? ORDER BY j.id DESC", w.ids); err != nil {
-			return Results{}, fmt.Errorf("nawasync: search jobs: %w", err)
+			return Results{}, fmt.Errorf("search jobs: %w", err)
 		}
+	}
+	out.Newer, out.Older = w.neighbours(q, more)
+	return out, nil
+}
+
+// neighbours are the bounds of the pages before and after; 0 where there is none. A walk
+// that was cut short goes on where it stopped.
+func (w *walk) neighbours(q Search, more bool) (newer, older int64) {
+	if len(w.ids) > 0 {
 		first, last := w.ids[0], w.ids[len(w.ids)-1]
-		if (!w.up && before > 0) || (w.up && more) {
-			out.Newer = first
+		if (!w.up && q.Before > 0) || (w.up && more) {
+			newer = first
 		}
 		if (w.up && !q.Oldest) || (!w.up && more) {
-			out.Older = last
+			older = last
 		}
 	}
-	if w.partial && !more { // where the next search goes on
-		if w.up {
-			out.Newer = w.low - 1
-			if len(w.ids) == 0 && after > 0 {
-				out.Older = after + 1
-			}
-		} else {
-			out.Older = w.high
+	switch {
+	case !w.partial || more:
+	case !w.up:
+		older = w.high
+	default:
+		newer = w.low - 1
+		if len(w.ids) == 0 && q.After > 0 {
+			older = q.After + 1
 		}
 	}
-	return out, nil
+	return newer, older
 }
 
 // CountUpTo is the number above which Counts does not count.
@@ -193,7 +202,7 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, k
 		return err
 	}, strings.Join(parts, " UNION ALL "), args...)
 	if err != nil {
-		return nil, false, fmt.Errorf("nawasync: count jobs: %w", err)
+		return nil, false, fmt.Errorf("count jobs: %w", err)
 	}
 	return counts, true, nil
 }
@@ -204,8 +213,9 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	var list []string
 	for last := ""; ; {
 		var next sql.NullString
-		if err := r.session(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?", last).Row().Scan(&next); err != nil {
-			return nil, fmt.Errorf("nawasync: list the services: %w", err)
+		if err := r.session(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?",
+			last).Row().Scan(&next); err != nil {
+			return nil, fmt.Errorf("list the services: %w", err)
 		}
 		if !next.Valid {
 			break
@@ -214,7 +224,7 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	}
 	var open []string
 	if err := r.session(ctx).Raw("SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o").Scan(&open).Error; err != nil {
-		return nil, fmt.Errorf("nawasync: list the services: %w", err)
+		return nil, fmt.Errorf("list the services: %w", err)
 	}
 	list = append(list, open...)
 	slices.Sort(list)
@@ -225,18 +235,20 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 // the time of creation, so that a binary search finds it without an index of its own.
 func (r *Reader) bound(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
-	if err := r.session(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low, &high); err != nil {
-		return 0, fmt.Errorf("nawasync: look for the beginning of a window: %w", err)
+	if err := r.session(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low,
+		&high); err != nil {
+		return 0, fmt.Errorf("look for the beginning of a window: %w", err)
 	}
 	high++
 	for low < high {
 		middle := low + (high-low)/2
 		var id, created int64
-		if err := r.session(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err, sql.ErrNoRows) {
+		if err := r.session(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err,
+			sql.ErrNoRows) {
 			high = middle // there is none, or it has been pruned just now
 			continue
 		} else if err != nil {
-			return 0, fmt.Errorf("nawasync: look for the beginning of a window: %w", err)
+			return 0, fmt.Errorf("look for the beginning of a window: %w", err)
 		}
 		if created >= at.UnixMicro() {
 			high = middle
@@ -288,7 +300,8 @@ func (w *walk) run(ctx context.Context) error {
 		}
 		// The very rows that were counted: others may have come since.
 		rows, args := piece(w.plan.residualColumns(), least.Int64, most.Int64+1, math.MaxInt32)
-		found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id", 1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
+		found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id",
+			1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
 			append(args, w.plan.residualArgs...))
 		if err != nil {
 			return err
@@ -344,7 +357,7 @@ func parseIDs(values []string) ([]int64, error) {
 	for i, value := range values {
 		var err error
 		if ids[i], err = strconv.ParseInt(value, 10, 64); err != nil {
-			return nil, fmt.Errorf("nawasync: %q is no job id", value)
+			return nil, fmt.Errorf("%q is no job id", value)
 		}
 	}
 	return ids, nil

@@ -124,29 +124,57 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			q     tracker.Search
 			match func(j *tracker.Job) bool
 		}{
-			"all":               {tracker.Search{}, func(*tracker.Job) bool { return true }},
-			"one status":        {tracker.Search{Terms: []tracker.Term{term("status", "failed")}}, func(j *tracker.Job) bool { return j.Status == "failed" }},
-			"open and ended":    {tracker.Search{Terms: []tracker.Term{term("status", "failed", "queued")}}, func(j *tracker.Job) bool { return j.Status == "failed" || j.Status == "queued" }},
-			"not a status":      {tracker.Search{Terms: []tracker.Term{not("status", "success")}}, func(j *tracker.Job) bool { return j.Status != "success" }},
-			"may see one":       {tracker.Search{Services: []string{"whm"}}, func(j *tracker.Job) bool { return j.Service == "whm" }},
-			"may see none":      {tracker.Search{Services: []string{}}, func(*tracker.Job) bool { return false }},
-			"may not see asked": {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("service", "keycloak")}}, func(*tracker.Job) bool { return false }},
-			"not a service":     {tracker.Search{Terms: []tracker.Term{not("service", "whm", "keycloak")}}, func(j *tracker.Job) bool { return j.Service == "cloudflare" }},
-			"target": {tracker.Search{Targets: boxes, Services: []string{"whm", "keycloak"}, Terms: []tracker.Term{not("status", "cancelled")}}, func(j *tracker.Job) bool {
-				return j.TargetID == "100%_box-2" && j.Service != "cloudflare" && j.Status != "cancelled"
-			}},
-			"ids":          {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("id", fmt.Sprint(all[2].ID), fmt.Sprint(all[3].ID), fmt.Sprint(all[5].ID))}}, func(j *tracker.Job) bool { return j == all[2] || j == all[5] }},
-			"error":        {tracker.Search{Terms: []tracker.Term{term("error", "QUOTA ex")}}, func(j *tracker.Job) bool { return strings.Contains(j.Error, "Quota ex") }},
+			"all":        {tracker.Search{}, func(*tracker.Job) bool { return true }},
+			"one status": {tracker.Search{Terms: []tracker.Term{term("status", "failed")}}, func(j *tracker.Job) bool { return j.Status == "failed" }},
+			"open and ended": {
+				tracker.Search{Terms: []tracker.Term{term("status", "failed", "queued")}},
+				func(j *tracker.Job) bool { return j.Status == "failed" || j.Status == "queued" },
+			},
+			"not a status": {tracker.Search{Terms: []tracker.Term{not("status", "success")}}, func(j *tracker.Job) bool { return j.Status != "success" }},
+			"may see one":  {tracker.Search{Services: []string{"whm"}}, func(j *tracker.Job) bool { return j.Service == "whm" }},
+			"may see none": {tracker.Search{Services: []string{}}, func(*tracker.Job) bool { return false }},
+			"may not see asked": {
+				tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("service", "keycloak")}},
+				func(*tracker.Job) bool { return false },
+			},
+			"not a service": {
+				tracker.Search{Terms: []tracker.Term{not("service", "whm", "keycloak")}},
+				func(j *tracker.Job) bool { return j.Service == "cloudflare" },
+			},
+			"target": {
+				tracker.Search{Targets: boxes, Services: []string{"whm", "keycloak"}, Terms: []tracker.Term{not("status", "cancelled")}},
+				func(j *tracker.Job) bool {
+					return j.TargetID == "100%_box-2" && j.Service != "cloudflare" && j.Status != "cancelled"
+				},
+			},
+			"ids": {tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("id", fmt.Sprint(all[2].ID), fmt.Sprint(all[3].ID),
+				fmt.Sprint(all[5].ID))}}, func(j *tracker.Job) bool { return j == all[2] || j == all[5] }},
+			"error": {
+				tracker.Search{Terms: []tracker.Term{term("error", "QUOTA ex")}},
+				func(j *tracker.Job) bool { return strings.Contains(j.Error, "Quota ex") },
+			},
 			"no wildcards": {tracker.Search{Terms: []tracker.Term{term("text", "%_BOX-3")}}, func(j *tracker.Job) bool { return j.TargetID == "100%_box-3" }},
 			"no match":     {tracker.Search{Terms: []tracker.Term{term("text", "0__box")}}, func(*tracker.Job) bool { return false }},
-			"attempts":     {tracker.Search{Terms: []tracker.Term{{Field: "attempts", Op: ">", Values: []string{"2"}}}}, func(j *tracker.Job) bool { return j.Attempt > 2 }},
-			"duration":     {tracker.Search{Terms: []tracker.Term{{Field: "duration", Op: "<", Values: []string{"5000"}}, term("by", "user:1")}}, func(j *tracker.Job) bool { return j.Duration < 5*time.Second && j.TriggeredBy == "user:1" }},
-			"stuck":        {tracker.Search{Terms: []tracker.Term{term("stuck")}}, func(j *tracker.Job) bool { return j.Stuck(b.Now()) }},
-			"needs me":     {tracker.Search{Terms: []tracker.Term{term("status", "failed", "conflict"), not("repaired")}}, func(j *tracker.Job) bool { return (j.Status == "failed" || j.Status == "conflict") && !repaired(j) }},
+			"attempts": {
+				tracker.Search{Terms: []tracker.Term{{Field: "attempts", Op: ">", Values: []string{"2"}}}},
+				func(j *tracker.Job) bool { return j.Attempt > 2 },
+			},
+			"duration": {
+				tracker.Search{Terms: []tracker.Term{{Field: "duration", Op: "<", Values: []string{"5000"}}, term("by", "user:1")}},
+				func(j *tracker.Job) bool { return j.Duration < 5*time.Second && j.TriggeredBy == "user:1" },
+			},
+			"stuck": {tracker.Search{Terms: []tracker.Term{term("stuck")}}, func(j *tracker.Job) bool { return j.Stuck(b.Now()) }},
+			"needs me": {
+				tracker.Search{Terms: []tracker.Term{term("status", "failed", "conflict"), not("repaired")}},
+				func(j *tracker.Job) bool { return (j.Status == "failed" || j.Status == "conflict") && !repaired(j) },
+			},
 			"window": {tracker.Search{From: start.Add(30 * time.Minute), To: start.Add(90 * time.Minute)}, func(j *tracker.Job) bool {
 				return !j.CreatedAt.Before(start.Add(30*time.Minute)) && j.CreatedAt.Before(start.Add(90*time.Minute))
 			}},
-			"window of a status": {tracker.Search{From: start.Add(30 * time.Minute), Terms: []tracker.Term{term("status", "conflict"), term("service", "whm", "keycloak")}}, func(j *tracker.Job) bool {
+			"window of a status": {tracker.Search{
+				From:  start.Add(30 * time.Minute),
+				Terms: []tracker.Term{term("status", "conflict"), term("service", "whm", "keycloak")},
+			}, func(j *tracker.Job) bool {
 				return !j.CreatedAt.Before(start.Add(30*time.Minute)) && j.Status == "conflict" && j.Service != "cloudflare"
 			}},
 		} {
@@ -203,8 +231,14 @@ func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
 			"of a status": {whm, func(j *tracker.Job) bool {
 				return endedWithin(first, b.Now())(j) && j.Service == "whm" && j.Status != "success"
 			}},
-			"of a target":  {tracker.Search{EndedTo: last, Targets: boxes}, func(j *tracker.Job) bool { return endedWithin(start, last)(j) && j.TargetID == "100%_box-2" }},
-			"none is open": {tracker.Search{EndedFrom: start, Terms: []tracker.Term{{Field: "status", Values: []string{"queued", "running"}}}}, func(*tracker.Job) bool { return false }},
+			"of a target": {tracker.Search{EndedTo: last, Targets: boxes}, func(j *tracker.Job) bool {
+				return endedWithin(start, last)(j) &&
+					j.TargetID == "100%_box-2"
+			}},
+			"none is open": {
+				tracker.Search{EndedFrom: start, Terms: []tracker.Term{{Field: "status", Values: []string{"queued", "running"}}}},
+				func(*tracker.Job) bool { return false },
+			},
 		} {
 			var want []int64
 			for _, job := range slices.Backward(all) {
@@ -235,7 +269,8 @@ func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 			b.Insert(batch...)
 		}
 		first := jobs[0].ID
-		b.OK(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL", first).Error)
+		b.OK(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL",
+			first).Error)
 		for _, least := range []int64{0, 9000} { // more than are counted, and fewer
 			var want []int64
 			for _, job := range slices.Backward(jobs) {

@@ -126,7 +126,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 		return nil
 	}, r.snapshot()...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read statistics: %w", err)
+		return nil, fmt.Errorf("read statistics: %w", err)
 	}
 	list := make([]Stat, 0, len(merged))
 	for _, stat := range merged {
@@ -156,7 +156,7 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
 			string(period), begin, until.UnixMicro(), begin, until.UnixMicro())
 	}, r.snapshot()...)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read statistics: %w", err)
+		return nil, fmt.Errorf("read statistics: %w", err)
 	}
 	return list, nil
 }

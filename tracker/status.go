@@ -1,9 +1,3 @@
-// Package tracker is the leaf of nawasync: the job row, its statuses, and every
-// statement that reads or changes it. It imports gorm and nothing else of
-// nawasync, so that pages and tools can read jobs without linking the engine.
-//
-// Every write of an attempt is fenced by id, epoch and status: a worker that
-// comes back late changes nothing.
 package tracker
 
 // Status is where a job stands. A terminal row never changes again, except to

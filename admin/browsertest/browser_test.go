@@ -47,7 +47,8 @@ func newTab(t *testing.T) *tab {
 	if path == "" {
 		t.Fatal("no Chromium: apt-get install chromium")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true))
 	allocator, cancelAllocator := chromedp.NewExecAllocator(t.Context(), options...)
 	inner, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
@@ -119,10 +120,12 @@ func (s *site) pages() map[string]string {
 	job := func(id int64) string { return fmt.Sprintf("/jobs/%d", id) }
 	return map[string]string{
 		"jobs": "/jobs", "jobs-form": "/jobs?q=status:failed+error:quota", "jobs-wrong": "/jobs?q=status:failed+servise:whm", "jobs-none": "/jobs?q=target:nobody",
-		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.q), "conflict": job(s.conflict), "health": "/health", "services": "/services", "service": "/services/whm",
+		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.q), "conflict": job(s.conflict), "health": "/health",
+		"services": "/services", "service": "/services/whm",
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
-		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(), "bulk-run": s.bulk,
-		"activity": "/activity", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
+		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),
+		"bulk-run":        s.bulk,
+		"activity":        "/activity", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
 	}
 }
 
@@ -153,7 +156,10 @@ func TestEveryPageIsCleanInEverySizeAndTheme(t *testing.T) {
 				for _, theme := range []string{"light", "dark"} {
 					for _, width := range []int64{1440, 768, 360} {
 						where := fmt.Sprintf("%s %s %d", name, theme, width)
-						call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+						call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{
+							Name:  "prefers-color-scheme",
+							Value: theme,
+						}}})
 						b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(s.url+path), visible("main"))
 						if overflow := evaluate[int64](t, b, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
 							t.Errorf("%s: %d px wider than the window", where, overflow)
@@ -226,7 +232,8 @@ func (b *tab) tabTo(t *testing.T, selector string) {
 func TestLivePageTakesOverWhatIsNew(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t, true), newTab(t)
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible("select[name=live]"), choose("select[name=live]", "5"), click("footer button"), visible("body[data-live='5']"))
+	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible("select[name=live]"), choose("select[name=live]", "5"), click("footer button"),
+		visible("body[data-live='5']"))
 	id := s.run(t, chore{ID: "fresh@site.example"}, tracker.Success)
 	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", id)))
 	// While a job is selected nothing moves.

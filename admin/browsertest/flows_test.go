@@ -46,7 +46,11 @@ func (s *site) flows(decide string) []flow {
 		{"find a job by its number", "/health", [][2]string{{"#jump", fmt.Sprint(s.failed, "\r")}}, "", "#facts"},
 		{"filter acts", "/activity", [][2]string{{"input[name=act]", "pause"}}, ".query button", "main table"},
 		{"preview an act on all", "/jobs?q=status:failed", nil, "input[name=all]", "input[name=all]:checked"},
-		{"bulk run", "/bulk?act=delete&all=1&q=target:eve@delta.example", [][2]string{{"input[name=reason]", "tidy"}}, "main form button.danger, main form button.main", ".totals"},
+		{
+			"bulk run", "/bulk?act=delete&all=1&q=target:eve@delta.example",
+			[][2]string{{"input[name=reason]", "tidy"}},
+			"main form button.danger, main form button.main", ".totals",
+		},
 		{"stop a bulk run", "", nil, button("stop"), done},
 		{"preferences", "/health", [][2]string{{"select[name=live]", "1"}}, "footer button", "body[data-live='15']"},
 	}
@@ -66,7 +70,8 @@ func (s *site) cameOf(t *testing.T) {
 	s.await(t, func(jobs []*tracker.Job) bool {
 		return len(jobs) == 3 && jobs[0].Status == tracker.Cancelled && jobs[1].Status == tracker.Cancelled && jobs[2].Status == tracker.Failed
 	}, tracker.Term{Field: tracker.FieldID, Values: []string{fmt.Sprint(s.q), fmt.Sprint(s.running), fmt.Sprint(s.panicked)}})
-	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 2 && jobs[0].Status == tracker.Cancelled }, tracker.Term{Field: tracker.FieldService, Values: []string{"nawasync"}})
+	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 2 && jobs[0].Status == tracker.Cancelled },
+		tracker.Term{Field: tracker.FieldService, Values: []string{"nawasync"}})
 	for i, want := range []int{300, 500, 500} {
 		s.until(t, func() bool { return s.server.Quota(fmt.Sprintf("info%02d@mirror.example", i)) == want })
 	}
@@ -132,9 +137,12 @@ func TestEveryFlowGoesWithScriptsOff(t *testing.T) {
 	}
 	s.cameOf(t)
 	// The plain form, and colours of one's own.
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".plain summary"), visible(".plain input[name=status][value=failed]"), click(".plain input[name=status][value=failed]"),
-		write(".plain input[name=target]", "bob@delta.example\r"), visible("#q[value*='bob@delta.example']"), visible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
-	b.do(t, chromedp.Navigate(s.url+"/health"), visible("select[name=theme]"), choose("select[name=theme]", "dark"), click("footer button"), visible("html[data-theme=dark]"))
+	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".plain summary"), visible(".plain input[name=status][value=failed]"),
+		click(".plain input[name=status][value=failed]"),
+		write(".plain input[name=target]", "bob@delta.example\r"), visible("#q[value*='bob@delta.example']"),
+		visible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
+	b.do(t, chromedp.Navigate(s.url+"/health"), visible("select[name=theme]"), choose("select[name=theme]", "dark"), click("footer button"),
+		visible("html[data-theme=dark]"))
 	b.clean(t, "without scripts")
 }
 
@@ -155,14 +163,16 @@ func TestKeysLeadThroughThePagesUnlessPutOff(t *testing.T) {
 	}
 	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible(".js #q"), key("/"))
 	// A real keyboard's / is not written; these events are not tied to each other.
-	b.do(t, key("\b"), key("status:failed target:bob@delta.example"), key("\r"), visible(`.tabs [aria-current] .bad`), visible(".js main"), key("j"), key("\r"), visible("#facts"))
+	b.do(t, key("\b"), key("status:failed target:bob@delta.example"), key("\r"), visible(`.tabs [aria-current] .bad`), visible(".js main"), key("j"), key("\r"),
+		visible("#facts"))
 	b.do(t, visible(".js main"), key("g"), key("s"), visible("header nav a[href$='/services'][aria-current]"))
 	// The skip link leads to what matters.
 	b.do(t, chromedp.Navigate(s.url+"/health"), visible("#services"), key("\t"), key("\r"))
 	if !focus("#main") {
 		t.Error("the skip link does not lead to the page")
 	}
-	b.do(t, choose("select[name=keys]", "off"), click("footer button"), visible("body[data-keys=off]"), chromedp.Navigate(s.url+"/jobs"), visible(".js #q"), key("/"))
+	b.do(t, choose("select[name=keys]", "off"), click("footer button"), visible("body[data-keys=off]"), chromedp.Navigate(s.url+"/jobs"), visible(".js #q"),
+		key("/"))
 	if focus("#q") {
 		t.Error("keys that are off lead somewhere")
 	}

@@ -111,7 +111,10 @@ func newSite(t *testing.T, full bool) *site {
 	t.Cleanup(func() { _ = pool.Close() })
 	ok(t, migrations.Up(t.Context(), db))
 	m := miniredis.NewMiniRedis()
-	client := redis.NewClient(&redis.Options{MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	client := redis.NewClient(&redis.Options{
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+	})
 	t.Cleanup(func() {
 		_ = client.Close()
 		m.Close()
@@ -185,7 +188,8 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	s.panicked = s.run(t, chore{ID: "eve@delta.example", How: "panic"}, tracker.Failed)
 	s.conflict = s.run(t, chore{ID: "ann@carol.example", How: "fail"}, tracker.Failed)
 	diff, err := json.Marshal(map[string]any{
-		"base": map[string]any{"quota": 500, "note": hostile[0]}, "desired": map[string]any{"quota": 750, "note": hostile[0]}, "remote": map[string]any{"quota": 99, "note": hostile[1]},
+		"base": map[string]any{"quota": 500, "note": hostile[0]}, "desired": map[string]any{"quota": 750, "note": hostile[0]},
+		"remote": map[string]any{"quota": 99, "note": hostile[1]},
 	})
 	ok(t, err)
 	ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)

@@ -59,7 +59,8 @@ func main() {
 }
 
 func run(ctx context.Context, folder string, out io.Writer) error {
-	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(folder, "app.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"), &gorm.Config{})
+	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(folder, "app.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"),
+		&gorm.Config{})
 	if err != nil {
 		return err
 	}

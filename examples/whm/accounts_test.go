@@ -113,7 +113,8 @@ func TestSomebodyElsePageChangesASimulatedServerOnly(t *testing.T) {
 			t.Errorf("%s:\n%s", instance, page)
 		}
 	}
-	if _, page, _ := s.post("/elsewhere", "instance", "backup", "email", "info@alpha.example", "quota_mb", "77"); !strings.Contains(page, "has a quota of 77 MB there now") {
+	if _, page, _ := s.post("/elsewhere", "instance", "backup", "email", "info@alpha.example", "quota_mb", "77"); !strings.Contains(page,
+		"has a quota of 77 MB there now") {
 		t.Error(page)
 	}
 	s.do("/sync", "instance", "backup")

@@ -187,7 +187,9 @@ func (a *app) reach(ctx context.Context, user string, p place) (*whmapi.Client, 
 }
 
 // engine is what dispatches, and works unless the role is web.
-func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine, *hosting.Module, admin.Enforcer, error) {
+func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine,
+	*hosting.Module, admin.Enforcer, error,
+) {
 	if err := errors.Join(migrations.Up(ctx, db), hosting.CreateTables(ctx, db)); err != nil {
 		return nil, nil, nil, err
 	}
@@ -201,7 +203,10 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 	}
 	engine, err := nawasync.New(nawasync.Config{
 		DB: db, Redis: client, Sealer: ring, Logger: a.logger,
-		Queues: map[string]nawasync.Queue{hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond}, nawasync.DefaultQueue: {Slots: 2, Poll: 100 * time.Millisecond}},
+		Queues: map[string]nawasync.Queue{
+			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond},
+			nawasync.DefaultQueue: {Slots: 2, Poll: 100 * time.Millisecond},
+		},
 	})
 	if err != nil {
 		return nil, nil, nil, err

@@ -156,7 +156,10 @@ func TestPasswordReachesTheServerAndStandsNowhereElse(t *testing.T) {
 	_, index := s.get("/")
 	files, err := filepath.Glob(filepath.Join(folder, "whm.db*"))
 	ok(t, err)
-	places := map[string]string{"log and output": s.out.String(), "Redis": redis.Dump(), "the failed job's page": failed, "the job's page": done, "the list": index, "process arguments": strings.Join(os.Args, " ")}
+	places := map[string]string{
+		"log and output": s.out.String(), "Redis": redis.Dump(), "the failed job's page": failed, "the job's page": done,
+		"the list": index, "process arguments": strings.Join(os.Args, " "),
+	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		ok(t, err)
@@ -227,7 +230,8 @@ func TestEachFailureSaysWhatToDoAndPassesWhenTheServerIsWellAgain(t *testing.T) 
 		s, _, _ := embedded(t, 40)
 		ok(t, s.server.Inject(sim.Fault{Function: "add_pop", Mode: sim.Lost, Times: 1}))
 		page := s.do("/mailboxes/create", "email", "fresh@alpha.example", "account", "alpha", "quota_mb", "300", "password", password)
-		if state := s.server.Mailbox("fresh@alpha.example"); state.Acts["add_pop"] != 1 || *state.QuotaMB != 300 || !s.server.Password("fresh@alpha.example", password) {
+		if state := s.server.Mailbox("fresh@alpha.example"); state.Acts["add_pop"] != 1 || *state.QuotaMB != 300 ||
+			!s.server.Password("fresh@alpha.example", password) {
 			t.Errorf("%+v", state)
 		}
 		if !strings.Contains(page, "an earlier attempt has made it") {
@@ -332,7 +336,8 @@ func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
 				}
 			}
 		}
-		response, err := http.PostForm(s.url+"/admin/sync/services/whm/sync", url.Values{"type": {"account"}, "instance": {"main"}, "back": {"/admin/sync/services/whm"}})
+		response, err := http.PostForm(s.url+"/admin/sync/services/whm/sync",
+			url.Values{"type": {"account"}, "instance": {"main"}, "back": {"/admin/sync/services/whm"}})
 		ok(t, err)
 		page, err := io.ReadAll(response.Body)
 		ok(t, err)

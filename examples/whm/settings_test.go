@@ -21,7 +21,10 @@ import (
 func child(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 	t.Helper()
 	folder := t.TempDir()
-	cmd = exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key")}, args...)...)
+	cmd = exec.Command(os.Args[0], append([]string{
+		"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(folder, "whm.db"), "-key",
+		filepath.Join(folder, "key"),
+	}, args...)...)
 	cmd.Env = append(os.Environ(), "WHM_TEST_CHILD=1")
 	out, errs = &output{}, &output{}
 	cmd.Stdout, cmd.Stderr = out, errs
@@ -52,7 +55,8 @@ func TestWrongFlagExitsWithOneLineAndStatus1(t *testing.T) {
 	cmd, out, errs := child(t, "-role", "boss")
 	err := cmd.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || out.String() != "" || strings.Count(errs.String(), "\n") != 1 || !strings.HasPrefix(errs.String(), "whm: -role") {
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || out.String() != "" || strings.Count(errs.String(), "\n") != 1 ||
+		!strings.HasPrefix(errs.String(), "whm: -role") {
 		t.Errorf("%v\n%s\n%s", err, out, errs)
 	}
 }

@@ -88,7 +88,8 @@ func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string)
 	redis := miniredis.RunT(t)
 	folder := t.TempDir()
 	out := &output{}
-	address := begin(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key"), "-redis", "redis://"+redis.Addr())...)
+	address := begin(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key"),
+		"-redis", "redis://"+redis.Addr())...)
 	return &site{t, address, server, out}, redis, folder
 }
 

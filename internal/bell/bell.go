@@ -11,11 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/pipeline"
 )
 
@@ -77,14 +76,14 @@ func Decode(data []byte) (jobstore.Claim, error) {
 	first, second, _ := strings.Cut(string(data), ".")
 	id, err := strconv.ParseInt(first, 10, 64)
 	if err != nil {
-		return jobstore.Claim{}, fmt.Errorf("nawasync: no job id: %w", err)
+		return jobstore.Claim{}, fmt.Errorf("no job id: %w", err)
 	}
 	epoch, err := strconv.Atoi(second)
 	if err != nil {
-		return jobstore.Claim{}, fmt.Errorf("nawasync: no epoch: %w", err)
+		return jobstore.Claim{}, fmt.Errorf("no epoch: %w", err)
 	}
 	if id <= 0 || epoch < 0 {
-		return jobstore.Claim{}, errors.New("nawasync: no job id")
+		return jobstore.Claim{}, errors.New("no job id")
 	}
 	return jobstore.Claim{ID: id, Epoch: epoch}, nil
 }
@@ -135,7 +134,7 @@ func (b *Bells) ring(ctx context.Context, bell jobstore.Bell) error {
 		return nil // this ring is there already
 	}
 	if err != nil {
-		return fmt.Errorf("nawasync: put job %d into Redis: %w", bell.ID, err)
+		return fmt.Errorf("put job %d into Redis: %w", bell.ID, err)
 	}
 	return nil
 }

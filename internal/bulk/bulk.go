@@ -141,7 +141,8 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 		for i, c := range columns[1:] {
 			set[i] = fmt.Sprintf("%s = v.column%d", tx.Statement.Quote(c), i+2)
 		}
-		return exec(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (VALUES "+repeat("("+repeat("?", len(columns))+")", len(rows))+") AS v WHERE t.id = v.column1", args)
+		return exec(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (VALUES "+repeat("("+repeat("?", len(columns))+")", len(rows))+
+			") AS v WHERE t.id = v.column1", args)
 	}
 	args, err := flat(rows)
 	if err != nil {
@@ -213,7 +214,8 @@ func (t *Table) lookUp(tx *gorm.DB, selected, where string, within []any, key []
 	if err != nil {
 		return "", nil, err
 	}
-	return "SELECT f.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ") CROSS JOIN LATERAL (SELECT " + selected + " FROM " + t.name + " t WHERE " + where + " OFFSET 0) f",
+	return "SELECT f.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ") CROSS JOIN LATERAL (SELECT " + selected + " FROM " +
+			t.name + " t WHERE " + where + " OFFSET 0) f",
 		append(args, scope...), nil
 }
 
@@ -271,7 +273,8 @@ func (t *Table) typeOf(tx *gorm.DB, column string) (string, error) {
 	defer t.once.Unlock()
 	if t.types == nil {
 		types := map[string]string{}
-		rows, err := tx.Raw("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped", t.name).Rows()
+		rows, err := tx.Raw("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped",
+			t.name).Rows()
 		if err != nil {
 			return "", err
 		}

@@ -55,11 +55,13 @@ type Process struct {
 	exited chan struct{} // closed when it has
 }
 
+// Says waits until the child has written text.
 func (p *Process) Says(t *testing.T, text string) {
 	t.Helper()
 	Eventually(t, 30*time.Second, "a child that says "+strconv.Quote(text), func() bool { return strings.Contains(p.Out.String(), text) })
 }
 
+// Dies waits until the child has exited.
 func (p *Process) Dies(t *testing.T) {
 	t.Helper()
 	select {
@@ -69,11 +71,14 @@ func (p *Process) Dies(t *testing.T) {
 	}
 }
 
+// Signal sends the child a signal.
 func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	OK(t, p.cmd.Process.Signal(s))
 }
 
+// StartChild starts this binary as a child in a mode, and waits until it is ready. It is
+// killed at the test's end.
 func StartChild(t *testing.T, h *Harness, mode string) *Process {
 	t.Helper()
 	self, err := os.Executable()

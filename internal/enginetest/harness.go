@@ -35,6 +35,7 @@ type Harness struct {
 	shift atomic.Int64 // added to the clock in virtual time
 }
 
+// Config has the harness's database, Redis and log.
 func (h *Harness) Config() nawasync.Config {
 	return nawasync.Config{
 		DB: h.DB.DB, Redis: h.Redis, StopGrace: time.Second,
@@ -47,13 +48,15 @@ func (h *Harness) Engine(change func(*nawasync.Config)) *nawasync.Engine {
 	return h.Tuned(host.Tuning{}, change)
 }
 
+// Tuned is Engine with other intervals; zero fields keep their defaults.
 func (h *Harness) Tuned(tuning host.Tuning, change func(*nawasync.Config)) *nawasync.Engine {
 	h.T.Helper()
 	c := h.Config()
 	if change != nil {
 		change(&c)
 	}
-	e, err := nawasync.New(c.WithTuning(tuning))
+	c.SetTuning(tuning)
+	e, err := nawasync.New(c)
 	OK(h.T, err)
 	h.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -65,12 +68,14 @@ func (h *Harness) Tuned(tuning host.Tuning, change func(*nawasync.Config)) *nawa
 	return e
 }
 
+// Start starts an engine.
 func (h *Harness) Start(e *nawasync.Engine) *nawasync.Engine {
 	h.T.Helper()
 	OK(h.T, e.Start(h.T.Context()))
 	return e
 }
 
+// Unhurried makes an engine for virtual time, whose clock Skip turns on.
 func (h *Harness) Unhurried(change func(*nawasync.Config)) *nawasync.Engine {
 	return h.Tuned(UnhurriedTuning, func(c *nawasync.Config) {
 		c.Queues = map[string]nawasync.Queue{"default": {Slots: 2, Poll: 5 * time.Second}}
@@ -130,6 +135,7 @@ var UnhurriedTuning = host.Tuning{
 	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Recheck: 5 * time.Minute,
 }
 
+// LogBuffer keeps what is written to it. It is safe for concurrent use.
 type LogBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer

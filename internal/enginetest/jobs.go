@@ -19,10 +19,12 @@ type Note struct {
 	N        int    `json:"n"`
 }
 
+// Kind is notes.note.write.
 func (Note) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "note", Action: "write"}
 }
 
+// Target is the note.
 func (n Note) Target() nawasync.Target { return nawasync.Target{Instance: n.Instance, ID: n.ID} }
 
 // Handler runs a function; its backoff is short enough for real time.
@@ -33,8 +35,10 @@ type Handler[A nawasync.Args] struct {
 	Wait  time.Duration
 }
 
+// Execute calls Do.
 func (h *Handler[A]) Execute(ctx context.Context, run *nawasync.Run[A]) error { return h.Do(ctx, run) }
 
+// Timeout is Limit; 0 is the default.
 func (h *Handler[A]) Timeout() time.Duration {
 	if h.Limit > 0 {
 		return h.Limit
@@ -42,6 +46,7 @@ func (h *Handler[A]) Timeout() time.Duration {
 	return h.AbstractJob.Timeout()
 }
 
+// Backoff is Wait; 0 is the default.
 func (h *Handler[A]) Backoff(attempt int) time.Duration {
 	if h.Wait > 0 {
 		return h.Wait
@@ -55,6 +60,7 @@ type Runs struct {
 	seen map[string]int
 }
 
+// Note counts an execution.
 func (r *Runs) Note(job tracker.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,6 +70,7 @@ func (r *Runs) Note(job tracker.Job) {
 	r.seen[fmt.Sprint(job.ID, ".", job.Epoch)]++
 }
 
+// Doubles is how many leases ran more than once.
 func (r *Runs) Doubles() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,6 +82,7 @@ func (r *Runs) Doubles() (n int) {
 	return n
 }
 
+// Total is how many executions there were.
 func (r *Runs) Total() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,8 +92,10 @@ func (r *Runs) Total() (n int) {
 	return n
 }
 
+// ErrBoom is how a job fails.
 var ErrBoom = errors.New("boom")
 
+// Dispatch dispatches as user:7.
 func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
 	t.Helper()
 	job, err := e.Dispatch(context.Background(), args, nawasync.Options{By: "user:7"})
@@ -93,6 +103,7 @@ func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job
 	return job
 }
 
+// WaitStatus waits until a job has a status, and fails when it ends with another.
 func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status) *tracker.Job {
 	t.Helper()
 	var job *tracker.Job

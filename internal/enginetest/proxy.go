@@ -74,6 +74,7 @@ func (p *Proxy) Cut(down bool) {
 	}
 }
 
+// NewProxy listens on a port of its own, for connections to target.
 func NewProxy(t *testing.T, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

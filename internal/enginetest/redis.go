@@ -12,12 +12,16 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+// MiniRedis is a Redis within the process.
 func MiniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
 	// A pool nobody waits for: go-redis keeps the timers of those waits for all, and a
 	// timer made in virtual time may not be used outside of it.
-	client := redis.NewClient(&redis.Options{PoolSize: 500, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() }})
+	client := redis.NewClient(&redis.Options{
+		PoolSize: 500, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+	})
 	t.Cleanup(func() {
 		_ = client.Close()
 		m.Close()
@@ -33,6 +37,7 @@ type RedisServer struct {
 	process      *exec.Cmd
 }
 
+// Start starts the server and waits until it answers.
 func (s *RedisServer) Start(t *testing.T) {
 	t.Helper()
 	s.process = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.folder)
@@ -40,11 +45,13 @@ func (s *RedisServer) Start(t *testing.T) {
 	Eventually(t, 10*time.Second, "a Redis that answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
 }
 
+// Kill kills the server; what it held is lost.
 func (s *RedisServer) Kill() {
 	_ = s.process.Process.Kill()
 	_ = s.process.Wait()
 }
 
+// PrivateRedis starts a redis-server and makes a client of it.
 func PrivateRedis(t *testing.T) (*redis.Client, *RedisServer) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

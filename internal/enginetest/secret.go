@@ -13,6 +13,7 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
+// NewKey is a random key of a Keyring.
 func NewKey(t testing.TB) []byte {
 	t.Helper()
 	key := make([]byte, 32)
@@ -21,6 +22,7 @@ func NewKey(t testing.TB) []byte {
 	return key
 }
 
+// Keyring has keys; the first one seals.
 func Keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
 	t.Helper()
 	ring, err := secret.NewKeyring(keys...)
@@ -70,6 +72,7 @@ func SecretForms(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	return []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("user:" + secret)), base64.URLEncoding.EncodeToString([]byte("u:" + secret)),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("user:" + secret)),
+		base64.URLEncoding.EncodeToString([]byte("u:" + secret)),
 	}
 }

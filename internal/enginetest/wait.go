@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// OK ends the test when there is an error.
 func OK(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // ErrStopped says that the batcher was stopped before it took the item.
-var ErrStopped = errors.New("nawasync: stopped")
+var ErrStopped = errors.New("stopped")
 
 // Batcher gathers items of type T and gives each caller its own result.
 type Batcher[T, R any] struct {

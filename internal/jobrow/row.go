@@ -99,7 +99,8 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	if err := rows.Scan(append(into, extra...)...); err != nil {
 		return nil, err
 	}
-	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.ActiveKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String, n.text.String
+	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.ActiveKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String,
+		n.text.String
 	r.SnapshotTable, r.SnapshotRow, r.SnapshotState = n.table.String, n.row.Int64, n.state.String
 	r.RetryOf, r.Duration = n.retryOf.Int64, time.Duration(n.duration.Int64)*time.Millisecond
 	r.CreatedAt, r.UpdatedAt = sqlkit.FromMicros(n.created), sqlkit.FromMicros(n.updated)

@@ -21,8 +21,10 @@ func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 			continue
 		}
 		values = append(values, row)
-		args = append(args, v.Job.ID, v.Job.Epoch, v.Job.Attempt, sqlkit.Micros(v.Job.StartedAt), sqlkit.Micros(v.Now), max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds(),
-			string(v.AttemptOutcome()), v.Job.Worker, clean(v.ErrorClass, 30), clean(v.Error, tracker.MaxError), clean(v.Stack, tracker.MaxStack), clean(v.Log, tracker.MaxLog))
+		args = append(args, v.Job.ID, v.Job.Epoch, v.Job.Attempt, sqlkit.Micros(v.Job.StartedAt), sqlkit.Micros(v.Now),
+			max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds(),
+			string(v.AttemptOutcome()), v.Job.Worker, clean(v.ErrorClass, 30), clean(v.Error, tracker.MaxError), clean(v.Stack, tracker.MaxStack),
+			clean(v.Log, tracker.MaxLog))
 		if v.Job.Epoch >= tracker.KeepAttempts {
 			crowded = append(crowded, v)
 		}

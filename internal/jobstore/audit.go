@@ -22,10 +22,11 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 		return tx.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			s.Now().UnixMicro(), sqlkit.CleanText(a.Subject, 255), sqlkit.CleanText(a.Action, 50), string(a.Outcome),
 			sqlkit.CleanText(a.Service, 50), sqlkit.CleanText(a.Type, 50), sqlkit.CleanText(a.Instance, 64), sqlkit.CleanText(a.TargetID, 255),
-			key, sqlkit.NullID(a.JobID), sqlkit.CleanText(a.Address, 64), sqlkit.CleanText(a.Reason, tracker.MaxError), sqlkit.CleanText(a.Detail, tracker.MaxError)).Error
+			key, sqlkit.NullID(a.JobID), sqlkit.CleanText(a.Address, 64), sqlkit.CleanText(a.Reason, tracker.MaxError),
+			sqlkit.CleanText(a.Detail, tracker.MaxError)).Error
 	})
 	if err != nil {
-		return fmt.Errorf("nawasync: add to the audit log: %w", err)
+		return fmt.Errorf("add to the audit log: %w", err)
 	}
 	return nil
 }
@@ -40,7 +41,7 @@ func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 		return done.Error
 	})
 	if err != nil {
-		return false, fmt.Errorf("nawasync: delete job %d: %w", id, err)
+		return false, fmt.Errorf("delete job %d: %w", id, err)
 	}
 	return n > 0, nil
 }
@@ -54,7 +55,7 @@ func (s *Store) Restore(ctx context.Context, id int64) (bool, error) {
 		return done.Error
 	})
 	if err != nil {
-		return false, fmt.Errorf("nawasync: restore job %d: %w", id, err)
+		return false, fmt.Errorf("restore job %d: %w", id, err)
 	}
 	return n > 0, nil
 }

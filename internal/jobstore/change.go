@@ -26,9 +26,10 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 			}
 			args = append(args, at, jobrow.TargetKey(c.Target.Service, c.Target.Type, c.Target.Instance, c.Target.ID), c.JobID, string(c.What), fields)
 		}
-		err := tx.Exec("INSERT INTO nawasync_changes (at, target_key, job_id, what, fields) VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "), args...).Error
+		err := tx.Exec("INSERT INTO nawasync_changes (at, target_key, job_id, what, fields) VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "),
+			args...).Error
 		if err != nil {
-			return fmt.Errorf("nawasync: note what a sync changed: %w", err)
+			return fmt.Errorf("note what a sync changed: %w", err)
 		}
 		list = list[n:]
 	}
@@ -39,12 +40,13 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 // many. Their ids are in the order of time, so that it looks at the oldest only.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time, limit int) (int, error) {
 	var ids []int64
-	err := s.DB(ctx).Raw("SELECT id FROM (SELECT id, at FROM nawasync_changes ORDER BY id LIMIT ?) oldest WHERE at < ?", limit, before.UnixMicro()).Scan(&ids).Error
+	err := s.DB(ctx).Raw("SELECT id FROM (SELECT id, at FROM nawasync_changes ORDER BY id LIMIT ?) oldest WHERE at < ?", limit,
+		before.UnixMicro()).Scan(&ids).Error
 	if err == nil && len(ids) > 0 {
 		err = s.exec(ctx, func(tx *gorm.DB) error { return tx.Exec("DELETE FROM nawasync_changes WHERE id IN ?", ids).Error })
 	}
 	if err != nil {
-		return 0, fmt.Errorf("nawasync: prune what syncs changed: %w", err)
+		return 0, fmt.Errorf("prune what syncs changed: %w", err)
 	}
 	return len(ids), nil
 }

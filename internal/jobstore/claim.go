@@ -78,7 +78,7 @@ func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]Claim
 		err = s.recoverClaims(ctx, batch, claims)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: claim: %w", err)
+		return nil, fmt.Errorf("claim: %w", err)
 	}
 	results := make([]ClaimResult, len(claims))
 	for i, c := range claims {

@@ -33,7 +33,10 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 		if !v.Status.Terminal() {
 			continue
 		}
-		k := key{statrow.Key{Service: v.Job.Service, Type: v.Job.Type, Instance: v.Job.Instance, Action: v.Job.Action, Outcome: string(v.Status)}, tracker.PeriodMinute.Start(v.Now).UnixMicro()}
+		k := key{
+			statrow.Key{Service: v.Job.Service, Type: v.Job.Type, Instance: v.Job.Instance, Action: v.Job.Action, Outcome: string(v.Status)},
+			tracker.PeriodMinute.Start(v.Now).UnixMicro(),
+		}
 		d := deltas[k]
 		if d == nil {
 			d = &delta{Key: k.Key, minute: k.minute}

@@ -27,7 +27,7 @@ func (s *Store) Endings(ctx context.Context, tx *gorm.DB, ids []int64) (map[int6
 		return err
 	}, "SELECT id, finished_at FROM nawasync_jobs WHERE id IN ?", ids)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read jobs: %w", err)
+		return nil, fmt.Errorf("read jobs: %w", err)
 	}
 	return found, nil
 }
@@ -41,7 +41,7 @@ func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ str
 	}, "SELECT id FROM nawasync_jobs WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND service = ? AND type = ? AND snap_state IS NOT NULL LIMIT 1",
 		[]tracker.Status{tracker.Success, tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since.UnixMicro(), service, typ)
 	if err != nil {
-		return false, fmt.Errorf("nawasync: read jobs: %w", err)
+		return false, fmt.Errorf("read jobs: %w", err)
 	}
 	return found, nil
 }
@@ -58,9 +58,10 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, si
 		err := rows.Scan(&key)
 		found[key] = true
 		return err
-	}, "SELECT DISTINCT target_key FROM nawasync_jobs WHERE target_key IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND snap_state IS NOT NULL", targets, since.UnixMicro())
+	}, "SELECT DISTINCT target_key FROM nawasync_jobs WHERE target_key IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND snap_state IS NOT NULL", targets,
+		since.UnixMicro())
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read jobs: %w", err)
+		return nil, fmt.Errorf("read jobs: %w", err)
 	}
 	return found, nil
 }

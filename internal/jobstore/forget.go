@@ -13,7 +13,7 @@ import (
 )
 
 // ErrStillOpen says that jobs of a target have not ended.
-var ErrStillOpen = errors.New("nawasync: the target has open jobs")
+var ErrStillOpen = errors.New("the target has open jobs")
 
 // Forget blanks arguments, results and texts of every ended job of a target and
 // of its attempts, and returns how many there were. The rows stay; what syncs noted of
@@ -31,7 +31,8 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 		if n = done.RowsAffected; done.Error != nil {
 			return done.Error
 		}
-		if err := tx.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+" AND finished_at IS NOT NULL)", target...).Error; err != nil {
+		if err := tx.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+
+			" AND finished_at IS NOT NULL)", target...).Error; err != nil {
 			return err
 		}
 		if err := tx.Exec("DELETE FROM nawasync_changes WHERE target_key = ?", key).Error; err != nil {
@@ -40,7 +41,7 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 		return tx.Raw("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND open_lane IS NOT NULL", target...).Row().Scan(&open)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("nawasync: forget %s/%s %q: %w", t.Service, t.Type, t.ID, err)
+		return 0, fmt.Errorf("forget %s/%s %q: %w", t.Service, t.Type, t.ID, err)
 	}
 	if open > 0 {
 		return int(n), fmt.Errorf("%w: %d of %s/%s %q; cancel them or let them end, then call Forget again", ErrStillOpen, open, t.Service, t.Type, t.ID)

@@ -21,7 +21,7 @@ func (s *Store) AddHold(ctx context.Context, tx *gorm.DB, h *tracker.Hold) error
 	err := tx.Exec("INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		h.Service, h.Type, h.Instance, key, h.Status, h.JobID, h.Table, h.Known, h.Absent, h.Limit, h.CreatedAt.UnixMicro(), string(h.Arguments)).Error
 	if err != nil {
-		return fmt.Errorf("nawasync: hold the sync: %w", err)
+		return fmt.Errorf("hold the sync: %w", err)
 	}
 	return tx.Raw("SELECT id FROM nawasync_held WHERE open_key = ?", key).Row().Scan(&h.ID)
 }
@@ -36,7 +36,7 @@ func (s *Store) AddHeldRows(ctx context.Context, tx *gorm.DB, hold int64, list [
 			query, args = query+", (?, ?, ?)", append(args, hold, r.Row, r.TargetID)
 		}
 		if err := tx.Exec(query, args...).Error; err != nil {
-			return fmt.Errorf("nawasync: hold the sync: %w", err)
+			return fmt.Errorf("hold the sync: %w", err)
 		}
 		list = list[n:]
 	}
@@ -44,13 +44,14 @@ func (s *Store) AddHeldRows(ctx context.Context, tx *gorm.DB, hold int64, list [
 }
 
 // ErrDecided says that a hold is open no more.
-var ErrDecided = errors.New("nawasync: the held sync has been decided, or withdrawn")
+var ErrDecided = errors.New("the held sync has been decided, or withdrawn")
 
 // CloseHold ends an open hold, or returns ErrDecided.
 func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker.HoldStatus, by string) error {
-	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'", to, s.Now().UnixMicro(), by, id)
+	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'",
+		to, s.Now().UnixMicro(), by, id)
 	if done.Error != nil {
-		return fmt.Errorf("nawasync: decide held sync %d: %w", id, done.Error)
+		return fmt.Errorf("decide held sync %d: %w", id, done.Error)
 	}
 	if done.RowsAffected == 0 {
 		return fmt.Errorf("held sync %d: %w", id, ErrDecided)
@@ -79,7 +80,7 @@ func (s *Store) EachHeldRow(ctx context.Context, service, typ, instance string, 
 		return nil
 	}, "SELECT r.snap_row FROM nawasync_held h JOIN nawasync_held_rows r ON r.held_id = h.id WHERE "+where, args...)
 	if err != nil {
-		return fmt.Errorf("nawasync: read the rows of held syncs: %w", err)
+		return fmt.Errorf("read the rows of held syncs: %w", err)
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func (s *Store) DropHeldRows(ctx context.Context, tx *gorm.DB, service, typ, ins
 	err := sqlkit.Session(ctx, tx).Exec("DELETE FROM nawasync_held_rows WHERE snap_row IN ? AND held_id IN (SELECT id FROM nawasync_held WHERE service = ? AND type = ? AND instance = ? AND status = 'rejected')",
 		list, service, typ, instance).Error
 	if err != nil {
-		return fmt.Errorf("nawasync: forget rows that came back: %w", err)
+		return fmt.Errorf("forget rows that came back: %w", err)
 	}
 	return nil
 }

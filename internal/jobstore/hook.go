@@ -24,7 +24,7 @@ const savepoint = "nawasync_on_success"
 // connection that broke or a deadlock, after which the outcome is written again.
 func (s *Store) runOnSuccess(tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 	if err := tx.Exec("SAVEPOINT " + savepoint).Error; err != nil {
-		return fmt.Errorf("nawasync: begin OnSuccess: %w", err)
+		return fmt.Errorf("begin OnSuccess: %w", err)
 	}
 	err := fn(tx)
 	if err == nil {
@@ -34,7 +34,7 @@ func (s *Store) runOnSuccess(tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 		err = fmt.Errorf("it ignored an error of the database: %w", err)
 	}
 	if undo := tx.Exec("ROLLBACK TO SAVEPOINT " + savepoint).Error; undo != nil || sqlkit.IsSerializationFailure(err) {
-		return fmt.Errorf("nawasync: OnSuccess was interrupted: %w", errors.Join(err, undo))
+		return fmt.Errorf("OnSuccess was interrupted: %w", errors.Join(err, undo))
 	}
 	return &OnSuccessError{Err: err}
 }

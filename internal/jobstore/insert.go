@@ -44,14 +44,14 @@ func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, rings int)
 		}
 		held, err := s.insertUnique(tx, job)
 		if err != nil {
-			return fmt.Errorf("nawasync: insert job: %w", err)
+			return fmt.Errorf("insert job: %w", err)
 		}
 		jobs[i] = held
 	}
 	for len(plain) > 0 {
 		n := min(len(plain), insertChunk)
 		if err := s.insertMany(tx, plain[:n]); err != nil {
-			return fmt.Errorf("nawasync: insert jobs: %w", err)
+			return fmt.Errorf("insert jobs: %w", err)
 		}
 		plain = plain[n:]
 	}
@@ -109,7 +109,8 @@ func (s *Store) setNewRow(jobs []*Job, now time.Time, rings int) {
 
 func insertValues(j *Job) []any {
 	return []any{
-		j.TargetKey, j.Lane, j.Lane, sqlkit.Micros(j.WakeAt), sqlkit.Micros(j.NotBefore), sqlkit.Micros(j.DueAt), sqlkit.Micros(j.RungAt), sqlkit.Micros(j.CreatedAt), sqlkit.Micros(j.UpdatedAt), sqlkit.NullID(j.RetryOf),
+		j.TargetKey, j.Lane, j.Lane, sqlkit.Micros(j.WakeAt), sqlkit.Micros(j.NotBefore), sqlkit.Micros(j.DueAt), sqlkit.Micros(j.RungAt), sqlkit.Micros(j.CreatedAt),
+		sqlkit.Micros(j.UpdatedAt), sqlkit.NullID(j.RetryOf),
 		j.Epoch, j.Ring, j.Attempt, j.MaxAttempts, string(j.Status), j.Service, j.Type, j.Action, j.Instance, j.TargetID, j.Queue,
 		sqlkit.NullText(j.ActiveKey), j.TriggeredBy, j.TriggerSource, sqlkit.NullText(j.Trace), sqlkit.NullText(string(j.Payload)), sqlkit.NullBytes(j.Sealed),
 		sqlkit.NullText(j.SnapshotTable), sqlkit.NullID(j.SnapshotRow), sqlkit.NullText(string(j.SnapshotState)),

@@ -74,7 +74,7 @@ func (s *Store) RunningClaims(ctx context.Context, worker string) (running, canc
 		return err
 	}, "SELECT id, epoch, cancel_at FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ?", worker)
 	if err != nil {
-		err = fmt.Errorf("nawasync: read the running jobs: %w", err)
+		err = fmt.Errorf("read the running jobs: %w", err)
 	}
 	return running, cancelled, err
 }
@@ -130,7 +130,7 @@ func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
 	}
 	var us int64
 	if err := s.DB(ctx).Raw(query).Row().Scan(&us); err != nil {
-		return time.Time{}, fmt.Errorf("nawasync: read the database's clock: %w", err)
+		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
 	}
 	return sqlkit.FromMicros(us), nil
 }

@@ -18,7 +18,7 @@ func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Ti
 	var ids []int64
 	if err := s.DB(ctx).Raw("SELECT id FROM nawasync_jobs WHERE status = ? AND finished_at < ? AND finished_at IS NOT NULL ORDER BY finished_at LIMIT ?",
 		string(status), before.UnixMicro(), limit).Scan(&ids).Error; err != nil {
-		return 0, fmt.Errorf("nawasync: prune: %w", err)
+		return 0, fmt.Errorf("prune: %w", err)
 	}
 	if len(ids) == 0 {
 		return 0, nil
@@ -31,7 +31,7 @@ func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Ti
 		return tx.Exec("DELETE FROM nawasync_jobs WHERE id IN ?", ids).Error
 	})
 	if err != nil {
-		return 0, fmt.Errorf("nawasync: prune: %w", err)
+		return 0, fmt.Errorf("prune: %w", err)
 	}
 	return len(ids), nil
 }
@@ -41,7 +41,7 @@ func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error 
 	return s.exec(ctx, func(tx *gorm.DB) error {
 		for period, before := range map[tracker.Period]time.Time{tracker.PeriodMinute: minutes, tracker.PeriodHour: hours} {
 			if err := tx.Exec("DELETE FROM nawasync_stats WHERE period = ? AND bucket < ?", string(period), before.UnixMicro()).Error; err != nil {
-				return fmt.Errorf("nawasync: prune statistics: %w", err)
+				return fmt.Errorf("prune statistics: %w", err)
 			}
 		}
 		return nil
@@ -60,14 +60,14 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	}
 	since, err := strconv.ParseInt(from, 10, 64)
 	if err != nil {
-		return fmt.Errorf("nawasync: setting %s: %w", settingArguments, err)
+		return fmt.Errorf("setting %s: %w", settingArguments, err)
 	}
 	err = s.exec(ctx, func(tx *gorm.DB) error {
 		return tx.Exec(dropArguments,
 			[]tracker.Status{tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since, before.UnixMicro()).Error
 	})
 	if err != nil {
-		return fmt.Errorf("nawasync: drop arguments: %w", err)
+		return fmt.Errorf("drop arguments: %w", err)
 	}
 	return s.SetSetting(ctx, settingArguments, strconv.FormatInt(before.UnixMicro(), 10))
 }
@@ -76,7 +76,7 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]*Job, error) {
 	list, err := s.query(s.DB(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? LIMIT ?", before.UnixMicro(), limit)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: look for expired jobs: %w", err)
+		return nil, fmt.Errorf("look for expired jobs: %w", err)
 	}
 	return list, nil
 }

@@ -21,7 +21,7 @@ const lockRollup = "fold"
 // successes, and returns how many it moved. Concurrent calls wait for each other.
 func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 	if err := s.ensureLock(ctx, lockRollup); err != nil {
-		return 0, fmt.Errorf("nawasync: fold statistics: %w", err)
+		return 0, fmt.Errorf("fold statistics: %w", err)
 	}
 	err = s.Transaction(ctx, func(tx *gorm.DB) error {
 		tx = sqlkit.Session(ctx, tx)
@@ -52,7 +52,7 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		return s.rollupSuccesses(tx, deltas)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("nawasync: fold statistics: %w", err)
+		return 0, fmt.Errorf("fold statistics: %w", err)
 	}
 	return moved, nil
 }
@@ -114,7 +114,8 @@ func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
 		}
 		var err error
 		if n == 0 {
-			err = tx.Exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES (?, ?, ?, ?, ?, ?)", append(at, d.LastJob, d.LastAt)...).Error
+			err = tx.Exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES (?, ?, ?, ?, ?, ?)",
+				append(at, d.LastJob, d.LastAt)...).Error
 		} else {
 			err = tx.Exec("UPDATE nawasync_last_success SET job_id = ?, finished_at = ?"+where+" AND finished_at < ?",
 				append(append([]any{d.LastJob, d.LastAt}, at...), d.LastAt)...).Error

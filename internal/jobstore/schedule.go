@@ -25,7 +25,7 @@ func (s *Store) SeeSchedule(ctx context.Context, row tracker.Schedule, first tim
 			row.Service, row.Type, row.Action, row.Instance, row.TargetID, row.Spec, row.Timezone, now, row.Name).Error
 	})
 	if err != nil {
-		return fmt.Errorf("nawasync: write schedule %s: %w", row.Name, err)
+		return fmt.Errorf("write schedule %s: %w", row.Name, err)
 	}
 	return nil
 }

@@ -27,10 +27,11 @@ func (s *Store) Pause(ctx context.Context, p tracker.Scope) error {
 		insert := s.insertIgnore() +
 			" nawasync_scopes (service, instance, paused_until, parked, paused_by, created_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)" +
 			s.onConflict()
-		return tx.Exec(insert, p.Service, p.Instance, p.Until.UnixMicro(), p.Parked, sqlkit.CleanText(p.By, 255), s.Now().UnixMicro(), sqlkit.CleanText(p.Reason, tracker.MaxError)).Error
+		return tx.Exec(insert, p.Service, p.Instance, p.Until.UnixMicro(), p.Parked, sqlkit.CleanText(p.By, 255), s.Now().UnixMicro(),
+			sqlkit.CleanText(p.Reason, tracker.MaxError)).Error
 	})
 	if err != nil {
-		return fmt.Errorf("nawasync: pause %s/%s: %w", p.Service, p.Instance, err)
+		return fmt.Errorf("pause %s/%s: %w", p.Service, p.Instance, err)
 	}
 	return nil
 }
@@ -55,7 +56,7 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (bool, err
 		return tx.Exec(wake, args...).Error
 	})
 	if err != nil {
-		return false, fmt.Errorf("nawasync: resume %s/%s: %w", service, instance, err)
+		return false, fmt.Errorf("resume %s/%s: %w", service, instance, err)
 	}
 	return found, nil
 }

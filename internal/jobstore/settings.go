@@ -58,7 +58,7 @@ func (s *Store) Setting(ctx context.Context, name, first string) (string, error)
 			return tx.Exec(s.insertIgnore()+" nawasync_settings (name, value) VALUES (?, ?)"+s.onConflict(), name, first).Error
 		})
 		if err != nil {
-			return "", fmt.Errorf("nawasync: write setting %s: %w", name, err)
+			return "", fmt.Errorf("write setting %s: %w", name, err)
 		}
 	}
 	return s.readSetting(ctx, name)
@@ -67,7 +67,7 @@ func (s *Store) Setting(ctx context.Context, name, first string) (string, error)
 func (s *Store) readSetting(ctx context.Context, name string) (string, error) {
 	var values []string
 	if err := s.DB(ctx).Raw("SELECT value FROM nawasync_settings WHERE name = ?", name).Scan(&values).Error; err != nil {
-		return "", fmt.Errorf("nawasync: read setting %s: %w", name, err)
+		return "", fmt.Errorf("read setting %s: %w", name, err)
 	}
 	if len(values) == 0 {
 		return "", fmt.Errorf("setting %s: %w", name, tracker.ErrNotFound)
@@ -103,7 +103,7 @@ func (s *Store) AdoptMarker(ctx context.Context, marker string) error {
 		return s.clearRings(tx)
 	})
 	if err != nil {
-		return fmt.Errorf("nawasync: have every job rung again: %w", err)
+		return fmt.Errorf("have every job rung again: %w", err)
 	}
 	return nil
 }

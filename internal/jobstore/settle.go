@@ -193,7 +193,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 	u.args = []any{now.UnixMicro()}
 	won, err := s.batch(tx, u, ids, rows)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: finish: %w", err)
+		return nil, fmt.Errorf("finish: %w", err)
 	}
 	results := make([]Settled, len(outcomes))
 	var kept []*Outcome
@@ -210,10 +210,10 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 		}
 	}
 	if err := s.insertAttempts(tx, kept); err != nil {
-		return nil, fmt.Errorf("nawasync: write attempts: %w", err)
+		return nil, fmt.Errorf("write attempts: %w", err)
 	}
 	if err := s.insertDeltas(tx, kept); err != nil {
-		return nil, fmt.Errorf("nawasync: write statistics: %w", err)
+		return nil, fmt.Errorf("write statistics: %w", err)
 	}
 	for i, v := range outcomes {
 		if results[i].Won && v.OnSuccess != nil {
@@ -228,7 +228,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 	// Last, and by the clock of now: what has joined these lanes meanwhile is seen.
 	next, err := s.promote(tx, lanes, s.Now().Add(clockSlack))
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: ring the next of the lane: %w", err)
+		return nil, fmt.Errorf("ring the next of the lane: %w", err)
 	}
 	for i, v := range outcomes {
 		if results[i].Won && v.Status.Terminal() {
@@ -253,7 +253,7 @@ func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settl
 	}
 	asked, err := s.query(tx, true, "WHERE j.id IN ? AND j.status = 'queued' AND j.cancel_at IS NOT NULL", slices.Sorted(maps.Keys(byID)))
 	if err != nil {
-		return fmt.Errorf("nawasync: look for cancelled jobs: %w", err)
+		return fmt.Errorf("look for cancelled jobs: %w", err)
 	}
 	if len(asked) == 0 {
 		return nil

@@ -35,7 +35,8 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 			t.Fatal("the fence failed")
 		}
 		got := b.Stored(job.ID)
-		if got.Status != tracker.Success || !got.ArgumentsDropped() || got.Duration != 2*time.Second || string(got.Result) != `{"n":1}` || !got.FinishedAt.Equal(b.Now()) {
+		if got.Status != tracker.Success || !got.ArgumentsDropped() || got.Duration != 2*time.Second || string(got.Result) != `{"n":1}` ||
+			!got.FinishedAt.Equal(b.Now()) {
 			t.Fatalf("finished %+v", got)
 		}
 		if got.Status != r.Job.Status || !got.FinishedAt.Equal(r.Job.FinishedAt) || got.Duration != r.Job.Duration {

@@ -96,7 +96,8 @@ func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, v *Outcome) err
 		}
 		text = "its outcome at the remote is not known: " + text
 	case tracker.Conflict:
-		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow, j.ID).Error
+		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
+			j.ID).Error
 	case tracker.Failed, tracker.Success, tracker.Queued, tracker.Running:
 	}
 	err := tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateFailed, text, j.SnapshotRow, j.ID).Error
@@ -111,7 +112,8 @@ func (s *Store) handBack(tx *gorm.DB, table string, j *Job) (bool, error) {
 	lane, id := s.dialect.LaneRows()
 	var other sql.NullInt64
 	var state sql.NullString
-	err := tx.Raw("SELECT h.id, h.snap_state FROM "+lane+" WHERE h.open_lane = ? AND h.id <> ? AND h.snap_state IS NOT NULL ORDER BY "+id+" DESC LIMIT 1", j.Lane, j.ID).
+	err := tx.Raw("SELECT h.id, h.snap_state FROM "+lane+" WHERE h.open_lane = ? AND h.id <> ? AND h.snap_state IS NOT NULL ORDER BY "+id+" DESC LIMIT 1", j.Lane,
+		j.ID).
 		Row().Scan(&other, &state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -119,7 +121,8 @@ func (s *Store) handBack(tx *gorm.DB, table string, j *Job) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_job_id = ? WHERE id = ? AND sync_job_id = ?", state.String, other.Int64, j.SnapshotRow, j.ID).Error
+	return true, tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_job_id = ? WHERE id = ? AND sync_job_id = ?", state.String, other.Int64, j.SnapshotRow,
+		j.ID).Error
 }
 
 // restore undoes a change that never began: the row is what it was before. One
@@ -153,7 +156,8 @@ func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 	if !s.changes(j) {
 		return nil
 	}
-	return sqlkit.Session(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID, j.SnapshotRow).Error
+	return sqlkit.Session(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID,
+		j.SnapshotRow).Error
 }
 
 // LockRow locks a snapshot row until the end of tx, before a job is added that
@@ -163,7 +167,7 @@ func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int6
 	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error { return rows.Scan(&state) },
 		"SELECT sync_status FROM "+s.quote(table)+" WHERE id = ?"+sqlkit.Pick(s.dialect.Name == "sqlite", "", " FOR UPDATE"), row)
 	if err != nil {
-		return "", fmt.Errorf("nawasync: lock row %d of %s: %w", row, table, err)
+		return "", fmt.Errorf("lock row %d of %s: %w", row, table, err)
 	}
 	return state, nil
 }
@@ -171,9 +175,10 @@ func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int6
 // OpenOn lists the open jobs that change a snapshot row, oldest first, with their
 // arguments.
 func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, error) {
-	list, err := s.query(sqlkit.Session(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id"+sqlkit.Pick(s.dialect.Name == "mysql", " FOR UPDATE", ""), lane)
+	list, err := s.query(sqlkit.Session(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id"+
+		sqlkit.Pick(s.dialect.Name == "mysql", " FOR UPDATE", ""), lane)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: look for open jobs of a row: %w", err)
+		return nil, fmt.Errorf("look for open jobs of a row: %w", err)
 	}
 	return list, nil
 }

@@ -1,3 +1,10 @@
+// Package jobstore writes the jobs of package tracker, and what belongs to them:
+// attempts, scopes, schedules, statistics, the audit log. Nothing else writes these
+// tables.
+//
+// Every write of an attempt is fenced by id, epoch and status: a worker that comes back
+// late changes nothing. transitions.go says which statement leads from which status to
+// which.
 package jobstore
 
 import (
@@ -100,7 +107,7 @@ func (s *Store) RetryTxConn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.
 }
 
 // ErrBusy says that SQLite's one writer was taken for longer than busyWait.
-var ErrBusy = errors.New("nawasync: SQLite has one writer and it is taken; inside an open transaction of your own use DispatchTx with that transaction")
+var ErrBusy = errors.New("SQLite has one writer and it is taken; inside an open transaction of your own use DispatchTx with that transaction")
 
 // busyWait is as long as the busy_timeout we recommend.
 const busyWait = 5 * time.Second
@@ -162,7 +169,7 @@ func (s *Store) query(tx *gorm.DB, wide bool, where string, args ...any) ([]*Job
 func (s *Store) Load(ctx context.Context, id int64) (*Job, error) {
 	list, err := s.query(s.DB(ctx), true, "WHERE j.id = ?", id)
 	if err != nil {
-		return nil, fmt.Errorf("nawasync: read job %d: %w", id, err)
+		return nil, fmt.Errorf("read job %d: %w", id, err)
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("job %d: %w", id, tracker.ErrNotFound)

@@ -48,8 +48,10 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 			b.won(jobOf(row))
 		}
 		return err
-	}, "UPDATE nawasync_jobs AS j SET "+setRunning+", deadline_at = ? + CASE "+s.dialect.KindText()+strings.Repeat(" WHEN ? THEN CAST(? AS BIGINT)", len(kinds))+" END"+
-		" FROM "+s.dialect.Rowset("id", "epoch")+" WHERE j.id = v_id AND j.epoch = v_epoch AND j.status = 'queued' AND j.not_before <= ? AND "+s.dialect.KindText()+" IN ?"+
+	}, "UPDATE nawasync_jobs AS j SET "+setRunning+", deadline_at = ? + CASE "+s.dialect.KindText()+strings.Repeat(" WHEN ? THEN CAST(? AS BIGINT)", len(kinds))+
+		" END"+
+		" FROM "+s.dialect.Rowset("id", "epoch")+" WHERE j.id = v_id AND j.epoch = v_epoch AND j.status = 'queued' AND j.not_before <= ? AND "+s.dialect.KindText()+
+		" IN ?"+
 		" AND "+s.dialect.Behind()+" = 0 AND "+sqlkit.LaneBusy+" = 0 AND "+sqlkit.PausedUntil+" IS NULL"+pin+" RETURNING "+columns, args...)
 	if err != nil {
 		// One that lost its lane to another process fails them all.

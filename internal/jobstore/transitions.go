@@ -23,7 +23,10 @@ const queuedFence = "j.epoch = v_epoch AND j.status = 'queued'"
 
 // running or queued → terminal, or running → queued. Its parameter is (now).
 var outcomeUpdate = update{
-	columns: []string{"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t", "cancel_by:t"},
+	columns: []string{
+		"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t",
+		"cancel_by:t",
+	},
 	set: "status = v_status, ring = CASE WHEN v_bump = 1 THEN 0 ELSE ring END, epoch = epoch + v_bump, attempt = attempt - v_refund, " +
 		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, rung_at = NULL, " +
 		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -74,7 +73,7 @@ func (l *Lease) join(ctx context.Context) error {
 	id := fmt.Sprintf("%.30s-%d-%s", host, os.Getpid(), rand.Text()[:10])
 	begun := time.Now()
 	if err := l.Store.AddProcess(ctx, tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues}); err != nil {
-		return fmt.Errorf("nawasync: write the heartbeat row: %w", err)
+		return fmt.Errorf("write the heartbeat row: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/nawasara/nawasync/tracker"
 )
 

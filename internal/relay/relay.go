@@ -10,9 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/nawasara/nawasync/internal/bell"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 

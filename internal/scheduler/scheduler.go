@@ -10,10 +10,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 

@@ -1,3 +1,5 @@
+// Package sqlkit has what the databases say differently, and how statements run and fail
+// on them.
 package sqlkit
 
 import (
@@ -118,6 +120,7 @@ func (d Dialect) Rowset(columns ...string) string {
 	return "(SELECT " + list + " FROM json_each(?)) AS v"
 }
 
+// DialectOf is the dialect of a gorm driver's name, or an error that names those there are.
 func DialectOf(name string) (Dialect, error) {
 	switch name {
 	case "postgres", "sqlite":
@@ -125,7 +128,7 @@ func DialectOf(name string) (Dialect, error) {
 	case "mysql":
 		return Dialect{Name: name}, nil
 	}
-	return Dialect{}, fmt.Errorf("nawasync: database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
+	return Dialect{}, fmt.Errorf("database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
 }
 
 // column of a rowset: "id" is a number, "id:t" a text.
@@ -134,6 +137,7 @@ func columnType(column string) (name string, text bool) {
 	return name, kind == "t"
 }
 
+// Pick is a where yes, b otherwise: for parts of statements.
 func Pick(yes bool, a, b string) string {
 	if yes {
 		return a

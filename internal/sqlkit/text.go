@@ -22,10 +22,12 @@ func CleanText(text string, limit int) string {
 	return text[:cut] + mark
 }
 
+// EscapeLike escapes a text for LIKE … ESCAPE '!'.
 func EscapeLike(text string) string {
 	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }
 
+// JSONText is v in JSON, as a text.
 func JSONText(v any) (string, error) {
 	text, err := json.Marshal(v)
 	return string(text), err

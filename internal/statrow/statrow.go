@@ -58,6 +58,7 @@ func Buckets(tx *gorm.DB, period, histograms, where string, args ...any) (list [
 		err := rows.Scan(&b.Begin, &b.Service, &b.Type, &b.Instance, &b.Action, &b.Outcome, &b.Jobs, &b.Waits, &b.Runs)
 		list = append(list, b)
 		return err
-	}, "SELECT bucket, service, type, instance, action, outcome, jobs, "+histograms+" FROM nawasync_stats WHERE period = ? AND "+where, append([]any{period}, args...)...)
+	}, "SELECT bucket, service, type, instance, action, outcome, jobs, "+histograms+" FROM nawasync_stats WHERE period = ? AND "+where,
+		append([]any{period}, args...)...)
 	return list, err
 }

@@ -9,13 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync/internal/bell"
 	"github.com/nawasara/nawasync/internal/groupcommit"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/pipeline"
 )
 

@@ -1,3 +1,4 @@
+// Package chart counts statistics into bars, and gives these their places.
 package chart
 
 import (
@@ -16,6 +17,7 @@ type BarChart struct {
 	Class string // "times" where the parts are no outcomes
 }
 
+// Bar is one of them, with its place in the drawing.
 type Bar struct {
 	From, To  time.Time
 	Good, Bad int64
@@ -26,6 +28,7 @@ type Bar struct {
 	URL       string
 }
 
+// Add counts a statistic into the bar.
 func (b *Bar) Add(s tracker.Stat) {
 	if s.Outcome == tracker.Failed || s.Outcome == tracker.Conflict {
 		b.Bad += s.Jobs
@@ -34,8 +37,11 @@ func (b *Bar) Add(s tracker.Stat) {
 	}
 }
 
+// MaxBars is how many bars a chart has at most.
+const MaxBars = 200
+
+// The box that a chart is drawn in.
 const (
-	MaxBars     = 200
 	stripWidth  = 600.0
 	stripHeight = 48.0
 )
@@ -48,8 +54,10 @@ func (s BarChart) Role() string {
 	return "img"
 }
 
+// Figure is a coordinate as SVG wants it.
 func Figure(f float64) string { return fmt.Sprintf("%.1f", f) }
 
+// BarWidth is how wide each bar is drawn.
 func BarWidth(s BarChart) string { return Figure(max(1, stripWidth/float64(max(1, len(s.Bars)))-1)) }
 
 // Sparkline is a service's bars.

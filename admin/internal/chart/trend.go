@@ -22,6 +22,7 @@ type TrendPart struct {
 	Runs, Waits tracker.Histogram
 }
 
+// NewTrend has an empty part for each step between from and to.
 func NewTrend(from, to time.Time, step time.Duration) Trend {
 	c := Trend{From: from.Truncate(step), Step: step}
 	for at := c.From; at.Before(to); at = at.Add(step) {
@@ -30,6 +31,7 @@ func NewTrend(from, to time.Time, step time.Duration) Trend {
 	return c
 }
 
+// Add counts a statistic into the part it belongs to; one outside of them is ignored.
 func (c *Trend) Add(s tracker.Stat) {
 	i := int(s.Bucket.Sub(c.From) / c.Step)
 	if i < 0 || i >= len(c.Parts) || s.Bucket.Before(c.From) {

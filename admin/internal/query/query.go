@@ -1,3 +1,4 @@
+// Package query reads the query lines of the lists, and turns them into searches.
 package query
 
 import (
@@ -66,12 +67,13 @@ var fields = []fieldForm{
 	{"text", Message{}},
 }
 
-const maxBytes = 2000
+// MaxBytes is how long a query line may be.
+const MaxBytes = 2000
 
 // Parse reads a query line. Times without an offset are in the zone.
 func Parse(line string, zone *time.Location) (q Query, err error) {
-	if len(line) > maxBytes {
-		return q, &Error{line[:80] + "…", 0, say("the query is longer than %d bytes", maxBytes), say("ask in parts")}
+	if len(line) > MaxBytes {
+		return q, &Error{line[:80] + "…", 0, say("the query is longer than %d bytes", MaxBytes), say("ask in parts")}
 	}
 	s := scanner{line: strings.ToValidUTF8(line, "\uFFFD")}
 	for {
@@ -134,4 +136,5 @@ func (q Query) Values(field string) []string {
 	return nil
 }
 
+// Value is Values as one text, with commas.
 func (q Query) Value(field string) string { return strings.Join(q.Values(field), ",") }

@@ -1,10 +1,12 @@
-package query
+package query_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nawasara/nawasync/admin/internal/query"
 )
 
 func TestQueryLinesHaveOneCanonicalText(t *testing.T) {
@@ -23,11 +25,11 @@ func TestQueryLinesHaveOneCanonicalText(t *testing.T) {
 		`target:"a,b","c\"d\\"`:               `target:"a,b","c\"d\\"`,
 		`info@example.org`:                    `info@example.org`,
 	} {
-		q, err := Parse(line, time.UTC)
+		q, err := query.Parse(line, time.UTC)
 		if err != nil || q.String() != want {
 			t.Errorf("%s: %s, %v, want %s", line, q, err, want)
 		}
-		again, err := Parse(q.String(), time.UTC)
+		again, err := query.Parse(q.String(), time.UTC)
 		if err != nil || again.String() != q.String() {
 			t.Errorf("%s: again %s, %v", line, again, err)
 		}
@@ -52,9 +54,10 @@ func TestQueryThatCannotBeAnsweredSaysWhereAndWhatToDo(t *testing.T) {
 		"id:1,x":                    {0, `cannot be "x"`, "a number"},
 		"attempts:1,2":              {0, "takes one value", ""},
 	} {
-		_, err := Parse(line, time.UTC)
-		var wrong *Error
-		if !errors.As(err, &wrong) || wrong.At != want.at || !strings.Contains(wrong.Message.String(), want.message) || !strings.Contains(wrong.Hint.String(), want.hint) || len(wrong.Caret()) != want.at+1 {
+		_, err := query.Parse(line, time.UTC)
+		var wrong *query.Error
+		if !errors.As(err, &wrong) || wrong.At != want.at || !strings.Contains(wrong.Message.String(), want.message) ||
+			!strings.Contains(wrong.Hint.String(), want.hint) || len(wrong.Caret()) != want.at+1 {
 			t.Errorf("%s: %+v", line, err)
 		}
 	}
@@ -82,7 +85,7 @@ func TestDaysAreThoseOfTheZoneAlsoWhereClocksAreTurned(t *testing.T) {
 		{jakarta, "2026-08-01T10:30..", "2026-08-01T03:30:00Z", ""},
 		{jakarta, "..2026-08-01T10:30:00Z", "", "2026-08-01T10:30:00Z"},
 	} {
-		from, to, err := parseRange(c.text, c.zone)
+		from, to, err := query.ParseRange(c.text, c.zone)
 		if err != nil || text(from) != c.from || text(to) != c.to {
 			t.Errorf("%s in %s: %s to %s, %v", c.text, c.zone, text(from), text(to), err)
 		}
@@ -97,21 +100,24 @@ func text(t time.Time) string {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, line := range []string{`status:failed service:whm target:info@example.org by:7 error:"quota"`, `-is:stuck "a b" created:2026-08-01..2026-08-02`, "attempts:>3,", `"\`, "\xff:\x00", "'; DROP TABLE nawasync_jobs; --"} {
+	for _, line := range []string{
+		`status:failed service:whm target:info@example.org by:7 error:"quota"`, `-is:stuck "a b" created:2026-08-01..2026-08-02`,
+		"attempts:>3,", `"\`, "\xff:\x00", "'; DROP TABLE nawasync_jobs; --",
+	} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		q, err := Parse(line, time.UTC)
+		q, err := query.Parse(line, time.UTC)
 		if err != nil {
-			var wrong *Error
+			var wrong *query.Error
 			if !errors.As(err, &wrong) || wrong.Hint.String() == "" {
 				t.Fatalf("%q: %v", line, err)
 			}
 			_ = wrong.Caret()
 			return
 		}
-		again, err := Parse(q.String(), time.UTC)
-		if err != nil && len(q.String()) <= maxBytes {
+		again, err := query.Parse(q.String(), time.UTC)
+		if err != nil && len(q.String()) <= query.MaxBytes {
 			t.Fatalf("%q is %q, which is none: %v", line, q, err)
 		}
 		if err == nil && again.String() != q.String() {

@@ -40,7 +40,10 @@ func (s *scanner) next() (t term, ok bool, err error) {
 			return t, false, err
 		}
 		if value == "" {
-			return t, false, &Error{s.line, begin, say("%s: needs a value here", t.field), say("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field))}
+			return t, false, &Error{
+				s.line, begin, say("%s: needs a value here", t.field),
+				say("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field)),
+			}
 		}
 		t.values = append(t.values, value)
 		if s.at == len(s.line) || s.line[s.at] != ',' || t.field == "text" {
@@ -82,7 +85,10 @@ func isName(text string) bool {
 }
 
 func example(field string) string {
-	return field + ":" + map[string]string{"status": "failed", "is": "stuck", "since": "24h", "created": "2026-08-01..", "ended": "24h", "attempts": ">3", "duration": ">10s", "id": "42"}[field]
+	return field + ":" + map[string]string{
+		"status": "failed", "is": "stuck", "since": "24h", "created": "2026-08-01..", "ended": "24h", "attempts": ">3",
+		"duration": ">10s", "id": "42",
+	}[field]
 }
 
 // check refuses what cannot be answered, and brings values into their canonical form.
@@ -141,7 +147,8 @@ func (t term) String() string {
 // something else.
 func Quote(value string, text bool) string {
 	name, _, colon := strings.Cut(value, ":")
-	if value == "" || strings.ContainsAny(value, " \t\n\r\"\\,") || (text && (value[0] == '-' || (colon && isName(name)))) || (!text && (value[0] == '>' || value[0] == '<')) {
+	if value == "" || strings.ContainsAny(value, " \t\n\r\"\\,") || (text && (value[0] == '-' || (colon && isName(name)))) ||
+		(!text && (value[0] == '>' || value[0] == '<')) {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 	}
 	return value

@@ -49,7 +49,7 @@ func (t term) times(now time.Time, zone *time.Location) (from, to time.Time, err
 	if d, err := parseDuration(t.values[0]); t.field != "created" && err == nil {
 		return now.Add(-d), to, nil
 	}
-	return parseRange(t.values[0], zone)
+	return ParseRange(t.values[0], zone)
 }
 
 // intersect bounds a time further; the zero time is no bound.

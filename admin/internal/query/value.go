@@ -39,7 +39,7 @@ func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 		if d, err := parseDuration(value); field == "ended" && err == nil {
 			return value, d > 0
 		}
-		_, _, err := parseRange(value, zone)
+		_, _, err := ParseRange(value, zone)
 		return value, err == nil
 	}
 	return value, true
@@ -56,9 +56,9 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// parseRange reads A..B, A.., ..B, or a day alone, which is all of that day in the
+// ParseRange reads A..B, A.., ..B, or a day alone, which is all of that day in the
 // zone. The end is exclusive; a day as the end is up to its end.
-func parseRange(text string, zone *time.Location) (from, to time.Time, err error) {
+func ParseRange(text string, zone *time.Location) (from, to time.Time, err error) {
 	left, right, both := strings.Cut(text, "..")
 	if left == "" && right == "" {
 		return from, to, fmt.Errorf("%q names no time", text)

@@ -53,7 +53,8 @@ func (r *accounts) Create(ctx context.Context, want WhmAccount) (o mirror.Object
 	if err != nil {
 		return o, err
 	}
-	if err := client.CreateAccount(ctx, whmapi.Account{User: want.Username, Domain: want.Domain, Email: want.Contact, Plan: want.Plan}, want.Password); err != nil {
+	if err := client.CreateAccount(ctx, whmapi.Account{User: want.Username, Domain: want.Domain, Email: want.Contact, Plan: want.Plan},
+		want.Password); err != nil {
 		return o, err
 	}
 	return r.Get(ctx, want)

@@ -113,7 +113,9 @@ func megabytes(quota *int64) int64 {
 }
 
 // Update calls the function for each of the fields; UAPI has none for all.
-func (r *emails) Update(ctx context.Context, now mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.Diff) (mirror.Object[WhmEmailAccount], error) {
+func (r *emails) Update(ctx context.Context, now mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.Diff) (mirror.Object[WhmEmailAccount],
+	error,
+) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
 		return now, err

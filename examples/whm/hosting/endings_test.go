@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/enginetest"
-	"github.com/nawasara/nawasync/internal/host"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -58,7 +57,10 @@ func whmActions(t *testing.T, m *hosting.Module) map[string]func(name string) (*
 			return m.Accounts.Delete(t.Context(), account(name), by)
 		},
 		"mailbox create": func(name string) (*tracker.Job, error) {
-			return m.Emails.Create(t.Context(), hosting.WhmEmailAccount{Instance: "main", Email: name + "@alpha.example", Account: "alpha", Quota: new(int64(1 << 20)), Password: password}, by)
+			return m.Emails.Create(t.Context(), hosting.WhmEmailAccount{
+				Instance: "main", Email: name + "@alpha.example", Account: "alpha", Quota: new(int64(1 << 20)),
+				Password: password,
+			}, by)
 		},
 		"mailbox update_quota":    updateMailbox("update_quota", func(m *hosting.WhmEmailAccount) { m.Quota = new(int64(7 << 20)) }),
 		"mailbox update_password": updateMailbox("update_password", func(m *hosting.WhmEmailAccount) { m.Password = password }),
@@ -113,7 +115,8 @@ func TestEveryEndingOfEveryWHMJobTakesTheRowOutOfItsPendingState(t *testing.T) {
 				switch {
 				case action == "account create" || action == "mailbox create":
 				case action[:7] == "account":
-					enginetest.OK(t, client.CreateAccount(t.Context(), whmapi.Account{User: object, Domain: object + ".example", Plan: "basic"}, nawasync.NewSecret("old password")))
+					enginetest.OK(t, client.CreateAccount(t.Context(), whmapi.Account{User: object, Domain: object + ".example", Plan: "basic"},
+						nawasync.NewSecret("old password")))
 					enginetest.OK(t, server.EditAccount(object, sim.AccountState{Suspended: &suspended}))
 				default:
 					enginetest.OK(t, server.Edit(object+"@alpha.example", sim.State{QuotaMB: new(int64(5)), SuspendedLogin: &suspended, SuspendedIncoming: &suspended}))

@@ -8,11 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nawasara/nawasync/internal/jobstore"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -69,7 +68,7 @@ func (w *Web) dispatched(rw http.ResponseWriter, r *http.Request, path string, j
 }
 
 func sentence(err error) string {
-	text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "nawasync: "), "\n", "; ")
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
@@ -175,7 +174,8 @@ func (w *Web) accountJob(r *http.Request) (*tracker.Job, error) {
 		return nil, err
 	}
 	if was, ok := reader(r); ok {
-		row.Domain, row.Contact, row.Plan, row.Suspended, row.SuspendReason, row.DiskLimit = was.Domain, was.Contact, was.Plan, was.Suspended, was.Reason, was.DiskLimit
+		row.Domain, row.Contact, row.Plan, row.Suspended, row.SuspendReason, row.DiskLimit = was.Domain, was.Contact, was.Plan, was.Suspended, was.Reason,
+			was.DiskLimit
 	}
 	var change func(*hosting.WhmAccount)
 	switch action {

@@ -44,7 +44,12 @@ func to(path, instance string) templ.SafeURL {
 }
 
 func (p pageView) Sections() (list []link) {
-	for _, s := range []link{{Name: "Mailboxes", URL: "/"}, {Name: "Accounts", URL: "/accounts"}, {Name: "Held syncs", URL: "/held"}, {Name: "Somebody else", URL: "/elsewhere"}} {
+	for _, s := range []link{
+		{Name: "Mailboxes", URL: "/"},
+		{Name: "Accounts", URL: "/accounts"},
+		{Name: "Held syncs", URL: "/held"},
+		{Name: "Somebody else", URL: "/elsewhere"},
+	} {
 		list = append(list, link{s.Name, to(string(s.URL), p.Instance), current(string(s.URL) == p.Path)})
 	}
 	return list
@@ -190,7 +195,10 @@ func seenMailbox(row hosting.WhmEmailAccount) string {
 }
 
 func seenAccount(row hosting.WhmAccount) string {
-	text, _ := json.Marshal(seen{Domain: row.Domain, Contact: row.Contact, Plan: row.Plan, Suspended: row.Suspended, Reason: row.SuspendReason, DiskLimit: row.DiskLimit})
+	text, _ := json.Marshal(seen{
+		Domain: row.Domain, Contact: row.Contact, Plan: row.Plan, Suspended: row.Suspended, Reason: row.SuspendReason,
+		DiskLimit: row.DiskLimit,
+	})
 	return string(text)
 }
 
@@ -261,7 +269,8 @@ func (v jobView) Sentence() string {
 	case j.Status == tracker.Running:
 		return "A worker has it."
 	}
-	return fmt.Sprintf("It ended at %s, %s after it was dispatched.", j.FinishedAt.UTC().Format("15:04:05 UTC"), j.FinishedAt.Sub(j.CreatedAt).Round(time.Millisecond))
+	return fmt.Sprintf("It ended at %s, %s after it was dispatched.", j.FinishedAt.UTC().Format("15:04:05 UTC"),
+		j.FinishedAt.Sub(j.CreatedAt).Round(time.Millisecond))
 }
 
 func jobURL(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprintf("/jobs/%d", id)) }

@@ -96,7 +96,8 @@ func TestListingsAreWholeAndPaged(t *testing.T) {
 	server, client := simulator(t, sim.Options{Mailboxes: 10_000})
 	accounts, err := client.Accounts(t.Context())
 	ok(t, err)
-	if len(accounts) != 5 || accounts[0].User != "alpha" || accounts[0].Domain != "alpha.example" || accounts[0].Plan != "basic" || accounts[0].DiskLimit != nil || accounts[0].DiskUsed == 0 || *accounts[1].DiskLimit != 20000<<20 || accounts[0].SuspendReason != "" {
+	if len(accounts) != 5 || accounts[0].User != "alpha" || accounts[0].Domain != "alpha.example" || accounts[0].Plan != "basic" || accounts[0].DiskLimit != nil ||
+		accounts[0].DiskUsed == 0 || *accounts[1].DiskLimit != 20000<<20 || accounts[0].SuspendReason != "" {
 		t.Fatalf("%+v", accounts)
 	}
 	seen := map[string]whmapi.Mailbox{}
@@ -233,18 +234,22 @@ func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
 		quota  int64
 		class  fault.Class // "" is no error
 	}{
-		"UAPI through cpanel":       {200, `{"apiversion":3,"func":"f","module":"Email","result":{"status":1,"data":[` + quota(`"262144000"`) + `],"errors":null,"messages":null,"metadata":{},"warnings":null}}`, 262144000, ""},
-		"status true":               {200, `{"result":{"status":true,"data":[` + quota("0") + `]}}`, 0, ""},
-		"status a string":           {200, `{"result":{"status":"1","data":[` + quota(`"unlimited"`) + `]}}`, 0, ""},
-		"UAPI through uapi_cpanel":  {200, `{"data":{"uapi":{"status":1,"data":[` + quota(`"250M"`) + `]}},"metadata":{"result":"1","reason":"OK"}}`, 250 << 20, ""},
-		"UAPI directly":             {200, `{"status":1,"data":[` + quota("1048576") + `],"errors":null}`, 1 << 20, ""},
-		"WHM 1":                     {200, `{"data":[` + quota(`"1.5G"`) + `],"metadata":{"result":1,"reason":"OK","version":1}}`, 3 << 29, ""},
-		"the main account":          {200, `{"result":{"status":1,"data":[{"email":"alpha","login":"Main Account"},` + quota("5") + `]}}`, 5, ""},
-		"errors a text":             {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, fault.Gone},
-		"no errors":                 {200, `{"result":{"status":0,"errors":null}}`, 0, fault.Unclassified},
-		"uapi_cpanel refused":       {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, fault.Credentials},
-		"WHM refused":               {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, fault.Config},
-		"API 2 refused, in 200":     {200, `{"cpanelresult":{"apiversion":"2","error":"Access denied","data":{"reason":"Access denied","result":"0"},"type":"text"}}`, 0, fault.Credentials},
+		"UAPI through cpanel": {200, `{"apiversion":3,"func":"f","module":"Email","result":{"status":1,"data":[` + quota(`"262144000"`) +
+			`],"errors":null,"messages":null,"metadata":{},"warnings":null}}`, 262144000, ""},
+		"status true":              {200, `{"result":{"status":true,"data":[` + quota("0") + `]}}`, 0, ""},
+		"status a string":          {200, `{"result":{"status":"1","data":[` + quota(`"unlimited"`) + `]}}`, 0, ""},
+		"UAPI through uapi_cpanel": {200, `{"data":{"uapi":{"status":1,"data":[` + quota(`"250M"`) + `]}},"metadata":{"result":"1","reason":"OK"}}`, 250 << 20, ""},
+		"UAPI directly":            {200, `{"status":1,"data":[` + quota("1048576") + `],"errors":null}`, 1 << 20, ""},
+		"WHM 1":                    {200, `{"data":[` + quota(`"1.5G"`) + `],"metadata":{"result":1,"reason":"OK","version":1}}`, 3 << 29, ""},
+		"the main account":         {200, `{"result":{"status":1,"data":[{"email":"alpha","login":"Main Account"},` + quota("5") + `]}}`, 5, ""},
+		"errors a text":            {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, fault.Gone},
+		"no errors":                {200, `{"result":{"status":0,"errors":null}}`, 0, fault.Unclassified},
+		"uapi_cpanel refused":      {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, fault.Credentials},
+		"WHM refused":              {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, fault.Config},
+		"API 2 refused, in 200": {
+			200, `{"cpanelresult":{"apiversion":"2","error":"Access denied","data":{"reason":"Access denied","result":"0"},"type":"text"}}`,
+			0, fault.Credentials,
+		},
 		"refused in 403":            {403, `{"cpanelresult":{"error":"","data":{"reason":"Access denied","result":"0"}}}`, 0, fault.Credentials},
 		"another JSON":              {200, `{"hello":"world"}`, 0, fault.Transient},
 		"a list":                    {200, `[]`, 0, fault.Transient},

@@ -116,7 +116,11 @@ var refusals = []struct {
 	words []string
 	hint  string
 }{
-	{fault.Credentials, []string{"access denied", "permission denied", "invalid token", "do not have permission", "not authorized"}, "check user, token and the token's privileges in WHM"},
+	{
+		fault.Credentials,
+		[]string{"access denied", "permission denied", "invalid token", "do not have permission", "not authorized"},
+		"check user, token and the token's privileges in WHM",
+	},
 	{fault.RateLimited, []string{"too many requests", "rate limit"}, ""},
 	{fault.Transient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
 	{fault.AlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},

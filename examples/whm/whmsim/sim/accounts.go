@@ -39,7 +39,10 @@ func seed(mailboxes int) []*account {
 	}
 	list := make([]*account, len(names))
 	for i, name := range names {
-		list[i] = &account{user: name, domain: name + ".example", plan: []string{"basic", "business"}[i%2], contact: "webmaster@" + name + ".example", boxes: map[string]*mailbox{}}
+		list[i] = &account{
+			user: name, domain: name + ".example", plan: []string{"basic", "business"}[i%2], contact: "webmaster@" + name + ".example",
+			boxes: map[string]*mailbox{},
+		}
 	}
 	people := []string{"info", "sales", "ann", "bob", "support", "office", "jobs", "press", "team", "hello"}
 	for i := range mailboxes {
@@ -104,7 +107,10 @@ func (s *Server) listAccounts(r *http.Request) answer {
 		if err != nil {
 			return whmFailed("listaccts", "Invalid search expression.")
 		}
-		field := map[string]func(*account) string{"user": func(a *account) string { return a.user }, "domain": func(a *account) string { return a.domain }}[r.Form.Get("searchtype")]
+		field := map[string]func(*account) string{
+			"user":   func(a *account) string { return a.user },
+			"domain": func(a *account) string { return a.domain },
+		}[r.Form.Get("searchtype")]
 		if field == nil {
 			return whmFailed("listaccts", "Invalid searchtype.")
 		}

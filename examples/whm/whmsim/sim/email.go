@@ -68,7 +68,8 @@ func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
 			"email": m.email(), "login": m.email(), "user": m.name, "domain": m.domain, "mtime": 1652457780,
 			"_diskquota": m.quota, "_diskused": m.used, "diskused": float64(m.used) / mebibyte, "humandiskused": human(m.used),
 			"diskquota": "unlimited", "humandiskquota": "None", "diskusedpercent": 0, "diskusedpercent_float": 0.0,
-			"suspended_login": bit(m.login), "suspended_incoming": bit(m.incoming), "suspended_outgoing": bit(m.suspendedOutgoing), "has_suspended": bit(m.login || m.incoming),
+			"suspended_login": bit(m.login), "suspended_incoming": bit(m.incoming), "suspended_outgoing": bit(m.suspendedOutgoing),
+			"has_suspended": bit(m.login || m.incoming),
 		}
 		if m.quota > 0 {
 			percent := float64(m.used) / float64(m.quota) * 100

@@ -1,0 +1,133 @@
+package admin_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+func TestRetryReallyRunsTheJobAgainWithItsSecret(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "/admin/sync", nil)
+		s.start()
+		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
+		s.mu.Lock()
+		s.well, s.did = true, nil
+		s.mu.Unlock()
+		back := "/admin/sync/jobs?q=status%3Afailed&n=25"
+		got := s.post("operator", fmt.Sprintf("/jobs/%d/retry", job.ID), "back", back)
+		if got.status != http.StatusSeeOther || got.header.Get("Location") != back {
+			t.Fatalf("%d to %s", got.status, got.header.Get("Location"))
+		}
+		again := s.await(job.ID+1, tracker.Success)
+		if again.RetryOf != job.ID || again.TriggeredBy != "operator" {
+			t.Errorf("%+v", again)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.did) != 1 || s.did[0] != "a "+secretText {
+			t.Errorf("the remote was told %q", s.did)
+		}
+		if page := s.get("viewer", "/jobs?q="+url.QueryEscape("status:conflict,failed -is:repaired")); !strings.Contains(page.body, "No job fits the query") {
+			t.Error("a job that a later run repaired still needs somebody")
+		}
+	})
+}
+
+// After a rotation the old key opens, and the new one seals.
+func TestRetryOpensWhatAnOlderKeySealed(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		before := newSite(t, db, "", nil)
+		ok(t, before.engine.Start(t.Context()))
+		job := before.await(before.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
+		ok(t, before.engine.Stop(context.Background()))
+		ring, err := secret.NewKeyring([]byte("another-key-of-thirty-two-bytes!"), []byte(sealingKey))
+		ok(t, err)
+		after := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Sealer = ring }, nil)
+		after.well = true
+		after.start()
+		after.post("operator", fmt.Sprintf("/jobs/%d/retry", job.ID))
+		after.await(job.ID+1, tracker.Success)
+		after.mu.Lock()
+		defer after.mu.Unlock()
+		if len(after.did) != 1 || after.did[0] != "a "+secretText {
+			t.Errorf("the remote was told %q", after.did)
+		}
+	})
+}
+
+func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.start()
+	job := s.await(s.dispatch(chore{ID: "a", How: "wait"}).ID, tracker.Running)
+	path := fmt.Sprintf("/jobs/%d", job.ID)
+	browser := s.browser("operator")
+	if page := s.follow(browser, path+"/delete"); !strings.Contains(page, "has not ended. Cancel it first") {
+		t.Error("a running job was deleted")
+	}
+	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || !now.DeletedAt.IsZero() {
+		t.Errorf("%+v %v", now, err)
+	}
+	page := s.follow(browser, path+"/cancel")
+	if !strings.Contains(page, "is requested") {
+		t.Errorf("cancel:\n%s", page)
+	}
+	s.await(job.ID, tracker.Cancelled)
+	if page := s.get("viewer", path).body; !strings.Contains(page, "operator called it off") {
+		t.Error("the page does not say who called it off")
+	}
+	if page := s.follow(browser, path+"/delete", "reason", "it was a mistake"); !strings.Contains(page, "is off the lists") {
+		t.Errorf("delete:\n%s", page)
+	}
+	if page := s.get("viewer", "/jobs").body; strings.Contains(page, path+`"`) {
+		t.Error("a deleted job is on the list")
+	}
+	if page := s.get("viewer", "/jobs?q=is:deleted").body; !strings.Contains(page, path+`"`) {
+		t.Error("the tombstones do not show it")
+	}
+	if page := s.get("viewer", "/activity").body; !strings.Contains(page, "it was a mistake") {
+		t.Error("the reason is not noted")
+	}
+	if page := s.follow(browser, path+"/restore"); !strings.Contains(page, "on the lists again") {
+		t.Error("it was not put back")
+	}
+}
+
+func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.start()
+	s.await(s.dispatch(chore{ID: "first"}).ID, tracker.Success)
+	browser := s.browser("operator")
+	if page := s.follow(browser, "/services/whm/pause"); !strings.Contains(page, "Give a reason") {
+		t.Errorf("paused without a reason:\n%s", page)
+	}
+	if page := s.follow(browser, "/services/whm/pause", "reason", "the rack moves"); !strings.Contains(page, "is paused by operator until somebody resumes it") {
+		t.Errorf("not paused:\n%s", page)
+	}
+	job := s.dispatch(chore{ID: "second"})
+	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "operator has paused the service") {
+		t.Error("the job's page does not say what it waits for")
+	}
+	if page := s.get("viewer", "/health").body; !strings.Contains(page, "the rack moves") {
+		t.Error("the health page does not say so")
+	}
+	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "goes on") {
+		t.Errorf("not resumed:\n%s", page)
+	}
+	s.await(job.ID, tracker.Success)
+	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository of that name") {
+		t.Errorf("sync:\n%s", page)
+	}
+}

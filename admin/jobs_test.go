@@ -1,0 +1,65 @@
+package admin_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+func TestQueryThatCannotBeAnsweredListsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.dispatch(chore{ID: "someone@example.org"})
+	for path, status := range map[string]int{"/jobs": 422, "/jobs.json": 422, "/jobs.csv": 422} {
+		got := s.get("operator", path+"?q=status:queued+servise:whm")
+		if got.status != status || strings.Contains(got.body, "someone@example.org") || !strings.Contains(got.body, "service") {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+	if page := s.get("operator", "/jobs?q=status:queued+servise:whm").body; !strings.Contains(page, "did you mean service:?") ||
+		!strings.Contains(page, strings.Repeat(" ", 14)+"^") {
+		t.Error("no caret, or no suggestion")
+	}
+}
+
+func TestFormBecomesTheCanonicalQuery(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "/admin/sync", nil)
+	got := s.get("viewer", "/jobs?form=1&status=failed&status=conflict&service=whm&target="+url.QueryEscape("a b")+"&by=&rest="+url.QueryEscape("attempts:>2"))
+	want := "/admin/sync/jobs?" + url.Values{"q": {`status:conflict,failed service:whm target:"a b" attempts:>2`}}.Encode()
+	if got.status != http.StatusSeeOther || got.header.Get("Location") != want {
+		t.Errorf("%d %s", got.status, got.header.Get("Location"))
+	}
+	if got := s.get("viewer", "/jobs?form=1&rest=42"); got.header.Get("Location") != "/admin/sync/jobs/42" {
+		t.Errorf("a number does not lead to its job: %s", got.header.Get("Location"))
+	}
+}
+
+func TestExportIsSafeInASpreadsheetAndWhole(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.ExportRows = 1200 })
+	var args []nawasync.Args
+	for i := range 1100 {
+		args = append(args, elsewhere{ID: fmt.Sprintf("=HYPERLINK(%d)", i)})
+	}
+	_, err := s.engine.DispatchMany(t.Context(), args, nawasync.Options{By: "@user"})
+	ok(t, err)
+	rows, err := csv.NewReader(strings.NewReader(s.get("viewer", "/jobs.csv").body)).ReadAll()
+	ok(t, err)
+	if len(rows) != 1101 || rows[1][6] != "'=HYPERLINK(1099)" || rows[1][7] != "'@user" {
+		t.Errorf("%d rows, the first %q", len(rows), rows[1])
+	}
+	_, err = s.engine.DispatchMany(t.Context(), args[:200], nawasync.Options{})
+	ok(t, err)
+	all := s.get("viewer", "/jobs.csv").body
+	if !strings.Contains(all, "more than 1200 jobs: narrow the query") {
+		t.Error("an export that was cut does not say so")
+	}
+}

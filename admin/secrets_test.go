@@ -1,0 +1,78 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+const secretText = "hunter2-is-the-secret"
+
+func TestSecretsStandOnNoPageInNoExportAndNoLog(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "", nil)
+		s.start()
+		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
+		for _, path := range []string{
+			"/jobs", "/jobs.csv", "/jobs.json", fmt.Sprintf("/jobs/%d", job.ID), fmt.Sprintf("/jobs/%d?stack=full", job.ID), fmt.Sprintf("/jobs/%d.json", job.ID),
+			"/health", "/health.json", "/metrics",
+			"/services/whm", "/target?service=whm&type=mailbox&instance=main&id=a", "/activity", "/jobs?q=error:hunter2", "/jobs?q=status:x",
+		} {
+			got := s.get("operator", path)
+			if strings.Contains(got.body, secretText) {
+				t.Errorf("%s shows the secret", path)
+			}
+			if path == "/jobs.csv" && !strings.Contains(got.body, "quota exceeded for a, password was ***") {
+				t.Errorf("the error is not there: %s", got.body)
+			}
+		}
+		if got := s.get("operator", "/jobs?q=error:hunter2"); !strings.Contains(got.body, "No job fits") {
+			t.Error("a secret can be searched for")
+		}
+		if strings.Contains(s.log.String(), secretText) {
+			t.Error("the log has it")
+		}
+	})
+}
+
+const hostile = `"><script>alert(1)</script>'; DROP TABLE nawasync_jobs; -- ` + "\u202eevil\u202c 💥 /../%2e%2e/"
+
+func TestHostileStringsAreTextEverywhere(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "/admin/sync", nil)
+		s.start()
+		job := s.await(s.dispatch(chore{ID: hostile, How: "fail"}).ID, tracker.Failed)
+		target := "/target?" + url.Values{"service": {"whm"}, "type": {"mailbox"}, "instance": {"main"}, "id": {hostile}}.Encode()
+		for _, path := range []string{
+			"/jobs", fmt.Sprintf("/jobs/%d", job.ID), "/health", target, "/activity", "/services/whm",
+			"/jobs?q=" + url.QueryEscape(hostile), "/jobs?q=" + url.QueryEscape(`target:"`+strings.ReplaceAll(hostile, `"`, `\"`)+`"`), "/jobs?form=1&target=" +
+				url.QueryEscape(hostile),
+			"/health?window=" + url.QueryEscape(hostile), "/activity?subject=" + url.QueryEscape(hostile), "/jobs?before=" + url.QueryEscape(hostile) + "&n=x",
+		} {
+			got := s.get("operator", path)
+			if strings.Contains(got.body, "<script>alert") || got.status >= 500 {
+				t.Errorf("%s: %d", path, got.status)
+			}
+			if strings.Contains(path, "target%3A") && !strings.Contains(got.body, fmt.Sprintf("/jobs/%d\"", job.ID)) {
+				t.Errorf("%s does not find it", path)
+			}
+		}
+		if page := s.get("operator", target).body; !strings.Contains(page, fmt.Sprintf("Job %d", job.ID)) {
+			t.Error("the target's page does not know its job")
+		}
+		// The link to the target on the job's page leads there.
+		found := regexp.MustCompile(`class="target" href="([^"]+)"`).FindStringSubmatch(s.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body)
+		if found == nil || !strings.Contains(s.get("operator", strings.TrimPrefix(strings.ReplaceAll(found[1], "&amp;", "&"), "/admin/sync")).body,
+			fmt.Sprintf("Job %d", job.ID)) {
+			t.Errorf("the link %q does not lead to it", found)
+		}
+	})
+}
