@@ -23,3 +23,6 @@
 // and judged in judge.go; what operators do to jobs is in operate.go. docs/architecture.md
 // follows a job from the dispatch to its end.
 package nawasync
+
+//go:generate go tool -modfile=tools/go.mod templ generate -log-level error -path .
+//go:generate go run -C tools ./apilist -root ..
