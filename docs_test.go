@@ -5,20 +5,27 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
-// A promise whose test was renamed is a promise without one.
+// A promise whose test was renamed is a promise without one, and a map of the code that
+// names a file which was moved leads nowhere.
 func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	t.Parallel()
 	declared := map[string]bool{}
+	var files []string
 	names := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+		if err != nil || d.IsDir() {
 			return err
+		}
+		files = append(files, "/"+filepath.ToSlash(path))
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
 		}
 		source, err := os.ReadFile(path)
 		for _, found := range names.FindAllStringSubmatch(string(source), -1) {
@@ -30,12 +37,18 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	documents, err := filepath.Glob("docs/*.md")
 	enginetest.OK(t, err)
 	mentioned := regexp.MustCompile("`(Test[A-Z]\\w+)`")
+	sources := regexp.MustCompile("`([\\w./]+\\.(?:go|templ|txt))`")
 	links := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
-	for _, document := range append(documents, "README.md") {
+	for _, document := range append(documents, "README.md", "CONTRIBUTING.md") {
 		text, err := os.ReadFile(document)
 		enginetest.OK(t, err)
 		for _, found := range mentioned.FindAllStringSubmatch(string(text), -1) {
 			if !declared[found[1]] {
+				t.Errorf("%s names %s, which there is not", document, found[1])
+			}
+		}
+		for _, found := range sources.FindAllStringSubmatch(string(text), -1) {
+			if !slices.ContainsFunc(files, func(file string) bool { return strings.HasSuffix(file, "/"+found[1]) }) {
 				t.Errorf("%s names %s, which there is not", document, found[1])
 			}
 		}

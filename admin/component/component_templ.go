@@ -266,7 +266,7 @@ func LastSynced(at time.Time, now time.Time) templ.Component {
 }
 
 // TargetTimeline is what jobs did to one object and what syncs found of it, newest first:
-// jobs of Store().Search and changes of Store().Changes with the Engine.TargetKey of the
+// jobs of tracker.Reader.Search and changes of tracker.Reader.Changes, searched by the
 // object; either may be nil. jobURL is a job's page. Of neither it says that there is
 // nothing.
 func TargetTimeline(jobs []*tracker.Job, changes []tracker.Change, now time.Time, jobURL func(id int64) templ.SafeURL) templ.Component {

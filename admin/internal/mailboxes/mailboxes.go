@@ -87,7 +87,7 @@ func (s *Server) Quota(address string) int {
 	return s.quotas[address]
 }
 
-// List is nawasync.Remote's.
+// List is mirror.Remote's.
 func (s *Server) List(_ context.Context, scope Mailbox, _ string) iter.Seq2[mirror.Page[Mailbox], error] {
 	return func(yield func(mirror.Page[Mailbox], error) bool) {
 		s.mu.Lock()
@@ -100,7 +100,7 @@ func (s *Server) List(_ context.Context, scope Mailbox, _ string) iter.Seq2[mirr
 	}
 }
 
-// Get is nawasync.Remote's.
+// Get is mirror.Remote's.
 func (s *Server) Get(_ context.Context, key Mailbox) (o mirror.Object[Mailbox], err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,18 +112,18 @@ func (s *Server) Get(_ context.Context, key Mailbox) (o mirror.Object[Mailbox], 
 	return o, nil
 }
 
-// Create is nawasync.Remote's.
+// Create is mirror.Remote's.
 func (s *Server) Create(ctx context.Context, want Mailbox) (mirror.Object[Mailbox], error) {
 	s.Set(want.Address, want.Quota)
 	return s.Get(ctx, want)
 }
 
-// Update is nawasync.Remote's.
+// Update is mirror.Remote's.
 func (s *Server) Update(ctx context.Context, _ mirror.Object[Mailbox], want Mailbox, _ mirror.Diff) (mirror.Object[Mailbox], error) {
 	return s.Create(ctx, want)
 }
 
-// Delete is nawasync.Remote's.
+// Delete is mirror.Remote's.
 func (s *Server) Delete(_ context.Context, key Mailbox) error {
 	s.Drop(key.Address)
 	return nil
