@@ -24,5 +24,5 @@
 // follows a job from the dispatch to its end.
 package nawasync
 
-//go:generate go tool -modfile=tools/go.mod templ generate -log-level error -path .
+//go:generate go tool -modfile=tools/go.mod templ generate -include-version=false -log-level error -path .
 //go:generate go run -C tools ./apilist -root ..

@@ -62,3 +62,30 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 		}
 	}
 }
+
+// What nobody outside of this module can call, for a package in internal is in its
+// signature, needs no example.
+func TestEveryFunctionAndMethodOfTheEngineIsInAnExample(t *testing.T) {
+	t.Parallel()
+	for surface, examples := range map[string]string{"api/nawasync.txt": "example*_test.go", "api/mirror.txt": "mirror/example*_test.go"} {
+		files, err := filepath.Glob(examples)
+		enginetest.OK(t, err)
+		var shown strings.Builder
+		for _, name := range files {
+			source, err := os.ReadFile(name)
+			enginetest.OK(t, err)
+			shown.Write(source)
+		}
+		names, err := os.ReadFile(surface)
+		enginetest.OK(t, err)
+		found := regexp.MustCompile(`(?m)^(?:func|method \((?:\*Engine|\*SyncStatus|Run)\)) (\w+)(.*)$`).FindAllStringSubmatch(string(names), -1)
+		if len(found) < 7 {
+			t.Fatalf("%s has only %d functions", surface, len(found))
+		}
+		for _, name := range found {
+			if !strings.Contains(name[2], "host.") && name[1] != "SnapshotStatus" && !regexp.MustCompile(`\b(Example)?`+name[1]+`\b`).MatchString(shown.String()) {
+				t.Errorf("no example shows %s of %s", name[1], surface)
+			}
+		}
+	}
+}

@@ -36,6 +36,49 @@ func exampleEngine() (engine *nawasync.Engine, db *gorm.DB, events chan nawasync
 	return enginetest.Example(func(engine *nawasync.Engine, _ *gorm.DB) error { return nawasync.Register(engine, suspendJob{}) })
 }
 
+// From the engine to a job that has ended. db has the schema of package migrations, and
+// client is a Redis.
+func ExampleNew() {
+	ctx := context.Background()
+	db, client, closeServers := enginetest.ExampleServers()
+	defer closeServers()
+
+	ended := make(chan nawasync.Event, 1)
+	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, OnEvent: func(_ context.Context, e nawasync.Event) { ended <- e }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := nawasync.Register(engine, suspendJob{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := engine.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = engine.Stop(ctx) }()
+
+	_, _ = engine.Dispatch(ctx, suspend{Account: "ann"}, nawasync.Options{By: "user:7"})
+	fmt.Println((<-ended).Type)
+	// Output: succeeded
+}
+
+// A kind is registered once, before Start. A process that only dispatches registers
+// nothing.
+func ExampleRegister() {
+	db, _, closeServers := enginetest.ExampleServers()
+	defer closeServers()
+	engine, _ := nawasync.New(nawasync.Config{DB: db})
+	fmt.Println(nawasync.Register(engine, suspendJob{}))
+	fmt.Println(errors.Is(nawasync.Register(engine, suspendJob{}), nawasync.ErrRegistered))
+	fmt.Println(engine.Services())
+	// Output:
+	// <nil>
+	// true
+	// [whm]
+}
+
 func ExampleEngine_Dispatch() {
 	engine, _, events, stop := exampleEngine()
 	defer stop()
@@ -49,7 +92,8 @@ func ExampleEngine_Dispatch() {
 	// Output: queued then success for ann by user:7
 }
 
-// The job exists if, and only if, the transaction commits.
+// The job exists if, and only if, the transaction commits. Engine.Transaction also wakes
+// the workers right after it.
 func ExampleEngine_DispatchTx() {
 	engine, db, events, stop := exampleEngine()
 	defer stop()
@@ -65,18 +109,16 @@ func ExampleEngine_DispatchTx() {
 	// Output: bob
 }
 
-func ExampleEngine_Retry() {
+// All jobs are added or none. DispatchManyTx does so in a transaction of yours.
+func ExampleEngine_DispatchMany() {
 	engine, _, events, stop := exampleEngine()
 	defer stop()
-	_, _ = engine.Dispatch(context.Background(), suspend{Account: "root"}, nawasync.Options{})
-	failed := (<-events).Job
-	fmt.Println(failed.Status, failed.ErrorClass, failed.Error)
-	again, err := engine.Retry(context.Background(), failed.ID, nawasync.RetryOptions{By: "user:1"})
-	fmt.Println(again.RetryOf == failed.ID, err)
-	<-events
+	jobs, err := engine.DispatchMany(context.Background(), []nawasync.Args{suspend{"ann"}, suspend{"bob"}}, nawasync.Options{Source: nawasync.SourceAPI})
+	fmt.Println(len(jobs), err)
+	fmt.Println((<-events).Type, (<-events).Type)
 	// Output:
-	// failed permanent root cannot be suspended
-	// true <nil>
+	// 2 <nil>
+	// succeeded succeeded
 }
 
 func ExampleEngine_Schedule() {
@@ -95,9 +137,27 @@ func ExampleMask() {
 	// Output: {"user":"ann","password":"***","url":"https://***@example.org/?token=***"}
 }
 
-func ExampleSecret() {
+func ExampleNewSecret() {
 	secret := nawasync.NewSecret("hunter2")
 	text, _ := json.Marshal(map[string]any{"password": secret})
 	fmt.Printf("%v %s %d\n", secret, text, len(secret.Reveal()))
 	// Output: *** {"password":"***"} 7
+}
+
+// A row's state, as a repository keeps it. A test of a page may set it likewise.
+func ExampleSyncStatus() {
+	var row nawasync.SyncStatus
+	row.MarkPending(nawasync.StatePendingUpdate, 42)
+	fmt.Println(row.State, *row.SyncJobID, row.IsPending())
+	row.MarkFailed("the server refused it")
+	fmt.Println(row.State, row.SyncError, row.HasFailed())
+	row.MarkConflict("somebody else has changed quota")
+	fmt.Println(row.State, row.HasFailed())
+	row.MarkSynced(time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC))
+	fmt.Println(row.State, row.LastSyncedAt.Format(time.Kitchen), row.IsSynced())
+	// Output:
+	// pending_update 42 true
+	// failed the server refused it true
+	// conflict true
+	// synced 10:00AM true
 }

@@ -79,7 +79,7 @@ const (
 // be safe for concurrent use.
 type Handler[A Args] interface {
 	// Execute does the job. Its error decides the outcome: nil is success; see Skip,
-	// Conflict, Permanent, RetryAfter and Class. It should heed ctx: when it ends,
+	// Conflict, Permanent, RetryAfter, and fault.WithClass. It should heed ctx: when it ends,
 	// context.Cause tells why (ErrTimeout, ErrStopping, ErrCancelled, ErrLeaseLost).
 	Execute(ctx context.Context, run *Run[A]) error
 	// Timeout is how long one attempt may take; 0 or less is DefaultTimeout.

@@ -96,7 +96,7 @@ func runHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 	return hook(tx)
 }
 
-// requeue puts the job back without burning the attempt.
+// requeue puts the job back without consuming the attempt.
 func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome tracker.Outcome, class fault.Class) *jobstore.Outcome {
 	v.ErrorClass = string(class)
 	if e.expireInstead(v, after) {

@@ -56,7 +56,7 @@ func (e *retryAfterError) Error() string {
 
 func (e *retryAfterError) Unwrap() error { return e.err }
 
-// RetryAfter puts the job back for d, without burning an attempt; err says why
+// RetryAfter puts the job back for d, without consuming an attempt; err says why
 // and may be nil. A negative d is 0.
 func RetryAfter(d time.Duration, err error) error { return &retryAfterError{max(0, d), err} }
 

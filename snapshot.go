@@ -70,7 +70,7 @@ func (s *SyncStatus) HasFailed() bool { return s.State == StateFailed || s.State
 
 // Timestamp is a time that rests as whole microseconds since 1970 UTC: the same in
 // every database, whatever the session's zone. The zero value is NULL.
-type Timestamp struct{ time.Time } //nolint:recvcheck // Scan must change it, Value must not
+type Timestamp struct{ time.Time }
 
 // Value is the microseconds, or nil.
 func (t Timestamp) Value() (driver.Value, error) {

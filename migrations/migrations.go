@@ -40,7 +40,7 @@ const Table = "nawasync_migrations"
 // ErrOldSchema says that the database lacks what this release needs.
 var ErrOldSchema = errors.New("the database schema is too old")
 
-// lockName is also hashed into PostgreSQL's advisory lock id.
+// lockName is the name of MySQL's lock for these migrations, after the database's.
 const lockName = "nawasync_migrations"
 
 // lockID is PostgreSQL's advisory lock for these migrations; any fixed number

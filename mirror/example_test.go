@@ -73,11 +73,10 @@ func (b *addressBook) Delete(_ context.Context, key contact) error {
 	return nil
 }
 
-// A table that mirrors a remote: synced, changed, and a conflict with somebody else.
-func ExampleNew() {
-	book := &addressBook{phone: map[string]string{"ann@example.org": "555-1"}}
-	var contacts nawasync.SyncedRepository[contact]
-	_, _, events, stop := enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
+// exampleContacts is a repository of contacts on a started engine. A wait for a job ends
+// with its event.
+func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
+	engine, _, events, stop = enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
 		db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, phone TEXT NOT NULL)")
 		statements, _ := mirror.StatusColumns("sqlite", "contacts") // in a migration of yours
 		for _, statement := range statements {
@@ -87,6 +86,13 @@ func ExampleNew() {
 		contacts, err = mirror.New(engine, mirror.Config[contact]{Service: "book", Type: "contact", Remote: book})
 		return err
 	})
+	return engine, contacts, events, stop
+}
+
+// A table that mirrors a remote: synced, changed, and a conflict with somebody else.
+func ExampleNew() {
+	book := &addressBook{phone: map[string]string{"ann@example.org": "555-1"}}
+	_, contacts, events, stop := exampleContacts(book)
 	defer stop()
 	ctx, by := context.Background(), nawasync.Options{By: "user:7"}
 

@@ -9,8 +9,8 @@ import (
 
 // Remote is what an external API looks like to a repository: the one thing the
 // author of a module writes. T is the snapshot's struct; of a scope or key only the
-// fields with these tags are set. Errors carry a Class, above all ClassGone,
-// ClassAlreadyExists and ClassUnknownOutcome: a write whose answer got lost is read
+// fields with these tags are set. Errors carry a Class, above all fault.Gone,
+// fault.AlreadyExists and fault.UnknownOutcome: a write whose answer got lost is read
 // before it is repeated. It must be safe for concurrent use.
 type Remote[T any] interface {
 	// List yields the objects of a scope, page by page. An error ends the listing,
@@ -18,16 +18,16 @@ type Remote[T any] interface {
 	// Config.Details.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
 	// Get reads one object, by its key, or by its natural fields where that is empty.
-	// What is not there is an error of ClassGone.
+	// What is not there is an error of fault.Gone.
 	Get(ctx context.Context, key T) (Object[T], error)
 	// Create makes an object and returns it as it is there now, with its key.
 	Create(ctx context.Context, want T) (Object[T], error)
 	// Update changes the touched fields. now was read a moment ago; want is the same
 	// with the touched fields and secrets as they are to be. It returns the object as
-	// it is then; one without a Version is read back. Call BeforeWrite before a second
+	// it is then; one without a Version is read back. Call BeginWrite before a second
 	// write.
 	Update(ctx context.Context, now Object[T], want T, touched Diff) (Object[T], error)
-	// Delete deletes it. What is gone already is an error of ClassGone, and a success.
+	// Delete deletes it. What is gone already is an error of fault.Gone, and a success.
 	Delete(ctx context.Context, key T) error
 }
 
@@ -37,7 +37,7 @@ type Object[T any] struct {
 	// Raw is the whole document, for APIs that want it back whole. Nil is fine.
 	Raw json.RawMessage
 	// Version is the remote's precondition (an ETag), "" where it has none. With one,
-	// Update must fail with ClassConflict when the object is another by then.
+	// Update must fail with fault.Conflict when the object is another by then.
 	Version string
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Job is one row of nawasync_jobs. Times are UTC, in whole microseconds; the
 // zero time stands for "not yet". It is a copy: changing it changes no row.
-type Job struct { //nolint:recvcheck // a Job in a JSON text is a value
+type Job struct {
 	ID int64 `json:"id"`
 
 	Service  string `json:"service"`

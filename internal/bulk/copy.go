@@ -21,8 +21,8 @@ import (
 var ErrNoCopy = errors.New("bulk: no COPY")
 
 // Copy adds the rows with PostgreSQL's COPY, in the transaction that is open on conn:
-// a third of the time of INSERT. A key that is taken is an error (Taken), after which
-// the transaction is void. It returns ErrNoCopy with nothing done.
+// a third of the time of INSERT. A key that is taken is an error
+// (sqlkit.IsUniqueViolation), after which the transaction is void. It returns ErrNoCopy with nothing done.
 func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any) error {
 	if t.dialect != "postgres" || conn == nil {
 		return ErrNoCopy

@@ -74,7 +74,7 @@ func run(root string, check bool) error {
 			return err
 		}
 		if string(written) != text {
-			return fmt.Errorf("%s is not the surface of the package %s: run “make api”, and look at the diff", path, p.folder)
+			return fmt.Errorf("%s is not the surface of the package %s: run “make generate”, and look at the diff", path, p.folder)
 		}
 	}
 	return nil
@@ -96,25 +96,54 @@ func list(folder string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lines []string
+	fset := token.NewFileSet()
+	var decls []ast.Decl
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		fset := token.NewFileSet()
 		parsed, err := parser.ParseFile(fset, file, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, err
 		}
-		for _, decl := range parsed.Decls {
-			lines = append(lines, declared(fset, decl)...)
-		}
+		decls = append(decls, parsed.Decls...)
+	}
+	promoted := embedded(fset, decls)
+	var lines []string
+	for _, decl := range decls {
+		lines = append(lines, declared(fset, decl, promoted)...)
 	}
 	slices.Sort(lines)
 	return lines, nil
 }
 
-func declared(fset *token.FileSet, decl ast.Decl) (lines []string) {
+// embedded are the types that are not exported and whose methods an exported struct of the
+// same package has, for it embeds them.
+func embedded(fset *token.FileSet, decls []ast.Decl) map[string]string {
+	by := map[string]string{}
+	for _, decl := range decls {
+		general, ok := decl.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, spec := range general.Specs {
+			s, ok := spec.(*ast.TypeSpec)
+			if !ok || !s.Name.IsExported() {
+				continue
+			}
+			if t, ok := s.Type.(*ast.StructType); ok {
+				for _, field := range t.Fields.List {
+					if name := show(fset, field.Type); len(field.Names) == 0 && !ast.IsExported(strings.TrimLeft(name, "*")) {
+						by[strings.TrimLeft(name, "*")] = s.Name.Name
+					}
+				}
+			}
+		}
+	}
+	return by
+}
+
+func declared(fset *token.FileSet, decl ast.Decl, promoted map[string]string) (lines []string) {
 	switch d := decl.(type) {
 	case *ast.FuncDecl:
 		if !d.Name.IsExported() {
@@ -125,6 +154,9 @@ func declared(fset *token.FileSet, decl ast.Decl) (lines []string) {
 			return []string{"func " + d.Name.Name + signature}
 		}
 		receiver := show(fset, d.Recv.List[0].Type)
+		if by := promoted[strings.TrimLeft(receiver, "*")]; by != "" {
+			receiver = by
+		}
 		if !ast.IsExported(strings.TrimLeft(receiver, "*")) {
 			return nil
 		}
