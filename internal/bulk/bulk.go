@@ -58,7 +58,8 @@ func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64
 }
 
 // InsertNew is Insert of rows whose keys should be free; it is faster, and one that is
-// taken is an error (sqlkit.IsUniqueViolation) after which the transaction is void.
+// taken is an error (sqlkit.IsUniqueViolation) after which the transaction is void. On
+// MySQL it is the same as Insert: the row is left out, and there is no error.
 func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
 	return t.inserts(tx, columns, rows, "")
 }
