@@ -1,6 +1,7 @@
 // Package fault says what kind of failure an error is. A client of an external API
 // returns an [Error] with a [Class], and the engine decides by the class what becomes
-// of the job: it is retried, it fails at once, or its whole scope waits. The package
+// of the job: it is retried, it fails at once, or all
+// jobs of its service and instance wait. The package
 // imports the standard library only.
 package fault
 
@@ -23,22 +24,22 @@ const (
 	RateLimited    Class = "rate_limited"    // over a limit: the scope is parked, no attempt is consumed
 	Transient      Class = "transient"       // may pass: retried after a backoff
 	Timeout        Class = "timeout"         // the job's own time ran out: retried
-	Conflict       Class = "conflict"        // somebody else changed the object
+	Conflict       Class = "conflict"        // somebody else changed the object: ends as conflict, not retried
 	Gone           Class = "gone"            // the object no longer exists: not retried
 	AlreadyExists  Class = "already_exists"  // an object of that name exists: not retried
 	UnknownOutcome Class = "unknown_outcome" // a write may or may not have happened: retried, and the job reads first
-	Unclassified   Class = "error"           // what ClassOf says of an error without a class: retried
+	Unclassified   Class = "error"           // none: what ClassOf says of an error without a class; retried
 )
 
 // The classes that the engine itself gives to endings.
 const (
 	Panic       Class = "panic"       // the handler panicked: retried
-	Expired     Class = "expired"     // not finished within Config.Expiry
+	Expired     Class = "expired"     // not finished within Config.Expiry: ends as failed
 	WorkerDied  Class = "worker_died" // the process died while it ran the job: retried
 	Undecodable Class = "undecodable" // the arguments do not open or decode: not retried
 	Stopped     Class = "stopped"     // the process stopped: run again, no attempt is consumed
-	Cancelled   Class = "cancelled"   // a person cancelled the job
-	Held        Class = "held"        // a sync would delete too much and waits for a person
+	Cancelled   Class = "cancelled"   // a person cancelled the job: ends as cancelled
+	Held        Class = "held"        // a sync would delete too much: ends as conflict, and waits for a person
 )
 
 // Error gives an error its class. Its fields are not changed after it is returned.
@@ -55,6 +56,9 @@ type Error struct {
 
 // Error is the cause's text and the hint.
 func (e *Error) Error() string {
+	if e == nil {
+		return "<nil>"
+	}
 	text := string(e.Class)
 	if e.Err != nil {
 		text = e.Err.Error()
@@ -66,7 +70,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause, or nil.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // WithClass gives err a class; nil stays nil.
 func WithClass(class Class, err error) error {
@@ -83,9 +92,8 @@ func ClassOf(err error) Class {
 	if err == nil {
 		return ""
 	}
-	var classified *Error
-	if errors.As(err, &classified) && classified.Class != "" {
-		return classified.Class
+	if class := outermost(err); class != "" {
+		return class
 	}
 	var network net.Error
 	switch {
@@ -95,4 +103,22 @@ func ClassOf(err error) Class {
 		return Transient
 	}
 	return Unclassified
+}
+
+// outermost is the class of the first Error that has one, as errors.As walks.
+func outermost(err error) Class {
+	if e, ok := err.(*Error); ok && e != nil && e.Class != "" { //nolint:errorlint // the walk is done here
+		return e.Class
+	}
+	switch wrapper := err.(type) { //nolint:errorlint // the walk is done here
+	case interface{ Unwrap() error }:
+		return outermost(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, part := range wrapper.Unwrap() {
+			if class := outermost(part); class != "" {
+				return class
+			}
+		}
+	}
+	return ""
 }

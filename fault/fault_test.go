@@ -23,6 +23,9 @@ func TestClassOfIsTheOutermostClassOrWhatTheErrorItselfTells(t *testing.T) {
 		{fmt.Errorf("read: %w", fault.WithClass(fault.Gone, cause)), fault.Gone},
 		{fault.WithClass(fault.Transient, fault.WithClass(fault.Conflict, cause)), fault.Transient},
 		{&fault.Error{Err: cause}, fault.Unclassified},
+		{&fault.Error{Hint: "look there", Err: fault.WithClass(fault.Gone, cause)}, fault.Gone},
+		{errors.Join(&fault.Error{Hint: "look there"}, fault.WithClass(fault.Gone, cause)), fault.Gone},
+		{fmt.Errorf("read: %w", (*fault.Error)(nil)), fault.Unclassified},
 		{fmt.Errorf("read: %w", context.DeadlineExceeded), fault.Timeout},
 		{fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: cause}), fault.Transient},
 	} {

@@ -20,6 +20,9 @@ type Keyring struct{ keys []ringKey }
 
 // Encrypt seals with the first key.
 func (k *Keyring) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
+	if len(k.keys) == 0 {
+		return nil, errors.New("the keyring has no key; make one with NewKeyring")
+	}
 	key := k.keys[0]
 	return key.aead.Seal(key.id[:], nil, plaintext, associatedData), nil
 }

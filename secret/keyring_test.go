@@ -94,6 +94,17 @@ func TestSealedTextOpensUnderItsOwnBindingOnly(t *testing.T) {
 	if _, err := secret.Open(nil, own, sealed); !errors.Is(err, secret.ErrUnseal) {
 		t.Errorf("without a Sealer: %v", err)
 	}
+	// NUL separates the parts: a part with one would be another binding's too.
+	split := secret.Binding{Service: "a\x00b", Type: "c", Action: "d", Instance: "e", TargetID: "f"}
+	if _, err := secret.Seal(ring, split, []byte("plain")); err == nil {
+		t.Error("sealed under a binding with NUL")
+	}
+	if _, err := secret.Open(ring, split, sealed); !errors.Is(err, secret.ErrUnseal) {
+		t.Errorf("under a binding with NUL: %v", err)
+	}
+	if _, err := (&secret.Keyring{}).Encrypt([]byte("plain"), nil); err == nil {
+		t.Error("a keyring without keys sealed")
+	}
 	for _, short := range [][]byte{nil, {}, sealed[:5], sealed[1:]} {
 		if _, err := secret.Open(ring, own, short); !errors.Is(err, secret.ErrUnseal) {
 			t.Errorf("%d bytes opened: %v", len(short), err)

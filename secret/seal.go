@@ -27,6 +27,9 @@ const (
 // Seal encrypts a text, bound to b and to a random id that is stored with it: a retry
 // of a job may copy the sealed text, another job may not. s must not be nil.
 func Seal(s Sealer, b Binding, plain []byte) ([]byte, error) {
+	if b.ambiguous() {
+		return nil, errors.New("seal the arguments: a name or target contains NUL")
+	}
 	head := make([]byte, 1+sealIDSize)
 	head[0] = sealVersion
 	_, _ = rand.Read(head[1:]) // never fails, by its documentation
@@ -42,6 +45,9 @@ func Open(s Sealer, b Binding, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+sealIDSize || sealed[0] != sealVersion {
 		return nil, fmt.Errorf("%w (unknown form)", ErrUnseal)
 	}
+	if b.ambiguous() {
+		return nil, fmt.Errorf("%w (a name or target contains NUL)", ErrUnseal)
+	}
 	if s == nil {
 		return nil, fmt.Errorf("%w (this process has no Config.Sealer)", ErrUnseal)
 	}
@@ -53,8 +59,13 @@ func Open(s Sealer, b Binding, sealed []byte) ([]byte, error) {
 }
 
 // Binding is what a sealed text belongs to: moved to a job of another kind or target it
-// does not open. Its parts must not contain NUL.
+// does not open. Seal and Open refuse one with NUL in a part.
 type Binding struct{ Service, Type, Action, Instance, TargetID string }
+
+// ambiguous says that another binding has the same associated text.
+func (b Binding) ambiguous() bool {
+	return strings.ContainsRune(b.Service+b.Type+b.Action+b.Instance+b.TargetID, 0)
+}
 
 func (b Binding) associated(id []byte) []byte {
 	parts := []string{"nawasync", b.Service, b.Type, b.Action, b.Instance, b.TargetID, string(id)}

@@ -2,6 +2,8 @@
 // type [Secret] never prints, [Seal] and [Open] encrypt a job's arguments, [Mask] hides
 // values by their keys, and a [Redactor] removes known secrets from texts. The package
 // imports the standard library only.
+//
+// A service needs Secret, New and [NewKeyring]; the rest is the engine's.
 package secret
 
 import (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -204,7 +205,7 @@ func (r *Reader) plan(q Search, g ground) (*plan, error) {
 	return p, nil
 }
 
-// follow chooses the streams.
+// chooseStreams chooses the streams.
 func (p *plan) chooseStreams(q Search, g ground, services []string) error {
 	statuses := q.statuses()
 	add := func(st stream) { p.streams = append(p.streams, st) }
@@ -260,7 +261,7 @@ func (p *plan) chooseStreams(q Search, g ground, services []string) error {
 	return nil
 }
 
-// ask adds a condition on each row.
+// addFilter adds a condition on each row.
 func (p *plan) addFilter(t Term, now time.Time) error {
 	columns := map[Field]string{
 		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance",
@@ -290,7 +291,14 @@ func (p *plan) addFilter(t Term, now time.Time) error {
 		if len(t.Values) != 1 {
 			return fmt.Errorf("a term of %s has %d values", t.Field, len(t.Values))
 		}
-		clause, args = column+" "+cmp.Or(t.Op, "=")+" CAST(? AS DECIMAL)", []any{t.Values[0]}
+		op := cmp.Or(t.Op, "=")
+		if op != "=" && op != ">" && op != "<" {
+			return fmt.Errorf("a term of %s compares with %q; it may be \"\", \">\" or \"<\"", t.Field, t.Op)
+		}
+		if _, err := strconv.ParseFloat(t.Values[0], 64); err != nil {
+			return fmt.Errorf("a term of %s compares with %q, which is no number", t.Field, t.Values[0])
+		}
+		clause, args = column+" "+op+" CAST(? AS DECIMAL)", []any{t.Values[0]}
 	default:
 		column, ok := columns[t.Field]
 		if !ok {

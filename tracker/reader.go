@@ -22,8 +22,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Reader reads jobs and what belongs to them. It writes nothing. It is safe for
-// concurrent use.
+// Reader reads jobs and what belongs to them. It writes nothing. Methods return the
+// database's error, and ErrNotFound where they say so; a list without rows is nil. It is
+// safe for concurrent use.
 type Reader struct {
 	db      *gorm.DB
 	dialect sqlkit.Dialect

@@ -30,7 +30,7 @@ type Search struct {
 	// EndedFrom and EndedTo bound the time of the end in the same way: with one of
 	// them only jobs that have ended are found.
 	EndedFrom, EndedTo time.Time
-	// Deleted lists the tombstones instead.
+	// Deleted lists the deleted jobs instead.
 	Deleted bool
 
 	// Before lists the jobs with lower ids, newest first, After the ones with the next

@@ -375,3 +375,22 @@ func TestStatTotalsAreTheSumsOfTheStatistics(t *testing.T) {
 		}
 	})
 }
+
+func TestTermThatCannotBeComparedIsAnErrorAndNeverSQL(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		reader, err := tracker.New(db.DB, tracker.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, term := range []tracker.Term{
+			{Field: tracker.FieldAttempts, Op: "!", Values: []string{"2"}},
+			{Field: tracker.FieldDuration, Op: "> 0 OR 1 =", Values: []string{"2"}},
+			{Field: tracker.FieldAttempts, Op: ">", Values: []string{"x"}},
+		} {
+			if _, err := reader.Search(t.Context(), tracker.Search{Terms: []tracker.Term{term}}); err == nil || !strings.Contains(err.Error(), "a term of") {
+				t.Errorf("%+v: %v", term, err)
+			}
+		}
+	})
+}
