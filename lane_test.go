@@ -3,17 +3,15 @@ package nawasync_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -169,52 +167,31 @@ func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
 
 func TestJobIsNotForgottenThatIsPutAsideAfterTheNextOfItsLaneWasChosen(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		db, err := testdb.Open(h.DB.Dialect, h.DB.DSN)
-		enginetest.OK(t, err)
-		t.Cleanup(func() {
-			pool, err := db.DB()
-			enginetest.OK(t, err)
-			enginetest.OK(t, pool.Close())
-		})
-		worker := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: time.Hour}, func(c *nawasync.Config) { c.DB = db })
 		// Whoever ends the first is held between its choice of the next and its commit.
 		committing, release := make(chan struct{}), make(chan struct{})
 		var held atomic.Bool
-		for _, pool := range []*gorm.DB{db, h.DB.DB} {
-			enginetest.OK(t, pool.Callback().Row().After("gorm:row").Register("test:chosen", func(tx *gorm.DB) {
-				if strings.Contains(tx.Statement.SQL.String(), "SELECT (SELECT h.id") && held.CompareAndSwap(false, true) {
-					close(committing)
-					<-release
-				}
-			}))
-		}
 		// Whoever puts the second aside has looked again by then, or waits.
 		aside := make(chan struct{})
 		var asideOnce sync.Once
-		for _, pool := range []*gorm.DB{db, h.DB.DB} {
-			enginetest.OK(t, pool.Callback().Row().After("gorm:row").Register("test:looked", func(tx *gorm.DB) {
-				if strings.Contains(tx.Statement.SQL.String(), "j.wake_at IS NULL") {
-					asideOnce.Do(func() { close(aside) })
-				}
-			}))
-			enginetest.OK(t, pool.Callback().Row().Before("gorm:row").Register("test:waits", func(tx *gorm.DB) {
-				if sql := tx.Statement.SQL.String(); strings.HasPrefix(sql, "SELECT id FROM nawasync_jobs WHERE id IN") && strings.HasSuffix(sql, "FOR UPDATE") {
-					asideOnce.Do(func() { close(aside) })
-				}
-			}))
-		}
-		other := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: 10 * time.Millisecond}, nil)
-		for _, e := range []*nawasync.Engine{worker, other} {
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
-		}
 		// Each relay sweeps once at its start; not again in this test.
 		var sweeps atomic.Int64
-		for _, pool := range []*gorm.DB{db, h.DB.DB} {
-			enginetest.OK(t, pool.Callback().Row().After("gorm:row").Register("test:sweeps", func(tx *gorm.DB) {
-				if strings.Contains(tx.Statement.SQL.String(), "GROUP BY open_lane") {
-					sweeps.Add(1)
+		at := func(m jobstore.Moment) {
+			switch m {
+			case jobstore.MomentNextChosen:
+				if held.CompareAndSwap(false, true) {
+					close(committing)
+					<-release
 				}
-			}))
+			case jobstore.MomentLookedBack, jobstore.MomentSettling:
+				asideOnce.Do(func() { close(aside) })
+			case jobstore.MomentSwept:
+				sweeps.Add(1)
+			}
+		}
+		worker := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: time.Hour, At: at}, nil)
+		other := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: 10 * time.Millisecond, At: at}, nil)
+		for _, e := range []*nawasync.Engine{worker, other} {
+			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
 		}
 		h.Start(worker)
 		h.Start(other)

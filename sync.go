@@ -67,7 +67,7 @@ func New(config Config) (*Engine, error) {
 		enqueuing: make(chan struct{}, maxEnqueuing),
 	}
 	e.clock = &clock{base: config.Now}
-	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, Recheck: t.Recheck})
+	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, Recheck: t.Recheck, At: t.At})
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +112,10 @@ func (e *Engine) adoptRedis(ctx context.Context) {
 // Reader reads jobs: lists, attempts, statistics. Pages use it.
 func (e *Engine) Reader() *tracker.Reader { return e.store.Reader }
 
-// Start begins to work: it takes jobs of the registered kinds, and rings, reaps,
-// schedules, folds and prunes beside the other processes. ctx bounds only the
-// start. Redis need not be there yet. An engine without Redis cannot be started,
-// nor one that was stopped.
+// Start begins to work: it takes jobs of the registered kinds, and does its share of the
+// upkeep beside the other processes. ctx bounds only the start. Redis need not be there
+// yet. It returns an error for an engine without Redis, one that was started or stopped
+// before, and where the database does not answer.
 func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

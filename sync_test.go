@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -23,17 +22,15 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 		h := enginetest.New(t, db)
 		claiming, proceed := make(chan struct{}), make(chan struct{})
 		var once sync.Once
-		hold := func(tx *gorm.DB) {
-			if strings.Contains(tx.Statement.SQL.String(), "running_lane = lane") {
+		hold := func(m jobstore.Moment) {
+			if m == jobstore.MomentClaiming {
 				once.Do(func() {
 					close(claiming)
 					<-proceed
 				})
 			}
 		}
-		enginetest.OK(t, db.Callback().Row().Before("gorm:row").Register("test:hold", hold))
-		enginetest.OK(t, db.Callback().Raw().Before("gorm:raw").Register("test:hold", hold))
-		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
+		e := h.Tuned(host.Tuning{At: hold}, func(c *nawasync.Config) { c.StopGrace = -1 })
 		var ran atomic.Int64
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
 			ran.Add(1)
@@ -102,7 +99,7 @@ func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 	})
 }
 
-func TestStopWhileAVerdictCannotBeWrittenLosesNothing(t *testing.T) {
+func TestStopWhileAOutcomeCannotBeWrittenLosesNothing(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		db, wire := enginetest.Through(t, h)
 		e := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond}, func(c *nawasync.Config) { c.DB = db; c.StopGrace = -1 })

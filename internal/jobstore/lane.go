@@ -17,6 +17,7 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 		return map[int64][]Bell{}, nil
 	}
 	heads, err := s.heads(tx, lanes, now)
+	s.at(MomentNextChosen)
 	if err != nil || len(heads) == 0 {
 		return map[int64][]Bell{}, err
 	}

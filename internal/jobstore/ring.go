@@ -59,6 +59,7 @@ func (s *Store) due(ctx context.Context, queue, where string, limit int) ([]Due,
 	now := s.Now()
 	rows, err := s.lookRows(s.DB(ctx), false,
 		" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ?"+where+" ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
+	s.at(MomentPauseRead)
 	list := make([]Due, len(rows))
 	for i, row := range rows {
 		list[i] = Due{Job: row.job, Runnable: !row.behind && !row.busy, Paused: sqlkit.FromMicros(row.paused), look: row}
@@ -202,6 +203,7 @@ func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 		return err
 	}
 	again, err := s.lookRows(s.DB(ctx), false, " FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'queued' AND j.wake_at IS NULL", s.Now(), ids)
+	s.at(MomentLookedBack)
 	if err != nil {
 		return err
 	}
@@ -227,6 +229,7 @@ func (s *Store) settleHeads(ctx context.Context, lanes []int64) error {
 		if err != nil || len(heads) == 0 || slices.Equal(heads, settled) {
 			return err
 		}
+		s.at(MomentSettling)
 		err = s.Transaction(ctx, func(tx *gorm.DB) error {
 			return sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error { return nil }, "SELECT id FROM nawasync_jobs WHERE id IN ? ORDER BY id FOR UPDATE", heads)
 		})
@@ -273,6 +276,7 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 		return nil
 	}, "SELECT open_lane, MIN(CASE WHEN epoch > 0 OR not_before <= ? THEN id END) FROM nawasync_jobs WHERE open_lane > ? GROUP BY open_lane ORDER BY open_lane LIMIT ?",
 		now.UnixMicro(), after, limit)
+	s.at(MomentSwept)
 	if err != nil || len(heads) == 0 {
 		return next, n < limit, err
 	}

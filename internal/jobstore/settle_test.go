@@ -50,7 +50,7 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 	})
 }
 
-func TestLateVerdictChangesNothing(t *testing.T) {
+func TestLateOutcomeChangesNothing(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		job := b.Insert(storetest.NewJob(1))[0]
@@ -203,7 +203,7 @@ func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
 	})
 }
 
-func TestRefusedVerdictStandsAlone(t *testing.T) {
+func TestRefusedOutcomeStandsAlone(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3), storetest.NewJob(4))

@@ -35,6 +35,7 @@ type Store struct {
 	single chan struct{}
 	// Snapshot tables that do not exist any more.
 	lostTables sync.Map
+	atMoment   func(Moment) // nil outside of tests
 }
 
 // Options of a Store. The zero value is ready to use.
@@ -44,6 +45,8 @@ type Options struct {
 	// Recheck is how long after a wake-up the relay looks whether the job was claimed.
 	// Default 5 s.
 	Recheck time.Duration
+	// At is called at each Moment, for tests; nil is not.
+	At func(Moment)
 }
 
 // New returns a Store on db, whose dialect is postgres, mysql or sqlite.
@@ -56,7 +59,7 @@ func New(db *gorm.DB, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Reader: reader, db: db, dialect: d, recheck: cmp.Or(o.Recheck, 5*time.Second), single: make(chan struct{}, 1)}, nil
+	return &Store{Reader: reader, db: db, dialect: d, recheck: cmp.Or(o.Recheck, 5*time.Second), atMoment: o.At, single: make(chan struct{}, 1)}, nil
 }
 
 // DB is a session on the database that carries none of the host's conditions.

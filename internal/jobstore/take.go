@@ -42,6 +42,7 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 	if s.dialect.Name == "sqlite" {
 		columns = strings.ReplaceAll(columns, "j.", "")
 	}
+	s.at(MomentClaiming)
 	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		row, err := jobrow.Scan(rows, true)
 		if err == nil {
@@ -73,6 +74,7 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 // are rung again when they may.
 func (s *Store) lookAndTake(ctx context.Context, b *claimBatch, claims []Claim) error {
 	seen, err := s.look(ctx, claims)
+	s.at(MomentPauseRead)
 	if err != nil {
 		return err
 	}
@@ -170,6 +172,7 @@ func (s *Store) take(ctx context.Context, b *claimBatch, now time.Time, rows []l
 		batch[i] = claimRow{row.job.ID, row.job.Epoch, row.deadline.UnixMicro()}
 	}
 	var won map[int64]bool
+	s.at(MomentClaiming)
 	err := s.singleStatement(ctx, func(tx *gorm.DB) (err error) {
 		won, err = s.batch(tx, update{
 			columns: []string{"id", "epoch", "deadline"},

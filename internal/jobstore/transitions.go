@@ -1,7 +1,7 @@
 package jobstore
 
-// Every UPDATE of nawasync_jobs stands in this file. They move a job between these
-// states; docs/architecture.md has the same picture.
+// Every SET of an UPDATE of nawasync_jobs stands in this file. With the fences of batch.go, they
+// move a job between these states; docs/architecture.md has the same picture.
 //
 //	dispatch ──► queued ──claim──► running ──► success, failed, conflict, skipped, cancelled
 //	               ▲  │               │
