@@ -2,6 +2,7 @@ package nawasync
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,6 +60,38 @@ func (e *retryAfterError) Unwrap() error { return e.err }
 // RetryAfter puts the job back for d, without consuming an attempt; err says why
 // and may be nil. A negative d is 0.
 func RetryAfter(d time.Duration, err error) error { return &retryAfterError{max(0, d), err} }
+
+// outcomeOf is what an error of Execute means where nothing but the error decides: judge
+// also looks at why the job's context has ended.
+func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
+	var skip *skipError
+	var conflict *conflictError
+	var later *retryAfterError
+	switch {
+	case err == nil:
+		return tracker.OutcomeSuccess
+	case errors.As(err, &skip):
+		return tracker.OutcomeSkipped
+	case errors.As(err, &conflict):
+		return tracker.OutcomeConflict
+	case errors.Is(err, ErrLeaseLost):
+		return tracker.OutcomeStopped
+	case errors.As(err, &later):
+		return tracker.OutcomeRetryAfter
+	}
+	switch fault.ClassOf(err) {
+	case fault.Credentials, fault.RateLimited:
+		return tracker.OutcomeParked
+	case fault.Conflict, fault.Held:
+		return tracker.OutcomeConflict
+	case fault.Config, fault.Permanent, fault.Gone, fault.AlreadyExists:
+		return tracker.OutcomeFailed
+	}
+	if lastAttempt {
+		return tracker.OutcomeFailed
+	}
+	return tracker.OutcomeRetry
+}
 
 func (e *conflictError) json() json.RawMessage {
 	text, err := json.Marshal(e.detail)

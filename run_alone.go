@@ -3,6 +3,7 @@ package nawasync
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"gorm.io/gorm"
@@ -11,21 +12,25 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// NewRun is for package nawasynctest, which runs handlers without an engine: elsewhere the
-// key cannot be made. finish tells what the handler has left in the run.
-func NewRun[A Args](_ host.Key, args A, o host.RunOptions) (run *Run[A], finish func() host.RunRecord) {
+// NewRun is for package nawasynctest, which runs handlers without an engine. Without the
+// key, which only this module has, it returns nil. finish tells what the handler has left
+// in the run, and what its error means.
+func NewRun[A Args](key host.Key, args A, o host.RunOptions) (run *Run[A], finish func(error) host.RunRecord) {
+	if !key.Valid() {
+		return nil, nil
+	}
 	record := &recordingStore{}
 	a := &attempt{
 		job: &jobstore.Job{Job: o.Job}, store: record, key: o.IdempotencyKey, redactor: o.Redactor,
 		lease: func() error { return nil },
 	}
-	finish = func() host.RunRecord {
+	finish = func(err error) host.RunRecord {
 		result := a.resultJSON()
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		hooks := a.onSuccess
 		return host.RunRecord{
-			Log: a.log.String(), Result: result, Progress: record.progress, BeganWrite: a.wrote,
+			Log: a.log.String(), Result: result, Progress: record.last(), BeganWrite: a.wrote, Outcome: outcomeOf(err, a.LastAttempt()),
 			OnSuccess: func(tx *gorm.DB) error {
 				for _, hook := range hooks {
 					if err := hook(tx); err != nil {
@@ -39,9 +44,17 @@ func NewRun[A Args](_ host.Key, args A, o host.RunOptions) (run *Run[A], finish 
 	return &Run[A]{Args: args, attempt: a}, finish
 }
 
-// recordingStore keeps what an attempt writes of itself. The attempt calls it one at a
-// time, but for progress, whose last word counts.
-type recordingStore struct{ progress json.RawMessage }
+// recordingStore keeps what an attempt writes of itself.
+type recordingStore struct {
+	mu       sync.Mutex
+	progress json.RawMessage
+}
+
+func (s *recordingStore) last() json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress
+}
 
 func (*recordingStore) Now() time.Time { return time.Now() }
 
@@ -50,6 +63,8 @@ func (*recordingStore) MarkWrite(context.Context, *jobstore.Job) (bool, error) {
 func (*recordingStore) ClearWrite(context.Context, *jobstore.Job) (bool, error) { return true, nil }
 
 func (s *recordingStore) SetProgress(_ context.Context, _ *jobstore.Job, progress string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.progress = json.RawMessage(progress)
 	return true, nil
 }

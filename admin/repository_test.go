@@ -119,7 +119,7 @@ func TestHeldSyncIsDecidedOnTheServicesPage(t *testing.T) {
 func decideHeldSync(t *testing.T, h *host, act string, left int) {
 	t.Helper()
 	for i := range 15 {
-		h.server.Drop(address(i))
+		h.server.Remove(address(i))
 	}
 	h.sync(tracker.Conflict)
 	page := h.get("operator", "/services/whm").body
@@ -173,7 +173,7 @@ func TestHistoryOfATargetTellsWhatSyncsFound(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := newHost(t, db, 3)
 		h.server.Set(address(1), 350)
-		h.server.Drop(address(2))
+		h.server.Remove(address(2))
 		h.sync(tracker.Success)
 		history := func(subject, address string) answer {
 			return h.get(subject, "/target?"+url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {address}}.Encode())

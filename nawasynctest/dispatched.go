@@ -11,7 +11,8 @@ import (
 
 // RequireDispatched returns the newest job that was dispatched with these arguments, or
 // fails the test, naming the jobs that were dispatched for the same target. Secrets are
-// compared as people see them: masked.
+// compared as people see them, masked: any two are equal. It looks at the newest 100 jobs
+// of the target, without those that were deleted.
 func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
 	t.Helper()
 	kind, target := args.Kind(), args.Target()
@@ -30,7 +31,7 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 		}
 		others = append(others, job.Action+" "+string(job.Payload))
 	}
-	t.Fatalf("no job %s of %q was dispatched with %s; dispatched were %q", kind, target.ID, want, others)
+	t.Fatalf("no job %s of %q, instance %q, was dispatched with %s; jobs of that target: %q", kind, target.ID, target.Instance, want, others)
 	return nil
 }
 
@@ -39,12 +40,12 @@ func masked(t testing.TB, args nawasync.Args) []byte {
 	t.Helper()
 	text, err := json.Marshal(args) // Secrets are masked by their type here
 	require(t, err)
-	return secret.Mask(text, maskKeys(args)...)
+	return secret.Mask(text, optionsOf(args).MaskKeys...)
 }
 
-func maskKeys(args nawasync.Args) []string {
+func optionsOf(args nawasync.Args) nawasync.JobOptions {
 	if a, ok := args.(nawasync.ArgsWithOptions); ok {
-		return a.Options().MaskKeys
+		return a.Options()
 	}
-	return nil
+	return nawasync.JobOptions{}
 }

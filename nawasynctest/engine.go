@@ -2,6 +2,7 @@ package nawasynctest
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // NewDB is an SQLite database of the test's own, with nawasync's schema. It is closed when
@@ -37,9 +39,10 @@ func NewDB(t testing.TB) *gorm.DB {
 }
 
 // NewEngine is an engine on an SQLite database of the test's own and a Redis in memory: it
-// needs no server. change sets what the test wants otherwise, Config.DB and Config.Sealer
-// for instance; there may be none. Register handlers, then Start it; it is stopped when the
-// test ends. Its log is the test's, shown when the test fails.
+// needs no server. Secrets are sealed with a random key. change sets what the test wants
+// otherwise: Config.DB, for instance, to a NewDB with tables of the test's own. Register
+// handlers, then Start it; it is stopped when the test ends. Its log is the test's, shown
+// when the test fails.
 func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine {
 	t.Helper()
 	server := miniredis.NewMiniRedis()
@@ -48,9 +51,15 @@ func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine 
 		_ = client.Close()
 		server.Close()
 	})
-	config := nawasync.Config{Redis: client, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	key := make([]byte, secret.MinKey)
+	_, _ = rand.Read(key) // never fails, by its documentation
+	ring, err := secret.NewKeyring(key)
+	require(t, err)
+	config := nawasync.Config{Redis: client, Sealer: ring, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
 	for _, set := range change {
-		set(&config)
+		if set != nil {
+			set(&config)
+		}
 	}
 	if config.DB == nil {
 		config.DB = NewDB(t)

@@ -31,7 +31,9 @@ var (
 )
 
 // FakeRemote is a mirror.Remote in memory: a whole, truthful list, which can be made to
-// misbehave. Set its fields before use, or in Configure. It is safe for concurrent use.
+// misbehave. Set its fields before use, or in Configure. Key, InScope, Store and Detail are
+// called under its lock, and must not call it. A call whose context has ended does nothing
+// and returns the cause. It is safe for concurrent use.
 type FakeRemote[T any] struct {
 	// Key is an object's scope and key as one text. Required.
 	Key func(object T) string
@@ -82,7 +84,7 @@ func (f *FakeRemote[T]) Put(objects ...T) {
 		f.objects = map[string]T{}
 	}
 	for _, object := range objects {
-		f.objects[f.Key(object)] = object
+		f.objects[f.key(object)] = object
 	}
 }
 
@@ -91,7 +93,7 @@ func (f *FakeRemote[T]) Drop(objects ...T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, object := range objects {
-		delete(f.objects, f.Key(object))
+		delete(f.objects, f.key(object))
 	}
 }
 
@@ -99,7 +101,7 @@ func (f *FakeRemote[T]) Drop(objects ...T) {
 func (f *FakeRemote[T]) Object(key T) (object T, found bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	object, found = f.objects[f.Key(key)]
+	object, found = f.objects[f.key(key)]
 	return object, found
 }
 
@@ -129,35 +131,48 @@ func (f *FakeRemote[T]) Writes() int {
 }
 
 // call does one call: do runs under the lock.
-func (f *FakeRemote[T]) call(call Call, object T, do func(key string, there T, found bool) error) error {
-	f.mu.Lock()
-	f.count(call)
-	before, after := f.Before, f.After
-	f.mu.Unlock()
+func (f *FakeRemote[T]) call(ctx context.Context, call Call, object T, do func(key string, there T, found bool) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	before, after := f.count(call)
 	if before != nil {
 		if err := before(call, object); err != nil {
 			return err
 		}
 	}
-	f.mu.Lock()
-	if f.objects == nil {
-		f.objects = map[string]T{}
-	}
-	key := f.Key(object)
-	there, found := f.objects[key]
-	err := do(key, there, found)
-	f.mu.Unlock()
-	if err != nil || after == nil {
+	if err := f.locked(object, do); err != nil || after == nil {
 		return err
 	}
 	return after(call, object)
 }
 
-func (f *FakeRemote[T]) count(call Call) {
+func (f *FakeRemote[T]) locked(object T, do func(key string, there T, found bool) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.objects == nil {
+		f.objects = map[string]T{}
+	}
+	key := f.key(object)
+	there, found := f.objects[key]
+	return do(key, there, found)
+}
+
+func (f *FakeRemote[T]) key(object T) string {
+	if f.Key == nil {
+		panic("nawasynctest: set FakeRemote.Key, which makes one text of an object's scope and key")
+	}
+	return f.Key(object)
+}
+
+func (f *FakeRemote[T]) count(call Call) (before, after func(Call, T) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.calls == nil {
 		f.calls = map[Call]int{}
 	}
 	f.calls[call]++
+	return f.Before, f.After
 }
 
 func (f *FakeRemote[T]) stored(object T, created bool) T {
@@ -168,8 +183,8 @@ func (f *FakeRemote[T]) stored(object T, created bool) T {
 }
 
 // Get returns the object, or ErrGone.
-func (f *FakeRemote[T]) Get(_ context.Context, key T) (o mirror.Object[T], err error) {
-	err = f.call(CallGet, key, func(_ string, there T, found bool) error {
+func (f *FakeRemote[T]) Get(ctx context.Context, key T) (o mirror.Object[T], err error) {
+	err = f.call(ctx, CallGet, key, func(_ string, there T, found bool) error {
 		if !found {
 			return ErrGone
 		}
@@ -180,8 +195,8 @@ func (f *FakeRemote[T]) Get(_ context.Context, key T) (o mirror.Object[T], err e
 }
 
 // Create adds the object, or returns ErrExists.
-func (f *FakeRemote[T]) Create(_ context.Context, want T) (o mirror.Object[T], err error) {
-	err = f.call(CallCreate, want, func(key string, _ T, found bool) error {
+func (f *FakeRemote[T]) Create(ctx context.Context, want T) (o mirror.Object[T], err error) {
+	err = f.call(ctx, CallCreate, want, func(key string, _ T, found bool) error {
 		if found {
 			return ErrExists
 		}
@@ -194,8 +209,8 @@ func (f *FakeRemote[T]) Create(_ context.Context, want T) (o mirror.Object[T], e
 }
 
 // Update replaces the object as a whole, or returns ErrGone.
-func (f *FakeRemote[T]) Update(_ context.Context, _ mirror.Object[T], want T, _ mirror.Diff) (o mirror.Object[T], err error) {
-	err = f.call(CallUpdate, want, func(key string, _ T, found bool) error {
+func (f *FakeRemote[T]) Update(ctx context.Context, _ mirror.Object[T], want T, _ mirror.Diff) (o mirror.Object[T], err error) {
+	err = f.call(ctx, CallUpdate, want, func(key string, _ T, found bool) error {
 		if !found {
 			return ErrGone
 		}
@@ -208,8 +223,8 @@ func (f *FakeRemote[T]) Update(_ context.Context, _ mirror.Object[T], want T, _ 
 }
 
 // Delete removes the object, or returns ErrGone.
-func (f *FakeRemote[T]) Delete(_ context.Context, key T) error {
-	return f.call(CallDelete, key, func(key string, _ T, found bool) error {
+func (f *FakeRemote[T]) Delete(ctx context.Context, key T) error {
+	return f.call(ctx, CallDelete, key, func(key string, _ T, found bool) error {
 		if !found {
 			return ErrGone
 		}
@@ -221,17 +236,18 @@ func (f *FakeRemote[T]) Delete(_ context.Context, key T) error {
 
 // List reads the whole list when it begins, as the slowest of remotes would, and yields it
 // in pages with a total.
-func (f *FakeRemote[T]) List(_ context.Context, scope T, detail string) iter.Seq2[mirror.Page[T], error] {
+func (f *FakeRemote[T]) List(ctx context.Context, scope T, detail string) iter.Seq2[mirror.Page[T], error] {
 	return func(yield func(mirror.Page[T], error) bool) {
-		f.mu.Lock()
 		f.count(CallList)
-		pages, listErr, onPage := f.listing(scope, detail), f.ListErr, f.OnPage
-		change := f.Pages
-		f.mu.Unlock()
+		pages, change, onPage, listErr := f.listing(scope, detail)
 		if change != nil {
 			pages = change(pages)
 		}
 		for i, page := range pages {
+			if ctx.Err() != nil {
+				yield(mirror.Page[T]{}, context.Cause(ctx))
+				return
+			}
 			if onPage != nil {
 				onPage(i)
 			}
@@ -245,8 +261,13 @@ func (f *FakeRemote[T]) List(_ context.Context, scope T, detail string) iter.Seq
 	}
 }
 
-// listing are the pages of a scope; one without objects for an empty scope.
-func (f *FakeRemote[T]) listing(scope T, detail string) []mirror.Page[T] {
+// listing are the pages of a scope, one without objects for an empty scope, and what is
+// to be done with them.
+func (f *FakeRemote[T]) listing(scope T, detail string) (
+	pages []mirror.Page[T], change func([]mirror.Page[T]) []mirror.Page[T], onPage func(int), listErr error,
+) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var all []T
 	var columns []string
 	for _, key := range slices.Sorted(maps.Keys(f.objects)) {
@@ -264,12 +285,11 @@ func (f *FakeRemote[T]) listing(scope T, detail string) []mirror.Page[T] {
 		size = 100
 	}
 	proof := mirror.Proof{Level: mirror.Complete, Total: int64(len(all))}
-	pages := []mirror.Page[T]{}
 	for chunk := range slices.Chunk(all, size) {
 		pages = append(pages, mirror.Page[T]{Items: chunk, Fields: columns, Proof: proof})
 	}
 	if len(pages) == 0 {
 		pages = append(pages, mirror.Page[T]{Proof: mirror.Proof{Level: mirror.Complete}})
 	}
-	return pages
+	return pages, f.Pages, f.OnPage, f.ListErr
 }

@@ -1,9 +1,13 @@
 package nawasynctest_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/nawasynctest"
 )
@@ -82,6 +86,27 @@ func TestFakeRemoteFailsAsItIsTold(t *testing.T) {
 		remote.Before, remote.After = nil, func(nawasynctest.Call, zone) error { return lost }
 	})
 	if _, err := remote.Create(t.Context(), a); !errors.Is(err, lost) || remote.Writes() != 1 {
+		t.Errorf("%v, %d writes", err, remote.Writes())
+	}
+}
+
+func TestFakeRemoteWithoutAKeySaysSoEachTimeAndHeedsItsContext(t *testing.T) {
+	t.Parallel()
+	nameless := &nawasynctest.FakeRemote[string]{}
+	for range 2 { // the second would wait for a lock that the first had kept
+		func() {
+			defer func() {
+				if text := fmt.Sprint(recover()); !strings.Contains(text, "FakeRemote.Key") {
+					t.Error(text)
+				}
+			}()
+			_, _ = nameless.Get(t.Context(), "a")
+		}()
+	}
+	remote := &nawasynctest.FakeRemote[string]{Key: func(s string) string { return s }}
+	ended, cancel := context.WithCancelCause(t.Context())
+	cancel(nawasync.ErrCancelled)
+	if _, err := remote.Create(ended, "a"); !errors.Is(err, nawasync.ErrCancelled) || remote.Writes() != 0 {
 		t.Errorf("%v, %d writes", err, remote.Writes())
 	}
 }

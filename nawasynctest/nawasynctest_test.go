@@ -141,3 +141,61 @@ func TestNewEngineWorksJobsWithoutAServer(t *testing.T) {
 		t.Errorf("%+v", e.Job)
 	}
 }
+
+// refusing are arguments of a job whose handler returns an error.
+type refusing struct{ Name string }
+
+func (refusing) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "mail", Type: "mailbox", Action: "fail"}
+}
+func (f refusing) Target() nawasync.Target { return nawasync.Target{ID: f.Name} }
+
+type refusingJob struct {
+	nawasync.AbstractJob[refusing]
+	errs map[string]error
+}
+
+func (j *refusingJob) Execute(_ context.Context, run *nawasync.Run[refusing]) error {
+	return j.errs[run.Args.Name]
+}
+
+func TestWorkTellsTheOutcomeThatAnEngineWrites(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("boom")
+	job := &refusingJob{errs: map[string]error{
+		"success": nil, "skip": nawasync.Skip("nothing to do"), "conflict": nawasync.Conflict("changed", nawasync.ConflictDetail{}),
+		"later": nawasync.RetryAfter(time.Hour, cause), "permanent": nawasync.Permanent(cause), "plain": cause,
+		"gone": fault.WithClass(fault.Gone, cause), "limited": fault.WithClass(fault.RateLimited, cause), "lease": nawasync.ErrLeaseLost,
+		"held": fault.WithClass(fault.Held, cause), "unknown": fault.WithClass(fault.UnknownOutcome, cause),
+	}}
+	engine := nawasynctest.NewEngine(t, func(c *nawasync.Config) { c.DB = nawasynctest.NewDB(t) })
+	if err := nawasync.Register(engine, job); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name := range job.errs {
+		if name == "limited" || name == "success" {
+			continue // one would park the others, the other leaves no attempt to compare with
+		}
+		dispatched, err := engine.Dispatch(t.Context(), refusing{name}, nawasync.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var attempts []tracker.Attempt
+		for deadline := time.Now().Add(time.Minute); len(attempts) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if attempts, err = engine.Reader().Attempts(t.Context(), dispatched); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := nawasynctest.Work(t, job, refusing{name}).Outcome; len(attempts) == 0 || got != attempts[0].Outcome {
+			t.Errorf("%s: Work says %s, the engine %+v", name, got, attempts)
+		}
+	}
+	for name, want := range map[string]tracker.Outcome{"limited": tracker.OutcomeParked, "success": tracker.OutcomeSuccess} {
+		if got := nawasynctest.Work(t, job, refusing{name}).Outcome; got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

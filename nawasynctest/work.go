@@ -1,6 +1,7 @@
 package nawasynctest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"testing"
@@ -16,9 +17,12 @@ import (
 
 // Worked is what came of one run of a handler.
 type Worked struct {
-	// Err is what Execute returned, and Class its class; "" for nil.
+	// Err is what Execute returned, and Class its class, "" for nil. Skip, Conflict and
+	// RetryAfter have none of their own: look at Outcome.
 	Err   error
 	Class fault.Class
+	// Outcome is how the attempt would end in an engine.
+	Outcome tracker.Outcome
 	// Log, Result and Progress are as the engine would keep them: with secrets redacted and
 	// masked. The last two are nil when the handler set none.
 	Log              string
@@ -30,13 +34,15 @@ type Worked struct {
 	onSuccess func(tx *gorm.DB) error
 }
 
-// OnSuccess runs what the handler registered with Run.OnSuccess, in tx.
+// OnSuccess runs what the handler registered with Run.OnSuccess, in tx. It returns the
+// first error, and nil where nothing was registered.
 func (w Worked) OnSuccess(tx *gorm.DB) error { return w.onSuccess(tx) }
 
 // Work runs a handler once, as the first attempt of a job with these arguments, without an
 // engine and a database. The arguments travel as they do in a job: marshalled, with their
-// secrets, and decoded again. The context ends after the handler's Timeout, and with the
-// test. A panic is the test's.
+// secrets, and decoded again; what Dispatch would refuse fails the test. The context ends
+// after the handler's Timeout, and with the test. A panic of the handler is not recovered;
+// in an engine it is a failure of class fault.Panic.
 func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
 	t.Helper()
 	var revealer secret.Revealer
@@ -47,13 +53,20 @@ func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
 		t.Fatalf("the arguments do not decode into %T: %v", received, err)
 	}
 	kind, target := args.Kind(), args.Target()
+	for name, text := range map[string]string{"Kind.Service": kind.Service, "Kind.Type": kind.Type, "Kind.Action": kind.Action, "Target.ID": target.ID} {
+		if text == "" {
+			t.Fatalf("%s of %T is empty: no such job could be dispatched", name, args)
+		}
+	}
+	options := optionsOf(args)
 	job := tracker.Job{
 		ID: 1, Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
-		Queue: nawasync.DefaultQueue, Status: tracker.Running, Attempt: 1, MaxAttempts: nawasync.DefaultAttempts, Payload: masked(t, args),
+		Queue: cmp.Or(options.Queue, nawasync.DefaultQueue), Status: tracker.Running, Attempt: 1,
+		MaxAttempts: cmp.Or(options.MaxAttempts, nawasync.DefaultAttempts), Payload: masked(t, args),
 	}
-	run, finish := nawasync.NewRun(host.Key{}, received, host.RunOptions{
+	run, finish := nawasync.NewRun(host.NewKey(), received, host.RunOptions{
 		Job: job, IdempotencyKey: "nawasynctest-1",
-		Redactor: func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, maskKeys(args)) },
+		Redactor: func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, options.MaskKeys) },
 	})
 	timeout := h.Timeout()
 	if timeout <= 0 {
@@ -62,9 +75,9 @@ func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), timeout, nawasync.ErrTimeout)
 	defer cancel()
 	err = h.Execute(ctx, run)
-	record := finish()
+	record := finish(err)
 	return Worked{
-		Err: err, Class: fault.ClassOf(err), Log: record.Log, Result: record.Result, Progress: record.Progress,
+		Err: err, Class: fault.ClassOf(err), Outcome: record.Outcome, Log: record.Log, Result: record.Result, Progress: record.Progress,
 		BeganWrite: record.BeganWrite, onSuccess: record.OnSuccess,
 	}
 }

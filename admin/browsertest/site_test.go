@@ -226,7 +226,7 @@ func (s *site) mirror(t *testing.T) {
 		s.conflicts = append(s.conflicts, s.ended(t, job, tracker.Conflict))
 	}
 	for i := range 15 {
-		s.server.Drop(address(i + 5))
+		s.server.Remove(address(i + 5))
 	}
 	s.server.Set(address(4), 250)
 	sync(tracker.Conflict)

@@ -23,4 +23,5 @@ type RunRecord struct {
 	Progress   json.RawMessage // the last; nil when there is none
 	BeganWrite bool
 	OnSuccess  func(tx *gorm.DB) error // runs the hooks, in order
+	Outcome    tracker.Outcome         // what the handler's error means
 }

@@ -2,20 +2,14 @@
 package mailboxes
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"iter"
-	"maps"
-	"slices"
-	"sync"
 	"testing"
 
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/nawasynctest"
 )
 
 // Mailbox is a row.
@@ -30,8 +24,7 @@ type Mailbox struct {
 
 // Server is the remote: quotas by address. It is safe for concurrent use.
 type Server struct {
-	mu     sync.Mutex
-	quotas map[string]int
+	*nawasynctest.FakeRemote[Mailbox]
 }
 
 // New makes the table, and registers its jobs: call it before the engine's Start.
@@ -56,7 +49,7 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 			t.Fatal(err)
 		}
 	}
-	server := &Server{quotas: map[string]int{}}
+	server := &Server{&nawasynctest.FakeRemote[Mailbox]{Key: func(m Mailbox) string { return m.Address }}}
 	boxes, err := mirror.New(engine, mirror.Config[Mailbox]{Service: "whm", Type: "box", Remote: server})
 	if err != nil {
 		t.Fatal(err)
@@ -66,65 +59,18 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 
 // Set gives an address a quota, as somebody else would.
 func (s *Server) Set(address string, quota int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quotas[address] = quota
+	s.Put(Mailbox{Instance: "main", Address: address, Quota: quota})
 }
 
-// Drop deletes addresses, as somebody else would.
-func (s *Server) Drop(addresses ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Remove deletes addresses, as somebody else would.
+func (s *Server) Remove(addresses ...string) {
 	for _, address := range addresses {
-		delete(s.quotas, address)
+		s.Drop(Mailbox{Address: address})
 	}
 }
 
 // Quota is what the server has; 0 is no such address.
 func (s *Server) Quota(address string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.quotas[address]
-}
-
-// List is mirror.Remote's.
-func (s *Server) List(_ context.Context, scope Mailbox, _ string) iter.Seq2[mirror.Page[Mailbox], error] {
-	return func(yield func(mirror.Page[Mailbox], error) bool) {
-		s.mu.Lock()
-		page := mirror.Page[Mailbox]{Proof: mirror.Proof{Level: mirror.Complete, Total: int64(len(s.quotas))}}
-		for _, address := range slices.Sorted(maps.Keys(s.quotas)) {
-			page.Items = append(page.Items, Mailbox{Instance: scope.Instance, Address: address, Quota: s.quotas[address]})
-		}
-		s.mu.Unlock()
-		yield(page, nil)
-	}
-}
-
-// Get is mirror.Remote's.
-func (s *Server) Get(_ context.Context, key Mailbox) (o mirror.Object[Mailbox], err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	quota, found := s.quotas[key.Address]
-	if !found {
-		return o, fault.WithClass(fault.Gone, errors.New("no such mailbox"))
-	}
-	o.Value = Mailbox{Instance: key.Instance, Address: key.Address, Quota: quota}
-	return o, nil
-}
-
-// Create is mirror.Remote's.
-func (s *Server) Create(ctx context.Context, want Mailbox) (mirror.Object[Mailbox], error) {
-	s.Set(want.Address, want.Quota)
-	return s.Get(ctx, want)
-}
-
-// Update is mirror.Remote's.
-func (s *Server) Update(ctx context.Context, _ mirror.Object[Mailbox], want Mailbox, _ mirror.Diff) (mirror.Object[Mailbox], error) {
-	return s.Create(ctx, want)
-}
-
-// Delete is mirror.Remote's.
-func (s *Server) Delete(_ context.Context, key Mailbox) error {
-	s.Drop(key.Address)
-	return nil
+	box, _ := s.Object(Mailbox{Address: address})
+	return box.Quota
 }
