@@ -16,13 +16,13 @@ type RepositoryInfo struct {
 	Type    string   `json:"type"`
 	Action  string   `json:"action"`            // of its sync
 	Details []string `json:"details,omitempty"` // the listings that it knows besides ""
-	Scoped  bool     `json:"scoped"`            // an instance belongs to it
+	Scoped  bool     `json:"scoped"`            // whether its rows belong to instances
 }
 
 // AttachedRepository is a repository as the engine's overviews see it. Package mirror
 // implements it.
 type AttachedRepository interface {
-	// Describe tells what the repository is.
+	// Describe tells what the repository is. It must not change.
 	Describe() RepositoryInfo
 	// SyncNow dispatches a sync of the scope that jobs call by that instance.
 	SyncNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
@@ -63,19 +63,18 @@ func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 // jobs name it, detail "" or one of RepositoryInfo.Details. It returns ErrNoRepository,
 // and ErrInvalid for an instance that is no scope or a detail that is not known.
 func (e *Engine) SyncNow(ctx context.Context, service, typ, instance, detail string, o OperatorOptions) (*tracker.Job, error) {
-	if err := o.validate(); err != nil {
-		return nil, err
-	}
-	r, err := e.repository(service, typ)
-	if err != nil {
-		return nil, err
-	}
-	job, err := r.SyncNow(ctx, instance, detail, Options{By: o.By})
-	entry := tracker.AuditEntry{Action: "sync", Service: service, Type: typ, Instance: instance}
-	if err == nil {
-		entry.JobID = job.ID
-	}
-	e.audit(ctx, o, entry, err)
+	var job *tracker.Job
+	err := e.operate(ctx, "sync", o, func(entry *tracker.AuditEntry) error {
+		entry.Service, entry.Type, entry.Instance = service, typ, instance
+		r, err := e.repository(service, typ)
+		if err != nil {
+			return err
+		}
+		if job, err = r.SyncNow(ctx, instance, detail, Options{By: o.By}); err == nil {
+			entry.JobID = job.ID
+		}
+		return err
+	})
 	return job, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -15,8 +14,14 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Internals is for package mirror: the key cannot be made outside of this module.
-func (e *Engine) Internals(host.Key) internals { return internals{e} }
+// Internals is for package mirror. Without the key, which only this module has, it returns
+// what cannot be used.
+func (e *Engine) Internals(key host.Key) internals {
+	if !key.Valid() {
+		return internals{}
+	}
+	return internals{e}
+}
 
 // internals are the engine's parts that repositories work with.
 type internals struct{ *Engine }
@@ -48,28 +53,23 @@ func (i internals) AppendAudit(ctx context.Context, entry tracker.AuditEntry) er
 	return i.store.AppendAudit(ctx, entry)
 }
 
-// Operate does something for an operator and adds the entry to the audit log, with what
-// came of it.
-func (i internals) Operate(ctx context.Context, o OperatorOptions, entry tracker.AuditEntry, do func() error) error {
-	if err := o.validate(); err != nil {
-		return err
-	}
-	err := do()
-	i.audit(ctx, o, entry, err)
-	return err
+// Operate does something for an operator and adds it to the audit log. do fills in what
+// the entry is about.
+func (i internals) Operate(ctx context.Context, action string, o OperatorOptions, do func(entry *tracker.AuditEntry) error) error {
+	return i.operate(ctx, action, o, do)
 }
 
 // OperateOn is Operate on one job, which it reads with all that it holds. It returns
 // ErrNotFound.
-func (i internals) OperateOn(ctx context.Context, action string, id int64, o OperatorOptions, do func(*jobstore.Job) error) error {
+func (i internals) OperateOn(ctx context.Context, action string, id int64, o OperatorOptions,
+	do func(job *jobstore.Job, entry *tracker.AuditEntry) error,
+) error {
 	return i.operateOn(ctx, action, id, o, do)
 }
 
-// Register registers all handlers or, with an error, none. A queue that Config.Queues
-// lacks is one error, whatever the number of handlers.
+// Register registers all handlers or, with an error, none.
 func (i internals) Register(handlers []host.Handler) error {
 	regs := make([]*registration, len(handlers))
-	var missing []string
 	for n, h := range handlers {
 		timeout := h.Timeout
 		if timeout == 0 {
@@ -78,9 +78,6 @@ func (i internals) Register(handlers []host.Handler) error {
 		queue := h.Queue
 		if queue == "" {
 			queue = DefaultQueue
-		}
-		if _, ok := i.config.Queues[queue]; !ok && !slices.Contains(missing, queue) {
-			missing = append(missing, queue)
 		}
 		regs[n] = &registration{
 			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, holdsSecret: h.HoldsSecret,
@@ -91,9 +88,6 @@ func (i internals) Register(handlers []host.Handler) error {
 			},
 		}
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%w: %q", ErrNoQueue, missing)
-	}
 	return i.register(regs)
 }
 
@@ -102,11 +96,19 @@ type hostAttempt struct{ *attempt }
 
 func (a hostAttempt) RetractWrite(ctx context.Context) { a.retractWrite(ctx) }
 
-// Attach makes a repository known to the engine's overviews.
-func (i internals) Attach(r AttachedRepository) {
+// Attach makes a repository known to the engine's overviews. It returns ErrRegistered
+// where there is one of its service and type.
+func (i internals) Attach(r AttachedRepository) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	own := r.Describe()
+	for _, other := range i.repositories {
+		if d := other.Describe(); d.Service == own.Service && d.Type == own.Type {
+			return fmt.Errorf("repository %s/%s: %w", own.Service, own.Type, ErrRegistered)
+		}
+	}
 	i.repositories = append(i.repositories, r)
+	return nil
 }
 
 // DispatchOnRow adds a job that changes a snapshot row, and puts the row into its

@@ -32,7 +32,9 @@ type Target struct {
 // Args are a job's arguments: a plain struct that encoding/json marshals. Kind must not
 // depend on the fields.
 type Args interface {
+	// Kind names what the job does; the same for all values of the type.
 	Kind() Kind
+	// Target is the object that the job changes.
 	Target() Target
 }
 
@@ -88,9 +90,9 @@ type Handler[A Args] interface {
 	Backoff(attempt int) time.Duration
 }
 
-// AbstractJob gives a Handler its defaults: it is wrapped into the asynq handler
-// with the row's lifecycle, masking, a timeout of 300 s and a backoff of 10, 30
-// and 60 s with jitter. Override what differs. The zero value is ready to use.
+// AbstractJob gives a Handler its defaults: a timeout of 300 s and a backoff of 10, 30 and
+// 60 s with jitter. Override what differs. The engine wraps the handler with the rest: the
+// job's row, its lease, masking, panics. The zero value is ready to use.
 type AbstractJob[A Args] struct{}
 
 // Timeout is DefaultTimeout.
@@ -126,7 +128,12 @@ func describe(args Args) (kind Kind, o JobOptions, err error) {
 		}
 	}()
 	kind, o = args.Kind(), optionsOf(args)
-	return kind, o, validateKind(kind)
+	for _, k := range append([]Kind{kind}, o.KindAliases...) {
+		if err := validateKind(k); err != nil {
+			return kind, o, fmt.Errorf("%T: %w", args, err)
+		}
+	}
+	return kind, o, nil
 }
 
 // registration is a Handler without its type parameter.
@@ -180,7 +187,8 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 	return e.register([]*registration{r})
 }
 
-// register registers all of a list or, with an error, none.
+// register registers all of a list or, with an error, none. Queues that Config.Queues lacks
+// are one error.
 func (e *Engine) register(list []*registration) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -188,15 +196,21 @@ func (e *Engine) register(list []*registration) error {
 		return ErrStarted
 	}
 	handlers := maps.Clone(e.handlers)
+	var missing []string
+	for _, r := range list {
+		if _, ok := e.config.Queues[r.queue]; !ok && !slices.Contains(missing, r.queue) {
+			missing = append(missing, r.queue)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("register %s: %w: %q", list[0].kind, ErrNoQueue, missing)
+	}
 	for _, r := range list {
 		if e.config.Sealer == nil && r.holdsSecret {
 			return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
 		}
-		if _, ok := e.config.Queues[r.queue]; !ok {
-			return fmt.Errorf("register %s: %w: %q", r.kind, ErrNoQueue, r.queue)
-		}
 		for _, k := range append([]Kind{r.kind}, r.aliases...) {
-			if handlers[k] != nil {
+			if handlers[k] != nil && handlers[k] != r {
 				return fmt.Errorf("register %s: %w: %s", r.kind, ErrRegistered, k)
 			}
 			handlers[k] = r

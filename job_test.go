@@ -156,3 +156,30 @@ func TestRegisterRefusesSecretsWithoutASealer(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAliasThatIsTheKindItselfIsNoSecondRegistrationAndAWrongOneIsRefused(t *testing.T) {
+	t.Parallel()
+	e := enginetest.New(t, testdb.SQLite(t)).Engine(nil)
+	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[selfAlias]{}))
+	if err := nawasync.Register(e, &enginetest.Handler[wrongAlias]{}); !errors.Is(err, nawasync.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+}
+
+type selfAlias struct{ enginetest.Note }
+
+func (a selfAlias) Options() nawasync.JobOptions {
+	old := nawasync.Kind{Service: "notes", Type: "note", Action: "old"}
+	return nawasync.JobOptions{KindAliases: []nawasync.Kind{a.Kind(), old, old}}
+}
+
+type wrongAlias struct{ ID string }
+
+func (wrongAlias) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "notes", Type: "other", Action: "write"}
+}
+func (a wrongAlias) Target() nawasync.Target { return nawasync.Target{ID: a.ID} }
+
+func (wrongAlias) Options() nawasync.JobOptions {
+	return nawasync.JobOptions{KindAliases: []nawasync.Kind{{Service: "a b/\x00", Type: "t", Action: "x"}}}
+}

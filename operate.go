@@ -15,12 +15,17 @@ import (
 
 // The errors of operators' calls that a caller can act on.
 var (
-	ErrNotFound    = tracker.ErrNotFound
-	ErrStillOpen   = jobstore.ErrStillOpen
-	ErrEnded       = errors.New("the job has ended")
-	ErrNotEnded    = errors.New("the job has not ended; cancel it first, or wait")
+	// ErrNotFound says that there is no such job, hold or row.
+	ErrNotFound = tracker.ErrNotFound
+	// ErrStillOpen says that a target has jobs that have not ended.
+	ErrStillOpen = jobstore.ErrStillOpen
+	// ErrEnded says that a job has ended, ErrNotEnded that it has not.
+	ErrEnded    = errors.New("the job has ended")
+	ErrNotEnded = errors.New("the job has not ended; cancel it first, or wait")
+	// ErrNoArguments says that a job's arguments are no longer kept.
 	ErrNoArguments = errors.New("the job's arguments are no longer kept; dispatch a new job from the application")
-	ErrSuperseded  = errors.New("a later job of the same target succeeded; a retry would undo it, unless it is forced")
+	// ErrSuperseded says that a later job of the target succeeded, which this one would undo.
+	ErrSuperseded = errors.New("a later job of the same target succeeded; a retry would undo it, unless it is forced")
 )
 
 // OperatorOptions say who asks for something, and why. Every operator's call adds them
@@ -52,8 +57,10 @@ type PauseOptions struct {
 // stands, whose status tells which of the two it was, and ErrEnded or ErrNotFound.
 func (e *Engine) Cancel(ctx context.Context, id int64, o OperatorOptions) (*tracker.Job, error) {
 	var job *tracker.Job
-	err := e.operateOn(ctx, "cancel", id, o, func(*jobstore.Job) (err error) {
-		job, err = e.cancel(ctx, id, o.By)
+	err := e.operateOn(ctx, "cancel", id, o, func(_ *jobstore.Job, entry *tracker.AuditEntry) (err error) {
+		if job, err = e.cancel(ctx, id, o.By); err == nil && job.Status == tracker.Running {
+			entry.Detail = "requested"
+		}
 		return err
 	})
 	return job, err
@@ -96,8 +103,10 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 // none, others keep them for Config.KeepArguments), and ErrSuperseded.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
 	var job *tracker.Job
-	err := e.operateOn(ctx, "retry", id, OperatorOptions{o.By, o.Reason, o.Address}, func(old *jobstore.Job) (err error) {
-		job, err = e.retry(ctx, old, o)
+	err := e.operateOn(ctx, "retry", id, OperatorOptions{o.By, o.Reason, o.Address}, func(old *jobstore.Job, entry *tracker.AuditEntry) (err error) {
+		if job, err = e.retry(ctx, old, o); err == nil {
+			entry.Detail = fmt.Sprintf("job %d", job.ID)
+		}
 		return err
 	})
 	return job, err
@@ -160,14 +169,17 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
 	})
 }
 
-// Delete takes an ended job off the lists; Restore puts it back until it is pruned. It
-// returns ErrNotFound and ErrNotEnded; a job that is deleted already stays so.
+// Delete takes an ended job off the lists, from where Restore brings it back until it is
+// pruned. It returns ErrNotFound and ErrNotEnded; a job that is deleted already stays so.
 func (e *Engine) Delete(ctx context.Context, id int64, o OperatorOptions) error {
-	return e.operateOn(ctx, "delete", id, o, func(job *jobstore.Job) error {
+	return e.operateOn(ctx, "delete", id, o, func(job *jobstore.Job, entry *tracker.AuditEntry) error {
 		if !job.Status.Terminal() {
 			return fmt.Errorf("delete job %d: %w: it is %s", id, ErrNotEnded, job.Status)
 		}
-		_, err := e.store.Delete(ctx, id)
+		changed, err := e.store.Delete(ctx, id)
+		if !changed {
+			entry.Detail = "it was deleted already"
+		}
 		return err
 	})
 }
@@ -175,8 +187,11 @@ func (e *Engine) Delete(ctx context.Context, id int64, o OperatorOptions) error 
 // Restore puts a deleted job back on the lists. It returns ErrNotFound; a job that is not
 // deleted stays as it is.
 func (e *Engine) Restore(ctx context.Context, id int64, o OperatorOptions) error {
-	return e.operateOn(ctx, "restore", id, o, func(*jobstore.Job) error {
-		_, err := e.store.Restore(ctx, id)
+	return e.operateOn(ctx, "restore", id, o, func(_ *jobstore.Job, entry *tracker.AuditEntry) error {
+		changed, err := e.store.Restore(ctx, id)
+		if !changed {
+			entry.Detail = "it was not deleted"
+		}
 		return err
 	})
 }
@@ -185,38 +200,63 @@ func (e *Engine) Restore(ctx context.Context, id int64, o OperatorOptions) error
 // for privacy, and returns how many; the rows stay. It returns ErrStillOpen when jobs of
 // the target have not ended.
 func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOptions) (n int, err error) {
-	if err := errors.Join(o.validate(), validateTarget(Target{Instance: target.Instance, ID: target.ID})); err != nil {
+	err = errors.Join(
+		validateText("Target.Service", target.Service, 1, 50), validateText("Target.Type", target.Type, 1, 50),
+		validateTarget(Target{Instance: target.Instance, ID: target.ID}),
+	)
+	if err != nil {
 		return 0, err
 	}
-	n, err = e.store.Forget(ctx, target)
-	e.audit(ctx, o, tracker.AuditEntry{Action: "forget", Service: target.Service, Type: target.Type, Instance: target.Instance, TargetID: target.ID}, err)
+	err = e.operate(ctx, "forget", o, func(entry *tracker.AuditEntry) (err error) {
+		entry.Service, entry.Type, entry.Instance, entry.TargetID = target.Service, target.Type, target.Instance, target.ID
+		n, err = e.store.Forget(ctx, target)
+		return err
+	})
 	return n, err
 }
 
+// errNotPaused is what the audit log says of a resume without a pause.
+var errNotPaused = errors.New("it was not paused")
+
 // Pause keeps the jobs of a service, or of one instance of it where instance is not "",
-// from starting until PauseOptions.Until, or until Resume. Running ones go on.
+// from starting until PauseOptions.Until, or until Resume. Running ones go on. It returns
+// ErrInvalid for names that cannot be, and for an end in the past.
 func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOptions) error {
-	operator := OperatorOptions{o.By, o.Reason, o.Address}
-	if err := errors.Join(operator.validate(), validateText("service", service, 1, 50), validateText("instance", instance, 0, 64)); err != nil {
+	if err := validateScope(service, instance); err != nil {
 		return err
 	}
 	until := o.Until
-	if until.IsZero() {
+	switch {
+	case until.IsZero():
 		until = tracker.Forever
+	case !until.After(e.clock.Now()):
+		return fmt.Errorf("%w: PauseOptions.Until is past (%s)", ErrInvalid, until)
 	}
-	err := e.store.Pause(ctx, tracker.Scope{Service: service, Instance: instance, Until: until, By: o.By, Reason: o.Reason})
-	e.audit(ctx, operator, tracker.AuditEntry{Action: "pause", Service: service, Instance: instance}, err)
-	return err
+	return e.operate(ctx, "pause", OperatorOptions{o.By, o.Reason, o.Address}, func(entry *tracker.AuditEntry) error {
+		entry.Service, entry.Instance = service, instance
+		return e.store.Pause(ctx, tracker.Scope{Service: service, Instance: instance, Until: until, By: o.By, Reason: o.Reason})
+	})
 }
 
-// Resume ends a pause, or a park, and reports whether there was one.
-func (e *Engine) Resume(ctx context.Context, service, instance string, o OperatorOptions) (bool, error) {
-	if err := o.validate(); err != nil {
+// Resume ends a pause, or a park, and reports whether there was one. It returns ErrInvalid
+// for names that cannot be.
+func (e *Engine) Resume(ctx context.Context, service, instance string, o OperatorOptions) (found bool, err error) {
+	if err := validateScope(service, instance); err != nil {
 		return false, err
 	}
-	found, err := e.store.Resume(ctx, service, instance)
-	if found || err != nil {
-		e.audit(ctx, o, tracker.AuditEntry{Action: "resume", Service: service, Instance: instance}, err)
+	err = e.operate(ctx, "resume", o, func(entry *tracker.AuditEntry) (err error) {
+		entry.Service, entry.Instance = service, instance
+		if found, err = e.store.Resume(ctx, service, instance); err == nil && !found {
+			err = errNotPaused
+		}
+		return err
+	})
+	if errors.Is(err, errNotPaused) {
+		err = nil
 	}
 	return found, err
+}
+
+func validateScope(service, instance string) error {
+	return errors.Join(validateText("service", service, 1, 50), validateText("instance", instance, 0, 64))
 }

@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -225,19 +224,11 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		worker, err := testdb.Open(db.Dialect, db.DSN)
-		enginetest.OK(t, err)
-		t.Cleanup(func() {
-			pool, err := worker.DB()
-			enginetest.OK(t, err)
-			enginetest.OK(t, pool.Close())
-		})
 		// Between reading the pause and putting the job off.
 		read, release := make(chan struct{}), make(chan struct{})
 		var held atomic.Bool
-		hold := func(tx *gorm.DB) {
-			if strings.Contains(tx.Statement.SQL.String(), "paused_until") && !strings.Contains(tx.Statement.SQL.String(), "UPDATE") &&
-				held.CompareAndSwap(false, true) {
+		hold := func(m jobstore.Moment) {
+			if m == jobstore.MomentPauseRead && held.CompareAndSwap(false, true) {
 				close(read)
 				<-release
 			}
@@ -245,12 +236,11 @@ func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
 		looker := h.Engine(nil)
 		enginetest.OK(t, looker.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		job := enginetest.Dispatch(t, looker, enginetest.Note{ID: "a"})
-		enginetest.OK(t, worker.Callback().Row().After("gorm:row").Register("test:paused", hold))
-		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond}, func(c *nawasync.Config) { c.DB = worker })
+		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond, At: hold}, nil)
 		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
 		h.Start(e)
 		<-read
-		_, err = looker.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
+		_, err := looker.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
 		enginetest.OK(t, err)
 		close(release)
 		enginetest.WaitStatus(t, looker, job.ID, tracker.Success)

@@ -8,8 +8,9 @@ import (
 )
 
 // Enforcer decides what a subject may do: it is asked (subject, service, permission),
-// all strings, with "*" as the service for "on every service". casbin's enforcers are
-// such; a cached one lets a revoked role pass.
+// all strings, with "*" as the service for "on every service". Its error refuses, and is
+// shown as a failure. casbin's enforcers are such; do not use a caching one, which goes on
+// allowing a revoked role.
 type Enforcer interface {
 	Enforce(rvals ...any) (bool, error)
 }

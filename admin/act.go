@@ -23,8 +23,8 @@ func (p *page) operator() nawasync.OperatorOptions {
 }
 
 // act does what an operator asked for, if they have the permission on its service, and
-// answers the form. The entry says what it was where it is not permitted: what is done
-// is recorded by the engine's call.
+// answers the form. The entry says what it was where the engine is not called, for it is
+// not permitted or makes no sense: its calls add their own.
 func (p *page) act(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
 	f, err := p.perform(p.viewer.may(permission, entry.Service), permission, entry, do)
 	if err != nil {
@@ -48,6 +48,12 @@ func (p *page) perform(may bool, permission string, entry tracker.AuditEntry, do
 		}
 	}
 	f, err := do(ctx)
+	if refused, ok := errors.AsType[*refusal](err); ok && !refused.recorded {
+		entry.Outcome, entry.Detail = tracker.AuditFailed, refused.text
+		if err := p.record(ctx, entry); err != nil {
+			return flash{}, err
+		}
+	}
 	if err != nil {
 		f = flash{Bad: true, Text: p.message(err)}
 	}
@@ -58,11 +64,14 @@ func (p *page) perform(may bool, permission string, entry tracker.AuditEntry, do
 func (p *page) record(ctx context.Context, entry tracker.AuditEntry) error {
 	o := p.operator()
 	entry.Subject, entry.Reason, entry.Address = o.By, o.Reason, o.Address
-	return p.h.engine.Internals(host.Key{}).AppendAudit(ctx, entry)
+	return p.h.engine.Internals(host.NewKey()).AppendAudit(ctx, entry)
 }
 
 // refusal is an act that makes no sense as things stand; its text is for the operator.
-type refusal struct{ text string }
+type refusal struct {
+	text     string
+	recorded bool // by a call of the engine, in the audit log
+}
 
 func (r *refusal) Error() string { return r.text }
 

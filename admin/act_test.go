@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,5 +130,17 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	s.await(job.ID, tracker.Success)
 	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository of that name") {
 		t.Errorf("sync:\n%s", page)
+	}
+	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "is not paused") {
+		t.Errorf("resumed twice:\n%s", page)
+	}
+	log, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{})
+	ok(t, err)
+	var outcomes []string
+	for _, entry := range log {
+		outcomes = append([]string{fmt.Sprint(entry.Action, " ", entry.Outcome)}, outcomes...)
+	}
+	if want := []string{"pause failed", "pause done", "resume done", "sync failed", "resume failed"}; !slices.Equal(outcomes, want) {
+		t.Errorf("the audit log has %q, want %q", outcomes, want)
 	}
 }

@@ -159,19 +159,19 @@ func (p *page) bulkStart() error {
 		through, err := strconv.ParseInt(form("through"), 10, 64)
 		at, atErr := time.Parse(time.RFC3339Nano, form("at"))
 		if err != nil || atErr != nil || through <= 0 || through == math.MaxInt64 || at.After(p.now) {
-			return flash{}, &refusal{p.T("The form did not arrive whole. Begin again with a preview.")}
+			return flash{}, &refusal{text: p.T("The form did not arrive whole. Begin again with a preview.")}
 		}
 		v, err := p.preview(form("act"), form("q"), at, through)
 		if known, ok := errors.AsType[*problem](err); ok {
-			return flash{}, &refusal{known.Error()}
+			return flash{}, &refusal{text: known.Error()}
 		}
 		switch {
 		case err != nil:
 			return flash{}, err
 		case form("reason") == "":
-			return flash{}, &refusal{p.T("Give a reason: it is noted with each job.")}
+			return flash{}, &refusal{text: p.T("Give a reason: it is noted with each job.")}
 		case v.typed() > 0 && (form("typed") == "" || form("typed") != form("must")):
-			return flash{}, &refusal{p.Tf("Type %d, the number of jobs, to say that you mean them all.", v.typed())}
+			return flash{}, &refusal{text: p.Tf("Type %d, the number of jobs, to say that you mean them all.", v.typed())}
 		}
 		args := bulkArgs{
 			Run: act.TargetID, Act: v.act, Query: v.line, At: at, From: v.search.From, To: v.search.To, EndFrom: v.search.EndedFrom, EndTo: v.search.EndedTo,
@@ -180,6 +180,10 @@ func (p *page) bulkStart() error {
 		}
 		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
 		if err != nil {
+			return flash{}, &refusal{text: p.message(err)}
+		}
+		act.Outcome, act.JobID, act.Detail = tracker.AuditDone, job.ID, v.line
+		if err := p.record(ctx, act); err != nil {
 			return flash{}, err
 		}
 		return flash{Text: v.line, Job: job.ID}, nil

@@ -91,6 +91,12 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		late := s.await(s.dispatch(chore{ID: "late", How: "broken"}).ID, tracker.Failed)
 		_, err := s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 		ok(t, err)
+		began, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "bulk retry"})
+		ok(t, err)
+		if len(began) != 1 || began[0].Outcome != tracker.AuditDone || began[0].Subject != "operator" || began[0].Reason != "the disk is larger now" ||
+			!strings.HasSuffix(path, fmt.Sprint(began[0].JobID)) || began[0].Detail != "status:conflict,failed service:whm" {
+			t.Errorf("the audit log does not say who began the run: %+v", began)
+		}
 		var body string
 		s.until(func() bool {
 			body = s.get("operator", path).body

@@ -51,9 +51,9 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context) (*tracker.Job, error) {
 			switch {
 			case job.Service == bulkKind.Service: // it would act for whoever began it
-				return nil, &refusal{p.T("A bulk run is not retried: begin another with a preview.")}
+				return nil, &refusal{text: p.T("A bulk run is not retried: begin another with a preview.")}
 			case !job.Status.Terminal():
-				return nil, &refusal{p.T("Only an ended job is retried.")}
+				return nil, &refusal{text: p.T("Only an ended job is retried.")}
 			}
 			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{
 				By: operator.By, Reason: operator.Reason, Address: operator.Address,
@@ -75,17 +75,17 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 		},
 		"delete": func(ctx context.Context) (flash, error) {
 			if !job.DeletedAt.IsZero() {
-				return flash{}, &refusal{p.Tf("Job %d is deleted already.", job.ID)}
+				return flash{}, &refusal{text: p.Tf("Job %d is deleted already.", job.ID)}
 			}
 			err := engine.Delete(ctx, job.ID, operator)
 			if errors.Is(err, nawasync.ErrNotEnded) {
-				err = &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID)}
+				err = &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
 			}
 			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
 		},
 		"restore": func(ctx context.Context) (flash, error) {
 			if job.DeletedAt.IsZero() {
-				return flash{}, &refusal{p.Tf("Job %d is not deleted.", job.ID)}
+				return flash{}, &refusal{text: p.Tf("Job %d is not deleted.", job.ID)}
 			}
 			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, engine.Restore(ctx, job.ID, operator)
 		},

@@ -1325,7 +1325,7 @@ func emptyList(v *jobsView) templ.Component {
 	})
 }
 
-// jobHead is the head of a table of jobRows.
+// jobHead is the head of a table of jobs.
 func jobHead(p *page, selectable bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -255,7 +255,7 @@ func (p *page) serviceAct() error {
 	case "pause":
 		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
 			if operator.Reason == "" {
-				return flash{}, &refusal{p.T("Give a reason: others will ask why it stands still.")}
+				return flash{}, &refusal{text: p.T("Give a reason: others will ask why it stands still.")}
 			}
 			var until time.Time
 			if minutes, err := strconv.Atoi(p.r.PostFormValue("minutes")); err == nil && minutes > 0 {
@@ -268,7 +268,7 @@ func (p *page) serviceAct() error {
 		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
 			found, err := engine.Resume(ctx, name, instance, operator)
 			if err == nil && !found {
-				err = &refusal{p.Tf("%s is not paused.", p.place(name, instance))}
+				err = &refusal{p.Tf("%s is not paused.", p.place(name, instance)), true}
 			}
 			return flash{Text: p.Tf("%s goes on.", p.place(name, instance))}, err
 		})

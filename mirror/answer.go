@@ -3,10 +3,10 @@ package mirror
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -14,7 +14,7 @@ import (
 
 // ErrNoConflict says that a job is not one that ended with a conflict of a
 // repository's row.
-var ErrNoConflict = errors.New("the job did not end with a conflict that can be answered so")
+var ErrNoConflict = host.ErrNoConflict
 
 // KeepTheirs answers a conflict by taking over what the remote has. It returns the job
 // that does so, and nawasync.ErrNotFound or ErrNoConflict.
@@ -75,11 +75,13 @@ func answer(ctx context.Context, e engine, action string, id int64, o nawasync.O
 	dispatch func(old *jobstore.Job) (*tracker.Job, error),
 ) (*tracker.Job, error) {
 	var job *tracker.Job
-	err := e.OperateOn(ctx, action, id, o, func(old *jobstore.Job) (err error) {
+	err := e.OperateOn(ctx, action, id, o, func(old *jobstore.Job, entry *tracker.AuditEntry) (err error) {
 		if old.Status != tracker.Conflict || old.SnapshotState == "" {
 			return fmt.Errorf("job %d is %s: %w", id, old.Status, ErrNoConflict)
 		}
-		job, err = dispatch(old)
+		if job, err = dispatch(old); err == nil {
+			entry.Detail = fmt.Sprintf("job %d", job.ID)
+		}
 		return err
 	})
 	return job, err

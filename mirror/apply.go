@@ -103,8 +103,9 @@ func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.V
 		set[f.DBName] = gormTime(f.FieldType, now)
 	}
 	if read {
-		set["content_hash"], set["hash_version"] = r.model.contentHash(value), r.model.version
-		set["last_synced_at"], set["missing_since"], set["missing_runs"] = now, nil, 0
+		for i, v := range r.model.asRemoteValues(now, r.model.contentHash(value)) {
+			set[asRemote[i]] = v
+		}
 	}
 	if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Updates(set).Error; err != nil {
 		return fmt.Errorf("write row %d of %s: %w", id, r.model.table, err)

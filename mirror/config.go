@@ -75,9 +75,10 @@ type snapshot[T any] interface {
 }
 
 // New makes a repository of a table and, with a Remote, registers its
-// jobs: call it before Start. It returns an error for tags that make no sense, a
-// table that lacks columns, a key that the database would not tell apart byte by
-// byte, and what Register returns.
+// jobs, all or none: call it before Start. It returns nil with an error for tags that make
+// no sense, a table that lacks columns, a key that the database would not tell apart byte
+// by byte, a second repository of a type (nawasync.ErrRegistered), and what
+// nawasync.Register returns. e must not be nil.
 func New[T any, P snapshot[T]](e *nawasync.Engine, config Config[T]) (nawasync.SyncedRepository[T], error) {
 	var sample T
 	eng := engineOf(e)
@@ -103,7 +104,9 @@ func New[T any, P snapshot[T]](e *nawasync.Engine, config Config[T]) (nawasync.S
 			return nil, err
 		}
 	}
-	eng.Attach(attached{r})
+	if err := eng.Attach(attached{r}); err != nil {
+		return nil, err
+	}
 	return &repository[T]{r}, nil
 }
 
@@ -112,9 +115,13 @@ func (r *repo) checkConfig() error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("repository %s/%s: "+format, append([]any{r.service, r.typ}, args...)...)
 	}
-	for _, action := range append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction}, r.actions.Update...) {
+	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction}, r.actions.Update...)
+	for i, action := range actions {
+		if slices.Contains(actions[:i], action) {
+			return fail("two of its Actions are called %q", action)
+		}
 		if err := r.engine.CheckKind(r.kind(action)); err != nil {
-			return err
+			return fail("%w", err)
 		}
 	}
 	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 {

@@ -23,11 +23,11 @@ type engine interface { //nolint:interfacebloat // one seam, stated in one place
 	FollowUp(ctx context.Context, old *jobstore.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
 	Arguments(job *jobstore.Job) ([]byte, error)
 	Register(handlers []host.Handler) error
-	Attach(r nawasync.AttachedRepository)
+	Attach(r nawasync.AttachedRepository) error
 	CheckKind(kind nawasync.Kind) error
 	CheckTarget(target nawasync.Target) error
-	Operate(ctx context.Context, o nawasync.OperatorOptions, entry tracker.AuditEntry, do func() error) error
-	OperateOn(ctx context.Context, action string, id int64, o nawasync.OperatorOptions, do func(*jobstore.Job) error) error
+	Operate(ctx context.Context, action string, o nawasync.OperatorOptions, do func(entry *tracker.AuditEntry) error) error
+	OperateOn(ctx context.Context, action string, id int64, o nawasync.OperatorOptions, do func(job *jobstore.Job, entry *tracker.AuditEntry) error) error
 }
 
-func engineOf(e *nawasync.Engine) engine { return e.Internals(host.Key{}) }
+func engineOf(e *nawasync.Engine) engine { return e.Internals(host.NewKey()) }

@@ -17,52 +17,56 @@ var ErrDecided = jobstore.ErrDecided
 
 // ReleaseHold dispatches a sync that may delete what a held sync found missing and is
 // still missing then. It returns nawasync.ErrNotFound and ErrDecided.
-func ReleaseHold(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (job *tracker.Job, err error) {
+func ReleaseHold(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
+	var job *tracker.Job
 	eng := engineOf(e)
-	hold, err := eng.Store().Hold(ctx, id)
+	err := operateOnHold(ctx, eng, "release", id, o, func(tx *gorm.DB, hold *tracker.Hold, entry *tracker.AuditEntry) error {
+		var stored heldArgs
+		err := json.Unmarshal(hold.Arguments, &stored)
+		if err != nil {
+			return fmt.Errorf("the arguments of held sync %d: %w", id, err)
+		}
+		args := syncArgs{
+			kind:   nawasync.Kind{Service: hold.Service, Type: hold.Type, Action: stored.Action},
+			target: nawasync.Target{Instance: hold.Instance, ID: stored.Target}, queue: stored.Queue,
+			Scope: stored.Scope, Detail: stored.Detail, Release: id,
+		}
+		if err := eng.Store().CloseHold(ctx, tx, id, tracker.HoldReleased, o.By); err != nil {
+			return err
+		}
+		if job, err = eng.DispatchTx(ctx, tx, args, nawasync.Options{By: o.By}); err != nil {
+			return err
+		}
+		entry.Detail = fmt.Sprintf("job %d", job.ID)
+		return eng.Store().SetReleaseJob(ctx, tx, id, job.ID)
+	})
 	if err != nil {
 		return nil, err
 	}
-	var stored heldArgs
-	if err := json.Unmarshal(hold.Arguments, &stored); err != nil {
-		return nil, fmt.Errorf("the arguments of held sync %d: %w", id, err)
-	}
-	args := syncArgs{
-		kind:   nawasync.Kind{Service: hold.Service, Type: hold.Type, Action: stored.Action},
-		target: nawasync.Target{Instance: hold.Instance, ID: stored.Target}, queue: stored.Queue,
-		Scope: stored.Scope, Detail: stored.Detail, Release: id,
-	}
-	err = eng.Operate(ctx, o, holdEntry("release", &hold), func() error {
-		return eng.InTx(ctx, func(tx *gorm.DB) error {
-			if err := eng.Store().CloseHold(ctx, tx, id, tracker.HoldReleased, o.By); err != nil {
-				return err
-			}
-			if job, err = eng.DispatchTx(ctx, tx, args, nawasync.Options{By: o.By}); err != nil {
-				return err
-			}
-			return eng.Store().SetReleaseJob(ctx, tx, id, job.ID)
-		})
-	})
-	return job, err
+	return job, nil
 }
 
 // RejectHold keeps the rows that a held sync found missing, until they come back. It
 // returns nawasync.ErrNotFound and ErrDecided.
 func RejectHold(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) error {
 	eng := engineOf(e)
-	hold, err := eng.Store().Hold(ctx, id)
-	if err != nil {
-		return err
-	}
-	return eng.Operate(ctx, o, holdEntry("reject", &hold), func() error {
-		return eng.Store().RetryTx(ctx, func(tx *gorm.DB) error {
-			return eng.Store().CloseHold(ctx, tx, id, tracker.HoldRejected, o.By)
-		})
+	return operateOnHold(ctx, eng, "reject", id, o, func(tx *gorm.DB, _ *tracker.Hold, _ *tracker.AuditEntry) error {
+		return eng.Store().CloseHold(ctx, tx, id, tracker.HoldRejected, o.By)
 	})
 }
 
-func holdEntry(action string, h *tracker.Hold) tracker.AuditEntry {
-	return tracker.AuditEntry{Action: action, Service: h.Service, Type: h.Type, Instance: h.Instance, JobID: h.JobID}
+// operateOnHold decides on a held sync in a transaction, and adds that to the audit log.
+func operateOnHold(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions,
+	decide func(tx *gorm.DB, hold *tracker.Hold, entry *tracker.AuditEntry) error,
+) error {
+	return e.Operate(ctx, action, o, func(entry *tracker.AuditEntry) error {
+		hold, err := e.Store().Hold(ctx, id)
+		if err != nil {
+			return err
+		}
+		entry.Service, entry.Type, entry.Instance, entry.JobID = hold.Service, hold.Type, hold.Instance, hold.JobID
+		return e.InTx(ctx, func(tx *gorm.DB) error { return decide(tx, &hold, entry) })
+	})
 }
 
 // heldArgs is what a hold keeps of its sync.

@@ -185,7 +185,8 @@ func (s *reconcile) targetKey(row reflect.Value, fields []*field) int64 {
 func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, rows [][]any) {
 	m, now := r.model, nawasync.Timestamp{Time: r.engine.Store().Now()}
 	fields := append(m.identity(), fetched...)
-	columns = []string{"sync_status", "last_synced_at", "content_hash", "hash_version", "missing_runs"}
+	fresh := asRemote[:len(asRemote)-1]
+	columns = append([]string{"sync_status"}, fresh...)
 	for _, f := range fields {
 		columns = append(columns, f.column)
 	}
@@ -198,7 +199,8 @@ func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, 
 		if hash == "" {
 			hash = m.contentHash(value)
 		}
-		row := append(make([]any, 0, len(columns)), string(nawasync.StateSynced), now, hash, m.version, 0)
+		row := append(make([]any, 0, len(columns)), string(nawasync.StateSynced))
+		row = append(row, m.asRemoteValues(now, hash)[:len(fresh)]...)
 		for _, f := range fields {
 			row = append(row, f.param(value))
 		}

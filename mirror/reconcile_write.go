@@ -80,7 +80,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 		return err
 	}
 	m, now := s.r.model, nawasync.Timestamp{Time: s.r.engine.Store().Now()}
-	columns := []string{"sync_status", "sync_error", "last_synced_at", "content_hash", "hash_version", "missing_since", "missing_runs"}
+	columns := append([]string{"sync_status", "sync_error"}, asRemote...)
 	for _, f := range compared {
 		columns = append(columns, f.column)
 	}
@@ -100,7 +100,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 		if status.State == nawasync.StateConflict { // a person is still to answer
 			state, text = nawasync.StateConflict, status.SyncError
 		}
-		values := []any{m.idOf(row), string(state), text, now, m.contentHash(row), m.version, nil, 0}
+		values := append([]any{m.idOf(row), string(state), text}, m.asRemoteValues(now, m.contentHash(row))...)
 		for _, f := range compared {
 			values = append(values, f.param(row))
 		}

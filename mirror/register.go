@@ -23,13 +23,6 @@ func (r *repo) register() error {
 	for _, action := range r.actions.Update {
 		handlers = append(handlers, handler(r, action, r.queue, r.timeout, r.runUpdate))
 	}
-	actions := map[string]bool{}
-	for _, h := range handlers {
-		if actions[h.Action] {
-			return fmt.Errorf("repository %s/%s: two of its Actions are called %q", r.service, r.typ, h.Action)
-		}
-		actions[h.Action] = true
-	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)
 	}

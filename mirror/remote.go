@@ -8,8 +8,8 @@ import (
 )
 
 // Remote is what an external API looks like to a repository: the one thing the
-// author of a module writes. T is the snapshot's struct; of a scope or key only the
-// fields with these tags are set. Errors carry a Class, above all fault.Gone,
+// author of a module writes. T is the snapshot's struct; of a scope only the scope fields
+// are set, of a key the scope and key fields. Errors carry a Class, above all fault.Gone,
 // fault.AlreadyExists and fault.UnknownOutcome: a write whose answer got lost is read
 // before it is repeated. It must be safe for concurrent use.
 type Remote[T any] interface {
@@ -24,10 +24,11 @@ type Remote[T any] interface {
 	Create(ctx context.Context, want T) (Object[T], error)
 	// Update changes the touched fields. now was read a moment ago; want is the same
 	// with the touched fields and secrets as they are to be. It returns the object as
-	// it is then; one without a Version is read back. Call BeginWrite before a second
+	// it is then; an object that comes without a Version is read again. Call BeginWrite before a second
 	// write.
 	Update(ctx context.Context, now Object[T], want T, touched Diff) (Object[T], error)
-	// Delete deletes it. What is gone already is an error of fault.Gone, and a success.
+	// Delete deletes it. Return fault.Gone where it is not there: the job takes
+	// that for a success.
 	Delete(ctx context.Context, key T) error
 }
 
@@ -54,7 +55,7 @@ type Page[T any] struct {
 	// instance: their absence means nothing. Nil is none; those of all pages count.
 	Skipped func(T) bool
 	// Asked is when the page was requested, for a Remote that requests pages before
-	// they are asked for. Zero is when the one before it was done with.
+	// they are asked for. Zero: when the repository asked for it.
 	Asked time.Time
 }
 
@@ -69,22 +70,23 @@ type Proof struct {
 // ProofLevel is how sure a listing is.
 type ProofLevel int
 
+// String is unproven, exhausted or complete.
 func (l ProofLevel) String() string {
 	return [...]string{"unproven", "exhausted", "complete"}[min(max(l, 0), 2)]
 }
 
-// The levels. What is absent from a listing is deleted after some complete runs; from
-// an exhausted one only what Get answers gone; from an unproven one never.
+// The levels.
 const (
-	Unproven ProofLevel = iota
-	Exhausted
-	Complete
+	Unproven  ProofLevel = iota // nobody knows whether it was all: absent rows stay
+	Exhausted                   // paged to the end, without a total: an absent row is deleted once Get says that it is gone
+	Complete                    // with the server's total, or one whole answer: absent rows are deleted after Config.MissingRuns such listings
 )
 
 type beginWriteKey struct{}
 
 // BeginWrite checks that the job still has its lease; a Remote calls it before the
-// second and later writes of one method. Outside of a job it returns nil.
+// second and later writes of one method. It returns nawasync.ErrLeaseLost when the job may
+// run elsewhere: then return it, and write nothing. Outside of a job it returns nil.
 func BeginWrite(ctx context.Context) error {
 	if begin, ok := ctx.Value(beginWriteKey{}).(func(context.Context) error); ok {
 		return begin(ctx)

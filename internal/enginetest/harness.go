@@ -154,7 +154,7 @@ func (l *LogBuffer) String() string {
 }
 
 // Store is an engine's own store: what it writes, and the columns that only it uses.
-func Store(e *nawasync.Engine) *jobstore.Store { return e.Internals(host.Key{}).Store() }
+func Store(e *nawasync.Engine) *jobstore.Store { return e.Internals(host.NewKey()).Store() }
 
 // Stored is a job with the columns that only the engine uses.
 func Stored(t testing.TB, e *nawasync.Engine, id int64) *jobstore.Job {

@@ -1,10 +1,10 @@
-// Package host is how package mirror reaches the engine beyond its public methods. Its
-// [Key] cannot be named outside of this module, so that Engine.Internals can only be
-// called from within.
+// Package host is how package mirror reaches the engine beyond its public methods: with a
+// [Key], which only this module can make.
 package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,8 +13,17 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Key opens Engine.Internals.
-type Key struct{}
+// Key opens Engine.Internals. The zero value, which others can come by, opens nothing.
+type Key struct{ valid bool }
+
+// NewKey is a key that opens.
+func NewKey() Key { return Key{valid: true} }
+
+// Valid reports whether the key opens.
+func (k Key) Valid() bool { return k.valid }
+
+// ErrNoConflict is package mirror's, which the audit log may show.
+var ErrNoConflict = errors.New("the job did not end with a conflict that can be answered so")
 
 // Attempt is an attempt of a job as a repository's own jobs see it. It is safe for
 // concurrent use.
