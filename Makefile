@@ -1,13 +1,14 @@
 # The targets are the steps of .ci/run, which is what has to pass: make lint, make test.
-STEPS := $(shell sed -n 's/^steps="\(.*\)"$$/\1/p' .ci/run)
+ROOT := $(dir $(lastword $(MAKEFILE_LIST)))
+STEPS := $(shell sed -n 's/^steps="\(.*\)"$$/\1/p' $(ROOT).ci/run)
 
 .PHONY: all generate $(STEPS)
 all:
-	.ci/run
+	$(ROOT).ci/run
 
 $(STEPS):
-	.ci/run $@
+	$(ROOT).ci/run $@
 
 # What is generated: the pages' Go, and api/*.txt.
 generate:
-	go generate ./...
+	cd $(ROOT) && go generate ./...

@@ -57,7 +57,8 @@ type Config struct {
 	KeepSuccess time.Duration
 	// KeepOther is how long jobs that ended otherwise are kept. Default 90 days.
 	KeepOther time.Duration
-	// KeepArguments is how long these can be retried. Default 7 days.
+	// KeepArguments is how long jobs that ended otherwise than with success can be retried.
+	// Default 7 days.
 	KeepArguments time.Duration
 	// Expiry is how long after it first came due a job may wait or retry. Default 7 days.
 	Expiry time.Duration

@@ -45,9 +45,13 @@ const (
 
 // The errors of Dispatch that a caller can act on.
 var (
+	// ErrInvalid says that arguments or options cannot be stored or run; its text says which
+	// and why.
 	ErrInvalid = errors.New("not a valid job")
-	// ErrNoSealer says that arguments hold secrets and the engine has no Sealer.
-	ErrNoSealer    = errors.New("the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
+	// ErrNoSealer says that arguments hold secrets, a Secret or a key that Mask knows, even
+	// an empty one, and the engine has no Sealer.
+	ErrNoSealer = errors.New("the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
+	// ErrBacklogFull says that the service has Config.MaxQueued open jobs: try again later.
 	ErrBacklogFull = errors.New("the service has too many open jobs")
 	// ErrDatabaseBusy says that SQLite's one writer is taken.
 	ErrDatabaseBusy = jobstore.ErrBusy
@@ -55,7 +59,8 @@ var (
 
 // Dispatch adds a job in a transaction of its own and rings for it. It returns the
 // row, or, for arguments that are unique, the open row that was there already
-// (Coalesced). It is safe for concurrent use, and before Start.
+// (Coalesced). It returns ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrDatabaseBusy, or the
+// database's error. It is safe for concurrent use, and before Start.
 func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.Job, error) {
 	jobs, err := e.DispatchMany(ctx, []Args{args}, o)
 	if err != nil {
@@ -66,7 +71,8 @@ func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.J
 
 // DispatchTx adds a job in the caller's transaction: if that rolls back, the job
 // never was. In a transaction of Engine.Transaction it is rung right after the
-// commit, in any other the relay finds it, as a rule within 100 ms.
+// commit, in any other the relay finds it, as a rule within 100 ms. It returns errors as
+// Dispatch.
 func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Options) (*tracker.Job, error) {
 	jobs, err := e.DispatchManyTx(ctx, tx, []Args{args}, o)
 	if err != nil {
@@ -75,7 +81,8 @@ func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Optio
 	return jobs[0], nil
 }
 
-// DispatchMany is Dispatch of many jobs in one transaction: all are added or none.
+// DispatchMany is Dispatch of many jobs in one transaction: all are added or none. None are
+// nil, and no error.
 func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
 	ctx, span := e.telemetry.dispatch(ctx)
 	defer span.End()

@@ -22,7 +22,7 @@ const (
 	EventParked      EventType = "parked"       // a scope waits after a refusal of the remote
 )
 
-// Event is one of these. Job is set for endings (without sealed arguments), Scope
+// Event is what Config.OnEvent is told. Job is set for endings (without sealed arguments), Scope
 // for parked scopes.
 type Event struct {
 	Type  EventType

@@ -170,7 +170,7 @@ func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
 	return 10 * time.Second
 }
 
-// workerDiedOutcome is the outcome on a job whose process died: its attempt is consumed, so
+// workerDiedOutcome is the outcome of a job whose process died: its attempt is consumed, so
 // that a job that kills its process does so a limited number of times, and it is
 // due at once.
 func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
@@ -181,12 +181,12 @@ func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
 	return v
 }
 
-// orphanOutcome is the outcome on a job that was claimed here, by a claim that got lost.
+// orphanOutcome is the outcome of a job that was claimed here, by a claim that got lost.
 func (e *Engine) orphanOutcome(job *jobstore.Job) *jobstore.Outcome {
 	return e.requeue(&jobstore.Outcome{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, tracker.OutcomeStopped, fault.Stopped)
 }
 
-// expiredOutcome is the outcome on a job that waited too long.
+// expiredOutcome is the outcome of a job that waited too long.
 func (e *Engine) expiredOutcome(job *jobstore.Job) *jobstore.Outcome {
 	text := fmt.Sprintf("expired: it did not finish within %s of first coming due", e.config.Expiry)
 	if job.Error != "" {

@@ -86,7 +86,7 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 	})
 }
 
-func TestOnSuccessCommitsWithTheVerdictOrUndoesIt(t *testing.T) {
+func TestOnSuccessCommitsWithTheOutcomeOrUndoesIt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		enginetest.OK(t, db.Exec("CREATE TABLE effects (n INT)").Error)

@@ -25,7 +25,7 @@ func (e *Engine) Services() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// Retention is how long ended jobs of each status are kept.
+// Retention is how long ended jobs of that status are kept.
 func (e *Engine) Retention(status tracker.Status) time.Duration {
 	if status == tracker.Success {
 		return e.config.KeepSuccess

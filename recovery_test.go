@@ -101,7 +101,7 @@ func TestJobThatKillsItsProcessFailsAfterItsAttempts(t *testing.T) {
 	})
 }
 
-func TestDatabaseAwayFor10SecondsLosesNoVerdictAndRequeuesNoLiveJob(t *testing.T) {
+func TestDatabaseAwayFor10SecondsLosesNoOutcomeAndRequeuesNoLiveJob(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		db, wire := enginetest.Through(t, h)
 		// A second process whose database stays: it must not take the first for dead.

@@ -13,7 +13,8 @@ import (
 
 // RepositoryReader reads snapshots; it never calls the remote.
 type RepositoryReader[T any] interface {
-	// List returns one page.
+	// List returns one page. It returns ErrInvalid for a column that there is not, and for a
+	// Query.After of another query.
 	List(ctx context.Context, q Query) (List[T], error)
 	// Find returns the row with that primary key, or ErrNotFound.
 	Find(ctx context.Context, id int64) (T, error)
@@ -22,7 +23,8 @@ type RepositoryReader[T any] interface {
 	// All yields every row of a query in the order of ids; Limit, After and Sort do not
 	// apply.
 	All(ctx context.Context, q Query) iter.Seq2[T, error]
-	// LastSyncedAt is when a sync of the scope last succeeded; zero is never.
+	// LastSyncedAt is when a sync of the scope last succeeded; zero is never. Only the
+	// scope's fields of the argument count.
 	LastSyncedAt(ctx context.Context, scope T) (time.Time, error)
 }
 
@@ -43,14 +45,17 @@ type RepositoryWriter[T any] interface {
 // RepositorySyncer reads the remote, through jobs.
 type RepositorySyncer[T any] interface {
 	// SyncNow copies the listing of a scope into the table. While one is queued it
-	// returns that; while one runs, one more may wait.
+	// returns that; while one runs, one more may wait. It returns ErrInvalid for a detail
+	// that the repository does not know, and errors as Engine.Dispatch.
 	SyncNow(ctx context.Context, scope T, detail string, o Options) (*tracker.Job, error)
 	// SyncArgs are the arguments of such a sync, for Engine.Schedule. It returns ErrInvalid
 	// for a detail that the repository does not know.
 	SyncArgs(scope T, detail string) (Args, error)
-	// Refresh reads one object again: it answers a conflict with what the remote has.
+	// Refresh reads one object again: it answers a conflict with what the remote has. It
+	// returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
-	// Plan lists the remote and tells what a sync would do. It writes nothing.
+	// Plan lists the remote and tells what a sync would do. It writes nothing. It returns the
+	// remote's error, and one where this process has no Remote.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)
 }
 
@@ -67,9 +72,12 @@ type SyncedRepository[T any] interface {
 
 // The errors of a repository that a caller can act on.
 var (
-	ErrExists    = errors.New("there is a row of that name already")
+	// ErrExists says that Create met a row of that name.
+	ErrExists = errors.New("there is a row of that name already")
+	// ErrUnchanged says that Update was to change nothing; no job was added.
 	ErrUnchanged = errors.New("nothing was changed")
-	ErrDeleting  = errors.New("the row is being deleted")
+	// ErrDeleting says that a job deletes the row, or is about to.
+	ErrDeleting = errors.New("the row is being deleted")
 )
 
 // Query says which rows, in which order. The zero value is the first 50 of all.

@@ -18,8 +18,11 @@ import (
 
 // The causes with which a job's context ends.
 var (
-	ErrTimeout   = errors.New("the job's time ran out")
-	ErrStopping  = errors.New("the process is stopping")
+	// ErrTimeout says that the handler's Timeout has passed: the attempt has failed.
+	ErrTimeout = errors.New("the job's time ran out")
+	// ErrStopping says that Engine.Stop wants it to end: it runs again, nothing is consumed.
+	ErrStopping = errors.New("the process is stopping")
+	// ErrCancelled says that a person cancelled it: return soon.
 	ErrCancelled = errors.New("the job was cancelled")
 	// ErrLeaseLost says that this process could not reach the database for so long
 	// that others may take it for dead. The job may run elsewhere: write no more.

@@ -10,7 +10,9 @@ import (
 )
 
 // Transaction runs fn in a READ COMMITTED transaction of the engine's database and
-// rings for the jobs that fn dispatched with DispatchTx right after the commit.
+// rings for the jobs that fn dispatched with DispatchTx right after the commit. fn runs
+// once. It returns fn's error, after which nothing is done, or the database's;
+// ErrDatabaseBusy where SQLite's one writer is taken.
 func (e *Engine) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return e.transaction(ctx, e.store.Transaction, fn)
 }

@@ -48,7 +48,8 @@ const lockName = "nawasync_migrations"
 const lockID = 7_305_806_118_442
 
 // Up applies what is missing. Processes that start at once wait for each other.
-// It needs a direct connection: a transaction-pooling proxy breaks the lock.
+// It needs a direct connection: a transaction-pooling proxy breaks the lock. It returns the
+// database's error, and one for another process that held the lock for 5 minutes.
 func Up(ctx context.Context, db *gorm.DB) error {
 	return apply(ctx, db, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
@@ -56,7 +57,8 @@ func Up(ctx context.Context, db *gorm.DB) error {
 	})
 }
 
-// Down removes every table of nawasync, with all that is in them.
+// Down removes every table of nawasync, with all that is in them: the jobs, the audit log,
+// the policies. It does not ask. It returns the database's error.
 func Down(ctx context.Context, db *gorm.DB) error {
 	return apply(ctx, db, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, 0)
@@ -90,7 +92,7 @@ func Check(ctx context.Context, db *gorm.DB) error {
 func apply(ctx context.Context, db *gorm.DB, run func(*goose.Provider) error) error {
 	pool, err := db.DB()
 	if err != nil {
-		return fmt.Errorf("nawasync migrations: %w", err)
+		return fmt.Errorf("open the migrations: %w", err)
 	}
 	dialect, options, err := dialectOf(db.Name())
 	if err != nil {
@@ -98,7 +100,7 @@ func apply(ctx context.Context, db *gorm.DB, run func(*goose.Provider) error) er
 	}
 	files, err := fs.Sub(FS, db.Name())
 	if err != nil {
-		return fmt.Errorf("nawasync migrations: %w", err)
+		return fmt.Errorf("open the migrations: %w", err)
 	}
 	options = append(options, goose.WithTableName(Table), goose.WithDisableGlobalRegistry(true))
 	// SQLite has no lock to hold across migrations: two starters may trip over each
@@ -116,7 +118,7 @@ func apply(ctx context.Context, db *gorm.DB, run func(*goose.Provider) error) er
 			return nil
 		}
 		if attempt >= attempts || ctx.Err() != nil {
-			return fmt.Errorf("nawasync migrations: %w", err)
+			return fmt.Errorf("apply the migrations: %w", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -130,7 +132,7 @@ func dialectOf(name string) (goose.Dialect, []goose.ProviderOption, error) {
 	case "postgres":
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID), lock.WithLockTimeout(1, 300))
 		if err != nil {
-			return "", nil, fmt.Errorf("nawasync migrations: %w", err)
+			return "", nil, fmt.Errorf("make the lock of the migrations: %w", err)
 		}
 		return goose.DialectPostgres, []goose.ProviderOption{goose.WithSessionLocker(locker)}, nil
 	case "mysql":
@@ -138,7 +140,7 @@ func dialectOf(name string) (goose.Dialect, []goose.ProviderOption, error) {
 	case "sqlite":
 		return goose.DialectSQLite3, nil, nil
 	}
-	return "", nil, fmt.Errorf("nawasync migrations: no migrations for dialect %q; there are some for postgres, mysql (MariaDB too) and sqlite", name)
+	return "", nil, fmt.Errorf("no migrations for dialect %q; there are some for postgres, mysql (MariaDB too) and sqlite", name)
 }
 
 // mysqlLock is goose's session lock on GET_LOCK, which the server gives back by

@@ -76,13 +76,13 @@ func (l *Loop) run(ctx context.Context) {
 func (l *Loop) tick(ctx context.Context) (more bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.Logger.Error("an actor panicked; it goes on", "actor", l.Name, "panic", r, "stack", string(debug.Stack()))
+			l.Logger.Error("nawasync: an actor panicked; it goes on", "actor", l.Name, "panic", r, "stack", string(debug.Stack()))
 			more = false
 		}
 	}()
 	more, err := l.Tick(ctx)
 	if err != nil && ctx.Err() == nil {
-		l.Logger.Warn("an actor's round failed; it tries again", "actor", l.Name, "error", err)
+		l.Logger.Warn("nawasync: an actor's round failed; it tries again", "actor", l.Name, "error", err)
 		return false
 	}
 	return more

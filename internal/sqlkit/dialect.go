@@ -131,7 +131,7 @@ func DialectOf(name string) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
 }
 
-// column of a rowset: "id" is a number, "id:t" a text.
+// columnType is the name and type of a column of a rowset: "id" is a number, "id:t" a text.
 func columnType(column string) (name string, text bool) {
 	name, kind, _ := strings.Cut(column, ":")
 	return name, kind == "t"

@@ -39,7 +39,7 @@ type Worker struct {
 	Serves func() []jobstore.Served
 	// Run executes a claimed job under ctx and returns its outcome.
 	Run func(ctx context.Context, job *jobstore.Job) *jobstore.Outcome
-	// Orphaned is the outcome on a job that runs under this process's id, but not here.
+	// Orphaned is the outcome of a job that runs under this process's id, but not here.
 	Orphaned func(job *jobstore.Job) *jobstore.Outcome
 	// OnSuccessFailed makes another outcome of one whose OnSuccess failed.
 	OnSuccessFailed func(v *jobstore.Outcome, err error) *jobstore.Outcome
