@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -109,7 +110,7 @@ func TestAuditLogShowsNoErrorOfTheDatabase(t *testing.T) {
 
 func TestPauseThatIsOverBeforeItBeginsIsRefused(t *testing.T) {
 	t.Parallel()
-	e := enginetest.New(t, testdb.SQLite(t)).Engine(nil)
+	e := nawasynctest.NewEngine(t)
 	err := e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{Until: time.Now().Add(-time.Minute)})
 	if !errors.Is(err, nawasync.ErrInvalid) {
 		t.Errorf("%v", err)
@@ -127,7 +128,7 @@ func keyOf[K, R any](f func(K) R) R {
 
 func TestInternalsAreOfNoUseWithoutTheKey(t *testing.T) {
 	t.Parallel()
-	e := enginetest.New(t, testdb.SQLite(t)).Engine(nil)
+	e := nawasynctest.NewEngine(t)
 	defer func() {
 		if recover() == nil {
 			t.Error("a key that anybody can make opens the engine")

@@ -14,6 +14,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -159,7 +160,7 @@ func TestRegisterRefusesSecretsWithoutASealer(t *testing.T) {
 
 func TestAliasThatIsTheKindItselfIsNoSecondRegistrationAndAWrongOneIsRefused(t *testing.T) {
 	t.Parallel()
-	e := enginetest.New(t, testdb.SQLite(t)).Engine(nil)
+	e := nawasynctest.NewEngine(t)
 	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[selfAlias]{}))
 	if err := nawasync.Register(e, &enginetest.Handler[wrongAlias]{}); !errors.Is(err, nawasync.ErrInvalid) {
 		t.Errorf("%v", err)

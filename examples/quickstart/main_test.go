@@ -3,6 +3,10 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 func TestQuickstartDispatchesRetriesAndLists(t *testing.T) {
@@ -18,5 +22,20 @@ func TestQuickstartDispatchesRetriesAndLists(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, out.String())
 		}
+	}
+}
+
+func TestQuotaIsSetWithTheSecondAttempt(t *testing.T) {
+	t.Parallel()
+	first := nawasynctest.Work(t, setQuota{}, SetQuota{Email: "ann@example.org", QuotaMB: 500})
+	if first.Outcome != tracker.OutcomeRetry || first.Err == nil {
+		t.Errorf("the first attempt: %+v", first)
+	}
+	engine := nawasynctest.NewEngine(t)
+	if _, err := engine.Dispatch(t.Context(), SetQuota{Email: "ann@example.org", QuotaMB: 500}, nawasync.Options{By: "user:7"}); err != nil {
+		t.Fatal(err)
+	}
+	if job := nawasynctest.RequireDispatched(t, engine, SetQuota{Email: "ann@example.org", QuotaMB: 500}); job.TriggeredBy != "user:7" {
+		t.Errorf("%+v", job)
 	}
 }
