@@ -103,7 +103,7 @@ func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.V
 		set[f.DBName] = gormTime(f.FieldType, now)
 	}
 	if read {
-		for i, v := range r.model.asRemoteValues(now, r.model.contentHash(value)) {
+		for i, v := range r.model.appendAsRemote(nil, now, r.model.contentHash(value)) {
 			set[asRemote[i]] = v
 		}
 	}

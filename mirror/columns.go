@@ -36,12 +36,12 @@ func statusColumns() []struct{ name, declaration string } {
 	}
 }
 
-// asRemote are the columns that say that a row is as the remote has it; asRemoteValues are
-// their values. The last is for rows that may have been missing.
+// asRemote are the columns that say that a row is as the remote has it; appendAsRemote
+// appends their values. The last is for rows that may have been missing.
 var asRemote = []string{"last_synced_at", "content_hash", "hash_version", "missing_runs", "missing_since"}
 
-func (m *model) asRemoteValues(now nawasync.Timestamp, hash string) []any {
-	return []any{now, hash, m.version, 0, nil}
+func (m *model) appendAsRemote(values []any, now nawasync.Timestamp, hash string) []any {
+	return append(values, now, hash, m.version, 0, nil)
 }
 
 func isStatusColumn(name string) bool {

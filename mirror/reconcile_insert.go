@@ -185,8 +185,7 @@ func (s *reconcile) targetKey(row reflect.Value, fields []*field) int64 {
 func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, rows [][]any) {
 	m, now := r.model, nawasync.Timestamp{Time: r.engine.Store().Now()}
 	fields := append(m.identity(), fetched...)
-	fresh := asRemote[:len(asRemote)-1]
-	columns = append([]string{"sync_status"}, fresh...)
+	columns = append([]string{"sync_status"}, asRemote[:len(asRemote)-1]...) // they were never missing
 	for _, f := range fields {
 		columns = append(columns, f.column)
 	}
@@ -199,8 +198,8 @@ func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, 
 		if hash == "" {
 			hash = m.contentHash(value)
 		}
-		row := append(make([]any, 0, len(columns)), string(nawasync.StateSynced))
-		row = append(row, m.asRemoteValues(now, hash)[:len(fresh)]...)
+		row := m.appendAsRemote(append(make([]any, 0, 1+len(columns)), string(nawasync.StateSynced)), now, hash)
+		row = row[:len(row)-1]
 		for _, f := range fields {
 			row = append(row, f.param(value))
 		}

@@ -100,7 +100,8 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 		if status.State == nawasync.StateConflict { // a person is still to answer
 			state, text = nawasync.StateConflict, status.SyncError
 		}
-		values := append([]any{m.idOf(row), string(state), text}, m.asRemoteValues(now, m.contentHash(row))...)
+		values := append(make([]any, 0, 1+len(columns)), m.idOf(row), string(state), text)
+		values = m.appendAsRemote(values, now, m.contentHash(row))
 		for _, f := range compared {
 			values = append(values, f.param(row))
 		}
