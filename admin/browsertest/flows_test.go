@@ -82,7 +82,7 @@ func (s *site) cameOf(t *testing.T) {
 			t.Errorf("%s: %s", a.Action, a.Detail)
 		}
 	}
-	if len(acts) != 18 { // three of them of the run that fill began
+	if len(acts) != 20 { // three of them of the run that fill began, and two pauses of the set-up
 		t.Errorf("%d acts are noted: %+v", len(acts), acts)
 	}
 }
