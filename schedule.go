@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/cronspec"
 	"github.com/nawasara/nawasync/internal/scheduler"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -37,7 +38,7 @@ func (e *Engine) Schedule(s Schedule) error {
 	if err := validateText("schedule name", s.Name, 1, 100); err != nil {
 		return err
 	}
-	spec, err := scheduler.Parse(s.Spec, s.Timezone)
+	spec, err := cronspec.Parse(s.Spec, s.Timezone)
 	if err != nil {
 		return fmt.Errorf("schedule %s: %w", s.Name, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -38,11 +39,7 @@ func (s *site) count(where string) (n int) {
 
 func (s *site) until(done func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("it does not come to an end; the log:\n%s", s.log)
-		}
-	}
+	enginetest.Eventually(s.t, 30*time.Second, "done", done)
 }
 
 // begin previews an act and sends the preview's form, as a browser does.

@@ -160,11 +160,7 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 
 func (h *host) until(done func() bool) {
 	h.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			h.t.Fatal("it does not come to pass")
-		}
-	}
+	enginetest.Eventually(h.t, 30*time.Second, "done", done)
 }
 
 // What a sync found is in the history of its object, beside jobs and acts.

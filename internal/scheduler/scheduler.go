@@ -12,6 +12,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/cronspec"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -19,7 +20,7 @@ import (
 // Entry is one registered schedule.
 type Entry struct {
 	Row        tracker.Schedule
-	Spec       *Spec
+	Spec       *cronspec.Spec
 	Jitter     time.Duration
 	RunAtStart bool
 	// Dispatch adds the tick's job in tx, due at the given time, and returns its id.

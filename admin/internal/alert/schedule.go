@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/internal/scheduler"
+	"github.com/nawasara/nawasync/internal/cronspec"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // NextTick is when a schedule is due after a time; the zero time where its rule cannot be
 // read.
 func NextTick(s tracker.Schedule, after time.Time) time.Time {
-	rule, err := scheduler.Parse(s.Spec, s.Timezone)
+	rule, err := cronspec.Parse(s.Spec, s.Timezone)
 	if err != nil {
 		return time.Time{}
 	}

@@ -1,4 +1,5 @@
-package scheduler
+// Package cronspec reads the times of schedules, also where clocks are turned.
+package cronspec
 
 import (
 	"errors"

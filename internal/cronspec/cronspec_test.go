@@ -1,16 +1,16 @@
-package scheduler_test
+package cronspec_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/scheduler"
+	"github.com/nawasara/nawasync/internal/cronspec"
 )
 
 func ticks(t *testing.T, expression, zone, from string, n int) []string {
 	t.Helper()
-	spec, err := scheduler.Parse(expression, zone)
+	spec, err := cronspec.Parse(expression, zone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestNextFollowsTheWallClockThroughSkippedAndDoubledHours(t *testing.T) {
 
 func TestNewestIsTheLastMissedTick(t *testing.T) {
 	t.Parallel()
-	spec, err := scheduler.Parse("*/30 * * * *", "")
+	spec, err := cronspec.Parse("*/30 * * * *", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestNewestIsTheLastMissedTick(t *testing.T) {
 	if got := spec.Newest(until, until.Add(10*time.Minute)); !got.IsZero() {
 		t.Errorf("a tick where there is none: %s", got)
 	}
-	yearly, err := scheduler.Parse("0 0 29 2 *", "")
+	yearly, err := cronspec.Parse("0 0 29 2 *", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestParseRefusesWhatNeverTicks(t *testing.T) {
 	for _, c := range []struct{ expression, zone string }{
 		{"", ""}, {"61 * * * *", ""}, {"* * * *", ""}, {"0 0 31 2 *", ""}, {"0 0 * * *", "Mars/Olympus"}, {"CRON_TZ=UTC 0 0 * * *", ""},
 	} {
-		if _, err := scheduler.Parse(c.expression, c.zone); err == nil {
+		if _, err := cronspec.Parse(c.expression, c.zone); err == nil {
 			t.Errorf("%+v was accepted", c)
 		}
 	}
