@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -35,7 +36,14 @@ func TestQuotaIsSetWithTheSecondAttempt(t *testing.T) {
 	if _, err := engine.Dispatch(t.Context(), SetQuota{Email: "ann@example.org", QuotaMB: 500}, nawasync.Options{By: "user:7"}); err != nil {
 		t.Fatal(err)
 	}
-	if job := nawasynctest.RequireDispatched(t, engine, SetQuota{Email: "ann@example.org", QuotaMB: 500}); job.TriggeredBy != "user:7" {
+	job := nawasynctest.RequireDispatched(t, engine, SetQuota{Email: "ann@example.org", QuotaMB: 500})
+	if job.TriggeredBy != "user:7" {
 		t.Errorf("%+v", job)
+	}
+	if err := errors.Join(nawasync.Register(engine, setQuota{}), engine.Start(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if ended := nawasynctest.WaitEnded(t, engine, job.ID); ended.Status != tracker.Success || ended.Attempt != 2 {
+		t.Errorf("%+v", ended)
 	}
 }
