@@ -21,7 +21,7 @@ func executed(execute func(ctx context.Context, run *nawasync.Run[enginetest.Not
 	})
 	defer stop()
 	job, err := engine.Dispatch(context.Background(), enginetest.Note{ID: "welcome"}, nawasync.Options{})
-	for err == nil && !job.Status.Terminal() {
+	for deadline := time.Now().Add(time.Minute); err == nil && !job.Status.Terminal() && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 		job, err = engine.Reader().Get(context.Background(), job.ID)
 	}

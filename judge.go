@@ -137,8 +137,7 @@ func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Clas
 	if class == fault.RateLimited {
 		pause = parkLimited
 	}
-	var classified *fault.Error
-	if errors.As(err, &classified) && classified.RetryAfter > 0 {
+	if classified := fault.Outermost(err); classified != nil && classified.RetryAfter > 0 {
 		pause = classified.RetryAfter
 	}
 	pause = min(pause, 24*time.Hour)

@@ -260,3 +260,20 @@ func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
 		}
 	})
 }
+
+func TestScopeIsParkedForAsLongAsTheRemoteAsksAlsoBehindAHint(t *testing.T) {
+	t.Parallel()
+	h := enginetest.New(t, testdb.SQLite(t))
+	events := make(chan nawasync.Event, 10)
+	e := h.Engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
+	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		limited := &fault.Error{Class: fault.RateLimited, RetryAfter: 6 * time.Hour, Err: errors.New("HTTP 429")}
+		return errors.Join((*fault.Error)(nil), &fault.Error{Hint: "ask for a higher limit", Err: limited})
+	}}))
+	h.Start(e)
+	enginetest.Dispatch(t, e, enginetest.Note{Instance: "main", ID: "a"})
+	event := <-events
+	if event.Type != nawasync.EventParked || time.Until(event.Scope.Until) < 5*time.Hour {
+		t.Errorf("%+v %+v", event, event.Scope)
+	}
+}

@@ -1,8 +1,7 @@
 // Package fault says what kind of failure an error is. A client of an external API
 // returns an [Error] with a [Class], and the engine decides by the class what becomes
-// of the job: it is retried, it fails at once, or all
-// jobs of its service and instance wait. The package
-// imports the standard library only.
+// of the job: it is retried, it fails at once, or all jobs of its service and instance
+// wait. The package imports the standard library only.
 package fault
 
 import (
@@ -92,8 +91,8 @@ func ClassOf(err error) Class {
 	if err == nil {
 		return ""
 	}
-	if class := outermost(err); class != "" {
-		return class
+	if classified := Outermost(err); classified != nil {
+		return classified.Class
 	}
 	var network net.Error
 	switch {
@@ -105,20 +104,21 @@ func ClassOf(err error) Class {
 	return Unclassified
 }
 
-// outermost is the class of the first Error that has one, as errors.As walks.
-func outermost(err error) Class {
+// Outermost is the first Error with a class in the tree of err, in the order of errors.As,
+// or nil. A hint around a classified error is passed over.
+func Outermost(err error) *Error {
 	if e, ok := err.(*Error); ok && e != nil && e.Class != "" { //nolint:errorlint // the walk is done here
-		return e.Class
+		return e
 	}
 	switch wrapper := err.(type) { //nolint:errorlint // the walk is done here
 	case interface{ Unwrap() error }:
-		return outermost(wrapper.Unwrap())
+		return Outermost(wrapper.Unwrap())
 	case interface{ Unwrap() []error }:
 		for _, part := range wrapper.Unwrap() {
-			if class := outermost(part); class != "" {
-				return class
+			if e := Outermost(part); e != nil {
+				return e
 			}
 		}
 	}
-	return ""
+	return nil
 }

@@ -54,7 +54,9 @@ func indexName(table string) string { return strings.ReplaceAll(table, ".", "_")
 
 // StatusColumns are the statements that add SyncStatus to a table, and the index
 // that finds rows in need of somebody, for the dialects postgres, mysql and sqlite.
-// Put them into a migration of yours: each statement adds one thing, once.
+// Put them into a migration of yours: each statement adds one thing, once. It returns an
+// error for another dialect, and nawasync.ErrInvalid for what is not the plain name of a
+// table.
 func StatusColumns(dialect, table string) ([]string, error) {
 	switch dialect {
 	case "postgres", "sqlite", "mysql":

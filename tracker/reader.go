@@ -23,7 +23,7 @@ type Options struct {
 }
 
 // Reader reads jobs and what belongs to them. It writes nothing. Methods return the
-// database's error, and ErrNotFound where they say so; a list without rows is nil. It is
+// database's error, and ErrNotFound where they say so; a list without rows is empty. It is
 // safe for concurrent use.
 type Reader struct {
 	db      *gorm.DB
