@@ -22,7 +22,7 @@ func (e *Engine) operate(ctx context.Context, action string, o OperatorOptions, 
 	if err != nil {
 		entry.Outcome, entry.Detail = tracker.AuditFailed, e.auditText(action, err)
 	}
-	e.audit(ctx, entry)
+	e.appendAudit(ctx, entry)
 	return err
 }
 
@@ -44,9 +44,9 @@ func (e *Engine) operateOn(ctx context.Context, action string, id int64, o Opera
 // auditTimeout bounds how long a call waits for the audit log.
 const auditTimeout = 5 * time.Second
 
-// audit adds an entry to the audit log. The call is over by then: that the entry could not
+// appendAudit adds an entry to the audit log. The call is over by then: that the entry could not
 // be written is no error of it, and goes to the log.
-func (e *Engine) audit(ctx context.Context, entry tracker.AuditEntry) {
+func (e *Engine) appendAudit(ctx context.Context, entry tracker.AuditEntry) {
 	// It is done, whether or not its caller waits.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
@@ -56,8 +56,8 @@ func (e *Engine) audit(ctx context.Context, entry tracker.AuditEntry) {
 	}
 }
 
-// tellable are the errors whose texts an audit entry may show: this module's own.
-var tellable = []error{
+// auditableErrors are the errors whose texts an audit entry may show: this module's own.
+var auditableErrors = []error{
 	ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrDatabaseBusy, ErrNotFound, ErrStillOpen, ErrEnded, ErrNotEnded, ErrNoArguments, ErrSuperseded,
 	ErrExists, ErrUnchanged, ErrDeleting, ErrNoRepository, jobstore.ErrDecided, host.ErrNoConflict, errNotPaused,
 }
@@ -65,7 +65,7 @@ var tellable = []error{
 // auditText is what an audit entry says of a failure. A database's error may name hosts and
 // users: it is for the log.
 func (e *Engine) auditText(action string, err error) string {
-	if slices.ContainsFunc(tellable, func(known error) bool { return errors.Is(err, known) }) {
+	if slices.ContainsFunc(auditableErrors, func(known error) bool { return errors.Is(err, known) }) {
 		return err.Error()
 	}
 	e.logger.Error("nawasync: an operator's action failed", "action", action, "error", err)

@@ -19,7 +19,7 @@ import (
 func entries(t *testing.T, e *nawasync.Engine) (list []string) {
 	t.Helper()
 	log, err := e.Reader().AuditLog(t.Context(), tracker.AuditFilter{})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	for _, entry := range log {
 		if entry.Subject != "user:1" || entry.Reason != "because" || entry.Address != "192.0.2.1" {
 			t.Errorf("%+v", entry)
@@ -36,7 +36,7 @@ func TestEveryOperatorsCallAddsOneEntryWithWhatCameOfIt(t *testing.T) {
 		ctx, by := t.Context(), nawasync.OperatorOptions{By: "user:1", Reason: "because", Address: "192.0.2.1"}
 		retry := nawasync.RetryOptions{By: by.By, Reason: by.Reason, Address: by.Address}
 		pause := nawasync.PauseOptions{By: by.By, Reason: by.Reason, Address: by.Address}
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		call := func(_ any, err error, want error) {
 			t.Helper()
 			if !errors.Is(err, want) {
@@ -47,7 +47,7 @@ func TestEveryOperatorsCallAddsOneEntryWithWhatCameOfIt(t *testing.T) {
 		cancelled, err := e.Cancel(ctx, job.ID, by)
 		call(cancelled, err, nil)
 		again, err := e.Retry(ctx, job.ID, retry)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		call(nil, e.Delete(ctx, job.ID, by), nil)
 		call(nil, e.Delete(ctx, job.ID, by), nil)
 		call(nil, e.Restore(ctx, job.ID, by), nil)
@@ -95,7 +95,7 @@ func TestAuditLogShowsNoErrorOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
-	enginetest.OK(t, h.DB.Exec("ALTER TABLE nawasync_scopes RENAME TO elsewhere").Error)
+	enginetest.NoError(t, h.DB.Exec("ALTER TABLE nawasync_scopes RENAME TO elsewhere").Error)
 	err := e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "because", Address: "192.0.2.1"})
 	if err == nil || !strings.Contains(err.Error(), "no such table") {
 		t.Fatalf("%v", err)

@@ -23,8 +23,8 @@ type backlog struct {
 }
 
 type openCount struct {
-	n  int
-	at time.Time
+	count  int
+	readAt time.Time
 }
 
 // reserve counts in tx, the caller's transaction or nil: with one connection there
@@ -45,10 +45,10 @@ func (b *backlog) reserve(ctx context.Context, tx *gorm.DB, service string, n in
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	count := b.counts[service]
-	if count.n+n > b.limit {
-		return fmt.Errorf("%w: %s has %d and Config.MaxQueued is %d; try later, or raise it", ErrBacklogFull, service, count.n, b.limit)
+	if count.count+n > b.limit {
+		return fmt.Errorf("%w: %s has %d and Config.MaxQueued is %d; try later, or raise it", ErrBacklogFull, service, count.count, b.limit)
 	}
-	count.n += n
+	count.count += n
 	return nil
 }
 
@@ -56,5 +56,5 @@ func (b *backlog) isFresh(service string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	count := b.counts[service]
-	return count != nil && b.store.Now().Sub(count.at) < time.Second
+	return count != nil && b.store.Now().Sub(count.readAt) < time.Second
 }

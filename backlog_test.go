@@ -18,16 +18,16 @@ func TestBacklogIsCountedOnTheCallersConnection(t *testing.T) {
 	db := testdb.SQLite(t)
 	h := enginetest.New(t, db)
 	pool, err := db.DB.DB()
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	e := h.Engine(func(c *nawasync.Config) { c.MaxQueued = 1 })
 	pool.SetMaxOpenConns(1)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err = e.Transaction(ctx, func(tx *gorm.DB) error {
-		if _, err := e.DispatchTx(ctx, tx, enginetest.Note{ID: "a"}, nawasync.Options{}); err != nil {
+		if _, err := e.DispatchTx(ctx, tx, enginetest.JobArgs{ID: "a"}, nawasync.Options{}); err != nil {
 			return err
 		}
-		_, err := e.DispatchTx(ctx, tx, enginetest.Note{ID: "b"}, nawasync.Options{})
+		_, err := e.DispatchTx(ctx, tx, enginetest.JobArgs{ID: "b"}, nawasync.Options{})
 		return err
 	})
 	if !errors.Is(err, nawasync.ErrBacklogFull) {

@@ -29,9 +29,9 @@ func child(c *enginetest.ChildProcess) error {
 	if err != nil {
 		return err
 	}
-	err = nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+	err = nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 		Wait: 10 * time.Millisecond,
-		Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+		Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			if mode == "lanes" {
 				return workLane(db, run)
 			}
@@ -63,7 +63,7 @@ func child(c *enginetest.ChildProcess) error {
 
 // workLane notes in the database that it is inside of its target, which the primary
 // key lets one do at a time, whatever the process.
-func workLane(db *gorm.DB, run *nawasync.Run[enginetest.Note]) error {
+func workLane(db *gorm.DB, run *nawasync.Run[enginetest.JobArgs]) error {
 	job, target := run.Job(), run.Args.ID
 	_ = db.Exec("INSERT INTO seen (worker) VALUES (?)", job.Worker).Error // the first time
 	// Nobody works alone: the others' slots fill until the second process takes some.
@@ -81,7 +81,7 @@ func workLane(db *gorm.DB, run *nawasync.Run[enginetest.Note]) error {
 	case target == "hot" && run.Args.N%5 == 1 && run.Attempt() == 1:
 		outcome = enginetest.ErrBoom
 	case target == "hot" && run.Args.N%5 == 2 && job.Epoch == 0:
-		outcome = &fault.Error{Class: fault.RateLimited, RetryAfter: 30 * time.Millisecond, Err: enginetest.ErrBoom} // parks the scope
+		outcome = &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 30 * time.Millisecond, Err: enginetest.ErrBoom} // parks the scope
 	default:
 		outcome = db.Exec("INSERT INTO done (target, n, worker) VALUES (?, ?, ?)", target, run.Args.N, job.Worker).Error
 	}

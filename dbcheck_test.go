@@ -20,21 +20,21 @@ func TestNewRefusesAnOldSchemaAndAnUnfitSQLite(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		}
-		enginetest.OK(t, db.Exec("UPDATE nawasync_settings SET value = '0' WHERE name = 'schema_version'").Error)
+		enginetest.NoError(t, db.Exec("UPDATE nawasync_settings SET value = '0' WHERE name = 'schema_version'").Error)
 		old()
-		enginetest.OK(t, migrations.Down(t.Context(), db.DB))
+		enginetest.NoError(t, migrations.Down(t.Context(), db.DB))
 		old()
 		if db.Dialect != "sqlite" {
 			return
 		}
 		plain, err := testdb.Open("sqlite", "file:"+t.TempDir()+"/plain.db")
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		defer func() {
 			if pool, err := plain.DB(); err == nil {
 				_ = pool.Close()
 			}
 		}()
-		enginetest.OK(t, migrations.Up(t.Context(), plain))
+		enginetest.NoError(t, migrations.Up(t.Context(), plain))
 		if _, err := nawasync.New(nawasync.Config{DB: plain}); err == nil || !strings.Contains(err.Error(), "journal_mode(WAL)") {
 			t.Errorf("%v", err)
 		}

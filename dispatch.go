@@ -84,32 +84,32 @@ func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Optio
 // DispatchMany is Dispatch of many jobs in one transaction: all are added or none. None are
 // nil, and no error.
 func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
-	ctx, span := e.telemetry.dispatch(ctx)
+	ctx, span := e.telemetry.startDispatch(ctx)
 	defer span.End()
-	jobs, err := e.newJobs(ctx, nil, args, o)
+	jobs, err := e.buildJobs(ctx, nil, args, o)
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
 	if err := e.store.InsertOwn(ctx, jobs, e.enqueueBudget()); err != nil {
-		return nil, e.busyHint(err)
+		return nil, e.lockHint(err)
 	}
-	e.telemetry.dispatched(ctx, span, jobs)
+	e.telemetry.recordDispatched(ctx, span, jobs)
 	e.enqueueAsync(ctx, jobstore.Bells(jobs))
 	return publicJobs(jobs), nil
 }
 
 // DispatchManyTx is DispatchTx of many jobs.
 func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*tracker.Job, error) {
-	ctx, span := e.telemetry.dispatch(ctx)
+	ctx, span := e.telemetry.startDispatch(ctx)
 	defer span.End()
-	jobs, err := e.newJobs(ctx, tx, args, o)
+	jobs, err := e.buildJobs(ctx, tx, args, o)
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
 	if err := e.insertTx(ctx, tx, jobs); err != nil {
 		return nil, err
 	}
-	e.telemetry.dispatched(ctx, span, jobs)
+	e.telemetry.recordDispatched(ctx, span, jobs)
 	return publicJobs(jobs), nil
 }
 
@@ -130,7 +130,7 @@ func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job
 		rings = e.enqueueBudget()
 	}
 	if err := e.store.Insert(ctx, tx, jobs, rings); err != nil {
-		return e.busyHint(err)
+		return e.lockHint(err)
 	}
 	if after != nil {
 		after.add(jobstore.Bells(jobs))
@@ -138,12 +138,12 @@ func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job
 	return nil
 }
 
-func (e *Engine) newJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*jobstore.Job, error) {
+func (e *Engine) buildJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*jobstore.Job, error) {
 	jobs := make([]*jobstore.Job, len(args))
 	services := map[string]int{}
 	trace := traceparent(ctx)
 	for i, a := range args {
-		job, err := e.newJob(a, o)
+		job, err := e.buildJob(a, o)
 		if err != nil {
 			return nil, err
 		}
@@ -159,8 +159,8 @@ func (e *Engine) newJobs(ctx context.Context, tx *gorm.DB, args []Args, o Option
 	return jobs, nil
 }
 
-// newJob makes a row of arguments, or says what is wrong with them.
-func (e *Engine) newJob(args Args, o Options) (*jobstore.Job, error) {
+// buildJob makes a row of arguments, or says what is wrong with them.
+func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	if args == nil {
 		return nil, fmt.Errorf("%w: no arguments", ErrInvalid)
 	}
@@ -168,7 +168,7 @@ func (e *Engine) newJob(args Args, o Options) (*jobstore.Job, error) {
 	if err := errors.Join(validateKind(kind), validateTarget(target), o.validate()); err != nil {
 		return nil, err
 	}
-	p := optionsOf(args)
+	p := jobOptionsOf(args)
 	if err := validateText("queue", p.Queue, 1, 50); err != nil {
 		return nil, err
 	}
@@ -197,5 +197,5 @@ func (e *Engine) newJob(args Args, o Options) (*jobstore.Job, error) {
 	case o.Delay > 0:
 		job.NotBefore = e.store.Now().Add(o.Delay)
 	}
-	return job, e.pack(job, args, p.MaskKeys)
+	return job, e.packArguments(job, args, p.MaskKeys)
 }

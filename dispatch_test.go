@@ -20,7 +20,7 @@ func TestDispatchInsideAnOpenSQLiteTransactionNamesDispatchTx(t *testing.T) {
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
 	inside := func() error {
-		_, err := e.Dispatch(context.Background(), enginetest.Note{ID: "a"}, nawasync.Options{})
+		_, err := e.Dispatch(context.Background(), enginetest.JobArgs{ID: "a"}, nawasync.Options{})
 		return err
 	}
 	for name, err := range map[string]error{
@@ -37,7 +37,7 @@ func TestDispatchInsideAnOpenSQLiteTransactionNamesDispatchTx(t *testing.T) {
 		}
 	}
 	page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	if len(page.Jobs) != 0 {
 		t.Errorf("%d rows were left behind", len(page.Jobs))
 	}
@@ -48,7 +48,7 @@ func TestFiftyUniqueDispatchesGetOneRow(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		started, release := make(chan struct{}, 10), make(chan struct{})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error {
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error {
 			started <- struct{}{}
 			<-release
 			return nil
@@ -87,7 +87,7 @@ func TestFiftyUniqueDispatchesGetOneRow(t *testing.T) {
 				t.Fatal("no successor while one runs")
 			}
 			close(release)
-			enginetest.WaitStatus(t, e, id, tracker.Success)
+			enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 		}
 	})
 }

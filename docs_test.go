@@ -33,15 +33,15 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 		}
 		return err
 	})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	documents, err := filepath.Glob("docs/*.md")
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	mentioned := regexp.MustCompile("`(Test[A-Z]\\w+)`")
 	sources := regexp.MustCompile("`([\\w./]+\\.(?:go|templ|txt))`")
 	links := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
 	for _, document := range append(documents, "README.md", "CONTRIBUTING.md") {
 		text, err := os.ReadFile(document)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		for _, found := range mentioned.FindAllStringSubmatch(string(text), -1) {
 			if !declared[found[1]] {
 				t.Errorf("%s names %s, which there is not", document, found[1])
@@ -69,15 +69,15 @@ func TestEveryFunctionAndMethodOfTheEngineIsInAnExample(t *testing.T) {
 	t.Parallel()
 	for surface, examples := range map[string]string{"api/nawasync.txt": "example*_test.go", "api/mirror.txt": "mirror/example*_test.go"} {
 		files, err := filepath.Glob(examples)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		var shown strings.Builder
 		for _, name := range files {
 			source, err := os.ReadFile(name)
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 			shown.Write(source)
 		}
 		names, err := os.ReadFile(surface)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		found := regexp.MustCompile(`(?m)^(?:func|method \((?:\*Engine|\*SyncStatus|Run)\)) (\w+)(.*)$`).FindAllStringSubmatch(string(names), -1)
 		if len(found) < 7 {
 			t.Fatalf("%s has only %d functions", surface, len(found))

@@ -19,7 +19,7 @@ import (
 
 func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 	t.Parallel()
-	for _, opener := range testdb.All() {
+	for _, opener := range testdb.Openers() {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
 			db := opener.Open(t)
@@ -28,7 +28,7 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			if h.Mini == nil {
 				// A server of its own: others' queues must not be flushed.
 				h.Redis, _ = enginetest.PrivateRedis(t)
-				flush = func() { enginetest.OK(t, h.Redis.FlushAll(context.Background()).Err()) }
+				flush = func() { enginetest.NoError(t, h.Redis.FlushAll(context.Background()).Err()) }
 			}
 			var r enginetest.Runs
 			var finished atomic.Int64
@@ -37,27 +37,27 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			close(closed)
 			opened := make(chan struct{})
 			gate.Store(&opened)
-			e := h.Tuned(quick, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
-				r.Note(run.Job())
+			e := h.Tuned(quickBackoff, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
+			enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+				r.Record(run.Job())
 				<-*gate.Load()
 				finished.Add(1)
 				return nil
-			}}))
+			})
 			h.Start(e)
 			args := make([]nawasync.Args, 1100)
 			for i := range args {
-				args[i] = enginetest.Note{ID: fmt.Sprint(i)}
+				args[i] = enginetest.JobArgs{ID: fmt.Sprint(i)}
 			}
 			jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 			enginetest.Eventually(t, 60*time.Second, "1,000 running", func() bool { return r.Total() == 1000 })
 			flush() // 1,000 running, 100 rung and unclaimed
 			close(opened)
 			enginetest.Eventually(t, 60*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
 			flush() // in full flight
 			for _, job := range jobs {
-				enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+				enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 			}
 			if r.Total() != 1100 || r.Doubles() != 0 {
 				t.Fatalf("%d runs, %d doubles", r.Total(), r.Doubles())
@@ -69,37 +69,37 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		e := h.Tuned(quick, nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
-		unserved := enginetest.Dispatch(t, e, other{ID: "nobody"})
-		deleted := enginetest.Dispatch(t, e, enginetest.Note{ID: "deleted"})
-		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "deleted", N: 1})
-		enginetest.OK(t, db.Exec("DELETE FROM nawasync_jobs WHERE id = ?", deleted.ID).Error)
+		e := h.Tuned(quickBackoff, nil)
+		enginetest.Register(t, e, enginetest.DoNothing)
+		unserved := enginetest.Dispatch(t, e, otherArgs{ID: "nobody"})
+		deleted := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "deleted"})
+		behind := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "deleted", N: 1})
+		enginetest.NoError(t, db.Exec("DELETE FROM nawasync_jobs WHERE id = ?", deleted.ID).Error)
 		client := asynq.NewClientFromRedisClient(h.Redis)
 		var install string
-		enginetest.OK(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&install))
+		enginetest.NoError(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&install))
 		for _, payload := range []string{"", "nonsense", "-1.0", "999999999.0", "1", "1.x", "1.-1", `{"id":1}`} {
 			_, err := client.Enqueue(asynq.NewTask("nawasync:job", []byte(payload)), asynq.Queue(install+":default"), asynq.MaxRetry(0))
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 		}
 		h.Start(e)
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "fine"}).ID, tracker.Success)
-		enginetest.WaitStatus(t, e, behind.ID, tracker.Success)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "fine"}).ID, tracker.StatusSuccess)
+		enginetest.WaitStatus(t, e, behind.ID, tracker.StatusSuccess)
 		row, err := e.Reader().Get(t.Context(), unserved.ID)
-		enginetest.OK(t, err)
-		if row.Status != tracker.Queued || row.Attempt != 0 {
+		enginetest.NoError(t, err)
+		if row.Status != tracker.StatusQueued || row.Attempt != 0 {
 			t.Fatalf("%+v", row)
 		}
-		late := h.Tuned(quick, nil)
-		enginetest.OK(t, nawasync.Register(late, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { return nil }}))
+		late := h.Tuned(quickBackoff, nil)
+		enginetest.NoError(t, nawasync.Register(late, &enginetest.Handler[otherArgs]{Do: func(context.Context, *nawasync.Run[otherArgs]) error { return nil }}))
 		h.Start(late)
-		enginetest.WaitStatus(t, e, unserved.ID, tracker.Success)
+		enginetest.WaitStatus(t, e, unserved.ID, tracker.StatusSuccess)
 	})
 }
 
 func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 	t.Parallel()
-	for _, opener := range testdb.All() {
+	for _, opener := range testdb.Openers() {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
 			h := enginetest.New(t, opener.Open(t))
@@ -109,23 +109,23 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 				h.Redis, server = enginetest.PrivateRedis(t)
 				down, up = server.Kill, func() { server.Start(t) }
 			}
-			e := h.Tuned(quick, nil)
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+			e := h.Tuned(quickBackoff, nil)
+			enginetest.Register(t, e, enginetest.DoNothing)
 			h.Start(e)
-			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "before"}).ID, tracker.Success)
+			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "before"}).ID, tracker.StatusSuccess)
 			down()
 			var ids []int64
 			for i := range 20 {
-				ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{ID: fmt.Sprint(i)}).ID)
+				ids = append(ids, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: fmt.Sprint(i)}).ID)
 			}
 			row, err := e.Reader().Get(t.Context(), ids[0])
-			enginetest.OK(t, err)
-			if row.Status != tracker.Queued {
+			enginetest.NoError(t, err)
+			if row.Status != tracker.StatusQueued {
 				t.Fatalf("%+v", row)
 			}
 			up()
 			for _, id := range ids {
-				enginetest.WaitStatus(t, e, id, tracker.Success)
+				enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 			}
 		})
 	}
@@ -138,7 +138,7 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 			c.Queues = map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: 1}}
 		})
 		release := make(chan struct{})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			if run.Args.ID != "lost" {
 				select {
 				case <-release:
@@ -146,35 +146,35 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 				}
 			}
 			return nil
-		}}))
-		lost := enginetest.Dispatch(t, h.Engine(func(c *nawasync.Config) { c.Redis = nil }), enginetest.Note{ID: "lost"})
+		})
+		lost := enginetest.Dispatch(t, h.Engine(func(c *nawasync.Config) { c.Redis = nil }), enginetest.JobArgs{ID: "lost"})
 		// Rung, its task gone.
-		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(),
+		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(),
 			time.Now().Add(time.Second).UnixMicro(), lost.ID).Error)
 		args := make([]nawasync.Args, 1200)
 		for i := range args {
-			args[i] = enginetest.Note{ID: strconv.Itoa(i)}
+			args[i] = enginetest.JobArgs{ID: strconv.Itoa(i)}
 		}
 		_, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		h.Start(e)
 		enginetest.Eventually(t, 30*time.Second, "rung again", func() bool {
 			row, err := enginetest.Store(e).Load(context.Background(), lost.ID)
-			return err == nil && (row.Ring > 1 || row.Status != tracker.Queued)
+			return err == nil && (row.Ring > 1 || row.Status != tracker.StatusQueued)
 		})
 		close(release)
 	})
 }
 
-type other struct {
+type otherArgs struct {
 	ID string `json:"id"`
 }
 
-func (other) Kind() nawasync.Kind {
+func (otherArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "other", Action: "write"}
 }
 
-func (o other) Target() nawasync.Target { return nawasync.Target{ID: o.ID} }
+func (o otherArgs) Target() nawasync.Target { return nawasync.Target{ID: o.ID} }
 
-// quick makes the recovery's times short where a test waits for them.
-var quick = host.Tuning{Recheck: 300 * time.Millisecond}
+// quickBackoff makes the recovery's times short where a test waits for them.
+var quickBackoff = host.Tuning{Recheck: 300 * time.Millisecond}

@@ -30,15 +30,15 @@ type Event struct {
 	Scope *tracker.Scope
 }
 
-// eventTime is how long the host's callback may take before its context ends.
-const eventTime = 30 * time.Second
+// eventTimeout is how long the host's callback may take before its context ends.
+const eventTimeout = 30 * time.Second
 
-// ended is told of every outcome that this process committed.
-func (e *Engine) ended(v *jobstore.Outcome, job *jobstore.Job) {
-	e.telemetry.ended(v, job)
-	types := map[tracker.Status]EventType{tracker.Success: EventSucceeded, tracker.Failed: EventFinalFailed, tracker.Conflict: EventConflicted}
+// publishEnded is told of every outcome that this process committed.
+func (e *Engine) publishEnded(v *jobstore.Outcome, job *jobstore.Job) {
+	e.telemetry.recordEnded(v, job)
+	types := map[tracker.Status]EventType{tracker.StatusSuccess: EventSucceeded, tracker.StatusFailed: EventFinalFailed, tracker.StatusConflict: EventConflicted}
 	if t, ok := types[job.Status]; ok {
-		if job.ErrorClass == string(fault.Held) {
+		if job.ErrorClass == string(fault.ClassHeld) {
 			t = EventHeld
 		}
 		shown := job.Job
@@ -50,7 +50,7 @@ func (e *Engine) emit(event Event) {
 	if e.config.OnEvent == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), eventTime)
+	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {

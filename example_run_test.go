@@ -15,12 +15,12 @@ import (
 )
 
 // executed is the end of a job whose handler does as the example says.
-func executed(execute func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error) *tracker.Job {
+func executed(execute func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error) *tracker.Job {
 	engine, _, _, stop := enginetest.Example(func(engine *nawasync.Engine, _ *gorm.DB) error {
-		return nawasync.Register(engine, &enginetest.Handler[enginetest.Note]{Do: execute, Wait: time.Millisecond})
+		return nawasync.Register(engine, &enginetest.Handler[enginetest.JobArgs]{Do: execute, Wait: time.Millisecond})
 	})
 	defer stop()
-	job, err := engine.Dispatch(context.Background(), enginetest.Note{ID: "welcome"}, nawasync.Options{})
+	job, err := engine.Dispatch(context.Background(), enginetest.JobArgs{ID: "welcome"}, nawasync.Options{})
 	for deadline := time.Now().Add(time.Minute); err == nil && !job.Status.Terminal() && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 		job, err = engine.Reader().Get(context.Background(), job.ID)
@@ -30,7 +30,7 @@ func executed(execute func(ctx context.Context, run *nawasync.Run[enginetest.Not
 
 // No retry can help: the job fails at once.
 func ExamplePermanent() {
-	job := executed(func(context.Context, *nawasync.Run[enginetest.Note]) error {
+	job := executed(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 		return nawasync.Permanent(errors.New("the plan has no such feature"))
 	})
 	fmt.Println(job.Status, job.Attempt, job.Error)
@@ -39,7 +39,7 @@ func ExamplePermanent() {
 
 // There was nothing to do.
 func ExampleSkip() {
-	job := executed(func(context.Context, *nawasync.Run[enginetest.Note]) error {
+	job := executed(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 		return nawasync.Skip("the note is as it should be")
 	})
 	fmt.Println(job.Status, job.Error)
@@ -47,10 +47,10 @@ func ExampleSkip() {
 }
 
 // The remote asks to come back later: that consumes no attempt. An error of class
-// fault.RateLimited does the same for every job of the instance.
+// fault.ClassRateLimited does the same for every job of the instance.
 func ExampleRetryAfter() {
 	calls := 0
-	job := executed(func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+	job := executed(func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 		if calls++; calls < 3 {
 			return nawasync.RetryAfter(time.Millisecond, errors.New("the index is being built"))
 		}
@@ -66,7 +66,7 @@ func ExampleRetryAfter() {
 // The remote was changed by somebody else. Repositories of package mirror find that by
 // themselves.
 func ExampleConflict() {
-	job := executed(func(context.Context, *nawasync.Run[enginetest.Note]) error {
+	job := executed(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 		return nawasync.Conflict("somebody else has changed the text", nawasync.ConflictDetail{
 			Base: map[string]any{"text": "a"}, Desired: map[string]any{"text": "b"}, Remote: map[string]any{"text": "c"},
 		})
@@ -81,7 +81,7 @@ func ExampleConflict() {
 
 // What a handler has of its run.
 func ExampleRun() {
-	job := executed(func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+	job := executed(func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 		run.Logf("%s of %s", run.Job().Action, run.Args.ID)
 		if run.EarlierWrite() { // an earlier attempt may have changed the remote: read before writing again
 			return nawasync.Skip("it is there already")
@@ -91,7 +91,7 @@ func ExampleRun() {
 		}
 		// Here the remote is called, with run.IdempotencyKey() where it takes one.
 		if !run.LastAttempt() && run.Attempt() == 1 {
-			return fault.WithClass(fault.UnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the answer got lost"))
 		}
 		run.Progress(ctx, 1, 1, "written")
 		run.SetResult(map[string]int{"characters": 7})

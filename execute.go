@@ -26,20 +26,20 @@ func (e *Engine) serves() []jobstore.Served {
 	return list
 }
 
-// run is one attempt. Whatever of the host's code panics, also outside of Execute
+// runJob is one attempt. Whatever of the host's code panics, also outside of Execute
 // (a MarshalJSON, an Error method), there is an outcome: a job without one would
 // keep its lane for ever.
-func (e *Engine) run(ctx context.Context, job *jobstore.Job) (v *jobstore.Outcome) {
+func (e *Engine) runJob(ctx context.Context, job *jobstore.Job) (v *jobstore.Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
 			v = e.panicOutcome(job, value, string(debug.Stack()))
 		}
 	}()
-	return e.attempt(ctx, job)
+	return e.runAttempt(ctx, job)
 }
 
 func (e *Engine) panicOutcome(job *jobstore.Job, value any, stack string) *jobstore.Outcome {
-	v := &jobstore.Outcome{Job: job, ErrorClass: string(fault.Panic), Error: "panic outside of Execute; its text could not be freed of secrets"}
+	v := &jobstore.Outcome{Job: job, ErrorClass: string(fault.ClassPanic), Error: "panic outside of Execute; its text could not be freed of secrets"}
 	func() {
 		defer func() { _ = recover() }() // what panicked may do so again
 		scrub := e.redactorOf(job)
@@ -48,30 +48,30 @@ func (e *Engine) panicOutcome(job *jobstore.Job, value any, stack string) *jobst
 	return e.failAttempt(v, e.backoffOf(job))
 }
 
-// attempt opens the arguments, has the handler run under its timeout, and turns
+// runAttempt opens the arguments, has the handler run under its timeout, and turns
 // what comes back into an outcome.
-func (e *Engine) attempt(ctx context.Context, job *jobstore.Job) *jobstore.Outcome {
-	r := e.registered(job)
-	ctx, span := e.telemetry.attempt(ctx, job)
+func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) *jobstore.Outcome {
+	r := e.registrationOf(job)
+	ctx, span := e.telemetry.startAttempt(ctx, job)
 	defer span.End()
-	plain, err := e.arguments(job)
+	plain, err := e.openArguments(job)
 	if err != nil {
-		return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: err.Error(), ErrorClass: string(fault.Undecodable)}
+		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: err.Error(), ErrorClass: string(fault.ClassUndecodable)}
 	}
-	secrets, execute, err := r.prepare(plain)
+	secrets, execute, err := r.decode(plain)
 	a := &attempt{job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: func() error {
 		if !e.lease.Valid() {
 			return ErrLeaseLost
 		}
 		return nil
-	}, redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.mask) })}
+	}, redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.maskKeys) })}
 	if err != nil {
-		return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: a.redactor().Text(err.Error()), ErrorClass: string(fault.Undecodable)}
+		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: a.redactor().Text(err.Error()), ErrorClass: string(fault.ClassUndecodable)}
 	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
-	stuck := time.AfterFunc(timeout+stuckAfter, func() {
+	stuck := time.AfterFunc(timeout+stuckLogDelay, func() {
 		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(),
 			"timeout", timeout)
 	})
@@ -82,7 +82,7 @@ func (e *Engine) attempt(ctx context.Context, job *jobstore.Job) *jobstore.Outco
 		v.Stack = a.redactor().Text(stack)
 	}
 	v.Log = a.log.String()
-	e.telemetry.judged(span, v)
+	e.telemetry.recordOutcome(span, v)
 	return v
 }
 
@@ -104,14 +104,14 @@ func executeSafely(ctx context.Context, a *attempt, execute func(context.Context
 
 // redactorOf knows a job's secrets without its attempt.
 func (e *Engine) redactorOf(job *jobstore.Job) *secret.Redactor {
-	plain, err := e.arguments(job)
+	plain, err := e.openArguments(job)
 	if err != nil {
 		plain = job.Payload
 	}
 	var secrets, maskKeys []string
-	if r := e.registered(job); r != nil {
-		secrets, _, _ = r.prepare(plain)
-		maskKeys = r.mask
+	if r := e.registrationOf(job); r != nil {
+		secrets, _, _ = r.decode(plain)
+		maskKeys = r.maskKeys
 	}
 	return secret.NewRedactor(plain, job.Payload, secrets, maskKeys)
 }

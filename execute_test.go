@@ -18,18 +18,18 @@ func TestDispatchedJobRunsToSuccess(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			run.Logf("writing %d", run.Args.N)
 			run.SetResult(map[string]int{"n": run.Args.N})
 			return nil
-		}}))
+		})
 		h.Start(e)
-		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 7}).ID, tracker.Success)
+		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 7}).ID, tracker.StatusSuccess)
 		if string(job.Result) != `{"n":7}` || job.TriggeredBy != "user:7" || job.Attempt != 1 {
 			t.Fatalf("%+v", job)
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), job)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(attempts) != 1 || !strings.Contains(attempts[0].Log, "writing 7") {
 			t.Fatalf("%+v", attempts)
 		}
@@ -40,9 +40,9 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: time.Millisecond, Limit: 50 * time.Millisecond,
-			Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+			Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				switch run.Args.ID {
 				case "panic":
 					panic("at the disco")
@@ -56,26 +56,26 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 				return nil
 			},
 		}))
-		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad"})
-		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
+		bad := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "bad"})
+		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
 		h.Start(e)
 		// A foreign task in our queue is dropped.
-		panicked := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "panic"}).ID, tracker.Failed)
+		panicked := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "panic"}).ID, tracker.StatusFailed)
 		if panicked.ErrorClass != "panic" || panicked.Error != "panic: at the disco" || panicked.Attempt != 3 {
 			t.Errorf("%+v", panicked)
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), panicked)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "execute_test.go") {
 			t.Errorf("%+v", attempts)
 		}
-		if job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "slow"}).ID, tracker.Failed); job.ErrorClass != "timeout" {
+		if job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "slow"}).ID, tracker.StatusFailed); job.ErrorClass != "timeout" {
 			t.Errorf("%+v", job)
 		}
-		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.Failed); job.ErrorClass != "undecodable" || job.Attempt != 1 {
+		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.StatusFailed); job.ErrorClass != "undecodable" || job.Attempt != 1 {
 			t.Errorf("%+v", job)
 		}
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "fine"}).ID, tracker.Success)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "fine"}).ID, tracker.StatusSuccess)
 	})
 }
 
@@ -83,9 +83,9 @@ func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: time.Millisecond,
-			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				if run.Args.N == 1 {
 					var none *brokenError
 					return none
@@ -96,7 +96,7 @@ func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
 		}))
 		h.Start(e)
 		for n, want := range []string{"no JSON today", "nil pointer"} {
-			job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: n}).ID, tracker.Failed)
+			job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: n}).ID, tracker.StatusFailed)
 			if job.ErrorClass != "panic" || !strings.Contains(job.Error, want) {
 				t.Errorf("%s: %s", job.ErrorClass, job.Error)
 			}
@@ -109,9 +109,9 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 		h := enginetest.New(t, db)
 		release := make(chan struct{})
 		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = 10 * time.Millisecond })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Limit: 50 * time.Millisecond, Wait: time.Millisecond,
-			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				if run.Args.N == 0 && run.Attempt() == 1 {
 					<-release
 				}
@@ -119,15 +119,15 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 			},
 		}))
 		h.Start(e)
-		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
-		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
-		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Running)
+		stubborn := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
+		behind := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 1})
+		enginetest.WaitStatus(t, e, stubborn.ID, tracker.StatusRunning)
 		enginetest.Eventually(t, 10*time.Second, "stuck", func() bool {
 			row, err := e.Reader().Get(t.Context(), stubborn.ID)
 			return err == nil && row.Stuck(time.Now())
 		})
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1}).ID, tracker.Success)
-		if row, err := e.Reader().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.Queued {
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b", N: 1}).ID, tracker.StatusSuccess)
+		if row, err := e.Reader().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.StatusQueued {
 			t.Fatalf("%+v %v", row, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -136,18 +136,18 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 			t.Errorf("Stop: %v", err)
 		}
 		// Its row is not given back while it may still write to the remote.
-		if row, err := e.Reader().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.Running {
+		if row, err := e.Reader().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.StatusRunning {
 			t.Errorf("%+v %v", row, err)
 		}
 		close(release)
 		next := h.Tuned(host.Tuning{Beat: 20 * time.Millisecond, DeadAfter: 500 * time.Millisecond, LeaseTTL: 400 * time.Millisecond}, nil)
-		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
-			*nawasync.Run[enginetest.Note],
+		enginetest.Register(t, next, func(context.Context,
+			*nawasync.Run[enginetest.JobArgs],
 		) error {
 			return nil
-		}}))
+		})
 		h.Start(next)
-		enginetest.WaitStatus(t, next, behind.ID, tracker.Success)
+		enginetest.WaitStatus(t, next, behind.ID, tracker.StatusSuccess)
 	})
 }
 

@@ -39,7 +39,7 @@ func (i internals) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 }
 
 // Arguments are a job's arguments in the clear.
-func (i internals) Arguments(job *jobstore.Job) ([]byte, error) { return i.arguments(job) }
+func (i internals) Arguments(job *jobstore.Job) ([]byte, error) { return i.openArguments(job) }
 
 // CheckKind returns ErrInvalid for what cannot be a job's kind.
 func (i internals) CheckKind(kind Kind) error { return validateKind(kind) }
@@ -80,10 +80,10 @@ func (i internals) Register(handlers []host.Handler) error {
 			queue = DefaultQueue
 		}
 		regs[n] = &registration{
-			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, holdsSecret: h.HoldsSecret,
+			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, containsSecret: h.ContainsSecret,
 			timeout: func() time.Duration { return timeout }, backoff: AbstractJob[Args]{}.Backoff,
-			prepare: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
-				secrets, run, err := h.Prepare(plain)
+			decode: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
+				secrets, run, err := h.Decode(plain)
 				return secrets, func(ctx context.Context, a *attempt) error { return run(ctx, hostAttempt{a}) }, err
 			},
 		}
@@ -114,9 +114,9 @@ func (i internals) Attach(r AttachedRepository) error {
 // DispatchOnRow adds a job that changes a snapshot row, and puts the row into its
 // pending state, in tx.
 func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o Options, row host.SnapshotRow) (*tracker.Job, error) {
-	ctx, span := i.telemetry.dispatch(ctx)
+	ctx, span := i.telemetry.startDispatch(ctx)
 	defer span.End()
-	jobs, err := i.newJobs(ctx, tx, []Args{args}, o)
+	jobs, err := i.buildJobs(ctx, tx, []Args{args}, o)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o 
 	if err := i.store.MarkPending(ctx, tx, job); err != nil {
 		return nil, fmt.Errorf("mark row %d of %s: %w", row.ID, row.Table, err)
 	}
-	i.telemetry.dispatched(ctx, span, jobs)
+	i.telemetry.recordDispatched(ctx, span, jobs)
 	return &job.Job, nil
 }
 
@@ -143,9 +143,9 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	if newer != 0 && state != "" {
 		return nil, fmt.Errorf("answer job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
 	}
-	ctx, span := i.telemetry.dispatch(ctx)
+	ctx, span := i.telemetry.startDispatch(ctx)
 	defer span.End()
-	job, err := i.newJob(args, o)
+	job, err := i.buildJob(args, o)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	if err := i.insertFollowUp(ctx, job); err != nil {
 		return nil, err
 	}
-	i.telemetry.dispatched(ctx, span, []*jobstore.Job{job})
+	i.telemetry.recordDispatched(ctx, span, []*jobstore.Job{job})
 	return &job.Job, nil
 }
 

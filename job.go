@@ -106,8 +106,8 @@ func (AbstractJob[A]) Backoff(attempt int) time.Duration {
 	return d*4/5 + rand.N(d*2/5)
 }
 
-// optionsOf are the options of some arguments, with the defaults.
-func optionsOf(args Args) JobOptions {
+// jobOptionsOf are the options of some arguments, with the defaults.
+func jobOptionsOf(args Args) JobOptions {
 	var o JobOptions
 	if a, ok := args.(ArgsWithOptions); ok {
 		o = a.Options()
@@ -119,15 +119,15 @@ func optionsOf(args Args) JobOptions {
 	return o
 }
 
-// describe asks a zero value for its kind and options; a method that needs a field may
+// describeKind asks a zero value for its kind and options; a method that needs a field may
 // panic.
-func describe(args Args) (kind Kind, o JobOptions, err error) {
+func describeKind(args Args) (kind Kind, o JobOptions, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%T panicked on a zero value: %v; its Kind must not depend on its fields, and its Options must work without them", args, r)
 		}
 	}()
-	kind, o = args.Kind(), optionsOf(args)
+	kind, o = args.Kind(), jobOptionsOf(args)
 	for _, k := range append([]Kind{kind}, o.KindAliases...) {
 		if err := validateKind(k); err != nil {
 			return kind, o, fmt.Errorf("%T: %w", args, err)
@@ -138,16 +138,16 @@ func describe(args Args) (kind Kind, o JobOptions, err error) {
 
 // registration is a Handler without its type parameter.
 type registration struct {
-	kind        Kind
-	aliases     []Kind
-	queue       string
-	holdsSecret bool // the arguments need a Sealer
-	timeout     func() time.Duration
-	backoff     func(attempt int) time.Duration
-	mask        []string // its own keys
-	// prepare decodes the arguments, and returns the values of their Secrets and
+	kind           Kind
+	aliases        []Kind
+	queue          string
+	containsSecret bool // the arguments need a Sealer
+	timeout        func() time.Duration
+	backoff        func(attempt int) time.Duration
+	maskKeys       []string // its own keys
+	// decode decodes the arguments, and returns the values of their Secrets and
 	// what runs them.
-	prepare func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
+	decode func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
 }
 
 // ErrStarted says that the engine runs: handlers and schedules are registered
@@ -163,15 +163,15 @@ var ErrRegistered = errors.New("the kind is registered already")
 // Sealer (ErrNoSealer).
 func Register[A Args](e *Engine, h Handler[A]) error {
 	var zero A
-	kind, options, err := describe(zero)
+	kind, options, err := describeKind(zero)
 	if err != nil {
 		return err
 	}
 	r := &registration{
-		kind: kind, aliases: options.KindAliases, queue: options.Queue, holdsSecret: secret.Holds(reflect.TypeFor[A]()), timeout: timeoutOf(h),
-		backoff: backoffOf(h), mask: options.MaskKeys,
+		kind: kind, aliases: options.KindAliases, queue: options.Queue, containsSecret: secret.Contains(reflect.TypeFor[A]()), timeout: timeoutOf(h),
+		backoff: backoffOf(h), maskKeys: options.MaskKeys,
 	}
-	r.prepare = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
+	r.decode = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 		var args A
 		if err := json.Unmarshal(plain, &args); err != nil {
 			return nil, nil, fmt.Errorf("the arguments do not decode into %T: %w", args, err)
@@ -206,7 +206,7 @@ func (e *Engine) register(list []*registration) error {
 		return fmt.Errorf("register %s: %w: %q", list[0].kind, ErrNoQueue, missing)
 	}
 	for _, r := range list {
-		if e.config.Sealer == nil && r.holdsSecret {
+		if e.config.Sealer == nil && r.containsSecret {
 			return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
 		}
 		for _, k := range append([]Kind{r.kind}, r.aliases...) {
@@ -244,11 +244,11 @@ func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
 	}
 }
 
-func (e *Engine) registered(j *jobstore.Job) *registration {
+func (e *Engine) registrationOf(j *jobstore.Job) *registration {
 	return e.handlers[Kind{j.Service, j.Type, j.Action}]
 }
 
-func (e *Engine) kinds() []string {
+func (e *Engine) registeredKinds() []string {
 	var list []string
 	for k := range e.handlers {
 		list = append(list, k.String())

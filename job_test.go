@@ -22,21 +22,21 @@ func TestRenamedKindStillRunsItsOldRows(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-	old := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 5}) // its field n is unknown to the new arguments
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[renamed]{Do: func(_ context.Context, run *nawasync.Run[renamed]) error {
+	old := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 5}) // its field n is unknown to the new arguments
+	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[renamed]{Do: func(_ context.Context, run *nawasync.Run[renamed]) error {
 		if run.Args.ID != "a" {
 			return fmt.Errorf("arguments %+v", run.Args)
 		}
 		return nil
 	}}))
-	if err := nawasync.Register(e, &enginetest.Handler[enginetest.Note]{}); err == nil {
+	if err := nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{}); err == nil {
 		t.Error("one kind was registered twice")
 	}
 	h.Start(e)
-	if err := nawasync.Register(e, &enginetest.Handler[other]{}); !errors.Is(err, nawasync.ErrStarted) {
+	if err := nawasync.Register(e, &enginetest.Handler[otherArgs]{}); !errors.Is(err, nawasync.ErrStarted) {
 		t.Error(err)
 	}
-	enginetest.WaitStatus(t, e, old.ID, tracker.Success)
+	enginetest.WaitStatus(t, e, old.ID, tracker.StatusSuccess)
 }
 
 type renamed struct {
@@ -60,22 +60,22 @@ func TestRegisterSaysWhenOptionsNeedFields(t *testing.T) {
 	if err := nawasync.Register(e, &enginetest.Handler[needsBox]{}); err == nil || !strings.Contains(err.Error(), "its Options must work without them") {
 		t.Error(err)
 	}
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[boxed]{}))
+	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[argsWithOddOptions]{}))
 }
 
-// boxed chooses its lane and its attempts by a field.
-type boxed struct {
+// argsWithOddOptions chooses its lane and its attempts by a field.
+type argsWithOddOptions struct {
 	Box *struct{ Name string } `json:"box"`
 	ID  string                 `json:"id"`
 }
 
-func (boxed) Kind() nawasync.Kind {
+func (argsWithOddOptions) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "box", Action: "open"}
 }
 
-func (b boxed) Target() nawasync.Target { return nawasync.Target{ID: b.ID} }
+func (b argsWithOddOptions) Target() nawasync.Target { return nawasync.Target{ID: b.ID} }
 
-func (b boxed) Options() nawasync.JobOptions {
+func (b argsWithOddOptions) Options() nawasync.JobOptions {
 	if b.Box == nil {
 		return nawasync.JobOptions{}
 	}
@@ -83,7 +83,7 @@ func (b boxed) Options() nawasync.JobOptions {
 }
 
 // needsBox has options for a filled value only.
-type needsBox struct{ boxed }
+type needsBox struct{ argsWithOddOptions }
 
 func (b needsBox) Options() nawasync.JobOptions { return nawasync.JobOptions{Lane: b.Box.Name} }
 
@@ -92,21 +92,22 @@ func TestArgumentsChooseTheirLaneAndTheirAttempts(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		var inside, most atomic.Int64
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[boxed]{Wait: time.Millisecond, Do: func(context.Context, *nawasync.Run[boxed]) error {
+		fail := func(context.Context, *nawasync.Run[argsWithOddOptions]) error {
 			most.Store(max(most.Load(), inside.Add(1)))
 			defer inside.Add(-1)
 			runtime.Gosched()
 			return enginetest.ErrBoom
-		}}))
+		}
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[argsWithOddOptions]{Wait: time.Millisecond, Do: fail}))
 		var jobs []*tracker.Job
 		for i := range 8 {
-			args := boxed{ID: strconv.Itoa(i)}
+			args := argsWithOddOptions{ID: strconv.Itoa(i)}
 			args.Box = &struct{ Name string }{"ab"}
 			jobs = append(jobs, enginetest.Dispatch(t, e, args))
 		}
 		h.Start(e)
 		for _, job := range jobs {
-			if row := enginetest.WaitStatus(t, e, job.ID, tracker.Failed); row.Attempt != 2 || row.MaxAttempts != 2 {
+			if row := enginetest.WaitStatus(t, e, job.ID, tracker.StatusFailed); row.Attempt != 2 || row.MaxAttempts != 2 {
 				t.Errorf("%+v", row)
 			}
 		}
@@ -116,9 +117,9 @@ func TestArgumentsChooseTheirLaneAndTheirAttempts(t *testing.T) {
 		// Each consumed its attempts before the next of the lane began.
 		for i := 1; i < len(jobs); i++ {
 			before, err := e.Reader().Get(t.Context(), jobs[i-1].ID)
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 			after, err := e.Reader().Get(t.Context(), jobs[i].ID)
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 			if after.StartedAt.Before(before.FinishedAt) {
 				t.Errorf("job %d began before job %d ended", after.ID, before.ID)
 			}
@@ -131,14 +132,14 @@ func TestHandlerWhoseTimeoutPanicsHasTheDefault(t *testing.T) {
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
 	p := &panickyTimeout{}
-	p.Do = func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }
-	enginetest.OK(t, nawasync.Register(e, p))
+	p.Do = func(context.Context, *nawasync.Run[enginetest.JobArgs]) error { return nil }
+	enginetest.NoError(t, nawasync.Register(e, p))
 	h.Start(e)
-	enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Success)
+	enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
 }
 
 type panickyTimeout struct {
-	enginetest.Handler[enginetest.Note]
+	enginetest.Handler[enginetest.JobArgs]
 }
 
 func (*panickyTimeout) Timeout() time.Duration { panic("no timeout today") }
@@ -161,13 +162,13 @@ func TestRegisterRefusesSecretsWithoutASealer(t *testing.T) {
 func TestAliasThatIsTheKindItselfIsNoSecondRegistrationAndAWrongOneIsRefused(t *testing.T) {
 	t.Parallel()
 	e := nawasynctest.NewEngine(t)
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[selfAlias]{}))
+	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[selfAlias]{}))
 	if err := nawasync.Register(e, &enginetest.Handler[wrongAlias]{}); !errors.Is(err, nawasync.ErrInvalid) {
 		t.Errorf("%v", err)
 	}
 }
 
-type selfAlias struct{ enginetest.Note }
+type selfAlias struct{ enginetest.JobArgs }
 
 func (a selfAlias) Options() nawasync.JobOptions {
 	old := nawasync.Kind{Service: "notes", Type: "note", Action: "old"}

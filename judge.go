@@ -16,21 +16,21 @@ import (
 
 // How long a scope is parked when the remote does not say.
 const (
-	parkCredentials = 5 * time.Minute
-	parkLimited     = time.Minute
-	// stuckAfter is how long past its timeout a job is called stuck in the log.
-	stuckAfter = 5 * time.Second
+	parkForCredentials = 5 * time.Minute
+	parkForRateLimit   = time.Minute
+	// stuckLogDelay is how long past its timeout a job is called stuck in the log.
+	stuckLogDelay = 5 * time.Second
 )
 
 // judge turns what Execute returned into an outcome.
 func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
 	job := a.job
 	a.mu.Lock()
-	job.Wrote = job.Wrote || a.wrote
+	job.Wrote = job.Wrote || a.beganWrite
 	a.mu.Unlock()
 	v := &jobstore.Outcome{Job: job, Result: a.resultJSON()}
 	if err == nil {
-		v.Status = tracker.Success
+		v.Status = tracker.StatusSuccess
 		if hooks := a.onSuccess; len(hooks) > 0 {
 			v.OnSuccess = func(tx *gorm.DB) error {
 				tx = e.hostSession(context.WithoutCancel(ctx), tx)
@@ -53,34 +53,34 @@ func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err err
 	var panicked *host.PanicError
 	switch {
 	case errors.As(err, &skip):
-		v.Status = tracker.Skipped
+		v.Status = tracker.StatusSkipped
 		return v
 	case errors.As(err, &conflict):
-		v.Status, v.Diff = tracker.Conflict, a.redactor().JSON(conflict.json())
-		v.ErrorClass = string(fault.Conflict)
+		v.Status, v.Diff = tracker.StatusConflict, a.redactor().JSON(conflict.json())
+		v.ErrorClass = string(fault.ClassConflict)
 		return v
 	case errors.Is(cause, ErrCancelled):
-		v.Status, v.ErrorClass = tracker.Cancelled, string(fault.Cancelled)
+		v.Status, v.ErrorClass = tracker.StatusCancelled, string(fault.ClassCancelled)
 		return v
 	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
-		return e.requeue(v, 0, tracker.OutcomeStopped, fault.Stopped)
+		return e.requeue(v, 0, tracker.OutcomeStopped, fault.ClassStopped)
 	case errors.As(err, &later):
 		return e.requeue(v, later.after, tracker.OutcomeRetryAfter, class)
 	case errors.As(err, &panicked):
-		class = fault.Panic
+		class = fault.ClassPanic
 	case errors.Is(cause, ErrTimeout):
-		class = fault.Timeout
+		class = fault.ClassTimeout
 		v.Error = fmt.Sprintf("the job's time of %s ran out: %s", r.timeout(), v.Error)
 	}
 	v.ErrorClass = string(class)
 	switch class {
-	case fault.Credentials, fault.RateLimited:
+	case fault.ClassCredentials, fault.ClassRateLimited:
 		return e.park(ctx, v, class, err)
-	case fault.Conflict, fault.Held:
-		v.Status = tracker.Conflict
+	case fault.ClassConflict, fault.ClassHeld:
+		v.Status = tracker.StatusConflict
 		return v
-	case fault.Config, fault.Permanent, fault.Gone, fault.AlreadyExists:
-		v.Status = tracker.Failed
+	case fault.ClassConfig, fault.ClassPermanent, fault.ClassGone, fault.ClassAlreadyExists:
+		v.Status = tracker.StatusFailed
 		return v
 	default:
 		return e.failAttempt(v, r.backoff(job.Attempt))
@@ -102,7 +102,7 @@ func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome track
 	if e.expireInstead(v, after) {
 		return v
 	}
-	v.Status, v.KeepAttempt, v.Attempt = tracker.Queued, true, outcome
+	v.Status, v.KeepAttempt, v.Attempt = tracker.StatusQueued, true, outcome
 	v.NotBefore = e.store.Now().Add(after)
 	return v
 }
@@ -110,13 +110,13 @@ func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome track
 // failAttempt puts the job back, or gives it up when its attempts are used up.
 func (e *Engine) failAttempt(v *jobstore.Outcome, after time.Duration) *jobstore.Outcome {
 	if v.Job.Attempt >= v.Job.MaxAttempts {
-		v.Status = tracker.Failed
+		v.Status = tracker.StatusFailed
 		return v
 	}
 	if e.expireInstead(v, after) {
 		return v
 	}
-	v.Status, v.Attempt = tracker.Queued, tracker.OutcomeRetry
+	v.Status, v.Attempt = tracker.StatusQueued, tracker.OutcomeRetry
 	v.NotBefore = e.store.Now().Add(max(0, after))
 	return v
 }
@@ -126,16 +126,16 @@ func (e *Engine) expireInstead(v *jobstore.Outcome, after time.Duration) bool {
 	if e.store.Now().Add(after).Sub(v.Job.DueAt) < e.config.Expiry {
 		return false
 	}
-	v.Status, v.ErrorClass = tracker.Failed, string(fault.Expired)
+	v.Status, v.ErrorClass = tracker.StatusFailed, string(fault.ClassExpired)
 	v.Error = fmt.Sprintf("expired %s after it first came due; the last error: %s", e.config.Expiry, v.Error)
 	return true
 }
 
 // park stops the whole scope, so that what one job met does not fail the others.
 func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Class, err error) *jobstore.Outcome {
-	pause := parkCredentials
-	if class == fault.RateLimited {
-		pause = parkLimited
+	pause := parkForCredentials
+	if class == fault.ClassRateLimited {
+		pause = parkForRateLimit
 	}
 	if classified := fault.Outermost(err); classified != nil && classified.RetryAfter > 0 {
 		pause = classified.RetryAfter
@@ -157,13 +157,13 @@ func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Clas
 
 // onSuccessFailedOutcome is the outcome on a success that its own OnSuccess undid.
 func (e *Engine) onSuccessFailedOutcome(v *jobstore.Outcome, err error) *jobstore.Outcome {
-	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.Unclassified), Error: "the job ran, but its OnSuccess failed: " +
+	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.ClassUnclassified), Error: "the job ran, but its OnSuccess failed: " +
 		e.redactorOf(v.Job).Text(err.Error())}
 	return e.failAttempt(refused, e.backoffOf(v.Job))
 }
 
 func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
-	if r := e.registered(job); r != nil {
+	if r := e.registrationOf(job); r != nil {
 		return r.backoff(job.Attempt)
 	}
 	return 10 * time.Second
@@ -173,8 +173,8 @@ func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
 // that a job that kills its process does so a limited number of times, and it is
 // due at once.
 func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
-	v := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.WorkerDied)}
-	if v = e.failAttempt(v, 0); v.Status == tracker.Queued {
+	v := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.ClassWorkerDied)}
+	if v = e.failAttempt(v, 0); v.Status == tracker.StatusQueued {
 		v.Attempt = tracker.OutcomeReaped
 	}
 	return v
@@ -182,7 +182,7 @@ func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
 
 // orphanOutcome is the outcome of a job that was claimed here, by a claim that got lost.
 func (e *Engine) orphanOutcome(job *jobstore.Job) *jobstore.Outcome {
-	return e.requeue(&jobstore.Outcome{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, tracker.OutcomeStopped, fault.Stopped)
+	return e.requeue(&jobstore.Outcome{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, tracker.OutcomeStopped, fault.ClassStopped)
 }
 
 // expiredOutcome is the outcome of a job that waited too long.
@@ -191,7 +191,7 @@ func (e *Engine) expiredOutcome(job *jobstore.Job) *jobstore.Outcome {
 	if job.Error != "" {
 		text += "; the last error: " + job.Error
 	}
-	return &jobstore.Outcome{Job: job, Status: tracker.Failed, Error: text, ErrorClass: string(fault.Expired)}
+	return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: text, ErrorClass: string(fault.ClassExpired)}
 }
 
 // settle writes outcomes, wakes the jobs that waited for them and tells who is to be told
@@ -203,15 +203,15 @@ func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (won 
 	results, errs := e.store.Settle(ctx, outcomes)
 	for i, result := range results {
 		if errs[i] == nil && result.Won {
-			e.settled(ctx, outcomes[i], result)
+			e.publishOutcome(ctx, outcomes[i], result)
 			won[i] = result.Job
 		}
 	}
 	return won, errors.Join(errs...)
 }
 
-// settled is told of every outcome that this process has written.
-func (e *Engine) settled(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled) {
+// publishOutcome is told of every outcome that this process has written.
+func (e *Engine) publishOutcome(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled) {
 	e.enqueue(ctx, result.Next)
-	e.ended(o, result.Job)
+	e.publishEnded(o, result.Job)
 }

@@ -23,9 +23,9 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 		h := enginetest.New(t, db)
 		events := make(chan nawasync.Event, 10)
 		e := h.Engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: 10 * time.Millisecond,
-			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				if run.LastAttempt() != (run.Attempt() == 3) {
 					t.Errorf("attempt %d: last is %v", run.Attempt(), run.LastAttempt())
 				}
@@ -33,12 +33,12 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 			},
 		}))
 		h.Start(e)
-		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Failed)
+		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusFailed)
 		if job.Attempt != 3 || job.Epoch != 2 || job.Error != "boom" || job.ErrorClass != "error" {
 			t.Fatalf("%+v", job)
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), job)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(attempts) != 3 || attempts[0].Outcome != "retry" || attempts[2].Outcome != "failed" {
 			t.Fatalf("%+v", attempts)
 		}
@@ -57,22 +57,22 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 			status tracker.Status
 			class  string
 		}{
-			"skip":      {nawasync.Skip("nothing to do"), tracker.Skipped, ""},
-			"conflict":  {nawasync.Conflict("somebody else was faster", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.Conflict, "conflict"},
-			"permanent": {nawasync.Permanent(enginetest.ErrBoom), tracker.Failed, "permanent"},
-			"config":    {fault.WithClass(fault.Config, enginetest.ErrBoom), tracker.Failed, "config"},
-			"gone":      {fault.WithClass(fault.Gone, enginetest.ErrBoom), tracker.Failed, "gone"},
-			"ok":        {nil, tracker.Success, ""},
+			"skip":      {nawasync.Skip("nothing to do"), tracker.StatusSkipped, ""},
+			"conflict":  {nawasync.Conflict("somebody else was faster", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.StatusConflict, "conflict"},
+			"permanent": {nawasync.Permanent(enginetest.ErrBoom), tracker.StatusFailed, "permanent"},
+			"config":    {fault.WithClass(fault.ClassConfig, enginetest.ErrBoom), tracker.StatusFailed, "config"},
+			"gone":      {fault.WithClass(fault.ClassGone, enginetest.ErrBoom), tracker.StatusFailed, "gone"},
+			"ok":        {nil, tracker.StatusSuccess, ""},
 		}
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context,
-			run *nawasync.Run[enginetest.Note],
+		enginetest.Register(t, e, func(_ context.Context,
+			run *nawasync.Run[enginetest.JobArgs],
 		) error {
 			return outcomes[run.Args.ID].err
-		}}))
+		})
 		h.Start(e)
 		ids := map[string]int64{}
 		for name := range outcomes {
-			ids[name] = enginetest.Dispatch(t, e, enginetest.Note{ID: name}).ID
+			ids[name] = enginetest.Dispatch(t, e, enginetest.JobArgs{ID: name}).ID
 		}
 		for name, want := range outcomes {
 			job := enginetest.WaitStatus(t, e, ids[name], want.status)
@@ -89,11 +89,11 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 func TestOnSuccessCommitsWithTheOutcomeOrUndoesIt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		enginetest.OK(t, db.Exec("CREATE TABLE effects (n INT)").Error)
+		enginetest.NoError(t, db.Exec("CREATE TABLE effects (n INT)").Error)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: time.Millisecond,
-			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				run.OnSuccess(func(tx *gorm.DB) error {
 					if err := tx.Exec("INSERT INTO effects (n) VALUES (?)", run.Args.N).Error; err != nil {
 						return err
@@ -101,29 +101,29 @@ func TestOnSuccessCommitsWithTheOutcomeOrUndoesIt(t *testing.T) {
 					if run.Args.ID == "bad" {
 						return enginetest.ErrBoom
 					}
-					_, err := e.DispatchTx(context.Background(), tx, other{ID: "next"}, nawasync.Options{})
+					_, err := e.DispatchTx(context.Background(), tx, otherArgs{ID: "next"}, nawasync.Options{})
 					return err
 				})
 				return nil
 			},
 		}))
 		followed := make(chan struct{}, 1)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[other]{Do: func(context.Context,
-			*nawasync.Run[other],
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[otherArgs]{Do: func(context.Context,
+			*nawasync.Run[otherArgs],
 		) error {
 			followed <- struct{}{}
 			return nil
 		}}))
 		h.Start(e)
-		good := enginetest.Dispatch(t, e, enginetest.Note{ID: "good", N: 1})
-		bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "bad", N: 2})
-		enginetest.WaitStatus(t, e, good.ID, tracker.Success)
-		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.Failed); !strings.Contains(job.Error, "OnSuccess failed") || job.Attempt != 3 {
+		good := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "good", N: 1})
+		bad := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "bad", N: 2})
+		enginetest.WaitStatus(t, e, good.ID, tracker.StatusSuccess)
+		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.StatusFailed); !strings.Contains(job.Error, "OnSuccess failed") || job.Attempt != 3 {
 			t.Fatalf("%+v", job)
 		}
 		<-followed
 		var effects []int
-		enginetest.OK(t, db.Raw("SELECT n FROM effects").Scan(&effects).Error)
+		enginetest.NoError(t, db.Raw("SELECT n FROM effects").Scan(&effects).Error)
 		if len(effects) != 1 || effects[0] != 1 {
 			t.Fatalf("effects %v", effects)
 		}
@@ -134,9 +134,9 @@ func TestOnSuccessThatIgnoresADatabaseErrorUndoesTheSuccess(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: time.Millisecond,
-			Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				run.OnSuccess(func(tx *gorm.DB) error {
 					_ = tx.Exec("SELECT no_such_column FROM nawasync_jobs").Error
 					return nil
@@ -145,11 +145,11 @@ func TestOnSuccessThatIgnoresADatabaseErrorUndoesTheSuccess(t *testing.T) {
 			},
 		}))
 		h.Start(e)
-		want := tracker.Success // elsewhere the transaction goes on after an error
+		want := tracker.StatusSuccess // elsewhere the transaction goes on after an error
 		if db.Dialect == "postgres" {
-			want = tracker.Failed
+			want = tracker.StatusFailed
 		}
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, want)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, want)
 	})
 }
 
@@ -164,60 +164,60 @@ func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 			c.Queues = map[string]nawasync.Queue{"default": {Slots: 2}}
 			c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev }
 		})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			if run.Args.Instance == "main" && bad.Load() {
 				attempts.Add(1)
-				return fault.WithClass(fault.Credentials, errors.New("HTTP 403"))
+				return fault.WithClass(fault.ClassCredentials, errors.New("HTTP 403"))
 			}
 			return nil
-		}}))
+		})
 		h.Start(e)
-		first := enginetest.Dispatch(t, e, enginetest.Note{Instance: "main", ID: "first"})
+		first := enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "main", ID: "first"})
 		if ev := <-events; ev.Type != nawasync.EventParked || ev.Scope.Instance != "main" {
 			t.Fatalf("%+v", ev)
 		}
 		var ids []int64
 		for i := range 30 {
-			ids = append(ids, enginetest.Dispatch(t, e, enginetest.Note{Instance: "main", ID: fmt.Sprint(i)}).ID)
+			ids = append(ids, enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "main", ID: fmt.Sprint(i)}).ID)
 		}
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{Instance: "other", ID: "x"}).ID, tracker.Success)
-		parked := enginetest.WaitStatus(t, e, first.ID, tracker.Queued)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "other", ID: "x"}).ID, tracker.StatusSuccess)
+		parked := enginetest.WaitStatus(t, e, first.ID, tracker.StatusQueued)
 		if attempts.Load() != 1 || parked.Attempt != 0 || parked.ErrorClass != "credentials" {
 			t.Fatalf("%d attempts, %+v", attempts.Load(), parked)
 		}
 		scopes, err := e.Reader().Scopes(t.Context())
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(scopes) != 1 || !scopes[0].Parked {
 			t.Fatalf("%+v", scopes)
 		}
 		bad.Store(false)
 		found, err := e.Resume(t.Context(), "notes", "main", nawasync.OperatorOptions{})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if !found {
 			t.Fatal("no pause was found")
 		}
 		for _, id := range ids {
-			enginetest.WaitStatus(t, e, id, tracker.Success)
+			enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 		}
 		// The one that was refused waits for its own time.
-		if job, err := e.Reader().Get(t.Context(), first.ID); err != nil || job.Status != tracker.Queued {
+		if job, err := e.Reader().Get(t.Context(), first.ID); err != nil || job.Status != tracker.StatusQueued {
 			t.Fatalf("%+v %v", job, err)
 		}
 	})
 }
 
 func TestBackoffIs10Then30SecondsWithJitterAndADelayIsKept(t *testing.T) {
-	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		e := h.Unhurried(nil)
 		starts := make(chan time.Time, 10)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			starts <- time.Now()
 			return enginetest.ErrBoom
-		}}))
+		})
 		h.Start(e)
 		begun := time.Now()
-		job, err := e.Dispatch(t.Context(), enginetest.Note{ID: "a"}, nawasync.Options{Delay: time.Hour})
-		enginetest.OK(t, err)
+		job, err := e.Dispatch(t.Context(), enginetest.JobArgs{ID: "a"}, nawasync.Options{Delay: time.Hour})
+		enginetest.NoError(t, err)
 		first, second, third := <-starts, <-starts, <-starts
 		for _, gap := range []struct {
 			name              string
@@ -231,30 +231,30 @@ func TestBackoffIs10Then30SecondsWithJitterAndADelayIsKept(t *testing.T) {
 				t.Errorf("%s took %s", gap.name, gap.is)
 			}
 		}
-		enginetest.WaitStatus(t, e, job.ID, tracker.Failed)
+		enginetest.WaitStatus(t, e, job.ID, tracker.StatusFailed)
 	})
 }
 
 func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
-	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		e := h.Unhurried(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			return nawasync.RetryAfter(24*time.Hour, errors.New("not yet"))
-		}}))
+		})
 		h.Start(e)
-		waits := enginetest.Dispatch(t, e, enginetest.Note{ID: "waits"})
-		unserved := enginetest.Dispatch(t, e, other{ID: "unserved"})
+		waits := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "waits"})
+		unserved := enginetest.Dispatch(t, e, otherArgs{ID: "unserved"})
 		for range 4 {
 			h.Skip(24 * time.Hour)
 		}
-		if row, err := e.Reader().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.Queued || row.Attempt != 0 {
+		if row, err := e.Reader().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.StatusQueued || row.Attempt != 0 {
 			t.Fatalf("%+v %v", row, err)
 		}
 		for range 4 {
 			h.Skip(24 * time.Hour)
 		}
 		for _, id := range []int64{waits.ID, unserved.ID} {
-			if row, err := e.Reader().Get(t.Context(), id); err != nil || row.Status != tracker.Failed || row.ErrorClass != "expired" {
+			if row, err := e.Reader().Get(t.Context(), id); err != nil || row.Status != tracker.StatusFailed || row.ErrorClass != "expired" {
 				t.Fatalf("%+v %v", row, err)
 			}
 		}
@@ -266,12 +266,12 @@ func TestScopeIsParkedForAsLongAsTheRemoteAsksAlsoBehindAHint(t *testing.T) {
 	h := enginetest.New(t, testdb.SQLite(t))
 	events := make(chan nawasync.Event, 10)
 	e := h.Engine(func(c *nawasync.Config) { c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev } })
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
-		limited := &fault.Error{Class: fault.RateLimited, RetryAfter: 6 * time.Hour, Err: errors.New("HTTP 429")}
+	enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+		limited := &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 6 * time.Hour, Err: errors.New("HTTP 429")}
 		return errors.Join((*fault.Error)(nil), &fault.Error{Hint: "ask for a higher limit", Err: limited})
-	}}))
+	})
 	h.Start(e)
-	enginetest.Dispatch(t, e, enginetest.Note{Instance: "main", ID: "a"})
+	enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "main", ID: "a"})
 	event := <-events
 	if event.Type != nawasync.EventParked || time.Until(event.Scope.Until) < 5*time.Hour {
 		t.Errorf("%+v %+v", event, event.Scope)

@@ -21,7 +21,7 @@ func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInPar
 		h := enginetest.New(t, db)
 		var o order
 		var parallel, most atomic.Int64
-		fn := func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		fn := func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			for n := parallel.Add(1); ; {
 				if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
 					break
@@ -43,20 +43,20 @@ func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInPar
 		var engines []*nawasync.Engine
 		for range 2 {
 			e := h.Engine(func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 20}} })
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: fn, Wait: 10 * time.Millisecond}))
+			enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{Do: fn, Wait: 10 * time.Millisecond}))
 			engines = append(engines, h.Start(e))
 		}
 		var last *tracker.Job
 		for n := range 20 {
-			last = enginetest.Dispatch(t, engines[n%2], enginetest.Note{ID: "hot", N: n})
+			last = enginetest.Dispatch(t, engines[n%2], enginetest.JobArgs{ID: "hot", N: n})
 			args := make([]nawasync.Args, 5)
 			for i := range args {
-				args[i] = enginetest.Note{ID: fmt.Sprint("cold", n*5+i)}
+				args[i] = enginetest.JobArgs{ID: fmt.Sprint("cold", n*5+i)}
 			}
 			_, err := engines[n%2].DispatchMany(t.Context(), args, nawasync.Options{})
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 		}
-		enginetest.WaitStatus(t, engines[0], last.ID, tracker.Success)
+		enginetest.WaitStatus(t, engines[0], last.ID, tracker.StatusSuccess)
 		enginetest.Eventually(t, 30*time.Second, "every job ended", func() bool {
 			page, err := engines[0].Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{
 				Field:  tracker.FieldStatus,
@@ -90,20 +90,20 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 			"inside (target VARCHAR(64) PRIMARY KEY)", "overlapped (target VARCHAR(64))", "seen (worker VARCHAR(200) PRIMARY KEY)",
 			"done (id " + id + ", target VARCHAR(64), n INT, worker VARCHAR(200))",
 		} {
-			enginetest.OK(t, h.DB.Exec("CREATE TABLE "+table).Error)
+			enginetest.NoError(t, h.DB.Exec("CREATE TABLE "+table).Error)
 		}
 		dispatcher := h.Engine(nil)
 		var last *tracker.Job
 		for n := range 20 {
-			last = enginetest.Dispatch(t, dispatcher, enginetest.Note{ID: "hot", N: n})
+			last = enginetest.Dispatch(t, dispatcher, enginetest.JobArgs{ID: "hot", N: n})
 			for i := range 5 {
-				enginetest.Dispatch(t, dispatcher, enginetest.Note{ID: fmt.Sprint("cold", n*5+i)})
+				enginetest.Dispatch(t, dispatcher, enginetest.JobArgs{ID: fmt.Sprint("cold", n*5+i)})
 			}
 		}
 		for range 2 {
 			enginetest.StartChild(t, h, "lanes")
 		}
-		enginetest.WaitStatus(t, dispatcher, last.ID, tracker.Success)
+		enginetest.WaitStatus(t, dispatcher, last.ID, tracker.StatusSuccess)
 		enginetest.Eventually(t, 60*time.Second, "every job ended", func() bool {
 			page, err := dispatcher.Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{
 				Field:  tracker.FieldStatus,
@@ -115,9 +115,9 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 			Target, Worker string
 			N              int
 		}
-		enginetest.OK(t, h.DB.Raw("SELECT target, n, worker FROM done ORDER BY id").Scan(&done).Error)
+		enginetest.NoError(t, h.DB.Raw("SELECT target, n, worker FROM done ORDER BY id").Scan(&done).Error)
 		var overlaps int64
-		enginetest.OK(t, h.DB.Raw("SELECT COUNT(*) FROM overlapped").Row().Scan(&overlaps))
+		enginetest.NoError(t, h.DB.Raw("SELECT COUNT(*) FROM overlapped").Row().Scan(&overlaps))
 		hot, targets, workers := 0, map[string]bool{}, map[string]bool{}
 		for _, d := range done {
 			targets[d.Target], workers[d.Worker] = true, true
@@ -142,22 +142,22 @@ func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
 		dispatcher := h.Engine(func(c *nawasync.Config) { c.Redis = nil }) // every ring is a relay's
 		args := make([]nawasync.Args, 300)
 		for i := range args {
-			args[i] = enginetest.Note{ID: fmt.Sprint(i)}
+			args[i] = enginetest.JobArgs{ID: fmt.Sprint(i)}
 		}
 		jobs, err := dispatcher.DispatchMany(t.Context(), args, nawasync.Options{})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		for range 2 {
 			e := h.Engine(nil)
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context,
-				run *nawasync.Run[enginetest.Note],
+			enginetest.Register(t, e, func(_ context.Context,
+				run *nawasync.Run[enginetest.JobArgs],
 			) error {
-				r.Note(run.Job())
+				r.Record(run.Job())
 				return nil
-			}}))
+			})
 			h.Start(e)
 		}
 		for _, job := range jobs {
-			enginetest.WaitStatus(t, dispatcher, job.ID, tracker.Success)
+			enginetest.WaitStatus(t, dispatcher, job.ID, tracker.StatusSuccess)
 		}
 		if r.Total() != 300 || r.Doubles() != 0 {
 			t.Fatalf("%d runs, %d doubles", r.Total(), r.Doubles())
@@ -191,18 +191,18 @@ func TestJobIsNotForgottenThatIsPutAsideAfterTheNextOfItsLaneWasChosen(t *testin
 		worker := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: time.Hour, At: at}, nil)
 		other := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: 10 * time.Millisecond, At: at}, nil)
 		for _, e := range []*nawasync.Engine{worker, other} {
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+			enginetest.Register(t, e, enginetest.DoNothing)
 		}
 		h.Start(worker)
 		h.Start(other)
 		enginetest.Eventually(t, 20*time.Second, "swept", func() bool { return sweeps.Load() == 2 })
-		first := enginetest.Dispatch(t, worker, enginetest.Note{ID: "a"})
+		first := enginetest.Dispatch(t, worker, enginetest.JobArgs{ID: "a"})
 		<-committing
-		second := enginetest.Dispatch(t, other, enginetest.Note{ID: "a", N: 1})
+		second := enginetest.Dispatch(t, other, enginetest.JobArgs{ID: "a", N: 1})
 		<-aside
 		close(release)
-		enginetest.WaitStatus(t, other, first.ID, tracker.Success)
-		enginetest.WaitStatus(t, other, second.ID, tracker.Success)
+		enginetest.WaitStatus(t, other, first.ID, tracker.StatusSuccess)
+		enginetest.WaitStatus(t, other, second.ID, tracker.StatusSuccess)
 	})
 }
 

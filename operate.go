@@ -58,7 +58,7 @@ type PauseOptions struct {
 func (e *Engine) Cancel(ctx context.Context, id int64, o OperatorOptions) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.operateOn(ctx, "cancel", id, o, func(_ *jobstore.Job, entry *tracker.AuditEntry) (err error) {
-		if job, err = e.cancel(ctx, id, o.By); err == nil && job.Status == tracker.Running {
+		if job, err = e.cancel(ctx, id, o.By); err == nil && job.Status == tracker.StatusRunning {
 			entry.Detail = "requested"
 		}
 		return err
@@ -76,7 +76,7 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 		switch {
 		case job.Status.Terminal():
 			return &job.Job, fmt.Errorf("cancel job %d: %w as %s", id, ErrEnded, job.Status)
-		case job.Status == tracker.Running:
+		case job.Status == tracker.StatusRunning:
 			requested, err := e.store.RequestCancel(ctx, id, by)
 			if err != nil {
 				return nil, fmt.Errorf("cancel job %d: %w", id, err)
@@ -85,10 +85,16 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 				return e.store.Get(ctx, id)
 			}
 		default:
-			o := &jobstore.Outcome{Job: job, Status: tracker.Cancelled, ErrorClass: string(fault.Cancelled), Error: "cancelled while it was queued", CancelBy: by}
+			o := &jobstore.Outcome{
+				Job:        job,
+				Status:     tracker.StatusCancelled,
+				ErrorClass: string(fault.ClassCancelled),
+				Error:      "cancelled while it was queued",
+				CancelBy:   by,
+			}
 			won, err := e.settle(ctx, []*jobstore.Outcome{o})
 			if err != nil {
-				return nil, e.busyHint(err)
+				return nil, e.lockHint(err)
 			}
 			if won[0] != nil {
 				return &won[0].Job, nil
@@ -128,7 +134,7 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 			return nil, fmt.Errorf("retry job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
 		}
 	}
-	ctx, span := e.telemetry.dispatch(ctx)
+	ctx, span := e.telemetry.startDispatch(ctx)
 	defer span.End()
 	job := &jobstore.Job{Job: tracker.Job{
 		Service: old.Service, Type: old.Type, Action: old.Action, Instance: old.Instance, TargetID: old.TargetID,
@@ -140,7 +146,7 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 	if err := e.insertFollowUp(ctx, job); err != nil {
 		return nil, err
 	}
-	e.telemetry.dispatched(ctx, span, []*jobstore.Job{job})
+	e.telemetry.recordDispatched(ctx, span, []*jobstore.Job{job})
 	return &job.Job, nil
 }
 
@@ -149,7 +155,7 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
 	jobs := []*jobstore.Job{job}
 	if job.SnapshotState == "" {
 		if err := e.store.InsertOwn(ctx, jobs, e.enqueueBudget()); err != nil {
-			return e.busyHint(err)
+			return e.lockHint(err)
 		}
 		e.enqueueAsync(ctx, jobstore.Bells(jobs))
 		return nil

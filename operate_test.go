@@ -23,7 +23,7 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		started := make(chan struct{}, 10)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			started <- struct{}{}
 			if run.Args.N == 0 {
 				return nil
@@ -33,32 +33,32 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 				return nil
 			}
 			return context.Cause(ctx)
-		}}))
+		})
 		h.Start(e)
-		running := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
-		behind := enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 1})
-		last := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		running := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 1})
+		behind := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 1})
+		last := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		<-started
 		cancelled, err := e.Cancel(t.Context(), behind.ID, nawasync.OperatorOptions{By: "user:9"})
-		enginetest.OK(t, err)
-		if cancelled.Status != tracker.Cancelled || cancelled.CancelBy != "user:9" {
+		enginetest.NoError(t, err)
+		if cancelled.Status != tracker.StatusCancelled || cancelled.CancelBy != "user:9" {
 			t.Fatalf("%+v", cancelled)
 		}
 		asked, err := e.Cancel(t.Context(), running.ID, nawasync.OperatorOptions{By: "user:9"})
-		enginetest.OK(t, err)
-		if asked.Status != tracker.Running || asked.CancelAt.IsZero() {
+		enginetest.NoError(t, err)
+		if asked.Status != tracker.StatusRunning || asked.CancelAt.IsZero() {
 			t.Fatalf("%+v", asked)
 		}
-		if job := enginetest.WaitStatus(t, e, running.ID, tracker.Cancelled); job.CancelBy != "user:9" || job.Attempt != 1 {
+		if job := enginetest.WaitStatus(t, e, running.ID, tracker.StatusCancelled); job.CancelBy != "user:9" || job.Attempt != 1 {
 			t.Fatalf("%+v", job)
 		}
-		enginetest.WaitStatus(t, e, last.ID, tracker.Success)
-		stubborn := enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 2})
+		enginetest.WaitStatus(t, e, last.ID, tracker.StatusSuccess)
+		stubborn := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b", N: 2})
 		<-started
 		<-started
 		_, err = e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""})
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, e, stubborn.ID, tracker.Success)
+		enginetest.NoError(t, err)
+		enginetest.WaitStatus(t, e, stubborn.ID, tracker.StatusSuccess)
 		if _, err := e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""}); !errors.Is(err, nawasync.ErrEnded) {
 			t.Fatal(err)
 		}
@@ -71,20 +71,20 @@ func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 		e := h.Engine(nil)
 		var broken atomic.Bool
 		broken.Store(true)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			if broken.Load() {
 				return nawasync.Permanent(enginetest.ErrBoom)
 			}
 			return nil
-		}}))
+		})
 		h.Start(e)
-		first := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a", N: 3}).ID, tracker.Failed)
+		first := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 3}).ID, tracker.StatusFailed)
 		broken.Store(false)
 		again, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{By: "user:1"})
-		enginetest.OK(t, err)
-		done := enginetest.WaitStatus(t, e, again.ID, tracker.Success)
-		var payload enginetest.Note
-		enginetest.OK(t, json.Unmarshal(done.Payload, &payload))
+		enginetest.NoError(t, err)
+		done := enginetest.WaitStatus(t, e, again.ID, tracker.StatusSuccess)
+		var payload enginetest.JobArgs
+		enginetest.NoError(t, json.Unmarshal(done.Payload, &payload))
 		if done.RetryOf != first.ID || done.TriggerSource != "retry" || payload.N != 3 {
 			t.Fatalf("%+v", done)
 		}
@@ -92,13 +92,13 @@ func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 			t.Fatal(err)
 		}
 		forced, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true})
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, e, forced.ID, tracker.Success)
+		enginetest.NoError(t, err)
+		enginetest.WaitStatus(t, e, forced.ID, tracker.StatusSuccess)
 		n, err := e.Forget(t.Context(), tracker.Target{Service: "notes", Type: "note", ID: "a"}, nawasync.OperatorOptions{})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		gone, err := e.Reader().Get(t.Context(), first.ID)
-		enginetest.OK(t, err)
-		if n != 3 || gone.Payload != nil || gone.Error != "" || gone.Status != tracker.Failed {
+		enginetest.NoError(t, err)
+		if n != 3 || gone.Payload != nil || gone.Error != "" || gone.Status != tracker.StatusFailed {
 			t.Fatalf("%d %+v", n, gone)
 		}
 		if _, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
@@ -112,9 +112,9 @@ func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Tuned(host.Tuning{Beat: time.Hour}, nil) // the request is never seen
 		executing, proceed := make(chan struct{}, 1), make(chan struct{})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: time.Millisecond,
-			Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+			Do: func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 				select {
 				case executing <- struct{}{}:
 				default:
@@ -124,18 +124,18 @@ func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
 			},
 		}))
 		h.Start(e)
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
-		next := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
+		next := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		<-executing
 		if _, err := e.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:9"}); err != nil {
 			t.Fatal(err)
 		}
 		close(proceed)
-		row := enginetest.WaitStatus(t, e, job.ID, tracker.Cancelled)
+		row := enginetest.WaitStatus(t, e, job.ID, tracker.StatusCancelled)
 		if row.CancelBy != "user:9" || !strings.Contains(row.Error, "boom") || row.Attempt != 1 {
 			t.Errorf("%+v", row)
 		}
-		enginetest.WaitStatus(t, e, next.ID, tracker.Failed) // its lane was freed
+		enginetest.WaitStatus(t, e, next.ID, tracker.StatusFailed) // its lane was freed
 	})
 }
 
@@ -143,14 +143,14 @@ func TestRetryOfDroppedArgumentsIsRefusedWithOrWithoutASealer(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		sealing := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-		enginetest.OK(t, nawasync.Register(sealing, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
-			*nawasync.Run[enginetest.Note],
+		enginetest.Register(t, sealing, func(context.Context,
+			*nawasync.Run[enginetest.JobArgs],
 		) error {
 			return nil
-		}}))
+		})
 		h.Start(sealing)
-		job := enginetest.Dispatch(t, sealing, enginetest.Note{ID: "a"})
-		enginetest.WaitStatus(t, sealing, job.ID, tracker.Success)
+		job := enginetest.Dispatch(t, sealing, enginetest.JobArgs{ID: "a"})
+		enginetest.WaitStatus(t, sealing, job.ID, tracker.StatusSuccess)
 		plain := h.Engine(nil)
 		for _, e := range []*nawasync.Engine{sealing, plain} {
 			if _, err := e.Retry(t.Context(), job.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
@@ -167,7 +167,7 @@ func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
 		got := make(chan string, 10)
 		run := func(ring *secret.Keyring, fail bool) *nawasync.Engine {
 			e := h.Engine(func(c *nawasync.Config) { c.Sealer = ring })
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(_ context.Context, run *nawasync.Run[resetPassword]) error {
+			enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(_ context.Context, run *nawasync.Run[resetPassword]) error {
 				got <- run.Args.Password.Reveal()
 				if fail {
 					return nawasync.Permanent(enginetest.ErrBoom)
@@ -177,12 +177,13 @@ func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
 			return h.Start(e)
 		}
 		first := run(enginetest.Keyring(t, old), true)
-		job := enginetest.WaitStatus(t, first, enginetest.Dispatch(t, first, resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}).ID, tracker.Failed)
-		enginetest.OK(t, first.Stop(context.Background()))
+		job := enginetest.Dispatch(t, first, resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")})
+		job = enginetest.WaitStatus(t, first, job.ID, tracker.StatusFailed)
+		enginetest.NoError(t, first.Stop(context.Background()))
 		second := run(enginetest.Keyring(t, fresh, old), false)
 		again, err := second.Retry(t.Context(), job.ID, nawasync.RetryOptions{})
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, second, again.ID, tracker.Success)
+		enginetest.NoError(t, err)
+		enginetest.WaitStatus(t, second, again.ID, tracker.StatusSuccess)
 		if a, b := <-got, <-got; a != "hunter22" || b != "hunter22" {
 			t.Fatalf("%q %q", a, b)
 		}
@@ -198,16 +199,16 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		var ran atomic.Int64
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
-			*nawasync.Run[enginetest.Note],
+		enginetest.Register(t, e, func(context.Context,
+			*nawasync.Run[enginetest.JobArgs],
 		) error {
 			ran.Add(1)
 			return nil
-		}}))
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error { return nil }}))
-		enginetest.OK(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
+		})
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error { return nil }}))
+		enginetest.NoError(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		h.Start(e)
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		enginetest.Eventually(t, 10*time.Second, "put off", func() bool {
 			row, err := enginetest.Store(e).Load(t.Context(), job.ID)
 			return err == nil && row.RungAt.IsZero() && row.WakeAt.After(time.Now().Add(time.Minute))
@@ -216,8 +217,8 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 			t.Fatal("it ran while paused")
 		}
 		_, err := e.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+		enginetest.NoError(t, err)
+		enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 	})
 }
 
@@ -234,15 +235,15 @@ func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
 			}
 		}
 		looker := h.Engine(nil)
-		enginetest.OK(t, looker.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
-		job := enginetest.Dispatch(t, looker, enginetest.Note{ID: "a"})
+		enginetest.NoError(t, looker.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
+		job := enginetest.Dispatch(t, looker, enginetest.JobArgs{ID: "a"})
 		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond, At: hold}, nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.Register(t, e, enginetest.DoNothing)
 		h.Start(e)
 		<-read
 		_, err := looker.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		close(release)
-		enginetest.WaitStatus(t, looker, job.ID, tracker.Success)
+		enginetest.WaitStatus(t, looker, job.ID, tracker.StatusSuccess)
 	})
 }

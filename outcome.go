@@ -41,7 +41,7 @@ func Conflict(reason string, detail ConflictDetail) error {
 }
 
 // Permanent ends the job as failed at once: no retry can help. Nil stays nil.
-func Permanent(err error) error { return fault.WithClass(fault.Permanent, err) }
+func Permanent(err error) error { return fault.WithClass(fault.ClassPermanent, err) }
 
 type retryAfterError struct {
 	after time.Duration
@@ -80,11 +80,11 @@ func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
 		return tracker.OutcomeRetryAfter
 	}
 	switch fault.ClassOf(err) {
-	case fault.Credentials, fault.RateLimited:
+	case fault.ClassCredentials, fault.ClassRateLimited:
 		return tracker.OutcomeParked
-	case fault.Conflict, fault.Held:
+	case fault.ClassConflict, fault.ClassHeld:
 		return tracker.OutcomeConflict
-	case fault.Config, fault.Permanent, fault.Gone, fault.AlreadyExists:
+	case fault.ClassConfig, fault.ClassPermanent, fault.ClassGone, fault.ClassAlreadyExists:
 		return tracker.OutcomeFailed
 	}
 	if lastAttempt {

@@ -27,7 +27,7 @@ func (e *Engine) Services() []string {
 
 // Retention is how long ended jobs of that status are kept.
 func (e *Engine) Retention(status tracker.Status) time.Duration {
-	if status == tracker.Success {
+	if status == tracker.StatusSuccess {
 		return e.config.KeepSuccess
 	}
 	return e.config.KeepOther

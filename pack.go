@@ -9,9 +9,9 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// pack puts the arguments into the row: masked for people, and sealed for the
+// packArguments puts the arguments into the row: masked for people, and sealed for the
 // worker where there is something to hide or a Sealer.
-func (e *Engine) pack(job *jobstore.Job, args Args, maskKeys []string) error {
+func (e *Engine) packArguments(job *jobstore.Job, args Args, maskKeys []string) error {
 	plain, _, err := e.secrets.Reveal(args)
 	if err != nil {
 		return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
@@ -31,7 +31,7 @@ func (e *Engine) pack(job *jobstore.Job, args Args, maskKeys []string) error {
 	}
 	job.Payload = Mask(shown, maskKeys...)
 	if e.config.Sealer != nil {
-		job.Sealed, err = secret.Seal(e.config.Sealer, binding(job), plain)
+		job.Sealed, err = secret.Seal(e.config.Sealer, bindingOf(job), plain)
 		return err
 	}
 	// Without a Sealer the shown payload must be the arguments.
@@ -49,15 +49,15 @@ func (e *Engine) pack(job *jobstore.Job, args Args, maskKeys []string) error {
 // MaxArguments is how large a job's arguments may be as JSON, in bytes.
 const MaxArguments = 1 << 20
 
-// binding is what a job's sealed arguments belong to.
-func binding(j *jobstore.Job) secret.Binding {
+// bindingOf is what a job's sealed arguments belong to.
+func bindingOf(j *jobstore.Job) secret.Binding {
 	return secret.Binding{Service: j.Service, Type: j.Type, Action: j.Action, Instance: j.Instance, TargetID: j.TargetID}
 }
 
-// arguments returns a job's arguments in the clear: opened where they were sealed.
-func (e *Engine) arguments(job *jobstore.Job) ([]byte, error) {
+// openArguments returns a job's arguments in the clear: opened where they were sealed.
+func (e *Engine) openArguments(job *jobstore.Job) ([]byte, error) {
 	if len(job.Sealed) == 0 {
 		return job.Payload, nil
 	}
-	return secret.Open(e.config.Sealer, binding(job), job.Sealed)
+	return secret.Open(e.config.Sealer, bindingOf(job), job.Sealed)
 }

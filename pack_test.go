@@ -39,7 +39,7 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 		all := []string{password, nested, inURL, extra}
 		e := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
 		received := make(chan resetPassword, 10)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{
 			Wait: time.Millisecond,
 			Do: func(ctx context.Context, run *nawasync.Run[resetPassword]) error {
 				received <- run.Args
@@ -68,11 +68,11 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 		if got := <-received; got.Password.Reveal() != password || got.More[0].Reveal() != extra || !strings.Contains(got.Hook, inURL) {
 			t.Fatalf("the job received %q", got.Password.Reveal())
 		}
-		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 		if !strings.Contains(string(done.Result), `"n":5`) {
 			t.Fatalf("result %s", done.Result)
 		}
-		everything := enginetest.Dump(t, h)
+		everything := enginetest.DumpDatabase(t, h)
 		for _, secret := range all {
 			for _, form := range enginetest.SecretForms(secret) {
 				if i := strings.Index(everything, form); i >= 0 {
@@ -90,7 +90,7 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(context.Context, *nawasync.Run[resetPassword]) error {
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(context.Context, *nawasync.Run[resetPassword]) error {
 			t.Error("it ran")
 			return nil
 		}}))
@@ -101,7 +101,7 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 		foreign := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
 		other := enginetest.Dispatch(t, foreign, args)
 		set := func(id int64, sealed []byte) {
-			enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", sealed, id).Error)
+			enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", sealed, id).Error)
 		}
 		broken := bytes.Clone(enginetest.Stored(t, e, tampered.ID).Sealed)
 		broken[len(broken)-1] ^= 1
@@ -111,7 +111,7 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 		set(short.ID, []byte{1, 2, 3})
 		h.Start(e)
 		for _, id := range []int64{tampered.ID, swapped.ID, wrongKey.ID, short.ID, other.ID} {
-			job := enginetest.WaitStatus(t, e, id, tracker.Failed)
+			job := enginetest.WaitStatus(t, e, id, tracker.StatusFailed)
 			if job.ErrorClass != "undecodable" || job.Attempt != 1 || strings.Contains(job.Error, "hunter") {
 				t.Errorf("job %d: %+v", id, job)
 			}
@@ -122,20 +122,22 @@ func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
 func TestArgumentsThatMarshalToBadTextAreRefused(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		e := enginetest.New(t, db).Engine(nil)
-		if _, err := e.Dispatch(t.Context(), raw{"a"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrInvalid) {
+		if _, err := e.Dispatch(t.Context(), rawPassword{"a"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrInvalid) {
 			t.Error(err)
 		}
 	})
 }
 
-type raw struct{ ID string }
+type rawPassword struct{ ID string }
 
-func (raw) Kind() nawasync.Kind { return nawasync.Kind{Service: "notes", Type: "raw", Action: "write"} }
+func (rawPassword) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "notes", Type: "raw", Action: "write"}
+}
 
-func (r raw) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
+func (r rawPassword) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
 
-func (r raw) MarshalJSON() ([]byte, error) {
+func (r rawPassword) MarshalJSON() ([]byte, error) {
 	return []byte(`{"id":"` + r.ID + `","x":"` + "\xff" + `"}`), nil
 }
 
-func (r *raw) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &r.ID) }
+func (r *rawPassword) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &r.ID) }

@@ -36,7 +36,7 @@ func (f *faults) next() testdb.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.armed || f.left == 0 || f.rand.IntN(25) > 0 {
-		return testdb.None
+		return testdb.FaultNone
 	}
 	f.left--
 	return testdb.Fault(1 + f.rand.IntN(2))
@@ -50,11 +50,11 @@ func (faultyRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (f faultyRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		fault := f.next()
-		if fault == testdb.Refused {
+		if fault == testdb.FaultRefused {
 			cmd.SetErr(testdb.ErrFault)
 			return testdb.ErrFault
 		}
-		if err := next(ctx, cmd); err != nil || fault == testdb.None {
+		if err := next(ctx, cmd); err != nil || fault == testdb.FaultNone {
 			return err
 		}
 		cmd.SetErr(testdb.ErrFault)
@@ -66,10 +66,10 @@ func (f faultyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		fault := f.next()
 		var err error
-		if fault != testdb.Refused {
+		if fault != testdb.FaultRefused {
 			err = next(ctx, cmds)
 		}
-		if fault == testdb.None {
+		if fault == testdb.FaultNone {
 			return err
 		}
 		for _, cmd := range cmds {
@@ -90,11 +90,11 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 		t.Logf("seed %d", seed)
 		f := &faults{rand: rand.New(rand.NewPCG(seed, 0)), left: 150}
 		faulty, err := testdb.OpenFaulty(db.Dialect, db.DSN, f.next)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		t.Cleanup(func() {
 			pool, err := faulty.DB()
-			enginetest.OK(t, err)
-			enginetest.OK(t, pool.Close())
+			enginetest.NoError(t, err)
+			enginetest.NoError(t, pool.Close())
 		})
 		calm := h.Engine(nil) // dispatches and looks on
 		client := redis.NewClient(h.Redis.Options())
@@ -106,8 +106,8 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 		inside := map[string]int{}
 		order := map[string][]int{}
 		var overlaps atomic.Int64
-		work := &enginetest.Handler[enginetest.Note]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
-			r.Note(run.Job())
+		work := &enginetest.Handler[enginetest.JobArgs]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			r.Record(run.Job())
 			mu.Lock()
 			if inside[run.Args.ID]++; inside[run.Args.ID] > 1 {
 				overlaps.Add(1)
@@ -132,7 +132,7 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 		var workers []*nawasync.Engine
 		for range 2 {
 			e := h.Tuned(tuning, func(c *nawasync.Config) { c.DB, c.Redis = faulty, client })
-			enginetest.OK(t, nawasync.Register(e, work))
+			enginetest.NoError(t, nawasync.Register(e, work))
 			workers = append(workers, e)
 		}
 		for _, e := range workers {
@@ -142,11 +142,11 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 		var jobs []*tracker.Job
 		for n := range each {
 			for lane := range lanes {
-				jobs = append(jobs, enginetest.Dispatch(t, calm, enginetest.Note{ID: fmt.Sprint(lane), N: n}))
+				jobs = append(jobs, enginetest.Dispatch(t, calm, enginetest.JobArgs{ID: fmt.Sprint(lane), N: n}))
 			}
 		}
 		for _, job := range jobs {
-			enginetest.WaitStatus(t, calm, job.ID, tracker.Success)
+			enginetest.WaitStatus(t, calm, job.ID, tracker.StatusSuccess)
 		}
 		if r.Doubles() > 0 || overlaps.Load() > 0 {
 			t.Errorf("%d attempts ran twice, %d jobs of one target overlapped", r.Doubles(), overlaps.Load())

@@ -20,18 +20,18 @@ func TestJobOfAKilledWorkerRunsElsewhereWithin20Seconds(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		dispatcher := h.Engine(nil)
 		victim := enginetest.StartChild(t, h, "work")
-		job := enginetest.Dispatch(t, dispatcher, enginetest.Note{ID: "a"})
-		victim.Says(t, fmt.Sprint("executing ", job.ID))
+		job := enginetest.Dispatch(t, dispatcher, enginetest.JobArgs{ID: "a"})
+		victim.WaitOutput(t, fmt.Sprint("executing ", job.ID))
 		e := h.Engine(nil)
 		var earlier atomic.Bool
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			earlier.Store(run.EarlierWrite())
 			return nil
-		}}))
+		})
 		h.Start(e)
 		victim.Signal(t, syscall.SIGKILL)
 		killed := time.Now()
-		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 		if took := time.Since(killed); took > 20*time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -45,12 +45,12 @@ func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		e := h.Engine(nil)
 		victim := enginetest.StartChild(t, h, "dequeue")
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
-		victim.Dies(t)
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
+		victim.WaitExit(t)
 		killed := time.Now()
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.Register(t, e, enginetest.DoNothing)
 		h.Start(e)
-		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 		if took := time.Since(killed); took > 20*time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -64,19 +64,19 @@ func TestWorkerPausedPastItsLeaseChangesNothingWhenItComesBack(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		dispatcher := h.Engine(nil)
 		victim := enginetest.StartChild(t, h, "work")
-		job := enginetest.Dispatch(t, dispatcher, enginetest.Note{ID: "a"})
-		victim.Says(t, fmt.Sprint("executing ", job.ID))
+		job := enginetest.Dispatch(t, dispatcher, enginetest.JobArgs{ID: "a"})
+		victim.WaitOutput(t, fmt.Sprint("executing ", job.ID))
 		victim.Signal(t, syscall.SIGSTOP)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.Register(t, e, enginetest.DoNothing)
 		h.Start(e)
-		done := enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+		done := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 		victim.Signal(t, syscall.SIGCONT)
-		victim.Says(t, "cancelled "+nawasync.ErrLeaseLost.Error())
-		victim.Says(t, "late outcome was refused")
+		victim.WaitOutput(t, "cancelled "+nawasync.ErrLeaseLost.Error())
+		victim.WaitOutput(t, "late outcome was refused")
 		after, err := e.Reader().Get(t.Context(), job.ID)
-		enginetest.OK(t, err)
-		if after.Epoch != done.Epoch || after.Status != tracker.Success || !after.UpdatedAt.Equal(done.UpdatedAt) || after.Worker != done.Worker {
+		enginetest.NoError(t, err)
+		if after.Epoch != done.Epoch || after.Status != tracker.StatusSuccess || !after.UpdatedAt.Equal(done.UpdatedAt) || after.Worker != done.Worker {
 			t.Errorf("before %+v\nafter %+v", done, after)
 		}
 	})
@@ -87,55 +87,60 @@ func TestJobThatKillsItsProcessFailsAfterItsAttempts(t *testing.T) {
 		// The neighbours reap and do not serve the kind.
 		neighbour := h.Tuned(host.Tuning{DeadAfter: 3 * time.Second, Beat: 200 * time.Millisecond}, nil)
 		var fine atomic.Int64
-		enginetest.OK(t, nawasync.Register(neighbour, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { fine.Add(1); return nil }}))
+		count := func(context.Context, *nawasync.Run[otherArgs]) error { fine.Add(1); return nil }
+		enginetest.NoError(t, nawasync.Register(neighbour, &enginetest.Handler[otherArgs]{Do: count}))
 		h.Start(neighbour)
-		poison := enginetest.Dispatch(t, neighbour, enginetest.Note{ID: "poison"})
+		poison := enginetest.Dispatch(t, neighbour, enginetest.JobArgs{ID: "poison"})
 		for range 3 {
-			enginetest.StartChild(t, h, "poison").Dies(t)
+			enginetest.StartChild(t, h, "poison").WaitExit(t)
 		}
-		job := enginetest.WaitStatus(t, neighbour, poison.ID, tracker.Failed)
+		job := enginetest.WaitStatus(t, neighbour, poison.ID, tracker.StatusFailed)
 		if job.ErrorClass != "worker_died" || job.Attempt != 3 {
 			t.Errorf("%+v", job)
 		}
-		enginetest.WaitStatus(t, neighbour, enginetest.Dispatch(t, neighbour, other{ID: "x"}).ID, tracker.Success)
+		enginetest.WaitStatus(t, neighbour, enginetest.Dispatch(t, neighbour, otherArgs{ID: "x"}).ID, tracker.StatusSuccess)
 	})
 }
 
 func TestDatabaseAwayFor10SecondsLosesNoOutcomeAndRequeuesNoLiveJob(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		db, wire := enginetest.Through(t, h)
+		db, wire := enginetest.NewProxiedServers(t, h)
 		// A second process whose database stays: it must not take the first for dead.
 		// Both are given more than 13 and 15 s: three seconds of margin were too few where
 		// other tests have the processor.
 		slow := host.Tuning{LeaseTTL: 25 * time.Second, DeadAfter: 30 * time.Second}
 		witness := h.Tuned(slow, nil)
-		enginetest.OK(t, nawasync.Register(witness, &enginetest.Handler[other]{Do: func(context.Context, *nawasync.Run[other]) error { return nil }}))
+		enginetest.NoError(t, nawasync.Register(witness, &enginetest.Handler[otherArgs]{Do: func(
+			context.Context, *nawasync.Run[otherArgs],
+		) error {
+			return nil
+		}}))
 		h.Start(witness)
 		e := h.Tuned(slow, func(c *nawasync.Config) { c.DB = db })
 		var r enginetest.Runs
 		done := make(chan struct{})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.Note]) error {
-			r.Note(run.Job())
+		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			r.Record(run.Job())
 			if run.Args.N == 1 {
 				<-done
 			}
 			return ctx.Err()
-		}}))
+		})
 		h.Start(e)
-		long := enginetest.Dispatch(t, witness, enginetest.Note{ID: "long", N: 1})
-		enginetest.WaitStatus(t, witness, long.ID, tracker.Running)
+		long := enginetest.Dispatch(t, witness, enginetest.JobArgs{ID: "long", N: 1})
+		enginetest.WaitStatus(t, witness, long.ID, tracker.StatusRunning)
 		var short []int64
 		for i := range 20 {
-			short = append(short, enginetest.Dispatch(t, witness, enginetest.Note{ID: fmt.Sprint(i)}).ID)
+			short = append(short, enginetest.Dispatch(t, witness, enginetest.JobArgs{ID: fmt.Sprint(i)}).ID)
 		}
-		wire.Cut(true)
+		wire.SetDown(true)
 		time.AfterFunc(5*time.Second, func() { close(done) }) // its outcome falls into the outage
 		outage := time.NewTimer(10 * time.Second)
 		defer outage.Stop()
 		<-outage.C
-		wire.Cut(false)
+		wire.SetDown(false)
 		for _, id := range append(short, long.ID) {
-			job := enginetest.WaitStatus(t, witness, id, tracker.Success)
+			job := enginetest.WaitStatus(t, witness, id, tracker.StatusSuccess)
 			if job.Epoch != 0 || job.Attempt != 1 {
 				t.Errorf("%+v", job)
 			}
@@ -151,25 +156,25 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 		t.Skip("takes more than a minute")
 	}
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		db, wire := enginetest.Through(t, h)
+		db, wire := enginetest.NewProxiedServers(t, h)
 		watcher := h.Engine(nil)
 		e := h.Engine(func(c *nawasync.Config) { c.DB = db })
 		var began atomic.Int64
 		causes := make(chan error, 10)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(ctx context.Context, _ *nawasync.Run[enginetest.JobArgs]) error {
 			if began.Add(1) > 1 {
 				return nil
 			}
 			<-ctx.Done()
 			causes <- context.Cause(ctx)
 			return ctx.Err()
-		}}))
+		})
 		h.Start(e)
-		job := enginetest.Dispatch(t, watcher, enginetest.Note{ID: "a"})
-		enginetest.WaitStatus(t, watcher, job.ID, tracker.Running)
+		job := enginetest.Dispatch(t, watcher, enginetest.JobArgs{ID: "a"})
+		enginetest.WaitStatus(t, watcher, job.ID, tracker.StatusRunning)
 		// The row says so before the worker has its answer.
 		enginetest.Eventually(t, 20*time.Second, "begun", func() bool { return began.Load() == 1 })
-		wire.Cut(true)
+		wire.SetDown(true)
 		cut := time.Now()
 		if cause := <-causes; !errors.Is(cause, nawasync.ErrLeaseLost) || time.Since(cut) > 20*time.Second {
 			t.Errorf("%v after %s", cause, time.Since(cut))
@@ -177,8 +182,8 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 		rest := time.NewTimer(time.Until(cut.Add(time.Minute)))
 		defer rest.Stop()
 		<-rest.C
-		wire.Cut(false)
-		if done := enginetest.WaitStatus(t, watcher, job.ID, tracker.Success); began.Load() != 2 || done.Epoch != 1 {
+		wire.SetDown(false)
+		if done := enginetest.WaitStatus(t, watcher, job.ID, tracker.StatusSuccess); began.Load() != 2 || done.Epoch != 1 {
 			t.Errorf("%d runs, %+v", began.Load(), done)
 		}
 	})
@@ -188,16 +193,16 @@ func TestClaimThatCameThroughUnnoticedIsGivenBack(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Tuned(host.Tuning{Beat: 50 * time.Millisecond}, nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+		enginetest.Register(t, e, enginetest.DoNothing)
 		h.Start(e)
 		processes, err := e.Reader().Processes(t.Context())
-		enginetest.OK(t, err)
-		job, err := e.Dispatch(t.Context(), enginetest.Note{ID: "a"}, nawasync.Options{Delay: time.Hour})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
+		job, err := e.Dispatch(t.Context(), enginetest.JobArgs{ID: "a"}, nawasync.Options{Delay: time.Hour})
+		enginetest.NoError(t, err)
 		// As a claim's statement does that was thought to be lost.
-		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET status = 'running', attempt = 1, running_lane = lane, wake_at = NULL, started_at = ?, worker = ? WHERE id = ?",
+		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET status = 'running', attempt = 1, running_lane = lane, wake_at = NULL, started_at = ?, worker = ? WHERE id = ?",
 			time.Now().UnixMicro(), processes[0].ID, job.ID).Error)
-		if row := enginetest.WaitStatus(t, e, job.ID, tracker.Success); row.Epoch != 1 || row.Attempt != 1 {
+		if row := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess); row.Epoch != 1 || row.Attempt != 1 {
 			t.Errorf("%+v", row)
 		}
 	})

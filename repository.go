@@ -15,7 +15,7 @@ import (
 type RepositoryReader[T any] interface {
 	// List returns one page. It returns ErrInvalid for a column that there is not, and for a
 	// Query.After of another query.
-	List(ctx context.Context, q Query) (List[T], error)
+	List(ctx context.Context, q Query) (ListResult[T], error)
 	// Find returns the row with that primary key, or ErrNotFound.
 	Find(ctx context.Context, id int64) (T, error)
 	// FindKey returns the row with the scope and key of the one given, or ErrNotFound.
@@ -102,8 +102,8 @@ type Query struct {
 	Total int64
 }
 
-// List is one page of rows.
-type List[T any] struct {
+// ListResult is one page of rows.
+type ListResult[T any] struct {
 	Items []T
 	Next  string // for Query.After; "" at the end
 	Total int64  // when it was asked for

@@ -11,16 +11,16 @@ import (
 )
 
 func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
-	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		e := h.Unhurried(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			if run.Args.N == 1 {
 				return nawasync.Permanent(enginetest.ErrBoom)
 			}
 			return nil
-		}}))
+		})
 		h.Start(e)
-		good, bad := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}), enginetest.Dispatch(t, e, enginetest.Note{ID: "b", N: 1})
+		good, bad := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}), enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b", N: 1})
 		exists := func(id int64) bool {
 			_, err := e.Reader().Get(t.Context(), id)
 			return err == nil
@@ -46,7 +46,7 @@ func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
 			t.Fatal("after 95 days the failure is still there")
 		}
 		at, id, err := e.Reader().LastSuccess(t.Context(), "notes", "note", "write", "")
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if id != good.ID || at.IsZero() {
 			t.Fatalf("last success %d at %s", id, at)
 		}

@@ -43,12 +43,12 @@ type attempt struct {
 	key      string
 	redactor func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
 
-	mu        sync.Mutex
-	wrote     bool
-	log       strings.Builder
-	result    any
-	onSuccess []func(tx *gorm.DB) error
-	progress  time.Time
+	mu         sync.Mutex
+	beganWrite bool
+	log        strings.Builder
+	result     any
+	onSuccess  []func(tx *gorm.DB) error
+	progress   time.Time
 }
 
 // attemptStore is what an attempt writes of itself while it runs. Its bools are false when
@@ -90,7 +90,7 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.wrote {
+	if a.beganWrite {
 		return nil
 	}
 	held, err := a.store.MarkWrite(ctx, a.job)
@@ -100,7 +100,7 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	if !held {
 		return ErrLeaseLost
 	}
-	a.wrote = true
+	a.beganWrite = true
 	return nil
 }
 
@@ -109,11 +109,11 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 func (a *attempt) retractWrite(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.job.Wrote || !a.wrote {
+	if a.job.Wrote || !a.beganWrite {
 		return
 	}
 	if held, err := a.store.ClearWrite(ctx, a.job); err == nil && held {
-		a.wrote = false
+		a.beganWrite = false
 	}
 }
 

@@ -49,7 +49,7 @@ func (e *Engine) Schedule(s Schedule) error {
 		return fmt.Errorf("schedule %s: Jitter is negative", s.Name)
 	}
 	options := Options{By: "schedule:" + s.Name, Source: SourceScheduled}
-	job, err := e.newJob(s.Args, options)
+	job, err := e.buildJob(s.Args, options)
 	if err != nil {
 		return fmt.Errorf("schedule %s: %w", s.Name, err)
 	}

@@ -12,18 +12,18 @@ import (
 )
 
 func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
-	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		var ran atomic.Int64
 		start := func(scheduled bool) *nawasync.Engine {
 			e := h.Unhurried(nil)
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
-				*nawasync.Run[enginetest.Note],
+			enginetest.Register(t, e, func(context.Context,
+				*nawasync.Run[enginetest.JobArgs],
 			) error {
 				ran.Add(1)
 				return nil
-			}}))
+			})
 			if scheduled {
-				enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "notes-hourly", Spec: "0 * * * *", Args: enginetest.Note{ID: "all"}}))
+				enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "notes-hourly", Spec: "0 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
 			}
 			return h.Start(e)
 		}
@@ -32,23 +32,23 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 		if n := ran.Load(); n != 3 {
 			t.Fatalf("%d ticks in three hours", n)
 		}
-		enginetest.OK(t, first.Stop(t.Context()))
+		enginetest.NoError(t, first.Stop(t.Context()))
 		time.Sleep(10 * time.Hour) // nobody is there
 		second := start(true)
 		time.Sleep(time.Minute)
 		if n := ran.Load(); n != 4 {
 			t.Fatalf("%d runs after a downtime of ten ticks", n)
 		}
-		enginetest.OK(t, second.Stop(t.Context()))
+		enginetest.NoError(t, second.Stop(t.Context()))
 		third := start(false)
 		time.Sleep(time.Hour)
 		rows, err := third.Reader().Schedules(t.Context())
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(rows) != 1 || !rows[0].Orphaned(third.Reader().Now()) || ran.Load() != 4 {
 			t.Fatalf("%+v, %d runs", rows, ran.Load())
 		}
 		page, err := third.Reader().Search(t.Context(), tracker.Search{Limit: 10})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if page.Jobs[0].TriggerSource != "scheduled" || page.Jobs[0].TriggeredBy != "schedule:notes-hourly" {
 			t.Fatalf("%+v", page.Jobs[0])
 		}
@@ -56,7 +56,7 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 }
 
 func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
-	enginetest.Virtually(t, func(t *testing.T, h *enginetest.Harness) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		for i := range 5 {
 			e := h.Unhurried(func(c *nawasync.Config) {
 				if i == 1 {
@@ -66,17 +66,17 @@ func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
 					c.Now = func() time.Time { return time.Now().Add(-3 * time.Minute) }
 				}
 			})
-			enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
-			enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/20 * * * *", Args: enginetest.Note{ID: "all"}}))
+			enginetest.Register(t, e, enginetest.DoNothing)
+			enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/20 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
 			if i != 1 && i != 2 { // what runs at start goes by the clock
-				enginetest.OK(t, e.Schedule(nawasync.Schedule{Name: "at-start", Spec: "0 0 1 1 *", RunAtStart: true, Args: enginetest.Note{ID: "start"}}))
+				enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "at-start", Spec: "0 0 1 1 *", RunAtStart: true, Args: enginetest.JobArgs{ID: "start"}}))
 			}
 			h.Start(e)
 		}
 		time.Sleep(50 * time.Minute)
 		counts := map[string]int{}
 		var rows []string
-		enginetest.OK(t, h.DB.Raw("SELECT target_id FROM nawasync_jobs").Scan(&rows).Error)
+		enginetest.NoError(t, h.DB.Raw("SELECT target_id FROM nawasync_jobs").Scan(&rows).Error)
 		for _, id := range rows {
 			counts[id]++
 		}

@@ -44,15 +44,15 @@ type Engine struct {
 	repositories []AttachedRepository
 	schedules    []scheduler.Entry
 
-	mu      sync.Mutex
-	started bool
-	stopped bool
-	worker  *worker.Worker
-	lease   *lease.Lease
-	beats   *loop.Loop   // the lease's, which outlives the others
-	loops   []*loop.Loop // of the other actors
-	stopCh  chan struct{}
-	stopErr error
+	mu        sync.Mutex
+	started   bool
+	stopped   bool
+	worker    *worker.Worker
+	lease     *lease.Lease
+	heartbeat *loop.Loop   // the lease's, which outlives the others
+	loops     []*loop.Loop // of the other actors
+	stopCh    chan struct{}
+	stopErr   error
 }
 
 // New checks the configuration and the database, and returns an engine that can
@@ -128,12 +128,12 @@ func (e *Engine) Start(ctx context.Context) error {
 	if policy := e.bells.EvictionPolicy(ctx); policy != "" && policy != "noeviction" {
 		e.logger.Warn("nawasync: Redis may evict tasks: its maxmemory-policy should be noeviction; jobs are rung again, but late", "maxmemory-policy", policy)
 	}
-	e.build()
+	e.buildRuntime()
 	if err := e.lease.Join(ctx); err != nil {
 		return err
 	}
 	e.started = true
-	e.beats.Start()
+	e.heartbeat.Start()
 	for _, l := range e.loops {
 		l.Start()
 	}
@@ -143,8 +143,8 @@ func (e *Engine) Start(ctx context.Context) error {
 	return e.worker.Start()
 }
 
-// build makes the actors, each with the little it needs of the engine.
-func (e *Engine) build() {
+// buildRuntime makes the actors, each with the little it needs of the engine.
+func (e *Engine) buildRuntime() {
 	queues := map[string]worker.Queue{}
 	for name, q := range e.config.Queues {
 		queues[name] = worker.Queue(q)
@@ -154,17 +154,17 @@ func (e *Engine) build() {
 		served = nil
 	}
 	e.lease = &lease.Lease{
-		Store: e.store, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.kinds(), Queues: served,
-		Lost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
-		Running: func(running, cancelled []jobstore.Claim) {
+		Store: e.store, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.registeredKinds(), Queues: served,
+		OnLost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
+		ReportRunning: func(running, cancelled []jobstore.Claim) {
 			e.worker.Cancel(cancelled, ErrCancelled)
-			e.worker.Audit(running)
+			e.worker.CheckOrphans(running)
 		},
 	}
 	e.worker = &worker.Worker{
 		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.serves, Run: e.run, Orphaned: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome,
-		Settled: e.settled,
+		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.serves, Run: e.runJob, OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome,
+		Settled: e.publishOutcome,
 	}
 	settle := func(ctx context.Context, outcomes []*jobstore.Outcome) error {
 		_, err := e.settle(ctx, outcomes)
@@ -172,17 +172,18 @@ func (e *Engine) build() {
 	}
 	r := &relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep}
 	dead := &reaper.Reaper{
-		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker, Reaped: e.workerDiedOutcome, Settle: settle,
+		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker, OutcomeOf: e.workerDiedOutcome,
+		Settle: settle,
 	}
 	ticks := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction}
 	sums := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
 	old := &pruner.Pruner{
 		Store: e.store, Interval: e.tuning.Prune, Holder: e.lease.Worker,
 		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
-		Expired: e.expiredOutcome, Settle: settle, Tidy: func() error { return e.bells.Tidy(served) },
+		ExpiredOutcome: e.expiredOutcome, Settle: settle, PurgeArchived: func() error { return e.bells.Tidy(served) },
 	}
 	measure := func(ctx context.Context) (bool, error) { return false, e.measureClock(ctx) }
-	e.beats = e.loop("lease", e.tuning.Beat, e.lease.Tick)
+	e.heartbeat = e.loop("lease", e.tuning.Beat, e.lease.Tick)
 	e.loops = []*loop.Loop{
 		e.loop("relay", e.tuning.Relay, r.Tick),
 		e.loop("reaper", e.tuning.Beat, dead.Tick),
@@ -257,7 +258,7 @@ func (e *Engine) deregister(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	// If the row cannot be deleted now, the others find that it no longer beats.
-	e.beats.Stop()
+	e.heartbeat.Stop()
 	if err := e.lease.Leave(ctx); err != nil {
 		e.logger.Warn("nawasync: the heartbeat row could not be deleted", "error", err)
 	}

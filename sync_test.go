@@ -32,13 +32,13 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 		}
 		e := h.Tuned(host.Tuning{At: hold}, func(c *nawasync.Config) { c.StopGrace = -1 })
 		var ran atomic.Int64
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(ctx context.Context, _ *nawasync.Run[enginetest.JobArgs]) error {
 			ran.Add(1)
 			<-ctx.Done()
 			return context.Cause(ctx)
-		}}))
+		})
 		h.Start(e)
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		<-claiming
 		stopped := make(chan error, 1)
 		go func() {
@@ -48,11 +48,11 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 		}()
 		enginetest.Eventually(t, 20*time.Second, "interrupted", func() bool { return strings.Contains(h.Log.String(), "the contexts of running jobs end") })
 		close(proceed)
-		enginetest.OK(t, <-stopped)
+		enginetest.NoError(t, <-stopped)
 		row, err := e.Reader().Get(t.Context(), job.ID)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		// A claim held up for so long may also lose against a deadlock: then nothing ran.
-		if row.Status != tracker.Queued || row.Attempt != 0 || int64(row.Epoch) != ran.Load() {
+		if row.Status != tracker.StatusQueued || row.Attempt != 0 || int64(row.Epoch) != ran.Load() {
 			t.Fatalf("%d runs, %+v", ran.Load(), row)
 		}
 	})
@@ -62,72 +62,72 @@ func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
-		enginetest.OK(t, e.Stop(t.Context())) // before Start
+		enginetest.NoError(t, e.Stop(t.Context())) // before Start
 		e = h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
 		started := make(chan struct{}, 1)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(ctx context.Context, _ *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(ctx context.Context, _ *nawasync.Run[enginetest.JobArgs]) error {
 			started <- struct{}{}
 			<-ctx.Done()
 			return ctx.Err()
-		}}))
+		})
 		h.Start(e)
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		<-started
 		stopped := make(chan error, 2)
 		for range 2 {
 			go func() { stopped <- e.Stop(context.Background()) }()
 		}
-		enginetest.OK(t, errors.Join(<-stopped, <-stopped))
+		enginetest.NoError(t, errors.Join(<-stopped, <-stopped))
 		row, err := e.Reader().Get(t.Context(), job.ID)
-		enginetest.OK(t, err)
-		if row.Status != tracker.Queued || row.Attempt != 0 || row.Epoch != 1 {
+		enginetest.NoError(t, err)
+		if row.Status != tracker.StatusQueued || row.Attempt != 0 || row.Epoch != 1 {
 			t.Fatalf("%+v", row)
 		}
 		processes, err := e.Reader().Processes(t.Context())
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(processes) != 0 {
 			t.Fatalf("%+v", processes)
 		}
 		second := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(second, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
-			*nawasync.Run[enginetest.Note],
+		enginetest.Register(t, second, func(context.Context,
+			*nawasync.Run[enginetest.JobArgs],
 		) error {
 			return nil
-		}}))
+		})
 		h.Start(second)
-		enginetest.WaitStatus(t, second, job.ID, tracker.Success)
+		enginetest.WaitStatus(t, second, job.ID, tracker.StatusSuccess)
 	})
 }
 
 func TestStopWhileAOutcomeCannotBeWrittenLosesNothing(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		db, wire := enginetest.Through(t, h)
+		db, wire := enginetest.NewProxiedServers(t, h)
 		e := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond}, func(c *nawasync.Config) { c.DB = db; c.StopGrace = -1 })
 		executing, proceed := make(chan struct{}), make(chan struct{})
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			close(executing)
 			<-proceed
 			return nil
-		}}))
+		})
 		h.Start(e)
-		job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		<-executing
-		wire.Cut(true)
+		wire.SetDown(true)
 		close(proceed)
 		enginetest.Eventually(t, 20*time.Second, "an outcome that is retried",
 			func() bool { return strings.Contains(h.Log.String(), "an outcome could not be written; trying again") })
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		_ = e.Stop(ctx)
-		wire.Cut(false)
+		wire.SetDown(false)
 		next := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond, DeadAfter: 2 * time.Second, LeaseTTL: 1500 * time.Millisecond}, nil)
-		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context,
-			*nawasync.Run[enginetest.Note],
+		enginetest.Register(t, next, func(context.Context,
+			*nawasync.Run[enginetest.JobArgs],
 		) error {
 			return nil
-		}}))
+		})
 		h.Start(next)
-		enginetest.WaitStatus(t, next, job.ID, tracker.Success)
+		enginetest.WaitStatus(t, next, job.ID, tracker.StatusSuccess)
 	})
 }
 
@@ -137,24 +137,24 @@ func TestNobodyTakesOverWhatStillRunsAfterStop(t *testing.T) {
 		tuning := host.Tuning{Beat: 100 * time.Millisecond, DeadAfter: 5 * time.Second, LeaseTTL: 4 * time.Second}
 		stubborn := h.Tuned(tuning, func(c *nawasync.Config) { c.StopGrace = -1 })
 		executing, proceed, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
-		enginetest.OK(t, nawasync.Register(stubborn, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, stubborn, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			close(executing)
 			<-proceed
 			close(returned)
 			return nil
-		}}))
+		})
 		h.Start(stubborn)
-		job := enginetest.Dispatch(t, stubborn, enginetest.Note{ID: "a"})
+		job := enginetest.Dispatch(t, stubborn, enginetest.JobArgs{ID: "a"})
 		<-executing
 		next := h.Tuned(tuning, nil)
-		enginetest.OK(t, nawasync.Register(next, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, next, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			select {
 			case <-returned:
 			default:
 				t.Error("two attempts run at once")
 			}
 			return nil
-		}}))
+		})
 		h.Start(next)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -164,7 +164,7 @@ func TestNobodyTakesOverWhatStillRunsAfterStop(t *testing.T) {
 		// Longer than the others' patience: a pause, not a race, is what is tested.
 		time.Sleep(7 * time.Second)
 		close(proceed)
-		enginetest.WaitStatus(t, next, job.ID, tracker.Success)
+		enginetest.WaitStatus(t, next, job.ID, tracker.StatusSuccess)
 	})
 }
 
@@ -173,7 +173,7 @@ func TestStartWarnsOfARedisThatEvicts(t *testing.T) {
 	db := testdb.Postgres(t)
 	h := enginetest.New(t, db)
 	h.Redis, _ = enginetest.PrivateRedis(t)
-	enginetest.OK(t, h.Redis.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	enginetest.NoError(t, h.Redis.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 	h.Start(h.Engine(nil))
 	if log := h.Log.String(); !strings.Contains(log, "maxmemory-policy=allkeys-lru") {
 		t.Errorf("no warning in:\n%s", log)
@@ -185,9 +185,9 @@ func TestEngineStartsWhileRedisIsDown(t *testing.T) {
 	h := enginetest.New(t, testdb.SQLite(t))
 	h.Mini.SetError("LOADING Redis is down")
 	e := h.Engine(nil)
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+	enginetest.Register(t, e, enginetest.DoNothing)
 	h.Start(e)
-	job := enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
+	job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 	h.Mini.SetError("")
-	enginetest.WaitStatus(t, e, job.ID, tracker.Success)
+	enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 }

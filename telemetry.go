@@ -57,13 +57,13 @@ func labels(j *jobstore.Job, more ...attribute.KeyValue) metric.MeasurementOptio
 	}, more...)...)
 }
 
-// dispatch begins the span of a dispatch, whose context travels in the row.
-func (t *telemetry) dispatch(ctx context.Context) (context.Context, trace.Span) {
+// startDispatch begins the span of a dispatch, whose context travels in the row.
+func (t *telemetry) startDispatch(ctx context.Context) (context.Context, trace.Span) {
 	return t.tracer.Start(ctx, "nawasync dispatch", trace.WithSpanKind(trace.SpanKindProducer))
 }
 
-// dispatched counts new jobs and names them on the span.
-func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*jobstore.Job) {
+// recordDispatched counts new jobs and names them on the span.
+func (t *telemetry) recordDispatched(ctx context.Context, span trace.Span, jobs []*jobstore.Job) {
 	first := jobs[0]
 	span.SetAttributes(attribute.Int("nawasync.jobs", len(jobs)), attribute.Int64("nawasync.job", first.ID),
 		attribute.String("nawasync.kind", first.Service+"/"+first.Type+"/"+first.Action))
@@ -75,9 +75,9 @@ func (t *telemetry) dispatched(ctx context.Context, span trace.Span, jobs []*job
 	}
 }
 
-// attempt begins the span of an attempt, linked to its dispatch: it may come hours
+// startAttempt begins the span of an attempt, linked to its dispatch: it may come hours
 // later, so it is no child.
-func (t *telemetry) attempt(ctx context.Context, j *jobstore.Job) (context.Context, trace.Span) {
+func (t *telemetry) startAttempt(ctx context.Context, j *jobstore.Job) (context.Context, trace.Span) {
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(
 		attribute.Int64("nawasync.job", j.ID), attribute.Int("nawasync.attempt", j.Attempt), attribute.String("nawasync.instance", j.Instance))}
 	if j.Trace != "" {
@@ -89,20 +89,20 @@ func (t *telemetry) attempt(ctx context.Context, j *jobstore.Job) (context.Conte
 	return t.tracer.Start(ctx, "nawasync "+j.Service+"/"+j.Type+"/"+j.Action, options...)
 }
 
-// judged puts an outcome on its span. The error's text has been scrubbed.
-func (t *telemetry) judged(span trace.Span, v *jobstore.Outcome) {
+// recordOutcome puts an outcome on its span. The error's text has been scrubbed.
+func (t *telemetry) recordOutcome(span trace.Span, v *jobstore.Outcome) {
 	span.SetAttributes(attribute.String("nawasync.status", string(v.Status)), attribute.String("nawasync.error_class", v.ErrorClass))
-	if v.Error != "" && v.Status != tracker.Skipped {
+	if v.Error != "" && v.Status != tracker.StatusSkipped {
 		span.SetStatus(codes.Error, v.Error)
 	}
 }
 
-func (t *telemetry) ended(v *jobstore.Outcome, j *jobstore.Job) {
+func (t *telemetry) recordEnded(v *jobstore.Outcome, j *jobstore.Job) {
 	ctx := context.Background()
 	if !t.endings.Enabled(ctx) {
 		return // nobody measures, and making labels is not free
 	}
-	if v.Job.Status == tracker.Running {
+	if v.Job.Status == tracker.StatusRunning {
 		how := attribute.String("outcome", string(v.AttemptOutcome()))
 		t.attempts.Add(ctx, 1, labels(j, how))
 		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, how))

@@ -26,9 +26,9 @@ func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
 		c.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
 		c.OnEvent = func(_ context.Context, ev nawasync.Event) { ended <- ev }
 	})
-	enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(context.Context, *nawasync.Run[enginetest.Note]) error { return nil }}))
+	enginetest.Register(t, e, enginetest.DoNothing)
 	h.Start(e)
-	job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Success)
+	job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
 	<-ended
 	var from, to trace.ReadOnlySpan
 	for _, s := range spans.Ended() {
@@ -46,7 +46,7 @@ func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
 		t.Error("the row has no trace")
 	}
 	var data metricdata.ResourceMetrics
-	enginetest.OK(t, reader.Collect(t.Context(), &data))
+	enginetest.NoError(t, reader.Collect(t.Context(), &data))
 	seen := map[string]bool{}
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {

@@ -25,7 +25,7 @@ func (e *Engine) transaction(ctx context.Context, run func(context.Context, func
 		return fn(e.hostSession(ctx, tx))
 	})
 	if err != nil {
-		return e.busyHint(err)
+		return e.lockHint(err)
 	}
 	e.enqueueAsync(ctx, after.bells)
 	return nil

@@ -19,30 +19,30 @@ func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		var ran atomic.Int64
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			ran.Add(1)
 			if run.Args.N == 1 {
 				t.Error("a rolled back job ran")
 			}
 			return nil
-		}}))
+		})
 		h.Start(e)
 		err := e.Transaction(t.Context(), func(tx *gorm.DB) error {
-			_, err := e.DispatchTx(t.Context(), tx, enginetest.Note{ID: "a", N: 1}, nawasync.Options{})
-			enginetest.OK(t, err)
+			_, err := e.DispatchTx(t.Context(), tx, enginetest.JobArgs{ID: "a", N: 1}, nawasync.Options{})
+			enginetest.NoError(t, err)
 			return enginetest.ErrBoom
 		})
 		if !errors.Is(err, enginetest.ErrBoom) {
 			t.Fatal(err)
 		}
 		var kept *tracker.Job
-		enginetest.OK(t, db.Transaction(func(tx *gorm.DB) (err error) {
-			kept, err = e.DispatchTx(t.Context(), tx, enginetest.Note{ID: "a", N: 2}, nawasync.Options{})
+		enginetest.NoError(t, db.Transaction(func(tx *gorm.DB) (err error) {
+			kept, err = e.DispatchTx(t.Context(), tx, enginetest.JobArgs{ID: "a", N: 2}, nawasync.Options{})
 			return err
 		}))
-		enginetest.WaitStatus(t, e, kept.ID, tracker.Success)
+		enginetest.WaitStatus(t, e, kept.ID, tracker.StatusSuccess)
 		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(page.Jobs) != 1 || ran.Load() != 1 {
 			t.Fatalf("%d rows, %d runs", len(page.Jobs), ran.Load())
 		}
@@ -52,17 +52,17 @@ func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 func TestHostsCodeInTransactionsKeepsItsHooks(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		enginetest.OK(t, db.Exec("CREATE TABLE hookeds (id BIGINT PRIMARY KEY, text VARCHAR(50))").Error)
+		enginetest.NoError(t, db.Exec("CREATE TABLE hookeds (id BIGINT PRIMARY KEY, text VARCHAR(50))").Error)
 		e := h.Engine(nil)
-		enginetest.OK(t, nawasync.Register(e, &enginetest.Handler[enginetest.Note]{Do: func(_ context.Context, run *nawasync.Run[enginetest.Note]) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			run.OnSuccess(func(tx *gorm.DB) error { return tx.Create(&hooked{ID: 2}).Error })
 			return nil
-		}}))
+		})
 		h.Start(e)
-		enginetest.OK(t, e.Transaction(t.Context(), func(tx *gorm.DB) error { return tx.Create(&hooked{ID: 1}).Error }))
-		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.Note{ID: "a"}).ID, tracker.Success)
+		enginetest.NoError(t, e.Transaction(t.Context(), func(tx *gorm.DB) error { return tx.Create(&hooked{ID: 1}).Error }))
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
 		var rows []hooked
-		enginetest.OK(t, db.Find(&rows).Error)
+		enginetest.NoError(t, db.Find(&rows).Error)
 		for _, row := range rows {
 			if row.Text != "from the hook" {
 				t.Errorf("%+v", row)

@@ -24,14 +24,14 @@ func (o Options) validate() error {
 	return nil
 }
 
-var kindName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+var kindNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 func validateKind(k Kind) error {
 	for _, part := range []struct{ name, value string }{{"service", k.Service}, {"type", k.Type}, {"action", k.Action}} {
 		if err := validateText("Kind's "+part.name, part.value, 1, 50); err != nil {
 			return err
 		}
-		if !kindName.MatchString(part.value) {
+		if !kindNamePattern.MatchString(part.value) {
 			return fmt.Errorf("%w: Kind's %s %q may hold letters, digits, \"_\", \".\" and \"-\" only", ErrInvalid, part.name, part.value)
 		}
 	}
@@ -81,8 +81,8 @@ func validateJSON(data []byte) error {
 	return nil
 }
 
-// busyHint names DispatchTx where SQLite's lock says that its caller holds it.
-func (e *Engine) busyHint(err error) error {
+// lockHint names DispatchTx where SQLite's lock says that its caller holds it.
+func (e *Engine) lockHint(err error) error {
 	if e.config.DB.Name() != "sqlite" || errors.Is(err, ErrDatabaseBusy) {
 		return err
 	}

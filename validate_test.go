@@ -21,13 +21,13 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 			o    nawasync.Options
 			want string
 		}{
-			"empty target":     {enginetest.Note{}, nawasync.Options{}, "Target.ID is empty"},
-			"long target":      {enginetest.Note{ID: long}, nawasync.Options{}, "Target.ID has 256 bytes, over the limit of 255"},
-			"long instance":    {enginetest.Note{ID: "a", Instance: long[:65]}, nawasync.Options{}, "limit of 64"},
-			"NUL in target":    {enginetest.Note{ID: "a\x00b"}, nawasync.Options{}, "contains a NUL"},
-			"UTF-8 in target":  {enginetest.Note{ID: "a\xff"}, nawasync.Options{}, "not valid UTF-8"},
-			"negative delay":   {enginetest.Note{ID: "a"}, nawasync.Options{Delay: -1}, "negative"},
-			"long By":          {enginetest.Note{ID: "a"}, nawasync.Options{By: long}, "limit of 255"},
+			"empty target":     {enginetest.JobArgs{}, nawasync.Options{}, "Target.ID is empty"},
+			"long target":      {enginetest.JobArgs{ID: long}, nawasync.Options{}, "Target.ID has 256 bytes, over the limit of 255"},
+			"long instance":    {enginetest.JobArgs{ID: "a", Instance: long[:65]}, nawasync.Options{}, "limit of 64"},
+			"NUL in target":    {enginetest.JobArgs{ID: "a\x00b"}, nawasync.Options{}, "contains a NUL"},
+			"UTF-8 in target":  {enginetest.JobArgs{ID: "a\xff"}, nawasync.Options{}, "not valid UTF-8"},
+			"negative delay":   {enginetest.JobArgs{ID: "a"}, nawasync.Options{Delay: -1}, "negative"},
+			"long By":          {enginetest.JobArgs{ID: "a"}, nawasync.Options{By: long}, "limit of 255"},
 			"empty service":    {anyKind{}, nawasync.Options{}, "service is empty"},
 			"empty type":       {anyKind{Service: "s", Action: "a"}, nawasync.Options{}, "type is empty"},
 			"empty action":     {anyKind{Service: "s", Type: "t"}, nawasync.Options{}, "action is empty"},
@@ -44,13 +44,13 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		enginetest.Dispatch(t, e, enginetest.Note{ID: "a"})
-		enginetest.Dispatch(t, e, enginetest.Note{ID: "b"})
-		if _, err := e.Dispatch(t.Context(), enginetest.Note{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
+		enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
+		enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b"})
+		if _, err := e.Dispatch(t.Context(), enginetest.JobArgs{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
 			t.Error(err)
 		}
 		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if len(page.Jobs) != 2 {
 			t.Fatalf("%d rows", len(page.Jobs))
 		}

@@ -37,11 +37,11 @@ const EveryService = "*"
 
 // viewer is what one request's subject may do. Decisions are asked for once a request.
 type viewer struct {
-	subject  string
-	enforcer Enforcer
-	known    []string        // the services there are
-	decided  map[string]bool // by service and permission
-	problem  error           // of the enforcer
+	subject     string
+	enforcer    Enforcer
+	allServices []string        // the services there are
+	decided     map[string]bool // by service and permission
+	failure     error           // of the enforcer
 }
 
 func (v *viewer) may(permission, service string) bool {
@@ -54,7 +54,7 @@ func (v *viewer) may(permission, service string) bool {
 	}
 	decision, err := v.enforcer.Enforce(v.subject, service, permission)
 	if err != nil {
-		v.problem, decision = err, false
+		v.failure, decision = err, false
 	}
 	if !decision && service != EveryService && err == nil {
 		decision = v.may(permission, EveryService)
@@ -63,9 +63,9 @@ func (v *viewer) may(permission, service string) bool {
 	return decision
 }
 
-// within are the services on which the subject has all of the permissions; nil is every
+// permitted are the services on which the subject has all of the permissions; nil is every
 // one.
-func (v *viewer) within(permissions ...string) []string {
+func (v *viewer) permitted(permissions ...string) []string {
 	has := func(service string) bool {
 		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.may(permission, service) })
 	}
@@ -73,7 +73,7 @@ func (v *viewer) within(permissions ...string) []string {
 		return nil
 	}
 	list := []string{}
-	for _, service := range v.known {
+	for _, service := range v.allServices {
 		if has(service) {
 			list = append(list, service)
 		}
@@ -82,19 +82,19 @@ func (v *viewer) within(permissions ...string) []string {
 }
 
 // services are those that the subject may view; nil is every one.
-func (v *viewer) services() []string { return v.within(PermissionView) }
+func (v *viewer) services() []string { return v.permitted(PermissionView) }
 
-// manages are the services whose jobs the subject may see and change; nil is every one.
-func (v *viewer) manages() []string { return v.within(PermissionView, PermissionManage) }
+// manageable are the services whose jobs the subject may see and change; nil is every one.
+func (v *viewer) manageable() []string { return v.permitted(PermissionView, PermissionManage) }
 
-// sees are the services that there are and that the subject may view.
-func (v *viewer) sees() []string {
-	return slices.DeleteFunc(slices.Clone(v.known), func(service string) bool { return !v.may(PermissionView, service) })
+// visible are the services that there are and that the subject may view.
+func (v *viewer) visible() []string {
+	return slices.DeleteFunc(slices.Clone(v.allServices), func(service string) bool { return !v.may(PermissionView, service) })
 }
 
 // anywhere reports whether the subject has a permission on some service.
 func (v *viewer) anywhere(permission string) bool {
-	return v.may(permission, EveryService) || slices.ContainsFunc(v.known, func(service string) bool { return v.may(permission, service) })
+	return v.may(permission, EveryService) || slices.ContainsFunc(v.allServices, func(service string) bool { return v.may(permission, service) })
 }
 
 func (h *handler) viewer(r *http.Request) (*viewer, error) {
@@ -106,34 +106,34 @@ func (h *handler) viewer(r *http.Request) (*viewer, error) {
 		return v, nil
 	}
 	var err error
-	v.known, err = h.known.list(r.Context(), h.engine.Reader().Now(), h.findServices)
+	v.allServices, err = h.services.services(r.Context(), h.engine.Reader().Now(), h.findServices)
 	return v, err
 }
 
-// knownServices remembers for a few seconds which services there are.
-type knownServices struct {
-	turn chan struct{} // holds one: who waits for a slow database waits no longer than their page may
-	at   time.Time
-	last []string
+// serviceCache remembers for a few seconds which services there are.
+type serviceCache struct {
+	turn   chan struct{} // holds one: who waits for a slow database waits no longer than their page may
+	readAt time.Time
+	names  []string
 }
 
-const knownFor = 5 * time.Second
+const serviceCacheTime = 5 * time.Second
 
-func (k *knownServices) list(ctx context.Context, now time.Time, find func(context.Context) ([]string, error)) ([]string, error) {
+func (k *serviceCache) services(ctx context.Context, now time.Time, find func(context.Context) ([]string, error)) ([]string, error) {
 	select {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if now.Sub(k.at) < knownFor {
-		return k.last, nil
+	if now.Sub(k.readAt) < serviceCacheTime {
+		return k.names, nil
 	}
 	list, err := find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k.at, k.last = now, list
+	k.readAt, k.names = now, list
 	return list, nil
 }
 

@@ -77,7 +77,7 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 			for i, subject := range subjects {
 				path, query, _ := strings.Cut(c.path, "?")
 				form, err := url.ParseQuery(query)
-				ok(t, err)
+				noError(t, err)
 				if c.method != http.MethodPost {
 					path, form = c.path, nil
 				}
@@ -98,12 +98,12 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 			}
 		}
 		now, err := s.engine.Reader().Get(t.Context(), job.ID)
-		if err != nil || now.Status != tracker.Cancelled || now.CancelBy != "operator" {
+		if err != nil || now.Status != tracker.StatusCancelled || now.CancelBy != "operator" {
 			t.Errorf("%+v, %v", now, err)
 		}
 		// Refusals are noted too, and only who sees the service sees them.
 		acts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{JobID: job.ID, Limit: 100})
-		ok(t, err)
+		noError(t, err)
 		outcomes := map[string][]tracker.AuditOutcome{}
 		for _, a := range acts {
 			outcomes[a.Subject] = append(outcomes[a.Subject], a.Outcome)
@@ -141,7 +141,7 @@ func (r route) answers(c access) bool {
 func routes(t *testing.T) (list []route) {
 	t.Helper()
 	source, err := os.ReadFile("admin.go")
-	ok(t, err)
+	noError(t, err)
 	for _, found := range regexp.MustCompile(`(?:(get|post)\(|HandleFunc\("(GET|POST) )"?(/[^"]*)"`).FindAllStringSubmatch(string(source), -1) {
 		path := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(strings.ReplaceAll(found[3], "{$}", ""), "[^/]+")
 		list = append(list, route{strings.ToUpper(found[1] + found[2]), regexp.MustCompile("^" + path + "$")})
@@ -157,9 +157,9 @@ func TestListsCountsAndTotalsAreOfTheServicesOneMayView(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
 	for i := range 3 {
-		s.await(s.dispatch(chore{ID: fmt.Sprint("a", i)}).ID, tracker.Success)
+		s.await(s.dispatch(chore{ID: fmt.Sprint("a", i)}).ID, tracker.StatusSuccess)
 	}
-	s.await(s.dispatch(elsewhere{ID: "b"}).ID, tracker.Success)
+	s.await(s.dispatch(elsewhere{ID: "b"}).ID, tracker.StatusSuccess)
 	for subject, want := range map[string]string{"viewer": "4", "other": "1"} {
 		for _, path := range []string{"/jobs", "/health"} {
 			if page := s.get(subject, path); !strings.Contains(page.body, `<span class="count">`+want+`</span>`) && !strings.Contains(page.body, ">"+want+"</a>") {
@@ -198,7 +198,7 @@ func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
 		}
 	}
 	s.get("operator", path)
-	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || now.Status != tracker.Queued {
+	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || now.Status != tracker.StatusQueued {
 		t.Fatalf("%+v, %v", now, err)
 	}
 	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{
@@ -213,26 +213,26 @@ func TestRevokedRoleIsRefusedWithTheNextRequestAfterTheReload(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		adapter := policy.NewAdapter(db.DB)
-		ok(t, policy.Seed(t.Context(), db.DB))
-		ok(t, policy.Seed(t.Context(), db.DB)) // once more changes nothing
-		ok(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
-		ok(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
+		noError(t, policy.Seed(t.Context(), db.DB))
+		noError(t, policy.Seed(t.Context(), db.DB)) // once more changes nothing
+		noError(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
+		noError(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
 		rules := func() (n int64) {
-			ok(t, db.Raw("SELECT COUNT(*) FROM nawasync_policies").Row().Scan(&n))
+			noError(t, db.Raw("SELECT COUNT(*) FROM nawasync_policies").Row().Scan(&n))
 			return n
 		}
 		if n := rules(); n != 5 {
 			t.Errorf("%d rules", n)
 		}
-		ok(t, adapter.RemoveFilteredPolicy("g", "g", 0, "ann", ""))
-		ok(t, adapter.RemovePolicy("p", "p", []string{admin.RoleViewer, "*", admin.PermissionView}))
+		noError(t, adapter.RemoveFilteredPolicy("g", "g", 0, "ann", ""))
+		noError(t, adapter.RemovePolicy("p", "p", []string{admin.RoleViewer, "*", admin.PermissionView}))
 		if n := rules(); n != 3 {
 			t.Errorf("%d rules", n)
 		}
 		m, err := policy.Model()
-		ok(t, err)
-		ok(t, adapter.LoadPolicy(m))
-		ok(t, adapter.SavePolicy(m))
+		noError(t, err)
+		noError(t, adapter.LoadPolicy(m))
+		noError(t, adapter.SavePolicy(m))
 		if n := rules(); n != 3 {
 			t.Errorf("%d rules after a save", n)
 		}

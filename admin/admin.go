@@ -57,10 +57,10 @@ type Link struct{ Name, URL string }
 
 // handler is the pages of one engine.
 type handler struct {
-	engine *nawasync.Engine
-	config Config
-	known  knownServices
-	mux    *http.ServeMux
+	engine   *nawasync.Engine
+	config   Config
+	services serviceCache
+	mux      *http.ServeMux
 }
 
 // contentSecurityPolicy is the pages' Content-Security-Policy: nothing inline, nothing from elsewhere.
@@ -85,7 +85,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Timeout < 0 || config.ExportRows < 0 {
 		return nil, errors.New("Config.Timeout or Config.ExportRows is negative")
 	}
-	h := &handler{engine: engine, config: config, known: knownServices{turn: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, config: config, services: serviceCache{turn: make(chan struct{}, 1)}}
 	h.mux = h.routes()
 	guard := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {
@@ -94,8 +94,8 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 		}
 	}
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := h.newPage(w, r)
-		p.fail(&problem{
+		p := h.newRequest(w, r)
+		p.fail(&httpError{
 			http.StatusForbidden, p.T("This form came from another site"),
 			p.T("Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins."),
 		})
@@ -106,28 +106,28 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 
 func (h *handler) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	get := func(path string, show func(p *page) error) { mux.HandleFunc("GET "+path, h.page(show)) }
-	post := func(path string, do func(p *page) error) { mux.HandleFunc("POST "+path, h.page(do)) }
-	get("/{$}", func(p *page) error { return p.redirect(p.url("/jobs")) })
-	get("/jobs", (*page).jobs)
-	get("/jobs.json", (*page).jobsJSON)
-	get("/jobs.csv", (*page).jobsCSV)
-	get("/jobs/{id}", (*page).job)
-	post("/jobs/{id}/{act}", (*page).jobAct)
-	get("/target", (*page).target)
-	get("/activity", (*page).activity)
-	get("/health", (*page).health)
-	get("/health.json", (*page).healthJSON)
-	get("/metrics", (*page).metrics)
-	get("/services", (*page).services)
-	get("/services/{service}", (*page).service)
-	post("/services/{service}/{act}", (*page).serviceAct)
-	post("/held/{id}/{act}", (*page).heldAct)
-	get("/bulk", (*page).bulk)
-	post("/bulk", (*page).bulkStart)
-	get("/bulk/{id}", (*page).bulkShow)
-	post("/bulk/{id}/stop", (*page).bulkStop)
-	post("/preferences", (*page).preferences)
+	get := func(path string, show func(p *request) error) { mux.HandleFunc("GET "+path, h.pageHandler(show)) }
+	post := func(path string, do func(p *request) error) { mux.HandleFunc("POST "+path, h.pageHandler(do)) }
+	get("/{$}", func(p *request) error { return p.redirect(p.url("/jobs")) })
+	get("/jobs", (*request).jobs)
+	get("/jobs.json", (*request).jobsJSON)
+	get("/jobs.csv", (*request).jobsCSV)
+	get("/jobs/{id}", (*request).job)
+	post("/jobs/{id}/{act}", (*request).jobAction)
+	get("/target", (*request).target)
+	get("/activity", (*request).auditLog)
+	get("/health", (*request).health)
+	get("/health.json", (*request).healthJSON)
+	get("/metrics", (*request).metrics)
+	get("/services", (*request).services)
+	get("/services/{service}", (*request).service)
+	post("/services/{service}/{act}", (*request).serviceAct)
+	post("/held/{id}/{act}", (*request).heldAct)
+	get("/bulk", (*request).bulk)
+	post("/bulk", (*request).bulkStart)
+	get("/bulk/{id}", (*request).bulkShow)
+	post("/bulk/{id}/stop", (*request).bulkStop)
+	post("/preferences", (*request).preferences)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /assets/{file}", h.asset)
@@ -197,12 +197,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // unknown says of a path without a page whether it is the method that is wrong.
 func (h *handler) unknown(w http.ResponseWriter, r *http.Request) {
-	p, other := h.newPage(w, r), r.Clone(r.Context())
+	p, other := h.newRequest(w, r), r.Clone(r.Context())
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other.Method = method
 		if _, pattern := h.mux.Handler(other); pattern != "" {
 			w.Header().Set("Allow", method)
-			p.fail(&problem{http.StatusMethodNotAllowed, p.Tf("This address takes no %s", r.Method), p.T("Nothing was done.")})
+			p.fail(&httpError{http.StatusMethodNotAllowed, p.Tf("This address takes no %s", r.Method), p.T("Nothing was done.")})
 			return
 		}
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 // alerts reads what alerts are found in besides the figures of health, and finds them.
-func (p *page) alerts(ctx context.Context, h *health, open []tracker.OpenJobs, successes []tracker.LastSuccess) ([]alert.Alert, error) {
+func (p *request) alerts(ctx context.Context, h *health, open []tracker.OpenJobs, successes []tracker.LastSuccess) ([]alert.Alert, error) {
 	facts := alert.Facts{
-		Now: p.now, Open: open, Successes: successes, Repositories: p.h.engine.Repositories(), Ended: h.ended(p),
-		ConflictsQuery: []string{"status:conflict", "-is:repaired", "-class:" + string(fault.Held)},
+		Now: p.now, Open: open, Successes: successes, Repositories: p.h.engine.Repositories(), Ended: h.endedTerm(p),
+		ConflictsQuery: []string{"status:conflict", "-is:repaired", "-class:" + string(fault.ClassHeld)},
 	}
 	for _, s := range h.Services {
 		facts.Services = append(facts.Services, alert.Service{
@@ -39,22 +39,22 @@ func (p *page) alerts(ctx context.Context, h *health, open []tracker.OpenJobs, s
 	}
 	facts.Schedules = slices.DeleteFunc(facts.Schedules, func(s tracker.Schedule) bool { return hidden(s.Service) })
 	facts.Conflicts, err = p.store().Search(ctx, tracker.Search{Services: p.viewer.services(), Terms: []tracker.Term{
-		{Field: tracker.FieldStatus, Values: []string{string(tracker.Conflict)}},
+		{Field: tracker.FieldStatus, Values: []string{string(tracker.StatusConflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
-		{Field: tracker.FieldClass, Values: []string{string(fault.Held)}, Not: true}, // these are shown by themselves
+		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // these are shown by themselves
 	}, Limit: 100})
 	if err != nil {
 		return nil, err
 	}
-	return alert.Find(facts, alertPage{p}), nil
+	return alert.Find(facts, alertRequest{p}), nil
 }
 
-// alertPage is a page as alerts need it.
-type alertPage struct{ *page }
+// alertRequest is a page as alerts need it.
+type alertRequest struct{ *request }
 
-func (p alertPage) Moment(t time.Time) string             { return p.moment(t) }
-func (p alertPage) Ago(t time.Time) string                { return p.ago(t) }
-func (p alertPage) Place(service, instance string) string { return p.place(service, instance) }
-func (p alertPage) QueryURL(terms ...string) string       { return p.queryURL(terms...) }
-func (p alertPage) ServiceURL(service string) string      { return p.serviceURL(service) }
-func (p alertPage) JobURL(id int64) string                { return p.jobURL(id) }
+func (p alertRequest) Moment(t time.Time) string             { return p.fullTime(t) }
+func (p alertRequest) Ago(t time.Time) string                { return p.timeAgo(t) }
+func (p alertRequest) Place(service, instance string) string { return p.scopeText(service, instance) }
+func (p alertRequest) QueryURL(terms ...string) string       { return p.queryURL(terms...) }
+func (p alertRequest) ServiceURL(service string) string      { return p.serviceURL(service) }
+func (p alertRequest) JobURL(id int64) string                { return p.jobURL(id) }

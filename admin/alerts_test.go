@@ -35,7 +35,7 @@ func (w *watched) advance(d time.Duration) { w.clock.Add(d.Microseconds()) }
 
 func (w *watched) exec(statement string, args ...any) {
 	w.t.Helper()
-	ok(w.t, w.db.Exec(statement, args...).Error)
+	noError(w.t, w.db.Exec(statement, args...).Error)
 }
 
 // attention is what the health page asks a person to look at, by its severity.
@@ -49,7 +49,7 @@ func (w *watched) attention() map[string]int {
 			Advice   string `json:"advice"`
 		} `json:"attention"`
 	}
-	ok(w.t, json.Unmarshal([]byte(w.get("viewer", "/health.json?window=1h").body), &got))
+	noError(w.t, json.Unmarshal([]byte(w.get("viewer", "/health.json?window=1h").body), &got))
 	found := map[string]int{}
 	bad := false
 	for i, a := range got.Attention {
@@ -67,7 +67,7 @@ func (w *watched) attention() map[string]int {
 
 func (w *watched) process(kinds ...string) {
 	w.t.Helper()
-	ok(w.t, enginetest.Store(w.engine).AddProcess(w.t.Context(), tracker.Process{
+	noError(w.t, enginetest.Store(w.engine).AddProcess(w.t.Context(), tracker.Process{
 		ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds,
 		Queues: []string{"default"},
 	}))
@@ -75,7 +75,7 @@ func (w *watched) process(kinds ...string) {
 
 func (w *watched) schedule(name, spec string, last time.Time) {
 	w.t.Helper()
-	ok(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{
+	noError(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{
 		Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main",
 		Spec: spec, Timezone: "UTC",
 	}, last))
@@ -133,14 +133,14 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 		},
 		"a person has paused": {
 			func(w *watched) {
-				ok(w.t, w.engine.Pause(w.t.Context(), "whm", "", nawasync.PauseOptions{By: "ann", Reason: "the rack moves"}))
+				noError(w.t, w.engine.Pause(w.t.Context(), "whm", "", nawasync.PauseOptions{By: "ann", Reason: "the rack moves"}))
 			},
 			"whm is paused by ann: the rack moves", 1,
 			func(w *watched) { _, _ = w.engine.Resume(w.t.Context(), "whm", "", nawasync.OperatorOptions{}) },
 		},
 		"the engine has parked": {
 			func(w *watched) {
-				ok(w.t, enginetest.Store(w.engine).Pause(w.t.Context(), tracker.Scope{
+				noError(w.t, enginetest.Store(w.engine).Pause(w.t.Context(), tracker.Scope{
 					Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour),
 					Reason: "401 Unauthorized",
 				}))
@@ -195,28 +195,28 @@ func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
 		},
 		"failures are many, and were few": {
 			func(w *watched) {
-				w.ended(tracker.Success, 98, w.now().Add(-90*time.Minute))
-				w.ended(tracker.Failed, 2, w.now().Add(-90*time.Minute))
-				w.ended(tracker.Success, 20, w.now().Add(-time.Minute))
-				w.ended(tracker.Failed, 10, w.now().Add(-time.Minute))
+				w.ended(tracker.StatusSuccess, 98, w.now().Add(-90*time.Minute))
+				w.ended(tracker.StatusFailed, 2, w.now().Add(-90*time.Minute))
+				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
+				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
 			"33 % of 30 jobs of whm failed; the time before it was 2.0 %.", 2,
 			func(w *watched) { w.exec("UPDATE nawasync_stats SET jobs = 2 WHERE outcome = 'failed'") },
 		},
 		"failures are as many as before": {
 			func(w *watched) {
-				w.ended(tracker.Success, 70, w.now().Add(-90*time.Minute))
-				w.ended(tracker.Failed, 30, w.now().Add(-90*time.Minute))
-				w.ended(tracker.Success, 20, w.now().Add(-time.Minute))
-				w.ended(tracker.Failed, 10, w.now().Add(-time.Minute))
+				w.ended(tracker.StatusSuccess, 70, w.now().Add(-90*time.Minute))
+				w.ended(tracker.StatusFailed, 30, w.now().Add(-90*time.Minute))
+				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
+				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
 			"33 % of 30 jobs of whm failed; the time before it was 30 %.", 1,
 			func(w *watched) { w.advance(2 * time.Hour) },
 		},
 		"none of a few succeeds": {
-			func(w *watched) { w.ended(tracker.Failed, 3, w.now().Add(-time.Minute)) },
+			func(w *watched) { w.ended(tracker.StatusFailed, 3, w.now().Add(-time.Minute)) },
 			"None of the last 3 jobs of whm succeeded.", 2,
-			func(w *watched) { w.ended(tracker.Success, 1, w.now()) },
+			func(w *watched) { w.ended(tracker.StatusSuccess, 1, w.now()) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

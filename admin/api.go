@@ -16,7 +16,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func (p *page) json(value any) error {
+func (p *request) json(value any) error {
 	data, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
@@ -26,21 +26,21 @@ func (p *page) json(value any) error {
 	return nil
 }
 
-// asked parses the query of an export; one that is wrong is an error, never everything.
-func (p *page) asked() (tracker.Search, error) {
+// exportSearch parses the query of an export; one that is wrong is an error, never everything.
+func (p *request) exportSearch() (tracker.Search, error) {
 	q, err := query.Parse(p.r.URL.Query().Get("q"), p.zone)
 	if wrong, ok := errors.AsType[*query.Error](err); ok {
-		return tracker.Search{}, &problem{http.StatusUnprocessableEntity, p.said(wrong.Message), p.Tf("At byte %d: %s.", wrong.At, p.said(wrong.Hint))}
+		return tracker.Search{}, &httpError{http.StatusUnprocessableEntity, p.message(wrong.Message), p.Tf("At byte %d: %s.", wrong.At, p.message(wrong.Hint))}
 	}
 	return p.search(q)
 }
 
-func (p *page) jobsJSON() error {
-	search, err := p.asked()
+func (p *request) jobsJSON() error {
+	search, err := p.exportSearch()
 	if err != nil {
 		return err
 	}
-	results, err := p.store().Search(p.r.Context(), p.onPage(search))
+	results, err := p.store().Search(p.r.Context(), p.withPage(search))
 	if err != nil {
 		return err
 	}
@@ -48,16 +48,16 @@ func (p *page) jobsJSON() error {
 	if jobs == nil {
 		jobs = []*tracker.Job{}
 	}
-	return p.json(map[string]any{"jobs": jobs, "older": results.Older, "newer": results.Newer, "looked": results.Looked, "partial": results.Partial})
+	return p.json(map[string]any{"jobs": jobs, "older": results.Older, "newer": results.Newer, "looked": results.Searched, "partial": results.Partial})
 }
 
 // jobsCSV streams what the query finds, newest first, to the end or the limit.
-func (p *page) jobsCSV() error {
-	search, err := p.asked()
+func (p *request) jobsCSV() error {
+	search, err := p.exportSearch()
 	if err != nil {
 		return err
 	}
-	results, err := p.store().Search(p.r.Context(), paged(search, 0, 500))
+	results, err := p.store().Search(p.r.Context(), withLimit(search, 0, 500))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (p *page) jobsCSV() error {
 				out.Flush()
 				return nil
 			}
-			_ = out.Write(record(j))
+			_ = out.Write(csvRecord(j))
 			written++
 		}
 		out.Flush()
@@ -85,7 +85,7 @@ func (p *page) jobsCSV() error {
 		}
 		_ = flusher.Flush()
 		// The time of a page is for each part: a long export is not cut.
-		if results, err = p.next(search, results.Older); err != nil {
+		if results, err = p.exportPart(search, results.Older); err != nil {
 			_ = out.Write([]string{"", "", "", "", "", "", "the export broke off here: the database did not answer"})
 			out.Flush()
 			p.h.config.Logger.Error("admin: an export broke off", "error", err)
@@ -94,13 +94,13 @@ func (p *page) jobsCSV() error {
 	}
 }
 
-func (p *page) next(search tracker.Search, before int64) (tracker.Results, error) {
+func (p *request) exportPart(search tracker.Search, before int64) (tracker.Results, error) {
 	ctx, cancel := context.WithTimeout(p.whole, p.h.config.Timeout)
 	defer cancel()
-	return p.store().Search(ctx, paged(search, before, 500))
+	return p.store().Search(ctx, withLimit(search, before, 500))
 }
 
-func record(j *tracker.Job) []string {
+func csvRecord(j *tracker.Job) []string {
 	moment := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -113,13 +113,13 @@ func record(j *tracker.Job) []string {
 		j.Error,
 	}
 	for i := range list {
-		list[i] = inert(list[i])
+		list[i] = escapeFormula(list[i])
 	}
 	return list
 }
 
-// inert is a cell that no spreadsheet takes for a formula (OWASP, CSV injection).
-func inert(cell string) string {
+// escapeFormula is a cell that no spreadsheet takes for a formula (OWASP, CSV injection).
+func escapeFormula(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
 		return "'" + cell
 	}
@@ -127,8 +127,8 @@ func inert(cell string) string {
 }
 
 // metrics is the health as Prometheus reads it. Labels are services and kinds only.
-func (p *page) metrics() error {
-	found, err := p.measure(p.r.Context())
+func (p *request) metrics() error {
+	found, err := p.loadHealth(p.r.Context())
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (p *page) metrics() error {
 		metric(name, help)
 		for _, s := range found.Services {
 			if v := value(s); v != "" {
-				fmt.Fprintf(&b, "nawasync_%s{service=%s} %s\n", name, label(s.Service), v)
+				fmt.Fprintf(&b, "nawasync_%s{service=%s} %s\n", name, metricLabel(s.Service), v)
 			}
 		}
 	}
@@ -166,17 +166,17 @@ func (p *page) metrics() error {
 			name string
 			n    int64
 		}{{"success", s.Success}, {"failed", s.Failed}, {"other", s.Other}} {
-			fmt.Fprintf(&b, "nawasync_jobs_ended{service=%s,outcome=%q} %d\n", label(s.Service), outcome.name, outcome.n)
+			fmt.Fprintf(&b, "nawasync_jobs_ended{service=%s,outcome=%q} %d\n", metricLabel(s.Service), outcome.name, outcome.n)
 		}
 	}
 	metric("run_seconds", "Run times in the window, by quantile.")
 	for _, s := range found.Services {
-		fmt.Fprintf(&b, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n", label(s.Service),
+		fmt.Fprintf(&b, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n", metricLabel(s.Service),
 			inSeconds(s.RunP50), inSeconds(s.RunP95))
 	}
 	metric("attention", "Things that want a person's look, by severity (2 is broken).")
 	bySeverity := map[int]int{}
-	for _, a := range found.Attention {
+	for _, a := range found.Alerts {
 		bySeverity[a.Severity]++
 	}
 	for _, severity := range []int{1, 2} {
@@ -187,13 +187,13 @@ func (p *page) metrics() error {
 	return nil
 }
 
-// label is a value in the exposition format.
-func label(value string) string {
+// metricLabel is a value in the exposition format.
+func metricLabel(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
 }
 
 // preferences keeps the zone, the colours and how often pages refresh.
-func (p *page) preferences() error {
+func (p *request) preferences() error {
 	const year = 365 * 24 * 3600
 	if zone := strings.TrimSpace(p.r.PostFormValue("zone")); zone != "" {
 		if _, err := time.LoadLocation(zone); err != nil || zone == "Local" || len(zone) > 63 {

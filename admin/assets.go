@@ -37,7 +37,7 @@ func (h *handler) asset(w http.ResponseWriter, r *http.Request) {
 	case iconName:
 		content, kind = icon, "image/svg+xml"
 	default:
-		h.newPage(w, r).fail(errNotFound)
+		h.newRequest(w, r).fail(errNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", kind)

@@ -1,46 +1,46 @@
 package admin
 
-// reason is why a run leaves a job out, as its row keeps it.
-type reason string
+// skipReason is why a run leaves a job out, as its row keeps it.
+type skipReason string
 
 const (
-	hasEnded       reason = "ended"
-	hasNotEnded    reason = "open"
-	succeeded      reason = "succeeded"
-	inConflict     reason = "conflict"
-	isARun         reason = "run"
-	changedSince   reason = "changed"
-	argumentsGone  reason = "arguments"
-	superseded     reason = "superseded"
-	revoked        reason = "revoked"
-	retriedAlready reason = "retried"
-	wentWrong      reason = "error"
+	reasonEnded        skipReason = "ended"
+	reasonNotEnded     skipReason = "open"
+	reasonSucceeded    skipReason = "succeeded"
+	reasonConflict     skipReason = "conflict"
+	reasonBulkRun      skipReason = "run"
+	reasonChanged      skipReason = "changed"
+	reasonNoArguments  skipReason = "arguments"
+	reasonSuperseded   skipReason = "superseded"
+	reasonNotPermitted skipReason = "revoked"
+	reasonRetried      skipReason = "retried"
+	reasonError        skipReason = "error"
 )
 
-// why is a reason for the reader.
-func (p *page) why(r reason) string {
+// reasonText is a reason for the reader.
+func (p *request) reasonText(r skipReason) string {
 	switch r {
-	case hasEnded:
+	case reasonEnded:
 		return p.T("it has ended")
-	case hasNotEnded:
+	case reasonNotEnded:
 		return p.T("it has not ended")
-	case succeeded:
+	case reasonSucceeded:
 		return p.T("it succeeded")
-	case inConflict:
+	case reasonConflict:
 		return p.T("it is in conflict: answer each on its page")
-	case isARun:
+	case reasonBulkRun:
 		return p.T("it is a bulk run itself")
-	case changedSince:
+	case reasonChanged:
 		return p.T("it has changed since")
-	case argumentsGone:
+	case reasonNoArguments:
 		return p.T("its arguments are no longer kept")
-	case superseded:
+	case reasonSuperseded:
 		return p.T("a later job of the same target succeeded")
-	case revoked:
+	case reasonNotPermitted:
 		return p.T("its operator may not manage it any more")
-	case retriedAlready:
+	case reasonRetried:
 		return p.T("this run has retried it already")
-	case wentWrong:
+	case reasonError:
 		return p.T("an error: see the run's log")
 	}
 	return string(r)

@@ -28,12 +28,12 @@ func (s *site) failures(n int) {
 		args = append(args, chore{ID: fmt.Sprint("box", i), How: "fail"})
 	}
 	_, err := s.engine.DispatchMany(s.t.Context(), args, nawasync.Options{By: "user:7"})
-	ok(s.t, err)
+	noError(s.t, err)
 	s.until(func() bool { return s.count("status = 'failed'") == n })
 }
 
 func (s *site) count(where string) (n int) {
-	ok(s.t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'whm' AND "+where).Row().Scan(&n))
+	noError(s.t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'whm' AND "+where).Row().Scan(&n))
 	return n
 }
 
@@ -46,20 +46,20 @@ func (s *site) until(done func() bool) {
 func (s *site) begin(browser *http.Client, preview string, form url.Values) (before, after, path string) {
 	s.t.Helper()
 	response, err := browser.Get(s.server.URL + s.prefix + preview)
-	ok(s.t, err)
+	noError(s.t, err)
 	body, err := io.ReadAll(response.Body)
-	ok(s.t, err)
-	ok(s.t, response.Body.Close())
+	noError(s.t, err)
+	noError(s.t, response.Body.Close())
 	for _, field := range regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)"`).FindAllStringSubmatch(string(body), -1) {
 		if !form.Has(field[1]) {
 			form.Set(field[1], strings.NewReplacer("&#34;", `"`, "&amp;", "&", "&#43;", "+").Replace(field[2]))
 		}
 	}
 	response, err = browser.PostForm(s.server.URL+s.prefix+"/bulk", form)
-	ok(s.t, err)
+	noError(s.t, err)
 	defer func() { _ = response.Body.Close() }()
 	then, err := io.ReadAll(response.Body)
-	ok(s.t, err)
+	noError(s.t, err)
 	return string(body), string(then), strings.TrimPrefix(response.Request.URL.RequestURI(), s.prefix)
 }
 
@@ -67,29 +67,29 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
-		ok(t, admin.Register(s.engine, s.enforcer))
+		noError(t, admin.Register(s.engine, s.enforcer))
 		s.start()
 		s.failures(130)
 		// One that a later run repaired, one whose arguments are gone, one in conflict.
 		s.mu.Lock()
 		s.well = true
 		s.mu.Unlock()
-		s.await(s.dispatch(chore{ID: "box1"}).ID, tracker.Success)
-		ok(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE target_id = 'box2'").Error)
-		ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
+		s.await(s.dispatch(chore{ID: "box1"}).ID, tracker.StatusSuccess)
+		noError(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE target_id = 'box2'").Error)
+		noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
 		browser := s.browser("operator")
-		ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
+		noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
 		page, _, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
 			url.Values{"reason": {"the disk is larger now"}})
 		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
 			t.Errorf("the preview:\n%s", page)
 		}
 		// What fails after the preview is not in it.
-		late := s.await(s.dispatch(chore{ID: "late", How: "broken"}).ID, tracker.Failed)
+		late := s.await(s.dispatch(chore{ID: "late", How: "broken"}).ID, tracker.StatusFailed)
 		_, err := s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
-		ok(t, err)
+		noError(t, err)
 		began, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "bulk retry"})
-		ok(t, err)
+		noError(t, err)
 		if len(began) != 1 || began[0].Outcome != tracker.AuditDone || began[0].Subject != "operator" || began[0].Reason != "the disk is larger now" ||
 			!strings.HasSuffix(path, fmt.Sprint(began[0].JobID)) || began[0].Detail != "status:conflict,failed service:whm" {
 			t.Errorf("the audit log does not say who began the run: %+v", began)
@@ -175,10 +175,10 @@ func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
 func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
-	ok(t, admin.Register(s.engine, s.enforcer))
+	noError(t, admin.Register(s.engine, s.enforcer))
 	s.start()
 	s.failures(3)
-	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.Success)
+	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.StatusSuccess)
 	browser := s.browser("other")
 	_, _, path := s.begin(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
@@ -205,21 +205,21 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
-		ok(t, admin.Register(s.engine, s.enforcer))
-		ok(t, s.engine.Start(t.Context()))
+		noError(t, admin.Register(s.engine, s.enforcer))
+		noError(t, s.engine.Start(t.Context()))
 		s.failures(400)
 		_, _, path := s.begin(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		s.until(func() bool { return s.count("retry_of IS NOT NULL") > 30 })
-		ok(t, s.engine.Stop(context.Background()))
+		noError(t, s.engine.Stop(context.Background()))
 		if n := s.count("retry_of IS NOT NULL"); n >= 400 {
 			t.Fatal("the run was over before it could be broken off")
 		}
 		next := newSite(t, db, "", nil)
-		ok(t, admin.Register(next.engine, next.enforcer))
+		noError(t, admin.Register(next.engine, next.enforcer))
 		next.start()
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓</span> success") })
 		var retried, twice int
-		ok(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried,
+		noError(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried,
 			&twice))
 		if retried != 400 || twice != 0 {
 			t.Errorf("%d retried, %d twice", retried, twice)
@@ -239,16 +239,16 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
-	ok(t, admin.Register(s.engine, s.enforcer))
+	noError(t, admin.Register(s.engine, s.enforcer))
 	s.start()
 	s.failures(3)
-	ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
+	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	_, _, path := s.begin(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	roles := s.enforcer.(*casbin.SyncedEnforcer)
 	_, err := roles.DeleteRolesForUser("operator")
-	ok(t, err)
+	noError(t, err)
 	_, err = s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
-	ok(t, err)
+	noError(t, err)
 	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d are deleted", n)
@@ -257,9 +257,9 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 		t.Errorf("the run does not say why:\n%s", page)
 	}
 	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
-	ok(t, err)
+	noError(t, err)
 	// One that was stopped keeps its arguments.
-	ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
+	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	another := s.browser("another")
 	_, _, path = s.begin(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Its end is requested") {
@@ -267,7 +267,7 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	}
 	page := s.follow(another, strings.Replace(path, "/bulk/", "/jobs/", 1)+"/retry")
 	var runs int
-	ok(t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'nawasync'").Row().Scan(&runs))
+	noError(t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'nawasync'").Row().Scan(&runs))
 	if !strings.Contains(page, "Not done.") || runs != 2 {
 		t.Errorf("a run was retried, there are %d:\n%s", runs, page)
 	}

@@ -13,7 +13,7 @@ import (
 
 // jobsChart counts what ended in the query's window, from the statistics: only terms that
 // these are kept by narrow it, and its name says so.
-func (p *page) jobsChart(ctx context.Context, q query.Query, search tracker.Search) (chart.BarChart, error) {
+func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.Search) (chart.BarChart, error) {
 	from, to := search.EndedFrom, search.EndedTo
 	if from.IsZero() && to.IsZero() {
 		from, to = search.From, search.To
@@ -38,7 +38,7 @@ func (p *page) jobsChart(ctx context.Context, q query.Query, search tracker.Sear
 	if first := to.Truncate(step).Add(-(chart.MaxBars - 1) * step); begin.Before(first) {
 		begin = first // of a longer time, the end of it
 	}
-	stats, err := p.mine(p.store().StatCounts(ctx, period, begin, to))
+	stats, err := p.visibleStats(p.store().StatCounts(ctx, period, begin, to))
 	if err != nil {
 		return chart.BarChart{}, err
 	}
@@ -49,7 +49,8 @@ func (p *page) jobsChart(ctx context.Context, q query.Query, search tracker.Sear
 	}
 	for _, s := range stats {
 		i := int(s.Bucket.Sub(begin) / step)
-		if i < 0 || i >= len(bars) || !fits(q, "service", s.Service) || !fits(q, "type", s.Type) || !fits(q, "instance", s.Instance) || !fits(q, "action", s.Action) {
+		if i < 0 || i >= len(bars) || !pageFits(q, "service", s.Service) || !pageFits(q, "type", s.Type) || !pageFits(q, "instance", s.Instance) ||
+			!pageFits(q, "action", s.Action) {
 			continue
 		}
 		bars[i].Add(s)
@@ -65,7 +66,7 @@ func (p *page) jobsChart(ctx context.Context, q query.Query, search tracker.Sear
 }
 
 // between is two times as a term has them; the zero time is no end.
-func (p *page) between(from, to time.Time) string {
+func (p *request) between(from, to time.Time) string {
 	text := from.In(p.zone).Format(query.MinuteLayout) + ".."
 	if !to.IsZero() {
 		text += to.In(p.zone).Format(query.MinuteLayout)
@@ -74,7 +75,7 @@ func (p *page) between(from, to time.Time) string {
 }
 
 // perPeriod names what a strip counts.
-func (p *page) perPeriod(period tracker.Period) string {
+func (p *request) perPeriod(period tracker.Period) string {
 	switch period {
 	case tracker.PeriodMinute:
 		return p.T("Ended per minute, by service, type, instance and action only")
@@ -85,7 +86,7 @@ func (p *page) perPeriod(period tracker.Period) string {
 	return p.T("Ended per day, by service, type, instance and action only")
 }
 
-// mine are the statistics of services that the subject may view.
-func (p *page) mine(list []tracker.Stat, err error) ([]tracker.Stat, error) {
+// visibleStats are the statistics of services that the subject may view.
+func (p *request) visibleStats(list []tracker.Stat, err error) ([]tracker.Stat, error) {
 	return slices.DeleteFunc(list, func(s tracker.Stat) bool { return !p.viewer.may(PermissionView, s.Service) }), err
 }

@@ -29,7 +29,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func ok(t testing.TB, err error) {
+func noError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -152,27 +152,27 @@ func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawa
 	t.Helper()
 	s := &site{t: t, db: db, prefix: prefix, log: &buffer{}}
 	ring, err := secret.NewKeyring([]byte(sealingKey))
-	ok(t, err)
+	noError(t, err)
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	engine := nawasync.Config{DB: db.DB, Redis: redisClient(t), Sealer: ring, Logger: logger, StopGrace: 10 * time.Millisecond}
 	if tune != nil {
 		tune(&engine)
 	}
 	s.engine, err = nawasync.New(engine)
-	ok(t, err)
-	ok(t, nawasync.Register(s.engine, &doer{site: s}))
-	ok(t, nawasync.Register(s.engine, &doerElsewhere{site: s}))
-	ok(t, policy.Seed(t.Context(), db.DB))
+	noError(t, err)
+	noError(t, nawasync.Register(s.engine, &doer{site: s}))
+	noError(t, nawasync.Register(s.engine, &doerElsewhere{site: s}))
+	noError(t, policy.Seed(t.Context(), db.DB))
 	for _, grant := range [][2]string{{"viewer", admin.RoleViewer}, {"operator", admin.RoleOperator}} {
-		ok(t, policy.Grant(t.Context(), db.DB, grant[0], grant[1]))
+		noError(t, policy.Grant(t.Context(), db.DB, grant[0], grant[1]))
 	}
 	model, err := policy.Model()
-	ok(t, err)
+	noError(t, err)
 	enforcer, err := casbin.NewSyncedEnforcer(model, policy.NewAdapter(db.DB))
-	ok(t, err)
+	noError(t, err)
 	for _, permission := range []string{admin.PermissionView, admin.PermissionManage, admin.PermissionService} {
 		_, err := enforcer.AddPolicy("other", "cloudflare", permission)
-		ok(t, err)
+		noError(t, err)
 	}
 	s.enforcer = enforcer
 	config := admin.Config{Prefix: prefix, Enforcer: enforcer, Subject: func(r *http.Request) string { return r.Header.Get("X-Subject") }, Logger: logger}
@@ -180,7 +180,7 @@ func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawa
 		change(&config)
 	}
 	s.handlers, err = admin.New(s.engine, config)
-	ok(t, err)
+	noError(t, err)
 	mux := http.NewServeMux()
 	mux.Handle(prefix+"/", s.handlers)
 	s.server = httptest.NewServer(mux)
@@ -190,7 +190,7 @@ func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawa
 
 func (s *site) start() {
 	s.t.Helper()
-	ok(s.t, s.engine.Start(s.t.Context()))
+	noError(s.t, s.engine.Start(s.t.Context()))
 	s.t.Cleanup(func() {
 		if err := s.engine.Stop(context.Background()); err != nil {
 			s.t.Error(err)
@@ -224,7 +224,7 @@ func (s *site) ask(subject, method, path string, form url.Values, header map[str
 		body = strings.NewReader(form.Encode())
 	}
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.server.URL+s.prefix+path, body)
-	ok(s.t, err)
+	noError(s.t, err)
 	if form != nil {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -234,23 +234,23 @@ func (s *site) ask(subject, method, path string, form url.Values, header map[str
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.Do(request)
-	ok(s.t, err)
+	noError(s.t, err)
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(response.Body)
-	ok(s.t, err)
+	noError(s.t, err)
 	return answer{response.StatusCode, response.Header, string(data)}
 }
 
 // browser is a client with cookies that follows redirects.
 func (s *site) browser(subject string) *http.Client {
 	jar, err := cookiejar.New(nil)
-	ok(s.t, err)
-	return &http.Client{Jar: jar, Transport: as(subject)}
+	noError(s.t, err)
+	return &http.Client{Jar: jar, Transport: subjectOf(subject)}
 }
 
-type as string
+type subjectOf string
 
-func (subject as) RoundTrip(r *http.Request) (*http.Response, error) {
+func (subject subjectOf) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("X-Subject", string(subject))
 	return http.DefaultTransport.RoundTrip(r)
@@ -259,7 +259,7 @@ func (subject as) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *site) dispatch(args nawasync.Args) *tracker.Job {
 	s.t.Helper()
 	job, err := s.engine.Dispatch(s.t.Context(), args, nawasync.Options{By: "user:7"})
-	ok(s.t, err)
+	noError(s.t, err)
 	return job
 }
 
@@ -268,7 +268,7 @@ func (s *site) await(id int64, want tracker.Status) *tracker.Job {
 	end := time.Now().Add(3 * time.Minute)
 	for {
 		job, err := s.engine.Reader().Get(s.t.Context(), id)
-		ok(s.t, err)
+		noError(s.t, err)
 		if job.Status == want {
 			return job
 		}

@@ -15,18 +15,18 @@ import (
 
 // health is how everything stands, as the page, /health.json and /metrics show it.
 type health struct {
-	At        time.Time       `json:"at"`
-	Window    string          `json:"window"`
-	From      time.Time       `json:"from"` // where the window begins, on the grid of the statistics
-	Verdict   string          `json:"verdict"`
-	Healthy   bool            `json:"healthy"`
-	Attention []alert.Alert   `json:"attention"`
-	Totals    totals          `json:"totals"`
-	Before    totals          `json:"before"` // the same length of time before
-	Services  []serviceHealth `json:"services"`
-	Errors    []errorGroup    `json:"errors"`
-	MoreOpen  bool            `json:"more_open,omitempty"` // open jobs were too many to count them all
-	recent    []*tracker.Job
+	At       time.Time       `json:"at"`
+	Window   string          `json:"window"`
+	From     time.Time       `json:"from"` // where the window begins, on the grid of the statistics
+	Summary  string          `json:"verdict"`
+	Healthy  bool            `json:"healthy"`
+	Alerts   []alert.Alert   `json:"attention"`
+	Totals   totals          `json:"totals"`
+	Before   totals          `json:"before"` // the same length of time before
+	Services []serviceHealth `json:"services"`
+	Errors   []errorGroup    `json:"errors"`
+	MoreOpen bool            `json:"more_open,omitempty"` // open jobs were too many to count them all
+	recent   []*tracker.Job
 }
 
 type totals struct {
@@ -39,9 +39,9 @@ type totals struct {
 func (t *totals) add(s tracker.Stat) {
 	t.Ended += s.Jobs
 	switch s.Outcome {
-	case tracker.Success:
+	case tracker.StatusSuccess:
 		t.Success += s.Jobs
-	case tracker.Failed:
+	case tracker.StatusFailed:
 		t.Failed += s.Jobs
 	default:
 		t.Other += s.Jobs
@@ -84,52 +84,52 @@ var healthWindows = []struct {
 }
 
 const (
-	enough    = 20  // ended jobs, below which a share says nothing
-	maxErrors = 500 // failed jobs that are grouped by their error
+	minEndedForShare = 20  // ended jobs, below which a share says nothing
+	maxErrors        = 500 // failed jobs that are grouped by their error
 )
 
 type healthView struct {
-	*page
+	*request
 	health
 }
 
-func (p *page) health() error {
+func (p *request) health() error {
 	p.title, p.section = p.T("Health"), "health"
-	found, err := p.measure(p.r.Context())
+	found, err := p.loadHealth(p.r.Context())
 	if err != nil {
 		return err
 	}
 	return p.render(healthPage(&healthView{p, *found}))
 }
 
-func (p *page) healthJSON() error {
-	found, err := p.measure(p.r.Context())
+func (p *request) healthJSON() error {
+	found, err := p.loadHealth(p.r.Context())
 	if err != nil {
 		return err
 	}
 	return p.json(found)
 }
 
-// measure reads everything that the health page shows.
-func (p *page) measure(ctx context.Context) (*health, error) {
+// loadHealth reads everything that the health page shows.
+func (p *request) loadHealth(ctx context.Context) (*health, error) {
 	window := healthWindows[2]
 	for _, w := range healthWindows {
 		if p.r.URL.Query().Get("window") == w.name {
 			window = w
 		}
 	}
-	out := &health{At: p.now, Window: window.name, Attention: []alert.Alert{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
+	out := &health{At: p.now, Window: window.name, Alerts: []alert.Alert{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
 	from := p.now.Add(-window.length)
 	out.From = from.Truncate(window.step)
-	stats, err := p.mine(p.store().StatTotals(ctx, window.period, out.From.Add(-window.length), p.now.Add(time.Minute), window.step))
+	stats, err := p.visibleStats(p.store().StatTotals(ctx, window.period, out.From.Add(-window.length), p.now.Add(time.Minute), window.step))
 	if err != nil {
 		return nil, err
 	}
-	times, err := p.mine(p.store().Stats(ctx, window.coarser, from, p.now.Add(time.Minute)))
+	times, err := p.visibleStats(p.store().Stats(ctx, window.coarser, from, p.now.Add(time.Minute)))
 	if err != nil {
 		return nil, err
 	}
-	open, more, err := p.store().Open(ctx)
+	open, more, err := p.store().OpenJobs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 		}
 		return byService[name]
 	}
-	for _, name := range p.viewer.sees() {
+	for _, name := range p.viewer.visible() {
 		of(name)
 	}
 	// A bucket that began before the window counts into it: buckets are not cut.
@@ -177,16 +177,16 @@ func (p *page) measure(ctx context.Context) (*health, error) {
 		out.Services = append(out.Services, *service)
 	}
 	slices.SortFunc(out.Services, func(a, b serviceHealth) int { return cmp.Compare(a.Service, b.Service) })
-	if out.Attention, err = p.alerts(ctx, out, open, successes); err != nil {
+	if out.Alerts, err = p.alerts(ctx, out, open, successes); err != nil {
 		return nil, err
 	}
 	failed, err := p.store().Failures(ctx, p.viewer.services(), out.From, maxErrors)
 	if err != nil {
 		return nil, err
 	}
-	out.Errors = p.group(failed, out.ended(p))
-	out.recent = recent(failed, 10)
-	out.judge(p)
+	out.Errors = p.groupErrors(failed, out.endedTerm(p))
+	out.recent = latestFailures(failed, 10)
+	out.summarize(p)
 	for i := range out.Services {
 		out.Services[i].chart = chart.Sparkline(stats, out.Services[i].Service, from, p.now, window.step)
 	}
@@ -202,32 +202,32 @@ func (s *serviceHealth) open(o tracker.OpenJobs) {
 	}
 }
 
-// place names a service, or an instance of it.
-func (p *page) place(service, instance string) string {
+// scopeText names a service, or an instance of it.
+func (p *request) scopeText(service, instance string) string {
 	if instance == "" {
 		return service
 	}
 	return p.Tf("%s on %s", service, instance)
 }
 
-// judge is the outcome in a sentence.
-func (h *health) judge(p *page) {
-	bad := slices.ContainsFunc(h.Attention, func(a alert.Alert) bool { return a.Severity == alert.Broken })
+// summarize is the outcome in a sentence.
+func (h *health) summarize(p *request) {
+	bad := slices.ContainsFunc(h.Alerts, func(a alert.Alert) bool { return a.Severity == alert.SeverityCritical })
 	h.Healthy = !bad
 	switch {
-	case h.Totals.Ended == 0 && len(h.Attention) == 0:
-		h.Verdict = p.T("Nothing has ended in this time, and nothing is known to be wrong.")
+	case h.Totals.Ended == 0 && len(h.Alerts) == 0:
+		h.Summary = p.T("Nothing has ended in this time, and nothing is known to be wrong.")
 	case bad:
-		h.Verdict = p.Tf("Something is wrong, %d to look at, first: %s", len(h.Attention), h.Attention[0].Text)
-	case len(h.Attention) > 0:
-		h.Verdict = p.Tf("It works, with %d to look at, first: %s", len(h.Attention), h.Attention[0].Text)
+		h.Summary = p.Tf("Something is wrong, %d to look at, first: %s", len(h.Alerts), h.Alerts[0].Text)
+	case len(h.Alerts) > 0:
+		h.Summary = p.Tf("It works, with %d to look at, first: %s", len(h.Alerts), h.Alerts[0].Text)
 	default:
-		h.Verdict = p.T("All is well.")
+		h.Summary = p.T("All is well.")
 	}
 }
 
-// recent are the last failures, one of each target.
-func recent(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
+// latestFailures are the last failures, one of each target.
+func latestFailures(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 	seen := map[tracker.Target]bool{}
 	for _, j := range jobs {
 		if !seen[j.Target()] && len(list) < limit {
@@ -254,17 +254,17 @@ func (v *healthView) share(s serviceHealth) string {
 	switch n := s.Success + s.Failed; {
 	case n == 0:
 		return v.T("no data")
-	case n < enough:
+	case n < minEndedForShare:
 		return v.Tf("%d of %d", s.Success, n)
 	default:
 		return format.Percent(s.Success, n)
 	}
 }
 
-func (v *healthView) windows() []tab {
-	var list []tab
+func (v *healthView) windows() []navLink {
+	var list []navLink
 	for _, w := range healthWindows {
-		list = append(list, tab{name: w.name, url: v.url("/health", "window", w.name), current: w.name == v.Window})
+		list = append(list, navLink{name: w.name, url: v.url("/health", "window", w.name), current: w.name == v.Window})
 	}
 	return list
 }
@@ -272,32 +272,32 @@ func (v *healthView) windows() []tab {
 // inSeconds is a length of time as Prometheus writes it.
 func inSeconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
 
-func quantiles(h tracker.Histogram) string {
+func quantilesText(h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
 	return format.Span(h.Quantile(0.5)) + ", " + format.Span(h.Quantile(0.95))
 }
 
-func quantile(h tracker.Histogram) string {
+func quantileText(h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
 	return format.Span(h.Quantile(0.95))
 }
 
-// total is one of the figures of the health page.
-type total struct {
+// figure is one of the figures of the health page.
+type figure struct {
 	name, url   string
 	now, before int64
 }
 
-// ended is the term for the jobs that the figures are of.
-func (h *health) ended(p *page) string { return "ended:" + p.between(h.From, time.Time{}) }
+// endedTerm is the term for the jobs that the figures are of.
+func (h *health) endedTerm(p *request) string { return "ended:" + p.between(h.From, time.Time{}) }
 
-func (v *healthView) figures() []total {
-	since := v.ended(v.page)
-	return []total{
+func (v *healthView) figures() []figure {
+	since := v.endedTerm(v.request)
+	return []figure{
 		{v.T("Ended"), v.queryURL(since), v.Totals.Ended, v.Before.Ended},
 		{v.T("Succeeded"), v.queryURL("status:success", since), v.Totals.Success, v.Before.Success},
 		{v.T("Failed"), v.queryURL("status:failed", since), v.Totals.Failed, v.Before.Failed},

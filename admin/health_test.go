@@ -18,11 +18,11 @@ func TestHealthIsTheSameAsAPageAsJSONAndForPrometheus(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
 		s.start()
-		s.await(s.dispatch(chore{ID: "a"}).ID, tracker.Success)
-		s.await(s.dispatch(chore{ID: "b@example.org", How: "fail"}).ID, tracker.Failed)
-		s.await(s.dispatch(chore{ID: "c@example.org", How: "fail"}).ID, tracker.Failed)
+		s.await(s.dispatch(chore{ID: "a"}).ID, tracker.StatusSuccess)
+		s.await(s.dispatch(chore{ID: "b@example.org", How: "fail"}).ID, tracker.StatusFailed)
+		s.await(s.dispatch(chore{ID: "c@example.org", How: "fail"}).ID, tracker.StatusFailed)
 		// One that was dispatched long ago and failed now is of this window too.
-		ok(t, db.Exec("UPDATE nawasync_jobs SET created_at = 1 WHERE target_id = 'b@example.org'").Error)
+		noError(t, db.Exec("UPDATE nawasync_jobs SET created_at = 1 WHERE target_id = 'b@example.org'").Error)
 		for _, window := range []string{"15m", "1h", "24h", "7d", "30d"} {
 			var got struct {
 				Window string `json:"window"`
@@ -35,7 +35,7 @@ func TestHealthIsTheSameAsAPageAsJSONAndForPrometheus(t *testing.T) {
 					Jobs int `json:"jobs"`
 				} `json:"errors"`
 			}
-			ok(t, json.Unmarshal([]byte(s.get("viewer", "/health.json?window="+window).body), &got))
+			noError(t, json.Unmarshal([]byte(s.get("viewer", "/health.json?window="+window).body), &got))
 			if got.Window != window || got.Totals.Ended != 3 || got.Totals.Success != 1 || got.Totals.Failed != 2 || len(got.Errors) != 1 || got.Errors[0].Jobs != 2 {
 				t.Errorf("%s: %+v", window, got)
 			}
@@ -59,7 +59,7 @@ func TestHealthIsTheSameAsAPageAsJSONAndForPrometheus(t *testing.T) {
 func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Timeout = 300 * time.Millisecond })
-	ok(t, s.db.Exec("ALTER TABLE nawasync_jobs RENAME TO gone").Error)
+	noError(t, s.db.Exec("ALTER TABLE nawasync_jobs RENAME TO gone").Error)
 	for _, path := range []string{"/jobs", "/health", "/jobs.json", "/metrics"} {
 		begin := time.Now()
 		got := s.get("viewer", path)
@@ -71,23 +71,23 @@ func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
 	if got := s.get("viewer", "/health"); got.header.Get("Refresh") == "" {
 		t.Error("the page does not ask again by itself")
 	}
-	ok(t, s.db.Exec("ALTER TABLE gone RENAME TO nawasync_jobs").Error)
+	noError(t, s.db.Exec("ALTER TABLE gone RENAME TO nawasync_jobs").Error)
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
 		t.Errorf("%d after it came back", got.status)
 	}
 	// One that does not answer in time: all of its connections are taken.
 	pool, err := s.db.DB.DB()
-	ok(t, err)
+	noError(t, err)
 	pool.SetMaxOpenConns(1)
 	held, err := pool.Conn(context.Background())
-	ok(t, err)
+	noError(t, err)
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "did not answer within") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if got := s.get("", "/readyz"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("ready: %d", got.status)
 	}
-	ok(t, held.Close())
+	noError(t, held.Close())
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
 		t.Errorf("%d after it came back", got.status)
 	}

@@ -17,20 +17,20 @@ import (
 
 // jobView is all that is known of one job.
 type jobView struct {
-	*page
-	job      *tracker.Job
-	attempts []tracker.Attempt
-	related  []*tracker.Job
-	ahead    []*tracker.Job // of its lane, while it waits
-	acts     []tracker.AuditEntry
-	newer    int64 // a later success of the same target
-	pause    *tracker.Scope
-	served   bool // a live process serves its kind
-	queue    nawasync.TaskState
-	stack    bool // whole stacks
+	*request
+	job          *tracker.Job
+	attempts     []tracker.Attempt
+	related      []*tracker.Job
+	predecessors []*tracker.Job // of its lane, while it waits
+	entries      []tracker.AuditEntry
+	newer        int64 // a later success of the same target
+	pause        *tracker.Scope
+	served       bool // a live process serves its kind
+	queue        nawasync.TaskState
+	stack        bool // whole stacks
 }
 
-func (p *page) jobID() (int64, bool, error) {
+func (p *request) jobID() (int64, bool, error) {
 	text, asJSON := strings.CutSuffix(p.r.PathValue("id"), ".json")
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || id <= 0 {
@@ -39,8 +39,8 @@ func (p *page) jobID() (int64, bool, error) {
 	return id, asJSON, nil
 }
 
-// seen is a job, if the subject may view it: others are not told from none.
-func (p *page) seen(id int64) (*tracker.Job, error) {
+// visibleJob is a job, if the subject may view it: others are not told from none.
+func (p *request) visibleJob(id int64) (*tracker.Job, error) {
 	job, err := p.store().Get(p.r.Context(), id)
 	if err != nil {
 		return nil, err
@@ -51,16 +51,16 @@ func (p *page) seen(id int64) (*tracker.Job, error) {
 	return job, nil
 }
 
-func (p *page) job() error {
+func (p *request) job() error {
 	id, asJSON, err := p.jobID()
 	if err != nil {
 		return err
 	}
-	job, err := p.seen(id)
+	job, err := p.visibleJob(id)
 	if err != nil {
 		return err
 	}
-	v := &jobView{page: p, job: job, stack: p.r.URL.Query().Get("stack") == "full"}
+	v := &jobView{request: p, job: job, stack: p.r.URL.Query().Get("stack") == "full"}
 	if v.attempts, err = p.store().Attempts(p.r.Context(), job); err != nil {
 		return err
 	}
@@ -68,28 +68,28 @@ func (p *page) job() error {
 		return p.json(map[string]any{"job": job, "attempts": v.attempts})
 	}
 	p.title, p.section = p.Tf("Job %d", job.ID), "jobs"
-	if err := v.surroundings(p.r.Context()); err != nil {
+	if err := v.loadContext(p.r.Context()); err != nil {
 		return err
 	}
 	return p.render(jobPage(v))
 }
 
-// surroundings is what the job waits for, and what else there is of its target.
-func (v *jobView) surroundings(ctx context.Context) error {
+// loadContext is what the job waits for, and what else there is of its target.
+func (v *jobView) loadContext(ctx context.Context) error {
 	store, j := v.store(), v.job
 	results, err := store.Search(ctx, tracker.Search{Targets: []tracker.Target{j.Target()}, Services: []string{j.Service}, Limit: 11})
 	if err != nil {
 		return err
 	}
 	v.related = slices.DeleteFunc(results.Jobs, func(other *tracker.Job) bool { return other.ID == j.ID })
-	if v.acts, err = store.AuditLog(ctx, tracker.AuditFilter{JobID: j.ID, Limit: 50}); err != nil {
+	if v.entries, err = store.AuditLog(ctx, tracker.AuditFilter{JobID: j.ID, Limit: 50}); err != nil {
 		return err
 	}
 	if j.Status.Terminal() {
 		v.newer, err = store.NewerSuccess(ctx, j)
 		return err
 	}
-	if v.ahead, err = store.LanePredecessors(ctx, j, 6); err != nil {
+	if v.predecessors, err = store.LanePredecessors(ctx, j, 6); err != nil {
 		return err
 	}
 	scopes, err := store.Scopes(ctx)
@@ -109,7 +109,7 @@ func (v *jobView) surroundings(ctx context.Context) error {
 	for _, process := range alert.Alive(processes, v.now) {
 		v.served = v.served || slices.Contains(process.Kinds, kind)
 	}
-	if j.Status == tracker.Queued {
+	if j.Status == tracker.StatusQueued {
 		if v.queue, err = v.h.engine.TaskState(ctx, j.ID); err != nil {
 			v.h.config.Logger.Warn("admin: Redis does not tell of a job", "job", j.ID, "error", err)
 		}
@@ -120,7 +120,7 @@ func (v *jobView) surroundings(ctx context.Context) error {
 // held reports whether the job is a sync that would have deleted too much: no conflict
 // over an object, though it ends as one.
 func (v *jobView) held() bool {
-	return v.job.Status == tracker.Conflict && v.job.ErrorClass == string(fault.Held)
+	return v.job.Status == tracker.StatusConflict && v.job.ErrorClass == string(fault.ClassHeld)
 }
 
 // may reports whether the subject may change the job.
@@ -130,24 +130,24 @@ func (v *jobView) may() bool { return v.viewer.may(PermissionManage, v.job.Servi
 func (v *jobView) headline() string {
 	j := v.job
 	switch {
-	case j.Status == tracker.Running && j.Stuck(v.now):
+	case j.Status == tracker.StatusRunning && j.Stuck(v.now):
 		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.",
 			format.Span(v.now.Sub(j.StartedAt)))
-	case j.Status == tracker.Running && !j.CancelAt.IsZero():
+	case j.Status == tracker.StatusRunning && !j.CancelAt.IsZero():
 		return v.Tf("It runs, and %s has asked for its end. That is requested, not done, until it has stopped.", j.CancelBy)
-	case j.Status == tracker.Running:
+	case j.Status == tracker.StatusRunning:
 		return v.Tf("It runs, attempt %d of %d, since %s.", j.Attempt, j.MaxAttempts, format.Span(v.now.Sub(j.StartedAt)))
-	case j.Status == tracker.Queued:
+	case j.Status == tracker.StatusQueued:
 		return v.waiting()
-	case j.Status == tracker.Success:
-		return v.Tf("It succeeded, after %s.", v.after())
-	case j.Status == tracker.Failed:
-		return v.Tf("It failed for good, after %s.", v.after())
+	case j.Status == tracker.StatusSuccess:
+		return v.Tf("It succeeded, after %s.", v.tookText())
+	case j.Status == tracker.StatusFailed:
+		return v.Tf("It failed for good, after %s.", v.tookText())
 	case v.held():
 		return v.T("Too much of the table was not in the listing. Nothing was deleted; the sync is held until somebody decides.")
-	case j.Status == tracker.Conflict:
+	case j.Status == tracker.StatusConflict:
 		return v.T("Somebody else had changed the same at the remote. Nothing was overwritten; the job waits for an answer.")
-	case j.Status == tracker.Skipped:
+	case j.Status == tracker.StatusSkipped:
 		return v.T("It found nothing to do.")
 	}
 	if j.CancelBy != "" {
@@ -156,7 +156,7 @@ func (v *jobView) headline() string {
 	return v.T("It was called off.")
 }
 
-func (v *jobView) after() string {
+func (v *jobView) tookText() string {
 	n := max(1, len(v.attempts), v.job.Attempt)
 	took := format.Span(v.job.FinishedAt.Sub(v.job.DueAt))
 	if n == 1 {
@@ -169,15 +169,15 @@ func (v *jobView) waiting() string {
 	j := v.job
 	switch {
 	case v.pause != nil && v.pause.Parked:
-		return v.Tf("It waits: the remote has refused, so the engine has parked the scope until %s.", v.moment(v.pause.Until))
+		return v.Tf("It waits: the remote has refused, so the engine has parked the scope until %s.", v.fullTime(v.pause.Until))
 	case v.pause != nil:
 		return v.Tf("It waits: %s has paused the service.", v.pause.By)
 	case j.NotBefore.After(v.now) && j.Attempt > 0:
-		return v.Tf("Attempt %d failed. The next is %s, at %s.", j.Attempt, v.ago(j.NotBefore), v.moment(j.NotBefore))
+		return v.Tf("Attempt %d failed. The next is %s, at %s.", j.Attempt, v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.NotBefore.After(v.now):
-		return v.Tf("It is due %s, at %s.", v.ago(j.NotBefore), v.moment(j.NotBefore))
-	case len(v.ahead) > 0:
-		return v.Tf("It waits for job %d, which is before it on the same object.", v.ahead[0].ID)
+		return v.Tf("It is due %s, at %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
+	case len(v.predecessors) > 0:
+		return v.Tf("It waits for job %d, which is before it on the same object.", v.predecessors[0].ID)
 	case !v.served:
 		return v.Tf("It waits, and no live process serves %s/%s/%s. Start a worker that registers it.", j.Service, j.Type, j.Action)
 	}
@@ -188,25 +188,25 @@ func (v *jobView) waiting() string {
 func (v *jobView) advice() string {
 	j := v.job
 	switch {
-	case v.newer != 0 && (j.Status == tracker.Failed || j.Status == tracker.Conflict):
+	case v.newer != 0 && (j.Status == tracker.StatusFailed || j.Status == tracker.StatusConflict):
 		return v.Tf("Nothing: job %d did the same target later, and succeeded. Running this one again would undo it.", v.newer)
 	case v.held():
 		return v.T("Look at the rows on the service's page, then release or reject the held sync there.")
-	case j.Status == tracker.Conflict:
+	case j.Status == tracker.StatusConflict:
 		return v.T("Compare the three below, then answer.")
-	case j.Status != tracker.Failed:
+	case j.Status != tracker.StatusFailed:
 		return ""
 	case j.ArgumentsDropped():
 		return v.T("Its arguments are no longer kept. Dispatch it anew from the application.")
 	}
 	switch fault.Class(j.ErrorClass) {
-	case fault.Config:
+	case fault.ClassConfig:
 		return v.T("A setting is wrong: mend it, restart the workers, then retry.")
-	case fault.Credentials:
+	case fault.ClassCredentials:
 		return v.T("The remote refuses the credentials: renew them, resume the service, then retry.")
-	case fault.Transient, fault.RateLimited:
+	case fault.ClassTransient, fault.ClassRateLimited:
 		return v.T("The remote was away or busy. When it is well again, retry.")
-	case fault.UnknownOutcome:
+	case fault.ClassUnknownOutcome:
 		return v.T("Nobody knows whether the write arrived. A refresh has looked since; a retry looks again before it writes.")
 	}
 	return v.T("Read the last error. When its cause is mended, retry.")
@@ -250,7 +250,7 @@ func (v *jobView) comparisons() []comparison {
 	}
 	var list []comparison
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		c := comparison{name, written(detail.Base[name]), written(detail.Desired[name]), written(detail.Remote[name]), false}
+		c := comparison{name, valueText(detail.Base[name]), valueText(detail.Desired[name]), valueText(detail.Remote[name]), false}
 		c.Touched = c.Base != c.Remote
 		list = append(list, c)
 	}
@@ -271,12 +271,12 @@ func (v *jobView) changes() []comparison {
 	var list []comparison
 	for _, name := range slices.Sorted(maps.Keys(payload.Changes)) {
 		c := payload.Changes[name]
-		list = append(list, comparison{Field: name, Base: written(c.From), Desired: written(c.To)})
+		list = append(list, comparison{Field: name, Base: valueText(c.From), Desired: valueText(c.To)})
 	}
 	return list
 }
 
-func written(value json.RawMessage) string {
+func valueText(value json.RawMessage) string {
 	if len(value) == 0 {
 		return ""
 	}
@@ -287,8 +287,8 @@ func written(value json.RawMessage) string {
 	return string(value)
 }
 
-// pretty is a document as a person reads it; its numbers stay as they are.
-func pretty(document json.RawMessage) string {
+// prettyJSON is a document as a person reads it; its numbers stay as they are.
+func prettyJSON(document json.RawMessage) string {
 	if len(document) == 0 {
 		return ""
 	}
@@ -325,7 +325,7 @@ func (v *jobView) links() []Link {
 	}
 	var list []Link
 	for _, link := range v.h.config.JobLinks(v.job) {
-		if to := safe(link.URL); to != "" {
+		if to := safeURL(link.URL); to != "" {
 			list = append(list, Link{link.Name, to})
 		}
 	}

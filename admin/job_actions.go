@@ -10,28 +10,28 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// jobAct does what a button on a job's page says.
-func (p *page) jobAct() error {
+// jobAction does what a button on a job's page says.
+func (p *request) jobAction() error {
 	id, _, err := p.jobID()
 	if err != nil {
 		return err
 	}
-	job, err := p.seen(id)
+	job, err := p.visibleJob(id)
 	if err != nil {
 		return err
 	}
 	name := p.r.PathValue("act")
-	do, ok := p.jobActs(job)[name]
+	do, ok := p.jobActions(job)[name]
 	if !ok {
-		return p.noAct()
+		return p.unknownAction()
 	}
-	return p.act(PermissionManage, tracker.AuditEntry{
+	return p.runAction(PermissionManage, tracker.AuditEntry{
 		Action: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, JobID: job.ID,
 	}, do)
 }
 
-func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash, error) {
-	engine, operator := p.h.engine, p.operator()
+func (p *request) jobActions(job *tracker.Job) map[string]func(context.Context) (flash, error) {
+	engine, operator := p.h.engine, p.operatorOptions()
 	follows := func(text string, act func(context.Context) (*tracker.Job, error)) func(context.Context) (flash, error) {
 		return func(ctx context.Context) (flash, error) {
 			next, err := act(ctx)
@@ -51,9 +51,9 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context) (*tracker.Job, error) {
 			switch {
 			case job.Service == bulkKind.Service: // it would act for whoever began it
-				return nil, &refusal{text: p.T("A bulk run is not retried: begin another with a preview.")}
+				return nil, &refusedError{text: p.T("A bulk run is not retried: begin another with a preview.")}
 			case !job.Status.Terminal():
-				return nil, &refusal{text: p.T("Only an ended job is retried.")}
+				return nil, &refusedError{text: p.T("Only an ended job is retried.")}
 			}
 			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{
 				By: operator.By, Reason: operator.Reason, Address: operator.Address,
@@ -61,31 +61,31 @@ func (p *page) jobActs(job *tracker.Job) map[string]func(context.Context) (flash
 			})
 		}),
 		"resync":    answer(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
-		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.Rebase),
+		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.ApplyMine),
 		"overwrite": answer(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
 		"cancel": func(ctx context.Context) (flash, error) {
 			now, err := engine.Cancel(ctx, job.ID, operator)
 			if err != nil {
 				return flash{}, err
 			}
-			if now.Status == tracker.Running {
+			if now.Status == tracker.StatusRunning {
 				return flash{Text: p.Tf("The end of job %d is requested. It runs until its handler has stopped.", job.ID)}, nil
 			}
 			return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
 		},
 		"delete": func(ctx context.Context) (flash, error) {
 			if !job.DeletedAt.IsZero() {
-				return flash{}, &refusal{text: p.Tf("Job %d is deleted already.", job.ID)}
+				return flash{}, &refusedError{text: p.Tf("Job %d is deleted already.", job.ID)}
 			}
 			err := engine.Delete(ctx, job.ID, operator)
 			if errors.Is(err, nawasync.ErrNotEnded) {
-				err = &refusal{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
+				err = &refusedError{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
 			}
 			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
 		},
 		"restore": func(ctx context.Context) (flash, error) {
 			if job.DeletedAt.IsZero() {
-				return flash{}, &refusal{text: p.Tf("Job %d is not deleted.", job.ID)}
+				return flash{}, &refusedError{text: p.Tf("Job %d is not deleted.", job.ID)}
 			}
 			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, engine.Restore(ctx, job.ID, operator)
 		},

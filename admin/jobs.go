@@ -18,17 +18,17 @@ import (
 
 // jobsView is the list of jobs.
 type jobsView struct {
-	*page
-	query    query.Query
-	line     string // as it was asked; the canonical one unless it is wrong
-	wrong    *query.Error
-	results  tracker.Results
-	counts   map[tracker.Status]int
-	counted  bool   // the counts could be made
-	problem  string // of the counts or the strip, which alone are missing then
-	size     int
-	services []string
-	chart    chart.BarChart
+	*request
+	query      query.Query
+	queryText  string // as it was asked; the canonical one unless it is wrong
+	queryError *query.Error
+	results    tracker.Results
+	counts     map[tracker.Status]int
+	counted    bool   // the counts could be made
+	problem    string // of the counts or the strip, which alone are missing then
+	size       int
+	services   []string
+	chart      chart.BarChart
 }
 
 var pageSizes = []int{25, 50, 100}
@@ -36,23 +36,23 @@ var pageSizes = []int{25, 50, 100}
 // formFields are the fields of the plain form; each is a term of the query line.
 var formFields = []string{"service", "type", "instance", "action", "target", "by", "error", "since", "ended"}
 
-func (p *page) jobs() error {
+func (p *request) jobs() error {
 	if p.r.URL.Query().Has("form") {
-		return p.fromForm()
+		return p.queryFromForm()
 	}
-	v := &jobsView{page: p, line: p.r.URL.Query().Get("q"), size: p.size(), services: p.viewer.sees()}
+	v := &jobsView{request: p, queryText: p.r.URL.Query().Get("q"), size: p.size(), services: p.viewer.visible()}
 	p.title, p.section = p.T("Jobs"), "jobs"
-	q, err := query.Parse(v.line, p.zone)
-	if errors.As(err, &v.wrong) {
+	q, err := query.Parse(v.queryText, p.zone)
+	if errors.As(err, &v.queryError) {
 		p.renderStatus(http.StatusUnprocessableEntity, jobsPage(v))
 		return nil
 	}
-	v.query, v.line = q, q.String()
+	v.query, v.queryText = q, q.String()
 	search, err := p.search(q)
 	if err != nil {
 		return err
 	}
-	search = p.onPage(search)
+	search = p.withPage(search)
 	if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
 		return err
 	}
@@ -68,8 +68,8 @@ func (p *page) jobs() error {
 	return p.render(jobsPage(v))
 }
 
-// fromForm turns the plain form into the query line.
-func (p *page) fromForm() error {
+// queryFromForm turns the plain form into the query line.
+func (p *request) queryFromForm() error {
 	values := p.r.URL.Query()
 	q, err := query.Parse(values.Get("rest"), p.zone)
 	if err != nil {
@@ -92,7 +92,7 @@ func (p *page) fromForm() error {
 }
 
 // search is what the store is asked, within what the subject may see.
-func (p *page) search(q query.Query) (tracker.Search, error) {
+func (p *request) search(q query.Query) (tracker.Search, error) {
 	s, err := q.Search(p.now, p.zone)
 	if err != nil {
 		return s, err
@@ -108,7 +108,7 @@ func (p *page) search(q query.Query) (tracker.Search, error) {
 	}
 	s.Targets = []tracker.Target{}
 	for _, place := range places {
-		if !fits(q, "service", place.Service) || !fits(q, "type", place.Type) || !fits(q, "instance", place.Instance) ||
+		if !pageFits(q, "service", place.Service) || !pageFits(q, "type", place.Type) || !pageFits(q, "instance", place.Instance) ||
 			(s.Services != nil && !slices.Contains(s.Services, place.Service)) {
 			continue
 		}
@@ -122,12 +122,12 @@ func (p *page) search(q query.Query) (tracker.Search, error) {
 	return s, nil
 }
 
-func fits(q query.Query, field, value string) bool {
+func pageFits(q query.Query, field, value string) bool {
 	values := q.Values(field)
 	return len(values) == 0 || slices.Contains(values, value)
 }
 
-func (p *page) number(name string) int64 {
+func (p *request) number(name string) int64 {
 	n, err := strconv.ParseInt(p.r.URL.Query().Get(name), 10, 64)
 	if err != nil {
 		return 0
@@ -138,19 +138,19 @@ func (p *page) number(name string) int64 {
 // fromOldest is the parameter after of the page at the old end of a list.
 const fromOldest = "-1"
 
-// upwards reports whether the page is one that was reached from an older one.
-func (p *page) upwards() bool {
+// wantsNewer reports whether the page is one that was reached from an older one.
+func (p *request) wantsNewer() bool {
 	return p.r.URL.Query().Get("after") == fromOldest || p.number("after") > 0
 }
 
-// onPage is a search for the page of the list that the request names.
-func (p *page) onPage(s tracker.Search) tracker.Search {
+// withPage is a search for the page of the list that the request names.
+func (p *request) withPage(s tracker.Search) tracker.Search {
 	s.Before, s.After, s.Oldest = p.number("before"), p.number("after"), p.r.URL.Query().Get("after") == fromOldest
 	s.Limit = p.size()
 	return s
 }
 
-func (p *page) size() int {
+func (p *request) size() int {
 	if n := int(p.number("n")); slices.Contains(pageSizes, n) {
 		return n
 	}
@@ -170,48 +170,48 @@ func (v *jobsView) shownSize() string {
 }
 
 func (v *jobsView) older() string {
-	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "before", strconv.FormatInt(v.results.Older, 10))
+	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "before", strconv.FormatInt(v.results.Older, 10))
 }
 
 func (v *jobsView) oldest() string {
-	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "after", fromOldest)
+	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "after", fromOldest)
 }
 
 func (v *jobsView) newer() string {
-	return v.url("/jobs", "q", v.line, "n", v.shownSize(), "after", strconv.FormatInt(v.results.Newer, 10))
+	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "after", strconv.FormatInt(v.results.Newer, 10))
 }
 
-// tab is one of the tabs over the list.
-type tab struct {
+// navLink is one of the tabs over the list.
+type navLink struct {
 	name, url, count string
 	current          bool
 	status           tracker.Status // "" for all
 }
 
-func (v *jobsView) tabs() []tab {
+func (v *jobsView) tabs() []navLink {
 	now := v.query.Values("status")
 	total := 0
 	for _, n := range v.counts {
 		total += n
 	}
-	all := tab{name: v.T("All"), url: v.link(v.query.With("status")), current: len(now) == 0}
+	all := navLink{name: v.T("All"), url: v.link(v.query.With("status")), current: len(now) == 0}
 	if v.counted {
-		all.count = capped(total)
+		all.count = cappedCount(total)
 	}
-	list := []tab{all}
+	list := []navLink{all}
 	for _, status := range tracker.Statuses() {
-		t := tab{name: v.status(status), status: status, url: v.link(v.query.With("status", string(status))), current: len(now) == 1 && now[0] == string(status)}
+		t := navLink{name: v.status(status), status: status, url: v.link(v.query.With("status", string(status))), current: len(now) == 1 && now[0] == string(status)}
 		if v.counted {
-			t.count = capped(v.counts[status])
+			t.count = cappedCount(v.counts[status])
 		}
 		list = append(list, t)
 	}
 	return list
 }
 
-func capped(n int) string {
-	if n > tracker.CountUpTo {
-		return format.Thousands(tracker.CountUpTo) + "+"
+func cappedCount(n int) string {
+	if n > tracker.MaxCount {
+		return format.Thousands(tracker.MaxCount) + "+"
 	}
 	return format.Thousands(int64(n))
 }
@@ -219,8 +219,8 @@ func capped(n int) string {
 // manages reports whether the subject may select jobs for an act.
 func (v *jobsView) manages() bool { return v.viewer.anywhere(PermissionManage) }
 
-// bulkActs are the acts that can fit what is listed.
-func (v *jobsView) bulkActs() []string {
+// bulkActions are the acts that can fit what is listed.
+func (v *jobsView) bulkActions() []string {
 	if v.query.Value("is") == "deleted" {
 		return []string{"restore"}
 	}
@@ -239,18 +239,18 @@ func (v *jobsView) allText() string {
 			total += n
 		}
 	}
-	return v.Tf("All %s that match the query", capped(total))
+	return v.Tf("All %s that match the query", cappedCount(total))
 }
 
 // views are the named queries.
-func (v *jobsView) views() []tab {
-	var list []tab
+func (v *jobsView) views() []navLink {
+	var list []navLink
 	for _, view := range []struct{ name, line string }{
 		{v.T("Needs me"), "status:conflict,failed -is:repaired"},
 		{v.T("Stuck"), "is:stuck"},
 		{v.T("Deleted"), "is:deleted"},
 	} {
-		list = append(list, tab{name: view.name, url: v.url("/jobs", "q", view.line), current: v.line == view.line})
+		list = append(list, navLink{name: view.name, url: v.url("/jobs", "q", view.line), current: v.queryText == view.line})
 	}
 	return list
 }
@@ -271,21 +271,21 @@ func (v *jobsView) clockName() string {
 }
 
 // windows are the chips of time, and one for the other clock.
-func (v *jobsView) windows() []tab {
+func (v *jobsView) windows() []navLink {
 	always, clock := v.query.With("since").With("created").With("ended"), v.clock()
 	now := v.query.Value(clock)
-	list := []tab{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.Value("created") == ""}}
+	list := []navLink{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.Value("created") == ""}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
-		list = append(list, tab{name: w, url: v.link(always.With(clock, w)), current: now == w})
+		list = append(list, navLink{name: w, url: v.link(always.With(clock, w)), current: now == w})
 	}
 	if clock == "ended" {
-		return append(list, tab{name: v.T("by creation instead"), url: v.link(always.With("since", "24h"))})
+		return append(list, navLink{name: v.T("by creation instead"), url: v.link(always.With("since", "24h"))})
 	}
-	return append(list, tab{name: v.T("by end instead"), url: v.link(always.With("ended", "24h"))})
+	return append(list, navLink{name: v.T("by end instead"), url: v.link(always.With("ended", "24h"))})
 }
 
-// rest is what of the query the plain form has no field for.
-func (v *jobsView) rest() string {
+// newerSearched is what of the query the plain form has no field for.
+func (v *jobsView) newerSearched() string {
 	q := v.query
 	for _, field := range append([]string{"status"}, formFields...) {
 		q = q.With(field)
@@ -293,31 +293,31 @@ func (v *jobsView) rest() string {
 	return q.String()
 }
 
-func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.line) }
+func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.queryText) }
 
-// looked says how far a search went that no index answers.
-func (v *jobsView) looked() string {
+// searchedText says how far a search went that no index answers.
+func (v *jobsView) searchedText() string {
 	r := v.results
 	switch {
-	case r.Looked == 0:
+	case r.Searched == 0:
 		return ""
-	case r.Partial && v.upwards():
-		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", format.Thousands(r.Looked), v.moment(r.Reached))
+	case r.Partial && v.wantsNewer():
+		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", format.Thousands(r.Searched), v.fullTime(r.Reached))
 	case r.Partial:
 		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.",
-			format.Thousands(r.Looked), v.moment(r.Reached))
+			format.Thousands(r.Searched), v.fullTime(r.Reached))
 	}
-	return v.Tf("Looked through all %s jobs that the other terms leave.", format.Thousands(r.Looked))
+	return v.Tf("Looked through all %s jobs that the other terms leave.", format.Thousands(r.Searched))
 }
 
 // emptyReason tells apart why there is nothing.
 func (v *jobsView) emptyReason() (text, name, url string) {
 	switch {
-	case v.line == "" && v.viewer.services() == nil:
+	case v.queryText == "" && v.viewer.services() == nil:
 		return v.T("No job has been dispatched yet."), "", ""
-	case v.line == "":
+	case v.queryText == "":
 		return v.T("There is no job of a service that you may view."), "", ""
-	case v.results.Partial && v.upwards():
+	case v.results.Partial && v.wantsNewer():
 		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
 	case v.results.Partial:
 		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
@@ -345,24 +345,24 @@ func (v *jobsView) inputs() []input {
 // kept says how long a list goes back.
 func (v *jobsView) kept() string {
 	days := func(s tracker.Status) int { return int(v.h.engine.Retention(s).Hours() / 24) }
-	return v.Tf("Successes are kept %d days, all other endings %d.", days(tracker.Success), days(tracker.Failed))
+	return v.Tf("Successes are kept %d days, all other endings %d.", days(tracker.StatusSuccess), days(tracker.StatusFailed))
 }
 
 // waitedRan is how long a job waited since it first came due, and its last attempt ran.
-func (p *page) waitedRan(j *tracker.Job) string {
+func (p *request) waitedRan(j *tracker.Job) string {
 	switch {
 	case j.StartedAt.IsZero() && j.Status.Terminal():
 		return "–"
 	case j.StartedAt.IsZero():
 		return format.Span(p.now.Sub(j.DueAt)) + ", –"
-	case j.Status == tracker.Running:
+	case j.Status == tracker.StatusRunning:
 		return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p.now.Sub(j.StartedAt)) + "…"
 	}
 	return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(j.Duration)
 }
 
 // label names what a job does.
-func (p *page) label(j *tracker.Job) string {
+func (p *request) label(j *tracker.Job) string {
 	if p.h.config.ActionLabel != nil {
 		if name := p.h.config.ActionLabel(nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}); name != "" {
 			return name
@@ -371,8 +371,8 @@ func (p *page) label(j *tracker.Job) string {
 	return strings.ReplaceAll(j.Action, "_", " ")
 }
 
-// safe is a URL of the host: a path, http or https, never anything that runs.
-func safe(to string) string {
+// safeURL is a URL of the host: a path, http or https, never anything that runs.
+func safeURL(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || (u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https") || (u.Scheme == "" && !strings.HasPrefix(to, "/")) {
 		return ""
@@ -380,8 +380,8 @@ func safe(to string) string {
 	return to
 }
 
-// paged is a search for the limit jobs below before; 0 is the newest.
-func paged(s tracker.Search, before int64, limit int) tracker.Search {
+// withLimit is a search for the limit jobs below before; 0 is the newest.
+func withLimit(s tracker.Search, before int64, limit int) tracker.Search {
 	s.Before, s.Limit = before, limit
 	return s
 }

@@ -50,14 +50,14 @@ func TestExportIsSafeInASpreadsheetAndWhole(t *testing.T) {
 		args = append(args, elsewhere{ID: fmt.Sprintf("=HYPERLINK(%d)", i)})
 	}
 	_, err := s.engine.DispatchMany(t.Context(), args, nawasync.Options{By: "@user"})
-	ok(t, err)
+	noError(t, err)
 	rows, err := csv.NewReader(strings.NewReader(s.get("viewer", "/jobs.csv").body)).ReadAll()
-	ok(t, err)
+	noError(t, err)
 	if len(rows) != 1101 || rows[1][6] != "'=HYPERLINK(1099)" || rows[1][7] != "'@user" {
 		t.Errorf("%d rows, the first %q", len(rows), rows[1])
 	}
 	_, err = s.engine.DispatchMany(t.Context(), args[:200], nawasync.Options{})
-	ok(t, err)
+	noError(t, err)
 	all := s.get("viewer", "/jobs.csv").body
 	if !strings.Contains(all, "more than 1200 jobs: narrow the query") {
 		t.Error("an export that was cut does not say so")

@@ -17,20 +17,20 @@ func TestMessagesAreAllInOnePlace(t *testing.T) {
 	found := map[string]bool{}
 	for _, pattern := range []string{"*.go", "*.templ", "internal/query/*.go", "internal/alert/*.go"} {
 		files, err := filepath.Glob(pattern)
-		ok(t, err)
+		noError(t, err)
 		for _, name := range files {
 			if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, "_templ.go") {
 				continue
 			}
 			data, err := os.ReadFile(name)
-			ok(t, err)
-			for _, m := range regexp.MustCompile(`\b(?:[pv]\.Tf?|say)\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(string(data), -1) {
+			noError(t, err)
+			for _, m := range regexp.MustCompile(`\b(?:[pv]\.Tf?|newMessage)\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(string(data), -1) {
 				found[strings.ReplaceAll(m[1], `\"`, `"`)] = true
 			}
 		}
 	}
 	data, err := os.ReadFile("messages.txt")
-	ok(t, err)
+	noError(t, err)
 	listed := map[string]bool{}
 	for line := range strings.Lines(string(data)) {
 		listed[strings.TrimSuffix(line, "\n")] = true

@@ -9,11 +9,11 @@ import (
 )
 
 // sections are the pages' main places.
-func (p *page) sections() []tab {
+func (p *request) sections() []navLink {
 	if !p.viewer.anywhere(PermissionView) {
 		return nil
 	}
-	return []tab{
+	return []navLink{
 		{name: p.T("Jobs"), url: p.url("/jobs"), current: p.section == "jobs"},
 		{name: p.T("Health"), url: p.url("/health"), current: p.section == "health"},
 		{name: p.T("Services"), url: p.url("/services"), current: p.section == "services"},
@@ -23,19 +23,19 @@ func (p *page) sections() []tab {
 }
 
 // flashRole has a mishap read out at once, and anything else when there is time.
-func (p *page) flashRole() string {
+func (p *request) flashRole() string {
 	if p.flash.Bad {
 		return "alert"
 	}
 	return "status"
 }
 
-// sorted are the keys of counts.
-func sorted[K cmp.Ordered](counts map[K]int64) []K { return slices.Sorted(maps.Keys(counts)) }
+// sortedKeys are the keys of counts.
+func sortedKeys[K cmp.Ordered](counts map[K]int64) []K { return slices.Sorted(maps.Keys(counts)) }
 
-func has(list []string, value string) bool { return slices.Contains(list, value) }
+func contains(list []string, value string) bool { return slices.Contains(list, value) }
 
-func mark(good bool) string {
+func checkMark(good bool) string {
 	if good {
 		return "✓"
 	}
@@ -44,7 +44,7 @@ func mark(good bool) string {
 
 // severity tells what is broken from what is doubtful, for who sees no colours.
 func severity(a alert.Alert) string {
-	if a.Severity == alert.Broken {
+	if a.Severity == alert.SeverityCritical {
 		return "✗"
 	}
 	return "!"

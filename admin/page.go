@@ -18,8 +18,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// page is one request: who asks, and in what zone and colours the answer is written.
-type page struct {
+// request is one request: who asks, and in what zone and colours the answer is written.
+type request struct {
 	h      *handler
 	w      http.ResponseWriter
 	r      *http.Request
@@ -52,25 +52,25 @@ const (
 	cookieFlash = "nawasync_flash"
 )
 
-// problem is an answer that a page cannot give; it is shown as a page of its own, in the
+// httpError is an answer that a page cannot give; it is shown as a page of its own, in the
 // reader's language.
-type problem struct {
+type httpError struct {
 	status      int
 	title, text string
 }
 
-func (p *problem) Error() string { return strings.TrimSuffix(p.title+": "+p.text, ": ") }
+func (p *httpError) Error() string { return strings.TrimSuffix(p.title+": "+p.text, ": ") }
 
 // errNotFound is what is not there, or not for this reader: the two are not told apart.
 var errNotFound = errors.New("not found")
 
-// page wraps what shows or does something for those who may view: it finds out who
+// pageHandler wraps what shows or does something for those who may view: it finds out who
 // asks, bounds the time, and turns errors into pages.
-func (h *handler) page(serve func(p *page) error) http.HandlerFunc {
+func (h *handler) pageHandler(serve func(p *request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
 		defer cancel()
-		p := h.newPage(w, r.WithContext(ctx))
+		p := h.newRequest(w, r.WithContext(ctx))
 		p.whole = r.Context()
 		var err error
 		p.viewer, err = h.viewer(p.r)
@@ -86,8 +86,8 @@ func (h *handler) page(serve func(p *page) error) http.HandlerFunc {
 	}
 }
 
-func (h *handler) newPage(w http.ResponseWriter, r *http.Request) *page {
-	p := &page{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.engine.Reader().Now()}
+func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
+	p := &request{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.engine.Reader().Now()}
 	cookie := func(name string) string {
 		c, err := r.Cookie(name)
 		if err != nil {
@@ -124,8 +124,8 @@ func (h *handler) newPage(w http.ResponseWriter, r *http.Request) *page {
 }
 
 // allowed refuses who may see nothing at all, and says why.
-func (p *page) allowed() error {
-	refuse := func(text string) error { return &problem{http.StatusForbidden, p.T("You may not see this"), text} }
+func (p *request) allowed() error {
+	refuse := func(text string) error { return &httpError{http.StatusForbidden, p.T("You may not see this"), text} }
 	config := p.h.config
 	switch {
 	case config.Subject == nil || config.Enforcer == nil:
@@ -133,8 +133,8 @@ func (p *page) allowed() error {
 	case p.viewer.subject == "":
 		return refuse(p.T("Sign in to the application first."))
 	case !p.viewer.anywhere(PermissionView):
-		if p.viewer.problem != nil {
-			p.h.config.Logger.Error("admin: the enforcer does not decide", "error", p.viewer.problem)
+		if p.viewer.failure != nil {
+			p.h.config.Logger.Error("admin: the enforcer does not decide", "error", p.viewer.failure)
 		}
 		return refuse(p.Tf("Your account has no permission %s on any service. An administrator can give it the role %s.", PermissionView, RoleViewer))
 	}
@@ -142,19 +142,19 @@ func (p *page) allowed() error {
 }
 
 // fail shows what went wrong. What it says to the reader is no database's error text.
-func (p *page) fail(err error) {
-	var known *problem
+func (p *request) fail(err error) {
+	var known *httpError
 	switch {
 	case errors.As(err, &known):
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
-		known = &problem{http.StatusNotFound, p.T("There is no such thing"), p.T("It may have been pruned, or you may not see it.")}
+		known = &httpError{http.StatusNotFound, p.T("There is no such thing"), p.T("It may have been pruned, or you may not see it.")}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		known = &problem{
+		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
 			p.Tf("It did not answer within %s. This page tries again every 10 seconds; it is quicker to ask for less: a shorter time, one service.", p.h.config.Timeout),
 		}
 	default:
-		known = &problem{
+		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database does not answer"),
 			p.T("This page tries again every 10 seconds, and comes back by itself. The log of this process has the error."),
 		}
@@ -176,16 +176,18 @@ func (p *page) fail(err error) {
 	p.renderStatus(known.status, problemPage(p, known.text, away))
 }
 
-// noAct is a form that asks for what there is not.
-func (p *page) noAct() error { return &problem{http.StatusNotFound, p.T("There is no such act"), ""} }
+// unknownAction is a form that asks for what there is not.
+func (p *request) unknownAction() error {
+	return &httpError{http.StatusNotFound, p.T("There is no such act"), ""}
+}
 
-func (p *page) render(c templ.Component) error {
+func (p *request) render(c templ.Component) error {
 	p.renderStatus(http.StatusOK, c)
 	return nil
 }
 
 // renderStatus renders all before it writes anything: half a page helps nobody.
-func (p *page) renderStatus(status int, c templ.Component) {
+func (p *request) renderStatus(status int, c templ.Component) {
 	var b bytes.Buffer
 	if err := c.Render(context.WithoutCancel(p.r.Context()), &b); err != nil {
 		p.h.config.Logger.Error("admin: a page did not render", "path", p.r.URL.Path, "error", err)
@@ -200,13 +202,13 @@ func (p *page) renderStatus(status int, c templ.Component) {
 	_, _ = b.WriteTo(p.w)
 }
 
-func (p *page) redirect(to string) error {
+func (p *request) redirect(to string) error {
 	p.w.Header().Set("Location", to)
 	p.w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-func (p *page) setCookie(name, value string, age int) {
+func (p *request) setCookie(name, value string, age int) {
 	http.SetCookie(p.w, &http.Cookie{
 		Name: name, Value: url.QueryEscape(value), Path: p.h.config.Prefix + "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: p.r.TLS != nil || p.r.Header.Get("X-Forwarded-Proto") == "https",
@@ -214,7 +216,7 @@ func (p *page) setCookie(name, value string, age int) {
 }
 
 // back answers a form: what came of it is shown on the page it was on.
-func (p *page) back(f flash) error {
+func (p *request) back(f flash) error {
 	data, err := json.Marshal(f)
 	if err != nil {
 		return err
@@ -224,7 +226,7 @@ func (p *page) back(f flash) error {
 }
 
 // local is a URL of these pages, whatever a form says.
-func (p *page) local(to string) string {
+func (p *request) local(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") ||
 		strings.Contains(to, `\`) {
@@ -234,7 +236,7 @@ func (p *page) local(to string) string {
 }
 
 // url is the public URL of a page.
-func (p *page) url(path string, query ...string) string {
+func (p *request) url(path string, query ...string) string {
 	values := url.Values{}
 	for i := 0; i+1 < len(query); i += 2 {
 		if query[i+1] != "" {
@@ -248,25 +250,25 @@ func (p *page) url(path string, query ...string) string {
 }
 
 // here is the URL of this page, for forms to come back to.
-func (p *page) here() string {
+func (p *request) here() string {
 	if p.r.URL.RawQuery == "" {
 		return p.h.config.Prefix + p.r.URL.EscapedPath()
 	}
 	return p.h.config.Prefix + p.r.URL.EscapedPath() + "?" + p.r.URL.RawQuery
 }
 
-func (p *page) jobURL(id int64) string { return p.url(fmt.Sprintf("/jobs/%d", id)) }
+func (p *request) jobURL(id int64) string { return p.url(fmt.Sprintf("/jobs/%d", id)) }
 
-func (p *page) serviceURL(name string) string { return p.url("/services/" + name) }
+func (p *request) serviceURL(name string) string { return p.url("/services/" + name) }
 
-func (p *page) targetURL(j *tracker.Job) string {
+func (p *request) targetURL(j *tracker.Job) string {
 	return p.url("/target", "service", j.Service, "type", j.Type, "instance", j.Instance, "id", j.TargetID)
 }
 
 // queryURL lists what some terms find; "" is none.
-func (p *page) queryURL(terms ...string) string {
+func (p *request) queryURL(terms ...string) string {
 	terms = slices.DeleteFunc(slices.Clone(terms), func(term string) bool { return term == "" })
 	return p.url("/jobs", "q", strings.Join(terms, " "))
 }
 
-func (p *page) store() *tracker.Reader { return p.h.engine.Reader() }
+func (p *request) store() *tracker.Reader { return p.h.engine.Reader() }

@@ -23,10 +23,10 @@ func (s *site) follow(browser *http.Client, path string, form ...string) string 
 		values.Set(form[i], form[i+1])
 	}
 	response, err := browser.PostForm(s.server.URL+s.prefix+path, values)
-	ok(s.t, err)
+	noError(s.t, err)
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	ok(s.t, err)
+	noError(s.t, err)
 	return string(body)
 }
 
@@ -50,13 +50,13 @@ func TestPagesWorkUnderAnyPrefixAndBehindStripPrefix(t *testing.T) {
 			}
 			seen[link] = true
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+link, nil)
-			ok(t, err)
+			noError(t, err)
 			request.Header.Set("X-Subject", "operator")
 			response, err := http.DefaultClient.Do(request)
-			ok(t, err)
+			noError(t, err)
 			body, err := io.ReadAll(response.Body)
-			ok(t, err)
-			ok(t, response.Body.Close())
+			noError(t, err)
+			noError(t, response.Body.Close())
 			if response.StatusCode != http.StatusOK {
 				t.Errorf("%s%s: %d", base, link, response.StatusCode)
 			}
@@ -106,7 +106,7 @@ func TestTimesAreInTheZoneThatTheReaderChose(t *testing.T) {
 		if found {
 			var err error
 			location, err = time.LoadLocation(zone)
-			ok(t, err)
+			noError(t, err)
 		}
 		if !strings.Contains(page, job.CreatedAt.In(location).Format("2006-01-02 15:04:05 -07:00")) {
 			t.Errorf("not in %s", zone)

@@ -17,13 +17,13 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// spy notes the statements that a page asks.
-type spy struct {
+// queryRecorder notes the statements that a page asks.
+type queryRecorder struct {
 	mu   sync.Mutex
 	said []string
 }
 
-func (s *spy) watch(t *testing.T, db *gorm.DB) {
+func (s *queryRecorder) watch(t *testing.T, db *gorm.DB) {
 	t.Helper()
 	note := func(tx *gorm.DB) {
 		text := tx.Explain(tx.Statement.SQL.String(), tx.Statement.Vars...)
@@ -31,11 +31,11 @@ func (s *spy) watch(t *testing.T, db *gorm.DB) {
 		defer s.mu.Unlock()
 		s.said = append(s.said, text)
 	}
-	ok(t, db.Callback().Row().After("gorm:row").Register("spy", note))
-	ok(t, db.Callback().Query().After("gorm:query").Register("spy", note))
+	noError(t, db.Callback().Row().After("gorm:row").Register("spy", note))
+	noError(t, db.Callback().Query().After("gorm:query").Register("spy", note))
 }
 
-func (s *spy) take() []string {
+func (s *queryRecorder) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	said := s.said
@@ -52,14 +52,14 @@ func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *test
 	now := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	// no limit cuts a page short
 	s := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Now = func() time.Time { return now } }, func(c *admin.Config) { c.Timeout = 5 * time.Minute })
-	ok(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
+	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
  SELECT i % 5000, i, 0, 0, 1767225600000000 + i * 1000000::bigint, 0, CASE WHEN i < 59900 THEN 1767225600000000 + i * 1000000::bigint END, CASE WHEN i >= 59900 THEN i END, CASE WHEN i >= 59900 THEN 0 END, 0, 0, 1, 3,
  CASE WHEN i >= 59900 THEN 'queued' ELSE (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'failed', 'conflict', 'skipped', 'cancelled'])[1 + i % 10] END,
  (ARRAY['whm', 'cloudflare'])[1 + i % 2], 'mailbox', 'update', 'main', 'box' || i % 5000, 'default', 'user:' || i % 7, 'manual', 'quota exceeded' FROM generate_series(0, 59999) i`).Error)
-	ok(t, db.Exec("VACUUM ANALYZE").Error)
+	noError(t, db.Exec("VACUUM ANALYZE").Error)
 	var id int64
-	ok(t, db.Raw("SELECT MAX(id) - 30000 FROM nawasync_jobs").Row().Scan(&id))
-	var watch spy
+	noError(t, db.Raw("SELECT MAX(id) - 30000 FROM nawasync_jobs").Row().Scan(&id))
+	var watch queryRecorder
 	watch.watch(t, db.DB)
 	paths := []string{
 		"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm",
@@ -95,7 +95,7 @@ func TestPagesReadByIndexCountUpToALimitAndAskAConstantNumberOfQuestions(t *test
 					continue
 				}
 				var plan []string
-				ok(t, db.Raw("EXPLAIN "+statement).Scan(&plan).Error)
+				noError(t, db.Raw("EXPLAIN "+statement).Scan(&plan).Error)
 				watch.take()
 				if strings.Contains(strings.Join(plan, "\n"), "Seq Scan on nawasync_jobs") {
 					t.Errorf("%s reads all jobs: %s\n%s", path, statement, strings.Join(plan, "\n"))

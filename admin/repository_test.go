@@ -30,7 +30,7 @@ func newHost(t *testing.T, db *testdb.Database, n int) *host {
 		h.server.Set(address(i), 100)
 	}
 	h.start()
-	h.sync(tracker.Success)
+	h.sync(tracker.StatusSuccess)
 	return h
 }
 
@@ -44,14 +44,14 @@ func (h *host) sync(want tracker.Status) {
 		h.t.Fatalf("sync now: %d to %s", got.status, got.header.Get("Location"))
 	}
 	newest, err := h.engine.Reader().Search(h.t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{"sync"}}}, Limit: 1})
-	ok(h.t, err)
+	noError(h.t, err)
 	h.await(newest.Jobs[0].ID, want)
 }
 
 func (h *host) row(address string) mailboxes.Mailbox {
 	h.t.Helper()
 	row, err := h.boxes.FindKey(h.t.Context(), mailboxes.Mailbox{Instance: "main", Address: address})
-	ok(h.t, err)
+	noError(h.t, err)
 	return row
 }
 
@@ -61,8 +61,8 @@ func (h *host) conflict(i int) *tracker.Job {
 	seen := h.row(address(i))
 	h.server.Set(address(i), 300)
 	job, err := h.boxes.Update(h.t.Context(), seen, func(m *mailboxes.Mailbox) { m.Quota = 500 }, nawasync.Options{By: "user:7"})
-	ok(h.t, err)
-	return h.await(job.ID, tracker.Conflict)
+	noError(h.t, err)
+	return h.await(job.ID, tracker.StatusConflict)
 }
 
 func TestConflictIsAnsweredOnItsPage(t *testing.T) {
@@ -89,7 +89,7 @@ func TestConflictIsAnsweredOnItsPage(t *testing.T) {
 			if len(answers) != before+1 {
 				t.Fatalf("%s made %d jobs", c.act, len(answers)-before)
 			}
-			h.await(answers[0].ID, tracker.Success)
+			h.await(answers[0].ID, tracker.StatusSuccess)
 			row := h.row(address(i))
 			if row.State != nawasync.StateSynced || row.Quota != c.quota || h.server.Quota(address(i)) != c.quota {
 				t.Errorf("after %s the row is %+v, the server has %d", c.act, row, h.server.Quota(address(i)))
@@ -102,7 +102,7 @@ func TestConflictIsAnsweredOnItsPage(t *testing.T) {
 func (h *host) related(job *tracker.Job) []*tracker.Job {
 	h.t.Helper()
 	found, err := h.engine.Reader().Search(h.t.Context(), tracker.Search{Targets: []tracker.Target{job.Target()}, Limit: 100})
-	ok(h.t, err)
+	noError(h.t, err)
 	return found.Jobs
 }
 
@@ -121,7 +121,7 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 	for i := range 15 {
 		h.server.Remove(address(i))
 	}
-	h.sync(tracker.Conflict)
+	h.sync(tracker.StatusConflict)
 	page := h.get("operator", "/services/whm").body
 	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+act) {
 		t.Errorf("the held sync is not shown: %s", page)
@@ -148,9 +148,9 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 	}
 	h.until(func() bool {
 		all, err := h.boxes.List(t.Context(), nawasync.Query{Limit: 100})
-		ok(t, err)
+		noError(t, err)
 		open, err := enginetest.Store(h.engine).CountOpen(t.Context(), nil, "whm", 10)
-		ok(t, err)
+		noError(t, err)
 		return len(all.Items) == left && open == 0
 	})
 	if page := h.follow(browser, "/held/1/"+act); !strings.Contains(page, "Somebody has decided on this held sync already") {
@@ -170,7 +170,7 @@ func TestHistoryOfATargetTellsWhatSyncsFound(t *testing.T) {
 		h := newHost(t, db, 3)
 		h.server.Set(address(1), 350)
 		h.server.Remove(address(2))
-		h.sync(tracker.Success)
+		h.sync(tracker.StatusSuccess)
 		history := func(subject, address string) answer {
 			return h.get(subject, "/target?"+url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {address}}.Encode())
 		}

@@ -19,7 +19,7 @@ func TestSecretsStandOnNoPageInNoExportAndNoLog(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
 		s.start()
-		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
+		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.StatusFailed)
 		for _, path := range []string{
 			"/jobs", "/jobs.csv", "/jobs.json", fmt.Sprintf("/jobs/%d", job.ID), fmt.Sprintf("/jobs/%d?stack=full", job.ID), fmt.Sprintf("/jobs/%d.json", job.ID),
 			"/health", "/health.json", "/metrics",
@@ -49,7 +49,7 @@ func TestHostileStringsAreTextEverywhere(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
 		s.start()
-		job := s.await(s.dispatch(chore{ID: hostile, How: "fail"}).ID, tracker.Failed)
+		job := s.await(s.dispatch(chore{ID: hostile, How: "fail"}).ID, tracker.StatusFailed)
 		target := "/target?" + url.Values{"service": {"whm"}, "type": {"mailbox"}, "instance": {"main"}, "id": {hostile}}.Encode()
 		for _, path := range []string{
 			"/jobs", fmt.Sprintf("/jobs/%d", job.ID), "/health", target, "/activity", "/services/whm",

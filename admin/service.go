@@ -19,7 +19,7 @@ import (
 
 // serviceView is one service, or one instance of it.
 type serviceView struct {
-	*page
+	*request
 	name, instance string
 	instances      []string
 	scopes         []tracker.Scope
@@ -50,9 +50,9 @@ type stateCount struct {
 
 type servicesView struct{ healthView }
 
-func (p *page) services() error {
+func (p *request) services() error {
 	p.title, p.section = p.T("Services"), "services"
-	found, err := p.measure(p.r.Context())
+	found, err := p.loadHealth(p.r.Context())
 	if err != nil {
 		return err
 	}
@@ -60,20 +60,20 @@ func (p *page) services() error {
 }
 
 // within is the service of the path, if the subject may view it.
-func (p *page) within() (string, error) {
+func (p *request) within() (string, error) {
 	name := p.r.PathValue("service")
-	if !p.viewer.may(PermissionView, name) || !slices.Contains(p.viewer.known, name) {
+	if !p.viewer.may(PermissionView, name) || !slices.Contains(p.viewer.allServices, name) {
 		return "", errNotFound
 	}
 	return name, nil
 }
 
-func (p *page) service() error {
+func (p *request) service() error {
 	name, err := p.within()
 	if err != nil {
 		return err
 	}
-	v := &serviceView{page: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}}
+	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}}
 	p.title, p.section = name, "services"
 	ctx := p.r.Context()
 	for _, read := range []func(context.Context) error{v.readPlaces, v.readScopes, v.readHolds, v.readActions, v.readSchedules} {
@@ -137,7 +137,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	open, _, err := v.store().Open(ctx)
+	open, _, err := v.store().OpenJobs(ctx)
 	if err != nil {
 		return err
 	}
@@ -243,38 +243,38 @@ func (v *serviceView) paused() *tracker.Scope {
 }
 
 // serviceAct pauses, resumes or syncs.
-func (p *page) serviceAct() error {
+func (p *request) serviceAct() error {
 	name, err := p.within()
 	if err != nil {
 		return err
 	}
-	instance, operator := p.r.PostFormValue("instance"), p.operator()
+	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
 	act := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: name, Instance: instance}
 	engine := p.h.engine
 	switch act.Action {
 	case "pause":
-		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionService, act, func(ctx context.Context) (flash, error) {
 			if operator.Reason == "" {
-				return flash{}, &refusal{text: p.T("Give a reason: others will ask why it stands still.")}
+				return flash{}, &refusedError{text: p.T("Give a reason: others will ask why it stands still.")}
 			}
 			var until time.Time
 			if minutes, err := strconv.Atoi(p.r.PostFormValue("minutes")); err == nil && minutes > 0 {
 				until = p.now.Add(time.Duration(minutes) * time.Minute)
 			}
 			err := engine.Pause(ctx, name, instance, nawasync.PauseOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Until: until})
-			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", p.place(name, instance))}, err
+			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", p.scopeText(name, instance))}, err
 		})
 	case "resume":
-		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionService, act, func(ctx context.Context) (flash, error) {
 			found, err := engine.Resume(ctx, name, instance, operator)
 			if err == nil && !found {
-				err = &refusal{p.Tf("%s is not paused.", p.place(name, instance)), true}
+				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
 			}
-			return flash{Text: p.Tf("%s goes on.", p.place(name, instance))}, err
+			return flash{Text: p.Tf("%s goes on.", p.scopeText(name, instance))}, err
 		})
 	case "sync":
 		act.Type = p.r.PostFormValue("type")
-		return p.act(PermissionService, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionService, act, func(ctx context.Context) (flash, error) {
 			job, err := engine.SyncNow(ctx, name, act.Type, instance, p.r.PostFormValue("detail"), operator)
 			if err != nil {
 				return flash{}, err
@@ -285,11 +285,11 @@ func (p *page) serviceAct() error {
 			return flash{Text: p.Tf("Job %d syncs it.", job.ID), Job: job.ID}, nil
 		})
 	}
-	return p.noAct()
+	return p.unknownAction()
 }
 
 // heldAct decides on a held sync.
-func (p *page) heldAct() error {
+func (p *request) heldAct() error {
 	id, err := strconv.ParseInt(p.r.PathValue("id"), 10, 64)
 	if err != nil {
 		return errNotFound
@@ -304,25 +304,25 @@ func (p *page) heldAct() error {
 	act := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
 	switch act.Action {
 	case "release":
-		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
-			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, p.operator())
+		return p.runAction(PermissionManage, act, func(ctx context.Context) (flash, error) {
+			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, p.operatorOptions())
 			if err != nil {
 				return flash{}, err
 			}
 			return flash{Text: p.Tf("Released: job %d lists anew, and deletes what is absent still.", job.ID), Job: job.ID}, nil
 		})
 	case "reject":
-		return p.act(PermissionManage, act, func(ctx context.Context) (flash, error) {
-			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operator())
+		return p.runAction(PermissionManage, act, func(ctx context.Context) (flash, error) {
+			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operatorOptions())
 		})
 	}
-	return p.noAct()
+	return p.unknownAction()
 }
 
-func (v *serviceView) instanceTabs() []tab {
-	list := []tab{{name: v.T("All"), url: v.serviceURL(v.name), current: v.instance == ""}}
+func (v *serviceView) instanceTabs() []navLink {
+	list := []navLink{{name: v.T("All"), url: v.serviceURL(v.name), current: v.instance == ""}}
 	for _, instance := range v.instances {
-		list = append(list, tab{name: instance, url: v.url("/services/"+v.name, "instance", instance), current: v.instance == instance})
+		list = append(list, navLink{name: instance, url: v.url("/services/"+v.name, "instance", instance), current: v.instance == instance})
 	}
 	return list
 }
@@ -345,13 +345,13 @@ func (v *serviceView) state() string {
 }
 
 func (v *serviceView) pauseText(s tracker.Scope) string {
-	switch name := v.place(s.Service, s.Instance); {
+	switch name := v.scopeText(s.Service, s.Instance); {
 	case s.Parked:
-		return v.Tf("%s is parked until %s.", name, v.moment(s.Until))
+		return v.Tf("%s is parked until %s.", name, v.fullTime(s.Until))
 	case s.Until.Equal(tracker.Forever):
 		return v.Tf("%s is paused by %s until somebody resumes it.", name, s.By)
 	default:
-		return v.Tf("%s is paused by %s until %s.", name, s.By, v.moment(s.Until))
+		return v.Tf("%s is paused by %s until %s.", name, s.By, v.fullTime(s.Until))
 	}
 }
 
@@ -381,7 +381,7 @@ func stateTone(s nawasync.SyncState) string {
 }
 
 // holdStatus is what was decided on a held sync.
-func (p *page) holdStatus(s tracker.HoldStatus) string {
+func (p *request) holdStatus(s tracker.HoldStatus) string {
 	switch s {
 	case tracker.HoldOpen:
 		return p.T("waits for a decision")

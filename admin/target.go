@@ -12,24 +12,24 @@ import (
 
 // targetView is everything that was ever done to one object.
 type targetView struct {
-	*page
+	*request
 	service, typ, instance, id string
-	events                     []event
+	events                     []timelineEvent
 	older                      int64
 	oldest                     time.Time // of the jobs, where there are older ones
 }
 
-// event is one line of a timeline: a job, an operator's act, or what a sync found.
-type event struct {
+// timelineEvent is one line of a timeline: a job, an operator's act, or what a sync found.
+type timelineEvent struct {
 	at     time.Time
 	job    *tracker.Job
-	act    *tracker.AuditEntry
+	entry  *tracker.AuditEntry
 	change *tracker.Change
 }
 
-func (p *page) target() error {
+func (p *request) target() error {
 	q := p.r.URL.Query()
-	v := &targetView{page: p, service: q.Get("service"), typ: q.Get("type"), instance: q.Get("instance"), id: q.Get("id")}
+	v := &targetView{request: p, service: q.Get("service"), typ: q.Get("type"), instance: q.Get("instance"), id: q.Get("id")}
 	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.may(PermissionView, v.service) {
 		return errNotFound
 	}
@@ -47,7 +47,7 @@ func (p *page) target() error {
 	}
 	v.older = results.Older
 	for _, job := range results.Jobs {
-		v.events = append(v.events, event{at: job.CreatedAt, job: job})
+		v.events = append(v.events, timelineEvent{at: job.CreatedAt, job: job})
 		if v.older != 0 {
 			filter.Since, v.oldest = job.CreatedAt, job.CreatedAt
 		}
@@ -57,16 +57,16 @@ func (p *page) target() error {
 		return err
 	}
 	for _, act := range acts {
-		v.events = append(v.events, event{at: act.At, act: &act})
+		v.events = append(v.events, timelineEvent{at: act.At, entry: &act})
 	}
 	changes, err := p.store().Changes(ctx, target, filter.Since, filter.Until, 500)
 	if err != nil {
 		return err
 	}
 	for _, change := range changes {
-		v.events = append(v.events, event{at: change.At, change: &change})
+		v.events = append(v.events, timelineEvent{at: change.At, change: &change})
 	}
-	slices.SortStableFunc(v.events, func(a, b event) int { return b.at.Compare(a.at) })
+	slices.SortStableFunc(v.events, func(a, b timelineEvent) int { return b.at.Compare(a.at) })
 	return p.render(targetPage(v))
 }
 
@@ -75,9 +75,9 @@ func (v *targetView) olderURL() string {
 		strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
-// found is what a sync found, by sign, words and colour.
-func (p *page) found(c *tracker.Change) (sign, words, tone string) {
-	switch c.What {
+// changeText is what a sync found, by sign, words and colour.
+func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
+	switch c.Kind {
 	case tracker.ChangeAppeared:
 		return "+", p.T("a sync found it new"), "good"
 	case tracker.ChangeDrifted:
@@ -89,11 +89,11 @@ func (p *page) found(c *tracker.Change) (sign, words, tone string) {
 	case tracker.ChangeDeleted:
 		return "✗", p.T("a sync deleted its row: it is gone"), "bad"
 	}
-	return "•", string(c.What), "calm"
+	return "•", string(c.Kind), "calm"
 }
 
-// drifted are the fields that somebody else changed, as far as they may be shown.
-func drifted(c *tracker.Change) (list []comparison) {
+// driftedFields are the fields that somebody else changed, as far as they may be shown.
+func driftedFields(c *tracker.Change) (list []comparison) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(c.Fields, &fields) != nil {
 		return nil
@@ -106,7 +106,7 @@ func drifted(c *tracker.Change) (list []comparison) {
 		if json.Unmarshal(fields[name], &value) != nil { // masked as a whole
 			value.From, value.To = fields[name], fields[name]
 		}
-		list = append(list, comparison{Field: name, Base: written(value.From), Remote: written(value.To)})
+		list = append(list, comparison{Field: name, Base: valueText(value.From), Remote: valueText(value.To)})
 	}
 	return list
 }

@@ -76,9 +76,9 @@ func targetPage(v *targetView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var5 string
-			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(v.place(v.service, v.instance))
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(v.scopeText(v.service, v.instance))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `admin/target.templ`, Line: 11, Col: 64}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `admin/target.templ`, Line: 11, Col: 68}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 			if templ_7745c5c3_Err != nil {
@@ -117,7 +117,7 @@ func targetPage(v *targetView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					if e.job != nil {
-						templ_7745c5c3_Err = moment(v.page, e.at).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = moment(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -125,7 +125,7 @@ func targetPage(v *targetView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = badge(v.page, e.job).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = badge(v.request, e.job).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -204,8 +204,8 @@ func targetPage(v *targetView) templ.Component {
 								return templ_7745c5c3_Err
 							}
 						}
-					} else if e.act != nil {
-						templ_7745c5c3_Err = moment(v.page, e.at).Render(ctx, templ_7745c5c3_Buffer)
+					} else if e.entry != nil {
+						templ_7745c5c3_Err = moment(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -213,12 +213,12 @@ func targetPage(v *targetView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = actLine(v.page, *e.act).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = actLine(v.request, *e.entry).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
 					} else {
-						templ_7745c5c3_Err = moment(v.page, e.at).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = moment(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -226,7 +226,7 @@ func targetPage(v *targetView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = changeLine(v.page, e.change).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = changeLine(v.request, e.change).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -292,7 +292,7 @@ func targetPage(v *targetView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = layout(v.page).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = layout(v.request).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -300,7 +300,7 @@ func targetPage(v *targetView) templ.Component {
 	})
 }
 
-func changeLine(p *page, c *tracker.Change) templ.Component {
+func changeLine(p *request, c *tracker.Change) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -321,7 +321,7 @@ func changeLine(p *page, c *tracker.Change) templ.Component {
 			templ_7745c5c3_Var15 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		sign, words, tone := p.found(c)
+		sign, words, tone := p.changeText(c)
 		var templ_7745c5c3_Var16 = []any{"badge", tone}
 		templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var16...)
 		if templ_7745c5c3_Err != nil {
@@ -396,7 +396,7 @@ func changeLine(p *page, c *tracker.Change) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, d := range drifted(c) {
+		for _, d := range driftedFields(c) {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<span class=\"drift\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

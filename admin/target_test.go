@@ -51,7 +51,7 @@ func TestHistoryOfATargetHasEveryActOnce(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	for i := range 120 {
 		s.dispatch(chore{ID: "a"})
-		ok(t, enginetest.Store(s.engine).AppendAudit(t.Context(), tracker.AuditEntry{
+		noError(t, enginetest.Store(s.engine).AppendAudit(t.Context(), tracker.AuditEntry{
 			Subject: "operator", Action: fmt.Sprintf("act-%03d", i),
 			Outcome: tracker.AuditDone, Service: "whm", Type: "mailbox", Instance: "main", TargetID: "a",
 		}))

@@ -13,7 +13,7 @@ import (
 
 // T is a text of the pages in the host's language. What is passed to T and Tf stands in
 // messages.txt, which a test keeps complete.
-func (p *page) T(text string) string {
+func (p *request) T(text string) string {
 	if other := p.h.config.Messages[text]; other != "" {
 		return other
 	}
@@ -21,34 +21,34 @@ func (p *page) T(text string) string {
 }
 
 // Tf is T for a text with parameters.
-func (p *page) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
+func (p *request) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
 
-// said is the text in the host's language.
-func (p *page) said(t query.Message) string {
+// message is the text in the host's language.
+func (p *request) message(t query.Message) string {
 	args := slices.Clone(t.Args)
 	for i, arg := range args {
 		if inner, ok := arg.(query.Message); ok {
-			args[i] = p.said(inner)
+			args[i] = p.message(inner)
 		}
 	}
 	return p.Tf(t.Format, args...)
 }
 
-func (p *page) status(s tracker.Status) string {
+func (p *request) status(s tracker.Status) string {
 	switch s {
-	case tracker.Queued:
+	case tracker.StatusQueued:
 		return p.T("queued")
-	case tracker.Running:
+	case tracker.StatusRunning:
 		return p.T("running")
-	case tracker.Success:
+	case tracker.StatusSuccess:
 		return p.T("success")
-	case tracker.Failed:
+	case tracker.StatusFailed:
 		return p.T("failed")
-	case tracker.Conflict:
+	case tracker.StatusConflict:
 		return p.T("conflict")
-	case tracker.Skipped:
+	case tracker.StatusSkipped:
 		return p.T("skipped")
-	case tracker.Cancelled:
+	case tracker.StatusCancelled:
 		return p.T("cancelled")
 	}
 	return string(s)
@@ -57,13 +57,14 @@ func (p *page) status(s tracker.Status) string {
 // tone is the colour of a status.
 func tone(s tracker.Status) string {
 	return map[tracker.Status]string{
-		tracker.Queued: "wait", tracker.Running: "busy", tracker.Success: "good", tracker.Failed: "bad", tracker.Conflict: "warn", tracker.Skipped: "calm",
-		tracker.Cancelled: "calm",
+		tracker.StatusQueued: "wait", tracker.StatusRunning: "busy", tracker.StatusSuccess: "good", tracker.StatusFailed: "bad",
+		tracker.StatusConflict: "warn", tracker.StatusSkipped: "calm",
+		tracker.StatusCancelled: "calm",
 	}[s]
 }
 
 // outcome is how an attempt ended.
-func (p *page) outcome(outcome tracker.Outcome) string {
+func (p *request) outcome(outcome tracker.Outcome) string {
 	switch outcome {
 	case tracker.OutcomeRetry:
 		return p.T("failed, to be tried again")
@@ -78,7 +79,7 @@ func (p *page) outcome(outcome tracker.Outcome) string {
 }
 
 // state is a snapshot row's state.
-func (p *page) state(s nawasync.SyncState) string {
+func (p *request) state(s nawasync.SyncState) string {
 	switch s {
 	case nawasync.StateSynced:
 		return p.T("synced")
@@ -98,11 +99,13 @@ func (p *page) state(s nawasync.SyncState) string {
 	return string(s)
 }
 
-// moment is a time in the reader's zone, with its offset.
-func (p *page) moment(t time.Time) string { return t.In(p.zone).Format("2006-01-02 15:04:05 -07:00") }
+// fullTime is a time in the reader's zone, with its offset.
+func (p *request) fullTime(t time.Time) string {
+	return t.In(p.zone).Format("2006-01-02 15:04:05 -07:00")
+}
 
-// short is a time as a list shows it.
-func (p *page) short(t time.Time) string {
+// shortTime is a time as a list shows it.
+func (p *request) shortTime(t time.Time) string {
 	t = t.In(p.zone)
 	if now := p.now.In(p.zone); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
 		return t.Format("15:04:05")
@@ -110,8 +113,8 @@ func (p *page) short(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// ago is how long ago, or in how long.
-func (p *page) ago(t time.Time) string {
+// timeAgo is how long ago, or in how long.
+func (p *request) timeAgo(t time.Time) string {
 	d := p.now.Sub(t)
 	switch {
 	case d < -time.Second:

@@ -15,12 +15,12 @@ func (v *serviceView) drawTrend() {
 	for _, part := range c.Parts {
 		done, took := part.Outcomes, chart.Bar{Title: ""}
 		to := part.From.Add(c.Step)
-		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.short(part.From), format.Thousands(done.Good+done.Bad), format.Thousands(done.Bad))
+		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.shortTime(part.From), format.Thousands(done.Good+done.Bad), format.Thousands(done.Bad))
 		done.URL = v.queryURL("service:"+v.name, v.instanceTerm(), "ended:"+v.between(part.From, to))
 		if part.Runs.Count() > 0 {
 			half, most := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)
 			took.Good, took.Bad = half.Microseconds(), (most - half).Microseconds()
-			took.Title = v.Tf("%s: half of the runs took up to %s, 95 %% up to %s", v.short(part.From), format.Span(half), format.Span(most))
+			took.Title = v.Tf("%s: half of the runs took up to %s, 95 %% up to %s", v.shortTime(part.From), format.Span(half), format.Span(most))
 		}
 		c.Outcomes.Bars, c.Times.Bars = append(c.Outcomes.Bars, done), append(c.Times.Bars, took)
 	}

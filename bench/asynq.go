@@ -130,7 +130,7 @@ func (a *asynqSubject) Drain(ctx context.Context, n int) error {
 		}
 		servers = append(servers, server)
 	}
-	err := until(ctx, n, func() (int, error) { return int(a.done.Load()), nil })
+	err := waitUntil(ctx, n, func() (int, error) { return int(a.done.Load()), nil })
 	log.SetOutput(os.Stderr)
 	for _, server := range servers {
 		server.Shutdown()

@@ -81,8 +81,8 @@ func flush(ctx context.Context, addr string) error {
 	return client.FlushDB(ctx).Err()
 }
 
-// until polls a count until it reaches n.
-func until(ctx context.Context, n int, count func() (int, error)) error {
+// waitUntil polls a count until it reaches n.
+func waitUntil(ctx context.Context, n int, count func() (int, error)) error {
 	for {
 		have, err := count()
 		if err != nil || have >= n {

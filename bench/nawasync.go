@@ -28,9 +28,9 @@ type noopHandler struct{ nawasync.AbstractJob[noop] }
 
 func (noopHandler) Execute(context.Context, *nawasync.Run[noop]) error { return nil }
 
-// ours dispatches with an engine that does not work, and drains with one that
+// nawasyncSubject dispatches with an engine that does not work, and drains with one that
 // starts for it, so that a drain begins from cold, as River's does.
-type ours struct {
+type nawasyncSubject struct {
 	config   nawasync.Config
 	dispatch *nawasync.Engine
 	redis    *redis.Client
@@ -59,7 +59,7 @@ func openNawasync(ctx context.Context, c config) (subject, error) {
 	if err := migrations.Up(ctx, db); err != nil {
 		return nil, err
 	}
-	o := &ours{redis: redisClient(c.redis)}
+	o := &nawasyncSubject{redis: redisClient(c.redis)}
 	o.config = nawasync.Config{
 		DB: db, Redis: o.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 8}},
 		// An event comes after the commit of its outcome.
@@ -73,12 +73,12 @@ func openNawasync(ctx context.Context, c config) (subject, error) {
 	return o, err
 }
 
-func (o *ours) Insert(ctx context.Context, n int) error {
+func (o *nawasyncSubject) Insert(ctx context.Context, n int) error {
 	_, err := o.dispatch.Dispatch(ctx, noop{strconv.Itoa(n)}, nawasync.Options{By: "bench"})
 	return err
 }
 
-func (o *ours) InsertMany(ctx context.Context, from, n int) error {
+func (o *nawasyncSubject) InsertMany(ctx context.Context, from, n int) error {
 	args := make([]nawasync.Args, n)
 	for i := range args {
 		args[i] = noop{strconv.Itoa(from + i)}
@@ -87,7 +87,7 @@ func (o *ours) InsertMany(ctx context.Context, from, n int) error {
 	return err
 }
 
-func (o *ours) Drain(ctx context.Context, n int) error {
+func (o *nawasyncSubject) Drain(ctx context.Context, n int) error {
 	engine, err := nawasync.New(o.config)
 	if err != nil {
 		return err
@@ -98,14 +98,14 @@ func (o *ours) Drain(ctx context.Context, n int) error {
 	if err := engine.Start(ctx); err != nil {
 		return err
 	}
-	err = until(ctx, n, func() (int, error) { return int(o.ended.Load()), nil })
+	err = waitUntil(ctx, n, func() (int, error) { return int(o.ended.Load()), nil })
 	stopCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	_ = engine.Stop(stopCtx)
 	return err
 }
 
-func (o *ours) Close() {
+func (o *nawasyncSubject) Close() {
 	_ = o.redis.Close()
 	if pool, err := o.config.DB.DB(); err == nil {
 		_ = pool.Close()

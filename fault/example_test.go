@@ -15,11 +15,11 @@ func Example() {
 		err := fmt.Errorf("the server answered %d", status)
 		switch status {
 		case http.StatusNotFound:
-			return fault.WithClass(fault.Gone, err)
+			return fault.WithClass(fault.ClassGone, err)
 		case http.StatusTooManyRequests:
-			return &fault.Error{Class: fault.RateLimited, RetryAfter: time.Minute, Err: err}
+			return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: time.Minute, Err: err}
 		case http.StatusUnauthorized:
-			return &fault.Error{Class: fault.Credentials, Hint: "check the token", Err: err}
+			return &fault.Error{Class: fault.ClassCredentials, Hint: "check the token", Err: err}
 		}
 		return err
 	}

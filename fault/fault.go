@@ -17,28 +17,28 @@ type Class string
 // The classes that clients and handlers return. An error without a class is treated as
 // Transient.
 const (
-	Config         Class = "config"          // wrong settings or input: not retried
-	Permanent      Class = "permanent"       // refused for good: not retried
-	Credentials    Class = "credentials"     // credentials refused: the scope is parked, no attempt is consumed
-	RateLimited    Class = "rate_limited"    // over a limit: the scope is parked, no attempt is consumed
-	Transient      Class = "transient"       // may pass: retried after a backoff
-	Timeout        Class = "timeout"         // the job's own time ran out: retried
-	Conflict       Class = "conflict"        // somebody else changed the object: ends as conflict, not retried
-	Gone           Class = "gone"            // the object no longer exists: not retried
-	AlreadyExists  Class = "already_exists"  // an object of that name exists: not retried
-	UnknownOutcome Class = "unknown_outcome" // a write may or may not have happened: retried, and the job reads first
-	Unclassified   Class = "error"           // none: what ClassOf says of an error without a class; retried
+	ClassConfig         Class = "config"          // wrong settings or input: not retried
+	ClassPermanent      Class = "permanent"       // refused for good: not retried
+	ClassCredentials    Class = "credentials"     // credentials refused: the scope is parked, no attempt is consumed
+	ClassRateLimited    Class = "rate_limited"    // over a limit: the scope is parked, no attempt is consumed
+	ClassTransient      Class = "transient"       // may pass: retried after a backoff
+	ClassTimeout        Class = "timeout"         // the job's own time ran out: retried
+	ClassConflict       Class = "conflict"        // somebody else changed the object: ends as conflict, not retried
+	ClassGone           Class = "gone"            // the object no longer exists: not retried
+	ClassAlreadyExists  Class = "already_exists"  // an object of that name exists: not retried
+	ClassUnknownOutcome Class = "unknown_outcome" // a write may or may not have happened: retried, and the job reads first
+	ClassUnclassified   Class = "error"           // none: what ClassOf says of an error without a class; retried
 )
 
 // The classes that the engine itself gives to endings.
 const (
-	Panic       Class = "panic"       // the handler panicked: retried
-	Expired     Class = "expired"     // not finished within Config.Expiry: ends as failed
-	WorkerDied  Class = "worker_died" // the process died while it ran the job: retried
-	Undecodable Class = "undecodable" // the arguments do not open or decode: not retried
-	Stopped     Class = "stopped"     // the process stopped: run again, no attempt is consumed
-	Cancelled   Class = "cancelled"   // a person cancelled the job: ends as cancelled
-	Held        Class = "held"        // a sync would delete too much: ends as conflict, and waits for a person
+	ClassPanic       Class = "panic"       // the handler panicked: retried
+	ClassExpired     Class = "expired"     // not finished within Config.Expiry: ends as failed
+	ClassWorkerDied  Class = "worker_died" // the process died while it ran the job: retried
+	ClassUndecodable Class = "undecodable" // the arguments do not open or decode: not retried
+	ClassStopped     Class = "stopped"     // the process stopped: run again, no attempt is consumed
+	ClassCancelled   Class = "cancelled"   // a person cancelled the job: ends as cancelled
+	ClassHeld        Class = "held"        // a sync would delete too much: ends as conflict, and waits for a person
 )
 
 // Error gives an error its class. Its fields are not changed after it is returned.
@@ -97,11 +97,11 @@ func ClassOf(err error) Class {
 	var network net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return Timeout
+		return ClassTimeout
 	case errors.As(err, &network):
-		return Transient
+		return ClassTransient
 	}
-	return Unclassified
+	return ClassUnclassified
 }
 
 // Outermost is the first Error with a class in the tree of err, in the order of errors.As,

@@ -18,22 +18,22 @@ func TestClassOfIsTheOutermostClassOrWhatTheErrorItselfTells(t *testing.T) {
 		want fault.Class
 	}{
 		{nil, ""},
-		{cause, fault.Unclassified},
-		{fault.WithClass(fault.Gone, cause), fault.Gone},
-		{fmt.Errorf("read: %w", fault.WithClass(fault.Gone, cause)), fault.Gone},
-		{fault.WithClass(fault.Transient, fault.WithClass(fault.Conflict, cause)), fault.Transient},
-		{&fault.Error{Err: cause}, fault.Unclassified},
-		{&fault.Error{Hint: "look there", Err: fault.WithClass(fault.Gone, cause)}, fault.Gone},
-		{errors.Join(&fault.Error{Hint: "look there"}, fault.WithClass(fault.Gone, cause)), fault.Gone},
-		{fmt.Errorf("read: %w", (*fault.Error)(nil)), fault.Unclassified},
-		{fmt.Errorf("read: %w", context.DeadlineExceeded), fault.Timeout},
-		{fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: cause}), fault.Transient},
+		{cause, fault.ClassUnclassified},
+		{fault.WithClass(fault.ClassGone, cause), fault.ClassGone},
+		{fmt.Errorf("read: %w", fault.WithClass(fault.ClassGone, cause)), fault.ClassGone},
+		{fault.WithClass(fault.ClassTransient, fault.WithClass(fault.ClassConflict, cause)), fault.ClassTransient},
+		{&fault.Error{Err: cause}, fault.ClassUnclassified},
+		{&fault.Error{Hint: "look there", Err: fault.WithClass(fault.ClassGone, cause)}, fault.ClassGone},
+		{errors.Join(&fault.Error{Hint: "look there"}, fault.WithClass(fault.ClassGone, cause)), fault.ClassGone},
+		{fmt.Errorf("read: %w", (*fault.Error)(nil)), fault.ClassUnclassified},
+		{fmt.Errorf("read: %w", context.DeadlineExceeded), fault.ClassTimeout},
+		{fmt.Errorf("dial: %w", &net.OpError{Op: "dial", Err: cause}), fault.ClassTransient},
 	} {
 		if got := fault.ClassOf(c.err); got != c.want {
 			t.Errorf("ClassOf(%v) = %q, want %q", c.err, got, c.want)
 		}
 	}
-	if fault.WithClass(fault.Gone, nil) != nil {
+	if fault.WithClass(fault.ClassGone, nil) != nil {
 		t.Error("nil did not stay nil")
 	}
 }
@@ -42,15 +42,15 @@ func TestErrorSaysItsCauseAndItsHint(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("login refused")
 	for want, err := range map[string]*fault.Error{
-		"login refused":             {Class: fault.Credentials, Err: cause},
-		"login refused (new token)": {Class: fault.Credentials, Err: cause, Hint: "new token"},
-		"credentials":               {Class: fault.Credentials},
+		"login refused":             {Class: fault.ClassCredentials, Err: cause},
+		"login refused (new token)": {Class: fault.ClassCredentials, Err: cause, Hint: "new token"},
+		"credentials":               {Class: fault.ClassCredentials},
 	} {
 		if err.Error() != want {
 			t.Errorf("%q, want %q", err.Error(), want)
 		}
 	}
-	if !errors.Is(fault.WithClass(fault.Gone, cause), cause) {
+	if !errors.Is(fault.WithClass(fault.ClassGone, cause), cause) {
 		t.Error("the cause is lost")
 	}
 }

@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// remote is a Remote without its type parameter. Its values are structs that can
+// erasedRemote is a Remote without its type parameter. Its values are structs that can
 // be addressed.
-type remote interface {
-	list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[page, error]
-	get(ctx context.Context, key reflect.Value) (object, error)
-	create(ctx context.Context, want reflect.Value) (object, error)
-	update(ctx context.Context, now object, want reflect.Value, touched Diff) (object, error)
+type erasedRemote interface {
+	list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error]
+	get(ctx context.Context, key reflect.Value) (erasedObject, error)
+	create(ctx context.Context, want reflect.Value) (erasedObject, error)
+	update(ctx context.Context, now erasedObject, want reflect.Value, touched Diff) (erasedObject, error)
 	remove(ctx context.Context, key reflect.Value) error
 }
 
-type object struct {
+type erasedObject struct {
 	value   reflect.Value
 	raw     json.RawMessage
 	version string
 }
 
-type page struct {
+type erasedPage struct {
 	items  reflect.Value // a slice
 	fields []string
 	proof  Proof
@@ -35,12 +35,12 @@ type page struct {
 
 type remoteAdapter[T any] struct{ Remote[T] }
 
-func (e remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[page, error] {
-	return func(yield func(page, error) bool) {
-		for p, err := range e.List(ctx, as[T](scope), detail) {
-			out := page{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, asked: p.Asked}
+func (e remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error] {
+	return func(yield func(erasedPage, error) bool) {
+		for p, err := range e.List(ctx, asType[T](scope), detail) {
+			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, asked: p.Asked}
 			if skipped := p.Skipped; skipped != nil { // not p: that would keep its items
-				out.skipped = func(v reflect.Value) bool { return skipped(as[T](v)) }
+				out.skipped = func(v reflect.Value) bool { return skipped(asType[T](v)) }
 			}
 			if !yield(out, err) {
 				return
@@ -49,27 +49,27 @@ func (e remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail 
 	}
 }
 
-func (e remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (object, error) {
-	o, err := e.Get(ctx, as[T](key))
-	return erase(o), err
+func (e remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (erasedObject, error) {
+	o, err := e.Get(ctx, asType[T](key))
+	return eraseRemote(o), err
 }
 
-func (e remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (object, error) {
-	o, err := e.Create(ctx, as[T](want))
-	return erase(o), err
+func (e remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erasedObject, error) {
+	o, err := e.Create(ctx, asType[T](want))
+	return eraseRemote(o), err
 }
 
-func (e remoteAdapter[T]) update(ctx context.Context, now object, want reflect.Value, touched Diff) (object, error) {
-	o, err := e.Update(ctx, Object[T]{as[T](now.value), now.raw, now.version}, as[T](want), touched)
-	return erase(o), err
+func (e remoteAdapter[T]) update(ctx context.Context, now erasedObject, want reflect.Value, touched Diff) (erasedObject, error) {
+	o, err := e.Update(ctx, Object[T]{asType[T](now.value), now.raw, now.version}, asType[T](want), touched)
+	return eraseRemote(o), err
 }
 
 func (e remoteAdapter[T]) remove(ctx context.Context, key reflect.Value) error {
-	return e.Delete(ctx, as[T](key))
+	return e.Delete(ctx, asType[T](key))
 }
 
-func erase[T any](o Object[T]) object {
-	return object{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version}
+func eraseRemote[T any](o Object[T]) erasedObject {
+	return erasedObject{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version}
 }
 
-func as[T any](v reflect.Value) T { return v.Interface().(T) }
+func asType[T any](v reflect.Value) T { return v.Interface().(T) }

@@ -20,7 +20,7 @@ var ErrNoConflict = host.ErrNoConflict
 // that does so, and nawasync.ErrNotFound or ErrNoConflict.
 func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	eng := engineOf(e)
-	return answer(ctx, eng, "resync", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
+	return answerConflict(ctx, eng, "resync", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
 		args := refreshArgs{
 			kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
 			target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow,
@@ -29,13 +29,13 @@ func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Op
 	})
 }
 
-// Rebase answers a conflict by changing what the remote had then: if it has that still,
+// ApplyMine answers a conflict by changing what the remote had then: if it has that still,
 // it is overwritten; if it is another again, that is another conflict. It returns the job
 // that does so, and nawasync.ErrNotFound, ErrNoArguments or ErrSuperseded, or
 // ErrNoConflict.
-func Rebase(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
+func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	eng := engineOf(e)
-	return answer(ctx, eng, "rebase", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
+	return answerConflict(ctx, eng, "rebase", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
 		m, err := conflictArgs(eng, old)
 		if err != nil {
 			return nil, err
@@ -57,10 +57,10 @@ func Rebase(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Operat
 }
 
 // Overwrite answers a conflict by writing what was wanted, whatever the remote has. It
-// returns the job that does so, and errors as Rebase.
+// returns the job that does so, and errors as ApplyMine.
 func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	eng := engineOf(e)
-	return answer(ctx, eng, "overwrite", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
+	return answerConflict(ctx, eng, "overwrite", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
 		m, err := conflictArgs(eng, old)
 		if err != nil {
 			return nil, err
@@ -70,13 +70,13 @@ func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 	})
 }
 
-// answer has a conflict of a row answered by a job.
-func answer(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions,
+// answerConflict has a conflict of a row answered by a job.
+func answerConflict(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions,
 	dispatch func(old *jobstore.Job) (*tracker.Job, error),
 ) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.OperateOn(ctx, action, id, o, func(old *jobstore.Job, entry *tracker.AuditEntry) (err error) {
-		if old.Status != tracker.Conflict || old.SnapshotState == "" {
+		if old.Status != tracker.StatusConflict || old.SnapshotState == "" {
 			return fmt.Errorf("job %d is %s: %w", id, old.Status, ErrNoConflict)
 		}
 		if job, err = dispatch(old); err == nil {

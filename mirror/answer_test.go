@@ -22,18 +22,18 @@ func TestConflictIsAnsweredByResyncRebaseOrOverwrite(t *testing.T) {
 			s.elsewhere(name, setQuota(300))
 			return s.status(t, s.update(t, s.row(t, name), func(g *gadget) {
 				g.QuotaMB, g.Password = new(500), nawasync.NewSecret("n3w-password")
-			}), tracker.Conflict)
+			}), tracker.StatusConflict)
 		}
 		job, err := mirror.KeepTheirs(t.Context(), s.engine, conflict("g0000").ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		s.status(t, job, tracker.Success)
+		enginetest.NoError(t, err)
+		s.status(t, job, tracker.StatusSuccess)
 		if row := s.row(t, "g0000"); row.State != nawasync.StateSynced || *row.QuotaMB != 300 || row.SyncError != "" {
 			t.Errorf("after a resync the row is %+v", row)
 		}
 		lost := conflict("g0001")
-		job, err = mirror.Rebase(t.Context(), s.engine, lost.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		s.status(t, job, tracker.Success)
+		job, err = mirror.ApplyMine(t.Context(), s.engine, lost.ID, nawasync.OperatorOptions{By: "user:7"})
+		enginetest.NoError(t, err)
+		s.status(t, job, tracker.StatusSuccess)
 		if row := s.row(t, "g0001"); row.State != nawasync.StateSynced || *row.QuotaMB != 500 {
 			t.Errorf("after a rebase the row is %+v", row)
 		}
@@ -42,12 +42,12 @@ func TestConflictIsAnsweredByResyncRebaseOrOverwrite(t *testing.T) {
 		}
 		lost = conflict("g0002")
 		s.elsewhere("g0002", setQuota(301)) // and again
-		job, err = mirror.Rebase(t.Context(), s.engine, lost.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		second := s.status(t, job, tracker.Conflict)
+		job, err = mirror.ApplyMine(t.Context(), s.engine, lost.ID, nawasync.OperatorOptions{By: "user:7"})
+		enginetest.NoError(t, err)
+		second := s.status(t, job, tracker.StatusConflict)
 		job, err = mirror.Overwrite(t.Context(), s.engine, second.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		if done := s.status(t, job, tracker.Success); done.RetryOf != second.ID || done.TriggeredBy != "user:7" {
+		enginetest.NoError(t, err)
+		if done := s.status(t, job, tracker.StatusSuccess); done.RetryOf != second.ID || done.TriggeredBy != "user:7" {
 			t.Errorf("its row says %+v", done)
 		}
 		if there, _ := s.remote.look("g0002"); *there.QuotaMB != 500 {
@@ -64,31 +64,31 @@ func TestAnswersAndRetriesHeedWhatTheRowHasBecome(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := stocked(t, db, 2)
 		s.elsewhere("g0000", setQuota(300))
-		lost := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.Conflict)
+		lost := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.StatusConflict)
 		job, err := mirror.KeepTheirs(t.Context(), s.engine, lost.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		s.status(t, job, tracker.Success)
-		s.status(t, s.update(t, s.row(t, "g0000"), setQuota(600)), tracker.Success)
+		enginetest.NoError(t, err)
+		s.status(t, job, tracker.StatusSuccess)
+		s.status(t, s.update(t, s.row(t, "g0000"), setQuota(600)), tracker.StatusSuccess)
 		if _, err := mirror.Overwrite(t.Context(), s.engine, lost.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, nawasync.ErrSuperseded) {
 			t.Errorf("an old conflict overwrites a newer change: %v", err)
 		}
 		// A row that is called back is what it was.
 		s.elsewhere("g0001", setQuota(300))
-		s.status(t, s.update(t, s.row(t, "g0001"), setQuota(500)), tracker.Conflict)
+		s.status(t, s.update(t, s.row(t, "g0001"), setQuota(500)), tracker.StatusConflict)
 		later, err := s.repo.Update(t.Context(), s.row(t, "g0001"), setPlan("gold"), nawasync.Options{Delay: time.Hour})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		_, err = s.engine.Cancel(t.Context(), later.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if row := s.row(t, "g0001"); !row.HasFailed() || !strings.Contains(row.SyncError, "quota_mb") {
 			t.Errorf("the row forgot its conflict: %+v", row.SyncStatus)
 		}
 		// A delete that waits is not undone by an answer.
 		deleting, err := s.repo.Delete(t.Context(), s.row(t, "g0001"), nawasync.Options{Delay: time.Hour})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if _, err := s.engine.Retry(t.Context(), later.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrDeleting) {
 			t.Errorf("a retry beside a delete: %v", err)
 		}
 		_, err = s.engine.Cancel(t.Context(), deleting.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 	})
 }

@@ -20,7 +20,7 @@ func (r *repo) keyOf(m *mutation) (reflect.Value, error) {
 	return key, nawasync.Permanent(err)
 }
 
-func (r *repo) get(ctx context.Context, key reflect.Value) (object, error) {
+func (r *repo) getRemote(ctx context.Context, key reflect.Value) (erasedObject, error) {
 	o, err := r.remote.get(ctx, key)
 	if err == nil {
 		r.model.normalise(o.value)
@@ -32,15 +32,15 @@ func (r *repo) get(ctx context.Context, key reflect.Value) (object, error) {
 // that was queued behind a creation which then failed must not meet a stranger's.
 func (r *repo) everSynced(ctx context.Context, a host.Attempt) (bool, error) {
 	row := r.model.newRow()
-	err := r.find(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)
+	err := r.findRow(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)
 	if errors.Is(err, nawasync.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil && !r.status(row).LastSyncedAt.IsZero(), err
 }
 
-// seen reports whether the remote's value is one that the user knew of.
-func (r *repo) seen(now reflect.Value, f *field, c *fieldChange) (bool, error) {
+// userKnew reports whether the remote's value is one that the user knew of.
+func (r *repo) userKnew(now reflect.Value, f *field, c *fieldChange) (bool, error) {
 	known := r.model.newRow()
 	for _, text := range append([]json.RawMessage{c.From}, c.Also...) {
 		if err := decodeField(known, f, text); err != nil {
@@ -72,12 +72,12 @@ func (r *repo) conflict(reason string, now reflect.Value, changes map[string]*fi
 	return nawasync.Conflict(reason, d)
 }
 
-// applied stores what the remote has now with the job's success.
-func (r *repo) applied(a host.Attempt, now object, result any) error {
+// writeOnSuccess stores what the remote has now with the job's success.
+func (r *repo) writeOnSuccess(a host.Attempt, now erasedObject, result any) error {
 	id := a.Job().SnapshotRow
 	a.SetResult(result)
 	a.OnSuccess(func(tx *gorm.DB) error {
-		return r.write(tx.Statement.Context, tx, id, now.value, r.fieldsRead(), true)
+		return r.writeRow(tx.Statement.Context, tx, id, now.value, r.fieldsRead(), true)
 	})
 	return nil
 }
@@ -91,9 +91,9 @@ func (r *repo) fieldsRead() []*field {
 	return r.model.mirrored()
 }
 
-// write stores fields of value in a row. When it was read at the remote, the row is
+// writeRow stores fields of value in a row. When it was read at the remote, the row is
 // synced as far as its content goes; sync_status is the outcome's affair.
-func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.Value, fields []*field, read bool) error {
+func (r *repo) writeRow(ctx context.Context, tx *gorm.DB, id int64, value reflect.Value, fields []*field, read bool) error {
 	set := map[string]any{}
 	for _, f := range fields {
 		set[f.column] = f.param(value)
@@ -103,8 +103,8 @@ func (r *repo) write(ctx context.Context, tx *gorm.DB, id int64, value reflect.V
 		set[f.DBName] = gormTime(f.FieldType, now)
 	}
 	if read {
-		for i, v := range r.model.appendAsRemote(nil, now, r.model.contentHash(value)) {
-			set[asRemote[i]] = v
+		for i, v := range r.model.appendRemoteStatus(nil, now, r.model.contentHash(value)) {
+			set[remoteStatusValues[i]] = v
 		}
 	}
 	if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Updates(set).Error; err != nil {

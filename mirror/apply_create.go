@@ -24,11 +24,11 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	there, err := r.get(ctx, want)
+	there, err := r.getRemote(ctx, want)
 	if err == nil {
 		return r.adopt(a, there, want, m)
 	}
-	if fault.ClassOf(err) != fault.Gone {
+	if fault.ClassOf(err) != fault.ClassGone {
 		return err
 	}
 	if err := a.BeginWrite(ctx); err != nil {
@@ -42,10 +42,10 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	if nothingWritten(fault.ClassOf(err)) && err != nil {
 		a.RetractWrite(ctx)
 	}
-	if fault.ClassOf(err) == fault.AlreadyExists {
+	if fault.ClassOf(err) == fault.ClassAlreadyExists {
 		// It was not there a moment ago: somebody else was faster, or our own request
 		// came through twice.
-		if there, getErr := r.get(ctx, want); getErr == nil {
+		if there, getErr := r.getRemote(ctx, want); getErr == nil {
 			return r.adopt(a, there, want, m)
 		}
 	}
@@ -53,13 +53,13 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 		return err
 	}
 	r.model.normalise(made.value)
-	return r.created(a, made, "created")
+	return r.createdOnSuccess(a, made, "created")
 }
 
 // nothingWritten reports whether an error of the class says that nothing was written.
 func nothingWritten(class fault.Class) bool {
 	switch class {
-	case fault.Config, fault.Permanent, fault.Credentials, fault.RateLimited, fault.AlreadyExists, fault.Conflict, fault.Gone:
+	case fault.ClassConfig, fault.ClassPermanent, fault.ClassCredentials, fault.ClassRateLimited, fault.ClassAlreadyExists, fault.ClassConflict, fault.ClassGone:
 		return true
 	default:
 		return false
@@ -67,7 +67,7 @@ func nothingWritten(class fault.Class) bool {
 }
 
 // adopt takes an object that is there already for ours where that is safe.
-func (r *repo) adopt(a host.Attempt, there object, want reflect.Value, m *mutation) error {
+func (r *repo) adopt(a host.Attempt, there erasedObject, want reflect.Value, m *mutation) error {
 	var differ []string
 	for _, f := range r.model.content {
 		wanted := f.value(want)
@@ -92,10 +92,10 @@ func (r *repo) adopt(a host.Attempt, there object, want reflect.Value, m *mutati
 	if a.EarlierWrite() {
 		a.Logf("an earlier attempt has made it; adopted")
 	}
-	return r.created(a, there, "adopted")
+	return r.createdOnSuccess(a, there, "adopted")
 }
 
-func (r *repo) created(a host.Attempt, made object, how string) error {
+func (r *repo) createdOnSuccess(a host.Attempt, made erasedObject, how string) error {
 	id := a.Job().SnapshotRow
 	a.SetResult(map[string]any{how: r.model.target(made.value)})
 	a.OnSuccess(func(tx *gorm.DB) error {
@@ -106,16 +106,16 @@ func (r *repo) created(a host.Attempt, made object, how string) error {
 		}
 		fields := append(r.model.identity(), r.model.mirrored()...)
 		if there > 0 {
-			return r.write(ctx, tx, id, made.value, fields, true)
+			return r.writeRow(ctx, tx, id, made.value, fields, true)
 		}
 		// Its row was deleted meanwhile, by hand or by a cancelled job before this one.
-		return r.insert(ctx, tx, made.value)
+		return r.insertRow(ctx, tx, made.value)
 	})
 	return nil
 }
 
-// insert adds a row that is as the remote has it, unless there is one of that key.
-func (r *repo) insert(ctx context.Context, tx *gorm.DB, value reflect.Value) error {
+// insertRow adds a row that is as the remote has it, unless there is one of that key.
+func (r *repo) insertRow(ctx context.Context, tx *gorm.DB, value reflect.Value) error {
 	columns, rows := r.newRows(r.model.mirrored(), []listedItem{{value: value}})
 	_, err := r.table.Insert(sqlkit.Session(ctx, tx), columns, rows)
 	return err

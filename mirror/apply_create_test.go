@@ -19,9 +19,9 @@ func TestSomebodyElsesObjectIsNeverAdoptedNorItsPasswordSet(t *testing.T) {
 		s := newShop(t, enginetest.New(t, db))
 		s.remote.Put(gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("theirs")}, gadget{Instance: "one", Name: "b", Plan: "x"},
 			gadget{Instance: "one", Name: "c", Plan: "x"})
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, by)
-		enginetest.OK(t, err)
-		job = s.status(t, job, tracker.Conflict)
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byAnn)
+		enginetest.NoError(t, err)
+		job = s.status(t, job, tracker.StatusConflict)
 		if there, _ := s.remote.look("a"); there.Password.Reveal() != "theirs" || s.remote.Writes() != 0 {
 			t.Error("somebody's object was written")
 		}
@@ -32,12 +32,12 @@ func TestSomebodyElsesObjectIsNeverAdoptedNorItsPasswordSet(t *testing.T) {
 			t.Errorf("it can be overwritten: %v", err)
 		}
 		// Without a secret, and equal in all that is wanted: it is what was asked for.
-		same, err := s.plain.Create(t.Context(), plainGadget{Instance: "one", Name: "b", Plan: "x"}, by)
-		enginetest.OK(t, err)
-		s.status(t, same, tracker.Success)
-		other, err := s.plain.Create(t.Context(), plainGadget{Instance: "one", Name: "c", Plan: "y"}, by)
-		enginetest.OK(t, err)
-		s.status(t, other, tracker.Conflict)
+		same, err := s.plain.Create(t.Context(), plainGadget{Instance: "one", Name: "b", Plan: "x"}, byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, same, tracker.StatusSuccess)
+		other, err := s.plain.Create(t.Context(), plainGadget{Instance: "one", Name: "c", Plan: "y"}, byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, other, tracker.StatusConflict)
 		if s.remote.Writes() != 0 {
 			t.Error("somebody's object was written")
 		}
@@ -56,11 +56,11 @@ func TestCreationThatWasCertainlyRefusedAdoptsNothingLater(t *testing.T) {
 			first = false
 			// Nothing is written; meanwhile somebody else makes one.
 			s.remote.Put(gadget{Instance: "one", Name: name, Plan: "x", Password: nawasync.NewSecret("theirs")})
-			return &fault.Error{Class: fault.RateLimited, RetryAfter: 50 * time.Millisecond, Err: enginetest.ErrBoom}
+			return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 50 * time.Millisecond, Err: enginetest.ErrBoom}
 		})
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, by)
-		enginetest.OK(t, err)
-		s.status(t, job, tracker.Conflict)
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, job, tracker.StatusConflict)
 		if there, _ := s.remote.look("a"); there.Password.Reveal() != "theirs" {
 			t.Error("its password was set")
 		}

@@ -29,8 +29,8 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		a.SetResult(map[string]any{"row_only": true})
 		return nil // what has that name at the remote, if anything, is not ours
 	}
-	now, err := r.get(ctx, key)
-	if fault.ClassOf(err) == fault.Gone {
+	now, err := r.getRemote(ctx, key)
+	if fault.ClassOf(err) == fault.ClassGone {
 		a.SetResult(map[string]any{"already": true})
 		return nil
 	}
@@ -43,7 +43,7 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		if f == nil || m.Force {
 			continue
 		}
-		seen, err := r.seen(now.value, f, m.Seen[column])
+		seen, err := r.userKnew(now.value, f, m.Seen[column])
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	if err := a.BeginWrite(ctx); err != nil {
 		return err
 	}
-	if err := r.remote.remove(ctx, key); err != nil && fault.ClassOf(err) != fault.Gone {
+	if err := r.remote.remove(ctx, key); err != nil && fault.ClassOf(err) != fault.ClassGone {
 		return err
 	}
 	return nil

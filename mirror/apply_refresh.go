@@ -14,13 +14,13 @@ import (
 // runRefresh reads one object into its row.
 func (r *repo) runRefresh(ctx context.Context, a host.Attempt, args *refreshArgs) error {
 	there := r.model.newRow()
-	if err := r.find(ctx, there.Addr(), "id = ?", args.Row); errors.Is(err, nawasync.ErrNotFound) {
+	if err := r.findRow(ctx, there.Addr(), "id = ?", args.Row); errors.Is(err, nawasync.ErrNotFound) {
 		return nawasync.Skip("the row is not there any more")
 	} else if err != nil {
 		return err
 	}
-	now, err := r.get(ctx, there)
-	gone := fault.ClassOf(err) == fault.Gone
+	now, err := r.getRemote(ctx, there)
+	gone := fault.ClassOf(err) == fault.ClassGone
 	if err != nil && !gone {
 		return err
 	}
@@ -36,7 +36,7 @@ func (r *repo) runRefresh(ctx context.Context, a host.Attempt, args *refreshArgs
 				" AND last_synced_at IS NOT NULL",
 				a.Job().ID, nawasync.Timestamp{Time: r.engine.Store().Now()}, args.Row).Error
 		}
-		if err := r.write(ctx, tx, args.Row, now.value, r.fieldsRead(), true); err != nil {
+		if err := r.writeRow(ctx, tx, args.Row, now.value, r.fieldsRead(), true); err != nil {
 			return err
 		}
 		return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'synced', sync_error = NULL, sync_job_id = ?"+idle, a.Job().ID, args.Row).Error

@@ -33,21 +33,21 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 		want   []nawasync.SyncState                                                  // "" is that the row is gone
 	}{
 		"success":   {want: []nawasync.SyncState{nawasync.StateSynced, nawasync.StateSynced, ""}},
-		"permanent": {hook: func(string, string) error { return nawasync.Permanent(enginetest.ErrBoom) }, want: all(nawasync.StateFailed)},
+		"permanent": {hook: func(string, string) error { return nawasync.Permanent(enginetest.ErrBoom) }, want: allRowsEndAs(nawasync.StateFailed)},
 		"a panic": {before: func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
 			return db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", job.ID).Error
-		}, hook: func(string, string) error { panic("boom") }, want: all(nawasync.StateFailed)},
+		}, hook: func(string, string) error { panic("boom") }, want: allRowsEndAs(nawasync.StateFailed)},
 		"a skip": {
 			hook: func(string, string) error { return nawasync.Skip("not today") },
 			want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
 		},
-		"undecodable": {before: elsewhere["undecodable"], want: all(nawasync.StateFailed)},
-		"expired":     {before: elsewhere["expired"], want: all(nawasync.StateFailed)},
+		"undecodable": {before: elsewhere["undecodable"], want: allRowsEndAs(nawasync.StateFailed)},
+		"expired":     {before: elsewhere["expired"], want: allRowsEndAs(nawasync.StateFailed)},
 		"cancelled while queued": {
 			before: elsewhere["cancelled while queued"],
 			want:   []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
 		},
-		"its process died for the last time": {before: elsewhere["its process died for the last time"], want: all(nawasync.StateFailed)},
+		"its process died for the last time": {before: elsewhere["its process died for the last time"], want: allRowsEndAs(nawasync.StateFailed)},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
@@ -62,8 +62,8 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 			}
 		}
 		first.remote.Put(list...)
-		first.status(t, first.sync(t), tracker.Success)
-		enginetest.OK(t, first.engine.Stop(t.Context()))
+		first.status(t, first.sync(t), tracker.StatusSuccess)
+		enginetest.NoError(t, first.engine.Stop(t.Context()))
 		for what, ending := range endings {
 			t.Run(what, func(t *testing.T) {
 				s := &shop{Harness: h, remote: first.remote}
@@ -71,16 +71,16 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 					func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
 				var err error
 				s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: s.remote, Timeout: 5 * time.Second})
-				enginetest.OK(t, err)
-				created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: what + "/create", Plan: "basic"}, by)
-				enginetest.OK(t, err)
+				enginetest.NoError(t, err)
+				created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: what + "/create", Plan: "basic"}, byAnn)
+				enginetest.NoError(t, err)
 				updated := s.update(t, s.row(t, what+"/update"), setPlan("gold"))
-				deleted, err := s.repo.Delete(t.Context(), s.row(t, what+"/delete"), by)
-				enginetest.OK(t, err)
+				deleted, err := s.repo.Delete(t.Context(), s.row(t, what+"/delete"), byAnn)
+				enginetest.NoError(t, err)
 				jobs := []*tracker.Job{created, updated, deleted}
 				for _, job := range jobs {
 					if ending.before != nil {
-						enginetest.OK(t, ending.before(s.engine, db, job))
+						enginetest.NoError(t, ending.before(s.engine, db, job))
 					}
 				}
 				s.remote.beforeCall(func(call, name string) error {
@@ -90,7 +90,7 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 					return ending.hook(call, name)
 				})
 				h.Start(s.engine)
-				defer func() { enginetest.OK(t, s.engine.Stop(context.Background())) }()
+				defer func() { enginetest.NoError(t, s.engine.Stop(context.Background())) }()
 				for i, job := range jobs {
 					ended := s.ended(t, job)
 					name := what + "/" + []string{"create", "update", "delete"}[i]
@@ -124,20 +124,20 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 			}
 			close(entered)
 			<-release
-			return fault.WithClass(fault.UnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the answer got lost"))
 		})
 		job := s.update(t, s.row(t, "g0000"), setQuota(7))
 		<-entered
 		web := s.Engine(func(c *nawasync.Config) { c.Redis = nil }) // another process, without handlers
 		_, err := web.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		enginetest.Eventually(t, 10*time.Second, "a cancel that has come through", func() bool {
 			now, err := s.engine.Reader().Get(t.Context(), job.ID)
 			return err == nil && now.CancelBy != ""
 		})
 		time.Sleep(2100 * time.Millisecond) // within which its context ends
 		close(release)
-		s.status(t, job, tracker.Cancelled)
+		s.status(t, job, tracker.StatusCancelled)
 		enginetest.Eventually(t, 20*time.Second, "a row read anew", func() bool {
 			row := s.row(t, "g0000")
 			return row.State == nawasync.StateSynced && *row.QuotaMB == 7
@@ -150,11 +150,11 @@ func TestJobsOfATableThatIsGoneEndAllTheSame(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := idleShop(t, enginetest.New(t, db))
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, by)
-		enginetest.OK(t, err)
-		enginetest.OK(t, s.DB.Exec("DROP TABLE gadgets").Error)
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byAnn)
+		enginetest.NoError(t, err)
+		enginetest.NoError(t, s.DB.Exec("DROP TABLE gadgets").Error)
 		now, err := s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
-		if err != nil || now.Status != tracker.Cancelled {
+		if err != nil || now.Status != tracker.StatusCancelled {
 			t.Errorf("%+v %v", now, err)
 		}
 	})
@@ -170,30 +170,30 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 				s.engine = h.Tuned(host.Tuning{DeadAfter: 3 * time.Second}, func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
 				var err error
 				s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: s.remote})
-				enginetest.OK(t, err)
+				enginetest.NoError(t, err)
 				name := "killed in " + call
 				var job *tracker.Job
 				if call == "create" {
-					job, err = s.repo.Create(t.Context(), gadget{Instance: "one", Name: name, QuotaMB: new(5), Password: nawasync.NewSecret("ours")}, by)
+					job, err = s.repo.Create(t.Context(), gadget{Instance: "one", Name: name, QuotaMB: new(5), Password: nawasync.NewSecret("ours")}, byAnn)
 				} else {
 					there := gadget{Instance: "one", Name: name, QuotaMB: new(1), Password: nawasync.NewSecret("old")}
 					s.remote.Put(there)
-					enginetest.OK(t, h.DB.Exec("INSERT INTO gadgets (instance, name, quota_mb, plan, tags, sync_status, last_synced_at, used) VALUES ('one', ?, 1, '', '[]', 'synced', 1, 0)", name).Error)
+					enginetest.NoError(t, h.DB.Exec("INSERT INTO gadgets (instance, name, quota_mb, plan, tags, sync_status, last_synced_at, used) VALUES ('one', ?, 1, '', '[]', 'synced', 1, 0)", name).Error)
 					seen := s.row(t, name)
 					if call == "update" {
-						job, err = s.repo.Update(t.Context(), seen, setQuota(5), by)
+						job, err = s.repo.Update(t.Context(), seen, setQuota(5), byAnn)
 					} else {
-						job, err = s.repo.Delete(t.Context(), seen, by)
+						job, err = s.repo.Delete(t.Context(), seen, byAnn)
 					}
 				}
-				enginetest.OK(t, err)
+				enginetest.NoError(t, err)
 				victim := enginetest.StartChild(t, h, "shop@"+call+"@"+serveMemory(t, s.remote))
-				victim.Dies(t)
+				victim.WaitExit(t)
 				if s.remote.Calls(nawasynctest.Call(call)) != 1 {
 					t.Fatalf("the child made %d calls", s.remote.Calls(nawasynctest.Call(call)))
 				}
 				h.Start(s.engine)
-				done := s.status(t, job, tracker.Success)
+				done := s.status(t, job, tracker.StatusSuccess)
 				if done.Attempt != 2 || s.remote.Calls(nawasynctest.Call(call)) != 1 {
 					t.Errorf("attempt %d; %s was called %d times", done.Attempt, call, s.remote.Calls(nawasynctest.Call(call)))
 				}
@@ -209,7 +209,7 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 				if call == "create" && there.Password.Reveal() != "ours" {
 					t.Error("the password is another")
 				}
-				enginetest.OK(t, s.engine.Stop(t.Context()))
+				enginetest.NoError(t, s.engine.Stop(t.Context()))
 			})
 		}
 	})
@@ -226,22 +226,22 @@ func TestRetryMarksTheRowPendingAndItsSuccessTheRowSynced(t *testing.T) {
 			}
 			return nil
 		})
-		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(7)), tracker.Failed)
+		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(7)), tracker.StatusFailed)
 		broken = false
 		// The refresh after a write that may have happened comes first.
 		enginetest.Eventually(t, 20*time.Second, "a refreshed row", func() bool { return s.row(t, "g0000").State == nawasync.StateSynced })
 		err := s.engine.Transaction(t.Context(), func(*gorm.DB) error { return nil })
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		again, err := s.engine.Retry(t.Context(), job.ID, nawasync.RetryOptions{By: "user:8", Force: true})
-		enginetest.OK(t, err)
-		s.status(t, again, tracker.Success)
+		enginetest.NoError(t, err)
+		s.status(t, again, tracker.StatusSuccess)
 		if row := s.row(t, "g0000"); row.State != nawasync.StateSynced || *row.QuotaMB != 7 || row.SyncJobID == nil || *row.SyncJobID != again.ID {
 			t.Errorf("the row is %+v", row)
 		}
 	})
 }
 
-func all(state nawasync.SyncState) []nawasync.SyncState {
+func allRowsEndAs(state nawasync.SyncState) []nawasync.SyncState {
 	return []nawasync.SyncState{state, state, state}
 }
 

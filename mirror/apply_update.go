@@ -29,7 +29,7 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 	if !known {
 		return nawasync.Permanent(errors.New("this object was never seen at the remote: its creation failed, or met somebody else's of its name; nothing was written. keep theirs, to see what is there"))
 	}
-	now, err := r.get(ctx, key)
+	now, err := r.getRemote(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -39,21 +39,21 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 	}
 	if len(touched) == 0 {
 		a.Logf("the remote has it so already; nothing was written")
-		return r.applied(a, now, map[string]any{"already": true})
+		return r.writeOnSuccess(a, now, map[string]any{"already": true})
 	}
 	if err := a.BeginWrite(ctx); err != nil {
 		return err
 	}
 	got, err := r.remote.update(ctx, now, want, touched)
-	if fault.ClassOf(err) == fault.Conflict && now.version != "" {
+	if fault.ClassOf(err) == fault.ClassConflict && now.version != "" {
 		// Somebody was faster. The next attempt reads again: it merges, or it is a conflict.
-		return fault.WithClass(fault.Transient, fmt.Errorf("the object was changed between our reading and our writing: %w", err))
+		return fault.WithClass(fault.ClassTransient, fmt.Errorf("the object was changed between our reading and our writing: %w", err))
 	}
 	if err != nil {
 		return err
 	}
 	if got.version == "" {
-		if got, err = r.get(ctx, key); err != nil {
+		if got, err = r.getRemote(ctx, key); err != nil {
 			return fmt.Errorf("read back what was written: %w", err)
 		}
 	}
@@ -77,7 +77,7 @@ func (r *repo) threeWayMerge(now reflect.Value, m *mutation) (want reflect.Value
 		if f.equal(now, want) {
 			continue
 		}
-		seen, err := r.seen(now, f, c)
+		seen, err := r.userKnew(now, f, c)
 		if err != nil {
 			return want, nil, err
 		}
@@ -99,7 +99,7 @@ func (r *repo) threeWayMerge(now reflect.Value, m *mutation) (want reflect.Value
 }
 
 // verify makes sure that the remote has what was written.
-func (r *repo) verify(a host.Attempt, got object, want reflect.Value, touched Diff, m *mutation) error {
+func (r *repo) verify(a host.Attempt, got erasedObject, want reflect.Value, touched Diff, m *mutation) error {
 	for _, c := range touched {
 		f := r.model.byColumn[c.Field]
 		if f.role != roleSecret && !f.equal(got.value, want) {
@@ -111,5 +111,5 @@ func (r *repo) verify(a host.Attempt, got object, want reflect.Value, touched Di
 	for i, c := range touched {
 		fields[i] = c.Field
 	}
-	return r.applied(a, got, map[string]any{"written": fields})
+	return r.writeOnSuccess(a, got, map[string]any{"written": fields})
 }

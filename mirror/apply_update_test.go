@@ -18,13 +18,13 @@ func TestFieldThatSomebodyElseChangedIsAConflictAndNothingIsOverwritten(t *testi
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := stocked(t, db, 1)
 		s.elsewhere("g0000", setQuota(300))
-		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.Conflict)
+		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.StatusConflict)
 		var detail struct {
 			Base    map[string]any `json:"base"`
 			Desired map[string]any `json:"desired"`
 			Remote  map[string]any `json:"remote"`
 		}
-		enginetest.OK(t, json.Unmarshal(job.Diff, &detail))
+		enginetest.NoError(t, json.Unmarshal(job.Diff, &detail))
 		if detail.Base["quota_mb"] != 100.0 || detail.Desired["quota_mb"] != 500.0 || detail.Remote["quota_mb"] != 300.0 {
 			t.Errorf("kept are %s", job.Diff)
 		}
@@ -36,7 +36,7 @@ func TestFieldThatSomebodyElseChangedIsAConflictAndNothingIsOverwritten(t *testi
 			t.Errorf("the row is %+v", row)
 		}
 		// A sync shows what is there, and leaves the question open.
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		waitForRow(t, s, "g0000", func(g gadget) bool { return *g.QuotaMB == 300 && g.State == nawasync.StateConflict })
 	})
 }
@@ -46,7 +46,7 @@ func TestAnotherFieldIsMergedAndWhatIsWantedAlreadyNeedsNoCall(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := stocked(t, db, 2)
 		s.elsewhere("g0000", setPlan("gold"))
-		s.status(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.Success)
+		s.status(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.StatusSuccess)
 		if there, _ := s.remote.look("g0000"); there.Plan != "gold" || *there.QuotaMB != 500 {
 			t.Errorf("the remote has %+v", there)
 		}
@@ -55,7 +55,7 @@ func TestAnotherFieldIsMergedAndWhatIsWantedAlreadyNeedsNoCall(t *testing.T) {
 		}
 		writes := s.remote.Calls(nawasynctest.CallUpdate)
 		s.elsewhere("g0001", setQuota(500))
-		done := s.status(t, s.update(t, s.row(t, "g0001"), setQuota(500)), tracker.Success)
+		done := s.status(t, s.update(t, s.row(t, "g0001"), setQuota(500)), tracker.StatusSuccess)
 		if s.remote.Calls(nawasynctest.CallUpdate) != writes || !strings.Contains(string(done.Result), "already") {
 			t.Errorf("what is so already was written; it says %s", done.Result)
 		}
@@ -72,11 +72,11 @@ func TestWhatTheUserSawCountsNotWhatTheRowSaysByNow(t *testing.T) {
 		s := stocked(t, db, 1)
 		seen := s.row(t, "g0000")
 		s.elsewhere("g0000", setQuota(300))
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		if *s.row(t, "g0000").QuotaMB != 300 {
 			t.Fatal("the sync did not refresh the row")
 		}
-		s.status(t, s.update(t, seen, setQuota(500)), tracker.Conflict)
+		s.status(t, s.update(t, seen, setQuota(500)), tracker.StatusConflict)
 		if there, _ := s.remote.look("g0000"); *there.QuotaMB != 300 {
 			t.Error("somebody's change was overwritten")
 		}
@@ -88,8 +88,8 @@ func TestUpdateOfWhatIsGoneFailsAndTheRowSaysSo(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := stocked(t, db, 1)
 		s.remote.Drop(numbered(1)...)
-		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(5)), tracker.Failed)
-		if row := s.row(t, "g0000"); row.State != nawasync.StateFailed || job.ErrorClass != string(fault.Gone) {
+		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(5)), tracker.StatusFailed)
+		if row := s.row(t, "g0000"); row.State != nawasync.StateFailed || job.ErrorClass != string(fault.ClassGone) {
 			t.Errorf("the row is %+v, the job %s", row, job.ErrorClass)
 		}
 	})
@@ -101,7 +101,7 @@ func TestConflictOverLargeValuesIsKeptAsValidJSON(t *testing.T) {
 	t.Parallel()
 	s := stocked(t, testdb.SQLite(t), 1)
 	s.elsewhere("g0000", setPlan(strings.Repeat("x", 50_000)))
-	job := s.status(t, s.update(t, s.row(t, "g0000"), setPlan(strings.Repeat("y", 50_000))), tracker.Conflict)
+	job := s.status(t, s.update(t, s.row(t, "g0000"), setPlan(strings.Repeat("y", 50_000))), tracker.StatusConflict)
 	if !json.Valid(job.Diff) || !strings.Contains(string(job.Diff), "truncated") {
 		t.Errorf("kept are %.200s", job.Diff)
 	}
@@ -116,16 +116,16 @@ func TestChangesQueuedBehindARefusedCreationDoNotTouchTheStrangersObject(t *test
 		h := enginetest.New(t, db)
 		s := idleShop(t, h)
 		s.remote.Put(gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("theirs")})
-		created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, by)
-		enginetest.OK(t, err)
+		created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byAnn)
+		enginetest.NoError(t, err)
 		updated := s.update(t, s.row(t, "a"), func(g *gadget) { g.Password = nawasync.NewSecret("ours-2") })
 		h.Start(s.engine)
-		s.status(t, created, tracker.Conflict)
-		s.status(t, updated, tracker.Failed)
+		s.status(t, created, tracker.StatusConflict)
+		s.status(t, updated, tracker.StatusFailed)
 		// The row goes; what has its name at the remote stays.
-		deleted, err := s.repo.Delete(t.Context(), s.row(t, "a"), by)
-		enginetest.OK(t, err)
-		s.status(t, deleted, tracker.Success)
+		deleted, err := s.repo.Delete(t.Context(), s.row(t, "a"), byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, deleted, tracker.StatusSuccess)
 		if there, found := s.remote.look("a"); !found || there.Password.Reveal() != "theirs" || s.remote.Writes() != 0 {
 			t.Errorf("the stranger's is %+v, %v, after %d writes", there, found, s.remote.Writes())
 		}

@@ -25,7 +25,7 @@ func (r *repo) dispatchRow(ctx context.Context, tx *gorm.DB, args nawasync.Args,
 	return r.engine.DispatchOnRow(ctx, tx, args, o, host.SnapshotRow{Table: r.model.table, ID: id, State: state})
 }
 
-func (r *repo) create(ctx context.Context, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
 	m := r.model
 	m.normalise(want)
 	args, err := r.newMutation(r.actions.Create, want)
@@ -35,7 +35,7 @@ func (r *repo) create(ctx context.Context, want reflect.Value, o nawasync.Option
 	if args.Want, err = encodeFields(want, m.content); err != nil {
 		return nil, err
 	}
-	args.WriteOnly = r.secretsOf(want)
+	args.WriteOnly = r.splitSecrets(want)
 	if err := r.engine.CheckTarget(args.target); err != nil {
 		return nil, fmt.Errorf("create %s: %w", r.typ, err)
 	}
@@ -72,7 +72,7 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	}
 	where, args := r.locate(want)
 	there := r.model.newRow()
-	if err := r.findIn(r.locking(db), there.Addr(), where, args...); err != nil {
+	if err := r.findIn(r.forUpdate(db), there.Addr(), where, args...); err != nil {
 		if errors.Is(err, nawasync.ErrNotFound) {
 			return 0, fmt.Errorf("%w: another row has a value that must be unique in %s", nawasync.ErrExists, r.model.table)
 		}
@@ -83,7 +83,7 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	case status.State == nawasync.StatePendingCreate && status.SyncJobID == nil:
 		return id, nil // ours, of a moment ago
 	case status.State == nawasync.StateMissing, status.State == nawasync.StateFailed && status.LastSyncedAt.IsZero():
-		if err := r.write(ctx, tx, id, want, r.model.content, false); err != nil {
+		if err := r.writeRow(ctx, tx, id, want, r.model.content, false); err != nil {
 			return 0, err
 		}
 		// From now on the remote has never had it, until it is made.
@@ -92,8 +92,8 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	return 0, fmt.Errorf("%w: %s %q is row %d of %s, %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
 }
 
-// locking has reads lock what they find, until the transaction's end.
-func (r *repo) locking(tx *gorm.DB) *gorm.DB {
+// forUpdate has reads lock what they find, until the transaction's end.
+func (r *repo) forUpdate(tx *gorm.DB) *gorm.DB {
 	return tx.Clauses(clause.Locking{Strength: "UPDATE"})
 }
 
@@ -107,7 +107,7 @@ func gormTime(t reflect.Type, now nawasync.Timestamp) any {
 	}
 }
 
-func (r *repo) update(ctx context.Context, seen, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
 	m := r.model
 	m.normalise(want)
 	action := o.Action
@@ -126,7 +126,7 @@ func (r *repo) update(ctx context.Context, seen, want reflect.Value, o nawasync.
 	if err != nil {
 		return nil, err
 	}
-	args.Changes, args.WriteOnly = map[string]*fieldChange{}, r.secretsOf(want)
+	args.Changes, args.WriteOnly = map[string]*fieldChange{}, r.splitSecrets(want)
 	for _, f := range m.content {
 		if f.equal(seen, want) {
 			continue
@@ -141,14 +141,14 @@ func (r *repo) update(ctx context.Context, seen, want reflect.Value, o nawasync.
 	if len(args.Changes) == 0 && len(args.WriteOnly) == 0 {
 		return nil, nawasync.ErrUnchanged
 	}
-	err = r.change(ctx, m.idOf(seen), args.Changes, func(tx *gorm.DB) error {
+	err = r.changeFields(ctx, m.idOf(seen), args.Changes, func(tx *gorm.DB) error {
 		job, err = r.dispatchRow(ctx, tx, args, o, m.idOf(seen), nawasync.StatePendingUpdate)
 		return err
 	})
 	return job, err
 }
 
-func (r *repo) remove(ctx context.Context, seen reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
 	m := r.model
 	args, err := r.newMutation(r.actions.Delete, seen)
 	if err != nil {
@@ -162,16 +162,16 @@ func (r *repo) remove(ctx context.Context, seen reflect.Value, o nawasync.Option
 		}
 		args.Seen[f.column] = &fieldChange{From: text}
 	}
-	err = r.change(ctx, m.idOf(seen), args.Seen, func(tx *gorm.DB) error {
+	err = r.changeFields(ctx, m.idOf(seen), args.Seen, func(tx *gorm.DB) error {
 		job, err = r.dispatchRow(ctx, tx, args, o, m.idOf(seen), nawasync.StatePendingDelete)
 		return err
 	})
 	return job, err
 }
 
-// change locks the row, so that changes of it have an order, and has what the jobs
+// changeFields locks the row, so that changes of it have an order, and has what the jobs
 // before this one will write count as seen.
-func (r *repo) change(ctx context.Context, id int64, changes map[string]*fieldChange, dispatch func(tx *gorm.DB) error) error {
+func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*fieldChange, dispatch func(tx *gorm.DB) error) error {
 	if id <= 0 {
 		return fmt.Errorf("%w: the row has no id; pass one that List or Find returned", nawasync.ErrInvalid)
 	}
@@ -222,9 +222,9 @@ func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*fieldC
 	}
 }
 
-func (r *repo) refresh(ctx context.Context, id int64, o nawasync.Options) (job *tracker.Job, err error) {
+func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (job *tracker.Job, err error) {
 	there := r.model.newRow()
-	if err := r.find(ctx, there.Addr(), "id = ?", id); err != nil {
+	if err := r.findRow(ctx, there.Addr(), "id = ?", id); err != nil {
 		return nil, err
 	}
 	args := refreshArgs{
@@ -238,7 +238,7 @@ func (r *repo) refresh(ctx context.Context, id int64, o nawasync.Options) (job *
 	return job, err
 }
 
-func (r *repo) secretsOf(row reflect.Value) map[string]nawasync.Secret {
+func (r *repo) splitSecrets(row reflect.Value) map[string]nawasync.Secret {
 	out := map[string]nawasync.Secret{}
 	for _, f := range r.model.secrets {
 		if s := f.value(row).Interface().(nawasync.Secret); !s.IsZero() {

@@ -18,8 +18,8 @@ func TestQueuedChangesOfOneFieldAreNoConflictWithEachOtherAndApplyInOrder(t *tes
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		s := idleShop(t, h)
-		created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", QuotaMB: new(1)}, by)
-		enginetest.OK(t, err)
+		created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", QuotaMB: new(1)}, byAnn)
+		enginetest.NoError(t, err)
 		seen := s.row(t, "a")
 		var jobs []*tracker.Job
 		for _, n := range []int{10, 20, 10, 30} { // the same user, and others who saw the same
@@ -35,7 +35,7 @@ func TestQueuedChangesOfOneFieldAreNoConflictWithEachOtherAndApplyInOrder(t *tes
 		})
 		h.Start(s.engine)
 		for _, job := range append(jobs, created) {
-			s.status(t, job, tracker.Success)
+			s.status(t, job, tracker.StatusSuccess)
 		}
 		if len(wrote) != 4 || wrote[0] != 10 || wrote[1] != 20 || wrote[2] != 10 || wrote[3] != 30 {
 			t.Errorf("written were %v", wrote)
@@ -52,18 +52,18 @@ func TestHostTransactionThatReadBeforeSeesTheRowsStateOfNow(t *testing.T) {
 	s := idleShop(t, h)
 	s.remote.Put(numbered(1)...)
 	h.Start(s.engine)
-	s.status(t, s.sync(t), tracker.Success)
-	enginetest.OK(t, s.engine.Stop(t.Context()))
+	s.status(t, s.sync(t), tracker.StatusSuccess)
+	enginetest.NoError(t, s.engine.Stop(t.Context()))
 	seen := s.row(t, "g0000")
 	err := h.DB.Transaction(func(tx *gorm.DB) error {
 		var n int64
 		if err := tx.Table("gadgets").Count(&n).Error; err != nil {
 			return err
 		}
-		if _, err := s.repo.Delete(t.Context(), seen, by); err != nil { // another session
+		if _, err := s.repo.Delete(t.Context(), seen, byAnn); err != nil { // another session
 			return err
 		}
-		_, err := s.repo.WithTx(tx).Update(t.Context(), seen, setQuota(5), by)
+		_, err := s.repo.WithTx(tx).Update(t.Context(), seen, setQuota(5), byAnn)
 		return err
 	})
 	if !errors.Is(err, nawasync.ErrDeleting) {
@@ -76,9 +76,9 @@ func TestCreateUpdateDeleteReachTheRemoteAndTheRowSaysSo(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
 		want := gadget{Instance: "one", Name: "Änne ‘x’ \u8a66", QuotaMB: new(0), Plan: "basic", Tags: []string{"z", "a"}, Password: nawasync.NewSecret("pässword-1")}
-		job, err := s.repo.Create(t.Context(), want, by)
-		enginetest.OK(t, err)
-		s.status(t, job, tracker.Success)
+		job, err := s.repo.Create(t.Context(), want, byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, job, tracker.StatusSuccess)
 		there, found := s.remote.look(want.Name)
 		if !found || *there.QuotaMB != 0 || there.Password.Reveal() != "pässword-1" {
 			t.Fatalf("the remote has %+v", there)
@@ -92,11 +92,11 @@ func TestCreateUpdateDeleteReachTheRemoteAndTheRowSaysSo(t *testing.T) {
 			g.Tags = []string{"a", "z"} // the same set
 			g.Password = nawasync.NewSecret("pässword-2")
 		}, nawasync.Options{By: "user:7", Action: "update_quota"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if *row.QuotaMB != 0 {
 			t.Error("Update changed what was seen")
 		}
-		done := s.status(t, job, tracker.Success)
+		done := s.status(t, job, tracker.StatusSuccess)
 		if done.Action != "update_quota" || strings.Contains(string(done.Payload), "pässword") || strings.Contains(string(done.Payload), "tags") ||
 			!strings.Contains(string(done.Payload), `"from":0`) {
 			t.Errorf("its row says %s %s", done.Action, done.Payload)
@@ -108,9 +108,9 @@ func TestCreateUpdateDeleteReachTheRemoteAndTheRowSaysSo(t *testing.T) {
 		if *row.QuotaMB != 500 || row.State != nawasync.StateSynced {
 			t.Errorf("the row is %+v", row)
 		}
-		job, err = s.repo.Delete(t.Context(), row, by)
-		enginetest.OK(t, err)
-		s.status(t, job, tracker.Success)
+		job, err = s.repo.Delete(t.Context(), row, byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, job, tracker.StatusSuccess)
 		if _, found := s.remote.look(want.Name); found {
 			t.Error("the remote has it still")
 		}
@@ -124,26 +124,26 @@ func TestBadCallsOfARepositoryAreRefusedAndLeaveNothing(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := idleShop(t, enginetest.New(t, db))
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, by)
-		enginetest.OK(t, err)
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byAnn)
+		enginetest.NoError(t, err)
 		row := s.row(t, "a")
 		for what, refused := range map[string]struct {
 			err  error
 			want error
 		}{
-			"a name that is taken": {second(s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, by)), nawasync.ErrExists},
-			"no name":              {second(s.repo.Create(t.Context(), gadget{Instance: "one"}, by)), nawasync.ErrInvalid},
-			"a trailing space":     {second(s.repo.Create(t.Context(), gadget{Instance: "one", Name: "b "}, by)), nawasync.ErrInvalid},
-			"no change":            {second(s.repo.Update(t.Context(), row, func(*gadget) {}, by)), nawasync.ErrUnchanged},
-			"another key":          {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Name = "b" }, by)), nawasync.ErrInvalid},
-			"an observed field":    {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Used = 5 }, by)), nawasync.ErrInvalid},
+			"a name that is taken": {second(s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byAnn)), nawasync.ErrExists},
+			"no name":              {second(s.repo.Create(t.Context(), gadget{Instance: "one"}, byAnn)), nawasync.ErrInvalid},
+			"a trailing space":     {second(s.repo.Create(t.Context(), gadget{Instance: "one", Name: "b "}, byAnn)), nawasync.ErrInvalid},
+			"no change":            {second(s.repo.Update(t.Context(), row, func(*gadget) {}, byAnn)), nawasync.ErrUnchanged},
+			"another key":          {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Name = "b" }, byAnn)), nawasync.ErrInvalid},
+			"an observed field":    {second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Used = 5 }, byAnn)), nawasync.ErrInvalid},
 			"an unknown action": {
 				second(s.repo.Update(t.Context(), row, func(g *gadget) { g.Plan = "x" }, nawasync.Options{Action: "explode"})),
 				nawasync.ErrInvalid,
 			},
-			"a row without id":   {second(s.repo.Update(t.Context(), gadget{Name: "a"}, func(g *gadget) { g.Plan = "x" }, by)), nawasync.ErrInvalid},
-			"a row that is gone": {second(s.repo.Delete(t.Context(), gadget{ID: 999, Instance: "one", Name: "zz"}, by)), nawasync.ErrNotFound},
-			"an unknown detail":  {second(s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "dark", by)), nawasync.ErrInvalid},
+			"a row without id":   {second(s.repo.Update(t.Context(), gadget{Name: "a"}, func(g *gadget) { g.Plan = "x" }, byAnn)), nawasync.ErrInvalid},
+			"a row that is gone": {second(s.repo.Delete(t.Context(), gadget{ID: 999, Instance: "one", Name: "zz"}, byAnn)), nawasync.ErrNotFound},
+			"an unknown detail":  {second(s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "dark", byAnn)), nawasync.ErrInvalid},
 		} {
 			if !errors.Is(refused.err, refused.want) {
 				t.Errorf("%s: %v", what, refused.err)
@@ -153,18 +153,18 @@ func TestBadCallsOfARepositoryAreRefusedAndLeaveNothing(t *testing.T) {
 			jobs.Jobs[0].ID != job.ID {
 			t.Errorf("there are jobs: %+v %v", jobs.Jobs, err)
 		}
-		deleting, err := s.repo.Delete(t.Context(), row, by)
-		enginetest.OK(t, err)
-		if _, err := s.repo.Update(t.Context(), row, func(g *gadget) { g.Plan = "x" }, by); !errors.Is(err, nawasync.ErrDeleting) {
+		deleting, err := s.repo.Delete(t.Context(), row, byAnn)
+		enginetest.NoError(t, err)
+		if _, err := s.repo.Update(t.Context(), row, func(g *gadget) { g.Plan = "x" }, byAnn); !errors.Is(err, nawasync.ErrDeleting) {
 			t.Errorf("an update of what is being deleted: %v", err)
 		}
 		_, err = s.engine.Cancel(t.Context(), deleting.ID, nawasync.OperatorOptions{By: "user:1"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if got := s.row(t, "a"); got.State != nawasync.StatePendingCreate || got.SyncJobID == nil || *got.SyncJobID != job.ID {
 			t.Errorf("the job before the cancelled one has the row: %+v", got.SyncStatus)
 		}
 		_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		if _, err := s.repo.FindKey(t.Context(), row); !errors.Is(err, nawasync.ErrNotFound) {
 			t.Errorf("a row whose creation was called off is there: %v", err)
 		}
@@ -178,7 +178,7 @@ func TestWritesInsideAHostsTransactionStandOrFallWithIt(t *testing.T) {
 		boom := errors.New("the host changed its mind")
 		err := s.engine.Transaction(t.Context(), func(tx *gorm.DB) error {
 			inside := s.repo.WithTx(tx)
-			if _, err := inside.Create(t.Context(), gadget{Instance: "one", Name: "a"}, by); err != nil {
+			if _, err := inside.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byAnn); err != nil {
 				return err
 			}
 			if _, err := inside.FindKey(t.Context(), gadget{Instance: "one", Name: "a"}); err != nil {

@@ -36,11 +36,11 @@ func statusColumns() []struct{ name, declaration string } {
 	}
 }
 
-// asRemote are the columns that say that a row is as the remote has it; appendAsRemote
+// remoteStatusValues are the columns that say that a row is as the remote has it; appendAsRemote
 // appends their values. The last is for rows that may have been missing.
-var asRemote = []string{"last_synced_at", "content_hash", "hash_version", "missing_runs", "missing_since"}
+var remoteStatusValues = []string{"last_synced_at", "content_hash", "hash_version", "missing_runs", "missing_since"}
 
-func (m *model) appendAsRemote(values []any, now nawasync.Timestamp, hash string) []any {
+func (m *model) appendRemoteStatus(values []any, now nawasync.Timestamp, hash string) []any {
 	return append(values, now, hash, m.version, 0, nil)
 }
 

@@ -68,8 +68,8 @@ func DefaultLimit(known int64) int64 {
 	return max(10, min(known, 1000)*3/10+max(0, known-1000)/10)
 }
 
-// snapshot is a snapshot struct: what does not embed SyncStatus does not compile.
-type snapshot[T any] interface {
+// snapshotRow is a snapshot struct: what does not embed SyncStatus does not compile.
+type snapshotRow[T any] interface {
 	*T
 	SnapshotStatus() *nawasync.SyncStatus
 }
@@ -79,7 +79,7 @@ type snapshot[T any] interface {
 // no sense, a table that lacks columns, a key that the database would not tell apart byte
 // by byte, a second repository of a type (nawasync.ErrRegistered), and what
 // nawasync.Register returns. e must not be nil.
-func New[T any, P snapshot[T]](e *nawasync.Engine, config Config[T]) (nawasync.SyncedRepository[T], error) {
+func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasync.SyncedRepository[T], error) {
 	var sample T
 	eng := engineOf(e)
 	m, err := newModel(eng.DB(), &sample)

@@ -14,11 +14,11 @@ import (
 func TestKeyThatMySQLWouldNotTellApartIsRefused(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.MySQL(t))
-	enginetest.OK(t, h.DB.Exec("CREATE TABLE plain_gadgets (id BIGINT AUTO_INCREMENT PRIMARY KEY, instance VARCHAR(64) NOT NULL, name VARBINARY(255) NOT NULL, quota_mb INTEGER, plan TEXT, used BIGINT, UNIQUE (instance, name))").Error)
+	enginetest.NoError(t, h.DB.Exec("CREATE TABLE plain_gadgets (id BIGINT AUTO_INCREMENT PRIMARY KEY, instance VARCHAR(64) NOT NULL, name VARBINARY(255) NOT NULL, quota_mb INTEGER, plan TEXT, used BIGINT, UNIQUE (instance, name))").Error)
 	statements, err := mirror.StatusColumns("mysql", "plain_gadgets")
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	for _, statement := range statements {
-		enginetest.OK(t, h.DB.Exec(statement).Error)
+		enginetest.NoError(t, h.DB.Exec(statement).Error)
 	}
 	err = second(mirror.New(h.Engine(nil), mirror.Config[plainGadget]{Service: "a", Type: "b"}))
 	if err == nil || !strings.Contains(err.Error(), "VARBINARY") || !strings.Contains(err.Error(), "plain_gadgets.instance") {

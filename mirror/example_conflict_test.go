@@ -38,11 +38,11 @@ func ExampleKeepTheirs() {
 
 // The change is applied to what the remote had at the conflict, unless that has changed
 // again.
-func ExampleRebase() {
+func ExampleApplyMine() {
 	book := &addressBook{}
 	engine, id, events, stop := conflict(book)
 	defer stop()
-	_, err := mirror.Rebase(context.Background(), engine, id, nawasync.OperatorOptions{By: "user:7"})
+	_, err := mirror.ApplyMine(context.Background(), engine, id, nawasync.OperatorOptions{By: "user:7"})
 	fmt.Println(err, (<-events).Type, book.phone["ann@example.org"])
 	// Output:
 	// conflicted

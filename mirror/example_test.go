@@ -32,7 +32,7 @@ type addressBook struct {
 func (b *addressBook) List(context.Context, contact, string) iter.Seq2[mirror.Page[contact], error] {
 	return func(yield func(mirror.Page[contact], error) bool) {
 		b.mu.Lock()
-		page := mirror.Page[contact]{Proof: mirror.Proof{Level: mirror.Complete, Total: int64(len(b.phone))}}
+		page := mirror.Page[contact]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(b.phone))}}
 		for email, phone := range b.phone {
 			page.Items = append(page.Items, contact{Email: email, Phone: phone})
 		}
@@ -46,7 +46,7 @@ func (b *addressBook) Get(_ context.Context, key contact) (o mirror.Object[conta
 	defer b.mu.Unlock()
 	phone, found := b.phone[key.Email]
 	if !found {
-		return o, fault.WithClass(fault.Gone, errors.New("no such contact"))
+		return o, fault.WithClass(fault.ClassGone, errors.New("no such contact"))
 	}
 	return mirror.Object[contact]{Value: contact{Email: key.Email, Phone: phone}}, nil
 }

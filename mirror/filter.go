@@ -11,7 +11,7 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-func (r *repo) count(ctx context.Context, q nawasync.Query) (total int64, more bool, err error) {
+func (r *repo) countRows(ctx context.Context, q nawasync.Query) (total int64, more bool, err error) {
 	base, err := r.filtered(ctx, q)
 	if err != nil {
 		return 0, false, err

@@ -20,8 +20,8 @@ import (
 
 func (s *shop) update(t testing.TB, seen gadget, change func(*gadget)) *tracker.Job {
 	t.Helper()
-	job, err := s.repo.Update(t.Context(), seen, change, by)
-	enginetest.OK(t, err)
+	job, err := s.repo.Update(t.Context(), seen, change, byAnn)
+	enginetest.NoError(t, err)
 	return job
 }
 
@@ -52,16 +52,16 @@ func (s *shop) open(t *testing.T) {
 		Service: "shop", Type: "gadget", Remote: s.remote, Details: []string{"light"}, Search: []string{"name", "plan"},
 		Actions: mirror.Actions{Update: []string{"update", "update_quota"}, Sync: "sync_gadgets"},
 	})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	s.plain, err = mirror.New(s.engine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainMemory{s.remote}})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 }
 
 // sync runs a sync to its end.
 func (s *shop) sync(t testing.TB) *tracker.Job {
 	t.Helper()
-	job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
-	enginetest.OK(t, err)
+	job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+	enginetest.NoError(t, err)
 	return s.ended(t, job)
 }
 
@@ -89,7 +89,7 @@ func (s *shop) status(t testing.TB, job *tracker.Job, want tracker.Status) *trac
 func (s *shop) row(t testing.TB, name string) gadget {
 	t.Helper()
 	g, err := s.repo.FindKey(t.Context(), gadget{Instance: "one", Name: name})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	return g
 }
 
@@ -98,7 +98,7 @@ func (s *shop) rows(t testing.TB) map[string]gadget {
 	t.Helper()
 	found := map[string]gadget{}
 	for g, err := range s.repo.All(t.Context(), nawasync.Query{}) {
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		found[g.Name] = g
 	}
 	return found
@@ -108,9 +108,9 @@ func (s *shop) rows(t testing.TB) map[string]gadget {
 func (s *shop) history(t testing.TB, name string) (kinds []tracker.ChangeKind, newest tracker.Change) {
 	t.Helper()
 	list, err := s.engine.Reader().Changes(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: name}, time.Time{}, time.Time{}, 100)
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	for _, c := range list {
-		kinds = append(kinds, c.What)
+		kinds = append(kinds, c.Kind)
 	}
 	if len(list) > 0 {
 		newest = list[0]
@@ -123,7 +123,7 @@ func (s *shop) pages(t testing.TB, q nawasync.Query, between func()) (found []st
 	t.Helper()
 	for {
 		page, err := s.repo.List(t.Context(), q)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		for _, g := range page.Items {
 			found = append(found, g.Name)
 		}
@@ -193,7 +193,7 @@ func idleShop(t *testing.T, h *enginetest.Harness) *shop {
 //go:fix inline
 var shopKey = []byte(strings.Repeat("k", 32))
 
-var by = nawasync.Options{By: "user:7"}
+var byAnn = nawasync.Options{By: "user:7"}
 
 func numbered(n int) []gadget {
 	list := make([]gadget, n)
@@ -216,7 +216,7 @@ func stocked(t *testing.T, db *testdb.Database, n int) *shop {
 	t.Helper()
 	s := newShop(t, enginetest.New(t, db))
 	s.remote.Put(numbered(n)...)
-	s.status(t, s.sync(t), tracker.Success)
+	s.status(t, s.sync(t), tracker.StatusSuccess)
 	return s
 }
 

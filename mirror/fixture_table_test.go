@@ -53,11 +53,11 @@ func createGadgets(t testing.TB, h *enginetest.Harness) {
 		"gadgets":       fmt.Sprintf("tags TEXT, changed %s, created_at %s, ", moment, moment),
 		"plain_gadgets": "",
 	} {
-		enginetest.OK(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE %s (id %s, instance %s NOT NULL, name %s NOT NULL, quota_mb INTEGER, plan %s, %s used BIGINT, UNIQUE (instance, name))", table, id, key, key, key, columns)).Error)
+		enginetest.NoError(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE %s (id %s, instance %s NOT NULL, name %s NOT NULL, quota_mb INTEGER, plan %s, %s used BIGINT, UNIQUE (instance, name))", table, id, key, key, key, columns)).Error)
 		statements, err := mirror.StatusColumns(h.DB.Dialect, table)
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		for _, statement := range statements {
-			enginetest.OK(t, h.DB.Exec(statement).Error)
+			enginetest.NoError(t, h.DB.Exec(statement).Error)
 		}
 	}
 }

@@ -20,7 +20,7 @@ const hashAlgorithm = 1
 // canonical writes a field's value so that two values are equal where their texts
 // are, whatever way they came.
 func (f *field) canonical(out []byte, row reflect.Value) []byte {
-	return appendCanonical(out, f.value(row), f.set)
+	return appendCanonical(out, f.value(row), f.unordered)
 }
 
 func (f *field) equal(a, b reflect.Value) bool {

@@ -11,14 +11,14 @@ import (
 // What a sync notes of single objects: each costs a row in the transaction that writes
 // its snapshot. Of a sync that finds more the result has the figures.
 const (
-	maxRecorded = 10_000 // of one sync
-	maxField    = 500    // bytes of a value
+	maxRecorded   = 10_000 // of one sync
+	maxFieldBytes = 500    // bytes of a value
 )
 
 // recording reports whether the sync still notes single objects. A plan does not, nor does
 // the first load of a scope, where every object is new.
 func (s *reconcile) recording() bool {
-	return s.a != nil && !s.firstLoad && s.recordedCount.Load() < maxRecorded
+	return s.attempt != nil && !s.firstLoad && s.recordedCount.Load() < maxRecorded
 }
 
 // record adds a change of a row to what its transaction will write.
@@ -26,7 +26,7 @@ func (s *reconcile) record(list *[]tracker.Change, row reflect.Value, what track
 	if !s.recording() {
 		return
 	}
-	c := tracker.Change{Target: s.target(row), JobID: s.a.Job().ID, What: what}
+	c := tracker.Change{Target: s.target(row), JobID: s.attempt.Job().ID, Kind: what}
 	if len(fields) > 0 {
 		if text, err := json.Marshal(fields); err == nil {
 			c.Fields = nawasync.Mask(text) // under the columns' names, so that it hides what Mask hides elsewhere
@@ -44,7 +44,7 @@ type valueChange struct {
 // abbreviate is a value as a history shows it.
 func abbreviate(v any) any {
 	text, err := json.Marshal(v)
-	if err != nil || len(text) > maxField {
+	if err != nil || len(text) > maxFieldBytes {
 		return "…"
 	}
 	return v
@@ -52,6 +52,6 @@ func abbreviate(v any) any {
 
 // target is the object of a row.
 func (s *reconcile) target(row reflect.Value) tracker.Target {
-	m := s.r.model
-	return tracker.Target{Service: s.r.service, Type: s.r.typ, Instance: m.instance(row), ID: joinParts(row, m.key)}
+	m := s.repo.model
+	return tracker.Target{Service: s.repo.service, Type: s.repo.typ, Instance: m.instance(row), ID: joinKeyParts(row, m.key)}
 }

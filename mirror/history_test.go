@@ -26,20 +26,20 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 		s.elsewhere("g0001", func(g *gadget) { g.Tags = []string{strings.Repeat("long", 400)} })
 		s.remote.Drop(list[2], list[3])
 		s.remote.Put(gadget{Instance: "one", Name: "late"})
-		job := s.status(t, s.sync(t), tracker.Success)
+		job := s.status(t, s.sync(t), tracker.StatusSuccess)
 		kinds, drifted := s.history(t, "g0001")
 		var fields map[string]struct {
 			From any `json:"from"`
 			To   any `json:"to"`
 		}
-		enginetest.OK(t, json.Unmarshal(drifted.Fields, &fields))
+		enginetest.NoError(t, json.Unmarshal(drifted.Fields, &fields))
 		if !slices.Equal(kinds, []tracker.ChangeKind{tracker.ChangeDrifted}) || drifted.JobID != job.ID || drifted.At.IsZero() || fields["quota_mb"].From != 101.0 ||
 			fields["quota_mb"].To != 300.0 || fields["tags"].To != "…" || len(fields) != 2 {
 			t.Errorf("%v %+v %s", kinds, drifted, drifted.Fields)
 		}
 		s.remote.Put(list[3])
-		s.status(t, s.sync(t), tracker.Success)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		for name, want := range map[string][]tracker.ChangeKind{
 			"g0001": {tracker.ChangeDrifted}, "g0002": {tracker.ChangeDeleted, tracker.ChangeVanished}, "g0003": {tracker.ChangeReturned, tracker.ChangeVanished},
 			"g0004": nil, "late": {tracker.ChangeAppeared},
@@ -51,8 +51,8 @@ func TestSyncNotesWhatItFoundOfEachObject(t *testing.T) {
 		// A plan notes nothing, and a change of ours is no drift.
 		s.elsewhere("g0005", setQuota(300))
 		_, err := s.repo.Plan(t.Context(), gadget{Instance: "one"}, "")
-		enginetest.OK(t, err)
-		s.status(t, s.update(t, s.row(t, "g0006"), setQuota(700)), tracker.Success)
+		enginetest.NoError(t, err)
+		s.status(t, s.update(t, s.row(t, "g0006"), setQuota(700)), tracker.StatusSuccess)
 		for _, name := range []string{"g0005", "g0006"} {
 			if kinds, _ := s.history(t, name); len(kinds) != 0 {
 				t.Errorf("of %s there is %v", name, kinds)

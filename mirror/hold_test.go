@@ -21,7 +21,7 @@ func TestHeldSyncIsAnEventOfItsOwn(t *testing.T) {
 	})
 	var err error
 	s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: s.remote})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	h.Start(s.engine)
 	s.remote.Put(numbered(20)...)
 	s.sync(t)

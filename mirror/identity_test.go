@@ -39,7 +39,7 @@ type zone struct {
 func (z *zone) List(context.Context, record, string) iter.Seq2[mirror.Page[record], error] {
 	return func(yield func(mirror.Page[record], error) bool) {
 		z.mu.Lock()
-		page := mirror.Page[record]{Proof: mirror.Proof{Level: mirror.Complete, Total: int64(len(z.records))}}
+		page := mirror.Page[record]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(z.records))}}
 		for _, r := range z.records {
 			page.Items = append(page.Items, r)
 		}
@@ -110,15 +110,15 @@ func idleRecords(t *testing.T, db *testdb.Database, z *zone) (*nawasync.Engine, 
 	case "sqlite":
 		id = "INTEGER PRIMARY KEY AUTOINCREMENT"
 	}
-	enginetest.OK(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE records (id %s, zone %s NOT NULL, record_id %s, name %s NOT NULL, content TEXT NOT NULL, UNIQUE (zone, record_id))", id, key, key, key)).Error)
+	enginetest.NoError(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE records (id %s, zone %s NOT NULL, record_id %s, name %s NOT NULL, content TEXT NOT NULL, UNIQUE (zone, record_id))", id, key, key, key)).Error)
 	statements, err := mirror.StatusColumns(db.Dialect, "records")
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	for _, statement := range statements {
-		enginetest.OK(t, h.DB.Exec(statement).Error)
+		enginetest.NoError(t, h.DB.Exec(statement).Error)
 	}
 	e := h.Engine(nil)
 	repo, err := mirror.New(e, mirror.Config[record]{Service: "dns", Type: "record", Remote: z})
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	return e, repo, func() { h.Start(e) }
 }
 
@@ -133,17 +133,17 @@ func TestObjectThatTheRemoteNamesGetsItsIDAndASyncBesideItsCreationMakesNoDouble
 			return nil
 		}
 		e, repo := records(t, db, z)
-		creating, err := repo.Create(t.Context(), record{Zone: "z", Name: "www", Content: "192.0.2.1"}, by)
-		enginetest.OK(t, err)
+		creating, err := repo.Create(t.Context(), record{Zone: "z", Name: "www", Content: "192.0.2.1"}, byAnn)
+		enginetest.NoError(t, err)
 		<-made // it is at the remote, and its job has not ended
-		syncing, err := repo.SyncNow(t.Context(), record{Zone: "z"}, "", by)
-		enginetest.OK(t, err)
-		got := resultOf(t, enginetest.WaitStatus(t, e, syncing.ID, tracker.Success))
+		syncing, err := repo.SyncNow(t.Context(), record{Zone: "z"}, "", byAnn)
+		enginetest.NoError(t, err)
+		got := resultOf(t, enginetest.WaitStatus(t, e, syncing.ID, tracker.StatusSuccess))
 		if got.Created != 0 || got.InFlight != 1 {
 			t.Errorf("the sync did %+v", got)
 		}
 		close(goOn)
-		enginetest.WaitStatus(t, e, creating.ID, tracker.Success)
+		enginetest.WaitStatus(t, e, creating.ID, tracker.StatusSuccess)
 		row, err := repo.FindKey(t.Context(), record{Zone: "z", RecordID: "id-1"})
 		if err != nil || row.Name != "www" || row.State != nawasync.StateSynced {
 			t.Fatalf("the row is %+v, %v", row, err)
@@ -152,9 +152,9 @@ func TestObjectThatTheRemoteNamesGetsItsIDAndASyncBesideItsCreationMakesNoDouble
 		if err != nil || len(page.Items) != 1 {
 			t.Errorf("there are %+v, %v", page.Items, err)
 		}
-		updating, err := repo.Update(t.Context(), row, func(r *record) { r.Content = "192.0.2.2" }, by)
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, e, updating.ID, tracker.Success)
+		updating, err := repo.Update(t.Context(), row, func(r *record) { r.Content = "192.0.2.2" }, byAnn)
+		enginetest.NoError(t, err)
+		enginetest.WaitStatus(t, e, updating.ID, tracker.StatusSuccess)
 		if z.records["id-1"].Content != "192.0.2.2" {
 			t.Error("the update found another record")
 		}
@@ -166,14 +166,14 @@ func TestRefreshAfterACreationOfUnknownOutcomeFillsInTheID(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		z := &zone{records: map[string]record{}}
 		z.created = func(record) error {
-			return fault.WithClass(fault.UnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the answer got lost"))
 		}
 		e, repo, start := idleRecords(t, db, z)
-		creating, err := repo.Create(t.Context(), record{Zone: "z", Name: "www", Content: "192.0.2.1"}, by)
-		enginetest.OK(t, err)
-		enginetest.OK(t, db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", creating.ID).Error)
+		creating, err := repo.Create(t.Context(), record{Zone: "z", Name: "www", Content: "192.0.2.1"}, byAnn)
+		enginetest.NoError(t, err)
+		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", creating.ID).Error)
 		start()
-		enginetest.WaitStatus(t, e, creating.ID, tracker.Failed)
+		enginetest.WaitStatus(t, e, creating.ID, tracker.StatusFailed)
 		enginetest.Eventually(t, 20*time.Second, "a row with an id", func() bool {
 			row, err := repo.FindKey(t.Context(), record{Zone: "z", RecordID: "id-1"})
 			return err == nil && row.State == nawasync.StateSynced
@@ -188,17 +188,17 @@ func TestRowDeletedBeforeItsIDWasKnownIsNotPutBackByAPageFromBefore(t *testing.T
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		z := &zone{records: map[string]record{"id-9": {Zone: "z", RecordID: "id-9", Name: "www", Content: "192.0.2.1"}}}
 		e, repo := records(t, db, z)
-		enginetest.OK(t, db.Exec("INSERT INTO records (zone, record_id, name, content, sync_status, missing_runs) VALUES ('z', NULL, 'www', '192.0.2.1', 'failed', 0)").Error)
+		enginetest.NoError(t, db.Exec("INSERT INTO records (zone, record_id, name, content, sync_status, missing_runs) VALUES ('z', NULL, 'www', '192.0.2.1', 'failed', 0)").Error)
 		z.listed = func() {
 			row, err := repo.FindKey(t.Context(), record{Zone: "z", Name: "www"})
-			enginetest.OK(t, err)
-			deleting, err := repo.Delete(t.Context(), row, by)
-			enginetest.OK(t, err)
-			enginetest.WaitStatus(t, e, deleting.ID, tracker.Success)
+			enginetest.NoError(t, err)
+			deleting, err := repo.Delete(t.Context(), row, byAnn)
+			enginetest.NoError(t, err)
+			enginetest.WaitStatus(t, e, deleting.ID, tracker.StatusSuccess)
 		}
-		syncing, err := repo.SyncNow(t.Context(), record{Zone: "z"}, "", by)
-		enginetest.OK(t, err)
-		got := resultOf(t, enginetest.WaitStatus(t, e, syncing.ID, tracker.Success))
+		syncing, err := repo.SyncNow(t.Context(), record{Zone: "z"}, "", byAnn)
+		enginetest.NoError(t, err)
+		got := resultOf(t, enginetest.WaitStatus(t, e, syncing.ID, tracker.StatusSuccess))
 		page, err := repo.List(t.Context(), nawasync.Query{})
 		if err != nil || len(page.Items) != 0 || got.InFlight != 1 {
 			t.Errorf("there are %+v, %v; the sync did %+v", page.Items, err, got)

@@ -36,9 +36,9 @@ const (
 // field is one field of a snapshot struct.
 type field struct {
 	*schema.Field
-	column string
-	role   string
-	set    bool // a list whose order means nothing
+	column    string
+	role      string
+	unordered bool // a list whose order means nothing
 }
 
 // contentHash is the first half of a SHA-256 over the content fields, in the order
@@ -77,7 +77,7 @@ func (m *model) add(f *schema.Field) error {
 	if role == "set" {
 		role, option = "", "set"
 	}
-	if role != roleSecret && secret.Holds(f.FieldType) {
+	if role != roleSecret && secret.Contains(f.FieldType) {
 		return errors.New(`a nawasync.Secret is tagged sync:"secret" gorm:"-"`)
 	}
 	stored := f.DBName != "" && f.Creatable && f.Updatable && f.Readable
@@ -108,7 +108,7 @@ func (m *model) add(f *schema.Field) error {
 	if t := f.IndirectFieldType; role != roleSecret && role != roleIgnored && t.Kind() == reflect.Struct && !canonicalStruct(t) {
 		return fmt.Errorf("a %s has nothing that can be compared: no exported field, and neither Value nor MarshalText", t)
 	}
-	x := &field{Field: f, column: column, role: role, set: option == "set"}
+	x := &field{Field: f, column: column, role: role, unordered: option == "set"}
 	switch role {
 	case roleScope:
 		m.scope = append(m.scope, x)
@@ -146,13 +146,13 @@ func (m *model) idOf(row reflect.Value) int64 {
 }
 
 // instance and target name a row in jobs.
-func (m *model) instance(row reflect.Value) string { return joinParts(row, m.scope) }
+func (m *model) instance(row reflect.Value) string { return joinKeyParts(row, m.scope) }
 
 func (m *model) target(row reflect.Value) string {
-	if id := joinParts(row, m.key); strings.Trim(id, "/") != "" || len(m.natural) == 0 {
+	if id := joinKeyParts(row, m.key); strings.Trim(id, "/") != "" || len(m.natural) == 0 {
 		return id
 	}
-	return joinParts(row, m.natural)
+	return joinKeyParts(row, m.natural)
 }
 
 // keyText is the key as it is compared: exactly, byte by byte.
@@ -227,13 +227,13 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	slices.SortFunc(m.content, func(a, b *field) int { return strings.Compare(a.column, b.column) })
 	sum := fnv.New32a()
 	for _, f := range m.content {
-		_, _ = fmt.Fprintf(sum, "%s:%s:%v;", f.column, f.StructField.Type, f.set)
+		_, _ = fmt.Fprintf(sum, "%s:%s:%v;", f.column, f.StructField.Type, f.unordered)
 	}
 	m.version = int64(sum.Sum32()&0x7fffffff)<<8 | hashAlgorithm
 	return m, nil
 }
 
-func joinParts(row reflect.Value, fields []*field) string {
+func joinKeyParts(row reflect.Value, fields []*field) string {
 	parts := make([]string, len(fields))
 	for i, f := range fields {
 		parts[i] = keyPart(f.value(row))

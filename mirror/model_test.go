@@ -77,7 +77,7 @@ func TestKeysDifferByCaseUnicodeAndSpacesAlikeOnEveryDatabase(t *testing.T) {
 			{Instance: "one", Name: "\u65e5\u672c"},
 		}
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		rows := s.rows(t)
 		if len(rows) != len(list)-1 {
 			t.Fatalf("there are %v", names(rows))

@@ -17,24 +17,24 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func (r *repo) list(ctx context.Context, q nawasync.Query) (listPage, error) {
+func (r *repo) listRows(ctx context.Context, q nawasync.Query) (rowPage, error) {
 	base, err := r.filtered(ctx, q)
 	if err != nil {
-		return listPage{}, err
+		return rowPage{}, err
 	}
 	limit := q.Limit
 	if limit == 0 {
 		limit = 50
 	}
 	if limit < 1 || limit > 1000 {
-		return listPage{}, fmt.Errorf("%w: Query.Limit is %d, not 1 to 1000", nawasync.ErrInvalid, q.Limit)
+		return rowPage{}, fmt.Errorf("%w: Query.Limit is %d, not 1 to 1000", nawasync.ErrInvalid, q.Limit)
 	}
 	after, err := r.cursorOf(q)
 	if err != nil {
-		return listPage{}, err
+		return rowPage{}, err
 	}
-	page := listPage{items: reflect.New(reflect.SliceOf(r.model.schema.ModelType))}
-	valued, err := r.read(base, q.Sort, after, limit+1, page.items)
+	page := rowPage{items: reflect.New(reflect.SliceOf(r.model.schema.ModelType))}
+	valued, err := r.readPage(base, q.Sort, after, limit+1, page.items)
 	if err != nil {
 		return page, fmt.Errorf("list %s: %w", r.model.table, err)
 	}
@@ -43,29 +43,29 @@ func (r *repo) list(ctx context.Context, q nawasync.Query) (listPage, error) {
 		page.next = r.cursorAt(q.Sort, items.Index(limit-1), limit <= valued)
 	}
 	if q.Total != 0 {
-		page.total, page.more, err = r.count(ctx, q)
+		page.total, page.more, err = r.countRows(ctx, q)
 	}
 	return page, err
 }
 
-// listPage is a List without its type parameter; items is a pointer to a slice.
-type listPage struct {
+// rowPage is a List without its type parameter; items is a pointer to a slice.
+type rowPage struct {
 	items reflect.Value
 	next  string
 	total int64
 	more  bool
 }
 
-// cursor is the place after a row: pages stay right when rows come and go.
-type cursor struct {
+// pageCursor is the place after a row: pages stay right when rows come and go.
+type pageCursor struct {
 	Sort  string          `json:"s,omitempty"`
 	Value json.RawMessage `json:"v,omitempty"` // null: among the rows without a value
 	ID    int64           `json:"i"`
 }
 
-// read appends the rows after the cursor: first those with a value, then those
+// readPage appends the rows after the cursor: first those with a value, then those
 // without, each by an index where there is one.
-func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into reflect.Value) (valued int, err error) {
+func (r *repo) readPage(base *gorm.DB, sort string, after pageCursor, limit int, into reflect.Value) (valued int, err error) {
 	column, down := strings.CutPrefix(sort, "-")
 	if column == "" || column == "id" {
 		id := r.quote("id")
@@ -119,7 +119,7 @@ func (r *repo) read(base *gorm.DB, sort string, after cursor, limit int, into re
 
 var errCursor = fmt.Errorf("%w: Query.After is not the Next of a page in this order", nawasync.ErrInvalid)
 
-func (r *repo) cursorOf(q nawasync.Query) (c cursor, err error) {
+func (r *repo) cursorOf(q nawasync.Query) (c pageCursor, err error) {
 	column := strings.TrimPrefix(q.Sort, "-")
 	if f := r.model.schema.FieldsByDBName[column]; column != "" && f == nil {
 		return c, fmt.Errorf("%w: Query.Sort names %q, which is no column of %s", nawasync.ErrInvalid, column, r.model.table)
@@ -137,7 +137,7 @@ func (r *repo) cursorOf(q nawasync.Query) (c cursor, err error) {
 // cursorAt is the place after a row. Whether it has a value is known from the query: a
 // NULL in a field that is no pointer looks like a value.
 func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
-	c := cursor{Sort: sort, ID: r.model.idOf(last)}
+	c := pageCursor{Sort: sort, ID: r.model.idOf(last)}
 	if column := strings.TrimPrefix(sort, "-"); column != "" && column != "id" && valued {
 		f := &field{Field: r.model.schema.FieldsByDBName[column]}
 		c.Value, _ = json.Marshal(f.value(last).Interface())
@@ -146,8 +146,8 @@ func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// all yields pointers to slices of rows.
-func (r *repo) all(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Value, error] {
+// streamRows yields pointers to slices of rows.
+func (r *repo) streamRows(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Value, error] {
 	return func(yield func(reflect.Value, error) bool) {
 		base, err := r.filtered(ctx, q)
 		if err != nil {
@@ -155,9 +155,9 @@ func (r *repo) all(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Valu
 			return
 		}
 		const size = 1000
-		for after := (cursor{}); ; {
+		for after := (pageCursor{}); ; {
 			batch := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
-			if _, err := r.read(base.Session(&gorm.Session{}), "", after, size, batch); err != nil {
+			if _, err := r.readPage(base.Session(&gorm.Session{}), "", after, size, batch); err != nil {
 				yield(reflect.Value{}, fmt.Errorf("read %s: %w", r.model.table, err))
 				return
 			}
@@ -173,8 +173,8 @@ func (r *repo) all(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Valu
 	}
 }
 
-// find reads one row into a pointer to a struct.
-func (r *repo) find(ctx context.Context, into reflect.Value, where string, args ...any) error {
+// findRow reads one row into a pointer to a struct.
+func (r *repo) findRow(ctx context.Context, into reflect.Value, where string, args ...any) error {
 	return r.findIn(r.db(ctx), into, where, args...)
 }
 

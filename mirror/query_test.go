@@ -27,7 +27,7 @@ func TestListPagesInEveryOrderWithoutLossOrRepeat(t *testing.T) {
 			}
 		}
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		for _, sort := range []string{"", "-id", "name", "-name", "quota_mb", "-quota_mb", "plan", "sync_status"} {
 			found := s.pages(t, nawasync.Query{Sort: sort, Limit: 7}, nil)
 			unique := slices.Compact(slices.Sorted(slices.Values(found)))
@@ -51,9 +51,9 @@ func TestListPagesInEveryOrderWithoutLossOrRepeat(t *testing.T) {
 		// Rows that go and come while somebody pages move no other.
 		gone := 0
 		found := s.pages(t, nawasync.Query{Sort: "name", Limit: 10}, func() {
-			enginetest.OK(t, s.DB.Exec("DELETE FROM gadgets WHERE name = ?", fmt.Sprintf("g%04d", gone)).Error)
+			enginetest.NoError(t, s.DB.Exec("DELETE FROM gadgets WHERE name = ?", fmt.Sprintf("g%04d", gone)).Error)
 			gone++
-			enginetest.OK(t, s.DB.Exec("INSERT INTO gadgets (instance, name) VALUES ('one', ?)", fmt.Sprintf("g0000-%d", gone)).Error)
+			enginetest.NoError(t, s.DB.Exec("INSERT INTO gadgets (instance, name) VALUES ('one', ?)", fmt.Sprintf("g0000-%d", gone)).Error)
 		})
 		if len(found) != 47 || len(slices.Compact(slices.Clone(found))) != 47 {
 			t.Errorf("%d rows while rows came and went: %v", len(found), found)
@@ -69,7 +69,7 @@ func TestListFiltersSearchesAndCounts(t *testing.T) {
 			gadget{Instance: "one", Name: "Alpha", Plan: "gold", QuotaMB: new(1)}, gadget{Instance: "one", Name: "alpine", Plan: "100%"},
 			gadget{Instance: "one", Name: "beta_x", Plan: "a!b"}, gadget{Instance: "one", Name: "betaXx", Plan: "gold"}, gadget{Instance: "one", Name: "alé"},
 		)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		for _, c := range []struct {
 			q    nawasync.Query
 			want string
@@ -99,7 +99,7 @@ func TestListFiltersSearchesAndCounts(t *testing.T) {
 			}
 		}
 		first, err := s.repo.List(t.Context(), nawasync.Query{Limit: 1})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		for what, q := range map[string]nawasync.Query{
 			"an unknown column": {Where: map[string]any{"nope": 1}}, "an unknown order": {Sort: "nope; DROP TABLE gadgets"}, "a limit": {Limit: 5000},
 			"a cursor": {After: "rubbish"}, "another order's cursor": {After: first.Next, Sort: "name"}, "a prefix": {Prefix: map[string]string{"x\"y": "a"}},
@@ -120,7 +120,7 @@ func TestAllStreamsEveryRowAndStopsWhenItsReaderDoes(t *testing.T) {
 	s := stocked(t, testdb.SQLite(t), 2300)
 	n := 0
 	for _, err := range s.repo.All(context.Background(), nawasync.Query{Prefix: map[string]string{"name": "g1"}}) {
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		n++
 	}
 	if n != 1000 {

@@ -26,14 +26,14 @@ const reconcileSlack = 200 * time.Millisecond
 // are left alone: the page may be older than they are. That is judged under a lock
 // on the row, which every dispatch and every ending takes too.
 type reconcile struct {
-	r      *repo
-	a      host.Attempt // nil for a plan, which writes nothing
-	scope  reflect.Value
-	args   *syncArgs
-	result nawasync.SyncResult
+	repo    *repo
+	attempt host.Attempt // nil for a plan, which writes nothing
+	scope   reflect.Value
+	args    *syncArgs
+	result  nawasync.SyncResult
 
-	began time.Time
-	maxID int64 // rows above came after the beginning: their absence means nothing
+	startedAt time.Time
+	maxID     int64 // rows above came after the beginning: their absence means nothing
 	// What the listing had: rows, and keys without one.
 	seen          bitmap.Bitmap
 	unmatchedKeys map[string]bool
@@ -46,7 +46,7 @@ type reconcile struct {
 	mu            sync.Mutex // over what outcomes are added to
 
 	// Of the listing alone, which goes on while a batch is compared.
-	batch        batch // that is being filled
+	filling      listingBatch // that is being filled
 	listed       int64
 	skipped      []func(reflect.Value) bool // rows that it cannot cover
 	total        int64                      // as the server counted
@@ -77,22 +77,22 @@ func (s *reconcile) run(ctx context.Context) error {
 
 // begin notes what was there before the listing.
 func (s *reconcile) begin(ctx context.Context) error {
-	s.began, s.unmatchedKeys = s.r.engine.Store().Now(), map[string]bool{}
+	s.startedAt, s.unmatchedKeys = s.repo.engine.Store().Now(), map[string]bool{}
 	s.result.Drifted = map[string]int64{}
 	var most *int64
-	if err := s.r.db(ctx).Table(s.r.model.table).Select("MAX(id)").Scan(&most).Error; err != nil {
-		return fmt.Errorf("read %s: %w", s.r.model.table, err)
+	if err := s.repo.db(ctx).Table(s.repo.model.table).Select("MAX(id)").Scan(&most).Error; err != nil {
+		return fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
 	if most != nil {
 		s.maxID = *most
 	}
 	where, args := s.inScope()
 	var there []int64
-	if err := s.r.db(ctx).Table(s.r.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
-		return fmt.Errorf("read %s: %w", s.r.model.table, err)
+	if err := s.repo.db(ctx).Table(s.repo.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
+		return fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
 	s.firstLoad = len(there) == 0
-	s.scopeEmpty.Store(s.firstLoad && s.a != nil)
+	s.scopeEmpty.Store(s.firstLoad && s.attempt != nil)
 	return nil
 }
 
@@ -109,11 +109,11 @@ func (s *reconcile) checkProof() error {
 		problem = "the server's count of objects changed while they were listed"
 	case s.total > 0 && distinct != s.total:
 		problem = fmt.Sprintf("the listing is not whole: the server counts %d objects and %d different ones came", s.total, distinct)
-	case s.proof.Level == Unproven && s.total > 0:
+	case s.proof.Level == ProofNone && s.total > 0:
 		problem = "the listing ended before its last page"
 	default:
 		s.result.Proof = s.proof.Level.String()
 		return nil
 	}
-	return fault.WithClass(fault.Transient, errors.New(problem+"; what came was stored, nothing was deleted"))
+	return fault.WithClass(fault.ClassTransient, errors.New(problem+"; what came was stored, nothing was deleted"))
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// batch is what is compared at once.
-type batch struct {
+// listingBatch is what is compared at once.
+type listingBatch struct {
 	items       []reflect.Value
 	fields      []string     // that its pages have fetched; nil is all
 	asked       time.Time    // when the first of them was requested
@@ -33,7 +33,7 @@ type listedItem struct {
 }
 
 // processBatch compares the batch with the rows of its keys, and writes what differs.
-func (s *reconcile) processBatch(ctx context.Context, b batch) error {
+func (s *reconcile) processBatch(ctx context.Context, b listingBatch) error {
 	o, err := s.compare(ctx, b)
 	if err == nil {
 		s.mu.Lock()
@@ -43,7 +43,7 @@ func (s *reconcile) processBatch(ctx context.Context, b batch) error {
 	return err
 }
 
-func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error) {
+func (s *reconcile) compare(ctx context.Context, b listingBatch) (o batchResult, err error) {
 	o.refused = b.refused
 	if len(b.ready) == 0 {
 		return o, nil
@@ -53,7 +53,7 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 		return o, err
 	}
 	if s.scopeEmpty.Load() {
-		loaded, err := s.write(ctx, b, o, nil, b.ready, false)
+		loaded, err := s.writeBatch(ctx, b, o, nil, b.ready, false)
 		if err == nil || !sqlkit.IsUniqueViolation(err) {
 			return loaded, err
 		}
@@ -72,7 +72,7 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 			fresh = append(fresh, it)
 			continue
 		}
-		id, status := s.r.model.idOf(there), s.r.status(there)
+		id, status := s.repo.model.idOf(there), s.repo.status(there)
 		if !s.insertedByThisRun(id, status) {
 			o.seen = append(o.seen, id)
 		}
@@ -85,21 +85,21 @@ func (s *reconcile) compare(ctx context.Context, b batch) (o outcome, err error)
 	if len(changed) == 0 && len(fresh) == 0 {
 		return o, nil
 	}
-	if s.a == nil {
+	if s.attempt == nil {
 		return s.dryRun(ctx, b, o, changed, fresh)
 	}
-	written, err := s.write(ctx, b, o, changed, fresh, false)
+	written, err := s.writeBatch(ctx, b, o, changed, fresh, false)
 	if sqlkit.IsUniqueViolation(err) {
 		// Somebody has just added one of the rows: once more, leaving out what is there.
-		written, err = s.write(ctx, b, o, changed, fresh, true)
+		written, err = s.writeBatch(ctx, b, o, changed, fresh, true)
 	}
 	return written, err
 }
 
 // normaliseBatch makes the items of the batch fit to be stored; of doubles the last stays.
 // They are copies: the slice is the remote's own.
-func (s *reconcile) normaliseBatch(b *batch) {
-	m := s.r.model
+func (s *reconcile) normaliseBatch(b *listingBatch) {
+	m := s.repo.model
 	b.ready = make([]listedItem, 0, len(b.items))
 	at := make(map[string]int, len(b.items))
 	for i, foreign := range b.items {
@@ -109,8 +109,8 @@ func (s *reconcile) normaliseBatch(b *batch) {
 			f.value(value).Set(f.value(s.scope))
 		}
 		m.normalise(value)
-		target := nawasync.Target{Instance: m.instance(value), ID: joinParts(value, m.key)}
-		if err := s.r.engine.CheckTarget(target); err != nil {
+		target := nawasync.Target{Instance: m.instance(value), ID: joinKeyParts(value, m.key)}
+		if err := s.repo.engine.CheckTarget(target); err != nil {
 			b.refused = append(b.refused, fmt.Sprintf("object %d of the listing has a key that cannot be one, %.80q: %s", b.firstNumber+int64(i), target.ID, err))
 			continue
 		}
@@ -128,17 +128,17 @@ func (s *reconcile) normaliseBatch(b *batch) {
 }
 
 // fieldsToCompare are the fields that the batch's pages have fetched.
-func (s *reconcile) fieldsToCompare(b batch) ([]*field, error) {
+func (s *reconcile) fieldsToCompare(b listingBatch) ([]*field, error) {
 	if b.fields == nil {
-		return s.r.model.mirrored(), nil
+		return s.repo.model.mirrored(), nil
 	}
 	var list []*field
 	for _, column := range b.fields {
-		f := s.r.model.byColumn[column]
+		f := s.repo.model.byColumn[column]
 		if f == nil {
-			return nil, nawasync.Permanent(fmt.Errorf("a page names the column %q, which %s has not", column, s.r.model.schema.Name))
+			return nil, nawasync.Permanent(fmt.Errorf("a page names the column %q, which %s has not", column, s.repo.model.schema.Name))
 		}
-		if slices.Contains(s.r.model.mirrored(), f) {
+		if slices.Contains(s.repo.model.mirrored(), f) {
 			list = append(list, f)
 		}
 	}
@@ -148,7 +148,7 @@ func (s *reconcile) fieldsToCompare(b batch) ([]*field, error) {
 // localRows reads the rows with the keys of items, no more of them than is compared: a
 // full page's content goes by its hash.
 func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared []*field, full bool) (map[string]reflect.Value, error) {
-	m := s.r.model
+	m := s.repo.model
 	columns := []string{"id", "sync_status", "sync_job_id", "content_hash", "hash_version", "missing_since"}
 	for _, f := range m.key {
 		columns = append(columns, f.column)
@@ -159,7 +159,7 @@ func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared 
 		}
 	}
 	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	if err := s.findByKeys(s.r.engine.Store().DB(ctx), columns, items, rows); err != nil {
+	if err := s.findByKeys(s.repo.engine.Store().DB(ctx), columns, items, rows); err != nil {
 		return nil, err
 	}
 	found := make(map[string]reflect.Value, rows.Elem().Len())
@@ -171,7 +171,7 @@ func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared 
 
 // findByKeys reads columns of the rows with the keys of items into a pointer to a slice.
 func (s *reconcile) findByKeys(tx *gorm.DB, columns []string, items []listedItem, into reflect.Value) error {
-	m := s.r.model
+	m := s.repo.model
 	keys := make([][]any, len(items))
 	for i, it := range items {
 		for _, f := range m.key {
@@ -182,7 +182,7 @@ func (s *reconcile) findByKeys(tx *gorm.DB, columns []string, items []listedItem
 	for _, f := range m.scope {
 		within = append(within, f.param(s.scope))
 	}
-	query, args, err := s.r.table.Find(tx, columns, columnsOf(m.scope), within, columnsOf(m.key), keys)
+	query, args, err := s.repo.table.Find(tx, columns, columnsOf(m.scope), within, columnsOf(m.key), keys)
 	if err == nil {
 		err = tx.Raw(query, args...).Find(into.Interface()).Error
 	}
@@ -197,7 +197,7 @@ func (s *reconcile) unchanged(it listedItem, there reflect.Value, status *nawasy
 	if status.State != nawasync.StateSynced && status.State != nawasync.StateConflict || !status.MissingSince.IsZero() {
 		return false
 	}
-	if full && (status.HashVersion != s.r.model.version || status.ContentHash != it.hash) {
+	if full && (status.HashVersion != s.repo.model.version || status.ContentHash != it.hash) {
 		return false
 	}
 	for _, f := range compared {
@@ -209,12 +209,12 @@ func (s *reconcile) unchanged(it listedItem, there reflect.Value, status *nawasy
 }
 
 // dryRun counts for a plan what write would do.
-func (s *reconcile) dryRun(ctx context.Context, b batch, o outcome, changed map[int64]listedItem, fresh []listedItem) (outcome, error) {
+func (s *reconcile) dryRun(ctx context.Context, b listingBatch, o batchResult, changed map[int64]listedItem, fresh []listedItem) (batchResult, error) {
 	for _, it := range fresh {
 		o.unmatchedKeys = append(o.unmatchedKeys, it.key)
 	}
 	o.result.Created += int64(len(fresh))
-	err := s.update(ctx, s.r.db(ctx), b, &o, changed)
+	err := s.updateBatch(ctx, s.repo.db(ctx), b, &o, changed)
 	return o, err
 }
 
@@ -224,9 +224,9 @@ func (s *reconcile) insertedByThisRun(id int64, status *nawasync.SyncStatus) boo
 	return status.SyncJobID == nil && id > s.maxID
 }
 
-// outcome is what one batch came to. It counts when its transaction has committed: one
+// batchResult is what one batch came to. It counts when its transaction has committed: one
 // that is run again finds other ids.
-type outcome struct {
+type batchResult struct {
 	result        nawasync.SyncResult
 	added         int64
 	seen          []int64
@@ -235,14 +235,14 @@ type outcome struct {
 	changes       []tracker.Change
 }
 
-func (o outcome) clone() outcome {
+func (o batchResult) clone() batchResult {
 	o.result = cloneResult(&o.result)
 	o.seen, o.unmatchedKeys, o.refused, o.changes = slices.Clone(o.seen), slices.Clone(o.unmatchedKeys), slices.Clone(o.refused), slices.Clone(o.changes)
 	return o
 }
 
-func (s *reconcile) addResult(o outcome) {
-	addResult(&s.result, &o.result)
+func (s *reconcile) addResult(o batchResult) {
+	addCounts(&s.result, &o.result)
 	s.added += o.added
 	for _, id := range o.seen {
 		s.seen.Add(id)
@@ -264,8 +264,8 @@ func columnsOf(fields []*field) []string {
 
 // inScope is a condition that ends with AND.
 func (s *reconcile) inScope() (where string, args []any) {
-	for _, f := range s.r.model.scope {
-		where += s.r.quote(f.column) + " = ? AND "
+	for _, f := range s.repo.model.scope {
+		where += s.repo.quote(f.column) + " = ? AND "
 		args = append(args, f.param(s.scope))
 	}
 	return where, args

@@ -13,23 +13,23 @@ import (
 
 // fenced is a transaction of an attempt that is still the one; it may run again.
 func (s *reconcile) fenced(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return s.r.engine.Store().RetryTx(ctx, func(tx *gorm.DB) error { return s.fence(ctx, tx, fn) })
+	return s.repo.engine.Store().RetryTx(ctx, func(tx *gorm.DB) error { return s.fence(ctx, tx, fn) })
 }
 
 // fencedOn is fenced with the connection of its transaction, nil where that is of no
 // use.
 func (s *reconcile) fencedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
-	if s.r.engine.DB().Name() != "postgres" {
+	if s.repo.engine.DB().Name() != "postgres" {
 		return s.fenced(ctx, func(tx *gorm.DB) error { return fn(tx, nil) })
 	}
-	return s.r.engine.Store().RetryTxConn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
+	return s.repo.engine.Store().RetryTxConn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
 		return s.fence(ctx, tx, func(tx *gorm.DB) error { return fn(tx, conn) })
 	})
 }
 
 func (s *reconcile) fence(ctx context.Context, tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 	tx = sqlkit.Session(ctx, tx)
-	held, err := s.r.engine.Store().Fence(ctx, tx, s.a.Job().ID, s.a.Job().Epoch)
+	held, err := s.repo.engine.Store().Fence(ctx, tx, s.attempt.Job().ID, s.attempt.Job().Epoch)
 	if err != nil {
 		return fmt.Errorf("check the lease: %w", err)
 	}

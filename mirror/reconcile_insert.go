@@ -17,20 +17,20 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// inserted is what an INSERT has added: how many, and which where the database tells
+// insertCount is what an INSERT has added: how many, and which where the database tells
 // and somebody may ask.
-type inserted struct {
+type insertCount struct {
 	count int
 	ids   map[int64]bool
 }
 
 // inserter is the fastest way that there is, or a careful one.
-func (s *reconcile) inserter(conn *sql.Conn, careful bool) inserter {
-	table := s.r.table
-	return func(tx *gorm.DB, columns []string, rows [][]any) (in inserted, err error) {
+func (s *reconcile) inserter(conn *sql.Conn, careful bool) insertFunc {
+	table := s.repo.table
+	return func(tx *gorm.DB, columns []string, rows [][]any) (in insertCount, err error) {
 		if !careful {
 			if err := table.Copy(tx, conn, columns, rows); !errors.Is(err, bulk.ErrNoCopy) {
-				return inserted{count: len(rows)}, err
+				return insertCount{count: len(rows)}, err
 			}
 		}
 		insert := table.InsertNew
@@ -38,7 +38,7 @@ func (s *reconcile) inserter(conn *sql.Conn, careful bool) inserter {
 			insert = table.Insert
 		}
 		ids, err := insert(tx, columns, rows)
-		in = inserted{count: len(ids)}
+		in = insertCount{count: len(ids)}
 		if careful && ids != nil {
 			in.ids = map[int64]bool{}
 			for _, id := range ids {
@@ -49,28 +49,28 @@ func (s *reconcile) inserter(conn *sql.Conn, careful bool) inserter {
 	}
 }
 
-type inserter = func(tx *gorm.DB, columns []string, rows [][]any) (inserted, error)
+type insertFunc = func(tx *gorm.DB, columns []string, rows [][]any) (insertCount, error)
 
-// insert adds the objects that have no row, but not those whose row a job has
+// insertBatch adds the objects that have no row, but not those whose row a job has
 // deleted since the page was requested. The check comes after the insert: from
 // then on nobody can add, and delete, a row of that key before we commit.
-func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome, fresh []listedItem, insert inserter) error {
+func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, b listingBatch, o *batchResult, fresh []listedItem, insert insertFunc) error {
 	fresh, err := s.skipUnidentified(tx, o, fresh)
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	m, store := s.r.model, s.r.engine.Store()
+	m, store := s.repo.model, s.repo.engine.Store()
 	compared, err := s.fieldsToCompare(b)
 	if err != nil {
 		return err
 	}
-	columns, rows := s.r.newRows(compared, fresh)
+	columns, rows := s.repo.newRows(compared, fresh)
 	in, err := insert(tx, columns, rows)
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", m.table, err)
 	}
 	since := b.asked.Add(-reconcileSlack)
-	ended, err := store.AnyEndedSince(ctx, tx, s.r.service, s.r.typ, since)
+	ended, err := store.AnyEndedSince(ctx, tx, s.repo.service, s.repo.typ, since)
 	if err != nil {
 		return err
 	}
@@ -87,27 +87,27 @@ func (s *reconcile) insert(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 
 // skipUnidentified leaves out objects that a job of ours is making just now: they have a
 // row already, by their natural name, which lacks the id that the remote gave.
-func (s *reconcile) skipUnidentified(tx *gorm.DB, o *outcome, fresh []listedItem) ([]listedItem, error) {
-	m := s.r.model
+func (s *reconcile) skipUnidentified(tx *gorm.DB, o *batchResult, fresh []listedItem) ([]listedItem, error) {
+	m := s.repo.model
 	if len(m.natural) == 0 || len(fresh) == 0 {
 		return fresh, nil
 	}
 	where, args := s.inScope()
 	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	err := tx.Table(m.table).Select(columnsOf(m.natural)).Where(where+s.r.quote(m.key[0].column)+" IS NULL", args...).Find(rows.Interface()).Error
+	err := tx.Table(m.table).Select(columnsOf(m.natural)).Where(where+s.repo.quote(m.key[0].column)+" IS NULL", args...).Find(rows.Interface()).Error
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)
 	}
 	unnamed := map[string]bool{}
 	for i := range rows.Elem().Len() {
-		unnamed[joinParts(rows.Elem().Index(i), m.natural)] = true
+		unnamed[joinKeyParts(rows.Elem().Index(i), m.natural)] = true
 	}
 	if len(unnamed) == 0 {
 		return fresh, nil
 	}
 	var left []listedItem
 	for _, it := range fresh {
-		if unnamed[joinParts(it.value, m.natural)] {
+		if unnamed[joinKeyParts(it.value, m.natural)] {
 			o.unmatchedKeys = append(o.unmatchedKeys, it.key)
 			o.result.InFlight++
 			continue
@@ -119,19 +119,19 @@ func (s *reconcile) skipUnidentified(tx *gorm.DB, o *outcome, fresh []listedItem
 
 // classifyInserts tells apart what was inserted, what somebody else has inserted meanwhile,
 // what must not be there, and what cannot.
-func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *outcome, fresh []listedItem, since time.Time, in inserted) error {
-	m := s.r.model
+func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *batchResult, fresh []listedItem, since time.Time, in insertCount) error {
+	m := s.repo.model
 	targets := s.targets(fresh, m.key)
 	names := targets // of jobs from before the remote gave an id
 	if len(m.natural) > 0 {
 		names = s.targets(fresh, m.natural)
 	}
-	ended, err := s.r.engine.Store().EndedSince(ctx, tx, append(slices.Clone(targets), names...), since)
+	ended, err := s.repo.engine.Store().EndedSince(ctx, tx, append(slices.Clone(targets), names...), since)
 	if err != nil {
 		return err
 	}
 	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	if err := s.findByKeys(tx, s.r.columns(), fresh, rows); err != nil {
+	if err := s.findByKeys(tx, s.repo.columns(), fresh, rows); err != nil {
 		return err
 	}
 	there := map[string]reflect.Value{}
@@ -142,10 +142,10 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *outcome
 	for i, it := range fresh {
 		row, ok := there[it.key]
 		if !ok {
-			o.refused = append(o.refused, fmt.Sprintf("%q has a value that must be unique in %s, and another row has it", joinParts(it.value, m.key), m.table))
+			o.refused = append(o.refused, fmt.Sprintf("%q has a value that must be unique in %s, and another row has it", joinKeyParts(it.value, m.key), m.table))
 			continue
 		}
-		id, status := m.idOf(row), s.r.status(row)
+		id, status := m.idOf(row), s.repo.status(row)
 		switch ours := s.insertedByThisRun(id, status); {
 		case ours && (ended[targets[i]] || ended[names[i]]):
 			undo = append(undo, id)
@@ -165,7 +165,7 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *outcome
 	if len(undo) == 0 {
 		return nil
 	}
-	return tx.Exec("DELETE FROM "+s.r.quoted+" WHERE id IN ? AND sync_job_id IS NULL", undo).Error
+	return tx.Exec("DELETE FROM "+s.repo.quoted+" WHERE id IN ? AND sync_job_id IS NULL", undo).Error
 }
 
 // targets are the items as jobs name them, by the given fields.
@@ -178,14 +178,14 @@ func (s *reconcile) targets(items []listedItem, fields []*field) []int64 {
 }
 
 func (s *reconcile) targetKey(row reflect.Value, fields []*field) int64 {
-	return jobrow.TargetKey(s.r.service, s.r.typ, s.r.model.instance(row), joinParts(row, fields))
+	return jobrow.TargetKey(s.repo.service, s.repo.typ, s.repo.model.instance(row), joinKeyParts(row, fields))
 }
 
 // newRows are the columns and values of rows that are as the remote has them.
 func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, rows [][]any) {
 	m, now := r.model, nawasync.Timestamp{Time: r.engine.Store().Now()}
 	fields := append(m.identity(), fetched...)
-	columns = append([]string{"sync_status"}, asRemote[:len(asRemote)-1]...) // they were never missing
+	columns = append([]string{"sync_status"}, remoteStatusValues[:len(remoteStatusValues)-1]...) // they were never missing
 	for _, f := range fields {
 		columns = append(columns, f.column)
 	}
@@ -198,7 +198,7 @@ func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, 
 		if hash == "" {
 			hash = m.contentHash(value)
 		}
-		row := m.appendAsRemote(append(make([]any, 0, 1+len(columns)), string(nawasync.StateSynced)), now, hash)
+		row := m.appendRemoteStatus(append(make([]any, 0, 1+len(columns)), string(nawasync.StateSynced)), now, hash)
 		row = row[:len(row)-1]
 		for _, f := range fields {
 			row = append(row, f.param(value))

@@ -15,8 +15,8 @@ func TestOneObjectThatCannotBeStoredStopsNoOther(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
 		s.remote.Put(append(numbered(10), gadget{Instance: "one", Name: "g0000 "}, gadget{Instance: "one", Name: strings.Repeat("x", 300)})...)
-		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
-		enginetest.OK(t, err)
+		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+		enginetest.NoError(t, err)
 		enginetest.Eventually(t, 20*time.Second, "a run that says what is wrong", func() bool {
 			now, err := s.engine.Reader().Get(t.Context(), job.ID)
 			return err == nil && strings.Contains(now.Error, "2 objects could not be stored")
@@ -25,6 +25,6 @@ func TestOneObjectThatCannotBeStoredStopsNoOther(t *testing.T) {
 			t.Errorf("%d rows", n)
 		}
 		_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 	})
 }

@@ -72,17 +72,17 @@ func TestAnyInterleavingComesToRestEqualToTheRemote(t *testing.T) {
 				found := err == nil
 				switch a.what {
 				case "create":
-					note(s.repo.Create(ctx, gadget{Instance: "one", Name: a.name, QuotaMB: new(a.n)}, by))
+					note(s.repo.Create(ctx, gadget{Instance: "one", Name: a.name, QuotaMB: new(a.n)}, byAnn))
 				case "update":
 					if found {
-						note(s.repo.Update(ctx, seen, setQuota(a.n), by))
+						note(s.repo.Update(ctx, seen, setQuota(a.n), byAnn))
 					}
 				case "delete":
 					if found {
-						note(s.repo.Delete(ctx, seen, by))
+						note(s.repo.Delete(ctx, seen, byAnn))
 					}
 				case "sync":
-					note(s.repo.SyncNow(ctx, gadget{Instance: "one"}, "", by))
+					note(s.repo.SyncNow(ctx, gadget{Instance: "one"}, "", byAnn))
 				case "elsewhere":
 					if _, there := s.remote.look(a.name); there {
 						s.elsewhere(a.name, setPlan(fmt.Sprint("plan", a.n)))
@@ -127,27 +127,27 @@ func TestSyncBesidePendingAndJustEndedJobsResurrectsPrunesAndOverwritesNothing(t
 			}
 			return nil
 		})
-		syncing, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
-		enginetest.OK(t, err)
+		syncing, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+		enginetest.NoError(t, err)
 		<-blocked
 		// Ended before the compare:
-		s.status(t, s.update(t, s.row(t, "g0001"), setQuota(7)), tracker.Success)
-		gone, err := s.repo.Delete(t.Context(), s.row(t, "g0002"), by)
-		enginetest.OK(t, err)
-		s.status(t, gone, tracker.Success)
-		made, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "made"}, by)
-		enginetest.OK(t, err)
-		s.status(t, made, tracker.Success)
+		s.status(t, s.update(t, s.row(t, "g0001"), setQuota(7)), tracker.StatusSuccess)
+		gone, err := s.repo.Delete(t.Context(), s.row(t, "g0002"), byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, gone, tracker.StatusSuccess)
+		made, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "made"}, byAnn)
+		enginetest.NoError(t, err)
+		s.status(t, made, tracker.StatusSuccess)
 		// Open while it compares:
 		updating := s.update(t, s.row(t, "g0010"), setQuota(8))
-		deleting, err := s.repo.Delete(t.Context(), s.row(t, "g0011"), by)
-		enginetest.OK(t, err)
-		creating, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "pending"}, by)
-		enginetest.OK(t, err)
+		deleting, err := s.repo.Delete(t.Context(), s.row(t, "g0011"), byAnn)
+		enginetest.NoError(t, err)
+		creating, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "pending"}, byAnn)
+		enginetest.NoError(t, err)
 		free()
-		s.status(t, syncing, tracker.Success)
+		s.status(t, syncing, tracker.StatusSuccess)
 		for _, job := range []*tracker.Job{updating, deleting, creating} {
-			s.status(t, job, tracker.Success)
+			s.status(t, job, tracker.StatusSuccess)
 		}
 		rows := s.rows(t)
 		if len(rows) != 20 || *rows["g0001"].QuotaMB != 7 || *rows["g0010"].QuotaMB != 8 {

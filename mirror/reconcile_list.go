@@ -16,11 +16,11 @@ import (
 func (s *reconcile) list(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	batches, prepared, compared := make(chan batch), make(chan batch), make(chan error, 2)
+	batches, prepared, compared := make(chan listingBatch), make(chan listingBatch), make(chan error, 2)
 	go func() {
 		defer close(prepared)
 		for b := range batches {
-			b.err = guarded(func() error {
+			b.err = recoverPanic(func() error {
 				s.normaliseBatch(&b)
 				return nil
 			})
@@ -52,19 +52,19 @@ var errBatchFailed = errors.New("a batch of the listing failed")
 // workers is how many batches are compared at once. Where the database does not tell
 // which rows an INSERT has added, only one: two of one key could both be counted.
 func (s *reconcile) workers() int {
-	if s.a != nil && s.r.engine.DB().Name() == "postgres" {
+	if s.attempt != nil && s.repo.engine.DB().Name() == "postgres" {
 		return 2
 	}
 	return 1
 }
 
-func (s *reconcile) compareAll(ctx context.Context, prepared <-chan batch, cancel context.CancelCauseFunc) (failed error) {
+func (s *reconcile) compareAll(ctx context.Context, prepared <-chan listingBatch, cancel context.CancelCauseFunc) (failed error) {
 	for b := range prepared {
 		if failed != nil || ctx.Err() != nil {
 			continue
 		}
 		if failed = b.err; failed == nil {
-			failed = guarded(func() error { return s.processBatch(ctx, b) })
+			failed = recoverPanic(func() error { return s.processBatch(ctx, b) })
 		}
 		if failed != nil {
 			cancel(errBatchFailed)
@@ -73,8 +73,8 @@ func (s *reconcile) compareAll(ctx context.Context, prepared <-chan batch, cance
 	return failed
 }
 
-// guarded keeps a panic of the host's types from ending the process.
-func guarded(fn func() error) (err error) {
+// recoverPanic keeps a panic of the host's types from ending the process.
+func recoverPanic(fn func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("compare a batch: %w\n%s", &host.PanicError{Value: r}, debug.Stack())
@@ -83,9 +83,9 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-func (s *reconcile) readPages(ctx context.Context, to chan<- batch) error {
-	next := s.r.engine.Store().Now()
-	for p, err := range s.r.remote.list(ctx, s.scope, s.args.Detail) {
+func (s *reconcile) readPages(ctx context.Context, to chan<- listingBatch) error {
+	next := s.repo.engine.Store().Now()
+	for p, err := range s.repo.remote.list(ctx, s.scope, s.args.Detail) {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
@@ -96,12 +96,12 @@ func (s *reconcile) readPages(ctx context.Context, to chan<- batch) error {
 		if p.asked.IsZero() {
 			p.asked = next
 		} else { // by the clock of this machine; ours is the database's
-			p.asked = s.r.engine.Store().Now().Add(-time.Since(p.asked))
+			p.asked = s.repo.engine.Store().Now().Add(-time.Since(p.asked))
 		}
 		if err := s.addPage(ctx, p, to); err != nil {
 			return err
 		}
-		next = s.r.engine.Store().Now()
+		next = s.repo.engine.Store().Now()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -109,12 +109,12 @@ func (s *reconcile) readPages(ctx context.Context, to chan<- batch) error {
 	return s.sendBatch(ctx, to)
 }
 
-func (s *reconcile) sendBatch(ctx context.Context, to chan<- batch) error {
-	if len(s.batch.items) == 0 {
+func (s *reconcile) sendBatch(ctx context.Context, to chan<- listingBatch) error {
+	if len(s.filling.items) == 0 {
 		return nil
 	}
-	b := s.batch
-	s.batch = batch{}
+	b := s.filling
+	s.filling = listingBatch{}
 	select {
 	case to <- b:
 		return nil
@@ -124,7 +124,7 @@ func (s *reconcile) sendBatch(ctx context.Context, to chan<- batch) error {
 }
 
 // addPage adds one to the batch; small pages are compared together.
-func (s *reconcile) addPage(ctx context.Context, p page, to chan<- batch) error {
+func (s *reconcile) addPage(ctx context.Context, p erasedPage, to chan<- listingBatch) error {
 	if p.proof.Total > 0 {
 		s.totalChanged = s.totalChanged || (s.total > 0 && s.total != p.proof.Total)
 		s.total = p.proof.Total
@@ -133,28 +133,28 @@ func (s *reconcile) addPage(ctx context.Context, p page, to chan<- batch) error 
 	if p.skipped != nil {
 		s.skipped = append(s.skipped, p.skipped)
 	}
-	if !slices.Equal(s.batch.fields, p.fields) {
+	if !slices.Equal(s.filling.fields, p.fields) {
 		if err := s.sendBatch(ctx, to); err != nil {
 			return err
 		}
 	}
 	for i := range p.items.Len() {
-		if len(s.batch.items) == 0 {
-			s.batch = batch{fields: p.fields, asked: p.asked, firstNumber: s.listed + 1}
+		if len(s.filling.items) == 0 {
+			s.filling = listingBatch{fields: p.fields, asked: p.asked, firstNumber: s.listed + 1}
 		}
-		if p.asked.Before(s.batch.asked) {
-			s.batch.asked = p.asked
+		if p.asked.Before(s.filling.asked) {
+			s.filling.asked = p.asked
 		}
 		s.listed++
-		s.batch.items = append(s.batch.items, p.items.Index(i))
-		if len(s.batch.items) == s.r.table.MaxRows() {
+		s.filling.items = append(s.filling.items, p.items.Index(i))
+		if len(s.filling.items) == s.repo.table.MaxRows() {
 			if err := s.sendBatch(ctx, to); err != nil {
 				return err
 			}
 		}
 	}
-	if s.a != nil {
-		s.a.Progress(ctx, s.listed, s.total, "listing")
+	if s.attempt != nil {
+		s.attempt.Progress(ctx, s.listed, s.total, "listing")
 	}
 	return nil
 }

@@ -17,11 +17,11 @@ import (
 // missingRows is what a listing did not have, of the rows that were there when it
 // began.
 type missingRows struct {
-	known    int64 // rows that the remote once had
-	rows     bitmap.Bitmap
-	kept     bitmap.Bitmap // a person has rejected their deletion
-	released bitmap.Bitmap // a person has allowed it
-	back     []int64       // kept rows that are there again
+	everSynced int64 // rows that the remote once had
+	rows       bitmap.Bitmap
+	kept       bitmap.Bitmap // a person has rejected their deletion
+	released   bitmap.Bitmap // a person has allowed it
+	returned   []int64       // kept rows that are there again
 }
 
 // undecided are the absent rows that no person has decided on.
@@ -32,7 +32,7 @@ func (a *missingRows) undecided() int64 {
 // handleMissing judges what the listing did not have: first whether so much can be
 // believed, then row by row.
 func (s *reconcile) handleMissing(ctx context.Context) error {
-	if s.proof.Level == Unproven {
+	if s.proof.Level == ProofNone {
 		return nil
 	}
 	absent, err := s.findMissing(ctx)
@@ -40,13 +40,13 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 		return err
 	}
 	doubtful := absent.undecided()
-	over := doubtful > s.r.limit(absent.known)
-	if s.proof.Level == Exhausted && !over {
+	over := doubtful > s.repo.limit(absent.everSynced)
+	if s.proof.Level == ProofExhausted && !over {
 		if err := s.confirmGone(ctx, absent); err != nil {
 			return err
 		}
 	}
-	if s.a == nil {
+	if s.attempt == nil {
 		s.result.Missing = absent.rows.Len()
 		s.result.Kept = overlap(&absent.rows, &absent.kept)
 		if over {
@@ -57,7 +57,7 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 	if err := s.clearReturned(ctx, absent); err != nil {
 		return err
 	}
-	open, err := s.r.engine.Store().OpenHold(ctx, s.r.service, s.r.typ, s.args.target.Instance)
+	open, err := s.repo.engine.Store().OpenHold(ctx, s.repo.service, s.repo.typ, s.args.target.Instance)
 	if err != nil {
 		return err
 	}
@@ -66,12 +66,12 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 	}
 	if open != nil {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
-			return s.r.engine.Store().CloseHold(ctx, tx, open.ID, tracker.HoldWithdrawn, "nawasync")
+			return s.repo.engine.Store().CloseHold(ctx, tx, open.ID, tracker.HoldWithdrawn, "nawasync")
 		})
 		if err != nil {
 			return err
 		}
-		s.a.Logf("held sync %d is withdrawn: its rows are back", open.ID)
+		s.attempt.Logf("held sync %d is withdrawn: its rows are back", open.ID)
 	}
 	return s.prune(ctx, absent, true)
 }
@@ -90,13 +90,13 @@ func overlap(a, b *bitmap.Bitmap) (n int64) {
 
 // findMissing scans the scope by primary key, without what came after the beginning.
 func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
-	out, m, store := &missingRows{}, s.r.model, s.r.engine.Store()
+	out, m, store := &missingRows{}, s.repo.model, s.repo.engine.Store()
 	instance := s.args.target.Instance
-	if err := store.EachHeldRow(ctx, s.r.service, s.r.typ, instance, tracker.HoldRejected, 0, func(row int64) { out.kept.Add(row) }); err != nil {
+	if err := store.EachHeldRow(ctx, s.repo.service, s.repo.typ, instance, tracker.HoldRejected, 0, func(row int64) { out.kept.Add(row) }); err != nil {
 		return nil, err
 	}
 	if s.args.Release != 0 {
-		if err := store.EachHeldRow(ctx, s.r.service, s.r.typ, instance, tracker.HoldReleased, s.args.Release,
+		if err := store.EachHeldRow(ctx, s.repo.service, s.repo.typ, instance, tracker.HoldReleased, s.args.Release,
 			func(row int64) { out.released.Add(row) }); err != nil {
 			return nil, err
 		}
@@ -104,11 +104,11 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 	where, args := s.inScope()
 	columns := []string{"id", "sync_status", "sync_job_id", "last_synced_at"}
 	if len(s.skipped) > 0 {
-		columns = s.r.columns() // it may ask for anything
+		columns = s.repo.columns() // it may ask for anything
 	}
 	for after := int64(0); ; {
 		rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-		err := s.r.db(ctx).Table(m.table).Select(columns).
+		err := s.repo.db(ctx).Table(m.table).Select(columns).
 			Where(where+"id > ? AND id <= ?", append(slices.Clone(args), after, s.maxID)...).Order("id").Limit(5000).Find(rows.Interface()).Error
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", m.table, err)
@@ -118,7 +118,7 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 		var jobs []int64
 		for i := range list.Len() {
 			row := list.Index(i)
-			id, status := m.idOf(row), s.r.status(row)
+			id, status := m.idOf(row), s.repo.status(row)
 			after = id
 			if status.LastSyncedAt.IsZero() {
 				continue // the remote never had it
@@ -126,10 +126,10 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 			if s.outsideListing(row) {
 				continue
 			}
-			out.known++
+			out.everSynced++
 			if s.seen.Has(id) {
 				if out.kept.Has(id) {
-					out.back = append(out.back, id)
+					out.returned = append(out.returned, id)
 				}
 				continue
 			}
@@ -138,7 +138,7 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 				jobs = append(jobs, *status.SyncJobID)
 			}
 		}
-		last, err := store.Endings(ctx, s.r.db(ctx), jobs)
+		last, err := store.Endings(ctx, s.repo.db(ctx), jobs)
 		if err != nil {
 			return nil, err
 		}
@@ -157,16 +157,16 @@ func (s *reconcile) outsideListing(row reflect.Value) bool {
 // splitInFlight adds the rows that no job changes, or has changed since the beginning.
 func (s *reconcile) splitInFlight(candidates []reflect.Value, last map[int64]time.Time, into *bitmap.Bitmap) {
 	for _, row := range candidates {
-		if s.changedByJob(s.r.status(row), last, s.began) {
+		if s.changedByJob(s.repo.status(row), last, s.startedAt) {
 			s.result.InFlight++
 		} else {
-			into.Add(s.r.model.idOf(row))
+			into.Add(s.repo.model.idOf(row))
 		}
 	}
 }
 
-// each calls fn with up to 500 absent rows at a time, whole.
-func (s *reconcile) each(ctx context.Context, absent *bitmap.Bitmap, fn func(ids []int64) error) error {
+// eachBatch calls fn with up to 500 absent rows at a time, whole.
+func (s *reconcile) eachBatch(ctx context.Context, absent *bitmap.Bitmap, fn func(ids []int64) error) error {
 	ids := make([]int64, 0, absent.Len())
 	for id := range absent.All() {
 		ids = append(ids, id)
@@ -187,24 +187,24 @@ func (s *reconcile) each(ctx context.Context, absent *bitmap.Bitmap, fn func(ids
 // proves nothing by itself. What is there after all is taken as listed.
 func (s *reconcile) confirmGone(ctx context.Context, absent *missingRows) error {
 	gone := bitmap.Bitmap{}
-	err := s.each(ctx, &absent.rows, func(ids []int64) error {
-		b := batch{asked: s.r.engine.Store().Now(), firstNumber: s.listed + 1}
-		rows, _, err := s.lockRows(ctx, s.r.db(ctx), ids, false)
+	err := s.eachBatch(ctx, &absent.rows, func(ids []int64) error {
+		b := listingBatch{asked: s.repo.engine.Store().Now(), firstNumber: s.listed + 1}
+		rows, _, err := s.lockRows(ctx, s.repo.db(ctx), ids, false)
 		if err != nil {
 			return err
 		}
 		for i := range rows.Len() {
 			row := rows.Index(i)
-			if absent.kept.Has(s.r.model.idOf(row)) {
-				gone.Add(s.r.model.idOf(row)) // it stays whatever the answer
+			if absent.kept.Has(s.repo.model.idOf(row)) {
+				gone.Add(s.repo.model.idOf(row)) // it stays whatever the answer
 				continue
 			}
-			there, err := s.r.get(ctx, row)
+			there, err := s.repo.getRemote(ctx, row)
 			switch {
-			case fault.ClassOf(err) == fault.Gone:
-				gone.Add(s.r.model.idOf(row))
+			case fault.ClassOf(err) == fault.ClassGone:
+				gone.Add(s.repo.model.idOf(row))
 			case err != nil:
-				return fmt.Errorf("ask for %q, which the listing lacks: %w", s.r.model.target(row), err)
+				return fmt.Errorf("ask for %q, which the listing lacks: %w", s.repo.model.target(row), err)
 			default:
 				b.items = append(b.items, there.value)
 			}
@@ -221,9 +221,9 @@ func (s *reconcile) confirmGone(ctx context.Context, absent *missingRows) error 
 
 // clearReturned forgets that rows were kept which are there again.
 func (s *reconcile) clearReturned(ctx context.Context, absent *missingRows) error {
-	for chunk := range slices.Chunk(absent.back, 500) {
+	for chunk := range slices.Chunk(absent.returned, 500) {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
-			return s.r.engine.Store().DropHeldRows(ctx, tx, s.r.service, s.r.typ, s.args.target.Instance, chunk)
+			return s.repo.engine.Store().DropHeldRows(ctx, tx, s.repo.service, s.repo.typ, s.args.target.Instance, chunk)
 		})
 		if err != nil {
 			return err

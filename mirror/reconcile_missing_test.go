@@ -20,16 +20,16 @@ func TestExhaustedListingAsksForEachRowHoweverManyAreKept(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := stocked(t, db, 100)
 		s.remote.Drop(numbered(40)...)
-		s.status(t, s.sync(t), tracker.Conflict)
+		s.status(t, s.sync(t), tracker.StatusConflict)
 		open, err := s.engine.Reader().Holds(t.Context(), "shop", "gadget", true, 1)
-		enginetest.OK(t, err)
-		enginetest.OK(t, mirror.RejectHold(t.Context(), s.engine, open[0].ID, nawasync.OperatorOptions{By: "user:7"}))
+		enginetest.NoError(t, err)
+		enginetest.NoError(t, mirror.RejectHold(t.Context(), s.engine, open[0].ID, nawasync.OperatorOptions{By: "user:7"}))
 		s.remote.changePages(func(p []mirror.Page[gadget]) []mirror.Page[gadget] {
-			p[0].Proof, p[0].Items = mirror.Proof{Level: mirror.Exhausted}, p[0].Items[5:] // five are skipped
+			p[0].Proof, p[0].Items = mirror.Proof{Level: mirror.ProofExhausted}, p[0].Items[5:] // five are skipped
 			return p
 		})
 		for range 3 {
-			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Deleted != 0 || got.Kept != 40 {
+			if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Deleted != 0 || got.Kept != 40 {
 				t.Errorf("the sync did %+v", got)
 			}
 		}
@@ -42,14 +42,14 @@ func TestVanishedRowsAreMissingFirstAndDeletedAfterTwoCompleteRuns(t *testing.T)
 		s := newShop(t, enginetest.New(t, db))
 		list := numbered(20)
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		s.remote.Drop(list[3], list[4])
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		if row := s.row(t, "g0003"); row.State != nawasync.StateMissing || row.MissingSince.IsZero() || row.MissingRuns != 1 {
 			t.Errorf("the row is %+v", row.SyncStatus)
 		}
 		s.remote.Put(list[3]) // it comes back
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Deleted != 1 || got.Updated != 1 {
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Deleted != 1 || got.Updated != 1 {
 			t.Errorf("the sync did %+v", got)
 		}
 		if row := s.row(t, "g0003"); row.State != nawasync.StateSynced || !row.MissingSince.IsZero() || row.MissingRuns != 0 {
@@ -64,20 +64,20 @@ func TestUnprovenListingDeletesNothingAndAnExhaustedOneOnlyWhatGetAnswersGone(t 
 		s := newShop(t, enginetest.New(t, db))
 		list := numbered(20)
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		s.remote.Drop(list[4])
-		level := mirror.Unproven
+		level := mirror.ProofNone
 		s.remote.changePages(func(p []mirror.Page[gadget]) []mirror.Page[gadget] {
 			p[0].Proof = mirror.Proof{Level: level}
 			p[0].Items = p[0].Items[1:] // g0000 is there, and not in the list
 			return p
 		})
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Missing != 0 || got.Proof != "unproven" {
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Missing != 0 || got.Proof != "unproven" {
 			t.Errorf("an unproven listing did %+v", got)
 		}
-		level = mirror.Exhausted
+		level = mirror.ProofExhausted
 		for run := range 2 {
-			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Missing != 1 || got.Deleted != int64(run) {
+			if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Missing != 1 || got.Deleted != int64(run) {
 				t.Errorf("run %d of an exhausted listing did %+v", run, got)
 			}
 		}
@@ -94,29 +94,29 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 		s := newShop(t, enginetest.New(t, db))
 		list := numbered(100)
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		hold := func() tracker.Hold {
 			t.Helper()
 			s.remote.Drop(list[:31]...)
 			s.remote.Put(gadget{Instance: "one", Name: fmt.Sprintf("new%d", s.remote.Calls(nawasynctest.CallList))})
-			job := s.status(t, s.sync(t), tracker.Conflict)
+			job := s.status(t, s.sync(t), tracker.StatusConflict)
 			if !strings.Contains(job.Error, "31 of") || job.ErrorClass != "held" || resultOf(t, job).Created != 1 {
 				t.Fatalf("the held run says %q, %q, %+v", job.Error, job.ErrorClass, resultOf(t, job))
 			}
 			open, err := s.engine.Reader().Holds(t.Context(), "shop", "gadget", true, 10)
-			if err != nil || len(open) != 1 || open[0].Absent != 31 {
+			if err != nil || len(open) != 1 || open[0].Missing != 31 {
 				t.Fatalf("held are %+v, %v", open, err)
 			}
 			return open[0]
 		}
 		// Held: nothing goes, however often it is run.
 		first := hold()
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Held != first.ID || got.Deleted != 0 {
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Held != first.ID || got.Deleted != 0 {
 			t.Errorf("a run beside the hold did %+v", got)
 		}
 		// Back again: withdrawn.
 		s.remote.Put(list[:31]...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		if h, err := s.engine.Reader().Hold(t.Context(), first.ID); err != nil || h.Status != tracker.HoldWithdrawn {
 			t.Errorf("the hold is %+v, %v", h, err)
 		}
@@ -124,20 +124,20 @@ func TestTooManyDeletionsAreHeldReleasedRejectedOrWithdrawn(t *testing.T) {
 			t.Errorf("a withdrawn hold is released: %v", err)
 		}
 		// Rejected: kept.
-		enginetest.OK(t, mirror.RejectHold(t.Context(), s.engine, hold().ID, nawasync.OperatorOptions{By: "user:7"}))
+		enginetest.NoError(t, mirror.RejectHold(t.Context(), s.engine, hold().ID, nawasync.OperatorOptions{By: "user:7"}))
 		for range 3 {
-			if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Kept != 31 || got.Deleted != 0 {
+			if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Kept != 31 || got.Deleted != 0 {
 				t.Errorf("a run after the rejection did %+v", got)
 			}
 		}
 		s.remote.Put(list[:31]...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		// Released: what is still absent goes.
 		held := hold()
 		s.remote.Put(list[0])
 		job, err := mirror.ReleaseHold(t.Context(), s.engine, held.ID, nawasync.OperatorOptions{By: "user:7"})
-		enginetest.OK(t, err)
-		if got := resultOf(t, s.status(t, job, tracker.Success)); got.Deleted != 30 {
+		enginetest.NoError(t, err)
+		if got := resultOf(t, s.status(t, job, tracker.StatusSuccess)); got.Deleted != 30 {
 			t.Errorf("the released run did %+v", got)
 		}
 		if h, err := s.engine.Reader().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID ||

@@ -16,19 +16,19 @@ import (
 // hold marks the rows missing, deletes none, and keeps them for a person to decide.
 // A hold that waits for the same rows already stays, and the run is a success.
 func (s *reconcile) hold(ctx context.Context, absent *missingRows, open *tracker.Hold, doubtful int64) error {
-	store := s.r.engine.Store()
+	store := s.repo.engine.Store()
 	if err := s.prune(ctx, absent, false); err != nil {
 		return err
 	}
 	var held []tracker.HeldRow
-	err := s.each(ctx, &absent.rows, func(ids []int64) error {
-		rows, _, err := s.lockRows(ctx, s.r.db(ctx), ids, false)
+	err := s.eachBatch(ctx, &absent.rows, func(ids []int64) error {
+		rows, _, err := s.lockRows(ctx, s.repo.db(ctx), ids, false)
 		if err != nil {
 			return err
 		}
 		for i := range rows.Len() {
-			if id := s.r.model.idOf(rows.Index(i)); !absent.kept.Has(id) && !absent.released.Has(id) {
-				held = append(held, tracker.HeldRow{Row: id, TargetID: s.r.model.target(rows.Index(i))})
+			if id := s.repo.model.idOf(rows.Index(i)); !absent.kept.Has(id) && !absent.released.Has(id) {
+				held = append(held, tracker.HeldRow{Row: id, TargetID: s.repo.model.target(rows.Index(i))})
 			}
 		}
 		return nil
@@ -42,7 +42,7 @@ func (s *reconcile) hold(ctx context.Context, absent *missingRows, open *tracker
 		for _, row := range held {
 			mine.Add(row.Row)
 		}
-		err := store.EachHeldRow(ctx, s.r.service, s.r.typ, s.args.target.Instance, tracker.HoldOpen, open.ID, func(row int64) {
+		err := store.EachHeldRow(ctx, s.repo.service, s.repo.typ, s.args.target.Instance, tracker.HoldOpen, open.ID, func(row int64) {
 			n++
 			same = same && mine.Has(row)
 		})
@@ -51,7 +51,7 @@ func (s *reconcile) hold(ctx context.Context, absent *missingRows, open *tracker
 		}
 		if same && n == mine.Len() {
 			s.result.Held = open.ID
-			s.a.Logf("held sync %d still waits for a person; nothing was deleted", open.ID)
+			s.attempt.Logf("held sync %d still waits for a person; nothing was deleted", open.ID)
 			return nil
 		}
 	}
@@ -60,8 +60,8 @@ func (s *reconcile) hold(ctx context.Context, absent *missingRows, open *tracker
 		return err
 	}
 	hold := &tracker.Hold{
-		Service: s.r.service, Type: s.r.typ, Instance: s.args.target.Instance, JobID: s.a.Job().ID, Table: s.r.model.table,
-		Known: absent.known, Absent: doubtful, Limit: s.r.limit(absent.known), Arguments: arguments,
+		Service: s.repo.service, Type: s.repo.typ, Instance: s.args.target.Instance, JobID: s.attempt.Job().ID, Table: s.repo.model.table,
+		Rows: absent.everSynced, Missing: doubtful, Limit: s.repo.limit(absent.everSynced), Arguments: arguments,
 	}
 	err = s.fenced(ctx, func(tx *gorm.DB) error {
 		if open != nil {
@@ -78,14 +78,14 @@ func (s *reconcile) hold(ctx context.Context, absent *missingRows, open *tracker
 		return err
 	}
 	s.result.Held = hold.ID
-	return fault.WithClass(fault.Held, fmt.Errorf("held: %d of %d rows are not in the listing, over the limit of %d; nothing was deleted. Release or reject held sync %d", doubtful, absent.known, hold.Limit, hold.ID))
+	return fault.WithClass(fault.ClassHeld, fmt.Errorf("held: %d of %d rows are not in the listing, over the limit of %d; nothing was deleted. Release or reject held sync %d", doubtful, absent.everSynced, hold.Limit, hold.ID))
 }
 
 // prune marks absent rows missing and, where so much absence is believed, deletes
 // those that have been missing long enough or were released.
 func (s *reconcile) prune(ctx context.Context, absent *missingRows, believed bool) error {
-	now := nawasync.Timestamp{Time: s.r.engine.Store().Now()}
-	return s.each(ctx, &absent.rows, func(ids []int64) error {
+	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
+	return s.eachBatch(ctx, &absent.rows, func(ids []int64) error {
 		before := cloneResult(&s.result)
 		var changes []tracker.Change
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
@@ -97,13 +97,13 @@ func (s *reconcile) prune(ctx context.Context, absent *missingRows, believed boo
 			var remove, mark []int64
 			for i := range rows.Len() {
 				row := rows.Index(i)
-				id, status := s.r.model.idOf(row), s.r.status(row)
-				if s.changedByJob(status, last, s.began) {
+				id, status := s.repo.model.idOf(row), s.repo.status(row)
+				if s.changedByJob(status, last, s.startedAt) {
 					s.result.InFlight++
 					continue
 				}
 				s.result.Missing++
-				long := status.MissingRuns+1 >= s.r.missingRuns && status.State != nawasync.StateConflict
+				long := status.MissingRuns+1 >= s.repo.missingRuns && status.State != nawasync.StateConflict
 				what := tracker.ChangeVanished
 				switch {
 				case absent.kept.Has(id):
@@ -122,7 +122,7 @@ func (s *reconcile) prune(ctx context.Context, absent *missingRows, believed boo
 			if err := s.applyMissing(tx, remove, mark, now, believed); err != nil {
 				return err
 			}
-			return s.r.engine.Store().AddChanges(ctx, tx, changes)
+			return s.repo.engine.Store().AddChanges(ctx, tx, changes)
 		})
 		s.recordedCount.Add(int64(len(changes)))
 		return err
@@ -131,8 +131,8 @@ func (s *reconcile) prune(ctx context.Context, absent *missingRows, believed boo
 
 func (s *reconcile) applyMissing(tx *gorm.DB, remove, mark []int64, now nawasync.Timestamp, believed bool) error {
 	if len(remove) > 0 {
-		if err := tx.Exec("DELETE FROM "+s.r.quoted+" WHERE id IN ?", remove).Error; err != nil {
-			return fmt.Errorf("delete from %s: %w", s.r.model.table, err)
+		if err := tx.Exec("DELETE FROM "+s.repo.quoted+" WHERE id IN ?", remove).Error; err != nil {
+			return fmt.Errorf("delete from %s: %w", s.repo.model.table, err)
 		}
 	}
 	if len(mark) == 0 {
@@ -142,10 +142,10 @@ func (s *reconcile) applyMissing(tx *gorm.DB, remove, mark []int64, now nawasync
 	if believed {
 		more = 1
 	}
-	err := tx.Exec("UPDATE "+s.r.quoted+" SET sync_status = CASE WHEN sync_status = 'conflict' THEN 'conflict' ELSE 'missing' END, missing_since = COALESCE(missing_since, ?), missing_runs = missing_runs + ? WHERE id IN ?",
+	err := tx.Exec("UPDATE "+s.repo.quoted+" SET sync_status = CASE WHEN sync_status = 'conflict' THEN 'conflict' ELSE 'missing' END, missing_since = COALESCE(missing_since, ?), missing_runs = missing_runs + ? WHERE id IN ?",
 		now, more, mark).Error
 	if err != nil {
-		return fmt.Errorf("write %s: %w", s.r.model.table, err)
+		return fmt.Errorf("write %s: %w", s.repo.model.table, err)
 	}
 	return nil
 }

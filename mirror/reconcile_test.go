@@ -37,10 +37,10 @@ func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
 		if err != nil || plan.Created != 2500 || len(s.rows(t)) != 0 {
 			t.Fatalf("the plan is %+v, %v", plan, err)
 		}
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Created != 2500 || got.Proof != "complete" {
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Created != 2500 || got.Proof != "complete" {
 			t.Fatalf("the first sync did %+v", got)
 		}
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Unchanged != 2500 || got.Updated+got.Created+got.Missing != 0 {
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Unchanged != 2500 || got.Updated+got.Created+got.Missing != 0 {
 			t.Fatalf("a sync of the same did %+v", got)
 		}
 		s.remote.Put(
@@ -51,7 +51,7 @@ func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
 		if err != nil || plan.Created != 1 || plan.Updated != 2 || plan.Drifted["quota_mb"] != 1 {
 			t.Errorf("the plan is %+v, %v", plan, err)
 		}
-		got := resultOf(t, s.status(t, s.sync(t), tracker.Success))
+		got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess))
 		if got.Created != 1 || got.Updated != 2 || got.Unchanged != 2498 || len(got.Drifted) != 1 || got.Drifted["quota_mb"] != 1 || len(got.Samples) != 1 {
 			t.Errorf("the sync did %+v", got)
 		}
@@ -86,7 +86,7 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 		},
 		"it has fewer rows than its total": {pages: func(p pages) pages { return same(1500, p) }, say: "1500 objects and 1000"},
 		"an empty list with an error": {
-			pages: func(pages) pages { return nil }, err: fault.WithClass(fault.Permanent, errors.New("permission denied")),
+			pages: func(pages) pages { return nil }, err: fault.WithClass(fault.ClassPermanent, errors.New("permission denied")),
 			say: "permission denied",
 		},
 		"no page at all":               {pages: func(pages) pages { return nil }, say: "without a single page"},
@@ -99,11 +99,11 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
 		s.remote.Put(numbered(1000)...)
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		for what, b := range bad {
 			s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = b.pages, b.err })
-			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", by)
-			enginetest.OK(t, err)
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+			enginetest.NoError(t, err)
 			var now *tracker.Job
 			enginetest.Eventually(t, 20*time.Second, what, func() bool {
 				now, err = s.engine.Reader().Get(t.Context(), job.ID)
@@ -114,14 +114,14 @@ func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
 			}
 			if !now.Status.Terminal() {
 				_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
-				enginetest.OK(t, err)
+				enginetest.NoError(t, err)
 			}
 			if n := len(s.rows(t)); n != 1000 {
 				t.Fatalf("%s: %d rows are left", what, n)
 			}
 		}
 		s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = nil, nil })
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.Success)); got.Unchanged != 1000 {
+		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Unchanged != 1000 {
 			t.Errorf("afterwards a sync did %+v", got)
 		}
 	})

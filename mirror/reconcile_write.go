@@ -16,18 +16,25 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// write stores a batch's differences in one transaction, which is void when the job
+// writeBatch stores a batch's differences in one transaction, which is void when the job
 // has been taken over meanwhile. A careful one leaves out rows whose key is taken.
-func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed map[int64]listedItem, fresh []listedItem, careful bool) (o outcome, err error) {
+func (s *reconcile) writeBatch(
+	ctx context.Context,
+	b listingBatch,
+	base batchResult,
+	changed map[int64]listedItem,
+	fresh []listedItem,
+	careful bool,
+) (o batchResult, err error) {
 	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
 		o = base.clone()
-		if err := s.update(ctx, tx, b, &o, changed); err != nil {
+		if err := s.updateBatch(ctx, tx, b, &o, changed); err != nil {
 			return err
 		}
-		if err := s.insert(ctx, tx, b, &o, fresh, s.inserter(conn, careful)); err != nil {
+		if err := s.insertBatch(ctx, tx, b, &o, fresh, s.inserter(conn, careful)); err != nil {
 			return err
 		}
-		return s.r.engine.Store().AddChanges(ctx, tx, o.changes)
+		return s.repo.engine.Store().AddChanges(ctx, tx, o.changes)
 	})
 	return o, err
 }
@@ -36,22 +43,22 @@ func (s *reconcile) write(ctx context.Context, b batch, base outcome, changed ma
 // lock it only reads them. last is when the job that changed each last ended.
 func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock bool) (rows reflect.Value, last map[int64]time.Time, err error) {
 	slices.Sort(ids)
-	found := reflect.New(reflect.SliceOf(s.r.model.schema.ModelType))
-	query := tx.Table(s.r.model.table).Select(s.r.columns()).Where("id IN ?", ids).Order("id")
+	found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
+	query := tx.Table(s.repo.model.table).Select(s.repo.columns()).Where("id IN ?", ids).Order("id")
 	if lock {
 		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
 	if err := query.Find(found.Interface()).Error; err != nil {
-		return rows, nil, fmt.Errorf("read %s: %w", s.r.model.table, err)
+		return rows, nil, fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
 	rows = found.Elem()
 	var jobs []int64
 	for i := range rows.Len() {
-		if job := s.r.status(rows.Index(i)).SyncJobID; job != nil {
+		if job := s.repo.status(rows.Index(i)).SyncJobID; job != nil {
 			jobs = append(jobs, *job)
 		}
 	}
-	last, err = s.r.engine.Store().Endings(ctx, tx, jobs)
+	last, err = s.repo.engine.Store().Endings(ctx, tx, jobs)
 	return rows, last, err
 }
 
@@ -66,12 +73,12 @@ func (s *reconcile) changedByJob(status *nawasync.SyncStatus, last map[int64]tim
 	return known && (ended.IsZero() || !ended.Before(since.Add(-reconcileSlack)))
 }
 
-// update writes the fetched fields of rows that differ.
-func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome, changed map[int64]listedItem) error {
+// updateBatch writes the fetched fields of rows that differ.
+func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, b listingBatch, o *batchResult, changed map[int64]listedItem) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	rows, last, err := s.lockRows(ctx, tx, slices.Sorted(maps.Keys(changed)), s.a != nil)
+	rows, last, err := s.lockRows(ctx, tx, slices.Sorted(maps.Keys(changed)), s.attempt != nil)
 	if err != nil {
 		return err
 	}
@@ -79,8 +86,8 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 	if err != nil {
 		return err
 	}
-	m, now := s.r.model, nawasync.Timestamp{Time: s.r.engine.Store().Now()}
-	columns := append([]string{"sync_status", "sync_error"}, asRemote...)
+	m, now := s.repo.model, nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
+	columns := append([]string{"sync_status", "sync_error"}, remoteStatusValues...)
 	for _, f := range compared {
 		columns = append(columns, f.column)
 	}
@@ -90,7 +97,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 	var params [][]any
 	for i := range rows.Len() {
 		row := rows.Index(i)
-		status := s.r.status(row)
+		status := s.repo.status(row)
 		if s.changedByJob(status, last, b.asked) {
 			o.result.InFlight++
 			continue
@@ -101,7 +108,7 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 			state, text = nawasync.StateConflict, status.SyncError
 		}
 		values := append(make([]any, 0, 1+len(columns)), m.idOf(row), string(state), text)
-		values = m.appendAsRemote(values, now, m.contentHash(row))
+		values = m.appendRemoteStatus(values, now, m.contentHash(row))
 		for _, f := range compared {
 			values = append(values, f.param(row))
 		}
@@ -112,10 +119,10 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 	}
 	o.result.InFlight += int64(len(changed) - rows.Len()) // deleted since
 	o.result.Updated += int64(len(params))
-	if s.a == nil || len(params) == 0 {
+	if s.attempt == nil || len(params) == 0 {
 		return nil
 	}
-	if err := s.r.table.Update(tx, columns, params); err != nil {
+	if err := s.repo.table.Update(tx, columns, params); err != nil {
 		return fmt.Errorf("write %s: %w", m.table, err)
 	}
 	return nil
@@ -123,15 +130,15 @@ func (s *reconcile) update(ctx context.Context, tx *gorm.DB, b batch, o *outcome
 
 // copyFetched copies the fetched fields into the row, and counts what had drifted: what
 // differs in a row that nobody of ours has changed.
-func (s *reconcile) copyFetched(o *outcome, row reflect.Value, it listedItem, status *nawasync.SyncStatus, compared []*field) {
-	known := status.HashVersion == s.r.model.version
+func (s *reconcile) copyFetched(o *batchResult, row reflect.Value, it listedItem, status *nawasync.SyncStatus, compared []*field) {
+	known := status.HashVersion == s.repo.model.version
 	fields := map[string]valueChange{}
 	for _, f := range compared {
 		if f.role != roleObserved && known && !neverFetched(f.value(row)) && !f.equal(row, it.value) {
 			from, to := f.value(row).Interface(), f.value(it.value).Interface()
 			fields[f.column] = valueChange{abbreviate(from), abbreviate(to)}
 			if status.State == nawasync.StateSynced {
-				addDrift(&o.result, joinParts(row, s.r.model.key), f.column, from, to)
+				addDrift(&o.result, joinKeyParts(row, s.repo.model.key), f.column, from, to)
 			}
 		}
 		f.value(row).Set(f.value(it.value))

@@ -15,13 +15,13 @@ import (
 // error, none.
 func (r *repo) register() error {
 	handlers := []host.Handler{
-		handler(r, r.actions.Create, r.queue, r.timeout, r.runCreate),
-		handler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete),
-		handler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh),
-		handler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
+		newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate),
+		newHandler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete),
+		newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh),
+		newHandler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
 	}
 	for _, action := range r.actions.Update {
-		handlers = append(handlers, handler(r, action, r.queue, r.timeout, r.runUpdate))
+		handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))
 	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)
@@ -29,13 +29,13 @@ func (r *repo) register() error {
 	return nil
 }
 
-// handler runs the jobs of one action, whose arguments are A.
-func handler[A any](r *repo, action, queue string, timeout time.Duration, run func(context.Context, host.Attempt, *A) error) host.Handler {
+// newHandler runs the jobs of one action, whose arguments are A.
+func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run func(context.Context, host.Attempt, *A) error) host.Handler {
 	kind := r.kind(action)
 	return host.Handler{
 		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout,
-		HoldsSecret: len(r.model.secrets) > 0 && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
-		Prepare: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
+		ContainsSecret: len(r.model.secrets) > 0 && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
+		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)
 			if err := json.Unmarshal(plain, args); err != nil {
 				return nil, nil, fmt.Errorf("the arguments of %s do not decode: %w", kind, err)

@@ -9,8 +9,8 @@ import (
 
 // Remote is what an external API looks like to a repository: the one thing the
 // author of a module writes. T is the snapshot's struct; of a scope only the scope fields
-// are set, of a key the scope and key fields. Errors carry a Class, above all fault.Gone,
-// fault.AlreadyExists and fault.UnknownOutcome: a write whose answer got lost is read
+// are set, of a key the scope and key fields. Errors carry a Class, above all fault.ClassGone,
+// fault.ClassAlreadyExists and fault.ClassUnknownOutcome: a write whose answer got lost is read
 // before it is repeated. It must be safe for concurrent use.
 type Remote[T any] interface {
 	// List yields the objects of a scope, page by page. An error ends the listing,
@@ -18,7 +18,7 @@ type Remote[T any] interface {
 	// Config.Details.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
 	// Get reads one object, by its key, or by its natural fields where that is empty.
-	// What is not there is an error of fault.Gone.
+	// What is not there is an error of fault.ClassGone.
 	Get(ctx context.Context, key T) (Object[T], error)
 	// Create makes an object and returns it as it is there now, with its key.
 	Create(ctx context.Context, want T) (Object[T], error)
@@ -27,7 +27,7 @@ type Remote[T any] interface {
 	// it is then; an object that comes without a Version is read again. Call BeginWrite before a second
 	// write.
 	Update(ctx context.Context, now Object[T], want T, touched Diff) (Object[T], error)
-	// Delete deletes it. Return fault.Gone where it is not there: the job takes
+	// Delete deletes it. Return fault.ClassGone where it is not there: the job takes
 	// that for a success.
 	Delete(ctx context.Context, key T) error
 }
@@ -38,7 +38,7 @@ type Object[T any] struct {
 	// Raw is the whole document, for APIs that want it back whole. Nil is fine.
 	Raw json.RawMessage
 	// Version is the remote's precondition (an ETag), "" where it has none. With one,
-	// Update must fail with fault.Conflict when the object is another by then.
+	// Update must fail with fault.ClassConflict when the object is another by then.
 	Version string
 }
 
@@ -77,9 +77,9 @@ func (l ProofLevel) String() string {
 
 // The levels.
 const (
-	Unproven  ProofLevel = iota // nobody knows whether it was all: absent rows stay
-	Exhausted                   // paged to the end, without a total: an absent row is deleted once Get says that it is gone
-	Complete                    // with the server's total, or one whole answer: absent rows are deleted after Config.MissingRuns such listings
+	ProofNone      ProofLevel = iota // nobody knows whether it was all: absent rows stay
+	ProofExhausted                   // paged to the end, without a total: an absent row is deleted once Get says that it is gone
+	ProofComplete                    // with the server's total, or one whole answer: absent rows are deleted after Config.MissingRuns such listings
 )
 
 type beginWriteKey struct{}

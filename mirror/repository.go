@@ -19,7 +19,7 @@ import (
 type repo struct {
 	engine       engine
 	model        *model
-	remote       remote // nil where this process only dispatches
+	remote       erasedRemote // nil where this process only dispatches
 	service, typ string
 	actions      Actions
 
@@ -66,18 +66,18 @@ func (r *repository[T]) WithTx(tx *gorm.DB) nawasync.SyncedRepository[T] {
 }
 
 func (r *repository[T]) Create(ctx context.Context, want T, o nawasync.Options) (*tracker.Job, error) {
-	return r.create(ctx, reflect.ValueOf(&want).Elem(), o)
+	return r.createRow(ctx, reflect.ValueOf(&want).Elem(), o)
 }
 
 func (r *repository[T]) Update(ctx context.Context, seen T, change func(*T), o nawasync.Options) (*tracker.Job, error) {
 	from := reflect.ValueOf(&seen).Elem()
 	want := deepCopy(from)
 	change(want.Addr().Interface().(*T))
-	return r.update(ctx, from, want, o)
+	return r.updateRow(ctx, from, want, o)
 }
 
 func (r *repository[T]) Delete(ctx context.Context, seen T, o nawasync.Options) (*tracker.Job, error) {
-	return r.remove(ctx, reflect.ValueOf(&seen).Elem(), o)
+	return r.deleteRow(ctx, reflect.ValueOf(&seen).Elem(), o)
 }
 
 func (r *repository[T]) SyncNow(ctx context.Context, scope T, detail string, o nawasync.Options) (*tracker.Job, error) {
@@ -89,38 +89,38 @@ func (r *repository[T]) SyncArgs(scope T, detail string) (nawasync.Args, error) 
 }
 
 func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Options) (*tracker.Job, error) {
-	return r.refresh(ctx, id, o)
+	return r.refreshRow(ctx, id, o)
 }
 
 func (r *repository[T]) Plan(ctx context.Context, scope T, detail string) (nawasync.SyncResult, error) {
-	return r.plan(ctx, reflect.ValueOf(&scope).Elem(), detail)
+	return r.planRun(ctx, reflect.ValueOf(&scope).Elem(), detail)
 }
 
-func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.List[T], error) {
-	page, err := r.list(ctx, q)
+func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.ListResult[T], error) {
+	page, err := r.listRows(ctx, q)
 	if err != nil {
-		return nawasync.List[T]{}, err
+		return nawasync.ListResult[T]{}, err
 	}
-	return nawasync.List[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
+	return nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
 }
 
 func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
 	var found T
-	err := r.find(ctx, reflect.ValueOf(&found), "id = ?", id)
+	err := r.findRow(ctx, reflect.ValueOf(&found), "id = ?", id)
 	return found, err
 }
 
 func (r *repository[T]) FindKey(ctx context.Context, key T) (T, error) {
 	var found T
 	where, args := r.locate(reflect.ValueOf(&key).Elem())
-	err := r.find(ctx, reflect.ValueOf(&found), where, args...)
+	err := r.findRow(ctx, reflect.ValueOf(&found), where, args...)
 	return found, err
 }
 
 func (r *repository[T]) All(ctx context.Context, q nawasync.Query) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		for batch, err := range r.all(ctx, q) {
+		for batch, err := range r.streamRows(ctx, q) {
 			if err != nil {
 				yield(none, err)
 				return

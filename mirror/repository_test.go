@@ -14,12 +14,12 @@ func TestLastSyncedAtIsPerInstance(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.status(t, s.sync(t), tracker.Success)
+		s.status(t, s.sync(t), tracker.StatusSuccess)
 		var one, two time.Time
 		enginetest.Eventually(t, 20*time.Second, "a last sync", func() bool {
 			var err error
 			one, err = s.repo.LastSyncedAt(context.Background(), gadget{Instance: "one"})
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 			return !one.IsZero()
 		})
 		two, err := s.repo.LastSyncedAt(t.Context(), gadget{Instance: "two"})

@@ -10,12 +10,12 @@ import (
 
 // What a result shows of drift, so that it is never too long to be kept.
 const (
-	maxSamples = 20
-	maxSample  = 2048 // bytes of one
+	maxSamples     = 20
+	maxSampleBytes = 2048 // bytes of one
 )
 
-// addResult adds what a batch came to.
-func addResult(r, b *nawasync.SyncResult) {
+// addCounts adds what a batch came to.
+func addCounts(r, b *nawasync.SyncResult) {
 	r.Created += b.Created
 	r.Updated += b.Updated
 	r.Unchanged += b.Unchanged
@@ -32,7 +32,7 @@ func addDrift(r *nawasync.SyncResult, target, column string, local, remote any) 
 		r.Drifted = map[string]int64{}
 	}
 	r.Drifted[column]++
-	if len(r.Samples) < maxSamples && len(fmt.Sprint(local))+len(fmt.Sprint(remote)) < maxSample {
+	if len(r.Samples) < maxSamples && len(fmt.Sprint(local))+len(fmt.Sprint(remote)) < maxSampleBytes {
 		// Under the column's name, so that what Mask hides is hidden here too.
 		r.Samples = append(r.Samples, map[string]any{"target_id": target, column: map[string]any{"local": local, "remote": remote}})
 	}

@@ -19,12 +19,12 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 	found, err := e.Reader().Search(t.Context(), tracker.Search{
 		Targets: []tracker.Target{{Service: kind.Service, Type: kind.Type, Instance: target.Instance, ID: target.ID}}, Limit: 100,
 	})
-	require(t, err)
-	want := masked(t, args)
+	requireNoError(t, err)
+	want := maskedJSON(t, args)
 	var others []string
 	for _, found := range found.Jobs {
 		job, err := e.Reader().Get(t.Context(), found.ID) // with its payload
-		require(t, err)
+		requireNoError(t, err)
 		same, err := secret.SameJSON(job.Payload, want)
 		if err == nil && same && job.Action == kind.Action {
 			return job
@@ -35,11 +35,11 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 	return nil
 }
 
-// masked are arguments as people see them.
-func masked(t testing.TB, args nawasync.Args) []byte {
+// maskedJSON are arguments as people see them.
+func maskedJSON(t testing.TB, args nawasync.Args) []byte {
 	t.Helper()
 	text, err := json.Marshal(args) // Secrets are masked by their type here
-	require(t, err)
+	requireNoError(t, err)
 	return secret.Mask(text, optionsOf(args).MaskKeys...)
 }
 

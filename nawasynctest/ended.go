@@ -17,7 +17,7 @@ func WaitEnded(t testing.TB, e *nawasync.Engine, id int64) *tracker.Job {
 	t.Helper()
 	for deadline := time.Now().Add(endLimit); ; time.Sleep(time.Millisecond) {
 		job, err := e.Reader().Get(t.Context(), id)
-		require(t, err)
+		requireNoError(t, err)
 		if job.Status.Terminal() {
 			return job
 		}

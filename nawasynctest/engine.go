@@ -28,13 +28,13 @@ func NewDB(t testing.TB) *gorm.DB {
 	t.Helper()
 	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + sqlkit.SQLiteOptions
 	db, err := gorm.Open(sqlite.Open(dsn), &gorm.Config{Logger: logger.Discard})
-	require(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() {
 		if pool, err := db.DB(); err == nil {
 			_ = pool.Close()
 		}
 	})
-	require(t, migrations.Up(context.Background(), db))
+	requireNoError(t, migrations.Up(context.Background(), db))
 	return db
 }
 
@@ -54,7 +54,7 @@ func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine 
 	key := make([]byte, secret.MinKey)
 	_, _ = rand.Read(key) // never fails, by its documentation
 	ring, err := secret.NewKeyring(key)
-	require(t, err)
+	requireNoError(t, err)
 	config := nawasync.Config{Redis: client, Sealer: ring, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
 	for _, set := range change {
 		if set != nil {
@@ -65,7 +65,7 @@ func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine 
 		config.DB = NewDB(t)
 	}
 	engine, err := nawasync.New(config)
-	require(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -84,7 +84,7 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func require(t testing.TB, err error) {
+func requireNoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -26,8 +26,8 @@ const (
 
 // The errors of a FakeRemote, with the classes that a client gives them.
 var (
-	ErrGone   = fault.WithClass(fault.Gone, errors.New("the fake remote has no such object"))
-	ErrExists = fault.WithClass(fault.AlreadyExists, errors.New("the fake remote has an object of that key"))
+	ErrGone   = fault.WithClass(fault.ClassGone, errors.New("the fake remote has no such object"))
+	ErrExists = fault.WithClass(fault.ClassAlreadyExists, errors.New("the fake remote has an object of that key"))
 )
 
 // FakeRemote is a mirror.Remote in memory: a whole, truthful list, which can be made to
@@ -284,12 +284,12 @@ func (f *FakeRemote[T]) listing(scope T, detail string) (
 	if size <= 0 {
 		size = 100
 	}
-	proof := mirror.Proof{Level: mirror.Complete, Total: int64(len(all))}
+	proof := mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(all))}
 	for chunk := range slices.Chunk(all, size) {
 		pages = append(pages, mirror.Page[T]{Items: chunk, Fields: columns, Proof: proof})
 	}
 	if len(pages) == 0 {
-		pages = append(pages, mirror.Page[T]{Proof: mirror.Proof{Level: mirror.Complete}})
+		pages = append(pages, mirror.Page[T]{Proof: mirror.Proof{Level: mirror.ProofComplete}})
 	}
 	return pages, f.Pages, f.OnPage, f.ListErr
 }

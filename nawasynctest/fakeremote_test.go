@@ -65,7 +65,7 @@ func TestFakeRemoteListsOneScopeInPagesWithATotal(t *testing.T) {
 		for _, z := range page.Items {
 			names = append(names, z.Name)
 		}
-		if err == nil && (page.Proof.Level != mirror.Complete || page.Proof.Total != 3) {
+		if err == nil && (page.Proof.Level != mirror.ProofComplete || page.Proof.Total != 3) {
 			t.Errorf("%+v", page.Proof)
 		}
 	}

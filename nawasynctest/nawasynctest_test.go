@@ -78,10 +78,10 @@ func TestWorkRunsAHandlerAsAJobWouldAndTellsWhatItLeft(t *testing.T) {
 
 func TestWorkTellsTheClassOfAFailureAndBoundsTheTime(t *testing.T) {
 	t.Parallel()
-	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a"}); got.Class != fault.Permanent || got.BeganWrite {
+	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a"}); got.Class != fault.ClassPermanent || got.BeganWrite {
 		t.Errorf("%+v", got)
 	}
-	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a", To: "slow"}); got.Class != fault.Timeout {
+	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a", To: "slow"}); got.Class != fault.ClassTimeout {
 		t.Errorf("%+v", got)
 	}
 }
@@ -137,7 +137,7 @@ func TestNewEngineWorksJobsWithoutAServer(t *testing.T) {
 	if _, err := engine.Dispatch(t.Context(), rename{Mailbox: "a", To: "b"}, nawasync.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if e := <-ended; e.Job.Status != tracker.Success {
+	if e := <-ended; e.Job.Status != tracker.StatusSuccess {
 		t.Errorf("%+v", e.Job)
 	}
 }
@@ -165,8 +165,8 @@ func TestWorkTellsTheOutcomeThatAnEngineWrites(t *testing.T) {
 	job := &refusingJob{errs: map[string]error{
 		"success": nil, "skip": nawasync.Skip("nothing to do"), "conflict": nawasync.Conflict("changed", nawasync.ConflictDetail{}),
 		"later": nawasync.RetryAfter(time.Hour, cause), "permanent": nawasync.Permanent(cause), "plain": cause,
-		"gone": fault.WithClass(fault.Gone, cause), "limited": fault.WithClass(fault.RateLimited, cause), "lease": nawasync.ErrLeaseLost,
-		"held": fault.WithClass(fault.Held, cause), "unknown": fault.WithClass(fault.UnknownOutcome, cause),
+		"gone": fault.WithClass(fault.ClassGone, cause), "limited": fault.WithClass(fault.ClassRateLimited, cause), "lease": nawasync.ErrLeaseLost,
+		"held": fault.WithClass(fault.ClassHeld, cause), "unknown": fault.WithClass(fault.ClassUnknownOutcome, cause),
 	}}
 	engine := nawasynctest.NewEngine(t, func(c *nawasync.Config) { c.DB = nawasynctest.NewDB(t) })
 	if err := nawasync.Register(engine, job); err != nil {

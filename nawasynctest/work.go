@@ -15,8 +15,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Worked is what came of one run of a handler.
-type Worked struct {
+// WorkResult is what came of one run of a handler.
+type WorkResult struct {
 	// Err is what Execute returned, and Class its class, "" for nil. Skip, Conflict and
 	// RetryAfter have none of their own: look at Outcome.
 	Err   error
@@ -36,18 +36,18 @@ type Worked struct {
 
 // OnSuccess runs what the handler registered with Run.OnSuccess, in tx. It returns the
 // first error, and nil where nothing was registered.
-func (w Worked) OnSuccess(tx *gorm.DB) error { return w.onSuccess(tx) }
+func (w WorkResult) OnSuccess(tx *gorm.DB) error { return w.onSuccess(tx) }
 
 // Work runs a handler once, as the first attempt of a job with these arguments, without an
 // engine and a database. The arguments travel as they do in a job: marshalled, with their
 // secrets, and decoded again; what Dispatch would refuse fails the test. The context ends
 // after the handler's Timeout, and with the test. A panic of the handler is not recovered;
-// in an engine it is a failure of class fault.Panic.
-func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
+// in an engine it is a failure of class fault.ClassPanic.
+func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) WorkResult {
 	t.Helper()
 	var revealer secret.Revealer
 	plain, secrets, err := revealer.Reveal(args)
-	require(t, err)
+	requireNoError(t, err)
 	var received A
 	if err := json.Unmarshal(plain, &received); err != nil {
 		t.Fatalf("the arguments do not decode into %T: %v", received, err)
@@ -61,8 +61,8 @@ func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
 	options := optionsOf(args)
 	job := tracker.Job{
 		ID: 1, Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
-		Queue: cmp.Or(options.Queue, nawasync.DefaultQueue), Status: tracker.Running, Attempt: 1,
-		MaxAttempts: cmp.Or(options.MaxAttempts, nawasync.DefaultAttempts), Payload: masked(t, args),
+		Queue: cmp.Or(options.Queue, nawasync.DefaultQueue), Status: tracker.StatusRunning, Attempt: 1,
+		MaxAttempts: cmp.Or(options.MaxAttempts, nawasync.DefaultAttempts), Payload: maskedJSON(t, args),
 	}
 	run, finish := nawasync.NewRun(host.NewKey(), received, host.RunOptions{
 		Job: job, IdempotencyKey: "nawasynctest-1",
@@ -76,7 +76,7 @@ func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) Worked {
 	defer cancel()
 	err = h.Execute(ctx, run)
 	record := finish(err)
-	return Worked{
+	return WorkResult{
 		Err: err, Class: fault.ClassOf(err), Outcome: record.Outcome, Log: record.Log, Result: record.Result, Progress: record.Progress,
 		BeganWrite: record.BeganWrite, onSuccess: record.OnSuccess,
 	}

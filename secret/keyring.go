@@ -16,7 +16,7 @@ const MinKey = 32
 // derived with HKDF. The first key seals and every key opens: to rotate, put the
 // new one in front, and drop the old one when its jobs are gone. It is safe for
 // concurrent use.
-type Keyring struct{ keys []ringKey }
+type Keyring struct{ keys []keyringKey }
 
 // Encrypt seals with the first key.
 func (k *Keyring) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
@@ -69,12 +69,12 @@ func NewKeyring(keys ...[]byte) (*Keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("key %d of the keyring: %w", i+1, err)
 		}
-		ring.keys = append(ring.keys, ringKey{id: [4]byte(derived[32:]), aead: aead})
+		ring.keys = append(ring.keys, keyringKey{id: [4]byte(derived[32:]), aead: aead})
 	}
 	return ring, nil
 }
 
-type ringKey struct {
+type keyringKey struct {
 	id   [4]byte
 	aead cipher.AEAD
 }

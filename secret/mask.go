@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// sensitive are the parts of a key, in lower case and without separators, that
+// sensitiveKeys are the parts of a key, in lower case and without separators, that
 // make its value a secret.
-var sensitive = []string{"password", "passwd", "secret", "token", "apikey", "privatekey", "sshkey", "authorization", "credential", "cookie"}
+var sensitiveKeys = []string{"password", "passwd", "secret", "token", "apikey", "privatekey", "sshkey", "authorization", "credential", "cookie"}
 
 // Mask replaces every secret in a JSON document by "***", whatever its type and
 // depth: the values of keys that contain password, passwd, secret, token,
@@ -23,7 +23,7 @@ var sensitive = []string{"password", "passwd", "secret", "token", "apikey", "pri
 // digits and objects their order. What is no JSON is a secret as a whole. It is
 // safe for concurrent use.
 func Mask(document []byte, extraKeys ...string) []byte {
-	m := masker{keys: normalised(extraKeys)}
+	m := masker{keys: normalisedKeys(extraKeys)}
 	out, err := m.document(document)
 	if err != nil {
 		return []byte(`"` + Masked + `"`)
@@ -31,7 +31,7 @@ func Mask(document []byte, extraKeys ...string) []byte {
 	return out
 }
 
-func normalised(keys []string) []string {
+func normalisedKeys(keys []string) []string {
 	list := make([]string, 0, len(keys))
 	for _, key := range keys {
 		if key = normalise(key); key != "" {
@@ -54,7 +54,7 @@ type masker struct {
 func (m *masker) secretKey(key string) bool {
 	key = normalise(key)
 	contains := func(part string) bool { return strings.Contains(key, part) }
-	return slices.ContainsFunc(sensitive, contains) || slices.ContainsFunc(m.keys, contains)
+	return slices.ContainsFunc(sensitiveKeys, contains) || slices.ContainsFunc(m.keys, contains)
 }
 
 // level is one open object or array of the walk.
@@ -184,10 +184,10 @@ func writeString(out *bytes.Buffer, s string) {
 var (
 	// A password may hold a slash that nobody escaped: then what follows "user:" is
 	// no port.
-	userinfo   = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
-	port       = regexp.MustCompile(`^[0-9]{1,5}(?:[/?#]|$)`)
-	queryValue = regexp.MustCompile(`(^|[?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
-	authScheme = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
+	userinfoPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
+	portPattern     = regexp.MustCompile(`^[0-9]{1,5}(?:[/?#]|$)`)
+	queryPattern    = regexp.MustCompile(`(^|[?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
+	authPattern     = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
 )
 
 // text masks what a text shows of secrets by its form: URLs, forms, HTTP
@@ -197,30 +197,30 @@ func (m *masker) text(s string) string {
 		return inner
 	}
 	if strings.Contains(s, "://") {
-		s = replaceAll(userinfo, s, func(part []string) string {
+		s = replaceAll(userinfoPattern, s, func(part []string) string {
 			password := part[3]
-			if port.MatchString(password) && part[4] == "" {
+			if portPattern.MatchString(password) && part[4] == "" {
 				return part[0] // host:2087/path?to=ann@example.org
 			}
 			if part[4] != "" {
 				password = part[4] // a token by itself
 			}
-			m.find(password, url.PathUnescape)
+			m.remember(password, url.PathUnescape)
 			return part[1] + Masked + "@"
 		})
 	}
 	if strings.Contains(s, "=") {
-		s = replaceAll(queryValue, s, func(part []string) string {
+		s = replaceAll(queryPattern, s, func(part []string) string {
 			key, err := url.QueryUnescape(part[2])
 			if err == nil && !m.secretKey(key) || part[3] == Masked {
 				return part[0]
 			}
-			m.find(part[3], url.QueryUnescape)
+			m.remember(part[3], url.QueryUnescape)
 			return part[1] + part[2] + "=" + Masked
 		})
 	}
-	return replaceAll(authScheme, s, func(part []string) string {
-		m.find(part[2], nil)
+	return replaceAll(authPattern, s, func(part []string) string {
+		m.remember(part[2], nil)
 		return part[1] + " " + Masked
 	})
 }
@@ -229,8 +229,8 @@ func replaceAll(pattern *regexp.Regexp, s string, replace func(part []string) st
 	return pattern.ReplaceAllStringFunc(s, func(match string) string { return replace(pattern.FindStringSubmatch(match)) })
 }
 
-// find notes a secret as it stands, and unescaped.
-func (m *masker) find(secret string, unescape func(string) (string, error)) {
+// remember notes a secret as it stands, and unescaped.
+func (m *masker) remember(secret string, unescape func(string) (string, error)) {
 	m.found = append(m.found, secret)
 	if unescape != nil {
 		if plain, err := unescape(secret); err == nil && plain != secret {

@@ -16,24 +16,24 @@ type Redactor struct {
 	replacer *strings.Replacer // nil when there is nothing to replace
 }
 
-// minScrub is the shortest secret that is searched for: a shorter one would
+// minRedacted is the shortest secret that is searched for: a shorter one would
 // black out words that only look like it.
-const minScrub = 6
+const minRedacted = 6
 
 // NewRedactor returns a Redactor that knows what Mask hides in the arguments, the given
 // secrets, and whatever else the masked payload does not show: a Secret that came
 // through a field of type any is a plain text by now.
 func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redactor {
-	m := masker{keys: normalised(extraKeys)}
+	m := masker{keys: normalisedKeys(extraKeys)}
 	_, _ = m.document(arguments)
 	var plain, shown any
 	if !bytes.Equal(arguments, payload) && decodeNumbers(arguments, &plain) == nil && decodeNumbers(payload, &shown) == nil {
-		m.found = hidden(m.found, plain, shown)
+		m.found = hiddenValues(m.found, plain, shown)
 	}
 	s := &Redactor{masker: masker{keys: m.keys}}
 	var forms []string
 	for _, secret := range append(m.found, secrets...) {
-		if len(secret) >= minScrub && secret != Masked {
+		if len(secret) >= minRedacted && secret != Masked {
 			forms = append(forms, encodings(secret)...)
 		}
 	}
@@ -67,7 +67,7 @@ func encodings(secret string) []string {
 			if len(padded)%3 != 0 {
 				to--
 			}
-			if to-from >= minScrub {
+			if to-from >= minRedacted {
 				forms = append(forms, text[from:to])
 			}
 		}
@@ -101,29 +101,29 @@ func (s *Redactor) JSON(document []byte) []byte {
 	return out
 }
 
-// hidden appends the texts of plain in whose place shown has "***".
-func hidden(found []string, plain, shown any) []string {
+// hiddenValues appends the texts of plain in whose place shown has "***".
+func hiddenValues(found []string, plain, shown any) []string {
 	if text, ok := shown.(string); ok && text == Masked {
-		return leaves(found, plain)
+		return leafValues(found, plain)
 	}
 	switch p := plain.(type) {
 	case map[string]any:
 		s, _ := shown.(map[string]any)
 		for key, value := range p {
 			if there, ok := s[key]; ok {
-				found = hidden(found, value, there)
+				found = hiddenValues(found, value, there)
 			}
 		}
 	case []any:
 		s, _ := shown.([]any)
 		for i := range min(len(p), len(s)) {
-			found = hidden(found, p[i], s[i])
+			found = hiddenValues(found, p[i], s[i])
 		}
 	}
 	return found
 }
 
-func leaves(found []string, value any) []string {
+func leafValues(found []string, value any) []string {
 	switch v := value.(type) {
 	case string:
 		found = append(found, v)
@@ -131,11 +131,11 @@ func leaves(found []string, value any) []string {
 		found = append(found, v.String())
 	case map[string]any:
 		for _, inner := range v {
-			found = leaves(found, inner)
+			found = leafValues(found, inner)
 		}
 	case []any:
 		for _, inner := range v {
-			found = leaves(found, inner)
+			found = leafValues(found, inner)
 		}
 	}
 	return found

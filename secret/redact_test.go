@@ -53,8 +53,8 @@ func TestRevealMarshalsTheValueAndHoldsTellsWhatMayHaveOne(t *testing.T) {
 		holds, may bool
 	}{{inner{}, true, true}, {open{}, false, true}, {5, false, false}, {[]secret.Secret{}, true, true}} {
 		typ := reflect.TypeOf(c.value)
-		if secret.Holds(typ) != c.holds || revealer.MayHold(typ) != c.may {
-			t.Errorf("%T: %t, %t", c.value, secret.Holds(typ), revealer.MayHold(typ))
+		if secret.Contains(typ) != c.holds || revealer.MayHold(typ) != c.may {
+			t.Errorf("%T: %t, %t", c.value, secret.Contains(typ), revealer.MayHold(typ))
 		}
 	}
 	if _, _, err := revealer.Reveal(struct{ hidden secret.Secret }{s}); err == nil || !strings.Contains(err.Error(), "export it") {

@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// Holds reports whether values of the type hold Secrets by their declaration. What an
+// Contains reports whether values of the type hold Secrets by their declaration. What an
 // interface may contain does not count.
-func Holds(t reflect.Type) bool { return holdsSecret(t, false, map[reflect.Type]bool{}) }
+func Contains(t reflect.Type) bool { return containsSecret(t, false, map[reflect.Type]bool{}) }
 
-func holdsSecret(t reflect.Type, interfaces bool, seen map[reflect.Type]bool) bool {
+func containsSecret(t reflect.Type, interfaces bool, seen map[reflect.Type]bool) bool {
 	if t == secretType {
 		return true
 	}
@@ -24,12 +24,12 @@ func holdsSecret(t reflect.Type, interfaces bool, seen map[reflect.Type]bool) bo
 	case reflect.Interface:
 		return interfaces
 	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return holdsSecret(t.Elem(), interfaces, seen)
+		return containsSecret(t.Elem(), interfaces, seen)
 	case reflect.Map:
-		return holdsSecret(t.Key(), interfaces, seen) || holdsSecret(t.Elem(), interfaces, seen)
+		return containsSecret(t.Key(), interfaces, seen) || containsSecret(t.Elem(), interfaces, seen)
 	case reflect.Struct:
 		for f := range t.Fields() {
-			if holdsSecret(f.Type, interfaces, seen) {
+			if containsSecret(f.Type, interfaces, seen) {
 				return true
 			}
 		}
@@ -48,7 +48,7 @@ func (c *Revealer) MayHold(t reflect.Type) bool {
 	if v, ok := c.types.Load(t); ok {
 		return v.(bool)
 	}
-	found := holdsSecret(t, true, map[reflect.Type]bool{})
+	found := containsSecret(t, true, map[reflect.Type]bool{})
 	c.types.Store(t, found)
 	return found
 }
@@ -105,7 +105,7 @@ func (r *copier) copy(v reflect.Value, depth int) (reflect.Value, error) {
 	case reflect.Struct:
 		return r.copyStruct(v, out, depth)
 	case reflect.Slice:
-		if v.IsNil() || !holdsSecret(v.Type().Elem(), true, map[reflect.Type]bool{}) {
+		if v.IsNil() || !containsSecret(v.Type().Elem(), true, map[reflect.Type]bool{}) {
 			return out, nil
 		}
 		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
@@ -148,7 +148,7 @@ func (r *copier) copyStruct(v, out reflect.Value, depth int) (reflect.Value, err
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		if !field.IsExported() {
-			if holdsSecret(field.Type, false, map[reflect.Type]bool{}) {
+			if containsSecret(field.Type, false, map[reflect.Type]bool{}) {
 				return v, fmt.Errorf("field %s.%s holds a Secret but is not exported, so it would not travel with the job; export it", v.Type(), field.Name)
 			}
 			continue

@@ -54,11 +54,11 @@ const (
 	OutcomeReaped     Outcome = "reaped"      // its process died
 )
 
-// KeepAttempts is how many attempts of one job are kept.
-const KeepAttempts = 20
+// MaxAttemptsKept is how many attempts of one job are kept.
+const MaxAttemptsKept = 20
 
 // Attempts lists what is known of a job's attempts, oldest first, at most the last
-// KeepAttempts.
+// MaxAttemptsKept.
 func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 	var list []Attempt
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
@@ -77,7 +77,7 @@ func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 		return nil, fmt.Errorf("read the attempts of job %d: %w", job.ID, err)
 	}
 	known := len(list) > 0 && list[len(list)-1].Epoch == job.Epoch
-	if job.Status == Success && !known && !job.StartedAt.IsZero() {
+	if job.Status == StatusSuccess && !known && !job.StartedAt.IsZero() {
 		list = append(list, Attempt{
 			JobID: job.ID, Epoch: job.Epoch, Attempt: job.Attempt, StartedAt: job.StartedAt, EndedAt: job.FinishedAt,
 			Duration: job.Duration, Outcome: OutcomeSuccess, Worker: job.Worker,

@@ -17,7 +17,7 @@ type Change struct {
 	At     time.Time       `json:"at"`
 	Target Target          `json:"-"`
 	JobID  int64           `json:"job_id"` // the sync
-	What   ChangeKind      `json:"what"`
+	Kind   ChangeKind      `json:"what"`
 	Fields json.RawMessage `json:"fields,omitempty"` // of a ChangeDrifted object: {"column": {"from": …, "to": …}}, masked
 }
 
@@ -48,7 +48,7 @@ func (r *Reader) Changes(ctx context.Context, target Target, since, until time.T
 		c := Change{Target: target}
 		var at int64
 		var fields sql.NullString
-		err := rows.Scan(&c.ID, &at, &c.JobID, &c.What, &fields)
+		err := rows.Scan(&c.ID, &at, &c.JobID, &c.Kind, &fields)
 		c.At = sqlkit.FromMicros(at)
 		if fields.Valid {
 			c.Fields = json.RawMessage(fields.String)

@@ -25,15 +25,15 @@ func bucketOf(d time.Duration) int {
 	return int(math.Ceil(math.Log2(ms)*bucketsPerDoubling - 1e-9))
 }
 
-// bound is the upper bound of a bucket.
-func bound(bucket int) time.Duration {
+// bucketBound is the upper bound of a bucket.
+func bucketBound(bucket int) time.Duration {
 	return time.Duration(math.Exp2(float64(bucket)/bucketsPerDoubling) * float64(time.Millisecond))
 }
 
 // Add counts one duration; a negative one counts as zero.
-func (h *Histogram) Add(d time.Duration) { h.add(bucketOf(d), 1) }
+func (h *Histogram) Add(d time.Duration) { h.addCount(bucketOf(d), 1) }
 
-func (h *Histogram) add(bucket int, n int64) {
+func (h *Histogram) addCount(bucket int, n int64) {
 	if h.counts == nil {
 		h.counts = map[int]int64{}
 	}
@@ -43,7 +43,7 @@ func (h *Histogram) add(bucket int, n int64) {
 // Merge adds all that other counted.
 func (h *Histogram) Merge(other Histogram) {
 	for bucket, n := range other.counts {
-		h.add(bucket, n)
+		h.addCount(bucket, n)
 	}
 }
 
@@ -63,7 +63,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	var seen int64
 	for _, bucket := range h.buckets() {
 		if seen += h.counts[bucket]; seen >= rank {
-			return bound(bucket)
+			return bucketBound(bucket)
 		}
 	}
 	return 0
@@ -100,7 +100,7 @@ func ParseHistogram(text string) (Histogram, error) {
 		if !ok || err1 != nil || err2 != nil || n < 0 {
 			return Histogram{}, fmt.Errorf("%q is no histogram bucket", pair)
 		}
-		h.add(bucket, n)
+		h.addCount(bucket, n)
 	}
 	return h, nil
 }

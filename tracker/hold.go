@@ -31,8 +31,8 @@ type Hold struct {
 	JobID      int64      `json:"job_id"`                // the sync that was held
 	ReleaseJob int64      `json:"release_job,omitempty"` // the sync that may delete
 	Table      string     `json:"table"`
-	Known      int64      `json:"known"`  // rows that were known
-	Absent     int64      `json:"absent"` // of them not in the listing
+	Rows       int64      `json:"known"`  // rows that were known
+	Missing    int64      `json:"absent"` // of them not in the listing
 	Limit      int64      `json:"limit"`  // how many would have been believed
 	CreatedAt  time.Time  `json:"created_at"`
 	DecidedAt  time.Time  `json:"decided_at,omitzero"`
@@ -55,7 +55,7 @@ func (r *Reader) holds(ctx context.Context, where string, args ...any) ([]Hold, 
 		var release, decided sql.NullInt64
 		var by sql.NullString
 		var created int64
-		err := rows.Scan(&h.ID, &h.Service, &h.Type, &h.Instance, &h.Status, &h.JobID, &release, &h.Table, &h.Known, &h.Absent, &h.Limit, &created, &decided, &by,
+		err := rows.Scan(&h.ID, &h.Service, &h.Type, &h.Instance, &h.Status, &h.JobID, &release, &h.Table, &h.Rows, &h.Missing, &h.Limit, &created, &decided, &by,
 			&h.Arguments)
 		h.ReleaseJob, h.CreatedAt, h.DecidedAt, h.DecidedBy = release.Int64, sqlkit.FromMicros(created), sqlkit.FromMicros(decided.Int64), by.String
 		list = append(list, h)

@@ -77,7 +77,7 @@ func (j Job) MarshalJSON() ([]byte, error) {
 // Stuck reports whether the job runs past its timeout: its handler ignores its
 // context, and keeps its slot and its lane until it returns.
 func (j *Job) Stuck(now time.Time) bool {
-	return j.Status == Running && !j.DeadlineAt.IsZero() && now.After(j.DeadlineAt)
+	return j.Status == StatusRunning && !j.DeadlineAt.IsZero() && now.After(j.DeadlineAt)
 }
 
 // ArgumentsDropped reports whether the job had sealed arguments, which are no

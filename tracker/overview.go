@@ -27,9 +27,9 @@ type OpenJobs struct {
 // MaxOpenJobs is how many open jobs Open looks at.
 const MaxOpenJobs = 50_000
 
-// Open sums up the open jobs by kind and instance: the first MaxOpenJobs that the
+// OpenJobs sums up the open jobs by kind and instance: the first MaxOpenJobs that the
 // database finds; more says that there are others.
-func (r *Reader) Open(ctx context.Context) (list []OpenJobs, more bool, err error) {
+func (r *Reader) OpenJobs(ctx context.Context) (list []OpenJobs, more bool, err error) {
 	now := r.Now().UnixMicro()
 	var seen int64
 	// A row that waits in its lane has no wake_at: it is due since its not_before too.
@@ -104,7 +104,7 @@ func (r *Reader) TargetScopes(ctx context.Context) ([]TargetScope, error) {
 // last to end first, of the services that the reader may see (nil: every one).
 func (r *Reader) Failures(ctx context.Context, services []string, since time.Time, limit int) ([]*Job, error) {
 	var list []*Job
-	for _, status := range []Status{Failed, Conflict} { // each in the order of an index
+	for _, status := range []Status{StatusFailed, StatusConflict} { // each in the order of an index
 		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL", []any{status, since.UnixMicro()}
 		if services != nil {
 			where, args = where+" AND j.service IN ?", append(args, append([]string{""}, services...))
@@ -122,7 +122,7 @@ func (r *Reader) Failures(ctx context.Context, services []string, since time.Tim
 // LanePredecessors lists the open jobs that are before a queued one in its lane, running ones
 // first.
 func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Job, error) {
-	if j.Status != Queued {
+	if j.Status != StatusQueued {
 		return nil, nil
 	}
 	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND (j.epoch > 0 OR j.not_before <= ?))) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",

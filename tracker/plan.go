@@ -65,26 +65,26 @@ func (p *plan) union(columns string, low, high int64, limit int, order string) (
 	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
 }
 
-// ground is what the plans of one search have in common.
-type ground struct {
+// searchBounds is what the plans of one search have in common.
+type searchBounds struct {
 	low, high int64
 	services  []string // those that there are, where a plan may need them
 	ended     []int64  // the jobs that ended in time, where they are few; else nil
 }
 
-func (r *Reader) ground(ctx context.Context, q Search) (g ground, err error) {
+func (r *Reader) searchBounds(ctx context.Context, q Search) (g searchBounds, err error) {
 	g.high = math.MaxInt64
 	if !q.From.IsZero() {
-		if g.low, err = r.bound(ctx, q.From); err != nil {
+		if g.low, err = r.boundIDs(ctx, q.From); err != nil {
 			return g, err
 		}
 	}
 	if !q.To.IsZero() {
-		if g.high, err = r.bound(ctx, q.To); err != nil {
+		if g.high, err = r.boundIDs(ctx, q.To); err != nil {
 			return g, err
 		}
 	}
-	if q.ended() && !q.few() {
+	if q.ended() && !q.isSelective() {
 		if g.ended, err = r.endedIDs(ctx, q); err != nil {
 			return g, err
 		}
@@ -96,7 +96,7 @@ func (r *Reader) ground(ctx context.Context, q Search) (g ground, err error) {
 }
 
 // few reports whether few rows are meant, by the search or as it turned out.
-func (g ground) few(q Search) bool { return g.ended != nil || q.few() }
+func (g searchBounds) few(q Search) bool { return g.ended != nil || q.isSelective() }
 
 func (q Search) ended() bool { return !q.EndedFrom.IsZero() || !q.EndedTo.IsZero() }
 
@@ -121,7 +121,7 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 		if status.Terminal() {
 			parts = append(parts, "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE status = '"+string(status)+
 				"' AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? ORDER BY finished_at"+
-				fmt.Sprintf(" LIMIT %d) %s", CountUpTo+1, status))
+				fmt.Sprintf(" LIMIT %d) %s", MaxCount+1, status))
 			args = append(args, q.endedBounds()...)
 		}
 	}
@@ -134,11 +134,11 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+fmt.Sprintf(") e LIMIT %d", CountUpTo+1), args...)
+	}, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+fmt.Sprintf(") e LIMIT %d", MaxCount+1), args...)
 	if err != nil {
 		return nil, fmt.Errorf("search what ended: %w", err)
 	}
-	if len(ids) > CountUpTo {
+	if len(ids) > MaxCount {
 		return nil, nil
 	}
 	return ids, nil
@@ -152,7 +152,7 @@ func (q Search) statuses() []Status {
 		case t.Field == FieldStatus:
 			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
 		case t.Field == FieldStuck && !t.Not:
-			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return status != Running })
+			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return status != StatusRunning })
 		}
 	}
 	if q.ended() {
@@ -161,8 +161,8 @@ func (q Search) statuses() []Status {
 	return statuses
 }
 
-// few reports whether few rows are meant: each of them is asked everything.
-func (q Search) few() bool { return q.Targets != nil || q.Deleted || q.ids() != nil }
+// isSelective reports whether few rows are meant: each of them is asked everything.
+func (q Search) isSelective() bool { return q.Targets != nil || q.Deleted || q.ids() != nil }
 
 // ids are the values of a term that names jobs, or nil.
 func (q Search) ids() []string {
@@ -174,7 +174,7 @@ func (q Search) ids() []string {
 	return nil
 }
 
-func (r *Reader) plan(q Search, g ground) (*plan, error) {
+func (r *Reader) plan(q Search, g searchBounds) (*plan, error) {
 	p := &plan{low: g.low, high: g.high, listed: r.dialect.ListRows()}
 	services, few := q.Services, g.few(q)
 	var rest []Term
@@ -206,7 +206,7 @@ func (r *Reader) plan(q Search, g ground) (*plan, error) {
 }
 
 // chooseStreams chooses the streams.
-func (p *plan) chooseStreams(q Search, g ground, services []string) error {
+func (p *plan) chooseStreams(q Search, g searchBounds, services []string) error {
 	statuses := q.statuses()
 	add := func(st stream) { p.streams = append(p.streams, st) }
 	if q.Services != nil && g.few(q) {

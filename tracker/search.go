@@ -79,20 +79,20 @@ type Results struct {
 	// Older and Newer are the bounds of the neighbouring pages; 0 says that there is
 	// none.
 	Older, Newer int64
-	// Looked is how many jobs were read for terms that no index answers; 0 when an
+	// Searched is how many jobs were read for terms that no index answers; 0 when an
 	// index did. Partial says that the search stopped before the end of the list, at
 	// Older, which it reached at Reached.
-	Looked  int64
-	Partial bool
-	Reached time.Time
+	Searched int64
+	Partial  bool
+	Reached  time.Time
 }
 
 // How far a search goes that no index answers.
 const (
-	maxLooked  = 200_000
-	maxSearch  = time.Second
-	firstChunk = 2_000
-	maxChunk   = 40_000
+	maxSearched = 200_000
+	maxSearch   = time.Second
+	firstChunk  = 2_000
+	maxChunk    = 40_000
 )
 
 // Search returns one page of jobs, newest first. A term that an index answers costs no
@@ -101,7 +101,7 @@ const (
 func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
 	before, after := q.Before, q.After
-	g, err := r.ground(ctx, q)
+	g, err := r.searchBounds(ctx, q)
 	if err != nil {
 		return Results{}, err
 	}
@@ -120,7 +120,7 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	if err := w.run(ctx); err != nil {
 		return Results{}, fmt.Errorf("search jobs: %w", err)
 	}
-	out := Results{Looked: w.looked, Partial: w.partial, Reached: w.reached}
+	out := Results{Searched: w.searched, Partial: w.partial, Reached: w.reached}
 	more := len(w.ids) > limit
 	if more {
 		w.ids = w.ids[:limit]
@@ -162,8 +162,8 @@ func (w *walk) neighbours(q Search, more bool) (newer, older int64) {
 	return newer, older
 }
 
-// CountUpTo is the number above which Counts does not count.
-const CountUpTo = 10_000
+// MaxCount is the number above which Counts does not count.
+const MaxCount = 10_000
 
 // Counts counts the jobs of a search by status, none above CountUpTo+1. It counts
 // nothing, and known is false, where terms are asked that no index answers: that would
@@ -174,7 +174,7 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, k
 	var args []any
 	one := q
 	one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus})
-	g, err := r.ground(ctx, one)
+	g, err := r.searchBounds(ctx, one)
 	if err != nil {
 		return nil, false, err
 	}
@@ -187,8 +187,8 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, k
 		if len(plan.streams) == 0 {
 			continue
 		}
-		union, a := plan.union("id", plan.low, plan.high, CountUpTo+1, " ORDER BY id DESC")
-		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", CountUpTo+1)), append(args, a...)
+		union, a := plan.union("id", plan.low, plan.high, MaxCount+1, " ORDER BY id DESC")
+		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", MaxCount+1)), append(args, a...)
 	}
 	counts = map[Status]int{}
 	if len(parts) == 0 {
@@ -231,9 +231,9 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	return slices.Compact(list), nil
 }
 
-// bound is the least id of a job that was created at or after a time: ids rise with
+// boundIDs is the least id of a job that was created at or after a time: ids rise with
 // the time of creation, so that a binary search finds it without an index of its own.
-func (r *Reader) bound(ctx context.Context, at time.Time) (int64, error) {
+func (r *Reader) boundIDs(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
 	if err := r.session(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low,
 		&high); err != nil {
@@ -267,7 +267,7 @@ type walk struct {
 	up        bool  // from the old to the new
 	low, high int64 // ids from low until below high are still to be looked at
 	ids       []int64
-	looked    int64
+	searched  int64
 	partial   bool
 	reached   time.Time
 }
@@ -281,8 +281,8 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	end := w.reader.Now().Add(maxSearch)
 	for size := firstChunk; len(w.ids) <= w.limit; size = min(size*5, maxChunk) {
-		chunk := min(size, maxLooked-int(w.looked))
-		if chunk == 0 || (w.looked > 0 && w.reader.Now().After(end)) {
+		chunk := min(size, maxSearched-int(w.searched))
+		if chunk == 0 || (w.searched > 0 && w.reader.Now().After(end)) {
 			return w.stop(ctx)
 		}
 		piece := func(columns string, low, high int64, limit int) (string, []any) {
@@ -306,7 +306,7 @@ func (w *walk) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.ids, w.looked = append(w.ids, found...), w.looked+n
+		w.ids, w.searched = append(w.ids, found...), w.searched+n
 		if w.up {
 			w.low = most.Int64 + 1
 		} else {

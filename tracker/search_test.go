@@ -17,7 +17,7 @@ import (
 
 // seedJobs adds jobs in every status, a minute apart unless still is set: each in a
 // place of its own among services, targets and texts.
-func seedJobs(t *testing.T, b *storetest.Bench, n int, still bool) (all []*tracker.Job) {
+func seedJobs(t *testing.T, b *storetest.Fixture, n int, still bool) (all []*tracker.Job) {
 	t.Helper()
 	services := []string{"cloudflare", "keycloak", "whm"}
 	for i := range n {
@@ -32,13 +32,13 @@ func seedJobs(t *testing.T, b *storetest.Bench, n int, still bool) (all []*track
 		if status.Terminal() {
 			set += ", finished_at = ?, open_lane = NULL, wake_at = NULL, active_key = NULL, error = ?, duration_ms = ?, attempt = ?"
 			args = append(args, b.Now().UnixMicro(), []string{"Quota exceeded", "refused!"}[i%2], i*100, i%4)
-		} else if status == tracker.Running {
+		} else if status == tracker.StatusRunning {
 			set += ", deadline_at = ?"
 			args = append(args, b.Now().Add(time.Duration(i%2*2-1)*1000*time.Hour).UnixMicro())
 		}
-		b.OK(b.Database.Exec("UPDATE nawasync_jobs SET "+set+" WHERE id = ?", append(args, job.ID)...).Error)
+		b.NoError(b.Database.Exec("UPDATE nawasync_jobs SET "+set+" WHERE id = ?", append(args, job.ID)...).Error)
 		now, err := b.Get(t.Context(), job.ID)
-		b.OK(err)
+		b.NoError(err)
 		all = append(all, now)
 		if !still {
 			b.Advance(time.Minute)
@@ -59,18 +59,18 @@ func page(q tracker.Search, before, after int64, limit int) tracker.Search {
 	return q
 }
 
-func pages(t *testing.T, b *storetest.Bench, q tracker.Search, limit int) (ids []int64) {
+func pages(t *testing.T, b *storetest.Fixture, q tracker.Search, limit int) (ids []int64) {
 	t.Helper()
 	var before int64
 	for {
 		found, err := b.Search(t.Context(), page(q, before, 0, limit))
-		b.OK(err)
+		b.NoError(err)
 		for _, job := range found.Jobs {
 			ids = append(ids, job.ID)
 		}
 		if before > 0 && len(found.Jobs) > 0 {
 			back, err := b.Search(t.Context(), page(q, 0, found.Newer, limit))
-			b.OK(err)
+			b.NoError(err)
 			if len(back.Jobs) != limit || back.Older != back.Jobs[limit-1].ID || back.Jobs[limit-1].ID != slices.Min(ids[:len(ids)-len(found.Jobs)]) {
 				t.Errorf("the page before that of %d ends at %d and has %d", before, back.Older, len(back.Jobs))
 			}
@@ -83,12 +83,12 @@ func pages(t *testing.T, b *storetest.Bench, q tracker.Search, limit int) (ids [
 }
 
 // checkOldest asks for the other end of a list.
-func checkOldest(t *testing.T, b *storetest.Bench, name string, q tracker.Search, want []int64) {
+func checkOldest(t *testing.T, b *storetest.Fixture, name string, q tracker.Search, want []int64) {
 	t.Helper()
 	end := page(q, 0, 0, 7)
 	end.Oldest = true
 	oldest, err := b.Search(t.Context(), end)
-	b.OK(err)
+	b.NoError(err)
 	var last []int64
 	for _, job := range oldest.Jobs {
 		last = append(last, job.ID)
@@ -117,7 +117,7 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 		}
 		repaired := func(j *tracker.Job) bool {
 			return slices.ContainsFunc(all, func(r *tracker.Job) bool {
-				return r.Target() == j.Target() && r.ID > j.ID && r.Status == tracker.Success
+				return r.Target() == j.Target() && r.ID > j.ID && r.Status == tracker.StatusSuccess
 			})
 		}
 		for name, c := range map[string]struct {
@@ -191,7 +191,7 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			}
 			checkOldest(t, b, name, c.q, want)
 			got, _, err := b.Counts(t.Context(), c.q)
-			b.OK(err)
+			b.NoError(err)
 			for status, n := range got {
 				if n != counts[status] && !slices.ContainsFunc(c.q.Terms, func(t tracker.Term) bool { return t.Field == "status" }) {
 					t.Errorf("%s: %d are %s, want %d", name, n, status, counts[status])
@@ -260,7 +260,7 @@ func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		var jobs []*jobstore.Job
-		for i := range tracker.CountUpTo + 100 {
+		for i := range tracker.MaxCount + 100 {
 			job := storetest.NewJob(int64(i))
 			job.Service = []string{"whm", "cloudflare"}[i%2]
 			jobs = append(jobs, job)
@@ -269,7 +269,7 @@ func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 			b.Insert(batch...)
 		}
 		first := jobs[0].ID
-		b.OK(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL",
+		b.NoError(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL",
 			first).Error)
 		for _, least := range []int64{0, 9000} { // more than are counted, and fewer
 			var want []int64
@@ -316,22 +316,22 @@ func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
 	first := storetest.NewJob(1)
 	first.TriggeredBy = "user:rare"
 	b.Insert(first)
-	b.OK(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+	b.NoError(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 205000) SELECT i, i, 0, 0, 1767225600000000 + i, 0, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'x', 'default', 'user:7', 'manual' FROM n`).Error)
 	q := tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldBy, Values: []string{"user:rare"}}}}
 	var looked int64
 	var before int64
 	for round := 0; ; round++ {
 		found, err := b.Search(t.Context(), page(q, before, 0, 10))
-		b.OK(err)
-		looked += found.Looked
+		b.NoError(err)
+		looked += found.Searched
 		if len(found.Jobs) == 1 {
 			if round == 0 || looked != 205001 || found.Jobs[0].ID != first.ID {
 				t.Errorf("found after %d rounds and %d rows: %s", round, looked, strconv.FormatInt(found.Jobs[0].ID, 10))
 			}
 			return
 		}
-		if !found.Partial || found.Older == 0 || found.Looked > 240_000 || found.Reached.IsZero() {
+		if !found.Partial || found.Older == 0 || found.Searched > 240_000 || found.Reached.IsZero() {
 			t.Fatalf("round %d: %+v", round, found)
 		}
 		before = found.Older
@@ -349,19 +349,19 @@ func TestStatTotalsAreTheSumsOfTheStatistics(t *testing.T) {
 			b.Advance(7 * time.Minute)
 			if i%4 == 0 {
 				_, err := b.Rollup(t.Context(), 100)
-				b.OK(err)
+				b.NoError(err)
 			}
 		}
 		for _, step := range []time.Duration{time.Hour, 6 * time.Hour} {
 			stats, err := b.Stats(t.Context(), tracker.PeriodHour, start, b.Now())
-			b.OK(err)
+			b.NoError(err)
 			want := map[string]int64{}
 			for _, s := range stats {
 				want[fmt.Sprint(s.Bucket.Truncate(step), s.Service, s.Outcome)] += s.Jobs
 			}
 			got := map[string]int64{}
 			totals, err := b.StatTotals(t.Context(), tracker.PeriodHour, start, b.Now(), step)
-			b.OK(err)
+			b.NoError(err)
 			for _, s := range totals {
 				got[fmt.Sprint(s.Bucket, s.Service, s.Outcome)] = s.Jobs
 			}

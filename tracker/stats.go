@@ -28,7 +28,7 @@ func statKeyOf(k statrow.Key) StatKey {
 	return StatKey{Service: k.Service, Type: k.Type, Instance: k.Instance, Action: k.Action, Outcome: Status(k.Outcome)}
 }
 
-func (a StatKey) compare(b StatKey) int {
+func (a StatKey) compareTo(b StatKey) int {
 	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Instance, b.Instance),
 		cmp.Compare(a.Action, b.Action), cmp.Compare(a.Outcome, b.Outcome))
 }
@@ -124,7 +124,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 			}
 		}
 		return nil
-	}, r.snapshot()...)
+	}, r.readTransaction()...)
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
 	}
@@ -132,7 +132,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 	for _, stat := range merged {
 		list = append(list, *stat)
 	}
-	slices.SortFunc(list, func(a, b Stat) int { return cmp.Or(a.Bucket.Compare(b.Bucket), a.compare(b.StatKey)) })
+	slices.SortFunc(list, func(a, b Stat) int { return cmp.Or(a.Bucket.Compare(b.Bucket), a.compareTo(b.StatKey)) })
 	return list, nil
 }
 
@@ -154,14 +154,14 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
  SELECT bucket - (bucket %% %d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2, 3
  UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, us),
 			string(period), begin, until.UnixMicro(), begin, until.UnixMicro())
-	}, r.snapshot()...)
+	}, r.readTransaction()...)
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
 	}
 	return list, nil
 }
 
-func (r *Reader) snapshot() []*sql.TxOptions {
+func (r *Reader) readTransaction() []*sql.TxOptions {
 	if r.dialect.Name == "sqlite" {
 		return nil
 	}

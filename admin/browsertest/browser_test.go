@@ -58,7 +58,7 @@ func newTab(t *testing.T) *tab {
 	limited, cancelLimit := context.WithTimeout(inner, 3*time.Minute)
 	t.Cleanup(cancelLimit)
 	b := &tab{Context: limited}
-	ok(t, chromedp.Listen(limited, func(event any) {
+	noError(t, chromedp.Listen(limited, func(event any) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		switch e := event.(type) {
@@ -80,13 +80,13 @@ func newTab(t *testing.T) *tab {
 func call[P, R any](t *testing.T, b *tab, command cdp.Command[P, R], params P) {
 	t.Helper()
 	_, err := chromedp.Call(b, command, params)
-	ok(t, err)
+	noError(t, err)
 }
 
 func evaluate[T any](t *testing.T, b *tab, script string) T {
 	t.Helper()
 	value, err := chromedp.Run(b, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
-	ok(t, err)
+	noError(t, err)
 	return value
 }
 
@@ -175,7 +175,7 @@ func TestEveryPageIsCleanInEverySizeAndTheme(t *testing.T) {
 						var found []finding
 						evaluate[int](t, b, string(axe)+";0")
 						text := evaluate[string](t, b, `axe.run().then((r) => JSON.stringify(r.violations.map((v) => ({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => ({html: n.html}))}))))`)
-						ok(t, json.Unmarshal([]byte(text), &found))
+						noError(t, json.Unmarshal([]byte(text), &found))
 						for _, f := range found {
 							t.Errorf("%s: axe: %s: %s: %+v", where, f.ID, f.Help, f.Nodes)
 						}
@@ -197,16 +197,16 @@ func picture(t *testing.T, b *tab, full bool, name, theme string, width int64) {
 		name += "-empty"
 	}
 	png, err := chromedp.Run(b, chromedp.FullScreenshot(100))
-	ok(t, err)
-	ok(t, os.MkdirAll(folder, 0o755))
-	ok(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600))
+	noError(t, err)
+	noError(t, os.MkdirAll(folder, 0o755))
+	noError(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600))
 }
 
 func (s *site) await(t *testing.T, done func(jobs []*tracker.Job) bool, terms ...tracker.Term) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		results, err := s.engine.Reader().Search(t.Context(), tracker.Search{Terms: terms, Limit: 100})
-		ok(t, err)
+		noError(t, err)
 		if done(results.Jobs) {
 			return
 		}
@@ -234,11 +234,11 @@ func TestLivePageTakesOverWhatIsNew(t *testing.T) {
 	s, b := newSite(t, true), newTab(t)
 	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible("select[name=live]"), choose("select[name=live]", "5"), click("footer button"),
 		visible("body[data-live='5']"))
-	id := s.run(t, chore{ID: "fresh@site.example"}, tracker.Success)
+	id := s.run(t, chore{ID: "fresh@site.example"}, tracker.StatusSuccess)
 	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", id)))
 	// While a job is selected nothing moves.
 	b.do(t, click("input[name=id]"))
-	later := s.run(t, chore{ID: "later@site.example"}, tracker.Success)
+	later := s.run(t, chore{ID: "later@site.example"}, tracker.StatusSuccess)
 	b.do(t, visible(".live-note"))
 	if evaluate[bool](t, b, fmt.Sprintf(`document.querySelector("td a[href$='/jobs/%d']") !== null`, later)) {
 		t.Error("the list moved under a selection")
@@ -254,7 +254,7 @@ func TestLivePageTakesOverWhatIsNew(t *testing.T) {
 	b.problems = nil // the browser notes each answer that was an error
 	// What has the focus keeps it.
 	evaluate[int](t, b, fmt.Sprintf(`document.querySelector("td a[href$='/jobs/%d']").focus();0`, later))
-	last := s.run(t, chore{ID: "last@site.example"}, tracker.Success)
+	last := s.run(t, chore{ID: "last@site.example"}, tracker.StatusSuccess)
 	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", last)))
 	if !evaluate[bool](t, b, fmt.Sprintf(`document.activeElement.matches("td a[href$='/jobs/%d']")`, later)) {
 		t.Error("the refresh took the focus away")

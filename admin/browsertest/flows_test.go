@@ -60,7 +60,7 @@ func (s *site) flows(decide string) []flow {
 // prepared lets a bulk run wait, so that there is one to stop.
 func (s *site) prepared(t *testing.T) *site {
 	t.Helper()
-	ok(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "operator", Reason: "a test"}))
+	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "operator", Reason: "a test"}))
 	return s
 }
 
@@ -69,15 +69,15 @@ func (s *site) cameOf(t *testing.T) {
 	t.Helper()
 	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 }, tracker.Term{Field: tracker.FieldRetryOf, Values: []string{fmt.Sprint(s.failed)}})
 	s.await(t, func(jobs []*tracker.Job) bool {
-		return len(jobs) == 3 && jobs[0].Status == tracker.Cancelled && jobs[1].Status == tracker.Cancelled && jobs[2].Status == tracker.Failed
+		return len(jobs) == 3 && jobs[0].Status == tracker.StatusCancelled && jobs[1].Status == tracker.StatusCancelled && jobs[2].Status == tracker.StatusFailed
 	}, tracker.Term{Field: tracker.FieldID, Values: []string{fmt.Sprint(s.q), fmt.Sprint(s.running), fmt.Sprint(s.panicked)}})
-	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 2 && jobs[0].Status == tracker.Cancelled },
+	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 2 && jobs[0].Status == tracker.StatusCancelled },
 		tracker.Term{Field: tracker.FieldService, Values: []string{"nawasync"}})
 	for i, want := range []int{300, 500, 500} {
 		s.until(t, func() bool { return s.server.Quota(fmt.Sprintf("info%02d@mirror.example", i)) == want })
 	}
 	acts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Subject: "operator", Limit: 100})
-	ok(t, err)
+	noError(t, err)
 	for _, a := range acts {
 		if a.Outcome != tracker.AuditDone {
 			t.Errorf("%s: %s", a.Action, a.Detail)

@@ -35,7 +35,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func ok(t testing.TB, err error) {
+func noError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +105,11 @@ func newSite(t *testing.T, full bool) *site {
 	t.Helper()
 	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
 	db, err := gorm.Open(sqlite.Open(dsn), &gorm.Config{Logger: logger.Discard})
-	ok(t, err)
+	noError(t, err)
 	pool, err := db.DB()
-	ok(t, err)
+	noError(t, err)
 	t.Cleanup(func() { _ = pool.Close() })
-	ok(t, migrations.Up(t.Context(), db))
+	noError(t, migrations.Up(t.Context(), db))
 	m := miniredis.NewMiniRedis()
 	client := redis.NewClient(&redis.Options{
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -120,17 +120,17 @@ func newSite(t *testing.T, full bool) *site {
 		m.Close()
 	})
 	ring, err := secret.NewKeyring([]byte("0123456789abcdef0123456789abcdef"))
-	ok(t, err)
+	noError(t, err)
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	s := &site{}
 	s.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: quiet, StopGrace: time.Second})
-	ok(t, err)
-	ok(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine, everyone{})))
+	noError(t, err)
+	noError(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine, everyone{})))
 	s.boxes, s.server = mailboxes.New(t, s.engine, db)
 	handler, err := admin.New(s.engine, admin.Config{
 		Prefix: "/admin/sync", Environment: "test", Logger: quiet, Enforcer: everyone{}, Subject: func(*http.Request) string { return "operator" },
 	})
-	ok(t, err)
+	noError(t, err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/admin/sync/", func(w http.ResponseWriter, r *http.Request) {
 		if s.away.Load() {
@@ -142,7 +142,7 @@ func newSite(t *testing.T, full bool) *site {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.url = server.URL + "/admin/sync"
-	ok(t, s.engine.Start(t.Context()))
+	noError(t, s.engine.Start(t.Context()))
 	t.Cleanup(func() { _ = s.engine.Stop(context.Background()) })
 	if full {
 		s.fill(t, db)
@@ -157,7 +157,7 @@ func (everyone) Enforce(...any) (bool, error) { return true, nil }
 func (s *site) run(t *testing.T, c chore, want tracker.Status) int64 {
 	t.Helper()
 	job, err := s.engine.Dispatch(t.Context(), c, nawasync.Options{By: "user:7 <b>Ann</b>"})
-	ok(t, err)
+	noError(t, err)
 	return s.ended(t, job, want)
 }
 
@@ -166,7 +166,7 @@ func (s *site) ended(t *testing.T, job *tracker.Job, want tracker.Status) int64 
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		now, err := s.engine.Reader().Get(t.Context(), job.ID)
-		ok(t, err)
+		noError(t, err)
 		if now.Status == want {
 			return job.ID
 		}
@@ -179,26 +179,26 @@ func (s *site) ended(t *testing.T, job *tracker.Job, want tracker.Status) int64 
 func (s *site) fill(t *testing.T, db *gorm.DB) {
 	t.Helper()
 	for i := range 40 {
-		s.run(t, chore{ID: fmt.Sprintf("box%d@site.example", i)}, tracker.Success)
+		s.run(t, chore{ID: fmt.Sprintf("box%d@site.example", i)}, tracker.StatusSuccess)
 	}
 	for _, id := range hostile {
-		s.run(t, chore{ID: id, How: "fail", Password: nawasync.NewSecret("hunter2-secret")}, tracker.Failed)
+		s.run(t, chore{ID: id, How: "fail", Password: nawasync.NewSecret("hunter2-secret")}, tracker.StatusFailed)
 	}
-	s.failed = s.run(t, chore{ID: "bob@delta.example", How: "fail"}, tracker.Failed)
-	s.panicked = s.run(t, chore{ID: "eve@delta.example", How: "panic"}, tracker.Failed)
-	s.conflict = s.run(t, chore{ID: "ann@carol.example", How: "fail"}, tracker.Failed)
+	s.failed = s.run(t, chore{ID: "bob@delta.example", How: "fail"}, tracker.StatusFailed)
+	s.panicked = s.run(t, chore{ID: "eve@delta.example", How: "panic"}, tracker.StatusFailed)
+	s.conflict = s.run(t, chore{ID: "ann@carol.example", How: "fail"}, tracker.StatusFailed)
 	diff, err := json.Marshal(map[string]any{
 		"base": map[string]any{"quota": 500, "note": hostile[0]}, "desired": map[string]any{"quota": 750, "note": hostile[0]},
 		"remote": map[string]any{"quota": 99, "note": hostile[1]},
 	})
-	ok(t, err)
-	ok(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
-	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.Running)
-	ok(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
+	noError(t, err)
+	noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
+	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.StatusRunning)
+	noError(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
 	s.mirror(t)
 	s.bulk = s.tidy(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})
-	ok(t, err)
+	noError(t, err)
 	s.q = delayed.ID
 }
 
@@ -213,23 +213,23 @@ func (s *site) mirror(t *testing.T) {
 	}
 	sync := func(want tracker.Status) {
 		job, err := s.boxes.SyncNow(ctx, scope, "", by)
-		ok(t, err)
+		noError(t, err)
 		s.ended(t, job, want)
 	}
-	sync(tracker.Success)
+	sync(tracker.StatusSuccess)
 	for i := range 3 {
 		seen, err := s.boxes.FindKey(ctx, mailboxes.Mailbox{Instance: "main", Address: address(i)})
-		ok(t, err)
+		noError(t, err)
 		s.server.Set(address(i), 300)
 		job, err := s.boxes.Update(ctx, seen, func(m *mailboxes.Mailbox) { m.Quota = 500 }, by)
-		ok(t, err)
-		s.conflicts = append(s.conflicts, s.ended(t, job, tracker.Conflict))
+		noError(t, err)
+		s.conflicts = append(s.conflicts, s.ended(t, job, tracker.StatusConflict))
 	}
 	for i := range 15 {
 		s.server.Remove(address(i + 5))
 	}
 	s.server.Set(address(4), 250)
-	sync(tracker.Conflict)
+	sync(tracker.StatusConflict)
 }
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
@@ -239,17 +239,17 @@ func (s *site) tidy(t *testing.T) string {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	preview, err := client.Get(s.url + "/bulk?" + url.Values{"act": {"delete"}, "all": {"1"}, "q": {"target:box1@site.example,box2@site.example"}}.Encode())
-	ok(t, err)
+	noError(t, err)
 	page, err := io.ReadAll(preview.Body)
-	ok(t, errors.Join(err, preview.Body.Close()))
+	noError(t, errors.Join(err, preview.Body.Close()))
 	_, form, _ := strings.Cut(string(page), "<main")
 	values := url.Values{"reason": {"tidy " + hostile[0]}}
 	for _, field := range hiddenField.FindAllStringSubmatch(form, -1) {
 		values.Set(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
 	}
 	begun, err := client.PostForm(s.url+"/bulk", values)
-	ok(t, err)
-	ok(t, begun.Body.Close())
+	noError(t, err)
+	noError(t, begun.Body.Close())
 	if begun.StatusCode != http.StatusSeeOther {
 		t.Fatalf("the bulk run was not begun: %d", begun.StatusCode)
 	}
@@ -258,7 +258,7 @@ func (s *site) tidy(t *testing.T) string {
 		t.Fatalf("the bulk run leads to %s", path)
 	}
 	id, err := strconv.ParseInt(strings.TrimPrefix(path, "/bulk/"), 10, 64)
-	ok(t, err)
-	s.ended(t, &tracker.Job{ID: id}, tracker.Success)
+	noError(t, err)
+	s.ended(t, &tracker.Job{ID: id}, tracker.StatusSuccess)
 	return path
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func class(state nawasync.SyncState) string {
+func stateClass(state nawasync.SyncState) string {
 	switch {
 	case state.Pending():
 		return "nawasync-wait"
@@ -28,7 +28,7 @@ func class(state nawasync.SyncState) string {
 	return "nawasync-good"
 }
 
-func sign(state nawasync.SyncState) string {
+func stateSign(state nawasync.SyncState) string {
 	switch {
 	case state.Pending():
 		return "…"
@@ -42,7 +42,7 @@ func sign(state nawasync.SyncState) string {
 	return "✓"
 }
 
-func word(s nawasync.SyncStatus) string {
+func stateWord(s nawasync.SyncStatus) string {
 	switch s.State {
 	case nawasync.StatePendingCreate:
 		return "being created"
@@ -61,7 +61,8 @@ func word(s nawasync.SyncStatus) string {
 // status that is none.
 func StatusSign(s tracker.Status) string {
 	return map[tracker.Status]string{
-		tracker.Queued: "◷", tracker.Running: "▶", tracker.Success: "✓", tracker.Failed: "✗", tracker.Conflict: "≠", tracker.Skipped: "–", tracker.Cancelled: "⊘",
+		tracker.StatusQueued: "◷", tracker.StatusRunning: "▶", tracker.StatusSuccess: "✓", tracker.StatusFailed: "✗",
+		tracker.StatusConflict: "≠", tracker.StatusSkipped: "–", tracker.StatusCancelled: "⊘",
 	}[s]
 }
 
@@ -78,7 +79,7 @@ func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
 		list = append(list, event{at: job.CreatedAt, id: job.ID, job: job})
 	}
 	for _, c := range changes {
-		what := string(c.What)
+		what := string(c.Kind)
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(c.Fields, &fields) == nil && len(fields) > 0 {
 			what += ": " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
@@ -97,8 +98,8 @@ func problem(s nawasync.SyncStatus) string {
 	return s.SyncError
 }
 
-// ago is how long ago, in the largest unit that says something.
-func ago(d time.Duration) string {
+// timeAgo is how long ago, in the largest unit that says something.
+func timeAgo(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:
 		return "just now"

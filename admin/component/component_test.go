@@ -49,11 +49,11 @@ func TestTargetTimelineTellsWhatSyncsFoundBetweenTheJobs(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
 	jobs := []*tracker.Job{
-		{ID: 7, Action: "create", Status: tracker.Success, CreatedAt: now.Add(-3 * time.Hour)},
-		{ID: 9, Action: "delete", Status: tracker.Queued, CreatedAt: now.Add(-time.Hour)},
+		{ID: 7, Action: "create", Status: tracker.StatusSuccess, CreatedAt: now.Add(-3 * time.Hour)},
+		{ID: 9, Action: "delete", Status: tracker.StatusQueued, CreatedAt: now.Add(-time.Hour)},
 	}
 	changes := []tracker.Change{{
-		At: now.Add(-2 * time.Hour), JobID: 8, What: tracker.ChangeDrifted,
+		At: now.Add(-2 * time.Hour), JobID: 8, Kind: tracker.ChangeDrifted,
 		Fields: []byte(`{"quota":{"from":1,"to":"<b>"},"plan":"***"}`),
 	}}
 	var b strings.Builder
@@ -74,7 +74,7 @@ func TestTargetTimelineSaysWhatWasDoneAndEscapesIt(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
-	jobs := []*tracker.Job{{ID: 7, Action: "update_quota", Status: tracker.Conflict, TriggeredBy: "<b>Ann</b>", CreatedAt: now.Add(-time.Hour)}}
+	jobs := []*tracker.Job{{ID: 7, Action: "update_quota", Status: tracker.StatusConflict, TriggeredBy: "<b>Ann</b>", CreatedAt: now.Add(-time.Hour)}}
 	for want, list := range map[string][]*tracker.Job{
 		"Nothing has been done": nil, "≠ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs,
 		`href="/jobs/7"`: jobs, "60 minutes ago": jobs,

@@ -43,7 +43,7 @@ func TestQuotaIsSetWithTheSecondAttempt(t *testing.T) {
 	if err := errors.Join(nawasync.Register(engine, setQuota{}), engine.Start(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	if ended := nawasynctest.WaitEnded(t, engine, job.ID); ended.Status != tracker.Success || ended.Attempt != 2 {
+	if ended := nawasynctest.WaitEnded(t, engine, job.ID); ended.Status != tracker.StatusSuccess || ended.Attempt != 2 {
 		t.Errorf("%+v", ended)
 	}
 }

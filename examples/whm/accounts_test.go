@@ -43,7 +43,7 @@ func TestEachAccountFormChangesTheServerExactlyAsAsked(t *testing.T) {
 		if state.Exists {
 			t.Errorf("terminated: %+v", state)
 		}
-		for function, n := range state.Acts {
+		for function, n := range state.Actions {
 			if n != 1 {
 				t.Errorf("%s was done %d times", function, n)
 			}
@@ -70,7 +70,7 @@ func TestConflictIsSeenAndAnsweredOnThePages(t *testing.T) {
 			if now := s.server.Mailbox(email); *now.QuotaMB == quota {
 				quota = 51
 			}
-			ok(t, s.server.Edit(email, sim.State{QuotaMB: &quota}))
+			noError(t, s.server.Edit(email, sim.State{QuotaMB: &quota}))
 			asked := map[string]string{"resync": "443", "rebase": "444", "overwrite": "445"}[answer]
 			_, _, job := s.post("/mailboxes/update_quota", "email", email, "seen", html.UnescapeString(seen[1]), "quota_mb", asked)
 			page = s.await(job, "conflict")
@@ -83,7 +83,7 @@ func TestConflictIsSeenAndAnsweredOnThePages(t *testing.T) {
 			s.shows("/?state=conflict&q="+email, "1 mailboxes with")
 			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			resp, err := client.PostForm(s.url+"/jobs/"+job+"/"+answer, nil)
-			ok(t, err)
+			noError(t, err)
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusSeeOther {
 				t.Fatalf("%s: %d", answer, resp.StatusCode)
@@ -136,7 +136,7 @@ func TestMailboxesOfASuspendedAccountStay(t *testing.T) {
 	s, _, _ := embedded(t, 40)
 	s.do("/sync")
 	yes := true
-	ok(t, s.server.EditAccount("alpha", sim.AccountState{Suspended: &yes}))
+	noError(t, s.server.EditAccount("alpha", sim.AccountState{Suspended: &yes}))
 	for range 3 {
 		if page := s.do("/sync"); !strings.Contains(page, `"missing":0,"deleted":0`) {
 			t.Error(page)

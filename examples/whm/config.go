@@ -181,8 +181,8 @@ func makeKey(path string, key []byte) ([]byte, bool, error) {
 	return key, true, nil
 }
 
-// shown is a DSN without its password.
-func shown(dsn string) string {
+// displayURL is a DSN without its password.
+func displayURL(dsn string) string {
 	if u, err := url.Parse(dsn); err == nil {
 		return u.Redacted()
 	}

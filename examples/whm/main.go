@@ -35,8 +35,8 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// drain is how long Ctrl-C waits for running jobs.
-const drain = 15 * time.Second
+// drainTimeout is how long Ctrl-C waits for running jobs.
+const drainTimeout = 15 * time.Second
 
 func main() { os.Exit(start()) }
 
@@ -57,16 +57,16 @@ func start() int {
 	return 0
 }
 
-// app is what run has started, ended in the opposite order.
-type app struct {
+// example is what run has started, ended in the opposite order.
+type example struct {
 	out    io.Writer
 	logger *slog.Logger
 	undo   []func()
 }
 
-func (a *app) later(undo func()) { a.undo = append(a.undo, undo) }
+func (a *example) later(undo func()) { a.undo = append(a.undo, undo) }
 
-func (a *app) end() {
+func (a *example) end() {
 	for _, undo := range slices.Backward(a.undo) {
 		undo()
 	}
@@ -75,7 +75,7 @@ func (a *app) end() {
 // run serves until ctx ends, and returns what went wrong at the start, or at the
 // end. Nothing is left running.
 func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) error {
-	a := &app{out: out, logger: logger}
+	a := &example{out: out, logger: logger}
 	defer a.end()
 	// What can be wrong is tried first: a busy port ends it before anything is made.
 	var page net.Listener
@@ -123,12 +123,13 @@ func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, s, page, &web.Web{Engine: engine, Hosting: module, Instances: names(places), Simulated: simulated, Operators: operators, Logger: logger})
+	pages := &web.Pages{Engine: engine, Hosting: module, Instances: serverNames(places), Simulated: simulated, Operators: operators, Logger: logger}
+	return a.serve(ctx, s, page, pages)
 }
 
 // servers are the WHM servers: those named, or simulated ones. A page alone needs
 // none.
-func (a *app) servers(ctx context.Context, s settings) (servers hosting.Servers, simulated map[string]*sim.Server, err error) {
+func (a *example) servers(ctx context.Context, s settings) (servers hosting.Servers, simulated map[string]*sim.Server, err error) {
 	if s.role == "web" {
 		return nil, nil, nil // it only dispatches
 	}
@@ -153,7 +154,7 @@ func (a *app) servers(ctx context.Context, s settings) (servers hosting.Servers,
 	return servers, simulated, nil
 }
 
-func (a *app) simulate(name string, mailboxes int) (*sim.Server, *whmapi.Client, error) {
+func (a *example) simulate(name string, mailboxes int) (*sim.Server, *whmapi.Client, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the simulated WHM server: %w", err)
@@ -171,14 +172,14 @@ func (a *app) simulate(name string, mailboxes int) (*sim.Server, *whmapi.Client,
 
 // reach tries a real server: a wrong URL or certificate is better known now than
 // from the first job.
-func (a *app) reach(ctx context.Context, user string, p place) (*whmapi.Client, error) {
+func (a *example) reach(ctx context.Context, user string, p place) (*whmapi.Client, error) {
 	client, err := whmapi.New(whmapi.Config{URL: p.url, User: user, Token: nawasync.NewSecret(p.token)})
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if _, err := client.Accounts(ctx); fault.ClassOf(err) == fault.Config {
+	if _, err := client.Accounts(ctx); fault.ClassOf(err) == fault.ClassConfig {
 		return nil, fmt.Errorf("-whm-url: %w", err)
 	} else if err != nil {
 		a.logger.Warn("whm: the WHM server does not answer as it should; jobs will tell more", "server", p.name, "error", err)
@@ -187,7 +188,7 @@ func (a *app) reach(ctx context.Context, user string, p place) (*whmapi.Client, 
 }
 
 // engine is what dispatches, and works unless the role is web.
-func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine,
+func (a *example) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine,
 	*hosting.Module, admin.Enforcer, error,
 ) {
 	if err := errors.Join(migrations.Up(ctx, db), hosting.CreateTables(ctx, db)); err != nil {
@@ -219,11 +220,11 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if err := errors.Join(admin.Register(engine, enforcer), module.Schedule(engine, names(places)), engine.Start(ctx)); err != nil {
+	if err := errors.Join(admin.Register(engine, enforcer), module.Schedule(engine, serverNames(places)), engine.Start(ctx)); err != nil {
 		return nil, nil, nil, err
 	}
 	a.later(func() {
-		grace, cancel := context.WithTimeout(context.Background(), drain)
+		grace, cancel := context.WithTimeout(context.Background(), drainTimeout)
 		defer cancel()
 		if err := engine.Stop(grace); err != nil {
 			a.logger.Warn("whm: the engine did not end cleanly", "error", err)
@@ -232,7 +233,7 @@ func (a *app) engine(ctx context.Context, s settings, db *gorm.DB, client *redis
 	return engine, module, enforcer, nil
 }
 
-func names(places []place) (list []string) {
+func serverNames(places []place) (list []string) {
 	for _, p := range places {
 		list = append(list, p.name)
 	}
@@ -240,7 +241,7 @@ func names(places []place) (list []string) {
 }
 
 // serve answers requests until ctx ends.
-func (a *app) serve(ctx context.Context, s settings, listener net.Listener, page *web.Web) error {
+func (a *example) serve(ctx context.Context, s settings, listener net.Listener, page *web.Pages) error {
 	if listener == nil {
 		fmt.Fprintln(a.out, "a worker; Ctrl-C ends it")
 		<-ctx.Done()
@@ -248,7 +249,7 @@ func (a *app) serve(ctx context.Context, s settings, listener net.Listener, page
 		return nil
 	}
 	server := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
-	fmt.Fprintf(a.out, "database %s\nthe page is http://%s — press “Sync now”, then change a mailbox and look at its job\nthe operators' pages are http://%[2]s%s/; Ctrl-C ends it\n", shown(s.dsn), listener.Addr(), web.AdminPrefix)
+	fmt.Fprintf(a.out, "database %s\nthe page is http://%s — press “Sync now”, then change a mailbox and look at its job\nthe operators' pages are http://%[2]s%s/; Ctrl-C ends it\n", displayURL(s.dsn), listener.Addr(), web.AdminPrefix)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func ok(t *testing.T, err error) {
+func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestEachFormChangesTheServerExactlyAsAskedAndLeavesItsRow(t *testing.T) {
 		if state.Exists {
 			t.Errorf("deleted: %+v", state)
 		}
-		for function, n := range state.Acts {
+		for function, n := range state.Actions {
 			if n != 1 {
 				t.Errorf("%s was done %d times", function, n)
 			}
@@ -111,8 +111,8 @@ func TestSyncMirrorsTenThousandMailboxesAndWhatOthersDid(t *testing.T) {
 			t.Fatal(page)
 		}
 		quota := int64(12_345)
-		ok(t, s.server.Edit("info@alpha.example", sim.State{QuotaMB: &quota}))
-		ok(t, s.server.Edit("surprise@alpha.example", sim.State{}))
+		noError(t, s.server.Edit("info@alpha.example", sim.State{QuotaMB: &quota}))
+		noError(t, s.server.Edit("surprise@alpha.example", sim.State{}))
 		s.server.Remove("ann@alpha.example")
 		if page := s.do("/sync"); !strings.Contains(page, `"created":1,"updated":1,"unchanged":9998,"in_flight":0,"missing":1,"deleted":0`) {
 			t.Fatal(page)
@@ -146,7 +146,7 @@ func TestPasswordReachesTheServerAndStandsNowhereElse(t *testing.T) {
 	s, redis, folder := embedded(t, 40)
 	s.do("/sync")
 	// Also when the server throws it back.
-	ok(t, s.server.Inject(sim.Fault{Function: "passwd_pop", Mode: sim.Refuse, Reason: "Invalid password “" + password + "”.", Times: 1}))
+	noError(t, s.server.Inject(sim.Fault{Function: "passwd_pop", Mode: sim.ModeRefuse, Reason: "Invalid password “" + password + "”.", Times: 1}))
 	_, _, job := s.post("/mailboxes/update_password", "email", "info@alpha.example", "password", password)
 	failed := s.await(job, "failed")
 	done := s.do("/mailboxes/update_password", "email", "info@alpha.example", "password", password)
@@ -155,14 +155,14 @@ func TestPasswordReachesTheServerAndStandsNowhereElse(t *testing.T) {
 	}
 	_, index := s.get("/")
 	files, err := filepath.Glob(filepath.Join(folder, "whm.db*"))
-	ok(t, err)
+	noError(t, err)
 	places := map[string]string{
 		"log and output": s.out.String(), "Redis": redis.Dump(), "the failed job's page": failed, "the job's page": done,
 		"the list": index, "process arguments": strings.Join(os.Args, " "),
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
-		ok(t, err)
+		noError(t, err)
 		places[filepath.Base(file)] = string(data)
 	}
 	if len(files) == 0 || !strings.Contains(places["Redis"], "asynq") {
@@ -184,27 +184,27 @@ func TestEachFailureSaysWhatToDoAndPassesWhenTheServerIsWellAgain(t *testing.T) 
 		text  string
 		acts  int // on the server, in the end
 	}{
-		"down":          {sim.Fault{Mode: sim.Down, Times: 1}, "it may have happened all the same", 1},
-		"slow":          {sim.Fault{Mode: sim.Slow, DelayMS: 1500, Times: 1}, "", 1},
-		"error 500":     {sim.Fault{Mode: sim.Error500, Times: 1}, "HTTP 500", 1},
-		"garbage":       {sim.Fault{Mode: sim.Garbage, Times: 1}, "HTML page, not JSON", 1},
-		"result 0":      {sim.Fault{Mode: sim.Refuse, Reason: "The system could not lock the file, try again.", Times: 1}, "could not lock", 1},
-		"rate limited":  {sim.Fault{Mode: sim.RateLimit, RetryAfter: 2, Times: 1}, "429", 1},
-		"response lost": {sim.Fault{Mode: sim.Lost, Times: 1}, "it may have happened all the same", 1},
+		"down":          {sim.Fault{Mode: sim.ModeDown, Times: 1}, "it may have happened all the same", 1},
+		"slow":          {sim.Fault{Mode: sim.ModeSlow, DelayMS: 1500, Times: 1}, "", 1},
+		"error 500":     {sim.Fault{Mode: sim.ModeError500, Times: 1}, "HTTP 500", 1},
+		"garbage":       {sim.Fault{Mode: sim.ModeGarbage, Times: 1}, "HTML page, not JSON", 1},
+		"result 0":      {sim.Fault{Mode: sim.ModeRefuse, Reason: "The system could not lock the file, try again.", Times: 1}, "could not lock", 1},
+		"rate limited":  {sim.Fault{Mode: sim.ModeRateLimit, RetryAfter: 2, Times: 1}, "429", 1},
+		"response lost": {sim.Fault{Mode: sim.ModeLost, Times: 1}, "it may have happened all the same", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _, _ := embedded(t, 40)
 			s.do("/sync")
 			c.fault.Function = "edit_pop_quota"
-			ok(t, s.server.Inject(c.fault))
+			noError(t, s.server.Inject(c.fault))
 			_, _, job := s.post("/mailboxes/update_quota", "email", "info@alpha.example", "quota_mb", "444")
 			page := s.await(job, "success") // after a backoff of some ten seconds
 			if !strings.Contains(page, c.text) {
 				t.Errorf("no word of %q:\n%s", c.text, page)
 			}
 			state := s.server.Mailbox("info@alpha.example")
-			if *state.QuotaMB != 444 || state.Acts["edit_pop_quota"] != c.acts {
+			if *state.QuotaMB != 444 || state.Actions["edit_pop_quota"] != c.acts {
 				t.Errorf("%+v", state)
 			}
 		})
@@ -213,7 +213,7 @@ func TestEachFailureSaysWhatToDoAndPassesWhenTheServerIsWellAgain(t *testing.T) 
 		t.Parallel()
 		s, _, _ := embedded(t, 40)
 		s.do("/sync")
-		ok(t, s.server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.Forbidden}))
+		noError(t, s.server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.ModeForbidden}))
 		_, _, job := s.post("/mailboxes/update_quota", "email", "info@alpha.example", "quota_mb", "444")
 		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			_, page := s.get("/jobs/" + job)
@@ -228,9 +228,9 @@ func TestEachFailureSaysWhatToDoAndPassesWhenTheServerIsWellAgain(t *testing.T) 
 	t.Run("a creation whose response was lost is adopted", func(t *testing.T) {
 		t.Parallel()
 		s, _, _ := embedded(t, 40)
-		ok(t, s.server.Inject(sim.Fault{Function: "add_pop", Mode: sim.Lost, Times: 1}))
+		noError(t, s.server.Inject(sim.Fault{Function: "add_pop", Mode: sim.ModeLost, Times: 1}))
 		page := s.do("/mailboxes/create", "email", "fresh@alpha.example", "account", "alpha", "quota_mb", "300", "password", password)
-		if state := s.server.Mailbox("fresh@alpha.example"); state.Acts["add_pop"] != 1 || *state.QuotaMB != 300 ||
+		if state := s.server.Mailbox("fresh@alpha.example"); state.Actions["add_pop"] != 1 || *state.QuotaMB != 300 ||
 			!s.server.Password("fresh@alpha.example", password) {
 			t.Errorf("%+v", state)
 		}
@@ -306,10 +306,10 @@ func TestWrongFormsChangeNothingAndSayWhatToMend(t *testing.T) {
 		t.Errorf("an unknown job: %d", status)
 	}
 	req, err := http.NewRequest(http.MethodPost, s.url+"/sync", nil)
-	ok(t, err)
+	noError(t, err)
 	req.Header.Set("Sec-Fetch-Site", "cross-site")
 	resp, err := http.DefaultClient.Do(req)
-	ok(t, err)
+	noError(t, err)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("another site's form: %d", resp.StatusCode)
@@ -326,11 +326,11 @@ func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
 		for user, want := range map[string]int{"operator": http.StatusOK, "viewer": http.StatusOK, "nobody": http.StatusForbidden} {
 			for _, path := range []string{"/admin/sync/jobs", "/admin/sync/health", "/admin/sync/services/whm", "/admin/sync/bulk"} {
 				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
-				ok(t, err)
+				noError(t, err)
 				request.AddCookie(&http.Cookie{Name: "demo_user", Value: user})
 				response, err := http.DefaultClient.Do(request)
-				ok(t, err)
-				ok(t, response.Body.Close())
+				noError(t, err)
+				noError(t, response.Body.Close())
 				if response.StatusCode != want {
 					t.Errorf("%s by %s: %d", path, user, response.StatusCode)
 				}
@@ -338,10 +338,10 @@ func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
 		}
 		response, err := http.PostForm(s.url+"/admin/sync/services/whm/sync",
 			url.Values{"type": {"account"}, "instance": {"main"}, "back": {"/admin/sync/services/whm"}})
-		ok(t, err)
+		noError(t, err)
 		page, err := io.ReadAll(response.Body)
-		ok(t, err)
-		ok(t, response.Body.Close())
+		noError(t, err)
+		noError(t, response.Body.Close())
 		if response.StatusCode != http.StatusOK || !strings.Contains(string(page), "account on main") {
 			t.Errorf("sync now: %d\n%s", response.StatusCode, page)
 		}

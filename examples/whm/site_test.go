@@ -36,7 +36,7 @@ type site struct {
 func begin(t *testing.T, out *output, args ...string) string {
 	t.Helper()
 	s, err := parse(args, func(string) string { return "" }, io.Discard)
-	ok(t, err)
+	noError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	before := len(out.String())
@@ -50,7 +50,7 @@ func begin(t *testing.T, out *output, args ...string) string {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(drain + 5*time.Second):
+		case <-time.After(drainTimeout + 5*time.Second):
 			t.Error("it does not end within its drain time")
 		}
 	})
@@ -97,7 +97,7 @@ func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string)
 func onMariaDB(t *testing.T) string {
 	t.Helper()
 	c, err := mysql.ParseDSN(testdb.MySQL(t).DSN)
-	ok(t, err)
+	noError(t, err)
 	return (&url.URL{Scheme: "mysql", User: url.UserPassword(c.User, c.Passwd), Host: c.Addr, Path: "/" + c.DBName}).String()
 }
 
@@ -136,10 +136,10 @@ func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
 func (s *site) get(path string) (int, string) {
 	s.t.Helper()
 	resp, err := http.Get(s.url + path)
-	ok(s.t, err)
+	noError(s.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	ok(s.t, err)
+	noError(s.t, err)
 	return resp.StatusCode, html.UnescapeString(string(body))
 }
 
@@ -152,10 +152,10 @@ func (s *site) post(path string, form ...string) (status int, body, job string) 
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.PostForm(s.url+path, values)
-	ok(s.t, err)
+	noError(s.t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	ok(s.t, err)
+	noError(s.t, err)
 	to, _ := url.Parse(resp.Header.Get("Location"))
 	return resp.StatusCode, html.UnescapeString(string(text)), to.Query().Get("job")
 }

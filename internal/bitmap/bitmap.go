@@ -4,23 +4,23 @@ package bitmap
 
 import "math/bits"
 
-const words = 1024 // 64 Ki ids per chunk
+const wordsPerChunk = 1024 // 64 Ki ids per chunk
 
 // Bitmap is a set of ids. The zero value is empty and ready to use. It is not safe
 // for concurrent use.
 type Bitmap struct {
-	chunks map[int64]*[words]uint64
+	chunks map[int64]*[wordsPerChunk]uint64
 	count  int64
 }
 
 // Add adds id, and reports whether it was not there yet.
 func (b *Bitmap) Add(id int64) bool {
 	if b.chunks == nil {
-		b.chunks = map[int64]*[words]uint64{}
+		b.chunks = map[int64]*[wordsPerChunk]uint64{}
 	}
 	chunk := b.chunks[id>>16]
 	if chunk == nil {
-		chunk = &[words]uint64{}
+		chunk = &[wordsPerChunk]uint64{}
 		b.chunks[id>>16] = chunk
 	}
 	word, bit := &chunk[(id&0xffff)>>6], uint64(1)<<(id&63)

@@ -10,9 +10,9 @@ import (
 
 const timeFormat = "2006-01-02 15:04:05.999999Z07:00"
 
-// array is a PostgreSQL array of texts. A NUL or bad UTF-8 in it is the database's
+// arrayText is a PostgreSQL array of texts. A NUL or bad UTF-8 in it is the database's
 // to refuse.
-func array(values []any) (string, error) {
+func arrayText(values []any) (string, error) {
 	var b strings.Builder
 	b.WriteByte('{')
 	for i, value := range values {

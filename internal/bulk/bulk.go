@@ -20,7 +20,7 @@ type Table struct {
 	dialect string
 	plain   string
 
-	once  sync.Mutex
+	mu    sync.Mutex
 	types map[string]string // PostgreSQL: the columns' types
 }
 
@@ -41,9 +41,9 @@ func (t *Table) MaxRows() int {
 	return 2000
 }
 
-// most is how many parameters one statement takes. SQLite's drivers in Go look each of
+// maxParams is how many parameters one statement takes. SQLite's drivers in Go look each of
 // them up among all the others.
-func (t *Table) most() int {
+func (t *Table) maxParams() int {
 	if t.dialect == "sqlite" {
 		return 1500
 	}
@@ -68,7 +68,7 @@ func (t *Table) inserts(tx *gorm.DB, columns []string, rows [][]any, conflict st
 	for len(rows) > 0 {
 		n := min(len(rows), t.MaxRows())
 		if t.dialect != "postgres" {
-			n = min(n, max(1, t.most()/len(columns)))
+			n = min(n, max(1, t.maxParams()/len(columns)))
 		}
 		added, err := t.insert(tx, columns, rows[:n], conflict)
 		if err != nil {
@@ -88,11 +88,11 @@ func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict str
 		}
 		return scanIDs(tx, head+"SELECT "+from+conflict+" RETURNING id", args)
 	}
-	args, err := flat(rows)
+	args, err := toDriverValues(rows)
 	if err != nil {
 		return nil, err
 	}
-	values := "VALUES " + repeat("("+repeat("?", len(columns))+")", len(rows))
+	values := "VALUES " + repeatRow("("+repeatRow("?", len(columns))+")", len(rows))
 	if t.dialect == "sqlite" {
 		return scanIDs(tx, head+values+conflict+" RETURNING id", args)
 	}
@@ -108,7 +108,7 @@ func (t *Table) Update(tx *gorm.DB, columns []string, rows [][]any) error {
 	for len(rows) > 0 {
 		n := min(len(rows), t.MaxRows())
 		if t.dialect != "postgres" {
-			n = min(n, max(1, t.most()/len(all)), 500)
+			n = min(n, max(1, t.maxParams()/len(all)), 500)
 		}
 		if err := t.update(tx, all, rows[:n]); err != nil {
 			return err
@@ -133,19 +133,23 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 		for i := range columns {
 			names[i] = fmt.Sprintf("c%d", i)
 		}
-		return exec(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (SELECT "+from+") AS v("+strings.Join(names, ", ")+") WHERE t.id = v.c0", args)
+		return execCount(
+			tx,
+			"UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (SELECT "+from+") AS v("+strings.Join(names, ", ")+") WHERE t.id = v.c0",
+			args,
+		)
 	case "sqlite":
-		args, err := flat(rows)
+		args, err := toDriverValues(rows)
 		if err != nil {
 			return err
 		}
 		for i, c := range columns[1:] {
 			set[i] = fmt.Sprintf("%s = v.column%d", tx.Statement.Quote(c), i+2)
 		}
-		return exec(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (VALUES "+repeat("("+repeat("?", len(columns))+")", len(rows))+
+		return execCount(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (VALUES "+repeatRow("("+repeatRow("?", len(columns))+")", len(rows))+
 			") AS v WHERE t.id = v.column1", args)
 	}
-	args, err := flat(rows)
+	args, err := toDriverValues(rows)
 	if err != nil {
 		return err
 	}
@@ -156,8 +160,8 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 	for i, c := range columns[1:] {
 		set[i] = fmt.Sprintf("t.%s = v.c%d", tx.Statement.Quote(c), i+1)
 	}
-	source := "SELECT " + strings.Join(first, ", ") + strings.Repeat(" UNION ALL SELECT "+repeat("?", len(columns)), len(rows)-1)
-	return exec(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
+	source := "SELECT " + strings.Join(first, ", ") + strings.Repeat(" UNION ALL SELECT "+repeatRow("?", len(columns)), len(rows)-1)
+	return execCount(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
 }
 
 // Find selects columns of the rows that have one of the keys within a scope. It
@@ -175,19 +179,19 @@ func (t *Table) Find(tx *gorm.DB, columns, scope []string, within []any, key []s
 	if t.dialect == "postgres" {
 		return t.lookUp(tx, selected, where.String(), within, key, keys)
 	}
-	args, err := flat(append([][]any{within}, keys...))
+	args, err := toDriverValues(append([][]any{within}, keys...))
 	if err != nil {
 		return "", nil, err
 	}
 	from := "SELECT " + selected + " FROM " + t.name + " t WHERE " + where.String()
 	if len(key) == 1 {
-		return from + "t." + tx.Statement.Quote(key[0]) + " IN (" + repeat("?", len(keys)) + ")", args, nil
+		return from + "t." + tx.Statement.Quote(key[0]) + " IN (" + repeatRow("?", len(keys)) + ")", args, nil
 	}
 	from += "(" + t.list(tx, key) + ") IN ("
 	if t.dialect == "sqlite" {
 		from += "VALUES "
 	}
-	return from + repeat("("+repeat("?", len(key))+")", len(keys)) + ")", args, nil
+	return from + repeatRow("("+repeatRow("?", len(key))+")", len(keys)) + ")", args, nil
 }
 
 // lookUp has PostgreSQL look each key up in the index. Left to choose, with a plan
@@ -211,13 +215,21 @@ func (t *Table) lookUp(tx *gorm.DB, selected, where string, within []any, key []
 		}
 		where += fmt.Sprintf("t.%s = CAST(u.u%d AS %s)", tx.Statement.Quote(c), i, kind)
 	}
-	scope, err := flat([][]any{within})
+	scope, err := toDriverValues([][]any{within})
 	if err != nil {
 		return "", nil, err
 	}
-	return "SELECT f.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ") CROSS JOIN LATERAL (SELECT " + selected + " FROM " +
+	return "SELECT f.* FROM unnest(" + strings.Join(
+			arrays,
+			", ",
+		) + ") AS u(" + strings.Join(
+			names,
+			", ",
+		) + ") CROSS JOIN LATERAL (SELECT " + selected + " FROM " +
 			t.name + " t WHERE " + where + " OFFSET 0) f",
-		append(args, scope...), nil
+		append(
+			args,
+			scope...), nil
 }
 
 // column is one column of rows as an array.
@@ -226,7 +238,7 @@ func (t *Table) column(kind string, rows [][]any, i int) (string, error) {
 	for j, row := range rows {
 		column[j] = row[i]
 	}
-	column, err := flat([][]any{column})
+	column, err := toDriverValues([][]any{column})
 	if err != nil {
 		return "", err
 	}
@@ -237,7 +249,7 @@ func (t *Table) column(kind string, rows [][]any, i int) (string, error) {
 			}
 		}
 	}
-	return array(column)
+	return arrayText(column)
 }
 
 // unnest turns rows into one array per column: a statement has one text, and is
@@ -270,12 +282,13 @@ func (t *Table) unnest(tx *gorm.DB, columns []string, rows [][]any) (from string
 
 // typeOf asks PostgreSQL once for all columns.
 func (t *Table) typeOf(tx *gorm.DB, column string) (string, error) {
-	t.once.Lock()
-	defer t.once.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.types == nil {
 		types := map[string]string{}
 		rows, err := tx.Raw("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped",
-			t.name).Rows()
+			t.name).
+			Rows()
 		if err != nil {
 			return "", err
 		}
@@ -309,8 +322,8 @@ func (t *Table) list(tx *gorm.DB, columns []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// flat makes plain parameters of values that know their own.
-func flat(rows [][]any) ([]any, error) {
+// toDriverValues makes plain parameters of values that know their own.
+func toDriverValues(rows [][]any) ([]any, error) {
 	var args []any
 	for _, row := range rows {
 		for _, v := range row {
@@ -324,18 +337,20 @@ func flat(rows [][]any) ([]any, error) {
 	return args, nil
 }
 
-func repeat(part string, n int) string { return strings.TrimSuffix(strings.Repeat(part+",", n), ",") }
+func repeatRow(part string, n int) string {
+	return strings.TrimSuffix(strings.Repeat(part+",", n), ",")
+}
 
-func exec(tx *gorm.DB, query string, args []any) error {
-	_, err := tx.Statement.ConnPool.ExecContext(ctx(tx), dollars(tx, query), args...)
+func execCount(tx *gorm.DB, query string, args []any) error {
+	_, err := tx.Statement.ConnPool.ExecContext(statementContext(tx), dollars(tx, query), args...)
 	return err
 }
 
-func ctx(tx *gorm.DB) context.Context { return tx.Statement.Context }
+func statementContext(tx *gorm.DB) context.Context { return tx.Statement.Context }
 
 // scanIDs goes past gorm's parser of statements, which is slow on long ones.
 func scanIDs(tx *gorm.DB, query string, args []any) (ids []int64, err error) {
-	rows, err := tx.Statement.ConnPool.QueryContext(ctx(tx), dollars(tx, query), args...)
+	rows, err := tx.Statement.ConnPool.QueryContext(statementContext(tx), dollars(tx, query), args...)
 	if err != nil {
 		return nil, err
 	}

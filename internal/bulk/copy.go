@@ -47,7 +47,7 @@ func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any
 		text.WriteByte('\n')
 	}
 	query := "COPY " + t.name + " (" + t.list(tx, columns) + ") FROM STDIN"
-	return conn.Raw(func(driverConn any) error { return copyFrom(ctx(tx), driverConn, &text, query) })
+	return conn.Raw(func(driverConn any) error { return copyFrom(statementContext(tx), driverConn, &text, query) })
 }
 
 // copyFrom calls pgconn's CopyFrom without importing it: this library links no

@@ -55,14 +55,14 @@ type Process struct {
 	exited chan struct{} // closed when it has
 }
 
-// Says waits until the child has written text.
-func (p *Process) Says(t *testing.T, text string) {
+// WaitOutput waits until the child has written text.
+func (p *Process) WaitOutput(t *testing.T, text string) {
 	t.Helper()
 	Eventually(t, 30*time.Second, "a child that says "+strconv.Quote(text), func() bool { return strings.Contains(p.Out.String(), text) })
 }
 
-// Dies waits until the child has exited.
-func (p *Process) Dies(t *testing.T) {
+// WaitExit waits until the child has exited.
+func (p *Process) WaitExit(t *testing.T) {
 	t.Helper()
 	select {
 	case <-p.exited:
@@ -74,7 +74,7 @@ func (p *Process) Dies(t *testing.T) {
 // Signal sends the child a signal.
 func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 	t.Helper()
-	OK(t, p.cmd.Process.Signal(s))
+	NoError(t, p.cmd.Process.Signal(s))
 }
 
 // StartChild starts this binary as a child in a mode, and waits until it is ready. It is
@@ -82,11 +82,11 @@ func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 func StartChild(t *testing.T, h *Harness, mode string) *Process {
 	t.Helper()
 	self, err := os.Executable()
-	OK(t, err)
+	NoError(t, err)
 	p := &Process{cmd: exec.Command(self), Out: &LogBuffer{}, exited: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{h.DB.Dialect, h.DB.DSN, h.Redis.Options().Addr, mode}, "|"))
 	p.cmd.Stdout, p.cmd.Stderr = p.Out, p.Out
-	OK(t, p.cmd.Start())
+	NoError(t, p.cmd.Start())
 	go func() {
 		_ = p.cmd.Wait()
 		close(p.exited)
@@ -98,6 +98,6 @@ func StartChild(t *testing.T, h *Harness, mode string) *Process {
 			t.Logf("child %s:\n%s", mode, p.Out.String())
 		}
 	})
-	p.Says(t, ChildReady)
+	p.WaitOutput(t, ChildReady)
 	return p
 }

@@ -45,7 +45,7 @@ func ParseTimes(t testing.TB, h *Harness) {
 	}
 	dsn := h.DB.DSN + "?parseTime=true"
 	opened, err := testdb.Open("mysql", dsn)
-	OK(t, err)
+	NoError(t, err)
 	t.Cleanup(func() { CloseDB(opened) })
 	h.DB = &testdb.Database{DB: opened, Dialect: "mysql", DSN: dsn}
 }

@@ -20,10 +20,10 @@ import (
 // documentation, which have no testing.T. A failure panics.
 func ExampleServers() (db *gorm.DB, client *redis.Client, closeAll func()) {
 	folder, err := os.MkdirTemp("", "nawasync")
-	must(err)
+	panicOnError(err)
 	db, err = gorm.Open(sqlite.Open(testdb.SQLiteDSN(filepath.Join(folder, "app.db"))), &gorm.Config{})
-	must(err)
-	must(migrations.Up(context.Background(), db))
+	panicOnError(err)
+	panicOnError(migrations.Up(context.Background(), db))
 	memory := miniredis.NewMiniRedis()
 	client = redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) { return memory.Dial() }})
 	return db, client, func() {
@@ -42,16 +42,16 @@ func Example(register func(*nawasync.Engine, *gorm.DB) error) (engine *nawasync.
 	db, client, closeAll := ExampleServers()
 	events = make(chan nawasync.Event, 10)
 	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, OnEvent: func(_ context.Context, e nawasync.Event) { events <- e }})
-	must(err)
-	must(register(engine, db))
-	must(engine.Start(context.Background()))
+	panicOnError(err)
+	panicOnError(register(engine, db))
+	panicOnError(engine.Start(context.Background()))
 	return engine, db, events, func() {
-		must(engine.Stop(context.Background()))
+		panicOnError(engine.Stop(context.Background()))
 		closeAll()
 	}
 }
 
-func must(err error) {
+func panicOnError(err error) {
 	if err != nil {
 		panic(err)
 	}

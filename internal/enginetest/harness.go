@@ -57,7 +57,7 @@ func (h *Harness) Tuned(tuning host.Tuning, change func(*nawasync.Config)) *nawa
 	}
 	c.SetTuning(tuning)
 	e, err := nawasync.New(c)
-	OK(h.T, err)
+	NoError(h.T, err)
 	h.T.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -71,7 +71,7 @@ func (h *Harness) Tuned(tuning host.Tuning, change func(*nawasync.Config)) *nawa
 // Start starts an engine.
 func (h *Harness) Start(e *nawasync.Engine) *nawasync.Engine {
 	h.T.Helper()
-	OK(h.T, e.Start(h.T.Context()))
+	NoError(h.T, e.Start(h.T.Context()))
 	return e
 }
 
@@ -111,20 +111,20 @@ func New(t *testing.T, db *testdb.Database) *Harness {
 	return h
 }
 
-// Virtually runs a test in a bubble in which time passes as soon as all wait.
-func Virtually(t *testing.T, fn func(t *testing.T, h *Harness)) {
+// WithVirtualTime runs a test in a bubble in which time passes as soon as all wait.
+func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	t.Helper()
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "virtual.db")
 	synctest.Test(t, func(t *testing.T) {
 		db, err := testdb.Open("sqlite", testdb.SQLiteDSN(path))
-		OK(t, err)
+		NoError(t, err)
 		t.Cleanup(func() {
 			pool, err := db.DB()
-			OK(t, err)
-			OK(t, pool.Close())
+			NoError(t, err)
+			NoError(t, pool.Close())
 		})
-		OK(t, migrations.Up(t.Context(), db))
+		NoError(t, migrations.Up(t.Context(), db))
 		fn(t, New(t, &testdb.Database{DB: db, Dialect: "sqlite", DSN: testdb.SQLiteDSN(path)}))
 	})
 }
@@ -160,6 +160,6 @@ func Store(e *nawasync.Engine) *jobstore.Store { return e.Internals(host.NewKey(
 func Stored(t testing.TB, e *nawasync.Engine, id int64) *jobstore.Job {
 	t.Helper()
 	job, err := Store(e).Load(context.Background(), id)
-	OK(t, err)
+	NoError(t, err)
 	return job
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Note is the arguments of most tests' jobs.
-type Note struct {
+// JobArgs is the arguments of most tests' jobs.
+type JobArgs struct {
 	Instance string `json:"instance,omitempty"`
 	ID       string `json:"id"`
 	N        int    `json:"n"`
 }
 
 // Kind is notes.note.write.
-func (Note) Kind() nawasync.Kind {
+func (JobArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "note", Action: "write"}
 }
 
 // Target is the note.
-func (n Note) Target() nawasync.Target { return nawasync.Target{Instance: n.Instance, ID: n.ID} }
+func (n JobArgs) Target() nawasync.Target { return nawasync.Target{Instance: n.Instance, ID: n.ID} }
 
 // Handler runs a function; its backoff is short enough for real time.
 type Handler[A nawasync.Args] struct {
@@ -60,8 +60,8 @@ type Runs struct {
 	seen map[string]int
 }
 
-// Note counts an execution.
-func (r *Runs) Note(job tracker.Job) {
+// Record counts an execution.
+func (r *Runs) Record(job tracker.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.seen == nil {
@@ -99,7 +99,7 @@ var ErrBoom = errors.New("boom")
 func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
 	t.Helper()
 	job, err := e.Dispatch(context.Background(), args, nawasync.Options{By: "user:7"})
-	OK(t, err)
+	NoError(t, err)
 	return job
 }
 
@@ -118,4 +118,13 @@ func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// DoNothing is the Do of a handler whose jobs succeed at once.
+func DoNothing(context.Context, *nawasync.Run[JobArgs]) error { return nil }
+
+// Register has do run the jobs of JobArgs on the engine.
+func Register(t testing.TB, e *nawasync.Engine, do func(context.Context, *nawasync.Run[JobArgs]) error) {
+	t.Helper()
+	NoError(t, nawasync.Register(e, &Handler[JobArgs]{Do: do}))
 }

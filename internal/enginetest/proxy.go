@@ -62,8 +62,8 @@ func (p *Proxy) pipe(c net.Conn) {
 	p.mu.Unlock()
 }
 
-// Cut closes every connection and refuses new ones, or allows them again.
-func (p *Proxy) Cut(down bool) {
+// SetDown closes every connection and refuses new ones, or allows them again.
+func (p *Proxy) SetDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down = down
@@ -78,25 +78,25 @@ func (p *Proxy) Cut(down bool) {
 func NewProxy(t *testing.T, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	OK(t, err)
+	NoError(t, err)
 	p := &Proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
-		p.Cut(true)
+		p.SetDown(true)
 		p.wg.Wait()
 	})
 	return p
 }
 
-// Through opens the harness's database by way of a proxy.
-func Through(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
+// NewProxiedServers opens the harness's database by way of a proxy.
+func NewProxiedServers(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
 	t.Helper()
 	var p *Proxy
 	dsn := h.DB.DSN
 	if h.DB.Dialect == "postgres" {
 		u, err := url.Parse(dsn)
-		OK(t, err)
+		NoError(t, err)
 		p = NewProxy(t, u.Host)
 		u.Host = p.listener.Addr().String()
 		dsn = u.String()
@@ -106,7 +106,7 @@ func Through(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
 		dsn = dsn[:from] + p.listener.Addr().String() + dsn[to:]
 	}
 	db, err := testdb.Open(h.DB.Dialect, dsn)
-	OK(t, err)
+	NoError(t, err)
 	t.Cleanup(func() {
 		if pool, err := db.DB(); err == nil {
 			_ = pool.Close()
@@ -119,7 +119,7 @@ func Through(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
 func Servers(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	t.Helper()
 	t.Parallel()
-	for _, opener := range testdb.All()[1:] {
+	for _, opener := range testdb.Openers()[1:] {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
 			fn(t, New(t, opener.Open(t)))

@@ -41,7 +41,7 @@ type RedisServer struct {
 func (s *RedisServer) Start(t *testing.T) {
 	t.Helper()
 	s.process = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.folder)
-	OK(t, s.process.Start())
+	NoError(t, s.process.Start())
 	Eventually(t, 10*time.Second, "a Redis that answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
 }
 
@@ -55,11 +55,11 @@ func (s *RedisServer) Kill() {
 func PrivateRedis(t *testing.T) (*redis.Client, *RedisServer) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	OK(t, err)
+	NoError(t, err)
 	address := listener.Addr().String()
 	_, port, err := net.SplitHostPort(address)
-	OK(t, err)
-	OK(t, listener.Close())
+	NoError(t, err)
+	NoError(t, listener.Close())
 	s := &RedisServer{port: port, folder: t.TempDir(), client: redis.NewClient(&redis.Options{Addr: address})}
 	t.Cleanup(func() {
 		_ = s.client.Close()

@@ -18,7 +18,7 @@ func NewKey(t testing.TB) []byte {
 	t.Helper()
 	key := make([]byte, 32)
 	_, err := rand.Read(key)
-	OK(t, err)
+	NoError(t, err)
 	return key
 }
 
@@ -26,16 +26,16 @@ func NewKey(t testing.TB) []byte {
 func Keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
 	t.Helper()
 	ring, err := secret.NewKeyring(keys...)
-	OK(t, err)
+	NoError(t, err)
 	return ring
 }
 
-// Dump is all that is in the rows, in Redis and in the log.
-func Dump(t *testing.T, h *Harness) string {
+// DumpDatabase is all that is in the rows, in Redis and in the log.
+func DumpDatabase(t *testing.T, h *Harness) string {
 	t.Helper()
 	var b strings.Builder
 	tables, err := h.DB.Migrator().GetTables()
-	OK(t, err)
+	NoError(t, err)
 	if len(tables) < 9 {
 		t.Fatalf("only %v to look into", tables)
 	}
@@ -44,7 +44,7 @@ func Dump(t *testing.T, h *Harness) string {
 			continue // goose's own
 		}
 		var rows []map[string]any
-		OK(t, h.DB.Raw("SELECT * FROM "+table).Scan(&rows).Error)
+		NoError(t, h.DB.Raw("SELECT * FROM "+table).Scan(&rows).Error)
 		for _, row := range rows {
 			for _, value := range row {
 				if raw, isBytes := value.([]byte); isBytes {
@@ -58,7 +58,7 @@ func Dump(t *testing.T, h *Harness) string {
 		b.WriteString(h.Mini.Dump())
 	} else {
 		keys, err := h.Redis.Keys(t.Context(), "*").Result()
-		OK(t, err)
+		NoError(t, err)
 		for _, key := range keys {
 			fmt.Fprintln(&b, key, h.Redis.HGetAll(t.Context(), key).Val(), h.Redis.Get(t.Context(), key).Val(), h.Redis.LRange(t.Context(), key, 0, -1).Val())
 		}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// OK ends the test when there is an error.
-func OK(t testing.TB, err error) {
+// NoError ends the test when there is an error.
+func NoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ type Batcher[T, R any] struct {
 	started sync.Once
 }
 
-// patience is how often in a row nobody may have come before a batch goes off.
-const patience = 3
+// maxWait is how often in a row nobody may have come before a batch goes off.
+const maxWait = 3
 
 type request[T, R any] struct {
 	item  T
@@ -97,7 +97,7 @@ func (b *Batcher[T, R]) loop() {
 
 func (b *Batcher[T, R]) flush(first request[T, R]) {
 	batch := []request[T, R]{first}
-	for quiet := 0; len(batch) < b.max && quiet < patience; {
+	for quiet := 0; len(batch) < b.max && quiet < maxWait; {
 		select {
 		case r := <-b.queue:
 			batch = append(batch, r)

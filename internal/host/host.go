@@ -51,11 +51,11 @@ type Handler struct {
 	Service, Type, Action string
 	Queue                 string        // "" is the default queue
 	Timeout               time.Duration // of one attempt; 0 is the default
-	// HoldsSecret says that the arguments need a Sealer.
-	HoldsSecret bool
-	// Prepare decodes the arguments. It returns the values of their Secrets, which are
+	// ContainsSecret says that the arguments need a Sealer.
+	ContainsSecret bool
+	// Decode decodes the arguments. It returns the values of their Secrets, which are
 	// redacted from what the attempt says, and what runs the attempt.
-	Prepare func(plain []byte) (secrets []string, run func(ctx context.Context, a Attempt) error, err error)
+	Decode func(plain []byte) (secrets []string, run func(ctx context.Context, a Attempt) error, err error)
 }
 
 // SnapshotRow is the row of a host's table that a job changes.

@@ -17,15 +17,15 @@ func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 	var args []any
 	var crowded []*Outcome
 	for _, v := range outcomes {
-		if v.Job.Status != tracker.Running || (v.Status == tracker.Success && v.Log == "") {
+		if v.Job.Status != tracker.StatusRunning || (v.Status == tracker.StatusSuccess && v.Log == "") {
 			continue
 		}
 		values = append(values, row)
 		args = append(args, v.Job.ID, v.Job.Epoch, v.Job.Attempt, sqlkit.Micros(v.Job.StartedAt), sqlkit.Micros(v.Now),
 			max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds(),
-			string(v.AttemptOutcome()), v.Job.Worker, clean(v.ErrorClass, 30), clean(v.Error, tracker.MaxError), clean(v.Stack, tracker.MaxStack),
-			clean(v.Log, tracker.MaxLog))
-		if v.Job.Epoch >= tracker.KeepAttempts {
+			string(v.AttemptOutcome()), v.Job.Worker, cleanOutcome(v.ErrorClass, 30), cleanOutcome(v.Error, tracker.MaxError), cleanOutcome(v.Stack, tracker.MaxStack),
+			cleanOutcome(v.Log, tracker.MaxLog))
+		if v.Job.Epoch >= tracker.MaxAttemptsKept {
 			crowded = append(crowded, v)
 		}
 	}
@@ -37,7 +37,7 @@ func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 		return err
 	}
 	for _, v := range crowded {
-		if err := tx.Exec("DELETE FROM nawasync_attempts WHERE job_id = ? AND epoch <= ?", v.Job.ID, v.Job.Epoch-tracker.KeepAttempts).Error; err != nil {
+		if err := tx.Exec("DELETE FROM nawasync_attempts WHERE job_id = ? AND epoch <= ?", v.Job.ID, v.Job.Epoch-tracker.MaxAttemptsKept).Error; err != nil {
 			return err
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// update is a fenced change of many rows of nawasync_jobs.
-type update struct {
+// updateStatement is a fenced change of many rows of nawasync_jobs.
+type updateStatement struct {
 	columns []string // of the rowset; "id" comes first
 	set     string   // with bare column names on the left; may use v_… and bare columns
 	fence   string   // may use v_… and bare columns
@@ -22,7 +22,7 @@ type update struct {
 
 // batch applies u to the rows, in tx, and returns the ids that passed the fence.
 // Callers give the rows in order of id, so that two batches lock in one order.
-func (s *Store) batch(tx *gorm.DB, u update, ids []int64, rows any) (map[int64]bool, error) {
+func (s *Store) batch(tx *gorm.DB, u updateStatement, ids []int64, rows any) (map[int64]bool, error) {
 	text, err := json.Marshal(rows)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 			if len(c.Fields) > 0 {
 				fields = string(c.Fields)
 			}
-			args = append(args, at, jobrow.TargetKey(c.Target.Service, c.Target.Type, c.Target.Instance, c.Target.ID), c.JobID, string(c.What), fields)
+			args = append(args, at, jobrow.TargetKey(c.Target.Service, c.Target.Type, c.Target.Instance, c.Target.ID), c.JobID, string(c.Kind), fields)
 		}
 		err := tx.Exec("INSERT INTO nawasync_changes (at, target_key, job_id, what, fields) VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "),
 			args...).Error

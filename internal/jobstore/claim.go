@@ -69,7 +69,7 @@ const unservedDelay = time.Second
 // of its lane. The lane is read without locks; that two never run is decided by
 // the unique index on running_lane. Fates are in the order of claims.
 func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]ClaimResult, error) {
-	batch := &claimBatch{who: who, fates: map[int64]ClaimResult{}}
+	batch := &claimBatch{who: who, results: map[int64]ClaimResult{}}
 	rest, err := s.takeHeads(ctx, batch, claims)
 	if err == nil && len(rest) > 0 {
 		err = s.lookAndTake(ctx, batch, rest)
@@ -83,9 +83,9 @@ func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]Claim
 	results := make([]ClaimResult, len(claims))
 	for i, c := range claims {
 		results[i].Outcome = ClaimStale
-		if result, ok := batch.fates[c.ID]; ok && result.sameEpoch(c) {
+		if result, ok := batch.results[c.ID]; ok && result.sameEpoch(c) {
 			results[i] = result
-			delete(batch.fates, c.ID) // a doubled task gets the job once
+			delete(batch.results, c.ID) // a doubled task gets the job once
 		}
 	}
 	return results, nil
@@ -93,19 +93,19 @@ func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]Claim
 
 // claimBatch is one Claim on its way.
 type claimBatch struct {
-	who   Claimer
-	fates map[int64]ClaimResult
+	who     Claimer
+	results map[int64]ClaimResult
 	// unsure: a statement failed, but may have been applied before its answer was lost.
 	unsure bool
 }
 
-func (b *claimBatch) won(job *Job) { b.fates[job.ID] = ClaimResult{Outcome: ClaimWon, Job: job} }
+func (b *claimBatch) won(job *Job) { b.results[job.ID] = ClaimResult{Outcome: ClaimWon, Job: job} }
 
 // recoverClaims finds the jobs of a batch that run under their claim although the
 // statement that took them seemed to fail.
 func (s *Store) recoverClaims(ctx context.Context, b *claimBatch, claims []Claim) error {
 	for _, c := range claims {
-		if b.fates[c.ID].Job != nil {
+		if b.results[c.ID].Job != nil {
 			continue
 		}
 		job, err := s.ClaimedBy(ctx, b.who.Worker, c)

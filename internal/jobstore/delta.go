@@ -9,8 +9,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// delta is what a batch of endings adds to the statistics of one key and minute.
-type delta struct {
+// statDelta is what a batch of endings adds to the statistics of one key and minute.
+type statDelta struct {
 	statrow.Key
 	minute  int64
 	jobs    int64
@@ -27,8 +27,8 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 		statrow.Key
 		minute int64
 	}
-	deltas := map[key]*delta{}
-	var order []*delta
+	deltas := map[key]*statDelta{}
+	var order []*statDelta
 	for _, v := range outcomes {
 		if !v.Status.Terminal() {
 			continue
@@ -39,7 +39,7 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 		}
 		d := deltas[k]
 		if d == nil {
-			d = &delta{Key: k.Key, minute: k.minute}
+			d = &statDelta{Key: k.Key, minute: k.minute}
 			deltas[k], order = d, append(order, d)
 		}
 		d.jobs++

@@ -35,11 +35,24 @@ func (s *Store) Endings(ctx context.Context, tx *gorm.DB, ids []int64) (map[int6
 // AnyEndedSince reports whether any job of a service and type that changes a snapshot
 // row ended at or after a time.
 func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ string, since time.Time) (found bool, err error) {
-	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error {
-		found = true
-		return nil
-	}, "SELECT id FROM nawasync_jobs WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND service = ? AND type = ? AND snap_state IS NOT NULL LIMIT 1",
-		[]tracker.Status{tracker.Success, tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since.UnixMicro(), service, typ)
+	err = sqlkit.Each(
+		sqlkit.Session(ctx, tx),
+		func(*sql.Rows) error {
+			found = true
+			return nil
+		},
+		"SELECT id FROM nawasync_jobs WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND service = ? AND type = ? AND snap_state IS NOT NULL LIMIT 1",
+		[]tracker.Status{
+			tracker.StatusSuccess,
+			tracker.StatusFailed,
+			tracker.StatusConflict,
+			tracker.StatusSkipped,
+			tracker.StatusCancelled,
+		},
+		since.UnixMicro(),
+		service,
+		typ,
+	)
 	if err != nil {
 		return false, fmt.Errorf("read jobs: %w", err)
 	}

@@ -19,7 +19,7 @@ func (s *Store) AddHold(ctx context.Context, tx *gorm.DB, h *tracker.Hold) error
 	h.Status, h.CreatedAt = tracker.HoldOpen, s.Now()
 	key := jobrow.HoldKey(h.Service, h.Type, h.Instance)
 	err := tx.Exec("INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		h.Service, h.Type, h.Instance, key, h.Status, h.JobID, h.Table, h.Known, h.Absent, h.Limit, h.CreatedAt.UnixMicro(), string(h.Arguments)).Error
+		h.Service, h.Type, h.Instance, key, h.Status, h.JobID, h.Table, h.Rows, h.Missing, h.Limit, h.CreatedAt.UnixMicro(), string(h.Arguments)).Error
 	if err != nil {
 		return fmt.Errorf("hold the sync: %w", err)
 	}

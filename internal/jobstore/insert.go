@@ -61,7 +61,7 @@ func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, rings int)
 // InsertOwn is Insert in a transaction of its own.
 func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, rings int) error {
 	if len(jobs) == 1 && (jobs[0].ActiveKey == "" || s.dialect.Name != "mysql") {
-		unlock, err := s.lock(ctx)
+		unlock, err := s.lockWriter(ctx)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, rings int) error {
 func (s *Store) setNewRow(jobs []*Job, now time.Time, rings int) {
 	heads := map[int64]bool{}
 	for _, job := range jobs {
-		job.Status, job.CreatedAt, job.UpdatedAt = tracker.Queued, now, now
+		job.Status, job.CreatedAt, job.UpdatedAt = tracker.StatusQueued, now, now
 		if job.NotBefore.Before(now) {
 			job.NotBefore = now
 		}

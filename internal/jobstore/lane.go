@@ -16,8 +16,8 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 	if len(lanes) == 0 {
 		return map[int64][]Bell{}, nil
 	}
-	heads, err := s.heads(tx, lanes, now)
-	s.at(MomentNextChosen)
+	heads, err := s.laneHeads(tx, lanes, now)
+	s.reachMoment(MomentNextChosen)
 	if err != nil || len(heads) == 0 {
 		return map[int64][]Bell{}, err
 	}
@@ -35,8 +35,8 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 	return bells, err
 }
 
-// heads are the ids of the first open job of each lane, in order. It sorts lanes.
-func (s *Store) heads(tx *gorm.DB, lanes []int64, now time.Time) ([]int64, error) {
+// laneHeads are the ids of the first open job of each lane, in order. It sorts lanes.
+func (s *Store) laneHeads(tx *gorm.DB, lanes []int64, now time.Time) ([]int64, error) {
 	type laneRow struct {
 		Lane int64 `json:"v_lane"`
 	}

@@ -23,7 +23,7 @@ func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testi
 	b := storetest.New(t, db)
 	const n = 100_000
 	// History, which no lookup of a lane may walk over.
-	b.OK(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts,
+	b.NoError(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts,
  status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
  SELECT i, i, 1, 1, 1, 1, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'old', 'default', '', 'manual' FROM generate_series(1, 50000) i`).Error)
 	fill := func(lane func(i int) int64) []*jobstore.Job {
@@ -31,16 +31,16 @@ func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testi
 		for i := range jobs {
 			jobs[i] = storetest.NewJob(lane(i))
 		}
-		b.OK(b.InsertOwn(t.Context(), jobs, 10))
+		b.NoError(b.InsertOwn(t.Context(), jobs, 10))
 		return jobs
 	}
 	many := fill(func(i int) int64 { return int64(1000 + i) })
 	one := fill(func(int) int64 { return 1 })
-	b.OK(db.Exec("VACUUM ANALYZE nawasync_jobs").Error)
+	b.NoError(db.Exec("VACUUM ANALYZE nawasync_jobs").Error)
 	// Both are worked for a while first: ended rows leave traces in the indexes.
 	for _, lane := range [][]*jobstore.Job{many, one} {
 		for _, job := range lane[:200] {
-			b.SettleAll(&jobstore.Outcome{Job: b.ClaimOne(job), Status: tracker.Success})
+			b.SettleAll(&jobstore.Outcome{Job: b.ClaimOne(job), Status: tracker.StatusSuccess})
 		}
 	}
 	now := b.Now().UnixMicro()

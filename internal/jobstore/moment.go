@@ -13,7 +13,7 @@ const (
 	MomentSwept      Moment = "swept"        // some lanes have been swept
 )
 
-func (s *Store) at(m Moment) {
+func (s *Store) reachMoment(m Moment) {
 	if s.atMoment != nil {
 		s.atMoment(m)
 	}

@@ -64,7 +64,7 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	}
 	err = s.exec(ctx, func(tx *gorm.DB) error {
 		return tx.Exec(dropArguments,
-			[]tracker.Status{tracker.Failed, tracker.Conflict, tracker.Skipped, tracker.Cancelled}, since, before.UnixMicro()).Error
+			[]tracker.Status{tracker.StatusFailed, tracker.StatusConflict, tracker.StatusSkipped, tracker.StatusCancelled}, since, before.UnixMicro()).Error
 	})
 	if err != nil {
 		return fmt.Errorf("drop arguments: %w", err)

@@ -59,7 +59,7 @@ func (s *Store) due(ctx context.Context, queue, where string, limit int) ([]Due,
 	now := s.Now()
 	rows, err := s.lookRows(s.DB(ctx), false,
 		" FROM nawasync_jobs j WHERE j.queue = ? AND j.wake_at <= ?"+where+" ORDER BY j.wake_at, j.id LIMIT ?", now, queue, now.UnixMicro(), limit)
-	s.at(MomentPauseRead)
+	s.reachMoment(MomentPauseRead)
 	list := make([]Due, len(rows))
 	for i, row := range rows {
 		list[i] = Due{Job: row.job, Runnable: !row.behind && !row.busy, Paused: sqlkit.FromMicros(row.paused), look: row}
@@ -105,7 +105,7 @@ func (s *Store) MarkRung(ctx context.Context, due []Due) ([]Bell, error) {
 	var won map[int64]bool
 	ids, rows := ringRows(looks(due))
 	err := s.withoutFsync(ctx, func(tx *gorm.DB) (err error) {
-		won, err = s.batch(tx, update{
+		won, err = s.batch(tx, updateStatement{
 			columns: ringColumns,
 			set:     setRung, fence: ringFence,
 			args: []any{now.UnixMicro(), now.Add(s.recheck).UnixMicro()},
@@ -174,7 +174,7 @@ func (s *Store) move(ctx context.Context, rows []lookRow, set string) error {
 	}
 	ids, list := ringRows(rows)
 	return s.withoutFsync(ctx, func(tx *gorm.DB) error {
-		_, err := s.batch(tx, update{columns: ringColumns, set: set, fence: ringFence}, ids, list)
+		_, err := s.batch(tx, updateStatement{columns: ringColumns, set: set, fence: ringFence}, ids, list)
 		return err
 	})
 }
@@ -203,7 +203,7 @@ func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 		return err
 	}
 	again, err := s.lookRows(s.DB(ctx), false, " FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'queued' AND j.wake_at IS NULL", s.Now(), ids)
-	s.at(MomentLookedBack)
+	s.reachMoment(MomentLookedBack)
 	if err != nil {
 		return err
 	}
@@ -225,11 +225,11 @@ func (s *Store) settleHeads(ctx context.Context, lanes []int64) error {
 	}
 	var settled []int64
 	for {
-		heads, err := s.heads(s.DB(ctx), slices.Clone(lanes), s.Now())
+		heads, err := s.laneHeads(s.DB(ctx), slices.Clone(lanes), s.Now())
 		if err != nil || len(heads) == 0 || slices.Equal(heads, settled) {
 			return err
 		}
-		s.at(MomentSettling)
+		s.reachMoment(MomentSettling)
 		err = s.Transaction(ctx, func(tx *gorm.DB) error {
 			return sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error { return nil }, "SELECT id FROM nawasync_jobs WHERE id IN ? ORDER BY id FOR UPDATE", heads)
 		})
@@ -276,7 +276,7 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 		return nil
 	}, "SELECT open_lane, MIN(CASE WHEN epoch > 0 OR not_before <= ? THEN id END) FROM nawasync_jobs WHERE open_lane > ? GROUP BY open_lane ORDER BY open_lane LIMIT ?",
 		now.UnixMicro(), after, limit)
-	s.at(MomentSwept)
+	s.reachMoment(MomentSwept)
 	if err != nil || len(heads) == 0 {
 		return next, n < limit, err
 	}
@@ -308,7 +308,7 @@ const relayColumns = `j.id, j.lane, j.service, j.type, j.action, j.instance, j.q
 
 // scanRelay reads relayColumns.
 func scanRelay(rows *sql.Rows, extra ...any) (*Job, error) {
-	j := &Job{Job: tracker.Job{Status: tracker.Queued}}
+	j := &Job{Job: tracker.Job{Status: tracker.StatusQueued}}
 	var created, notBefore int64
 	var rung sql.NullInt64
 	into := []any{&j.ID, &j.Lane, &j.Service, &j.Type, &j.Action, &j.Instance, &j.Queue, &j.Epoch, &j.Ring, &created, &notBefore, &rung}

@@ -63,12 +63,12 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 		statrow.Key
 		bucket int64
 	}
-	sums := map[key]*sum{}
+	sums := map[key]*periodSum{}
 	var keys []key
 	for _, d := range deltas {
 		k := key{d.Key, period.Start(sqlkit.FromMicros(d.Minute)).UnixMicro()}
 		if sums[k] == nil {
-			sums[k], keys = &sum{}, append(keys, k)
+			sums[k], keys = &periodSum{}, append(keys, k)
 		}
 		if err := sums[k].add(d.Jobs, d.Waits, d.Runs); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 
 func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
 	for _, d := range deltas {
-		if d.Outcome != string(tracker.Success) {
+		if d.Outcome != string(tracker.StatusSuccess) {
 			continue
 		}
 		at := []any{d.Service, d.Type, d.Action, d.Instance}
@@ -127,13 +127,13 @@ func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
 	return nil
 }
 
-// sum is what deltas and a bucket add up to.
-type sum struct {
+// periodSum is what deltas and a bucket add up to.
+type periodSum struct {
 	jobs        int64
 	waits, runs tracker.Histogram
 }
 
-func (s *sum) add(jobs int64, waits, runs string) error {
+func (s *periodSum) add(jobs int64, waits, runs string) error {
 	wait, waitErr := tracker.ParseHistogram(waits)
 	run, runErr := tracker.ParseHistogram(runs)
 	s.jobs += jobs

@@ -47,10 +47,10 @@ type Outcome struct {
 func (v *Outcome) row() outcomeRow {
 	row := outcomeRow{
 		ID: v.Job.ID, Epoch: v.Job.Epoch, From: v.Job.Status, Status: v.Status,
-		Result: clean(string(v.Result), tracker.MaxResult), Error: clean(v.Error, tracker.MaxError), Class: clean(v.ErrorClass, 30),
-		Diff: clean(string(v.Diff), tracker.MaxResult), CancelBy: clean(v.CancelBy, 255),
+		Result: cleanOutcome(string(v.Result), tracker.MaxResult), Error: cleanOutcome(v.Error, tracker.MaxError), Class: cleanOutcome(v.ErrorClass, 30),
+		Diff: cleanOutcome(string(v.Diff), tracker.MaxResult), CancelBy: cleanOutcome(v.CancelBy, 255),
 	}
-	if v.Job.Status == tracker.Running {
+	if v.Job.Status == tracker.StatusRunning {
 		ms := max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds()
 		row.Duration = &ms
 	}
@@ -77,7 +77,7 @@ func (v *Outcome) due() time.Time {
 // resultJob is the job as the outcome leaves it.
 func (v *Outcome) resultJob() *Job {
 	row, j := v.row(), *v.Job
-	j.Status, j.Error, j.ErrorClass, j.Diff, j.UpdatedAt = v.Status, deref(row.Error), deref(row.Class), json.RawMessage(deref(row.Diff)), v.Now
+	j.Status, j.Error, j.ErrorClass, j.Diff, j.UpdatedAt = v.Status, valueOrZero(row.Error), valueOrZero(row.Class), json.RawMessage(valueOrZero(row.Diff)), v.Now
 	j.WakeAt, j.RungAt = time.Time{}, time.Time{}
 	if row.Result != nil {
 		j.Result = json.RawMessage(*row.Result)
@@ -91,7 +91,7 @@ func (v *Outcome) resultJob() *Job {
 	if v.Status.Terminal() {
 		j.FinishedAt, j.ActiveKey = v.Now, ""
 		j.CancelAt = time.Time{}
-		if v.Status == tracker.Success && j.Sealed != nil {
+		if v.Status == tracker.StatusSuccess && j.Sealed != nil {
 			j.Sealed = []byte{}
 		}
 		return &j
@@ -165,7 +165,7 @@ func (s *Store) settleOwn(ctx context.Context, outcomes []*Outcome) (results []S
 			results, err = s.SettleTx(ctx, tx, outcomes)
 			return err
 		})
-		if err == nil || !s.dropLost(err) {
+		if err == nil || !s.forgetLostTable(err) {
 			return results, err
 		}
 	}
@@ -244,7 +244,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settled) error {
 	byID := map[int64]*Settled{}
 	for i := range results {
-		if results[i].Won && results[i].Job.Status == tracker.Queued {
+		if results[i].Won && results[i].Job.Status == tracker.StatusQueued {
 			byID[results[i].Job.ID] = &results[i]
 		}
 	}
@@ -264,7 +264,7 @@ func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settl
 		if job.Error != "" {
 			text += "; the attempt had ended with: " + job.Error
 		}
-		cancelled[i] = &Outcome{Job: job, Status: tracker.Cancelled, Error: text, ErrorClass: "cancelled"}
+		cancelled[i] = &Outcome{Job: job, Status: tracker.StatusCancelled, Error: text, ErrorClass: "cancelled"}
 	}
 	ended, err := s.SettleTx(ctx, tx, cancelled)
 	for i, job := range asked {
@@ -275,7 +275,7 @@ func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settl
 	return err
 }
 
-func clean(text string, limit int) *string {
+func cleanOutcome(text string, limit int) *string {
 	if text == "" {
 		return nil
 	}
@@ -283,7 +283,7 @@ func clean(text string, limit int) *string {
 	return &text
 }
 
-func deref(s *string) string {
+func valueOrZero(s *string) string {
 	if s == nil {
 		return ""
 	}

@@ -26,16 +26,16 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 		}
 		b.Advance(time.Second)
 		running := b.ClaimOne(job)
-		if running.Attempt != 1 || running.Status != tracker.Running || running.Worker != "w1" || string(running.Sealed) != "\x01\x00\x02" {
+		if running.Attempt != 1 || running.Status != tracker.StatusRunning || running.Worker != "w1" || string(running.Sealed) != "\x01\x00\x02" {
 			t.Fatalf("claimed %+v", running)
 		}
 		b.Advance(2 * time.Second)
-		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Success, Result: []byte(`{"n":1}`)})[0]
+		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess, Result: []byte(`{"n":1}`)})[0]
 		if !r.Won {
 			t.Fatal("the fence failed")
 		}
 		got := b.Stored(job.ID)
-		if got.Status != tracker.Success || !got.ArgumentsDropped() || got.Duration != 2*time.Second || string(got.Result) != `{"n":1}` ||
+		if got.Status != tracker.StatusSuccess || !got.ArgumentsDropped() || got.Duration != 2*time.Second || string(got.Result) != `{"n":1}` ||
 			!got.FinishedAt.Equal(b.Now()) {
 			t.Fatalf("finished %+v", got)
 		}
@@ -43,7 +43,7 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 			t.Fatalf("the result %+v is not the row %+v", r.Job, got)
 		}
 		attempts, err := b.Attempts(t.Context(), &got.Job)
-		b.OK(err)
+		b.NoError(err)
 		if len(attempts) != 1 || attempts[0].Outcome != "success" || attempts[0].Duration != 2*time.Second {
 			t.Fatalf("attempts %+v", attempts)
 		}
@@ -55,15 +55,15 @@ func TestLateOutcomeChangesNothing(t *testing.T) {
 		b := storetest.New(t, db)
 		job := b.Insert(storetest.NewJob(1))[0]
 		late := b.ClaimOne(job)
-		b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.Queued, Attempt: tracker.OutcomeReaped, Error: "the worker died"})
+		b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.StatusQueued, Attempt: tracker.OutcomeReaped, Error: "the worker died"})
 		second := b.ClaimOne(b.Stored(job.ID))
 		if second.Epoch != 1 || second.Attempt != 2 {
 			t.Fatalf("second attempt %+v", second)
 		}
-		if r := b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.Success})[0]; r.Won {
+		if r := b.SettleAll(&jobstore.Outcome{Job: late, Status: tracker.StatusSuccess})[0]; r.Won {
 			t.Fatal("the late outcome won")
 		}
-		if got := b.Stored(job.ID); got.Status != tracker.Running || got.Epoch != 1 {
+		if got := b.Stored(job.ID); got.Status != tracker.StatusRunning || got.Epoch != 1 {
 			t.Fatalf("the late outcome changed the row: %+v", got)
 		}
 		if r := b.ClaimAll(job)[0]; r.Outcome != jobstore.ClaimStale {
@@ -83,7 +83,7 @@ func TestClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 		b.ClaimOne(job)
 		for worker, want := range map[string]bool{"w1": true, "w2": false} {
 			found, err := b.ClaimedBy(t.Context(), worker, claim)
-			b.OK(err)
+			b.NoError(err)
 			if (found != nil) != want {
 				t.Errorf("%s: %+v", worker, found)
 			}
@@ -105,7 +105,7 @@ func TestLaneRunsOneAtATimeInOrderAndEndingRingsTheNext(t *testing.T) {
 			t.Fatalf("the second of the lane is still looked at: %v", got.WakeAt)
 		}
 		// A retry keeps its place.
-		r := b.SettleAll(&jobstore.Outcome{Job: results[1].Job, Status: tracker.Queued, NotBefore: b.Now().Add(time.Minute)})[0]
+		r := b.SettleAll(&jobstore.Outcome{Job: results[1].Job, Status: tracker.StatusQueued, NotBefore: b.Now().Add(time.Minute)})[0]
 		if len(r.Next) != 0 {
 			t.Fatalf("a retry rang the next: %+v", r.Next)
 		}
@@ -114,7 +114,7 @@ func TestLaneRunsOneAtATimeInOrderAndEndingRingsTheNext(t *testing.T) {
 		}
 		b.Advance(time.Minute)
 		retried := b.ClaimOne(b.Stored(a.ID))
-		r = b.SettleAll(&jobstore.Outcome{Job: retried, Status: tracker.Failed, Error: "no", ErrorClass: "permanent"})[0]
+		r = b.SettleAll(&jobstore.Outcome{Job: retried, Status: tracker.StatusFailed, Error: "no", ErrorClass: "permanent"})[0]
 		if len(r.Next) != 1 || r.Next[0].ID != c.ID {
 			t.Fatalf("the ending rang %+v, not %d", r.Next, c.ID)
 		}
@@ -137,7 +137,7 @@ func TestDelayedJobDoesNotBlockItsLaneAndJoinsWhenDue(t *testing.T) {
 		if f := b.ClaimAll(delayed)[0].Outcome; f != jobstore.ClaimDeferred {
 			t.Fatalf("two jobs of one lane ran: %d", f)
 		}
-		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Success})[0]
+		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess})[0]
 		if len(r.Next) != 1 || r.Next[0].ID != delayed.ID {
 			t.Fatalf("next %+v, want the delayed job %d", r.Next, delayed.ID)
 		}
@@ -157,7 +157,7 @@ func TestConcurrentClaimsOfOneLaneLetOneRun(t *testing.T) {
 			b.Insert(x)
 			b.Insert(y)
 			// y believes it is first: x is made invisible to the lane's reading.
-			b.OK(db.Exec("UPDATE nawasync_jobs SET open_lane = NULL WHERE id = ?", x.ID).Error)
+			b.NoError(db.Exec("UPDATE nawasync_jobs SET open_lane = NULL WHERE id = ?", x.ID).Error)
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			claimed := 0
@@ -188,7 +188,7 @@ func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
 		claimed := b.ClaimAll(jobs...)
 		outcomes := make([]*jobstore.Outcome, 3)
 		for i, c := range claimed {
-			outcomes[i] = &jobstore.Outcome{Job: c.Job, Status: tracker.Failed, Error: "plain"}
+			outcomes[i] = &jobstore.Outcome{Job: c.Job, Status: tracker.StatusFailed, Error: "plain"}
 		}
 		outcomes[1].Error = "a\x00b\xff"
 		outcomes[1].Stack = "s\x00"
@@ -209,7 +209,7 @@ func TestRefusedOutcomeStandsAlone(t *testing.T) {
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3), storetest.NewJob(4))
 		var outcomes []*jobstore.Outcome
 		for _, c := range b.ClaimAll(jobs...) {
-			outcomes = append(outcomes, &jobstore.Outcome{Job: c.Job, Status: tracker.Success})
+			outcomes = append(outcomes, &jobstore.Outcome{Job: c.Job, Status: tracker.StatusSuccess})
 		}
 		boom := errors.New("boom")
 		outcomes[2].OnSuccess = func(*gorm.DB) error { return boom }
@@ -223,7 +223,7 @@ func TestRefusedOutcomeStandsAlone(t *testing.T) {
 				t.Fatalf("outcome %d: %v", i, errs[i])
 			}
 		}
-		if got := b.Stored(jobs[2].ID); got.Status != tracker.Running {
+		if got := b.Stored(jobs[2].ID); got.Status != tracker.StatusRunning {
 			t.Fatalf("the refused one is %s", got.Status)
 		}
 	})
@@ -236,7 +236,7 @@ func TestUniqueKeyHoldsUntilTheEndOrTheStart(t *testing.T) {
 			j := storetest.NewJob(int64(len(hash)))
 			j.ActiveKey = jobstore.UniqueKey(hash, untilRunning)
 			list := []*jobstore.Job{j}
-			b.OK(b.InsertOwn(t.Context(), list, 100))
+			b.NoError(b.InsertOwn(t.Context(), list, 100))
 			return list[0]
 		}
 		first := unique("a", false)
@@ -247,7 +247,7 @@ func TestUniqueKeyHoldsUntilTheEndOrTheStart(t *testing.T) {
 		if again := unique("a", false); again.ID != first.ID {
 			t.Fatal("the key was freed by the start")
 		}
-		b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Success})
+		b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess})
 		if again := unique("a", false); again.ID == first.ID {
 			t.Fatal("the key was not freed by the end")
 		}

@@ -26,13 +26,13 @@ func (e *snapshotError) Error() string { return "snapshot row in " + e.table + "
 
 func (e *snapshotError) Unwrap() error { return e.err }
 
-// changes reports whether the ending of the job changes a snapshot row.
-func (s *Store) changes(j *Job) bool {
+// snapshotChanges reports whether the ending of the job changes a snapshot row.
+func (s *Store) snapshotChanges(j *Job) bool {
 	if j.SnapshotTable == "" || j.SnapshotState == "" {
 		return false
 	}
 	since, lost := s.lostTables.Load(j.SnapshotTable)
-	return !lost || s.Now().Sub(since.(time.Time)) > lostFor
+	return !lost || s.Now().Sub(since.(time.Time)) > lostTableRetry
 }
 
 // lockSnapshots takes the rows before the jobs, in one order, as a dispatch does:
@@ -43,7 +43,7 @@ func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 	}
 	var jobs []*Job
 	for _, v := range outcomes {
-		if s.changes(v.Job) {
+		if s.snapshotChanges(v.Job) {
 			jobs = append(jobs, v.Job)
 		}
 	}
@@ -64,7 +64,7 @@ func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 // newer job's pending state stays.
 func (s *Store) settleSnapshots(ctx context.Context, tx *gorm.DB, ended []*Outcome) error {
 	for _, v := range ended {
-		if !v.Status.Terminal() || !s.changes(v.Job) {
+		if !v.Status.Terminal() || !s.snapshotChanges(v.Job) {
 			continue
 		}
 		if err := s.settleSnapshot(ctx, tx, v); err != nil {
@@ -77,28 +77,28 @@ func (s *Store) settleSnapshots(ctx context.Context, tx *gorm.DB, ended []*Outco
 func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, v *Outcome) error {
 	j := v.Job
 	table := s.quote(j.SnapshotTable)
-	if v.Status == tracker.Success {
+	if v.Status == tracker.StatusSuccess {
 		// What was written besides is the job's own affair, in OnSuccess.
 		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ?", tracker.StateSynced, j.SnapshotRow, j.ID).Error
 	}
-	if j.Status == tracker.Queued {
+	if j.Status == tracker.StatusQueued {
 		// An earlier job of the row may be open still: then the row waits for that one.
-		handed, err := s.handBack(tx, table, j)
+		handed, err := s.returnToDesired(tx, table, j)
 		if handed || err != nil {
 			return err
 		}
 	}
-	text := deref(clean(v.Error, tracker.MaxError))
+	text := valueOrZero(cleanOutcome(v.Error, tracker.MaxError))
 	switch v.Status {
-	case tracker.Cancelled, tracker.Skipped:
+	case tracker.StatusCancelled, tracker.StatusSkipped:
 		if !j.Wrote {
 			return s.restore(tx, table, j)
 		}
 		text = "its outcome at the remote is not known: " + text
-	case tracker.Conflict:
+	case tracker.StatusConflict:
 		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
 			j.ID).Error
-	case tracker.Failed, tracker.Success, tracker.Queued, tracker.Running:
+	case tracker.StatusFailed, tracker.StatusSuccess, tracker.StatusQueued, tracker.StatusRunning:
 	}
 	err := tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateFailed, text, j.SnapshotRow, j.ID).Error
 	if err != nil || !j.Wrote {
@@ -107,8 +107,8 @@ func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, v *Outcome) err
 	return s.Insert(ctx, tx, []*Job{refreshJob(j)}, 0)
 }
 
-// handBack gives the row to the newest of the other open jobs that change it.
-func (s *Store) handBack(tx *gorm.DB, table string, j *Job) (bool, error) {
+// returnToDesired gives the row to the newest of the other open jobs that change it.
+func (s *Store) returnToDesired(tx *gorm.DB, table string, j *Job) (bool, error) {
 	lane, id := s.dialect.LaneRows()
 	var other sql.NullInt64
 	var state sql.NullString
@@ -153,7 +153,7 @@ func refreshJob(j *Job) *Job {
 // MarkPending puts the job's snapshot row into its pending state. What was wrong with
 // it before is kept, for the case that the job is called off.
 func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
-	if !s.changes(j) {
+	if !s.snapshotChanges(j) {
 		return nil
 	}
 	return sqlkit.Session(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID,
@@ -183,9 +183,9 @@ func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, er
 	return list, nil
 }
 
-// dropLost notes that a snapshot table is gone, or has not the columns any more: a
+// forgetLostTable notes that a snapshot table is gone, or has not the columns any more: a
 // job must be able to end all the same. It reports whether that was it.
-func (s *Store) dropLost(err error) bool {
+func (s *Store) forgetLostTable(err error) bool {
 	var failed *snapshotError
 	if !errors.As(err, &failed) || !sqlkit.IsUndefined(failed.err) {
 		return false
@@ -194,5 +194,5 @@ func (s *Store) dropLost(err error) bool {
 	return true
 }
 
-// lostFor is how long a table that was not there is not asked for again.
-const lostFor = time.Minute
+// lostTableRetry is how long a table that was not there is not asked for again.
+const lostTableRetry = time.Minute

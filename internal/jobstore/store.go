@@ -68,7 +68,7 @@ func (s *Store) DB(ctx context.Context) *gorm.DB { return sqlkit.Session(ctx, s.
 // Transaction runs fn in a READ COMMITTED transaction of its own. Higher levels
 // make the engine's batches block dispatches on MySQL and fail on PostgreSQL.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockWriter(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ var ErrBusy = errors.New("SQLite has one writer and it is taken; inside an open 
 // busyWait is as long as the busy_timeout we recommend.
 const busyWait = 5 * time.Second
 
-func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
+func (s *Store) lockWriter(ctx context.Context) (unlock func(), err error) {
 	if s.dialect.Name != "sqlite" {
 		return func() {}, nil
 	}
@@ -148,7 +148,7 @@ func (s *Store) singleStatement(ctx context.Context, fn func(tx *gorm.DB) error)
 // exec runs statements that need no transaction. A process that is stopped between
 // a statement and its COMMIT keeps what the statement locked.
 func (s *Store) exec(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockWriter(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 	if !s.dialect.Returning || len(b.who.Serves) == 0 {
 		return claims, nil
 	}
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockWriter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 	if s.dialect.Name == "sqlite" {
 		columns = strings.ReplaceAll(columns, "j.", "")
 	}
-	s.at(MomentClaiming)
+	s.reachMoment(MomentClaiming)
 	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		row, err := jobrow.Scan(rows, true)
 		if err == nil {
@@ -60,10 +60,10 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 			return nil, err
 		}
 		b.unsure = true
-		clear(b.fates)
+		clear(b.results)
 	}
 	for _, c := range claims {
-		if result, ok := b.fates[c.ID]; !ok || !result.sameEpoch(c) {
+		if result, ok := b.results[c.ID]; !ok || !result.sameEpoch(c) {
 			rest = append(rest, c)
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Store) takeHeads(ctx context.Context, b *claimBatch, claims []Claim) (r
 // are rung again when they may.
 func (s *Store) lookAndTake(ctx context.Context, b *claimBatch, claims []Claim) error {
 	seen, err := s.look(ctx, claims)
-	s.at(MomentPauseRead)
+	s.reachMoment(MomentPauseRead)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *Store) lookAndTake(ctx context.Context, b *claimBatch, claims []Claim) 
 	for _, row := range seen {
 		timeout, served := b.who.timeout(row.job)
 		switch {
-		case row.job.Status != tracker.Queued:
+		case row.job.Status != tracker.StatusQueued:
 			continue
 		case row.job.NotBefore.After(now):
 			row.wake = row.job.NotBefore
@@ -116,7 +116,7 @@ func (s *Store) lookAndTake(ctx context.Context, b *claimBatch, claims []Claim) 
 		}
 	}
 	for _, row := range append(demote, later...) {
-		b.fates[row.job.ID] = ClaimResult{Outcome: ClaimDeferred}
+		b.results[row.job.ID] = ClaimResult{Outcome: ClaimDeferred}
 	}
 	if err := s.postpone(ctx, later); err != nil {
 		return err
@@ -172,9 +172,9 @@ func (s *Store) take(ctx context.Context, b *claimBatch, now time.Time, rows []l
 		batch[i] = claimRow{row.job.ID, row.job.Epoch, row.deadline.UnixMicro()}
 	}
 	var won map[int64]bool
-	s.at(MomentClaiming)
+	s.reachMoment(MomentClaiming)
 	err := s.singleStatement(ctx, func(tx *gorm.DB) (err error) {
-		won, err = s.batch(tx, update{
+		won, err = s.batch(tx, updateStatement{
 			columns: []string{"id", "epoch", "deadline"},
 			set:     setRunning + ", deadline_at = v_deadline",
 			fence:   queuedFence,
@@ -216,7 +216,7 @@ func (s *Store) laneRuns(ctx context.Context, j *Job) (bool, error) {
 
 func (s *Store) markClaimed(row lookRow, worker string, now time.Time) {
 	j := row.job
-	j.Status, j.Worker, j.StartedAt, j.DeadlineAt, j.UpdatedAt = tracker.Running, worker, now, row.deadline, now
+	j.Status, j.Worker, j.StartedAt, j.DeadlineAt, j.UpdatedAt = tracker.StatusRunning, worker, now, row.deadline, now
 	j.Attempt++
 	j.WakeAt = time.Time{}
 }

@@ -22,7 +22,7 @@ const setRunning = "status = 'running', attempt = attempt + 1, running_lane = la
 const queuedFence = "j.epoch = v_epoch AND j.status = 'queued'"
 
 // running or queued → terminal, or running → queued. Its parameter is (now).
-var outcomeUpdate = update{
+var outcomeUpdate = updateStatement{
 	columns: []string{
 		"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t",
 		"cancel_by:t",

@@ -24,17 +24,17 @@ type Lease struct {
 	TTL    time.Duration
 	Kinds  []string
 	Queues []string
-	// Lost is called when the lease is lost, with the process's old id.
-	Lost func(worker string)
-	// Running is called with each beat: with the jobs that run under this process's
+	// OnLost is called when the lease is lost, with the process's old id.
+	OnLost func(worker string)
+	// ReportRunning is called with each beat: with the jobs that run under this process's
 	// id by the database's account, and those of them whose end was asked for.
-	Running func(running, cancelled []jobstore.Claim)
+	ReportRunning func(running, cancelled []jobstore.Claim)
 
-	expiry *time.Timer // ends the lease on time, however long a beat hangs
-	mu     sync.Mutex
-	id     string
-	last   time.Time // with a monotonic clock reading
-	held   bool
+	expiry     *time.Timer // ends the lease on time, however long a beat hangs
+	mu         sync.Mutex
+	id         string
+	last       time.Time // with a monotonic clock reading
+	lastBeatOK bool
 }
 
 // Join writes the first beat, so that the process is known before it claims.
@@ -65,7 +65,7 @@ func (l *Lease) Worker() string {
 func (l *Lease) Valid() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.held && time.Since(l.last) < l.TTL
+	return l.lastBeatOK && time.Since(l.last) < l.TTL
 }
 
 func (l *Lease) join(ctx context.Context) error {
@@ -77,7 +77,7 @@ func (l *Lease) join(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.id, l.last, l.held = id, begun, true
+	l.id, l.last, l.lastBeatOK = id, begun, true
 	return nil
 }
 
@@ -90,14 +90,14 @@ func (l *Lease) Tick(ctx context.Context) (bool, error) {
 	known, err := l.Store.Beat(beatCtx, l.Worker())
 	if err == nil && known {
 		l.mu.Lock()
-		rejoined := !l.held
-		l.last, l.held = begun, true
+		rejoined := !l.lastBeatOK
+		l.last, l.lastBeatOK = begun, true
 		l.mu.Unlock()
 		l.expiry.Reset(l.TTL - time.Since(begun))
 		if rejoined {
 			l.Logger.Info("nawasync: this process beats again before anybody gave it up", "worker", l.Worker())
 		}
-		return false, l.reportRunning(beatCtx)
+		return false, l.runReport(beatCtx)
 	}
 	if err == nil {
 		l.Logger.Warn("nawasync: others took this process for dead; it goes on under a new id", "worker", l.Worker())
@@ -113,20 +113,20 @@ func (l *Lease) Tick(ctx context.Context) (bool, error) {
 
 func (l *Lease) lose() {
 	l.mu.Lock()
-	was := l.held
-	l.held = false
+	was := l.lastBeatOK
+	l.lastBeatOK = false
 	id := l.id
 	l.mu.Unlock()
 	if was {
 		l.Logger.Error("nawasync: the heartbeat did not reach the database for too long; running jobs are cancelled here", "worker", id, "after", l.TTL)
-		l.Lost(id)
+		l.OnLost(id)
 	}
 }
 
-func (l *Lease) reportRunning(ctx context.Context) error {
+func (l *Lease) runReport(ctx context.Context) error {
 	running, cancelled, err := l.Store.RunningClaims(ctx, l.Worker())
 	if err == nil {
-		l.Running(running, cancelled)
+		l.ReportRunning(running, cancelled)
 	}
 	return err
 }

@@ -19,12 +19,12 @@ type Pruner struct {
 	Other     time.Duration // how long other endings are kept
 	Arguments time.Duration // how long arguments are kept after them
 	Expiry    time.Duration // how long a job may stay queued after it first came due
-	// Expired makes the outcome of an expired job.
-	Expired func(job *jobstore.Job) *jobstore.Outcome
+	// ExpiredOutcome makes the outcome of an expired job.
+	ExpiredOutcome func(job *jobstore.Job) *jobstore.Outcome
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
-	// Tidy clears what dead workers left in Redis.
-	Tidy func() error
+	// PurgeArchived clears what dead workers left in Redis.
+	PurgeArchived func() error
 }
 
 const batch = 1000
@@ -51,7 +51,7 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 			continue
 		}
 		keep := p.Other
-		if status == tracker.Success {
+		if status == tracker.StatusSuccess {
 			keep = p.Success
 		}
 		n, err := p.Store.Prune(ctx, status, now.Add(-keep), batch)
@@ -73,7 +73,7 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err := p.Store.PruneStats(ctx, now.Add(-keepMinutes), now.Add(-keepHours)); err != nil {
 		return false, err
 	}
-	return false, p.Tidy()
+	return false, p.PurgeArchived()
 }
 
 func (p *Pruner) expire(ctx context.Context) (full bool, err error) {
@@ -83,7 +83,7 @@ func (p *Pruner) expire(ctx context.Context) (full bool, err error) {
 	}
 	outcomes := make([]*jobstore.Outcome, len(jobs))
 	for i, job := range jobs {
-		outcomes[i] = p.Expired(job)
+		outcomes[i] = p.ExpiredOutcome(job)
 	}
 	if err := p.Settle(ctx, outcomes); err != nil {
 		return false, err

@@ -20,12 +20,12 @@ type Reaper struct {
 	DeadAfter time.Duration
 	// Self is this process's own id: it sees for itself whether it lives.
 	Self func() string
-	// Reaped makes the outcome of a job of a dead process.
-	Reaped func(job *jobstore.Job) *jobstore.Outcome
+	// OutcomeOf makes the outcome of a job of a dead process.
+	OutcomeOf func(job *jobstore.Job) *jobstore.Outcome
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 
-	seen map[string]observation
+	observed map[string]observation
 }
 
 // observation is since when a counter has not changed; of a worker without a heartbeat
@@ -36,34 +36,34 @@ type observation struct {
 }
 
 const (
-	missing = -1 // as a counter: jobs run there, and there is no heartbeat row
-	batch   = 500
+	missingFor = -1 // as a counter: jobs run there, and there is no heartbeat row
+	batch      = 500
 )
 
 // Tick is one round.
 func (r *Reaper) Tick(ctx context.Context) (bool, error) {
-	beats, err := r.read(ctx)
+	beats, err := r.readProcesses(ctx)
 	if err != nil {
-		r.seen = map[string]observation{}
+		r.observed = map[string]observation{}
 		return false, err
 	}
 	now := time.Now()
 	seen := map[string]observation{}
 	for worker, beat := range beats {
-		if old, ok := r.seen[worker]; ok && old.beat == beat {
+		if old, ok := r.observed[worker]; ok && old.beat == beat {
 			seen[worker] = old
 		} else {
 			seen[worker] = observation{beat, now}
 		}
 	}
-	r.seen = seen
+	r.observed = seen
 	self := r.Self()
 	for worker, s := range seen {
 		if worker == self {
 			continue
 		}
 		limit := r.DeadAfter
-		if s.beat == missing {
+		if s.beat == missingFor {
 			// Its row was deleted by a reaper that then died, or by hand.
 			limit = 2 * r.Interval
 		}
@@ -77,8 +77,8 @@ func (r *Reaper) Tick(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// read takes one look, within a time: a look that hangs is a failed one.
-func (r *Reaper) read(ctx context.Context) (map[string]int64, error) {
+// readProcesses takes one look, within a time: a look that hangs is a failed one.
+func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.DeadAfter/4)
 	defer cancel()
 	// The jobs first: a process writes its row before it claims.
@@ -92,7 +92,7 @@ func (r *Reaper) read(ctx context.Context) (map[string]int64, error) {
 	}
 	beats := map[string]int64{}
 	for _, worker := range workers {
-		beats[worker] = missing
+		beats[worker] = missingFor
 	}
 	for _, p := range processes {
 		beats[p.ID] = p.Beat
@@ -109,13 +109,13 @@ func (r *Reaper) reap(ctx context.Context, worker string) error {
 	for {
 		jobs, err := r.Store.RunningOn(ctx, worker, batch)
 		if err != nil || len(jobs) == 0 {
-			delete(r.seen, worker)
+			delete(r.observed, worker)
 			return err
 		}
 		r.Logger.Warn("nawasync: a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
 		outcomes := make([]*jobstore.Outcome, len(jobs))
 		for i, job := range jobs {
-			outcomes[i] = r.Reaped(job)
+			outcomes[i] = r.OutcomeOf(job)
 		}
 		if err := r.Settle(ctx, outcomes); err != nil {
 			return err

@@ -40,10 +40,10 @@ type Scheduler struct {
 }
 
 const (
-	seeAgain = time.Minute // between two notes that a schedule is registered
-	// atStartApart keeps the processes of one deploy from each running a schedule
+	registerInterval = time.Minute // between two notes that a schedule is registered
+	// runAtStartInterval keeps the processes of one deploy from each running a schedule
 	// that runs at start.
-	atStartApart = time.Minute
+	runAtStartInterval = time.Minute
 )
 
 // Tick is one round.
@@ -55,7 +55,7 @@ func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
 		s.started = map[string]bool{}
 	}
 	now := s.Store.Now()
-	if now.Sub(s.seenAt) >= seeAgain {
+	if now.Sub(s.seenAt) >= registerInterval {
 		for _, e := range s.Entries {
 			if err := s.Store.SeeSchedule(ctx, e.Row, now); err != nil {
 				return false, err
@@ -75,7 +75,7 @@ func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
 	for _, e := range s.Entries {
 		name, before := e.Row.Name, last[e.Row.Name]
 		tick := e.Spec.Newest(before, now)
-		if e.RunAtStart && !s.started[name] && (now.Sub(before) > atStartApart || before.Equal(now)) {
+		if e.RunAtStart && !s.started[name] && (now.Sub(before) > runAtStartInterval || before.Equal(now)) {
 			tick = now.Add(time.Microsecond) // also when the row was made a moment ago
 		}
 		if !tick.IsZero() {

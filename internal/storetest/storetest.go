@@ -15,8 +15,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Bench is one test's store.
-type Bench struct {
+// Fixture is one test's store.
+type Fixture struct {
 	*jobstore.Store
 	Database *testdb.Database
 
@@ -26,30 +26,30 @@ type Bench struct {
 }
 
 // New begins at noon of a day of its own.
-func New(t testing.TB, db *testdb.Database) *Bench {
+func New(t testing.TB, db *testdb.Database) *Fixture {
 	t.Helper()
-	b := &Bench{Database: db, t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	b := &Fixture{Database: db, t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	store, err := jobstore.New(db.DB, jobstore.Options{Now: b.clock})
-	b.OK(err)
+	b.NoError(err)
 	b.Store = store
 	return b
 }
 
-func (b *Bench) clock() time.Time {
+func (b *Fixture) clock() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.now
 }
 
 // Advance turns the clock.
-func (b *Bench) Advance(d time.Duration) {
+func (b *Fixture) Advance(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.now = b.now.Add(d)
 }
 
-// OK fails the test for an error.
-func (b *Bench) OK(err error) {
+// NoError fails the test for an error.
+func (b *Fixture) NoError(err error) {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
@@ -73,9 +73,9 @@ func SetTargetKey(job *jobstore.Job) {
 }
 
 // Insert adds jobs in a transaction of its own.
-func (b *Bench) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
+func (b *Fixture) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
 	b.t.Helper()
-	b.OK(b.InsertOwn(b.t.Context(), jobs, 100))
+	b.NoError(b.InsertOwn(b.t.Context(), jobs, 100))
 	return jobs
 }
 
@@ -83,19 +83,19 @@ func (b *Bench) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
 var Claimer = jobstore.Claimer{Worker: "w1", Serves: []jobstore.Served{{Kind: "whm/mailbox/update", Timeout: time.Minute}}}
 
 // ClaimAll claims jobs in one batch.
-func (b *Bench) ClaimAll(jobs ...*jobstore.Job) []jobstore.ClaimResult {
+func (b *Fixture) ClaimAll(jobs ...*jobstore.Job) []jobstore.ClaimResult {
 	b.t.Helper()
 	claims := make([]jobstore.Claim, len(jobs))
 	for i, j := range jobs {
 		claims[i] = jobstore.Claim{ID: j.ID, Epoch: j.Epoch}
 	}
 	results, err := b.Claim(b.t.Context(), Claimer, claims)
-	b.OK(err)
+	b.NoError(err)
 	return results
 }
 
 // ClaimOne claims a job, which must run then.
-func (b *Bench) ClaimOne(j *jobstore.Job) *jobstore.Job {
+func (b *Fixture) ClaimOne(j *jobstore.Job) *jobstore.Job {
 	b.t.Helper()
 	r := b.ClaimAll(j)[0]
 	if r.Outcome != jobstore.ClaimWon {
@@ -105,23 +105,23 @@ func (b *Bench) ClaimOne(j *jobstore.Job) *jobstore.Job {
 }
 
 // SettleAll writes outcomes, none of which may fail.
-func (b *Bench) SettleAll(outcomes ...*jobstore.Outcome) []jobstore.Settled {
+func (b *Fixture) SettleAll(outcomes ...*jobstore.Outcome) []jobstore.Settled {
 	b.t.Helper()
 	results, errs := b.Settle(b.t.Context(), outcomes)
-	b.OK(errors.Join(errs...))
+	b.NoError(errors.Join(errs...))
 	return results
 }
 
 // Stored is a job as the database has it.
-func (b *Bench) Stored(id int64) *jobstore.Job {
+func (b *Fixture) Stored(id int64) *jobstore.Job {
 	b.t.Helper()
 	j, err := b.Load(b.t.Context(), id)
-	b.OK(err)
+	b.NoError(err)
 	return j
 }
 
 // End has a job run for 100 ms and end.
-func (b *Bench) End(lane int64, status tracker.Status) *jobstore.Job {
+func (b *Fixture) End(lane int64, status tracker.Status) *jobstore.Job {
 	b.t.Helper()
 	job := b.ClaimOne(b.Insert(NewJob(lane))[0])
 	b.Advance(100 * time.Millisecond)

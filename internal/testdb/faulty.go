@@ -19,9 +19,9 @@ type Fault int
 // The faults. Lost is the ugly one: the database has done what it was told, and
 // its answer does not arrive.
 const (
-	None Fault = iota
-	Refused
-	Lost
+	FaultNone Fault = iota
+	FaultRefused
+	FaultLost
 )
 
 // ErrFault is what the caller of a faulty statement gets.
@@ -64,63 +64,63 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{inner, c.fault}, nil
+	return &faultyConn{inner, c.fault}, nil
 }
 
-// conn passes everything on, faults aside.
-type conn struct {
+// faultyConn passes everything on, faults aside.
+type faultyConn struct {
 	driver.Conn
 	fault func() Fault
 }
 
-func (c *conn) Ping(ctx context.Context) error {
+func (c *faultyConn) Ping(ctx context.Context) error {
 	if p, ok := c.Conn.(driver.Pinger); ok {
 		return p.Ping(ctx)
 	}
 	return nil
 }
 
-func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
+func (c *faultyConn) CheckNamedValue(v *driver.NamedValue) error {
 	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
 		return checker.CheckNamedValue(v)
 	}
 	return driver.ErrSkip
 }
 
-func (c *conn) ResetSession(ctx context.Context) error {
+func (c *faultyConn) ResetSession(ctx context.Context) error {
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
 		return r.ResetSession(ctx)
 	}
 	return nil
 }
 
-func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c *faultyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	execer, ok := c.Conn.(driver.ExecerContext)
 	if !ok {
 		return nil, driver.ErrSkip
 	}
 	fault := c.fault()
-	if fault == Refused {
+	if fault == FaultRefused {
 		return nil, ErrFault
 	}
 	result, err := execer.ExecContext(ctx, query, args)
-	if err == nil && fault == Lost {
+	if err == nil && fault == FaultLost {
 		return nil, ErrFault
 	}
 	return result, err
 }
 
-func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	queryer, ok := c.Conn.(driver.QueryerContext)
 	if !ok {
 		return nil, driver.ErrSkip
 	}
 	fault := c.fault()
-	if fault == Refused {
+	if fault == FaultRefused {
 		return nil, ErrFault
 	}
 	rows, err := queryer.QueryContext(ctx, query, args)
-	if err != nil || fault != Lost {
+	if err != nil || fault != FaultLost {
 		return rows, err
 	}
 	// Read to the end, so that all that it changes is changed.
@@ -135,7 +135,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	return nil, errors.Join(ErrFault, closed)
 }
 
-func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+func (c *faultyConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	beginner, ok := c.Conn.(driver.ConnBeginTx)
 	if !ok {
 		return nil, errors.New("testdb: the driver has no BeginTx")
@@ -144,23 +144,23 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 	if err != nil {
 		return nil, err
 	}
-	return tx{inner, c.fault}, nil
+	return faultyTx{inner, c.fault}, nil
 }
 
-type tx struct {
+type faultyTx struct {
 	driver.Tx
 	fault func() Fault
 }
 
-func (t tx) Commit() error {
+func (t faultyTx) Commit() error {
 	fault := t.fault()
-	if fault == Refused {
+	if fault == FaultRefused {
 		return errors.Join(ErrFault, t.Rollback())
 	}
 	if err := t.Tx.Commit(); err != nil {
 		return err
 	}
-	if fault == Lost {
+	if fault == FaultLost {
 		return ErrFault
 	}
 	return nil

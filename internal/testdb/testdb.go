@@ -45,15 +45,15 @@ type Database struct {
 	DSN     string // opens it again, from another process too
 }
 
-// All are the openers of every dialect.
-func All() []Opener {
+// Openers are the openers of every dialect.
+func Openers() []Opener {
 	return []Opener{{"sqlite", SQLite}, {"postgres", Postgres}, {"mysql", MySQL}}
 }
 
 // Each runs a test on every dialect, in parallel.
 func Each(t *testing.T, fn func(t *testing.T, db *Database)) {
 	t.Helper()
-	for _, opener := range All() {
+	for _, opener := range Openers() {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
 			fn(t, opener.Open(t))
@@ -69,7 +69,7 @@ func SQLiteDSN(path string) string {
 // SQLite opens a file in the test's folder.
 func SQLite(t testing.TB) *Database {
 	t.Helper()
-	return open(t, "sqlite", SQLiteDSN(filepath.Join(t.TempDir(), "test.db")))
+	return openDB(t, "sqlite", SQLiteDSN(filepath.Join(t.TempDir(), "test.db")))
 }
 
 // Postgres makes a schema in the database of PostgresVariable, or skips.
@@ -78,18 +78,18 @@ func Postgres(t testing.TB) *Database {
 	dsn := address(t, PostgresVariable)
 	name := newName()
 	admin, err := gorm.Open(postgres.Open(dsn), config())
-	check(t, err)
-	check(t, admin.Exec("CREATE SCHEMA "+name).Error)
+	requireNoError(t, err)
+	requireNoError(t, admin.Exec("CREATE SCHEMA "+name).Error)
 	t.Cleanup(func() {
 		_ = admin.Exec("DROP SCHEMA " + name + " CASCADE").Error
 		closeDB(admin)
 	})
 	u, err := url.Parse(dsn)
-	check(t, err)
+	requireNoError(t, err)
 	q := u.Query()
 	q.Set("search_path", name)
 	u.RawQuery = q.Encode()
-	return open(t, "postgres", u.String())
+	return openDB(t, "postgres", u.String())
 }
 
 // MySQL makes a database beside that of MySQLVariable, or skips.
@@ -98,16 +98,16 @@ func MySQL(t testing.TB) *Database {
 	dsn := address(t, MySQLVariable)
 	name := newName()
 	admin, err := gorm.Open(mysql.Open(dsn), config())
-	check(t, err)
-	check(t, admin.Exec("CREATE DATABASE "+name).Error)
+	requireNoError(t, err)
+	requireNoError(t, admin.Exec("CREATE DATABASE "+name).Error)
 	t.Cleanup(func() {
 		_ = admin.Exec("DROP DATABASE " + name).Error
 		closeDB(admin)
 	})
 	c, err := drivermysql.ParseDSN(dsn)
-	check(t, err)
+	requireNoError(t, err)
 	c.DBName = name
-	return open(t, "mysql", c.FormatDSN())
+	return openDB(t, "mysql", c.FormatDSN())
 }
 
 // Open opens a database that a DSN of this package names.
@@ -134,12 +134,12 @@ func Open(dialect, dsn string) (*gorm.DB, error) {
 	return db, nil
 }
 
-func open(t testing.TB, dialect, dsn string) *Database {
+func openDB(t testing.TB, dialect, dsn string) *Database {
 	t.Helper()
 	db, err := Open(dialect, dsn)
-	check(t, err)
+	requireNoError(t, err)
 	t.Cleanup(func() { closeDB(db) })
-	check(t, migrations.Up(context.Background(), db))
+	requireNoError(t, migrations.Up(context.Background(), db))
 	return &Database{DB: db, Dialect: dialect, DSN: dsn}
 }
 
@@ -147,10 +147,10 @@ func open(t testing.TB, dialect, dsn string) *Database {
 func Redis(t testing.TB) *redis.Client {
 	t.Helper()
 	o, err := redis.ParseURL(address(t, RedisVariable))
-	check(t, err)
+	requireNoError(t, err)
 	client := redis.NewClient(o)
 	t.Cleanup(func() { _ = client.Close() })
-	check(t, client.Ping(context.Background()).Err())
+	requireNoError(t, client.Ping(context.Background()).Err())
 	return client
 }
 
@@ -175,7 +175,7 @@ func closeDB(db *gorm.DB) {
 	}
 }
 
-func check(t testing.TB, err error) {
+func requireNoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -39,8 +39,8 @@ type Worker struct {
 	Serves func() []jobstore.Served
 	// Run executes a claimed job under ctx and returns its outcome.
 	Run func(ctx context.Context, job *jobstore.Job) *jobstore.Outcome
-	// Orphaned is the outcome of a job that runs under this process's id, but not here.
-	Orphaned func(job *jobstore.Job) *jobstore.Outcome
+	// OrphanOutcome is the outcome of a job that runs under this process's id, but not here.
+	OrphanOutcome func(job *jobstore.Job) *jobstore.Outcome
 	// OnSuccessFailed makes another outcome of one whose OnSuccess failed.
 	OnSuccessFailed func(v *jobstore.Outcome, err error) *jobstore.Outcome
 	// Settled is told of every outcome that was written here.
@@ -56,7 +56,7 @@ type Worker struct {
 
 	mu               sync.Mutex
 	draining         bool
-	cause            error // of the last Interrupt
+	stopCause        error // of the last Interrupt
 	running          map[jobstore.Claim]context.CancelCauseFunc
 	claiming         map[jobstore.Claim]int  // claims on their way
 	ranMeanwhile     map[jobstore.Claim]bool // those of them whose job has run here meanwhile
@@ -146,7 +146,7 @@ func (w *Worker) Wait(ctx context.Context) int {
 func (w *Worker) Interrupt(cause error) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cause = cause
+	w.stopCause = cause
 	for _, cancel := range w.running {
 		cancel(cause)
 	}
@@ -271,15 +271,15 @@ func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 		if err == nil {
 			return job
 		}
-		if errors.Is(err, groupcommit.ErrStopped) || !w.pause(wait, true) {
+		if errors.Is(err, groupcommit.ErrStopped) || !w.waitAfterError(wait, true) {
 			return nil
 		}
 		w.Logger.Warn("nawasync: a claim failed; trying again", "job", claim.ID, "error", err)
 	}
 }
 
-// pause waits; false says that the caller should give up.
-func (w *Worker) pause(d time.Duration, whileTaking bool) bool {
+// waitAfterError waits; false says that the caller should give up.
+func (w *Worker) waitAfterError(d time.Duration, whileTaking bool) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -308,8 +308,8 @@ func (w *Worker) startRunning(claim jobstore.Claim, job *jobstore.Job) (ctx cont
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	w.running[claim] = cancel
-	if w.cause != nil && (w.draining || !w.HoldsLease() || job.Worker != w.Worker()) {
-		cancel(w.cause)
+	if w.stopCause != nil && (w.draining || !w.HoldsLease() || job.Worker != w.Worker()) {
+		cancel(w.stopCause)
 	}
 	return ctx, true
 }
@@ -341,7 +341,7 @@ func (w *Worker) settle(v *jobstore.Outcome) {
 		case errors.As(err, &refused):
 			v = w.OnSuccessFailed(v, refused)
 			continue
-		case errors.Is(err, groupcommit.ErrStopped) || !w.pause(wait, false):
+		case errors.Is(err, groupcommit.ErrStopped) || !w.waitAfterError(wait, false):
 			w.Logger.Error("nawasync: the process stops before an outcome could be written; the job will run again", "job", v.Job.ID, "error", err)
 			return
 		}

@@ -21,8 +21,8 @@ type Alert struct {
 
 // The severities of an Alert.
 const (
-	Doubtful = 1
-	Broken   = 2
+	SeverityWarning  = 1
+	SeverityCritical = 2
 )
 
 // The limits above which something is an alert.
@@ -30,7 +30,7 @@ const (
 	lateAfter  = 5 * time.Minute // a due job waits
 	staleAfter = 26 * time.Hour  // a table was synced that no schedule syncs
 	aliveFor   = 20 * time.Second
-	enough     = 20 // ended jobs, below which a share says nothing
+	minEnded   = 20 // ended jobs, below which a share says nothing
 	maxAlerts  = 20
 )
 

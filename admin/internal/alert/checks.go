@@ -16,20 +16,20 @@ func checkFailures(f Facts, p Page) (list []Alert) {
 		if s.Failed < 3 {
 			continue
 		}
-		one := Alert{Severity: Broken, URL: p.QueryURL("status:failed", "service:"+s.Name, f.Ended), Advice: p.T("Look at their errors.")}
+		one := Alert{Severity: SeverityCritical, URL: p.QueryURL("status:failed", "service:"+s.Name, f.Ended), Advice: p.T("Look at their errors.")}
 		switch {
 		case s.Success == 0:
 			one.Text = p.Tf("None of the last %s jobs of %s succeeded.", format.Thousands(s.Ended), s.Name)
-		case s.Ended < enough || s.Failed*10 <= s.Ended:
+		case s.Ended < minEnded || s.Failed*10 <= s.Ended:
 			continue
-		case s.EndedBefore < enough:
+		case s.EndedBefore < minEnded:
 			one.Text = p.Tf("%s of %s jobs of %s failed.", format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name)
 		default:
 			one.Text = p.Tf("%s of %s jobs of %s failed; the time before it was %s.",
 				format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name, format.Percent(s.FailedBefore, s.EndedBefore))
 			// What has long been so is no spike: it wants a fix, not somebody woken.
 			if s.Failed*s.EndedBefore <= 2*s.FailedBefore*s.Ended {
-				one.Severity = Doubtful
+				one.Severity = SeverityWarning
 			}
 		}
 		list = append(list, one)
@@ -47,15 +47,15 @@ func checkOpen(f Facts, p Page) (list []Alert) {
 		switch {
 		case o.Due > 0 && !served:
 			text := p.Tf("No live process serves %s; jobs that wait: %s.", kind, format.Thousands(o.Queued))
-			list = append(list, Alert{Broken, text, o.Oldest, url, p.T("Start a worker that registers the kind.")})
+			list = append(list, Alert{SeverityCritical, text, o.Oldest, url, p.T("Start a worker that registers the kind.")})
 		case !o.Oldest.IsZero() && f.Now.Sub(o.Oldest) > lateAfter:
 			text := p.Tf("A job of %s has waited %s.", kind, format.Span(f.Now.Sub(o.Oldest)))
-			list = append(list, Alert{Doubtful, text, o.Oldest, url, p.T("Look at what it waits for.")})
+			list = append(list, Alert{SeverityWarning, text, o.Oldest, url, p.T("Look at what it waits for.")})
 		}
 		if o.Stuck > 0 {
 			text := p.Tf("Jobs of %s that run past their deadline: %s.", kind, format.Thousands(o.Stuck))
 			url := p.QueryURL("is:stuck", "service:"+o.Service)
-			list = append(list, Alert{Broken, text, time.Time{}, url, p.T("Their handlers ignore their context: restart that worker.")})
+			list = append(list, Alert{SeverityCritical, text, time.Time{}, url, p.T("Their handlers ignore their context: restart that worker.")})
 		}
 	}
 	return list
@@ -64,10 +64,10 @@ func checkOpen(f Facts, p Page) (list []Alert) {
 // checkScopes finds what is paused or parked.
 func checkScopes(f Facts, p Page) (list []Alert) {
 	for _, s := range f.Scopes {
-		text, severity := p.Tf("%s is paused by %s: %s", p.Place(s.Service, s.Instance), s.By, s.Reason), Doubtful
+		text, severity := p.Tf("%s is paused by %s: %s", p.Place(s.Service, s.Instance), s.By, s.Reason), SeverityWarning
 		if s.Parked {
 			text = p.Tf("%s is parked until %s: %s", p.Place(s.Service, s.Instance), p.Moment(s.Until), format.FirstLine(s.Reason))
-			severity = Broken
+			severity = SeverityCritical
 		}
 		list = append(list, Alert{severity, text, s.Since, p.ServiceURL(s.Service), p.T("Mend the cause, then resume it.")})
 	}
@@ -78,8 +78,8 @@ func checkScopes(f Facts, p Page) (list []Alert) {
 func checkHolds(f Facts, p Page) (list []Alert) {
 	for _, hold := range f.Holds {
 		text := p.Tf("A sync of %s is held: %s of %s rows were not in the listing.",
-			p.Place(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Absent), format.Thousands(hold.Known))
-		list = append(list, Alert{Broken, text, hold.CreatedAt, p.ServiceURL(hold.Service), p.T("Release or reject it.")})
+			p.Place(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Missing), format.Thousands(hold.Rows))
+		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), p.T("Release or reject it.")})
 	}
 	return list
 }
@@ -95,5 +95,5 @@ func checkConflicts(f Facts, p Page) []Alert {
 		count += "+"
 	}
 	text := p.Tf("Conflicts that wait for an answer: %s.", count)
-	return []Alert{{Doubtful, text, f.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(f.ConflictsQuery...), p.T("Compare, then answer each.")}}
+	return []Alert{{SeverityWarning, text, f.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(f.ConflictsQuery...), p.T("Compare, then answer each.")}}
 }

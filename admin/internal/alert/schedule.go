@@ -24,12 +24,12 @@ func checkSchedules(f Facts, p Page) (list []Alert) {
 	for _, s := range f.Schedules {
 		if s.Orphaned(f.Now) {
 			text := p.Tf("Schedule %s is orphaned: no process has registered it since %s.", s.Name, p.Moment(s.SeenAt))
-			list = append(list, Alert{Doubtful, text, s.SeenAt, p.ServiceURL(s.Service), p.T("Start the process that registers it.")})
+			list = append(list, Alert{SeverityWarning, text, s.SeenAt, p.ServiceURL(s.Service), p.T("Start the process that registers it.")})
 			continue
 		}
 		if due := NextTick(s, s.LastTick); !due.IsZero() && f.Now.Sub(due) > lateAfter {
 			text := p.Tf("Schedule %s is silent: its tick of %s has not come.", s.Name, p.Moment(due))
-			list = append(list, Alert{Broken, text, due, p.ServiceURL(s.Service), p.T("Look whether a worker runs, and at its log.")})
+			list = append(list, Alert{SeverityCritical, text, due, p.ServiceURL(s.Service), p.T("Look whether a worker runs, and at its log.")})
 		}
 	}
 	return list
@@ -48,13 +48,13 @@ func checkSnapshots(f Facts, p Page) (list []Alert) {
 		}
 		if f.Now.After(until) {
 			text := p.Tf("The snapshot of %s is stale: it was last synced %s.", p.Place(s.Service+"/"+s.Type, s.Instance), p.Ago(s.At))
-			list = append(list, Alert{Doubtful, text, s.At, p.ServiceURL(s.Service), p.T("Look at its last syncs.")})
+			list = append(list, Alert{SeverityWarning, text, s.At, p.ServiceURL(s.Service), p.T("Look at its last syncs.")})
 		}
 	}
 	for _, s := range f.Schedules {
 		if !f.succeeded(s) && s.LastJob != 0 && f.isSync(s.Service, s.Type, s.Action) && f.Now.After(dueBy(s, s.LastTick.Add(-time.Second))) {
 			text := p.Tf("The snapshot of %s has never been synced, though schedule %s has ticked.", p.Place(s.Service+"/"+s.Type, s.Instance), s.Name)
-			list = append(list, Alert{Broken, text, s.LastTick, p.JobURL(s.LastJob), p.T("Look at its last syncs.")})
+			list = append(list, Alert{SeverityCritical, text, s.LastTick, p.JobURL(s.LastJob), p.T("Look at its last syncs.")})
 		}
 	}
 	return list

@@ -30,7 +30,7 @@ type Bar struct {
 
 // Add counts a statistic into the bar.
 func (b *Bar) Add(s tracker.Stat) {
-	if s.Outcome == tracker.Failed || s.Outcome == tracker.Conflict {
+	if s.Outcome == tracker.StatusFailed || s.Outcome == tracker.StatusConflict {
 		b.Bad += s.Jobs
 	} else {
 		b.Good += s.Jobs

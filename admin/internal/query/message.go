@@ -11,7 +11,7 @@ type Message struct {
 	Args   []any
 }
 
-func say(format string, args ...any) Message { return Message{format, args} }
+func newMessage(format string, args ...any) Message { return Message{format, args} }
 
 // String is the text in English.
 func (t Message) String() string { return fmt.Sprintf(t.Format, t.Args...) }

@@ -11,11 +11,11 @@ import (
 // Query is a parsed query line: what a list shows, and what a bulk act or an export
 // covers. Its text is canonical: two lines that mean the same have one text.
 type Query struct {
-	terms []term
+	terms []queryTerm
 }
 
-// term is one condition of a query line.
-type term struct {
+// queryTerm is one condition of a query line.
+type queryTerm struct {
 	field  string
 	values []string
 	op     string // ">" or "<"
@@ -46,24 +46,24 @@ type fieldForm struct {
 
 // fields are all of them, in their canonical order.
 var fields = []fieldForm{
-	{"status", say("queued, running, success, failed, conflict, skipped or cancelled")},
-	{"is", say("open, stuck, repaired or deleted")},
+	{"status", newMessage("queued, running, success, failed, conflict, skipped or cancelled")},
+	{"is", newMessage("open, stuck, repaired or deleted")},
 	{"service", Message{}},
 	{"type", Message{}},
 	{"instance", Message{}},
 	{"action", Message{}},
 	{"target", Message{}},
 	{"by", Message{}},
-	{"source", say("manual, scheduled, event, api or retry")},
+	{"source", newMessage("manual, scheduled, event, api or retry")},
 	{"class", Message{}},
 	{"error", Message{}},
-	{"id", say("a number")},
-	{"retry", say("a number")},
-	{"attempts", say("a number, >3 or <3")},
-	{"duration", say("a time such as 10s, >10s or <2m")},
-	{"since", say("a time such as 15m, 24h or 30d")},
-	{"created", say("a day or a time, or two of them with .. between")},
-	{"ended", say("a time such as 24h, or a day, or two days or times with .. between")},
+	{"id", newMessage("a number")},
+	{"retry", newMessage("a number")},
+	{"attempts", newMessage("a number, >3 or <3")},
+	{"duration", newMessage("a time such as 10s, >10s or <2m")},
+	{"since", newMessage("a time such as 15m, 24h or 30d")},
+	{"created", newMessage("a day or a time, or two of them with .. between")},
+	{"ended", newMessage("a time such as 24h, or a day, or two days or times with .. between")},
 	{"text", Message{}},
 }
 
@@ -73,7 +73,7 @@ const MaxBytes = 2000
 // Parse reads a query line. Times without an offset are in the zone.
 func Parse(line string, zone *time.Location) (q Query, err error) {
 	if len(line) > MaxBytes {
-		return q, &Error{line[:80] + "…", 0, say("the query is longer than %d bytes", MaxBytes), say("ask in parts")}
+		return q, &Error{line[:80] + "…", 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("ask in parts")}
 	}
 	s := scanner{line: strings.ToValidUTF8(line, "\uFFFD")}
 	for {
@@ -94,15 +94,15 @@ func Parse(line string, zone *time.Location) (q Query, err error) {
 
 // ordered is the query with its terms in their canonical order.
 func (q Query) ordered() Query {
-	rank := func(t term) int {
+	rank := func(t queryTerm) int {
 		return slices.IndexFunc(fields, func(f fieldForm) bool {
 			return f.name == t.field
 		})
 	}
-	slices.SortStableFunc(q.terms, func(a, b term) int {
+	slices.SortStableFunc(q.terms, func(a, b queryTerm) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.String(), b.String()))
 	})
-	q.terms = slices.CompactFunc(q.terms, func(a, b term) bool { return a.String() == b.String() })
+	q.terms = slices.CompactFunc(q.terms, func(a, b queryTerm) bool { return a.String() == b.String() })
 	return q
 }
 
@@ -117,11 +117,11 @@ func (q Query) String() string {
 
 // With is the query with a field's terms replaced; no values takes them out.
 func (q Query) With(field string, values ...string) Query {
-	out := Query{terms: slices.DeleteFunc(slices.Clone(q.terms), func(t term) bool { return t.field == field && !t.not })}
+	out := Query{terms: slices.DeleteFunc(slices.Clone(q.terms), func(t queryTerm) bool { return t.field == field && !t.not })}
 	if len(values) > 0 {
 		values = slices.Clone(values)
 		slices.Sort(values)
-		out.terms = append(out.terms, term{field: field, values: slices.Compact(values)})
+		out.terms = append(out.terms, queryTerm{field: field, values: slices.Compact(values)})
 	}
 	return out.ordered()
 }

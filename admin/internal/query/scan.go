@@ -11,7 +11,7 @@ type scanner struct {
 	at   int
 }
 
-func (s *scanner) next() (t term, ok bool, err error) {
+func (s *scanner) next() (t queryTerm, ok bool, err error) {
 	for s.at < len(s.line) && isSpace(s.line[s.at]) {
 		s.at++
 	}
@@ -41,8 +41,8 @@ func (s *scanner) next() (t term, ok bool, err error) {
 		}
 		if value == "" {
 			return t, false, &Error{
-				s.line, begin, say("%s: needs a value here", t.field),
-				say("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field)),
+				s.line, begin, newMessage("%s: needs a value here", t.field),
+				newMessage("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field)),
 			}
 		}
 		t.values = append(t.values, value)
@@ -69,7 +69,7 @@ func (s *scanner) value(text bool) (string, error) {
 				b.WriteByte(c)
 			}
 		}
-		return "", &Error{s.line, begin, say("the \" that opens here is not closed"), say("add a \" at the end of the value")}
+		return "", &Error{s.line, begin, newMessage("the \" that opens here is not closed"), newMessage("add a \" at the end of the value")}
 	}
 	begin := s.at
 	for s.at < len(s.line) && !isSpace(s.line[s.at]) && (text || s.line[s.at] != ',') {
@@ -92,32 +92,32 @@ func example(field string) string {
 }
 
 // check refuses what cannot be answered, and brings values into their canonical form.
-func (t term) check(line string, zone *time.Location) (term, error) {
-	fail := func(message, hint Message) (term, error) { return term{}, &Error{line, t.at, message, hint} }
+func (t queryTerm) check(line string, zone *time.Location) (queryTerm, error) {
+	fail := func(message, hint Message) (queryTerm, error) { return queryTerm{}, &Error{line, t.at, message, hint} }
 	field := slices.IndexFunc(fields, func(f fieldForm) bool {
 		return f.name == t.field
 	})
 	if field < 0 {
-		names := say("the fields are %s; text with a colon goes between \"", fieldNames())
+		names := newMessage("the fields are %s; text with a colon goes between \"", fieldNames())
 		if near := nearest(t.field); near != "" {
-			names = say("did you mean %s:? %s", near, names)
+			names = newMessage("did you mean %s:? %s", near, names)
 		}
-		return fail(say("there is no field %q", t.field), names)
+		return fail(newMessage("there is no field %q", t.field), names)
 	}
 	if t.op != "" && t.field != "attempts" && t.field != "duration" {
-		return fail(say("%s: does not compare with %s", t.field, t.op), say("only attempts: and duration: do"))
+		return fail(newMessage("%s: does not compare with %s", t.field, t.op), newMessage("only attempts: and duration: do"))
 	}
 	if t.not && slices.Contains([]string{"since", "created", "ended"}, t.field) {
-		return fail(say("-%s: cannot be answered", t.field), say("bound the time with created:FROM..TO or ended:FROM..TO instead"))
+		return fail(newMessage("-%s: cannot be answered", t.field), newMessage("bound the time with created:FROM..TO or ended:FROM..TO instead"))
 	}
 	single := slices.Contains([]string{"is", "since", "created", "ended", "attempts", "duration"}, t.field)
 	if single && len(t.values) > 1 {
-		return fail(say("%s: takes one value", t.field), say("for instance %s", example(t.field)))
+		return fail(newMessage("%s: takes one value", t.field), newMessage("for instance %s", example(t.field)))
 	}
 	for i, value := range t.values {
 		canonical, ok := canonicalValue(t.field, value, zone)
 		if !ok {
-			return fail(say("%s: cannot be %q", t.field, value), say("it is %s", fields[field].form))
+			return fail(newMessage("%s: cannot be %q", t.field, value), newMessage("it is %s", fields[field].form))
 		}
 		t.values[i] = canonical
 	}
@@ -126,7 +126,7 @@ func (t term) check(line string, zone *time.Location) (term, error) {
 	return t, nil
 }
 
-func (t term) String() string {
+func (t queryTerm) String() string {
 	var b strings.Builder
 	if t.not {
 		b.WriteByte('-')

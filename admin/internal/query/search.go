@@ -25,7 +25,8 @@ func (q Query) Search(now time.Time, zone *time.Location) (tracker.Search, error
 		case "is":
 			switch t.values[0] {
 			case "open":
-				s.Terms = append(s.Terms, tracker.Term{Field: tracker.FieldStatus, Values: []string{string(tracker.Queued), string(tracker.Running)}, Not: t.not})
+				open := []string{string(tracker.StatusQueued), string(tracker.StatusRunning)}
+				s.Terms = append(s.Terms, tracker.Term{Field: tracker.FieldStatus, Values: open, Not: t.not})
 			case "deleted":
 				s.Deleted = !t.not
 			default:
@@ -45,7 +46,7 @@ func (q Query) Search(now time.Time, zone *time.Location) (tracker.Search, error
 }
 
 // times are those that a term bounds: up to now by a length, or what is written.
-func (t term) times(now time.Time, zone *time.Location) (from, to time.Time, err error) {
+func (t queryTerm) times(now time.Time, zone *time.Location) (from, to time.Time, err error) {
 	if d, err := parseDuration(t.values[0]); t.field != "created" && err == nil {
 		return now.Add(-d), to, nil
 	}

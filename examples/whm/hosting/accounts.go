@@ -33,7 +33,7 @@ func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Se
 		for _, a := range list {
 			page.Items = append(page.Items, accountOf(scope.Instance, a))
 		}
-		page.Proof.Level = mirror.Complete
+		page.Proof.Level = mirror.ProofComplete
 		yield(page, err)
 	}
 }
@@ -84,7 +84,7 @@ func (r *accounts) Update(ctx context.Context, now mirror.Object[WhmAccount], wa
 	case touched.Has("suspended"):
 		steps = append(steps, func() error { return client.UnsuspendAccount(ctx, want.Username) })
 	}
-	return mirror.Object[WhmAccount]{}, inOrder(ctx, steps)
+	return mirror.Object[WhmAccount]{}, sortedByName(ctx, steps)
 }
 
 func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
@@ -95,9 +95,9 @@ func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
 	return client.RemoveAccount(ctx, key.Username)
 }
 
-// inOrder runs writes one after the other; before each the job must still be ours.
+// sortedByName runs writes one after the other; before each the job must still be ours.
 // The first that fails ends it: the next attempt reads what has been done.
-func inOrder(ctx context.Context, steps []func() error) error {
+func sortedByName(ctx context.Context, steps []func() error) error {
 	for _, step := range steps {
 		if err := mirror.BeginWrite(ctx); err != nil {
 			return err

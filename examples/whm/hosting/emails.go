@@ -65,7 +65,7 @@ func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string)
 			}
 		}
 		// Each account's mailboxes were as many as it counts: see whmapi.
-		last := mirror.Page[WhmEmailAccount]{Proof: mirror.Proof{Level: mirror.Complete, Total: total}}
+		last := mirror.Page[WhmEmailAccount]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: total}}
 		if len(suspended) > 0 {
 			last.Skipped = func(row WhmEmailAccount) bool { return suspended[row.Account] }
 		}
@@ -136,7 +136,7 @@ func (r *emails) Update(ctx context.Context, now mirror.Object[WhmEmailAccount],
 			return now, nawasync.Permanent(errors.New("UAPI has no function that changes a mailbox's " + c.Field))
 		}
 	}
-	return mirror.Object[WhmEmailAccount]{}, inOrder(ctx, steps)
+	return mirror.Object[WhmEmailAccount]{}, sortedByName(ctx, steps)
 }
 
 func (r *emails) Delete(ctx context.Context, key WhmEmailAccount) error {

@@ -26,12 +26,12 @@ import (
 func whmActions(t *testing.T, m *hosting.Module) map[string]func(name string) (*tracker.Job, error) {
 	account := func(name string) hosting.WhmAccount {
 		row, err := m.Accounts.FindKey(t.Context(), hosting.WhmAccount{Instance: "main", Username: name})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		return row
 	}
 	mailbox := func(name string) hosting.WhmEmailAccount {
 		row, err := m.Emails.FindKey(t.Context(), hosting.WhmEmailAccount{Instance: "main", Email: name + "@alpha.example"})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		return row
 	}
 	password := nawasync.NewSecret("correct horse")
@@ -47,34 +47,35 @@ func whmActions(t *testing.T, m *hosting.Module) map[string]func(name string) (*
 	}
 	return map[string]func(name string) (*tracker.Job, error){
 		"account create": func(name string) (*tracker.Job, error) {
-			return m.Accounts.Create(t.Context(), hosting.WhmAccount{Instance: "main", Username: name, Domain: name + ".example", Plan: "basic", Password: password}, by)
+			account := hosting.WhmAccount{Instance: "main", Username: name, Domain: name + ".example", Plan: "basic", Password: password}
+			return m.Accounts.Create(t.Context(), account, byAnn)
 		},
 		"account update_package":  updateAccount("update_package", func(a *hosting.WhmAccount) { a.Plan = "business" }),
 		"account update_password": updateAccount("update_password", func(a *hosting.WhmAccount) { a.Password = password }),
 		"account suspend":         updateAccount("suspend", func(a *hosting.WhmAccount) { a.Suspended, a.SuspendReason = true, "unpaid" }),
 		"account unsuspend":       updateAccount("unsuspend", func(a *hosting.WhmAccount) { a.Suspended, a.SuspendReason = false, "" }),
 		"account terminate": func(name string) (*tracker.Job, error) {
-			return m.Accounts.Delete(t.Context(), account(name), by)
+			return m.Accounts.Delete(t.Context(), account(name), byAnn)
 		},
 		"mailbox create": func(name string) (*tracker.Job, error) {
 			return m.Emails.Create(t.Context(), hosting.WhmEmailAccount{
 				Instance: "main", Email: name + "@alpha.example", Account: "alpha", Quota: new(int64(1 << 20)),
 				Password: password,
-			}, by)
+			}, byAnn)
 		},
 		"mailbox update_quota":    updateMailbox("update_quota", func(m *hosting.WhmEmailAccount) { m.Quota = new(int64(7 << 20)) }),
 		"mailbox update_password": updateMailbox("update_password", func(m *hosting.WhmEmailAccount) { m.Password = password }),
 		"mailbox suspend":         updateMailbox("suspend", func(m *hosting.WhmEmailAccount) { m.SuspendedLogin, m.SuspendedIncoming = true, true }),
 		"mailbox unsuspend":       updateMailbox("unsuspend", func(m *hosting.WhmEmailAccount) { m.SuspendedLogin, m.SuspendedIncoming = false, false }),
 		"mailbox delete": func(name string) (*tracker.Job, error) {
-			return m.Emails.Delete(t.Context(), mailbox(name), by)
+			return m.Emails.Delete(t.Context(), mailbox(name), byAnn)
 		},
 	}
 }
 
 var (
 	sealingKey = []byte(strings.Repeat("k", 32))
-	by         = nawasync.Options{By: "user:7"}
+	byAnn      = nawasync.Options{By: "user:7"}
 )
 
 func TestEveryEndingOfEveryWHMJobTakesTheRowOutOfItsPendingState(t *testing.T) {
@@ -82,12 +83,12 @@ func TestEveryEndingOfEveryWHMJobTakesTheRowOutOfItsPendingState(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		enginetest.ParseTimes(t, h)
-		enginetest.OK(t, hosting.CreateTables(t.Context(), h.DB.DB))
+		enginetest.NoError(t, hosting.CreateTables(t.Context(), h.DB.DB))
 		server := sim.New(sim.Options{Token: "token", Mailboxes: 4})
 		listener := httptest.NewServer(server)
 		t.Cleanup(listener.Close)
 		client, err := whmapi.New(whmapi.Config{URL: listener.URL, User: "root", Token: nawasync.NewSecret("token")})
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		tuning := host.Tuning{DeadAfter: 2 * time.Second, Beat: 200 * time.Millisecond, Prune: 200 * time.Millisecond}
 		open := func() (*nawasync.Engine, *hosting.Module) {
 			e := h.Tuned(tuning, func(c *nawasync.Config) {
@@ -95,7 +96,7 @@ func TestEveryEndingOfEveryWHMJobTakesTheRowOutOfItsPendingState(t *testing.T) {
 				c.Queues = map[string]nawasync.Queue{hosting.Queue: {}, hosting.SyncQueue: {}}
 			})
 			m, err := hosting.New(e, hosting.Servers{"main": client})
-			enginetest.OK(t, err)
+			enginetest.NoError(t, err)
 			return e, m
 		}
 		endings := enginetest.EndedElsewhere()
@@ -115,43 +116,43 @@ func TestEveryEndingOfEveryWHMJobTakesTheRowOutOfItsPendingState(t *testing.T) {
 				switch {
 				case action == "account create" || action == "mailbox create":
 				case action[:7] == "account":
-					enginetest.OK(t, client.CreateAccount(t.Context(), whmapi.Account{User: object, Domain: object + ".example", Plan: "basic"},
+					enginetest.NoError(t, client.CreateAccount(t.Context(), whmapi.Account{User: object, Domain: object + ".example", Plan: "basic"},
 						nawasync.NewSecret("old password")))
-					enginetest.OK(t, server.EditAccount(object, sim.AccountState{Suspended: &suspended}))
+					enginetest.NoError(t, server.EditAccount(object, sim.AccountState{Suspended: &suspended}))
 				default:
-					enginetest.OK(t, server.Edit(object+"@alpha.example", sim.State{QuotaMB: new(int64(5)), SuspendedLogin: &suspended, SuspendedIncoming: &suspended}))
+					enginetest.NoError(t, server.Edit(object+"@alpha.example", sim.State{QuotaMB: new(int64(5)), SuspendedLogin: &suspended, SuspendedIncoming: &suspended}))
 				}
 			}
 		}
 		h.Start(first)
-		accounts, err := module.Accounts.SyncNow(t.Context(), hosting.WhmAccount{Instance: "main"}, "", by)
-		enginetest.OK(t, err)
-		mailboxes, err := module.Emails.SyncNow(t.Context(), hosting.WhmEmailAccount{Instance: "main"}, hosting.WithDisk, by)
-		enginetest.OK(t, err)
-		enginetest.WaitStatus(t, first, accounts.ID, tracker.Success)
-		enginetest.WaitStatus(t, first, mailboxes.ID, tracker.Success)
-		enginetest.OK(t, first.Stop(t.Context()))
+		accounts, err := module.Accounts.SyncNow(t.Context(), hosting.WhmAccount{Instance: "main"}, "", byAnn)
+		enginetest.NoError(t, err)
+		mailboxes, err := module.Emails.SyncNow(t.Context(), hosting.WhmEmailAccount{Instance: "main"}, hosting.WithDisk, byAnn)
+		enginetest.NoError(t, err)
+		enginetest.WaitStatus(t, first, accounts.ID, tracker.StatusSuccess)
+		enginetest.WaitStatus(t, first, mailboxes.ID, tracker.StatusSuccess)
+		enginetest.NoError(t, first.Stop(t.Context()))
 		for ending, before := range endings {
 			t.Run(ending, func(t *testing.T) {
 				e, module := open()
 				jobs := map[string]*tracker.Job{}
 				for action, dispatch := range whmActions(t, module) {
 					job, err := dispatch(name(ending, action))
-					enginetest.OK(t, err)
+					enginetest.NoError(t, err)
 					jobs[action] = job
 					if before != nil {
-						enginetest.OK(t, before(e, db, job))
+						enginetest.NoError(t, before(e, db, job))
 					}
 				}
 				server.Clear()
 				if ending == "refused" {
-					enginetest.OK(t, server.Inject(sim.Fault{Mode: sim.Refuse}))
+					enginetest.NoError(t, server.Inject(sim.Fault{Mode: sim.ModeRefuse}))
 				}
 				h.Start(e)
-				defer func() { enginetest.OK(t, e.Stop(context.Background())) }()
+				defer func() { enginetest.NoError(t, e.Stop(context.Background())) }()
 				for action, job := range jobs {
 					ended := endedJob(t, e, job)
-					if ending == "success" && ended.Status != tracker.Success {
+					if ending == "success" && ended.Status != tracker.StatusSuccess {
 						t.Errorf("%s: the job is %s: %s", action, ended.Status, ended.Error)
 					}
 					state, gone := whmState(t, module, action, name(ending, action))
@@ -183,13 +184,13 @@ func whmState(t *testing.T, m *hosting.Module, action, name string) (state nawas
 		if errors.Is(err, nawasync.ErrNotFound) {
 			return "", true
 		}
-		enginetest.OK(t, err)
+		enginetest.NoError(t, err)
 		return row.State, false
 	}
 	row, err := m.Emails.FindKey(t.Context(), hosting.WhmEmailAccount{Instance: "main", Email: name + "@alpha.example"})
 	if errors.Is(err, nawasync.ErrNotFound) {
 		return "", true
 	}
-	enginetest.OK(t, err)
+	enginetest.NoError(t, err)
 	return row.State, false
 }

@@ -14,5 +14,5 @@ func (s Servers) client(instance string) (*whmapi.Client, error) {
 	if client := s[instance]; client != nil {
 		return client, nil
 	}
-	return nil, fault.WithClass(fault.Config, fmt.Errorf("no WHM server is configured under the name %q", instance))
+	return nil, fault.WithClass(fault.ClassConfig, fmt.Errorf("no WHM server is configured under the name %q", instance))
 }

@@ -27,7 +27,7 @@ var (
 	errUnknown = errors.New("unknown action")
 )
 
-func (w *Web) sync(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) sync(rw http.ResponseWriter, r *http.Request) {
 	var job *tracker.Job
 	var err error
 	path := "/"
@@ -44,7 +44,7 @@ func (w *Web) sync(rw http.ResponseWriter, r *http.Request) {
 }
 
 // dispatched goes back to the list, with the job or with what was wrong.
-func (w *Web) dispatched(rw http.ResponseWriter, r *http.Request, path string, job *tracker.Job, err error) {
+func (w *Pages) dispatched(rw http.ResponseWriter, r *http.Request, path string, job *tracker.Job, err error) {
 	again := w.mailboxes
 	if path == "/accounts" {
 		again = w.accounts
@@ -80,12 +80,12 @@ func secret(r *http.Request) (nawasync.Secret, error) {
 	return password, nil
 }
 
-func (w *Web) changeMailbox(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) changeMailbox(rw http.ResponseWriter, r *http.Request) {
 	job, err := w.mailboxJob(r)
 	w.dispatched(rw, r, "/", job, err)
 }
 
-func (w *Web) mailboxJob(r *http.Request) (*tracker.Job, error) {
+func (w *Pages) mailboxJob(r *http.Request) (*tracker.Job, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, fmt.Errorf("%wthe form did not arrive whole; send it again", errForm)
 	}
@@ -141,17 +141,17 @@ func (w *Web) mailboxJob(r *http.Request) (*tracker.Job, error) {
 }
 
 // reader is what the form's reader saw of the row.
-func reader(r *http.Request) (was seen, ok bool) {
+func reader(r *http.Request) (was seenValues, ok bool) {
 	err := json.Unmarshal([]byte(r.PostFormValue("seen")), &was)
 	return was, err == nil
 }
 
-func (w *Web) changeAccount(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) changeAccount(rw http.ResponseWriter, r *http.Request) {
 	job, err := w.accountJob(r)
 	w.dispatched(rw, r, "/accounts", job, err)
 }
 
-func (w *Web) accountJob(r *http.Request) (*tracker.Job, error) {
+func (w *Pages) accountJob(r *http.Request) (*tracker.Job, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, fmt.Errorf("%wthe form did not arrive whole; send it again", errForm)
 	}
@@ -205,7 +205,7 @@ func (w *Web) accountJob(r *http.Request) (*tracker.Job, error) {
 }
 
 // answer answers a conflict.
-func (w *Web) answer(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) answer(rw http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	var job *tracker.Job
 	err := errUnknown
@@ -213,7 +213,7 @@ func (w *Web) answer(rw http.ResponseWriter, r *http.Request) {
 	case "resync":
 		job, err = mirror.KeepTheirs(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	case "rebase":
-		job, err = mirror.Rebase(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
+		job, err = mirror.ApplyMine(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	case "overwrite":
 		job, err = mirror.Overwrite(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
 	}
@@ -231,7 +231,7 @@ func (w *Web) answer(rw http.ResponseWriter, r *http.Request) {
 
 const shownRows = 50
 
-func (w *Web) held(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) held(rw http.ResponseWriter, r *http.Request) {
 	p, err := w.page(r.Context(), r, "Held syncs", "/held", "")
 	var list []heldView
 	if err == nil {
@@ -250,7 +250,7 @@ func (w *Web) held(rw http.ResponseWriter, r *http.Request) {
 	w.show(rw, r, http.StatusOK, held(p, list))
 }
 
-func (w *Web) decide(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) decide(rw http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	to := "/held"
 	err := errUnknown
@@ -276,7 +276,7 @@ func (w *Web) decide(rw http.ResponseWriter, r *http.Request) {
 }
 
 // elsewhere lets the reader be somebody else, who changes the server itself.
-func (w *Web) elsewhere(rw http.ResponseWriter, r *http.Request, v elsewhereView) {
+func (w *Pages) elsewhere(rw http.ResponseWriter, r *http.Request, v elsewhereView) {
 	p, err := w.page(r.Context(), r, "Somebody else", "/elsewhere", "")
 	if err != nil {
 		w.failed(rw, err)
@@ -286,7 +286,7 @@ func (w *Web) elsewhere(rw http.ResponseWriter, r *http.Request, v elsewhereView
 	w.show(rw, r, http.StatusOK, elsewhere(p, v))
 }
 
-func (w *Web) changeElsewhere(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) changeElsewhere(rw http.ResponseWriter, r *http.Request) {
 	server := w.Simulated[w.instance(r)]
 	if server == nil {
 		http.NotFound(rw, r)

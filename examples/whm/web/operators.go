@@ -55,7 +55,7 @@ func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
 }
 
 // changeUser makes the browser another demo user's.
-func (w *Web) changeUser(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) changeUser(rw http.ResponseWriter, r *http.Request) {
 	http.SetCookie(rw, &http.Cookie{Name: userCookie, Value: r.PostFormValue("user"), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(rw, r, AdminPrefix+"/", http.StatusSeeOther)
 }

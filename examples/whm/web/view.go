@@ -39,7 +39,7 @@ func current(is bool) string {
 	return "false"
 }
 
-func to(path, instance string) templ.SafeURL {
+func linkTo(path, instance string) templ.SafeURL {
 	return templ.SafeURL(path + "?" + url.Values{"instance": {instance}}.Encode())
 }
 
@@ -50,7 +50,7 @@ func (p pageView) Sections() (list []link) {
 		{Name: "Held syncs", URL: "/held"},
 		{Name: "Somebody else", URL: "/elsewhere"},
 	} {
-		list = append(list, link{s.Name, to(string(s.URL), p.Instance), current(string(s.URL) == p.Path)})
+		list = append(list, link{s.Name, linkTo(string(s.URL), p.Instance), current(string(s.URL) == p.Path)})
 	}
 	return list
 }
@@ -61,7 +61,7 @@ func (p pageView) Servers() (list []link) {
 		return nil
 	}
 	for _, name := range p.Instances {
-		list = append(list, link{name, to(p.Path, name), current(name == p.Instance)})
+		list = append(list, link{name, linkTo(p.Path, name), current(name == p.Instance)})
 	}
 	return list
 }
@@ -122,25 +122,25 @@ func (v listView) link(after string) templ.SafeURL {
 	return v.Path() + templ.SafeURL("?"+v.values(after).Encode())
 }
 
-func (v listView) HeldURL() templ.SafeURL { return to("/held", v.Instance) }
+func (v listView) HeldURL() templ.SafeURL { return linkTo("/held", v.Instance) }
 
 // Back is where a form's answer returns to.
 func (v listView) Back() string { return v.values(v.After).Encode() }
 
 const mebibyte = 1 << 20
 
-func size(bytes *int64, none string) string {
+func sizeText(bytes *int64, none string) string {
 	if bytes == nil {
 		return none
 	}
 	return fmt.Sprintf("%d MB", *bytes/mebibyte)
 }
 
-func quota(bytes *int64) string {
+func quotaText(bytes *int64) string {
 	if bytes != nil && *bytes == 0 {
 		return "unlimited"
 	}
-	return size(bytes, "unknown")
+	return sizeText(bytes, "unknown")
 }
 
 func quotaMB(bytes *int64) string {
@@ -174,9 +174,9 @@ func toggleLabel(suspended bool) string {
 	return "Suspend"
 }
 
-// seen is what a form's reader saw of a row: its content, and nothing that is
+// seenValues is what a form's reader saw of a row: its content, and nothing that is
 // secret.
-type seen struct {
+type seenValues struct {
 	Quota    *int64 `json:"quota,omitempty"`
 	Login    bool   `json:"login,omitempty"`
 	Incoming bool   `json:"incoming,omitempty"`
@@ -190,12 +190,12 @@ type seen struct {
 }
 
 func seenMailbox(row hosting.WhmEmailAccount) string {
-	text, _ := json.Marshal(seen{Quota: row.Quota, Login: row.SuspendedLogin, Incoming: row.SuspendedIncoming})
+	text, _ := json.Marshal(seenValues{Quota: row.Quota, Login: row.SuspendedLogin, Incoming: row.SuspendedIncoming})
 	return string(text)
 }
 
 func seenAccount(row hosting.WhmAccount) string {
-	text, _ := json.Marshal(seen{
+	text, _ := json.Marshal(seenValues{
 		Domain: row.Domain, Contact: row.Contact, Plan: row.Plan, Suspended: row.Suspended, Reason: row.SuspendReason,
 		DiskLimit: row.DiskLimit,
 	})
@@ -210,7 +210,7 @@ func rowJob(s nawasync.SyncStatus) templ.SafeURL {
 }
 
 func heldLine(h tracker.Hold) string {
-	return fmt.Sprintf("%d of %d rows were not in the listing; up to %d would have been believed.", h.Absent, h.Known, h.Limit)
+	return fmt.Sprintf("%d of %d rows were not in the listing; up to %d would have been believed.", h.Missing, h.Rows, h.Limit)
 }
 
 func holdURL(id int64, answer string) templ.SafeURL {
@@ -247,7 +247,7 @@ type conflictField struct{ Field, Base, Desired, Remote string }
 // conflictOf lays a conflict's three sides beside each other.
 func conflictOf(job *tracker.Job) (list []conflictField) {
 	d, err := job.ConflictValues()
-	if job.Status != tracker.Conflict || err != nil {
+	if job.Status != tracker.StatusConflict || err != nil {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Remote)) {
@@ -262,11 +262,11 @@ func (v jobView) Answerable() bool { return v.Job.SnapshotState != nawasync.Stat
 func (v jobView) Sentence() string {
 	j := v.Job
 	switch {
-	case j.Status == tracker.Queued && j.NotBefore.After(time.Now()):
+	case j.Status == tracker.StatusQueued && j.NotBefore.After(time.Now()):
 		return fmt.Sprintf("It runs again at %s.", j.NotBefore.UTC().Format("15:04:05 UTC"))
-	case j.Status == tracker.Queued:
+	case j.Status == tracker.StatusQueued:
 		return "It waits for a worker."
-	case j.Status == tracker.Running:
+	case j.Status == tracker.StatusRunning:
 		return "A worker has it."
 	}
 	return fmt.Sprintf("It ended at %s, %s after it was dispatched.", j.FinishedAt.UTC().Format("15:04:05 UTC"),
@@ -278,30 +278,30 @@ func jobURL(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprintf("/jobs/%d
 // tone and icon say a status by colour and by sign; its word stands beside them.
 func tone(s tracker.Status) string {
 	switch s {
-	case tracker.Success, tracker.Skipped:
+	case tracker.StatusSuccess, tracker.StatusSkipped:
 		return "good"
-	case tracker.Failed, tracker.Conflict:
+	case tracker.StatusFailed, tracker.StatusConflict:
 		return "bad"
-	case tracker.Queued, tracker.Running, tracker.Cancelled:
+	case tracker.StatusQueued, tracker.StatusRunning, tracker.StatusCancelled:
 	}
 	return "wait"
 }
 
 func icon(s tracker.Status) string {
 	switch s {
-	case tracker.Success:
+	case tracker.StatusSuccess:
 		return "✓"
-	case tracker.Skipped:
+	case tracker.StatusSkipped:
 		return "–"
-	case tracker.Failed:
+	case tracker.StatusFailed:
 		return "✗"
-	case tracker.Conflict:
+	case tracker.StatusConflict:
 		return "≠"
-	case tracker.Cancelled:
+	case tracker.StatusCancelled:
 		return "⊘"
-	case tracker.Running:
+	case tracker.StatusRunning:
 		return "▸"
-	case tracker.Queued:
+	case tracker.StatusQueued:
 	}
 	return "…"
 }

@@ -40,8 +40,8 @@ const (
 	maxForm    = 1 << 16
 )
 
-// Web serves the pages.
-type Web struct {
+// Pages serves the pages.
+type Pages struct {
 	Engine    *nawasync.Engine
 	Hosting   *hosting.Module
 	Instances []string               // the servers that it shows; the first is the default
@@ -51,7 +51,7 @@ type Web struct {
 }
 
 // Handler is all pages, with the headers that a page of forms should have.
-func (w *Web) Handler() http.Handler {
+func (w *Pages) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) { w.mailboxes(rw, r, http.StatusOK, "") })
 	mux.HandleFunc("GET /accounts", func(rw http.ResponseWriter, r *http.Request) { w.accounts(rw, r, http.StatusOK, "") })
@@ -92,7 +92,7 @@ func secured(next http.Handler) http.Handler {
 }
 
 // show renders into memory first: a page that fails half way is an error page.
-func (w *Web) show(rw http.ResponseWriter, r *http.Request, status int, page templ.Component) {
+func (w *Pages) show(rw http.ResponseWriter, r *http.Request, status int, page templ.Component) {
 	var out bytes.Buffer
 	if err := page.Render(r.Context(), &out); err != nil {
 		w.failed(rw, err)
@@ -103,13 +103,13 @@ func (w *Web) show(rw http.ResponseWriter, r *http.Request, status int, page tem
 	_, _ = out.WriteTo(rw)
 }
 
-func (w *Web) failed(rw http.ResponseWriter, err error) {
+func (w *Pages) failed(rw http.ResponseWriter, err error) {
 	w.Logger.Error("whm: a page failed", "error", err)
 	http.Error(rw, "The database did not answer as it should. The log says more; try again.", http.StatusInternalServerError)
 }
 
 // instance is the server that a request is about.
-func (w *Web) instance(r *http.Request) string {
+func (w *Pages) instance(r *http.Request) string {
 	if name := r.FormValue("instance"); slices.Contains(w.Instances, name) {
 		return name
 	}
@@ -117,7 +117,7 @@ func (w *Web) instance(r *http.Request) string {
 }
 
 // page is what every page has around it; with job in the query it watches that.
-func (w *Web) page(ctx context.Context, r *http.Request, title, path, problem string) (pageView, error) {
+func (w *Pages) page(ctx context.Context, r *http.Request, title, path, problem string) (pageView, error) {
 	p := pageView{User: demoUser(r), Title: title, Path: path, Instance: w.instance(r), Instances: w.Instances, Problem: problem}
 	if id, _ := strconv.ParseInt(r.URL.Query().Get("job"), 10, 64); id > 0 {
 		jobs, err := w.Engine.Reader().ByID(ctx, []int64{id})
@@ -149,11 +149,11 @@ func query(r *http.Request, instance, sort string) (nawasync.Query, string) {
 	return q, state
 }
 
-func (w *Web) mailboxes(rw http.ResponseWriter, r *http.Request, status int, problem string) {
+func (w *Pages) mailboxes(rw http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
 	p, err := w.page(ctx, r, "Mailboxes", "/", problem)
 	v := listView{What: "emails", Noun: "mailboxes", SearchLabel: "part of the address"}
-	var list nawasync.List[hosting.WhmEmailAccount]
+	var list nawasync.ListResult[hosting.WhmEmailAccount]
 	if err == nil {
 		list, err = listOf(r, &v, p, w.Hosting.Emails, "email")
 	}
@@ -161,7 +161,7 @@ func (w *Web) mailboxes(rw http.ResponseWriter, r *http.Request, status int, pro
 		v.SyncedAt, err = w.Hosting.Emails.LastSyncedAt(ctx, hosting.WhmEmailAccount{Instance: p.Instance})
 	}
 	if err == nil {
-		err = w.around(ctx, &v, "email_account")
+		err = w.showPage(ctx, &v, "email_account")
 	}
 	var users []string
 	for a, rowErr := range w.Hosting.Accounts.All(ctx, nawasync.Query{Where: map[string]any{"instance": p.Instance}}) {
@@ -172,17 +172,17 @@ func (w *Web) mailboxes(rw http.ResponseWriter, r *http.Request, status int, pro
 		users = append(users, a.Username)
 	}
 	if err != nil {
-		w.lost(rw, r, err)
+		w.notFound(rw, r, err)
 		return
 	}
 	w.show(rw, r, status, mailboxes(p, v, list.Items, users))
 }
 
-func (w *Web) accounts(rw http.ResponseWriter, r *http.Request, status int, problem string) {
+func (w *Pages) accounts(rw http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
 	p, err := w.page(ctx, r, "Accounts", "/accounts", problem)
 	v := listView{What: "accounts", Noun: "accounts", SearchLabel: "part of user, domain or contact"}
-	var list nawasync.List[hosting.WhmAccount]
+	var list nawasync.ListResult[hosting.WhmAccount]
 	if err == nil {
 		list, err = listOf(r, &v, p, w.Hosting.Accounts, "username")
 	}
@@ -190,16 +190,16 @@ func (w *Web) accounts(rw http.ResponseWriter, r *http.Request, status int, prob
 		v.SyncedAt, err = w.Hosting.Accounts.LastSyncedAt(ctx, hosting.WhmAccount{Instance: p.Instance})
 	}
 	if err == nil {
-		err = w.around(ctx, &v, "account")
+		err = w.showPage(ctx, &v, "account")
 	}
 	if err != nil {
-		w.lost(rw, r, err)
+		w.notFound(rw, r, err)
 		return
 	}
 	w.show(rw, r, status, accounts(p, v, list.Items))
 }
 
-func listOf[T any](r *http.Request, v *listView, p pageView, from nawasync.SyncedRepository[T], sort string) (nawasync.List[T], error) {
+func listOf[T any](r *http.Request, v *listView, p pageView, from nawasync.SyncedRepository[T], sort string) (nawasync.ListResult[T], error) {
 	q, state := query(r, p.Instance, sort)
 	if r.Method != http.MethodGet {
 		q.After = ""
@@ -209,8 +209,8 @@ func listOf[T any](r *http.Request, v *listView, p pageView, from nawasync.Synce
 	return list, err
 }
 
-// around are the jobs and held syncs beside a list.
-func (w *Web) around(ctx context.Context, v *listView, typ string) error {
+// showPage are the jobs and held syncs beside a list.
+func (w *Pages) showPage(ctx context.Context, v *listView, typ string) error {
 	v.Now = w.Engine.Reader().Now()
 	holds, err := w.Engine.Reader().Holds(ctx, "whm", typ, true, 100)
 	if err != nil {
@@ -226,8 +226,8 @@ func (w *Web) around(ctx context.Context, v *listView, typ string) error {
 	return err
 }
 
-// lost is a list that could not be read: for a link that is none, or else.
-func (w *Web) lost(rw http.ResponseWriter, r *http.Request, err error) {
+// notFound is a list that could not be read: for a link that is none, or else.
+func (w *Pages) notFound(rw http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, nawasync.ErrInvalid) {
 		http.Redirect(rw, r, r.URL.Path, http.StatusSeeOther)
 		return
@@ -239,7 +239,7 @@ func clean(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(strings.TrimSpace(s), "\x00", ""), "")
 }
 
-func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
+func (w *Pages) job(rw http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	job, err := w.Engine.Reader().Get(r.Context(), id)
 	if errors.Is(err, tracker.ErrNotFound) {
@@ -270,7 +270,7 @@ func (w *Web) job(rw http.ResponseWriter, r *http.Request) {
 }
 
 // watch goes back to where the form was, which then shows the job until it ends.
-func (w *Web) watch(rw http.ResponseWriter, r *http.Request, path string, id int64) {
+func (w *Pages) watch(rw http.ResponseWriter, r *http.Request, path string, id int64) {
 	back, err := url.ParseQuery(r.PostFormValue("back"))
 	if err != nil {
 		back = url.Values{}

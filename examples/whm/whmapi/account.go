@@ -82,7 +82,7 @@ func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 			return a, nil
 		}
 	}
-	return Account{}, fault.WithClass(fault.Gone, fmt.Errorf("WHM has no account %s", user))
+	return Account{}, fault.WithClass(fault.ClassGone, fmt.Errorf("WHM has no account %s", user))
 }
 
 func (c *Client) accounts(ctx context.Context, function string, form url.Values) ([]Account, error) {

@@ -94,7 +94,7 @@ func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 	form := r.form.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath("json-api", r.path).String(), strings.NewReader(form))
 	if err != nil {
-		return nil, r.fail(fault.Config, "", err)
+		return nil, r.fail(fault.ClassConfig, "", err)
 	}
 	req.Header.Set("Authorization", "whm "+c.user+":"+c.token.Reveal())
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -108,7 +108,7 @@ func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 	case err != nil:
 		return nil, r.broken(fmt.Errorf("the answer broke off: %w", err))
 	case len(body) > maxBody:
-		return nil, r.fail(fault.Permanent, "ask for less at once", fmt.Errorf("the answer is over %d MiB", maxBody>>20))
+		return nil, r.fail(fault.ClassPermanent, "ask for less at once", fmt.Errorf("the answer is over %d MiB", maxBody>>20))
 	case resp.StatusCode != http.StatusOK:
 		return nil, r.status(resp, body)
 	}
@@ -122,21 +122,21 @@ func (r request) unreached(err error, wrote bool) error {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &certificate):
-		return r.fail(fault.Config, "the server's certificate is not trusted: install a valid one, or name its CA in SSL_CERT_FILE", err)
+		return r.fail(fault.ClassConfig, "the server's certificate is not trusted: install a valid one, or name its CA in SSL_CERT_FILE", err)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http hides the first behind the second
-		return r.fail(fault.Config, "the server does not speak TLS there: is it https and port 2087?", err)
+		return r.fail(fault.ClassConfig, "the server does not speak TLS there: is it https and port 2087?", err)
 	case wrote:
 		return r.broken(err)
 	}
-	return r.fail(fault.Transient, "is the server up, and its port 2087 reachable?", err)
+	return r.fail(fault.ClassTransient, "is the server up, and its port 2087 reachable?", err)
 }
 
 // broken is an exchange that ended before its answer: a write may have happened.
 func (r request) broken(err error) error {
 	if r.write {
-		return r.fail(fault.UnknownOutcome, "it may have happened all the same", err)
+		return r.fail(fault.ClassUnknownOutcome, "it may have happened all the same", err)
 	}
-	return r.fail(fault.Transient, "", err)
+	return r.fail(fault.ClassTransient, "", err)
 }
 
 func (r request) status(resp *http.Response, body []byte) error {
@@ -146,17 +146,17 @@ func (r request) status(resp *http.Response, body []byte) error {
 	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusForbidden || code == http.StatusUnauthorized:
-		return r.fail(fault.Credentials, "check user, token and the token's privileges in WHM", text)
+		return r.fail(fault.ClassCredentials, "check user, token and the token's privileges in WHM", text)
 	case code == http.StatusTooManyRequests:
 		return r.limited(resp.Header.Get("Retry-After"), text)
 	case code >= 300 && code < 400:
-		return r.fail(fault.Config, "give the URL it redirects to: "+clip(resp.Header.Get("Location")), text)
+		return r.fail(fault.ClassConfig, "give the URL it redirects to: "+clip(resp.Header.Get("Location")), text)
 	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
-		return r.fail(fault.Config, "is that WHM's port, 2087?", text)
+		return r.fail(fault.ClassConfig, "is that WHM's port, 2087?", text)
 	case code >= 500:
 		return r.broken(text)
 	}
-	return r.fail(fault.Permanent, "", text)
+	return r.fail(fault.ClassPermanent, "", text)
 }
 
 // limited is the only place where a wait is named; WHM itself documents no limit,
@@ -168,7 +168,7 @@ func (r request) limited(header string, text error) error {
 	} else if at, err := http.ParseTime(header); err == nil {
 		wait = max(0, time.Until(at))
 	}
-	return &fault.Error{Class: fault.RateLimited, RetryAfter: max(time.Second, wait), Err: r.text(text)}
+	return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: max(time.Second, wait), Err: r.text(text)}
 }
 
 func (r request) fail(class fault.Class, hint string, err error) error {

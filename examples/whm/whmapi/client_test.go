@@ -33,11 +33,11 @@ func clientOf(t *testing.T, handler http.Handler) *whmapi.Client {
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
 	client, err := whmapi.New(whmapi.Config{URL: listener.URL, User: "root", Token: secret.New(token)})
-	ok(t, err)
+	noError(t, err)
 	return client
 }
 
-func ok(t *testing.T, err error) {
+func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -49,44 +49,44 @@ func TestEachCallChangesTheServerExactlyAsAsked(t *testing.T) {
 	server, client := simulator(t, sim.Options{})
 	ctx := t.Context()
 	const fresh = "fresh@bravo.example"
-	ok(t, client.AddMailbox(ctx, "bravo", fresh, secret.New(password), 300))
+	noError(t, client.AddMailbox(ctx, "bravo", fresh, secret.New(password), 300))
 	state := server.Mailbox(fresh)
 	if !state.Exists || *state.QuotaMB != 300 || !server.Password(fresh, password) {
 		t.Errorf("after add_pop: %+v", state)
 	}
-	ok(t, client.SetQuota(ctx, "bravo", fresh, 0))
+	noError(t, client.SetQuota(ctx, "bravo", fresh, 0))
 	if state = server.Mailbox(fresh); *state.QuotaMB != 0 {
 		t.Errorf("after edit_pop_quota: %+v", state)
 	}
-	ok(t, client.SetPassword(ctx, "bravo", fresh, secret.New("another one")))
+	noError(t, client.SetPassword(ctx, "bravo", fresh, secret.New("another one")))
 	if !server.Password(fresh, "another one") {
 		t.Error("passwd_pop set another password")
 	}
-	ok(t, client.SetLogin(ctx, "bravo", fresh, true))
-	ok(t, client.SetIncoming(ctx, "bravo", fresh, true))
+	noError(t, client.SetLogin(ctx, "bravo", fresh, true))
+	noError(t, client.SetIncoming(ctx, "bravo", fresh, true))
 	if state = server.Mailbox(fresh); !*state.SuspendedLogin || !*state.SuspendedIncoming {
 		t.Errorf("after suspend: %+v", state)
 	}
 	box, err := client.Mailbox(ctx, "bravo", fresh)
-	ok(t, err)
+	noError(t, err)
 	if box != (whmapi.Mailbox{Email: fresh, SuspendedLogin: true, SuspendedIncoming: true}) {
 		t.Errorf("%+v", box)
 	}
-	ok(t, client.SetLogin(ctx, "bravo", fresh, false))
-	ok(t, client.SetIncoming(ctx, "bravo", fresh, false))
+	noError(t, client.SetLogin(ctx, "bravo", fresh, false))
+	noError(t, client.SetIncoming(ctx, "bravo", fresh, false))
 	if state = server.Mailbox(fresh); *state.SuspendedLogin || *state.SuspendedIncoming {
 		t.Errorf("after unsuspend: %+v", state)
 	}
-	ok(t, client.DeleteMailbox(ctx, "bravo", fresh))
+	noError(t, client.DeleteMailbox(ctx, "bravo", fresh))
 	if state = server.Mailbox(fresh); state.Exists {
 		t.Errorf("after delete_pop: %+v", state)
 	}
-	for function, n := range state.Acts {
+	for function, n := range state.Actions {
 		if n != 1 {
 			t.Errorf("%s acted %d times", function, n)
 		}
 	}
-	if _, err := client.Mailbox(ctx, "bravo", fresh); fault.ClassOf(err) != fault.Gone {
+	if _, err := client.Mailbox(ctx, "bravo", fresh); fault.ClassOf(err) != fault.ClassGone {
 		t.Error(err)
 	}
 }
@@ -95,7 +95,7 @@ func TestListingsAreWholeAndPaged(t *testing.T) {
 	t.Parallel()
 	server, client := simulator(t, sim.Options{Mailboxes: 10_000})
 	accounts, err := client.Accounts(t.Context())
-	ok(t, err)
+	noError(t, err)
 	if len(accounts) != 5 || accounts[0].User != "alpha" || accounts[0].Domain != "alpha.example" || accounts[0].Plan != "basic" || accounts[0].DiskLimit != nil ||
 		accounts[0].DiskUsed == 0 || *accounts[1].DiskLimit != 20000<<20 || accounts[0].SuspendReason != "" {
 		t.Fatalf("%+v", accounts)
@@ -103,7 +103,7 @@ func TestListingsAreWholeAndPaged(t *testing.T) {
 	seen := map[string]whmapi.Mailbox{}
 	for _, account := range accounts {
 		for page, err := range client.Mailboxes(t.Context(), account.User) {
-			ok(t, err)
+			noError(t, err)
 			for _, box := range page {
 				seen[box.Email] = box
 			}
@@ -165,33 +165,33 @@ func TestEachCallTellsEachFailureApart(t *testing.T) {
 	t.Parallel()
 	for function, call := range calls {
 		reads := strings.HasPrefix(function, "list")
-		broken := fault.UnknownOutcome
+		broken := fault.ClassUnknownOutcome
 		if reads {
-			broken = fault.Transient
+			broken = fault.ClassTransient
 		}
 		for _, c := range []struct {
 			fault sim.Fault
 			class fault.Class
 			text  string
 		}{
-			{sim.Fault{Mode: sim.Forbidden}, fault.Credentials, "Access denied (check user, token"},
-			{sim.Fault{Mode: sim.RateLimit, RetryAfter: 7}, fault.RateLimited, "429"},
-			{sim.Fault{Mode: sim.Error500}, broken, "HTTP 500"},
-			{sim.Fault{Mode: sim.Garbage}, broken, "HTML page"},
-			{sim.Fault{Mode: sim.Truncated}, broken, "not the JSON it should be"},
-			{sim.Fault{Mode: sim.Down}, broken, "EOF"},
-			{sim.Fault{Mode: sim.Lost}, broken, "EOF"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "The system could not lock the file."}, fault.Transient, "could not lock"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "You do not have an email account named “x”."}, fault.Gone, "You do not have"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "The account already exists!"}, fault.AlreadyExists, "already exists"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "Invalid quota."}, fault.Permanent, "Invalid quota"},
-			{sim.Fault{Mode: sim.Refuse, Reason: "Something nobody has seen before: " + password + " " + token}, fault.Unclassified, "nobody has seen"},
+			{sim.Fault{Mode: sim.ModeForbidden}, fault.ClassCredentials, "Access denied (check user, token"},
+			{sim.Fault{Mode: sim.ModeRateLimit, RetryAfter: 7}, fault.ClassRateLimited, "429"},
+			{sim.Fault{Mode: sim.ModeError500}, broken, "HTTP 500"},
+			{sim.Fault{Mode: sim.ModeGarbage}, broken, "HTML page"},
+			{sim.Fault{Mode: sim.ModeTruncated}, broken, "not the JSON it should be"},
+			{sim.Fault{Mode: sim.ModeDown}, broken, "EOF"},
+			{sim.Fault{Mode: sim.ModeLost}, broken, "EOF"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "The system could not lock the file."}, fault.ClassTransient, "could not lock"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "You do not have an email account named “x”."}, fault.ClassGone, "You do not have"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "The account already exists!"}, fault.ClassAlreadyExists, "already exists"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "Invalid quota."}, fault.ClassPermanent, "Invalid quota"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "Something nobody has seen before: " + password + " " + token}, fault.ClassUnclassified, "nobody has seen"},
 		} {
 			t.Run(function+" "+string(c.fault.Mode)+" "+c.fault.Reason, func(t *testing.T) {
 				t.Parallel()
 				server, client := simulator(t, sim.Options{})
 				c.fault.Function = function
-				ok(t, server.Inject(c.fault))
+				noError(t, server.Inject(c.fault))
 				err := call(t.Context(), client)
 				if fault.ClassOf(err) != c.class || err == nil || !strings.Contains(err.Error(), c.text) {
 					t.Fatalf("class %s: %v", fault.ClassOf(err), err)
@@ -200,12 +200,12 @@ func TestEachCallTellsEachFailureApart(t *testing.T) {
 					t.Errorf("a secret stands in %v", err)
 				}
 				var classified *fault.Error
-				if c.fault.Mode == sim.RateLimit && (!errors.As(err, &classified) || classified.RetryAfter != 7*time.Second) {
+				if c.fault.Mode == sim.ModeRateLimit && (!errors.As(err, &classified) || classified.RetryAfter != 7*time.Second) {
 					t.Errorf("%+v", classified)
 				}
 				server.Clear()
-				if c.fault.Mode != sim.Lost { // which has acted
-					ok(t, call(t.Context(), client))
+				if c.fault.Mode != sim.ModeLost { // which has acted
+					noError(t, call(t.Context(), client))
 				}
 			})
 		}
@@ -215,10 +215,10 @@ func TestEachCallTellsEachFailureApart(t *testing.T) {
 func TestCallThatIsCutOffBeforeItsAnswerMayHaveHappened(t *testing.T) {
 	t.Parallel()
 	server, client := simulator(t, sim.Options{})
-	ok(t, server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.Slow, DelayMS: 60_000}))
+	noError(t, server.Inject(sim.Fault{Function: "edit_pop_quota", Mode: sim.ModeSlow, DelayMS: 60_000}))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := client.SetQuota(ctx, "alpha", email, 10); fault.ClassOf(err) != fault.UnknownOutcome || !errors.Is(err, context.DeadlineExceeded) {
+	if err := client.SetQuota(ctx, "alpha", email, 10); fault.ClassOf(err) != fault.ClassUnknownOutcome || !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(fault.ClassOf(err), err)
 	}
 }
@@ -242,24 +242,24 @@ func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
 		"UAPI directly":            {200, `{"status":1,"data":[` + quota("1048576") + `],"errors":null}`, 1 << 20, ""},
 		"WHM 1":                    {200, `{"data":[` + quota(`"1.5G"`) + `],"metadata":{"result":1,"reason":"OK","version":1}}`, 3 << 29, ""},
 		"the main account":         {200, `{"result":{"status":1,"data":[{"email":"alpha","login":"Main Account"},` + quota("5") + `]}}`, 5, ""},
-		"errors a text":            {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, fault.Gone},
-		"no errors":                {200, `{"result":{"status":0,"errors":null}}`, 0, fault.Unclassified},
-		"uapi_cpanel refused":      {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, fault.Credentials},
-		"WHM refused":              {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, fault.Config},
+		"errors a text":            {200, `{"result":{"status":0,"errors":"No such user."}}`, 0, fault.ClassGone},
+		"no errors":                {200, `{"result":{"status":0,"errors":null}}`, 0, fault.ClassUnclassified},
+		"uapi_cpanel refused":      {200, `{"data":{"uapi":{"status":0,"data":null,"errors":["Access denied"]}},"metadata":{"result":1}}`, 0, fault.ClassCredentials},
+		"WHM refused":              {200, `{"metadata":{"command":"x","reason":"Unknown app (\"x\") requested for this version (1) of the API.","result":0,"version":1}}`, 0, fault.ClassConfig},
 		"API 2 refused, in 200": {
 			200, `{"cpanelresult":{"apiversion":"2","error":"Access denied","data":{"reason":"Access denied","result":"0"},"type":"text"}}`,
-			0, fault.Credentials,
+			0, fault.ClassCredentials,
 		},
-		"refused in 403":            {403, `{"cpanelresult":{"error":"","data":{"reason":"Access denied","result":"0"}}}`, 0, fault.Credentials},
-		"another JSON":              {200, `{"hello":"world"}`, 0, fault.Transient},
-		"a list":                    {200, `[]`, 0, fault.Transient},
-		"nothing":                   {200, ``, 0, fault.Transient},
-		"data of another shape":     {200, `{"result":{"status":1,"data":{"a":1}}}`, 0, fault.Transient},
-		"not a size":                {200, `{"result":{"status":1,"data":[` + quota(`"many"`) + `]}}`, 0, fault.Unclassified},
-		"moved":                     {302, ``, 0, fault.Config},
-		"nothing of that name":      {404, `<html>`, 0, fault.Config},
-		"unavailable, says a proxy": {503, `<html>`, 0, fault.Transient},
-		"a bad request":             {400, ``, 0, fault.Permanent},
+		"refused in 403":            {403, `{"cpanelresult":{"error":"","data":{"reason":"Access denied","result":"0"}}}`, 0, fault.ClassCredentials},
+		"another JSON":              {200, `{"hello":"world"}`, 0, fault.ClassTransient},
+		"a list":                    {200, `[]`, 0, fault.ClassTransient},
+		"nothing":                   {200, ``, 0, fault.ClassTransient},
+		"data of another shape":     {200, `{"result":{"status":1,"data":{"a":1}}}`, 0, fault.ClassTransient},
+		"not a size":                {200, `{"result":{"status":1,"data":[` + quota(`"many"`) + `]}}`, 0, fault.ClassUnclassified},
+		"moved":                     {302, ``, 0, fault.ClassConfig},
+		"nothing of that name":      {404, `<html>`, 0, fault.ClassConfig},
+		"unavailable, says a proxy": {503, `<html>`, 0, fault.ClassTransient},
+		"a bad request":             {400, ``, 0, fault.ClassPermanent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,7 +278,7 @@ func TestAnswersInEveryEnvelopeAreUnderstood(t *testing.T) {
 				}
 				return
 			}
-			ok(t, err)
+			noError(t, err)
 			if want := (whmapi.Mailbox{Email: email, QuotaBytes: c.quota, UsedBytes: 12, SuspendedLogin: true}); got != want {
 				t.Errorf("%+v, not %+v", got, want)
 			}
@@ -308,15 +308,15 @@ func TestUntrustedCertificateAndWrongSchemeAreSettingsToMend(t *testing.T) {
 	t.Cleanup(plain.Close)
 	for url, hint := range map[string]string{secure.URL: "certificate is not trusted", strings.Replace(plain.URL, "http:", "https:", 1): "does not speak TLS"} {
 		client, err := whmapi.New(whmapi.Config{URL: url, User: "root", Token: secret.New(token)})
-		ok(t, err)
-		if _, err := client.Accounts(t.Context()); fault.ClassOf(err) != fault.Config || !strings.Contains(err.Error(), hint) {
+		noError(t, err)
+		if _, err := client.Accounts(t.Context()); fault.ClassOf(err) != fault.ClassConfig || !strings.Contains(err.Error(), hint) {
 			t.Errorf("%s: class %s: %v", url, fault.ClassOf(err), err)
 		}
 	}
 	trusting, err := whmapi.New(whmapi.Config{URL: secure.URL, User: "root", Token: secret.New(token), HTTP: secure.Client()})
-	ok(t, err)
+	noError(t, err)
 	_, err = trusting.Accounts(t.Context())
-	ok(t, err)
+	noError(t, err)
 }
 
 func TestServerThatIsNotThereIsTransient(t *testing.T) {
@@ -324,8 +324,8 @@ func TestServerThatIsNotThereIsTransient(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	client, err := whmapi.New(whmapi.Config{URL: gone.URL, User: "root", Token: secret.New(token)})
-	ok(t, err)
-	if err := client.SetQuota(t.Context(), "alpha", email, 1); fault.ClassOf(err) != fault.Transient || !strings.Contains(err.Error(), "is the server up") {
+	noError(t, err)
+	if err := client.SetQuota(t.Context(), "alpha", email, 1); fault.ClassOf(err) != fault.ClassTransient || !strings.Contains(err.Error(), "is the server up") {
 		t.Error(fault.ClassOf(err), err)
 	}
 }

@@ -106,7 +106,7 @@ func (c *Client) Mailbox(ctx context.Context, account, email string) (Mailbox, e
 			return m, nil
 		}
 	}
-	return Mailbox{}, fault.WithClass(fault.Gone, fmt.Errorf("WHM has no mailbox %s in account %s", email, account))
+	return Mailbox{}, fault.WithClass(fault.ClassGone, fmt.Errorf("WHM has no mailbox %s in account %s", email, account))
 }
 
 func (c *Client) listPops(ctx context.Context, account, function string, form url.Values) (list []Mailbox, raw int, answer uapi, err error) {
@@ -142,7 +142,7 @@ func (c *Client) listPops(ctx context.Context, account, function string, form ur
 func split(email string) (name, domain string, err error) {
 	name, domain, ok := strings.Cut(email, "@")
 	if !ok || name == "" || domain == "" {
-		return "", "", fault.WithClass(fault.Permanent, fmt.Errorf("%q is not a mailbox; write name@domain", email))
+		return "", "", fault.WithClass(fault.ClassPermanent, fmt.Errorf("%q is not a mailbox; write name@domain", email))
 	}
 	return name, domain, nil
 }

@@ -117,16 +117,16 @@ var refusals = []struct {
 	hint  string
 }{
 	{
-		fault.Credentials,
+		fault.ClassCredentials,
 		[]string{"access denied", "permission denied", "invalid token", "do not have permission", "not authorized"},
 		"check user, token and the token's privileges in WHM",
 	},
-	{fault.RateLimited, []string{"too many requests", "rate limit"}, ""},
-	{fault.Transient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
-	{fault.AlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},
-	{fault.Gone, []string{"does not exist", "do not have an email account", "no such", "not found", "doesn’t exist", "doesn't exist"}, ""},
-	{fault.Config, []string{"unknown app", "function not found", "failed to load module"}, "does this server's version know the function?"},
-	{fault.Permanent, []string{"quota", "password", "invalid", "exceed", "maximum", "must be", "may not", "not allowed", "required"}, ""},
+	{fault.ClassRateLimited, []string{"too many requests", "rate limit"}, ""},
+	{fault.ClassTransient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
+	{fault.ClassAlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},
+	{fault.ClassGone, []string{"does not exist", "do not have an email account", "no such", "not found", "doesn’t exist", "doesn't exist"}, ""},
+	{fault.ClassConfig, []string{"unknown app", "function not found", "failed to load module"}, "does this server's version know the function?"},
+	{fault.ClassPermanent, []string{"quota", "password", "invalid", "exceed", "maximum", "must be", "may not", "not allowed", "required"}, ""},
 }
 
 // refused is an answer with HTTP 200 that says no. Words it does not know may pass.
@@ -140,11 +140,11 @@ func (r request) refused(reason string) error {
 			if !strings.Contains(lower, word) {
 				continue
 			}
-			if known.class == fault.RateLimited {
+			if known.class == fault.ClassRateLimited {
 				return r.limited("", errors.New(reason))
 			}
 			return r.fail(known.class, known.hint, errors.New(reason))
 		}
 	}
-	return r.fail(fault.Unclassified, "", errors.New(reason))
+	return r.fail(fault.ClassUnclassified, "", errors.New(reason))
 }

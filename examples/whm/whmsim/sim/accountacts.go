@@ -99,7 +99,7 @@ type AccountState struct {
 func (s *Server) Account(user string) AccountState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := AccountState{User: user, Tally: Tally{maps.Clone(s.tally(user).Calls), maps.Clone(s.tally(user).Acts)}}
+	state := AccountState{User: user, Tally: Tally{maps.Clone(s.tally(user).Calls), maps.Clone(s.tally(user).Actions)}}
 	if a := s.byUser(user); a != nil {
 		plan, suspended, reason := a.plan, a.suspended, a.reason
 		state.Exists, state.Plan, state.Suspended, state.Reason = true, &plan, &suspended, &reason

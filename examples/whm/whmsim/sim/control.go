@@ -19,15 +19,15 @@ type Mode string
 
 // The modes.
 const (
-	Slow      Mode = "slow"       // answers after DelayMS
-	Down      Mode = "down"       // closes the connection before it does anything
-	Error500  Mode = "error500"   // HTTP 500, nothing done
-	Garbage   Mode = "garbage"    // HTTP 200 with an HTML page, nothing done
-	Truncated Mode = "truncated"  // HTTP 200 with half an answer, nothing done
-	Refuse    Mode = "refuse"     // HTTP 200, result 0, with Reason
-	Forbidden Mode = "forbidden"  // HTTP 403
-	RateLimit Mode = "rate_limit" // HTTP 429 with Retry-After
-	Lost      Mode = "lost"       // does what it was asked, then closes the connection
+	ModeSlow      Mode = "slow"       // answers after DelayMS
+	ModeDown      Mode = "down"       // closes the connection before it does anything
+	ModeError500  Mode = "error500"   // HTTP 500, nothing done
+	ModeGarbage   Mode = "garbage"    // HTTP 200 with an HTML page, nothing done
+	ModeTruncated Mode = "truncated"  // HTTP 200 with half an answer, nothing done
+	ModeRefuse    Mode = "refuse"     // HTTP 200, result 0, with Reason
+	ModeForbidden Mode = "forbidden"  // HTTP 403
+	ModeRateLimit Mode = "rate_limit" // HTTP 429 with Retry-After
+	ModeLost      Mode = "lost"       // does what it was asked, then closes the connection
 )
 
 // Fault makes calls go wrong.
@@ -40,7 +40,7 @@ type Fault struct {
 	Reason     string `json:"reason,omitempty"`
 }
 
-var modes = []Mode{Slow, Down, Error500, Garbage, Truncated, Refuse, Forbidden, RateLimit, Lost}
+var modes = []Mode{ModeSlow, ModeDown, ModeError500, ModeGarbage, ModeTruncated, ModeRefuse, ModeForbidden, ModeRateLimit, ModeLost}
 
 // Inject adds a fault.
 func (s *Server) Inject(f Fault) error {
@@ -82,38 +82,38 @@ func (s *Server) take(function string) *Fault {
 // before acts in the call's place; true says that the call is over.
 func (f *Fault) before(w http.ResponseWriter, r *http.Request, function string) bool {
 	switch f.Mode {
-	case Slow:
+	case ModeSlow:
 		select {
 		case <-time.After(time.Duration(f.DelayMS) * time.Millisecond):
 		case <-r.Context().Done():
 		}
 		return false
-	case Down:
+	case ModeDown:
 		hangUp(w)
-	case Error500:
+	case ModeError500:
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
-	case Garbage:
+	case ModeGarbage:
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<html><body><h1>It works!</h1></body></html>")
-	case Truncated:
+	case ModeTruncated:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"metadata":{"result":1,"rea`)
-	case Refuse:
+	case ModeRefuse:
 		reason := f.Reason
 		if reason == "" {
 			reason = "The system could not do that."
 		}
 		if strings.HasSuffix(r.URL.Path, "/cpanel") {
-			write(w, ok(map[string]any{"apiversion": 3, "func": function, "module": "Email", "result": uapiFailed(reason)}))
+			write(w, okAnswer(map[string]any{"apiversion": 3, "func": function, "module": "Email", "result": uapiFailed(reason)}))
 		} else {
 			write(w, whmFailed(function, reason))
 		}
-	case Forbidden:
+	case ModeForbidden:
 		write(w, answer{http.StatusForbidden, accessDenied})
-	case RateLimit:
+	case ModeRateLimit:
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, f.RetryAfter)))
 		http.Error(w, "Too Many Requests", http.StatusTooManyRequests)
-	case Lost:
+	case ModeLost:
 		return false
 	}
 	return true
@@ -121,7 +121,7 @@ func (f *Fault) before(w http.ResponseWriter, r *http.Request, function string) 
 
 // after says that the answer is not to be given.
 func (f *Fault) after(w http.ResponseWriter) bool {
-	if f.Mode != Lost {
+	if f.Mode != ModeLost {
 		return false
 	}
 	hangUp(w)
@@ -138,12 +138,12 @@ func hangUp(w http.ResponseWriter) {
 
 // Tally counts, by function, what was asked of one address and what was done.
 type Tally struct {
-	Calls map[string]int `json:"calls"`
-	Acts  map[string]int `json:"acts"`
+	Calls   map[string]int `json:"calls"`
+	Actions map[string]int `json:"acts"`
 }
 
-// note counts a call, with the mailbox that it names.
-func (s *Server) note(function string, r *http.Request) {
+// countCall counts a call, with the mailbox that it names.
+func (s *Server) countCall(function string, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[function]++
@@ -157,12 +157,12 @@ func (s *Server) note(function string, r *http.Request) {
 	}
 }
 
-func (s *Server) acted(email, function string) { s.tally(email).Acts[function]++ }
+func (s *Server) acted(email, function string) { s.tally(email).Actions[function]++ }
 
 func (s *Server) tally(email string) *Tally {
 	t := s.tallies[email]
 	if t == nil {
-		t = &Tally{Calls: map[string]int{}, Acts: map[string]int{}}
+		t = &Tally{Calls: map[string]int{}, Actions: map[string]int{}}
 		s.tallies[email] = t
 	}
 	return t
@@ -184,7 +184,7 @@ type State struct {
 func (s *Server) Mailbox(email string) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := State{Email: email, Tally: Tally{maps.Clone(s.tally(email).Calls), maps.Clone(s.tally(email).Acts)}}
+	state := State{Email: email, Tally: Tally{maps.Clone(s.tally(email).Calls), maps.Clone(s.tally(email).Actions)}}
 	a, m := s.find(email)
 	if m == nil {
 		return state
@@ -271,15 +271,15 @@ func (s *Server) controls() *http.ServeMux {
 	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		write(w, ok(append([]*Fault{}, s.faults...)))
+		write(w, okAnswer(append([]*Fault{}, s.faults...)))
 	})
 	mux.HandleFunc("GET /control/calls", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		write(w, ok(s.calls))
+		write(w, okAnswer(s.calls))
 	})
 	mux.HandleFunc("GET /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
-		write(w, ok(s.Mailbox(r.PathValue("email"))))
+		write(w, okAnswer(s.Mailbox(r.PathValue("email"))))
 	})
 	mux.HandleFunc("PUT /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		var to State
@@ -292,7 +292,7 @@ func (s *Server) controls() *http.ServeMux {
 		done(w, nil)
 	})
 	mux.HandleFunc("GET /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
-		write(w, ok(s.Account(r.PathValue("user"))))
+		write(w, okAnswer(s.Account(r.PathValue("user"))))
 	})
 	mux.HandleFunc("PUT /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
 		var to AccountState
@@ -307,7 +307,7 @@ func (s *Server) controls() *http.ServeMux {
 	mux.HandleFunc("POST /control/password", func(w http.ResponseWriter, r *http.Request) {
 		var q struct{ Email, Password string }
 		if take(w, r, &q) {
-			write(w, ok(map[string]bool{"match": s.Password(q.Email, q.Password)}))
+			write(w, okAnswer(map[string]bool{"match": s.Password(q.Email, q.Password)}))
 		}
 	})
 	return mux

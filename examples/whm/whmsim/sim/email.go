@@ -34,15 +34,15 @@ var emailFunctions = map[string]func(s *Server, a *account, r *http.Request) map
 	"edit_pop_quota":      (*Server).editPopQuota,
 	"passwd_pop":          (*Server).passwdPop,
 	"delete_pop":          (*Server).deletePop,
-	"suspend_login":       set("suspend_login", func(m *mailbox) { m.login = true }),
-	"unsuspend_login":     set("unsuspend_login", func(m *mailbox) { m.login = false }),
-	"suspend_incoming":    set("suspend_incoming", func(m *mailbox) { m.incoming = true }),
-	"unsuspend_incoming":  set("unsuspend_incoming", func(m *mailbox) { m.incoming = false }),
-	"suspend_outgoing":    set("suspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = true }),
-	"unsuspend_outgoing":  set("unsuspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = false }),
+	"suspend_login":       setField("suspend_login", func(m *mailbox) { m.login = true }),
+	"unsuspend_login":     setField("unsuspend_login", func(m *mailbox) { m.login = false }),
+	"suspend_incoming":    setField("suspend_incoming", func(m *mailbox) { m.incoming = true }),
+	"unsuspend_incoming":  setField("unsuspend_incoming", func(m *mailbox) { m.incoming = false }),
+	"suspend_outgoing":    setField("suspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = true }),
+	"unsuspend_outgoing":  setField("unsuspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = false }),
 }
 
-func bit(b bool) int {
+func flagOf(b bool) int {
 	if b {
 		return 1
 	}
@@ -53,7 +53,7 @@ func bit(b bool) int {
 func (s *Server) listPops(a *account, r *http.Request) map[string]any {
 	rows := []any{map[string]any{"email": a.user, "login": "Main Account", "suspended_incoming": 0, "suspended_login": 0}}
 	for _, m := range a.sorted() {
-		rows = append(rows, map[string]any{"email": m.email(), "login": m.email(), "suspended_incoming": bit(m.incoming), "suspended_login": bit(m.login)})
+		rows = append(rows, map[string]any{"email": m.email(), "login": m.email(), "suspended_incoming": flagOf(m.incoming), "suspended_login": flagOf(m.login)})
 	}
 	return paged(rows, r)
 }
@@ -68,8 +68,8 @@ func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
 			"email": m.email(), "login": m.email(), "user": m.name, "domain": m.domain, "mtime": 1652457780,
 			"_diskquota": m.quota, "_diskused": m.used, "diskused": float64(m.used) / mebibyte, "humandiskused": human(m.used),
 			"diskquota": "unlimited", "humandiskquota": "None", "diskusedpercent": 0, "diskusedpercent_float": 0.0,
-			"suspended_login": bit(m.login), "suspended_incoming": bit(m.incoming), "suspended_outgoing": bit(m.suspendedOutgoing),
-			"has_suspended": bit(m.login || m.incoming),
+			"suspended_login": flagOf(m.login), "suspended_incoming": flagOf(m.incoming), "suspended_outgoing": flagOf(m.suspendedOutgoing),
+			"has_suspended": flagOf(m.login || m.incoming),
 		}
 		if m.quota > 0 {
 			percent := float64(m.used) / float64(m.quota) * 100
@@ -216,7 +216,7 @@ func (s *Server) popQuota(a *account, r *http.Request) map[string]any {
 	return uapiOK(m.quota / mebibyte)
 }
 
-func set(function string, change func(*mailbox)) func(*Server, *account, *http.Request) map[string]any {
+func setField(function string, change func(*mailbox)) func(*Server, *account, *http.Request) map[string]any {
 	return func(s *Server, a *account, r *http.Request) map[string]any {
 		m, email := named(a, r)
 		if m == nil {

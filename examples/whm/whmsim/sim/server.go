@@ -52,7 +52,7 @@ type answer struct {
 	body   any
 }
 
-func ok(body any) answer { return answer{http.StatusOK, body} }
+func okAnswer(body any) answer { return answer{http.StatusOK, body} }
 
 // ServeHTTP answers /json-api/{function} and /control/….
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if function == "uapi_cpanel" {
 		name = r.Form.Get("cpanel.function")
 	}
-	s.note(name, r)
+	s.countCall(name, r)
 	fault := s.take(name)
 	if fault != nil && fault.before(w, r, name) {
 		return
@@ -87,7 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, answer{http.StatusForbidden, accessDenied})
 		return
 	}
-	result := s.act(function, r)
+	result := s.serveAction(function, r)
 	if fault != nil && fault.after(w) {
 		return
 	}
@@ -110,8 +110,8 @@ func (s *Server) allowed(r *http.Request) bool {
 	return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) == 1
 }
 
-// act runs a function of WHM API 1.
-func (s *Server) act(function string, r *http.Request) answer {
+// serveAction runs a function of WHM API 1.
+func (s *Server) serveAction(function string, r *http.Request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if function != "cpanel" && r.Form.Get("api.version") != "1" {
@@ -126,7 +126,7 @@ func (s *Server) act(function string, r *http.Request) answer {
 		return s.changeAccount(function, r)
 	case "cpanel":
 		module, name := r.Form.Get("cpanel_jsonapi_module"), r.Form.Get("cpanel_jsonapi_func")
-		return ok(map[string]any{"apiversion": 3, "func": name, "module": module, "result": s.uapi(r, r.Form.Get("cpanel_jsonapi_user"), module, name)})
+		return okAnswer(map[string]any{"apiversion": 3, "func": name, "module": module, "result": s.uapi(r, r.Form.Get("cpanel_jsonapi_user"), module, name)})
 	case "uapi_cpanel":
 		inner := s.uapi(r, r.Form.Get("cpanel.user"), r.Form.Get("cpanel.module"), r.Form.Get("cpanel.function"))
 		return whmOK(function, "OK", map[string]any{"uapi": inner})
@@ -135,12 +135,12 @@ func (s *Server) act(function string, r *http.Request) answer {
 }
 
 func whmOK(command, reason string, data any) answer {
-	return ok(map[string]any{"data": data, "metadata": map[string]any{"command": command, "reason": reason, "result": 1, "version": 1}})
+	return okAnswer(map[string]any{"data": data, "metadata": map[string]any{"command": command, "reason": reason, "result": 1, "version": 1}})
 }
 
 // whmFailed is a failure as WHM tells it: with HTTP 200.
 func whmFailed(command, reason string) answer {
-	return ok(map[string]any{"metadata": map[string]any{"command": command, "reason": reason, "result": 0, "version": 1}})
+	return okAnswer(map[string]any{"metadata": map[string]any{"command": command, "reason": reason, "result": 0, "version": 1}})
 }
 
 // uapiOK and uapiFailed are the inside of an answer of UAPI's.

@@ -30,7 +30,7 @@ func NewRun[A Args](key host.Key, args A, o host.RunOptions) (run *Run[A], finis
 		defer a.mu.Unlock()
 		hooks := a.onSuccess
 		return host.RunRecord{
-			Log: a.log.String(), Result: result, Progress: record.last(), BeganWrite: a.wrote, Outcome: outcomeOf(err, a.LastAttempt()),
+			Log: a.log.String(), Result: result, Progress: record.lastProgress(), BeganWrite: a.beganWrite, Outcome: outcomeOf(err, a.LastAttempt()),
 			OnSuccess: func(tx *gorm.DB) error {
 				for _, hook := range hooks {
 					if err := hook(tx); err != nil {
@@ -50,7 +50,7 @@ type recordingStore struct {
 	progress json.RawMessage
 }
 
-func (s *recordingStore) last() json.RawMessage {
+func (s *recordingStore) lastProgress() json.RawMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.progress

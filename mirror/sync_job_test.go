@@ -23,12 +23,12 @@ func TestSyncsOfTwoInstancesRunAtOnce(t *testing.T) {
 		})
 		var jobs []*tracker.Job
 		for _, instance := range []string{"one", "two"} {
-			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: instance}, "", by)
-			enginetest.OK(t, err)
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: instance}, "", byAnn)
+			enginetest.NoError(t, err)
 			jobs = append(jobs, job)
 		}
 		for _, job := range jobs {
-			s.status(t, job, tracker.Success)
+			s.status(t, job, tracker.StatusSuccess)
 		}
 	})
 }

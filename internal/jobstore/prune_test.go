@@ -21,9 +21,9 @@ func TestPagesNeitherRepeatNorHideWhileRowsCome(t *testing.T) {
 		for i := range 30 {
 			switch i % 3 {
 			case 0:
-				want[b.End(int64(i), tracker.Success).ID] = true
+				want[b.End(int64(i), tracker.StatusSuccess).ID] = true
 			case 1:
-				want[b.End(int64(i), tracker.Failed).ID] = true
+				want[b.End(int64(i), tracker.StatusFailed).ID] = true
 			default:
 				want[b.Insert(storetest.NewJob(int64(i)))[0].ID] = true
 			}
@@ -32,7 +32,7 @@ func TestPagesNeitherRepeatNorHideWhileRowsCome(t *testing.T) {
 		before, last := int64(0), int64(1<<62)
 		for {
 			page, err := b.Search(t.Context(), tracker.Search{Services: []string{"whm"}, Before: before, Limit: 7})
-			b.OK(err)
+			b.NoError(err)
 			for _, j := range page.Jobs {
 				if seen[j.ID] || j.ID >= last {
 					t.Fatalf("job %d again or out of order", j.ID)
@@ -56,13 +56,13 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 		begun := b.Now()
 		var last *jobstore.Job
 		for i := range 10 {
-			last = b.End(int64(i), tracker.Success)
+			last = b.End(int64(i), tracker.StatusSuccess)
 			b.Advance(20 * time.Second)
 		}
-		b.End(50, tracker.Failed)
+		b.End(50, tracker.StatusFailed)
 		read := func(p tracker.Period) (text []string) {
 			stats, err := b.Stats(t.Context(), p, begun, begun.Add(48*time.Hour))
-			b.OK(err)
+			b.NoError(err)
 			for _, s := range stats {
 				text = append(text, s.Bucket.Format(time.RFC3339)+" "+string(s.Outcome)+" "+s.Runs.String()+" "+s.Waits.String())
 			}
@@ -74,7 +74,7 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 		}
 		for _, limit := range []int{3, 4, 100} { // in several folds
 			_, err := b.Rollup(t.Context(), limit)
-			b.OK(err)
+			b.NoError(err)
 			if diff := cmp.Diff(before, read(tracker.PeriodHour)); diff != "" {
 				t.Fatal(diff)
 			}
@@ -86,10 +86,10 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 			t.Errorf("%v", minutes)
 		}
 		b.Advance(30 * 24 * time.Hour)
-		n, err := b.Prune(t.Context(), tracker.Success, b.Now().Add(-14*24*time.Hour), 4)
-		b.OK(err)
-		rest, err := b.Prune(t.Context(), tracker.Success, b.Now().Add(-14*24*time.Hour), 100)
-		b.OK(err)
+		n, err := b.Prune(t.Context(), tracker.StatusSuccess, b.Now().Add(-14*24*time.Hour), 4)
+		b.NoError(err)
+		rest, err := b.Prune(t.Context(), tracker.StatusSuccess, b.Now().Add(-14*24*time.Hour), 100)
+		b.NoError(err)
 		if n != 4 || rest != 6 {
 			t.Errorf("pruned %d and %d", n, rest)
 		}
@@ -97,7 +97,7 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 			t.Error(err)
 		}
 		at, id, err := b.LastSuccess(t.Context(), "whm", "mailbox", "update", "main")
-		b.OK(err)
+		b.NoError(err)
 		if id != last.ID || !at.Equal(last.FinishedAt) {
 			t.Errorf("last success %d %s, want %d %s", id, at, last.ID, last.FinishedAt)
 		}
@@ -140,11 +140,11 @@ func TestFinishedRowsKeepAtMostTwentyAttempts(t *testing.T) {
 		job := b.Insert(storetest.NewJob(1))[0]
 		for range 30 {
 			running := b.ClaimOne(b.Stored(job.ID))
-			b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.Queued, KeepAttempt: true, Attempt: tracker.OutcomeStopped})
+			b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusQueued, KeepAttempt: true, Attempt: tracker.OutcomeStopped})
 		}
 		attempts, err := b.Attempts(t.Context(), &b.Stored(job.ID).Job)
-		b.OK(err)
-		if len(attempts) != tracker.KeepAttempts || attempts[19].Epoch != 29 {
+		b.NoError(err)
+		if len(attempts) != tracker.MaxAttemptsKept || attempts[19].Epoch != 29 {
 			t.Fatalf("%d attempts, the last of epoch %d", len(attempts), attempts[len(attempts)-1].Epoch)
 		}
 		if row := b.Stored(job.ID); row.Attempt != 0 || row.Epoch != 30 {

@@ -10,23 +10,25 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func (v *jobView) actURL(act string) string { return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, act)) }
+func (v *jobView) actionURL(act string) string {
+	return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, act))
+}
 
-// answer is one way to end a conflict.
-type answer struct{ act, name, hint, class string }
+// conflictAnswer is one way to end a conflict.
+type conflictAnswer struct{ action, name, hint, class string }
 
-func (v *jobView) answers() []answer {
-	list := []answer{{"resync", v.T("Resync"), v.T("Take what the remote has; nothing is written there."), "main"}}
+func (v *jobView) answers() []conflictAnswer {
+	list := []conflictAnswer{{"resync", v.T("Resync"), v.T("Take what the remote has; nothing is written there."), "main"}}
 	if v.job.SnapshotState != nawasync.StatePendingCreate {
 		list = append(list,
-			answer{"rebase", v.T("Rebase and retry"), v.T("Write what was wanted, if the remote still has what stands here."), ""},
-			answer{"overwrite", v.T("Overwrite"), v.T("Write what was wanted, whatever the remote has by now."), "danger"})
+			conflictAnswer{"rebase", v.T("Rebase and retry"), v.T("Write what was wanted, if the remote still has what stands here."), ""},
+			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Write what was wanted, whatever the remote has by now."), "danger"})
 	}
 	return list
 }
 
-// overlay is whether the job is really in Redis.
-func (v *jobView) overlay() string {
+// taskText is whether the job is really in Redis.
+func (v *jobView) taskText() string {
 	switch v.queue {
 	case nawasync.TaskWaits:
 		return v.T("(its task is in Redis)")
@@ -47,7 +49,7 @@ type milestone struct {
 	tone        string
 }
 
-func (v *jobView) moments() []milestone {
+func (v *jobView) milestones() []milestone {
 	j := v.job
 	list := []milestone{{at: j.CreatedAt, text: v.T("dispatched"), tone: "calm"}}
 	if j.DueAt.After(j.CreatedAt.Add(time.Second)) {
@@ -57,19 +59,19 @@ func (v *jobView) moments() []milestone {
 		list = append(list, milestone{at: a.StartedAt, text: v.Tf("attempt %d", a.Attempt), tone: "calm"},
 			milestone{at: a.EndedAt, text: v.outcome(a.Outcome), tone: outcomeTone(a.Outcome)})
 	}
-	if j.Status == tracker.Running {
+	if j.Status == tracker.StatusRunning {
 		list = append(list, milestone{at: j.StartedAt, text: v.Tf("attempt %d", j.Attempt), tone: "busy"})
 	}
 	if !j.CancelAt.IsZero() {
 		list = append(list, milestone{at: j.CancelAt, text: v.Tf("%s asked for its end", j.CancelBy), tone: "warn"})
 	}
-	for _, a := range v.acts {
+	for _, a := range v.entries {
 		list = append(list, milestone{at: a.At, text: a.Action + ": " + a.Subject, tone: "calm"})
 	}
 	if !j.FinishedAt.IsZero() && len(v.attempts) == 0 {
 		list = append(list, milestone{at: j.FinishedAt, text: v.status(j.Status), tone: tone(j.Status)})
 	}
-	if j.Status == tracker.Queued && j.NotBefore.After(v.now) {
+	if j.Status == tracker.StatusQueued && j.NotBefore.After(v.now) {
 		list = append(list, milestone{at: j.NotBefore, text: v.T("next due"), tone: "wait"})
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
@@ -92,9 +94,9 @@ type document struct{ name, text, hint string }
 func (v *jobView) documents() []document {
 	var list []document
 	for _, d := range []document{
-		{v.T("Arguments"), pretty(v.job.Payload), v.T("As people may see them: what is secret is masked, and shown nowhere.")},
-		{v.T("Result"), pretty(v.job.Result), ""},
-		{v.T("Progress"), pretty(v.job.Progress), ""},
+		{v.T("Arguments"), prettyJSON(v.job.Payload), v.T("As people may see them: what is secret is masked, and shown nowhere.")},
+		{v.T("Result"), prettyJSON(v.job.Result), ""},
+		{v.T("Progress"), prettyJSON(v.job.Progress), ""},
 	} {
 		if d.text != "" {
 			list = append(list, d)

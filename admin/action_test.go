@@ -20,7 +20,7 @@ func TestRetryReallyRunsTheJobAgainWithItsSecret(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
 		s.start()
-		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
+		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.StatusFailed)
 		s.mu.Lock()
 		s.well, s.did = true, nil
 		s.mu.Unlock()
@@ -29,7 +29,7 @@ func TestRetryReallyRunsTheJobAgainWithItsSecret(t *testing.T) {
 		if got.status != http.StatusSeeOther || got.header.Get("Location") != back {
 			t.Fatalf("%d to %s", got.status, got.header.Get("Location"))
 		}
-		again := s.await(job.ID+1, tracker.Success)
+		again := s.await(job.ID+1, tracker.StatusSuccess)
 		if again.RetryOf != job.ID || again.TriggeredBy != "operator" {
 			t.Errorf("%+v", again)
 		}
@@ -49,16 +49,16 @@ func TestRetryOpensWhatAnOlderKeySealed(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		before := newSite(t, db, "", nil)
-		ok(t, before.engine.Start(t.Context()))
-		job := before.await(before.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.Failed)
-		ok(t, before.engine.Stop(context.Background()))
+		noError(t, before.engine.Start(t.Context()))
+		job := before.await(before.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.StatusFailed)
+		noError(t, before.engine.Stop(context.Background()))
 		ring, err := secret.NewKeyring([]byte("another-key-of-thirty-two-bytes!"), []byte(sealingKey))
-		ok(t, err)
+		noError(t, err)
 		after := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Sealer = ring }, nil)
 		after.well = true
 		after.start()
 		after.post("operator", fmt.Sprintf("/jobs/%d/retry", job.ID))
-		after.await(job.ID+1, tracker.Success)
+		after.await(job.ID+1, tracker.StatusSuccess)
 		after.mu.Lock()
 		defer after.mu.Unlock()
 		if len(after.did) != 1 || after.did[0] != "a "+secretText {
@@ -71,7 +71,7 @@ func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
-	job := s.await(s.dispatch(chore{ID: "a", How: "wait"}).ID, tracker.Running)
+	job := s.await(s.dispatch(chore{ID: "a", How: "wait"}).ID, tracker.StatusRunning)
 	path := fmt.Sprintf("/jobs/%d", job.ID)
 	browser := s.browser("operator")
 	if page := s.follow(browser, path+"/delete"); !strings.Contains(page, "has not ended. Cancel it first") {
@@ -84,7 +84,7 @@ func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
 	if !strings.Contains(page, "is requested") {
 		t.Errorf("cancel:\n%s", page)
 	}
-	s.await(job.ID, tracker.Cancelled)
+	s.await(job.ID, tracker.StatusCancelled)
 	if page := s.get("viewer", path).body; !strings.Contains(page, "operator called it off") {
 		t.Error("the page does not say who called it off")
 	}
@@ -109,7 +109,7 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
-	s.await(s.dispatch(chore{ID: "first"}).ID, tracker.Success)
+	s.await(s.dispatch(chore{ID: "first"}).ID, tracker.StatusSuccess)
 	browser := s.browser("operator")
 	if page := s.follow(browser, "/services/whm/pause"); !strings.Contains(page, "Give a reason") {
 		t.Errorf("paused without a reason:\n%s", page)
@@ -127,7 +127,7 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "goes on") {
 		t.Errorf("not resumed:\n%s", page)
 	}
-	s.await(job.ID, tracker.Success)
+	s.await(job.ID, tracker.StatusSuccess)
 	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository of that name") {
 		t.Errorf("sync:\n%s", page)
 	}
@@ -135,7 +135,7 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 		t.Errorf("resumed twice:\n%s", page)
 	}
 	log, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{})
-	ok(t, err)
+	noError(t, err)
 	var outcomes []string
 	for _, entry := range log {
 		outcomes = append([]string{fmt.Sprint(entry.Action, " ", entry.Outcome)}, outcomes...)

@@ -28,7 +28,7 @@ func child(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 	cmd.Env = append(os.Environ(), "WHM_TEST_CHILD=1")
 	out, errs = &output{}, &output{}
 	cmd.Stdout, cmd.Stderr = out, errs
-	ok(t, cmd.Start())
+	noError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return cmd, out, errs
 }
@@ -44,8 +44,8 @@ func TestCtrlCEndsItCleanlyWithinItsDrainTime(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	begun := time.Now()
-	ok(t, cmd.Process.Signal(os.Interrupt))
-	if err := cmd.Wait(); err != nil || time.Since(begun) > drain || !strings.HasSuffix(out.String(), "ending\n") {
+	noError(t, cmd.Process.Signal(os.Interrupt))
+	if err := cmd.Wait(); err != nil || time.Since(begun) > drainTimeout || !strings.HasSuffix(out.String(), "ending\n") {
 		t.Errorf("after %s: %v\n%s\n%s", time.Since(begun), err, out, errs)
 	}
 }
@@ -64,11 +64,11 @@ func TestWrongFlagExitsWithOneLineAndStatus1(t *testing.T) {
 func TestWrongSettingsAreOneClearLineAndNothingIsHalfStarted(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
-	ok(t, err)
+	noError(t, err)
 	t.Cleanup(func() { _ = busy.Close() })
 	folder := t.TempDir()
 	short := filepath.Join(folder, "short")
-	ok(t, os.WriteFile(short, []byte("too short"), 0o600))
+	noError(t, os.WriteFile(short, []byte("too short"), 0o600))
 	secure := httptest.NewTLSServer(sim.New(sim.Options{}))
 	t.Cleanup(secure.Close)
 	for _, c := range []struct {
@@ -118,7 +118,7 @@ func TestSettingsComeFromTheEnvironmentTooAndFlagsWin(t *testing.T) {
 	t.Parallel()
 	environment := map[string]string{"WHM_TOKEN": "from the environment", "WHM_URL": "https://a.example:2087", "ADDR": "127.0.0.1:1"}
 	s, err := parse([]string{"-addr", "127.0.0.1:2"}, func(name string) string { return environment[name] }, io.Discard)
-	ok(t, err)
+	noError(t, err)
 	if s.whmToken != "from the environment" || s.whmURL != "https://a.example:2087" || s.addr != "127.0.0.1:2" {
 		t.Errorf("%+v", s)
 	}
@@ -141,7 +141,7 @@ func TestKeyIsMadeOnceHoweverManyStart(t *testing.T) {
 		}
 	}
 	info, err := os.Stat(path)
-	ok(t, err)
+	noError(t, err)
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", info.Mode())
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// operator is who asks, why and from where, for the engine's audit log.
-func (p *page) operator() nawasync.OperatorOptions {
+// operatorOptions is who asks, why and from where, for the engine's audit log.
+func (p *request) operatorOptions() nawasync.OperatorOptions {
 	o := nawasync.OperatorOptions{By: p.viewer.subject, Reason: strings.TrimSpace(p.r.PostFormValue("reason"))}
 	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
 		o.Address = host
@@ -22,61 +22,61 @@ func (p *page) operator() nawasync.OperatorOptions {
 	return o
 }
 
-// act does what an operator asked for, if they have the permission on its service, and
+// runAction does what an operator asked for, if they have the permission on its service, and
 // answers the form. The entry says what it was where the engine is not called, for it is
 // not permitted or makes no sense: its calls add their own.
-func (p *page) act(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
-	f, err := p.perform(p.viewer.may(permission, entry.Service), permission, entry, do)
+func (p *request) runAction(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
+	f, err := p.runPermitted(p.viewer.may(permission, entry.Service), permission, entry, do)
 	if err != nil {
 		return err
 	}
 	return p.back(f)
 }
 
-// perform is act for those who may by another rule. Its error is that they may not; that
+// runPermitted is act for those who may by another rule. Its error is that they may not; that
 // it went wrong is in the flash.
-func (p *page) perform(may bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
+func (p *request) runPermitted(may bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
 	ctx := p.r.Context()
 	if !may {
 		entry.Outcome, entry.Detail = tracker.AuditRefused, permission
 		if err := p.record(ctx, entry); err != nil {
 			return flash{}, err
 		}
-		return flash{}, &problem{
+		return flash{}, &httpError{
 			http.StatusForbidden, p.T("You may not do this"),
 			p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, entry.Service),
 		}
 	}
 	f, err := do(ctx)
-	if refused, ok := errors.AsType[*refusal](err); ok && !refused.recorded {
+	if refused, ok := errors.AsType[*refusedError](err); ok && !refused.alreadyRecorded {
 		entry.Outcome, entry.Detail = tracker.AuditFailed, refused.text
 		if err := p.record(ctx, entry); err != nil {
 			return flash{}, err
 		}
 	}
 	if err != nil {
-		f = flash{Bad: true, Text: p.message(err)}
+		f = flash{Bad: true, Text: p.errorText(err)}
 	}
 	return f, nil
 }
 
 // record adds to the audit log what no call of the engine records.
-func (p *page) record(ctx context.Context, entry tracker.AuditEntry) error {
-	o := p.operator()
+func (p *request) record(ctx context.Context, entry tracker.AuditEntry) error {
+	o := p.operatorOptions()
 	entry.Subject, entry.Reason, entry.Address = o.By, o.Reason, o.Address
 	return p.h.engine.Internals(host.NewKey()).AppendAudit(ctx, entry)
 }
 
-// refusal is an act that makes no sense as things stand; its text is for the operator.
-type refusal struct {
-	text     string
-	recorded bool // by a call of the engine, in the audit log
+// refusedError is an act that makes no sense as things stand; its text is for the operator.
+type refusedError struct {
+	text            string
+	alreadyRecorded bool // by a call of the engine, in the audit log
 }
 
-func (r *refusal) Error() string { return r.text }
+func (r *refusedError) Error() string { return r.text }
 
-// message is an error for the person who reads it on a page.
-func (p *page) message(err error) string {
+// errorText is an error for the person who reads it on a page.
+func (p *request) errorText(err error) string {
 	for _, known := range []struct {
 		is   error
 		text string
@@ -94,7 +94,7 @@ func (p *page) message(err error) string {
 			return known.text
 		}
 	}
-	if refused, ok := errors.AsType[*refusal](err); ok {
+	if refused, ok := errors.AsType[*refusedError](err); ok {
 		return refused.text
 	}
 	if errors.Is(err, nawasync.ErrInvalid) {

@@ -70,13 +70,13 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	}
 	args.kind, args.queue = r.kind(r.actions.Sync), a.Job().Queue
 	args.target = nawasync.Target{Instance: a.Job().Instance, ID: a.Job().TargetID}
-	s := &reconcile{r: r, a: a, scope: scope, args: args}
+	s := &reconcile{repo: r, attempt: a, scope: scope, args: args}
 	err := s.run(ctx)
 	a.SetResult(s.result)
 	return err
 }
 
-func (r *repo) plan(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
+func (r *repo) planRun(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
 	if r.remote == nil {
 		return nawasync.SyncResult{}, errors.New("a plan needs the Remote, which this process has not")
 	}
@@ -84,7 +84,7 @@ func (r *repo) plan(ctx context.Context, scope reflect.Value, detail string) (na
 	if err != nil {
 		return nawasync.SyncResult{}, err
 	}
-	s := &reconcile{r: r, scope: scope, args: &args}
+	s := &reconcile{repo: r, scope: scope, args: &args}
 	err = s.run(ctx)
 	return s.result, err
 }

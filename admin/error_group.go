@@ -25,16 +25,16 @@ type errorGroup struct {
 }
 
 // What differs between two errors that are one: ids, addresses, numbers, quoted words.
-var differing = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
+var varyingParts = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
 
 func signature(text string) string {
 	line := format.FirstLine(text)
-	return strings.Join(strings.Fields(differing.ReplaceAllString(line, "…")), " ")
+	return strings.Join(strings.Fields(varyingParts.ReplaceAllString(line, "…")), " ")
 }
 
-// group puts failed jobs together that have the same error, the most frequent first, and
+// groupErrors puts failed jobs together that have the same error, the most frequent first, and
 // links each to those that ended in the same time.
-func (p *page) group(jobs []*tracker.Job, ended string) []errorGroup {
+func (p *request) groupErrors(jobs []*tracker.Job, ended string) []errorGroup {
 	groups := map[string]*errorGroup{}
 	for _, j := range jobs {
 		key := signature(j.Error)
@@ -65,14 +65,14 @@ func (p *page) group(jobs []*tracker.Job, ended string) []errorGroup {
 
 // errorTerm finds the jobs with such an error, by the longest part that they share.
 func errorTerm(signature string) string {
-	part := longest(strings.Split(signature, "…"))
+	part := longestPart(strings.Split(signature, "…"))
 	if part == "" {
 		return ""
 	}
 	return "error:" + query.Quote(part, false)
 }
 
-func longest(parts []string) string {
+func longestPart(parts []string) string {
 	best := ""
 	for _, part := range parts {
 		if part = strings.TrimSpace(part); len(part) > len(best) {

@@ -39,15 +39,15 @@ func (a bulkArgs) Target() nawasync.Target { return nawasync.Target{ID: a.Run} }
 
 // bulkState is how far a run is; it outlives the process that runs it.
 type bulkState struct {
-	Cursor  int64            `json:"cursor"` // jobs from here on are done
-	Acted   int64            `json:"acted"`
-	Skipped int64            `json:"skipped"`
-	Failed  int64            `json:"failed"`
-	Reasons map[reason]int64 `json:"reasons,omitempty"` // why jobs were skipped, or failed
+	Cursor  int64                `json:"cursor"` // jobs from here on are done
+	Acted   int64                `json:"acted"`
+	Skipped int64                `json:"skipped"`
+	Failed  int64                `json:"failed"`
+	Reasons map[skipReason]int64 `json:"reasons,omitempty"` // why jobs were skipped, or failed
 }
 
-// bulkActs are what a bulk run can do.
-var bulkActs = []string{"retry", "cancel", "delete", "restore"}
+// bulkActions are what a bulk run can do.
+var bulkActions = []string{"retry", "cancel", "delete", "restore"}
 
 const bulkBatch = 100 // jobs between two notes of how far a run is
 
@@ -67,9 +67,9 @@ type bulkJob struct {
 	engine   *nawasync.Engine
 	enforcer Enforcer
 
-	mu      sync.Mutex
-	asked   time.Time
-	viewers map[string]*viewer
+	mu        sync.Mutex
+	decidedAt time.Time
+	viewers   map[string]*viewer
 }
 
 func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
@@ -97,7 +97,7 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 	}
 	resumed := now.Epoch > 0
 	for state.Cursor > 1 {
-		results, err := store.Search(ctx, paged(search, state.Cursor, bulkBatch))
+		results, err := store.Search(ctx, withLimit(search, state.Cursor, bulkBatch))
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 				b.save(context.WithoutCancel(ctx), run, state, true)
 				return context.Cause(ctx)
 			}
-			if b.one(ctx, run, job, &state, resumed) {
+			if b.runOne(ctx, run, job, &state, resumed) {
 				state.Cursor = job.ID
 			}
 		}
@@ -144,19 +144,19 @@ func (b *bulkJob) retried(ctx context.Context, args bulkArgs, job *tracker.Job) 
 	}), err
 }
 
-// one does the act to one job, or says why not. False says that the run is being ended,
+// runOne does the act to one job, or says why not. False says that the run is being ended,
 // and the job is still to be done.
-func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
+func (b *bulkJob) runOne(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
 	args := run.Args
-	why := unfit(args.Act, job)
+	why := leftOutReason(args.Act, job)
 	var err error
 	if why == "" && !b.may(args.By, job.Service) {
-		why = revoked
+		why = reasonNotPermitted
 	}
 	if resumed && why == "" && args.Act == "retry" {
 		var done bool
 		if done, err = b.retried(ctx, args, job); done {
-			why = retriedAlready
+			why = reasonRetried
 		}
 	}
 	if why == "" && err == nil {
@@ -164,18 +164,18 @@ func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tra
 	}
 	switch {
 	case errors.Is(err, nawasync.ErrNoArguments):
-		why, err = argumentsGone, nil
+		why, err = reasonNoArguments, nil
 	case errors.Is(err, nawasync.ErrSuperseded):
-		why, err = superseded, nil
+		why, err = reasonSuperseded, nil
 	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotEnded), errors.Is(err, nawasync.ErrNotFound):
-		why, err = changedSince, nil
+		why, err = reasonChanged, nil
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false
 	case err != nil:
 		state.Failed++
-		why = wentWrong
+		why = reasonError
 		run.Logf("job %d: %v", job.ID, err)
 	case why != "":
 		state.Skipped++
@@ -184,7 +184,7 @@ func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tra
 	}
 	if why != "" {
 		if state.Reasons == nil {
-			state.Reasons = map[reason]int64{}
+			state.Reasons = map[skipReason]int64{}
 		}
 		state.Reasons[why]++
 	}
@@ -196,8 +196,8 @@ func (b *bulkJob) one(ctx context.Context, run *nawasync.Run[bulkArgs], job *tra
 func (b *bulkJob) may(subject, service string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if time.Since(b.asked) > knownFor || b.viewers == nil {
-		b.asked, b.viewers = time.Now(), map[string]*viewer{}
+	if time.Since(b.decidedAt) > serviceCacheTime || b.viewers == nil {
+		b.decidedAt, b.viewers = time.Now(), map[string]*viewer{}
 	}
 	v := b.viewers[subject]
 	if v == nil {
@@ -228,21 +228,21 @@ func (b *bulkJob) operate(ctx context.Context, run *nawasync.Run[bulkArgs], job 
 // runAddress is where the actions of a bulk run come from, in the audit log.
 func runAddress(id int64) string { return fmt.Sprintf("bulk run %d", id) }
 
-// unfit says why an act does not fit a job; "" is that it does.
-func unfit(act string, job *tracker.Job) reason {
+// leftOutReason says why an act does not fit a job; "" is that it does.
+func leftOutReason(act string, job *tracker.Job) skipReason {
 	switch {
 	case act == "cancel" && job.Status.Terminal():
-		return hasEnded
+		return reasonEnded
 	case act == "cancel":
 		return ""
 	case !job.Status.Terminal():
-		return hasNotEnded
-	case act == "retry" && job.Status == tracker.Success:
-		return succeeded
-	case act == "retry" && job.Status == tracker.Conflict:
-		return inConflict
+		return reasonNotEnded
+	case act == "retry" && job.Status == tracker.StatusSuccess:
+		return reasonSucceeded
+	case act == "retry" && job.Status == tracker.StatusConflict:
+		return reasonConflict
 	case act == "retry" && job.Service == bulkKind.Service:
-		return isARun
+		return reasonBulkRun
 	}
 	return ""
 }
