@@ -20,7 +20,7 @@ func TestBacklogIsCountedOnTheCallersConnection(t *testing.T) {
 	pool, err := db.DB.DB()
 	enginetest.NoError(t, err)
 	e := h.Engine(func(c *nawasync.Config) { c.MaxQueued = 1 })
-	pool.SetMaxOpenConns(1)
+	pool.SetMaxOpenConns(1) // a count on another connection would wait until the timeout
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err = e.Transaction(ctx, func(tx *gorm.DB) error {
@@ -31,6 +31,6 @@ func TestBacklogIsCountedOnTheCallersConnection(t *testing.T) {
 		return err
 	})
 	if !errors.Is(err, nawasync.ErrBacklogFull) {
-		t.Error(err)
+		t.Errorf("error %v, want ErrBacklogFull", err)
 	}
 }

@@ -18,11 +18,17 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
-// child is what this test binary does when a test started it as a worker process.
-func child(c *enginetest.ChildProcess) error {
+// runChild runs this binary as a worker process for a test. It returns only with an error; the
+// test kills the process. The mode decides what the process does with its jobs:
+//
+//	work      waits a minute, or until the job's context ends
+//	poison    kills the process
+//	lanes     calls workLane
+//	dequeue   kills the process before it claims a job
+func runChild(c *enginetest.ChildProcess) error {
 	db, client, mode := c.DB, c.Redis, c.Mode
 	if mode == "dequeue" {
-		return dieBeforeClaim(db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan, client)
+		return dieBeforeClaim(db, client)
 	}
 	config := nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	e, err := nawasync.New(config)
@@ -61,12 +67,14 @@ func child(c *enginetest.ChildProcess) error {
 	select {}
 }
 
-// workLane notes in the database that it is inside of its target, which the primary
-// key lets one do at a time, whatever the process.
+// workLane inserts the job's target into the table inside while the job runs. The table's
+// primary key refuses a second job of the target, in whichever process it runs. workLane
+// records such an overlap in the table overlapped.
 func workLane(db *gorm.DB, run *nawasync.Run[enginetest.JobArgs]) error {
 	job, target := run.Job(), run.Args.ID
-	_ = db.Exec("INSERT INTO seen (worker) VALUES (?)", job.Worker).Error // the first time
-	// Nobody works alone: the others' slots fill until the second process takes some.
+	_ = db.Exec("INSERT INTO seen (worker) VALUES (?)", job.Worker).Error // fails unless this is the first job of the worker
+	// Jobs of targets other than hot wait until both processes have run a job. They fill the
+	// slots of the first process, so that the second process gets some jobs, too.
 	for seen := 0; target != "hot" && seen < 2; time.Sleep(5 * time.Millisecond) {
 		if err := db.Raw("SELECT COUNT(*) FROM seen").Row().Scan(&seen); err != nil {
 			return err
@@ -75,27 +83,28 @@ func workLane(db *gorm.DB, run *nawasync.Run[enginetest.JobArgs]) error {
 	if err := db.Exec("INSERT INTO inside (target) VALUES (?)", target).Error; err != nil {
 		return errors.Join(db.Exec("INSERT INTO overlapped (target) VALUES (?)", target).Error, nawasync.Permanent(err))
 	}
-	time.Sleep(5 * time.Millisecond) // an overlap needs a while to be seen
-	var outcome error
+	time.Sleep(5 * time.Millisecond) // gives another job of the target time to overlap
+	var err error
 	switch {
 	case target == "hot" && run.Args.N%5 == 1 && run.Attempt() == 1:
-		outcome = enginetest.ErrBoom
+		err = enginetest.ErrBoom
 	case target == "hot" && run.Args.N%5 == 2 && job.Epoch == 0:
-		outcome = &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 30 * time.Millisecond, Err: enginetest.ErrBoom} // parks the scope
+		err = &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 30 * time.Millisecond, Err: enginetest.ErrBoom} // parks the scope
 	default:
-		outcome = db.Exec("INSERT INTO done (target, n, worker) VALUES (?, ?, ?)", target, run.Args.N, job.Worker).Error
+		err = db.Exec("INSERT INTO done (target, n, worker) VALUES (?, ?, ?)", target, run.Args.N, job.Worker).Error
 	}
-	return errors.Join(outcome, db.Exec("DELETE FROM inside WHERE target = ?", target).Error)
+	return errors.Join(err, db.Exec("DELETE FROM inside WHERE target = ?", target).Error)
 }
 
-// dieBeforeClaim takes a task from Redis and dies with it.
-func dieBeforeClaim(installation func(...any) error, client *redis.Client) error {
-	var install string
-	if err := installation(&install); err != nil {
+// dieBeforeClaim kills this process when it has dequeued a task from Redis and has not claimed
+// the job.
+func dieBeforeClaim(db *gorm.DB, client *redis.Client) error {
+	var installation string
+	if err := db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&installation); err != nil {
 		return err
 	}
 	server := asynq.NewServerFromRedisClient(client, asynq.Config{
-		Concurrency: 1, Queues: map[string]int{install + ":default": 1},
+		Concurrency: 1, Queues: map[string]int{installation + ":default": 1},
 		TaskCheckInterval: 10 * time.Millisecond,
 	})
 	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {

@@ -11,19 +11,19 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-func TestNewRefusesAnOldSchemaAndAnUnfitSQLite(t *testing.T) {
+func TestNewRefusesAnOldSchemaAndSQLiteWithoutWAL(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		old := func() {
+		checkOldSchema := func() {
 			t.Helper()
 			_, err := nawasync.New(nawasync.Config{DB: db.DB})
 			if !errors.Is(err, migrations.ErrOldSchema) || !strings.Contains(err.Error(), "migrations.Up(ctx, db)") {
-				t.Errorf("%v", err)
+				t.Errorf("error %v, want ErrOldSchema and the advice to call migrations.Up", err)
 			}
 		}
 		enginetest.NoError(t, db.Exec("UPDATE nawasync_settings SET value = '0' WHERE name = 'schema_version'").Error)
-		old()
+		checkOldSchema()
 		enginetest.NoError(t, migrations.Down(t.Context(), db.DB))
-		old()
+		checkOldSchema()
 		if db.Dialect != "sqlite" {
 			return
 		}
@@ -36,7 +36,7 @@ func TestNewRefusesAnOldSchemaAndAnUnfitSQLite(t *testing.T) {
 		}()
 		enginetest.NoError(t, migrations.Up(t.Context(), plain))
 		if _, err := nawasync.New(nawasync.Config{DB: plain}); err == nil || !strings.Contains(err.Error(), "journal_mode(WAL)") {
-			t.Errorf("%v", err)
+			t.Errorf("error %v, want one that recommends journal_mode(WAL)", err)
 		}
 	})
 }

@@ -15,31 +15,31 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestDispatchInsideAnOpenSQLiteTransactionNamesDispatchTx(t *testing.T) {
+func TestDispatchInsideAnOpenSQLiteTransactionFailsAndSuggestsDispatchTx(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
-	inside := func() error {
+	dispatch := func() error {
 		_, err := e.Dispatch(context.Background(), enginetest.JobArgs{ID: "a"}, nawasync.Options{})
 		return err
 	}
 	for name, err := range map[string]error{
-		"in Engine.Transaction": e.Transaction(t.Context(), func(*gorm.DB) error { return inside() }),
-		"in the host's own": h.DB.Transaction(func(tx *gorm.DB) error {
+		"inside Engine.Transaction": e.Transaction(t.Context(), func(*gorm.DB) error { return dispatch() }),
+		"inside a transaction of the host": h.DB.Transaction(func(tx *gorm.DB) error {
 			if err := tx.Exec("DELETE FROM nawasync_scopes").Error; err != nil {
 				return err
 			}
-			return inside()
+			return dispatch()
 		}),
 	} {
 		if !errors.Is(err, nawasync.ErrDatabaseBusy) || !strings.Contains(err.Error(), "DispatchTx") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want ErrDatabaseBusy and the advice to use DispatchTx", name, err)
 		}
 	}
 	page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 	enginetest.NoError(t, err)
 	if len(page.Jobs) != 0 {
-		t.Errorf("%d rows were left behind", len(page.Jobs))
+		t.Errorf("%d jobs were added, want none", len(page.Jobs))
 	}
 }
 
@@ -53,7 +53,7 @@ func TestFiftyUniqueDispatchesGetOneRow(t *testing.T) {
 			<-release
 			return nil
 		}}))
-		all := func() (ids map[int64]int) {
+		dispatchAll := func() (ids map[int64]int) {
 			ids = map[int64]int{}
 			var mu sync.Mutex
 			var wg sync.WaitGroup
@@ -72,19 +72,19 @@ func TestFiftyUniqueDispatchesGetOneRow(t *testing.T) {
 			wg.Wait()
 			return ids
 		}
-		first := all()
+		first := dispatchAll()
 		if len(first) != 1 {
-			t.Fatalf("rows %v", first)
+			t.Fatalf("dispatches by job: %v, want one job", first)
 		}
 		h.Start(e)
 		<-started
-		successor := all()
+		successor := dispatchAll()
 		if len(successor) != 1 {
-			t.Fatalf("successors %v", successor)
+			t.Fatalf("dispatches by job while one runs: %v, want one job", successor)
 		}
 		for id := range successor {
 			if first[id] != 0 {
-				t.Fatal("no successor while one runs")
+				t.Fatal("the dispatches returned the running job, want a queued successor")
 			}
 			close(release)
 			enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)

@@ -12,8 +12,8 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
-// A promise whose test was renamed is a promise without one, and a map of the code that
-// names a file which was moved leads nowhere.
+// The documents name tests and source files. This test fails when one of these was renamed and
+// the document was not updated.
 func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	t.Parallel()
 	declared := map[string]bool{}
@@ -44,12 +44,12 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 		enginetest.NoError(t, err)
 		for _, found := range mentioned.FindAllStringSubmatch(string(text), -1) {
 			if !declared[found[1]] {
-				t.Errorf("%s names %s, which there is not", document, found[1])
+				t.Errorf("%s names the test %s, which does not exist", document, found[1])
 			}
 		}
 		for _, found := range sources.FindAllStringSubmatch(string(text), -1) {
 			if !slices.ContainsFunc(files, func(file string) bool { return strings.HasSuffix(file, "/"+found[1]) }) {
-				t.Errorf("%s names %s, which there is not", document, found[1])
+				t.Errorf("%s names the file %s, which does not exist", document, found[1])
 			}
 		}
 		for _, found := range links.FindAllStringSubmatch(string(text), -1) {
@@ -57,14 +57,14 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 				continue
 			}
 			if _, err := os.Stat(filepath.Join(filepath.Dir(document), found[1])); err != nil {
-				t.Errorf("%s links to %s, which there is not", document, found[1])
+				t.Errorf("%s links to %s, which does not exist", document, found[1])
 			}
 		}
 	}
 }
 
-// What nobody outside of this module can call, for a package in internal is in its
-// signature, needs no example.
+// A function that has a type of package internal/host in its signature needs no example: code
+// outside this module cannot call it.
 func TestEveryFunctionAndMethodOfTheEngineIsInAnExample(t *testing.T) {
 	t.Parallel()
 	for surface, examples := range map[string]string{"api/nawasync.txt": "example*_test.go", "api/mirror.txt": "mirror/example*_test.go"} {
@@ -80,11 +80,11 @@ func TestEveryFunctionAndMethodOfTheEngineIsInAnExample(t *testing.T) {
 		enginetest.NoError(t, err)
 		found := regexp.MustCompile(`(?m)^(?:func|method \((?:\*Engine|\*SyncStatus|Run)\)) (\w+)(.*)$`).FindAllStringSubmatch(string(names), -1)
 		if len(found) < 7 {
-			t.Fatalf("%s has only %d functions", surface, len(found))
+			t.Fatalf("%s lists %d functions, want at least 7", surface, len(found))
 		}
 		for _, name := range found {
 			if !strings.Contains(name[2], "host.") && name[1] != "SnapshotStatus" && !regexp.MustCompile(`\b(Example)?`+name[1]+`\b`).MatchString(shown.String()) {
-				t.Errorf("no example shows %s of %s", name[1], surface)
+				t.Errorf("no example uses %s, which %s lists", name[1], surface)
 			}
 		}
 	}

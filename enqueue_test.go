@@ -17,7 +17,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
+func TestFlushedRedisLosesNoJobAndRunsNoneTwice(t *testing.T) {
 	t.Parallel()
 	for _, opener := range testdb.Openers() {
 		t.Run(opener.Name, func(t *testing.T) {
@@ -26,21 +26,17 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			h := enginetest.New(t, db)
 			flush := func() { h.Mini.FlushAll() }
 			if h.Mini == nil {
-				// A server of its own: others' queues must not be flushed.
+				// The other tests share a Redis server, which this test must not flush.
 				h.Redis, _ = enginetest.PrivateRedis(t)
 				flush = func() { enginetest.NoError(t, h.Redis.FlushAll(context.Background()).Err()) }
 			}
-			var r enginetest.Runs
+			var runs enginetest.Runs
 			var finished atomic.Int64
-			var gate atomic.Pointer[chan struct{}]
-			closed := make(chan struct{})
-			close(closed)
-			opened := make(chan struct{})
-			gate.Store(&opened)
-			e := h.Tuned(quickBackoff, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
+			release := make(chan struct{})
+			e := h.Tuned(quickRecheck, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
 			enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
-				r.Record(run.Job())
-				<-*gate.Load()
+				runs.Record(run.Job())
+				<-release
 				finished.Add(1)
 				return nil
 			})
@@ -51,35 +47,35 @@ func TestFlushedRedisLosesNoJobAndDoublesNone(t *testing.T) {
 			}
 			jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
 			enginetest.NoError(t, err)
-			enginetest.Eventually(t, 60*time.Second, "1,000 running", func() bool { return r.Total() == 1000 })
-			flush() // 1,000 running, 100 rung and unclaimed
-			close(opened)
+			enginetest.Eventually(t, 60*time.Second, "1,000 running", func() bool { return runs.Total() == 1000 })
+			flush() // while 1,000 jobs run and 100 wait with a task in Redis
+			close(release)
 			enginetest.Eventually(t, 60*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
-			flush() // in full flight
+			flush() // while jobs start and end
 			for _, job := range jobs {
 				enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 			}
-			if r.Total() != 1100 || r.Doubles() != 0 {
-				t.Fatalf("%d runs, %d doubles", r.Total(), r.Doubles())
+			if runs.Total() != 1100 || runs.Doubles() != 0 {
+				t.Fatalf("%d runs, %d attempts ran twice; want 1100 and none", runs.Total(), runs.Doubles())
 			}
 		})
 	}
 }
 
-func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
+func TestUnknownTasksDeletedRowsAndUnservedKindsDoNotBlockOtherJobs(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		e := h.Tuned(quickBackoff, nil)
+		e := h.Tuned(quickRecheck, nil)
 		enginetest.Register(t, e, enginetest.DoNothing)
-		unserved := enginetest.Dispatch(t, e, otherArgs{ID: "nobody"})
+		unserved := enginetest.Dispatch(t, e, otherArgs{ID: "unserved"})
 		deleted := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "deleted"})
 		behind := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "deleted", N: 1})
 		enginetest.NoError(t, db.Exec("DELETE FROM nawasync_jobs WHERE id = ?", deleted.ID).Error)
 		client := asynq.NewClientFromRedisClient(h.Redis)
-		var install string
-		enginetest.NoError(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&install))
+		var installation string
+		enginetest.NoError(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&installation))
 		for _, payload := range []string{"", "nonsense", "-1.0", "999999999.0", "1", "1.x", "1.-1", `{"id":1}`} {
-			_, err := client.Enqueue(asynq.NewTask("nawasync:job", []byte(payload)), asynq.Queue(install+":default"), asynq.MaxRetry(0))
+			_, err := client.Enqueue(asynq.NewTask("nawasync:job", []byte(payload)), asynq.Queue(installation+":default"), asynq.MaxRetry(0))
 			enginetest.NoError(t, err)
 		}
 		h.Start(e)
@@ -88,10 +84,10 @@ func TestForeignTasksDeletedRowsAndUnservedKindsHarmNobody(t *testing.T) {
 		row, err := e.Reader().Get(t.Context(), unserved.ID)
 		enginetest.NoError(t, err)
 		if row.Status != tracker.StatusQueued || row.Attempt != 0 {
-			t.Fatalf("%+v", row)
+			t.Fatalf("job of an unserved kind %+v, want queued with no attempt", row)
 		}
-		late := h.Tuned(quickBackoff, nil)
-		enginetest.NoError(t, nawasync.Register(late, &enginetest.Handler[otherArgs]{Do: func(context.Context, *nawasync.Run[otherArgs]) error { return nil }}))
+		late := h.Tuned(quickRecheck, nil)
+		enginetest.NoError(t, nawasync.Register(late, &enginetest.Handler[otherArgs]{Do: otherDoNothing}))
 		h.Start(late)
 		enginetest.WaitStatus(t, e, unserved.ID, tracker.StatusSuccess)
 	})
@@ -103,17 +99,17 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 		t.Run(opener.Name, func(t *testing.T) {
 			t.Parallel()
 			h := enginetest.New(t, opener.Open(t))
-			down, up := func() { h.Mini.SetError("LOADING Redis is down") }, func() { h.Mini.SetError("") }
+			stopRedis, startRedis := func() { h.Mini.SetError("LOADING Redis is down") }, func() { h.Mini.SetError("") }
 			if h.Mini == nil {
 				var server *enginetest.RedisServer
 				h.Redis, server = enginetest.PrivateRedis(t)
-				down, up = server.Kill, func() { server.Start(t) }
+				stopRedis, startRedis = server.Kill, func() { server.Start(t) }
 			}
-			e := h.Tuned(quickBackoff, nil)
+			e := h.Tuned(quickRecheck, nil)
 			enginetest.Register(t, e, enginetest.DoNothing)
 			h.Start(e)
 			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "before"}).ID, tracker.StatusSuccess)
-			down()
+			stopRedis()
 			var ids []int64
 			for i := range 20 {
 				ids = append(ids, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: fmt.Sprint(i)}).ID)
@@ -121,9 +117,9 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 			row, err := e.Reader().Get(t.Context(), ids[0])
 			enginetest.NoError(t, err)
 			if row.Status != tracker.StatusQueued {
-				t.Fatalf("%+v", row)
+				t.Fatalf("job %+v, want queued while Redis is down", row)
 			}
-			up()
+			startRedis()
 			for _, id := range ids {
 				enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 			}
@@ -131,7 +127,7 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 	}
 }
 
-func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
+func TestLostWakeUpBehindALongBacklogIsSentAgain(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Tuned(host.Tuning{RungCap: 20, Recheck: 300 * time.Millisecond, Relay: 20 * time.Millisecond}, func(c *nawasync.Config) {
@@ -148,7 +144,7 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 			return nil
 		})
 		lost := enginetest.Dispatch(t, h.Engine(func(c *nawasync.Config) { c.Redis = nil }), enginetest.JobArgs{ID: "lost"})
-		// Rung, its task gone.
+		// The row now looks as if its wake-up had been sent, but Redis has no task for it.
 		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(),
 			time.Now().Add(time.Second).UnixMicro(), lost.ID).Error)
 		args := make([]nawasync.Args, 1200)
@@ -158,7 +154,7 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 		_, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
 		enginetest.NoError(t, err)
 		h.Start(e)
-		enginetest.Eventually(t, 30*time.Second, "rung again", func() bool {
+		enginetest.Eventually(t, 30*time.Second, "woken again", func() bool {
 			row, err := enginetest.Store(e).Load(context.Background(), lost.ID)
 			return err == nil && (row.Ring > 1 || row.Status != tracker.StatusQueued)
 		})
@@ -166,6 +162,7 @@ func TestLostRingBehindALongBacklogIsFound(t *testing.T) {
 	})
 }
 
+// otherArgs holds the arguments of a second kind of job.
 type otherArgs struct {
 	ID string `json:"id"`
 }
@@ -176,5 +173,7 @@ func (otherArgs) Kind() nawasync.Kind {
 
 func (o otherArgs) Target() nawasync.Target { return nawasync.Target{ID: o.ID} }
 
-// quickBackoff makes the recovery's times short where a test waits for them.
-var quickBackoff = host.Tuning{Recheck: 300 * time.Millisecond}
+func otherDoNothing(context.Context, *nawasync.Run[otherArgs]) error { return nil }
+
+// quickRecheck makes the engine repeat a lost wake-up after 300 ms, so that tests need not wait long.
+var quickRecheck = host.Tuning{Recheck: 300 * time.Millisecond}

@@ -10,35 +10,37 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// Retry dispatches a new job with the arguments of the failed one.
 func ExampleEngine_Retry() {
 	engine, _, events, stop := exampleEngine()
 	defer stop()
 	_, _ = engine.Dispatch(context.Background(), suspend{Account: "root"}, nawasync.Options{})
 	failed := (<-events).Job
 	fmt.Println(failed.Status, failed.ErrorClass, failed.Error)
-	again, err := engine.Retry(context.Background(), failed.ID, nawasync.RetryOptions{By: "user:1"})
-	fmt.Println(again.RetryOf == failed.ID, err)
+	retried, err := engine.Retry(context.Background(), failed.ID, nawasync.RetryOptions{By: "user:1"})
+	fmt.Println(retried.RetryOf == failed.ID, err)
 	<-events
 	// Output:
 	// failed permanent root cannot be suspended
 	// true <nil>
 }
 
+// A queued job is cancelled at once. For a running job, Cancel ends the context of its handler.
 func ExampleEngine_Cancel() {
 	engine, _, _, stop := exampleEngine()
 	defer stop()
 	ctx := context.Background()
 	job, _ := engine.Dispatch(ctx, suspend{Account: "ann"}, nawasync.Options{Delay: time.Hour})
-	where, err := engine.TaskState(ctx, job.ID)
-	fmt.Println(where, err)
-	cancelled, err := engine.Cancel(ctx, job.ID, nawasync.OperatorOptions{By: "user:1", Reason: "asked for by mistake"})
+	state, err := engine.TaskState(ctx, job.ID)
+	fmt.Println(state, err)
+	cancelled, err := engine.Cancel(ctx, job.ID, nawasync.OperatorOptions{By: "user:1", Reason: "dispatched by mistake"})
 	fmt.Println(cancelled.Status, err)
 	// Output:
 	// not yet <nil>
 	// cancelled <nil>
 }
 
-// A deleted job is off the lists until it is restored or pruned.
+// A deleted job no longer appears in lists. It can be restored until its row is pruned.
 func ExampleEngine_Delete() {
 	engine, _, events, stop := exampleEngine()
 	defer stop()
@@ -55,7 +57,8 @@ func ExampleEngine_Delete() {
 	// <nil>
 }
 
-// A paused service starts no job until Until, or until somebody resumes it.
+// While a service is paused, none of its queued jobs starts. The pause ends at Until, or
+// earlier when an operator resumes the service.
 func ExampleEngine_Pause() {
 	engine, _, _, stop := exampleEngine()
 	defer stop()
@@ -69,7 +72,8 @@ func ExampleEngine_Pause() {
 	// true <nil>
 }
 
-// What jobs have stored of a person is blanked; the rows stay.
+// Forget erases the arguments, results and error texts of the ended jobs of one target. The
+// rows themselves stay.
 func ExampleEngine_Forget() {
 	engine, _, events, stop := exampleEngine()
 	defer stop()
@@ -81,8 +85,8 @@ func ExampleEngine_Forget() {
 	// Output: 1 <nil>
 }
 
-// Repositories of package mirror are known to the engine by service and type. A service
-// without one is an error.
+// SyncNow finds a repository of package mirror by its service and type. This engine has no
+// repositories, so SyncNow and CountStates return ErrNoRepository.
 func ExampleEngine_SyncNow() {
 	engine, _, _, stop := exampleEngine()
 	defer stop()

@@ -14,8 +14,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// executed is the end of a job whose handler does as the example says.
-func executed(execute func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error) *tracker.Job {
+// runToEnd dispatches a job whose handler is execute, and returns the job when it has ended.
+func runToEnd(execute func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error) *tracker.Job {
 	engine, _, _, stop := enginetest.Example(func(engine *nawasync.Engine, _ *gorm.DB) error {
 		return nawasync.Register(engine, &enginetest.Handler[enginetest.JobArgs]{Do: execute, Wait: time.Millisecond})
 	})
@@ -28,29 +28,29 @@ func executed(execute func(ctx context.Context, run *nawasync.Run[enginetest.Job
 	return job
 }
 
-// No retry can help: the job fails at once.
+// A retry cannot help, so the job fails after one attempt.
 func ExamplePermanent() {
-	job := executed(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+	job := runToEnd(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 		return nawasync.Permanent(errors.New("the plan has no such feature"))
 	})
 	fmt.Println(job.Status, job.Attempt, job.Error)
 	// Output: failed 1 the plan has no such feature
 }
 
-// There was nothing to do.
+// The handler finds nothing to do, so the job ends as skipped.
 func ExampleSkip() {
-	job := executed(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+	job := runToEnd(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 		return nawasync.Skip("the note is as it should be")
 	})
 	fmt.Println(job.Status, job.Error)
 	// Output: skipped the note is as it should be
 }
 
-// The remote asks to come back later: that consumes no attempt. An error of class
-// fault.ClassRateLimited does the same for every job of the instance.
+// The remote is not ready yet, so the job runs again later. RetryAfter consumes no attempt.
+// An error of class fault.ClassRateLimited also delays the other jobs of the instance.
 func ExampleRetryAfter() {
 	calls := 0
-	job := executed(func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+	job := runToEnd(func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 		if calls++; calls < 3 {
 			return nawasync.RetryAfter(time.Millisecond, errors.New("the index is being built"))
 		}
@@ -63,11 +63,11 @@ func ExampleRetryAfter() {
 	// success
 }
 
-// The remote was changed by somebody else. Repositories of package mirror find that by
-// themselves.
+// The remote object has changed since the user saw it, so the handler does not overwrite it.
+// Repositories of package mirror detect conflicts themselves.
 func ExampleConflict() {
-	job := executed(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
-		return nawasync.Conflict("somebody else has changed the text", nawasync.ConflictDetail{
+	job := runToEnd(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+		return nawasync.Conflict("the text has changed at the remote", nawasync.ConflictDetail{
 			Base: map[string]any{"text": "a"}, Desired: map[string]any{"text": "b"}, Remote: map[string]any{"text": "c"},
 		})
 	})
@@ -75,29 +75,31 @@ func ExampleConflict() {
 	values, err := job.ConflictValues()
 	fmt.Printf("%s %s %s %v\n", values.Base["text"], values.Desired["text"], values.Remote["text"], err)
 	// Output:
-	// conflict somebody else has changed the text
+	// conflict the text has changed at the remote
 	// "a" "b" "c" <nil>
 }
 
-// What a handler has of its run.
+// A Run gives the handler its arguments, the state of the job, and methods to report progress
+// and results. In this example the first attempt writes and gets no response. The second
+// attempt therefore reads first, and finds that nothing is left to do.
 func ExampleRun() {
-	job := executed(func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+	job := runToEnd(func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 		run.Logf("%s of %s", run.Job().Action, run.Args.ID)
 		if run.EarlierWrite() { // an earlier attempt may have changed the remote: read before writing again
-			return nawasync.Skip("it is there already")
+			return nawasync.Skip("the text is already stored")
 		}
-		if err := run.BeginWrite(ctx); err != nil { // is the job still ours?
+		if err := run.BeginWrite(ctx); err != nil { // do not write to the remote after an error
 			return err
 		}
-		// Here the remote is called, with run.IdempotencyKey() where it takes one.
+		// Call the remote here. Send run.IdempotencyKey() if its API accepts idempotency keys.
 		if !run.LastAttempt() && run.Attempt() == 1 {
-			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the connection was closed before the response arrived"))
 		}
 		run.Progress(ctx, 1, 1, "written")
 		run.SetResult(map[string]int{"characters": 7})
-		run.OnSuccess(func(*gorm.DB) error { return nil }) // rows of yours, in the transaction of the success
+		run.OnSuccess(func(*gorm.DB) error { return nil }) // write your own rows in the job's last transaction
 		return nil
 	})
 	fmt.Println(job.Status, "at attempt", job.Attempt, job.Error)
-	// Output: skipped at attempt 2 it is there already
+	// Output: skipped at attempt 2 the text is already stored
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
-// suspend are the arguments of the examples' job.
+// suspend holds the arguments of the job that the examples dispatch.
 type suspend struct {
 	Account string `json:"account"`
 }
@@ -21,8 +21,10 @@ type suspend struct {
 func (suspend) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "whm", Type: "account", Action: "suspend"}
 }
+
 func (a suspend) Target() nawasync.Target { return nawasync.Target{ID: a.Account} }
 
+// suspendJob is the handler of suspend. It fails for the account root.
 type suspendJob struct{ nawasync.AbstractJob[suspend] }
 
 func (suspendJob) Execute(_ context.Context, run *nawasync.Run[suspend]) error {
@@ -32,19 +34,20 @@ func (suspendJob) Execute(_ context.Context, run *nawasync.Run[suspend]) error {
 	return nil
 }
 
+// exampleEngine returns a started engine that runs suspendJob. The channel receives its events.
 func exampleEngine() (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
 	return enginetest.Example(func(engine *nawasync.Engine, _ *gorm.DB) error { return nawasync.Register(engine, suspendJob{}) })
 }
 
-// From the engine to a job that has ended. db has the schema of package migrations, and
-// client is a Redis.
+// This example starts an engine and runs one job. ExampleServers is a helper of the examples:
+// use your own Redis client, and a database with the schema of package migrations.
 func ExampleNew() {
 	ctx := context.Background()
 	db, client, closeServers := enginetest.ExampleServers()
 	defer closeServers()
 
-	ended := make(chan nawasync.Event, 1)
-	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, OnEvent: func(_ context.Context, e nawasync.Event) { ended <- e }})
+	events := make(chan nawasync.Event, 1)
+	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, OnEvent: func(_ context.Context, e nawasync.Event) { events <- e }})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -59,13 +62,16 @@ func ExampleNew() {
 	}
 	defer func() { _ = engine.Stop(ctx) }()
 
-	_, _ = engine.Dispatch(ctx, suspend{Account: "ann"}, nawasync.Options{By: "user:7"})
-	fmt.Println((<-ended).Type)
+	if _, err := engine.Dispatch(ctx, suspend{Account: "ann"}, nawasync.Options{By: "user:7"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println((<-events).Type)
 	// Output: succeeded
 }
 
-// A kind is registered once, before Start. A process that only dispatches registers
-// nothing.
+// Register accepts each kind once, and only before Start. A process that only dispatches
+// jobs needs no handlers.
 func ExampleRegister() {
 	db, _, closeServers := enginetest.ExampleServers()
 	defer closeServers()
@@ -92,14 +98,14 @@ func ExampleEngine_Dispatch() {
 	// Output: queued then success for ann by user:7
 }
 
-// The job exists if, and only if, the transaction commits. Engine.Transaction also wakes
-// the workers right after it.
+// The job is added only if the transaction commits. Engine.Transaction also wakes the workers
+// right after the commit.
 func ExampleEngine_DispatchTx() {
 	engine, db, events, stop := exampleEngine()
 	defer stop()
 	_ = db.Transaction(func(tx *gorm.DB) error {
 		_, err := engine.DispatchTx(context.Background(), tx, suspend{Account: "never"}, nawasync.Options{})
-		return errors.Join(err, errors.New("changed my mind"))
+		return errors.Join(err, errors.New("an error rolls the transaction back"))
 	})
 	_ = engine.Transaction(context.Background(), func(tx *gorm.DB) error {
 		_, err := engine.DispatchTx(context.Background(), tx, suspend{Account: "bob"}, nawasync.Options{})
@@ -109,7 +115,8 @@ func ExampleEngine_DispatchTx() {
 	// Output: bob
 }
 
-// All jobs are added or none. DispatchManyTx does so in a transaction of yours.
+// DispatchMany adds all of the jobs or, if it returns an error, none of them.
+// DispatchManyTx does the same in the caller's transaction.
 func ExampleEngine_DispatchMany() {
 	engine, _, events, stop := exampleEngine()
 	defer stop()
@@ -121,15 +128,28 @@ func ExampleEngine_DispatchMany() {
 	// succeeded succeeded
 }
 
+// The job runs every night at 02:00 in Berlin, or up to a minute later. Schedules must be
+// registered before Start.
 func ExampleEngine_Schedule() {
-	engine, _, _, stop := exampleEngine()
-	defer stop()
-	err := engine.Schedule(nawasync.Schedule{
+	ctx := context.Background()
+	db, client, closeServers := enginetest.ExampleServers()
+	defer closeServers()
+	engine, _ := nawasync.New(nawasync.Config{DB: db, Redis: client})
+	nightly := nawasync.Schedule{
 		Name: "whm-nightly", Spec: "0 2 * * *", Timezone: "Europe/Berlin", Jitter: time.Minute,
 		Args: suspend{Account: "all"},
-	})
-	fmt.Println(errors.Is(err, nawasync.ErrStarted)) // schedules are registered before Start
-	// Output: true
+	}
+	fmt.Println(engine.Schedule(nightly))
+
+	if err := engine.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = engine.Stop(ctx) }()
+	fmt.Println(errors.Is(engine.Schedule(nightly), nawasync.ErrStarted))
+	// Output:
+	// <nil>
+	// true
 }
 
 func ExampleMask() {
@@ -144,14 +164,15 @@ func ExampleNewSecret() {
 	// Output: *** {"password":"***"} 7
 }
 
-// A row's state, as a repository keeps it. A test of a page may set it likewise.
+// A repository calls these methods when a job on the row is dispatched and when it ends.
+// A test can call them to put a row into a given state.
 func ExampleSyncStatus() {
 	var row nawasync.SyncStatus
 	row.MarkPending(nawasync.StatePendingUpdate, 42)
 	fmt.Println(row.State, *row.SyncJobID, row.IsPending())
 	row.MarkFailed("the server refused it")
 	fmt.Println(row.State, row.SyncError, row.HasFailed())
-	row.MarkConflict("somebody else has changed quota")
+	row.MarkConflict("the quota has changed at the remote")
 	fmt.Println(row.State, row.HasFailed())
 	row.MarkSynced(time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC))
 	fmt.Println(row.State, row.LastSyncedAt.Format(time.Kitchen), row.IsSynced())

@@ -26,17 +26,17 @@ func TestDispatchedJobRunsToSuccess(t *testing.T) {
 		h.Start(e)
 		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 7}).ID, tracker.StatusSuccess)
 		if string(job.Result) != `{"n":7}` || job.TriggeredBy != "user:7" || job.Attempt != 1 {
-			t.Fatalf("%+v", job)
+			t.Fatalf("job %+v, want result {\"n\":7}, user:7 and one attempt", job)
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), job)
 		enginetest.NoError(t, err)
 		if len(attempts) != 1 || !strings.Contains(attempts[0].Log, "writing 7") {
-			t.Fatalf("%+v", attempts)
+			t.Fatalf("attempts %+v, want one with the handler's log", attempts)
 		}
 	})
 }
 
-func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T) {
+func TestPanicTimeoutAndBadArgumentsFailTheJobButNotTheProcess(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
@@ -49,7 +49,7 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 				case "slow":
 					<-ctx.Done()
 					if !errors.Is(context.Cause(ctx), nawasync.ErrTimeout) {
-						t.Errorf("cause %v", context.Cause(ctx))
+						t.Errorf("cause %v, want ErrTimeout", context.Cause(ctx))
 					}
 					return ctx.Err()
 				}
@@ -59,27 +59,26 @@ func TestPanicTimeoutAndBadArgumentsAreFailuresAndTheProcessLivesOn(t *testing.T
 		bad := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "bad"})
 		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET payload = ? WHERE id = ?", `{"id": 5}`, bad.ID).Error)
 		h.Start(e)
-		// A foreign task in our queue is dropped.
 		panicked := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "panic"}).ID, tracker.StatusFailed)
 		if panicked.ErrorClass != "panic" || panicked.Error != "panic: at the disco" || panicked.Attempt != 3 {
-			t.Errorf("%+v", panicked)
+			t.Errorf("job that panics: %+v", panicked)
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), panicked)
 		enginetest.NoError(t, err)
 		if len(attempts) != 3 || !strings.Contains(attempts[0].Stack, "execute_test.go") {
-			t.Errorf("%+v", attempts)
+			t.Errorf("attempts %+v, want three with the stack of the panic", attempts)
 		}
 		if job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "slow"}).ID, tracker.StatusFailed); job.ErrorClass != "timeout" {
-			t.Errorf("%+v", job)
+			t.Errorf("job that times out: %+v", job)
 		}
 		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.StatusFailed); job.ErrorClass != "undecodable" || job.Attempt != 1 {
-			t.Errorf("%+v", job)
+			t.Errorf("job with bad arguments: %+v", job)
 		}
 		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "fine"}).ID, tracker.StatusSuccess)
 	})
 }
 
-func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
+func TestPanicOutsideExecuteFailsTheJob(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
@@ -87,8 +86,8 @@ func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
 			Wait: time.Millisecond,
 			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				if run.Args.N == 1 {
-					var none *brokenError
-					return none
+					var err *brokenError
+					return err
 				}
 				run.SetResult(brokenResult{})
 				return nil
@@ -98,7 +97,7 @@ func TestPanicOutsideOfExecuteIsAFailureToo(t *testing.T) {
 		for n, want := range []string{"no JSON today", "nil pointer"} {
 			job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: n}).ID, tracker.StatusFailed)
 			if job.ErrorClass != "panic" || !strings.Contains(job.Error, want) {
-				t.Errorf("%s: %s", job.ErrorClass, job.Error)
+				t.Errorf("class %s, error %q; want a panic with %q", job.ErrorClass, job.Error, want)
 			}
 		}
 	})
@@ -119,42 +118,40 @@ func TestHandlerThatIgnoresItsContextKeepsItsSlotAndLaneAndIsShownAsStuck(t *tes
 			},
 		}))
 		h.Start(e)
-		stubborn := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
+		stuck := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		behind := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 1})
-		enginetest.WaitStatus(t, e, stubborn.ID, tracker.StatusRunning)
+		enginetest.WaitStatus(t, e, stuck.ID, tracker.StatusRunning)
 		enginetest.Eventually(t, 10*time.Second, "stuck", func() bool {
-			row, err := e.Reader().Get(t.Context(), stubborn.ID)
+			row, err := e.Reader().Get(t.Context(), stuck.ID)
 			return err == nil && row.Stuck(time.Now())
 		})
 		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b", N: 1}).ID, tracker.StatusSuccess)
 		if row, err := e.Reader().Get(t.Context(), behind.ID); err != nil || row.Status != tracker.StatusQueued {
-			t.Fatalf("%+v %v", row, err)
+			t.Fatalf("job %+v, error %v; want it queued behind the stuck job", row, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		if err := e.Stop(ctx); err == nil || !strings.Contains(err.Error(), "1 jobs ignored") {
-			t.Errorf("Stop: %v", err)
+			t.Errorf("Stop: error %v, want one that counts the stuck job", err)
 		}
-		// Its row is not given back while it may still write to the remote.
-		if row, err := e.Reader().Get(t.Context(), stubborn.ID); err != nil || row.Status != tracker.StatusRunning {
-			t.Errorf("%+v %v", row, err)
+		// The stuck job may still write to the remote, so Stop must not requeue it.
+		if row, err := e.Reader().Get(t.Context(), stuck.ID); err != nil || row.Status != tracker.StatusRunning {
+			t.Errorf("stuck job %+v, error %v; want it running", row, err)
 		}
 		close(release)
 		next := h.Tuned(host.Tuning{Beat: 20 * time.Millisecond, DeadAfter: 500 * time.Millisecond, LeaseTTL: 400 * time.Millisecond}, nil)
-		enginetest.Register(t, next, func(context.Context,
-			*nawasync.Run[enginetest.JobArgs],
-		) error {
-			return nil
-		})
+		enginetest.Register(t, next, enginetest.DoNothing)
 		h.Start(next)
 		enginetest.WaitStatus(t, next, behind.ID, tracker.StatusSuccess)
 	})
 }
 
+// brokenResult panics when it is marshalled.
 type brokenResult struct{}
 
 func (brokenResult) MarshalJSON() ([]byte, error) { panic("no JSON today") }
 
+// brokenError panics when it is nil and its text is read.
 type brokenError struct{ text string }
 
-func (e *brokenError) Error() string { return e.text } // panics on nil
+func (e *brokenError) Error() string { return e.text }

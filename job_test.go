@@ -22,166 +22,171 @@ func TestRenamedKindStillRunsItsOldRows(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-	old := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 5}) // its field n is unknown to the new arguments
-	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[renamed]{Do: func(_ context.Context, run *nawasync.Run[renamed]) error {
+	old := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 5}) // the new arguments have no field n
+	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[renamedArgs]{Do: func(_ context.Context, run *nawasync.Run[renamedArgs]) error {
 		if run.Args.ID != "a" {
 			return fmt.Errorf("arguments %+v", run.Args)
 		}
 		return nil
 	}}))
 	if err := nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{}); err == nil {
-		t.Error("one kind was registered twice")
+		t.Error("Register accepted a kind that is registered as an alias")
 	}
 	h.Start(e)
 	if err := nawasync.Register(e, &enginetest.Handler[otherArgs]{}); !errors.Is(err, nawasync.ErrStarted) {
-		t.Error(err)
+		t.Errorf("error %v, want ErrStarted", err)
 	}
 	enginetest.WaitStatus(t, e, old.ID, tracker.StatusSuccess)
 }
 
-type renamed struct {
+// renamedArgs is JobArgs after its kind was renamed.
+type renamedArgs struct {
 	ID string `json:"id"`
 }
 
-func (renamed) Kind() nawasync.Kind {
+func (renamedArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "note", Action: "rewrite"}
 }
 
-func (r renamed) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
+func (r renamedArgs) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
 
-func (renamed) Options() nawasync.JobOptions {
+func (renamedArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{KindAliases: []nawasync.Kind{{Service: "notes", Type: "note", Action: "write"}}}
 }
 
-func TestRegisterSaysWhenOptionsNeedFields(t *testing.T) {
+func TestRegisterRefusesArgumentsWhoseOptionsNeedFields(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
-	if err := nawasync.Register(e, &enginetest.Handler[needsBox]{}); err == nil || !strings.Contains(err.Error(), "its Options must work without them") {
-		t.Error(err)
+	if err := nawasync.Register(e, &enginetest.Handler[needsBoxArgs]{}); err == nil || !strings.Contains(err.Error(), "its Options must work without them") {
+		t.Errorf("error %v, want one about Options", err)
 	}
-	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[argsWithOddOptions]{}))
+	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[boxArgs]{}))
 }
 
-// argsWithOddOptions chooses its lane and its attempts by a field.
-type argsWithOddOptions struct {
+// boxArgs sets its lane and its number of attempts from the field Box, which may be nil.
+type boxArgs struct {
 	Box *struct{ Name string } `json:"box"`
 	ID  string                 `json:"id"`
 }
 
-func (argsWithOddOptions) Kind() nawasync.Kind {
+func (boxArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "box", Action: "open"}
 }
 
-func (b argsWithOddOptions) Target() nawasync.Target { return nawasync.Target{ID: b.ID} }
+func (b boxArgs) Target() nawasync.Target { return nawasync.Target{ID: b.ID} }
 
-func (b argsWithOddOptions) Options() nawasync.JobOptions {
+func (b boxArgs) Options() nawasync.JobOptions {
 	if b.Box == nil {
 		return nawasync.JobOptions{}
 	}
 	return nawasync.JobOptions{Lane: b.Box.Name, MaxAttempts: len(b.Box.Name)}
 }
 
-// needsBox has options for a filled value only.
-type needsBox struct{ argsWithOddOptions }
+// needsBoxArgs has an Options method that panics when Box is nil.
+type needsBoxArgs struct{ boxArgs }
 
-func (b needsBox) Options() nawasync.JobOptions { return nawasync.JobOptions{Lane: b.Box.Name} }
+func (b needsBoxArgs) Options() nawasync.JobOptions { return nawasync.JobOptions{Lane: b.Box.Name} }
 
-func TestArgumentsChooseTheirLaneAndTheirAttempts(t *testing.T) {
+func TestJobOptionsSetTheLaneAndTheNumberOfAttempts(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
-		var inside, most atomic.Int64
-		fail := func(context.Context, *nawasync.Run[argsWithOddOptions]) error {
-			most.Store(max(most.Load(), inside.Add(1)))
-			defer inside.Add(-1)
+		var running, most atomic.Int64
+		fail := func(context.Context, *nawasync.Run[boxArgs]) error {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
 			runtime.Gosched()
 			return enginetest.ErrBoom
 		}
-		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[argsWithOddOptions]{Wait: time.Millisecond, Do: fail}))
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[boxArgs]{Wait: time.Millisecond, Do: fail}))
 		var jobs []*tracker.Job
 		for i := range 8 {
-			args := argsWithOddOptions{ID: strconv.Itoa(i)}
+			args := boxArgs{ID: strconv.Itoa(i)}
 			args.Box = &struct{ Name string }{"ab"}
 			jobs = append(jobs, enginetest.Dispatch(t, e, args))
 		}
 		h.Start(e)
 		for _, job := range jobs {
 			if row := enginetest.WaitStatus(t, e, job.ID, tracker.StatusFailed); row.Attempt != 2 || row.MaxAttempts != 2 {
-				t.Errorf("%+v", row)
+				t.Errorf("job %+v, want two attempts of two", row)
 			}
 		}
 		if most.Load() != 1 {
-			t.Errorf("%d jobs of one lane ran at once", most.Load())
+			t.Errorf("up to %d jobs of one lane ran at the same time, want 1", most.Load())
 		}
-		// Each consumed its attempts before the next of the lane began.
+		// A job consumes all of its attempts before the next job of its lane starts.
 		for i := 1; i < len(jobs); i++ {
 			before, err := e.Reader().Get(t.Context(), jobs[i-1].ID)
 			enginetest.NoError(t, err)
 			after, err := e.Reader().Get(t.Context(), jobs[i].ID)
 			enginetest.NoError(t, err)
 			if after.StartedAt.Before(before.FinishedAt) {
-				t.Errorf("job %d began before job %d ended", after.ID, before.ID)
+				t.Errorf("job %d started before job %d ended", after.ID, before.ID)
 			}
 		}
 	})
 }
 
-func TestHandlerWhoseTimeoutPanicsHasTheDefault(t *testing.T) {
+func TestHandlerWhoseTimeoutPanicsGetsTheDefaultTimeout(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
-	p := &panickyTimeout{}
-	p.Do = func(context.Context, *nawasync.Run[enginetest.JobArgs]) error { return nil }
-	enginetest.NoError(t, nawasync.Register(e, p))
+	handler := &panickingHandler{}
+	handler.Do = func(context.Context, *nawasync.Run[enginetest.JobArgs]) error { return nil }
+	enginetest.NoError(t, nawasync.Register(e, handler))
 	h.Start(e)
 	enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
 }
 
-type panickyTimeout struct {
+// panickingHandler panics in every method but Execute.
+type panickingHandler struct {
 	enginetest.Handler[enginetest.JobArgs]
 }
 
-func (*panickyTimeout) Timeout() time.Duration { panic("no timeout today") }
+func (*panickingHandler) Timeout() time.Duration { panic("no timeout today") }
 
-func (*panickyTimeout) Backoff(int) time.Duration { panic("no backoff today") }
+func (*panickingHandler) Backoff(int) time.Duration { panic("no backoff today") }
 
 func TestRegisterRefusesSecretsWithoutASealer(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	e := h.Engine(nil)
 	if err := nawasync.Register(e, &enginetest.Handler[resetPassword]{}); !errors.Is(err, nawasync.ErrNoSealer) {
-		t.Fatal(err)
+		t.Fatalf("Register: error %v, want ErrNoSealer", err)
 	}
 	if _, err := e.Dispatch(t.Context(), resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}, nawasync.Options{}); !errors.Is(err,
 		nawasync.ErrNoSealer) {
-		t.Fatal(err)
+		t.Fatalf("Dispatch: error %v, want ErrNoSealer", err)
 	}
 }
 
-func TestAliasThatIsTheKindItselfIsNoSecondRegistrationAndAWrongOneIsRefused(t *testing.T) {
+func TestRegisterAcceptsRepeatedAliasesAndRefusesInvalidOnes(t *testing.T) {
 	t.Parallel()
 	e := nawasynctest.NewEngine(t)
-	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[selfAlias]{}))
-	if err := nawasync.Register(e, &enginetest.Handler[wrongAlias]{}); !errors.Is(err, nawasync.ErrInvalid) {
-		t.Errorf("%v", err)
+	enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[repeatedAliasArgs]{}))
+	if err := nawasync.Register(e, &enginetest.Handler[invalidAliasArgs]{}); !errors.Is(err, nawasync.ErrInvalid) {
+		t.Errorf("error %v, want ErrInvalid", err)
 	}
 }
 
-type selfAlias struct{ enginetest.JobArgs }
+// repeatedAliasArgs names its own kind as an alias, and another alias twice.
+type repeatedAliasArgs struct{ enginetest.JobArgs }
 
-func (a selfAlias) Options() nawasync.JobOptions {
+func (a repeatedAliasArgs) Options() nawasync.JobOptions {
 	old := nawasync.Kind{Service: "notes", Type: "note", Action: "old"}
 	return nawasync.JobOptions{KindAliases: []nawasync.Kind{a.Kind(), old, old}}
 }
 
-type wrongAlias struct{ ID string }
+// invalidAliasArgs has an alias with characters that a kind must not have.
+type invalidAliasArgs struct{ ID string }
 
-func (wrongAlias) Kind() nawasync.Kind {
+func (invalidAliasArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "other", Action: "write"}
 }
-func (a wrongAlias) Target() nawasync.Target { return nawasync.Target{ID: a.ID} }
 
-func (wrongAlias) Options() nawasync.JobOptions {
+func (a invalidAliasArgs) Target() nawasync.Target { return nawasync.Target{ID: a.ID} }
+
+func (invalidAliasArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{KindAliases: []nawasync.Kind{{Service: "a b/\x00", Type: "t", Action: "x"}}}
 }

@@ -27,7 +27,7 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 			Wait: 10 * time.Millisecond,
 			Do: func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				if run.LastAttempt() != (run.Attempt() == 3) {
-					t.Errorf("attempt %d: last is %v", run.Attempt(), run.LastAttempt())
+					t.Errorf("attempt %d: LastAttempt is %v", run.Attempt(), run.LastAttempt())
 				}
 				return enginetest.ErrBoom
 			},
@@ -35,20 +35,20 @@ func TestFailureIsRetriedUntilItsAttemptsAreUsedUp(t *testing.T) {
 		h.Start(e)
 		job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusFailed)
 		if job.Attempt != 3 || job.Epoch != 2 || job.Error != "boom" || job.ErrorClass != "error" {
-			t.Fatalf("%+v", job)
+			t.Fatalf("job %+v, want it failed after three attempts", job)
 		}
 		attempts, err := e.Reader().Attempts(t.Context(), job)
 		enginetest.NoError(t, err)
 		if len(attempts) != 3 || attempts[0].Outcome != "retry" || attempts[2].Outcome != "failed" {
-			t.Fatalf("%+v", attempts)
+			t.Fatalf("attempts %+v, want two retries and a failure", attempts)
 		}
 		if ev := <-events; ev.Type != nawasync.EventFinalFailed || ev.Job.ID != job.ID {
-			t.Fatalf("%+v", ev)
+			t.Fatalf("event %+v, want the final failure of job %d", ev, job.ID)
 		}
 	})
 }
 
-func TestOutcomesEndAsTheySay(t *testing.T) {
+func TestErrorOfExecuteDeterminesStatusAndErrorClass(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
@@ -58,15 +58,13 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 			class  string
 		}{
 			"skip":      {nawasync.Skip("nothing to do"), tracker.StatusSkipped, ""},
-			"conflict":  {nawasync.Conflict("somebody else was faster", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.StatusConflict, "conflict"},
+			"conflict":  {nawasync.Conflict("the object has changed", nawasync.ConflictDetail{Base: 1, Desired: 2, Remote: 3}), tracker.StatusConflict, "conflict"},
 			"permanent": {nawasync.Permanent(enginetest.ErrBoom), tracker.StatusFailed, "permanent"},
 			"config":    {fault.WithClass(fault.ClassConfig, enginetest.ErrBoom), tracker.StatusFailed, "config"},
 			"gone":      {fault.WithClass(fault.ClassGone, enginetest.ErrBoom), tracker.StatusFailed, "gone"},
 			"ok":        {nil, tracker.StatusSuccess, ""},
 		}
-		enginetest.Register(t, e, func(_ context.Context,
-			run *nawasync.Run[enginetest.JobArgs],
-		) error {
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			return outcomes[run.Args.ID].err
 		})
 		h.Start(e)
@@ -77,10 +75,10 @@ func TestOutcomesEndAsTheySay(t *testing.T) {
 		for name, want := range outcomes {
 			job := enginetest.WaitStatus(t, e, ids[name], want.status)
 			if job.ErrorClass != want.class || job.Attempt != 1 {
-				t.Errorf("%s: %+v", name, job)
+				t.Errorf("%s: job %+v, want class %q after one attempt", name, job, want.class)
 			}
 			if name == "conflict" && string(job.Diff) != `{"base":1,"desired":2,"remote":3}` {
-				t.Errorf("diff %s", job.Diff)
+				t.Errorf("conflict details %s", job.Diff)
 			}
 		}
 	})
@@ -108,9 +106,7 @@ func TestOnSuccessCommitsWithTheOutcomeOrUndoesIt(t *testing.T) {
 			},
 		}))
 		followed := make(chan struct{}, 1)
-		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[otherArgs]{Do: func(context.Context,
-			*nawasync.Run[otherArgs],
-		) error {
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[otherArgs]{Do: func(context.Context, *nawasync.Run[otherArgs]) error {
 			followed <- struct{}{}
 			return nil
 		}}))
@@ -119,13 +115,13 @@ func TestOnSuccessCommitsWithTheOutcomeOrUndoesIt(t *testing.T) {
 		bad := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "bad", N: 2})
 		enginetest.WaitStatus(t, e, good.ID, tracker.StatusSuccess)
 		if job := enginetest.WaitStatus(t, e, bad.ID, tracker.StatusFailed); !strings.Contains(job.Error, "OnSuccess failed") || job.Attempt != 3 {
-			t.Fatalf("%+v", job)
+			t.Fatalf("job %+v, want it failed after three attempts", job)
 		}
 		<-followed
 		var effects []int
 		enginetest.NoError(t, db.Raw("SELECT n FROM effects").Scan(&effects).Error)
 		if len(effects) != 1 || effects[0] != 1 {
-			t.Fatalf("effects %v", effects)
+			t.Fatalf("effects %v, want only that of the successful job", effects)
 		}
 	})
 }
@@ -145,7 +141,7 @@ func TestOnSuccessThatIgnoresADatabaseErrorUndoesTheSuccess(t *testing.T) {
 			},
 		}))
 		h.Start(e)
-		want := tracker.StatusSuccess // elsewhere the transaction goes on after an error
+		want := tracker.StatusSuccess // SQLite and MySQL continue a transaction after an error
 		if db.Dialect == "postgres" {
 			want = tracker.StatusFailed
 		}
@@ -174,7 +170,7 @@ func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 		h.Start(e)
 		first := enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "main", ID: "first"})
 		if ev := <-events; ev.Type != nawasync.EventParked || ev.Scope.Instance != "main" {
-			t.Fatalf("%+v", ev)
+			t.Fatalf("event %+v, want that the scope of instance main is parked", ev)
 		}
 		var ids []int64
 		for i := range 30 {
@@ -183,25 +179,25 @@ func TestRefusedCredentialsParkTheScopeAndResumeWakesIt(t *testing.T) {
 		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "other", ID: "x"}).ID, tracker.StatusSuccess)
 		parked := enginetest.WaitStatus(t, e, first.ID, tracker.StatusQueued)
 		if attempts.Load() != 1 || parked.Attempt != 0 || parked.ErrorClass != "credentials" {
-			t.Fatalf("%d attempts, %+v", attempts.Load(), parked)
+			t.Fatalf("%d attempts, job %+v; want one attempt, which is not consumed", attempts.Load(), parked)
 		}
 		scopes, err := e.Reader().Scopes(t.Context())
 		enginetest.NoError(t, err)
 		if len(scopes) != 1 || !scopes[0].Parked {
-			t.Fatalf("%+v", scopes)
+			t.Fatalf("scopes %+v, want one that is parked", scopes)
 		}
 		bad.Store(false)
 		found, err := e.Resume(t.Context(), "notes", "main", nawasync.OperatorOptions{})
 		enginetest.NoError(t, err)
 		if !found {
-			t.Fatal("no pause was found")
+			t.Fatal("Resume found nothing to resume")
 		}
 		for _, id := range ids {
 			enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 		}
-		// The one that was refused waits for its own time.
+		// Resume does not shorten the delay of the job whose attempt was refused.
 		if job, err := e.Reader().Get(t.Context(), first.ID); err != nil || job.Status != tracker.StatusQueued {
-			t.Fatalf("%+v %v", job, err)
+			t.Fatalf("refused job %+v, error %v; want it queued", job, err)
 		}
 	})
 }
@@ -215,20 +211,20 @@ func TestBackoffIs10Then30SecondsWithJitterAndADelayIsKept(t *testing.T) {
 			return enginetest.ErrBoom
 		})
 		h.Start(e)
-		begun := time.Now()
+		dispatched := time.Now()
 		job, err := e.Dispatch(t.Context(), enginetest.JobArgs{ID: "a"}, nawasync.Options{Delay: time.Hour})
 		enginetest.NoError(t, err)
 		first, second, third := <-starts, <-starts, <-starts
 		for _, gap := range []struct {
-			name              string
-			is, least, atMost time.Duration
+			name               string
+			got, least, atMost time.Duration
 		}{
-			{"delay", first.Sub(begun), time.Hour, time.Hour + 15*time.Second},
+			{"delay", first.Sub(dispatched), time.Hour, time.Hour + 15*time.Second},
 			{"first backoff", second.Sub(first), 8 * time.Second, 12*time.Second + 15*time.Second},
 			{"second backoff", third.Sub(second), 24 * time.Second, 36*time.Second + 15*time.Second},
 		} {
-			if gap.is < gap.least || gap.is > gap.atMost {
-				t.Errorf("%s took %s", gap.name, gap.is)
+			if gap.got < gap.least || gap.got > gap.atMost {
+				t.Errorf("%s was %s, want %s to %s", gap.name, gap.got, gap.least, gap.atMost)
 			}
 		}
 		enginetest.WaitStatus(t, e, job.ID, tracker.StatusFailed)
@@ -242,26 +238,26 @@ func TestJobThatDoesNotFinishInAWeekExpires(t *testing.T) {
 			return nawasync.RetryAfter(24*time.Hour, errors.New("not yet"))
 		})
 		h.Start(e)
-		waits := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "waits"})
+		waiting := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "waiting"})
 		unserved := enginetest.Dispatch(t, e, otherArgs{ID: "unserved"})
 		for range 4 {
 			h.Skip(24 * time.Hour)
 		}
-		if row, err := e.Reader().Get(t.Context(), waits.ID); err != nil || row.Status != tracker.StatusQueued || row.Attempt != 0 {
-			t.Fatalf("%+v %v", row, err)
+		if row, err := e.Reader().Get(t.Context(), waiting.ID); err != nil || row.Status != tracker.StatusQueued || row.Attempt != 0 {
+			t.Fatalf("job %+v, error %v; want it queued with no consumed attempt", row, err)
 		}
 		for range 4 {
 			h.Skip(24 * time.Hour)
 		}
-		for _, id := range []int64{waits.ID, unserved.ID} {
+		for _, id := range []int64{waiting.ID, unserved.ID} {
 			if row, err := e.Reader().Get(t.Context(), id); err != nil || row.Status != tracker.StatusFailed || row.ErrorClass != "expired" {
-				t.Fatalf("%+v %v", row, err)
+				t.Fatalf("job %+v, error %v; want it expired", row, err)
 			}
 		}
 	})
 }
 
-func TestScopeIsParkedForAsLongAsTheRemoteAsksAlsoBehindAHint(t *testing.T) {
+func TestScopeIsParkedForTheRetryAfterOfAnErrorWrappedWithAHint(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	events := make(chan nawasync.Event, 10)
@@ -274,6 +270,6 @@ func TestScopeIsParkedForAsLongAsTheRemoteAsksAlsoBehindAHint(t *testing.T) {
 	enginetest.Dispatch(t, e, enginetest.JobArgs{Instance: "main", ID: "a"})
 	event := <-events
 	if event.Type != nawasync.EventParked || time.Until(event.Scope.Until) < 5*time.Hour {
-		t.Errorf("%+v %+v", event, event.Scope)
+		t.Errorf("event %+v, scope %+v; want it parked for about 6 h", event, event.Scope)
 	}
 }

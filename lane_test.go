@@ -19,17 +19,10 @@ import (
 func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInParallel(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		var o order
-		var parallel, most atomic.Int64
-		fn := func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
-			for n := parallel.Add(1); ; {
-				if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
-					break
-				}
-			}
-			defer parallel.Add(-1)
-			o.enter(run.Args.ID)
-			time.Sleep(2 * time.Millisecond) // an overlap needs a while to be seen
+		var order laneOrder
+		execute := func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			order.enter(run.Args.ID)
+			time.Sleep(2 * time.Millisecond) // gives another job of the target time to overlap
 			var err error
 			switch job := run.Job(); {
 			case run.Args.ID == "hot" && run.Args.N%5 == 1 && run.Attempt() == 1:
@@ -37,13 +30,13 @@ func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInPar
 			case run.Args.ID == "hot" && run.Args.N%5 == 2 && job.Epoch == 0:
 				err = nawasync.RetryAfter(20*time.Millisecond, nil)
 			}
-			o.leave(run.Args.ID, run.Args.N, err == nil)
+			order.leave(run.Args.ID, run.Args.N, err == nil)
 			return err
 		}
 		var engines []*nawasync.Engine
 		for range 2 {
 			e := h.Engine(func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 20}} })
-			enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{Do: fn, Wait: 10 * time.Millisecond}))
+			enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{Do: execute, Wait: 10 * time.Millisecond}))
 			engines = append(engines, h.Start(e))
 		}
 		var last *tracker.Job
@@ -57,28 +50,22 @@ func TestOneTargetRunsInOrderAcrossProcessesRetriesAndParkingWhileOthersRunInPar
 			enginetest.NoError(t, err)
 		}
 		enginetest.WaitStatus(t, engines[0], last.ID, tracker.StatusSuccess)
-		enginetest.Eventually(t, 30*time.Second, "every job ended", func() bool {
-			page, err := engines[0].Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{
-				Field:  tracker.FieldStatus,
-				Values: []string{"queued", "running"},
-			}}, Limit: 10})
-			return err == nil && len(page.Jobs) == 0
-		})
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.overlap > 0 {
-			t.Errorf("%d overlaps", o.overlap)
+		waitAllEnded(t, engines[0], 30*time.Second)
+		order.mu.Lock()
+		defer order.mu.Unlock()
+		if order.overlaps > 0 {
+			t.Errorf("%d jobs overlapped another job of their target", order.overlaps)
 		}
-		for i, n := range o.done["hot"] {
+		for i, n := range order.done["hot"] {
 			if i != n {
-				t.Fatalf("order %v", o.done["hot"])
+				t.Fatalf("jobs of the hot target finished in the order %v", order.done["hot"])
 			}
 		}
-		if len(o.done["hot"]) != 20 || len(o.done) != 101 {
-			t.Errorf("%d of the hot target, %d targets", len(o.done["hot"]), len(o.done))
+		if len(order.done["hot"]) != 20 || len(order.done) != 101 {
+			t.Errorf("%d jobs of the hot target and %d targets finished, want 20 and 101", len(order.done["hot"]), len(order.done))
 		}
-		if most.Load() < 2 {
-			t.Error("nothing ran in parallel")
+		if order.mostParallel < 2 {
+			t.Error("no two jobs ran in parallel")
 		}
 	})
 }
@@ -104,13 +91,7 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 			enginetest.StartChild(t, h, "lanes")
 		}
 		enginetest.WaitStatus(t, dispatcher, last.ID, tracker.StatusSuccess)
-		enginetest.Eventually(t, 60*time.Second, "every job ended", func() bool {
-			page, err := dispatcher.Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{
-				Field:  tracker.FieldStatus,
-				Values: []string{"queued", "running"},
-			}}, Limit: 10})
-			return err == nil && len(page.Jobs) == 0
-		})
+		waitAllEnded(t, dispatcher, 60*time.Second)
 		var done []struct {
 			Target, Worker string
 			N              int
@@ -125,12 +106,12 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 				continue
 			}
 			if d.N != hot {
-				t.Fatalf("job %d of the hot target ended as number %d", d.N, hot)
+				t.Fatalf("job %d of the hot target finished at position %d", d.N, hot)
 			}
 			hot++
 		}
 		if overlaps > 0 || hot != 20 || len(targets) != 101 || len(workers) != 2 {
-			t.Errorf("%d overlaps, %d of the hot target, %d targets, %d processes", overlaps, hot, len(targets), len(workers))
+			t.Errorf("%d overlaps, %d jobs of the hot target, %d targets, %d processes; want 0, 20, 101 and 2", overlaps, hot, len(targets), len(workers))
 		}
 	})
 }
@@ -138,8 +119,8 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		var r enginetest.Runs
-		dispatcher := h.Engine(func(c *nawasync.Config) { c.Redis = nil }) // every ring is a relay's
+		var runs enginetest.Runs
+		dispatcher := h.Engine(func(c *nawasync.Config) { c.Redis = nil }) // without Redis it cannot wake the workers
 		args := make([]nawasync.Args, 300)
 		for i := range args {
 			args[i] = enginetest.JobArgs{ID: fmt.Sprint(i)}
@@ -148,10 +129,8 @@ func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
 		enginetest.NoError(t, err)
 		for range 2 {
 			e := h.Engine(nil)
-			enginetest.Register(t, e, func(_ context.Context,
-				run *nawasync.Run[enginetest.JobArgs],
-			) error {
-				r.Record(run.Job())
+			enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+				runs.Record(run.Job())
 				return nil
 			})
 			h.Start(e)
@@ -159,21 +138,23 @@ func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
 		for _, job := range jobs {
 			enginetest.WaitStatus(t, dispatcher, job.ID, tracker.StatusSuccess)
 		}
-		if r.Total() != 300 || r.Doubles() != 0 {
-			t.Fatalf("%d runs, %d doubles", r.Total(), r.Doubles())
+		if runs.Total() != 300 || runs.Doubles() != 0 {
+			t.Fatalf("%d runs, %d attempts ran twice; want 300 and none", runs.Total(), runs.Doubles())
 		}
 	})
 }
 
-func TestJobIsNotForgottenThatIsPutAsideAfterTheNextOfItsLaneWasChosen(t *testing.T) {
+// The completion of a job chooses the next job of the lane. Here the next job is dispatched
+// after that choice and before the completion commits, so the completion cannot wake it.
+func TestJobDispatchedWhileItsPredecessorCompletesStillRuns(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		// Whoever ends the first is held between its choice of the next and its commit.
+		// The completion of the first job stops before its commit until release is closed.
 		committing, release := make(chan struct{}), make(chan struct{})
 		var held atomic.Bool
-		// Whoever puts the second aside has looked again by then, or waits.
-		aside := make(chan struct{})
-		var asideOnce sync.Once
-		// Each relay sweeps once at its start; not again in this test.
+		// deferred is closed when the other engine has found the second job blocked by the first.
+		deferred := make(chan struct{})
+		var deferOnce sync.Once
+		// Each engine sweeps the lanes once at its start, and not again during this test.
 		var sweeps atomic.Int64
 		at := func(m jobstore.Moment) {
 			switch m {
@@ -183,7 +164,7 @@ func TestJobIsNotForgottenThatIsPutAsideAfterTheNextOfItsLaneWasChosen(t *testin
 					<-release
 				}
 			case jobstore.MomentLookedBack, jobstore.MomentSettling:
-				asideOnce.Do(func() { close(aside) })
+				deferOnce.Do(func() { close(deferred) })
 			case jobstore.MomentSwept:
 				sweeps.Add(1)
 			}
@@ -195,42 +176,57 @@ func TestJobIsNotForgottenThatIsPutAsideAfterTheNextOfItsLaneWasChosen(t *testin
 		}
 		h.Start(worker)
 		h.Start(other)
-		enginetest.Eventually(t, 20*time.Second, "swept", func() bool { return sweeps.Load() == 2 })
+		enginetest.Eventually(t, 20*time.Second, "lanes swept by both engines", func() bool { return sweeps.Load() == 2 })
 		first := enginetest.Dispatch(t, worker, enginetest.JobArgs{ID: "a"})
 		<-committing
 		second := enginetest.Dispatch(t, other, enginetest.JobArgs{ID: "a", N: 1})
-		<-aside
+		<-deferred
 		close(release)
 		enginetest.WaitStatus(t, other, first.ID, tracker.StatusSuccess)
 		enginetest.WaitStatus(t, other, second.ID, tracker.StatusSuccess)
 	})
 }
 
-// order watches that jobs of one target never overlap, and in which order they ran.
-type order struct {
-	mu      sync.Mutex
-	running map[string]bool
-	done    map[string][]int
-	overlap int
+// waitAllEnded waits until no job is queued or running.
+func waitAllEnded(t *testing.T, e *nawasync.Engine, within time.Duration) {
+	t.Helper()
+	open := tracker.Search{Limit: 10, Terms: []tracker.Term{{Field: tracker.FieldStatus, Values: []string{"queued", "running"}}}}
+	enginetest.Eventually(t, within, "every job ended", func() bool {
+		page, err := e.Reader().Search(t.Context(), open)
+		return err == nil && len(page.Jobs) == 0
+	})
 }
 
-func (o *order) enter(id string) {
+// laneOrder records in which order the jobs of each target finished, and which jobs ran at the
+// same time.
+type laneOrder struct {
+	mu                     sync.Mutex
+	running                map[string]bool
+	done                   map[string][]int // finished jobs by target
+	overlaps               int              // starts while another job of the target ran
+	parallel, mostParallel int
+}
+
+func (o *laneOrder) enter(target string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.running == nil {
 		o.running, o.done = map[string]bool{}, map[string][]int{}
 	}
-	if o.running[id] {
-		o.overlap++
+	if o.running[target] {
+		o.overlaps++
 	}
-	o.running[id] = true
+	o.running[target] = true
+	o.parallel++
+	o.mostParallel = max(o.mostParallel, o.parallel)
 }
 
-func (o *order) leave(id string, n int, finished bool) {
+func (o *laneOrder) leave(target string, n int, finished bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.running[id] = false
+	o.running[target] = false
+	o.parallel--
 	if finished {
-		o.done[id] = append(o.done[id], n)
+		o.done[target] = append(o.done[target], n)
 	}
 }

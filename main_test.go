@@ -9,7 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if enginetest.RunChild(child) {
+	if enginetest.RunChild(runChild) {
 		return
 	}
 	goleak.VerifyTestMain(m)

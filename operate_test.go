@@ -42,25 +42,25 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 		cancelled, err := e.Cancel(t.Context(), behind.ID, nawasync.OperatorOptions{By: "user:9"})
 		enginetest.NoError(t, err)
 		if cancelled.Status != tracker.StatusCancelled || cancelled.CancelBy != "user:9" {
-			t.Fatalf("%+v", cancelled)
+			t.Fatalf("queued job %+v, want it cancelled by user:9", cancelled)
 		}
-		asked, err := e.Cancel(t.Context(), running.ID, nawasync.OperatorOptions{By: "user:9"})
+		requested, err := e.Cancel(t.Context(), running.ID, nawasync.OperatorOptions{By: "user:9"})
 		enginetest.NoError(t, err)
-		if asked.Status != tracker.StatusRunning || asked.CancelAt.IsZero() {
-			t.Fatalf("%+v", asked)
+		if requested.Status != tracker.StatusRunning || requested.CancelAt.IsZero() {
+			t.Fatalf("running job %+v, want it running with a request to cancel it", requested)
 		}
 		if job := enginetest.WaitStatus(t, e, running.ID, tracker.StatusCancelled); job.CancelBy != "user:9" || job.Attempt != 1 {
-			t.Fatalf("%+v", job)
+			t.Fatalf("job %+v, want it cancelled by user:9 in its first attempt", job)
 		}
 		enginetest.WaitStatus(t, e, last.ID, tracker.StatusSuccess)
-		stubborn := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b", N: 2})
+		succeeding := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b", N: 2})
 		<-started
 		<-started
-		_, err = e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""})
+		_, err = e.Cancel(t.Context(), succeeding.ID, nawasync.OperatorOptions{By: ""})
 		enginetest.NoError(t, err)
-		enginetest.WaitStatus(t, e, stubborn.ID, tracker.StatusSuccess)
-		if _, err := e.Cancel(t.Context(), stubborn.ID, nawasync.OperatorOptions{By: ""}); !errors.Is(err, nawasync.ErrEnded) {
-			t.Fatal(err)
+		enginetest.WaitStatus(t, e, succeeding.ID, tracker.StatusSuccess)
+		if _, err := e.Cancel(t.Context(), succeeding.ID, nawasync.OperatorOptions{By: ""}); !errors.Is(err, nawasync.ErrEnded) {
+			t.Fatalf("error %v, want ErrEnded", err)
 		}
 	})
 }
@@ -80,29 +80,29 @@ func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 		h.Start(e)
 		first := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", N: 3}).ID, tracker.StatusFailed)
 		broken.Store(false)
-		again, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{By: "user:1"})
+		retried, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{By: "user:1"})
 		enginetest.NoError(t, err)
-		done := enginetest.WaitStatus(t, e, again.ID, tracker.StatusSuccess)
+		done := enginetest.WaitStatus(t, e, retried.ID, tracker.StatusSuccess)
 		var payload enginetest.JobArgs
 		enginetest.NoError(t, json.Unmarshal(done.Payload, &payload))
 		if done.RetryOf != first.ID || done.TriggerSource != "retry" || payload.N != 3 {
-			t.Fatalf("%+v", done)
+			t.Fatalf("job %+v, want a retry of job %d with its arguments", done, first.ID)
 		}
 		if _, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{}); !errors.Is(err, nawasync.ErrSuperseded) {
-			t.Fatal(err)
+			t.Fatalf("error %v, want ErrSuperseded", err)
 		}
 		forced, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true})
 		enginetest.NoError(t, err)
 		enginetest.WaitStatus(t, e, forced.ID, tracker.StatusSuccess)
 		n, err := e.Forget(t.Context(), tracker.Target{Service: "notes", Type: "note", ID: "a"}, nawasync.OperatorOptions{})
 		enginetest.NoError(t, err)
-		gone, err := e.Reader().Get(t.Context(), first.ID)
+		forgotten, err := e.Reader().Get(t.Context(), first.ID)
 		enginetest.NoError(t, err)
-		if n != 3 || gone.Payload != nil || gone.Error != "" || gone.Status != tracker.StatusFailed {
-			t.Fatalf("%d %+v", n, gone)
+		if n != 3 || forgotten.Payload != nil || forgotten.Error != "" || forgotten.Status != tracker.StatusFailed {
+			t.Fatalf("%d jobs forgotten, want 3; first job %+v, want it failed without arguments or error", n, forgotten)
 		}
 		if _, err := e.Retry(t.Context(), first.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
-			t.Fatal(err)
+			t.Fatalf("error %v, want ErrNoArguments", err)
 		}
 	})
 }
@@ -110,7 +110,7 @@ func TestRetryDispatchesANewRowUnlessALaterJobSucceeded(t *testing.T) {
 func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		e := h.Tuned(host.Tuning{Beat: time.Hour}, nil) // the request is never seen
+		e := h.Tuned(host.Tuning{Beat: time.Hour}, nil) // the heartbeat would report the request to the worker
 		executing, proceed := make(chan struct{}, 1), make(chan struct{})
 		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 			Wait: time.Millisecond,
@@ -133,9 +133,9 @@ func TestCancelOfAJobThatThenFailsIsNotLost(t *testing.T) {
 		close(proceed)
 		row := enginetest.WaitStatus(t, e, job.ID, tracker.StatusCancelled)
 		if row.CancelBy != "user:9" || !strings.Contains(row.Error, "boom") || row.Attempt != 1 {
-			t.Errorf("%+v", row)
+			t.Errorf("job %+v, want it cancelled by user:9 with the error of its first attempt", row)
 		}
-		enginetest.WaitStatus(t, e, next.ID, tracker.StatusFailed) // its lane was freed
+		enginetest.WaitStatus(t, e, next.ID, tracker.StatusFailed) // the cancelled job no longer blocks the lane
 	})
 }
 
@@ -143,18 +143,14 @@ func TestRetryOfDroppedArgumentsIsRefusedWithOrWithoutASealer(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		sealing := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-		enginetest.Register(t, sealing, func(context.Context,
-			*nawasync.Run[enginetest.JobArgs],
-		) error {
-			return nil
-		})
+		enginetest.Register(t, sealing, enginetest.DoNothing)
 		h.Start(sealing)
 		job := enginetest.Dispatch(t, sealing, enginetest.JobArgs{ID: "a"})
 		enginetest.WaitStatus(t, sealing, job.ID, tracker.StatusSuccess)
 		plain := h.Engine(nil)
 		for _, e := range []*nawasync.Engine{sealing, plain} {
 			if _, err := e.Retry(t.Context(), job.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
-				t.Errorf("%v", err)
+				t.Errorf("error %v, want ErrNoArguments", err)
 			}
 		}
 	})
@@ -163,12 +159,12 @@ func TestRetryOfDroppedArgumentsIsRefusedWithOrWithoutASealer(t *testing.T) {
 func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		old, fresh := enginetest.NewKey(t), enginetest.NewKey(t)
-		got := make(chan string, 10)
-		run := func(ring *secret.Keyring, fail bool) *nawasync.Engine {
-			e := h.Engine(func(c *nawasync.Config) { c.Sealer = ring })
+		oldKey, newKey := enginetest.NewKey(t), enginetest.NewKey(t)
+		passwords := make(chan string, 10)
+		start := func(keyring *secret.Keyring, fail bool) *nawasync.Engine {
+			e := h.Engine(func(c *nawasync.Config) { c.Sealer = keyring })
 			enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(_ context.Context, run *nawasync.Run[resetPassword]) error {
-				got <- run.Args.Password.Reveal()
+				passwords <- run.Args.Password.Reveal()
 				if fail {
 					return nawasync.Permanent(enginetest.ErrBoom)
 				}
@@ -176,20 +172,20 @@ func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
 			}}))
 			return h.Start(e)
 		}
-		first := run(enginetest.Keyring(t, old), true)
+		first := start(enginetest.Keyring(t, oldKey), true)
 		job := enginetest.Dispatch(t, first, resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")})
 		job = enginetest.WaitStatus(t, first, job.ID, tracker.StatusFailed)
 		enginetest.NoError(t, first.Stop(context.Background()))
-		second := run(enginetest.Keyring(t, fresh, old), false)
-		again, err := second.Retry(t.Context(), job.ID, nawasync.RetryOptions{})
+		second := start(enginetest.Keyring(t, newKey, oldKey), false)
+		retried, err := second.Retry(t.Context(), job.ID, nawasync.RetryOptions{})
 		enginetest.NoError(t, err)
-		enginetest.WaitStatus(t, second, again.ID, tracker.StatusSuccess)
-		if a, b := <-got, <-got; a != "hunter22" || b != "hunter22" {
-			t.Fatalf("%q %q", a, b)
+		enginetest.WaitStatus(t, second, retried.ID, tracker.StatusSuccess)
+		if a, b := <-passwords, <-passwords; a != "hunter22" || b != "hunter22" {
+			t.Fatalf("the handlers received the passwords %q and %q, want hunter22", a, b)
 		}
-		// A success keeps no arguments.
-		if _, err := second.Retry(t.Context(), again.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
-			t.Fatal(err)
+		// The arguments of a successful job are dropped.
+		if _, err := second.Retry(t.Context(), retried.ID, nawasync.RetryOptions{Force: true}); !errors.Is(err, nawasync.ErrNoArguments) {
+			t.Fatalf("error %v, want ErrNoArguments", err)
 		}
 	})
 }
@@ -199,9 +195,7 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		var ran atomic.Int64
-		enginetest.Register(t, e, func(context.Context,
-			*nawasync.Run[enginetest.JobArgs],
-		) error {
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			ran.Add(1)
 			return nil
 		})
@@ -209,12 +203,12 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 		enginetest.NoError(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		h.Start(e)
 		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
-		enginetest.Eventually(t, 10*time.Second, "put off", func() bool {
+		enginetest.Eventually(t, 10*time.Second, "deferred until the pause ends", func() bool {
 			row, err := enginetest.Store(e).Load(t.Context(), job.ID)
 			return err == nil && row.RungAt.IsZero() && row.WakeAt.After(time.Now().Add(time.Minute))
 		})
 		if ran.Load() != 0 {
-			t.Fatal("it ran while paused")
+			t.Fatal("the job ran while its service was paused")
 		}
 		_, err := e.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
 		enginetest.NoError(t, err)
@@ -222,28 +216,28 @@ func TestPausedServiceWaitsUntilResumed(t *testing.T) {
 	})
 }
 
-func TestResumeWinsOverWhoeverReadThePauseBeforeItEnded(t *testing.T) {
+func TestResumeWakesAJobThatAnotherProcessIsDeferring(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		// Between reading the pause and putting the job off.
-		read, release := make(chan struct{}), make(chan struct{})
+		// The worker stops after it has read the pause and before it defers the job.
+		pauseRead, release := make(chan struct{}), make(chan struct{})
 		var held atomic.Bool
 		hold := func(m jobstore.Moment) {
 			if m == jobstore.MomentPauseRead && held.CompareAndSwap(false, true) {
-				close(read)
+				close(pauseRead)
 				<-release
 			}
 		}
-		looker := h.Engine(nil)
-		enginetest.NoError(t, looker.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
-		job := enginetest.Dispatch(t, looker, enginetest.JobArgs{ID: "a"})
+		operator := h.Engine(nil)
+		enginetest.NoError(t, operator.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
+		job := enginetest.Dispatch(t, operator, enginetest.JobArgs{ID: "a"})
 		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond, At: hold}, nil)
 		enginetest.Register(t, e, enginetest.DoNothing)
 		h.Start(e)
-		<-read
-		_, err := looker.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
+		<-pauseRead
+		_, err := operator.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
 		enginetest.NoError(t, err)
 		close(release)
-		enginetest.WaitStatus(t, looker, job.ID, tracker.StatusSuccess)
+		enginetest.WaitStatus(t, operator, job.ID, tracker.StatusSuccess)
 	})
 }

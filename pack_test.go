@@ -16,8 +16,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// resetPassword has a secret of its own type, one by name in nested data, and one
-// in a URL.
+// resetPassword holds fields of type Secret, a map that may have keys known to hold secrets, and
+// a URL that may contain a password.
 type resetPassword struct {
 	Email    string            `json:"email"`
 	Password nawasync.Secret   `json:"password"`
@@ -32,7 +32,7 @@ func (resetPassword) Kind() nawasync.Kind {
 
 func (a resetPassword) Target() nawasync.Target { return nawasync.Target{ID: a.Email} }
 
-func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
+func TestSecretReachesTheJobAndIsStoredNowhereInPlaintext(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		const password, nested, inURL, extra = "p4ss\"w&rd-ünique", "n3sted-token-value", "url-s3cret-value", "m0re-secret-value"
@@ -66,78 +66,79 @@ func TestSecretReachesTheJobAndRestsNowhereInTheClear(t *testing.T) {
 			Extra: map[string]any{"deep": []any{map[string]any{"access_token": nested}}}, Hook: "https://bob:" + inURL + "@hooks.example.org/x",
 		})
 		if got := <-received; got.Password.Reveal() != password || got.More[0].Reveal() != extra || !strings.Contains(got.Hook, inURL) {
-			t.Fatalf("the job received %q", got.Password.Reveal())
+			t.Fatalf("the handler received %q, %q and %q; want the secrets", got.Password.Reveal(), got.More[0].Reveal(), got.Hook)
 		}
 		done := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 		if !strings.Contains(string(done.Result), `"n":5`) {
-			t.Fatalf("result %s", done.Result)
+			t.Fatalf("result %s lacks n", done.Result)
 		}
 		everything := enginetest.DumpDatabase(t, h)
 		for _, secret := range all {
 			for _, form := range enginetest.SecretForms(secret) {
 				if i := strings.Index(everything, form); i >= 0 {
-					t.Errorf("%q rests in the clear: …%s…", form, everything[max(0, i-200):min(len(everything), i+100)])
+					t.Errorf("%q is stored in plaintext: …%s…", form, everything[max(0, i-200):min(len(everything), i+100)])
 				}
 			}
 		}
 		if !strings.Contains(everything, "remote said: ***") {
-			t.Error("the error text is missing: nothing was looked at")
+			t.Error("the dump lacks the redacted error text, so the search for secrets proves nothing")
 		}
 	})
 }
 
-func TestSealedArgumentsThatDoNotOpenFailTheJobOnce(t *testing.T) {
+func TestSealedArgumentsThatDoNotDecryptFailTheJobWithoutARetry(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
 		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[resetPassword]{Do: func(context.Context, *nawasync.Run[resetPassword]) error {
-			t.Error("it ran")
+			t.Error("the handler ran")
 			return nil
 		}}))
 		args := resetPassword{Email: "a", Password: nawasync.NewSecret("hunter22")}
 		tampered, swapped, wrongKey, short := enginetest.Dispatch(t, e, args),
 			enginetest.Dispatch(t, e, resetPassword{Email: "b", Password: nawasync.NewSecret("hunter33")}), enginetest.Dispatch(t, e, args),
 			enginetest.Dispatch(t, e, args)
-		foreign := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
-		other := enginetest.Dispatch(t, foreign, args)
+		otherEngine := h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t)) })
+		otherKey := enginetest.Dispatch(t, otherEngine, args)
 		set := func(id int64, sealed []byte) {
 			enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", sealed, id).Error)
 		}
-		broken := bytes.Clone(enginetest.Stored(t, e, tampered.ID).Sealed)
-		broken[len(broken)-1] ^= 1
-		set(tampered.ID, broken)
+		changed := bytes.Clone(enginetest.Stored(t, e, tampered.ID).Sealed)
+		changed[len(changed)-1] ^= 1
+		set(tampered.ID, changed)
 		set(swapped.ID, enginetest.Stored(t, e, wrongKey.ID).Sealed)
-		set(wrongKey.ID, enginetest.Stored(t, e, other.ID).Sealed)
+		set(wrongKey.ID, enginetest.Stored(t, e, otherKey.ID).Sealed)
 		set(short.ID, []byte{1, 2, 3})
 		h.Start(e)
-		for _, id := range []int64{tampered.ID, swapped.ID, wrongKey.ID, short.ID, other.ID} {
+		for _, id := range []int64{tampered.ID, swapped.ID, wrongKey.ID, short.ID, otherKey.ID} {
 			job := enginetest.WaitStatus(t, e, id, tracker.StatusFailed)
 			if job.ErrorClass != "undecodable" || job.Attempt != 1 || strings.Contains(job.Error, "hunter") {
-				t.Errorf("job %d: %+v", id, job)
+				t.Errorf("job %+v, want it undecodable after one attempt, without the password in its error", job)
 			}
 		}
 	})
 }
 
-func TestArgumentsThatMarshalToBadTextAreRefused(t *testing.T) {
+func TestArgumentsThatMarshalToInvalidUTF8AreRefused(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		e := enginetest.New(t, db).Engine(nil)
-		if _, err := e.Dispatch(t.Context(), rawPassword{"a"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrInvalid) {
-			t.Error(err)
+		if _, err := e.Dispatch(t.Context(), invalidTextArgs{"a"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrInvalid) {
+			t.Errorf("error %v, want ErrInvalid", err)
 		}
 	})
 }
 
-type rawPassword struct{ ID string }
+// invalidTextArgs marshals to JSON that is not valid UTF-8.
+type invalidTextArgs struct{ ID string }
 
-func (rawPassword) Kind() nawasync.Kind {
+func (invalidTextArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "raw", Action: "write"}
 }
 
-func (r rawPassword) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
+func (r invalidTextArgs) Target() nawasync.Target { return nawasync.Target{ID: r.ID} }
 
-func (r rawPassword) MarshalJSON() ([]byte, error) {
+func (r invalidTextArgs) MarshalJSON() ([]byte, error) {
 	return []byte(`{"id":"` + r.ID + `","x":"` + "\xff" + `"}`), nil
 }
 
-func (r *rawPassword) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &r.ID) }
+func (r *invalidTextArgs) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &r.ID) }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
@@ -18,7 +18,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// faults hands out a number of faults at random once it is armed, and then none.
+// faults injects faults at random from the call of arm until none are left. It is safe for
+// concurrent use.
 type faults struct {
 	mu    sync.Mutex
 	rand  *rand.Rand
@@ -42,7 +43,7 @@ func (f *faults) next() testdb.Fault {
 	return testdb.Fault(1 + f.rand.IntN(2))
 }
 
-// faultyRedis has commands refused, and answers lost.
+// faultyRedis is a client hook that refuses commands, or executes them and loses the responses.
 type faultyRedis struct{ *faults }
 
 func (faultyRedis) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -79,48 +80,66 @@ func (f faultyRedis) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-// Every statement, commit and Redis command of a worker process may be refused, or
-// be done and its answer lost. Whatever the order, nothing is lost, no attempt runs
-// twice, and lanes keep their order.
-func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
+// targetRuns records the runs of each target's jobs. It is safe for concurrent use.
+type targetRuns struct {
+	mu       sync.Mutex
+	running  map[string]int
+	order    map[string][]int // the jobs in the order in which they first started
+	overlaps int              // starts while another job of the target ran
+}
+
+func (r *targetRuns) start(target string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[target]++; r.running[target] > 1 {
+		r.overlaps++
+	}
+	if seen := r.order[target]; len(seen) == 0 || seen[len(seen)-1] != n {
+		r.order[target] = append(seen, n)
+	}
+}
+
+func (r *targetRuns) end(target string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running[target]--
+}
+
+// openFaulty opens the harness's database and Redis once more, with the faults of f.
+func openFaulty(t *testing.T, h *enginetest.Harness, f *faults) (*gorm.DB, *redis.Client) {
+	t.Helper()
+	db, err := testdb.OpenFaulty(h.DB.Dialect, h.DB.DSN, f.next)
+	enginetest.NoError(t, err)
+	t.Cleanup(func() {
+		pool, err := db.DB()
+		enginetest.NoError(t, err)
+		enginetest.NoError(t, pool.Close())
+	})
+	client := redis.NewClient(h.Redis.Options())
+	client.AddHook(faultyRedis{f})
+	t.Cleanup(func() { _ = client.Close() })
+	return db, client
+}
+
+// Any statement, commit or Redis command of the two workers may be refused, or be executed and
+// its response lost. Whatever the order of these faults, every job succeeds, no attempt runs
+// twice, and the jobs of a target run in order.
+func TestRefusedStatementsAndLostResponsesLoseNoJobAndRunNoneTwice(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		const lanes, each = 20, 6
+		const targets, jobsPerTarget = 20, 6
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		f := &faults{rand: rand.New(rand.NewPCG(seed, 0)), left: 150}
-		faulty, err := testdb.OpenFaulty(db.Dialect, db.DSN, f.next)
-		enginetest.NoError(t, err)
-		t.Cleanup(func() {
-			pool, err := faulty.DB()
-			enginetest.NoError(t, err)
-			enginetest.NoError(t, pool.Close())
-		})
-		calm := h.Engine(nil) // dispatches and looks on
-		client := redis.NewClient(h.Redis.Options())
-		client.AddHook(faultyRedis{f})
-		t.Cleanup(func() { _ = client.Close() })
+		faultyDB, faultyClient := openFaulty(t, h, f)
+		dispatcher := h.Engine(nil) // has no faults
 		tuning := host.Tuning{Relay: 10 * time.Millisecond, Recheck: 300 * time.Millisecond, Sweep: 200 * time.Millisecond, Beat: 200 * time.Millisecond}
-		var r enginetest.Runs
-		var mu sync.Mutex
-		inside := map[string]int{}
-		order := map[string][]int{}
-		var overlaps atomic.Int64
-		work := &enginetest.Handler[enginetest.JobArgs]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
-			r.Record(run.Job())
-			mu.Lock()
-			if inside[run.Args.ID]++; inside[run.Args.ID] > 1 {
-				overlaps.Add(1)
-			}
-			if seen := order[run.Args.ID]; len(seen) == 0 || seen[len(seen)-1] != run.Args.N {
-				order[run.Args.ID] = append(seen, run.Args.N)
-			}
-			mu.Unlock()
-			defer func() {
-				mu.Lock()
-				defer mu.Unlock()
-				inside[run.Args.ID]--
-			}()
+		var runs enginetest.Runs
+		byTarget := targetRuns{running: map[string]int{}, order: map[string][]int{}}
+		handler := &enginetest.Handler[enginetest.JobArgs]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			runs.Record(run.Job())
+			byTarget.start(run.Args.ID, run.Args.N)
+			defer byTarget.end(run.Args.ID)
 			if err := run.BeginWrite(ctx); err != nil {
 				return nawasync.RetryAfter(0, err)
 			}
@@ -131,8 +150,8 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 		}}
 		var workers []*nawasync.Engine
 		for range 2 {
-			e := h.Tuned(tuning, func(c *nawasync.Config) { c.DB, c.Redis = faulty, client })
-			enginetest.NoError(t, nawasync.Register(e, work))
+			e := h.Tuned(tuning, func(c *nawasync.Config) { c.DB, c.Redis = faultyDB, faultyClient })
+			enginetest.NoError(t, nawasync.Register(e, handler))
 			workers = append(workers, e)
 		}
 		for _, e := range workers {
@@ -140,20 +159,22 @@ func TestRefusedStatementsAndLostAnswersLoseNoJobAndDoubleNone(t *testing.T) {
 		}
 		f.arm()
 		var jobs []*tracker.Job
-		for n := range each {
-			for lane := range lanes {
-				jobs = append(jobs, enginetest.Dispatch(t, calm, enginetest.JobArgs{ID: fmt.Sprint(lane), N: n}))
+		for n := range jobsPerTarget {
+			for target := range targets {
+				jobs = append(jobs, enginetest.Dispatch(t, dispatcher, enginetest.JobArgs{ID: fmt.Sprint(target), N: n}))
 			}
 		}
 		for _, job := range jobs {
-			enginetest.WaitStatus(t, calm, job.ID, tracker.StatusSuccess)
+			enginetest.WaitStatus(t, dispatcher, job.ID, tracker.StatusSuccess)
 		}
-		if r.Doubles() > 0 || overlaps.Load() > 0 {
-			t.Errorf("%d attempts ran twice, %d jobs of one target overlapped", r.Doubles(), overlaps.Load())
+		byTarget.mu.Lock()
+		defer byTarget.mu.Unlock()
+		if runs.Doubles() > 0 || byTarget.overlaps > 0 {
+			t.Errorf("%d attempts ran twice, %d jobs overlapped another job of their target", runs.Doubles(), byTarget.overlaps)
 		}
-		for lane, seen := range order {
-			if fmt.Sprint(seen) != "[0 1 2 3 4 5]" {
-				t.Errorf("target %s ran in the order %v", lane, seen)
+		for target, order := range byTarget.order {
+			if fmt.Sprint(order) != "[0 1 2 3 4 5]" {
+				t.Errorf("the jobs of target %s ran in the order %v", target, order)
 			}
 		}
 	})

@@ -28,27 +28,27 @@ func TestRetentionDropsArgumentsThenRowsAndKeepsTheLastSuccess(t *testing.T) {
 		time.Sleep(time.Minute)
 		h.Skip(6 * 24 * time.Hour)
 		if row, err := enginetest.Store(e).Load(t.Context(), bad.ID); err != nil || len(row.Sealed) == 0 {
-			t.Fatalf("arguments went early: %v", err)
+			t.Fatalf("after 6 days the arguments were dropped, or the row is unreadable: %v", err)
 		}
 		h.Skip(2 * 24 * time.Hour)
 		if row, err := e.Reader().Get(t.Context(), bad.ID); err != nil || !row.ArgumentsDropped() {
-			t.Fatalf("arguments are kept: %v", err)
+			t.Fatalf("after 8 days the arguments are still kept, or the row is unreadable: %v", err)
 		}
 		if _, err := e.Retry(t.Context(), bad.ID, nawasync.RetryOptions{}); !errors.Is(err, nawasync.ErrNoArguments) {
-			t.Fatal(err)
+			t.Fatalf("error %v, want ErrNoArguments", err)
 		}
 		h.Skip(7 * 24 * time.Hour)
 		if exists(good.ID) || !exists(bad.ID) {
-			t.Fatal("after 15 days the success should be gone and the failure not")
+			t.Fatal("after 15 days the successful job should be pruned and the failed job kept")
 		}
 		h.Skip(80 * 24 * time.Hour)
 		if exists(bad.ID) {
-			t.Fatal("after 95 days the failure is still there")
+			t.Fatal("after 95 days the failed job is still kept")
 		}
 		at, id, err := e.Reader().LastSuccess(t.Context(), "notes", "note", "write", "")
 		enginetest.NoError(t, err)
 		if id != good.ID || at.IsZero() {
-			t.Fatalf("last success %d at %s", id, at)
+			t.Fatalf("the last success is job %d at %s, want job %d", id, at, good.ID)
 		}
 	})
 }

@@ -11,14 +11,12 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
+func TestScheduleRunsEachTickAndTheNewestMissedTickAndReportsOrphans(t *testing.T) {
 	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		var ran atomic.Int64
 		start := func(scheduled bool) *nawasync.Engine {
 			e := h.Unhurried(nil)
-			enginetest.Register(t, e, func(context.Context,
-				*nawasync.Run[enginetest.JobArgs],
-			) error {
+			enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 				ran.Add(1)
 				return nil
 			})
@@ -30,14 +28,14 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 		first := start(true)
 		time.Sleep(3*time.Hour + time.Minute)
 		if n := ran.Load(); n != 3 {
-			t.Fatalf("%d ticks in three hours", n)
+			t.Fatalf("%d runs in three hours, want 3", n)
 		}
 		enginetest.NoError(t, first.Stop(t.Context()))
-		time.Sleep(10 * time.Hour) // nobody is there
+		time.Sleep(10 * time.Hour) // no engine runs
 		second := start(true)
 		time.Sleep(time.Minute)
 		if n := ran.Load(); n != 4 {
-			t.Fatalf("%d runs after a downtime of ten ticks", n)
+			t.Fatalf("%d runs after ten missed ticks, want one more than before: 4", n)
 		}
 		enginetest.NoError(t, second.Stop(t.Context()))
 		third := start(false)
@@ -45,30 +43,30 @@ func TestScheduleTicksCatchesUpWithTheNewestAndShowsOrphans(t *testing.T) {
 		rows, err := third.Reader().Schedules(t.Context())
 		enginetest.NoError(t, err)
 		if len(rows) != 1 || !rows[0].Orphaned(third.Reader().Now()) || ran.Load() != 4 {
-			t.Fatalf("%+v, %d runs", rows, ran.Load())
+			t.Fatalf("schedules %+v, %d runs; want one orphaned schedule and 4 runs", rows, ran.Load())
 		}
 		page, err := third.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 		enginetest.NoError(t, err)
 		if page.Jobs[0].TriggerSource != "scheduled" || page.Jobs[0].TriggeredBy != "schedule:notes-hourly" {
-			t.Fatalf("%+v", page.Jobs[0])
+			t.Fatalf("job %+v, want one of schedule notes-hourly", page.Jobs[0])
 		}
 	})
 }
 
-func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
+func TestTickOnFiveProcessesWithSkewedClocksAddsOneJob(t *testing.T) {
 	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		for i := range 5 {
 			e := h.Unhurried(func(c *nawasync.Config) {
 				if i == 1 {
 					c.Now = func() time.Time { return time.Now().Add(7 * time.Minute) }
 				}
-				if i == 2 { // slow: it looks at the schedules late
+				if i == 2 { // sees every tick late
 					c.Now = func() time.Time { return time.Now().Add(-3 * time.Minute) }
 				}
 			})
 			enginetest.Register(t, e, enginetest.DoNothing)
 			enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/20 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
-			if i != 1 && i != 2 { // what runs at start goes by the clock
+			if i != 1 && i != 2 { // a skewed clock would add a second job at start
 				enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "at-start", Spec: "0 0 1 1 *", RunAtStart: true, Args: enginetest.JobArgs{ID: "start"}}))
 			}
 			h.Start(e)
@@ -81,7 +79,7 @@ func TestTickOnFiveProcessesOneWithASkewedClockMakesOneRow(t *testing.T) {
 			counts[id]++
 		}
 		if counts["all"] != 2 || counts["start"] != 1 {
-			t.Fatalf("rows %v", counts)
+			t.Fatalf("jobs by target %v, want 2 of all and 1 of start", counts)
 		}
 	})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
+func TestStopRequeuesAJobThatIsBeingClaimed(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		claiming, proceed := make(chan struct{}), make(chan struct{})
@@ -46,23 +46,25 @@ func TestStopEndsAJobWhoseClaimWasOnItsWay(t *testing.T) {
 			defer cancel()
 			stopped <- e.Stop(ctx)
 		}()
-		enginetest.Eventually(t, 20*time.Second, "interrupted", func() bool { return strings.Contains(h.Log.String(), "the contexts of running jobs end") })
+		enginetest.Eventually(t, 20*time.Second, "contexts of running jobs ended", func() bool {
+			return strings.Contains(h.Log.String(), "the contexts of running jobs end")
+		})
 		close(proceed)
 		enginetest.NoError(t, <-stopped)
 		row, err := e.Reader().Get(t.Context(), job.ID)
 		enginetest.NoError(t, err)
-		// A claim held up for so long may also lose against a deadlock: then nothing ran.
+		// After the delay the claim may also fail with a deadlock. In that case the job did not run.
 		if row.Status != tracker.StatusQueued || row.Attempt != 0 || int64(row.Epoch) != ran.Load() {
-			t.Fatalf("%d runs, %+v", ran.Load(), row)
+			t.Fatalf("%d runs, job %+v; want it queued with no consumed attempt and one epoch per run", ran.Load(), row)
 		}
 	})
 }
 
-func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
+func TestStopRequeuesRunningJobsWithoutConsumingAnAttempt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
-		enginetest.NoError(t, e.Stop(t.Context())) // before Start
+		enginetest.NoError(t, e.Stop(t.Context())) // Stop before Start returns nil
 		e = h.Engine(func(c *nawasync.Config) { c.StopGrace = -1 })
 		started := make(chan struct{}, 1)
 		enginetest.Register(t, e, func(ctx context.Context, _ *nawasync.Run[enginetest.JobArgs]) error {
@@ -81,27 +83,23 @@ func TestStopRequeuesWhatHeedsItsContextUnburnt(t *testing.T) {
 		row, err := e.Reader().Get(t.Context(), job.ID)
 		enginetest.NoError(t, err)
 		if row.Status != tracker.StatusQueued || row.Attempt != 0 || row.Epoch != 1 {
-			t.Fatalf("%+v", row)
+			t.Fatalf("job %+v, want it queued with no consumed attempt at epoch 1", row)
 		}
 		processes, err := e.Reader().Processes(t.Context())
 		enginetest.NoError(t, err)
 		if len(processes) != 0 {
-			t.Fatalf("%+v", processes)
+			t.Fatalf("processes %+v, want none after Stop", processes)
 		}
 		second := h.Engine(nil)
-		enginetest.Register(t, second, func(context.Context,
-			*nawasync.Run[enginetest.JobArgs],
-		) error {
-			return nil
-		})
+		enginetest.Register(t, second, enginetest.DoNothing)
 		h.Start(second)
 		enginetest.WaitStatus(t, second, job.ID, tracker.StatusSuccess)
 	})
 }
 
-func TestStopWhileAOutcomeCannotBeWrittenLosesNothing(t *testing.T) {
+func TestStopWhileAnOutcomeCannotBeWrittenLosesNoJob(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		db, wire := enginetest.NewProxiedServers(t, h)
+		db, proxy := enginetest.NewProxiedServers(t, h)
 		e := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond}, func(c *nawasync.Config) { c.DB = db; c.StopGrace = -1 })
 		executing, proceed := make(chan struct{}), make(chan struct{})
 		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
@@ -112,56 +110,52 @@ func TestStopWhileAOutcomeCannotBeWrittenLosesNothing(t *testing.T) {
 		h.Start(e)
 		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		<-executing
-		wire.SetDown(true)
+		proxy.SetDown(true)
 		close(proceed)
-		enginetest.Eventually(t, 20*time.Second, "an outcome that is retried",
+		enginetest.Eventually(t, 20*time.Second, "write of the outcome retried",
 			func() bool { return strings.Contains(h.Log.String(), "an outcome could not be written; trying again") })
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		_ = e.Stop(ctx)
-		wire.SetDown(false)
+		proxy.SetDown(false)
 		next := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond, DeadAfter: 2 * time.Second, LeaseTTL: 1500 * time.Millisecond}, nil)
-		enginetest.Register(t, next, func(context.Context,
-			*nawasync.Run[enginetest.JobArgs],
-		) error {
-			return nil
-		})
+		enginetest.Register(t, next, enginetest.DoNothing)
 		h.Start(next)
 		enginetest.WaitStatus(t, next, job.ID, tracker.StatusSuccess)
 	})
 }
 
-func TestNobodyTakesOverWhatStillRunsAfterStop(t *testing.T) {
+func TestJobThatStillRunsAfterStopDoesNotStartElsewhere(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		tuning := host.Tuning{Beat: 100 * time.Millisecond, DeadAfter: 5 * time.Second, LeaseTTL: 4 * time.Second}
-		stubborn := h.Tuned(tuning, func(c *nawasync.Config) { c.StopGrace = -1 })
+		stopping := h.Tuned(tuning, func(c *nawasync.Config) { c.StopGrace = -1 })
 		executing, proceed, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
-		enginetest.Register(t, stubborn, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+		enginetest.Register(t, stopping, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			close(executing)
 			<-proceed
 			close(returned)
 			return nil
 		})
-		h.Start(stubborn)
-		job := enginetest.Dispatch(t, stubborn, enginetest.JobArgs{ID: "a"})
+		h.Start(stopping)
+		job := enginetest.Dispatch(t, stopping, enginetest.JobArgs{ID: "a"})
 		<-executing
 		next := h.Tuned(tuning, nil)
 		enginetest.Register(t, next, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			select {
 			case <-returned:
 			default:
-				t.Error("two attempts run at once")
+				t.Error("two attempts ran at the same time")
 			}
 			return nil
 		})
 		h.Start(next)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if err := stubborn.Stop(ctx); err == nil {
-			t.Error("Stop says that nothing runs")
+		if err := stopping.Stop(ctx); err == nil {
+			t.Error("Stop returned no error although a job still runs")
 		}
-		// Longer than the others' patience: a pause, not a race, is what is tested.
+		// Wait longer than DeadAfter. The stopping engine must keep its heartbeat until the job returns.
 		time.Sleep(7 * time.Second)
 		close(proceed)
 		enginetest.WaitStatus(t, next, job.ID, tracker.StatusSuccess)
@@ -176,7 +170,7 @@ func TestStartWarnsOfARedisThatEvicts(t *testing.T) {
 	enginetest.NoError(t, h.Redis.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 	h.Start(h.Engine(nil))
 	if log := h.Log.String(); !strings.Contains(log, "maxmemory-policy=allkeys-lru") {
-		t.Errorf("no warning in:\n%s", log)
+		t.Errorf("the log has no warning about maxmemory-policy:\n%s", log)
 	}
 }
 

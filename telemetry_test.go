@@ -15,35 +15,35 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
+func TestDispatchAndAttemptSpansAreLinkedAndCompletionsAreCounted(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	spans := tracetest.NewSpanRecorder()
 	reader := metric.NewManualReader()
-	ended := make(chan nawasync.Event, 1)
+	events := make(chan nawasync.Event, 1)
 	e := h.Engine(func(c *nawasync.Config) {
 		c.TracerProvider = trace.NewTracerProvider(trace.WithSpanProcessor(spans))
 		c.MeterProvider = metric.NewMeterProvider(metric.WithReader(reader))
-		c.OnEvent = func(_ context.Context, ev nawasync.Event) { ended <- ev }
+		c.OnEvent = func(_ context.Context, ev nawasync.Event) { events <- ev }
 	})
 	enginetest.Register(t, e, enginetest.DoNothing)
 	h.Start(e)
 	job := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
-	<-ended
-	var from, to trace.ReadOnlySpan
+	<-events
+	var dispatch, attempt trace.ReadOnlySpan
 	for _, s := range spans.Ended() {
 		switch s.Name() {
 		case "nawasync dispatch":
-			from = s
+			dispatch = s
 		case "nawasync notes/note/write":
-			to = s
+			attempt = s
 		}
 	}
-	if from == nil || to == nil || len(to.Links()) != 1 || to.Links()[0].SpanContext.SpanID() != from.SpanContext().SpanID() {
-		t.Fatalf("the spans are not linked: %v %v", from, to)
+	if dispatch == nil || attempt == nil || len(attempt.Links()) != 1 || attempt.Links()[0].SpanContext.SpanID() != dispatch.SpanContext().SpanID() {
+		t.Fatalf("the span of the attempt is not linked to that of the dispatch: %v, %v", attempt, dispatch)
 	}
 	if job.Trace == "" {
-		t.Error("the row has no trace")
+		t.Error("the job has no trace context")
 	}
 	var data metricdata.ResourceMetrics
 	enginetest.NoError(t, reader.Collect(t.Context(), &data))
@@ -58,7 +58,7 @@ func TestDispatchAndAttemptAreLinkedSpansAndEndingsAreCounted(t *testing.T) {
 			point := sum.DataPoints[0]
 			outcome, _ := point.Attributes.Value("outcome")
 			if point.Value != 1 || outcome.AsString() != "success" || point.Attributes.Len() != 4 {
-				t.Errorf("%+v", point)
+				t.Errorf("data point %+v, want 1 job with outcome success and four attributes", point)
 			}
 		}
 	}

@@ -33,23 +33,23 @@ func TestRolledBackJobNeverRunsAndCommittedOneDoes(t *testing.T) {
 			return enginetest.ErrBoom
 		})
 		if !errors.Is(err, enginetest.ErrBoom) {
-			t.Fatal(err)
+			t.Fatalf("error %v, want that of the function", err)
 		}
-		var kept *tracker.Job
+		var committed *tracker.Job
 		enginetest.NoError(t, db.Transaction(func(tx *gorm.DB) (err error) {
-			kept, err = e.DispatchTx(t.Context(), tx, enginetest.JobArgs{ID: "a", N: 2}, nawasync.Options{})
+			committed, err = e.DispatchTx(t.Context(), tx, enginetest.JobArgs{ID: "a", N: 2}, nawasync.Options{})
 			return err
 		}))
-		enginetest.WaitStatus(t, e, kept.ID, tracker.StatusSuccess)
+		enginetest.WaitStatus(t, e, committed.ID, tracker.StatusSuccess)
 		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 		enginetest.NoError(t, err)
 		if len(page.Jobs) != 1 || ran.Load() != 1 {
-			t.Fatalf("%d rows, %d runs", len(page.Jobs), ran.Load())
+			t.Fatalf("%d jobs, %d runs; want one of each", len(page.Jobs), ran.Load())
 		}
 	})
 }
 
-func TestHostsCodeInTransactionsKeepsItsHooks(t *testing.T) {
+func TestModelsOfTheHostKeepTheirHooksInTransactions(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		enginetest.NoError(t, db.Exec("CREATE TABLE hookeds (id BIGINT PRIMARY KEY, text VARCHAR(50))").Error)
@@ -65,16 +65,16 @@ func TestHostsCodeInTransactionsKeepsItsHooks(t *testing.T) {
 		enginetest.NoError(t, db.Find(&rows).Error)
 		for _, row := range rows {
 			if row.Text != "from the hook" {
-				t.Errorf("%+v", row)
+				t.Errorf("row %+v, want the text of the hook", row)
 			}
 		}
 		if len(rows) != 2 {
-			t.Errorf("%d rows", len(rows))
+			t.Errorf("%d rows, want 2", len(rows))
 		}
 	})
 }
 
-// hooked is a host's model with a gorm hook.
+// hooked is a model of the host with a GORM hook.
 type hooked struct {
 	ID   int64
 	Text string

@@ -41,22 +41,23 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		} {
 			_, err := e.Dispatch(t.Context(), c.args, c.o)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: error %v, want one with %q", name, err, c.want)
 			}
 		}
 		enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
 		enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b"})
 		if _, err := e.Dispatch(t.Context(), enginetest.JobArgs{ID: "c"}, nawasync.Options{}); !errors.Is(err, nawasync.ErrBacklogFull) {
-			t.Error(err)
+			t.Errorf("error %v, want ErrBacklogFull", err)
 		}
 		page, err := e.Reader().Search(t.Context(), tracker.Search{Limit: 10})
 		enginetest.NoError(t, err)
 		if len(page.Jobs) != 2 {
-			t.Fatalf("%d rows", len(page.Jobs))
+			t.Fatalf("%d jobs, want 2", len(page.Jobs))
 		}
 	})
 }
 
+// anyKind holds the kind of its job, and arguments that may be invalid.
 type anyKind struct {
 	Service, Type, Action string
 	Data                  string
