@@ -11,24 +11,24 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-func TestTenStartersMigrateAtOnce(t *testing.T) {
+func TestTenProcessesMigrateConcurrently(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		if err := migrations.Down(t.Context(), db.DB); err != nil {
 			t.Fatal(err)
 		}
 		if err := migrations.Check(t.Context(), db.DB); !errors.Is(err, migrations.ErrOldSchema) || !strings.Contains(err.Error(), "migrations.Up(ctx, db)") {
-			t.Fatalf("an empty schema passes, or does not name the command: %v", err)
+			t.Fatalf("Check of an empty database: error = %v, want ErrOldSchema with the call that migrates", err)
 		}
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				own, err := testdb.Open(db.Dialect, db.DSN) // as another process would
+				own, err := testdb.Open(db.Dialect, db.DSN) // a separate connection pool, as in another process
 				if err != nil {
-					t.Error(err)
+					t.Errorf("open the database: %v", err)
 					return
 				}
 				if err := migrations.Up(t.Context(), own); err != nil {
-					t.Error(err)
+					t.Errorf("concurrent Up: %v", err)
 				}
 				if pool, err := own.DB(); err == nil {
 					_ = pool.Close()
@@ -37,10 +37,10 @@ func TestTenStartersMigrateAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 		if err := migrations.Check(t.Context(), db.DB); err != nil {
-			t.Fatal(err)
+			t.Fatalf("Check after Up: %v", err)
 		}
 		if err := migrations.Up(t.Context(), db.DB); err != nil {
-			t.Fatalf("a second Up: %v", err)
+			t.Fatalf("Up of a migrated database: %v", err)
 		}
 	})
 }
@@ -59,7 +59,7 @@ func TestEveryDialectHasTheSameFiles(t *testing.T) {
 	}
 	for name, n := range names {
 		if n != 3 {
-			t.Errorf("%s exists for %d dialects", name, n)
+			t.Errorf("migration %s exists for %d dialects, want 3", name, n)
 		}
 	}
 }

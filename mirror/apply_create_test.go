@@ -13,38 +13,38 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestSomebodyElsesObjectIsNeverAdoptedNorItsPasswordSet(t *testing.T) {
+func TestCreateNeverWritesToAnExistingObject(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
 		s.remote.Put(gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("theirs")}, gadget{Instance: "one", Name: "b", Plan: "x"},
 			gadget{Instance: "one", Name: "c", Plan: "x"})
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byAnn)
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byUser)
 		enginetest.NoError(t, err)
-		job = s.status(t, job, tracker.StatusConflict)
-		if there, _ := s.remote.look("a"); there.Password.Reveal() != "theirs" || s.remote.Writes() != 0 {
-			t.Error("somebody's object was written")
+		job = s.waitStatus(t, job, tracker.StatusConflict)
+		if object, _ := s.remote.find("a"); object.Password.Reveal() != "theirs" || s.remote.Writes() != 0 {
+			t.Errorf("the existing object was changed; the remote counts %d writes", s.remote.Writes())
 		}
 		if row := s.row(t, "a"); row.State != nawasync.StateConflict || !row.LastSyncedAt.IsZero() {
-			t.Errorf("the row is %+v", row)
+			t.Errorf("row = %+v, want a conflict and no LastSyncedAt", row)
 		}
 		if _, err := mirror.Overwrite(t.Context(), s.engine, job.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, mirror.ErrNoConflict) {
-			t.Errorf("it can be overwritten: %v", err)
+			t.Errorf("Overwrite of an existing object: error = %v, want ErrNoConflict", err)
 		}
-		// Without a secret, and equal in all that is wanted: it is what was asked for.
-		same, err := s.plain.Create(t.Context(), plainGadget{Instance: "one", Name: "b", Plan: "x"}, byAnn)
+		// A type without secrets adopts an existing object whose fields all have the wanted values.
+		equal, err := s.plainRepo.Create(t.Context(), plainGadget{Instance: "one", Name: "b", Plan: "x"}, byUser)
 		enginetest.NoError(t, err)
-		s.status(t, same, tracker.StatusSuccess)
-		other, err := s.plain.Create(t.Context(), plainGadget{Instance: "one", Name: "c", Plan: "y"}, byAnn)
+		s.waitStatus(t, equal, tracker.StatusSuccess)
+		different, err := s.plainRepo.Create(t.Context(), plainGadget{Instance: "one", Name: "c", Plan: "y"}, byUser)
 		enginetest.NoError(t, err)
-		s.status(t, other, tracker.StatusConflict)
+		s.waitStatus(t, different, tracker.StatusConflict)
 		if s.remote.Writes() != 0 {
-			t.Error("somebody's object was written")
+			t.Errorf("the remote counts %d writes, want 0", s.remote.Writes())
 		}
 	})
 }
 
-func TestCreationThatWasCertainlyRefusedAdoptsNothingLater(t *testing.T) {
+func TestRetryAfterARefusedCreateDoesNotAdoptAnExistingObject(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
@@ -54,15 +54,16 @@ func TestCreationThatWasCertainlyRefusedAdoptsNothingLater(t *testing.T) {
 				return nil
 			}
 			first = false
-			// Nothing is written; meanwhile somebody else makes one.
+			// The remote refuses the create. Before the retry, another user creates an object with the same
+			// name.
 			s.remote.Put(gadget{Instance: "one", Name: name, Plan: "x", Password: nawasync.NewSecret("theirs")})
 			return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 50 * time.Millisecond, Err: enginetest.ErrBoom}
 		})
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byAnn)
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a", Plan: "x", Password: nawasync.NewSecret("ours")}, byUser)
 		enginetest.NoError(t, err)
-		s.status(t, job, tracker.StatusConflict)
-		if there, _ := s.remote.look("a"); there.Password.Reveal() != "theirs" {
-			t.Error("its password was set")
+		s.waitStatus(t, job, tracker.StatusConflict)
+		if object, _ := s.remote.find("a"); object.Password.Reveal() != "theirs" {
+			t.Error("the retry changed the password of the other user's object")
 		}
 	})
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestDeleteOfWhatSomebodyElseChangedIsAConflictAndOfTheGoneASuccess(t *testing.T) {
+func TestDeleteConflictsWithARemoteChangeAndSucceedsForAMissingObject(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 2)
-		s.elsewhere("g0000", setPlan("gold"))
-		job, err := s.repo.Delete(t.Context(), s.row(t, "g0000"), byAnn)
+		s := newSyncedShop(t, db, 2)
+		s.changeRemote("g0000", setPlan("gold"))
+		job, err := s.repo.Delete(t.Context(), s.row(t, "g0000"), byUser)
 		enginetest.NoError(t, err)
-		s.status(t, job, tracker.StatusConflict)
-		if _, there := s.remote.look("g0000"); !there {
-			t.Error("it was deleted")
+		s.waitStatus(t, job, tracker.StatusConflict)
+		if _, found := s.remote.find("g0000"); !found {
+			t.Error("the changed object was deleted despite the conflict")
 		}
 		job, err = mirror.ApplyMine(t.Context(), s.engine, job.ID, nawasync.OperatorOptions{By: "user:7"})
 		enginetest.NoError(t, err)
-		s.status(t, job, tracker.StatusSuccess)
-		s.remote.Drop(numbered(2)[1])
-		job, err = s.repo.Delete(t.Context(), s.row(t, "g0001"), byAnn)
+		s.waitStatus(t, job, tracker.StatusSuccess)
+		s.remote.Drop(numberedGadgets(2)[1])
+		job, err = s.repo.Delete(t.Context(), s.row(t, "g0001"), byUser)
 		enginetest.NoError(t, err)
-		s.status(t, job, tracker.StatusSuccess)
+		s.waitStatus(t, job, tracker.StatusSuccess)
 		if left := s.rows(t); len(left) != 0 {
-			t.Errorf("left are %v", names(left))
+			t.Errorf("rows after both deletes = %v, want none", sortedNames(left))
 		}
 	})
 }

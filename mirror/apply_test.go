@@ -23,86 +23,85 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Whatever ends a job, and wherever: its row is pending no more.
-func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
+func TestEveryOutcomeMovesTheRowOutOfItsPendingState(t *testing.T) {
 	t.Parallel()
-	elsewhere := enginetest.EndedElsewhere()
-	endings := map[string]struct {
-		before func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error // before the worker starts
-		hook   func(call, name string) error                                         // of the remote's calls
-		want   []nawasync.SyncState                                                  // "" is that the row is gone
+	external := enginetest.EndedElsewhere()
+	outcomes := map[string]struct {
+		prepare func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error // runs before the worker starts
+		before  func(call, name string) error                                         // runs before each call to the remote
+		want    []nawasync.SyncState                                                  // of the created, updated and deleted row; "" means no row
 	}{
 		"success":   {want: []nawasync.SyncState{nawasync.StateSynced, nawasync.StateSynced, ""}},
-		"permanent": {hook: func(string, string) error { return nawasync.Permanent(enginetest.ErrBoom) }, want: allRowsEndAs(nawasync.StateFailed)},
-		"a panic": {before: func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+		"permanent": {before: func(string, string) error { return nawasync.Permanent(enginetest.ErrBoom) }, want: allRowsEndAs(nawasync.StateFailed)},
+		"a panic": {prepare: func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
 			return db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", job.ID).Error
-		}, hook: func(string, string) error { panic("boom") }, want: allRowsEndAs(nawasync.StateFailed)},
+		}, before: func(string, string) error { panic("boom") }, want: allRowsEndAs(nawasync.StateFailed)},
 		"a skip": {
-			hook: func(string, string) error { return nawasync.Skip("not today") },
-			want: []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
-		},
-		"undecodable": {before: elsewhere["undecodable"], want: allRowsEndAs(nawasync.StateFailed)},
-		"expired":     {before: elsewhere["expired"], want: allRowsEndAs(nawasync.StateFailed)},
-		"cancelled while queued": {
-			before: elsewhere["cancelled while queued"],
+			before: func(string, string) error { return nawasync.Skip("not today") },
 			want:   []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
 		},
-		"its process died for the last time": {before: elsewhere["its process died for the last time"], want: allRowsEndAs(nawasync.StateFailed)},
+		"undecodable": {prepare: external["undecodable"], want: allRowsEndAs(nawasync.StateFailed)},
+		"expired":     {prepare: external["expired"], want: allRowsEndAs(nawasync.StateFailed)},
+		"cancelled while queued": {
+			prepare: external["cancelled while queued"],
+			want:    []nawasync.SyncState{"", nawasync.StateSynced, nawasync.StateSynced},
+		},
+		"its process died for the last time": {prepare: external["its process died for the last time"], want: allRowsEndAs(nawasync.StateFailed)},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		createGadgets(t, h)
-		first := &shop{Harness: h, remote: newMemory()}
-		first.open(t)
+		first := &shop{Harness: h, remote: newGadgetRemote()} // fills the table before the first case
+		first.openEngine(t)
 		h.Start(first.engine)
 		var list []gadget
-		for what := range endings {
-			for _, act := range []string{"update", "delete"} {
-				list = append(list, gadget{Instance: "one", Name: what + "/" + act, Plan: "basic"})
+		for name := range outcomes {
+			for _, action := range []string{"update", "delete"} {
+				list = append(list, gadget{Instance: "one", Name: name + "/" + action, Plan: "basic"})
 			}
 		}
 		first.remote.Put(list...)
-		first.status(t, first.sync(t), tracker.StatusSuccess)
+		first.waitStatus(t, first.sync(t), tracker.StatusSuccess)
 		enginetest.NoError(t, first.engine.Stop(t.Context()))
-		for what, ending := range endings {
-			t.Run(what, func(t *testing.T) {
+		for outcome, test := range outcomes {
+			t.Run(outcome, func(t *testing.T) {
 				s := &shop{Harness: h, remote: first.remote}
 				s.engine = h.Tuned(host.Tuning{DeadAfter: 2 * time.Second, Beat: 200 * time.Millisecond, Prune: 200 * time.Millisecond},
 					func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
 				var err error
 				s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: s.remote, Timeout: 5 * time.Second})
 				enginetest.NoError(t, err)
-				created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: what + "/create", Plan: "basic"}, byAnn)
+				created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: outcome + "/create", Plan: "basic"}, byUser)
 				enginetest.NoError(t, err)
-				updated := s.update(t, s.row(t, what+"/update"), setPlan("gold"))
-				deleted, err := s.repo.Delete(t.Context(), s.row(t, what+"/delete"), byAnn)
+				updated := s.update(t, s.row(t, outcome+"/update"), setPlan("gold"))
+				deleted, err := s.repo.Delete(t.Context(), s.row(t, outcome+"/delete"), byUser)
 				enginetest.NoError(t, err)
 				jobs := []*tracker.Job{created, updated, deleted}
 				for _, job := range jobs {
-					if ending.before != nil {
-						enginetest.NoError(t, ending.before(s.engine, db, job))
+					if test.prepare != nil {
+						enginetest.NoError(t, test.prepare(s.engine, db, job))
 					}
 				}
 				s.remote.beforeCall(func(call, name string) error {
-					if ending.hook == nil {
+					if test.before == nil {
 						return nil
 					}
-					return ending.hook(call, name)
+					return test.before(call, name)
 				})
 				h.Start(s.engine)
 				defer func() { enginetest.NoError(t, s.engine.Stop(context.Background())) }()
 				for i, job := range jobs {
-					ended := s.ended(t, job)
-					name := what + "/" + []string{"create", "update", "delete"}[i]
+					ended := s.waitEnd(t, job)
+					name := outcome + "/" + []string{"create", "update", "delete"}[i]
 					row, err := s.repo.FindKey(t.Context(), gadget{Instance: "one", Name: name})
-					if ending.want[i] == "" {
+					if test.want[i] == "" {
 						if !errors.Is(err, nawasync.ErrNotFound) {
-							t.Errorf("%s: the row is %+v, %v; the job is %s", name, row.SyncStatus, err, ended.Status)
+							t.Errorf("%s: row = %+v, %v, want no row; the job is %s", name, row.SyncStatus, err, ended.Status)
 						}
 						continue
 					}
-					if err != nil || row.State != ending.want[i] {
-						t.Errorf("%s: the row is %s, %v; the job is %s: %s", name, row.State, err, ended.Status, ended.Error)
+					if err != nil || row.State != test.want[i] {
+						t.Errorf("%s: row state = %s, %v, want %s; the job is %s: %s", name, row.State, err, test.want[i], ended.Status, ended.Error)
 					}
 				}
 			})
@@ -110,12 +109,12 @@ func TestEveryEndingTakesTheRowOutOfItsPendingState(t *testing.T) {
 	})
 }
 
-// A job that is cancelled while it writes may have written: the row is failed, and
-// a refresh looks what became of it.
-func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
+// A job that is cancelled during a write may have changed the remote object. Its row is marked
+// failed, and a refresh job reads the object again.
+func TestCancelDuringAWriteMarksTheRowFailedAndRefreshesIt(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 1)
+		s := newSyncedShop(t, db, 1)
 		entered := make(chan struct{})
 		release := make(chan struct{})
 		s.remote.afterCall(func(call, _ string) error {
@@ -124,49 +123,49 @@ func TestCancelOfARunningWriteMarksTheRowFailedAndHasItReadAnew(t *testing.T) {
 			}
 			close(entered)
 			<-release
-			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the answer got lost"))
+			return fault.WithClass(fault.ClassUnknownOutcome, errors.New("the response was lost"))
 		})
 		job := s.update(t, s.row(t, "g0000"), setQuota(7))
 		<-entered
-		web := s.Engine(func(c *nawasync.Config) { c.Redis = nil }) // another process, without handlers
+		web := s.Engine(func(c *nawasync.Config) { c.Redis = nil }) // stands for another process without handlers
 		_, err := web.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 		enginetest.NoError(t, err)
-		enginetest.Eventually(t, 10*time.Second, "a cancel that has come through", func() bool {
-			now, err := s.engine.Reader().Get(t.Context(), job.ID)
-			return err == nil && now.CancelBy != ""
+		enginetest.Eventually(t, 10*time.Second, "the stored cancellation", func() bool {
+			current, err := s.engine.Reader().Get(t.Context(), job.ID)
+			return err == nil && current.CancelBy != ""
 		})
-		time.Sleep(2100 * time.Millisecond) // within which its context ends
+		time.Sleep(2100 * time.Millisecond) // long enough for the worker to end the context of the job
 		close(release)
-		s.status(t, job, tracker.StatusCancelled)
-		enginetest.Eventually(t, 20*time.Second, "a row read anew", func() bool {
+		s.waitStatus(t, job, tracker.StatusCancelled)
+		enginetest.Eventually(t, 20*time.Second, "a refreshed row", func() bool {
 			row := s.row(t, "g0000")
 			return row.State == nawasync.StateSynced && *row.QuotaMB == 7
 		})
 	})
 }
 
-// A table that was dropped does not keep its jobs from ending.
-func TestJobsOfATableThatIsGoneEndAllTheSame(t *testing.T) {
+func TestJobsOfADroppedTableCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := idleShop(t, enginetest.New(t, db))
-		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byAnn)
+		s := newIdleShop(t, enginetest.New(t, db))
+		job, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byUser)
 		enginetest.NoError(t, err)
 		enginetest.NoError(t, s.DB.Exec("DROP TABLE gadgets").Error)
-		now, err := s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
-		if err != nil || now.Status != tracker.StatusCancelled {
-			t.Errorf("%+v %v", now, err)
+		cancelled, err := s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
+		if err != nil || cancelled.Status != tracker.StatusCancelled {
+			t.Errorf("Cancel = %+v, %v, want a cancelled job", cancelled, err)
 		}
 	})
 }
 
-// The process is killed when the remote has answered and nothing is committed yet.
-func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T) {
+// The process is killed after the remote has executed the call and before the job's outcome is
+// committed.
+func TestKillBetweenTheRemoteResponseAndTheCommitReachesTheSameState(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		createGadgets(t, h)
 		for _, call := range []string{"create", "update", "delete"} {
 			t.Run(call, func(t *testing.T) {
-				s := &shop{Harness: h, remote: newMemory()}
+				s := &shop{Harness: h, remote: newGadgetRemote()}
 				s.engine = h.Tuned(host.Tuning{DeadAfter: 3 * time.Second}, func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
 				var err error
 				s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: s.remote})
@@ -174,40 +173,39 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 				name := "killed in " + call
 				var job *tracker.Job
 				if call == "create" {
-					job, err = s.repo.Create(t.Context(), gadget{Instance: "one", Name: name, QuotaMB: new(5), Password: nawasync.NewSecret("ours")}, byAnn)
+					job, err = s.repo.Create(t.Context(), gadget{Instance: "one", Name: name, QuotaMB: new(5), Password: nawasync.NewSecret("ours")}, byUser)
 				} else {
-					there := gadget{Instance: "one", Name: name, QuotaMB: new(1), Password: nawasync.NewSecret("old")}
-					s.remote.Put(there)
+					s.remote.Put(gadget{Instance: "one", Name: name, QuotaMB: new(1), Password: nawasync.NewSecret("old")})
 					enginetest.NoError(t, h.DB.Exec("INSERT INTO gadgets (instance, name, quota_mb, plan, tags, sync_status, last_synced_at, used) VALUES ('one', ?, 1, '', '[]', 'synced', 1, 0)", name).Error)
 					seen := s.row(t, name)
 					if call == "update" {
-						job, err = s.repo.Update(t.Context(), seen, setQuota(5), byAnn)
+						job, err = s.repo.Update(t.Context(), seen, setQuota(5), byUser)
 					} else {
-						job, err = s.repo.Delete(t.Context(), seen, byAnn)
+						job, err = s.repo.Delete(t.Context(), seen, byUser)
 					}
 				}
 				enginetest.NoError(t, err)
-				victim := enginetest.StartChild(t, h, "shop@"+call+"@"+serveMemory(t, s.remote))
+				victim := enginetest.StartChild(t, h, "shop@"+call+"@"+serveRemote(t, s.remote))
 				victim.WaitExit(t)
 				if s.remote.Calls(nawasynctest.Call(call)) != 1 {
-					t.Fatalf("the child made %d calls", s.remote.Calls(nawasynctest.Call(call)))
+					t.Fatalf("the killed process called %s %d times, want once", call, s.remote.Calls(nawasynctest.Call(call)))
 				}
 				h.Start(s.engine)
-				done := s.status(t, job, tracker.StatusSuccess)
+				done := s.waitStatus(t, job, tracker.StatusSuccess)
 				if done.Attempt != 2 || s.remote.Calls(nawasynctest.Call(call)) != 1 {
-					t.Errorf("attempt %d; %s was called %d times", done.Attempt, call, s.remote.Calls(nawasynctest.Call(call)))
+					t.Errorf("the job ended in attempt %d, want 2; %s was called %d times, want once", done.Attempt, call, s.remote.Calls(nawasynctest.Call(call)))
 				}
-				there, found := s.remote.look(name)
+				object, found := s.remote.find(name)
 				row, err := s.repo.FindKey(t.Context(), gadget{Instance: "one", Name: name})
 				if call == "delete" {
 					if found || !errors.Is(err, nawasync.ErrNotFound) {
-						t.Errorf("it is there still: %v, %+v %v", found, row, err)
+						t.Errorf("after the delete: found at the remote = %v, row = %+v, %v, want neither", found, row, err)
 					}
-				} else if !found || *there.QuotaMB != 5 || err != nil || *row.QuotaMB != 5 || row.State != nawasync.StateSynced {
-					t.Errorf("the remote has %+v, the row is %+v, %v", there, row, err)
+				} else if !found || *object.QuotaMB != 5 || err != nil || *row.QuotaMB != 5 || row.State != nawasync.StateSynced {
+					t.Errorf("remote object = %+v, row = %+v, %v, want quota 5 in both and a synced row", object, row, err)
 				}
-				if call == "create" && there.Password.Reveal() != "ours" {
-					t.Error("the password is another")
+				if call == "create" && object.Password.Reveal() != "ours" {
+					t.Error("the created object does not have the requested password")
 				}
 				enginetest.NoError(t, s.engine.Stop(t.Context()))
 			})
@@ -215,10 +213,10 @@ func TestKillBetweenTheRemotesAnswerAndTheCommitEndsInTheSameState(t *testing.T)
 	})
 }
 
-func TestRetryMarksTheRowPendingAndItsSuccessTheRowSynced(t *testing.T) {
+func TestSuccessfulRetryMarksTheRowSynced(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 1)
+		s := newSyncedShop(t, db, 1)
 		broken := true
 		s.remote.beforeCall(func(call, _ string) error {
 			if broken && call == "update" {
@@ -226,26 +224,28 @@ func TestRetryMarksTheRowPendingAndItsSuccessTheRowSynced(t *testing.T) {
 			}
 			return nil
 		})
-		job := s.status(t, s.update(t, s.row(t, "g0000"), setQuota(7)), tracker.StatusFailed)
+		job := s.waitStatus(t, s.update(t, s.row(t, "g0000"), setQuota(7)), tracker.StatusFailed)
 		broken = false
-		// The refresh after a write that may have happened comes first.
+		// The failed write may have changed the remote, so a refresh of the row follows. Wait for it.
 		enginetest.Eventually(t, 20*time.Second, "a refreshed row", func() bool { return s.row(t, "g0000").State == nawasync.StateSynced })
 		err := s.engine.Transaction(t.Context(), func(*gorm.DB) error { return nil })
 		enginetest.NoError(t, err)
-		again, err := s.engine.Retry(t.Context(), job.ID, nawasync.RetryOptions{By: "user:8", Force: true})
+		retry, err := s.engine.Retry(t.Context(), job.ID, nawasync.RetryOptions{By: "user:8", Force: true})
 		enginetest.NoError(t, err)
-		s.status(t, again, tracker.StatusSuccess)
-		if row := s.row(t, "g0000"); row.State != nawasync.StateSynced || *row.QuotaMB != 7 || row.SyncJobID == nil || *row.SyncJobID != again.ID {
-			t.Errorf("the row is %+v", row)
+		s.waitStatus(t, retry, tracker.StatusSuccess)
+		if row := s.row(t, "g0000"); row.State != nawasync.StateSynced || *row.QuotaMB != 7 || row.SyncJobID == nil || *row.SyncJobID != retry.ID {
+			t.Errorf("row = %+v, want synced with quota 7 by job %d", row, retry.ID)
 		}
 	})
 }
 
+// allRowsEndAs returns one state for the created, the updated and the deleted row.
 func allRowsEndAs(state nawasync.SyncState) []nawasync.SyncState {
 	return []nawasync.SyncState{state, state, state}
 }
 
-// shopChild is a worker process that dies as soon as the remote has answered a call.
+// shopChild runs a worker in a child process that kills itself as soon as the remote has responded
+// to one kind of call. The mode of the child names the call and the URL of the remote.
 func shopChild(c *enginetest.ChildProcess) error {
 	mode := strings.SplitN(c.Mode, "@", 3) // shop, call, url
 	ring, err := secret.NewKeyring(shopKey)
@@ -254,7 +254,7 @@ func shopChild(c *enginetest.ChildProcess) error {
 	}
 	e, err := nawasync.New(nawasync.Config{DB: c.DB, Redis: c.Redis, Sealer: ring, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err == nil {
-		_, err = mirror.New(e, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: &distant{url: mode[2], dieAfter: mode[1]}})
+		_, err = mirror.New(e, mirror.Config[gadget]{Service: "shop", Type: "gadget", Remote: &httpRemote{url: mode[2], dieAfter: mode[1]}})
 	}
 	if err == nil {
 		err = e.Start(context.Background())

@@ -11,7 +11,7 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-func TestKeyThatMySQLWouldNotTellApartIsRefused(t *testing.T) {
+func TestMySQLKeyColumnWithACollationIsRefused(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.MySQL(t))
 	enginetest.NoError(t, h.DB.Exec("CREATE TABLE plain_gadgets (id BIGINT AUTO_INCREMENT PRIMARY KEY, instance VARCHAR(64) NOT NULL, name VARBINARY(255) NOT NULL, quota_mb INTEGER, plan TEXT, used BIGINT, UNIQUE (instance, name))").Error)
@@ -20,24 +20,24 @@ func TestKeyThatMySQLWouldNotTellApartIsRefused(t *testing.T) {
 	for _, statement := range statements {
 		enginetest.NoError(t, h.DB.Exec(statement).Error)
 	}
-	err = second(mirror.New(h.Engine(nil), mirror.Config[plainGadget]{Service: "a", Type: "b"}))
+	err = errorOf(mirror.New(h.Engine(nil), mirror.Config[plainGadget]{Service: "a", Type: "b"}))
 	if err == nil || !strings.Contains(err.Error(), "VARBINARY") || !strings.Contains(err.Error(), "plain_gadgets.instance") {
-		t.Errorf("%v", err)
+		t.Errorf("New with a VARCHAR scope column: error = %v, want advice to use VARBINARY for plain_gadgets.instance", err)
 	}
 }
 
-func TestSecondRepositoryOfATypeAndTwoActionsOfOneNameAreRefused(t *testing.T) {
+func TestDuplicateRepositoriesAndActionNamesAreRefused(t *testing.T) {
 	t.Parallel()
-	s := idleShop(t, enginetest.New(t, testdb.SQLite(t)))
-	repo, err := mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget"}) // without a Remote: it registers no kind
+	s := newIdleShop(t, enginetest.New(t, testdb.SQLite(t)))
+	repo, err := mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "gadget"}) // without a Remote, New registers no job kinds
 	if !errors.Is(err, nawasync.ErrRegistered) || repo != nil {
-		t.Errorf("a second one: %v, %v", repo, err)
+		t.Errorf("second repository of a type = %v, %v, want nil and ErrRegistered", repo, err)
 	}
 	repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "other", Actions: mirror.Actions{Create: "x", Delete: "x"}})
 	if err == nil || !strings.Contains(err.Error(), `repository shop/other: two of its Actions are called "x"`) || repo != nil {
-		t.Errorf("two actions of one name: %v, %v", repo, err)
+		t.Errorf("repository with two actions called x = %v, %v, want nil and an error that names x", repo, err)
 	}
 	if n := len(s.engine.Repositories()); n != 2 {
-		t.Errorf("%d repositories", n)
+		t.Errorf("the engine has %d repositories, want 2", n)
 	}
 }

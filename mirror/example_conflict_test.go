@@ -8,9 +8,9 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// conflict is a repository in which a change of ann's phone to 555-4 has met somebody
-// else's, to 555-3.
-func conflict(book *addressBook) (engine *nawasync.Engine, job int64, events chan nawasync.Event, stop func()) {
+// exampleConflict starts an engine with a job in conflict: the job was to change the phone number
+// 555-1 to 555-4, but another user had already changed it to 555-3 at the remote.
+func exampleConflict(book *addressBook) (engine *nawasync.Engine, jobID int64, events chan nawasync.Event, stop func()) {
 	book.phone = map[string]string{"ann@example.org": "555-1"}
 	engine, contacts, events, stop := exampleContacts(book)
 	ctx := context.Background()
@@ -24,38 +24,38 @@ func conflict(book *addressBook) (engine *nawasync.Engine, job int64, events cha
 	return engine, event.Job.ID, events, stop
 }
 
-// The row takes over what the remote has.
+// KeepTheirs drops the change of the job and copies the remote's value, 555-3, into the row.
 func ExampleKeepTheirs() {
 	book := &addressBook{}
-	engine, id, events, stop := conflict(book)
+	engine, jobID, events, stop := exampleConflict(book)
 	defer stop()
-	_, err := mirror.KeepTheirs(context.Background(), engine, id, nawasync.OperatorOptions{By: "user:7"})
+	_, err := mirror.KeepTheirs(context.Background(), engine, jobID, nawasync.OperatorOptions{By: "user:7"})
 	fmt.Println(err, (<-events).Type, book.phone["ann@example.org"])
 	// Output:
 	// conflicted
 	// <nil> succeeded 555-3
 }
 
-// The change is applied to what the remote had at the conflict, unless that has changed
-// again.
+// ApplyMine writes the job's value, 555-4, because the remote still has the value that caused the
+// conflict. If the remote had changed again, the new job would end with another conflict.
 func ExampleApplyMine() {
 	book := &addressBook{}
-	engine, id, events, stop := conflict(book)
+	engine, jobID, events, stop := exampleConflict(book)
 	defer stop()
-	_, err := mirror.ApplyMine(context.Background(), engine, id, nawasync.OperatorOptions{By: "user:7"})
+	_, err := mirror.ApplyMine(context.Background(), engine, jobID, nawasync.OperatorOptions{By: "user:7"})
 	fmt.Println(err, (<-events).Type, book.phone["ann@example.org"])
 	// Output:
 	// conflicted
 	// <nil> succeeded 555-4
 }
 
-// The change is applied whatever the remote has by now.
+// Overwrite writes the job's value, 555-4, although the remote has changed again since the conflict.
 func ExampleOverwrite() {
 	book := &addressBook{}
-	engine, id, events, stop := conflict(book)
+	engine, jobID, events, stop := exampleConflict(book)
 	defer stop()
 	book.set("ann@example.org", "555-5")
-	_, err := mirror.Overwrite(context.Background(), engine, id, nawasync.OperatorOptions{By: "user:7"})
+	_, err := mirror.Overwrite(context.Background(), engine, jobID, nawasync.OperatorOptions{By: "user:7"})
 	fmt.Println(err, (<-events).Type, book.phone["ann@example.org"])
 	// Output:
 	// conflicted

@@ -10,8 +10,9 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// held is a repository of 40 contacts whose sync found 30 of them missing, and is held.
-func held() (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], hold int64, events chan nawasync.Event, stop func()) {
+// exampleHold starts an engine with 40 contacts and a held sync. The sync found 30 contacts missing
+// and deleted none of them, because that is more than the limit.
+func exampleHold() (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], holdID int64, events chan nawasync.Event, stop func()) {
 	book := &addressBook{phone: map[string]string{}}
 	for i := range 40 {
 		book.phone[fmt.Sprintf("%02d@example.org", i)] = "555"
@@ -31,12 +32,13 @@ func held() (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact
 	return engine, contacts, result.Held, events, stop
 }
 
-// A person has looked: the objects are really gone.
+// An operator has checked that the contacts no longer exist at the remote, and releases the held
+// sync. A new sync deletes the 30 rows.
 func ExampleReleaseHold() {
-	engine, contacts, hold, events, stop := held()
+	engine, contacts, holdID, events, stop := exampleHold()
 	defer stop()
 	ctx := context.Background()
-	_, err := mirror.ReleaseHold(ctx, engine, hold, nawasync.OperatorOptions{By: "user:1", Reason: "the domain was sold"})
+	_, err := mirror.ReleaseHold(ctx, engine, holdID, nawasync.OperatorOptions{By: "user:1", Reason: "the domain was sold"})
 	fmt.Println(err, (<-events).Type)
 	page, _ := contacts.List(ctx, nawasync.Query{Total: -1})
 	fmt.Println(page.Total)
@@ -46,15 +48,16 @@ func ExampleReleaseHold() {
 	// 10
 }
 
-// A person has looked: the listing lies, and the rows are kept.
+// An operator has found that the listing was incomplete, and rejects the held sync. All rows are
+// kept. A second decision on the same held sync returns ErrDecided.
 func ExampleRejectHold() {
-	engine, contacts, hold, _, stop := held()
+	engine, contacts, holdID, _, stop := exampleHold()
 	defer stop()
 	ctx := context.Background()
-	fmt.Println(mirror.RejectHold(ctx, engine, hold, nawasync.OperatorOptions{By: "user:1", Reason: "the server lost its list"}))
+	fmt.Println(mirror.RejectHold(ctx, engine, holdID, nawasync.OperatorOptions{By: "user:1", Reason: "the server lost its list"}))
 	page, _ := contacts.List(ctx, nawasync.Query{Total: -1})
 	fmt.Println(page.Total)
-	_, err := mirror.ReleaseHold(ctx, engine, hold, nawasync.OperatorOptions{By: "user:1"})
+	_, err := mirror.ReleaseHold(ctx, engine, holdID, nawasync.OperatorOptions{By: "user:1"})
 	fmt.Println(errors.Is(err, mirror.ErrDecided))
 	// Output:
 	// held
@@ -63,7 +66,7 @@ func ExampleRejectHold() {
 	// true
 }
 
-// How many absent rows are believed without a person.
+// DefaultLimit returns how many missing rows a sync may delete without the decision of an operator.
 func ExampleDefaultLimit() {
 	for _, known := range []int64{10, 100, 1_000, 100_000} {
 		fmt.Println(known, mirror.DefaultLimit(known))
@@ -75,7 +78,7 @@ func ExampleDefaultLimit() {
 	// 100000 10200
 }
 
-// The statements belong into a migration of yours, after the one that makes the table.
+// Add the statements to a migration of your application, after the one that creates the table.
 func ExampleStatusColumns() {
 	statements, err := mirror.StatusColumns("postgres", "contacts")
 	fmt.Println(err)
@@ -85,8 +88,9 @@ func ExampleStatusColumns() {
 	// ALTER TABLE contacts ADD COLUMN sync_status VARCHAR(16) NOT NULL DEFAULT 'synced'
 }
 
-// An adapter that writes twice in one method asks before the second time whether the job
-// is still its own: by then another process may run it.
+// This method of an adapter writes twice, so it calls BeginWrite before the second write. If the job
+// has lost its lease, BeginWrite returns an error, and the method must not write: another process
+// may already run the job.
 func ExampleBeginWrite() {
 	setPhone := func(ctx context.Context) error {
 		fmt.Println("remove the old number")

@@ -15,7 +15,7 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// contact is a row of a table that mirrors an address book somewhere else.
+// contact is a row of the local table that mirrors a remote address book.
 type contact struct {
 	ID    uint64
 	Email string `sync:"key"`
@@ -23,7 +23,8 @@ type contact struct {
 	nawasync.SyncStatus
 }
 
-// addressBook is the adapter of the remote; here it is a map.
+// addressBook is the adapter of the remote address book. A real adapter calls an API; this one keeps
+// the contacts in a map.
 type addressBook struct {
 	mu    sync.Mutex
 	phone map[string]string
@@ -73,12 +74,11 @@ func (b *addressBook) Delete(_ context.Context, key contact) error {
 	return nil
 }
 
-// exampleContacts is a repository of contacts on a started engine. A wait for a job ends
-// with its event.
+// exampleContacts starts an engine with a repository of contacts. Each job that ends sends an event.
 func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
 	engine, _, events, stop = enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
 		db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, phone TEXT NOT NULL)")
-		statements, _ := mirror.StatusColumns("sqlite", "contacts") // in a migration of yours
+		statements, _ := mirror.StatusColumns("sqlite", "contacts") // a real application runs these in a migration
 		for _, statement := range statements {
 			db.Exec(statement)
 		}
@@ -89,7 +89,8 @@ func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawas
 	return engine, contacts, events, stop
 }
 
-// A table that mirrors a remote: synced, changed, and a conflict with somebody else.
+// The example syncs a table from a remote, changes a row, and then runs into a conflict with a
+// change that another user made at the remote.
 func ExampleNew() {
 	book := &addressBook{phone: map[string]string{"ann@example.org": "555-1"}}
 	_, contacts, events, stop := exampleContacts(book)
@@ -103,15 +104,16 @@ func ExampleNew() {
 	_, _ = contacts.Update(ctx, ann, func(c *contact) { c.Phone = "555-2" }, by)
 	fmt.Println("update:", (<-events).Type, book.phone["ann@example.org"])
 
-	// ann is what was read before that: to her, somebody else has changed it.
+	// Another user changes the number at the remote. The next update is a conflict, because the
+	// remote has a value that the caller has not seen.
 	book.set("ann@example.org", "555-3")
 	_, _ = contacts.Update(ctx, ann, func(c *contact) { c.Phone = "555-4" }, by)
 	event := <-events
 	fmt.Println("update:", event.Type, event.Job.Error)
-	fmt.Println("there:", book.phone["ann@example.org"])
+	fmt.Println("remote:", book.phone["ann@example.org"])
 	// Output:
 	// sync: succeeded
 	// update: succeeded 555-2
 	// update: conflicted somebody else has changed phone at the remote; nothing was written
-	// there: 555-3
+	// remote: 555-3
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/nawasara/nawasync/nawasynctest"
 )
 
-// memory is a fake remote that changes the touched fields only, and counts the use of what
-// it makes.
-type memory struct {
+// gadgetRemote is a fake remote of gadgets. Its Update changes only the touched fields. It sets
+// Used to 1 in each object that it creates.
+type gadgetRemote struct {
 	*nawasynctest.FakeRemote[gadget]
 }
 
-// Update changes the touched fields of what is there by now.
-func (m *memory) Update(ctx context.Context, now mirror.Object[gadget], want gadget, touched mirror.Diff) (mirror.Object[gadget], error) {
+// Update changes the touched fields of the current object.
+func (m *gadgetRemote) Update(ctx context.Context, now mirror.Object[gadget], want gadget, touched mirror.Diff) (mirror.Object[gadget], error) {
 	changed := want
-	if there, found := m.Object(want); found {
-		changed = there
+	if current, found := m.Object(want); found {
+		changed = current
 	}
 	if touched.Has("quota_mb") {
 		changed.QuotaMB = want.QuotaMB
@@ -35,31 +35,33 @@ func (m *memory) Update(ctx context.Context, now mirror.Object[gadget], want gad
 	return m.FakeRemote.Update(ctx, now, changed, touched)
 }
 
-// look is a gadget of the instance that most tests use.
-func (m *memory) look(name string) (gadget, bool) {
+// find returns the object with the given name in the instance "one".
+func (m *gadgetRemote) find(name string) (gadget, bool) {
 	return m.Object(gadget{Instance: "one", Name: name})
 }
 
-// beforeCall has fn called before each call but a listing; its error is the answer.
-func (m *memory) beforeCall(fn func(call, name string) error) {
+// beforeCall makes the remote run fn before each call except List. If fn returns an error, the call
+// returns that error and does nothing.
+func (m *gadgetRemote) beforeCall(fn func(call, name string) error) {
 	m.Configure(func() { m.Before = func(call nawasynctest.Call, g gadget) error { return fn(string(call), g.Name) } })
 }
 
-// afterCall has fn called when a call is done; its error is the answer.
-func (m *memory) afterCall(fn func(call, name string) error) {
+// afterCall makes the remote run fn after each successful call except List. If fn returns an error,
+// the call returns that error although its work is done.
+func (m *gadgetRemote) afterCall(fn func(call, name string) error) {
 	m.Configure(func() { m.After = func(call nawasynctest.Call, g gadget) error { return fn(string(call), g.Name) } })
 }
 
-// beforePage has fn called before each page of a listing.
-func (m *memory) beforePage(fn func(int)) { m.Configure(func() { m.OnPage = fn }) }
+// beforePage makes the remote run fn before each page of a listing.
+func (m *gadgetRemote) beforePage(fn func(int)) { m.Configure(func() { m.OnPage = fn }) }
 
-// changePages has fn change the pages of each listing; nil changes none.
-func (m *memory) changePages(fn func([]mirror.Page[gadget]) []mirror.Page[gadget]) {
+// changePages makes fn replace the pages of each listing. A nil fn leaves them as they are.
+func (m *gadgetRemote) changePages(fn func([]mirror.Page[gadget]) []mirror.Page[gadget]) {
 	m.Configure(func() { m.Pages = fn })
 }
 
-func newMemory() *memory {
-	return &memory{&nawasynctest.FakeRemote[gadget]{
+func newGadgetRemote() *gadgetRemote {
+	return &gadgetRemote{&nawasynctest.FakeRemote[gadget]{
 		Key:     func(g gadget) string { return g.Instance + "/" + g.Name },
 		InScope: func(g, scope gadget) bool { return g.Instance == scope.Instance },
 		Store: func(g gadget, created bool) gadget {
@@ -77,34 +79,34 @@ func newMemory() *memory {
 	}}
 }
 
-// plainMemory serves plainGadget from the same objects.
-type plainMemory struct{ *memory }
+// plainGadgetRemote serves the objects of a gadgetRemote as plainGadgets.
+type plainGadgetRemote struct{ *gadgetRemote }
 
-func (m plainMemory) Get(ctx context.Context, key plainGadget) (mirror.Object[plainGadget], error) {
-	o, err := m.memory.Get(ctx, rich(key))
-	return mirror.Object[plainGadget]{Value: plain(o.Value)}, err
+func (m plainGadgetRemote) Get(ctx context.Context, key plainGadget) (mirror.Object[plainGadget], error) {
+	o, err := m.gadgetRemote.Get(ctx, toGadget(key))
+	return mirror.Object[plainGadget]{Value: toPlainGadget(o.Value)}, err
 }
 
-func (m plainMemory) Create(ctx context.Context, want plainGadget) (mirror.Object[plainGadget], error) {
-	o, err := m.memory.Create(ctx, rich(want))
-	return mirror.Object[plainGadget]{Value: plain(o.Value)}, err
+func (m plainGadgetRemote) Create(ctx context.Context, want plainGadget) (mirror.Object[plainGadget], error) {
+	o, err := m.gadgetRemote.Create(ctx, toGadget(want))
+	return mirror.Object[plainGadget]{Value: toPlainGadget(o.Value)}, err
 }
 
-func (m plainMemory) Update(ctx context.Context, now mirror.Object[plainGadget], want plainGadget, touched mirror.Diff) (mirror.Object[plainGadget], error) {
-	o, err := m.memory.Update(ctx, mirror.Object[gadget]{Value: rich(now.Value)}, rich(want), touched)
-	return mirror.Object[plainGadget]{Value: plain(o.Value)}, err
+func (m plainGadgetRemote) Update(ctx context.Context, now mirror.Object[plainGadget], want plainGadget, d mirror.Diff) (mirror.Object[plainGadget], error) {
+	o, err := m.gadgetRemote.Update(ctx, mirror.Object[gadget]{Value: toGadget(now.Value)}, toGadget(want), d)
+	return mirror.Object[plainGadget]{Value: toPlainGadget(o.Value)}, err
 }
 
-func (m plainMemory) Delete(ctx context.Context, key plainGadget) error {
-	return m.memory.Delete(ctx, rich(key))
+func (m plainGadgetRemote) Delete(ctx context.Context, key plainGadget) error {
+	return m.gadgetRemote.Delete(ctx, toGadget(key))
 }
 
-func (m plainMemory) List(ctx context.Context, scope plainGadget, detail string) iter.Seq2[mirror.Page[plainGadget], error] {
+func (m plainGadgetRemote) List(ctx context.Context, scope plainGadget, detail string) iter.Seq2[mirror.Page[plainGadget], error] {
 	return func(yield func(mirror.Page[plainGadget], error) bool) {
-		for p, err := range m.memory.List(ctx, rich(scope), detail) {
+		for p, err := range m.gadgetRemote.List(ctx, toGadget(scope), detail) {
 			out := mirror.Page[plainGadget]{Fields: p.Fields, Proof: p.Proof}
 			for _, g := range p.Items {
-				out.Items = append(out.Items, plain(g))
+				out.Items = append(out.Items, toPlainGadget(g))
 			}
 			if !yield(out, err) {
 				return
@@ -113,10 +115,10 @@ func (m plainMemory) List(ctx context.Context, scope plainGadget, detail string)
 	}
 }
 
-func plain(g gadget) plainGadget {
+func toPlainGadget(g gadget) plainGadget {
 	return plainGadget{Instance: g.Instance, Name: g.Name, QuotaMB: g.QuotaMB, Plan: g.Plan, Used: g.Used}
 }
 
-func rich(g plainGadget) gadget {
+func toGadget(g plainGadget) gadget {
 	return gadget{Instance: g.Instance, Name: g.Name, QuotaMB: g.QuotaMB, Plan: g.Plan, Used: g.Used}
 }

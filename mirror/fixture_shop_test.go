@@ -18,31 +18,34 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// shop is the fixture of most tests in this package: an engine, a fake remote and two repositories of
+// the service "shop".
+type shop struct {
+	*enginetest.Harness
+	remote *gadgetRemote
+	engine *nawasync.Engine
+
+	repo      nawasync.SyncedRepository[gadget]
+	plainRepo nawasync.SyncedRepository[plainGadget]
+}
+
+// update dispatches an update of the row that the user saw.
 func (s *shop) update(t testing.TB, seen gadget, change func(*gadget)) *tracker.Job {
 	t.Helper()
-	job, err := s.repo.Update(t.Context(), seen, change, byAnn)
+	job, err := s.repo.Update(t.Context(), seen, change, byUser)
 	enginetest.NoError(t, err)
 	return job
 }
 
-// elsewhere is somebody else's change at the remote.
-func (s *shop) elsewhere(name string, change func(*gadget)) {
-	g, _ := s.remote.look(name)
+// changeRemote changes an object at the remote directly, without a job.
+func (s *shop) changeRemote(name string, change func(*gadget)) {
+	g, _ := s.remote.find(name)
 	change(&g)
 	s.remote.Put(g)
 }
 
-// shop is a repository of gadgets at work.
-type shop struct {
-	*enginetest.Harness
-	remote *memory
-	engine *nawasync.Engine
-	repo   nawasync.SyncedRepository[gadget]
-	plain  nawasync.SyncedRepository[plainGadget]
-}
-
-// open makes an engine with the repositories, as a process would.
-func (s *shop) open(t *testing.T) {
+// openEngine creates an engine with both repositories. It does not start the engine.
+func (s *shop) openEngine(t *testing.T) {
 	t.Helper()
 	s.engine = s.Engine(func(c *nawasync.Config) {
 		c.Sealer = enginetest.Keyring(t, shopKey)
@@ -53,39 +56,41 @@ func (s *shop) open(t *testing.T) {
 		Actions: mirror.Actions{Update: []string{"update", "update_quota"}, Sync: "sync_gadgets"},
 	})
 	enginetest.NoError(t, err)
-	s.plain, err = mirror.New(s.engine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainMemory{s.remote}})
+	s.plainRepo, err = mirror.New(s.engine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainGadgetRemote{s.remote}})
 	enginetest.NoError(t, err)
 }
 
-// sync runs a sync to its end.
+// sync dispatches a full sync of the instance "one" and waits until it ends.
 func (s *shop) sync(t testing.TB) *tracker.Job {
 	t.Helper()
-	job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+	job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byUser)
 	enginetest.NoError(t, err)
-	return s.ended(t, job)
+	return s.waitEnd(t, job)
 }
 
-// ended waits until a job has ended.
-func (s *shop) ended(t testing.TB, job *tracker.Job) *tracker.Job {
+// waitEnd waits until a job has a terminal status.
+func (s *shop) waitEnd(t testing.TB, job *tracker.Job) *tracker.Job {
 	t.Helper()
-	var now *tracker.Job
-	enginetest.Eventually(t, 40*time.Second, fmt.Sprintf("job %d (%s) ended", job.ID, job.Action), func() bool {
+	var current *tracker.Job
+	enginetest.Eventually(t, 40*time.Second, fmt.Sprintf("the end of job %d (%s)", job.ID, job.Action), func() bool {
 		var err error
-		now, err = s.engine.Reader().Get(context.Background(), job.ID)
-		return err == nil && now.Status.Terminal()
+		current, err = s.engine.Reader().Get(context.Background(), job.ID)
+		return err == nil && current.Status.Terminal()
 	})
-	return now
+	return current
 }
 
-func (s *shop) status(t testing.TB, job *tracker.Job, want tracker.Status) *tracker.Job {
+// waitStatus waits until a job ends, and fails the test unless its status is want.
+func (s *shop) waitStatus(t testing.TB, job *tracker.Job, want tracker.Status) *tracker.Job {
 	t.Helper()
-	now := s.ended(t, job)
-	if now.Status != want {
-		t.Fatalf("job %d (%s) is %s, not %s: %s", job.ID, job.Action, now.Status, want, now.Error)
+	ended := s.waitEnd(t, job)
+	if ended.Status != want {
+		t.Fatalf("job %d (%s) ended with status %s, want %s: %s", job.ID, job.Action, ended.Status, want, ended.Error)
 	}
-	return now
+	return ended
 }
 
+// row returns the row of a gadget in the instance "one".
 func (s *shop) row(t testing.TB, name string) gadget {
 	t.Helper()
 	g, err := s.repo.FindKey(t.Context(), gadget{Instance: "one", Name: name})
@@ -93,7 +98,7 @@ func (s *shop) row(t testing.TB, name string) gadget {
 	return g
 }
 
-// rows are all rows by name.
+// rows returns all rows, by name.
 func (s *shop) rows(t testing.TB) map[string]gadget {
 	t.Helper()
 	found := map[string]gadget{}
@@ -104,7 +109,8 @@ func (s *shop) rows(t testing.TB) map[string]gadget {
 	return found
 }
 
-// history is what syncs noted of a gadget, the newest first.
+// history returns the changes that syncs recorded for a gadget: all kinds, newest first, and the
+// newest change.
 func (s *shop) history(t testing.TB, name string) (kinds []tracker.ChangeKind, newest tracker.Change) {
 	t.Helper()
 	list, err := s.engine.Reader().Changes(t.Context(), tracker.Target{Service: "shop", Type: "gadget", Instance: "one", ID: name}, time.Time{}, time.Time{}, 100)
@@ -118,8 +124,9 @@ func (s *shop) history(t testing.TB, name string) (kinds []tracker.ChangeKind, n
 	return kinds, newest
 }
 
-// pages reads a list to its end, page by page; between runs between two of them.
-func (s *shop) pages(t testing.TB, q nawasync.Query, between func()) (found []string) {
+// listNames reads all pages of a list and returns the names in order. It calls between, if not nil,
+// after each page but the last.
+func (s *shop) listNames(t testing.TB, q nawasync.Query, between func()) (found []string) {
 	t.Helper()
 	for {
 		page, err := s.repo.List(t.Context(), q)
@@ -137,65 +144,65 @@ func (s *shop) pages(t testing.TB, q nawasync.Query, between func()) (found []st
 	}
 }
 
-// settle syncs until the rows are the remote's, which must be soon: rows of endings a
-// moment ago are left alone, what is absent goes after two runs, and a conflict or a
-// creation that failed is left to a person.
-func (s *shop) settle(rt *rapid.T, t *testing.T) {
+// syncUntilEqual syncs until the rows equal the remote's objects, and fails after 12 syncs. One
+// sync is not enough: a sync skips rows whose job has just ended, and it deletes a missing row only
+// in the second run. Rows in conflict and rows whose creation failed may differ, because an
+// operator has to resolve them.
+func (s *shop) syncUntilEqual(rt *rapid.T, t *testing.T) {
 	t.Helper()
-	var wrong string
+	var mismatch string
 	for range 12 {
-		wrong = ""
+		mismatch = ""
 		s.sync(t)
 		rows := s.rows(t)
-		for _, there := range s.remote.Objects() {
-			row, found := rows[there.Name]
+		for _, object := range s.remote.Objects() {
+			row, found := rows[object.Name]
 			switch {
 			case !found:
-				wrong = there.Name + " has no row"
+				mismatch = object.Name + " has no row"
 			case row.IsPending(), row.State == nawasync.StateMissing, row.State == nawasync.StateFailed:
-				wrong = fmt.Sprintf("%s is there, and its row %s", there.Name, row.State)
-			case row.Plan != there.Plan || (row.QuotaMB == nil) != (there.QuotaMB == nil) || (row.QuotaMB != nil && *row.QuotaMB != *there.QuotaMB):
-				wrong = there.Name + " differs from its row"
+				mismatch = fmt.Sprintf("%s exists at the remote, but its row is %s", object.Name, row.State)
+			case row.Plan != object.Plan || (row.QuotaMB == nil) != (object.QuotaMB == nil) || (row.QuotaMB != nil && *row.QuotaMB != *object.QuotaMB):
+				mismatch = object.Name + " differs from its row"
 			}
 		}
 		for name, row := range rows {
-			if _, there := s.remote.look(name); !there && (row.State == nawasync.StateSynced || row.IsPending()) {
-				wrong = fmt.Sprintf("%s is not there, and its row %s", name, row.State)
+			if _, found := s.remote.find(name); !found && (row.State == nawasync.StateSynced || row.IsPending()) {
+				mismatch = fmt.Sprintf("%s does not exist at the remote, but its row is %s", name, row.State)
 			}
 		}
-		if wrong == "" {
+		if mismatch == "" {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	rt.Fatalf("it does not come to rest: %s", wrong)
+	rt.Fatalf("the rows differ from the remote after 12 syncs: %s", mismatch)
 }
 
-// newShop has a started engine.
+// newShop creates a shop whose engine is started.
 func newShop(t *testing.T, h *enginetest.Harness) *shop {
 	t.Helper()
-	s := idleShop(t, h)
+	s := newIdleShop(t, h)
 	h.Start(s.engine)
 	return s
 }
 
-// idleShop has one that is not: jobs wait until another takes them.
-func idleShop(t *testing.T, h *enginetest.Harness) *shop {
+// newIdleShop creates a shop whose engine is not started: jobs stay queued.
+func newIdleShop(t *testing.T, h *enginetest.Harness) *shop {
 	t.Helper()
 	createGadgets(t, h)
-	s := &shop{Harness: h, remote: newMemory()}
-	s.open(t)
+	s := &shop{Harness: h, remote: newGadgetRemote()}
+	s.openEngine(t)
 	return s
 }
 
-// shopKey is the same in every process of a test.
-//
-//go:fix inline
+// shopKey seals secrets. Every process of a test uses the same key.
 var shopKey = []byte(strings.Repeat("k", 32))
 
-var byAnn = nawasync.Options{By: "user:7"}
+var byUser = nawasync.Options{By: "user:7"}
 
-func numbered(n int) []gadget {
+// numberedGadgets returns n gadgets of the instance "one", named g0000, g0001 and so on.
+func numberedGadgets(n int) []gadget {
 	list := make([]gadget, n)
 	for i := range list {
 		list[i] = gadget{Instance: "one", Name: fmt.Sprintf("g%04d", i), QuotaMB: new(100 + i), Plan: "basic", Tags: []string{"b", "a"}, Used: int64(i)}
@@ -203,7 +210,7 @@ func numbered(n int) []gadget {
 	return list
 }
 
-func names(rows map[string]gadget) []string { return slices.Sorted(maps.Keys(rows)) }
+func sortedNames(rows map[string]gadget) []string { return slices.Sorted(maps.Keys(rows)) }
 
 func setPlan(p string) func(*gadget) {
 	return func(g *gadget) { g.Plan = p }
@@ -211,20 +218,20 @@ func setPlan(p string) func(*gadget) {
 
 func setQuota(n int) func(*gadget) { return func(g *gadget) { g.QuotaMB = new(n) } }
 
-// stocked is a shop with synced gadgets.
-func stocked(t *testing.T, db *testdb.Database, n int) *shop {
+// newSyncedShop creates a started shop with n gadgets that have been synced into rows.
+func newSyncedShop(t *testing.T, db *testdb.Database, n int) *shop {
 	t.Helper()
 	s := newShop(t, enginetest.New(t, db))
-	s.remote.Put(numbered(n)...)
-	s.status(t, s.sync(t), tracker.StatusSuccess)
+	s.remote.Put(numberedGadgets(n)...)
+	s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 	return s
 }
 
-// waitForRow syncs until a row is as it should be: one whose job ended a moment ago
-// is left alone.
+// waitForRow syncs until want accepts the row. It may take several syncs, because a sync skips a
+// row whose job has just ended.
 func waitForRow(t testing.TB, s *shop, name string, want func(gadget) bool) {
 	t.Helper()
-	enginetest.Eventually(t, 10*time.Second, name+" as it should be", func() bool {
+	enginetest.Eventually(t, 10*time.Second, "the wanted state of row "+name, func() bool {
 		if want(s.row(t, name)) {
 			return true
 		}

@@ -13,8 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// A struct's tags that make no sense are an error that names the field.
-func TestSnapshotsThatMakeNoSenseAreRefusedByName(t *testing.T) {
+func TestInvalidSnapshotsAreRefusedWithTheReason(t *testing.T) {
 	t.Parallel()
 	h := enginetest.New(t, testdb.SQLite(t))
 	createGadgets(t, h)
@@ -45,52 +44,52 @@ func TestSnapshotsThatMakeNoSenseAreRefusedByName(t *testing.T) {
 		nawasync.SyncStatus
 	}
 	for want, err := range map[string]error{
-		`sync:"key"`:    second(mirror.New(e, mirror.Config[noKey]{Service: "a", Type: "b"})),
-		"Name":          second(mirror.New(e, mirror.Config[badTag]{Service: "a", Type: "b"})),
-		"PIN":           second(mirror.New(e, mirror.Config[openSecret]{Service: "a", Type: "b"})),
-		"an integer":    second(mirror.New(e, mirror.Config[textID]{Service: "a", Type: "b"})),
-		"StatusColumns": second(mirror.New(e, mirror.Config[noTable]{Service: "a", Type: "b"})),
-		"service":       second(mirror.New(e, mirror.Config[plainGadget]{Type: "b"})),
+		`sync:"key"`:    errorOf(mirror.New(e, mirror.Config[noKey]{Service: "a", Type: "b"})),
+		"Name":          errorOf(mirror.New(e, mirror.Config[badTag]{Service: "a", Type: "b"})),
+		"PIN":           errorOf(mirror.New(e, mirror.Config[openSecret]{Service: "a", Type: "b"})),
+		"an integer":    errorOf(mirror.New(e, mirror.Config[textID]{Service: "a", Type: "b"})),
+		"StatusColumns": errorOf(mirror.New(e, mirror.Config[noTable]{Service: "a", Type: "b"})),
+		"service":       errorOf(mirror.New(e, mirror.Config[plainGadget]{Type: "b"})),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
+			t.Errorf("error = %v, want one that contains %s", err, want)
 		}
 	}
-	if err := second(mirror.New(e, mirror.Config[gadget]{Service: "a", Type: "b", Remote: newMemory()})); !errors.Is(err, nawasync.ErrNoSealer) {
-		t.Errorf("secrets without a Sealer: %v", err)
+	if err := errorOf(mirror.New(e, mirror.Config[gadget]{Service: "a", Type: "b", Remote: newGadgetRemote()})); !errors.Is(err, nawasync.ErrNoSealer) {
+		t.Errorf("secret field without Config.Sealer: error = %v, want ErrNoSealer", err)
 	}
 }
 
-func TestKeysDifferByCaseUnicodeAndSpacesAlikeOnEveryDatabase(t *testing.T) {
+func TestKeysAndValuesAreStoredExactlyOnEveryDatabase(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		moment := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.FixedZone("", 7*3600))
+		changed := time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.FixedZone("", 7*3600))
 		list := []gadget{
 			{Instance: "one", Name: "a"},
 			{Instance: "one", Name: "A", QuotaMB: new(0)},
 			{Instance: "one", Name: "é"},
 			{Instance: "one", Name: "e\u0301"},
 			{Instance: "one", Name: "ß", Plan: "trailing "},
-			{Instance: "one", Name: "ss", Changed: &moment},
+			{Instance: "one", Name: "ss", Changed: &changed},
 			{Instance: "One", Name: "a"},
 			{Instance: "one", Name: "\u65e5\u672c"},
 		}
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.StatusSuccess)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 		rows := s.rows(t)
 		if len(rows) != len(list)-1 {
-			t.Fatalf("there are %v", names(rows))
+			t.Fatalf("rows = %v, want one for each of %d keys", sortedNames(rows), len(list)-1)
 		}
 		if rows["a"].QuotaMB != nil || rows["A"].QuotaMB == nil || rows["ß"].Plan != "trailing " {
-			t.Errorf("NULL, 0 or a space was lost: %+v %+v %+v", rows["a"], rows["A"], rows["ß"])
+			t.Errorf("rows = %+v, %+v and %+v, want a NULL quota, a quota of 0 and a trailing space", rows["a"], rows["A"], rows["ß"])
 		}
-		if got := rows["ss"].Changed; got == nil || !got.Equal(moment.Truncate(time.Microsecond)) {
-			t.Errorf("a time came back as %v, not %v", got, moment)
+		if got := rows["ss"].Changed; got == nil || !got.Equal(changed.Truncate(time.Microsecond)) {
+			t.Errorf("stored time = %v, want %v in microseconds", got, changed)
 		}
-		again := s.sync(t)
-		if result := resultOf(t, again); result.Unchanged != int64(len(list)-1) || result.Updated != 0 {
-			t.Errorf("what was stored is not what came: %+v", result)
+		second := s.sync(t)
+		if result := resultOf(t, second); result.Unchanged != int64(len(list)-1) || result.Updated != 0 {
+			t.Errorf("second sync = %+v, want every row unchanged", result)
 		}
 	})
 }

@@ -14,49 +14,49 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestListPagesInEveryOrderWithoutLossOrRepeat(t *testing.T) {
+func TestListPagesContainEveryRowOnceInEveryOrder(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		list := numbered(47)
+		list := numberedGadgets(47)
 		for i := range list {
 			list[i].Plan = fmt.Sprintf("plan%d", i%3)
-			list[i].QuotaMB = new(i / 10) // ten share a value
+			list[i].QuotaMB = new(i / 10) // ten rows share a value
 			if i%4 == 0 {
 				list[i].QuotaMB = nil
 			}
 		}
 		s.remote.Put(list...)
-		s.status(t, s.sync(t), tracker.StatusSuccess)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 		for _, sort := range []string{"", "-id", "name", "-name", "quota_mb", "-quota_mb", "plan", "sync_status"} {
-			found := s.pages(t, nawasync.Query{Sort: sort, Limit: 7}, nil)
+			found := s.listNames(t, nawasync.Query{Sort: sort, Limit: 7}, nil)
 			unique := slices.Compact(slices.Sorted(slices.Values(found)))
 			if len(found) != 47 || len(unique) != 47 {
-				t.Errorf("by %q: %d rows, %d different ones", sort, len(found), len(unique))
+				t.Errorf("sorted by %q: %d rows, %d of them distinct, want 47", sort, len(found), len(unique))
 			}
 			if sort == "-name" && !slices.IsSortedFunc(found, func(a, b string) int { return strings.Compare(b, a) }) {
-				t.Errorf("by %q: %v", sort, found)
+				t.Errorf("sorted by %q: wrong order: %v", sort, found)
 			}
-			if strings.Contains(sort, "quota_mb") { // those without a value come last
+			if strings.Contains(sort, "quota_mb") { // rows with NULL come last
 				for i, name := range found {
 					var n int
 					_, _ = fmt.Sscanf(name, "g%d", &n)
 					if (n%4 == 0) != (i >= 35) {
-						t.Errorf("by %q: %s is number %d", sort, name, i)
+						t.Errorf("sorted by %q: %s has position %d, want the rows with NULL last", sort, name, i)
 						break
 					}
 				}
 			}
 		}
-		// Rows that go and come while somebody pages move no other.
-		gone := 0
-		found := s.pages(t, nawasync.Query{Sort: "name", Limit: 10}, func() {
-			enginetest.NoError(t, s.DB.Exec("DELETE FROM gadgets WHERE name = ?", fmt.Sprintf("g%04d", gone)).Error)
-			gone++
-			enginetest.NoError(t, s.DB.Exec("INSERT INTO gadgets (instance, name) VALUES ('one', ?)", fmt.Sprintf("g0000-%d", gone)).Error)
+		// Rows that are deleted and inserted between two pages do not shift the other rows.
+		deleted := 0
+		found := s.listNames(t, nawasync.Query{Sort: "name", Limit: 10}, func() {
+			enginetest.NoError(t, s.DB.Exec("DELETE FROM gadgets WHERE name = ?", fmt.Sprintf("g%04d", deleted)).Error)
+			deleted++
+			enginetest.NoError(t, s.DB.Exec("INSERT INTO gadgets (instance, name) VALUES ('one', ?)", fmt.Sprintf("g0000-%d", deleted)).Error)
 		})
 		if len(found) != 47 || len(slices.Compact(slices.Clone(found))) != 47 {
-			t.Errorf("%d rows while rows came and went: %v", len(found), found)
+			t.Errorf("%d rows with deletes and inserts between the pages, want 47 distinct ones: %v", len(found), found)
 		}
 	})
 }
@@ -69,7 +69,7 @@ func TestListFiltersSearchesAndCounts(t *testing.T) {
 			gadget{Instance: "one", Name: "Alpha", Plan: "gold", QuotaMB: new(1)}, gadget{Instance: "one", Name: "alpine", Plan: "100%"},
 			gadget{Instance: "one", Name: "beta_x", Plan: "a!b"}, gadget{Instance: "one", Name: "betaXx", Plan: "gold"}, gadget{Instance: "one", Name: "alé"},
 		)
-		s.status(t, s.sync(t), tracker.StatusSuccess)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 		for _, c := range []struct {
 			q    nawasync.Query
 			want string
@@ -88,61 +88,64 @@ func TestListFiltersSearchesAndCounts(t *testing.T) {
 			{nawasync.Query{States: []nawasync.SyncState{nawasync.StateSynced}, Search: "gold"}, "Alpha betaXx"},
 		} {
 			c.q.Sort = "name"
-			if got := strings.Join(s.pages(t, c.q, nil), " "); !sameWords(got, c.want) {
-				t.Errorf("%+v: %q, not %q", c.q, got, c.want)
+			if got := strings.Join(s.listNames(t, c.q, nil), " "); !sameNames(got, c.want) {
+				t.Errorf("names for %+v = %q, want %q", c.q, got, c.want)
 			}
 		}
 		for total, want := range map[int64]string{0: "0 false", -1: "5 false", 3: "3 true", 5: "5 false", 10: "5 false"} {
 			page, err := s.repo.List(t.Context(), nawasync.Query{Total: total, Limit: 1})
 			if got := fmt.Sprint(page.Total, " ", page.More); err != nil || got != want {
-				t.Errorf("a count up to %d is %s, %v", total, got, err)
+				t.Errorf("total and more for a count up to %d = %s, %v, want %s", total, got, err, want)
 			}
 		}
 		first, err := s.repo.List(t.Context(), nawasync.Query{Limit: 1})
 		enginetest.NoError(t, err)
-		for what, q := range map[string]nawasync.Query{
-			"an unknown column": {Where: map[string]any{"nope": 1}}, "an unknown order": {Sort: "nope; DROP TABLE gadgets"}, "a limit": {Limit: 5000},
-			"a cursor": {After: "rubbish"}, "another order's cursor": {After: first.Next, Sort: "name"}, "a prefix": {Prefix: map[string]string{"x\"y": "a"}},
+		for name, q := range map[string]nawasync.Query{
+			"unknown filter column": {Where: map[string]any{"nope": 1}}, "unknown sort column": {Sort: "nope; DROP TABLE gadgets"},
+			"too high a limit": {Limit: 5000}, "malformed cursor": {After: "rubbish"}, "cursor of another order": {After: first.Next, Sort: "name"},
+			"unknown prefix column": {Prefix: map[string]string{"x\"y": "a"}},
 		} {
 			if _, err := s.repo.List(t.Context(), q); !errors.Is(err, nawasync.ErrInvalid) {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("%s: error = %v, want ErrInvalid", name, err)
 			}
 		}
 	})
 }
 
-func sameWords(a, b string) bool {
+// sameNames reports whether a and b hold the same names in any order. Databases sort upper case and
+// accents differently.
+func sameNames(a, b string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(strings.Fields(a))), slices.Sorted(slices.Values(strings.Fields(b))))
 }
 
-func TestAllStreamsEveryRowAndStopsWhenItsReaderDoes(t *testing.T) {
+func TestAllStreamsEveryRowAndStopsWhenTheLoopBreaks(t *testing.T) {
 	t.Parallel()
-	s := stocked(t, testdb.SQLite(t), 2300)
+	s := newSyncedShop(t, testdb.SQLite(t), 2300)
 	n := 0
 	for _, err := range s.repo.All(context.Background(), nawasync.Query{Prefix: map[string]string{"name": "g1"}}) {
 		enginetest.NoError(t, err)
 		n++
 	}
 	if n != 1000 {
-		t.Errorf("%d rows", n)
+		t.Errorf("All returned %d rows, want 1000", n)
 	}
 	for range s.repo.All(context.Background(), nawasync.Query{}) {
 		break
 	}
 	for _, err := range s.repo.All(context.Background(), nawasync.Query{Where: map[string]any{"nope": 1}}) {
 		if !errors.Is(err, nawasync.ErrInvalid) {
-			t.Errorf("a wrong query: %v", err)
+			t.Errorf("All with an unknown filter column: error = %v, want ErrInvalid", err)
 		}
 	}
 }
 
-func TestSortByAColumnWithNULLsOfAPlainTypeComesToAnEnd(t *testing.T) {
+func TestPagingByANullableColumnOfANonPointerFieldTerminates(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 5)
+		s := newSyncedShop(t, db, 5)
 		for _, sort := range []string{"sync_error", "-sync_error"} {
-			if found := s.pages(t, nawasync.Query{Sort: sort, Limit: 2}, nil); len(found) != 5 {
-				t.Errorf("by %s: %v", sort, found)
+			if found := s.listNames(t, nawasync.Query{Sort: sort, Limit: 2}, nil); len(found) != 5 {
+				t.Errorf("sorted by %s: rows = %v, want 5", sort, found)
 			}
 		}
 	})

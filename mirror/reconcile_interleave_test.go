@@ -18,10 +18,10 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Any interleaving of users, of somebody else at the remote and of syncs, with
-// failures, comes to rest with the rows equal to the remote, nothing lost that a job
-// has written, and nothing pending.
-func TestAnyInterleavingComesToRestEqualToTheRemote(t *testing.T) {
+// Users change rows, other users change objects at the remote, and syncs run, in random order and
+// with random delays. After all jobs have ended, syncs make the rows equal to the remote, with no
+// row left pending.
+func TestAnyInterleavingConvergesToTheRemote(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
@@ -32,32 +32,32 @@ func TestAnyInterleavingComesToRestEqualToTheRemote(t *testing.T) {
 			for i := range names {
 				names[i] = fmt.Sprintf("r%d-%d", round, i)
 			}
-			slow := rapid.Uint64().Draw(rt, "slowness")
+			seed := rapid.Uint64().Draw(rt, "seed of the delays")
 			s.remote.Configure(func() { s.remote.PageSize = rapid.IntRange(1, 5).Draw(rt, "page size") })
-			pace := rand.New(rand.NewPCG(slow, 1)) //nolint:gosec // drawn, so that a run can be repeated
+			delays := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // rapid draws the seed, so that it can repeat a failed run
 			var mu sync.Mutex
 			wait := func() {
 				mu.Lock()
-				d := time.Duration(pace.IntN(4)) * time.Millisecond
+				d := time.Duration(delays.IntN(4)) * time.Millisecond
 				mu.Unlock()
 				time.Sleep(d)
 			}
 			s.remote.beforePage(func(int) { wait() })
 			s.remote.beforeCall(func(string, string) error { wait(); return nil })
-			type act struct {
-				what, name string
+			type step struct {
+				kind, name string
 				n          int
 			}
-			acts := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) act {
-				return act{
-					rapid.SampledFrom([]string{"create", "update", "update", "delete", "sync", "elsewhere", "vanish", "appear", "pause"}).Draw(rt, "what"),
+			steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
+				return step{
+					rapid.SampledFrom([]string{"create", "update", "update", "delete", "sync", "change remote", "drop remote", "add remote", "wait"}).Draw(rt, "kind"),
 					rapid.SampledFrom(names).Draw(rt, "name"), rapid.IntRange(0, 3).Draw(rt, "n"),
 				}
-			}), 5, 25).Draw(rt, "acts")
+			}), 5, 25).Draw(rt, "steps")
 			var jobs []*tracker.Job
-			note := func(job *tracker.Job, err error) {
-				for _, fine := range []error{nawasync.ErrExists, nawasync.ErrNotFound, nawasync.ErrDeleting, nawasync.ErrUnchanged} {
-					if errors.Is(err, fine) {
+			collect := func(job *tracker.Job, err error) {
+				for _, expected := range []error{nawasync.ErrExists, nawasync.ErrNotFound, nawasync.ErrDeleting, nawasync.ErrUnchanged} {
+					if errors.Is(err, expected) {
 						return
 					}
 				}
@@ -67,100 +67,101 @@ func TestAnyInterleavingComesToRestEqualToTheRemote(t *testing.T) {
 				jobs = append(jobs, job)
 			}
 			ctx := context.Background()
-			for _, a := range acts {
-				seen, err := s.repo.FindKey(ctx, gadget{Instance: "one", Name: a.name})
+			for _, step := range steps {
+				seen, err := s.repo.FindKey(ctx, gadget{Instance: "one", Name: step.name})
 				found := err == nil
-				switch a.what {
+				switch step.kind {
 				case "create":
-					note(s.repo.Create(ctx, gadget{Instance: "one", Name: a.name, QuotaMB: new(a.n)}, byAnn))
+					collect(s.repo.Create(ctx, gadget{Instance: "one", Name: step.name, QuotaMB: new(step.n)}, byUser))
 				case "update":
 					if found {
-						note(s.repo.Update(ctx, seen, setQuota(a.n), byAnn))
+						collect(s.repo.Update(ctx, seen, setQuota(step.n), byUser))
 					}
 				case "delete":
 					if found {
-						note(s.repo.Delete(ctx, seen, byAnn))
+						collect(s.repo.Delete(ctx, seen, byUser))
 					}
 				case "sync":
-					note(s.repo.SyncNow(ctx, gadget{Instance: "one"}, "", byAnn))
-				case "elsewhere":
-					if _, there := s.remote.look(a.name); there {
-						s.elsewhere(a.name, setPlan(fmt.Sprint("plan", a.n)))
+					collect(s.repo.SyncNow(ctx, gadget{Instance: "one"}, "", byUser))
+				case "change remote":
+					if _, exists := s.remote.find(step.name); exists {
+						s.changeRemote(step.name, setPlan(fmt.Sprint("plan", step.n)))
 					}
-				case "vanish":
-					s.remote.Drop(gadget{Instance: "one", Name: a.name})
-				case "appear":
-					if _, there := s.remote.look(a.name); !there {
-						s.remote.Put(gadget{Instance: "one", Name: a.name, QuotaMB: new(9)})
+				case "drop remote":
+					s.remote.Drop(gadget{Instance: "one", Name: step.name})
+				case "add remote":
+					if _, exists := s.remote.find(step.name); !exists {
+						s.remote.Put(gadget{Instance: "one", Name: step.name, QuotaMB: new(9)})
 					}
-				case "pause":
-					time.Sleep(time.Duration(a.n) * 3 * time.Millisecond)
+				case "wait":
+					time.Sleep(time.Duration(step.n) * 3 * time.Millisecond)
 				}
 			}
 			for _, job := range jobs {
-				s.ended(t, job)
+				s.waitEnd(t, job)
 			}
-			s.settle(rt, t)
+			s.syncUntilEqual(rt, t)
 		})
 	})
 }
 
-// A listing that is old by the time it is compared: jobs are queued, and others have
-// ended, between the request of its page and its compare.
-func TestSyncBesidePendingAndJustEndedJobsResurrectsPrunesAndOverwritesNothing(t *testing.T) {
+// The page of a listing is out of date when the sync compares it with the rows: between the request
+// of the page and the comparison, some jobs end and others are queued. The sync must not undo their
+// changes.
+func TestSyncKeepsTheChangesOfJobsThatRunOrEndDuringTheListing(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 20)
+		s := newSyncedShop(t, db, 20)
 		blocked, release := make(chan struct{}), make(chan struct{})
 		var once sync.Once
-		free := func() { once.Do(func() { close(release) }) }
-		t.Cleanup(free)
+		unblock := func() { once.Do(func() { close(release) }) }
+		t.Cleanup(unblock)
 		s.remote.Configure(func() { s.remote.PageSize = 1000 })
-		s.remote.beforePage(func(int) { // its list was read a moment ago
+		s.remote.beforePage(func(int) { // the fake remote has already read the objects of this page
 			close(blocked)
 			<-release
 		})
 		s.remote.beforeCall(func(call, name string) error {
 			if call != "get" && slices.Contains([]string{"g0010", "g0011", "pending"}, name) {
-				<-release // these are still at it when the page is compared
+				<-release // keeps these jobs running while the page is compared
 				time.Sleep(300 * time.Millisecond)
 			}
 			return nil
 		})
-		syncing, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+		syncing, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byUser)
 		enginetest.NoError(t, err)
 		<-blocked
-		// Ended before the compare:
-		s.status(t, s.update(t, s.row(t, "g0001"), setQuota(7)), tracker.StatusSuccess)
-		gone, err := s.repo.Delete(t.Context(), s.row(t, "g0002"), byAnn)
+		// These jobs end before the comparison.
+		s.waitStatus(t, s.update(t, s.row(t, "g0001"), setQuota(7)), tracker.StatusSuccess)
+		deleted, err := s.repo.Delete(t.Context(), s.row(t, "g0002"), byUser)
 		enginetest.NoError(t, err)
-		s.status(t, gone, tracker.StatusSuccess)
-		made, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "made"}, byAnn)
+		s.waitStatus(t, deleted, tracker.StatusSuccess)
+		created, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "created"}, byUser)
 		enginetest.NoError(t, err)
-		s.status(t, made, tracker.StatusSuccess)
-		// Open while it compares:
+		s.waitStatus(t, created, tracker.StatusSuccess)
+		// These jobs are unfinished during the comparison.
 		updating := s.update(t, s.row(t, "g0010"), setQuota(8))
-		deleting, err := s.repo.Delete(t.Context(), s.row(t, "g0011"), byAnn)
+		deleting, err := s.repo.Delete(t.Context(), s.row(t, "g0011"), byUser)
 		enginetest.NoError(t, err)
-		creating, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "pending"}, byAnn)
+		creating, err := s.repo.Create(t.Context(), gadget{Instance: "one", Name: "pending"}, byUser)
 		enginetest.NoError(t, err)
-		free()
-		s.status(t, syncing, tracker.StatusSuccess)
+		unblock()
+		s.waitStatus(t, syncing, tracker.StatusSuccess)
 		for _, job := range []*tracker.Job{updating, deleting, creating} {
-			s.status(t, job, tracker.StatusSuccess)
+			s.waitStatus(t, job, tracker.StatusSuccess)
 		}
 		rows := s.rows(t)
 		if len(rows) != 20 || *rows["g0001"].QuotaMB != 7 || *rows["g0010"].QuotaMB != 8 {
-			t.Errorf("%d rows; %v %v", len(rows), *rows["g0001"].QuotaMB, *rows["g0010"].QuotaMB)
+			t.Errorf("%d rows with quotas %v and %v, want 20 with 7 and 8", len(rows), *rows["g0001"].QuotaMB, *rows["g0010"].QuotaMB)
 		}
-		for _, name := range []string{"made", "pending"} {
+		for _, name := range []string{"created", "pending"} {
 			if rows[name].State != nawasync.StateSynced {
-				t.Errorf("%s is %+v", name, rows[name].SyncStatus)
+				t.Errorf("status of %s = %+v, want synced", name, rows[name].SyncStatus)
 			}
 		}
 		for _, name := range []string{"g0002", "g0011"} {
-			if _, there := rows[name]; there {
-				t.Errorf("%s is back", name)
+			if _, found := rows[name]; found {
+				t.Errorf("the sync inserted the deleted row %s again", name)
 			}
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// resultOf returns the sync result of a job.
 func resultOf(t testing.TB, job *tracker.Job) nawasync.SyncResult {
 	t.Helper()
 	var result nawasync.SyncResult
@@ -28,20 +29,20 @@ func resultOf(t testing.TB, job *tracker.Job) nawasync.SyncResult {
 	return result
 }
 
-func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
+func TestSyncMirrorsTheListingWritesOnlyChangesAndReportsDrift(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.Put(numbered(2500)...)
+		s.remote.Put(numberedGadgets(2500)...)
 		plan, err := s.repo.Plan(t.Context(), gadget{Instance: "one"}, "")
 		if err != nil || plan.Created != 2500 || len(s.rows(t)) != 0 {
-			t.Fatalf("the plan is %+v, %v", plan, err)
+			t.Fatalf("plan = %+v, %v, want 2500 created and an empty table", plan, err)
 		}
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Created != 2500 || got.Proof != "complete" {
-			t.Fatalf("the first sync did %+v", got)
+		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Created != 2500 || got.Proof != "complete" {
+			t.Fatalf("result of the first sync = %+v, want 2500 created", got)
 		}
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Unchanged != 2500 || got.Updated+got.Created+got.Missing != 0 {
-			t.Fatalf("a sync of the same did %+v", got)
+		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Unchanged != 2500 || got.Updated+got.Created+got.Missing != 0 {
+			t.Fatalf("result of a sync without changes = %+v, want 2500 unchanged", got)
 		}
 		s.remote.Put(
 			gadget{Instance: "one", Name: "g0001", QuotaMB: new(7), Plan: "basic", Tags: []string{"a", "b"}, Used: 1},
@@ -49,86 +50,86 @@ func TestSyncMirrorsTheListWritesOnlyChangesAndTellsDrift(t *testing.T) {
 			gadget{Instance: "one", Name: "g9999"})
 		plan, err = s.repo.Plan(t.Context(), gadget{Instance: "one"}, "")
 		if err != nil || plan.Created != 1 || plan.Updated != 2 || plan.Drifted["quota_mb"] != 1 {
-			t.Errorf("the plan is %+v, %v", plan, err)
+			t.Errorf("plan = %+v, %v, want 1 created and 2 updated, one with drift in quota_mb", plan, err)
 		}
-		got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess))
+		got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess))
 		if got.Created != 1 || got.Updated != 2 || got.Unchanged != 2498 || len(got.Drifted) != 1 || got.Drifted["quota_mb"] != 1 || len(got.Samples) != 1 {
-			t.Errorf("the sync did %+v", got)
+			t.Errorf("sync result = %+v, want 1 created, 2 updated and 2498 unchanged, with drift in quota_mb only", got)
 		}
 		if *s.row(t, "g0001").QuotaMB != 7 || s.row(t, "g0002").Used != 99 {
-			t.Error("a change did not arrive")
+			t.Errorf("quota of g0001 = %d, used of g0002 = %d, want 7 and 99", *s.row(t, "g0001").QuotaMB, s.row(t, "g0002").Used)
 		}
 	})
 }
 
-// Whatever is wrong with a listing: nothing is deleted, the run says why.
-func TestBadListingDeletesNothingAndSaysWhy(t *testing.T) {
+func TestBadListingDeletesNothingAndReportsWhy(t *testing.T) {
 	t.Parallel()
 	type pages = []mirror.Page[gadget]
-	same := func(total int64, p pages) pages {
+	withTotal := func(total int64, p pages) pages {
 		for i := range p {
 			p[i].Proof.Total = total
 		}
 		return p
 	}
-	bad := map[string]struct {
+	listings := map[string]struct {
 		pages func(pages) pages
-		err   error
-		say   string
+		err   error  // ends the listing
+		want  string // part of the job's error
 	}{
-		"it ends early":                 {pages: func(p pages) pages { return p[:3] }, say: "the server counts 1000 objects and 300"},
-		"it errors on page 7":           {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), say: "broke off after 600"},
-		"a page comes twice":            {pages: func(p pages) pages { return append(p[:9:9], p[8]) }, say: "1000 objects and 900 different"},
-		"a row is skipped by an offset": {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, say: "1000 objects and 999"},
-		"the count changes as rows vanish": {
+		"it ends early":                        {pages: func(p pages) pages { return p[:3] }, want: "the server counts 1000 objects and 300"},
+		"page 7 fails":                         {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), want: "broke off after 600"},
+		"the last page repeats the one before": {pages: func(p pages) pages { return append(p[:9:9], p[8]) }, want: "1000 objects and 900 different"},
+		"an object is missing in a page":       {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, want: "1000 objects and 999"},
+		"the total changes during the listing": {
 			pages: func(p pages) pages { p[9].Items = p[9].Items[1:]; p[9].Proof.Total = 999; return p },
-			say:   "count of objects changed",
+			want:  "count of objects changed",
 		},
-		"it has fewer rows than its total": {pages: func(p pages) pages { return same(1500, p) }, say: "1500 objects and 1000"},
-		"an empty list with an error": {
+		"the total is too high": {pages: func(p pages) pages { return withTotal(1500, p) }, want: "1500 objects and 1000"},
+		"an error instead of pages": {
 			pages: func(pages) pages { return nil }, err: fault.WithClass(fault.ClassPermanent, errors.New("permission denied")),
-			say: "permission denied",
+			want: "permission denied",
 		},
-		"no page at all":               {pages: func(pages) pages { return nil }, say: "without a single page"},
-		"it ends before its last page": {pages: func(p pages) pages { p[2].Proof = mirror.Proof{}; return p[:3] }, say: "objects and 300"},
-		"an empty page where a row has one": {
+		"no page and no error":          {pages: func(pages) pages { return nil }, want: "without a single page"},
+		"it ends early without a proof": {pages: func(p pages) pages { p[2].Proof = mirror.Proof{}; return p[:3] }, want: "objects and 300"},
+		"an object has an empty key": {
 			pages: func(p pages) pages { p[0].Items = slices.Clone(p[0].Items); p[0].Items[3].Name = ""; return p },
-			say:   "object 4 of the listing has a key",
+			want:  "object 4 of the listing has a key",
 		},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.Put(numbered(1000)...)
-		s.status(t, s.sync(t), tracker.StatusSuccess)
-		for what, b := range bad {
-			s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = b.pages, b.err })
-			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byAnn)
+		s.remote.Put(numberedGadgets(1000)...)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
+		for name, listing := range listings {
+			s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = listing.pages, listing.err })
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byUser)
 			enginetest.NoError(t, err)
-			var now *tracker.Job
-			enginetest.Eventually(t, 20*time.Second, what, func() bool {
-				now, err = s.engine.Reader().Get(t.Context(), job.ID)
-				return err == nil && now.Error != ""
+			var current *tracker.Job
+			enginetest.Eventually(t, 20*time.Second, "the error of a sync: "+name, func() bool {
+				current, err = s.engine.Reader().Get(t.Context(), job.ID)
+				return err == nil && current.Error != ""
 			})
-			if !strings.Contains(now.Error, b.say) {
-				t.Errorf("%s: it says %q", what, now.Error)
+			if !strings.Contains(current.Error, listing.want) {
+				t.Errorf("%s: job error = %q, want %q in it", name, current.Error, listing.want)
 			}
-			if !now.Status.Terminal() {
+			if !current.Status.Terminal() {
 				_, err = s.engine.Cancel(t.Context(), job.ID, nawasync.OperatorOptions{By: "user:1"})
 				enginetest.NoError(t, err)
 			}
 			if n := len(s.rows(t)); n != 1000 {
-				t.Fatalf("%s: %d rows are left", what, n)
+				t.Fatalf("%s: %d rows are left, want 1000", name, n)
 			}
 		}
 		s.remote.Configure(func() { s.remote.Pages, s.remote.ListErr = nil, nil })
-		if got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess)); got.Unchanged != 1000 {
-			t.Errorf("afterwards a sync did %+v", got)
+		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Unchanged != 1000 {
+			t.Errorf("result of a sync with a good listing = %+v, want 1000 unchanged", got)
 		}
 	})
 }
 
-// thinGadget is what plainGadget was before it got a plan.
-type thinGadget struct {
+// oldGadget is plainGadget as an older release of an application has it, without the fields Plan and
+// Used. It uses the same table.
+type oldGadget struct {
 	ID       uint64
 	Instance string `sync:"scope"`
 	Name     string `sync:"key"`
@@ -136,20 +137,21 @@ type thinGadget struct {
 	nawasync.SyncStatus
 }
 
-func (thinGadget) TableName() string { return "plain_gadgets" }
+func (oldGadget) TableName() string { return "plain_gadgets" }
 
-type thinMemory struct{ *memory }
+// oldGadgetRemote lists the objects of a gadgetRemote as oldGadgets. Its other methods fail.
+type oldGadgetRemote struct{ *gadgetRemote }
 
-func thin(g gadget) thinGadget {
-	return thinGadget{Instance: g.Instance, Name: g.Name, QuotaMB: g.QuotaMB}
+func toOldGadget(g gadget) oldGadget {
+	return oldGadget{Instance: g.Instance, Name: g.Name, QuotaMB: g.QuotaMB}
 }
 
-func (m thinMemory) List(ctx context.Context, scope thinGadget, detail string) iter.Seq2[mirror.Page[thinGadget], error] {
-	return func(yield func(mirror.Page[thinGadget], error) bool) {
-		for p, err := range m.memory.List(ctx, gadget{Instance: scope.Instance}, detail) {
-			out := mirror.Page[thinGadget]{Proof: p.Proof}
+func (m oldGadgetRemote) List(ctx context.Context, scope oldGadget, detail string) iter.Seq2[mirror.Page[oldGadget], error] {
+	return func(yield func(mirror.Page[oldGadget], error) bool) {
+		for p, err := range m.gadgetRemote.List(ctx, gadget{Instance: scope.Instance}, detail) {
+			out := mirror.Page[oldGadget]{Proof: p.Proof}
 			for _, g := range p.Items {
-				out.Items = append(out.Items, thin(g))
+				out.Items = append(out.Items, toOldGadget(g))
 			}
 			if !yield(out, err) {
 				return
@@ -158,27 +160,26 @@ func (m thinMemory) List(ctx context.Context, scope thinGadget, detail string) i
 	}
 }
 
-func (thinMemory) Get(context.Context, thinGadget) (o mirror.Object[thinGadget], err error) {
+func (oldGadgetRemote) Get(context.Context, oldGadget) (o mirror.Object[oldGadget], err error) {
 	return o, nawasynctest.ErrGone
 }
 
-func (thinMemory) Create(context.Context, thinGadget) (o mirror.Object[thinGadget], err error) {
+func (oldGadgetRemote) Create(context.Context, oldGadget) (o mirror.Object[oldGadget], err error) {
 	return o, nawasynctest.ErrGone
 }
 
-func (thinMemory) Update(context.Context, mirror.Object[thinGadget], thinGadget, mirror.Diff) (o mirror.Object[thinGadget], err error) {
+func (oldGadgetRemote) Update(context.Context, mirror.Object[oldGadget], oldGadget, mirror.Diff) (o mirror.Object[oldGadget], err error) {
 	return o, nawasynctest.ErrGone
 }
-func (thinMemory) Delete(context.Context, thinGadget) error { return nawasynctest.ErrGone }
+func (oldGadgetRemote) Delete(context.Context, oldGadget) error { return nawasynctest.ErrGone }
 
-// A plan that is called off says so, whatever ended it.
-func TestPlanThatIsCalledOffIsNoResult(t *testing.T) {
+func TestCancelledPlanReturnsTheError(t *testing.T) {
 	t.Parallel()
-	s := idleShop(t, enginetest.New(t, testdb.SQLite(t)))
-	s.remote.Put(numbered(3)...)
+	s := newIdleShop(t, enginetest.New(t, testdb.SQLite(t)))
+	s.remote.Put(numberedGadgets(3)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.remote.beforePage(func(int) { cancel() })
 	if _, err := s.repo.Plan(ctx, gadget{Instance: "one"}, ""); !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("Plan with a cancelled context: error = %v, want context.Canceled", err)
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// An older release, say, ended the job and left the row.
-func TestRowThatWasLeftPendingIsMendedByTheNextSync(t *testing.T) {
+// A row can be pending without an unfinished job, for example if an older release ended the job and
+// did not update the row.
+func TestSyncFixesARowThatWasLeftPending(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := stocked(t, db, 3)
-		job := s.status(t, s.update(t, s.row(t, "g0001"), setQuota(5)), tracker.StatusSuccess)
+		s := newSyncedShop(t, db, 3)
+		job := s.waitStatus(t, s.update(t, s.row(t, "g0001"), setQuota(5)), tracker.StatusSuccess)
 		enginetest.NoError(t, s.DB.Exec("UPDATE gadgets SET sync_status = 'pending_update' WHERE name = 'g0001'").Error)
 		enginetest.NoError(t, s.DB.Exec("UPDATE gadgets SET sync_status = 'pending_update', sync_job_id = ? WHERE name = 'g0002'", job.ID+1000).Error)
 		waitForRow(t, s, "g0001", func(g gadget) bool { return g.State == nawasync.StateSynced })
@@ -24,53 +25,53 @@ func TestRowThatWasLeftPendingIsMendedByTheNextSync(t *testing.T) {
 	})
 }
 
-func TestNewContentFieldIsFilledInAndIsNoDrift(t *testing.T) {
+func TestNewContentFieldIsFilledInWithoutDrift(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		createGadgets(t, h)
-		remote := newMemory()
-		remote.Put(numbered(30)...)
-		old := h.Engine(nil)
-		before, err := mirror.New(old, mirror.Config[thinGadget]{Service: "shop", Type: "plain_gadget", Remote: thinMemory{remote}})
+		remote := newGadgetRemote()
+		remote.Put(numberedGadgets(30)...)
+		oldEngine := h.Engine(nil)
+		oldRepo, err := mirror.New(oldEngine, mirror.Config[oldGadget]{Service: "shop", Type: "plain_gadget", Remote: oldGadgetRemote{remote}})
 		enginetest.NoError(t, err)
-		h.Start(old)
-		job, err := before.SyncNow(t.Context(), thinGadget{Instance: "one"}, "", byAnn)
+		h.Start(oldEngine)
+		job, err := oldRepo.SyncNow(t.Context(), oldGadget{Instance: "one"}, "", byUser)
 		enginetest.NoError(t, err)
-		enginetest.WaitStatus(t, old, job.ID, tracker.StatusSuccess)
-		enginetest.NoError(t, old.Stop(t.Context()))
-		next := h.Engine(nil)
-		after, err := mirror.New(next, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainMemory{remote}})
+		enginetest.WaitStatus(t, oldEngine, job.ID, tracker.StatusSuccess)
+		enginetest.NoError(t, oldEngine.Stop(t.Context()))
+		newEngine := h.Engine(nil)
+		newRepo, err := mirror.New(newEngine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainGadgetRemote{remote}})
 		enginetest.NoError(t, err)
-		h.Start(next)
+		h.Start(newEngine)
 		for _, want := range []nawasync.SyncResult{{Listed: 30, Updated: 30, Proof: "complete"}, {Listed: 30, Unchanged: 30, Proof: "complete"}} {
-			job, err := after.SyncNow(t.Context(), plainGadget{Instance: "one"}, "", byAnn)
+			job, err := newRepo.SyncNow(t.Context(), plainGadget{Instance: "one"}, "", byUser)
 			enginetest.NoError(t, err)
-			if got := resultOf(t, enginetest.WaitStatus(t, next, job.ID, tracker.StatusSuccess)); !reflect.DeepEqual(got, want) {
-				t.Errorf("the sync did %+v, not %+v", got, want)
+			if got := resultOf(t, enginetest.WaitStatus(t, newEngine, job.ID, tracker.StatusSuccess)); !reflect.DeepEqual(got, want) {
+				t.Errorf("sync result = %+v, want %+v", got, want)
 			}
 		}
 	})
 }
 
-func TestLightPagesChangeOnlyTheColumnsTheyName(t *testing.T) {
+func TestPagesWithFieldsUpdateOnlyThoseColumns(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.remote.Put(numbered(3)...)
-		s.status(t, s.sync(t), tracker.StatusSuccess)
+		s.remote.Put(numberedGadgets(3)...)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 		s.remote.Put(gadget{Instance: "one", Name: "g0001", QuotaMB: new(9), Plan: "gold", Tags: []string{"a", "b"}})
-		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "light", byAnn)
+		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "light", byUser)
 		enginetest.NoError(t, err)
-		if got := resultOf(t, s.status(t, job, tracker.StatusSuccess)); got.Updated != 1 || got.Unchanged != 2 {
-			t.Errorf("the light sync did %+v", got)
+		if got := resultOf(t, s.waitStatus(t, job, tracker.StatusSuccess)); got.Updated != 1 || got.Unchanged != 2 {
+			t.Errorf("result of the light sync = %+v, want 1 updated and 2 unchanged", got)
 		}
 		if row := s.row(t, "g0001"); row.Plan != "gold" || *row.QuotaMB != 101 || row.Used != 1 {
-			t.Errorf("the row is %+v", row)
+			t.Errorf("row after the light sync = %+v, want plan gold and the other columns unchanged", row)
 		}
-		got := resultOf(t, s.status(t, s.sync(t), tracker.StatusSuccess))
+		got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess))
 		if got.Updated != 1 || got.Drifted["quota_mb"] != 1 || got.Drifted["plan"] != 0 {
-			t.Errorf("the full sync after it did %+v", got)
+			t.Errorf("result of the full sync = %+v, want 1 updated with drift in quota_mb only", got)
 		}
 	})
 }

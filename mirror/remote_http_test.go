@@ -17,8 +17,9 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// wire is a gadget on its way, with its secret.
-type wire struct {
+// gadgetMessage is the body of requests and responses between httpRemote and serveRemote. Unlike the
+// JSON of a gadget, it includes the secret.
+type gadgetMessage struct {
 	Gadget   gadget      `json:"gadget"`
 	Password string      `json:"password"`
 	Touched  []string    `json:"touched"`
@@ -26,12 +27,13 @@ type wire struct {
 	Error    string      `json:"error"`
 }
 
-// serveMemory lets children use a memory of this process.
-func serveMemory(t *testing.T, m *memory) string {
+// serveRemote serves a remote of this process over HTTP, for the httpRemote of a child process. It
+// returns the URL.
+func serveRemote(t *testing.T, m *gadgetRemote) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in, out wire
-		if err := json.NewDecoder(r.Body).Decode(&in); err != nil { //nolint:musttag // a gadget's fields go by their names
+		var in, out gadgetMessage
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil { //nolint:musttag // the field names of a gadget are its JSON keys
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
@@ -62,14 +64,14 @@ func serveMemory(t *testing.T, m *memory) string {
 	return server.URL
 }
 
-// distant is a remote in another process.
-type distant struct {
+// httpRemote is a remote that runs in another process.
+type httpRemote struct {
 	url      string
-	dieAfter string
+	dieAfter string // the call after whose response the process kills itself; "" is none
 }
 
-func (d *distant) call(ctx context.Context, name string, g gadget, touched []string) (o mirror.Object[gadget], err error) {
-	body, err := json.Marshal(wire{Gadget: g, Password: g.Password.Reveal(), Touched: touched}) //nolint:musttag // as above
+func (d *httpRemote) call(ctx context.Context, name string, g gadget, touched []string) (o mirror.Object[gadget], err error) {
+	body, err := json.Marshal(gadgetMessage{Gadget: g, Password: g.Password.Reveal(), Touched: touched}) //nolint:musttag // as above
 	if err != nil {
 		return o, err
 	}
@@ -82,7 +84,7 @@ func (d *distant) call(ctx context.Context, name string, g gadget, touched []str
 		return o, err
 	}
 	defer resp.Body.Close()
-	var out wire
+	var out gadgetMessage
 	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil { //nolint:musttag // as above
 		return o, err
 	}
@@ -95,15 +97,15 @@ func (d *distant) call(ctx context.Context, name string, g gadget, touched []str
 	return mirror.Object[gadget]{Value: out.Gadget}, nil
 }
 
-func (d *distant) Get(ctx context.Context, key gadget) (mirror.Object[gadget], error) {
+func (d *httpRemote) Get(ctx context.Context, key gadget) (mirror.Object[gadget], error) {
 	return d.call(ctx, "get", key, nil)
 }
 
-func (d *distant) Create(ctx context.Context, want gadget) (mirror.Object[gadget], error) {
+func (d *httpRemote) Create(ctx context.Context, want gadget) (mirror.Object[gadget], error) {
 	return d.call(ctx, "create", want, nil)
 }
 
-func (d *distant) Update(ctx context.Context, _ mirror.Object[gadget], want gadget, touched mirror.Diff) (mirror.Object[gadget], error) {
+func (d *httpRemote) Update(ctx context.Context, _ mirror.Object[gadget], want gadget, touched mirror.Diff) (mirror.Object[gadget], error) {
 	var columns []string
 	for _, c := range touched {
 		columns = append(columns, c.Field)
@@ -111,11 +113,11 @@ func (d *distant) Update(ctx context.Context, _ mirror.Object[gadget], want gadg
 	return d.call(ctx, "update", want, columns)
 }
 
-func (d *distant) Delete(ctx context.Context, key gadget) error {
+func (d *httpRemote) Delete(ctx context.Context, key gadget) error {
 	_, err := d.call(ctx, "delete", key, nil)
 	return err
 }
 
-func (d *distant) List(context.Context, gadget, string) iter.Seq2[mirror.Page[gadget], error] {
+func (d *httpRemote) List(context.Context, gadget, string) iter.Seq2[mirror.Page[gadget], error] {
 	return func(func(mirror.Page[gadget], error) bool) {}
 }

@@ -14,9 +14,9 @@ func TestLastSyncedAtIsPerInstance(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
-		s.status(t, s.sync(t), tracker.StatusSuccess)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 		var one, two time.Time
-		enginetest.Eventually(t, 20*time.Second, "a last sync", func() bool {
+		enginetest.Eventually(t, 20*time.Second, "the time of the last sync", func() bool {
 			var err error
 			one, err = s.repo.LastSyncedAt(context.Background(), gadget{Instance: "one"})
 			enginetest.NoError(t, err)
@@ -24,7 +24,7 @@ func TestLastSyncedAtIsPerInstance(t *testing.T) {
 		})
 		two, err := s.repo.LastSyncedAt(t.Context(), gadget{Instance: "two"})
 		if err != nil || !two.IsZero() {
-			t.Errorf("another instance was synced at %v, %v", two, err)
+			t.Errorf("LastSyncedAt of an instance that was never synced = %v, %v, want the zero time", two, err)
 		}
 	})
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Syncs of two instances run side by side: each waits in its listing for the other.
-func TestSyncsOfTwoInstancesRunAtOnce(t *testing.T) {
+// Each of the two syncs waits in its listing until the other one has begun its own listing, so they
+// can only succeed if they run at the same time.
+func TestSyncsOfTwoInstancesRunConcurrently(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newShop(t, enginetest.New(t, db))
@@ -23,12 +24,12 @@ func TestSyncsOfTwoInstancesRunAtOnce(t *testing.T) {
 		})
 		var jobs []*tracker.Job
 		for _, instance := range []string{"one", "two"} {
-			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: instance}, "", byAnn)
+			job, err := s.repo.SyncNow(t.Context(), gadget{Instance: instance}, "", byUser)
 			enginetest.NoError(t, err)
 			jobs = append(jobs, job)
 		}
 		for _, job := range jobs {
-			s.status(t, job, tracker.StatusSuccess)
+			s.waitStatus(t, job, tracker.StatusSuccess)
 		}
 	})
 }

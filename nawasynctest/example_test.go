@@ -8,26 +8,28 @@ import (
 	"github.com/nawasara/nawasync/nawasynctest"
 )
 
-// exampleT stands for the test that an example has not.
+// exampleT replaces the *testing.T, which an example does not have.
 type exampleT struct{ testing.TB }
 
 func (exampleT) Helper() {}
 
 func (exampleT) Context() context.Context { return context.Background() }
 
-// A handler is tested without an engine, a database or a Redis.
+// Work runs a handler without an engine, a database or Redis. It returns the result of the job as the
+// engine would store it, with secrets masked.
 func ExampleWork() {
-	t := exampleT{} // the test's own *testing.T
+	t := exampleT{} // in a test, use its *testing.T
 	got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "ann@example.org", To: "anna@example.org"})
 	fmt.Println(got.Err, got.BeganWrite, string(got.Result))
 	// Output: <nil> true {"password":"***","to":"anna@example.org"}
 }
 
-// A remote in memory that refuses, loses answers, and lists in pages.
+// FakeRemote keeps the objects of a remote in memory and counts the calls. Put and Object read and
+// write the objects directly, which does not count as a call.
 func ExampleFakeRemote() {
 	remote := &nawasynctest.FakeRemote[zone]{Key: func(z zone) string { return z.Account + "/" + z.Name }}
 	remote.Put(zone{Account: "acme", Name: "example.org", Plan: "free"})
-	there, found := remote.Object(zone{Account: "acme", Name: "example.org"})
-	fmt.Println(there.Plan, found, remote.Calls(nawasynctest.CallGet))
+	object, found := remote.Object(zone{Account: "acme", Name: "example.org"})
+	fmt.Println(object.Plan, found, remote.Calls(nawasynctest.CallGet))
 	// Output: free true 0
 }

@@ -56,50 +56,50 @@ func (j *renameJob) Execute(ctx context.Context, run *nawasync.Run[rename]) erro
 
 func (j *renameJob) Timeout() time.Duration { return 50 * time.Millisecond }
 
-func TestWorkRunsAHandlerAsAJobWouldAndTellsWhatItLeft(t *testing.T) {
+func TestWorkRunsAHandlerAndReturnsItsEffects(t *testing.T) {
 	t.Parallel()
 	job := &renameJob{}
 	got := nawasynctest.Work(t, job, rename{Mailbox: "a", To: "b", Password: nawasync.NewSecret("hunter22")})
 	if got.Err != nil || got.Class != "" || !got.BeganWrite {
-		t.Fatalf("%+v", got)
+		t.Fatalf("Work = %+v, want success after BeginWrite", got)
 	}
 	if len(job.sent) != 1 || job.sent[0].Password.Reveal() != "hunter22" || job.sent[0].To != "b" {
-		t.Errorf("the handler got %d, %+v", len(job.sent), job.sent)
+		t.Errorf("the handler ran %d times with %+v, want once with the arguments and the password", len(job.sent), job.sent)
 	}
 	if !strings.Contains(got.Log, "renamed with ***") || string(got.Result) != `{"password":"***","to":"b"}` ||
 		!strings.Contains(string(got.Progress), `"done":1`) {
-		t.Errorf("log %q, result %s, progress %s", got.Log, got.Result, got.Progress)
+		t.Errorf("log = %q, result = %s, progress = %s; want the password redacted and 1 done", got.Log, got.Result, got.Progress)
 	}
 	db := nawasynctest.NewDB(t)
 	if err := got.OnSuccess(db); err != nil || !db.Migrator().HasTable("renamed") {
-		t.Errorf("OnSuccess: %v", err)
+		t.Errorf("OnSuccess: error = %v, want none and the table renamed", err)
 	}
 }
 
-func TestWorkTellsTheClassOfAFailureAndBoundsTheTime(t *testing.T) {
+func TestWorkReturnsTheClassOfAFailureAndAppliesTheTimeout(t *testing.T) {
 	t.Parallel()
 	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a"}); got.Class != fault.ClassPermanent || got.BeganWrite {
-		t.Errorf("%+v", got)
+		t.Errorf("Work without a new name = %+v, want a permanent failure before BeginWrite", got)
 	}
 	if got := nawasynctest.Work(t, &renameJob{}, rename{Mailbox: "a", To: "slow"}); got.Class != fault.ClassTimeout {
-		t.Errorf("%+v", got)
+		t.Errorf("Work of a slow handler = %+v, want a timeout", got)
 	}
 }
 
-// failing catches what a helper says of a test that should fail.
-type failing struct {
+// fatalRecorder records the message with which a helper fails a test, and panics to stop the helper.
+type fatalRecorder struct {
 	testing.TB
-	said string
+	message string
 }
 
-func (f *failing) Helper() {}
+func (f *fatalRecorder) Helper() {}
 
-func (f *failing) Fatalf(format string, args ...any) {
-	f.said = fmt.Sprintf(format, args...)
+func (f *fatalRecorder) Fatalf(format string, args ...any) {
+	f.message = fmt.Sprintf(format, args...)
 	panic(f)
 }
 
-func TestRequireDispatchedFindsTheJobOrNamesTheOthers(t *testing.T) {
+func TestRequireDispatchedReturnsTheJobOrFailsWithAListOfJobs(t *testing.T) {
 	t.Parallel()
 	engine := nawasynctest.NewEngine(t, func(c *nawasync.Config) {
 		c.Sealer, _ = secret.NewKeyring([]byte(strings.Repeat("k", 32)))
@@ -110,24 +110,24 @@ func TestRequireDispatchedFindsTheJobOrNamesTheOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if found := nawasynctest.RequireDispatched(t, engine, args); found.ID != job.ID {
-		t.Errorf("found job %d, not %d", found.ID, job.ID)
+		t.Errorf("RequireDispatched returned job %d, want %d", found.ID, job.ID)
 	}
-	f := &failing{TB: t}
+	recorder := &fatalRecorder{TB: t}
 	func() {
 		defer func() { _ = recover() }()
-		nawasynctest.RequireDispatched(f, engine, rename{Mailbox: "a", To: "c"})
+		nawasynctest.RequireDispatched(recorder, engine, rename{Mailbox: "a", To: "c"})
 	}()
-	if !strings.Contains(f.said, `"to\":\"b\"`) || strings.Contains(f.said, "hunter22") {
-		t.Errorf("it said %q", f.said)
+	if !strings.Contains(recorder.message, `"to\":\"b\"`) || strings.Contains(recorder.message, "hunter22") {
+		t.Errorf("failure message = %q, want the arguments of the other job without its password", recorder.message)
 	}
 }
 
-func TestNewEngineWorksJobsWithoutAServer(t *testing.T) {
+func TestNewEngineRunsJobsWithoutServers(t *testing.T) {
 	t.Parallel()
-	ended := make(chan nawasync.Event, 1)
+	events := make(chan nawasync.Event, 1)
 	engine := nawasynctest.NewEngine(t, func(c *nawasync.Config) {
 		c.Sealer, _ = secret.NewKeyring([]byte(strings.Repeat("k", 32)))
-		c.OnEvent = func(_ context.Context, e nawasync.Event) { ended <- e }
+		c.OnEvent = func(_ context.Context, e nawasync.Event) { events <- e }
 	})
 	for _, err := range []error{nawasync.Register(engine, &renameJob{}), engine.Start(t.Context())} {
 		if err != nil {
@@ -137,32 +137,32 @@ func TestNewEngineWorksJobsWithoutAServer(t *testing.T) {
 	if _, err := engine.Dispatch(t.Context(), rename{Mailbox: "a", To: "b"}, nawasync.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if e := <-ended; e.Job.Status != tracker.StatusSuccess {
-		t.Errorf("%+v", e.Job)
+	if e := <-events; e.Job.Status != tracker.StatusSuccess {
+		t.Errorf("job = %+v, want success", e.Job)
 	}
 }
 
-// refusing are arguments of a job whose handler returns an error.
-type refusing struct{ Name string }
+// failArgs are the arguments of a job whose handler returns the error with the given name.
+type failArgs struct{ Name string }
 
-func (refusing) Kind() nawasync.Kind {
+func (failArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "mail", Type: "mailbox", Action: "fail"}
 }
-func (f refusing) Target() nawasync.Target { return nawasync.Target{ID: f.Name} }
+func (a failArgs) Target() nawasync.Target { return nawasync.Target{ID: a.Name} }
 
-type refusingJob struct {
-	nawasync.AbstractJob[refusing]
+type failJob struct {
+	nawasync.AbstractJob[failArgs]
 	errs map[string]error
 }
 
-func (j *refusingJob) Execute(_ context.Context, run *nawasync.Run[refusing]) error {
+func (j *failJob) Execute(_ context.Context, run *nawasync.Run[failArgs]) error {
 	return j.errs[run.Args.Name]
 }
 
-func TestWorkTellsTheOutcomeThatAnEngineWrites(t *testing.T) {
+func TestWorkReturnsTheOutcomeThatAnEngineRecords(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("boom")
-	job := &refusingJob{errs: map[string]error{
+	job := &failJob{errs: map[string]error{
 		"success": nil, "skip": nawasync.Skip("nothing to do"), "conflict": nawasync.Conflict("changed", nawasync.ConflictDetail{}),
 		"later": nawasync.RetryAfter(time.Hour, cause), "permanent": nawasync.Permanent(cause), "plain": cause,
 		"gone": fault.WithClass(fault.ClassGone, cause), "limited": fault.WithClass(fault.ClassRateLimited, cause), "lease": nawasync.ErrLeaseLost,
@@ -177,9 +177,9 @@ func TestWorkTellsTheOutcomeThatAnEngineWrites(t *testing.T) {
 	}
 	for name := range job.errs {
 		if name == "limited" || name == "success" {
-			continue // one would park the others, the other leaves no attempt to compare with
+			continue // limited would park the other jobs, and success leaves no attempt to compare with
 		}
-		dispatched, err := engine.Dispatch(t.Context(), refusing{name}, nawasync.Options{})
+		dispatched, err := engine.Dispatch(t.Context(), failArgs{name}, nawasync.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,13 +189,13 @@ func TestWorkTellsTheOutcomeThatAnEngineWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := nawasynctest.Work(t, job, refusing{name}).Outcome; len(attempts) == 0 || got != attempts[0].Outcome {
-			t.Errorf("%s: Work says %s, the engine %+v", name, got, attempts)
+		if got := nawasynctest.Work(t, job, failArgs{name}).Outcome; len(attempts) == 0 || got != attempts[0].Outcome {
+			t.Errorf("%s: outcome of Work = %s, want the outcome of the engine's attempts %+v", name, got, attempts)
 		}
 	}
 	for name, want := range map[string]tracker.Outcome{"limited": tracker.OutcomeParked, "success": tracker.OutcomeSuccess} {
-		if got := nawasynctest.Work(t, job, refusing{name}).Outcome; got != want {
-			t.Errorf("%s: %s", name, got)
+		if got := nawasynctest.Work(t, job, failArgs{name}).Outcome; got != want {
+			t.Errorf("%s: outcome of Work = %s, want %s", name, got, want)
 		}
 	}
 }
