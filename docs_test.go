@@ -36,10 +36,13 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	enginetest.NoError(t, err)
 	documents, err := filepath.Glob("docs/*.md")
 	enginetest.NoError(t, err)
+	decisions, err := filepath.Glob("docs/decisions/*.md")
+	enginetest.NoError(t, err)
+	documents = append(documents, decisions...)
 	mentioned := regexp.MustCompile("`(Test[A-Z]\\w+)`")
 	sources := regexp.MustCompile("`([\\w./]+\\.(?:go|templ|txt))`")
-	links := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
-	for _, document := range append(documents, "README.md", "CONTRIBUTING.md") {
+	links := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+	for _, document := range append(documents, "README.md", "CONTRIBUTING.md", "SECURITY.md") {
 		text, err := os.ReadFile(document)
 		enginetest.NoError(t, err)
 		for _, found := range mentioned.FindAllStringSubmatch(string(text), -1) {

@@ -27,7 +27,7 @@
 //
 // A change begins in change.go and runs in apply_create.go, apply_update.go,
 // apply_delete.go or apply_refresh.go; conflicts are answered in answer.go. A sync begins
-// in syncjob.go. Its order is the method run of reconcile.go: pages come in
+// in sync_job.go. Its order is the method run of reconcile.go: pages come in
 // reconcile_list.go, are compared in reconcile_batch.go and written in reconcile_write.go
 // and reconcile_insert.go; what was not listed is found in reconcile_missing.go, and held,
 // marked or deleted in reconcile_prune.go.
