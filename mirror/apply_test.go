@@ -25,7 +25,7 @@ import (
 
 func TestEveryOutcomeMovesTheRowOutOfItsPendingState(t *testing.T) {
 	t.Parallel()
-	external := enginetest.EndedElsewhere()
+	external := enginetest.CompletionsWithoutHandler()
 	outcomes := map[string]struct {
 		prepare func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error // runs before the worker starts
 		before  func(call, name string) error                                         // runs before each call to the remote

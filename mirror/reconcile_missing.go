@@ -11,6 +11,7 @@ import (
 
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -88,16 +89,21 @@ func overlap(a, b *bitmap.Bitmap) (n int64) {
 	return n
 }
 
+// holdScope is the scope of the holds of this sync.
+func (s *reconcile) holdScope() jobstore.HoldScope {
+	return jobstore.HoldScope{Service: s.repo.service, Type: s.repo.typ, Instance: s.args.target.Instance}
+}
+
 // findMissing scans the scope by primary key, without what came after the beginning.
 func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 	out, m, store := &missingRows{}, s.repo.model, s.repo.engine.Store()
-	instance := s.args.target.Instance
-	if err := store.EachHeldRow(ctx, s.repo.service, s.repo.typ, instance, tracker.HoldRejected, 0, func(row int64) { out.kept.Add(row) }); err != nil {
+	rejected := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldRejected}
+	if err := store.EachHeldRow(ctx, rejected, func(row int64) { out.kept.Add(row) }); err != nil {
 		return nil, err
 	}
 	if s.args.Release != 0 {
-		if err := store.EachHeldRow(ctx, s.repo.service, s.repo.typ, instance, tracker.HoldReleased, s.args.Release,
-			func(row int64) { out.released.Add(row) }); err != nil {
+		released := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldReleased, Hold: s.args.Release}
+		if err := store.EachHeldRow(ctx, released, func(row int64) { out.released.Add(row) }); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +144,7 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 				jobs = append(jobs, *status.SyncJobID)
 			}
 		}
-		last, err := store.Endings(ctx, s.repo.db(ctx), jobs)
+		last, err := store.FinishTimes(ctx, s.repo.db(ctx), jobs)
 		if err != nil {
 			return nil, err
 		}
@@ -223,7 +229,7 @@ func (s *reconcile) confirmGone(ctx context.Context, absent *missingRows) error 
 func (s *reconcile) clearReturned(ctx context.Context, absent *missingRows) error {
 	for chunk := range slices.Chunk(absent.returned, 500) {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
-			return s.repo.engine.Store().DropHeldRows(ctx, tx, s.repo.service, s.repo.typ, s.args.target.Instance, chunk)
+			return s.repo.engine.Store().DropHeldRows(ctx, tx, s.holdScope(), chunk)
 		})
 		if err != nil {
 			return err

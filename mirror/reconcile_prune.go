@@ -10,6 +10,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -42,7 +43,7 @@ func (s *reconcile) hold(ctx context.Context, absent *missingRows, open *tracker
 		for _, row := range held {
 			mine.Add(row.Row)
 		}
-		err := store.EachHeldRow(ctx, s.repo.service, s.repo.typ, s.args.target.Instance, tracker.HoldOpen, open.ID, func(row int64) {
+		err := store.EachHeldRow(ctx, jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldOpen, Hold: open.ID}, func(row int64) {
 			n++
 			same = same && mine.Has(row)
 		})

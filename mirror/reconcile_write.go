@@ -58,7 +58,7 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 			jobs = append(jobs, *job)
 		}
 	}
-	last, err = s.repo.engine.Store().Endings(ctx, tx, jobs)
+	last, err = s.repo.engine.Store().FinishTimes(ctx, tx, jobs)
 	return rows, last, err
 }
 

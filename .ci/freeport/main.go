@@ -1,4 +1,4 @@
-// Command freeport prints a TCP port on which nothing listens.
+// Command freeport prints a free TCP port of 127.0.0.1.
 package main
 
 import (

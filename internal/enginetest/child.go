@@ -16,22 +16,25 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// A child is this test binary started as a worker process, so that a test can
-// really kill it.
+// A child is this test binary, started as a worker process, so that a test can kill a real
+// process.
 const (
-	childVariable = "NAWASYNC_TEST_CHILD" // dialect|dsn|redis address|mode
-	ChildReady    = "ready"
+	// childVariable names the environment variable that makes the binary a child. Its value is
+	// dialect|dsn|redis address|mode.
+	childVariable = "NAWASYNC_TEST_CHILD"
+	// ChildReady is the text that a child prints when it is ready.
+	ChildReady = "ready"
 )
 
-// ChildProcess is what a child has to work with.
+// ChildProcess holds what StartChild passes to a child.
 type ChildProcess struct {
 	DB    *gorm.DB
 	Redis *redis.Client
 	Mode  string
 }
 
-// RunChild runs fn instead of the tests when a test started this binary as a child, and
-// reports whether that was so.
+// RunChild runs fn if a test started this binary as a child, and reports whether it did. Call it
+// before the tests, and skip them if it reports true. If fn fails, RunChild exits.
 func RunChild(fn func(*ChildProcess) error) bool {
 	spec := strings.Split(os.Getenv(childVariable), "|")
 	if len(spec) != 4 {
@@ -48,17 +51,17 @@ func RunChild(fn func(*ChildProcess) error) bool {
 	return true
 }
 
-// Process is a running child.
+// Process is a child process.
 type Process struct {
 	cmd    *exec.Cmd
 	Out    *LogBuffer
-	exited chan struct{} // closed when it has
+	exited chan struct{} // closed when the child has exited
 }
 
 // WaitOutput waits until the child has written text.
 func (p *Process) WaitOutput(t *testing.T, text string) {
 	t.Helper()
-	Eventually(t, 30*time.Second, "a child that says "+strconv.Quote(text), func() bool { return strings.Contains(p.Out.String(), text) })
+	Eventually(t, 30*time.Second, "the child has written "+strconv.Quote(text), func() bool { return strings.Contains(p.Out.String(), text) })
 }
 
 // WaitExit waits until the child has exited.
@@ -67,7 +70,7 @@ func (p *Process) WaitExit(t *testing.T) {
 	select {
 	case <-p.exited:
 	case <-time.After(30 * time.Second):
-		t.Fatal("the child lives on")
+		t.Fatal("the child has not exited")
 	}
 }
 
@@ -77,8 +80,8 @@ func (p *Process) Signal(t *testing.T, s syscall.Signal) {
 	NoError(t, p.cmd.Process.Signal(s))
 }
 
-// StartChild starts this binary as a child in a mode, and waits until it is ready. It is
-// killed at the test's end.
+// StartChild starts this binary as a child in the given mode and waits until it is ready. The
+// child is killed at the end of the test.
 func StartChild(t *testing.T, h *Harness, mode string) *Process {
 	t.Helper()
 	self, err := os.Executable()

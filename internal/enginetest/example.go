@@ -16,8 +16,8 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-// ExampleServers are an empty, migrated database and a Redis, for examples in
-// documentation, which have no testing.T. A failure panics.
+// ExampleServers returns an empty, migrated database and a Redis. It is for documentation
+// examples, which have no testing.T; it panics on errors.
 func ExampleServers() (db *gorm.DB, client *redis.Client, closeAll func()) {
 	folder, err := os.MkdirTemp("", "nawasync")
 	panicOnError(err)
@@ -36,8 +36,8 @@ func ExampleServers() (db *gorm.DB, client *redis.Client, closeAll func()) {
 	}
 }
 
-// Example is a started engine on ExampleServers, with what is to be registered before the
-// start. A wait for a job ends with its event.
+// Example returns a started engine on ExampleServers. It calls register before the start. Receive
+// from events to wait for a job.
 func Example(register func(*nawasync.Engine, *gorm.DB) error) (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
 	db, client, closeAll := ExampleServers()
 	events = make(chan nawasync.Event, 10)

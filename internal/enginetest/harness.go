@@ -1,6 +1,6 @@
-// Package enginetest sets engines up for this module's tests: a database, a Redis, a log,
-// jobs that do as a test says, child processes that are really killed. Only tests import
-// it.
+// Package enginetest sets up engines for this module's tests. It provides databases, Redis
+// servers, logs, jobs that run a test's function, and child processes that a test can kill. Only
+// tests import it.
 package enginetest
 
 import (
@@ -32,10 +32,10 @@ type Harness struct {
 	Redis *redis.Client
 	Mini  *miniredis.Miniredis // nil on a real server
 	Log   *LogBuffer
-	shift atomic.Int64 // added to the clock in virtual time
+	shift atomic.Int64 // nanoseconds that Skip has added to the clock
 }
 
-// Config has the harness's database, Redis and log.
+// Config returns a configuration with the harness's database, Redis and log.
 func (h *Harness) Config() nawasync.Config {
 	return nawasync.Config{
 		DB: h.DB.DB, Redis: h.Redis, StopGrace: time.Second,
@@ -43,12 +43,13 @@ func (h *Harness) Config() nawasync.Config {
 	}
 }
 
-// Engine makes an engine that is stopped at the test's end.
+// Engine returns an engine that is stopped at the end of the test. change, if not nil, changes
+// its configuration.
 func (h *Harness) Engine(change func(*nawasync.Config)) *nawasync.Engine {
 	return h.Tuned(host.Tuning{}, change)
 }
 
-// Tuned is Engine with other intervals; zero fields keep their defaults.
+// Tuned is like Engine, but with other intervals. Zero fields keep their defaults.
 func (h *Harness) Tuned(tuning host.Tuning, change func(*nawasync.Config)) *nawasync.Engine {
 	h.T.Helper()
 	c := h.Config()
@@ -75,7 +76,7 @@ func (h *Harness) Start(e *nawasync.Engine) *nawasync.Engine {
 	return e
 }
 
-// Unhurried makes an engine for virtual time, whose clock Skip turns on.
+// Unhurried returns an engine for virtual time, with long intervals. Skip advances its clock.
 func (h *Harness) Unhurried(change func(*nawasync.Config)) *nawasync.Engine {
 	return h.Tuned(UnhurriedTuning, func(c *nawasync.Config) {
 		c.Queues = map[string]nawasync.Queue{"default": {Slots: 2, Poll: 5 * time.Second}}
@@ -86,15 +87,15 @@ func (h *Harness) Unhurried(change func(*nawasync.Config)) *nawasync.Engine {
 	})
 }
 
-// Skip turns the engines' clock on by d, without the ticks in between, and lets
-// the actors take notice.
+// Skip advances the clock of the engines by d, without the ticks in between. It then sleeps until
+// all actors have run.
 func (h *Harness) Skip(d time.Duration) {
 	h.shift.Add(int64(d))
 	time.Sleep(6 * time.Minute)
 }
 
-// New uses a miniredis of its own beside SQLite and the real Redis beside
-// the real databases.
+// New returns a harness on db. It uses a new miniredis with SQLite, and the Redis server of the
+// environment with other databases.
 func New(t *testing.T, db *testdb.Database) *Harness {
 	t.Helper()
 	h := &Harness{T: t, DB: db, Log: &LogBuffer{}}
@@ -111,7 +112,7 @@ func New(t *testing.T, db *testdb.Database) *Harness {
 	return h
 }
 
-// WithVirtualTime runs a test in a bubble in which time passes as soon as all wait.
+// WithVirtualTime runs a test in a synctest bubble: time advances as soon as all goroutines wait.
 func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	t.Helper()
 	t.Parallel()
@@ -129,13 +130,14 @@ func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	})
 }
 
-// UnhurriedTuning keeps the actors from ticking millions of times in virtual weeks.
+// UnhurriedTuning has long intervals, so that the actors do not run millions of times during
+// virtual weeks.
 var UnhurriedTuning = host.Tuning{
 	Relay: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
 	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Recheck: 5 * time.Minute,
 }
 
-// LogBuffer keeps what is written to it. It is safe for concurrent use.
+// LogBuffer stores what is written to it. It is safe for concurrent use.
 type LogBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -153,10 +155,11 @@ func (l *LogBuffer) String() string {
 	return l.buffer.String()
 }
 
-// Store is an engine's own store: what it writes, and the columns that only it uses.
+// Store returns an engine's store, which can also write and read the columns that only the engine
+// uses.
 func Store(e *nawasync.Engine) *jobstore.Store { return e.Internals(host.NewKey()).Store() }
 
-// Stored is a job with the columns that only the engine uses.
+// Stored reads a job with the columns that only the engine uses.
 func Stored(t testing.TB, e *nawasync.Engine, id int64) *jobstore.Job {
 	t.Helper()
 	job, err := Store(e).Load(context.Background(), id)

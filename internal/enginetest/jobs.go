@@ -12,33 +12,33 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// JobArgs is the arguments of most tests' jobs.
+// JobArgs are the arguments of the jobs of most tests.
 type JobArgs struct {
 	Instance string `json:"instance,omitempty"`
 	ID       string `json:"id"`
 	N        int    `json:"n"`
 }
 
-// Kind is notes.note.write.
+// Kind returns notes/note/write.
 func (JobArgs) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "notes", Type: "note", Action: "write"}
 }
 
-// Target is the note.
+// Target returns the note.
 func (n JobArgs) Target() nawasync.Target { return nawasync.Target{Instance: n.Instance, ID: n.ID} }
 
-// Handler runs a function; its backoff is short enough for real time.
+// Handler runs a function. Tests in real time can set a short backoff.
 type Handler[A nawasync.Args] struct {
 	nawasync.AbstractJob[A]
 	Do    func(ctx context.Context, run *nawasync.Run[A]) error
-	Limit time.Duration
-	Wait  time.Duration
+	Limit time.Duration // timeout; 0 means the default
+	Wait  time.Duration // backoff; 0 means the default
 }
 
 // Execute calls Do.
 func (h *Handler[A]) Execute(ctx context.Context, run *nawasync.Run[A]) error { return h.Do(ctx, run) }
 
-// Timeout is Limit; 0 is the default.
+// Timeout returns Limit, or the default.
 func (h *Handler[A]) Timeout() time.Duration {
 	if h.Limit > 0 {
 		return h.Limit
@@ -46,7 +46,7 @@ func (h *Handler[A]) Timeout() time.Duration {
 	return h.AbstractJob.Timeout()
 }
 
-// Backoff is Wait; 0 is the default.
+// Backoff returns Wait, or the default.
 func (h *Handler[A]) Backoff(attempt int) time.Duration {
 	if h.Wait > 0 {
 		return h.Wait
@@ -54,7 +54,7 @@ func (h *Handler[A]) Backoff(attempt int) time.Duration {
 	return h.AbstractJob.Backoff(attempt)
 }
 
-// Runs counts executions by id and epoch.
+// Runs counts executions by job id and epoch. It is safe for concurrent use.
 type Runs struct {
 	mu   sync.Mutex
 	seen map[string]int
@@ -70,7 +70,7 @@ func (r *Runs) Record(job tracker.Job) {
 	r.seen[fmt.Sprint(job.ID, ".", job.Epoch)]++
 }
 
-// Doubles is how many leases ran more than once.
+// Doubles returns how many epochs were executed more than once.
 func (r *Runs) Doubles() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +82,7 @@ func (r *Runs) Doubles() (n int) {
 	return n
 }
 
-// Total is how many executions there were.
+// Total returns the number of executions.
 func (r *Runs) Total() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,10 +92,10 @@ func (r *Runs) Total() (n int) {
 	return n
 }
 
-// ErrBoom is how a job fails.
+// ErrBoom is the error of jobs that fail on purpose.
 var ErrBoom = errors.New("boom")
 
-// Dispatch dispatches as user:7.
+// Dispatch dispatches a job as user:7.
 func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
 	t.Helper()
 	job, err := e.Dispatch(context.Background(), args, nawasync.Options{By: "user:7"})
@@ -103,7 +103,8 @@ func Dispatch(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job
 	return job
 }
 
-// WaitStatus waits until a job has a status, and fails when it ends with another.
+// WaitStatus waits until a job has the status. It fails the test when the job finishes with
+// another status.
 func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status) *tracker.Job {
 	t.Helper()
 	var job *tracker.Job
@@ -120,10 +121,10 @@ func WaitStatus(t testing.TB, e *nawasync.Engine, id int64, want tracker.Status)
 	}
 }
 
-// DoNothing is the Do of a handler whose jobs succeed at once.
+// DoNothing is the Do function of a handler whose jobs succeed at once.
 func DoNothing(context.Context, *nawasync.Run[JobArgs]) error { return nil }
 
-// Register has do run the jobs of JobArgs on the engine.
+// Register registers a handler that runs do for jobs with JobArgs.
 func Register(t testing.TB, e *nawasync.Engine, do func(context.Context, *nawasync.Run[JobArgs]) error) {
 	t.Helper()
 	NoError(t, nawasync.Register(e, &Handler[JobArgs]{Do: do}))

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// Proxy stands between an engine and its database, and can be cut.
+// Proxy forwards the connections between an engine and its database. A test can cut them.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -74,7 +74,7 @@ func (p *Proxy) SetDown(down bool) {
 	}
 }
 
-// NewProxy listens on a port of its own, for connections to target.
+// NewProxy returns a proxy that listens on a free port and forwards connections to target.
 func NewProxy(t *testing.T, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -89,7 +89,7 @@ func NewProxy(t *testing.T, target string) *Proxy {
 	return p
 }
 
-// NewProxiedServers opens the harness's database by way of a proxy.
+// NewProxiedServers opens the harness's database through a proxy.
 func NewProxiedServers(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
 	t.Helper()
 	var p *Proxy
@@ -115,7 +115,8 @@ func NewProxiedServers(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
 	return db, p
 }
 
-// Servers runs a test where processes can share a database and a Redis.
+// Servers runs a test on each database server. There, several processes can share a database and
+// a Redis.
 func Servers(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	t.Helper()
 	t.Parallel()

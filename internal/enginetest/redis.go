@@ -12,12 +12,12 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// MiniRedis is a Redis within the process.
+// MiniRedis returns a new Redis inside this process, and a client of it.
 func MiniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
-	// A pool nobody waits for: go-redis keeps the timers of those waits for all, and a
-	// timer made in virtual time may not be used outside of it.
+	// The pool is so large that no call waits for a connection. go-redis reuses the timers of
+	// such waits in all pools, and a timer made in a synctest bubble must not be used outside.
 	client := redis.NewClient(&redis.Options{
 		PoolSize: 500, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
@@ -29,8 +29,7 @@ func MiniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	return m, client
 }
 
-// RedisServer is a server of one test's own, which it may flush, kill and start
-// again.
+// RedisServer is a Redis server of a single test. The test may flush, kill and restart it.
 type RedisServer struct {
 	port, folder string
 	client       *redis.Client
@@ -42,16 +41,16 @@ func (s *RedisServer) Start(t *testing.T) {
 	t.Helper()
 	s.process = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.folder)
 	NoError(t, s.process.Start())
-	Eventually(t, 10*time.Second, "a Redis that answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
+	Eventually(t, 10*time.Second, "Redis answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
 }
 
-// Kill kills the server; what it held is lost.
+// Kill kills the server. Its data is lost.
 func (s *RedisServer) Kill() {
 	_ = s.process.Process.Kill()
 	_ = s.process.Wait()
 }
 
-// PrivateRedis starts a redis-server and makes a client of it.
+// PrivateRedis starts a redis-server for one test and returns a client of it.
 func PrivateRedis(t *testing.T) (*redis.Client, *RedisServer) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// NewKey is a random key of a Keyring.
+// NewKey returns a random key for a Keyring.
 func NewKey(t testing.TB) []byte {
 	t.Helper()
 	key := make([]byte, 32)
@@ -22,7 +22,7 @@ func NewKey(t testing.TB) []byte {
 	return key
 }
 
-// Keyring has keys; the first one seals.
+// Keyring returns a keyring with the keys. It seals with the first one.
 func Keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
 	t.Helper()
 	ring, err := secret.NewKeyring(keys...)
@@ -30,18 +30,18 @@ func Keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
 	return ring
 }
 
-// DumpDatabase is all that is in the rows, in Redis and in the log.
+// DumpDatabase returns the contents of all tables, of Redis and of the log as text.
 func DumpDatabase(t *testing.T, h *Harness) string {
 	t.Helper()
 	var b strings.Builder
 	tables, err := h.DB.Migrator().GetTables()
 	NoError(t, err)
 	if len(tables) < 9 {
-		t.Fatalf("only %v to look into", tables)
+		t.Fatalf("only the tables %v exist", tables)
 	}
 	for _, table := range tables {
 		if table == migrations.Table {
-			continue // goose's own
+			continue // goose's table
 		}
 		var rows []map[string]any
 		NoError(t, h.DB.Raw("SELECT * FROM "+table).Scan(&rows).Error)
@@ -67,7 +67,7 @@ func DumpDatabase(t *testing.T, h *Harness) string {
 	return b.String()
 }
 
-// SecretForms are how a secret may turn up in foreign texts.
+// SecretForms returns the encodings in which a secret may appear in a text.
 func SecretForms(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	return []string{

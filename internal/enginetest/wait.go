@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// NoError ends the test when there is an error.
+// NoError fails the test at once if err is not nil.
 func NoError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -13,18 +13,19 @@ func NoError(t testing.TB, err error) {
 	}
 }
 
-// slowness is how much slower than the machine a limit was chosen on another may be.
+// slowness is the factor by which limits are extended for slow machines.
 const slowness = 5
 
-// Eventually polls a condition: a real server is at work, and there is no event to wait
-// for. The limit is for a machine of the usual speed; a slower one has five times as long.
-// What a test promises of time it measures itself.
+// Eventually polls a condition until it is true. Use it where a server works and no event can be
+// waited for. what describes the condition. within is the limit on a machine of usual speed;
+// Eventually waits five times as long, for slow machines. A test that promises a duration must
+// measure it itself.
 func Eventually(t testing.TB, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(slowness * within)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatalf("after %s: not %s", slowness*within, what)
+			t.Fatalf("not within %s: %s", slowness*within, what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -9,24 +9,25 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// insertAttempts writes what the job's own row does not say. Of a success without
-// log lines it says all, and most jobs end so: they cost no second row.
+// insertAttempts adds a row for each attempt, except for a success without log lines: the
+// job's own row already holds everything about that attempt. Most jobs end that way, so most
+// jobs cost one row only.
 func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	var values []string
 	var args []any
-	var crowded []*Outcome
-	for _, v := range outcomes {
-		if v.Job.Status != tracker.StatusRunning || (v.Status == tracker.StatusSuccess && v.Log == "") {
+	var overLimit []*Outcome
+	for _, out := range outcomes {
+		if out.Job.Status != tracker.StatusRunning || (out.Status == tracker.StatusSuccess && out.Log == "") {
 			continue
 		}
 		values = append(values, row)
-		args = append(args, v.Job.ID, v.Job.Epoch, v.Job.Attempt, sqlkit.Micros(v.Job.StartedAt), sqlkit.Micros(v.Now),
-			max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds(),
-			string(v.AttemptOutcome()), v.Job.Worker, cleanOutcome(v.ErrorClass, 30), cleanOutcome(v.Error, tracker.MaxError), cleanOutcome(v.Stack, tracker.MaxStack),
-			cleanOutcome(v.Log, tracker.MaxLog))
-		if v.Job.Epoch >= tracker.MaxAttemptsKept {
-			crowded = append(crowded, v)
+		args = append(args, out.Job.ID, out.Job.Epoch, out.Job.Attempt, sqlkit.Micros(out.Job.StartedAt), sqlkit.Micros(out.Now),
+			max(0, out.Now.Sub(out.Job.StartedAt)).Milliseconds(),
+			string(out.AttemptOutcome()), out.Job.Worker, cleanOutcome(out.ErrorClass, 30), cleanOutcome(out.Error, tracker.MaxError),
+			cleanOutcome(out.Stack, tracker.MaxStack), cleanOutcome(out.Log, tracker.MaxLog))
+		if out.Job.Epoch >= tracker.MaxAttemptsKept {
+			overLimit = append(overLimit, out)
 		}
 	}
 	if len(values) == 0 {
@@ -36,8 +37,8 @@ func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 		strings.Join(values, ", "), args...).Error; err != nil {
 		return err
 	}
-	for _, v := range crowded {
-		if err := tx.Exec("DELETE FROM nawasync_attempts WHERE job_id = ? AND epoch <= ?", v.Job.ID, v.Job.Epoch-tracker.MaxAttemptsKept).Error; err != nil {
+	for _, out := range overLimit {
+		if err := tx.Exec("DELETE FROM nawasync_attempts WHERE job_id = ? AND epoch <= ?", out.Job.ID, out.Job.Epoch-tracker.MaxAttemptsKept).Error; err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// AppendAudit adds an entry to the audit log. Nothing changes or deletes it.
+// AppendAudit adds an entry to the audit log. Entries are never changed or deleted.
 func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 	key := any(nil)
 	if a.TargetID != "" {
@@ -26,13 +26,13 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 			sqlkit.CleanText(a.Detail, tracker.MaxError)).Error
 	})
 	if err != nil {
-		return fmt.Errorf("add to the audit log: %w", err)
+		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	return nil
 }
 
-// Delete takes an ended job off the lists, and reports whether it was on them. The
-// row stays until it is pruned. An open job is not deleted.
+// Delete hides a finished job from the job lists and reports whether it did. The row stays
+// until it is pruned. Delete does nothing to an open job or to one that is already deleted.
 func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
@@ -46,7 +46,7 @@ func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 	return n > 0, nil
 }
 
-// Restore puts a deleted job back on the lists, and reports whether it was off them.
+// Restore shows a deleted job in the job lists again and reports whether the job was deleted.
 func (s *Store) Restore(ctx context.Context, id int64) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {

@@ -12,16 +12,17 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// updateStatement is a fenced change of many rows of nawasync_jobs.
+// updateStatement is an UPDATE of many rows of nawasync_jobs. It changes only rows that pass
+// its fence: a condition that a row fails when another process has changed it.
 type updateStatement struct {
-	columns []string // of the rowset; "id" comes first
-	set     string   // with bare column names on the left; may use v_… and bare columns
-	fence   string   // may use v_… and bare columns
-	args    []any    // of set, then of fence
+	columns []string // columns of the rowset; "id" comes first
+	set     string   // assigns to bare column names; may read v_… and bare columns
+	fence   string   // may read v_… and bare columns
+	args    []any    // parameters of set, then of fence
 }
 
-// batch applies u to the rows, in tx, and returns the ids that passed the fence.
-// Callers give the rows in order of id, so that two batches lock in one order.
+// batch applies u to the rows in tx and returns the ids that passed the fence. Callers sort
+// the rows by id: all batches then lock rows in the same order and do not deadlock.
 func (s *Store) batch(tx *gorm.DB, u updateStatement, ids []int64, rows any) (map[int64]bool, error) {
 	text, err := json.Marshal(rows)
 	if err != nil {
@@ -44,8 +45,9 @@ func (s *Store) batch(tx *gorm.DB, u updateStatement, ids []int64, rows any) (ma
 			" WHERE j.id = v_id AND "+u.fence+pin+" RETURNING "+sqlkit.Pick(s.dialect.Name == "postgres", "j.id", "id"), args...)
 		return won, err
 	}
-	// Without RETURNING: lock and judge, then write by primary key. The rowset first:
-	// a plan that begins with the jobs locks others on its way.
+	// Without RETURNING, lock the rows that pass the fence, then update them by primary key.
+	// STRAIGHT_JOIN reads the rowset first: a plan that starts with nawasync_jobs would also
+	// lock the rows of other jobs.
 	fenceArgs := append([]any{string(text)}, u.args[set:]...)
 	err = sqlkit.Each(tx, collect, "SELECT j.id FROM "+s.dialect.Rowset(u.columns...)+
 		" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+" ORDER BY j.id FOR UPDATE", fenceArgs...)

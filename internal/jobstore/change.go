@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// AddChanges notes changes in the transaction that writes the rows.
+// AddChanges records changes of snapshot rows. tx is the transaction that writes those rows.
 func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Change) error {
 	tx, at := sqlkit.Session(ctx, tx), s.Now().UnixMicro()
 	for len(list) > 0 {
@@ -29,15 +29,15 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 		err := tx.Exec("INSERT INTO nawasync_changes (at, target_key, job_id, what, fields) VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "),
 			args...).Error
 		if err != nil {
-			return fmt.Errorf("note what a sync changed: %w", err)
+			return fmt.Errorf("record changes of a sync: %w", err)
 		}
 		list = list[n:]
 	}
 	return nil
 }
 
-// PruneChanges deletes up to limit changes from before the given time, and returns how
-// many. Their ids are in the order of time, so that it looks at the oldest only.
+// PruneChanges deletes changes recorded before the given time and returns how many it
+// deleted. It reads only the limit oldest rows: ids grow with time.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time, limit int) (int, error) {
 	var ids []int64
 	err := s.DB(ctx).Raw("SELECT id FROM (SELECT id, at FROM nawasync_changes ORDER BY id LIMIT ?) oldest WHERE at < ?", limit,
@@ -46,7 +46,7 @@ func (s *Store) PruneChanges(ctx context.Context, before time.Time, limit int) (
 		err = s.exec(ctx, func(tx *gorm.DB) error { return tx.Exec("DELETE FROM nawasync_changes WHERE id IN ?", ids).Error })
 	}
 	if err != nil {
-		return 0, fmt.Errorf("prune what syncs changed: %w", err)
+		return 0, fmt.Errorf("prune recorded changes: %w", err)
 	}
 	return len(ids), nil
 }

@@ -13,38 +13,40 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Claim is one wish to run a job, as a task from Redis expresses it.
+// Claim asks to run one epoch of a job. Each task from Redis carries one.
 type Claim struct {
 	ID    int64
 	Epoch int
 }
 
-// The fates of a Claim.
+// The outcomes of a Claim.
 const (
-	// ClaimWon: the job is running here; Job is set.
+	// ClaimWon means that the job now runs in this process. ClaimResult.Job is set.
 	ClaimWon ClaimOutcome = iota
-	// ClaimStale: the row is gone, has ended, runs already, or is in another epoch.
+	// ClaimStale means that the row was deleted, has finished, already runs, or is in
+	// another epoch.
 	ClaimStale
-	// ClaimDeferred: the row is not due, its lane is taken, its scope is paused, or this
-	// process does not serve its kind. It will be rung again.
+	// ClaimDeferred means that the job cannot run yet: it is not due, another job of its
+	// lane comes first, its scope is paused, or this process does not serve its kind. A later
+	// wake-up brings it back.
 	ClaimDeferred
 )
 
-// ClaimOutcome says what became of a Claim.
+// ClaimOutcome is how a Claim ended.
 type ClaimOutcome int
 
-// ClaimResult is the fate of one Claim.
+// ClaimResult is the result of one Claim.
 type ClaimResult struct {
 	Outcome ClaimOutcome
-	Job     *Job
+	Job     *Job // nil unless Outcome is ClaimWon
 }
 
 func (r ClaimResult) sameEpoch(c Claim) bool { return r.Job == nil || r.Job.Epoch == c.Epoch }
 
-// Claimer is on whose behalf jobs are claimed.
+// Claimer is the process that claims jobs.
 type Claimer struct {
 	Worker string   // id of the process, as in its heartbeat row
-	Serves []Served // the kinds it runs, in the same order every time
+	Serves []Served // the kinds that it runs, always in the same order
 }
 
 func (c Claimer) timeout(j *Job) (time.Duration, bool) {
@@ -55,21 +57,22 @@ func (c Claimer) timeout(j *Job) (time.Duration, bool) {
 	return c.Serves[i].Timeout, true
 }
 
-// Served is a kind, as service/type/action, and how long its jobs may run.
+// Served is a kind that a process runs.
 type Served struct {
-	Kind    string
-	Timeout time.Duration
+	Kind    string        // service/type/action
+	Timeout time.Duration // how long one attempt may run
 }
 
-// unservedDelay is how soon a job is rung again that came to a process which does
-// not serve its kind.
+// unservedDelay is how long a job waits for its next wake-up after a process received it that
+// does not serve its kind.
 const unservedDelay = time.Second
 
-// Claim runs a batch of claims: at most one wins in each lane, and only the first
-// of its lane. The lane is read without locks; that two never run is decided by
-// the unique index on running_lane. Fates are in the order of claims.
-func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]ClaimResult, error) {
-	batch := &claimBatch{who: who, results: map[int64]ClaimResult{}}
+// Claim tries to start the jobs of a batch of claims. Only the first open job of a lane can
+// win its claim. Claim reads the lanes without locks; the unique index on running_lane
+// guarantees that two jobs of one lane never run at once. The results are in the order of
+// claims.
+func (s *Store) Claim(ctx context.Context, claimer Claimer, claims []Claim) ([]ClaimResult, error) {
+	batch := &claimBatch{who: claimer, results: map[int64]ClaimResult{}}
 	rest, err := s.takeHeads(ctx, batch, claims)
 	if err == nil && len(rest) > 0 {
 		err = s.lookAndTake(ctx, batch, rest)
@@ -78,31 +81,32 @@ func (s *Store) Claim(ctx context.Context, who Claimer, claims []Claim) ([]Claim
 		err = s.recoverClaims(ctx, batch, claims)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
+		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
 	results := make([]ClaimResult, len(claims))
 	for i, c := range claims {
 		results[i].Outcome = ClaimStale
 		if result, ok := batch.results[c.ID]; ok && result.sameEpoch(c) {
 			results[i] = result
-			delete(batch.results, c.ID) // a doubled task gets the job once
+			delete(batch.results, c.ID) // of two claims with the same id, only the first gets the job
 		}
 	}
 	return results, nil
 }
 
-// claimBatch is one Claim on its way.
+// claimBatch is the state of one call of Claim.
 type claimBatch struct {
 	who     Claimer
 	results map[int64]ClaimResult
-	// unsure: a statement failed, but may have been applied before its answer was lost.
+	// unsure is set when a statement failed that the database may have applied: perhaps only
+	// its answer was lost.
 	unsure bool
 }
 
 func (b *claimBatch) won(job *Job) { b.results[job.ID] = ClaimResult{Outcome: ClaimWon, Job: job} }
 
-// recoverClaims finds the jobs of a batch that run under their claim although the
-// statement that took them seemed to fail.
+// recoverClaims finds the jobs of a batch that the database has marked as running, although
+// the statement that claimed them returned an error.
 func (s *Store) recoverClaims(ctx context.Context, b *claimBatch, claims []Claim) error {
 	for _, c := range claims {
 		if b.results[c.ID].Job != nil {
@@ -119,8 +123,9 @@ func (s *Store) recoverClaims(ctx context.Context, b *claimBatch, claims []Claim
 	return nil
 }
 
-// ClaimedBy returns the job if it runs under that claim on that worker, else nil. A
-// claim whose answer was lost may have been committed: only its worker can tell.
+// ClaimedBy returns the job if the row says that this epoch of it runs on worker, and nil
+// otherwise. A worker calls it after a claim that returned an error: the claim may have been
+// committed and only its answer lost.
 func (s *Store) ClaimedBy(ctx context.Context, worker string, c Claim) (*Job, error) {
 	list, err := s.query(s.DB(ctx), true, "WHERE j.id = ? AND j.epoch = ? AND j.status = 'running' AND j.worker = ?", c.ID, c.Epoch, worker)
 	if err != nil || len(list) == 0 {
@@ -129,18 +134,18 @@ func (s *Store) ClaimedBy(ctx context.Context, worker string, c Claim) (*Job, er
 	return list[0], nil
 }
 
-// lookRow is a queued job with what decides whether it may run.
+// lookRow is a queued job with the facts that decide whether it may run.
 type lookRow struct {
 	job      *Job
-	behind   bool  // an earlier job of its lane is open
-	busy     bool  // a job of its lane runs
-	paused   int64 // until when its scope is paused; 0 when it is not
-	deadline time.Time
-	wake     time.Time
+	behind   bool      // an earlier job of its lane is open
+	busy     bool      // another job of its lane runs
+	paused   int64     // end of its scope's pause in microseconds; 0 when the scope is not paused
+	deadline time.Time // when its attempt times out, if it is claimed now
+	wake     time.Time // its next wake-up, if it is postponed
 }
 
-// lookRows reads rows with what decides whether they may run. Without wide it
-// reads only what the relay needs.
+// lookRows reads jobs with the facts that decide whether they may run. from is the rest of
+// the query, beginning with FROM. Unless wide is set, it reads only relayColumns.
 func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, args ...any) ([]lookRow, error) {
 	columns := relayColumns
 	if wide {

@@ -9,8 +9,8 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// CountOpen counts a service's queued and running jobs, up to limit, in tx or, when
-// it is nil, outside of any transaction.
+// CountOpen counts a service's queued and running jobs. It stops counting at limit. A nil tx
+// reads outside of any transaction.
 func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limit int) (int, error) {
 	if tx == nil {
 		tx = s.db

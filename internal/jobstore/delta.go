@@ -9,19 +9,20 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// statDelta is what a batch of endings adds to the statistics of one key and minute.
+// statDelta is what a batch of outcomes adds to the statistics of one key and minute.
 type statDelta struct {
 	statrow.Key
-	minute  int64
+	minute  int64 // start of the minute, in microseconds
 	jobs    int64
-	lastJob int64
-	lastAt  int64
+	lastJob int64 // id of the job that finished last
+	lastAt  int64 // when that job finished, in microseconds
 	waits   tracker.Histogram
 	runs    tracker.Histogram
 }
 
-// insertDeltas appends what a batch adds to the statistics. It never touches a
-// row that another writes: a counter in one row would be the bottleneck of all.
+// insertDeltas appends what the finished jobs of a batch add to the statistics. It only
+// inserts rows. A shared counter row would make all processes wait for its lock; Rollup adds
+// the deltas up later.
 func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 	type key struct {
 		statrow.Key
@@ -29,13 +30,13 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 	}
 	deltas := map[key]*statDelta{}
 	var order []*statDelta
-	for _, v := range outcomes {
-		if !v.Status.Terminal() {
+	for _, out := range outcomes {
+		if !out.Status.Terminal() {
 			continue
 		}
 		k := key{
-			statrow.Key{Service: v.Job.Service, Type: v.Job.Type, Instance: v.Job.Instance, Action: v.Job.Action, Outcome: string(v.Status)},
-			tracker.PeriodMinute.Start(v.Now).UnixMicro(),
+			statrow.Key{Service: out.Job.Service, Type: out.Job.Type, Instance: out.Job.Instance, Action: out.Job.Action, Outcome: string(out.Status)},
+			tracker.PeriodMinute.Start(out.Now).UnixMicro(),
 		}
 		d := deltas[k]
 		if d == nil {
@@ -43,12 +44,12 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 			deltas[k], order = d, append(order, d)
 		}
 		d.jobs++
-		if at := v.Now.UnixMicro(); at >= d.lastAt {
-			d.lastAt, d.lastJob = at, v.Job.ID
+		if at := out.Now.UnixMicro(); at >= d.lastAt {
+			d.lastAt, d.lastJob = at, out.Job.ID
 		}
-		if !v.Job.StartedAt.IsZero() {
-			d.waits.Add(v.Job.StartedAt.Sub(v.Job.DueAt))
-			d.runs.Add(v.Now.Sub(v.Job.StartedAt))
+		if !out.Job.StartedAt.IsZero() {
+			d.waits.Add(out.Job.StartedAt.Sub(out.Job.DueAt))
+			d.runs.Add(out.Now.Sub(out.Job.StartedAt))
 		}
 	}
 	if len(order) == 0 {

@@ -1,6 +1,6 @@
 package jobstore
 
-// LaneHeadsQuery and StandingQuery are the statements whose cost a test counts.
+// LaneHeadsQuery and StandingQuery return the statements whose cost a test measures.
 func (s *Store) LaneHeadsQuery() string { return s.dialect.LaneHeads() }
 
 func (s *Store) StandingQuery() string {

@@ -12,9 +12,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Endings tells of jobs when they ended: the zero time for one that is open; one
-// that has been pruned is not in it.
-func (s *Store) Endings(ctx context.Context, tx *gorm.DB, ids []int64) (map[int64]time.Time, error) {
+// FinishTimes returns when each of the jobs finished. An open job has the zero time. A job
+// that was pruned is not in the map.
+func (s *Store) FinishTimes(ctx context.Context, tx *gorm.DB, ids []int64) (map[int64]time.Time, error) {
 	found := map[int64]time.Time{}
 	if len(ids) == 0 {
 		return found, nil
@@ -27,13 +27,13 @@ func (s *Store) Endings(ctx context.Context, tx *gorm.DB, ids []int64) (map[int6
 		return err
 	}, "SELECT id, finished_at FROM nawasync_jobs WHERE id IN ?", ids)
 	if err != nil {
-		return nil, fmt.Errorf("read jobs: %w", err)
+		return nil, fmt.Errorf("read when jobs finished: %w", err)
 	}
 	return found, nil
 }
 
-// AnyEndedSince reports whether any job of a service and type that changes a snapshot
-// row ended at or after a time.
+// AnyEndedSince reports whether any job of a service and type that changes a snapshot row
+// finished at or after since.
 func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ string, since time.Time) (found bool, err error) {
 	err = sqlkit.Each(
 		sqlkit.Session(ctx, tx),
@@ -54,16 +54,16 @@ func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ str
 		typ,
 	)
 	if err != nil {
-		return false, fmt.Errorf("read jobs: %w", err)
+		return false, fmt.Errorf("look for jobs that finished: %w", err)
 	}
 	return found, nil
 }
 
-// EndedSince returns those of the targets of which a job that changes a snapshot row
-// ended at or after a time.
-func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, since time.Time) (map[int64]bool, error) {
+// EndedSince returns the target keys for which a job that changes a snapshot row finished at
+// or after since.
+func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targetKeys []int64, since time.Time) (map[int64]bool, error) {
 	found := map[int64]bool{}
-	if len(targets) == 0 {
+	if len(targetKeys) == 0 {
 		return found, nil
 	}
 	err := sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
@@ -71,18 +71,19 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targets []int64, si
 		err := rows.Scan(&key)
 		found[key] = true
 		return err
-	}, "SELECT DISTINCT target_key FROM nawasync_jobs WHERE target_key IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND snap_state IS NOT NULL", targets,
+	}, "SELECT DISTINCT target_key FROM nawasync_jobs WHERE target_key IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND snap_state IS NOT NULL", targetKeys,
 		since.UnixMicro())
 	if err != nil {
-		return nil, fmt.Errorf("read jobs: %w", err)
+		return nil, fmt.Errorf("look for jobs that finished: %w", err)
 	}
 	return found, nil
 }
 
-// Fence locks the row of a running job in tx, and reports whether its attempt is
-// still the one: what the transaction then writes is written by nobody late.
+// Fence locks the row of a running job until tx ends and reports whether the attempt of that
+// epoch still runs. While the lock is held, no other process can end the attempt, so a late
+// attempt cannot write through tx.
 func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (held bool, err error) {
-	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // several batches may be written at once
+	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // shared: one job may write several batches at once
 	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error {
 		held = true
 		return nil

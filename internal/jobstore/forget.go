@@ -12,13 +12,13 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// ErrStillOpen says that jobs of a target have not ended.
+// ErrStillOpen means that some jobs of a target have not finished.
 var ErrStillOpen = errors.New("the target has open jobs")
 
-// Forget blanks arguments, results and texts of every ended job of a target and
-// of its attempts, and returns how many there were. The rows stay; what syncs noted of
-// the target is deleted. Open jobs need
-// theirs: when there are any it returns ErrStillOpen, with the others blanked.
+// Forget clears the arguments, results and texts of every finished job of a target and of
+// their attempts. It deletes the recorded changes of the target and returns the number of
+// cleared jobs. The job rows stay. Open jobs still need their arguments: if there are any,
+// Forget clears the finished jobs and returns ErrStillOpen.
 func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 	key := jobrow.TargetKey(t.Service, t.Type, t.Instance, t.ID)
 	const where = " WHERE target_key = ? AND service = ? AND type = ? AND instance = ? AND target_id = ?"
@@ -44,7 +44,7 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 		return 0, fmt.Errorf("forget %s/%s %q: %w", t.Service, t.Type, t.ID, err)
 	}
 	if open > 0 {
-		return int(n), fmt.Errorf("%w: %d of %s/%s %q; cancel them or let them end, then call Forget again", ErrStillOpen, open, t.Service, t.Type, t.ID)
+		return int(n), fmt.Errorf("%w: %d of %s/%s %q; cancel them or wait until they finish, then call Forget again", ErrStillOpen, open, t.Service, t.Type, t.ID)
 	}
 	return int(n), nil
 }

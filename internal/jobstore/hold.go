@@ -13,7 +13,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// AddHold adds an open hold in tx; its rows are added with AddHeldRows.
+// AddHold adds an open hold in tx and fills in its ID, Status and CreatedAt. Add the hold's
+// rows with AddHeldRows.
 func (s *Store) AddHold(ctx context.Context, tx *gorm.DB, h *tracker.Hold) error {
 	tx = sqlkit.Session(ctx, tx)
 	h.Status, h.CreatedAt = tracker.HoldOpen, s.Now()
@@ -21,7 +22,7 @@ func (s *Store) AddHold(ctx context.Context, tx *gorm.DB, h *tracker.Hold) error
 	err := tx.Exec("INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		h.Service, h.Type, h.Instance, key, h.Status, h.JobID, h.Table, h.Rows, h.Missing, h.Limit, h.CreatedAt.UnixMicro(), string(h.Arguments)).Error
 	if err != nil {
-		return fmt.Errorf("hold the sync: %w", err)
+		return fmt.Errorf("hold the sync of %s/%s %q: %w", h.Service, h.Type, h.Instance, err)
 	}
 	return tx.Raw("SELECT id FROM nawasync_held WHERE open_key = ?", key).Row().Scan(&h.ID)
 }
@@ -36,17 +37,18 @@ func (s *Store) AddHeldRows(ctx context.Context, tx *gorm.DB, hold int64, list [
 			query, args = query+", (?, ?, ?)", append(args, hold, r.Row, r.TargetID)
 		}
 		if err := tx.Exec(query, args...).Error; err != nil {
-			return fmt.Errorf("hold the sync: %w", err)
+			return fmt.Errorf("add rows to held sync %d: %w", hold, err)
 		}
 		list = list[n:]
 	}
 	return nil
 }
 
-// ErrDecided says that a hold is open no more.
-var ErrDecided = errors.New("the held sync has been decided, or withdrawn")
+// ErrDecided means that a hold is no longer open.
+var ErrDecided = errors.New("the held sync was already decided or withdrawn")
 
-// CloseHold ends an open hold, or returns ErrDecided.
+// CloseHold moves an open hold to the status to, in the name of by. It returns ErrDecided when
+// the hold is no longer open.
 func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker.HoldStatus, by string) error {
 	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'",
 		to, s.Now().UnixMicro(), by, id)
@@ -59,17 +61,27 @@ func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker
 	return nil
 }
 
-// SetReleaseJob notes the sync that may delete what a hold kept.
+// SetReleaseJob records the sync job that may delete the rows of a released hold.
 func (s *Store) SetReleaseJob(ctx context.Context, tx *gorm.DB, id, job int64) error {
 	return sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET release_job = ? WHERE id = ?", job, id).Error
 }
 
-// EachHeldRow calls fn for the rows that holds of a scope with a status keep, or
-// one hold alone when id is not 0.
-func (s *Store) EachHeldRow(ctx context.Context, service, typ, instance string, status tracker.HoldStatus, id int64, fn func(row int64)) error {
-	where, args := "h.service = ? AND h.type = ? AND h.instance = ? AND h.status = ?", []any{service, typ, instance, status}
-	if id != 0 {
-		where, args = where+" AND h.id = ?", append(args, id)
+// HoldScope is what one sync covers: a type of a service in one instance.
+type HoldScope struct{ Service, Type, Instance string }
+
+// HeldRows selects rows of holds.
+type HeldRows struct {
+	Scope  HoldScope
+	Status tracker.HoldStatus
+	Hold   int64 // id of one hold; 0 means every hold of Scope with Status
+}
+
+// EachHeldRow calls fn with the id of every snapshot row that the selected holds keep.
+func (s *Store) EachHeldRow(ctx context.Context, held HeldRows, fn func(row int64)) error {
+	scope := held.Scope
+	where, args := "h.service = ? AND h.type = ? AND h.instance = ? AND h.status = ?", []any{scope.Service, scope.Type, scope.Instance, held.Status}
+	if held.Hold != 0 {
+		where, args = where+" AND h.id = ?", append(args, held.Hold)
 	}
 	err := sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		var row int64
@@ -85,15 +97,16 @@ func (s *Store) EachHeldRow(ctx context.Context, service, typ, instance string, 
 	return nil
 }
 
-// DropHeldRows forgets rows that came back, of the rejected holds of a scope.
-func (s *Store) DropHeldRows(ctx context.Context, tx *gorm.DB, service, typ, instance string, list []int64) error {
-	if len(list) == 0 {
+// DropHeldRows removes snapshot rows from the rejected holds of a scope, because a listing
+// contains them again. It does nothing without rows.
+func (s *Store) DropHeldRows(ctx context.Context, tx *gorm.DB, scope HoldScope, rows []int64) error {
+	if len(rows) == 0 {
 		return nil
 	}
 	err := sqlkit.Session(ctx, tx).Exec("DELETE FROM nawasync_held_rows WHERE snap_row IN ? AND held_id IN (SELECT id FROM nawasync_held WHERE service = ? AND type = ? AND instance = ? AND status = 'rejected')",
-		list, service, typ, instance).Error
+		rows, scope.Service, scope.Type, scope.Instance).Error
 	if err != nil {
-		return fmt.Errorf("forget rows that came back: %w", err)
+		return fmt.Errorf("remove returned rows from rejected holds: %w", err)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// insertColumns are what a new row sets; the rest is NULL or its default.
+// insertColumns are the columns that an INSERT sets. All others are NULL or have their default.
 var insertColumns = []string{
 	"target_key", "lane", "open_lane", "wake_at", "not_before", "due_at", "rung_at", "created_at", "updated_at", "retry_of",
 	"epoch", "ring", "attempt", "max_attempts", "status", "service", "type", "action", "instance", "target_id", "queue",
@@ -24,18 +24,18 @@ var insertColumns = []string{
 
 var insertRow = "(" + strings.Repeat("?, ", len(insertColumns)-1) + "?)"
 
-// insertChunk keeps a statement under SQLite's 32,766 parameters.
+// insertChunk is how many rows one INSERT adds. It keeps the statement below SQLite's limit of
+// 32,766 parameters.
 const insertChunk = 500
 
-// Insert adds new rows in tx, the caller's transaction or the Store's own
-// database, and fills in ID, Status and times. The first rings rows that are due
-// are born rung: the caller puts them into Redis after the commit. A row whose
-// ActiveKey is taken is not added; the job that holds it takes its place in the
-// slice, marked Coalesced.
-func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, rings int) error {
+// Insert adds new rows in tx, which is the caller's transaction or the Store's own database. It
+// fills in ID, Status and times. Up to wakeUps due rows are inserted as already woken: after
+// the commit, the caller puts their tasks into Redis. A row whose ActiveKey another open job
+// holds is not added. Insert puts that other job into the slice instead and marks it Coalesced.
+func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, wakeUps int) error {
 	tx = sqlkit.Session(ctx, tx)
 	now := s.Now()
-	s.setNewRow(jobs, now, rings)
+	s.setNewRows(jobs, now, wakeUps)
 	var plain []*Job
 	for i, job := range jobs {
 		if job.ActiveKey == "" {
@@ -58,28 +58,28 @@ func (s *Store) Insert(ctx context.Context, tx *gorm.DB, jobs []*Job, rings int)
 	return nil
 }
 
-// InsertOwn is Insert in a transaction of its own.
-func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, rings int) error {
+// InsertOwn is Insert outside of any caller's transaction. It commits all rows or none.
+func (s *Store) InsertOwn(ctx context.Context, jobs []*Job, wakeUps int) error {
 	if len(jobs) == 1 && (jobs[0].ActiveKey == "" || s.dialect.Name != "mysql") {
 		unlock, err := s.lockWriter(ctx)
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		return s.Insert(ctx, s.db, jobs, rings)
+		return s.Insert(ctx, s.db, jobs, wakeUps)
 	}
 	return s.RetryTx(ctx, func(tx *gorm.DB) error {
-		again := slices.Clone(jobs) // a unique one may be replaced by the one that was there
-		err := s.Insert(ctx, tx, again, rings)
+		again := slices.Clone(jobs) // each try needs the original jobs: Insert replaces coalesced ones
+		err := s.Insert(ctx, tx, again, wakeUps)
 		copy(jobs, again)
 		return err
 	})
 }
 
-// setNewRow sets what is the same for every new row. Of several due rows of one
-// lane only the first is a candidate: the others wait for its ending, which sees
-// them, for all appear at one commit.
-func (s *Store) setNewRow(jobs []*Job, now time.Time, rings int) {
+// setNewRows sets the status, times and wake-ups of new rows. Of several due rows of one lane,
+// only the first gets a wake-up. Its completion wakes the next one: all rows become visible in
+// the same commit, so no completion can miss them.
+func (s *Store) setNewRows(jobs []*Job, now time.Time, wakeUps int) {
 	heads := map[int64]bool{}
 	for _, job := range jobs {
 		job.Status, job.CreatedAt, job.UpdatedAt = tracker.StatusQueued, now, now
@@ -94,13 +94,14 @@ func (s *Store) setNewRow(jobs []*Job, now time.Time, rings int) {
 			job.WakeAt = job.NotBefore
 		case heads[job.Lane] && job.ActiveKey == "":
 			job.WakeAt = time.Time{}
-		case rings > 0:
-			rings--
+		case wakeUps > 0:
+			wakeUps--
 			job.WakeAt, job.RungAt, job.Ring = now.Add(s.recheck), now, 1
 		default:
 			job.WakeAt = now
 		}
-		// A unique row may not be added at all, so nobody waits behind it unseen.
+		// A row with an ActiveKey may not be inserted at all, so no other row may rely on its
+		// completion.
 		if due && job.ActiveKey == "" {
 			heads[job.Lane] = true
 		}
@@ -154,8 +155,8 @@ func (s *Store) insertMany(tx *gorm.DB, jobs []*Job) error {
 	return err
 }
 
-// execID runs an INSERT and returns LAST_INSERT_ID, which gorm's Exec drops. The
-// ids of one multi-row INSERT follow each other: their number is known beforehand.
+// execID runs an INSERT and returns the id of its first row, which gorm's Exec does not return.
+// MySQL numbers the rows of one INSERT consecutively because it knows their count in advance.
 func execID(tx *gorm.DB, query string, args []any) (int64, error) {
 	result, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, query, args...)
 	if err != nil {
@@ -164,7 +165,8 @@ func execID(tx *gorm.DB, query string, args []any) (int64, error) {
 	return result.LastInsertId()
 }
 
-// insertUnique lets the unique index decide, and returns whoever holds the key.
+// insertUnique inserts the job unless another open job holds its ActiveKey. The unique index
+// decides. It returns the job that holds the key, which may be the new one.
 func (s *Store) insertUnique(tx *gorm.DB, job *Job) (*Job, error) {
 	query := "INSERT INTO nawasync_jobs (" + strings.Join(insertColumns, ", ") + ") VALUES " + insertRow
 	for range 10 {
@@ -181,8 +183,8 @@ func (s *Store) insertUnique(tx *gorm.DB, job *Job) (*Job, error) {
 				return job, nil
 			}
 		} else {
-			// A real change on the duplicate tells 2 affected rows from the 1 of an
-			// insert, whatever clientFoundRows says.
+			// For a duplicate, the UPDATE must change the row: MySQL then reports 2 affected
+			// rows, and 1 for an insert. Without a change, clientFoundRows=true reports 1, too.
 			result, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
 				query+" ON DUPLICATE KEY UPDATE updated_at = updated_at + 1", insertValues(job)...)
 			if err != nil {
@@ -195,8 +197,8 @@ func (s *Store) insertUnique(tx *gorm.DB, job *Job) (*Job, error) {
 				return job, err
 			}
 		}
-		// A locking read: a plain one in the caller's transaction may not see the
-		// other's row on MySQL.
+		// On MySQL the read must lock: a plain read in the caller's transaction may not see
+		// a row that another transaction has just committed.
 		held, err := s.query(tx, true, "WHERE j.active_key = ?"+sqlkit.Pick(s.dialect.Name == "mysql", " FOR UPDATE", ""), job.ActiveKey)
 		if err != nil {
 			return nil, err
@@ -205,13 +207,13 @@ func (s *Store) insertUnique(tx *gorm.DB, job *Job) (*Job, error) {
 			held[0].Coalesced = true
 			return held[0], nil
 		}
-		// The holder ended between the two statements: its key is free now.
+		// The job that held the key finished between the two statements. Try again.
 	}
-	return nil, fmt.Errorf("unique key %q was taken and freed ten times over; try again", job.ActiveKey)
+	return nil, fmt.Errorf("unique key %q: other jobs held and released the key 10 times during the insert; dispatch again", job.ActiveKey)
 }
 
-// UniqueKey is the ActiveKey for a hash of what is unique: it is freed when the
-// job ends, or already when it starts.
+// UniqueKey returns the ActiveKey for a hash of what must be unique. The job holds the key
+// until it finishes or, with untilRunning, only until it starts.
 func UniqueKey(hash string, untilRunning bool) string {
 	if untilRunning {
 		return keyUntilRunning + hash

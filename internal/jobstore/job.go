@@ -13,5 +13,5 @@ type Job struct {
 
 func jobOf(r *jobrow.Row) *Job { return &Job{Job: tracker.JobOf(r), Private: r.Private} }
 
-// Kind is service/type/action.
+// Kind returns service/type/action.
 func (j *Job) Kind() string { return j.Service + "/" + j.Type + "/" + j.Action }

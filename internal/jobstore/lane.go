@@ -10,8 +10,9 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// promote rings the first open job of each lane whose head has ended. It writes
-// that row even if it seems rung already: see demote.
+// promote wakes the first open job of each lane, after the job before it has finished. It
+// updates that row even when the row already looks woken, because a concurrent demote relies
+// on the update. It returns the wake-ups to send, by lane.
 func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]Bell, error) {
 	if len(lanes) == 0 {
 		return map[int64][]Bell{}, nil
@@ -22,7 +23,7 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 		return map[int64][]Bell{}, err
 	}
 	us := now.UnixMicro()
-	// A head in backoff is left to its own time.
+	// The statement skips a head that still waits for its backoff: its own wake_at wakes it.
 	if err := tx.Exec(promoteHeads,
 		us, now.Add(s.recheck).UnixMicro(), heads, us).Error; err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 	return bells, err
 }
 
-// laneHeads are the ids of the first open job of each lane, in order. It sorts lanes.
+// laneHeads returns the id of the first open job of each lane, sorted. It sorts lanes in place.
 func (s *Store) laneHeads(tx *gorm.DB, lanes []int64, now time.Time) ([]int64, error) {
 	type laneRow struct {
 		Lane int64 `json:"v_lane"`

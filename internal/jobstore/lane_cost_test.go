@@ -12,8 +12,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// A long lane must cost no more per job than many short ones. What is counted is
-// what PostgreSQL touches, which is the same on every machine.
+// A job of a long lane must not cost more than a job of a short lane. The test counts the pages
+// that PostgreSQL reads: their number is the same on every machine.
 func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -22,7 +22,7 @@ func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testi
 	db := testdb.Postgres(t)
 	b := storetest.New(t, db)
 	const n = 100_000
-	// History, which no lookup of a lane may walk over.
+	// Finished jobs, which no lookup of a lane may scan.
 	b.NoError(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts,
  status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
  SELECT i, i, 1, 1, 1, 1, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'old', 'default', '', 'manual' FROM generate_series(1, 50000) i`).Error)
@@ -37,7 +37,7 @@ func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testi
 	many := fill(func(i int) int64 { return int64(1000 + i) })
 	one := fill(func(int) int64 { return 1 })
 	b.NoError(db.Exec("VACUUM ANALYZE nawasync_jobs").Error)
-	// Both are worked for a while first: ended rows leave traces in the indexes.
+	// Finish some jobs of each kind of lane first: they leave dead entries in the indexes.
 	for _, lane := range [][]*jobstore.Job{many, one} {
 		for _, job := range lane[:200] {
 			b.SettleAll(&jobstore.Outcome{Job: b.ClaimOne(job), Status: tracker.StatusSuccess})
@@ -47,16 +47,16 @@ func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testi
 	touched := func(job *jobstore.Job) int {
 		return buffers(t, db, b.LaneHeadsQuery(), now, fmt.Sprintf(`[{"v_lane":%d}]`, job.Lane)) + buffers(t, db, b.StandingQuery(), now, now, job.ID)
 	}
-	touched(one[200]) // the first reader clears away what the ended rows left
+	touched(one[200]) // the first read cleans up the dead entries
 	short, long := touched(many[200]), touched(one[200])
 	if long > 2*short+10 {
-		t.Errorf("a job of the long lane touches %d pages, one of the short ones %d", long, short)
+		t.Errorf("a job of the long lane reads %d pages, a job of a short lane reads %d", long, short)
 	}
 }
 
 var hits = regexp.MustCompile(`shared hit=(\d+)(?: read=(\d+))?`)
 
-// buffers is how many pages a query touches.
+// buffers returns how many pages a query reads.
 func buffers(t *testing.T, db *testdb.Database, query string, args ...any) int {
 	t.Helper()
 	var lines []string
@@ -72,7 +72,7 @@ func buffers(t *testing.T, db *testdb.Database, query string, args ...any) int {
 		}
 	}
 	if most == 0 {
-		t.Fatalf("no buffers in %v", lines)
+		t.Fatalf("EXPLAIN printed no buffers: %v", lines)
 	}
 	return most
 }

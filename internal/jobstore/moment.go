@@ -1,16 +1,16 @@
 package jobstore
 
-// Moment is a point between two statements of the store, where a test may hold it.
+// Moment is a point between two statements of the Store at which a test can stop it.
 type Moment string
 
-// The moments that tests of races need.
+// The moments at which tests provoke races.
 const (
 	MomentClaiming   Moment = "claiming"     // a claim is about to be written
-	MomentPauseRead  Moment = "pause read"   // it has been read which jobs are paused
-	MomentNextChosen Moment = "next chosen"  // an ending has chosen the next of its lane, and has not committed
-	MomentSettling   Moment = "settling"     // about to wait for whoever ends the first of a lane
-	MomentLookedBack Moment = "looked again" // a job was put aside, and its lane looked at again
-	MomentSwept      Moment = "swept"        // some lanes have been swept
+	MomentPauseRead  Moment = "pause read"   // the paused scopes of some jobs were read
+	MomentNextChosen Moment = "next chosen"  // a completion has chosen the next job of its lane and has not committed
+	MomentSettling   Moment = "settling"     // about to wait for the transaction that ends the first job of a lane
+	MomentLookedBack Moment = "looked again" // a job was demoted and its lane was read again
+	MomentSwept      Moment = "swept"        // a part of the lanes was swept
 )
 
 func (s *Store) reachMoment(m Moment) {

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// AddProcess writes the first heartbeat.
+// AddProcess inserts the heartbeat row of a process, which is its first heartbeat.
 func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 	kinds, _ := json.Marshal(p.Kinds)
 	queues, _ := json.Marshal(p.Queues)
@@ -24,8 +24,8 @@ func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 	})
 }
 
-// Beat raises the counter; false says that the row is gone: others have given
-// this process up.
+// Beat increments a process's heartbeat counter and reports whether the heartbeat row exists.
+// A missing row means that a reaper considered the process dead.
 func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
@@ -36,19 +36,19 @@ func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
 	return n > 0, err
 }
 
-// RemoveProcess deletes the heartbeat row. The rows it runs are left alone.
+// RemoveProcess deletes the heartbeat row of a process. It does not change the jobs that run there.
 func (s *Store) RemoveProcess(ctx context.Context, id string) error {
 	return s.exec(ctx, func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM nawasync_processes WHERE id = ?", id).Error
 	})
 }
 
-// RunningOn lists the jobs that a process runs, with their arguments.
+// RunningOn lists up to limit jobs that run on a process, with their arguments.
 func (s *Store) RunningOn(ctx context.Context, worker string, limit int) ([]*Job, error) {
 	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, limit)
 }
 
-// RunningWorkers lists the processes that jobs say they run on.
+// RunningWorkers lists the ids of the processes that the rows of running jobs name.
 func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
 	var list []string
 	err := sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
@@ -60,8 +60,8 @@ func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
 	return list, err
 }
 
-// RunningClaims lists the jobs that run under a process's id, and of them those
-// whose end was asked for.
+// RunningClaims lists the jobs that run under a process's id and, of these, the jobs whose
+// cancellation was requested.
 func (s *Store) RunningClaims(ctx context.Context, worker string) (running, cancelled []Claim, err error) {
 	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		var c Claim
@@ -79,7 +79,8 @@ func (s *Store) RunningClaims(ctx context.Context, worker string) (running, canc
 	return running, cancelled, err
 }
 
-// RequestCancel asks for the end of a running job; false when it does not run.
+// RequestCancel records that by wants to cancel a running job. The job's process cancels its
+// context at the next heartbeat. It reports whether the job runs.
 func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
@@ -90,7 +91,8 @@ func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, e
 	return n > 0, err
 }
 
-// fencedExec changes one running row; false says that the fence failed.
+// fencedExec updates the row of a running attempt. It reports whether that attempt still runs;
+// if not, it changes nothing.
 func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any) (bool, error) {
 	var n int64
 	err := s.exec(ctx, func(tx *gorm.DB) error {
@@ -102,24 +104,24 @@ func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any)
 	return n > 0, err
 }
 
-// MarkWrite notes, before the first write to the remote, that an attempt may
-// change it. False says that the job is another's by now.
+// MarkWrite records that an attempt may change the remote. Call it before the attempt's first
+// write to the remote. It reports whether the attempt still runs.
 func (s *Store) MarkWrite(ctx context.Context, j *Job) (bool, error) {
 	return s.fencedExec(ctx, j, setWrote, true)
 }
 
-// ClearWrite takes MarkWrite back.
+// ClearWrite undoes MarkWrite. It reports whether the attempt still runs.
 func (s *Store) ClearWrite(ctx context.Context, j *Job) (bool, error) {
 	return s.fencedExec(ctx, j, setWrote, false)
 }
 
-// SetProgress stores what the job says of how far it is.
+// SetProgress stores the progress text of a job. It reports whether the attempt still runs.
 func (s *Store) SetProgress(ctx context.Context, j *Job, progress string) (bool, error) {
 	return s.fencedExec(ctx, j, setProgress, sqlkit.CleanText(progress, tracker.MaxError))
 }
 
-// DatabaseTime is the database server's clock, or the zero time on SQLite, which
-// has none of its own.
+// DatabaseTime returns the time of the database server's clock. On SQLite, which has no server,
+// it returns the zero time.
 func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
 	query := map[string]string{
 		"postgres": "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",

@@ -12,13 +12,13 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Prune deletes up to limit jobs that ended with the status before the given
-// time, with their attempts, and returns how many. The last successes stay known.
+// Prune deletes up to limit jobs with the status that finished before the given time. It deletes
+// their attempts, too, and returns the number of jobs. Statistics and last successes stay.
 func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Time, limit int) (int, error) {
 	var ids []int64
 	if err := s.DB(ctx).Raw("SELECT id FROM nawasync_jobs WHERE status = ? AND finished_at < ? AND finished_at IS NOT NULL ORDER BY finished_at LIMIT ?",
 		string(status), before.UnixMicro(), limit).Scan(&ids).Error; err != nil {
-		return 0, fmt.Errorf("prune: %w", err)
+		return 0, fmt.Errorf("prune %s jobs: %w", status, err)
 	}
 	if len(ids) == 0 {
 		return 0, nil
@@ -31,12 +31,13 @@ func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Ti
 		return tx.Exec("DELETE FROM nawasync_jobs WHERE id IN ?", ids).Error
 	})
 	if err != nil {
-		return 0, fmt.Errorf("prune: %w", err)
+		return 0, fmt.Errorf("prune %s jobs: %w", status, err)
 	}
 	return len(ids), nil
 }
 
-// PruneStats deletes minute and hour rows that are older than the given times.
+// PruneStats deletes the minute rows and the hour rows of the statistics that are older than the
+// given times.
 func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error {
 	return s.exec(ctx, func(tx *gorm.DB) error {
 		for period, before := range map[tracker.Period]time.Time{tracker.PeriodMinute: minutes, tracker.PeriodHour: hours} {
@@ -48,11 +49,12 @@ func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error 
 	})
 }
 
-// settingArguments remembers up to which ending arguments were dropped already.
+// settingArguments names the setting with the time in microseconds up to which DropArguments has
+// dropped the arguments of finished jobs.
 const settingArguments = "arguments_dropped_until"
 
-// DropArguments forgets the sealed arguments of jobs that ended otherwise than
-// with success before the given time. A success drops its own.
+// DropArguments drops the sealed arguments of jobs that finished without success before the
+// given time. A successful job drops its arguments when it finishes.
 func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	from, err := s.Setting(ctx, settingArguments, "0")
 	if err != nil {
@@ -76,7 +78,7 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]*Job, error) {
 	list, err := s.query(s.DB(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? LIMIT ?", before.UnixMicro(), limit)
 	if err != nil {
-		return nil, fmt.Errorf("look for expired jobs: %w", err)
+		return nil, fmt.Errorf("list expired jobs: %w", err)
 	}
 	return list, nil
 }

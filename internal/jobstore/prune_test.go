@@ -14,7 +14,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestPagesNeitherRepeatNorHideWhileRowsCome(t *testing.T) {
+func TestPagesNeitherRepeatNorSkipJobsWhileRowsAreAdded(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		want := map[int64]bool{}
@@ -35,11 +35,11 @@ func TestPagesNeitherRepeatNorHideWhileRowsCome(t *testing.T) {
 			b.NoError(err)
 			for _, j := range page.Jobs {
 				if seen[j.ID] || j.ID >= last {
-					t.Fatalf("job %d again or out of order", j.ID)
+					t.Fatalf("job %d is repeated or out of order", j.ID)
 				}
 				seen[j.ID], last = true, j.ID
 			}
-			b.Insert(storetest.NewJob(1000)) // rows that come meanwhile
+			b.Insert(storetest.NewJob(1000)) // a row added between two pages
 			if before = page.Older; before == 0 {
 				break
 			}
@@ -50,10 +50,10 @@ func TestPagesNeitherRepeatNorHideWhileRowsCome(t *testing.T) {
 	})
 }
 
-func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T) {
+func TestStatisticsSurviveRollupAndPruningUnchanged(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
-		begun := b.Now()
+		start := b.Now()
 		var last *jobstore.Job
 		for i := range 10 {
 			last = b.End(int64(i), tracker.StatusSuccess)
@@ -61,7 +61,7 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 		}
 		b.End(50, tracker.StatusFailed)
 		read := func(p tracker.Period) (text []string) {
-			stats, err := b.Stats(t.Context(), p, begun, begun.Add(48*time.Hour))
+			stats, err := b.Stats(t.Context(), p, start, start.Add(48*time.Hour))
 			b.NoError(err)
 			for _, s := range stats {
 				text = append(text, s.Bucket.Format(time.RFC3339)+" "+string(s.Outcome)+" "+s.Runs.String()+" "+s.Waits.String())
@@ -70,9 +70,9 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 		}
 		before := read(tracker.PeriodHour)
 		if len(before) != 2 {
-			t.Fatalf("%v", before)
+			t.Fatalf("%d hour rows, want 2: %v", len(before), before)
 		}
-		for _, limit := range []int{3, 4, 100} { // in several folds
+		for _, limit := range []int{3, 4, 100} { // in several rollups
 			_, err := b.Rollup(t.Context(), limit)
 			b.NoError(err)
 			if diff := cmp.Diff(before, read(tracker.PeriodHour)); diff != "" {
@@ -80,10 +80,10 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 			}
 		}
 		if n, err := b.Rollup(t.Context(), 100); err != nil || n != 0 {
-			t.Fatalf("%d %v", n, err)
+			t.Fatalf("a rollup without deltas moved %d: %v", n, err)
 		}
 		if minutes := read(tracker.PeriodMinute); len(minutes) != 5 {
-			t.Errorf("%v", minutes)
+			t.Errorf("%d minute rows, want 5: %v", len(minutes), minutes)
 		}
 		b.Advance(30 * 24 * time.Hour)
 		n, err := b.Prune(t.Context(), tracker.StatusSuccess, b.Now().Add(-14*24*time.Hour), 4)
@@ -91,7 +91,7 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 		rest, err := b.Prune(t.Context(), tracker.StatusSuccess, b.Now().Add(-14*24*time.Hour), 100)
 		b.NoError(err)
 		if n != 4 || rest != 6 {
-			t.Errorf("pruned %d and %d", n, rest)
+			t.Errorf("pruned %d and %d jobs, want 4 and 6", n, rest)
 		}
 		if _, err := b.Get(t.Context(), last.ID); !errors.Is(err, tracker.ErrNotFound) {
 			t.Error(err)
@@ -104,7 +104,7 @@ func TestStatisticsAreTheSameBeforeAndAfterFoldingAndOutliveTheRows(t *testing.T
 	})
 }
 
-func TestHistogramQuantilesAreNearAndMergeIsAddition(t *testing.T) {
+func TestHistogramQuantilesAreCloseAndMergeAddsCounts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Int64Range(1, 3_600_000), 1, 200).Draw(t, "ms")
@@ -122,14 +122,14 @@ func TestHistogramQuantilesAreNearAndMergeIsAddition(t *testing.T) {
 		}
 		left.Merge(right)
 		if left.String() != whole.String() || whole.Count() != int64(len(values)) {
-			t.Fatalf("%s and %s", left.String(), whole.String())
+			t.Fatalf("merged %s, want %s", left.String(), whole.String())
 		}
 		back, err := tracker.ParseHistogram(whole.String())
 		if err != nil || back.String() != whole.String() {
-			t.Fatalf("%v: %s", err, back.String())
+			t.Fatalf("parsed %s (%v), want %s", back.String(), err, whole.String())
 		}
 		if q := whole.Quantile(1).Seconds() * 1000; q < float64(top)*0.999 || q > float64(top)*1.2+1 {
-			t.Fatalf("maximum %d ms is told as %f ms", top, q)
+			t.Fatalf("the maximum is %d ms, the histogram says %f ms", top, q)
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestFinishedRowsKeepAtMostTwentyAttempts(t *testing.T) {
 			t.Fatalf("%d attempts, the last of epoch %d", len(attempts), attempts[len(attempts)-1].Epoch)
 		}
 		if row := b.Stored(job.ID); row.Attempt != 0 || row.Epoch != 30 {
-			t.Fatalf("%+v", row)
+			t.Fatalf("attempt %d and epoch %d, want 0 and 30", row.Attempt, row.Epoch)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package jobstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -83,7 +84,7 @@ func ringRows(rows []lookRow) ([]int64, []ringRow) {
 		ids[i] = r.job.ID
 		list[i] = ringRow{r.job.ID, r.job.Epoch, r.job.Ring, r.wake.UnixMicro()}
 	}
-	slices.SortFunc(list, func(a, b ringRow) int { return int(a.ID - b.ID) })
+	slices.SortFunc(list, func(a, b ringRow) int { return cmp.Compare(a.ID, b.ID) })
 	return ids, list
 }
 

@@ -14,14 +14,14 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// lockRollup serialises folding: its row is locked by the transaction that folds.
+// lockRollup names the row that every rollup transaction locks, so that only one runs at a time.
 const lockRollup = "fold"
 
-// Rollup moves up to limit deltas into the minute, hour and day rows and the last
-// successes, and returns how many it moved. Concurrent calls wait for each other.
+// Rollup adds up to limit deltas to the minute, hour and day rows and to the last successes. It
+// deletes these deltas and returns how many there were. Concurrent calls wait for each other.
 func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 	if err := s.ensureLock(ctx, lockRollup); err != nil {
-		return 0, fmt.Errorf("fold statistics: %w", err)
+		return 0, fmt.Errorf("roll up statistics: %w", err)
 	}
 	err = s.Transaction(ctx, func(tx *gorm.DB) error {
 		tx = sqlkit.Session(ctx, tx)
@@ -36,12 +36,12 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		for i, d := range deltas {
 			ids[i] = d.ID
 		}
-		gone := tx.Exec("DELETE FROM nawasync_stat_deltas WHERE id IN ?", ids)
-		if gone.Error != nil {
-			return gone.Error
+		deleted := tx.Exec("DELETE FROM nawasync_stat_deltas WHERE id IN ?", ids)
+		if deleted.Error != nil {
+			return deleted.Error
 		}
-		if int(gone.RowsAffected) != len(ids) {
-			return errors.New("another process folded the same deltas")
+		if int(deleted.RowsAffected) != len(ids) {
+			return errors.New("another process rolled up the same deltas")
 		}
 		moved = len(ids)
 		for _, period := range []tracker.Period{tracker.PeriodMinute, tracker.PeriodHour, tracker.PeriodDay} {
@@ -52,12 +52,13 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		return s.rollupSuccesses(tx, deltas)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("fold statistics: %w", err)
+		return 0, fmt.Errorf("roll up statistics: %w", err)
 	}
 	return moved, nil
 }
 
-// rollupPeriod writes in key order, so that two writers could not deadlock.
+// rollupPeriod adds deltas to the rows of one period. It writes the rows in the order of their
+// keys, so that two writers cannot deadlock.
 func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statrow.Delta) error {
 	type key struct {
 		statrow.Key
@@ -101,6 +102,7 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 	return nil
 }
 
+// rollupSuccesses updates the newest success of each key.
 func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
 	for _, d := range deltas {
 		if d.Outcome != string(tracker.StatusSuccess) {
@@ -127,7 +129,7 @@ func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
 	return nil
 }
 
-// periodSum is what deltas and a bucket add up to.
+// periodSum is the sum of deltas and of the stored row of their bucket.
 type periodSum struct {
 	jobs        int64
 	waits, runs tracker.Histogram

@@ -11,8 +11,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// SeeSchedule writes what a process registers, and keeps the last tick there is;
-// a schedule that is new begins at first.
+// SeeSchedule stores a schedule that a process has registered and sets its seen_at to now. It
+// keeps the last tick of a known schedule. A new schedule starts with first as its last tick.
 func (s *Store) SeeSchedule(ctx context.Context, row tracker.Schedule, first time.Time) error {
 	now := s.Now().UnixMicro()
 	err := s.Transaction(ctx, func(tx *gorm.DB) error {
@@ -25,21 +25,21 @@ func (s *Store) SeeSchedule(ctx context.Context, row tracker.Schedule, first tim
 			row.Service, row.Type, row.Action, row.Instance, row.TargetID, row.Spec, row.Timezone, now, row.Name).Error
 	})
 	if err != nil {
-		return fmt.Errorf("write schedule %s: %w", row.Name, err)
+		return fmt.Errorf("store schedule %s: %w", row.Name, err)
 	}
 	return nil
 }
 
-// WinTick takes a tick for the transaction tx, which dispatches its job; false
-// says that the last tick is no longer the one that the caller has read: another
-// process has had this one.
-func (s *Store) WinTick(ctx context.Context, tx *gorm.DB, name string, before, tick time.Time) (bool, error) {
+// ClaimTick claims a tick for tx, the transaction that dispatches the tick's job, and reports
+// whether it won. It loses when before, the last tick that the caller has read, is no longer the
+// last one: another process has already claimed the tick.
+func (s *Store) ClaimTick(ctx context.Context, tx *gorm.DB, name string, before, tick time.Time) (bool, error) {
 	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_schedules SET last_tick = ? WHERE name = ? AND last_tick = ? AND last_tick < ?",
 		tick.UnixMicro(), name, before.UnixMicro(), tick.UnixMicro())
 	return done.RowsAffected > 0, done.Error
 }
 
-// TickJob notes the job of the last tick.
-func (s *Store) TickJob(ctx context.Context, tx *gorm.DB, name string, job int64) error {
+// SetTickJob records the job that the last tick dispatched.
+func (s *Store) SetTickJob(ctx context.Context, tx *gorm.DB, name string, job int64) error {
 	return sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_schedules SET last_job = ? WHERE name = ?", job, name).Error
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Pause sets or replaces a scope's pause. A parked scope never shortens or
-// replaces a pause that a person set.
-func (s *Store) Pause(ctx context.Context, p tracker.Scope) error {
+// Pause pauses a scope or replaces its pause. Parking (scope.Parked) never shortens or replaces
+// a pause that an operator has set and that is still in force.
+func (s *Store) Pause(ctx context.Context, scope tracker.Scope) error {
 	err := s.Transaction(ctx, func(tx *gorm.DB) error {
 		tx = sqlkit.Session(ctx, tx)
 		remove := "DELETE FROM nawasync_scopes WHERE service = ? AND instance = ?"
-		args := []any{p.Service, p.Instance}
-		if p.Parked {
+		args := []any{scope.Service, scope.Instance}
+		if scope.Parked {
 			remove += " AND (parked = ? OR paused_until <= ?)"
 			args = append(args, true, s.Now().UnixMicro())
 		}
@@ -27,17 +27,17 @@ func (s *Store) Pause(ctx context.Context, p tracker.Scope) error {
 		insert := s.insertIgnore() +
 			" nawasync_scopes (service, instance, paused_until, parked, paused_by, created_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)" +
 			s.onConflict()
-		return tx.Exec(insert, p.Service, p.Instance, p.Until.UnixMicro(), p.Parked, sqlkit.CleanText(p.By, 255), s.Now().UnixMicro(),
-			sqlkit.CleanText(p.Reason, tracker.MaxError)).Error
+		return tx.Exec(insert, scope.Service, scope.Instance, scope.Until.UnixMicro(), scope.Parked, sqlkit.CleanText(scope.By, 255), s.Now().UnixMicro(),
+			sqlkit.CleanText(scope.Reason, tracker.MaxError)).Error
 	})
 	if err != nil {
-		return fmt.Errorf("pause %s/%s: %w", p.Service, p.Instance, err)
+		return fmt.Errorf("pause %s/%s: %w", scope.Service, scope.Instance, err)
 	}
 	return nil
 }
 
-// Resume ends the pause of a scope, and has its waiting jobs looked at again. It
-// reports whether there was one.
+// Resume ends the pause of a scope and wakes its waiting jobs. It reports whether the scope was
+// paused.
 func (s *Store) Resume(ctx context.Context, service, instance string) (bool, error) {
 	found := false
 	err := s.Transaction(ctx, func(tx *gorm.DB) error {
@@ -46,7 +46,8 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (bool, err
 		if found = done.RowsAffected > 0; done.Error != nil {
 			return done.Error
 		}
-		// The ring, too: whoever read the pause before it ended can no longer put a job off.
+		// wakeScope also increments ring: a process that read the pause before it ended can then
+		// no longer postpone a job.
 		wake := wakeScope
 		args := []any{service}
 		if instance != "" {

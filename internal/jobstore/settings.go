@@ -12,8 +12,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// TryLock makes holder the one process that does a thing until now+d; false says
-// that another holds it. It saves work; nothing is wrong if two do it at once.
+// TryLock makes holder the only process that does the named work until now+d. It reports
+// false when another process holds the lock. The lock only saves work: two processes may safely
+// do the same work at once.
 func (s *Store) TryLock(ctx context.Context, name, holder string, d time.Duration) (bool, error) {
 	if err := s.ensureLock(ctx, name); err != nil {
 		return false, err
@@ -29,6 +30,7 @@ func (s *Store) TryLock(ctx context.Context, name, holder string, d time.Duratio
 	return n > 0, err
 }
 
+// ensureLock inserts the row of a lock if it does not exist.
 func (s *Store) ensureLock(ctx context.Context, name string) error {
 	var n int64
 	if err := s.DB(ctx).Raw("SELECT COUNT(*) FROM nawasync_duties WHERE name = ?", name).Row().Scan(&n); err != nil || n > 0 {
@@ -47,15 +49,16 @@ func (s *Store) onConflict() string {
 	return sqlkit.Pick(s.dialect.Name == "mysql", "", " ON CONFLICT DO NOTHING")
 }
 
-// Setting returns a named value, storing the given one when there is none yet.
-func (s *Store) Setting(ctx context.Context, name, first string) (string, error) {
+// Setting returns the value of a setting. If the setting does not exist, Setting stores initial
+// as its value.
+func (s *Store) Setting(ctx context.Context, name, initial string) (string, error) {
 	for range 2 {
 		value, err := s.readSetting(ctx, name)
 		if err == nil || !errors.Is(err, tracker.ErrNotFound) {
 			return value, err
 		}
 		err = s.exec(ctx, func(tx *gorm.DB) error {
-			return tx.Exec(s.insertIgnore()+" nawasync_settings (name, value) VALUES (?, ?)"+s.onConflict(), name, first).Error
+			return tx.Exec(s.insertIgnore()+" nawasync_settings (name, value) VALUES (?, ?)"+s.onConflict(), name, initial).Error
 		})
 		if err != nil {
 			return "", fmt.Errorf("write setting %s: %w", name, err)
@@ -75,7 +78,7 @@ func (s *Store) readSetting(ctx context.Context, name string) (string, error) {
 	return values[0], nil
 }
 
-// SetSetting replaces a named value.
+// SetSetting stores the value of a setting.
 func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	if _, err := s.Setting(ctx, name, value); err != nil {
 		return err
@@ -85,11 +88,13 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	})
 }
 
-// settingMarker is the marker of the Redis that the rings in the rows belong to.
+// settingMarker names the setting with the marker of the Redis that received the wake-ups
+// recorded in the rows.
 const settingMarker = "redis_marker"
 
-// AdoptMarker notes that Redis holds another marker than before: it lost its data,
-// and every job is to be rung again. Of many callers one does it.
+// AdoptMarker stores the marker that Redis holds. If it differs from the stored one, Redis has
+// lost its data, and AdoptMarker has all queued jobs woken again. Of several concurrent callers,
+// one does this.
 func (s *Store) AdoptMarker(ctx context.Context, marker string) error {
 	if _, err := s.Setting(ctx, settingMarker, ""); err != nil {
 		return err
@@ -103,7 +108,7 @@ func (s *Store) AdoptMarker(ctx context.Context, marker string) error {
 		return s.clearRings(tx)
 	})
 	if err != nil {
-		return fmt.Errorf("have every job rung again: %w", err)
+		return fmt.Errorf("wake all jobs again after Redis lost its data: %w", err)
 	}
 	return nil
 }

@@ -15,21 +15,21 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// AttemptOutcome is what the list of attempts says.
-func (v *Outcome) AttemptOutcome() tracker.Outcome {
-	return cmp.Or(v.Attempt, tracker.Outcome(v.Status))
+// AttemptOutcome returns the outcome that the list of attempts shows.
+func (out *Outcome) AttemptOutcome() tracker.Outcome {
+	return cmp.Or(out.Attempt, tracker.Outcome(out.Status))
 }
 
-// Outcome ends one attempt, or a job that waits. It is fenced by the job's id and
-// epoch and by the status the caller knows (Job.Status).
+// Outcome is how one attempt ended, or how a queued job ends. It is written only if the row
+// still has the epoch and the status of Job.
 type Outcome struct {
 	Job    *Job           // as claimed or read
 	Status tracker.Status // a terminal status, or Queued to go back to the queue
 
-	NotBefore   time.Time // with Queued: when it is due again; zero is now
-	KeepAttempt bool      // with Queued: the attempt does not count
+	NotBefore   time.Time // with Queued: when the job is due again; zero means now
+	KeepAttempt bool      // with Queued: the attempt is not consumed
 
-	Attempt    tracker.Outcome // what the list of attempts says; "" is the status
+	Attempt    tracker.Outcome // what the list of attempts shows; "" means Status
 	Result     json.RawMessage
 	Error      string
 	ErrorClass string
@@ -37,47 +37,49 @@ type Outcome struct {
 	Diff       json.RawMessage
 	Log        string
 	CancelBy   string
-	Now        time.Time // zero: the Store's clock
+	Now        time.Time // when the attempt ended; zero means the Store's time
 
-	// OnSuccess runs in the transaction of the outcome. Such an outcome has a
-	// transaction of its own.
+	// OnSuccess runs in the transaction of the outcome. Settle such an outcome alone: an error
+	// of OnSuccess rolls back its whole batch.
 	OnSuccess func(tx *gorm.DB) error
 }
 
-func (v *Outcome) row() outcomeRow {
+func (out *Outcome) row() outcomeRow {
 	row := outcomeRow{
-		ID: v.Job.ID, Epoch: v.Job.Epoch, From: v.Job.Status, Status: v.Status,
-		Result: cleanOutcome(string(v.Result), tracker.MaxResult), Error: cleanOutcome(v.Error, tracker.MaxError), Class: cleanOutcome(v.ErrorClass, 30),
-		Diff: cleanOutcome(string(v.Diff), tracker.MaxResult), CancelBy: cleanOutcome(v.CancelBy, 255),
+		ID: out.Job.ID, Epoch: out.Job.Epoch, From: out.Job.Status, Status: out.Status,
+		Result: cleanOutcome(string(out.Result), tracker.MaxResult), Error: cleanOutcome(out.Error, tracker.MaxError), Class: cleanOutcome(out.ErrorClass, 30),
+		Diff: cleanOutcome(string(out.Diff), tracker.MaxResult), CancelBy: cleanOutcome(out.CancelBy, 255),
 	}
-	if v.Job.Status == tracker.StatusRunning {
-		ms := max(0, v.Now.Sub(v.Job.StartedAt)).Milliseconds()
+	if out.Job.Status == tracker.StatusRunning {
+		ms := max(0, out.Now.Sub(out.Job.StartedAt)).Milliseconds()
 		row.Duration = &ms
 	}
-	if v.Status.Terminal() {
-		at := v.Now.UnixMicro()
+	if out.Status.Terminal() {
+		at := out.Now.UnixMicro()
 		row.Finished = &at
 		return row
 	}
-	due := v.due().UnixMicro()
+	due := out.due().UnixMicro()
 	row.Bump, row.NotBefore = 1, &due
-	if v.KeepAttempt {
+	if out.KeepAttempt {
 		row.Refund = 1
 	}
 	return row
 }
 
-func (v *Outcome) due() time.Time {
-	if v.NotBefore.Before(v.Now) {
-		return v.Now
+// due returns when a requeued job is due again: NotBefore, but not before Now.
+func (out *Outcome) due() time.Time {
+	if out.NotBefore.Before(out.Now) {
+		return out.Now
 	}
-	return v.NotBefore.UTC().Truncate(time.Microsecond)
+	return out.NotBefore.UTC().Truncate(time.Microsecond)
 }
 
-// resultJob is the job as the outcome leaves it.
-func (v *Outcome) resultJob() *Job {
-	row, j := v.row(), *v.Job
-	j.Status, j.Error, j.ErrorClass, j.Diff, j.UpdatedAt = v.Status, valueOrZero(row.Error), valueOrZero(row.Class), json.RawMessage(valueOrZero(row.Diff)), v.Now
+// resultJob returns the job as the outcome leaves it.
+func (out *Outcome) resultJob() *Job {
+	row, j := out.row(), *out.Job
+	j.Status, j.UpdatedAt = out.Status, out.Now
+	j.Error, j.ErrorClass, j.Diff = valueOrZero(row.Error), valueOrZero(row.Class), json.RawMessage(valueOrZero(row.Diff))
 	j.WakeAt, j.RungAt = time.Time{}, time.Time{}
 	if row.Result != nil {
 		j.Result = json.RawMessage(*row.Result)
@@ -88,10 +90,10 @@ func (v *Outcome) resultJob() *Job {
 	if row.Duration != nil {
 		j.Duration = time.Duration(*row.Duration) * time.Millisecond
 	}
-	if v.Status.Terminal() {
-		j.FinishedAt, j.ActiveKey = v.Now, ""
+	if out.Status.Terminal() {
+		j.FinishedAt, j.ActiveKey = out.Now, ""
 		j.CancelAt = time.Time{}
-		if v.Status == tracker.StatusSuccess && j.Sealed != nil {
+		if out.Status == tracker.StatusSuccess && j.Sealed != nil {
 			j.Sealed = []byte{}
 		}
 		return &j
@@ -99,26 +101,28 @@ func (v *Outcome) resultJob() *Job {
 	j.Epoch++
 	j.Ring = 0
 	j.Attempt -= row.Refund
-	j.NotBefore = v.due()
+	j.NotBefore = out.due()
 	j.WakeAt = j.NotBefore
 	return &j
 }
 
-// Settled is the fate of one Outcome.
+// Settled is the result of writing one Outcome.
 type Settled struct {
-	// Won is false when the fence failed: the row is another's by now, or gone, and
-	// nothing was written.
+	// Won reports whether the outcome was written. It is false when the row was deleted or
+	// another process changed it first; then nothing was written for this outcome.
 	Won bool
-	Job *Job // the row as the outcome left it, where Won
-	// Next are the bells of jobs that were waiting for this one.
+	Job *Job // the job as the outcome left it; nil unless Won
+	// Next are the wake-ups to send for jobs that waited for this one.
 	Next []Bell
 }
 
-// clockSlack is how far the clocks of two processes may be apart, each corrected by
-// its database's. A row rung so much too early is put off by its claim; one that
-// seemed not due yet would wait for the sweep.
+// clockSlack is the largest expected difference between the clocks of two processes, after each
+// has corrected its clock by the database's. A completion wakes jobs that much before they are
+// due; a claim that comes too early postpones its job. Without the slack, a job that only looks
+// not due would wait for the next sweep of the lanes.
 const clockSlack = 100 * time.Millisecond
 
+// outcomeRow is one row of the rowset of outcomeUpdate.
 type outcomeRow struct {
 	ID        int64          `json:"v_id"`
 	Epoch     int            `json:"v_epoch"`
@@ -136,13 +140,12 @@ type outcomeRow struct {
 	CancelBy  *string        `json:"v_cancel_by,omitempty"`
 }
 
-// Settle writes a batch of outcomes in one transaction: the rows, what is told of
-// the attempts, the statistics, and the rings of the jobs that waited for these.
-// Results are in the order of outcomes. an outcome that the database refuses takes
-// no other with it: the batch is taken apart until it stands alone, and its
-// error is in its place of errs.
+// Settle writes a batch of outcomes in one transaction: the job rows, the attempts, the
+// statistics, and the wake-ups of the jobs that waited for these. results and errs are in the
+// order of outcomes. An outcome that the database rejects does not fail the others: Settle
+// splits the batch until that outcome is alone.
 func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Settled, errs []error) {
-	results, err := s.settleOwn(ctx, outcomes)
+	results, err := s.settleBatch(ctx, outcomes)
 	if err == nil {
 		return results, make([]error, len(outcomes))
 	}
@@ -159,7 +162,9 @@ func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Sett
 	return append(results, restResults...), append(errs, restErrs...)
 }
 
-func (s *Store) settleOwn(ctx context.Context, outcomes []*Outcome) (results []Settled, err error) {
+// settleBatch writes outcomes in one transaction. When a snapshot table turns out to be missing,
+// it writes them again without that table.
+func (s *Store) settleBatch(ctx context.Context, outcomes []*Outcome) (results []Settled, err error) {
 	for {
 		err = s.Transaction(ctx, func(tx *gorm.DB) error {
 			results, err = s.SettleTx(ctx, tx, outcomes)
@@ -171,76 +176,101 @@ func (s *Store) settleOwn(ctx context.Context, outcomes []*Outcome) (results []S
 	}
 }
 
-// SettleTx is Finish in the caller's transaction, without taking apart. On SQLite
-// the transaction should not have read before it.
+// SettleTx writes outcomes in the caller's transaction. Unlike in Settle, one rejected outcome
+// fails them all. On SQLite, tx should not have read anything before: SQLite may refuse a write
+// in a transaction that began with a read.
 func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) ([]Settled, error) {
 	tx = sqlkit.Session(ctx, tx)
 	now := s.Now()
-	rows := make([]outcomeRow, len(outcomes))
-	ids := make([]int64, len(outcomes))
-	for i, v := range outcomes {
-		ids[i] = v.Job.ID
-		if v.Now.IsZero() {
-			v.Now = now
-		}
-		rows[i] = v.row()
-	}
-	slices.SortFunc(rows, func(a, b outcomeRow) int { return int(a.ID - b.ID) })
+	ids, rows := outcomeRows(outcomes, now)
 	if err := s.lockSnapshots(tx, outcomes); err != nil {
 		return nil, err
 	}
-	u := outcomeUpdate
-	u.args = []any{now.UnixMicro()}
-	won, err := s.batch(tx, u, ids, rows)
+	update := outcomeUpdate
+	update.args = []any{now.UnixMicro()}
+	won, err := s.batch(tx, update, ids, rows)
 	if err != nil {
-		return nil, fmt.Errorf("finish: %w", err)
+		return nil, fmt.Errorf("write outcomes: %w", err)
 	}
-	results := make([]Settled, len(outcomes))
-	var kept []*Outcome
-	var lanes []int64
-	for i, v := range outcomes {
-		if !won[v.Job.ID] {
-			continue
-		}
-		delete(won, v.Job.ID) // the first of two outcomes on one row
-		results[i] = Settled{Won: true, Job: v.resultJob()}
-		kept = append(kept, v)
-		if v.Status.Terminal() {
-			lanes = append(lanes, v.Job.Lane)
-		}
-	}
-	if err := s.insertAttempts(tx, kept); err != nil {
+	results, written := settledOutcomes(outcomes, won)
+	if err := s.insertAttempts(tx, written); err != nil {
 		return nil, fmt.Errorf("write attempts: %w", err)
 	}
-	if err := s.insertDeltas(tx, kept); err != nil {
+	if err := s.insertDeltas(tx, written); err != nil {
 		return nil, fmt.Errorf("write statistics: %w", err)
 	}
-	for i, v := range outcomes {
-		if results[i].Won && v.OnSuccess != nil {
-			if err := s.runOnSuccess(tx, v.OnSuccess); err != nil {
+	for _, out := range written {
+		if out.OnSuccess != nil {
+			if err := s.runOnSuccess(tx, out.OnSuccess); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if err := s.settleSnapshots(ctx, tx, kept); err != nil {
+	if err := s.settleSnapshots(ctx, tx, written); err != nil {
 		return nil, err
 	}
-	// Last, and by the clock of now: what has joined these lanes meanwhile is seen.
-	next, err := s.promote(tx, lanes, s.Now().Add(clockSlack))
-	if err != nil {
-		return nil, fmt.Errorf("ring the next of the lane: %w", err)
-	}
-	for i, v := range outcomes {
-		if results[i].Won && v.Status.Terminal() {
-			results[i].Next = next[v.Job.Lane]
-			delete(next, v.Job.Lane)
-		}
+	if err := s.promoteNext(tx, outcomes, results); err != nil {
+		return nil, fmt.Errorf("wake the next jobs of the lanes: %w", err)
 	}
 	return results, s.cancelRequeued(ctx, tx, results)
 }
 
-// cancelRequeued ends the jobs that went back to the queue although their end had
-// been asked for while they ran.
+// outcomeRows sets the missing times of the outcomes to now. It returns the ids of their jobs
+// and their rows, which are sorted by id.
+func outcomeRows(outcomes []*Outcome, now time.Time) (ids []int64, rows []outcomeRow) {
+	rows = make([]outcomeRow, len(outcomes))
+	ids = make([]int64, len(outcomes))
+	for i, out := range outcomes {
+		ids[i] = out.Job.ID
+		if out.Now.IsZero() {
+			out.Now = now
+		}
+		rows[i] = out.row()
+	}
+	slices.SortFunc(rows, func(a, b outcomeRow) int { return cmp.Compare(a.ID, b.ID) })
+	return ids, rows
+}
+
+// settledOutcomes returns a result for each outcome, and the outcomes that were written. won has
+// the ids of the jobs whose rows were updated.
+func settledOutcomes(outcomes []*Outcome, won map[int64]bool) (results []Settled, written []*Outcome) {
+	results = make([]Settled, len(outcomes))
+	for i, out := range outcomes {
+		if !won[out.Job.ID] {
+			continue
+		}
+		delete(won, out.Job.ID) // of two outcomes for one job, only the first counts
+		results[i] = Settled{Won: true, Job: out.resultJob()}
+		written = append(written, out)
+	}
+	return results, written
+}
+
+// promoteNext wakes the next job of each lane whose job has finished and adds the wake-ups to
+// the results. It runs last and reads the clock again, so that it sees jobs that joined the
+// lanes in the meantime.
+func (s *Store) promoteNext(tx *gorm.DB, outcomes []*Outcome, results []Settled) error {
+	var lanes []int64
+	for i, out := range outcomes {
+		if results[i].Won && out.Status.Terminal() {
+			lanes = append(lanes, out.Job.Lane)
+		}
+	}
+	next, err := s.promote(tx, lanes, s.Now().Add(clockSlack))
+	if err != nil {
+		return err
+	}
+	for i, out := range outcomes {
+		if results[i].Won && out.Status.Terminal() {
+			results[i].Next = next[out.Job.Lane]
+			delete(next, out.Job.Lane)
+		}
+	}
+	return nil
+}
+
+// cancelRequeued cancels the jobs that went back to the queue although an operator requested
+// their cancellation while they ran. It updates results.
 func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settled) error {
 	byID := map[int64]*Settled{}
 	for i := range results {
@@ -251,23 +281,23 @@ func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settl
 	if len(byID) == 0 {
 		return nil
 	}
-	asked, err := s.query(tx, true, "WHERE j.id IN ? AND j.status = 'queued' AND j.cancel_at IS NOT NULL", slices.Sorted(maps.Keys(byID)))
+	requested, err := s.query(tx, true, "WHERE j.id IN ? AND j.status = 'queued' AND j.cancel_at IS NOT NULL", slices.Sorted(maps.Keys(byID)))
 	if err != nil {
-		return fmt.Errorf("look for cancelled jobs: %w", err)
+		return fmt.Errorf("list requeued jobs to cancel: %w", err)
 	}
-	if len(asked) == 0 {
+	if len(requested) == 0 {
 		return nil
 	}
-	cancelled := make([]*Outcome, len(asked))
-	for i, job := range asked {
+	cancelled := make([]*Outcome, len(requested))
+	for i, job := range requested {
 		text := "cancelled while it ran"
 		if job.Error != "" {
-			text += "; the attempt had ended with: " + job.Error
+			text += "; the attempt ended with: " + job.Error
 		}
 		cancelled[i] = &Outcome{Job: job, Status: tracker.StatusCancelled, Error: text, ErrorClass: "cancelled"}
 	}
 	ended, err := s.SettleTx(ctx, tx, cancelled)
-	for i, job := range asked {
+	for i, job := range requested {
 		if err == nil && ended[i].Won {
 			*byID[job.ID] = ended[i]
 		}
@@ -275,6 +305,7 @@ func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settl
 	return err
 }
 
+// cleanOutcome returns text without invalid characters and cut to limit, or nil for "".
 func cleanOutcome(text string, limit int) *string {
 	if text == "" {
 		return nil

@@ -22,7 +22,7 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 		job.Sealed = []byte{1, 0, 2}
 		b.Insert(job)
 		if bells := jobstore.Bells([]*jobstore.Job{job}); len(bells) != 1 || bells[0].ID != job.ID || bells[0].Ring != 1 {
-			t.Fatalf("bells %+v", bells)
+			t.Fatalf("wake-ups %+v, want one for job %d", bells, job.ID)
 		}
 		b.Advance(time.Second)
 		running := b.ClaimOne(job)
@@ -32,7 +32,7 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 		b.Advance(2 * time.Second)
 		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess, Result: []byte(`{"n":1}`)})[0]
 		if !r.Won {
-			t.Fatal("the fence failed")
+			t.Fatal("the outcome was not written")
 		}
 		got := b.Stored(job.ID)
 		if got.Status != tracker.StatusSuccess || !got.ArgumentsDropped() || got.Duration != 2*time.Second || string(got.Result) != `{"n":1}` ||
@@ -40,7 +40,7 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 			t.Fatalf("finished %+v", got)
 		}
 		if got.Status != r.Job.Status || !got.FinishedAt.Equal(r.Job.FinishedAt) || got.Duration != r.Job.Duration {
-			t.Fatalf("the result %+v is not the row %+v", r.Job, got)
+			t.Fatalf("the result %+v differs from the row %+v", r.Job, got)
 		}
 		attempts, err := b.Attempts(t.Context(), &got.Job)
 		b.NoError(err)
@@ -67,7 +67,7 @@ func TestLateOutcomeChangesNothing(t *testing.T) {
 			t.Fatalf("the late outcome changed the row: %+v", got)
 		}
 		if r := b.ClaimAll(job)[0]; r.Outcome != jobstore.ClaimStale {
-			t.Fatalf("an old epoch was claimed: %d", r.Outcome)
+			t.Fatalf("the claim of an old epoch had outcome %d, want ClaimStale", r.Outcome)
 		}
 	})
 }
@@ -85,13 +85,13 @@ func TestClaimWhoseAnswerWasLostIsFoundAgain(t *testing.T) {
 			found, err := b.ClaimedBy(t.Context(), worker, claim)
 			b.NoError(err)
 			if (found != nil) != want {
-				t.Errorf("%s: %+v", worker, found)
+				t.Errorf("ClaimedBy of worker %s: %+v", worker, found)
 			}
 		}
 	})
 }
 
-func TestLaneRunsOneAtATimeInOrderAndEndingRingsTheNext(t *testing.T) {
+func TestLaneRunsOneAtATimeInOrderAndCompletionWakesTheNext(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		a, c, other := storetest.NewJob(1), storetest.NewJob(1), storetest.NewJob(2)
@@ -99,24 +99,24 @@ func TestLaneRunsOneAtATimeInOrderAndEndingRingsTheNext(t *testing.T) {
 		b.Insert(c, other)
 		results := b.ClaimAll(c, a, other)
 		if results[0].Outcome != jobstore.ClaimDeferred || results[1].Outcome != jobstore.ClaimWon || results[2].Outcome != jobstore.ClaimWon {
-			t.Fatalf("fates %+v", results)
+			t.Fatalf("claim results %+v", results)
 		}
 		if got := b.Stored(c.ID); !got.WakeAt.IsZero() {
-			t.Fatalf("the second of the lane is still looked at: %v", got.WakeAt)
+			t.Fatalf("the second job of the lane still has a wake-up: %v", got.WakeAt)
 		}
 		// A retry keeps its place.
 		r := b.SettleAll(&jobstore.Outcome{Job: results[1].Job, Status: tracker.StatusQueued, NotBefore: b.Now().Add(time.Minute)})[0]
 		if len(r.Next) != 0 {
-			t.Fatalf("a retry rang the next: %+v", r.Next)
+			t.Fatalf("a retry woke the next job: %+v", r.Next)
 		}
 		if f := b.ClaimAll(c)[0].Outcome; f != jobstore.ClaimDeferred {
-			t.Fatalf("the second ran before the first's retry: %d", f)
+			t.Fatalf("the second job ran before the retry of the first: %d", f)
 		}
 		b.Advance(time.Minute)
 		retried := b.ClaimOne(b.Stored(a.ID))
 		r = b.SettleAll(&jobstore.Outcome{Job: retried, Status: tracker.StatusFailed, Error: "no", ErrorClass: "permanent"})[0]
 		if len(r.Next) != 1 || r.Next[0].ID != c.ID {
-			t.Fatalf("the ending rang %+v, not %d", r.Next, c.ID)
+			t.Fatalf("the completion woke %+v, want job %d", r.Next, c.ID)
 		}
 		b.ClaimOne(c)
 	})
@@ -139,10 +139,10 @@ func TestDelayedJobDoesNotBlockItsLaneAndJoinsWhenDue(t *testing.T) {
 		}
 		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess})[0]
 		if len(r.Next) != 1 || r.Next[0].ID != delayed.ID {
-			t.Fatalf("next %+v, want the delayed job %d", r.Next, delayed.ID)
+			t.Fatalf("the completion woke %+v, want the delayed job %d", r.Next, delayed.ID)
 		}
 		if f := b.ClaimAll(third)[0].Outcome; f != jobstore.ClaimDeferred {
-			t.Fatalf("a later row passed the delayed one: %d", f)
+			t.Fatalf("a later job ran before the delayed one: %d", f)
 		}
 		b.ClaimOne(delayed)
 	})
@@ -156,7 +156,7 @@ func TestConcurrentClaimsOfOneLaneLetOneRun(t *testing.T) {
 			x, y := storetest.NewJob(lane), storetest.NewJob(lane)
 			b.Insert(x)
 			b.Insert(y)
-			// y believes it is first: x is made invisible to the lane's reading.
+			// Hide x from the lane, so that y looks like the first job.
 			b.NoError(db.Exec("UPDATE nawasync_jobs SET open_lane = NULL WHERE id = ?", x.ID).Error)
 			var wg sync.WaitGroup
 			var mu sync.Mutex
@@ -181,7 +181,7 @@ func TestConcurrentClaimsOfOneLaneLetOneRun(t *testing.T) {
 	})
 }
 
-func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
+func TestInvalidTextInOneOutcomeDoesNotFailTheOthers(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3))
@@ -194,7 +194,7 @@ func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
 		outcomes[1].Stack = "s\x00"
 		for i, r := range b.SettleAll(outcomes...) {
 			if !r.Won {
-				t.Fatalf("outcome %d lost", i)
+				t.Fatalf("outcome %d was not written", i)
 			}
 		}
 		if got := b.Stored(jobs[1].ID); got.Error != "a\uFFFDb\uFFFD" {
@@ -203,7 +203,7 @@ func TestOneBadTextFailsNobodyElsesFinish(t *testing.T) {
 	})
 }
 
-func TestRefusedOutcomeStandsAlone(t *testing.T) {
+func TestRejectedOutcomeDoesNotFailTheOthers(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3), storetest.NewJob(4))
@@ -224,12 +224,12 @@ func TestRefusedOutcomeStandsAlone(t *testing.T) {
 			}
 		}
 		if got := b.Stored(jobs[2].ID); got.Status != tracker.StatusRunning {
-			t.Fatalf("the refused one is %s", got.Status)
+			t.Fatalf("the job of the rejected outcome is %s", got.Status)
 		}
 	})
 }
 
-func TestUniqueKeyHoldsUntilTheEndOrTheStart(t *testing.T) {
+func TestUniqueKeyIsHeldUntilTheJobFinishesOrStarts(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		unique := func(hash string, untilRunning bool) *jobstore.Job {
@@ -241,24 +241,24 @@ func TestUniqueKeyHoldsUntilTheEndOrTheStart(t *testing.T) {
 		}
 		first := unique("a", false)
 		if again := unique("a", false); again.ID != first.ID || !again.Coalesced {
-			t.Fatalf("second row %d beside %d", again.ID, first.ID)
+			t.Fatalf("job %d was added although job %d holds the key", again.ID, first.ID)
 		}
 		running := b.ClaimOne(first)
 		if again := unique("a", false); again.ID != first.ID {
-			t.Fatal("the key was freed by the start")
+			t.Fatal("the start released the key")
 		}
 		b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess})
 		if again := unique("a", false); again.ID == first.ID {
-			t.Fatal("the key was not freed by the end")
+			t.Fatal("the completion did not release the key")
 		}
 		sync1 := unique("bb", true)
 		b.ClaimOne(sync1)
 		successor := unique("bb", true)
 		if successor.ID == sync1.ID || successor.Coalesced {
-			t.Fatal("no successor while one runs")
+			t.Fatal("no second job was added while the first runs")
 		}
 		if again := unique("bb", true); again.ID != successor.ID {
-			t.Fatal("a second successor")
+			t.Fatal("a third job was added while the second waits")
 		}
 	})
 }

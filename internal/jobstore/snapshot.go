@@ -16,7 +16,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// snapshotError says that the statements on a job's snapshot row failed.
+// snapshotError means that a statement on a job's snapshot row failed.
 type snapshotError struct {
 	table string
 	err   error
@@ -26,7 +26,8 @@ func (e *snapshotError) Error() string { return "snapshot row in " + e.table + "
 
 func (e *snapshotError) Unwrap() error { return e.err }
 
-// snapshotChanges reports whether the ending of the job changes a snapshot row.
+// snapshotChanges reports whether an outcome of the job changes a snapshot row. It does not when
+// the table was found missing during the last lostTableRetry.
 func (s *Store) snapshotChanges(j *Job) bool {
 	if j.SnapshotTable == "" || j.SnapshotState == "" {
 		return false
@@ -35,16 +36,17 @@ func (s *Store) snapshotChanges(j *Job) bool {
 	return !lost || s.Now().Sub(since.(time.Time)) > lostTableRetry
 }
 
-// lockSnapshots takes the rows before the jobs, in one order, as a dispatch does:
-// two endings of one row would otherwise wait for each other.
+// lockSnapshots locks the snapshot rows of the jobs, sorted by table and id. Like a dispatch, it
+// does so before the job rows are locked. Without this order, two transactions that change the
+// same rows could deadlock.
 func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 	if s.dialect.Name == "sqlite" {
 		return nil
 	}
 	var jobs []*Job
-	for _, v := range outcomes {
-		if s.snapshotChanges(v.Job) {
-			jobs = append(jobs, v.Job)
+	for _, out := range outcomes {
+		if s.snapshotChanges(out.Job) {
+			jobs = append(jobs, out.Job)
 		}
 	}
 	slices.SortFunc(jobs, func(a, b *Job) int {
@@ -59,42 +61,42 @@ func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 	return nil
 }
 
-// settleSnapshots takes the rows out of their pending states, in the transaction
-// of the outcomes: no registered kind is needed, so whoever ends a job can. A
-// newer job's pending state stays.
-func (s *Store) settleSnapshots(ctx context.Context, tx *gorm.DB, ended []*Outcome) error {
-	for _, v := range ended {
-		if !v.Status.Terminal() || !s.snapshotChanges(v.Job) {
+// settleSnapshots moves the snapshot rows of finished jobs out of their pending states, in the
+// transaction of the outcomes. Any process can do so, because the kinds of the jobs need not be
+// registered. A pending state that a newer job has set stays.
+func (s *Store) settleSnapshots(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) error {
+	for _, out := range outcomes {
+		if !out.Status.Terminal() || !s.snapshotChanges(out.Job) {
 			continue
 		}
-		if err := s.settleSnapshot(ctx, tx, v); err != nil {
-			return &snapshotError{v.Job.SnapshotTable, err}
+		if err := s.settleSnapshot(ctx, tx, out); err != nil {
+			return &snapshotError{out.Job.SnapshotTable, err}
 		}
 	}
 	return nil
 }
 
-func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, v *Outcome) error {
-	j := v.Job
+func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, out *Outcome) error {
+	j := out.Job
 	table := s.quote(j.SnapshotTable)
-	if v.Status == tracker.StatusSuccess {
-		// What was written besides is the job's own affair, in OnSuccess.
+	if out.Status == tracker.StatusSuccess {
+		// The job's OnSuccess function writes all other columns.
 		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ?", tracker.StateSynced, j.SnapshotRow, j.ID).Error
 	}
 	if j.Status == tracker.StatusQueued {
-		// An earlier job of the row may be open still: then the row waits for that one.
-		handed, err := s.returnToDesired(tx, table, j)
+		// Another job that changes the row may still be open. The row then waits for that job.
+		handed, err := s.handToOpenJob(tx, table, j)
 		if handed || err != nil {
 			return err
 		}
 	}
-	text := valueOrZero(cleanOutcome(v.Error, tracker.MaxError))
-	switch v.Status {
+	text := valueOrZero(cleanOutcome(out.Error, tracker.MaxError))
+	switch out.Status {
 	case tracker.StatusCancelled, tracker.StatusSkipped:
 		if !j.Wrote {
 			return s.restore(tx, table, j)
 		}
-		text = "its outcome at the remote is not known: " + text
+		text = "the outcome at the remote is unknown: " + text
 	case tracker.StatusConflict:
 		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
 			j.ID).Error
@@ -107,8 +109,9 @@ func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, v *Outcome) err
 	return s.Insert(ctx, tx, []*Job{refreshJob(j)}, 0)
 }
 
-// returnToDesired gives the row to the newest of the other open jobs that change it.
-func (s *Store) returnToDesired(tx *gorm.DB, table string, j *Job) (bool, error) {
+// handToOpenJob makes the snapshot row pending for the newest other open job that changes it. It
+// reports whether there is such a job.
+func (s *Store) handToOpenJob(tx *gorm.DB, table string, j *Job) (bool, error) {
 	lane, id := s.dialect.LaneRows()
 	var other sql.NullInt64
 	var state sql.NullString
@@ -125,8 +128,8 @@ func (s *Store) returnToDesired(tx *gorm.DB, table string, j *Job) (bool, error)
 		j.ID).Error
 }
 
-// restore undoes a change that never began: the row is what it was before. One
-// that was to be created never was.
+// restore gives the snapshot row the state that it had before a change that was never started.
+// A row that only waited for its creation is deleted.
 func (s *Store) restore(tx *gorm.DB, table string, j *Job) error {
 	if j.SnapshotState != tracker.StatePendingCreate {
 		return tx.Exec("UPDATE "+table+" SET sync_status = CASE WHEN last_synced_at IS NULL OR sync_error IS NOT NULL THEN ? WHEN missing_since IS NOT NULL THEN ? ELSE ? END WHERE id = ? AND sync_job_id = ?",
@@ -138,7 +141,8 @@ func (s *Store) restore(tx *gorm.DB, table string, j *Job) error {
 	return tx.Exec("UPDATE "+table+" SET sync_status = ? WHERE id = ? AND sync_job_id = ?", tracker.StateMissing, j.SnapshotRow, j.ID).Error
 }
 
-// refreshJob looks what became of a write whose outcome is not known.
+// refreshJob returns a job that reads the remote object again, after a write whose outcome is
+// unknown.
 func refreshJob(j *Job) *Job {
 	return &Job{
 		Job: tracker.Job{
@@ -150,8 +154,8 @@ func refreshJob(j *Job) *Job {
 	}
 }
 
-// MarkPending puts the job's snapshot row into its pending state. What was wrong with
-// it before is kept, for the case that the job is called off.
+// MarkPending puts the job's snapshot row into the job's pending state. It keeps the error of the
+// row: if the job is cancelled, the row shows that error again.
 func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 	if !s.snapshotChanges(j) {
 		return nil
@@ -160,9 +164,9 @@ func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 		j.SnapshotRow).Error
 }
 
-// LockRow locks a snapshot row until the end of tx, before a job is added that
-// changes it, and returns its state, "" where there is no such row. The state is read
-// with the lock: in a host's transaction a plain read may see an older one.
+// LockRow locks a snapshot row until tx ends and returns its state, or "" when there is no such
+// row. Call it before adding a job that changes the row. The locking statement also reads the
+// state: in the host's transaction, a plain read may return an older one.
 func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int64) (state tracker.SyncState, err error) {
 	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error { return rows.Scan(&state) },
 		"SELECT sync_status FROM "+s.quote(table)+" WHERE id = ?"+sqlkit.Pick(s.dialect.Name == "sqlite", "", " FOR UPDATE"), row)
@@ -172,19 +176,20 @@ func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int6
 	return state, nil
 }
 
-// OpenOn lists the open jobs that change a snapshot row, oldest first, with their
-// arguments.
+// OpenOn lists the open jobs of a lane that change a snapshot row, oldest first and with their
+// arguments. The jobs that change one snapshot row share a lane.
 func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, error) {
 	list, err := s.query(sqlkit.Session(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id"+
 		sqlkit.Pick(s.dialect.Name == "mysql", " FOR UPDATE", ""), lane)
 	if err != nil {
-		return nil, fmt.Errorf("look for open jobs of a row: %w", err)
+		return nil, fmt.Errorf("list open jobs of a snapshot row: %w", err)
 	}
 	return list, nil
 }
 
-// forgetLostTable notes that a snapshot table is gone, or has not the columns any more: a
-// job must be able to end all the same. It reports whether that was it.
+// forgetLostTable reports whether err means that a snapshot table or one of its columns no longer
+// exists. It then has later outcomes ignore the table for lostTableRetry, so that jobs can
+// finish without it.
 func (s *Store) forgetLostTable(err error) bool {
 	var failed *snapshotError
 	if !errors.As(err, &failed) || !sqlkit.IsUndefined(failed.err) {
@@ -194,5 +199,5 @@ func (s *Store) forgetLostTable(err error) bool {
 	return true
 }
 
-// lostTableRetry is how long a table that was not there is not asked for again.
+// lostTableRetry is how long a missing snapshot table is ignored before it is tried again.
 const lostTableRetry = time.Minute

@@ -1,10 +1,9 @@
-// Package jobstore writes the jobs of package tracker, and what belongs to them:
-// attempts, scopes, schedules, statistics, the audit log. Nothing else writes these
-// tables.
+// Package jobstore writes the jobs that package tracker reads, with their attempts, scopes,
+// schedules, statistics and audit log. No other package writes these tables.
 //
-// Every write of an attempt is fenced by id, epoch and status: a worker that comes back
-// late changes nothing. transitions.go says which statement leads from which status to
-// which.
+// Every write of an attempt is fenced: it changes a row only if the row still has the attempt's
+// id, epoch and status. A worker that comes back late therefore changes nothing. transitions.go
+// shows the statements that change the status of a job.
 package jobstore
 
 import (
@@ -23,29 +22,30 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Store writes jobs and what belongs to them, and reads with the columns that only the
-// engine uses. It is safe for concurrent use.
+// Store writes jobs and the tables that belong to them. It also reads the columns of a job that
+// only the engine uses. It is safe for concurrent use.
 type Store struct {
 	*tracker.Reader
 	db      *gorm.DB
 	dialect sqlkit.Dialect
 	recheck time.Duration
-	// SQLite has one writer: our own writers queue here instead of sleeping in its
-	// busy handler. Others do not use it.
+	// single holds a token for SQLite's only writer. The Store's writers queue for it instead
+	// of sleeping in SQLite's busy handler. Other databases do not use it.
 	single chan struct{}
-	// Snapshot tables that do not exist any more.
+	// lostTables maps the name of each missing snapshot table to the time at which it was found
+	// missing.
 	lostTables sync.Map
 	atMoment   func(Moment) // nil outside of tests
 }
 
-// Options of a Store. The zero value is ready to use.
+// Options are the options of a Store. The zero value is ready to use.
 type Options struct {
-	// Now tells the time. Default time.Now.
+	// Now returns the current time. The default is time.Now.
 	Now func() time.Time
-	// Recheck is how long after a wake-up the relay looks whether the job was claimed.
-	// Default 5 s.
+	// Recheck is how long after a wake-up the relay checks whether the job was claimed. The
+	// default is 5 seconds.
 	Recheck time.Duration
-	// At is called at each Moment, for tests; nil is not.
+	// At, if not nil, is called at each Moment. Only tests set it.
 	At func(Moment)
 }
 
@@ -62,11 +62,11 @@ func New(db *gorm.DB, o Options) (*Store, error) {
 	return &Store{Reader: reader, db: db, dialect: d, recheck: cmp.Or(o.Recheck, 5*time.Second), atMoment: o.At, single: make(chan struct{}, 1)}, nil
 }
 
-// DB is a session on the database that carries none of the host's conditions.
+// DB returns a session on the database without the conditions and scopes of the host's session.
 func (s *Store) DB(ctx context.Context) *gorm.DB { return sqlkit.Session(ctx, s.db) }
 
-// Transaction runs fn in a READ COMMITTED transaction of its own. Higher levels
-// make the engine's batches block dispatches on MySQL and fail on PostgreSQL.
+// Transaction runs fn in a new READ COMMITTED transaction. At higher isolation levels, the
+// engine's batches would block dispatches on MySQL and fail on PostgreSQL.
 func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	unlock, err := s.lockWriter(ctx)
 	if err != nil {
@@ -80,11 +80,11 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) err
 	return s.DB(ctx).Transaction(fn, o...)
 }
 
-// maxTries is how often a transaction is run again for a deadlock.
+// maxTries is how often a transaction is tried when it ends in a deadlock.
 const maxTries = 10
 
-// RetryTx is Transaction for an fn that may run again: a deadlock is the database's
-// way to order transactions, not a failure.
+// RetryTx is like Transaction, but tries again after a deadlock or serialization failure. fn must
+// be safe to run several times.
 func (s *Store) RetryTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return retryTx(ctx, func() error { return s.Transaction(ctx, fn) })
 }
@@ -98,8 +98,8 @@ func retryTx(ctx context.Context, transaction func() error) error {
 	}
 }
 
-// RetryTxConn is Repeated that also hands out the connection of the transaction, for what
-// database/sql has no words for.
+// RetryTxConn is like RetryTx, but also passes the connection of the transaction to fn, for
+// driver features that database/sql does not offer. It does not wait for SQLite's only writer.
 func (s *Store) RetryTxConn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
 	return retryTx(ctx, func() error {
 		return s.DB(ctx).Connection(func(db *gorm.DB) error {
@@ -109,12 +109,15 @@ func (s *Store) RetryTxConn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.
 	})
 }
 
-// ErrBusy says that SQLite's one writer was taken for longer than busyWait.
-var ErrBusy = errors.New("SQLite has one writer and it is taken; inside an open transaction of your own use DispatchTx with that transaction")
+// ErrBusy means that another transaction was SQLite's only writer for longer than busyWait.
+var ErrBusy = errors.New("SQLite has one writer and it is taken; inside a transaction of your own, call DispatchTx with that transaction")
 
-// busyWait is as long as the busy_timeout we recommend.
+// busyWait is how long a write waits for SQLite's only writer: as long as the recommended
+// busy_timeout.
 const busyWait = 5 * time.Second
 
+// lockWriter waits on SQLite until no other write of this Store is in progress. The caller must
+// call unlock. On other databases it does nothing.
 func (s *Store) lockWriter(ctx context.Context) (unlock func(), err error) {
 	if s.dialect.Name != "sqlite" {
 		return func() {}, nil
@@ -136,8 +139,8 @@ func (s *Store) lockWriter(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// singleStatement runs one batch statement: by itself where it is atomic, in a transaction
-// where it takes two.
+// singleStatement runs fn for one call of batch. A database with RETURNING needs one statement for
+// it and no transaction; the others need two statements and therefore a transaction.
 func (s *Store) singleStatement(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if s.dialect.Returning {
 		return s.exec(ctx, fn)
@@ -145,8 +148,8 @@ func (s *Store) singleStatement(ctx context.Context, fn func(tx *gorm.DB) error)
 	return s.Transaction(ctx, fn)
 }
 
-// exec runs statements that need no transaction. A process that is stopped between
-// a statement and its COMMIT keeps what the statement locked.
+// exec runs statements without a transaction. Prefer it for single statements: a process that
+// freezes between a statement and its COMMIT keeps the rows locked.
 func (s *Store) exec(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	unlock, err := s.lockWriter(ctx)
 	if err != nil {
@@ -156,6 +159,8 @@ func (s *Store) exec(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return fn(s.DB(ctx))
 }
 
+// query reads the jobs j that a clause selects. The clause begins with WHERE or JOIN. wide also
+// reads arguments and texts.
 func (s *Store) query(tx *gorm.DB, wide bool, where string, args ...any) ([]*Job, error) {
 	rows, err := jobrow.Query(tx, wide, where, args...)
 	if err != nil {
@@ -168,7 +173,7 @@ func (s *Store) query(tx *gorm.DB, wide bool, where string, args ...any) ([]*Job
 	return list, nil
 }
 
-// Load returns one job with all that it holds, or ErrNotFound.
+// Load returns one job with all its columns, or tracker.ErrNotFound.
 func (s *Store) Load(ctx context.Context, id int64) (*Job, error) {
 	list, err := s.query(s.DB(ctx), true, "WHERE j.id = ?", id)
 	if err != nil {
@@ -179,4 +184,5 @@ func (s *Store) Load(ctx context.Context, id int64) (*Job, error) {
 	}
 	return list[0], nil
 }
+
 func (s *Store) quote(table string) string { return s.db.Statement.Quote(table) }

@@ -1,7 +1,7 @@
 package jobstore
 
-// Every SET of an UPDATE of nawasync_jobs stands in this file. With the fences of batch.go, they
-// move a job between these states; docs/architecture.md has the same picture.
+// This file contains the SET clause of every UPDATE of nawasync_jobs. With the fences of
+// batch.go, they move a job between these states; docs/architecture.md has the same diagram.
 //
 //	dispatch ──► queued ──claim──► running ──► success, failed, conflict, skipped, cancelled
 //	               ▲  │               │
@@ -10,18 +10,20 @@ package jobstore
 //	               │      (expired)
 //	               └───────────────────────┘
 //
-// Every write of an attempt is fenced by id, epoch and the status that its writer knows,
-// so that of two writers one wins. A terminal row never changes again, except to lose its
-// arguments and texts, or to be deleted and restored.
+// Every write of an attempt is fenced by id, epoch and the status that the writer expects, so
+// that only one of two writers wins. The status of a terminal row never changes again. Such a
+// row can only lose its arguments and texts, be deleted, and be restored.
 
-// queued → running. Its parameters are (now, now, worker); the deadline is set besides.
+// setRunning moves a job from queued to running. Its parameters are (now, now, worker). Callers
+// also set deadline_at.
 const setRunning = "status = 'running', attempt = attempt + 1, running_lane = lane, wake_at = NULL, started_at = ?, updated_at = ?, worker = ?, progress = NULL, " +
 	"active_key = CASE WHEN active_key LIKE '" + keyUntilRunning + "%' THEN NULL ELSE active_key END"
 
-// queuedFence is what a claim must find.
+// queuedFence is the condition under which a claim wins.
 const queuedFence = "j.epoch = v_epoch AND j.status = 'queued'"
 
-// running or queued → terminal, or running → queued. Its parameter is (now).
+// outcomeUpdate moves a job from running or queued to a terminal status, or from running back to
+// queued. Its parameter is (now).
 var outcomeUpdate = updateStatement{
 	columns: []string{
 		"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t",
@@ -37,19 +39,19 @@ var outcomeUpdate = updateStatement{
 	fence: "j.epoch = v_epoch AND j.status = v_from",
 }
 
-// What an attempt notes of itself while it runs. The fence's parameters are (id, epoch,
-// worker).
+// Updates by a running attempt. The parameters of runningFence are (id, epoch, worker).
 const (
 	setWrote     = "wrote = ?"
 	setProgress  = "progress = ?"
 	runningFence = ", updated_at = updated_at + 1 WHERE id = ? AND epoch = ? AND status = 'running' AND worker = ?"
 )
 
-// requestCancel has the context of a running job end: its handler decides what becomes of
-// it. Its parameters are (now, by, id).
+// requestCancel requests the cancellation of a running job. The job's status does not change
+// before its handler returns. The parameters are (now, by, id).
 const requestCancel = "UPDATE nawasync_jobs SET cancel_at = ?, cancel_by = ? WHERE id = ? AND status = 'running'"
 
-// When the relay looks at a queued job next, and whether a task for it is in Redis.
+// Updates of wake_at, when the relay next looks at a queued job, and of rung_at, when a task for
+// the job was put into Redis.
 const (
 	setRung      = "ring = ring + 1, rung_at = ?, wake_at = ?"
 	ringFence    = "j.epoch = v_epoch AND j.ring = v_ring AND j.status = 'queued'"
@@ -58,11 +60,12 @@ const (
 	clearRung    = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL"
 	wakeJobs     = "UPDATE nawasync_jobs SET wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "
 	wakeHeads    = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN ? AND status = 'queued' AND wake_at IS NULL"
-	// The ring, too: who read the pause before it ended can no longer put a job off.
+	// Incrementing ring makes the fence of a concurrent postponement fail: its process may have
+	// read the pause before it ended.
 	wakeScope = "UPDATE nawasync_jobs SET ring = ring + 1, rung_at = NULL, wake_at = not_before WHERE status = 'queued' AND open_lane IS NOT NULL AND wake_at IS NOT NULL AND service = ?"
 )
 
-// What may still happen to a terminal row.
+// Updates of terminal rows.
 const (
 	deleteJob     = "UPDATE nawasync_jobs SET deleted_at = ? WHERE id = ? AND finished_at IS NOT NULL AND deleted_at IS NULL"
 	restoreJob    = "UPDATE nawasync_jobs SET deleted_at = NULL WHERE id = ? AND deleted_at IS NOT NULL"

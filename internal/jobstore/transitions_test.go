@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Who asks what moves a job finds it in one file.
-func TestEveryUpdateOfAJobStandsInTransitions(t *testing.T) {
+// A reader must find every statement that changes a job in one file.
+func TestEveryUpdateOfAJobIsInTransitionsFile(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {
@@ -23,7 +23,7 @@ func TestEveryUpdateOfAJobStandsInTransitions(t *testing.T) {
 		}
 		for n, line := range strings.Split(string(text), "\n") {
 			if !strings.HasSuffix(file, "_test.go") && file != "transitions.go" && written.MatchString(line) {
-				t.Errorf("%s:%d: %s", file, n+1, strings.TrimSpace(line))
+				t.Errorf("%s:%d: move this UPDATE to transitions.go: %s", file, n+1, strings.TrimSpace(line))
 			}
 		}
 	}

@@ -1,5 +1,5 @@
-// Package lease keeps this process's heartbeat row, and knows when others may
-// take the process for dead.
+// Package lease writes the heartbeats of this process. It knows whether other processes may
+// already consider this process dead.
 package lease
 
 import (
@@ -15,29 +15,30 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Lease beats with each Tick. A process whose beat has not committed for TTL
-// must assume that it is given up: it cancels its handlers and claims no more.
-// Others give it up when they have seen no beat for longer than that.
+// Lease writes a heartbeat with each Tick. When no heartbeat has been committed for TTL, the
+// process loses its lease: it cancels its running jobs and claims no more. The reapers of other
+// processes wait longer than TTL before they take over the jobs.
 type Lease struct {
 	Store  *jobstore.Store
 	Logger *slog.Logger
 	TTL    time.Duration
 	Kinds  []string
 	Queues []string
-	// OnLost is called when the lease is lost, with the process's old id.
+	// OnLost is called with the process's old id when the lease is lost.
 	OnLost func(worker string)
-	// ReportRunning is called with each beat: with the jobs that run under this process's
-	// id by the database's account, and those of them whose end was asked for.
+	// ReportRunning is called with each heartbeat. running are the jobs that run under this
+	// process's id according to the database. cancelled are those of them whose cancellation
+	// was requested.
 	ReportRunning func(running, cancelled []jobstore.Claim)
 
-	expiry     *time.Timer // ends the lease on time, however long a beat hangs
+	expiry     *time.Timer // ends the lease on time, even if a heartbeat hangs
 	mu         sync.Mutex
 	id         string
-	last       time.Time // with a monotonic clock reading
+	last       time.Time // when the last successful heartbeat began; has a monotonic clock reading
 	lastBeatOK bool
 }
 
-// Join writes the first beat, so that the process is known before it claims.
+// Join writes the first heartbeat. Call it before the process claims jobs.
 func (l *Lease) Join(ctx context.Context) error {
 	if err := l.join(ctx); err != nil {
 		return err
@@ -46,22 +47,23 @@ func (l *Lease) Join(ctx context.Context) error {
 	return nil
 }
 
-// Leave deletes the row, which says that nothing runs here. Call it after the last Tick.
+// Leave deletes the heartbeat row, because no job of this process runs any more. Call it after
+// the last Tick.
 func (l *Lease) Leave(ctx context.Context) error {
 	l.expiry.Stop()
 	return l.Store.RemoveProcess(ctx, l.Worker())
 }
 
-// Worker is the id under which this process claims.
+// Worker returns the id under which this process claims jobs.
 func (l *Lease) Worker() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.id
 }
 
-// Valid reports whether the process may claim and write. It judges by the clock,
-// not by the last round: a process that was stopped and continued must not wait
-// for one.
+// Valid reports whether the process may claim jobs and write to remotes. It compares the time
+// of the last heartbeat with the clock: a process that was frozen must know at once that it has
+// lost its lease, before its next Tick.
 func (l *Lease) Valid() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,36 +73,37 @@ func (l *Lease) Valid() bool {
 func (l *Lease) join(ctx context.Context) error {
 	host, _ := os.Hostname()
 	id := fmt.Sprintf("%.30s-%d-%s", host, os.Getpid(), rand.Text()[:10])
-	begun := time.Now()
+	start := time.Now()
 	if err := l.Store.AddProcess(ctx, tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues}); err != nil {
 		return fmt.Errorf("write the heartbeat row: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.id, l.last, l.lastBeatOK = id, begun, true
+	l.id, l.last, l.lastBeatOK = id, start, true
 	return nil
 }
 
-// Tick is one beat.
-func (l *Lease) Tick(ctx context.Context) (bool, error) {
-	// Long enough to keep its place among SQLite's writers.
+// Tick writes one heartbeat. If the heartbeat row no longer exists, Tick joins again under a new
+// id. more is always false.
+func (l *Lease) Tick(ctx context.Context) (more bool, err error) {
+	// Half of TTL is long enough to wait for SQLite's only writer.
 	beatCtx, cancel := context.WithTimeout(ctx, l.TTL/2)
 	defer cancel()
-	begun := time.Now()
+	start := time.Now()
 	known, err := l.Store.Beat(beatCtx, l.Worker())
 	if err == nil && known {
 		l.mu.Lock()
 		rejoined := !l.lastBeatOK
-		l.last, l.lastBeatOK = begun, true
+		l.last, l.lastBeatOK = start, true
 		l.mu.Unlock()
-		l.expiry.Reset(l.TTL - time.Since(begun))
+		l.expiry.Reset(l.TTL - time.Since(start))
 		if rejoined {
-			l.Logger.Info("nawasync: this process beats again before anybody gave it up", "worker", l.Worker())
+			l.Logger.Info("this process writes heartbeats again; no other process has taken over its jobs", "worker", l.Worker())
 		}
 		return false, l.runReport(beatCtx)
 	}
 	if err == nil {
-		l.Logger.Warn("nawasync: others took this process for dead; it goes on under a new id", "worker", l.Worker())
+		l.Logger.Warn("another process considered this process dead; it continues under a new id", "worker", l.Worker())
 		l.lose()
 		if err := l.join(ctx); err != nil {
 			return false, err
@@ -111,14 +114,15 @@ func (l *Lease) Tick(ctx context.Context) (bool, error) {
 	return false, err
 }
 
+// lose ends the lease, unless it has already ended.
 func (l *Lease) lose() {
 	l.mu.Lock()
-	was := l.lastBeatOK
+	held := l.lastBeatOK
 	l.lastBeatOK = false
 	id := l.id
 	l.mu.Unlock()
-	if was {
-		l.Logger.Error("nawasync: the heartbeat did not reach the database for too long; running jobs are cancelled here", "worker", id, "after", l.TTL)
+	if held {
+		l.Logger.Error("the heartbeat did not reach the database for too long; the running jobs of this process are cancelled", "worker", id, "lease_ttl", l.TTL)
 		l.OnLost(id)
 	}
 }

@@ -1,4 +1,4 @@
-// Package pruner ends what has expired and deletes what has been kept long enough.
+// Package pruner ends expired jobs and deletes rows that were kept long enough.
 package pruner
 
 import (
@@ -9,36 +9,37 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Pruner is one process's pruner; of many, one works at a time.
+// Pruner is the pruner of one process. Only one of all processes prunes at a time.
 type Pruner struct {
 	Store    *jobstore.Store
-	Interval time.Duration
-	Holder   func() string
+	Interval time.Duration // between two ticks
+	Holder   func() string // returns this process's id
 
-	Success   time.Duration // how long successes are kept
-	Other     time.Duration // how long other endings are kept
-	Arguments time.Duration // how long arguments are kept after them
+	Success   time.Duration // how long successful jobs are kept
+	Other     time.Duration // how long other finished jobs and recorded changes are kept
+	Arguments time.Duration // how long jobs that finished without success keep their arguments
 	Expiry    time.Duration // how long a job may stay queued after it first came due
-	// ExpiredOutcome makes the outcome of an expired job.
+	// ExpiredOutcome returns the outcome of an expired job.
 	ExpiredOutcome func(job *jobstore.Job) *jobstore.Outcome
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
-	// PurgeArchived clears what dead workers left in Redis.
+	// PurgeArchived deletes the tasks of dead workers from Redis.
 	PurgeArchived func() error
 }
 
 const batch = 1000
 
-// How long the rows of statistics are kept; days are kept for ever.
+// How long minute and hour rows of the statistics are kept. Day rows are kept forever.
 const (
 	keepMinutes = 7 * 24 * time.Hour
 	keepHours   = 90 * 24 * time.Hour
 )
 
-// Tick is one round.
+// Tick prunes one batch of each kind, if no other process prunes. more reports whether there is
+// more to prune.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
-	mine, err := p.Store.TryLock(ctx, "pruner", p.Holder(), 2*p.Interval)
-	if err != nil || !mine {
+	locked, err := p.Store.TryLock(ctx, "pruner", p.Holder(), 2*p.Interval)
+	if err != nil || !locked {
 		return false, err
 	}
 	full, err := p.expire(ctx)
@@ -76,6 +77,7 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	return false, p.PurgeArchived()
 }
 
+// expire settles one batch of expired jobs. full reports whether there may be more.
 func (p *Pruner) expire(ctx context.Context) (full bool, err error) {
 	jobs, err := p.Store.Expired(ctx, p.Store.Now().Add(-p.Expiry), batch)
 	if err != nil || len(jobs) == 0 {

@@ -1,4 +1,4 @@
-// Package reaper takes jobs back from processes that died.
+// Package reaper puts the jobs of dead processes back into the queue.
 package reaper
 
 import (
@@ -9,18 +9,18 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// Reaper calls a process dead when it has itself read the same counter for
-// DeadAfter, by its own monotonic clock and without one failed read. Clocks of
-// other machines play no part, and an outage of the database restarts the count:
-// nobody is called dead for not having been able to write.
+// Reaper considers a process dead when the process's heartbeat counter has not changed for
+// DeadAfter. It measures this time with its own monotonic clock, so the clocks of other machines
+// do not matter. One failed read restarts the measurement: during an outage of the database, no
+// process can write its heartbeat, and none may be considered dead for that reason.
 type Reaper struct {
 	Store     *jobstore.Store
 	Logger    *slog.Logger
-	Interval  time.Duration // between two rounds
+	Interval  time.Duration // between two ticks
 	DeadAfter time.Duration
-	// Self is this process's own id: it sees for itself whether it lives.
+	// Self returns this process's id. A Reaper never considers its own process dead.
 	Self func() string
-	// OutcomeOf makes the outcome of a job of a dead process.
+	// OutcomeOf returns the outcome of a job of a dead process.
 	OutcomeOf func(job *jobstore.Job) *jobstore.Outcome
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
@@ -28,46 +28,47 @@ type Reaper struct {
 	observed map[string]observation
 }
 
-// observation is since when a counter has not changed; of a worker without a heartbeat
-// row, since when it has been missing.
+// observation is a heartbeat counter, or noHeartbeatRow, and since when it has this value.
 type observation struct {
 	beat  int64
 	since time.Time
 }
 
 const (
-	missingFor = -1 // as a counter: jobs run there, and there is no heartbeat row
-	batch      = 500
+	// noHeartbeatRow stands for the counter of a process that has running jobs and no
+	// heartbeat row.
+	noHeartbeatRow = -1
+	batch          = 500
 )
 
-// Tick is one round.
-func (r *Reaper) Tick(ctx context.Context) (bool, error) {
+// Tick reads the heartbeats once and reaps the dead processes. more is always false.
+func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	beats, err := r.readProcesses(ctx)
 	if err != nil {
 		r.observed = map[string]observation{}
 		return false, err
 	}
 	now := time.Now()
-	seen := map[string]observation{}
+	observed := map[string]observation{}
 	for worker, beat := range beats {
 		if old, ok := r.observed[worker]; ok && old.beat == beat {
-			seen[worker] = old
+			observed[worker] = old
 		} else {
-			seen[worker] = observation{beat, now}
+			observed[worker] = observation{beat, now}
 		}
 	}
-	r.observed = seen
+	r.observed = observed
 	self := r.Self()
-	for worker, s := range seen {
+	for worker, seen := range observed {
 		if worker == self {
 			continue
 		}
 		limit := r.DeadAfter
-		if s.beat == missingFor {
-			// Its row was deleted by a reaper that then died, or by hand.
+		if seen.beat == noHeartbeatRow {
+			// A reaper deleted the row and then died, or the row was deleted by hand.
 			limit = 2 * r.Interval
 		}
-		if now.Sub(s.since) < limit {
+		if now.Sub(seen.since) < limit {
 			continue
 		}
 		if err := r.reap(ctx, worker); err != nil {
@@ -77,11 +78,13 @@ func (r *Reaper) Tick(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// readProcesses takes one look, within a time: a look that hangs is a failed one.
+// readProcesses returns the heartbeat counter of each process. It fails after a quarter of
+// DeadAfter, so that a hanging read counts as a failed one.
 func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.DeadAfter/4)
 	defer cancel()
-	// The jobs first: a process writes its row before it claims.
+	// Read the jobs first: a process writes its heartbeat row before it claims a job, so the
+	// row of each worker is already there.
 	workers, err := r.Store.RunningWorkers(ctx)
 	if err != nil {
 		return nil, err
@@ -92,7 +95,7 @@ func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	}
 	beats := map[string]int64{}
 	for _, worker := range workers {
-		beats[worker] = missingFor
+		beats[worker] = noHeartbeatRow
 	}
 	for _, p := range processes {
 		beats[p.ID] = p.Beat
@@ -100,8 +103,8 @@ func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	return beats, nil
 }
 
-// reap first deletes the heartbeat row, so that a process that is alive after all
-// learns of it with its next beat, and then takes the jobs.
+// reap settles the jobs of a dead process. It deletes the heartbeat row first: if the process is
+// still alive, its next heartbeat fails and it learns that it has lost its jobs.
 func (r *Reaper) reap(ctx context.Context, worker string) error {
 	if err := r.Store.RemoveProcess(ctx, worker); err != nil {
 		return err
@@ -112,7 +115,7 @@ func (r *Reaper) reap(ctx context.Context, worker string) error {
 			delete(r.observed, worker)
 			return err
 		}
-		r.Logger.Warn("nawasync: a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
+		r.Logger.Warn("a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
 		outcomes := make([]*jobstore.Outcome, len(jobs))
 		for i, job := range jobs {
 			outcomes[i] = r.OutcomeOf(job)

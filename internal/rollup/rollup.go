@@ -1,4 +1,4 @@
-// Package rollup folds what jobs added to the statistics into minute, hour and day rows.
+// Package rollup adds the statistics of finished jobs to minute, hour and day rows.
 package rollup
 
 import (
@@ -8,20 +8,21 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// Rollup is one process's rollup; of many, one works at a time.
+// Rollup is the rollup of one process. Only one of all processes rolls up at a time.
 type Rollup struct {
 	Store    *jobstore.Store
-	Interval time.Duration // between two rounds
-	Holder   func() string // this process's id
+	Interval time.Duration // between two ticks
+	Holder   func() string // returns this process's id
 }
 
 const batch = 1000
 
-// Tick is one round.
+// Tick rolls up one batch, if no other process does so. more reports whether there is more to
+// roll up.
 func (r *Rollup) Tick(ctx context.Context) (more bool, err error) {
-	// The lock keeps its stored name: processes of an older release take it too.
-	mine, err := r.Store.TryLock(ctx, "folder", r.Holder(), 5*r.Interval)
-	if err != nil || !mine {
+	// The name of the lock must not change: processes of older releases use the same name.
+	locked, err := r.Store.TryLock(ctx, "folder", r.Holder(), 5*r.Interval)
+	if err != nil || !locked {
 		return false, err
 	}
 	n, err := r.Store.Rollup(ctx, batch)

@@ -1,13 +1,13 @@
-// Package scheduler dispatches the jobs of schedules. A tick belongs to whoever
-// moves last_tick over it, in the transaction that dispatches: any number of
-// processes, slow ones and ones with a wrong clock, make one row of it.
+// Package scheduler dispatches the jobs of schedules. A process claims a tick by moving
+// last_tick forward in the transaction that dispatches the tick's job. Each tick therefore
+// becomes one job, with any number of processes, and even if some are slow or have a wrong clock.
 package scheduler
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
-	"log/slog"
 	"time"
 
 	"gorm.io/gorm"
@@ -21,33 +21,34 @@ import (
 type Entry struct {
 	Row        tracker.Schedule
 	Spec       *cronspec.Spec
-	Jitter     time.Duration
-	RunAtStart bool
-	// Dispatch adds the tick's job in tx, due at the given time, and returns its id.
+	Jitter     time.Duration // upper limit of the delay that is added to each tick; 0 means none
+	RunAtStart bool          // also dispatch a job when the process starts
+	// Dispatch adds the tick's job, due at the given time, in tx. It returns the job's id.
 	Dispatch func(ctx context.Context, tx *gorm.DB, due time.Time) (int64, error)
 }
 
-// Scheduler is one process's scheduler.
+// Scheduler is the scheduler of one process.
 type Scheduler struct {
 	Store   *jobstore.Store
-	Logger  *slog.Logger
 	Entries []Entry
-	// Transaction runs fn in a transaction after which its jobs are rung.
+	// Transaction runs fn in a transaction and, after the commit, wakes the jobs that fn
+	// dispatched.
 	Transaction func(ctx context.Context, fn func(tx *gorm.DB) error) error
 
-	seenAt  time.Time
-	started map[string]bool // schedules whose start has been seen to
+	seenAt  time.Time       // when the schedules were last registered in the database
+	started map[string]bool // names of the schedules whose RunAtStart was handled
 }
 
 const (
-	registerInterval = time.Minute // between two notes that a schedule is registered
-	// runAtStartInterval keeps the processes of one deploy from each running a schedule
-	// that runs at start.
+	// registerInterval is the time between two updates of a schedule's seen_at.
+	registerInterval = time.Minute
+	// runAtStartInterval is how long after a schedule's last tick RunAtStart has no effect, so
+	// that the processes of one deployment do not all run it.
 	runAtStartInterval = time.Minute
 )
 
-// Tick is one round.
-func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
+// Tick dispatches the job of the newest missed tick of each schedule. more is always false.
+func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	if len(s.Entries) == 0 {
 		return false, nil
 	}
@@ -76,11 +77,12 @@ func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
 		name, before := e.Row.Name, last[e.Row.Name]
 		tick := e.Spec.Newest(before, now)
 		if e.RunAtStart && !s.started[name] && (now.Sub(before) > runAtStartInterval || before.Equal(now)) {
-			tick = now.Add(time.Microsecond) // also when the row was made a moment ago
+			// A row that Tick has just added has now as its last tick; a tick must be later.
+			tick = now.Add(time.Microsecond)
 		}
 		if !tick.IsZero() {
 			if err := s.dispatch(ctx, e, before, tick); err != nil {
-				errs = append(errs, err)
+				errs = append(errs, fmt.Errorf("dispatch schedule %s: %w", name, err))
 				continue
 			}
 		}
@@ -89,9 +91,11 @@ func (s *Scheduler) Tick(ctx context.Context) (bool, error) {
 	return false, errors.Join(errs...)
 }
 
+// dispatch dispatches the job of a tick, unless another process has claimed the tick. before is
+// the last tick that this process has read.
 func (s *Scheduler) dispatch(ctx context.Context, e Entry, before, tick time.Time) error {
 	return s.Transaction(ctx, func(tx *gorm.DB) error {
-		won, err := s.Store.WinTick(ctx, tx, e.Row.Name, before, tick)
+		won, err := s.Store.ClaimTick(ctx, tx, e.Row.Name, before, tick)
 		if err != nil || !won {
 			return err
 		}
@@ -99,11 +103,12 @@ func (s *Scheduler) dispatch(ctx context.Context, e Entry, before, tick time.Tim
 		if err != nil {
 			return err
 		}
-		return s.Store.TickJob(ctx, tx, e.Row.Name, id)
+		return s.Store.SetTickJob(ctx, tx, e.Row.Name, id)
 	})
 }
 
-// jitter spreads schedules over a time, the same way in every process.
+// jitter returns a delay below limit that is the same in every process. It spreads schedules with
+// the same tick.
 func jitter(name string, tick time.Time, limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0

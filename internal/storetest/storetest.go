@@ -1,5 +1,5 @@
-// Package storetest sets up a job store with a clock that the test turns, without an
-// engine. Only tests import it.
+// Package storetest sets up a job store without an engine, with a clock that the test controls.
+// Only tests import it.
 package storetest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Fixture is one test's store.
+// Fixture is the store of one test.
 type Fixture struct {
 	*jobstore.Store
 	Database *testdb.Database
@@ -25,38 +25,39 @@ type Fixture struct {
 	now time.Time
 }
 
-// New begins at noon of a day of its own.
+// New returns a fixture on db. Its clock starts at noon of 2026-03-01 and moves only with Advance
+// and End.
 func New(t testing.TB, db *testdb.Database) *Fixture {
 	t.Helper()
-	b := &Fixture{Database: db, t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	store, err := jobstore.New(db.DB, jobstore.Options{Now: b.clock})
-	b.NoError(err)
-	b.Store = store
-	return b
+	f := &Fixture{Database: db, t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	store, err := jobstore.New(db.DB, jobstore.Options{Now: f.clock})
+	f.NoError(err)
+	f.Store = store
+	return f
 }
 
-func (b *Fixture) clock() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.now
+func (f *Fixture) clock() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
 }
 
-// Advance turns the clock.
-func (b *Fixture) Advance(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.now = b.now.Add(d)
+// Advance advances the clock by d.
+func (f *Fixture) Advance(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
 }
 
-// NoError fails the test for an error.
-func (b *Fixture) NoError(err error) {
-	b.t.Helper()
+// NoError fails the test at once if err is not nil.
+func (f *Fixture) NoError(err error) {
+	f.t.Helper()
 	if err != nil {
-		b.t.Fatal(err)
+		f.t.Fatal(err)
 	}
 }
 
-// NewJob is a job in a lane, with a target of its own.
+// NewJob returns a new job in a lane. Each lane has its own target.
 func NewJob(lane int64) *jobstore.Job {
 	job := &jobstore.Job{Job: tracker.Job{
 		Service: "whm", Type: "mailbox", Action: "update", Instance: "main", TargetID: fmt.Sprint("box-", lane),
@@ -67,63 +68,63 @@ func NewJob(lane int64) *jobstore.Job {
 	return job
 }
 
-// SetTargetKey makes a job findable by its target, after that was changed.
+// SetTargetKey sets the target key of a job. Call it after changing the target.
 func SetTargetKey(job *jobstore.Job) {
 	job.TargetKey = jobrow.TargetKey(job.Service, job.Type, job.Instance, job.TargetID)
 }
 
-// Insert adds jobs in a transaction of its own.
-func (b *Fixture) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
-	b.t.Helper()
-	b.NoError(b.InsertOwn(b.t.Context(), jobs, 100))
+// Insert adds jobs and returns them.
+func (f *Fixture) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
+	f.t.Helper()
+	f.NoError(f.InsertOwn(f.t.Context(), jobs, 100))
 	return jobs
 }
 
-// Claimer claims what NewJob makes.
+// Claimer is a process that serves the kind of NewJob.
 var Claimer = jobstore.Claimer{Worker: "w1", Serves: []jobstore.Served{{Kind: "whm/mailbox/update", Timeout: time.Minute}}}
 
 // ClaimAll claims jobs in one batch.
-func (b *Fixture) ClaimAll(jobs ...*jobstore.Job) []jobstore.ClaimResult {
-	b.t.Helper()
+func (f *Fixture) ClaimAll(jobs ...*jobstore.Job) []jobstore.ClaimResult {
+	f.t.Helper()
 	claims := make([]jobstore.Claim, len(jobs))
 	for i, j := range jobs {
 		claims[i] = jobstore.Claim{ID: j.ID, Epoch: j.Epoch}
 	}
-	results, err := b.Claim(b.t.Context(), Claimer, claims)
-	b.NoError(err)
+	results, err := f.Claim(f.t.Context(), Claimer, claims)
+	f.NoError(err)
 	return results
 }
 
-// ClaimOne claims a job, which must run then.
-func (b *Fixture) ClaimOne(j *jobstore.Job) *jobstore.Job {
-	b.t.Helper()
-	r := b.ClaimAll(j)[0]
+// ClaimOne claims a job. It fails the test if the claim does not win.
+func (f *Fixture) ClaimOne(j *jobstore.Job) *jobstore.Job {
+	f.t.Helper()
+	r := f.ClaimAll(j)[0]
 	if r.Outcome != jobstore.ClaimWon {
-		b.t.Fatalf("job %d was not claimed: outcome %d", j.ID, r.Outcome)
+		f.t.Fatalf("job %d was not claimed: outcome %d", j.ID, r.Outcome)
 	}
 	return r.Job
 }
 
-// SettleAll writes outcomes, none of which may fail.
-func (b *Fixture) SettleAll(outcomes ...*jobstore.Outcome) []jobstore.Settled {
-	b.t.Helper()
-	results, errs := b.Settle(b.t.Context(), outcomes)
-	b.NoError(errors.Join(errs...))
+// SettleAll writes outcomes. It fails the test if one of them fails.
+func (f *Fixture) SettleAll(outcomes ...*jobstore.Outcome) []jobstore.Settled {
+	f.t.Helper()
+	results, errs := f.Settle(f.t.Context(), outcomes)
+	f.NoError(errors.Join(errs...))
 	return results
 }
 
-// Stored is a job as the database has it.
-func (b *Fixture) Stored(id int64) *jobstore.Job {
-	b.t.Helper()
-	j, err := b.Load(b.t.Context(), id)
-	b.NoError(err)
+// Stored reads a job from the database.
+func (f *Fixture) Stored(id int64) *jobstore.Job {
+	f.t.Helper()
+	j, err := f.Load(f.t.Context(), id)
+	f.NoError(err)
 	return j
 }
 
-// End has a job run for 100 ms and end.
-func (b *Fixture) End(lane int64, status tracker.Status) *jobstore.Job {
-	b.t.Helper()
-	job := b.ClaimOne(b.Insert(NewJob(lane))[0])
-	b.Advance(100 * time.Millisecond)
-	return b.SettleAll(&jobstore.Outcome{Job: job, Status: status})[0].Job
+// End inserts a job that runs for 100 ms and finishes with the status.
+func (f *Fixture) End(lane int64, status tracker.Status) *jobstore.Job {
+	f.t.Helper()
+	job := f.ClaimOne(f.Insert(NewJob(lane))[0])
+	f.Advance(100 * time.Millisecond)
+	return f.SettleAll(&jobstore.Outcome{Job: job, Status: status})[0].Job
 }

@@ -13,21 +13,20 @@ import (
 	"gorm.io/gorm"
 )
 
-// Fault is what becomes of one statement on its way.
+// Fault is what happens to one statement.
 type Fault int
 
-// The faults. Lost is the ugly one: the database has done what it was told, and
-// its answer does not arrive.
+// The faults.
 const (
-	FaultNone Fault = iota
-	FaultRefused
-	FaultLost
+	FaultNone    Fault = iota // the statement runs as usual
+	FaultRefused              // the statement is not run and returns ErrFault
+	FaultLost                 // the database runs the statement, but the caller gets ErrFault
 )
 
-// ErrFault is what the caller of a faulty statement gets.
+// ErrFault is the error of a statement with a fault.
 var ErrFault = errors.New("testdb: a fault was injected")
 
-// OpenFaulty is Open, asking fault about every statement and every commit.
+// OpenFaulty is like Open, but calls fault before every statement and every commit.
 func OpenFaulty(dialect, dsn string, fault func() Fault) (*gorm.DB, error) {
 	plain, err := Open(dialect, dsn)
 	if err != nil {
@@ -45,7 +44,7 @@ func OpenFaulty(dialect, dsn string, fault func() Fault) (*gorm.DB, error) {
 	case "postgres":
 		return gorm.Open(postgres.New(postgres.Config{Conn: faulty}), config())
 	case "mysql":
-		// Its first statement asks for the version.
+		// The driver would query the version first, and that statement could get a fault.
 		return gorm.Open(mysql.New(mysql.Config{Conn: faulty, SkipInitializeWithVersion: true}), config())
 	}
 	return gorm.Open(&sqlite.Dialector{Conn: faulty}, config())
@@ -67,7 +66,7 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 	return &faultyConn{inner, c.fault}, nil
 }
 
-// faultyConn passes everything on, faults aside.
+// faultyConn is a connection that adds faults.
 type faultyConn struct {
 	driver.Conn
 	fault func() Fault
@@ -123,7 +122,7 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 	if err != nil || fault != FaultLost {
 		return rows, err
 	}
-	// Read to the end, so that all that it changes is changed.
+	// Read all rows, so that the statement makes all its changes.
 	into := make([]driver.Value, len(rows.Columns()))
 	for err = nil; err == nil; {
 		err = rows.Next(into)

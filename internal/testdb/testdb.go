@@ -1,5 +1,5 @@
-// Package testdb gives tests an empty, migrated database of their own on each of
-// the databases that nawasync supports. Only tests import it.
+// Package testdb gives each test its own empty, migrated database, on each database system that
+// nawasync supports. Only tests import it.
 package testdb
 
 import (
@@ -25,32 +25,33 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-// The addresses of servers to test on. Without them those tests are skipped.
+// The environment variables with the addresses of test servers. Tests that need a missing one are
+// skipped.
 const (
 	PostgresVariable = "NAWASYNC_TEST_POSTGRES" // postgres://user@host:port/database?sslmode=disable
 	MySQLVariable    = "NAWASYNC_TEST_MYSQL"    // user:password@tcp(host:port)/database
 	RedisVariable    = "NAWASYNC_TEST_REDIS"    // redis://host:port/0
 )
 
-// Opener opens one dialect's database for a test.
+// Opener opens a database of one dialect for a test.
 type Opener struct {
 	Name string
 	Open func(t testing.TB) *Database
 }
 
-// Database is one test's own database.
+// Database is the database of one test.
 type Database struct {
 	*gorm.DB
 	Dialect string
-	DSN     string // opens it again, from another process too
+	DSN     string // opens the database again, also in another process
 }
 
-// Openers are the openers of every dialect.
+// Openers returns the openers of all dialects. SQLite comes first.
 func Openers() []Opener {
 	return []Opener{{"sqlite", SQLite}, {"postgres", Postgres}, {"mysql", MySQL}}
 }
 
-// Each runs a test on every dialect, in parallel.
+// Each runs a test on a database of each dialect, in parallel.
 func Each(t *testing.T, fn func(t *testing.T, db *Database)) {
 	t.Helper()
 	for _, opener := range Openers() {
@@ -61,18 +62,19 @@ func Each(t *testing.T, fn func(t *testing.T, db *Database)) {
 	}
 }
 
-// SQLiteDSN is the DSN of a SQLite file with the settings nawasync wants.
+// SQLiteDSN returns the DSN of a SQLite file with the settings that nawasync recommends.
 func SQLiteDSN(path string) string {
 	return "file:" + path + sqlkit.SQLiteOptions
 }
 
-// SQLite opens a file in the test's folder.
+// SQLite returns a database in the test's temporary folder.
 func SQLite(t testing.TB) *Database {
 	t.Helper()
 	return openDB(t, "sqlite", SQLiteDSN(filepath.Join(t.TempDir(), "test.db")))
 }
 
-// Postgres makes a schema in the database of PostgresVariable, or skips.
+// Postgres returns a new schema in the database of PostgresVariable. It skips the test if the
+// variable is not set.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
 	dsn := address(t, PostgresVariable)
@@ -92,7 +94,8 @@ func Postgres(t testing.TB) *Database {
 	return openDB(t, "postgres", u.String())
 }
 
-// MySQL makes a database beside that of MySQLVariable, or skips.
+// MySQL returns a new database on the server of MySQLVariable. It skips the test if the variable
+// is not set.
 func MySQL(t testing.TB) *Database {
 	t.Helper()
 	dsn := address(t, MySQLVariable)
@@ -110,7 +113,7 @@ func MySQL(t testing.TB) *Database {
 	return openDB(t, "mysql", c.FormatDSN())
 }
 
-// Open opens a database that a DSN of this package names.
+// Open opens the database of a DSN of this package.
 func Open(dialect, dsn string) (*gorm.DB, error) {
 	var d gorm.Dialector
 	switch dialect {
@@ -143,7 +146,8 @@ func openDB(t testing.TB, dialect, dsn string) *Database {
 	return &Database{DB: db, Dialect: dialect, DSN: dsn}
 }
 
-// Redis returns a client of the server in RedisVariable, or skips.
+// Redis returns a client of the server of RedisVariable. It skips the test if the variable is not
+// set.
 func Redis(t testing.TB) *redis.Client {
 	t.Helper()
 	o, err := redis.ParseURL(address(t, RedisVariable))
@@ -158,7 +162,7 @@ func address(t testing.TB, variable string) string {
 	t.Helper()
 	value := os.Getenv(variable)
 	if value == "" {
-		t.Skipf("needs a server: set %s", variable)
+		t.Skipf("this test needs a server: set %s", variable)
 	}
 	return value
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// throttledClient slows asynq down while Redis is away: its dequeue loop has no pause after
-// an error (hibiken/asynq PR #1058) and would consume a core.
+// throttledClient pauses after errors while Redis is down. The dequeue loop of asynq does not
+// pause after an error (hibiken/asynq PR #1058) and would use a whole CPU core.
 type throttledClient struct{ redis.UniversalClient }
 
 const errorPause = 200 * time.Millisecond
@@ -31,7 +31,7 @@ func (c throttledClient) EvalSha(ctx context.Context, sha1 string, keys []string
 	return cmd
 }
 
-// asynqLogger passes asynq's own messages to slog.
+// asynqLogger writes asynq's messages to slog.
 type asynqLogger struct{ *slog.Logger }
 
 func (l asynqLogger) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
@@ -39,5 +39,6 @@ func (l asynqLogger) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(
 func (l asynqLogger) Warn(args ...any)  { l.Logger.Warn("asynq: " + fmt.Sprint(args...)) }
 func (l asynqLogger) Error(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
 
-// Fatal is an error for us: a library does not end its host's process.
+// Fatal logs an error. Unlike asynq's default logger, it does not exit: a library must not end
+// its host's process.
 func (l asynqLogger) Fatal(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }

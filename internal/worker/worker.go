@@ -1,5 +1,5 @@
-// Package worker takes doorbells from Redis through asynq, claims their jobs, has
-// them run, and writes their outcomes.
+// Package worker receives doorbells from Redis through asynq. It claims their jobs, runs them and
+// writes their outcomes.
 package worker
 
 import (
@@ -18,64 +18,67 @@ import (
 	"github.com/nawasara/nawasync/internal/pipeline"
 )
 
-// Queue is how one queue is worked.
+// Queue is how a process works one queue.
 type Queue struct {
-	Slots int           // jobs at once
-	Poll  time.Duration // between two looks of an idle loop
-	Loops int           // asynq servers that dequeue
+	Slots int           // how many jobs run at once
+	Poll  time.Duration // pause of an idle loop between two polls of Redis
+	Loops int           // number of asynq servers that dequeue
 }
 
-// Worker is one process's worker.
+// Worker is the worker of one process.
 type Worker struct {
 	Store  *jobstore.Store
 	Bells  *bell.Bells
 	Redis  redis.UniversalClient
 	Logger *slog.Logger
 	Queues map[string]Queue
-	// Worker is the id to claim under, and Held whether to claim at all.
-	Worker     func() string
+	// Worker returns the id under which the process claims jobs.
+	Worker func() string
+	// HoldsLease reports whether the process may claim jobs.
 	HoldsLease func() bool
-	// Serves are the kinds that may be claimed.
+	// Serves returns the kinds that may be claimed.
 	Serves func() []jobstore.Served
 	// Run executes a claimed job under ctx and returns its outcome.
 	Run func(ctx context.Context, job *jobstore.Job) *jobstore.Outcome
-	// OrphanOutcome is the outcome of a job that runs under this process's id, but not here.
+	// OrphanOutcome returns the outcome of an orphan: a job that runs under this process's id
+	// according to the database, but not in fact.
 	OrphanOutcome func(job *jobstore.Job) *jobstore.Outcome
-	// OnSuccessFailed makes another outcome of one whose OnSuccess failed.
-	OnSuccessFailed func(v *jobstore.Outcome, err error) *jobstore.Outcome
-	// Settled is told of every outcome that was written here.
-	Settled func(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled)
+	// OnSuccessFailed returns the outcome that replaces out after the OnSuccess of out failed.
+	OnSuccessFailed func(out *jobstore.Outcome, err error) *jobstore.Outcome
+	// Settled is called with every outcome that this worker has written.
+	Settled func(ctx context.Context, out *jobstore.Outcome, result jobstore.Settled)
 
 	servers     []*asynq.Server
 	claims      *groupcommit.Batcher[jobstore.Claim, jobstore.ClaimResult]
 	settlements *groupcommit.Batcher[*jobstore.Outcome, jobstore.Settled]
 
-	// pending bounds the outcomes on their way, so that a database that is away
-	// stops the work and not the memory.
+	// pending limits the number of unwritten outcomes. While the database is down, the worker
+	// stops running jobs instead of using more and more memory.
 	pending chan struct{}
 
 	mu               sync.Mutex
 	draining         bool
-	stopCause        error // of the last Interrupt
+	stopCause        error // the cause of the last Interrupt
 	running          map[jobstore.Claim]context.CancelCauseFunc
-	claiming         map[jobstore.Claim]int  // claims on their way
-	ranMeanwhile     map[jobstore.Claim]bool // those of them whose job has run here meanwhile
-	orphanCandidates map[jobstore.Claim]bool // orphans, if the next account has them too
+	claiming         map[jobstore.Claim]int  // number of unanswered calls of claim
+	ranDuringClaim   map[jobstore.Claim]bool // the claims in claiming whose job has already run here
+	orphanCandidates map[jobstore.Claim]bool // orphans, if the next CheckOrphans finds them, too
 	inFlight         sync.WaitGroup
 	ctx              context.Context // ends when outcomes are no longer retried
 	cancel           context.CancelFunc
 }
 
 const (
-	batch = 256 // claims or outcomes in one transaction
-	// outcomes may wait for their commit while their slots work on.
+	batch = 256 // how many claims or outcomes one transaction writes
+	// maxPending is how many outcomes may wait for their commit. Their slots already run other
+	// jobs.
 	maxPending = 4 * batch
 )
 
-// Start begins to take doorbells. Redis need not be there yet.
+// Start starts to receive doorbells. Redis need not be reachable yet.
 func (w *Worker) Start() error {
 	w.mu.Lock()
-	w.running, w.claiming, w.ranMeanwhile = map[jobstore.Claim]context.CancelCauseFunc{}, map[jobstore.Claim]int{}, map[jobstore.Claim]bool{}
+	w.running, w.claiming, w.ranDuringClaim = map[jobstore.Claim]context.CancelCauseFunc{}, map[jobstore.Claim]int{}, map[jobstore.Claim]bool{}
 	w.mu.Unlock()
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.claims = groupcommit.New(batch, w.claimBatch)
@@ -96,13 +99,13 @@ func (w *Worker) Start() error {
 				ShutdownTimeout:   time.Second,
 				Logger:            asynqLogger{w.Logger},
 				LogLevel:          asynq.WarnLevel,
-				// Rows hold the times: nothing is ever delayed or retried in Redis.
+				// The database holds all times. No task is ever delayed or retried in Redis.
 				DelayedTaskCheckInterval: time.Minute,
 				HealthCheckInterval:      time.Hour,
 			})
 			handler := asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
 				w.handle(slots, task)
-				return nil // the row says what becomes of the job
+				return nil // the database holds the result of the job
 			})
 			if err := server.Start(handler); err != nil {
 				return err
@@ -113,7 +116,7 @@ func (w *Worker) Start() error {
 	return nil
 }
 
-// Drain takes no more doorbells.
+// Drain stops receiving doorbells. Running jobs continue.
 func (w *Worker) Drain() {
 	w.mu.Lock()
 	w.draining = true
@@ -123,7 +126,8 @@ func (w *Worker) Drain() {
 	}
 }
 
-// Wait waits until no job runs here, or ctx ends, and returns how many still run.
+// Wait waits until no job runs and all outcomes are written, or until ctx ends. It returns the
+// number of jobs that still run or whose outcome is not written.
 func (w *Worker) Wait(ctx context.Context) int {
 	done := make(chan struct{})
 	go func() {
@@ -140,9 +144,9 @@ func (w *Worker) Wait(ctx context.Context) int {
 	return len(w.running)
 }
 
-// Interrupt ends the context of every running job, and of those whose claims are
-// on their way, if they come while the worker drains or under a lease that was
-// lost. It returns how many run.
+// Interrupt cancels the context of every running job and returns their number. It also affects
+// jobs that are being claimed: their contexts are cancelled when they start, if the worker
+// drains or has lost the lease of the claim.
 func (w *Worker) Interrupt(cause error) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -153,7 +157,7 @@ func (w *Worker) Interrupt(cause error) int {
 	return len(w.running)
 }
 
-// Cancel ends the context of the given jobs.
+// Cancel cancels the contexts of the given jobs, if they run here.
 func (w *Worker) Cancel(claims []jobstore.Claim, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -164,7 +168,7 @@ func (w *Worker) Cancel(claims []jobstore.Claim, cause error) {
 	}
 }
 
-// Stop gives up on what still runs, and ends.
+// Stop ends the worker. It does not wait for running jobs and ends the retries of their outcomes.
 func (w *Worker) Stop() {
 	if w.cancel == nil {
 		return
@@ -179,6 +183,7 @@ func (w *Worker) Stop() {
 	w.settlements.Stop()
 }
 
+// claimBatch claims the jobs of a batch. An error applies to all of them.
 func (w *Worker) claimBatch(claims []jobstore.Claim) ([]jobstore.ClaimResult, []error) {
 	errs := make([]error, len(claims))
 	results, err := w.Store.Claim(w.ctx, jobstore.Claimer{Worker: w.Worker(), Serves: w.Serves()}, claims)
@@ -191,14 +196,16 @@ func (w *Worker) claimBatch(claims []jobstore.Claim) ([]jobstore.ClaimResult, []
 	return results, errs
 }
 
+// handle claims and runs the job of a task. It returns when the job has returned; its outcome may
+// not be written yet.
 func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 	claim, err := bell.Decode(task.Payload())
 	if err != nil {
-		w.Logger.Warn("nawasync: a task in Redis is none of ours and is dropped", "error", err)
+		w.Logger.Warn("an unknown task from Redis was dropped", "error", err)
 		return
 	}
-	// asynq frees its own slot when it believes a lease expired, though the job
-	// still runs; ours is freed when the job has returned.
+	// The slots of asynq do not limit the running jobs: asynq frees a slot when the lease of its
+	// task expires, even if the job still runs. This slot is freed when the job has returned.
 	select {
 	case slots <- struct{}{}:
 	case <-w.ctx.Done():
@@ -210,25 +217,27 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 		return
 	}
 	job := w.claim(claim)
-	ctx, mine := w.startRunning(claim, job)
-	if !mine {
+	ctx, started := w.startRunning(claim, job)
+	if !started {
 		w.inFlight.Done()
 		return
 	}
 	outcome := w.Run(ctx, job)
-	// The slot is free when the job has returned. Its outcome is not yet written:
-	// if the process dies now, the row still says running, and is taken over.
+	// Free the slot now and write the outcome in the background. If the process dies before
+	// that, the row still has the status running, and a reaper requeues the job.
 	w.pending <- struct{}{}
 	go func() {
 		defer w.inFlight.Done()
 		defer func() { <-w.pending }()
-		// Until its outcome stands the job is ours: a doubled task finds it taken.
+		// The job counts as running until its outcome is written, so that a duplicate task does
+		// not start it again.
 		defer w.stopRunning(job)
 		w.settle(outcome)
 	}()
 }
 
-// admit counts a job in, unless the process stops or has lost its lease.
+// admit registers a claim before it is made. It reports false when the worker drains or has lost
+// its lease.
 func (w *Worker) admit(claim jobstore.Claim) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -240,23 +249,24 @@ func (w *Worker) admit(claim jobstore.Claim) bool {
 	return true
 }
 
+// release has the job of a claim woken again, so that another process can claim it.
 func (w *Worker) release(claim jobstore.Claim) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
-	// If this fails the relay finds the lost ring.
+	// If this fails, the relay finds that the task is lost and sends it again.
 	if err := w.Store.Release(ctx, claim); err != nil {
-		w.Logger.Debug("nawasync: a job could not be given back and will be found by the relay", "job", claim.ID, "error", err)
+		w.Logger.Debug("a job could not be released; the relay will wake it again", "job_id", claim.ID, "error", err)
 	}
 }
 
-// claim tries while the database is away: dropping the doorbell would only make
-// work for the relay.
+// claim claims a job and returns it, or nil if the job must not run here. While the database is
+// down, it keeps trying: otherwise the relay would have to send the doorbell again.
 func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 	for wait, again := 50*time.Millisecond, false; ; wait, again = min(2*wait, 2*time.Second), true {
 		var job *jobstore.Job
 		var err error
 		if again {
-			// The answer to the last try was lost, and it may have been a yes.
+			// The last try failed. Perhaps only its answer was lost and the claim succeeded.
 			job, err = w.Store.ClaimedBy(w.ctx, w.Worker(), claim)
 		}
 		if err == nil && job == nil {
@@ -264,7 +274,7 @@ func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 			result, err = w.claims.Do(claim)
 			job = result.Job
 			if again && err == nil && job == nil {
-				// It was refused, perhaps by the claim that seemed lost: that came through late.
+				// The claim was refused. Perhaps the earlier try was applied late and holds the job.
 				job, err = w.Store.ClaimedBy(w.ctx, w.Worker(), claim)
 			}
 		}
@@ -274,12 +284,13 @@ func (w *Worker) claim(claim jobstore.Claim) *jobstore.Job {
 		if errors.Is(err, groupcommit.ErrStopped) || !w.waitAfterError(wait, true) {
 			return nil
 		}
-		w.Logger.Warn("nawasync: a claim failed; trying again", "job", claim.ID, "error", err)
+		w.Logger.Warn("a claim failed; trying again", "job_id", claim.ID, "error", err)
 	}
 }
 
-// waitAfterError waits; false says that the caller should give up.
-func (w *Worker) waitAfterError(d time.Duration, whileTaking bool) bool {
+// waitAfterError waits for d and reports whether the caller should try again. It reports false
+// after Stop and, if claiming is set, while the worker drains.
+func (w *Worker) waitAfterError(d time.Duration, claiming bool) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -289,21 +300,22 @@ func (w *Worker) waitAfterError(d time.Duration, whileTaking bool) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !whileTaking || !w.draining
+	return !claiming || !w.draining
 }
 
-// startRunning ends a claim, and notes that its job runs here. False says that there is no
-// job, or that it runs or has run already: the answers to two claims of one epoch
-// were lost, and both have found it claimed.
-func (w *Worker) startRunning(claim jobstore.Claim, job *jobstore.Job) (ctx context.Context, mine bool) {
+// startRunning ends a claim that admit has registered and registers its job as running. It
+// reports false when there is no job, or when the job already runs or has run here. The latter
+// happens when the answers to two claims of one epoch were lost and both tries then found that
+// this process has claimed the job.
+func (w *Worker) startRunning(claim jobstore.Claim, job *jobstore.Job) (ctx context.Context, started bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	spent := w.ranMeanwhile[claim]
+	hasRun := w.ranDuringClaim[claim]
 	if w.claiming[claim]--; w.claiming[claim] == 0 {
 		delete(w.claiming, claim)
-		delete(w.ranMeanwhile, claim)
+		delete(w.ranDuringClaim, claim)
 	}
-	if job == nil || spent || w.running[claim] != nil {
+	if job == nil || hasRun || w.running[claim] != nil {
 		return nil, false
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -314,6 +326,7 @@ func (w *Worker) startRunning(claim jobstore.Claim, job *jobstore.Job) (ctx cont
 	return ctx, true
 }
 
+// stopRunning registers that the job no longer runs here.
 func (w *Worker) stopRunning(job *jobstore.Job) {
 	key := jobstore.Claim{ID: job.ID, Epoch: job.Epoch}
 	w.mu.Lock()
@@ -321,43 +334,43 @@ func (w *Worker) stopRunning(job *jobstore.Job) {
 	w.running[key](nil)
 	delete(w.running, key)
 	if w.claiming[key] > 0 {
-		w.ranMeanwhile[key] = true // what the other claim has read may be older than our outcome
+		w.ranDuringClaim[key] = true // the other claim may have read the row before the outcome was written
 	}
 }
 
-// settle writes an outcome until it stands or its fence fails. Only the end of
-// Stop's patience ends it before.
-func (w *Worker) settle(v *jobstore.Outcome) {
+// settle tries to write an outcome until it is written or refused, or until Stop ends the
+// retries.
+func (w *Worker) settle(out *jobstore.Outcome) {
 	for wait := 50 * time.Millisecond; ; {
-		result, err := w.settleOnce(v)
+		result, err := w.settleOnce(out)
 		var refused *jobstore.OnSuccessError
 		switch {
 		case err == nil && !result.Won:
-			w.Logger.Warn("nawasync: a late outcome was refused: the job is in another's hands", "job", v.Job.ID, "epoch", v.Job.Epoch)
+			w.Logger.Warn("a late outcome was refused: another process has changed the job", "job_id", out.Job.ID, "epoch", out.Job.Epoch)
 			return
 		case err == nil:
-			w.Settled(w.ctx, v, result)
+			w.Settled(w.ctx, out, result)
 			return
 		case errors.As(err, &refused):
-			v = w.OnSuccessFailed(v, refused)
+			out = w.OnSuccessFailed(out, refused)
 			continue
 		case errors.Is(err, groupcommit.ErrStopped) || !w.waitAfterError(wait, false):
-			w.Logger.Error("nawasync: the process stops before an outcome could be written; the job will run again", "job", v.Job.ID, "error", err)
+			w.Logger.Error("the process stops before an outcome could be written; the job will run again", "job_id", out.Job.ID, "error", err)
 			return
 		}
-		w.Logger.Warn("nawasync: an outcome could not be written; trying again", "job", v.Job.ID, "error", err)
-		v.Now = time.Time{}
+		w.Logger.Warn("an outcome could not be written; trying again", "job_id", out.Job.ID, "error", err)
+		out.Now = time.Time{}
 		wait = min(2*wait, 2*time.Second)
 	}
 }
 
-// settleOnce is one try. an outcome with the job's own code, or with a snapshot row, has
-// a transaction of its own: slow code, and a row that somebody holds, keep nobody
-// else waiting.
-func (w *Worker) settleOnce(v *jobstore.Outcome) (jobstore.Settled, error) {
-	if v.OnSuccess == nil && v.Job.SnapshotTable == "" {
-		return w.settlements.Do(v)
+// settleOnce tries once to write an outcome. An outcome with an OnSuccess function or a snapshot
+// row gets a transaction of its own: a slow function or a locked row must not delay other
+// outcomes.
+func (w *Worker) settleOnce(out *jobstore.Outcome) (jobstore.Settled, error) {
+	if out.OnSuccess == nil && out.Job.SnapshotTable == "" {
+		return w.settlements.Do(out)
 	}
-	results, errs := w.Store.Settle(w.ctx, []*jobstore.Outcome{v})
+	results, errs := w.Store.Settle(w.ctx, []*jobstore.Outcome{out})
 	return results[0], errs[0]
 }

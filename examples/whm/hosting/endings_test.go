@@ -99,7 +99,7 @@ func TestEveryEndingOfEveryWHMJobTakesTheRowOutOfItsPendingState(t *testing.T) {
 			enginetest.NoError(t, err)
 			return e, m
 		}
-		endings := enginetest.EndedElsewhere()
+		endings := enginetest.CompletionsWithoutHandler()
 		endings["success"] = nil
 		endings["refused"] = func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
 			return db.Exec("UPDATE nawasync_jobs SET max_attempts = 1 WHERE id = ?", job.ID).Error

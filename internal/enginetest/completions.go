@@ -12,15 +12,15 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// EndedElsewhere are the endings that the job's own code has no part in: what is done
-// to a queued job so that it ends that way.
-func EndedElsewhere() map[string]func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
+// CompletionsWithoutHandler returns the ways in which a job ends without its handler, by name.
+// Each function prepares a queued job so that it ends that way.
+func CompletionsWithoutHandler() map[string]func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
 	return map[string]func(e *nawasync.Engine, db *testdb.Database, job *tracker.Job) error{
 		"undecodable": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
 			return db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", []byte("rubbish"), job.ID).Error
 		},
 		"expired": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
-			// The first engine's duty lasts on.
+			// Delete the first engine's pruner lock: it is still valid.
 			if err := db.Exec("DELETE FROM nawasync_duties").Error; err != nil {
 				return err
 			}
@@ -37,7 +37,8 @@ func EndedElsewhere() map[string]func(e *nawasync.Engine, db *testdb.Database, j
 	}
 }
 
-// ParseTimes connects to MySQL as a host with times in its tables does.
+// ParseTimes reconnects to MySQL with parseTime=true, like a host whose tables have time columns.
+// It does nothing on other databases.
 func ParseTimes(t testing.TB, h *Harness) {
 	t.Helper()
 	if h.DB.Dialect != "mysql" {
@@ -50,7 +51,7 @@ func ParseTimes(t testing.TB, h *Harness) {
 	h.DB = &testdb.Database{DB: opened, Dialect: "mysql", DSN: dsn}
 }
 
-// CloseDB closes the pool of a database.
+// CloseDB closes the connection pool of a database.
 func CloseDB(db *gorm.DB) {
 	if pool, err := db.DB(); err == nil {
 		_ = pool.Close()
