@@ -10,28 +10,28 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// RepositoryInfo describes a repository of this process, as pages show it.
+// RepositoryInfo describes a repository of this process.
 type RepositoryInfo struct {
 	Service string   `json:"service"`
 	Type    string   `json:"type"`
-	Action  string   `json:"action"`            // of its sync
-	Details []string `json:"details,omitempty"` // the listings that it knows besides ""
-	Scoped  bool     `json:"scoped"`            // whether its rows belong to instances
+	Action  string   `json:"action"`            // the action of its sync jobs
+	Details []string `json:"details,omitempty"` // the listing details it accepts besides ""
+	Scoped  bool     `json:"scoped"`            // whether each of its rows belongs to an instance
 }
 
-// AttachedRepository is a repository as the engine's overviews see it. Package mirror
+// AttachedRepository is what the engine's overviews need of a repository. Package mirror
 // implements it.
 type AttachedRepository interface {
-	// Describe tells what the repository is. It must not change.
+	// Describe returns a description of the repository. The description must not change.
 	Describe() RepositoryInfo
-	// SyncNow dispatches a sync of the scope that jobs call by that instance.
+	// SyncNow dispatches a sync of the scope that jobs name by this instance.
 	SyncNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
-	// CountStates counts the rows by sync state, none above MaxStateCount+1; instance ""
-	// counts all of them.
+	// CountStates counts the rows by sync state. It stops counting a state at
+	// MaxStateCount+1 rows. Instance "" counts the rows of all instances.
 	CountStates(ctx context.Context, instance string) (map[SyncState]int64, error)
 }
 
-// Repositories lists the repositories of this process, by service and type.
+// Repositories lists the repositories of this process, ordered by service and type.
 func (e *Engine) Repositories() []RepositoryInfo {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -45,23 +45,24 @@ func (e *Engine) Repositories() []RepositoryInfo {
 	return list
 }
 
-// ErrNoRepository says that this process has no repository of a service and type.
-var ErrNoRepository = errors.New("this process has no such repository; call mirror.New in it, without a Remote if it only dispatches")
+// ErrNoRepository is returned when this process has no repository for a service and type.
+var ErrNoRepository = errors.New("this process has no such repository; create it with mirror.New, without a Remote if the process only dispatches")
 
 func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.repositories {
-		if d := r.Describe(); d.Service == service && d.Type == typ {
+		if info := r.Describe(); info.Service == service && info.Type == typ {
 			return r, nil
 		}
 	}
 	return nil, fmt.Errorf("%s/%s: %w", service, typ, ErrNoRepository)
 }
 
-// SyncNow dispatches a sync of a repository of this process. instance is the scope as
-// jobs name it, detail "" or one of RepositoryInfo.Details. It returns ErrNoRepository,
-// and ErrInvalid for an instance that is no scope or a detail that is not known.
+// SyncNow dispatches a sync of a repository of this process and records it in the audit
+// log. The instance is the scope as jobs name it; the detail is "" or one of
+// RepositoryInfo.Details. SyncNow returns ErrNoRepository, and ErrInvalid for an unknown
+// scope or detail.
 func (e *Engine) SyncNow(ctx context.Context, service, typ, instance, detail string, o OperatorOptions) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.operate(ctx, "sync", o, func(entry *tracker.AuditEntry) error {
@@ -78,11 +79,13 @@ func (e *Engine) SyncNow(ctx context.Context, service, typ, instance, detail str
 	return job, err
 }
 
-// MaxStateCount is the number above which CountStates does not count.
+// MaxStateCount is the highest exact count that CountStates returns for a state. A higher
+// count means "more than MaxStateCount".
 const MaxStateCount = 100_000
 
-// CountStates counts the rows of a repository's table by sync state, none above
-// MaxStateCount+1. instance "" counts all of them. It returns ErrNoRepository.
+// CountStates counts the rows of a repository's table by sync state. It stops counting a
+// state at MaxStateCount+1 rows. Instance "" counts the rows of all instances. CountStates
+// returns ErrNoRepository when this process has no such repository.
 func (e *Engine) CountStates(ctx context.Context, service, typ, instance string) (map[SyncState]int64, error) {
 	r, err := e.repository(service, typ)
 	if err != nil {

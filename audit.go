@@ -11,8 +11,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// operate does something for an operator and adds it to the audit log, with what came of
-// it. do fills in what the entry is about, and what came of it beside the error.
+// operate runs do for an operator and records the action and its outcome in the audit log.
+// do sets the entry's target, and its details where it has any.
 func (e *Engine) operate(ctx context.Context, action string, o OperatorOptions, do func(entry *tracker.AuditEntry) error) error {
 	if err := o.validate(); err != nil {
 		return err
@@ -26,7 +26,7 @@ func (e *Engine) operate(ctx context.Context, action string, o OperatorOptions, 
 	return err
 }
 
-// operateOn is operate on one job, which it reads with all that it holds.
+// operateOn is operate for an action on one job. It loads the job with all its columns.
 func (e *Engine) operateOn(ctx context.Context, action string, id int64, o OperatorOptions,
 	do func(job *jobstore.Job, entry *tracker.AuditEntry) error,
 ) error {
@@ -41,33 +41,34 @@ func (e *Engine) operateOn(ctx context.Context, action string, id int64, o Opera
 	})
 }
 
-// auditTimeout bounds how long a call waits for the audit log.
+// auditTimeout bounds how long an action waits for its audit entry to be written.
 const auditTimeout = 5 * time.Second
 
-// appendAudit adds an entry to the audit log. The call is over by then: that the entry could not
-// be written is no error of it, and goes to the log.
+// appendAudit adds an entry to the audit log. The action has already happened, so a failed
+// write does not make it fail: appendAudit only logs the error.
 func (e *Engine) appendAudit(ctx context.Context, entry tracker.AuditEntry) {
-	// It is done, whether or not its caller waits.
+	// Write the entry even if the caller's context has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
 	if err := e.store.AppendAudit(ctx, entry); err != nil {
-		e.logger.Error("nawasync: an operator's action is missing from the audit log",
-			"action", entry.Action, "by", entry.Subject, "job", entry.JobID, "error", err)
+		e.logger.Error("could not write an operator's action to the audit log",
+			"action", entry.Action, "by", entry.Subject, "job_id", entry.JobID, "error", err)
 	}
 }
 
-// auditableErrors are the errors whose texts an audit entry may show: this module's own.
+// auditableErrors are this module's own errors. An audit entry may show their texts.
 var auditableErrors = []error{
 	ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrDatabaseBusy, ErrNotFound, ErrStillOpen, ErrEnded, ErrNotEnded, ErrNoArguments, ErrSuperseded,
 	ErrExists, ErrUnchanged, ErrDeleting, ErrNoRepository, jobstore.ErrDecided, host.ErrNoConflict, errNotPaused,
 }
 
-// auditText is what an audit entry says of a failure. A database's error may name hosts and
-// users: it is for the log.
+// auditText returns the text of a failure for the audit log. An error that is not this
+// module's own, for example the database's, may name hosts and users. auditText writes such an
+// error to the process's log only.
 func (e *Engine) auditText(action string, err error) string {
 	if slices.ContainsFunc(auditableErrors, func(known error) bool { return errors.Is(err, known) }) {
 		return err.Error()
 	}
-	e.logger.Error("nawasync: an operator's action failed", "action", action, "error", err)
-	return "it failed; the log of the process has the error"
+	e.logger.Error("an operator's action failed", "action", action, "error", err)
+	return "the action failed; the log of the process has the error"
 }

@@ -53,21 +53,21 @@ func TestEveryOperatorActionAddsOneAuditEntryWithItsOutcome(t *testing.T) {
 		enginetest.NoError(t, err)
 		check(nil, nil, fmt.Sprintf("retry done job %d", retried.ID))
 		check(e.Delete(ctx, job.ID, by), nil, "delete done ")
-		check(e.Delete(ctx, job.ID, by), nil, "delete done it was deleted already")
+		check(e.Delete(ctx, job.ID, by), nil, "delete done the job was already deleted")
 		check(e.Restore(ctx, job.ID, by), nil, "restore done ")
 		check(e.Restore(ctx, 999, by), nawasync.ErrNotFound, "restore failed ") // the text of ErrNotFound follows
 		check(e.Pause(ctx, "notes", "", nawasync.PauseOptions{By: by.By, Reason: by.Reason, Address: by.Address}), nil, "pause done ")
 		_, err = e.Resume(ctx, "notes", "", by)
 		check(err, nil, "resume done ")
 		_, err = e.Resume(ctx, "notes", "", by)
-		check(err, nil, "resume failed it was not paused")
+		check(err, nil, "resume failed the scope was not paused")
 		_, err = e.SyncNow(ctx, "notes", "note", "", "", by)
 		check(err, nawasync.ErrNoRepository, "sync failed notes/note: this process has no such repository")
 		_, err = e.Forget(ctx, tracker.Target{Service: "notes", Type: "note", ID: "a"}, by)
 		check(err, nawasync.ErrStillOpen, "forget failed ")
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()
-		check(e.Delete(cancelled, retried.ID, by), context.Canceled, "delete failed it failed; the log of the process has the error")
+		check(e.Delete(cancelled, retried.ID, by), context.Canceled, "delete failed the action failed; the log of the process has the error")
 		got := auditEntries(t, e)
 		if len(got) != len(want) {
 			t.Fatalf("%d entries, want %d: %q", len(got), len(want), got)
@@ -89,7 +89,7 @@ func TestAuditLogShowsNoDatabaseErrors(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no such table") {
 		t.Fatalf("Pause: error %v, want the error of the database", err)
 	}
-	if got := auditEntries(t, e); len(got) != 1 || got[0] != "pause failed it failed; the log of the process has the error" {
+	if got := auditEntries(t, e); len(got) != 1 || got[0] != "pause failed the action failed; the log of the process has the error" {
 		t.Errorf("entries %q, want one without the error of the database", got)
 	}
 	if !strings.Contains(h.Log.String(), "no such table") {

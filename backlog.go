@@ -11,12 +11,12 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// backlog counts a service's open jobs against Config.MaxQueued. The count is
-// read once a second: what other processes dispatch in between is not seen, and
-// what this one does is added.
+// backlog limits the open jobs of each service to Config.MaxQueued. It reads the count from
+// the database at most once a second and adds this process's own dispatches in between.
+// Dispatches of other processes show up with the next read, so the limit is approximate.
 type backlog struct {
 	store *jobstore.Store
-	limit int // 0: none
+	limit int // 0 is no limit
 
 	mu     sync.Mutex
 	counts map[string]*openCount
@@ -27,8 +27,9 @@ type openCount struct {
 	readAt time.Time
 }
 
-// reserve counts in tx, the caller's transaction or nil: with one connection there
-// is no other to count on.
+// reserve adds n jobs to the service's count, or returns ErrBacklogFull. It reads the count
+// in tx, the caller's transaction or nil, because a pool of one connection has no other
+// connection to read on.
 func (b *backlog) reserve(ctx context.Context, tx *gorm.DB, service string, n int) error {
 	if b.limit <= 0 {
 		return nil
@@ -46,7 +47,7 @@ func (b *backlog) reserve(ctx context.Context, tx *gorm.DB, service string, n in
 	defer b.mu.Unlock()
 	count := b.counts[service]
 	if count.count+n > b.limit {
-		return fmt.Errorf("%w: %s has %d and Config.MaxQueued is %d; try later, or raise it", ErrBacklogFull, service, count.count, b.limit)
+		return fmt.Errorf("%w: %s has %d, and Config.MaxQueued is %d; dispatch later, or raise Config.MaxQueued", ErrBacklogFull, service, count.count, b.limit)
 	}
 	count.count += n
 	return nil

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// clock is the system's clock with the database's offset, so that processes agree
-// on what is due. With Config.Now there is no offset.
+// clock is the system's clock, corrected by its offset from the database's clock, so that all
+// processes agree on which jobs are due. With Config.Now there is no correction.
 type clock struct {
 	base   func() time.Time
 	offset atomic.Int64
@@ -22,9 +22,11 @@ func (c *clock) Now() time.Time {
 	return time.Now().Add(time.Duration(c.offset.Load()))
 }
 
-// minOffset is an offset that is left alone: less than what measuring it errs.
+// minOffset is the smallest offset that is corrected. The measurement is less accurate than
+// that.
 const minOffset = 50 * time.Millisecond
 
+// measureClock measures the clock's offset from the database's clock.
 func (e *Engine) measureClock(ctx context.Context) error {
 	if e.clock.base != nil {
 		return nil
@@ -34,14 +36,14 @@ func (e *Engine) measureClock(ctx context.Context) error {
 	if err != nil || remote.IsZero() {
 		return err
 	}
-	took := time.Since(before)
-	offset := remote.Sub(before.Add(took / 2))
-	if offset.Abs() < max(minOffset, took) {
+	elapsed := time.Since(before)
+	offset := remote.Sub(before.Add(elapsed / 2))
+	if offset.Abs() < max(minOffset, elapsed) {
 		offset = 0
 	}
 	e.clock.offset.Store(int64(offset))
 	return nil
 }
 
-// newInstallation is a random prefix for this database's queues in Redis.
+// newInstallation returns a random prefix for this database's queues in Redis.
 func newInstallation() string { return "nw" + strings.ToLower(rand.Text()[:8]) }

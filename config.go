@@ -18,64 +18,68 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// Queue is how a process works one queue. The zero value takes the defaults.
+// Queue configures how a process works one queue. A zero field takes its default.
 type Queue struct {
-	// Slots is how many jobs run at once. Default 10.
+	// Slots is the number of jobs that run at once. Default 10.
 	Slots int
-	// Poll is how long an idle loop waits between two looks into Redis. Default
-	// 10 ms, for queues on which users wait; 100 ms is kinder for the others.
+	// Poll is how long an idle loop waits before it polls Redis again. The default of 10 ms
+	// suits queues whose jobs users wait for. 100 ms puts less load on Redis.
 	Poll time.Duration
-	// Loops is how many asynq servers dequeue; one moves some 5,000 jobs a second.
-	// Default 1.
+	// Loops is the number of asynq servers that dequeue. One server dequeues about 5,000
+	// jobs a second. Default 1.
 	Loops int
 }
 
-// Config of an Engine. Only DB is required.
+// Config configures an Engine. Only DB is required.
 type Config struct {
 	// DB is an open gorm database with the schema of package migrations.
 	DB *gorm.DB
-	// Redis (6.2 or newer) carries the doorbells; the caller closes it after Stop.
-	// An engine without it dispatches only: another process works its jobs.
+	// Redis (6.2 or newer) carries the wake-ups of the workers. The caller closes the client
+	// after Stop. An engine without Redis only dispatches; another process runs its jobs.
 	Redis redis.UniversalClient
 	// Sealer encrypts arguments at rest. Required for kinds with a Secret.
 	Sealer secret.Sealer
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.
 	Queues map[string]Queue
-	// Logger gets what operators should know. Default slog.Default().
+	// Logger receives the engine's log. Default slog.Default().
 	Logger *slog.Logger
-	// Now tells the time. Default is the system's clock, corrected by the database's.
+	// Now returns the current time. The default is the system's clock, corrected by its
+	// offset from the database's clock.
 	Now func() time.Time
-	// OnEvent is told of endings and of scopes that are parked, after the commit, at
-	// most once: a process that dies in between tells nobody. For what must happen,
-	// use Run.OnSuccess with DispatchTx. It should return soon; nil is fine.
+	// OnEvent is called after the commit when a job succeeds, fails for good or ends with a
+	// conflict, and when a scope is parked. It is called at most once for an event, and not at
+	// all if the process dies before the call. For work that must not be lost, use
+	// Run.OnSuccess with DispatchTx. OnEvent should return quickly. Nil means no callback.
 	OnEvent func(ctx context.Context, event Event)
-	// MaxQueued is how many open jobs a service may have before Dispatch returns
-	// ErrBacklogFull. 0 is no limit.
+	// MaxQueued is the number of open jobs a service may have before Dispatch returns
+	// ErrBacklogFull. 0 means no limit.
 	MaxQueued int
 
-	// KeepSuccess is how long successes are kept. Default 14 days.
+	// KeepSuccess is how long jobs that ended with success are kept. Default 14 days.
 	KeepSuccess time.Duration
-	// KeepOther is how long jobs that ended otherwise are kept. Default 90 days.
+	// KeepOther is how long jobs that ended without success are kept. Default 90 days.
 	KeepOther time.Duration
-	// KeepArguments is how long jobs that ended otherwise than with success can be retried.
-	// Default 7 days.
+	// KeepArguments is how long the arguments of a job that ended without success are kept.
+	// The job can be retried for that long. Default 7 days.
 	KeepArguments time.Duration
-	// Expiry is how long after it first came due a job may wait or retry. Default 7 days.
+	// Expiry is how long a job may wait and be retried after it first came due. Default 7
+	// days.
 	Expiry time.Duration
-	// StopGrace is how long Stop lets jobs run on before it ends their contexts.
-	// Default 5 s; negative is at once.
+	// StopGrace is how long Stop lets running jobs continue before it cancels their
+	// contexts. Default 5 s. With a negative value Stop cancels them at once.
 	StopGrace time.Duration
 
-	// TracerProvider and MeterProvider default to OpenTelemetry's globals.
+	// TracerProvider and MeterProvider default to OpenTelemetry's global providers.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
 
 	tuning host.Tuning
 }
 
+// defaults checks the configuration and fills in the defaults.
 func (c *Config) defaults() error {
 	if c.DB == nil {
-		return errors.New("Config.DB is nil: pass an open *gorm.DB")
+		return errors.New("Config.DB is nil; set it to an open *gorm.DB")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.KeepSuccess = cmp.Or(c.KeepSuccess, 14*24*time.Hour)
@@ -85,11 +89,11 @@ func (c *Config) defaults() error {
 	c.StopGrace = cmp.Or(c.StopGrace, 5*time.Second)
 	for name, d := range map[string]time.Duration{"KeepSuccess": c.KeepSuccess, "KeepOther": c.KeepOther, "KeepArguments": c.KeepArguments, "Expiry": c.Expiry} {
 		if d < 0 {
-			return fmt.Errorf("a negative Config.%s (%s)", name, d)
+			return fmt.Errorf("the setting Config.%s is negative (%s); set a positive duration, or 0 for the default", name, d)
 		}
 	}
 	if c.MaxQueued < 0 {
-		return fmt.Errorf("Config.MaxQueued is negative (%d)", c.MaxQueued)
+		return fmt.Errorf("Config.MaxQueued is negative (%d); set a positive number, or 0 for no limit", c.MaxQueued)
 	}
 	if len(c.Queues) == 0 {
 		c.Queues = map[string]Queue{DefaultQueue: {}}
@@ -97,18 +101,18 @@ func (c *Config) defaults() error {
 	c.Queues = maps.Clone(c.Queues)
 	for name, q := range c.Queues {
 		if err := validateText("queue", name, 1, 50); err != nil {
-			return err
+			return fmt.Errorf("Config.Queues: %w", err)
 		}
 		if q.Slots < 0 || q.Loops < 0 || q.Poll < 0 {
-			return fmt.Errorf("Config.Queues[%q] has a negative value", name)
+			return fmt.Errorf("Config.Queues[%q] has a negative field; set positive values, or 0 for the defaults", name)
 		}
 		c.Queues[name] = Queue{Slots: cmp.Or(q.Slots, 10), Loops: cmp.Or(q.Loops, 1), Poll: cmp.Or(q.Poll, 10*time.Millisecond)}
 	}
 	return nil
 }
 
-// SetTuning is for the tests of this module: elsewhere the type cannot be named. Zero
-// fields keep their defaults.
+// SetTuning is for the tests of this module: other modules cannot name the type of its
+// parameter. Zero fields keep their defaults.
 func (c *Config) SetTuning(t host.Tuning) { c.tuning = t }
 
 var defaultTuning = host.Tuning{

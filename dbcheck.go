@@ -12,10 +12,11 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-// sqliteDSN is what a message recommends.
+// sqliteDSN is the DSN that messages recommend.
 const sqliteDSN = "file:app.db" + sqlkit.SQLiteOptions
 
-// checkDatabase refuses a database on which promises could not be kept.
+// checkDatabase returns an error if the schema is missing or old, or if SQLite's settings do
+// not let readers and writers work at the same time.
 func checkDatabase(ctx context.Context, db *gorm.DB, logger *slog.Logger) error {
 	if err := migrations.Check(ctx, db); err != nil {
 		return err
@@ -33,19 +34,20 @@ func checkDatabase(ctx context.Context, db *gorm.DB, logger *slog.Logger) error 
 		return fmt.Errorf("read SQLite's busy_timeout: %w", err)
 	}
 	if !strings.EqualFold(mode, "wal") || wait <= 0 {
-		return fmt.Errorf("SQLite needs journal_mode=WAL and a busy_timeout (it has %s and %d ms), or readers and writers fail each other; open it with %s",
+		return fmt.Errorf("SQLite needs journal_mode=WAL and a busy_timeout (it has %s and %d ms); without them readers and writers block each other; open it with %s",
 			mode, wait, sqliteDSN)
 	}
-	if !immediate(ctx, db) {
-		logger.Warn("nawasync: SQLite transactions begin as readers and may fail when they write; add _txlock=immediate to the DSN", "dsn", sqliteDSN)
+	if !locksOnBegin(ctx, db) {
+		logger.Warn("SQLite transactions begin without the write lock and may fail when they write; add _txlock=immediate to the DSN", "dsn", sqliteDSN)
 	}
 	return nil
 }
 
-// immediate reports whether a transaction holds SQLite's write lock from its
-// beginning: then nobody else can begin one. When that cannot be found out it
-// says yes.
-func immediate(ctx context.Context, db *gorm.DB) bool {
+// locksOnBegin reports whether a transaction takes SQLite's write lock when it begins. It
+// begins a transaction and tries to begin a writing one on another connection: that fails if
+// the first one holds the lock. It returns true if the pool has one connection only, or if the
+// check itself fails.
+func locksOnBegin(ctx context.Context, db *gorm.DB) bool {
 	pool, err := db.DB()
 	if err != nil || pool.Stats().MaxOpenConnections == 1 {
 		return true

@@ -18,20 +18,23 @@ import (
 
 // Options of one dispatch. The zero value is ready to use.
 type Options struct {
-	// By is who asked for it, for instance "user:7"; up to 255 bytes.
+	// By names the user or program that requested the job, for example "user:7". At most 255
+	// bytes.
 	By string
-	// Source is what asked for it. Default SourceManual.
+	// Source is the kind of request that led to the job. Default SourceManual.
 	Source Source
-	// Delay is after what time the job is due; 0 is now. It blocks nobody's lane
-	// until then. At is the same as a time; give one of them.
+	// Delay is how long from now the job becomes due. 0 means now. A job that is not due yet
+	// does not block the other jobs of its lane.
 	Delay time.Duration
-	At    time.Time
-	// Action names what a repository's Update does, one of Actions.Update. Default
-	// the first of them; other dispatches do not use it.
+	// At is the time at which the job becomes due, as an alternative to Delay. Set at most
+	// one of the two.
+	At time.Time
+	// Action selects the action of a repository's Update, one of mirror's Actions.Update.
+	// Default is the first of them. All other dispatches ignore Action.
 	Action string
 }
 
-// Source is what asked for a job.
+// Source is the kind of request that led to a job.
 type Source string
 
 // The sources of a job.
@@ -45,22 +48,24 @@ const (
 
 // The errors of Dispatch that a caller can act on.
 var (
-	// ErrInvalid says that arguments or options cannot be stored or run; its text says which
-	// and why.
-	ErrInvalid = errors.New("not a valid job")
-	// ErrNoSealer says that arguments hold secrets, a Secret or a key that Mask knows, even
-	// an empty one, and the engine has no Sealer.
-	ErrNoSealer = errors.New("the arguments hold secrets and Config.Sealer is nil; set one, for instance secret.NewKeyring")
-	// ErrBacklogFull says that the service has Config.MaxQueued open jobs: try again later.
+	// ErrInvalid is returned for arguments or options that cannot be stored or run. The text
+	// of the error that wraps it names the value and the reason.
+	ErrInvalid = errors.New("invalid argument")
+	// ErrNoSealer is returned for arguments that hold secrets when the engine has no Sealer.
+	// Secrets are values of type Secret and values of keys that Mask hides, even empty ones.
+	ErrNoSealer = errors.New("the arguments hold secrets and Config.Sealer is nil; set Config.Sealer, for example to a secret.NewKeyring")
+	// ErrBacklogFull is returned when the service has Config.MaxQueued open jobs. Dispatch
+	// again later.
 	ErrBacklogFull = errors.New("the service has too many open jobs")
-	// ErrDatabaseBusy says that SQLite's one writer is taken.
+	// ErrDatabaseBusy is returned when another transaction holds SQLite's only write lock.
 	ErrDatabaseBusy = jobstore.ErrBusy
 )
 
-// Dispatch adds a job in a transaction of its own and rings for it. It returns the
-// row, or, for arguments that are unique, the open row that was there already
-// (Coalesced). It returns ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrDatabaseBusy, or the
-// database's error. It is safe for concurrent use, and before Start.
+// Dispatch adds a job in its own transaction and wakes a worker. It returns the new row. If
+// the arguments have a UniqueKey and such a job is already open, it returns the open job's
+// row, with Coalesced set. It returns ErrInvalid, ErrNoSealer, ErrBacklogFull,
+// ErrDatabaseBusy, or the database's error. Dispatch is safe for concurrent use and may be
+// called before Start.
 func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.Job, error) {
 	jobs, err := e.DispatchMany(ctx, []Args{args}, o)
 	if err != nil {
@@ -69,10 +74,10 @@ func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.J
 	return jobs[0], nil
 }
 
-// DispatchTx adds a job in the caller's transaction: if that rolls back, the job
-// never was. In a transaction of Engine.Transaction it is rung right after the
-// commit, in any other the relay finds it, as a rule within 100 ms. It returns errors as
-// Dispatch.
+// DispatchTx adds a job in the caller's transaction. If the transaction rolls back, there is
+// no job. In a transaction of Engine.Transaction, the engine wakes a worker right after the
+// commit. In any other transaction, a worker usually gets the job within 100 ms of the commit.
+// DispatchTx returns the same errors as Dispatch.
 func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Options) (*tracker.Job, error) {
 	jobs, err := e.DispatchManyTx(ctx, tx, []Args{args}, o)
 	if err != nil {
@@ -81,8 +86,8 @@ func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Optio
 	return jobs[0], nil
 }
 
-// DispatchMany is Dispatch of many jobs in one transaction: all are added or none. None are
-// nil, and no error.
+// DispatchMany adds several jobs in one transaction: either all of them or none. Without
+// arguments it returns nil and no error. See Dispatch.
 func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*tracker.Job, error) {
 	ctx, span := e.telemetry.startDispatch(ctx)
 	defer span.End()
@@ -98,7 +103,7 @@ func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*t
 	return publicJobs(jobs), nil
 }
 
-// DispatchManyTx is DispatchTx of many jobs.
+// DispatchManyTx adds several jobs in the caller's transaction. See DispatchTx.
 func (e *Engine) DispatchManyTx(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*tracker.Job, error) {
 	ctx, span := e.telemetry.startDispatch(ctx)
 	defer span.End()
@@ -121,15 +126,15 @@ func publicJobs(jobs []*jobstore.Job) []*tracker.Job {
 	return list
 }
 
-// insertTx adds jobs in tx, and has them rung after the commit of a transaction of
-// ours.
+// insertTx adds jobs in tx. If tx is a transaction of Engine.Transaction, the engine wakes
+// workers for them after its commit.
 func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job) error {
 	after := afterCommitOf(tx)
-	rings := 0
+	wakeUps := 0
 	if after != nil {
-		rings = e.enqueueBudget()
+		wakeUps = e.enqueueBudget()
 	}
-	if err := e.store.Insert(ctx, tx, jobs, rings); err != nil {
+	if err := e.store.Insert(ctx, tx, jobs, wakeUps); err != nil {
 		return e.lockHint(err)
 	}
 	if after != nil {
@@ -138,6 +143,8 @@ func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job
 	return nil
 }
 
+// buildJobs makes a row for each of the arguments and adds the jobs to their services'
+// backlogs. It does not insert the rows.
 func (e *Engine) buildJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*jobstore.Job, error) {
 	jobs := make([]*jobstore.Job, len(args))
 	services := map[string]int{}
@@ -159,37 +166,34 @@ func (e *Engine) buildJobs(ctx context.Context, tx *gorm.DB, args []Args, o Opti
 	return jobs, nil
 }
 
-// buildJob makes a row of arguments, or says what is wrong with them.
+// buildJob makes a row for the arguments, or returns an error if they are not valid.
 func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	if args == nil {
-		return nil, fmt.Errorf("%w: no arguments", ErrInvalid)
+		return nil, fmt.Errorf("%w: the arguments are nil", ErrInvalid)
 	}
 	kind, target := args.Kind(), args.Target()
 	if err := errors.Join(validateKind(kind), validateTarget(target), o.validate()); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("dispatch %s: %w", kind, err)
 	}
-	p := jobOptionsOf(args)
-	if err := validateText("queue", p.Queue, 1, 50); err != nil {
-		return nil, err
-	}
-	if strings.ContainsAny(p.Queue, "{}") {
-		return nil, fmt.Errorf("%w: a queue's name may not contain braces: %q", ErrInvalid, p.Queue)
+	options := jobOptionsOf(args)
+	if err := validateQueue(options.Queue); err != nil {
+		return nil, fmt.Errorf("dispatch %s: %w", kind, err)
 	}
 	job := &jobstore.Job{Job: tracker.Job{
 		Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
-		Queue: p.Queue, MaxAttempts: p.MaxAttempts, TriggeredBy: o.By, TriggerSource: string(o.Source),
+		Queue: options.Queue, MaxAttempts: options.MaxAttempts, TriggeredBy: o.By, TriggerSource: string(o.Source),
 	}}
 	job.TargetKey = jobrow.TargetKey(kind.Service, kind.Type, target.Instance, target.ID)
 	if job.TriggerSource == "" {
 		job.TriggerSource = string(SourceManual)
 	}
 	job.Lane = job.TargetKey
-	if p.Lane != "" {
-		job.Lane = jobrow.NamedLane(kind.Service, p.Lane)
+	if options.Lane != "" {
+		job.Lane = jobrow.NamedLane(kind.Service, options.Lane)
 	}
-	if p.UniqueKey != "" {
-		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, p.UniqueKey}, "\x00")))
-		job.ActiveKey = jobstore.UniqueKey(hex.EncodeToString(sum[:16]), p.UniqueUntilRunning)
+	if options.UniqueKey != "" {
+		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, options.UniqueKey}, "\x00")))
+		job.ActiveKey = jobstore.UniqueKey(hex.EncodeToString(sum[:16]), options.UniqueUntilRunning)
 	}
 	switch {
 	case !o.At.IsZero():
@@ -197,5 +201,8 @@ func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	case o.Delay > 0:
 		job.NotBefore = e.store.Now().Add(o.Delay)
 	}
-	return job, e.packArguments(job, args, p.MaskKeys)
+	if err := e.packArguments(job, args, options.MaskKeys); err != nil {
+		return nil, fmt.Errorf("dispatch %s: %w", kind, err)
+	}
+	return job, nil
 }

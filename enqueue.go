@@ -7,8 +7,8 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// enqueueBudget is how many jobs of one dispatch may be rung by it. What goes beyond, more
-// than Redis should hold, is left to the relay.
+// enqueueBudget returns how many jobs a dispatch may put into Redis itself. The relay puts the
+// others there, so that a large dispatch does not fill Redis.
 func (e *Engine) enqueueBudget() int {
 	if e.bells == nil {
 		return 0
@@ -16,12 +16,13 @@ func (e *Engine) enqueueBudget() int {
 	return e.tuning.RungCap
 }
 
-// maxEnqueuing is how many dispatches may ring in the background at once.
+// maxEnqueuing is how many dispatches may send wake-ups in the background at once.
 const maxEnqueuing = 32
 
-// enqueueAsync rings for a job or two without keeping the caller waiting: the jobs
-// stand, and a ring that gets lost is found by the relay. When many are on their
-// way already the caller waits, so that Redis sets the pace.
+// enqueueAsync sends the wake-ups of one or two jobs in the background. The caller need not
+// wait, because the jobs are committed and the relay repeats a lost wake-up. When maxEnqueuing
+// dispatches are already sending, the caller sends the wake-ups itself, so that dispatches do
+// not outrun Redis.
 func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
@@ -40,8 +41,8 @@ func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 	e.enqueue(ctx, bells)
 }
 
-// drainEnqueues waits until no dispatch rings in the background, and has later ones ring
-// themselves.
+// drainEnqueues waits until no dispatch sends wake-ups in the background. It keeps all slots,
+// so later dispatches send theirs in the foreground.
 func (e *Engine) drainEnqueues(ctx context.Context) {
 	for range maxEnqueuing {
 		select {
@@ -52,19 +53,20 @@ func (e *Engine) drainEnqueues(ctx context.Context) {
 	}
 }
 
+// enqueue puts the wake-ups into Redis. If that fails, it leaves them to the relay.
 func (e *Engine) enqueue(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
 	}
-	// The jobs stand: a caller that gives up now must not keep them from running.
+	// The jobs are committed, so they must be woken even if the caller's context has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	missed, err := e.bells.Ring(ctx, bells)
 	if err == nil {
 		return
 	}
-	e.logger.Warn("nawasync: jobs could not be put into Redis; the relay will ring for them", "jobs", len(missed), "error", err)
+	e.logger.Warn("could not put jobs into Redis; the relay will try again", "jobs", len(missed), "error", err)
 	if err := e.store.Unring(ctx, missed); err != nil {
-		e.logger.Debug("nawasync: rings got lost and will be found by the relay", "jobs", len(missed), "error", err)
+		e.logger.Debug("could not mark jobs as missing from Redis; the relay will find them later", "jobs", len(missed), "error", err)
 	}
 }

@@ -10,32 +10,32 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// EventType says what happened.
+// EventType is the kind of an Event.
 type EventType string
 
-// The events.
+// The types of events.
 const (
 	EventSucceeded   EventType = "succeeded"    // a job ended with success
-	EventFinalFailed EventType = "final_failed" // a job gave up
-	EventConflicted  EventType = "conflicted"   // a job found that somebody else changed the remote
-	EventHeld        EventType = "held"         // a sync waits for a person
-	EventParked      EventType = "parked"       // a scope waits after a refusal of the remote
+	EventFinalFailed EventType = "final_failed" // a job failed and is not retried
+	EventConflicted  EventType = "conflicted"   // a job ended with a conflict: base and remote differ
+	EventHeld        EventType = "held"         // a sync waits for an operator's decision
+	EventParked      EventType = "parked"       // the engine parked a scope because the remote refused a request
 )
 
-// Event is what Config.OnEvent is told. Job is set for endings (without sealed arguments), Scope
-// for parked scopes.
+// Event is the argument of Config.OnEvent.
 type Event struct {
 	Type  EventType
-	Job   *tracker.Job
-	Scope *tracker.Scope
+	Job   *tracker.Job   // the ended job, without sealed arguments; nil for EventParked
+	Scope *tracker.Scope // the parked scope; nil for other events
 }
 
-// eventTimeout is how long the host's callback may take before its context ends.
+// eventTimeout is how long Config.OnEvent may take before its context ends.
 const eventTimeout = 30 * time.Second
 
-// publishEnded is told of every outcome that this process committed.
-func (e *Engine) publishEnded(v *jobstore.Outcome, job *jobstore.Job) {
-	e.telemetry.recordEnded(v, job)
+// publishEnded records the metrics of an outcome that this process committed. It also emits an
+// event if the job succeeded, failed for good or met a conflict.
+func (e *Engine) publishEnded(out *jobstore.Outcome, job *jobstore.Job) {
+	e.telemetry.recordEnded(out, job)
 	types := map[tracker.Status]EventType{tracker.StatusSuccess: EventSucceeded, tracker.StatusFailed: EventFinalFailed, tracker.StatusConflict: EventConflicted}
 	if t, ok := types[job.Status]; ok {
 		if job.ErrorClass == string(fault.ClassHeld) {
@@ -54,7 +54,7 @@ func (e *Engine) emit(event Event) {
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
-			e.logger.Error("nawasync: Config.OnEvent panicked", "event", event.Type, "panic", r, "stack", string(debug.Stack()))
+			e.logger.Error("Config.OnEvent panicked", "event", event.Type, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	e.config.OnEvent(ctx, event)

@@ -16,8 +16,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// serves asks the handlers anew: a timeout may be a setting that changes.
-func (e *Engine) serves() []jobstore.Served {
+// servedKinds lists the registered kinds. It calls Timeout each time because a handler may
+// read it from a setting.
+func (e *Engine) servedKinds() []jobstore.Served {
 	list := make([]jobstore.Served, 0, len(e.handlers))
 	for kind, r := range e.handlers {
 		list = append(list, jobstore.Served{Kind: kind.String(), Timeout: r.timeout()})
@@ -26,30 +27,32 @@ func (e *Engine) serves() []jobstore.Served {
 	return list
 }
 
-// runJob is one attempt. Whatever of the host's code panics, also outside of Execute
-// (a MarshalJSON, an Error method), there is an outcome: a job without one would
-// keep its lane for ever.
-func (e *Engine) runJob(ctx context.Context, job *jobstore.Job) (v *jobstore.Outcome) {
+// runJob runs one attempt of a claimed job and returns its outcome. It returns an outcome even
+// if the host's code panics outside of Execute, for example in a MarshalJSON or Error method.
+// Without an outcome the job would block its lane forever.
+func (e *Engine) runJob(ctx context.Context, job *jobstore.Job) (out *jobstore.Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
-			v = e.panicOutcome(job, value, string(debug.Stack()))
+			out = e.panicOutcome(job, value, string(debug.Stack()))
 		}
 	}()
 	return e.runAttempt(ctx, job)
 }
 
 func (e *Engine) panicOutcome(job *jobstore.Job, value any, stack string) *jobstore.Outcome {
-	v := &jobstore.Outcome{Job: job, ErrorClass: string(fault.ClassPanic), Error: "panic outside of Execute; its text could not be freed of secrets"}
+	out := &jobstore.Outcome{
+		Job: job, ErrorClass: string(fault.ClassPanic), Error: "panic outside of Execute; its text is omitted because secrets could not be redacted from it",
+	}
 	func() {
-		defer func() { _ = recover() }() // what panicked may do so again
-		scrub := e.redactorOf(job)
-		v.Error, v.Stack = scrub.Text(fmt.Sprintf("panic outside of Execute: %v", value)), scrub.Text(stack)
+		defer func() { _ = recover() }() // the host's code may panic again
+		redactor := e.redactorOf(job)
+		out.Error, out.Stack = redactor.Text(fmt.Sprintf("panic outside of Execute: %v", value)), redactor.Text(stack)
 	}()
-	return e.failAttempt(v, e.backoffOf(job))
+	return e.failAttempt(out, e.backoffOf(job))
 }
 
-// runAttempt opens the arguments, has the handler run under its timeout, and turns
-// what comes back into an outcome.
+// runAttempt opens and decodes the arguments, runs the handler under its timeout, and turns
+// the result into an outcome.
 func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) *jobstore.Outcome {
 	r := e.registrationOf(job)
 	ctx, span := e.telemetry.startAttempt(ctx, job)
@@ -59,12 +62,10 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) *jobstore.Ou
 		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: err.Error(), ErrorClass: string(fault.ClassUndecodable)}
 	}
 	secrets, execute, err := r.decode(plain)
-	a := &attempt{job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: func() error {
-		if !e.lease.Valid() {
-			return ErrLeaseLost
-		}
-		return nil
-	}, redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.maskKeys) })}
+	a := &attempt{
+		job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: e.checkLease,
+		redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.maskKeys) }),
+	}
 	if err != nil {
 		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: a.redactor().Text(err.Error()), ErrorClass: string(fault.ClassUndecodable)}
 	}
@@ -72,20 +73,29 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) *jobstore.Ou
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
 	stuck := time.AfterFunc(timeout+stuckLogDelay, func() {
-		e.logger.Warn("nawasync: a job ignores the end of its context; it keeps its slot and its lane until it returns", "job", job.ID, "kind", r.kind.String(),
-			"timeout", timeout)
+		e.logger.Warn("a job ignores the end of its context; it keeps its slot and its lane until its handler returns", "job_id", job.ID,
+			"kind", r.kind.String(), "timeout", timeout)
 	})
 	defer stuck.Stop()
 	stack, err := executeSafely(ctx, a, execute)
-	v := e.judge(ctx, r, a, err)
+	out := e.decideOutcome(ctx, r, a, err)
 	if stack != "" {
-		v.Stack = a.redactor().Text(stack)
+		out.Stack = a.redactor().Text(stack)
 	}
-	v.Log = a.log.String()
-	e.telemetry.recordOutcome(span, v)
-	return v
+	out.Log = a.log.String()
+	e.telemetry.recordOutcome(span, out)
+	return out
 }
 
+func (e *Engine) checkLease() error {
+	if !e.lease.Valid() {
+		return ErrLeaseLost
+	}
+	return nil
+}
+
+// installation returns a prefix for idempotency keys. It is unique to the database, so that
+// two applications with one remote do not use the same keys.
 func (e *Engine) installation() string {
 	if e.bells == nil {
 		return "nawasync"
@@ -93,6 +103,7 @@ func (e *Engine) installation() string {
 	return e.bells.QueueName("job")
 }
 
+// executeSafely calls execute and returns a panic as an error, with its stack.
 func executeSafely(ctx context.Context, a *attempt, execute func(context.Context, *attempt) error) (stack string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -102,7 +113,8 @@ func executeSafely(ctx context.Context, a *attempt, execute func(context.Context
 	return "", execute(ctx, a)
 }
 
-// redactorOf knows a job's secrets without its attempt.
+// redactorOf returns a redactor for a job's secrets. It serves the code that has no attempt of
+// the job.
 func (e *Engine) redactorOf(job *jobstore.Job) *secret.Redactor {
 	plain, err := e.openArguments(job)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Internals is for package mirror. Without the key, which only this module has, it returns
-// what cannot be used.
+// Internals gives package mirror access to the engine's internals. Only this module can make
+// a valid key. Without one, the returned value must not be used.
 func (e *Engine) Internals(key host.Key) internals {
 	if !key.Valid() {
 		return internals{}
@@ -23,51 +23,51 @@ func (e *Engine) Internals(key host.Key) internals {
 	return internals{e}
 }
 
-// internals are the engine's parts that repositories work with.
+// internals are the parts of the engine that repositories need.
 type internals struct{ *Engine }
 
-// DB is the engine's database.
+// DB returns the engine's database.
 func (i internals) DB() *gorm.DB { return i.config.DB }
 
-// Store reads and writes jobs.
+// Store returns the store, which reads and writes jobs.
 func (i internals) Store() *jobstore.Store { return i.store }
 
-// InTx runs fn in a transaction of the engine's own, which may run again after a
-// deadlock, and rings for the jobs that fn added after the commit.
+// InTx runs fn in a transaction of the engine and, after the commit, wakes workers for the
+// jobs that fn added. After a deadlock it runs fn again.
 func (i internals) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return i.transaction(ctx, i.store.RetryTx, fn)
 }
 
-// Arguments are a job's arguments in the clear.
+// Arguments returns a job's arguments, unsealed.
 func (i internals) Arguments(job *jobstore.Job) ([]byte, error) { return i.openArguments(job) }
 
-// CheckKind returns ErrInvalid for what cannot be a job's kind.
+// CheckKind returns ErrInvalid if no job can have the kind.
 func (i internals) CheckKind(kind Kind) error { return validateKind(kind) }
 
-// CheckTarget returns ErrInvalid for what cannot be a job's target.
+// CheckTarget returns ErrInvalid if no job can have the target.
 func (i internals) CheckTarget(target Target) error { return validateTarget(target) }
 
-// AppendAudit adds an entry to the audit log: what an operator was not permitted to do,
-// or what is no call of the engine.
+// AppendAudit adds an entry to the audit log. It is for actions that do not go through the
+// engine, and for actions that an operator was not permitted to take.
 func (i internals) AppendAudit(ctx context.Context, entry tracker.AuditEntry) error {
 	return i.store.AppendAudit(ctx, entry)
 }
 
-// Operate does something for an operator and adds it to the audit log. do fills in what
-// the entry is about.
+// Operate runs do for an operator and records the action and its outcome in the audit log. do
+// sets the entry's target.
 func (i internals) Operate(ctx context.Context, action string, o OperatorOptions, do func(entry *tracker.AuditEntry) error) error {
 	return i.operate(ctx, action, o, do)
 }
 
-// OperateOn is Operate on one job, which it reads with all that it holds. It returns
-// ErrNotFound.
+// OperateOn is Operate for an action on one job. It loads the job with all its columns, or
+// returns ErrNotFound.
 func (i internals) OperateOn(ctx context.Context, action string, id int64, o OperatorOptions,
 	do func(job *jobstore.Job, entry *tracker.AuditEntry) error,
 ) error {
 	return i.operateOn(ctx, action, id, o, do)
 }
 
-// Register registers all handlers or, with an error, none.
+// Register registers all of the handlers. If it returns an error, it has registered none.
 func (i internals) Register(handlers []host.Handler) error {
 	regs := make([]*registration, len(handlers))
 	for n, h := range handlers {
@@ -91,28 +91,28 @@ func (i internals) Register(handlers []host.Handler) error {
 	return i.register(regs)
 }
 
-// hostAttempt is an attempt that can take BeginWrite back, which a Run cannot.
+// hostAttempt is an attempt with RetractWrite, which a Run does not have.
 type hostAttempt struct{ *attempt }
 
 func (a hostAttempt) RetractWrite(ctx context.Context) { a.retractWrite(ctx) }
 
-// Attach makes a repository known to the engine's overviews. It returns ErrRegistered
-// where there is one of its service and type.
+// Attach adds a repository to the engine's overviews. It returns ErrRegistered if the engine
+// already has a repository with the same service and type.
 func (i internals) Attach(r AttachedRepository) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	own := r.Describe()
+	added := r.Describe()
 	for _, other := range i.repositories {
-		if d := other.Describe(); d.Service == own.Service && d.Type == own.Type {
-			return fmt.Errorf("repository %s/%s: %w", own.Service, own.Type, ErrRegistered)
+		if info := other.Describe(); info.Service == added.Service && info.Type == added.Type {
+			return fmt.Errorf("attach repository %s/%s: %w", added.Service, added.Type, ErrRegistered)
 		}
 	}
 	i.repositories = append(i.repositories, r)
 	return nil
 }
 
-// DispatchOnRow adds a job that changes a snapshot row, and puts the row into its
-// pending state, in tx.
+// DispatchOnRow adds a job that changes a snapshot row, and sets the row's pending state. It
+// does both in tx.
 func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o Options, row host.SnapshotRow) (*tracker.Job, error) {
 	ctx, span := i.telemetry.startDispatch(ctx)
 	defer span.End()
@@ -132,16 +132,17 @@ func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o 
 	return &job.Job, nil
 }
 
-// FollowUp adds a job that answers an ended one, on the same snapshot row, which it puts
-// into the given pending state; "" leaves the row. It returns ErrSuperseded where a
-// later job of the target has succeeded and the answer would write.
+// FollowUp adds a job that answers the conflict of an ended job, on the same snapshot row. It
+// sets the row's pending state; state "" leaves the row unchanged. With a state, it returns
+// ErrSuperseded if a later job of the target succeeded, because the new job would undo the
+// later one's change.
 func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o Options, state SyncState) (*tracker.Job, error) {
 	newer, err := i.store.NewerSuccess(ctx, &old.Job)
 	if err != nil {
 		return nil, err
 	}
 	if newer != 0 && state != "" {
-		return nil, fmt.Errorf("answer job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
+		return nil, fmt.Errorf("answer the conflict of job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
 	}
 	ctx, span := i.telemetry.startDispatch(ctx)
 	defer span.End()
@@ -158,5 +159,5 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	return &job.Job, nil
 }
 
-// ErrNoQueue says that a kind's queue is not in Config.Queues of this process.
-var ErrNoQueue = errors.New("the queue is not in Config.Queues; add it, or choose one of those")
+// ErrNoQueue is returned when the queue of a registered kind is not in Config.Queues.
+var ErrNoQueue = errors.New("the queue is not in Config.Queues; add it, or use a queue that is in Config.Queues")

@@ -16,61 +16,62 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// Kind names what a job does: the remote service, the type of object, the action.
+// Kind identifies what a job does: the remote service, the type of object and the action.
 type Kind struct{ Service, Type, Action string }
 
-// String is service/type/action.
+// String returns "service/type/action".
 func (k Kind) String() string { return k.Service + "/" + k.Type + "/" + k.Action }
 
-// Target names the object of a job at the remote. Jobs on one target run one at a
-// time, in the order of their dispatch.
+// Target identifies the remote object of a job. Jobs on one target run one at a time, in the
+// order of their dispatch.
 type Target struct {
-	Instance string // which server or account; "" where the service has only one
-	ID       string // what the remote knows the object by; for a sync, what it covers, for instance "all"
+	Instance string // the server or account; "" if the service has only one
+	ID       string // the remote's name for the object; for a sync, the part of the listing, for example "all"
 }
 
-// Args are a job's arguments: a plain struct that encoding/json marshals. Kind must not
-// depend on the fields.
+// Args are a job's arguments: a plain struct that encoding/json can marshal.
 type Args interface {
-	// Kind names what the job does; the same for all values of the type.
+	// Kind returns what the job does. It must return the same Kind for all values of the
+	// type.
 	Kind() Kind
-	// Target is the object that the job changes.
+	// Target returns the object that the job changes.
 	Target() Target
 }
 
-// ArgsWithOptions are Args that say how their jobs are dispatched. They say it, and not
-// the handler, so that a process without handlers can dispatch.
+// ArgsWithOptions are Args with options for the dispatch of their jobs. The options belong to
+// the arguments and not to the handler, so that a process without handlers can dispatch.
 type ArgsWithOptions interface {
 	Args
-	// Options may use the fields for Lane, MaxAttempts and UniqueKey. Register calls it on
-	// a zero value, for what must not depend on fields: Queue, MaskKeys and KindAliases.
+	// Options returns the options of the job. Lane, MaxAttempts and UniqueKey may depend on
+	// the fields of the arguments. Queue, MaskKeys and KindAliases must not, because Register
+	// reads them from a zero value.
 	Options() JobOptions
 }
 
-// JobOptions say how the jobs of some arguments are dispatched. The zero value takes the
-// defaults.
+// JobOptions control how a job is dispatched. A zero field takes its default.
 type JobOptions struct {
-	// Queue is where the jobs wait. Default DefaultQueue.
+	// Queue is the queue in which the job waits. Default DefaultQueue.
 	Queue string
-	// Lane is a coarser lane than the target: jobs of one service with equal lanes run one
-	// at a time, whatever their targets. "" is the target's.
+	// Lane replaces the target as the job's lane. Jobs of one service with the same Lane run
+	// one at a time, even if their targets differ. Default "", the lane of the target.
 	Lane string
-	// MaxAttempts is how many attempts a job may consume. Default DefaultAttempts.
+	// MaxAttempts is how many attempts the job may consume. Default DefaultAttempts.
 	MaxAttempts int
-	// MaskKeys are keys of the arguments that are masked besides those that Mask knows.
+	// MaskKeys are keys of the arguments to mask in addition to the keys that Mask always
+	// masks.
 	MaskKeys []string
-	// UniqueKey coalesces dispatches: while a job of the same kind, instance and key is
-	// open, a further dispatch returns it. "" is not unique.
+	// UniqueKey prevents duplicate jobs. While a job with the same kind, instance and key is
+	// open, a further dispatch returns that job. "" allows duplicates.
 	UniqueKey string
-	// UniqueUntilRunning frees the key when the job starts, so that one successor may wait
-	// while it runs: what a sync wants. Otherwise the key is freed when the job ends.
+	// UniqueUntilRunning frees the key when the job starts and not when it ends, so that one
+	// more job can wait while the first one runs. Syncs use this.
 	UniqueUntilRunning bool
-	// KindAliases are former kinds of these arguments, whose rows are still to be run after
-	// a rename.
+	// KindAliases are earlier kinds of these arguments. After a rename, the handler also runs
+	// the jobs that were dispatched under an earlier kind.
 	KindAliases []Kind
 }
 
-// The defaults of a kind.
+// The defaults of JobOptions and Handler.
 const (
 	DefaultQueue    = "default"
 	DefaultAttempts = 3
@@ -81,32 +82,34 @@ const (
 // be safe for concurrent use.
 type Handler[A Args] interface {
 	// Execute does the job. Its error decides the outcome: nil is success; see Skip,
-	// Conflict, Permanent, RetryAfter, and fault.WithClass. It should heed ctx: when it ends,
-	// context.Cause tells why (ErrTimeout, ErrStopping, ErrCancelled, ErrLeaseLost).
+	// Conflict, Permanent, RetryAfter, and fault.WithClass. Execute should return soon after
+	// ctx ends. context.Cause(ctx) is the reason: ErrTimeout, ErrStopping, ErrCancelled or
+	// ErrLeaseLost.
 	Execute(ctx context.Context, run *Run[A]) error
-	// Timeout is how long one attempt may take; 0 or less is DefaultTimeout.
+	// Timeout returns how long one attempt may take. 0 or less means DefaultTimeout.
 	Timeout() time.Duration
-	// Backoff is how long to wait after the given consumed attempt (1 is the first).
+	// Backoff returns how long to wait after the given attempt failed. The first attempt is
+	// 1.
 	Backoff(attempt int) time.Duration
 }
 
-// AbstractJob gives a Handler its defaults: a timeout of 300 s and a backoff of 10, 30 and
-// 60 s with jitter. Override what differs. The engine wraps the handler with the rest: the
-// job's row, its lease, masking, panics. The zero value is ready to use.
+// AbstractJob gives a Handler its defaults: a timeout of 300 s, and a backoff of 10, 30 and
+// 60 s with jitter. Embed it and override the methods that differ. The zero value is ready to
+// use.
 type AbstractJob[A Args] struct{}
 
-// Timeout is DefaultTimeout.
+// Timeout returns DefaultTimeout.
 func (AbstractJob[A]) Timeout() time.Duration { return DefaultTimeout }
 
-// Backoff is 10, 30 and then 60 s, less or more by up to a fifth, so that jobs
-// that failed together do not come back together.
+// Backoff returns 10 s, 30 s and then 60 s, varied at random by up to 20 %, so that jobs that
+// failed at the same time are not retried at the same time.
 func (AbstractJob[A]) Backoff(attempt int) time.Duration {
 	steps := []time.Duration{10 * time.Second, 30 * time.Second, 60 * time.Second}
 	d := steps[min(max(attempt, 1), len(steps))-1]
 	return d*4/5 + rand.N(d*2/5)
 }
 
-// jobOptionsOf are the options of some arguments, with the defaults.
+// jobOptionsOf returns the options of the arguments, with defaults for Queue and MaxAttempts.
 func jobOptionsOf(args Args) JobOptions {
 	var o JobOptions
 	if a, ok := args.(ArgsWithOptions); ok {
@@ -119,8 +122,8 @@ func jobOptionsOf(args Args) JobOptions {
 	return o
 }
 
-// describeKind asks a zero value for its kind and options; a method that needs a field may
-// panic.
+// describeKind returns the kind and options of a zero value. It returns an error if Kind or
+// Options panics, for example because it dereferences a nil field.
 func describeKind(args Args) (kind Kind, o JobOptions, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -136,7 +139,7 @@ func describeKind(args Args) (kind Kind, o JobOptions, err error) {
 	return kind, o, nil
 }
 
-// registration is a Handler without its type parameter.
+// registration is a registered Handler without its type parameter.
 type registration struct {
 	kind           Kind
 	aliases        []Kind
@@ -144,23 +147,23 @@ type registration struct {
 	containsSecret bool // the arguments need a Sealer
 	timeout        func() time.Duration
 	backoff        func(attempt int) time.Duration
-	maskKeys       []string // its own keys
-	// decode decodes the arguments, and returns the values of their Secrets and
-	// what runs them.
+	maskKeys       []string // JobOptions.MaskKeys
+	// decode decodes the arguments. It returns the values of their Secrets, and a function
+	// that runs the handler with the arguments.
 	decode func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
 }
 
-// ErrStarted says that the engine runs: handlers and schedules are registered
-// before Start.
+// ErrStarted is returned when a handler or schedule is registered after Start.
 var ErrStarted = errors.New("the engine has been started; register handlers and schedules before Start")
 
-// ErrRegistered says that a kind has a handler already.
-var ErrRegistered = errors.New("the kind is registered already")
+// ErrRegistered is returned for a kind that already has a handler, and for a repository whose
+// service and type are already registered.
+var ErrRegistered = errors.New("already registered in this process")
 
-// Register makes the engine serve the kind of A, and its aliases, with the
-// handler. It returns an error for a kind that is registered or not valid, a
-// queue that Config.Queues lacks, and arguments with a Secret when there is no
-// Sealer (ErrNoSealer).
+// Register makes the engine run the jobs of A's kind and its aliases with the handler. It
+// returns ErrStarted after Start, ErrInvalid for an invalid kind, ErrRegistered for a kind that
+// already has a handler, ErrNoQueue for a queue that is not in Config.Queues, and ErrNoSealer
+// for arguments with a Secret when there is no Sealer.
 func Register[A Args](e *Engine, h Handler[A]) error {
 	var zero A
 	kind, options, err := describeKind(zero)
@@ -174,7 +177,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 	r.decode = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 		var args A
 		if err := json.Unmarshal(plain, &args); err != nil {
-			return nil, nil, fmt.Errorf("the arguments do not decode into %T: %w", args, err)
+			return nil, nil, fmt.Errorf("decode the arguments into %T: %w", args, err)
 		}
 		_, secrets, err := e.secrets.Reveal(args)
 		if err != nil {
@@ -187,9 +190,9 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 	return e.register([]*registration{r})
 }
 
-// register registers all of a list or, with an error, none. Queues that Config.Queues lacks
-// are one error.
-func (e *Engine) register(list []*registration) error {
+// register adds all of the registrations. If it returns an error, it has added none. One error
+// names all queues that are not in Config.Queues.
+func (e *Engine) register(regs []*registration) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.started {
@@ -197,15 +200,15 @@ func (e *Engine) register(list []*registration) error {
 	}
 	handlers := maps.Clone(e.handlers)
 	var missing []string
-	for _, r := range list {
+	for _, r := range regs {
 		if _, ok := e.config.Queues[r.queue]; !ok && !slices.Contains(missing, r.queue) {
 			missing = append(missing, r.queue)
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("register %s: %w: %q", list[0].kind, ErrNoQueue, missing)
+		return fmt.Errorf("register %s: %w: %q", regs[0].kind, ErrNoQueue, missing)
 	}
-	for _, r := range list {
+	for _, r := range regs {
 		if e.config.Sealer == nil && r.containsSecret {
 			return fmt.Errorf("register %s: %w", r.kind, ErrNoSealer)
 		}
@@ -220,7 +223,8 @@ func (e *Engine) register(list []*registration) error {
 	return nil
 }
 
-// timeoutOf asks the handler; one that panics or says nothing has the default.
+// timeoutOf returns h.Timeout. The function returns DefaultTimeout if h.Timeout panics or
+// returns 0 or less.
 func timeoutOf[A Args](h Handler[A]) func() time.Duration {
 	return func() (d time.Duration) {
 		defer func() {
@@ -232,7 +236,7 @@ func timeoutOf[A Args](h Handler[A]) func() time.Duration {
 	}
 }
 
-// backoffOf is timeoutOf for Backoff.
+// backoffOf returns h.Backoff. The function returns the default backoff if h.Backoff panics.
 func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
 	return func(attempt int) (d time.Duration) {
 		defer func() {

@@ -14,76 +14,91 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// How long a scope is parked when the remote does not say.
 const (
+	// How long a scope is parked when the remote does not say how long to wait.
 	parkForCredentials = 5 * time.Minute
 	parkForRateLimit   = time.Minute
-	// stuckLogDelay is how long past its timeout a job is called stuck in the log.
+	maxPark            = 24 * time.Hour
+	// parkTimeout bounds how long a job waits for the row that parks its scope.
+	parkTimeout = 5 * time.Second
+	// stuckLogDelay is how long after its timeout a job is logged as stuck.
 	stuckLogDelay = 5 * time.Second
 )
 
-// judge turns what Execute returned into an outcome.
-func (e *Engine) judge(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
-	job := a.job
+// decideOutcome turns the error that Execute returned into an outcome. What the handler asked
+// for (Skip, Conflict, RetryAfter) and the cause with which the context ended (cancelled,
+// stopping, lease lost) come before the class of the error.
+func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
 	a.mu.Lock()
-	job.Wrote = job.Wrote || a.beganWrite
+	a.job.Wrote = a.job.Wrote || a.beganWrite
 	a.mu.Unlock()
-	v := &jobstore.Outcome{Job: job, Result: a.resultJSON()}
+	out := &jobstore.Outcome{Job: a.job, Result: a.resultJSON()}
 	if err == nil {
-		v.Status = tracker.StatusSuccess
-		if hooks := a.onSuccess; len(hooks) > 0 {
-			v.OnSuccess = func(tx *gorm.DB) error {
-				tx = e.hostSession(context.WithoutCancel(ctx), tx)
-				for _, hook := range hooks {
-					if err := runHook(hook, tx); err != nil {
-						return err
-					}
-				}
-				return nil
-			}
-		}
-		return v
+		out.Status, out.OnSuccess = tracker.StatusSuccess, e.onSuccess(ctx, a.onSuccess)
+		return out
 	}
-	v.Error = a.redactor().Text(err.Error())
-	class := fault.ClassOf(err)
+	out.Error = a.redactor().Text(err.Error())
 	cause := context.Cause(ctx)
 	var skip *skipError
 	var conflict *conflictError
 	var later *retryAfterError
-	var panicked *host.PanicError
 	switch {
 	case errors.As(err, &skip):
-		v.Status = tracker.StatusSkipped
-		return v
+		out.Status = tracker.StatusSkipped
 	case errors.As(err, &conflict):
-		v.Status, v.Diff = tracker.StatusConflict, a.redactor().JSON(conflict.json())
-		v.ErrorClass = string(fault.ClassConflict)
-		return v
+		out.Status, out.ErrorClass = tracker.StatusConflict, string(fault.ClassConflict)
+		out.Diff = a.redactor().JSON(conflict.json())
 	case errors.Is(cause, ErrCancelled):
-		v.Status, v.ErrorClass = tracker.StatusCancelled, string(fault.ClassCancelled)
-		return v
+		out.Status, out.ErrorClass = tracker.StatusCancelled, string(fault.ClassCancelled)
 	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
-		return e.requeue(v, 0, tracker.OutcomeStopped, fault.ClassStopped)
+		e.requeue(out, 0, tracker.OutcomeStopped, fault.ClassStopped)
 	case errors.As(err, &later):
-		return e.requeue(v, later.after, tracker.OutcomeRetryAfter, class)
+		e.requeue(out, later.after, tracker.OutcomeRetryAfter, fault.ClassOf(err))
+	default:
+		e.decideByClass(ctx, r, out, err)
+	}
+	return out
+}
+
+// decideByClass completes the outcome of a failed attempt by the class of its error.
+func (e *Engine) decideByClass(ctx context.Context, r *registration, out *jobstore.Outcome, err error) {
+	class := fault.ClassOf(err)
+	var panicked *host.PanicError
+	switch {
 	case errors.As(err, &panicked):
 		class = fault.ClassPanic
-	case errors.Is(cause, ErrTimeout):
+	case errors.Is(context.Cause(ctx), ErrTimeout):
 		class = fault.ClassTimeout
-		v.Error = fmt.Sprintf("the job's time of %s ran out: %s", r.timeout(), v.Error)
+		out.Error = fmt.Sprintf("the attempt exceeded its timeout of %s: %s", r.timeout(), out.Error)
 	}
-	v.ErrorClass = string(class)
+	out.ErrorClass = string(class)
 	switch class {
 	case fault.ClassCredentials, fault.ClassRateLimited:
-		return e.park(ctx, v, class, err)
+		e.park(ctx, out, class, err)
 	case fault.ClassConflict, fault.ClassHeld:
-		v.Status = tracker.StatusConflict
-		return v
+		out.Status = tracker.StatusConflict
 	case fault.ClassConfig, fault.ClassPermanent, fault.ClassGone, fault.ClassAlreadyExists:
-		v.Status = tracker.StatusFailed
-		return v
+		out.Status = tracker.StatusFailed
 	default:
-		return e.failAttempt(v, r.backoff(job.Attempt))
+		e.failAttempt(out, r.backoff(out.Job.Attempt))
+	}
+}
+
+// onSuccess combines the hooks of a successful attempt into one, or returns nil if there are
+// none. The hooks run in the transaction that writes the outcome, even if the attempt's
+// context has ended.
+func (e *Engine) onSuccess(ctx context.Context, hooks []func(*gorm.DB) error) func(*gorm.DB) error {
+	if len(hooks) == 0 {
+		return nil
+	}
+	return func(tx *gorm.DB) error {
+		tx = e.hostSession(context.WithoutCancel(ctx), tx)
+		for _, hook := range hooks {
+			if err := runHook(hook, tx); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 
@@ -96,70 +111,78 @@ func runHook(hook func(*gorm.DB) error, tx *gorm.DB) (err error) {
 	return hook(tx)
 }
 
-// requeue puts the job back without consuming the attempt.
-func (e *Engine) requeue(v *jobstore.Outcome, after time.Duration, outcome tracker.Outcome, class fault.Class) *jobstore.Outcome {
-	v.ErrorClass = string(class)
-	if e.expireInstead(v, after) {
-		return v
+// requeue returns the job to the queue without consuming the attempt.
+func (e *Engine) requeue(out *jobstore.Outcome, after time.Duration, attempt tracker.Outcome, class fault.Class) *jobstore.Outcome {
+	out.ErrorClass = string(class)
+	if e.expireInstead(out, after) {
+		return out
 	}
-	v.Status, v.KeepAttempt, v.Attempt = tracker.StatusQueued, true, outcome
-	v.NotBefore = e.store.Now().Add(after)
-	return v
+	out.Status, out.KeepAttempt, out.Attempt = tracker.StatusQueued, true, attempt
+	out.NotBefore = e.store.Now().Add(after)
+	return out
 }
 
-// failAttempt puts the job back, or gives it up when its attempts are used up.
-func (e *Engine) failAttempt(v *jobstore.Outcome, after time.Duration) *jobstore.Outcome {
-	if v.Job.Attempt >= v.Job.MaxAttempts {
-		v.Status = tracker.StatusFailed
-		return v
+// failAttempt returns the job to the queue for another attempt, or ends it as failed if it has
+// no attempts left.
+func (e *Engine) failAttempt(out *jobstore.Outcome, after time.Duration) *jobstore.Outcome {
+	if out.Job.Attempt >= out.Job.MaxAttempts {
+		out.Status = tracker.StatusFailed
+		return out
 	}
-	if e.expireInstead(v, after) {
-		return v
+	if e.expireInstead(out, after) {
+		return out
 	}
-	v.Status, v.Attempt = tracker.StatusQueued, tracker.OutcomeRetry
-	v.NotBefore = e.store.Now().Add(max(0, after))
-	return v
+	out.Status, out.Attempt = tracker.StatusQueued, tracker.OutcomeRetry
+	out.NotBefore = e.store.Now().Add(max(0, after))
+	return out
 }
 
-// expireInstead gives a job up that would come due after its expiry.
-func (e *Engine) expireInstead(v *jobstore.Outcome, after time.Duration) bool {
-	if e.store.Now().Add(after).Sub(v.Job.DueAt) < e.config.Expiry {
+// expireInstead ends a job as expired if it would next come due after its expiry. It reports
+// whether it did.
+func (e *Engine) expireInstead(out *jobstore.Outcome, after time.Duration) bool {
+	if e.store.Now().Add(after).Sub(out.Job.DueAt) < e.config.Expiry {
 		return false
 	}
-	v.Status, v.ErrorClass = tracker.StatusFailed, string(fault.ClassExpired)
-	v.Error = fmt.Sprintf("expired %s after it first came due; the last error: %s", e.config.Expiry, v.Error)
+	out.Status, out.ErrorClass = tracker.StatusFailed, string(fault.ClassExpired)
+	out.Error = fmt.Sprintf("the job expired %s after it first came due; the last error: %s", e.config.Expiry, out.Error)
 	return true
 }
 
-// park stops the whole scope, so that what one job met does not fail the others.
-func (e *Engine) park(ctx context.Context, v *jobstore.Outcome, class fault.Class, err error) *jobstore.Outcome {
-	pause := parkForCredentials
+// park parks the job's whole scope and requeues the job. The other jobs of the scope would
+// fail in the same way.
+func (e *Engine) park(ctx context.Context, out *jobstore.Outcome, class fault.Class, err error) *jobstore.Outcome {
+	wait := parkForCredentials
 	if class == fault.ClassRateLimited {
-		pause = parkForRateLimit
+		wait = parkForRateLimit
 	}
 	if classified := fault.Outermost(err); classified != nil && classified.RetryAfter > 0 {
-		pause = classified.RetryAfter
+		wait = classified.RetryAfter
 	}
-	pause = min(pause, 24*time.Hour)
-	scope := tracker.Scope{Service: v.Job.Service, Instance: v.Job.Instance, Until: e.store.Now().Add(pause), Parked: true, By: "nawasync", Reason: string(class) +
-		": " + v.Error}
-	// Without the scope's row this job still waits; the next one will park it.
-	parkCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	wait = min(wait, maxPark)
+	scope := tracker.Scope{
+		Service: out.Job.Service, Instance: out.Job.Instance, Until: e.store.Now().Add(wait), Parked: true, By: "nawasync",
+		Reason: string(class) + ": " + out.Error,
+	}
+	// If the scope cannot be parked, this job still waits, and the next job tries to park it.
+	parkCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parkTimeout)
 	defer cancel()
 	if err := e.store.Pause(parkCtx, scope); err != nil {
-		e.logger.Warn("nawasync: a scope could not be parked", "service", scope.Service, "instance", scope.Instance, "error", err)
+		e.logger.Warn("could not park a scope", "service", scope.Service, "instance", scope.Instance, "error", err)
 	} else {
-		e.logger.Warn("nawasync: a scope is parked", "service", scope.Service, "instance", scope.Instance, "until", scope.Until, "reason", scope.Reason)
+		e.logger.Warn("a scope is parked", "service", scope.Service, "instance", scope.Instance, "until", scope.Until, "reason", scope.Reason)
 		e.emit(Event{Type: EventParked, Scope: &scope})
 	}
-	return e.requeue(v, pause, tracker.OutcomeParked, class)
+	return e.requeue(out, wait, tracker.OutcomeParked, class)
 }
 
-// onSuccessFailedOutcome is the outcome on a success that its own OnSuccess undid.
-func (e *Engine) onSuccessFailedOutcome(v *jobstore.Outcome, err error) *jobstore.Outcome {
-	refused := &jobstore.Outcome{Job: v.Job, Log: v.Log, ErrorClass: string(fault.ClassUnclassified), Error: "the job ran, but its OnSuccess failed: " +
-		e.redactorOf(v.Job).Text(err.Error())}
-	return e.failAttempt(refused, e.backoffOf(v.Job))
+// onSuccessFailedOutcome returns the outcome that replaces a success whose OnSuccess failed:
+// the attempt fails.
+func (e *Engine) onSuccessFailedOutcome(success *jobstore.Outcome, err error) *jobstore.Outcome {
+	failed := &jobstore.Outcome{
+		Job: success.Job, Log: success.Log, ErrorClass: string(fault.ClassUnclassified),
+		Error: "the handler succeeded, but its OnSuccess failed: " + e.redactorOf(success.Job).Text(err.Error()),
+	}
+	return e.failAttempt(failed, e.backoffOf(success.Job))
 }
 
 func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
@@ -169,49 +192,52 @@ func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
 	return 10 * time.Second
 }
 
-// workerDiedOutcome is the outcome of a job whose process died: its attempt is consumed, so
-// that a job that kills its process does so a limited number of times, and it is
-// due at once.
+// workerDiedOutcome returns the outcome of a job whose process died. The attempt is consumed,
+// so that a job that kills its process cannot do so without end. The next attempt is due at
+// once.
 func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
-	v := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.ClassWorkerDied)}
-	if v = e.failAttempt(v, 0); v.Status == tracker.StatusQueued {
-		v.Attempt = tracker.OutcomeReaped
+	out := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.ClassWorkerDied)}
+	if out = e.failAttempt(out, 0); out.Status == tracker.StatusQueued {
+		out.Attempt = tracker.OutcomeReaped
 	}
-	return v
+	return out
 }
 
-// orphanOutcome is the outcome of a job that was claimed here, by a claim that got lost.
+// orphanOutcome returns the outcome of a job that this process claimed but never ran, because
+// the response to the claim was lost.
 func (e *Engine) orphanOutcome(job *jobstore.Job) *jobstore.Outcome {
-	return e.requeue(&jobstore.Outcome{Job: job, Error: "its claim got lost on the way; nothing ran"}, 0, tracker.OutcomeStopped, fault.ClassStopped)
+	out := &jobstore.Outcome{Job: job, Error: "the response to the job's claim was lost; the handler did not run"}
+	return e.requeue(out, 0, tracker.OutcomeStopped, fault.ClassStopped)
 }
 
-// expiredOutcome is the outcome of a job that waited too long.
+// expiredOutcome returns the outcome of a job that was still queued when it expired.
 func (e *Engine) expiredOutcome(job *jobstore.Job) *jobstore.Outcome {
-	text := fmt.Sprintf("expired: it did not finish within %s of first coming due", e.config.Expiry)
+	text := fmt.Sprintf("the job expired: it did not finish within %s of first coming due", e.config.Expiry)
 	if job.Error != "" {
 		text += "; the last error: " + job.Error
 	}
 	return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: text, ErrorClass: string(fault.ClassExpired)}
 }
 
-// settle writes outcomes, wakes the jobs that waited for them and tells who is to be told
-// of endings. The jobs as their outcomes left them are in the order of outcomes, nil
-// where another was faster. An outcome that cannot be written is an error, and takes no
-// other with it.
-func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (won []*jobstore.Job, err error) {
-	won = make([]*jobstore.Job, len(outcomes))
+// settle writes outcomes, wakes the jobs that waited for them, and publishes the jobs that
+// ended. It returns the jobs as their outcomes left them, in the order of outcomes. If another
+// process settled a job first, that job's entry is nil. An outcome that cannot be written is
+// an error and does not affect the other outcomes.
+func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (settled []*jobstore.Job, err error) {
+	settled = make([]*jobstore.Job, len(outcomes))
 	results, errs := e.store.Settle(ctx, outcomes)
 	for i, result := range results {
 		if errs[i] == nil && result.Won {
 			e.publishOutcome(ctx, outcomes[i], result)
-			won[i] = result.Job
+			settled[i] = result.Job
 		}
 	}
-	return won, errors.Join(errs...)
+	return settled, errors.Join(errs...)
 }
 
-// publishOutcome is told of every outcome that this process has written.
-func (e *Engine) publishOutcome(ctx context.Context, o *jobstore.Outcome, result jobstore.Settled) {
+// publishOutcome wakes the jobs that waited for a job and publishes the job's end. It is called
+// for every outcome that this process has written.
+func (e *Engine) publishOutcome(ctx context.Context, out *jobstore.Outcome, result jobstore.Settled) {
 	e.enqueue(ctx, result.Next)
-	e.publishEnded(o, result.Job)
+	e.publishEnded(out, result.Job)
 }

@@ -2,12 +2,13 @@ package nawasync
 
 import "github.com/nawasara/nawasync/secret"
 
-// Secret is a text that never prints and travels sealed; see [secret.Secret].
+// Secret is a text that is never printed and that is stored encrypted; see [secret.Secret].
 type Secret = secret.Secret
 
-// NewSecret hides value.
+// NewSecret returns a Secret that holds value.
 func NewSecret(value string) Secret { return secret.New(value) }
 
-// Mask replaces every secret in a JSON document by "***"; see [secret.Mask] for what
-// counts as one. What is not valid JSON is hidden whole. It is safe for concurrent use.
+// Mask replaces every secret in a JSON document by "***". See [secret.Mask] for the keys and
+// values that it treats as secrets; extraKeys adds keys. Invalid JSON is replaced as a whole.
+// Mask is safe for concurrent use.
 func Mask(document []byte, extraKeys ...string) []byte { return secret.Mask(document, extraKeys...) }

@@ -12,9 +12,9 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// NewRun is for package nawasynctest, which runs handlers without an engine. Without the
-// key, which only this module has, it returns nil. finish tells what the handler has left
-// in the run, and what its error means.
+// NewRun makes a Run for package nawasynctest, which runs handlers without an engine. Only
+// this module can make a valid key; without one NewRun returns nil. finish takes the handler's
+// error and returns the recorded run and its outcome.
 func NewRun[A Args](key host.Key, args A, o host.RunOptions) (run *Run[A], finish func(error) host.RunRecord) {
 	if !key.Valid() {
 		return nil, nil
@@ -44,7 +44,7 @@ func NewRun[A Args](key host.Key, args A, o host.RunOptions) (run *Run[A], finis
 	return &Run[A]{Args: args, attempt: a}, finish
 }
 
-// recordingStore keeps what an attempt writes of itself.
+// recordingStore keeps the progress of an attempt in memory.
 type recordingStore struct {
 	mu       sync.Mutex
 	progress json.RawMessage

@@ -13,53 +13,56 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// The errors of operators' calls that a caller can act on.
+// The errors of the operators' actions that a caller can act on.
 var (
-	// ErrNotFound says that there is no such job, hold or row.
+	// ErrNotFound is returned for a job, hold or row that does not exist.
 	ErrNotFound = tracker.ErrNotFound
-	// ErrStillOpen says that a target has jobs that have not ended.
+	// ErrStillOpen is returned when a target has jobs that have not ended.
 	ErrStillOpen = jobstore.ErrStillOpen
-	// ErrEnded says that a job has ended, ErrNotEnded that it has not.
-	ErrEnded    = errors.New("the job has ended")
+	// ErrEnded is returned for a job that has ended.
+	ErrEnded = errors.New("the job has ended")
+	// ErrNotEnded is returned for a job that has not ended.
 	ErrNotEnded = errors.New("the job has not ended; cancel it first, or wait")
-	// ErrNoArguments says that a job's arguments are no longer kept.
+	// ErrNoArguments is returned when a job's arguments are no longer kept.
 	ErrNoArguments = errors.New("the job's arguments are no longer kept; dispatch a new job from the application")
-	// ErrSuperseded says that a later job of the target succeeded, which this one would undo.
-	ErrSuperseded = errors.New("a later job of the same target succeeded; a retry would undo it, unless it is forced")
+	// ErrSuperseded is returned when a later job of the same target succeeded, because a retry
+	// would undo the later job's change.
+	ErrSuperseded = errors.New("a later job of the same target succeeded and a retry would undo its change; force the retry if that is intended")
 )
 
-// OperatorOptions say who asks for something, and why. Every operator's call adds them
-// to the audit log, with what came of it. The zero value is fine.
+// OperatorOptions identify the operator who takes an action. Every action is recorded in the
+// audit log with its options and its outcome. The zero value is valid.
 type OperatorOptions struct {
-	By      string // who, for instance "user:7"; up to 255 bytes
-	Reason  string // why; what is longer than 8 KiB is cut
-	Address string // where the request came from; up to 64 bytes are kept
+	By      string // the operator, for example "user:7"; at most 255 bytes
+	Reason  string // the operator's reason; cut after 8 KiB
+	Address string // the address the request came from; cut after 64 bytes
 }
 
 func (o OperatorOptions) validate() error { return validateText("OperatorOptions.By", o.By, 0, 255) }
 
 // RetryOptions are the OperatorOptions of a retry.
 type RetryOptions struct {
-	By, Reason, Address string // as in OperatorOptions
-	// Force retries although a later job of the same target succeeded.
+	By, Reason, Address string // see OperatorOptions
+	// Force retries the job even if a later job of the same target succeeded.
 	Force bool
 }
 
 // PauseOptions are the OperatorOptions of a pause.
 type PauseOptions struct {
-	By, Reason, Address string    // as in OperatorOptions
-	Until               time.Time // when the pause ends by itself; zero is when somebody resumes
+	By, Reason, Address string    // see OperatorOptions
+	Until               time.Time // when the pause ends by itself; zero means not before Resume
 }
 
-// Cancel ends a job. A queued one is cancelled at once; of a running one the context
-// ends (ErrCancelled) within 2 s, and when its handler returns an error the job is
-// cancelled: if it returns nil all the same, it was a success. It returns the row as it
-// stands, whose status tells which of the two it was, and ErrEnded or ErrNotFound.
+// Cancel ends a job. It cancels a queued job at once. For a running job it requests
+// cancellation: within 2 s the job's context ends with ErrCancelled. If the handler then
+// returns an error, the job is cancelled; if it returns nil, the job is a success. Cancel
+// returns the job's row. Its status tells whether the job is cancelled or still running. Cancel
+// returns ErrEnded or ErrNotFound.
 func (e *Engine) Cancel(ctx context.Context, id int64, o OperatorOptions) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.operateOn(ctx, "cancel", id, o, func(_ *jobstore.Job, entry *tracker.AuditEntry) (err error) {
 		if job, err = e.cancel(ctx, id, o.By); err == nil && job.Status == tracker.StatusRunning {
-			entry.Detail = "requested"
+			entry.Detail = "cancellation requested"
 		}
 		return err
 	})
@@ -67,7 +70,7 @@ func (e *Engine) Cancel(ctx context.Context, id int64, o OperatorOptions) (*trac
 }
 
 func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job, error) {
-	// Between reading and writing a job may start or go back to the queue.
+	// The job may start or return to the queue between the read and the write. Then try again.
 	for range 10 {
 		job, err := e.store.Load(ctx, id)
 		if err != nil {
@@ -85,28 +88,29 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 				return e.store.Get(ctx, id)
 			}
 		default:
-			o := &jobstore.Outcome{
+			out := &jobstore.Outcome{
 				Job:        job,
 				Status:     tracker.StatusCancelled,
 				ErrorClass: string(fault.ClassCancelled),
 				Error:      "cancelled while it was queued",
 				CancelBy:   by,
 			}
-			won, err := e.settle(ctx, []*jobstore.Outcome{o})
+			settled, err := e.settle(ctx, []*jobstore.Outcome{out})
 			if err != nil {
 				return nil, e.lockHint(err)
 			}
-			if won[0] != nil {
-				return &won[0].Job, nil
+			if settled[0] != nil {
+				return &settled[0].Job, nil
 			}
 		}
 	}
-	return nil, fmt.Errorf("cancel job %d: it changed ten times over; try again", id)
+	return nil, fmt.Errorf("cancel job %d: its status changed during each of ten tries; try again", id)
 }
 
-// Retry dispatches an ended job again: a new row at the end of its lane, with the same
-// sealed arguments. It returns ErrNotFound, ErrNotEnded, ErrNoArguments (a success keeps
-// none, others keep them for Config.KeepArguments), and ErrSuperseded.
+// Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the
+// end of the job's lane and returns it. It returns ErrNotFound, ErrNotEnded, ErrNoArguments or
+// ErrSuperseded. A job that succeeded keeps no arguments; other jobs keep theirs for
+// Config.KeepArguments.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.operateOn(ctx, "retry", id, OperatorOptions{o.By, o.Reason, o.Address}, func(old *jobstore.Job, entry *tracker.AuditEntry) (err error) {
@@ -150,7 +154,7 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 	return &job.Job, nil
 }
 
-// insertFollowUp adds a job that follows another, and marks its snapshot row.
+// insertFollowUp inserts a job that follows an ended one and marks its snapshot row as pending.
 func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
 	jobs := []*jobstore.Job{job}
 	if job.SnapshotState == "" {
@@ -175,8 +179,8 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
 	})
 }
 
-// Delete takes an ended job off the lists, from where Restore brings it back until it is
-// pruned. It returns ErrNotFound and ErrNotEnded; a job that is deleted already stays so.
+// Delete removes an ended job from the lists. Restore undoes this until the job is pruned. A
+// job that is already deleted stays unchanged. Delete returns ErrNotFound or ErrNotEnded.
 func (e *Engine) Delete(ctx context.Context, id int64, o OperatorOptions) error {
 	return e.operateOn(ctx, "delete", id, o, func(job *jobstore.Job, entry *tracker.AuditEntry) error {
 		if !job.Status.Terminal() {
@@ -184,34 +188,34 @@ func (e *Engine) Delete(ctx context.Context, id int64, o OperatorOptions) error 
 		}
 		changed, err := e.store.Delete(ctx, id)
 		if !changed {
-			entry.Detail = "it was deleted already"
+			entry.Detail = "the job was already deleted"
 		}
 		return err
 	})
 }
 
-// Restore puts a deleted job back on the lists. It returns ErrNotFound; a job that is not
-// deleted stays as it is.
+// Restore returns a deleted job to the lists. A job that is not deleted stays unchanged.
+// Restore returns ErrNotFound.
 func (e *Engine) Restore(ctx context.Context, id int64, o OperatorOptions) error {
 	return e.operateOn(ctx, "restore", id, o, func(_ *jobstore.Job, entry *tracker.AuditEntry) error {
 		changed, err := e.store.Restore(ctx, id)
 		if !changed {
-			entry.Detail = "it was not deleted"
+			entry.Detail = "the job was not deleted"
 		}
 		return err
 	})
 }
 
-// Forget blanks arguments, results and error texts of every ended job of one target,
-// for privacy, and returns how many; the rows stay. It returns ErrStillOpen when jobs of
-// the target have not ended.
+// Forget erases the arguments, results and error texts of every ended job of one target, for
+// privacy. It returns the number of these jobs. The rows themselves stay. If the target also
+// has jobs that have not ended, Forget erases nothing of those and returns ErrStillOpen.
 func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOptions) (n int, err error) {
 	err = errors.Join(
 		validateText("Target.Service", target.Service, 1, 50), validateText("Target.Type", target.Type, 1, 50),
 		validateTarget(Target{Instance: target.Instance, ID: target.ID}),
 	)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("forget: %w", err)
 	}
 	err = e.operate(ctx, "forget", o, func(entry *tracker.AuditEntry) (err error) {
 		entry.Service, entry.Type, entry.Instance, entry.TargetID = target.Service, target.Type, target.Instance, target.ID
@@ -221,22 +225,22 @@ func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOp
 	return n, err
 }
 
-// errNotPaused is what the audit log says of a resume without a pause.
-var errNotPaused = errors.New("it was not paused")
+// errNotPaused makes the audit log record a Resume of a scope that was not paused as failed.
+var errNotPaused = errors.New("the scope was not paused")
 
-// Pause keeps the jobs of a service, or of one instance of it where instance is not "",
-// from starting until PauseOptions.Until, or until Resume. Running ones go on. It returns
-// ErrInvalid for names that cannot be, and for an end in the past.
+// Pause suspends the jobs of a scope until PauseOptions.Until or until Resume. The scope is a
+// service, or one instance of it; instance "" means the whole service. Jobs that already run
+// continue. Pause returns ErrInvalid for invalid names and for an Until in the past.
 func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOptions) error {
 	if err := validateScope(service, instance); err != nil {
-		return err
+		return fmt.Errorf("pause: %w", err)
 	}
 	until := o.Until
 	switch {
 	case until.IsZero():
 		until = tracker.Forever
 	case !until.After(e.clock.Now()):
-		return fmt.Errorf("%w: PauseOptions.Until is past (%s)", ErrInvalid, until)
+		return fmt.Errorf("pause %s/%s: %w: PauseOptions.Until is in the past (%s)", service, instance, ErrInvalid, until)
 	}
 	return e.operate(ctx, "pause", OperatorOptions{o.By, o.Reason, o.Address}, func(entry *tracker.AuditEntry) error {
 		entry.Service, entry.Instance = service, instance
@@ -244,11 +248,12 @@ func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOpt
 	})
 }
 
-// Resume ends a pause, or a park, and reports whether there was one. It returns ErrInvalid
-// for names that cannot be.
+// Resume ends the pause or park of a scope and reports whether there was one. The jobs of the
+// scope can start again at once, except that a job whose attempt parked the scope still waits
+// for its own retry time. Resume returns ErrInvalid for invalid names.
 func (e *Engine) Resume(ctx context.Context, service, instance string, o OperatorOptions) (found bool, err error) {
 	if err := validateScope(service, instance); err != nil {
-		return false, err
+		return false, fmt.Errorf("resume: %w", err)
 	}
 	err = e.operate(ctx, "resume", o, func(entry *tracker.AuditEntry) (err error) {
 		entry.Service, entry.Instance = service, instance

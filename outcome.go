@@ -10,21 +10,23 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Outcomes are returned from Execute as errors. They pass through wrapping.
+// A handler chooses an outcome by returning one of these errors from Execute. They may be
+// wrapped.
 
 type skipError struct{ reason string }
 
 func (e *skipError) Error() string { return e.reason }
 
-// Skip ends the job as skipped: there was nothing to do, for the given reason.
+// Skip returns an error that ends the job as skipped, because there was nothing to do. The
+// reason is stored as the job's error text.
 func Skip(reason string) error { return &skipError{reason} }
 
-// ConflictDetail shows a person what stood against what. Its parts are marshalled
-// and masked; nil parts are left out.
+// ConflictDetail shows an operator the versions of an object that differ. Each version is
+// marshalled as JSON and masked. A nil version is left out.
 type ConflictDetail struct {
-	Base    any `json:"base,omitempty"`    // as the user saw it
-	Desired any `json:"desired,omitempty"` // as the user wants it
-	Remote  any `json:"remote,omitempty"`  // as it is there now
+	Base    any `json:"base,omitempty"`    // the version that the user saw
+	Desired any `json:"desired,omitempty"` // the version that the user wants
+	Remote  any `json:"remote,omitempty"`  // the version that the remote has now
 }
 
 type conflictError struct {
@@ -34,13 +36,13 @@ type conflictError struct {
 
 func (e *conflictError) Error() string { return e.reason }
 
-// Conflict ends the job as conflict: the remote was changed by somebody else, and
-// nothing was overwritten.
+// Conflict returns an error that ends the job as conflict. A handler returns it when the object
+// at the remote has changed since the user saw it, and the handler has not overwritten it.
 func Conflict(reason string, detail ConflictDetail) error {
 	return &conflictError{reason: reason, detail: detail}
 }
 
-// Permanent ends the job as failed at once: no retry can help. Nil stays nil.
+// Permanent wraps err so that the job ends as failed without a retry. Permanent(nil) is nil.
 func Permanent(err error) error { return fault.WithClass(fault.ClassPermanent, err) }
 
 type retryAfterError struct {
@@ -50,19 +52,19 @@ type retryAfterError struct {
 
 func (e *retryAfterError) Error() string {
 	if e.err == nil {
-		return fmt.Sprintf("asked to run again after %s", e.after)
+		return fmt.Sprintf("the handler asked for a retry after %s", e.after)
 	}
 	return e.err.Error()
 }
 
 func (e *retryAfterError) Unwrap() error { return e.err }
 
-// RetryAfter puts the job back for d, without consuming an attempt; err says why
-// and may be nil. A negative d is 0.
+// RetryAfter returns an error that requeues the job for d without consuming an attempt. err is
+// the reason and may be nil. A negative d counts as 0.
 func RetryAfter(d time.Duration, err error) error { return &retryAfterError{max(0, d), err} }
 
-// outcomeOf is what an error of Execute means where nothing but the error decides: judge
-// also looks at why the job's context has ended.
+// outcomeOf returns the outcome of an attempt by the error of Execute alone. For real attempts,
+// decideOutcome also considers why the job's context ended.
 func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
 	var skip *skipError
 	var conflict *conflictError
@@ -96,9 +98,9 @@ func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
 func (e *conflictError) json() json.RawMessage {
 	text, err := json.Marshal(e.detail)
 	if err != nil {
-		text, _ = json.Marshal(map[string]string{"error": "the detail does not marshal: " + err.Error()})
+		text, _ = json.Marshal(map[string]string{"error": "the conflict's detail does not marshal: " + err.Error()})
 	}
-	if len(text) > tracker.MaxResult { // cut in the middle it would be no JSON
+	if len(text) > tracker.MaxResult { // truncated JSON would be invalid
 		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": len(text), "limit": tracker.MaxResult})
 	}
 	return text

@@ -11,7 +11,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Services lists the services that this process has handlers or repositories of.
+// Services lists the services for which this process has handlers or repositories, in
+// alphabetical order.
 func (e *Engine) Services() []string {
 	found := map[string]bool{}
 	e.mu.Lock()
@@ -25,7 +26,7 @@ func (e *Engine) Services() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// Retention is how long ended jobs of that status are kept.
+// Retention returns how long ended jobs of a status are kept.
 func (e *Engine) Retention(status tracker.Status) time.Duration {
 	if status == tracker.StatusSuccess {
 		return e.config.KeepSuccess
@@ -33,19 +34,19 @@ func (e *Engine) Retention(status tracker.Status) time.Duration {
 	return e.config.KeepOther
 }
 
-// TaskState is where a queued job's doorbell is.
+// TaskState is the state of a queued job's task in Redis.
 type TaskState string
 
-// The queue states of a queued job.
+// The states of a queued job's task.
 const (
-	TaskWaits   TaskState = "waits"   // in Redis, and no worker has taken it yet
-	TaskMissing TaskState = "missing" // not in Redis: it is rung again within seconds
-	TaskNotDue  TaskState = "not yet" // it is not its time, or not its turn
-	TaskUnknown TaskState = "unknown" // this process has no Redis, or it does not answer
+	TaskWaits   TaskState = "waits"   // the task is in Redis and no worker has claimed the job yet
+	TaskMissing TaskState = "missing" // the task is not in Redis; the relay adds it again within seconds
+	TaskNotDue  TaskState = "not yet" // the job is not due yet, or another job of its lane comes first
+	TaskUnknown TaskState = "unknown" // this process has no Redis, or Redis does not respond
 )
 
-// TaskState looks into Redis for the task of a queued job. It returns ErrNotFound for a
-// job that is not there.
+// TaskState looks up the task of a queued job in Redis. It returns ErrNotFound for a job that
+// does not exist.
 func (e *Engine) TaskState(ctx context.Context, id int64) (TaskState, error) {
 	job, err := e.store.Load(ctx, id)
 	if err != nil {
@@ -59,7 +60,7 @@ func (e *Engine) TaskState(ctx context.Context, id int64) (TaskState, error) {
 	}
 	waits, err := e.bells.Waits(jobstore.Bell{ID: job.ID, Epoch: job.Epoch, Ring: job.Ring, Queue: job.Queue})
 	if err != nil {
-		return TaskUnknown, fmt.Errorf("look for the task of job %d in Redis: %w", id, err)
+		return TaskUnknown, fmt.Errorf("look up the task of job %d in Redis: %w", id, err)
 	}
 	if waits {
 		return TaskWaits, nil

@@ -9,52 +9,53 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// packArguments puts the arguments into the row: masked for people, and sealed for the
-// worker where there is something to hide or a Sealer.
+// packArguments puts the arguments into the row. With a Sealer, the row holds a masked copy
+// for people to read and a sealed copy for the worker. Without one, the row holds the plain
+// arguments, and arguments with secrets are an error (ErrNoSealer).
 func (e *Engine) packArguments(job *jobstore.Job, args Args, maskKeys []string) error {
 	plain, _, err := e.secrets.Reveal(args)
 	if err != nil {
-		return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
+		return fmt.Errorf("%w: the arguments of type %T do not marshal: %w", ErrInvalid, args, err)
 	}
 	if len(plain) > MaxArguments {
-		return fmt.Errorf("%w: the arguments of %T are %d bytes of JSON, over the limit of %d; store large data elsewhere and pass its name", ErrInvalid, args,
-			len(plain), MaxArguments)
+		return fmt.Errorf("%w: the arguments of type %T are %d bytes of JSON, over the limit of %d; store large data elsewhere and pass a reference to it",
+			ErrInvalid, args, len(plain), MaxArguments)
 	}
 	if err := validateJSON(plain); err != nil {
-		return fmt.Errorf("%w: the arguments of %T %w", ErrInvalid, args, err)
+		return fmt.Errorf("%w: the arguments of type %T %w", ErrInvalid, args, err)
 	}
-	shown := plain
+	masked := plain
 	if e.secrets.MayHold(reflect.TypeOf(args)) {
-		if shown, err = json.Marshal(args); err != nil { // Secrets are masked by their type here
-			return fmt.Errorf("%w: the arguments of %T do not marshal: %w", ErrInvalid, args, err)
+		if masked, err = json.Marshal(args); err != nil { // MarshalJSON of Secret masks its value
+			return fmt.Errorf("%w: the arguments of type %T do not marshal: %w", ErrInvalid, args, err)
 		}
 	}
-	job.Payload = Mask(shown, maskKeys...)
+	job.Payload = Mask(masked, maskKeys...)
 	if e.config.Sealer != nil {
 		job.Sealed, err = secret.Seal(e.config.Sealer, bindingOf(job), plain)
 		return err
 	}
-	// Without a Sealer the shown payload must be the arguments.
+	// Without a Sealer, masking must not have changed anything.
 	same, err := secret.SameJSON(job.Payload, plain)
 	if err != nil {
 		return err
 	}
 	if !same {
-		return fmt.Errorf("dispatch %s/%s/%s: %w", job.Service, job.Type, job.Action, ErrNoSealer)
+		return ErrNoSealer
 	}
 	job.Payload = plain
 	return nil
 }
 
-// MaxArguments is how large a job's arguments may be as JSON, in bytes.
+// MaxArguments is the largest size of a job's arguments as JSON, in bytes.
 const MaxArguments = 1 << 20
 
-// bindingOf is what a job's sealed arguments belong to.
+// bindingOf returns the kind and target that a job's sealed arguments are bound to.
 func bindingOf(j *jobstore.Job) secret.Binding {
 	return secret.Binding{Service: j.Service, Type: j.Type, Action: j.Action, Instance: j.Instance, TargetID: j.TargetID}
 }
 
-// openArguments returns a job's arguments in the clear: opened where they were sealed.
+// openArguments returns a job's arguments. It opens them if they are sealed.
 func (e *Engine) openArguments(job *jobstore.Job) ([]byte, error) {
 	if len(job.Sealed) == 0 {
 		return job.Payload, nil

@@ -11,121 +11,126 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// RepositoryReader reads snapshots; it never calls the remote.
+// RepositoryReader reads a snapshot table. It never calls the remote.
 type RepositoryReader[T any] interface {
-	// List returns one page. It returns ErrInvalid for a column that there is not, and for a
-	// Query.After of another query.
+	// List returns one page of rows. It returns ErrInvalid for an unknown column, a Limit out
+	// of range, and a Query.After that belongs to another order.
 	List(ctx context.Context, q Query) (ListResult[T], error)
-	// Find returns the row with that primary key, or ErrNotFound.
+	// Find returns the row with the primary key, or ErrNotFound.
 	Find(ctx context.Context, id int64) (T, error)
-	// FindKey returns the row with the scope and key of the one given, or ErrNotFound.
+	// FindKey returns the row with the same scope and key fields as key, or ErrNotFound.
 	FindKey(ctx context.Context, key T) (T, error)
-	// All yields every row of a query in the order of ids; Limit, After and Sort do not
-	// apply.
+	// All yields every row that the query selects, ordered by id. It ignores the query's
+	// Limit, After and Sort.
 	All(ctx context.Context, q Query) iter.Seq2[T, error]
-	// LastSyncedAt is when a sync of the scope last succeeded; zero is never. Only the
-	// scope's fields of the argument count.
+	// LastSyncedAt returns when a sync of the scope last succeeded. The zero time means
+	// never. Only the scope fields of the argument matter.
 	LastSyncedAt(ctx context.Context, scope T) (time.Time, error)
 }
 
-// RepositoryWriter turns changes into jobs: each marks the row pending and adds the
-// job in one transaction, and returns the job's row.
+// RepositoryWriter turns changes into jobs. Each method marks the row as pending and adds the
+// job, in one transaction. It returns the job's row.
 type RepositoryWriter[T any] interface {
-	// Create makes an object. It returns ErrExists when there is a row of its name.
+	// Create creates an object. It returns ErrExists if a row with the same name exists.
 	Create(ctx context.Context, want T, o Options) (*tracker.Job, error)
-	// Update changes content and secret fields. seen is the row as the user saw it:
-	// what somebody else changed since is a conflict where change touches it, and is
-	// left alone elsewhere. It returns ErrUnchanged, ErrDeleting or ErrNotFound.
+	// Update changes the content and secret fields of an object. seen is the row as the user
+	// saw it. If a field that change sets has changed at the remote since then, the job ends
+	// with a conflict. The job does not write fields that change leaves as they are. Update
+	// returns ErrUnchanged, ErrDeleting or ErrNotFound.
 	Update(ctx context.Context, seen T, change func(*T), o Options) (*tracker.Job, error)
-	// Delete deletes the object, unless somebody else has changed it since it was seen.
-	// It returns ErrDeleting or ErrNotFound.
+	// Delete deletes an object. If the object has changed at the remote since the user saw
+	// it, the job ends with a conflict. Delete returns ErrDeleting or ErrNotFound.
 	Delete(ctx context.Context, seen T, o Options) (*tracker.Job, error)
 }
 
-// RepositorySyncer reads the remote, through jobs.
+// RepositorySyncer reads the remote.
 type RepositorySyncer[T any] interface {
-	// SyncNow copies the listing of a scope into the table. While one is queued it
-	// returns that; while one runs, one more may wait. It returns ErrInvalid for a detail
-	// that the repository does not know, and errors as Engine.Dispatch.
+	// SyncNow dispatches a job that copies the listing of a scope into the table. If such a
+	// job is already queued, SyncNow returns it. While such a job runs, one more can be
+	// queued. SyncNow returns ErrInvalid for an unknown detail, and the errors of
+	// Engine.Dispatch.
 	SyncNow(ctx context.Context, scope T, detail string, o Options) (*tracker.Job, error)
-	// SyncArgs are the arguments of such a sync, for Engine.Schedule. It returns ErrInvalid
-	// for a detail that the repository does not know.
+	// SyncArgs returns the arguments of the job that SyncNow dispatches, for Engine.Schedule.
+	// It returns ErrInvalid for an unknown detail.
 	SyncArgs(scope T, detail string) (Args, error)
-	// Refresh reads one object again: it answers a conflict with what the remote has. It
-	// returns ErrNotFound.
+	// Refresh dispatches a job that reads one object from the remote into its row. It resolves
+	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
-	// Plan lists the remote and tells what a sync would do. It writes nothing. It returns the
-	// remote's error, and one where this process has no Remote.
+	// Plan lists the remote and returns what a sync would do. It writes nothing. It returns
+	// the remote's error, or an error if this process has no Remote.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)
 }
 
-// SyncedRepository is a table that mirrors the objects of an external API. Package
-// mirror makes them. It is safe for concurrent use.
+// SyncedRepository is a table that mirrors the objects of an external API. Package mirror
+// creates repositories. A SyncedRepository is safe for concurrent use.
 type SyncedRepository[T any] interface {
 	RepositoryReader[T]
 	RepositoryWriter[T]
 	RepositorySyncer[T]
-	// WithTx is the repository inside a transaction of the host's: its writes and jobs
-	// stand or fall with it, its reads see it.
+	// WithTx returns the repository inside a transaction of the caller. Its reads see the
+	// transaction's changes. Its writes and jobs are committed or rolled back with it.
 	WithTx(tx *gorm.DB) SyncedRepository[T]
 }
 
 // The errors of a repository that a caller can act on.
 var (
-	// ErrExists says that Create met a row of that name.
-	ErrExists = errors.New("there is a row of that name already")
-	// ErrUnchanged says that Update was to change nothing; no job was added.
-	ErrUnchanged = errors.New("nothing was changed")
-	// ErrDeleting says that a job deletes the row, or is about to.
+	// ErrExists is returned by Create if a row with the same name exists.
+	ErrExists = errors.New("a row with that name already exists")
+	// ErrUnchanged is returned by Update if the change sets no field to a new value. No job is
+	// added.
+	ErrUnchanged = errors.New("the change sets no field to a new value")
+	// ErrDeleting is returned if a job that deletes the row is open.
 	ErrDeleting = errors.New("the row is being deleted")
 )
 
-// Query says which rows, in which order. The zero value is the first 50 of all.
+// Query selects and orders rows. The zero value selects the first 50 rows.
 type Query struct {
-	// Where are columns that must equal a value; Prefix columns that must begin with
-	// a text, byte by byte.
-	Where  map[string]any
+	// Where selects rows whose columns equal the values. Nil selects NULL.
+	Where map[string]any
+	// Prefix selects rows whose columns begin with the texts, compared byte by byte.
 	Prefix map[string]string
-	// Search is looked for anywhere in the columns of mirror.Config.Search, without
-	// regard to the case of ASCII letters. It reads every row of what else is asked for.
+	// Search selects rows that contain the text in one of the columns of
+	// mirror.Config.Search. It ignores the case of ASCII letters. No index helps: a search
+	// reads all rows that the other conditions select.
 	Search string
-	// States are the sync states to show; none is all.
+	// States selects rows with one of the sync states. Empty selects all states.
 	States []SyncState
-	// Sort is a column, "-" before it for descending; rows without a value come last.
-	// Default is the primary key. Large tables want an index for it.
+	// Sort is the column to order by; a "-" before it reverses the order. Rows with NULL come
+	// last. Default is the primary key. A large table needs an index on the column.
 	Sort string
-	// After is List.Next of the page before; "" is the first page.
+	// After is ListResult.Next of the previous page. "" selects the first page.
 	After string
-	// Limit is the page's size, 1 to 1000. Default 50.
+	// Limit is the size of a page, from 1 to 1000. Default 50.
 	Limit int
-	// Total asks for a count: 0 none, -1 an exact one, n > 0 one that stops at n.
+	// Total selects whether to count the rows: 0 does not count, -1 counts exactly, and n > 0
+	// counts up to n.
 	Total int64
 }
 
 // ListResult is one page of rows.
 type ListResult[T any] struct {
 	Items []T
-	Next  string // for Query.After; "" at the end
-	Total int64  // when it was asked for
-	More  bool   // with Query.Total > 0: there are more than Total
+	Next  string // Query.After for the next page; "" on the last page
+	Total int64  // the number of rows, if Query.Total requested a count
+	More  bool   // whether there are more rows than a Query.Total > 0
 }
 
-// SyncResult is what a sync did, or a plan would do.
+// SyncResult counts what a sync did, or what it would do according to Plan.
 type SyncResult struct {
-	Listed    int64 `json:"listed"`    // objects that came, doubles included
+	Listed    int64 `json:"listed"`    // objects in the listing, duplicates included
 	Created   int64 `json:"created"`   // rows added
 	Updated   int64 `json:"updated"`   // rows written
 	Unchanged int64 `json:"unchanged"` // rows not written
-	InFlight  int64 `json:"in_flight"` // rows left alone, for a job changes them or has just done so
-	Missing   int64 `json:"missing"`   // rows that the listing did not have
-	Deleted   int64 `json:"deleted"`   // of them, deleted
-	Kept      int64 `json:"kept"`      // of them, kept because a person said so
-	// Drifted counts, by column, content that somebody else had changed at the remote;
-	// Samples are some of them.
+	InFlight  int64 `json:"in_flight"` // rows not written because a job changes them or changed them during the sync
+	Missing   int64 `json:"missing"`   // rows that are not in the listing
+	Deleted   int64 `json:"deleted"`   // missing rows that were deleted
+	Kept      int64 `json:"kept"`      // missing rows that an operator decided to keep
+	// Drifted counts, by column, the values that were changed at the remote and not by a job.
 	Drifted map[string]int64 `json:"drifted,omitempty"`
+	// Samples has some of the values that Drifted counts.
 	Samples []map[string]any `json:"samples,omitempty"`
 	Proof   string           `json:"proof,omitempty"` // complete, exhausted or unproven
-	// Held is the hold that keeps rows from being deleted; -1 in a plan of a run that
-	// would be held.
+	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
+	// sync would be held.
 	Held int64 `json:"held,omitempty"`
 }

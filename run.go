@@ -18,15 +18,17 @@ import (
 
 // The causes with which a job's context ends.
 var (
-	// ErrTimeout says that the handler's Timeout has passed: the attempt has failed.
-	ErrTimeout = errors.New("the job's time ran out")
-	// ErrStopping says that Engine.Stop wants it to end: it runs again, nothing is consumed.
+	// ErrTimeout is the cause when the handler's Timeout has passed. The attempt fails.
+	ErrTimeout = errors.New("the attempt exceeded its timeout")
+	// ErrStopping is the cause when Engine.Stop ends the attempt. The job returns to the queue
+	// without consuming an attempt.
 	ErrStopping = errors.New("the process is stopping")
-	// ErrCancelled says that a person cancelled it: return soon.
+	// ErrCancelled is the cause when an operator cancels the job. The handler should return
+	// soon.
 	ErrCancelled = errors.New("the job was cancelled")
-	// ErrLeaseLost says that this process could not reach the database for so long
-	// that others may take it for dead. The job may run elsewhere: write no more.
-	ErrLeaseLost = errors.New("this process lost its lease; the job may run elsewhere by now")
+	// ErrLeaseLost is the cause when this process could not reach the database for so long
+	// that another process may run the job. The handler must not write to the remote any more.
+	ErrLeaseLost = errors.New("this process lost its lease; another process may run the job")
 )
 
 // Run is one attempt of a job. Its methods are safe for concurrent use.
@@ -35,24 +37,24 @@ type Run[A Args] struct {
 	*attempt
 }
 
-// attempt is what of a Run does not depend on the type of its arguments.
+// attempt is the part of a Run that does not depend on the type of the arguments.
 type attempt struct {
 	job      *jobstore.Job
 	store    attemptStore
-	lease    func() error
-	key      string
-	redactor func() *secret.Redactor // made on first use: most attempts have nothing to hide anything in
+	lease    func() error            // returns ErrLeaseLost without a valid lease
+	key      string                  // the idempotency key
+	redactor func() *secret.Redactor // made on first use, because most attempts have no text to redact
 
 	mu         sync.Mutex
 	beganWrite bool
 	log        strings.Builder
 	result     any
 	onSuccess  []func(tx *gorm.DB) error
-	progress   time.Time
+	progress   time.Time // when the progress was last written
 }
 
-// attemptStore is what an attempt writes of itself while it runs. Its bools are false when
-// the job is another's by now.
+// attemptStore writes to the job's row while an attempt runs. Its methods return false if
+// this attempt no longer runs the job, for example because another process has claimed it.
 type attemptStore interface {
 	Now() time.Time
 	MarkWrite(ctx context.Context, j *jobstore.Job) (bool, error)
@@ -63,24 +65,24 @@ type attemptStore interface {
 // Job returns a copy of the job's row as it was claimed.
 func (a *attempt) Job() tracker.Job { return a.job.Job }
 
-// Attempt is the number of this attempt, from 1.
+// Attempt returns the number of this attempt. The first is 1.
 func (a *attempt) Attempt() int { return a.job.Attempt }
 
-// LastAttempt reports whether a failure now would be final.
+// LastAttempt reports whether the job has no attempts left after this one.
 func (a *attempt) LastAttempt() bool { return a.job.Attempt >= a.job.MaxAttempts }
 
-// EarlierWrite reports whether an earlier attempt got as far as BeginWrite: the
-// remote may have been changed already. Read before writing again.
+// EarlierWrite reports whether an earlier attempt called BeginWrite. That attempt may have
+// changed the remote, so the handler should read the remote before it writes.
 func (a *attempt) EarlierWrite() bool { return a.job.Wrote }
 
-// IdempotencyKey is the same in every attempt of this job and differs between
-// jobs: for remotes that take one.
+// IdempotencyKey returns a key for remotes that accept one. It is the same in every attempt of
+// this job, and different for every job.
 func (a *attempt) IdempotencyKey() string { return a.key }
 
-// BeginWrite must be called before each write to the remote. It checks that this
-// process still holds its lease, and commits before the first write that one may
-// have happened. It returns ErrLeaseLost when the job may run elsewhere: then
-// return it, and write nothing.
+// BeginWrite must be called before each write to the remote. It checks that this process still
+// holds its lease. Before the first write it records in the job's row that the remote may have
+// changed. If it returns an error, the handler must not write and should return the error. The
+// error is ErrLeaseLost when another process may run the job, or the cause of an ended ctx.
 func (a *attempt) BeginWrite(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -93,48 +95,49 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	if a.beganWrite {
 		return nil
 	}
-	held, err := a.store.MarkWrite(ctx, a.job)
+	marked, err := a.store.MarkWrite(ctx, a.job)
 	if err != nil {
-		return fmt.Errorf("note the write of job %d: %w", a.job.ID, err)
+		return fmt.Errorf("record that job %d begins to write: %w", a.job.ID, err)
 	}
-	if !held {
+	if !marked {
 		return ErrLeaseLost
 	}
 	a.beganWrite = true
 	return nil
 }
 
-// retractWrite takes BeginWrite back: the remote refused, and nothing happened. What
-// an earlier attempt may have done stays possible.
+// retractWrite undoes BeginWrite after the remote has refused the write without any change. It
+// does nothing if an earlier attempt may have changed the remote.
 func (a *attempt) retractWrite(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.job.Wrote || !a.beganWrite {
 		return
 	}
-	if held, err := a.store.ClearWrite(ctx, a.job); err == nil && held {
+	if cleared, err := a.store.ClearWrite(ctx, a.job); err == nil && cleared {
 		a.beganWrite = false
 	}
 }
 
-// OnSuccess runs fn in the transaction that marks the job a success. It may run
-// twice, after a serialization failure, and must not call the remote. Its error
-// undoes the success: the attempt has failed then.
+// OnSuccess registers fn to run in the transaction that marks the job as a success. After a
+// serialization failure fn runs again. It must not call the remote. If fn returns an error, the
+// transaction rolls back and the attempt fails.
 func (a *attempt) OnSuccess(fn func(tx *gorm.DB) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.onSuccess = append(a.onSuccess, fn)
 }
 
-// SetResult stores v with the job's success, masked, as JSON of up to 64 KiB.
+// SetResult stores v as the result of the job, as masked JSON. A result of more than 64 KiB is
+// replaced by a note with its size.
 func (a *attempt) SetResult(v any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.result = v
 }
 
-// Logf adds a line to the attempt's log, with secrets removed. Past 64 KiB lines
-// are dropped.
+// Logf adds a line to the attempt's log and redacts secrets from it. When the log has reached
+// 64 KiB, Logf drops further lines.
 func (a *attempt) Logf(format string, args ...any) {
 	line := a.redactor().Text(fmt.Sprintf(format, args...))
 	a.mu.Lock()
@@ -144,8 +147,9 @@ func (a *attempt) Logf(format string, args ...any) {
 	}
 }
 
-// Progress tells how far the job is: done of total (0 when that is not known),
-// and a note. It is written at most once a second, and failures are ignored.
+// Progress stores the job's progress: done of total, and a note. Total 0 means that the total
+// is unknown. Progress writes at most once a second, and always when done reaches total. It
+// ignores errors.
 func (a *attempt) Progress(ctx context.Context, done, total int64, note string) {
 	a.mu.Lock()
 	now := a.store.Now()
@@ -163,7 +167,7 @@ func (a *attempt) Progress(ctx context.Context, done, total int64, note string) 
 	}
 }
 
-// resultJSON is the masked result, or nil.
+// resultJSON returns the masked result, or nil if there is none.
 func (a *attempt) resultJSON() json.RawMessage {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -12,46 +12,47 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Schedule dispatches a job again and again.
+// Schedule describes a job that is dispatched periodically.
 type Schedule struct {
 	// Name identifies the schedule across processes and deploys.
 	Name string
-	// Spec is a five-field cron expression, "@hourly" and its like, or "@every 10m".
+	// Spec is a five-field cron expression, a macro such as "@hourly", or an interval such as
+	// "@every 10m".
 	Spec string
-	// Timezone is an IANA name; "" is UTC. A time that the clock skips ticks at the
-	// moment of the skip; a time that comes twice ticks the first time.
+	// Timezone is an IANA name. "" means UTC. A tick at a local time that the clock skips runs
+	// at the moment of the skip. A tick at a local time that occurs twice runs the first time.
 	Timezone string
-	// Jitter delays each tick's job by a part of it, so that schedules of one time
-	// do not all start at once; 0 is none.
+	// Jitter is the maximum delay of a job after its tick. It spreads the jobs of schedules
+	// that tick at the same time. 0 means no delay.
 	Jitter time.Duration
-	// RunAtStart also runs the job when a process starts, once per deploy.
+	// RunAtStart also dispatches the job when a process starts, once per deploy.
 	RunAtStart bool
-	// Args are dispatched at each tick.
+	// Args are the arguments of the jobs.
 	Args Args
 }
 
-// Schedule registers s. Every process that may dispatch it should register it:
-// each tick makes one job however many do. After a downtime only the newest
-// missed tick runs. It returns an error for a name that is taken, an expression or
-// zone that is not valid, arguments that could not be dispatched, and ErrStarted.
+// Schedule registers a schedule. Several processes may register the same schedule; each tick
+// still dispatches one job. After a downtime only the newest missed tick is dispatched.
+// Schedule returns ErrStarted after Start, and an error for a name that is already registered,
+// an invalid Spec or Timezone, a negative Jitter, or arguments that cannot be dispatched.
 func (e *Engine) Schedule(s Schedule) error {
 	if err := validateText("schedule name", s.Name, 1, 100); err != nil {
-		return err
+		return fmt.Errorf("register schedule: %w", err)
 	}
 	spec, err := cronspec.Parse(s.Spec, s.Timezone)
 	if err != nil {
-		return fmt.Errorf("schedule %s: %w", s.Name, err)
+		return fmt.Errorf("register schedule %s: %w", s.Name, err)
 	}
 	if s.Args == nil {
-		return fmt.Errorf("schedule %s has no Args", s.Name)
+		return fmt.Errorf("register schedule %s: Args is nil; set the arguments of the job", s.Name)
 	}
 	if s.Jitter < 0 {
-		return fmt.Errorf("schedule %s: Jitter is negative", s.Name)
+		return fmt.Errorf("register schedule %s: Jitter is negative (%s)", s.Name, s.Jitter)
 	}
 	options := Options{By: "schedule:" + s.Name, Source: SourceScheduled}
 	job, err := e.buildJob(s.Args, options)
 	if err != nil {
-		return fmt.Errorf("schedule %s: %w", s.Name, err)
+		return fmt.Errorf("register schedule %s: %w", s.Name, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -60,7 +61,7 @@ func (e *Engine) Schedule(s Schedule) error {
 	}
 	for _, entry := range e.schedules {
 		if entry.Row.Name == s.Name {
-			return fmt.Errorf("schedule %s is registered already", s.Name)
+			return fmt.Errorf("register schedule %s: a schedule with this name is already registered", s.Name)
 		}
 	}
 	e.schedules = append(e.schedules, scheduler.Entry{

@@ -10,7 +10,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// SyncState is where a snapshot row stands against the remote.
+// SyncState says whether a snapshot row agrees with the remote object.
 type SyncState = tracker.SyncState
 
 // The states of a snapshot row.
@@ -24,55 +24,58 @@ const (
 	StateMissing       = tracker.StateMissing
 )
 
-// SyncStatus is embedded in a snapshot struct; StatusColumns writes its columns'
-// migration. Repositories and endings of jobs keep it; read it, and leave writing
-// to them. The zero value is a row nobody has synced.
+// SyncStatus is embedded in a snapshot struct. mirror.StatusColumns returns the SQL that adds its
+// columns to a table. Repositories and completed jobs write the columns; the host should only
+// read them. The zero value belongs to a row that was never synced.
 type SyncStatus struct {
 	State        SyncState `gorm:"column:sync_status;size:16;not null;default:synced" json:"sync_status"`
-	SyncError    string    `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why it is failed or a conflict
-	LastSyncedAt Timestamp `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when what the remote said last changed
+	SyncError    string    `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why the row is failed or in conflict
+	LastSyncedAt Timestamp `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when the remote's values were last written to the row
 	ContentHash  string    `gorm:"column:content_hash;size:32"                        json:"-"`                      // of the content fields
-	HashVersion  int64     `gorm:"column:hash_version"                                json:"-"`                      // tells hashes of other fields apart
+	HashVersion  int64     `gorm:"column:hash_version"                                json:"-"`                      // the set of fields that the hash covers
 	SyncJobID    *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
-	MissingSince Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the first complete listing without it
-	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // how many there were since
+	MissingSince Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
+	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // the number of complete listings in a row without the object
 }
 
-// SnapshotStatus returns s. It is how a repository finds the SyncStatus that a snapshot
-// struct embeds.
+// SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct
+// embeds.
 func (s *SyncStatus) SnapshotStatus() *SyncStatus { return s }
 
-// MarkPending puts the row into one of the pending states, for a job. It changes
-// the struct only.
+// MarkPending sets one of the pending states, for a job. It changes the struct only, not the
+// table.
 func (s *SyncStatus) MarkPending(state SyncState, job int64) {
 	s.State, s.SyncError, s.SyncJobID = state, "", &job
 }
 
-// MarkSynced says that the row is as the remote had it at that time.
+// MarkSynced sets the state of a row that equals the remote object at that time. It changes the
+// struct only.
 func (s *SyncStatus) MarkSynced(at time.Time) {
 	s.State, s.SyncError, s.LastSyncedAt, s.MissingSince, s.MissingRuns = StateSynced, "", Timestamp{at}, Timestamp{}, 0
 }
 
-// MarkFailed says that the last change failed, and why.
+// MarkFailed sets the state of a row whose last change failed. It changes the struct only.
 func (s *SyncStatus) MarkFailed(why string) { s.State, s.SyncError = StateFailed, why }
 
-// MarkConflict says that somebody else changed the object at the remote.
+// MarkConflict sets the state of a row whose last change ended with a conflict. It changes the
+// struct only.
 func (s *SyncStatus) MarkConflict(why string) { s.State, s.SyncError = StateConflict, why }
 
-// IsPending reports whether a job is open that changes the row.
+// IsPending reports whether a job that changes the row is open.
 func (s *SyncStatus) IsPending() bool { return s.State.Pending() }
 
-// IsSynced reports whether the row is as the remote last said.
+// IsSynced reports whether the row equals the remote object as it was last read.
 func (s *SyncStatus) IsSynced() bool { return s.State == StateSynced }
 
-// HasFailed reports whether the last change failed or met a conflict.
+// HasFailed reports whether the last change failed or ended with a conflict.
 func (s *SyncStatus) HasFailed() bool { return s.State == StateFailed || s.State == StateConflict }
 
-// Timestamp is a time that rests as whole microseconds since 1970 UTC: the same in
-// every database, whatever the session's zone. The zero value is NULL.
+// Timestamp is a time that is stored as whole microseconds since 1970 UTC. The stored value is
+// the same in every database and does not depend on the session's time zone. The zero value is
+// stored as NULL.
 type Timestamp struct{ time.Time }
 
-// Value is the microseconds, or nil.
+// Value returns the microseconds, or nil for the zero value.
 func (t Timestamp) Value() (driver.Value, error) {
 	if t.IsZero() {
 		return nil, nil //nolint:nilnil // NULL
@@ -82,31 +85,31 @@ func (t Timestamp) Value() (driver.Value, error) {
 
 // Scan reads microseconds or NULL.
 func (t *Timestamp) Scan(value any) error {
-	var us int64
-	switch v := value.(type) {
+	var micros int64
+	switch value := value.(type) {
 	case nil:
 	case int64:
-		us = v
+		micros = value
 	case []byte:
-		n, err := strconv.ParseInt(string(v), 10, 64)
+		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil {
-			return fmt.Errorf("%q is no time in microseconds", v)
+			return fmt.Errorf("scan a Timestamp: %q is not a number of microseconds", value)
 		}
-		us = n
+		micros = n
 	default:
-		return fmt.Errorf("a time is stored as whole microseconds, not as %T", value)
+		return fmt.Errorf("scan a Timestamp: the column has type %T; store whole microseconds in a bigint", value)
 	}
 	*t = Timestamp{}
-	if us != 0 {
-		t.Time = time.UnixMicro(us).UTC()
+	if micros != 0 {
+		t.Time = time.UnixMicro(micros).UTC()
 	}
 	return nil
 }
 
-// GormDataType is the column's type where gorm makes the table.
+// GormDataType returns the type of the column, for tables that gorm creates.
 func (Timestamp) GormDataType() string { return "bigint" }
 
-// MarshalJSON is RFC 3339, or null for the zero value.
+// MarshalJSON returns the time in RFC 3339, or null for the zero value.
 func (t Timestamp) MarshalJSON() ([]byte, error) {
 	if t.IsZero() {
 		return []byte("null"), nil

@@ -26,8 +26,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Engine dispatches jobs and, once started, works them. Create one per process
-// with New. Its methods are safe for concurrent use.
+// Engine dispatches jobs and, after Start, runs them. Create one per process with New. Its
+// methods are safe for concurrent use.
 type Engine struct {
 	config    Config
 	tuning    host.Tuning
@@ -37,8 +37,8 @@ type Engine struct {
 	secrets   secret.Revealer
 	backlog   backlog
 	telemetry *telemetry
-	bells     *bell.Bells // nil without Redis
-	enqueuing chan struct{}
+	bells     *bell.Bells   // nil without Redis
+	enqueuing chan struct{} // one slot for each dispatch that sends wake-ups in the background
 
 	handlers     map[Kind]*registration
 	repositories []AttachedRepository
@@ -49,14 +49,14 @@ type Engine struct {
 	stopped   bool
 	worker    *worker.Worker
 	lease     *lease.Lease
-	heartbeat *loop.Loop   // the lease's, which outlives the others
-	loops     []*loop.Loop // of the other actors
+	heartbeat *loop.Loop   // the loop of the lease; it stops after all other loops
+	loops     []*loop.Loop // the loops of the other actors
 	stopCh    chan struct{}
 	stopErr   error
 }
 
-// New checks the configuration and the database, and returns an engine that can
-// dispatch. It returns migrations.ErrOldSchema when the schema is missing or old.
+// New checks the configuration and the database and returns an engine that can dispatch. It
+// returns migrations.ErrOldSchema if the schema is missing or too old.
 func New(config Config) (*Engine, error) {
 	t := config.tuning.Or(defaultTuning)
 	if err := config.defaults(); err != nil {
@@ -82,11 +82,11 @@ func New(config Config) (*Engine, error) {
 		return nil, err
 	}
 	if config.Redis != nil {
-		install, err := store.Setting(ctx, "installation", newInstallation())
+		installation, err := store.Setting(ctx, "installation", newInstallation())
 		if err != nil {
 			return nil, err
 		}
-		e.bells = bell.New(config.Redis, install)
+		e.bells = bell.New(config.Redis, installation)
 		e.adoptRedis(ctx)
 	}
 	if err := e.measureClock(ctx); err != nil {
@@ -95,8 +95,8 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
-// adoptRedis notes the marker that the rings of this process's dispatches belong
-// to. When Redis is away, the relay does it later and rings again.
+// adoptRedis stores Redis's marker in the database. A marker that differs later shows that Redis
+// has lost its data. If Redis does not respond, the relay stores the marker later.
 func (e *Engine) adoptRedis(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -105,28 +105,28 @@ func (e *Engine) adoptRedis(ctx context.Context) {
 		err = e.store.AdoptMarker(ctx, marker)
 	}
 	if err != nil {
-		e.logger.Warn("nawasync: Redis does not answer; jobs wait in the database until it does", "error", err)
+		e.logger.Warn("could not reach Redis; jobs wait in the database until it responds", "error", err)
 	}
 }
 
-// Reader reads jobs: lists, attempts, statistics. Pages use it.
+// Reader returns a reader of jobs, attempts and statistics, for pages.
 func (e *Engine) Reader() *tracker.Reader { return e.store.Reader }
 
-// Start begins to work: it takes jobs of the registered kinds, and does its share of the
-// upkeep beside the other processes. ctx bounds only the start. Redis need not be there
-// yet. It returns an error for an engine without Redis, one that was started or stopped
-// before, and where the database does not answer.
+// Start starts the engine. It claims jobs of the registered kinds and takes part in the
+// maintenance work that all processes share. ctx bounds Start itself and not the engine's work.
+// Redis need not be reachable yet. Start returns an error if the engine has no Redis, was
+// started or stopped before, or cannot write to the database.
 func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.bells == nil:
-		return errors.New("an engine without Config.Redis dispatches only; there is nothing to start")
+		return errors.New("start the engine: Config.Redis is nil, so the engine only dispatches; set Config.Redis to run jobs")
 	case e.started || e.stopped:
-		return errors.New("an engine is started once")
+		return errors.New("start the engine: it was started or stopped before; create another with New")
 	}
 	if policy := e.bells.EvictionPolicy(ctx); policy != "" && policy != "noeviction" {
-		e.logger.Warn("nawasync: Redis may evict tasks: its maxmemory-policy should be noeviction; jobs are rung again, but late", "maxmemory-policy", policy)
+		e.logger.Warn("Redis may evict tasks, which delays jobs; set its maxmemory-policy to noeviction", "max_memory_policy", policy)
 	}
 	e.buildRuntime()
 	if err := e.lease.Join(ctx); err != nil {
@@ -143,7 +143,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	return e.worker.Start()
 }
 
-// buildRuntime makes the actors, each with the little it needs of the engine.
+// buildRuntime creates the lease, the worker and the loops of the actors.
 func (e *Engine) buildRuntime() {
 	queues := map[string]worker.Queue{}
 	for name, q := range e.config.Queues {
@@ -163,34 +163,39 @@ func (e *Engine) buildRuntime() {
 	}
 	e.worker = &worker.Worker{
 		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.serves, Run: e.runJob, OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome,
-		Settled: e.publishOutcome,
+		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.servedKinds, Run: e.runJob,
+		OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome, Settled: e.publishOutcome,
 	}
+	e.heartbeat = e.loop("lease", e.tuning.Beat, e.lease.Tick)
+	e.loops = e.maintenanceLoops(served)
+}
+
+// maintenanceLoops creates the loops of the actors that work beside the lease and the worker.
+func (e *Engine) maintenanceLoops(served []string) []*loop.Loop {
 	settle := func(ctx context.Context, outcomes []*jobstore.Outcome) error {
 		_, err := e.settle(ctx, outcomes)
 		return err
 	}
-	r := &relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep}
-	dead := &reaper.Reaper{
-		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker, OutcomeOf: e.workerDiedOutcome,
-		Settle: settle,
+	jobRelay := &relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep}
+	jobReaper := &reaper.Reaper{
+		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker,
+		OutcomeOf: e.workerDiedOutcome, Settle: settle,
 	}
-	ticks := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction}
-	sums := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
-	old := &pruner.Pruner{
+	jobScheduler := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction}
+	statsRollup := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
+	jobPruner := &pruner.Pruner{
 		Store: e.store, Interval: e.tuning.Prune, Holder: e.lease.Worker,
 		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
 		ExpiredOutcome: e.expiredOutcome, Settle: settle, PurgeArchived: func() error { return e.bells.Tidy(served) },
 	}
-	measure := func(ctx context.Context) (bool, error) { return false, e.measureClock(ctx) }
-	e.heartbeat = e.loop("lease", e.tuning.Beat, e.lease.Tick)
-	e.loops = []*loop.Loop{
-		e.loop("relay", e.tuning.Relay, r.Tick),
-		e.loop("reaper", e.tuning.Beat, dead.Tick),
-		e.loop("scheduler", e.tuning.Schedule, ticks.Tick),
-		e.loop("rollup", e.tuning.Rollup, sums.Tick),
-		e.loop("pruner", e.tuning.Prune, old.Tick),
-		e.loop("clock", 10*e.tuning.Beat, measure),
+	measureClock := func(ctx context.Context) (bool, error) { return false, e.measureClock(ctx) }
+	return []*loop.Loop{
+		e.loop("relay", e.tuning.Relay, jobRelay.Tick),
+		e.loop("reaper", e.tuning.Beat, jobReaper.Tick),
+		e.loop("scheduler", e.tuning.Schedule, jobScheduler.Tick),
+		e.loop("rollup", e.tuning.Rollup, statsRollup.Tick),
+		e.loop("pruner", e.tuning.Prune, jobPruner.Tick),
+		e.loop("clock", 10*e.tuning.Beat, measureClock),
 	}
 }
 
@@ -198,13 +203,16 @@ func (e *Engine) loop(name string, interval time.Duration, tick func(context.Con
 	return &loop.Loop{Name: name, Interval: interval, Tick: tick, Logger: e.logger}
 }
 
-// Stop ends the work. It takes no more jobs, lets running ones go on for
-// Config.StopGrace, then ends their contexts (ErrStopping), and waits until they
-// have returned or ctx ends. What heeds its context goes back to the queue with
-// nothing consumed. It returns an error when jobs still ran at the end of ctx: then
-// the process goes on beating, so that nobody else runs them, until they have
-// returned or it ends; leave the database open. A
-// second Stop waits for the first; Stop before Start is fine.
+// Stop stops the engine. It claims no more jobs and lets running jobs continue for
+// Config.StopGrace. Then it ends their contexts with ErrStopping and waits until their handlers
+// have returned or ctx ends. A job whose handler returns because of that goes back to the queue
+// without consuming an attempt.
+//
+// Stop returns an error if handlers still run when ctx ends. The process then keeps its
+// heartbeat until they return, so that no other process runs their jobs. Keep the database open
+// for that time.
+//
+// A second Stop waits for the first. Stop may be called before Start.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Lock()
 	if e.stopped {
@@ -241,29 +249,32 @@ func (e *Engine) stopWorking(ctx context.Context) error {
 		e.worker.Stop()
 	}
 	if left > 0 {
-		// While they run nobody else may run them: the process beats on.
+		// No other process may run these jobs yet, so keep the heartbeat until they return.
 		go func() {
 			e.worker.Wait(context.WithoutCancel(ctx))
 			e.deregister(ctx)
 		}()
-		return fmt.Errorf("%d jobs ignored the end of their context and still run; they are taken over when they have returned or this process has ended",
+		return fmt.Errorf("stop the engine: %d jobs ignored the end of their context and still run; they stay with this process until they return or it exits",
 			left)
 	}
 	e.deregister(ctx)
 	return nil
 }
 
-// deregister ends the heartbeat and says that nothing runs here any more.
+// deregister stops the heartbeat and deletes its row, which tells the other processes that this
+// process runs no jobs.
 func (e *Engine) deregister(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	// If the row cannot be deleted now, the others find that it no longer beats.
 	e.heartbeat.Stop()
+	// If the row cannot be deleted, the other processes notice that the heartbeat has stopped.
 	if err := e.lease.Leave(ctx); err != nil {
-		e.logger.Warn("nawasync: the heartbeat row could not be deleted", "error", err)
+		e.logger.Warn("could not delete the heartbeat row", "error", err)
 	}
 }
 
+// drain waits until the running jobs have returned: first for Config.StopGrace, then with their
+// contexts ended. It returns the number of jobs that still run when ctx ends.
 func (e *Engine) drain(ctx context.Context) (left int) {
 	if e.config.StopGrace > 0 {
 		grace, cancel := context.WithTimeout(ctx, e.config.StopGrace)
@@ -273,6 +284,6 @@ func (e *Engine) drain(ctx context.Context) (left int) {
 			return 0
 		}
 	}
-	e.logger.Info("nawasync: the process stops; the contexts of running jobs end", "jobs", e.worker.Interrupt(ErrStopping))
+	e.logger.Info("the process stops; the contexts of running jobs end", "jobs", e.worker.Interrupt(ErrStopping))
 	return e.worker.Wait(ctx)
 }

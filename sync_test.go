@@ -169,7 +169,7 @@ func TestStartWarnsOfARedisThatEvicts(t *testing.T) {
 	h.Redis, _ = enginetest.PrivateRedis(t)
 	enginetest.NoError(t, h.Redis.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 	h.Start(h.Engine(nil))
-	if log := h.Log.String(); !strings.Contains(log, "maxmemory-policy=allkeys-lru") {
+	if log := h.Log.String(); !strings.Contains(log, "max_memory_policy=allkeys-lru") {
 		t.Errorf("the log has no warning about maxmemory-policy:\n%s", log)
 	}
 }

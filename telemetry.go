@@ -17,15 +17,16 @@ import (
 
 const scopeName = "github.com/nawasara/nawasync"
 
-// telemetry is what the engine says through the OpenTelemetry API. Labels are
-// bounded: service, type, action and outcome, never a target.
+// telemetry reports traces and metrics through the OpenTelemetry API. The labels of the metrics
+// are service, type, action and outcome. Targets are no labels, so the number of time series is
+// bounded.
 type telemetry struct {
-	tracer     trace.Tracer
-	dispatches metric.Int64Counter
-	endings    metric.Int64Counter
-	attempts   metric.Int64Counter
-	wait       metric.Float64Histogram
-	duration   metric.Float64Histogram
+	tracer      trace.Tracer
+	dispatches  metric.Int64Counter
+	completions metric.Int64Counter
+	attempts    metric.Int64Counter
+	wait        metric.Float64Histogram
+	duration    metric.Float64Histogram
 }
 
 func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry, error) {
@@ -39,13 +40,13 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry,
 	meter := mp.Meter(scopeName)
 	var errs [5]error
 	t.dispatches, errs[0] = meter.Int64Counter("nawasync.jobs.dispatched", metric.WithDescription("Jobs dispatched"))
-	t.endings, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithDescription("Jobs that reached a terminal status"))
+	t.completions, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithDescription("Jobs that reached a terminal status"))
 	t.attempts, errs[2] = meter.Int64Counter("nawasync.attempts.ended", metric.WithDescription("Attempts that ended"))
 	t.wait, errs[3] = meter.Float64Histogram("nawasync.jobs.wait", metric.WithUnit("s"), metric.WithDescription("From first due to the start of the last attempt"))
 	t.duration, errs[4] = meter.Float64Histogram("nawasync.attempts.duration", metric.WithUnit("s"), metric.WithDescription("How long attempts ran"))
 	for _, err := range errs {
 		if err != nil {
-			return nil, fmt.Errorf("make a metric: %w", err)
+			return nil, fmt.Errorf("create a metric: %w", err)
 		}
 	}
 	return t, nil
@@ -57,12 +58,12 @@ func labels(j *jobstore.Job, more ...attribute.KeyValue) metric.MeasurementOptio
 	}, more...)...)
 }
 
-// startDispatch begins the span of a dispatch, whose context travels in the row.
+// startDispatch starts the span of a dispatch. The job's row stores the span's context.
 func (t *telemetry) startDispatch(ctx context.Context) (context.Context, trace.Span) {
 	return t.tracer.Start(ctx, "nawasync dispatch", trace.WithSpanKind(trace.SpanKindProducer))
 }
 
-// recordDispatched counts new jobs and names them on the span.
+// recordDispatched counts new jobs and sets the span's attributes.
 func (t *telemetry) recordDispatched(ctx context.Context, span trace.Span, jobs []*jobstore.Job) {
 	first := jobs[0]
 	span.SetAttributes(attribute.Int("nawasync.jobs", len(jobs)), attribute.Int64("nawasync.job", first.ID),
@@ -75,8 +76,8 @@ func (t *telemetry) recordDispatched(ctx context.Context, span trace.Span, jobs 
 	}
 }
 
-// startAttempt begins the span of an attempt, linked to its dispatch: it may come hours
-// later, so it is no child.
+// startAttempt starts the span of an attempt. The span is linked to the dispatch and is not its
+// child, because an attempt may start hours later.
 func (t *telemetry) startAttempt(ctx context.Context, j *jobstore.Job) (context.Context, trace.Span) {
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(
 		attribute.Int64("nawasync.job", j.ID), attribute.Int("nawasync.attempt", j.Attempt), attribute.String("nawasync.instance", j.Instance))}
@@ -89,35 +90,38 @@ func (t *telemetry) startAttempt(ctx context.Context, j *jobstore.Job) (context.
 	return t.tracer.Start(ctx, "nawasync "+j.Service+"/"+j.Type+"/"+j.Action, options...)
 }
 
-// recordOutcome puts an outcome on its span. The error's text has been scrubbed.
-func (t *telemetry) recordOutcome(span trace.Span, v *jobstore.Outcome) {
-	span.SetAttributes(attribute.String("nawasync.status", string(v.Status)), attribute.String("nawasync.error_class", v.ErrorClass))
-	if v.Error != "" && v.Status != tracker.StatusSkipped {
-		span.SetStatus(codes.Error, v.Error)
+// recordOutcome sets the outcome on the span of an attempt. Secrets are already redacted from the
+// error's text.
+func (t *telemetry) recordOutcome(span trace.Span, out *jobstore.Outcome) {
+	span.SetAttributes(attribute.String("nawasync.status", string(out.Status)), attribute.String("nawasync.error_class", out.ErrorClass))
+	if out.Error != "" && out.Status != tracker.StatusSkipped {
+		span.SetStatus(codes.Error, out.Error)
 	}
 }
 
-func (t *telemetry) recordEnded(v *jobstore.Outcome, j *jobstore.Job) {
+// recordEnded counts the attempt that ended with the outcome, if there was one, and the job if
+// it ended too.
+func (t *telemetry) recordEnded(out *jobstore.Outcome, j *jobstore.Job) {
 	ctx := context.Background()
-	if !t.endings.Enabled(ctx) {
-		return // nobody measures, and making labels is not free
+	if !t.completions.Enabled(ctx) {
+		return // no exporter: skip the cost of the labels
 	}
-	if v.Job.Status == tracker.StatusRunning {
-		how := attribute.String("outcome", string(v.AttemptOutcome()))
-		t.attempts.Add(ctx, 1, labels(j, how))
-		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, how))
+	if out.Job.Status == tracker.StatusRunning {
+		attempt := attribute.String("outcome", string(out.AttemptOutcome()))
+		t.attempts.Add(ctx, 1, labels(j, attempt))
+		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, attempt))
 	}
 	outcome := attribute.String("outcome", string(j.Status))
 	if !j.Status.Terminal() {
 		return
 	}
-	t.endings.Add(ctx, 1, labels(j, outcome))
+	t.completions.Add(ctx, 1, labels(j, outcome))
 	if !j.StartedAt.IsZero() {
 		t.wait.Record(ctx, j.StartedAt.Sub(j.DueAt).Seconds(), labels(j, outcome))
 	}
 }
 
-// traceparent is the caller's span, in W3C form, or "".
+// traceparent returns the context of the caller's span in W3C form, or "" if there is none.
 func traceparent(ctx context.Context) string {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)

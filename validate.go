@@ -32,7 +32,7 @@ func validateKind(k Kind) error {
 			return err
 		}
 		if !kindNamePattern.MatchString(part.value) {
-			return fmt.Errorf("%w: Kind's %s %q may hold letters, digits, \"_\", \".\" and \"-\" only", ErrInvalid, part.name, part.value)
+			return fmt.Errorf("%w: Kind's %s %q must begin with a letter or digit and contain only letters, digits, \"_\", \".\" and \"-\"", ErrInvalid, part.name, part.value)
 		}
 	}
 	return nil
@@ -42,28 +42,39 @@ func validateTarget(t Target) error {
 	return errors.Join(validateText("Target.Instance", t.Instance, 0, 64), validateText("Target.ID", t.ID, 1, 255))
 }
 
-// validateText keeps out what one of the databases would refuse or take for
-// something else: MySQL ignores trailing spaces when it compares.
-func validateText(name, value string, least, most int) error {
+func validateQueue(name string) error {
+	if err := validateText("queue", name, 1, 50); err != nil {
+		return err
+	}
+	if strings.ContainsAny(name, "{}") {
+		return fmt.Errorf("%w: a queue's name must not contain braces: %q", ErrInvalid, name)
+	}
+	return nil
+}
+
+// validateText rejects text that one of the databases does not store, or compares differently.
+// For example, MySQL ignores trailing spaces when it compares. The lengths are in bytes.
+func validateText(name, value string, minLength, maxLength int) error {
 	switch {
-	case len(value) < least:
+	case len(value) < minLength:
 		return fmt.Errorf("%w: %s is empty", ErrInvalid, name)
-	case len(value) > most:
-		return fmt.Errorf("%w: %s has %d bytes, over the limit of %d", ErrInvalid, name, len(value), most)
+	case len(value) > maxLength:
+		return fmt.Errorf("%w: %s has %d bytes, over the limit of %d", ErrInvalid, name, len(value), maxLength)
 	case !utf8.ValidString(value):
 		return fmt.Errorf("%w: %s is not valid UTF-8", ErrInvalid, name)
 	case strings.ContainsRune(value, 0):
-		return fmt.Errorf("%w: %s contains a NUL", ErrInvalid, name)
+		return fmt.Errorf("%w: %s contains a NUL byte", ErrInvalid, name)
 	case strings.TrimSpace(value) != value:
 		return fmt.Errorf("%w: %s begins or ends with a space", ErrInvalid, name)
 	}
 	return nil
 }
 
-// validateJSON finds what encoding/json has quietly replaced. It writes the
-// escape \ufffd for a byte that is not UTF-8, and a real U+FFFD as itself.
+// validateJSON rejects JSON whose text the databases do not store unchanged. encoding/json
+// replaces each byte that is not UTF-8 by the escape \ufffd, but writes a real U+FFFD unescaped.
+// So the escape reveals a replaced byte.
 func validateJSON(data []byte) error {
-	if !utf8.Valid(data) { // a MarshalJSON of the host's own may write anything
+	if !utf8.Valid(data) { // the host's MarshalJSON may write invalid UTF-8
 		return errors.New("contain text that is not valid UTF-8")
 	}
 	for i := 0; i+5 < len(data); i++ {
@@ -74,14 +85,15 @@ func validateJSON(data []byte) error {
 		case `\ufffd`:
 			return errors.New("contain text that is not valid UTF-8")
 		case `\u0000`:
-			return errors.New("contain a NUL")
+			return errors.New("contain a NUL character")
 		}
-		i++ // what is escaped is no escape itself
+		i++ // skip the escaped character, which may be a backslash
 	}
 	return nil
 }
 
-// lockHint names DispatchTx where SQLite's lock says that its caller holds it.
+// lockHint turns SQLite's error of a locked database into ErrDatabaseBusy. Its text points to
+// DispatchTx, because the caller probably holds the lock in its own transaction.
 func (e *Engine) lockHint(err error) error {
 	if e.config.DB.Name() != "sqlite" || errors.Is(err, ErrDatabaseBusy) {
 		return err
