@@ -1,5 +1,5 @@
-// Command quickstart runs nawasync with nothing installed: SQLite in a file, Redis
-// in the process, one kind of job. The job fails once and is retried.
+// Command quickstart runs nawasync without installing anything: SQLite in a file, Redis in the
+// process and one kind of job. The job fails once and is retried.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// SetQuota are the arguments of the job; they travel in its row.
+// SetQuota holds the arguments of the job. nawasync stores them in the job's row.
 type SetQuota struct {
 	Email   string `json:"email"`
 	QuotaMB int    `json:"quota_mb"`
@@ -39,7 +39,7 @@ type setQuota struct{ nawasync.AbstractJob[SetQuota] }
 
 func (setQuota) Backoff(int) time.Duration { return time.Second }
 
-// Execute would call the mail server's API.
+// Execute stands in for a call of the mail server's API: the first attempt fails.
 func (setQuota) Execute(_ context.Context, run *nawasync.Run[SetQuota]) error {
 	if run.Attempt() == 1 {
 		return errors.New("mail server: 503 Service Unavailable")
@@ -49,17 +49,17 @@ func (setQuota) Execute(_ context.Context, run *nawasync.Run[SetQuota]) error {
 }
 
 func main() {
-	folder, err := os.MkdirTemp("", "nawasync")
+	dir, err := os.MkdirTemp("", "nawasync")
 	if err == nil {
-		err = errors.Join(run(context.Background(), folder, os.Stdout), os.RemoveAll(folder))
+		err = errors.Join(run(context.Background(), dir, os.Stdout), os.RemoveAll(dir))
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, folder string, out io.Writer) error {
-	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(folder, "app.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"),
+func run(ctx context.Context, dir string, out io.Writer) error {
+	db, err := gorm.Open(sqlite.Open("file:"+filepath.Join(dir, "app.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"),
 		&gorm.Config{})
 	if err != nil {
 		return err
@@ -67,14 +67,14 @@ func run(ctx context.Context, folder string, out io.Writer) error {
 	if err := migrations.Up(ctx, db); err != nil {
 		return err
 	}
-	memory := miniredis.NewMiniRedis()
-	defer memory.Close()
-	client := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) { return memory.Dial() }})
+	inProcess := miniredis.NewMiniRedis()
+	defer inProcess.Close()
+	client := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) { return inProcess.Dial() }})
 	defer client.Close()
-	ended := make(chan nawasync.Event, 1)
+	events := make(chan nawasync.Event, 1)
 	engine, err := nawasync.New(nawasync.Config{
 		DB: db, Redis: client, Logger: slog.New(slog.DiscardHandler),
-		OnEvent: func(_ context.Context, e nawasync.Event) { ended <- e },
+		OnEvent: func(_ context.Context, e nawasync.Event) { events <- e },
 	})
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func run(ctx context.Context, folder string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "dispatched job %d for %s, by %s\n", job.ID, job.TargetID, job.TriggeredBy)
-	fmt.Fprintf(out, "event: %s\n", (<-ended).Type)
+	fmt.Fprintf(out, "event: %s\n", (<-events).Type)
 	page, err := engine.Reader().Search(ctx, tracker.Search{Services: []string{"mail"}, Limit: 25})
 	for _, j := range page.Jobs {
 		attempts, _ := engine.Reader().Attempts(ctx, j)

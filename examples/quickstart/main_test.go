@@ -21,16 +21,16 @@ func TestQuickstartDispatchesRetriesAndLists(t *testing.T) {
 		"attempt 2: success",
 	} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, out.String())
+			t.Errorf("the output lacks %q:\n%s", want, out.String())
 		}
 	}
 }
 
-func TestQuotaIsSetWithTheSecondAttempt(t *testing.T) {
+func TestQuotaIsSetOnTheSecondAttempt(t *testing.T) {
 	t.Parallel()
 	first := nawasynctest.Work(t, setQuota{}, SetQuota{Email: "ann@example.org", QuotaMB: 500})
 	if first.Outcome != tracker.OutcomeRetry || first.Err == nil {
-		t.Errorf("the first attempt: %+v", first)
+		t.Errorf("the first attempt ended with %+v, want a retry with an error", first)
 	}
 	engine := nawasynctest.NewEngine(t)
 	if _, err := engine.Dispatch(t.Context(), SetQuota{Email: "ann@example.org", QuotaMB: 500}, nawasync.Options{By: "user:7"}); err != nil {
@@ -38,12 +38,12 @@ func TestQuotaIsSetWithTheSecondAttempt(t *testing.T) {
 	}
 	job := nawasynctest.RequireDispatched(t, engine, SetQuota{Email: "ann@example.org", QuotaMB: 500})
 	if job.TriggeredBy != "user:7" {
-		t.Errorf("%+v", job)
+		t.Errorf("job %+v, want it dispatched by user:7", job)
 	}
 	if err := errors.Join(nawasync.Register(engine, setQuota{}), engine.Start(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if ended := nawasynctest.WaitEnded(t, engine, job.ID); ended.Status != tracker.StatusSuccess || ended.Attempt != 2 {
-		t.Errorf("%+v", ended)
+		t.Errorf("job %+v, want success on attempt 2", ended)
 	}
 }

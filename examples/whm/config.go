@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// settings are the flags. Each may also come from an environment variable: the
+// settings holds the values of the flags. An environment variable can set each of them too: the
 // flag's name in capitals, with _ for -.
 type settings struct {
 	addr      string
@@ -29,38 +29,41 @@ type settings struct {
 	mailboxes int
 }
 
-const usage = `whm shows mailboxes of a WHM server, and changes them through jobs.
+const usage = `whm shows the accounts and mailboxes of WHM servers and changes them through jobs.
 
-Without flags it needs nothing: a SQLite file, Redis in the process, and a
-simulated WHM server.
+Without flags, whm uses a SQLite file, a Redis inside the process and two simulated WHM servers.
+
+An environment variable can set each flag except -mailboxes: the flag's name in capitals, with _ for -. A flag
+overrides its variable.
 
 `
 
-// errUsage says that the flags were wrong and that it has been said.
-var errUsage = errors.New("wrong flags")
-
-// parse reads flags and environment, and says what is wrong with them.
+// parse reads the flags and the environment. It returns flag.ErrHelp after it printed the usage to
+// out.
 func parse(args []string, getenv func(string) string, out io.Writer) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("whm", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	text := func(to *string, name, value, help string) {
-		if from := getenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); from != "" {
-			value = from
+	stringVar := func(target *string, name, value, help string) {
+		flags.StringVar(target, name, value, help)
+		// The environment's value must not become the flag's default: -help prints defaults, and the
+		// value may be a secret.
+		if fromEnv := getenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); fromEnv != "" {
+			*target = fromEnv
 		}
-		flags.StringVar(to, name, value, help)
 	}
-	folder := filepath.Join(os.TempDir(), "nawasync-whm")
-	text(&s.addr, "addr", "127.0.0.1:8080", "where the page listens")
-	text(&s.dsn, "dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "the database: sqlite:FILE, postgres://… or mysql://user:password@host:port/name")
-	text(&s.redis, "redis", "", "redis://host:port/db; empty is a Redis in the process")
-	text(&s.instances, "instances", "", "names of the servers, for a -role web: one,two; default those of -whm-url, or main,backup")
-	text(&s.whmURL, "whm-url", "", "https://host:2087, or several: one=https://…,two=https://…; empty is two simulated servers")
-	text(&s.whmUser, "whm-user", "root", "the WHM user")
-	text(&s.whmToken, "whm-token", "", "the user's API token, or several: one=…,two=…; better given as WHM_TOKEN, for other users see flags")
-	text(&s.key, "key", filepath.Join(folder, "seal.key"), "file of the key that seals arguments; made when it is not there")
-	text(&s.role, "role", "all", "all, web (page only) or worker (jobs only)")
-	flags.IntVar(&s.mailboxes, "mailboxes", 40, "how many mailboxes the simulated server has")
+	dir := filepath.Join(os.TempDir(), "nawasync-whm")
+	stringVar(&s.addr, "addr", "127.0.0.1:8080", "the `address` that the pages listen on; the pages have no login, so keep it on loopback")
+	stringVar(&s.dsn, "dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "the database: sqlite:FILE, postgres://… or mysql://user:password@host:port/name")
+	stringVar(&s.redis, "redis", "", "the Redis server: redis://host:port/db; empty starts a Redis inside the process")
+	stringVar(&s.instances, "instances", "", "the server `names` when -whm-url is empty: one,two; empty means main,backup")
+	stringVar(&s.whmURL, "whm-url", "", "the WHM server: https://host:2087, or several: one=https://…,two=https://…; empty starts simulated servers")
+	stringVar(&s.whmUser, "whm-user", "root", "the WHM `user` that the token belongs to")
+	stringVar(&s.whmToken, "whm-token", "",
+		"the user's API token, or several: one=…,two=…; prefer the variable WHM_TOKEN, because every user of the machine can read flags")
+	stringVar(&s.key, "key", filepath.Join(dir, "seal.key"), "the `file` with the key that seals job arguments; created if it does not exist")
+	stringVar(&s.role, "role", "all", "what the process does: all, web (pages only) or worker (jobs only)")
+	flags.IntVar(&s.mailboxes, "mailboxes", 40, "the `number` of mailboxes of the first simulated server")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(out, usage)
@@ -68,102 +71,119 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 		flags.PrintDefaults()
 		return s, flag.ErrHelp
 	case err != nil:
-		return s, fmt.Errorf("%w: %w; -help lists the flags", errUsage, err)
+		return s, fmt.Errorf("parse flags: %w; -help lists the flags", err)
 	case flags.NArg() > 0:
-		return s, fmt.Errorf("%w: %q is no flag; -help lists them", errUsage, flags.Arg(0))
+		return s, fmt.Errorf("parse flags: unexpected argument %q; -help lists the flags", flags.Arg(0))
 	}
 	return s, s.check()
 }
 
+// check returns an error that names the first wrong flag and says how to fix it.
 func (s settings) check() error {
 	switch {
 	case !slices.Contains([]string{"all", "web", "worker"}, s.role):
-		return fmt.Errorf("-role %q: it is all, web or worker", s.role)
+		return fmt.Errorf("-role %q: use all, web or worker", s.role)
 	case s.role != "all" && s.redis == "":
-		return fmt.Errorf("-role %s needs -redis: a Redis in this process would not be heard by the others", s.role)
+		return fmt.Errorf("-role %s needs -redis: other processes cannot reach a Redis inside this process", s.role)
 	case s.role == "worker" && s.whmURL == "":
-		return errors.New("-role worker needs -whm-url: several workers share one server; go run ./examples/whm/whmsim starts a simulated one")
+		return errors.New("-role worker needs -whm-url: all workers must use the same servers; go run ./examples/whm/whmsim starts a simulated server")
 	case s.whmURL != "" && s.whmToken == "" && s.role != "web":
 		return errors.New("-whm-url needs -whm-token, or WHM_TOKEN in the environment")
 	case s.mailboxes < 1 || s.mailboxes > 1_000_000:
-		return fmt.Errorf("-mailboxes %d: it is 1 to 1000000", s.mailboxes)
+		return fmt.Errorf("-mailboxes %d: use a number from 1 to 1000000", s.mailboxes)
 	}
 	_, err := s.servers()
 	return err
 }
 
-// place is where one server is; a simulated one has no URL.
-type place struct{ name, url, token string }
+// serverConfig is one WHM server of the flags. The URL of a simulated server is empty.
+type serverConfig struct{ name, url, token string }
 
-// servers are the places that the flags name, in their order.
-func (s settings) servers() (list []place, err error) {
+// servers returns the WHM servers of the flags, in the order of the flags.
+func (s settings) servers() ([]serverConfig, error) {
+	var list []serverConfig
+	var err error
 	if s.whmURL == "" {
-		names := s.instances
-		if names == "" {
-			names = "main,backup"
-		}
-		for name := range strings.SplitSeq(names, ",") {
-			list = append(list, place{name: strings.TrimSpace(name)})
-		}
-	} else {
-		tokens := map[string]string{}
-		for part := range strings.SplitSeq(s.whmToken, ",") {
-			if name, token, several := strings.Cut(part, "="); several {
-				tokens[name] = token
-			}
-		}
-		for part := range strings.SplitSeq(s.whmURL, ",") {
-			name, url, several := strings.Cut(part, "=")
-			if !several {
-				name, url = "main", part
-			}
-			token := tokens[name]
-			if len(tokens) == 0 {
-				token = s.whmToken
-			}
-			if token == "" && s.role != "web" {
-				return nil, fmt.Errorf("-whm-token has none for the server %q; write %s=…", name, name)
-			}
-			list = append(list, place{name, url, token})
-		}
+		list = s.simulatedServers()
+	} else if list, err = s.remoteServers(); err != nil {
+		return nil, err
 	}
 	seen := map[string]bool{}
-	for _, p := range list {
-		if p.name == "" || len(p.name) > 30 || strings.Trim(p.name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || seen[p.name] {
-			return nil, fmt.Errorf("a server's name is of small letters, digits and -, and each has its own: %q", p.name)
+	for _, server := range list {
+		name := server.name
+		if name == "" || len(name) > 30 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || seen[name] {
+			return nil, fmt.Errorf("server name %q: use 1 to 30 lower-case letters, digits and -, and a different name for each server", name)
 		}
-		seen[p.name] = true
+		seen[name] = true
+	}
+	return list, nil
+}
+
+func (s settings) simulatedServers() (list []serverConfig) {
+	names := s.instances
+	if names == "" {
+		names = "main,backup"
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		list = append(list, serverConfig{name: strings.TrimSpace(name)})
+	}
+	return list
+}
+
+// remoteServers pairs the URLs of -whm-url with the tokens of -whm-token. A URL without a name
+// belongs to the server main. A token without a name is for all servers.
+func (s settings) remoteServers() (list []serverConfig, err error) {
+	tokens := map[string]string{}
+	for part := range strings.SplitSeq(s.whmToken, ",") {
+		if name, token, named := strings.Cut(part, "="); named {
+			tokens[name] = token
+		}
+	}
+	for part := range strings.SplitSeq(s.whmURL, ",") {
+		name, url, named := strings.Cut(part, "=")
+		if !named {
+			name, url = "main", part
+		}
+		token := tokens[name]
+		if len(tokens) == 0 {
+			token = s.whmToken
+		}
+		if token == "" && s.role != "web" {
+			return nil, fmt.Errorf("-whm-token has no token for the server %q; add %s=…", name, name)
+		}
+		list = append(list, serverConfig{name, url, token})
 	}
 	return list, nil
 }
 
 const keySize = 32
 
-// readKey reads the sealing key, and makes it where there is none.
-func readKey(path string) (key []byte, made bool, err error) {
+// readKey reads the sealing key. If the file does not exist, readKey creates a random key and
+// reports created.
+func readKey(path string) (key []byte, created bool, err error) {
 	key, err = os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, keySize)
-		_, _ = rand.Read(key) // it never fails
-		return makeKey(path, key)
+		_, _ = rand.Read(key) // never returns an error
+		return createKey(path, key)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("-key: %w", err)
 	}
 	if len(key) != keySize {
-		return nil, false, fmt.Errorf("-key: %s holds %d bytes, not %d; make one with: openssl rand -out %[1]s %[3]d", path, len(key), keySize)
+		return nil, false, fmt.Errorf("-key: %s has %d bytes, not %d; create a key with: openssl rand -out %[1]s %[3]d", path, len(key), keySize)
 	}
 	return key, false, nil
 }
 
-// makeKey lets one of several processes that start at once make the key: it
-// appears under its name whole, or not at all.
-func makeKey(path string, key []byte) ([]byte, bool, error) {
+// createKey writes the key to a temporary file and links the file to path. The link is atomic: if
+// several processes start at the same time, one of them creates the key and the others read it.
+func createKey(path string, key []byte) ([]byte, bool, error) {
 	fail := func(err error) ([]byte, bool, error) { return nil, false, fmt.Errorf("-key: %w", err) }
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fail(err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	file, err := os.CreateTemp(filepath.Dir(path), ".key-*") // creates the file with mode 0600
 	if err != nil {
 		return fail(err)
 	}
@@ -181,10 +201,10 @@ func makeKey(path string, key []byte) ([]byte, bool, error) {
 	return key, true, nil
 }
 
-// displayURL is a DSN without its password.
-func displayURL(dsn string) string {
+// redactDSN returns the DSN without its password.
+func redactDSN(dsn string) string {
 	if u, err := url.Parse(dsn); err == nil {
 		return u.Redacted()
 	}
-	return "(given)"
+	return "(hidden: the DSN is not a URL)"
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,12 +19,13 @@ import (
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 )
 
-func child(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
+// startChild runs the command in a process of its own.
+func startChild(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 	t.Helper()
-	folder := t.TempDir()
+	dir := t.TempDir()
 	cmd = exec.Command(os.Args[0], append([]string{
-		"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(folder, "whm.db"), "-key",
-		filepath.Join(folder, "key"),
+		"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(dir, "whm.db"), "-key",
+		filepath.Join(dir, "key"),
 	}, args...)...)
 	cmd.Env = append(os.Environ(), "WHM_TEST_CHILD=1")
 	out, errs = &output{}, &output{}
@@ -33,41 +35,41 @@ func child(t *testing.T, args ...string) (cmd *exec.Cmd, out, errs *output) {
 	return cmd, out, errs
 }
 
-func TestCtrlCEndsItCleanlyWithinItsDrainTime(t *testing.T) {
+func TestCtrlCStopsTheProcessWithinTheDrainTimeout(t *testing.T) {
 	t.Parallel()
-	cmd, out, errs := child(t)
+	cmd, out, errs := startChild(t)
 	deadline := time.Now().Add(3 * time.Minute)
 	for !strings.Contains(out.String(), "the page is") {
 		if time.Now().After(deadline) {
-			t.Fatalf("it did not start: %s %s", out, errs)
+			t.Fatalf("the process did not start: %s %s", out, errs)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	begun := time.Now()
+	interrupted := time.Now()
 	noError(t, cmd.Process.Signal(os.Interrupt))
-	if err := cmd.Wait(); err != nil || time.Since(begun) > drainTimeout || !strings.HasSuffix(out.String(), "ending\n") {
-		t.Errorf("after %s: %v\n%s\n%s", time.Since(begun), err, out, errs)
+	if err := cmd.Wait(); err != nil || time.Since(interrupted) > drainTimeout || !strings.HasSuffix(out.String(), "stopping\n") {
+		t.Errorf("the process ended after %s with %v, want success within the drain timeout\n%s\n%s", time.Since(interrupted), err, out, errs)
 	}
 }
 
-func TestWrongFlagExitsWithOneLineAndStatus1(t *testing.T) {
+func TestWrongFlagPrintsOneLineAndExitsWithStatus1(t *testing.T) {
 	t.Parallel()
-	cmd, out, errs := child(t, "-role", "boss")
+	cmd, out, errs := startChild(t, "-role", "boss")
 	err := cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || out.String() != "" || strings.Count(errs.String(), "\n") != 1 ||
 		!strings.HasPrefix(errs.String(), "whm: -role") {
-		t.Errorf("%v\n%s\n%s", err, out, errs)
+		t.Errorf("the process ended with %v, want status 1 and one line that names the flag\n%s\n%s", err, out, errs)
 	}
 }
 
-func TestWrongSettingsAreOneClearLineAndNothingIsHalfStarted(t *testing.T) {
+func TestWrongSettingIsReportedInOneLineBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	noError(t, err)
 	t.Cleanup(func() { _ = busy.Close() })
-	folder := t.TempDir()
-	short := filepath.Join(folder, "short")
+	dir := t.TempDir()
+	short := filepath.Join(dir, "short")
 	noError(t, os.WriteFile(short, []byte("too short"), 0o600))
 	secure := httptest.NewTLSServer(sim.New(sim.Options{}))
 	t.Cleanup(secure.Close)
@@ -76,27 +78,27 @@ func TestWrongSettingsAreOneClearLineAndNothingIsHalfStarted(t *testing.T) {
 		args []string
 	}{
 		{"-help lists the flags", []string{"-colour", "red"}},
-		{`"now" is no flag`, []string{"now"}},
+		{`unexpected argument "now"`, []string{"now"}},
 		{"all, web or worker", []string{"-role", "boss"}},
 		{"needs -redis", []string{"-role", "web"}},
 		{"needs -whm-url", []string{"-role", "worker", "-redis", "redis://127.0.0.1:1"}},
 		{"needs -whm-token", []string{"-whm-url", "https://127.0.0.1:2087"}},
 		{"choose another with -addr", []string{"-addr", busy.Addr().String()}},
 		{"not 32", []string{"-key", short}},
-		{"is a directory", []string{"-key", folder}},
-		{"its scheme is none of", []string{"-dsn", "oracle://root:hunter2@localhost/x"}},
-		{"names no file", []string{"-dsn", "sqlite:"}},
-		{"write mysql://", []string{"-dsn", "mysql://nothing"}},
+		{"is a directory", []string{"-key", dir}},
+		{"unknown scheme", []string{"-dsn", "oracle://root:hunter2@localhost/x"}},
+		{"the file name is missing", []string{"-dsn", "sqlite:"}},
+		{"use mysql://", []string{"-dsn", "mysql://nothing"}},
 		{"-dsn: ", []string{"-dsn", "postgres://root:hunter2@127.0.0.1:1/x?connect_timeout=2"}},
-		{"write redis://", []string{"-redis", "localhost"}},
-		{"-redis: it does not answer", []string{"-redis", "redis://127.0.0.1:1/0"}},
+		{"use redis://", []string{"-redis", "localhost"}},
+		{"-redis: the server does not answer", []string{"-redis", "redis://127.0.0.1:1/0"}},
 		{"in the clear", []string{"-whm-url", "http://whm.example:2086", "-whm-token", "x"}},
 		{"certificate is not trusted", []string{"-whm-url", secure.URL, "-whm-token", "x"}},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			t.Parallel()
-			mine := t.TempDir()
-			args := append([]string{"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(mine, "whm.db"), "-key", filepath.Join(mine, "key")}, c.args...)
+			dir := t.TempDir()
+			args := append([]string{"-addr", "127.0.0.1:0", "-dsn", "sqlite:" + filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key")}, c.args...)
 			out := &output{}
 			s, err := parse(args, func(string) string { return "" }, out)
 			if err == nil {
@@ -105,26 +107,35 @@ func TestWrongSettingsAreOneClearLineAndNothingIsHalfStarted(t *testing.T) {
 				err = run(ctx, s, out, slog.New(slog.NewTextHandler(out, nil)))
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("%v", err)
+				t.Errorf("the start ended with %v, want one line with %q and without the password", err, c.want)
 			}
 			if strings.Contains(out.String(), "the page is") {
-				t.Error("it said that it had started")
+				t.Error("the output says that the page is up")
 			}
 		})
 	}
 }
 
-func TestSettingsComeFromTheEnvironmentTooAndFlagsWin(t *testing.T) {
+func TestFlagsOverrideTheEnvironment(t *testing.T) {
 	t.Parallel()
 	environment := map[string]string{"WHM_TOKEN": "from the environment", "WHM_URL": "https://a.example:2087", "ADDR": "127.0.0.1:1"}
 	s, err := parse([]string{"-addr", "127.0.0.1:2"}, func(name string) string { return environment[name] }, io.Discard)
 	noError(t, err)
 	if s.whmToken != "from the environment" || s.whmURL != "https://a.example:2087" || s.addr != "127.0.0.1:2" {
-		t.Errorf("%+v", s)
+		t.Errorf("settings %+v, want the flag's address and the environment's token and URL", s)
 	}
 }
 
-func TestKeyIsMadeOnceHoweverManyStart(t *testing.T) {
+func TestHelpDoesNotPrintValuesOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	out := &output{}
+	_, err := parse([]string{"-help"}, func(string) string { return "from-the-environment" }, out)
+	if !errors.Is(err, flag.ErrHelp) || !strings.Contains(out.String(), "-whm-token") || strings.Contains(out.String(), "from-the-environment") {
+		t.Errorf("-help ended with %v, want the usage without values of the environment:\n%s", err, out)
+	}
+}
+
+func TestProcessesThatStartTogetherShareOneKey(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "folder", "key")
 	keys := make(chan string, 10)
@@ -137,12 +148,12 @@ func TestKeyIsMadeOnceHoweverManyStart(t *testing.T) {
 	first := <-keys
 	for range cap(keys) - 1 {
 		if other := <-keys; other != first {
-			t.Error("two processes have two keys")
+			t.Error("two callers of readKey have different keys")
 		}
 	}
 	info, err := os.Stat(path)
 	noError(t, err)
 	if info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v", info.Mode())
+		t.Errorf("the key file has mode %v, want 0600", info.Mode())
 	}
 }

@@ -1,9 +1,10 @@
-// Command whm is nawasync at work: pages of accounts and mailboxes, jobs that change
-// them on WHM servers, and the row that each job leaves. With nothing installed:
+// Command whm is a complete application on nawasync: pages that list the accounts and mailboxes of
+// WHM servers, jobs that change them, and the operators' pages. It needs nothing installed:
 //
 //	go run ./examples/whm
 //
-// docs/whm.md walks through one click, and runs it as several processes.
+// docs/whm.md follows one change from the form to the audit log, and runs the example as several
+// processes.
 package main
 
 import (
@@ -35,7 +36,7 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// drainTimeout is how long Ctrl-C waits for running jobs.
+// drainTimeout is how long a stopping process waits for its running jobs.
 const drainTimeout = 15 * time.Second
 
 func main() { os.Exit(start()) }
@@ -57,123 +58,137 @@ func start() int {
 	return 0
 }
 
-// example is what run has started, ended in the opposite order.
+// example holds what run opens. Each step of run adds what a later step needs.
 type example struct {
-	out    io.Writer
-	logger *slog.Logger
-	undo   []func()
+	settings settings
+	out      io.Writer
+	logger   *slog.Logger
+	closers  []func() // in the order of opening
+
+	listener   net.Listener // nil in a worker process
+	sealingKey []byte
+	db         *gorm.DB
+	redis      *redis.Client
+	whm        hosting.Servers // nil in a web process, which only dispatches
+	simulated  map[string]*sim.Server
+	enforcer   admin.Enforcer
+	engine     *nawasync.Engine
+	module     *hosting.Module
 }
 
-func (a *example) later(undo func()) { a.undo = append(a.undo, undo) }
+func (a *example) onClose(f func()) { a.closers = append(a.closers, f) }
 
-func (a *example) end() {
-	for _, undo := range slices.Backward(a.undo) {
-		undo()
+// close releases everything in the opposite order of opening.
+func (a *example) close() {
+	for _, f := range slices.Backward(a.closers) {
+		f()
 	}
 }
 
-// run serves until ctx ends, and returns what went wrong at the start, or at the
-// end. Nothing is left running.
+// run opens all parts and serves until ctx ends. It returns the first error of a start or of the
+// shutdown, and leaves nothing running.
 func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) error {
-	a := &example{out: out, logger: logger}
-	defer a.end()
-	// What can be wrong is tried first: a busy port ends it before anything is made.
-	var page net.Listener
-	if s.role != "worker" {
-		var err error
-		if page, err = net.Listen("tcp", s.addr); err != nil {
-			return fmt.Errorf("-addr: %w; choose another with -addr 127.0.0.1:8081", err)
+	a := &example{settings: s, out: out, logger: logger}
+	defer a.close()
+	// The listener comes first: if the port is in use, run creates neither a key nor a database.
+	for _, step := range []func(context.Context) error{a.listen, a.openStorage, a.connectServers, a.createEngine, a.startEngine, a.serve} {
+		if err := step(ctx); err != nil {
+			return err
 		}
-		a.later(func() { _ = page.Close() })
 	}
-	key, made, err := readKey(s.key)
+	return nil
+}
+
+func (a *example) listen(context.Context) error {
+	if a.settings.role == "worker" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", a.settings.addr)
+	if err != nil {
+		return fmt.Errorf("-addr: %w; choose another with -addr 127.0.0.1:8081", err)
+	}
+	a.listener = listener
+	a.onClose(func() { _ = listener.Close() })
+	return nil
+}
+
+// openStorage reads the sealing key and connects to the database and to Redis.
+func (a *example) openStorage(ctx context.Context) error {
+	key, created, err := readKey(a.settings.key)
 	if err != nil {
 		return err
 	}
-	if made {
-		fmt.Fprintln(out, "made a sealing key:", s.key)
+	if created {
+		fmt.Fprintln(a.out, "created the sealing key", a.settings.key)
 	}
-	db, err := openDatabase(ctx, s.dsn)
-	if err != nil {
+	a.sealingKey = key
+	if a.db, err = openDatabase(ctx, a.settings.dsn); err != nil {
 		return err
 	}
-	a.later(func() {
-		if pool, err := db.DB(); err == nil {
+	a.onClose(func() {
+		if pool, err := a.db.DB(); err == nil {
 			_ = pool.Close()
 		}
 	})
-	client, closeRedis, err := openRedis(ctx, s.redis)
+	client, closeRedis, err := openRedis(ctx, a.settings.redis)
 	if err != nil {
 		return err
 	}
-	a.later(closeRedis)
-	servers, simulated, err := a.servers(ctx, s)
-	if err != nil {
-		return err
-	}
-	engine, module, enforcer, err := a.engine(ctx, s, db, client, key, servers)
-	if err != nil {
-		return err
-	}
-	places, err := s.servers()
-	if err != nil {
-		return err
-	}
-	operators, err := web.Admin(engine, enforcer)
-	if err != nil {
-		return err
-	}
-	pages := &web.Pages{Engine: engine, Hosting: module, Instances: serverNames(places), Simulated: simulated, Operators: operators, Logger: logger}
-	return a.serve(ctx, s, page, pages)
+	a.redis = client
+	a.onClose(closeRedis)
+	return nil
 }
 
-// servers are the WHM servers: those named, or simulated ones. A page alone needs
-// none.
-func (a *example) servers(ctx context.Context, s settings) (servers hosting.Servers, simulated map[string]*sim.Server, err error) {
-	if s.role == "web" {
-		return nil, nil, nil // it only dispatches
+// connectServers creates a client for each WHM server, and starts the simulated servers. A web
+// process needs no clients.
+func (a *example) connectServers(ctx context.Context) error {
+	if a.settings.role == "web" {
+		return nil
 	}
-	places, err := s.servers()
+	configs, err := a.settings.servers()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	servers, simulated = hosting.Servers{}, map[string]*sim.Server{}
-	mailboxes := s.mailboxes
-	for _, p := range places {
-		if p.url == "" {
-			if simulated[p.name], servers[p.name], err = a.simulate(p.name, mailboxes); err != nil {
-				return nil, nil, err
-			}
-			mailboxes = min(mailboxes, max(10, s.mailboxes/4)) // the others are smaller
-			continue
+	a.whm, a.simulated = hosting.Servers{}, map[string]*sim.Server{}
+	mailboxes := a.settings.mailboxes
+	for _, c := range configs {
+		if c.url == "" {
+			err = a.simulate(c.name, mailboxes)
+			mailboxes = min(mailboxes, max(10, a.settings.mailboxes/4)) // the other servers are smaller
+		} else {
+			a.whm[c.name], err = a.connect(ctx, c)
 		}
-		if servers[p.name], err = a.reach(ctx, s.whmUser, p); err != nil {
-			return nil, nil, err
+		if err != nil {
+			return err
 		}
 	}
-	return servers, simulated, nil
+	return nil
 }
 
-func (a *example) simulate(name string, mailboxes int) (*sim.Server, *whmapi.Client, error) {
+// simulate starts a simulated WHM server on a free port of the loopback interface.
+func (a *example) simulate(name string, mailboxes int) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, fmt.Errorf("start the simulated WHM server: %w", err)
+		return fmt.Errorf("start the simulated WHM server %s: %w", name, err)
 	}
-	const token = "simulated" //nolint:gosec // it opens nothing else
-	server := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
-	simulated := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = simulated.Serve(listener) }()
-	a.later(func() { _ = simulated.Close() })
+	const token = "simulated" //nolint:gosec // only this simulated server accepts the token
+	simulator := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
+	server := &http.Server{Handler: simulator, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	a.onClose(func() { _ = server.Close() })
 	address := "http://" + listener.Addr().String()
-	fmt.Fprintf(a.out, "a simulated WHM server, %s, with %d mailboxes: %s (make it misbehave: %[3]s/control/faults, see docs/whm.md)\n", name, mailboxes, address)
-	client, err := whmapi.New(whmapi.Config{URL: address, User: "root", Token: nawasync.NewSecret(token)})
-	return server, client, err
+	fmt.Fprintf(a.out, "simulated WHM server %s with %d mailboxes: %s\n", name, mailboxes, address)
+	fmt.Fprintf(a.out, "inject faults at %s/control/faults (see docs/whm.md)\n", address)
+	a.simulated[name] = simulator
+	a.whm[name], err = whmapi.New(whmapi.Config{URL: address, User: "root", Token: nawasync.NewSecret(token)})
+	return err
 }
 
-// reach tries a real server: a wrong URL or certificate is better known now than
-// from the first job.
-func (a *example) reach(ctx context.Context, user string, p place) (*whmapi.Client, error) {
-	client, err := whmapi.New(whmapi.Config{URL: p.url, User: user, Token: nawasync.NewSecret(p.token)})
+// connect creates the client of a real server and lists its accounts once: a wrong URL or
+// certificate is reported at the start, and not by the first job. Other failures may pass, so
+// connect only logs them.
+func (a *example) connect(ctx context.Context, c serverConfig) (*whmapi.Client, error) {
+	client, err := whmapi.New(whmapi.Config{URL: c.url, User: a.settings.whmUser, Token: nawasync.NewSecret(c.token)})
 	if err != nil {
 		return nil, err
 	}
@@ -182,83 +197,100 @@ func (a *example) reach(ctx context.Context, user string, p place) (*whmapi.Clie
 	if _, err := client.Accounts(ctx); fault.ClassOf(err) == fault.ClassConfig {
 		return nil, fmt.Errorf("-whm-url: %w", err)
 	} else if err != nil {
-		a.logger.Warn("whm: the WHM server does not answer as it should; jobs will tell more", "server", p.name, "error", err)
+		a.logger.Warn("the WHM server did not list its accounts; jobs will retry", "server", c.name, "error", err)
 	}
 	return client, nil
 }
 
-// engine is what dispatches, and works unless the role is web.
-func (a *example) engine(ctx context.Context, s settings, db *gorm.DB, client *redis.Client, key []byte, servers hosting.Servers) (*nawasync.Engine,
-	*hosting.Module, admin.Enforcer, error,
-) {
-	if err := errors.Join(migrations.Up(ctx, db), hosting.CreateTables(ctx, db)); err != nil {
-		return nil, nil, nil, err
-	}
-	enforcer, err := web.Enforcer(ctx, db)
+// createEngine creates the tables, the engine and the repositories.
+func (a *example) createEngine(ctx context.Context) error {
+	err := errors.Join(migrations.Up(ctx, a.db), hosting.CreateTables(ctx, a.db))
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	ring, err := secret.NewKeyring(key)
+	if a.enforcer, err = web.Enforcer(ctx, a.db); err != nil {
+		return err
+	}
+	keyring, err := secret.NewKeyring(a.sealingKey)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("-key: %w", err)
+		return fmt.Errorf("-key: %w", err)
 	}
-	engine, err := nawasync.New(nawasync.Config{
-		DB: db, Redis: client, Sealer: ring, Logger: a.logger,
+	a.engine, err = nawasync.New(nawasync.Config{
+		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger,
 		Queues: map[string]nawasync.Queue{
 			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond},
 			nawasync.DefaultQueue: {Slots: 2, Poll: 100 * time.Millisecond},
 		},
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	module, err := hosting.New(engine, servers)
-	if err != nil || s.role == "web" {
-		return engine, module, enforcer, err
-	}
-	places, err := s.servers()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if err := errors.Join(admin.Register(engine, enforcer), module.Schedule(engine, serverNames(places)), engine.Start(ctx)); err != nil {
-		return nil, nil, nil, err
-	}
-	a.later(func() {
-		grace, cancel := context.WithTimeout(context.Background(), drainTimeout)
-		defer cancel()
-		if err := engine.Stop(grace); err != nil {
-			a.logger.Warn("whm: the engine did not end cleanly", "error", err)
-		}
-	})
-	return engine, module, enforcer, nil
+	a.module, err = hosting.New(a.engine, a.whm)
+	return err
 }
 
-func serverNames(places []place) (list []string) {
-	for _, p := range places {
-		list = append(list, p.name)
-	}
-	return list
-}
-
-// serve answers requests until ctx ends.
-func (a *example) serve(ctx context.Context, s settings, listener net.Listener, page *web.Pages) error {
-	if listener == nil {
-		fmt.Fprintln(a.out, "a worker; Ctrl-C ends it")
-		<-ctx.Done()
-		fmt.Fprintln(a.out, "ending")
+// startEngine registers the schedules and starts the workers. A web process runs no jobs.
+func (a *example) startEngine(ctx context.Context) error {
+	if a.settings.role == "web" {
 		return nil
 	}
-	server := &http.Server{Handler: page.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
-	fmt.Fprintf(a.out, "database %s\nthe page is http://%s — press “Sync now”, then change a mailbox and look at its job\nthe operators' pages are http://%[2]s%s/; Ctrl-C ends it\n", displayURL(s.dsn), listener.Addr(), web.AdminPrefix)
+	names, err := a.serverNames()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(admin.Register(a.engine, a.enforcer), a.module.Schedule(a.engine, names), a.engine.Start(ctx)); err != nil {
+		return err
+	}
+	a.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		defer cancel()
+		if err := a.engine.Stop(ctx); err != nil {
+			a.logger.Warn("stop the engine", "error", err)
+		}
+	})
+	return nil
+}
+
+func (a *example) serverNames() (names []string, err error) {
+	configs, err := a.settings.servers()
+	for _, c := range configs {
+		names = append(names, c.name)
+	}
+	return names, err
+}
+
+// serve answers requests until ctx ends. A worker process only waits.
+func (a *example) serve(ctx context.Context) error {
+	operators, err := web.Admin(a.engine, a.enforcer)
+	if err != nil {
+		return err
+	}
+	if a.listener == nil {
+		fmt.Fprintln(a.out, "the worker runs; press Ctrl-C to stop")
+		<-ctx.Done()
+		fmt.Fprintln(a.out, "stopping")
+		return nil
+	}
+	names, err := a.serverNames()
+	if err != nil {
+		return err
+	}
+	pages := &web.Pages{Engine: a.engine, Hosting: a.module, Instances: names, Simulated: a.simulated, Operators: operators, Logger: a.logger}
+	server := &http.Server{Handler: pages.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	address := "http://" + a.listener.Addr().String()
+	fmt.Fprintln(a.out, "the database is", redactDSN(a.settings.dsn))
+	fmt.Fprintln(a.out, "the page is", address)
+	fmt.Fprintf(a.out, "the operators' pages are %s%s/\n", address, web.AdminPrefix)
+	fmt.Fprintln(a.out, "choose “Sync now”, change a mailbox and open its job; press Ctrl-C to stop")
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(a.listener) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	fmt.Fprintln(a.out, "ending")
-	grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	fmt.Fprintln(a.out, "stopping")
+	shutdownCtx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return server.Shutdown(grace)
+	return server.Shutdown(shutdownCtx)
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// site is the example at work, as a browser sees it, and the server behind it.
+// site is a running example, with the simulated server that the example changes.
 type site struct {
 	t      *testing.T
 	url    string
@@ -31,9 +31,9 @@ type site struct {
 	out    *output
 }
 
-// begin runs the example with flags, until the test's end, and returns its page's
-// address, "" for a worker.
-func begin(t *testing.T, out *output, args ...string) string {
+// startExample runs the example with flags until the test ends. It returns the address of the page,
+// or "" for a worker.
+func startExample(t *testing.T, out *output, args ...string) string {
 	t.Helper()
 	s, err := parse(args, func(string) string { return "" }, io.Discard)
 	noError(t, err)
@@ -51,7 +51,7 @@ func begin(t *testing.T, out *output, args ...string) string {
 				t.Error(err)
 			}
 		case <-time.After(drainTimeout + 5*time.Second):
-			t.Error("it does not end within its drain time")
+			t.Error("the example did not stop within the drain timeout")
 		}
 	})
 	page := regexp.MustCompile(`the page is (http://\S+)`)
@@ -60,19 +60,19 @@ func begin(t *testing.T, out *output, args ...string) string {
 		if found := page.FindStringSubmatch(text); found != nil {
 			return found[1]
 		}
-		if strings.Contains(text, "a worker; Ctrl-C") {
+		if strings.Contains(text, "the worker runs") {
 			return ""
 		}
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatalf("it did not start: %v\n%s", err, text)
+			t.Fatalf("the example did not start: %v\n%s", err, text)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
 
-// simulator is a WHM server that outlives restarts of the example.
+// simulator starts a simulated WHM server and returns the flags that connect the example to it.
 func simulator(t *testing.T, mailboxes int) (*sim.Server, []string) {
 	t.Helper()
 	server := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
@@ -81,41 +81,42 @@ func simulator(t *testing.T, mailboxes int) (*sim.Server, []string) {
 	return server, []string{"-whm-url", listener.URL, "-whm-token", token}
 }
 
-// embedded runs everything in one process, on SQLite; its Redis can be looked into.
+// embedded runs the example in one process, on SQLite and a Redis that the test can inspect. It
+// returns the directory of the database.
 func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string) {
 	t.Helper()
 	server, flags := simulator(t, mailboxes)
 	redis := miniredis.RunT(t)
-	folder := t.TempDir()
+	dir := t.TempDir()
 	out := &output{}
-	address := begin(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(folder, "whm.db"), "-key", filepath.Join(folder, "key"),
+	address := startExample(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key"),
 		"-redis", "redis://"+redis.Addr())...)
-	return &site{t, address, server, out}, redis, folder
+	return &site{t, address, server, out}, redis, dir
 }
 
-// onMariaDB is the DSN of a test's own database, as the example takes it.
-func onMariaDB(t *testing.T) string {
+// mariaDBURL returns the DSN of a new database in the form of the flag -dsn.
+func mariaDBURL(t *testing.T) string {
 	t.Helper()
 	c, err := mysql.ParseDSN(testdb.MySQL(t).DSN)
 	noError(t, err)
 	return (&url.URL{Scheme: "mysql", User: url.UserPassword(c.User, c.Passwd), Host: c.Addr, Path: "/" + c.DBName}).String()
 }
 
-// separate runs a page and two workers on a database and Redis.
+// separate runs a web process and two workers on the database and on a real Redis.
 func separate(t *testing.T, mailboxes int, dsn string) *site {
 	t.Helper()
 	testdb.Redis(t)
 	server, flags := simulator(t, mailboxes)
 	out := &output{}
 	flags = append(flags, "-addr", "127.0.0.1:0", "-dsn", dsn, "-redis", os.Getenv(testdb.RedisVariable), "-key", filepath.Join(t.TempDir(), "key"))
-	address := begin(t, out, append(flags, "-role", "web")...)
+	address := startExample(t, out, append(flags, "-role", "web")...)
 	for range 2 {
-		begin(t, out, append(flags, "-role", "worker")...)
+		startExample(t, out, append(flags, "-role", "worker")...)
 	}
 	return &site{t, address, server, out}
 }
 
-// everywhere runs a test on embedded parts and on separate ones.
+// everywhere runs a test in one process, and with workers on each database server.
 func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) {
@@ -129,7 +130,7 @@ func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
 	})
 	t.Run("two workers on MariaDB and Redis", func(t *testing.T) {
 		t.Parallel()
-		fn(t, separate(t, mailboxes, onMariaDB(t)))
+		fn(t, separate(t, mailboxes, mariaDBURL(t)))
 	})
 }
 
@@ -143,7 +144,7 @@ func (s *site) get(path string) (int, string) {
 	return resp.StatusCode, html.UnescapeString(string(body))
 }
 
-// post sends a form, and returns the status, the page, and the job it made.
+// post sends a form. It returns the status, the page and the id of the dispatched job.
 func (s *site) post(path string, form ...string) (status int, body, job string) {
 	s.t.Helper()
 	values := url.Values{}
@@ -162,7 +163,8 @@ func (s *site) post(path string, form ...string) (status int, body, job string) 
 
 var statusOf = regexp.MustCompile(`<span class="badge \w+">\S+ (\w+)</span>`)
 
-// await waits until the job's page says how it ended.
+// await waits until the job's page shows one of the statuses. It fails if the job ends with another
+// status.
 func (s *site) await(job string, statuses ...string) string {
 	s.t.Helper()
 	deadline := time.Now().Add(4 * time.Minute)
@@ -175,14 +177,14 @@ func (s *site) await(job string, statuses ...string) string {
 			}
 		}
 		if time.Now().After(deadline) || (found != nil && slices.Contains([]string{"success", "failed", "conflict", "skipped", "cancelled"}, found[1])) {
-			s.t.Fatalf("job %s is %v, not %v:\n%s\n%s", job, found, statuses, page, s.out)
+			s.t.Fatalf("job %s has the status %v, want %v:\n%s\n%s", job, found, statuses, page, s.out)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// shows waits until a page has a text.
-func (s *site) shows(path, text string) {
+// waitForText waits until a page contains a text.
+func (s *site) waitForText(path, text string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, page := s.get(path)
@@ -190,14 +192,14 @@ func (s *site) shows(path, text string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s never shows %q:\n%s", path, text, page)
+			s.t.Fatalf("%s does not show %q within 2 minutes:\n%s", path, text, page)
 		}
 	}
 }
 
-// settles syncs until a sync's result is as it should be: rows of jobs that ended a
-// moment ago are left to the next.
-func (s *site) settles(result string) {
+// syncUntil syncs until a sync has the result. One sync may not be enough, because a sync skips the
+// rows of jobs that ended just before it.
+func (s *site) syncUntil(result string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		page := s.do("/sync")
@@ -205,17 +207,17 @@ func (s *site) settles(result string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("the snapshot is not the server's:\n%s", page)
+			s.t.Fatalf("no sync had the result %s within 2 minutes:\n%s", result, page)
 		}
 	}
 }
 
-// do sends a form and waits for its job's success.
+// do sends a form and waits until its job succeeds. It returns the job's page.
 func (s *site) do(path string, form ...string) string {
 	s.t.Helper()
 	status, body, job := s.post(path, form...)
 	if status != http.StatusSeeOther || job == "" {
-		s.t.Fatalf("POST %s: %d\n%s", path, status, body)
+		s.t.Fatalf("POST %s: status %d, want a redirect to a job:\n%s", path, status, body)
 	}
 	return s.await(job, "success")
 }

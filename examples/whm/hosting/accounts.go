@@ -2,7 +2,7 @@ package hosting
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/nawasara/nawasync"
@@ -10,7 +10,7 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// accounts is WHM's accounts as a repository sees them.
+// accounts implements the remote side of the accounts repository with WHM API 1.
 type accounts struct{ servers Servers }
 
 func accountOf(instance string, a whmapi.Account) WhmAccount {
@@ -20,7 +20,8 @@ func accountOf(instance string, a whmapi.Account) WhmAccount {
 	}
 }
 
-// List is one call: listaccts answers with all accounts, or with an error.
+// List yields one page. A successful listaccts returns all accounts, so the page proves that the
+// listing is complete.
 func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Seq2[mirror.Page[WhmAccount], error] {
 	return func(yield func(mirror.Page[WhmAccount], error) bool) {
 		var page mirror.Page[WhmAccount]
@@ -60,11 +61,12 @@ func (r *accounts) Create(ctx context.Context, want WhmAccount) (o mirror.Object
 	return r.Get(ctx, want)
 }
 
-// Update calls the function for each of the fields; WHM has none for all.
-func (r *accounts) Update(ctx context.Context, now mirror.Object[WhmAccount], want WhmAccount, touched mirror.Diff) (mirror.Object[WhmAccount], error) {
+// Update calls one WHM function for each changed field, because WHM has no function that changes
+// several fields at once.
+func (r *accounts) Update(ctx context.Context, current mirror.Object[WhmAccount], want WhmAccount, touched mirror.Diff) (mirror.Object[WhmAccount], error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
-		return now, err
+		return current, err
 	}
 	var steps []func() error
 	for _, c := range touched {
@@ -73,9 +75,9 @@ func (r *accounts) Update(ctx context.Context, now mirror.Object[WhmAccount], wa
 			steps = append(steps, func() error { return client.ChangePackage(ctx, want.Username, want.Plan) })
 		case "password":
 			steps = append(steps, func() error { return client.SetAccountPassword(ctx, want.Username, want.Password) })
-		case "suspended", "suspend_reason":
+		case "suspended", "suspend_reason": // one call below sets both fields
 		default:
-			return now, nawasync.Permanent(errors.New("WHM has no function that changes an account's " + c.Field))
+			return current, nawasync.Permanent(fmt.Errorf("update account %s: WHM has no function that changes the field %s", want.Username, c.Field))
 		}
 	}
 	switch {
@@ -84,7 +86,7 @@ func (r *accounts) Update(ctx context.Context, now mirror.Object[WhmAccount], wa
 	case touched.Has("suspended"):
 		steps = append(steps, func() error { return client.UnsuspendAccount(ctx, want.Username) })
 	}
-	return mirror.Object[WhmAccount]{}, sortedByName(ctx, steps)
+	return mirror.Object[WhmAccount]{}, runWrites(ctx, steps)
 }
 
 func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
@@ -95,9 +97,9 @@ func (r *accounts) Delete(ctx context.Context, key WhmAccount) error {
 	return client.RemoveAccount(ctx, key.Username)
 }
 
-// sortedByName runs writes one after the other; before each the job must still be ours.
-// The first that fails ends it: the next attempt reads what has been done.
-func sortedByName(ctx context.Context, steps []func() error) error {
+// runWrites runs the steps in order. Before each step, it checks that the job still has its lease.
+// It stops at the first error; the next attempt reads the object and writes the remaining fields.
+func runWrites(ctx context.Context, steps []func() error) error {
 	for _, step := range steps {
 		if err := mirror.BeginWrite(ctx); err != nil {
 			return err

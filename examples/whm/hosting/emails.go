@@ -2,7 +2,6 @@ package hosting
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -12,13 +11,13 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// WithDisk is the listing of mailboxes that has quotas and disk usage. It makes the
-// server look through its disks; the one without is light.
+// WithDisk is the sync detail that lists mailboxes with quotas and disk usage. It is slow, because
+// the server measures the disk usage of each mailbox. The default listing is fast and has neither.
 const WithDisk = "disk"
 
 const mebibyte = 1 << 20
 
-// emails is WHM's mailboxes as a repository sees them.
+// emails implements the remote side of the mailboxes repository with UAPI.
 type emails struct{ servers Servers }
 
 func emailOf(instance, account string, m whmapi.Mailbox) WhmEmailAccount {
@@ -28,23 +27,23 @@ func emailOf(instance, account string, m whmapi.Mailbox) WhmEmailAccount {
 	}
 }
 
-// List lists the mailboxes of all accounts. Those of a suspended account cannot be
-// listed, so that their rows stay.
+// List lists the mailboxes of all accounts. WHM cannot list the mailboxes of a suspended account,
+// so the last page marks them as skipped: a sync keeps their rows.
 func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string) iter.Seq2[mirror.Page[WhmEmailAccount], error] {
 	return func(yield func(mirror.Page[WhmEmailAccount], error) bool) {
-		var none mirror.Page[WhmEmailAccount]
+		var empty mirror.Page[WhmEmailAccount]
 		client, err := r.servers.client(scope.Instance)
 		if err != nil {
-			yield(none, err)
+			yield(empty, err)
 			return
 		}
-		list, err := client.Accounts(ctx)
+		accounts, err := client.Accounts(ctx)
 		if err != nil {
-			yield(none, err)
+			yield(empty, err)
 			return
 		}
 		suspended, total := map[string]bool{}, int64(0)
-		for _, a := range list {
+		for _, a := range accounts {
 			if a.Suspended {
 				suspended[a.User] = true
 				continue
@@ -55,7 +54,7 @@ func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string)
 			}
 			for boxes, err := range pages {
 				if err != nil {
-					err = fmt.Errorf("account %s: %w", a.User, err)
+					err = fmt.Errorf("list mailboxes of account %s: %w", a.User, err)
 				}
 				page := pageOf(scope.Instance, a.User, boxes, detail)
 				total += int64(len(page.Items))
@@ -64,7 +63,8 @@ func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string)
 				}
 			}
 		}
-		// Each account's mailboxes were as many as it counts: see whmapi.
+		// The listing is complete: whmapi returns an error if an account's mailboxes differ from the
+		// server's count.
 		last := mirror.Page[WhmEmailAccount]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: total}}
 		if len(suspended) > 0 {
 			last.Skipped = func(row WhmEmailAccount) bool { return suspended[row.Account] }
@@ -104,7 +104,8 @@ func (r *emails) Create(ctx context.Context, want WhmEmailAccount) (o mirror.Obj
 	return r.Get(ctx, want)
 }
 
-// megabytes is what WHM takes, where it gives bytes.
+// megabytes converts a quota from bytes to megabytes, rounded up: WHM returns quotas in bytes and
+// takes them in megabytes. nil is 0, which means unlimited.
 func megabytes(quota *int64) int64 {
 	if quota == nil {
 		return 0
@@ -112,15 +113,16 @@ func megabytes(quota *int64) int64 {
 	return int64(math.Ceil(float64(*quota) / mebibyte))
 }
 
-// Update calls the function for each of the fields; UAPI has none for all.
-func (r *emails) Update(ctx context.Context, now mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.Diff) (mirror.Object[WhmEmailAccount],
-	error,
-) {
+// Update calls one UAPI function for each changed field, because UAPI has no function that changes
+// several fields at once.
+func (r *emails) Update(
+	ctx context.Context, current mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.Diff,
+) (mirror.Object[WhmEmailAccount], error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
-		return now, err
+		return current, err
 	}
-	account, email := now.Value.Account, want.Email
+	account, email := current.Value.Account, want.Email
 	var steps []func() error
 	for _, c := range touched {
 		switch c.Field {
@@ -133,10 +135,10 @@ func (r *emails) Update(ctx context.Context, now mirror.Object[WhmEmailAccount],
 		case "password":
 			steps = append(steps, func() error { return client.SetPassword(ctx, account, email, want.Password) })
 		default:
-			return now, nawasync.Permanent(errors.New("UAPI has no function that changes a mailbox's " + c.Field))
+			return current, nawasync.Permanent(fmt.Errorf("update mailbox %s: UAPI has no function that changes the field %s", email, c.Field))
 		}
 	}
-	return mirror.Object[WhmEmailAccount]{}, sortedByName(ctx, steps)
+	return mirror.Object[WhmEmailAccount]{}, runWrites(ctx, steps)
 }
 
 func (r *emails) Delete(ctx context.Context, key WhmEmailAccount) error {

@@ -8,19 +8,19 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// The queues of the jobs: changes do not wait behind syncs.
+// The queues of the jobs. Changes have their own queue, so that they do not wait behind syncs.
 const (
 	Queue     = "whm"
 	SyncQueue = "whm-sync"
 )
 
-// Module is what pages work with.
+// Module holds the repositories that the pages read and dispatch jobs with.
 type Module struct {
 	Accounts nawasync.SyncedRepository[WhmAccount]
 	Emails   nawasync.SyncedRepository[WhmEmailAccount]
 }
 
-// New makes the repositories. A process without servers reads and dispatches only.
+// New creates the repositories. With nil servers, the process only reads rows and dispatches jobs.
 func New(e *nawasync.Engine, servers Servers) (*Module, error) {
 	accountConfig := mirror.Config[WhmAccount]{
 		Service: "whm", Type: "account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 90 * time.Second, Search: []string{"username", "domain", "contact"},
@@ -38,20 +38,20 @@ func New(e *nawasync.Engine, servers Servers) (*Module, error) {
 	return &Module{accountRepository, emailRepository}, errors.Join(accountErr, emailErr)
 }
 
-// Schedule has the servers synced: accounts every 30 minutes, mailboxes every hour,
-// with their disk usage at night.
+// Schedule adds the schedules that sync each server: accounts every 30 minutes, mailboxes every
+// hour, and mailboxes with quotas and disk usage at 02:00 UTC.
 func (m *Module) Schedule(e *nawasync.Engine, instances []string) error {
 	for _, instance := range instances {
 		accountArgs, accountErr := m.Accounts.SyncArgs(WhmAccount{Instance: instance}, "")
-		light, lightErr := m.Emails.SyncArgs(WhmEmailAccount{Instance: instance}, "")
-		heavy, heavyErr := m.Emails.SyncArgs(WhmEmailAccount{Instance: instance}, WithDisk)
-		if err := errors.Join(accountErr, lightErr, heavyErr); err != nil {
+		withoutDisk, withoutDiskErr := m.Emails.SyncArgs(WhmEmailAccount{Instance: instance}, "")
+		withDisk, withDiskErr := m.Emails.SyncArgs(WhmEmailAccount{Instance: instance}, WithDisk)
+		if err := errors.Join(accountErr, withoutDiskErr, withDiskErr); err != nil {
 			return err
 		}
 		for _, s := range []nawasync.Schedule{
 			{Name: "whm-accounts-" + instance, Spec: "*/30 * * * *", Args: accountArgs},
-			{Name: "whm-emails-" + instance, Spec: "0 * * * *", Args: light},
-			{Name: "whm-emails-disk-" + instance, Spec: "0 2 * * *", Args: heavy},
+			{Name: "whm-emails-" + instance, Spec: "0 * * * *", Args: withoutDisk},
+			{Name: "whm-emails-disk-" + instance, Spec: "0 2 * * *", Args: withDisk},
 		} {
 			s.Jitter = time.Minute
 			if err := e.Schedule(s); err != nil {

@@ -7,12 +7,12 @@ import (
 	"github.com/nawasara/nawasync/fault"
 )
 
-// Servers are the WHM servers by the names that rows and jobs know them by.
+// Servers maps the name of each WHM server, which is the instance of its rows and jobs, to its client.
 type Servers map[string]*whmapi.Client
 
 func (s Servers) client(instance string) (*whmapi.Client, error) {
 	if client := s[instance]; client != nil {
 		return client, nil
 	}
-	return nil, fault.WithClass(fault.ClassConfig, fmt.Errorf("no WHM server is configured under the name %q", instance))
+	return nil, fault.WithClass(fault.ClassConfig, fmt.Errorf("no WHM server with the name %q is configured; add it to -whm-url", instance))
 }

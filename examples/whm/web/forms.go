@@ -11,303 +11,355 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
-	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// options are who clicks: the example has no login.
+// options returns the options of a dispatch. Every job is dispatched by the same user, because the
+// example has no login.
 func options(action string) nawasync.Options {
 	return nawasync.Options{By: "user:demo", Action: action}
 }
 
-// errForm is what a person typed wrong, errUnknown an action that there is not.
-var (
-	errForm    = errors.New("")
-	errUnknown = errors.New("unknown action")
-)
+// formError says what is wrong with a submitted form and how to correct it. The page shows its text.
+type formError string
 
-func (w *Pages) sync(rw http.ResponseWriter, r *http.Request) {
+func (e formError) Error() string { return string(e) }
+
+// errUnknownAction is the error of a form whose URL has an unknown action.
+var errUnknownAction = errors.New("unknown action")
+
+func (s *Pages) sync(w http.ResponseWriter, r *http.Request) {
 	var job *tracker.Job
 	var err error
 	path := "/"
 	switch r.PostFormValue("what") {
 	case "accounts":
 		path = "/accounts"
-		job, err = w.Hosting.Accounts.SyncNow(r.Context(), hosting.WhmAccount{Instance: w.instance(r)}, "", options(""))
+		job, err = s.Hosting.Accounts.SyncNow(r.Context(), hosting.WhmAccount{Instance: s.instance(r)}, "", options(""))
 	case "light":
-		job, err = w.Hosting.Emails.SyncNow(r.Context(), hosting.WhmEmailAccount{Instance: w.instance(r)}, "", options(""))
+		job, err = s.Hosting.Emails.SyncNow(r.Context(), hosting.WhmEmailAccount{Instance: s.instance(r)}, "", options(""))
 	default:
-		job, err = w.Hosting.Emails.SyncNow(r.Context(), hosting.WhmEmailAccount{Instance: w.instance(r)}, hosting.WithDisk, options(""))
+		job, err = s.Hosting.Emails.SyncNow(r.Context(), hosting.WhmEmailAccount{Instance: s.instance(r)}, hosting.WithDisk, options(""))
 	}
-	w.dispatched(rw, r, path, job, err)
+	s.finishForm(w, r, path, job, err)
 }
 
-// dispatched goes back to the list, with the job or with what was wrong.
-func (w *Pages) dispatched(rw http.ResponseWriter, r *http.Request, path string, job *tracker.Job, err error) {
-	again := w.mailboxes
+// finishForm answers a form of a list. It returns to the list, which shows the dispatched job or the
+// reason why no job was dispatched.
+func (s *Pages) finishForm(w http.ResponseWriter, r *http.Request, path string, job *tracker.Job, err error) {
+	showList := s.mailboxes
 	if path == "/accounts" {
-		again = w.accounts
+		showList = s.accounts
 	}
+	_, wrongForm := errors.AsType[formError](err)
 	switch {
 	case err == nil:
-		w.watch(rw, r, path, job.ID)
-	case errors.Is(err, errUnknown):
-		http.NotFound(rw, r)
+		s.redirectToList(w, r, path, job.ID)
+	case errors.Is(err, errUnknownAction):
+		http.NotFound(w, r)
 	case errors.Is(err, nawasync.ErrNotFound):
-		again(rw, r, http.StatusUnprocessableEntity, "There is no such row here; sync now to learn what the server has.")
+		showList(w, r, http.StatusUnprocessableEntity, "The list has no row with this name: choose Sync now to load the current rows from the server.")
 	case errors.Is(err, nawasync.ErrUnchanged):
-		again(rw, r, http.StatusUnprocessableEntity, "That is what it is already.")
-	case errors.Is(err, errForm), errors.Is(err, nawasync.ErrInvalid), errors.Is(err, nawasync.ErrExists), errors.Is(err, nawasync.ErrDeleting):
-		again(rw, r, http.StatusUnprocessableEntity, sentence(err))
+		showList(w, r, http.StatusUnprocessableEntity, "The row already has the requested values: enter a different value.")
+	case wrongForm, errors.Is(err, nawasync.ErrInvalid), errors.Is(err, nawasync.ErrExists), errors.Is(err, nawasync.ErrDeleting):
+		showList(w, r, http.StatusUnprocessableEntity, sentence(err))
 	case errors.Is(err, nawasync.ErrBacklogFull):
-		again(rw, r, http.StatusServiceUnavailable, sentence(err))
+		showList(w, r, http.StatusServiceUnavailable, sentence(err))
 	default:
-		w.failed(rw, err)
+		s.internalError(w, err)
 	}
 }
 
+// sentence returns an error's text with a capital letter and a full stop, on one line.
 func sentence(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\n", "; ")
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-func secret(r *http.Request) (nawasync.Secret, error) {
+const errIncompleteForm = formError("the form is incomplete: send the form again")
+
+// formPassword returns the password of a form.
+func formPassword(r *http.Request) (nawasync.Secret, error) {
 	password := nawasync.NewSecret(r.PostFormValue("password"))
 	if len(password.Reveal()) < 8 {
-		return password, fmt.Errorf("%wthe password needs 8 characters or more", errForm)
+		return password, formError("the password has fewer than 8 characters: enter 8 characters or more")
 	}
 	return password, nil
 }
 
-func (w *Pages) changeMailbox(rw http.ResponseWriter, r *http.Request) {
-	job, err := w.mailboxJob(r)
-	w.dispatched(rw, r, "/", job, err)
+// formQuota returns the quota of a form in bytes. 0 is unlimited.
+func formQuota(r *http.Request) (*int64, error) {
+	quota, err := strconv.ParseInt(clean(r.PostFormValue("quota_mb")), 10, 64)
+	if err != nil || quota < 0 || quota > 1<<40 {
+		return nil, formError("the quota is not a valid number of megabytes: enter 0 for unlimited, or the number of MB")
+	}
+	return new(quota * mebibyte), nil
 }
 
-func (w *Pages) mailboxJob(r *http.Request) (*tracker.Job, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, fmt.Errorf("%wthe form did not arrive whole; send it again", errForm)
-	}
-	ctx, action, email := r.Context(), r.PathValue("action"), strings.ToLower(clean(r.PostFormValue("email")))
+// formEmail returns the address of a form.
+func formEmail(r *http.Request) (string, error) {
+	email := strings.ToLower(clean(r.PostFormValue("email")))
 	if name, domain, ok := strings.Cut(email, "@"); !ok || name == "" || domain == "" || strings.ContainsAny(email, " \t\n/") {
-		return nil, fmt.Errorf("%w%q is not an address; write name@domain", errForm, email)
+		return "", formError(fmt.Sprintf("%q is not an email address: enter name@domain", email))
 	}
-	row := hosting.WhmEmailAccount{Instance: w.instance(r), Email: email}
-	quota, quotaErr := strconv.ParseInt(clean(r.PostFormValue("quota_mb")), 10, 64)
-	if quotaErr != nil || quota < 0 || quota > 1<<40 {
-		quotaErr = fmt.Errorf("%wthe quota is a number of megabytes, 0 for unlimited", errForm)
-	}
-	password, weak := secret(r)
-	if action == "create" {
-		row.Account, row.Quota, row.Password = clean(r.PostFormValue("account")), new(quota*mebibyte), password
-		if row.Account == "" {
-			return nil, fmt.Errorf("%wname the cPanel account that will own the mailbox", errForm)
-		}
-		if err := errors.Join(quotaErr, weak); err != nil {
-			return nil, err
-		}
-		return w.Hosting.Emails.Create(ctx, row, options(""))
-	}
-	row, err := w.Hosting.Emails.FindKey(ctx, row)
-	if err != nil {
-		return nil, err
-	}
-	if was, ok := reader(r); ok {
-		row.Quota, row.SuspendedLogin, row.SuspendedIncoming = was.Quota, was.Login, was.Incoming
-	}
-	var change func(*hosting.WhmEmailAccount)
-	switch action {
-	case "update_quota":
-		change, err = func(m *hosting.WhmEmailAccount) { m.Quota = new(quota * mebibyte) }, quotaErr
-	case "update_password":
-		change, err = func(m *hosting.WhmEmailAccount) { m.Password = password }, weak
-	case "suspend", "unsuspend":
-		change = func(m *hosting.WhmEmailAccount) {
-			m.SuspendedLogin, m.SuspendedIncoming = action == "suspend", action == "suspend"
-		}
-	case "delete":
-		if r.PostFormValue("sure") != "yes" {
-			return nil, fmt.Errorf("%wtick the box to delete the mailbox with all its mail", errForm)
-		}
-		return w.Hosting.Emails.Delete(ctx, row, options(""))
-	default:
-		return nil, errUnknown
-	}
-	if err != nil {
-		return nil, err
-	}
-	return w.Hosting.Emails.Update(ctx, row, change, options(action))
+	return email, nil
 }
 
-// reader is what the form's reader saw of the row.
-func reader(r *http.Request) (was seenValues, ok bool) {
-	err := json.Unmarshal([]byte(r.PostFormValue("seen")), &was)
-	return was, err == nil
+// formSeen returns the row's values at the time when the page with the form was rendered. A value
+// that has changed on the server since then is a conflict.
+func formSeen(r *http.Request) (seen seenValues, ok bool) {
+	err := json.Unmarshal([]byte(r.PostFormValue("seen")), &seen)
+	return seen, err == nil
 }
 
-func (w *Pages) changeAccount(rw http.ResponseWriter, r *http.Request) {
-	job, err := w.accountJob(r)
-	w.dispatched(rw, r, "/accounts", job, err)
+func (s *Pages) changeMailbox(w http.ResponseWriter, r *http.Request) {
+	job, err := s.mailboxJob(r)
+	s.finishForm(w, r, "/", job, err)
 }
 
-func (w *Pages) accountJob(r *http.Request) (*tracker.Job, error) {
+// mailboxJob dispatches the job of a mailbox form.
+func (s *Pages) mailboxJob(r *http.Request) (*tracker.Job, error) {
 	if err := r.ParseForm(); err != nil {
-		return nil, fmt.Errorf("%wthe form did not arrive whole; send it again", errForm)
+		return nil, errIncompleteForm
+	}
+	email, err := formEmail(r)
+	if err != nil {
+		return nil, err
 	}
 	ctx, action := r.Context(), r.PathValue("action")
-	row := hosting.WhmAccount{Instance: w.instance(r), Username: clean(r.PostFormValue("username"))}
-	plan := clean(r.PostFormValue("plan"))
-	password, weak := secret(r)
+	row := hosting.WhmEmailAccount{Instance: s.instance(r), Email: email}
 	if action == "create" {
-		row.Domain, row.Contact, row.Plan, row.Password = clean(r.PostFormValue("domain")), clean(r.PostFormValue("contact")), plan, password
-		if row.Domain == "" || row.Plan == "" {
-			return nil, fmt.Errorf("%wgive the account a domain and a plan", errForm)
-		}
-		if weak != nil {
-			return nil, weak
-		}
-		return w.Hosting.Accounts.Create(ctx, row, options(""))
+		return s.createMailbox(r, row)
 	}
-	row, err := w.Hosting.Accounts.FindKey(ctx, row)
-	if err != nil {
+	if row, err = s.Hosting.Emails.FindKey(ctx, row); err != nil {
 		return nil, err
 	}
-	if was, ok := reader(r); ok {
-		row.Domain, row.Contact, row.Plan, row.Suspended, row.SuspendReason, row.DiskLimit = was.Domain, was.Contact, was.Plan, was.Suspended, was.Reason,
-			was.DiskLimit
+	if seen, ok := formSeen(r); ok {
+		row.Quota, row.SuspendedLogin, row.SuspendedIncoming = seen.Quota, seen.Login, seen.Incoming
 	}
-	var change func(*hosting.WhmAccount)
-	switch action {
-	case "update_package":
-		if plan == "" {
-			err = fmt.Errorf("%wname the plan", errForm)
-		}
-		change = func(a *hosting.WhmAccount) { a.Plan = plan }
-	case "update_password":
-		change, err = func(a *hosting.WhmAccount) { a.Password = password }, weak
-	case "suspend":
-		change = func(a *hosting.WhmAccount) { a.Suspended, a.SuspendReason = true, clean(r.PostFormValue("reason")) }
-	case "unsuspend":
-		change = func(a *hosting.WhmAccount) { a.Suspended, a.SuspendReason = false, "" }
-	case "terminate":
+	if action == "delete" {
 		if r.PostFormValue("sure") != "yes" {
-			return nil, fmt.Errorf("%wtick the box to delete the account with all it has", errForm)
+			return nil, formError("the confirmation is missing: select the checkbox to delete the mailbox and all its mail")
 		}
-		return w.Hosting.Accounts.Delete(ctx, row, options(""))
-	default:
-		return nil, errUnknown
+		return s.Hosting.Emails.Delete(ctx, row, options(""))
 	}
+	change, err := mailboxChange(r, action)
 	if err != nil {
 		return nil, err
 	}
-	return w.Hosting.Accounts.Update(ctx, row, change, options(action))
+	return s.Hosting.Emails.Update(ctx, row, change, options(action))
 }
 
-// answer answers a conflict.
-func (w *Pages) answer(rw http.ResponseWriter, r *http.Request) {
+func (s *Pages) createMailbox(r *http.Request, row hosting.WhmEmailAccount) (*tracker.Job, error) {
+	if row.Account = clean(r.PostFormValue("account")); row.Account == "" {
+		return nil, formError("the account is missing: name the cPanel account that will own the mailbox")
+	}
+	var quotaErr, passwordErr error
+	row.Quota, quotaErr = formQuota(r)
+	row.Password, passwordErr = formPassword(r)
+	if err := errors.Join(quotaErr, passwordErr); err != nil {
+		return nil, err
+	}
+	return s.Hosting.Emails.Create(r.Context(), row, options(""))
+}
+
+// mailboxChange returns the function that makes the change of a mailbox form.
+func mailboxChange(r *http.Request, action string) (func(*hosting.WhmEmailAccount), error) {
+	switch action {
+	case "update_quota":
+		quota, err := formQuota(r)
+		return func(m *hosting.WhmEmailAccount) { m.Quota = quota }, err
+	case "update_password":
+		password, err := formPassword(r)
+		return func(m *hosting.WhmEmailAccount) { m.Password = password }, err
+	case "suspend":
+		return func(m *hosting.WhmEmailAccount) { m.SuspendedLogin, m.SuspendedIncoming = true, true }, nil
+	case "unsuspend":
+		return func(m *hosting.WhmEmailAccount) { m.SuspendedLogin, m.SuspendedIncoming = false, false }, nil
+	}
+	return nil, errUnknownAction
+}
+
+func (s *Pages) changeAccount(w http.ResponseWriter, r *http.Request) {
+	job, err := s.accountJob(r)
+	s.finishForm(w, r, "/accounts", job, err)
+}
+
+// accountJob dispatches the job of an account form.
+func (s *Pages) accountJob(r *http.Request) (*tracker.Job, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, errIncompleteForm
+	}
+	ctx, action := r.Context(), r.PathValue("action")
+	row := hosting.WhmAccount{Instance: s.instance(r), Username: clean(r.PostFormValue("username"))}
+	if action == "create" {
+		return s.createAccount(r, row)
+	}
+	row, err := s.Hosting.Accounts.FindKey(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	if seen, ok := formSeen(r); ok {
+		row.Domain, row.Contact, row.Plan, row.DiskLimit = seen.Domain, seen.Contact, seen.Plan, seen.DiskLimit
+		row.Suspended, row.SuspendReason = seen.Suspended, seen.Reason
+	}
+	if action == "terminate" {
+		if r.PostFormValue("sure") != "yes" {
+			return nil, formError("the confirmation is missing: select the checkbox to delete the account and all its mailboxes")
+		}
+		return s.Hosting.Accounts.Delete(ctx, row, options(""))
+	}
+	change, err := accountChange(r, action)
+	if err != nil {
+		return nil, err
+	}
+	return s.Hosting.Accounts.Update(ctx, row, change, options(action))
+}
+
+func (s *Pages) createAccount(r *http.Request, row hosting.WhmAccount) (*tracker.Job, error) {
+	row.Domain, row.Contact, row.Plan = clean(r.PostFormValue("domain")), clean(r.PostFormValue("contact")), clean(r.PostFormValue("plan"))
+	if row.Domain == "" || row.Plan == "" {
+		return nil, formError("the domain or the plan is missing: enter both")
+	}
+	var err error
+	if row.Password, err = formPassword(r); err != nil {
+		return nil, err
+	}
+	return s.Hosting.Accounts.Create(r.Context(), row, options(""))
+}
+
+// accountChange returns the function that makes the change of an account form.
+func accountChange(r *http.Request, action string) (func(*hosting.WhmAccount), error) {
+	switch action {
+	case "update_package":
+		plan := clean(r.PostFormValue("plan"))
+		if plan == "" {
+			return nil, formError("the plan is missing: enter the name of a plan")
+		}
+		return func(a *hosting.WhmAccount) { a.Plan = plan }, nil
+	case "update_password":
+		password, err := formPassword(r)
+		return func(a *hosting.WhmAccount) { a.Password = password }, err
+	case "suspend":
+		reason := clean(r.PostFormValue("reason"))
+		return func(a *hosting.WhmAccount) { a.Suspended, a.SuspendReason = true, reason }, nil
+	case "unsuspend":
+		return func(a *hosting.WhmAccount) { a.Suspended, a.SuspendReason = false, "" }, nil
+	}
+	return nil, errUnknownAction
+}
+
+// answerConflict answers the conflict of a job and opens the page of the new job.
+func (s *Pages) answerConflict(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	var job *tracker.Job
-	err := errUnknown
-	switch by := options("").By; r.PathValue("answer") {
+	err := errUnknownAction
+	o := nawasync.OperatorOptions{By: options("").By}
+	switch r.PathValue("answer") {
 	case "resync":
-		job, err = mirror.KeepTheirs(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
+		job, err = mirror.KeepTheirs(r.Context(), s.Engine, id, o)
 	case "rebase":
-		job, err = mirror.ApplyMine(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
+		job, err = mirror.ApplyMine(r.Context(), s.Engine, id, o)
 	case "overwrite":
-		job, err = mirror.Overwrite(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
+		job, err = mirror.Overwrite(r.Context(), s.Engine, id, o)
 	}
 	switch {
 	case err == nil:
-		http.Redirect(rw, r, string(jobURL(job.ID)), http.StatusSeeOther)
-	case errors.Is(err, errUnknown), errors.Is(err, nawasync.ErrNotFound):
-		http.NotFound(rw, r)
-	case errors.Is(err, mirror.ErrNoConflict), errors.Is(err, nawasync.ErrNoArguments):
-		http.Error(rw, sentence(err), http.StatusUnprocessableEntity)
+		http.Redirect(w, r, string(jobURL(job.ID)), http.StatusSeeOther)
+	case errors.Is(err, errUnknownAction), errors.Is(err, nawasync.ErrNotFound):
+		http.NotFound(w, r)
+	case errors.Is(err, mirror.ErrNoConflict), errors.Is(err, nawasync.ErrNoArguments), errors.Is(err, nawasync.ErrSuperseded):
+		http.Error(w, sentence(err), http.StatusUnprocessableEntity)
 	default:
-		w.failed(rw, err)
+		s.internalError(w, err)
 	}
 }
 
+// shownRows is the number of rows that the page shows of a held sync.
 const shownRows = 50
 
-func (w *Pages) held(rw http.ResponseWriter, r *http.Request) {
-	p, err := w.page(r.Context(), r, "Held syncs", "/held", "")
+// held shows the held syncs that an operator has not decided yet.
+func (s *Pages) held(w http.ResponseWriter, r *http.Request) {
+	p, err := s.page(r, "Held syncs", "/held", "")
 	var list []heldView
 	if err == nil {
 		var open []tracker.Hold
-		open, err = w.Engine.Reader().Holds(r.Context(), "whm", "", true, 100)
+		open, err = s.Engine.Reader().Holds(r.Context(), "whm", "", true, 100)
 		for _, h := range open {
-			rows, rowsErr := w.Engine.Reader().HeldRows(r.Context(), h.ID, 0, shownRows+1)
+			rows, rowsErr := s.Engine.Reader().HeldRows(r.Context(), h.ID, 0, shownRows+1)
 			err = errors.Join(err, rowsErr)
 			list = append(list, heldView{h, rows[:min(len(rows), shownRows)], len(rows) > shownRows})
 		}
 	}
 	if err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	w.show(rw, r, http.StatusOK, held(p, list))
+	s.show(w, r, http.StatusOK, held(p, list))
 }
 
-func (w *Pages) decide(rw http.ResponseWriter, r *http.Request) {
+// answerHold releases or rejects a held sync.
+func (s *Pages) answerHold(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	to := "/held"
-	err := errUnknown
-	switch by := options("").By; r.PathValue("answer") {
+	target := "/held"
+	err := errUnknownAction
+	o := nawasync.OperatorOptions{By: options("").By}
+	switch r.PathValue("answer") {
 	case "release":
 		var job *tracker.Job
-		if job, err = mirror.ReleaseHold(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by}); err == nil {
-			to = string(jobURL(job.ID))
+		if job, err = mirror.ReleaseHold(r.Context(), s.Engine, id, o); err == nil {
+			target = string(jobURL(job.ID))
 		}
 	case "reject":
-		err = mirror.RejectHold(r.Context(), w.Engine, id, nawasync.OperatorOptions{By: by})
+		err = mirror.RejectHold(r.Context(), s.Engine, id, o)
 	}
 	switch {
 	case err == nil:
-		http.Redirect(rw, r, to, http.StatusSeeOther)
-	case errors.Is(err, errUnknown), errors.Is(err, nawasync.ErrNotFound):
-		http.NotFound(rw, r)
-	case errors.Is(err, jobstore.ErrDecided):
-		http.Error(rw, sentence(err), http.StatusConflict)
+		http.Redirect(w, r, target, http.StatusSeeOther)
+	case errors.Is(err, errUnknownAction), errors.Is(err, nawasync.ErrNotFound):
+		http.NotFound(w, r)
+	case errors.Is(err, mirror.ErrDecided):
+		http.Error(w, sentence(err), http.StatusConflict)
 	default:
-		w.failed(rw, err)
+		s.internalError(w, err)
 	}
 }
 
-// elsewhere lets the reader be somebody else, who changes the server itself.
-func (w *Pages) elsewhere(rw http.ResponseWriter, r *http.Request, v elsewhereView) {
-	p, err := w.page(r.Context(), r, "Somebody else", "/elsewhere", "")
+// remoteEdit shows the form that changes a mailbox directly on a simulated server.
+func (s *Pages) remoteEdit(w http.ResponseWriter, r *http.Request, v remoteEditView) {
+	p, err := s.page(r, "Edit on server", "/elsewhere", "")
 	if err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	v.Can = w.Simulated[p.Instance] != nil
-	w.show(rw, r, http.StatusOK, elsewhere(p, v))
+	v.Available = s.Simulated[p.Instance] != nil
+	s.show(w, r, http.StatusOK, remoteEdit(p, v))
 }
 
-func (w *Pages) changeElsewhere(rw http.ResponseWriter, r *http.Request) {
-	server := w.Simulated[w.instance(r)]
+// changeRemote changes or deletes a mailbox on a simulated server, without a job.
+func (s *Pages) changeRemote(w http.ResponseWriter, r *http.Request) {
+	server := s.Simulated[s.instance(r)]
 	if server == nil {
-		http.NotFound(rw, r)
+		http.NotFound(w, r)
 		return
 	}
 	email := strings.ToLower(clean(r.PostFormValue("email")))
 	quota, err := strconv.ParseInt(r.PostFormValue("quota_mb"), 10, 64)
 	suspended := r.PostFormValue("suspended") == "yes"
-	v := elsewhereView{Email: email}
+	v := remoteEditView{Email: email}
 	switch {
 	case err != nil || quota < 0:
-		v.Said = "Nothing was changed: the quota is a number of megabytes."
+		v.Problem = "The quota is not a valid number of megabytes: enter 0 for unlimited, or the number of MB."
 	case r.PostFormValue("gone") == "yes":
 		server.Remove(email)
-		v.Said = email + " is deleted there."
+		v.Done = fmt.Sprintf("The mailbox %s was deleted on the server.", email)
 	default:
 		if err := server.Edit(email, sim.State{QuotaMB: &quota, SuspendedLogin: &suspended, SuspendedIncoming: &suspended}); err != nil {
-			v.Said = "Nothing was changed: " + err.Error() + "."
+			v.Problem = sentence(err)
 		} else {
-			v.Said = fmt.Sprintf("%s has a quota of %d MB there now.", email, quota)
+			v.Done = fmt.Sprintf("The mailbox %s now has a quota of %d MB on the server.", email, quota)
 		}
 	}
-	w.elsewhere(rw, r, v)
+	s.remoteEdit(w, r, v)
 }

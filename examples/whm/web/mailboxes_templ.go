@@ -99,7 +99,7 @@ func mailboxes(p pageView, v listView, rows []hosting.WhmEmailAccount, accounts 
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<label>Address <input type=\"email\" name=\"email\" required maxlength=\"255\" autocomplete=\"off\" placeholder=\"name@alpha.example\"></label> <label>cPanel account <input name=\"account\" required maxlength=\"64\" autocomplete=\"off\" placeholder=\"alpha\" list=\"accounts\"></label> <label>Quota, MB <input type=\"number\" name=\"quota_mb\" min=\"0\" value=\"250\" required aria-describedby=\"quota-hint\"></label> <label>Password <input type=\"password\" name=\"password\" required minlength=\"8\" autocomplete=\"new-password\"></label> <button class=\"main\">Create</button></form><p id=\"quota-hint\" class=\"muted\">A quota of 0 is unlimited.</p><datalist id=\"accounts\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<label>Address <input type=\"email\" name=\"email\" required maxlength=\"255\" autocomplete=\"off\" placeholder=\"name@alpha.example\"></label> <label>cPanel account <input name=\"account\" required maxlength=\"64\" autocomplete=\"off\" placeholder=\"alpha\" list=\"accounts\"></label> <label>Quota (MB) <input type=\"number\" name=\"quota_mb\" min=\"0\" value=\"250\" required aria-describedby=\"quota-hint\"></label> <label>Password <input type=\"password\" name=\"password\" required minlength=\"8\" autocomplete=\"new-password\"></label> <button class=\"main\">Create mailbox</button></form><p id=\"quota-hint\" class=\"muted\">A quota of 0 MB is unlimited.</p><datalist id=\"accounts\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -192,7 +192,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var8 string
-		templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(sizeText(row.DiskUsed, "unknown"))
+		templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(sizeText(row.DiskUsed, "Unknown"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `examples/whm/web/mailboxes.templ`, Line: 54, Col: 74}
 		}
@@ -280,14 +280,14 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "<label>Quota, MB <input type=\"number\" name=\"quota_mb\" min=\"0\" required value=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "<label>Quota (MB) <input type=\"number\" name=\"quota_mb\" min=\"0\" required value=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var13 string
 		templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.ResolveAttributeValue(quotaMB(row.Quota))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `examples/whm/web/mailboxes.templ`, Line: 71, Col: 103}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `examples/whm/web/mailboxes.templ`, Line: 71, Col: 104}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var13)
 		if templ_7745c5c3_Err != nil {
@@ -301,7 +301,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "<label>Password <input type=\"password\" name=\"password\" required minlength=\"8\" autocomplete=\"new-password\"></label> <button>Set password</button></form><form method=\"post\" action=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "<label>New password <input type=\"password\" name=\"password\" required minlength=\"8\" autocomplete=\"new-password\"></label> <button>Set password</button></form><form method=\"post\" action=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -343,7 +343,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<label class=\"check\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> with all its mail</label> <button class=\"danger\">Delete</button></form></div></details></td></tr>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 28, "<label class=\"check\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> Also delete all mail</label> <button class=\"danger\">Delete mailbox</button></form></div></details></td></tr>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -351,8 +351,8 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 	})
 }
 
-// mailboxSeen carries what the form's reader saw: if somebody else changes it before
-// the form comes back, that is a conflict.
+// mailboxSeen adds hidden fields with the row's values on this page. If a value changes on the
+// server before the form is submitted, the job ends in a conflict.
 func mailboxSeen(row hosting.WhmEmailAccount, v listView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -13,16 +13,16 @@ import (
 	"github.com/nawasara/nawasync/admin/policy"
 )
 
-// AdminPrefix is where the operators' pages are.
+// AdminPrefix is the path of the operators' pages.
 const AdminPrefix = "/admin/sync"
 
 const userCookie = "demo_user"
 
-// DemoUsers may be chosen on the operators' pages in place of a login. The first is the
-// default; the last has no role.
+// DemoUsers are the users that a browser can choose, because the example has no login. The first
+// user is the default. The last user has no role.
 var DemoUsers = []string{"operator", "viewer", "nobody"}
 
-// demoUser says who asks. A real application asks its session.
+// demoUser returns the user of a request. A real application would take the user from its session.
 func demoUser(r *http.Request) string {
 	if c, err := r.Cookie(userCookie); err == nil && slices.Contains(DemoUsers, c.Value) {
 		return c.Value
@@ -30,7 +30,7 @@ func demoUser(r *http.Request) string {
 	return DemoUsers[0]
 }
 
-// Enforcer knows the roles of the demo users.
+// Enforcer creates the roles, grants them to the demo users, and returns an enforcer for them.
 func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
 	if err := policy.Seed(ctx, db); err != nil {
 		return nil, err
@@ -47,15 +47,15 @@ func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
 	return casbin.NewSyncedEnforcer(model, policy.NewAdapter(db))
 }
 
-// Admin makes the operators' pages.
+// Admin returns the handler of the operators' pages.
 func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
 	return admin.New(e, admin.Config{
 		Prefix: AdminPrefix, Subject: demoUser, Enforcer: enforcer, Environment: "demo", Home: admin.Link{Name: "WHM", URL: "/"},
 	})
 }
 
-// changeUser makes the browser another demo user's.
-func (w *Pages) changeUser(rw http.ResponseWriter, r *http.Request) {
-	http.SetCookie(rw, &http.Cookie{Name: userCookie, Value: r.PostFormValue("user"), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
-	http.Redirect(rw, r, AdminPrefix+"/", http.StatusSeeOther)
+// changeUser stores the chosen demo user in a cookie and opens the operators' pages.
+func (s *Pages) changeUser(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, &http.Cookie{Name: userCookie, Value: r.PostFormValue("user"), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.Redirect(w, r, AdminPrefix+"/", http.StatusSeeOther)
 }

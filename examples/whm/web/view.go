@@ -16,14 +16,14 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// pageView is what every page has around it.
+// pageView is the frame of a page: its title, its navigation and the result of the last form.
 type pageView struct {
 	User                  string // the demo user of the operators' pages
 	Title, Path, Instance string
 	Instances             []string
-	Problem               string       // with a form that was just sent
-	Watched               *tracker.Job // the job of the form that was just sent
-	Refresh               bool         // while it has not ended
+	Problem               string       // why the submitted form was refused
+	Watched               *tracker.Job // the job of the submitted form
+	Refresh               bool         // whether the page reloads, because a job has not ended
 }
 
 type link struct {
@@ -32,8 +32,9 @@ type link struct {
 	Current string
 }
 
-func current(is bool) string {
-	if is {
+// current returns the value of a link's aria-current attribute.
+func current(isCurrent bool) string {
+	if isCurrent {
 		return "page"
 	}
 	return "false"
@@ -43,19 +44,21 @@ func linkTo(path, instance string) templ.SafeURL {
 	return templ.SafeURL(path + "?" + url.Values{"instance": {instance}}.Encode())
 }
 
+// Sections returns the links of the main navigation.
 func (p pageView) Sections() (list []link) {
 	for _, s := range []link{
 		{Name: "Mailboxes", URL: "/"},
 		{Name: "Accounts", URL: "/accounts"},
 		{Name: "Held syncs", URL: "/held"},
-		{Name: "Somebody else", URL: "/elsewhere"},
+		{Name: "Edit on server", URL: "/elsewhere"},
 	} {
 		list = append(list, link{s.Name, linkTo(string(s.URL), p.Instance), current(string(s.URL) == p.Path)})
 	}
 	return list
 }
 
-// Servers are links to the same page of each server, where there are several.
+// Servers returns links to the same page of each server. It returns none if the page is the same for
+// all servers, or if there is one server.
 func (p pageView) Servers() (list []link) {
 	if len(p.Instances) < 2 || !slices.Contains([]string{"/", "/accounts", "/elsewhere"}, p.Path) {
 		return nil
@@ -66,46 +69,53 @@ func (p pageView) Servers() (list []link) {
 	return list
 }
 
-// listView is what both lists have.
+// listView holds the values that the list of mailboxes and the list of accounts have in common.
 type listView struct {
-	What, Noun, SearchLabel string
-	Instance                string
-	Search, State           string
-	After, Next             string
-	Total                   int64
-	More                    bool
-	SyncedAt, Now           time.Time
-	Held                    []tracker.Hold
-	Jobs                    []*tracker.Job
+	Listing          string // "accounts" or "emails", the value of the sync form
+	Singular, Plural string // the noun of a row
+	SearchLabel      string
+	Instance         string
+	Search, State    string
+	After, Next      string
+	Total            int64
+	More             bool // whether there are more rows than Total
+	SyncedAt, Now    time.Time
+	Held             []tracker.Hold
+	Jobs             []*tracker.Job
 }
 
 var states = []struct{ value, label string }{
-	{"", "any state"}, {"synced", "in sync"}, {"pending", "being changed"}, {"failed", "failed"}, {"conflict", "conflict"}, {"missing", "missing"},
+	{"", "Any state"}, {"synced", "In sync"}, {"pending", "Being changed"}, {"failed", "Failed"}, {"conflict", "Conflict"}, {"missing", "Missing"},
 }
 
 func (v listView) Path() templ.SafeURL {
-	if v.What == "accounts" {
+	if v.Listing == "accounts" {
 		return "/accounts"
 	}
 	return "/"
 }
 
+// Heading returns the number of rows and the search, for example "3 mailboxes with “ann”".
 func (v listView) Heading() string {
-	count := strconv.FormatInt(v.Total, 10)
+	heading := fmt.Sprintf("%d %s", v.Total, v.Plural)
+	if v.Total == 1 && !v.More {
+		heading = "1 " + v.Singular
+	}
 	if v.More {
-		count = "more than " + count
+		heading = "More than " + heading
 	}
 	if v.Search != "" {
-		return fmt.Sprintf("%s %s with “%s”", count, v.Noun, v.Search)
+		heading += fmt.Sprintf(" with “%s”", v.Search)
 	}
-	return count + " " + v.Noun
+	return heading
 }
 
+// Empty returns the text of a list without rows.
 func (v listView) Empty() string {
 	if v.Search != "" || v.State != "" {
-		return "None is like that."
+		return fmt.Sprintf("No %s match the search. Change the search or the state.", v.Plural)
 	}
-	return "None here yet: Sync now copies them from the server."
+	return fmt.Sprintf("The list has no %s. Choose Sync now to copy them from the server.", v.Plural)
 }
 
 func (v listView) values(after string) url.Values {
@@ -124,25 +134,27 @@ func (v listView) link(after string) templ.SafeURL {
 
 func (v listView) HeldURL() templ.SafeURL { return linkTo("/held", v.Instance) }
 
-// Back is where a form's answer returns to.
+// Back returns the query of the list, so that a form returns to the same page and search.
 func (v listView) Back() string { return v.values(v.After).Encode() }
 
 const mebibyte = 1 << 20
 
-func sizeText(bytes *int64, none string) string {
+// sizeText formats a size in megabytes. nil is the text unset.
+func sizeText(bytes *int64, unset string) string {
 	if bytes == nil {
-		return none
+		return unset
 	}
 	return fmt.Sprintf("%d MB", *bytes/mebibyte)
 }
 
 func quotaText(bytes *int64) string {
 	if bytes != nil && *bytes == 0 {
-		return "unlimited"
+		return "Unlimited"
 	}
-	return sizeText(bytes, "unknown")
+	return sizeText(bytes, "Unknown")
 }
 
+// quotaMB returns a quota as the value of a form field. An unknown quota is "".
 func quotaMB(bytes *int64) string {
 	if bytes == nil {
 		return ""
@@ -153,11 +165,11 @@ func quotaMB(bytes *int64) string {
 func suspension(row hosting.WhmEmailAccount) string {
 	switch {
 	case row.SuspendedLogin && row.SuspendedIncoming:
-		return "suspended"
+		return "Suspended"
 	case row.SuspendedLogin:
-		return "no login"
+		return "Login suspended"
 	}
-	return "no incoming mail"
+	return "Incoming mail suspended"
 }
 
 func mailboxToggle(row hosting.WhmEmailAccount) templ.SafeURL {
@@ -169,13 +181,12 @@ func mailboxToggle(row hosting.WhmEmailAccount) templ.SafeURL {
 
 func toggleLabel(suspended bool) string {
 	if suspended {
-		return "Unsuspend"
+		return "Unsuspend mailbox"
 	}
-	return "Suspend"
+	return "Suspend mailbox"
 }
 
-// seenValues is what a form's reader saw of a row: its content, and nothing that is
-// secret.
+// seenValues holds the values of a row on the page that has the form, without secrets.
 type seenValues struct {
 	Quota    *int64 `json:"quota,omitempty"`
 	Login    bool   `json:"login,omitempty"`
@@ -202,6 +213,7 @@ func seenAccount(row hosting.WhmAccount) string {
 	return string(text)
 }
 
+// rowJob returns the URL of the job that last changed a row, or "".
 func rowJob(s nawasync.SyncStatus) templ.SafeURL {
 	if s.SyncJobID == nil {
 		return ""
@@ -209,8 +221,9 @@ func rowJob(s nawasync.SyncStatus) templ.SafeURL {
 	return jobURL(*s.SyncJobID)
 }
 
-func heldLine(h tracker.Hold) string {
-	return fmt.Sprintf("%d of %d rows were not in the listing; up to %d would have been believed.", h.Missing, h.Rows, h.Limit)
+// heldReason says why a sync is held.
+func heldReason(h tracker.Hold) string {
+	return fmt.Sprintf("%d of %d rows are missing from the server's listing, more than the limit of %d rows.", h.Missing, h.Rows, h.Limit)
 }
 
 func holdURL(id int64, answer string) templ.SafeURL {
@@ -224,58 +237,64 @@ func answerURL(id int64, answer string) templ.SafeURL {
 type heldView struct {
 	Hold tracker.Hold
 	Rows []tracker.HeldRow
-	More bool
+	More bool // whether the hold has more rows than Rows
 }
 
-type elsewhereView struct {
-	Can         bool
-	Email, Said string
+type remoteEditView struct {
+	Available bool // whether the server is a simulated server in this process
+	Email     string
+	Done      string // the change that the last form made
+	Problem   string // why the last form changed nothing
 }
 
-// jobView is one job's page.
+// jobView holds the values of a job's page.
 type jobView struct {
 	Job      *tracker.Job
 	Attempts []tracker.Attempt
 	Conflict []conflictField
-	History  []*tracker.Job // of its target
-	Changes  []tracker.Change
+	History  []*tracker.Job   // the latest jobs of the same target
+	Changes  []tracker.Change // what syncs found for the target
 	Now      time.Time
 }
 
 type conflictField struct{ Field, Base, Desired, Remote string }
 
-// conflictOf lays a conflict's three sides beside each other.
+// conflictOf returns the fields of a conflict with their three values. It returns nil for a job
+// without a conflict.
 func conflictOf(job *tracker.Job) (list []conflictField) {
-	d, err := job.ConflictValues()
+	values, err := job.ConflictValues()
 	if job.Status != tracker.StatusConflict || err != nil {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Remote)) {
-		list = append(list, conflictField{name, string(d.Base[name]), string(d.Desired[name]), string(d.Remote[name])})
+	for _, name := range slices.Sorted(maps.Keys(values.Remote)) {
+		list = append(list, conflictField{name, string(values.Base[name]), string(values.Desired[name]), string(values.Remote[name])})
 	}
 	return list
 }
 
-// Answerable reports whether the conflict may be answered by writing.
+// Answerable reports whether an answer may write to the server. A conflict of a creation can only
+// keep the object that the server already has.
 func (v jobView) Answerable() bool { return v.Job.SnapshotState != nawasync.StatePendingCreate }
 
-func (v jobView) Sentence() string {
+// StatusText explains the status of the job in one sentence.
+func (v jobView) StatusText() string {
 	j := v.Job
 	switch {
 	case j.Status == tracker.StatusQueued && j.NotBefore.After(time.Now()):
-		return fmt.Sprintf("It runs again at %s.", j.NotBefore.UTC().Format("15:04:05 UTC"))
+		return fmt.Sprintf("The next attempt starts at %s or later.", j.NotBefore.UTC().Format("15:04:05 UTC"))
 	case j.Status == tracker.StatusQueued:
-		return "It waits for a worker."
+		return "The job waits for a free worker."
 	case j.Status == tracker.StatusRunning:
-		return "A worker has it."
+		return "A worker runs the job."
 	}
-	return fmt.Sprintf("It ended at %s, %s after it was dispatched.", j.FinishedAt.UTC().Format("15:04:05 UTC"),
+	return fmt.Sprintf("The job ended at %s, %s after its dispatch.", j.FinishedAt.UTC().Format("15:04:05 UTC"),
 		j.FinishedAt.Sub(j.CreatedAt).Round(time.Millisecond))
 }
 
 func jobURL(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprintf("/jobs/%d", id)) }
 
-// tone and icon say a status by colour and by sign; its word stands beside them.
+// tone returns the CSS class for the colour of a status. The badge also has an icon and the status
+// itself, so that the colour is not needed to read it.
 func tone(s tracker.Status) string {
 	switch s {
 	case tracker.StatusSuccess, tracker.StatusSkipped:
@@ -287,6 +306,7 @@ func tone(s tracker.Status) string {
 	return "wait"
 }
 
+// icon returns the sign of a status.
 func icon(s tracker.Status) string {
 	switch s {
 	case tracker.StatusSuccess:

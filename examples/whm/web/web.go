@@ -1,5 +1,5 @@
-// Package web is the example's pages: they read the snapshots, and turn every form
-// into a job. They work without JavaScript.
+// Package web serves the example's pages. The pages list the snapshots and dispatch a job for each
+// form. They work without JavaScript.
 package web
 
 import (
@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -34,93 +35,97 @@ var styleURL = func() string {
 }()
 
 const (
-	pageSize   = 50
-	latestJobs = 15
-	countUpTo  = 100_000
-	maxForm    = 1 << 16
+	pageSize   = 50      // rows of a page
+	latestJobs = 15      // jobs below a list
+	countUpTo  = 100_000 // rows; a list does not count more
+	maxForm    = 1 << 16 // bytes
 )
 
 // Pages serves the pages.
 type Pages struct {
 	Engine    *nawasync.Engine
 	Hosting   *hosting.Module
-	Instances []string               // the servers that it shows; the first is the default
-	Simulated map[string]*sim.Server // those of them that are in this process
-	Operators http.Handler           // the pages under AdminPrefix
+	Instances []string               // the names of the servers; the first is the default
+	Simulated map[string]*sim.Server // the simulated servers in this process, by name
+	Operators http.Handler           // serves the paths under AdminPrefix
 	Logger    *slog.Logger
 }
 
-// Handler is all pages, with the headers that a page of forms should have.
-func (w *Pages) Handler() http.Handler {
+// Handler returns the handler of all pages, the operators' pages included.
+func (s *Pages) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) { w.mailboxes(rw, r, http.StatusOK, "") })
-	mux.HandleFunc("GET /accounts", func(rw http.ResponseWriter, r *http.Request) { w.accounts(rw, r, http.StatusOK, "") })
-	mux.HandleFunc("GET /jobs/{id}", w.job)
-	mux.HandleFunc("POST /jobs/{id}/{answer}", w.answer)
-	mux.HandleFunc("GET /held", w.held)
-	mux.HandleFunc("POST /held/{id}/{answer}", w.decide)
-	mux.HandleFunc("GET /elsewhere", func(rw http.ResponseWriter, r *http.Request) { w.elsewhere(rw, r, elsewhereView{}) })
-	mux.HandleFunc("POST /elsewhere", w.changeElsewhere)
-	mux.HandleFunc("POST /sync", w.sync)
-	mux.HandleFunc("POST /user", w.changeUser)
-	mux.HandleFunc("POST /mailboxes/{action}", w.changeMailbox)
-	mux.HandleFunc("POST /accounts/{action}", w.changeAccount)
-	mux.HandleFunc("GET "+styleURL, func(rw http.ResponseWriter, _ *http.Request) {
-		rw.Header().Set("Content-Type", "text/css; charset=utf-8")
-		rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-		_, _ = rw.Write(style)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { s.mailboxes(w, r, http.StatusOK, "") })
+	mux.HandleFunc("GET /accounts", func(w http.ResponseWriter, r *http.Request) { s.accounts(w, r, http.StatusOK, "") })
+	mux.HandleFunc("GET /jobs/{id}", s.job)
+	mux.HandleFunc("POST /jobs/{id}/{answer}", s.answerConflict)
+	mux.HandleFunc("GET /held", s.held)
+	mux.HandleFunc("POST /held/{id}/{answer}", s.answerHold)
+	mux.HandleFunc("GET /elsewhere", func(w http.ResponseWriter, r *http.Request) { s.remoteEdit(w, r, remoteEditView{}) })
+	mux.HandleFunc("POST /elsewhere", s.changeRemote)
+	mux.HandleFunc("POST /sync", s.sync)
+	mux.HandleFunc("POST /user", s.changeUser)
+	mux.HandleFunc("POST /mailboxes/{action}", s.changeMailbox)
+	mux.HandleFunc("POST /accounts/{action}", s.changeAccount)
+	mux.HandleFunc("GET "+styleURL, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		_, _ = w.Write(style)
 	})
 	mux.Handle("GET /admin", http.RedirectHandler(AdminPrefix+"/", http.StatusSeeOther))
-	// Browsers say where a form came from: another site's are refused.
-	guarded := secured(http.NewCrossOriginProtection().Handler(mux))
 	all := http.NewServeMux()
-	all.Handle("/", guarded)
-	all.Handle(AdminPrefix+"/", w.Operators) // they have headers of their own
+	all.Handle("/", secureHeaders(http.NewCrossOriginProtection().Handler(mux))) // refuses the forms of other sites
+	all.Handle(AdminPrefix+"/", s.Operators)                                     // sets its own headers
 	return all
 }
 
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		h := rw.Header()
+// secureHeaders sets the security headers of the pages and limits the size of a form.
+func secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
-		next.ServeHTTP(rw, r)
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
 	})
 }
 
-// show renders into memory first: a page that fails half way is an error page.
-func (w *Pages) show(rw http.ResponseWriter, r *http.Request, status int, page templ.Component) {
+// show renders a page. It renders into memory first, so that a rendering error becomes an error page
+// and not half a page.
+func (s *Pages) show(w http.ResponseWriter, r *http.Request, status int, page templ.Component) {
 	var out bytes.Buffer
 	if err := page.Render(r.Context(), &out); err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-	rw.WriteHeader(status)
-	_, _ = out.WriteTo(rw)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = out.WriteTo(w)
 }
 
-func (w *Pages) failed(rw http.ResponseWriter, err error) {
-	w.Logger.Error("whm: a page failed", "error", err)
-	http.Error(rw, "The database did not answer as it should. The log says more; try again.", http.StatusInternalServerError)
+// internalError logs an unexpected error and answers with status 500. The page does not show the
+// error, because it may contain internal details.
+func (s *Pages) internalError(w http.ResponseWriter, err error) {
+	s.Logger.Error("request failed", "error", err)
+	http.Error(w, "The request failed because of an internal error. Try again; if the request fails again, read the error in the log.",
+		http.StatusInternalServerError)
 }
 
-// instance is the server that a request is about.
-func (w *Pages) instance(r *http.Request) string {
-	if name := r.FormValue("instance"); slices.Contains(w.Instances, name) {
+// instance returns the name of the server in a request. An unknown name is the default server.
+func (s *Pages) instance(r *http.Request) string {
+	if name := r.FormValue("instance"); slices.Contains(s.Instances, name) {
 		return name
 	}
-	return w.Instances[0]
+	return s.Instances[0]
 }
 
-// page is what every page has around it; with job in the query it watches that.
-func (w *Pages) page(ctx context.Context, r *http.Request, title, path, problem string) (pageView, error) {
-	p := pageView{User: demoUser(r), Title: title, Path: path, Instance: w.instance(r), Instances: w.Instances, Problem: problem}
+// page returns the frame of a page. If the URL has a job, the page shows the job's status and
+// refreshes until the job ends.
+func (s *Pages) page(r *http.Request, title, path, problem string) (pageView, error) {
+	p := pageView{User: demoUser(r), Title: title, Path: path, Instance: s.instance(r), Instances: s.Instances, Problem: problem}
 	if id, _ := strconv.ParseInt(r.URL.Query().Get("job"), 10, 64); id > 0 {
-		jobs, err := w.Engine.Reader().ByID(ctx, []int64{id})
+		jobs, err := s.Engine.Reader().ByID(r.Context(), []int64{id})
 		if err != nil {
 			return p, err
 		}
@@ -131,13 +136,13 @@ func (w *Pages) page(ctx context.Context, r *http.Request, title, path, problem 
 	return p, nil
 }
 
-// query is what both lists ask for.
-func query(r *http.Request, instance, sort string) (nawasync.Query, string) {
-	from := r.URL.Query()
-	q := nawasync.Query{
-		Where: map[string]any{"instance": instance}, Search: clean(from.Get("q")), Sort: sort, After: from.Get("after"), Limit: pageSize, Total: countUpTo,
+// query returns the query of a list and the chosen state. An unknown state means any state.
+func query(r *http.Request, instance, sort string) (q nawasync.Query, state string) {
+	values := r.URL.Query()
+	q = nawasync.Query{
+		Where: map[string]any{"instance": instance}, Search: clean(values.Get("q")), Sort: sort, After: values.Get("after"), Limit: pageSize, Total: countUpTo,
 	}
-	state := from.Get("state")
+	state = values.Get("state")
 	switch nawasync.SyncState(state) {
 	case "pending":
 		q.States = []nawasync.SyncState{nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete}
@@ -149,22 +154,22 @@ func query(r *http.Request, instance, sort string) (nawasync.Query, string) {
 	return q, state
 }
 
-func (w *Pages) mailboxes(rw http.ResponseWriter, r *http.Request, status int, problem string) {
+func (s *Pages) mailboxes(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
-	p, err := w.page(ctx, r, "Mailboxes", "/", problem)
-	v := listView{What: "emails", Noun: "mailboxes", SearchLabel: "part of the address"}
+	p, err := s.page(r, "Mailboxes", "/", problem)
+	v := listView{Listing: "emails", Singular: "mailbox", Plural: "mailboxes", SearchLabel: "Part of the address"}
 	var list nawasync.ListResult[hosting.WhmEmailAccount]
 	if err == nil {
-		list, err = listOf(r, &v, p, w.Hosting.Emails, "email")
+		list, err = listOf(r, &v, p, s.Hosting.Emails, "email")
 	}
 	if err == nil {
-		v.SyncedAt, err = w.Hosting.Emails.LastSyncedAt(ctx, hosting.WhmEmailAccount{Instance: p.Instance})
+		v.SyncedAt, err = s.Hosting.Emails.LastSyncedAt(ctx, hosting.WhmEmailAccount{Instance: p.Instance})
 	}
 	if err == nil {
-		err = w.showPage(ctx, &v, "email_account")
+		err = s.addHoldsAndJobs(ctx, &v, "email_account")
 	}
 	var users []string
-	for a, rowErr := range w.Hosting.Accounts.All(ctx, nawasync.Query{Where: map[string]any{"instance": p.Instance}}) {
+	for a, rowErr := range s.Hosting.Accounts.All(ctx, nawasync.Query{Where: map[string]any{"instance": p.Instance}}) {
 		if rowErr != nil || len(users) == 200 {
 			err = errors.Join(err, rowErr)
 			break
@@ -172,47 +177,49 @@ func (w *Pages) mailboxes(rw http.ResponseWriter, r *http.Request, status int, p
 		users = append(users, a.Username)
 	}
 	if err != nil {
-		w.notFound(rw, r, err)
+		s.listError(w, r, err)
 		return
 	}
-	w.show(rw, r, status, mailboxes(p, v, list.Items, users))
+	s.show(w, r, status, mailboxes(p, v, list.Items, users))
 }
 
-func (w *Pages) accounts(rw http.ResponseWriter, r *http.Request, status int, problem string) {
+func (s *Pages) accounts(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
-	p, err := w.page(ctx, r, "Accounts", "/accounts", problem)
-	v := listView{What: "accounts", Noun: "accounts", SearchLabel: "part of user, domain or contact"}
+	p, err := s.page(r, "Accounts", "/accounts", problem)
+	v := listView{Listing: "accounts", Singular: "account", Plural: "accounts", SearchLabel: "Part of the username, domain or contact"}
 	var list nawasync.ListResult[hosting.WhmAccount]
 	if err == nil {
-		list, err = listOf(r, &v, p, w.Hosting.Accounts, "username")
+		list, err = listOf(r, &v, p, s.Hosting.Accounts, "username")
 	}
 	if err == nil {
-		v.SyncedAt, err = w.Hosting.Accounts.LastSyncedAt(ctx, hosting.WhmAccount{Instance: p.Instance})
+		v.SyncedAt, err = s.Hosting.Accounts.LastSyncedAt(ctx, hosting.WhmAccount{Instance: p.Instance})
 	}
 	if err == nil {
-		err = w.showPage(ctx, &v, "account")
+		err = s.addHoldsAndJobs(ctx, &v, "account")
 	}
 	if err != nil {
-		w.notFound(rw, r, err)
+		s.listError(w, r, err)
 		return
 	}
-	w.show(rw, r, status, accounts(p, v, list.Items))
+	s.show(w, r, status, accounts(p, v, list.Items))
 }
 
-func listOf[T any](r *http.Request, v *listView, p pageView, from nawasync.SyncedRepository[T], sort string) (nawasync.ListResult[T], error) {
+// listOf reads the rows of a list and sets the list's values in v. After a refused form, it reads
+// the first page.
+func listOf[T any](r *http.Request, v *listView, p pageView, repository nawasync.SyncedRepository[T], sort string) (nawasync.ListResult[T], error) {
 	q, state := query(r, p.Instance, sort)
 	if r.Method != http.MethodGet {
 		q.After = ""
 	}
-	list, err := from.List(r.Context(), q)
+	list, err := repository.List(r.Context(), q)
 	v.Instance, v.Search, v.State, v.After, v.Next, v.Total, v.More = p.Instance, q.Search, state, q.After, list.Next, list.Total, list.More
 	return list, err
 }
 
-// showPage are the jobs and held syncs beside a list.
-func (w *Pages) showPage(ctx context.Context, v *listView, typ string) error {
-	v.Now = w.Engine.Reader().Now()
-	holds, err := w.Engine.Reader().Holds(ctx, "whm", typ, true, 100)
+// addHoldsAndJobs adds the held syncs of the list's server and the latest jobs.
+func (s *Pages) addHoldsAndJobs(ctx context.Context, v *listView, typ string) error {
+	v.Now = s.Engine.Reader().Now()
+	holds, err := s.Engine.Reader().Holds(ctx, "whm", typ, true, 100)
 	if err != nil {
 		return err
 	}
@@ -221,67 +228,67 @@ func (w *Pages) showPage(ctx context.Context, v *listView, typ string) error {
 			v.Held = append(v.Held, h)
 		}
 	}
-	page, err := w.Engine.Reader().Search(ctx, tracker.Search{Services: []string{"whm"}, Limit: latestJobs})
+	page, err := s.Engine.Reader().Search(ctx, tracker.Search{Services: []string{"whm"}, Limit: latestJobs})
 	v.Jobs = page.Jobs
 	return err
 }
 
-// notFound is a list that could not be read: for a link that is none, or else.
-func (w *Pages) notFound(rw http.ResponseWriter, r *http.Request, err error) {
+// listError answers a request for a list that could not be read. A URL with invalid parameters is
+// redirected to the unfiltered list.
+func (s *Pages) listError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, nawasync.ErrInvalid) {
-		http.Redirect(rw, r, r.URL.Path, http.StatusSeeOther)
+		http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 		return
 	}
-	w.failed(rw, err)
+	s.internalError(w, err)
 }
 
+// clean removes surrounding spaces and the characters that databases refuse.
 func clean(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(strings.TrimSpace(s), "\x00", ""), "")
 }
 
-func (w *Pages) job(rw http.ResponseWriter, r *http.Request) {
+func (s *Pages) job(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	job, err := w.Engine.Reader().Get(r.Context(), id)
+	job, err := s.Engine.Reader().Get(r.Context(), id)
 	if errors.Is(err, tracker.ErrNotFound) {
-		http.Error(rw, "There is no such job. It may have been pruned.", http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("Job %d does not exist, or was deleted at the end of its retention. Choose another job from the list.", id), http.StatusNotFound)
 		return
 	}
 	if err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	attempts, err := w.Engine.Reader().Attempts(r.Context(), job)
+	attempts, err := s.Engine.Reader().Attempts(r.Context(), job)
 	if err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	history, err := w.Engine.Reader().Search(r.Context(), tracker.Search{Targets: []tracker.Target{job.Target()}, Limit: 10})
+	history, err := s.Engine.Reader().Search(r.Context(), tracker.Search{Targets: []tracker.Target{job.Target()}, Limit: 10})
 	if err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	changes, err := w.Engine.Reader().Changes(r.Context(), job.Target(), time.Time{}, time.Time{}, 10)
+	changes, err := s.Engine.Reader().Changes(r.Context(), job.Target(), time.Time{}, time.Time{}, 10)
 	if err != nil {
-		w.failed(rw, err)
+		s.internalError(w, err)
 		return
 	}
-	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: w.Instances, Refresh: !job.Status.Terminal()}
-	w.show(rw, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, w.Engine.Reader().Now()}))
+	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: s.Instances, Refresh: !job.Status.Terminal()}
+	s.show(w, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, s.Engine.Reader().Now()}))
 }
 
-// watch goes back to where the form was, which then shows the job until it ends.
-func (w *Pages) watch(rw http.ResponseWriter, r *http.Request, path string, id int64) {
+// redirectToList returns to the list that the form was on. The list shows the status of the job.
+func (s *Pages) redirectToList(w http.ResponseWriter, r *http.Request, path string, id int64) {
 	back, err := url.ParseQuery(r.PostFormValue("back"))
 	if err != nil {
 		back = url.Values{}
 	}
-	to := url.Values{"job": {strconv.FormatInt(id, 10)}, "instance": {w.instance(r)}}
+	values := url.Values{"job": {strconv.FormatInt(id, 10)}, "instance": {s.instance(r)}}
 	for _, key := range []string{"q", "after", "state"} {
 		if back.Get(key) != "" {
-			to.Set(key, back.Get(key))
+			values.Set(key, back.Get(key))
 		}
 	}
-	http.Redirect(rw, r, path+"?"+to.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, path+"?"+values.Encode(), http.StatusSeeOther)
 }
-
-type instant = time.Time

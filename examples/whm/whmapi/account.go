@@ -11,17 +11,17 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// Account is a cPanel account: it owns mailboxes.
+// Account is a cPanel account, the owner of mailboxes.
 type Account struct {
 	User, Domain, Email, Plan, Owner, IP string
 	DiskLimit                            *int64 // bytes; nil is unlimited
 	DiskUsed                             int64  // bytes
 	Suspended                            bool
-	SuspendReason                        string // "" for a live one
+	SuspendReason                        string // "" unless the account is suspended
 }
 
-// accountRow is an account as listaccts and accountsummary send it. Its amounts of
-// disk are megabytes where they name no unit.
+// accountRow is an account in the answers of listaccts and accountsummary. A disk size without a
+// unit is in megabytes.
 type accountRow struct {
 	User          string          `json:"user"`
 	Domain        string          `json:"domain"`
@@ -36,42 +36,45 @@ type accountRow struct {
 }
 
 type accountList struct {
-	Accounts *[]accountRow `json:"acct"` // nil is an answer that is none
+	Accounts *[]accountRow `json:"acct"` // nil means that the answer has no list, which is an error
 }
 
 func (a accountRow) account() (Account, error) {
 	limit, limitErr := parseSize(a.DiskLimit, mebibyte)
 	used, usedErr := parseSize(a.DiskUsed, mebibyte)
 	if a.User == "" {
-		return Account{}, errors.New("it has no user")
+		return Account{}, errors.New("the field user is empty")
 	}
 	out := Account{User: a.User, Domain: a.Domain, Email: a.Email, Plan: a.Plan, Owner: a.Owner, IP: a.IP, DiskUsed: int64(used), Suspended: bool(a.Suspended)}
 	if limit > 0 {
 		out.DiskLimit = new(int64(limit))
 	}
-	if out.Suspended { // a live account's reason is "not suspended"
+	if out.Suspended { // otherwise WHM sends the reason "not suspended"
 		out.SuspendReason = a.SuspendReason
 	}
 	return out, errors.Join(limitErr, usedErr)
 }
 
-// whm calls a function of WHM API 1.
-func (c *Client) whm(ctx context.Context, function string, write bool, form url.Values, into any) error {
-	r := request{name: function, path: function, form: form, write: write}
-	if form.Has("password") {
-		r.secrets = append(r.secrets, form.Get("password"))
-	}
+// whmRequest is a call of a WHM API 1 function. It adds the API version to the form.
+func whmRequest(function string, form url.Values) request {
 	form.Set("api.version", "1")
-	_, err := c.call(ctx, r, into)
+	return request{name: function, path: function, form: form, secrets: form["password"]}
+}
+
+// changeAccount calls a WHM API 1 function that changes an account.
+func (c *Client) changeAccount(ctx context.Context, function string, form url.Values) error {
+	r := whmRequest(function, form)
+	r.write = true
+	_, err := c.call(ctx, r, nil)
 	return err
 }
 
-// Accounts lists all cPanel accounts of the server, in one answer.
+// Accounts returns all cPanel accounts of the server.
 func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
 	return c.accounts(ctx, "listaccts", url.Values{})
 }
 
-// Account returns one account, or an error of class gone.
+// Account returns one account. If the account does not exist, the error has the class gone.
 func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 	list, err := c.accounts(ctx, "accountsummary", url.Values{"user": {user}})
 	if err != nil {
@@ -87,24 +90,25 @@ func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 
 func (c *Client) accounts(ctx context.Context, function string, form url.Values) ([]Account, error) {
 	var data accountList
-	if err := c.whm(ctx, function, false, form, &data); err != nil {
+	r := whmRequest(function, form)
+	if _, err := c.call(ctx, r, &data); err != nil {
 		return nil, err
 	}
 	if data.Accounts == nil {
-		return nil, request{name: function}.broken(errors.New("the answer holds no list of accounts"))
+		return nil, r.incomplete(errors.New("the answer has no list of accounts"))
 	}
 	list := make([]Account, len(*data.Accounts))
 	for i, row := range *data.Accounts {
 		var err error
 		if list[i], err = row.account(); err != nil {
-			return nil, request{name: function}.broken(fmt.Errorf("account %d of the list: %w", i+1, err))
+			return nil, r.incomplete(fmt.Errorf("decode account %d of the list: %w", i+1, err))
 		}
 	}
 	return list, nil
 }
 
-// CreateAccount makes an account. What createacct prints holds the password in the
-// clear, so nothing of it is kept.
+// CreateAccount creates an account. It discards the answer's data, because createacct returns the
+// password in plain text.
 func (c *Client) CreateAccount(ctx context.Context, a Account, password secret.Secret) error {
 	form := url.Values{"username": {a.User}, "domain": {a.Domain}, "password": {password.Reveal()}}
 	if a.Plan != "" {
@@ -113,30 +117,30 @@ func (c *Client) CreateAccount(ctx context.Context, a Account, password secret.S
 	if a.Email != "" {
 		form.Set("contactemail", a.Email)
 	}
-	return c.whm(ctx, "createacct", true, form, nil)
+	return c.changeAccount(ctx, "createacct", form)
 }
 
-// SuspendAccount stops an account's sites, mail and logins.
+// SuspendAccount suspends the account's sites, mail and logins.
 func (c *Client) SuspendAccount(ctx context.Context, user, reason string) error {
-	return c.whm(ctx, "suspendacct", true, url.Values{"user": {user}, "reason": {reason}}, nil)
+	return c.changeAccount(ctx, "suspendacct", url.Values{"user": {user}, "reason": {reason}})
 }
 
-// UnsuspendAccount undoes SuspendAccount.
+// UnsuspendAccount ends the suspension of an account.
 func (c *Client) UnsuspendAccount(ctx context.Context, user string) error {
-	return c.whm(ctx, "unsuspendacct", true, url.Values{"user": {user}}, nil)
+	return c.changeAccount(ctx, "unsuspendacct", url.Values{"user": {user}})
 }
 
-// RemoveAccount deletes an account with all it has, its DNS zone too.
+// RemoveAccount deletes an account with its sites, mailboxes and DNS zone.
 func (c *Client) RemoveAccount(ctx context.Context, user string) error {
-	return c.whm(ctx, "removeacct", true, url.Values{"username": {user}, "keepdns": {"0"}}, nil)
+	return c.changeAccount(ctx, "removeacct", url.Values{"username": {user}, "keepdns": {"0"}})
 }
 
-// ChangePackage puts an account on another plan.
+// ChangePackage assigns another plan to an account.
 func (c *Client) ChangePackage(ctx context.Context, user, plan string) error {
-	return c.whm(ctx, "changepackage", true, url.Values{"user": {user}, "pkg": {plan}}, nil)
+	return c.changeAccount(ctx, "changepackage", url.Values{"user": {user}, "pkg": {plan}})
 }
 
 // SetAccountPassword sets an account's password.
 func (c *Client) SetAccountPassword(ctx context.Context, user string, password secret.Secret) error {
-	return c.whm(ctx, "passwd", true, url.Values{"user": {user}, "password": {password.Reveal()}}, nil)
+	return c.changeAccount(ctx, "passwd", url.Values{"user": {user}, "password": {password.Reveal()}})
 }

@@ -1,12 +1,12 @@
-// Package whmapi speaks WHM API 1 and UAPI, as far as the example needs them. Wire
-// facts are from api.docs.cpanel.net; where servers are known to differ from it,
-// the tolerant reading is marked.
+// Package whmapi is a client for the functions of WHM API 1 and UAPI that the example uses. It
+// follows api.docs.cpanel.net, and also accepts the answers of servers that differ from it.
 package whmapi
 
 import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,17 +24,18 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// Config says which server to talk to, and as whom.
+// Config holds the address of a server and the credentials for it.
 type Config struct {
-	URL   string // https://host:2087; plain http on loopback only
-	User  string // a WHM user, root for instance
+	URL   string // https://host:2087; http is allowed on loopback only
+	User  string // a WHM user, for example root
 	Token secret.Secret
-	// HTTP sends the requests; nil is a client that verifies certificates, connects
-	// within 10 s and follows no redirects. Timeouts of calls are their contexts'.
+	// HTTP sends the requests. Redirects are never followed. nil is a client that verifies
+	// certificates and connects within 10 s.
 	HTTP *http.Client
 }
 
-// Client calls one WHM server. It is safe for concurrent use.
+// Client calls one WHM server. A call ends after 60 s, or earlier with its context. Client is safe
+// for concurrent use.
 type Client struct {
 	base  *url.URL
 	user  string
@@ -42,22 +44,22 @@ type Client struct {
 }
 
 const (
-	maxBody     = 64 << 20 // of an answer: 10,000 mailboxes with their usage are some 8 MiB
+	maxBody     = 64 << 20 // bytes; an answer with 10,000 mailboxes and their disk usage has about 8 MiB
 	callTimeout = 60 * time.Second
 )
 
-// New returns a Client, or an error that says which setting to mend.
+// New returns a Client. An error names the setting to fix.
 func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return nil, fmt.Errorf("whmapi: %q is not the URL of a WHM server; write https://host:2087", c.URL)
+		return nil, fmt.Errorf("create WHM client: %q is not the URL of a WHM server; use https://host:2087", c.URL)
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("whmapi: %q would send the token in the clear; use https (port 2087)", c.URL)
+		return nil, fmt.Errorf("create WHM client: %q would send the token in the clear; use https and port 2087", c.URL)
 	case u.User != nil:
-		return nil, errors.New("whmapi: the URL holds a user; give user and token by themselves")
+		return nil, errors.New("create WHM client: the URL contains a user; set the user and the token separately")
 	case c.User == "" || c.Token.Reveal() == "":
-		return nil, errors.New("whmapi: user and token are needed; WHM makes tokens under Development, Manage API Tokens")
+		return nil, errors.New("create WHM client: user or token is empty; create a token in WHM under Development, Manage API Tokens")
 	}
 	if c.HTTP == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -65,7 +67,7 @@ func New(c Config) (*Client, error) {
 		c.HTTP = &http.Client{Transport: transport}
 	}
 	client := *c.HTTP
-	// A redirect would take the token somewhere else.
+	// Following a redirect could send the token to another server.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{base: u, user: c.User, token: c.Token, http: &client}, nil
 }
@@ -75,21 +77,39 @@ func loopback(host string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// request is one call of a WHM function. Everything travels in the body of a POST:
-// URLs end up in logs.
+// request is one call of a WHM function. All parameters are in the body of a POST, because URLs are
+// often logged.
 type request struct {
-	name    string // what errors call it
+	name    string // the function's name in errors
 	path    string
 	form    url.Values
-	write   bool     // it may change something
-	secrets []string // never to stand in an error
+	write   bool     // whether the function may change something
+	secrets []string // texts that errors must not contain
 }
 
-// send posts a request and returns the body of an answer with status 200.
+// call sends a request and decodes the answer's data into the value that into points to. A nil into
+// discards the data.
+func (c *Client) call(ctx context.Context, r request, into any) (uapi, error) {
+	r.secrets = append(slices.Clone(r.secrets), c.token.Reveal())
+	body, err := c.send(ctx, r)
+	if err != nil {
+		return uapi{}, err
+	}
+	answer, err := r.decode(body)
+	if err != nil || into == nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(answer.Data, into); err != nil {
+		return answer, r.incomplete(fmt.Errorf("decode the answer's data: %w", err))
+	}
+	return answer, nil
+}
+
+// send posts a request and returns the answer's body. A status other than 200 is an error.
 func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var wrote atomic.Bool // once headers and body may have left, a write may have happened
+	var wrote atomic.Bool // whether the server may have received the request
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
 	form := r.form.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath("json-api", r.path).String(), strings.NewReader(form))
@@ -100,46 +120,49 @@ func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, r.unreached(err, wrote.Load())
+		return nil, r.unanswered(err, wrote.Load())
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return nil, r.broken(fmt.Errorf("the answer broke off: %w", err))
+		return nil, r.incomplete(fmt.Errorf("read the answer: %w", err))
 	case len(body) > maxBody:
-		return nil, r.fail(fault.ClassPermanent, "ask for less at once", fmt.Errorf("the answer is over %d MiB", maxBody>>20))
+		return nil, r.fail(fault.ClassPermanent, "request fewer rows", fmt.Errorf("the answer is larger than %d MiB", maxBody>>20))
 	case resp.StatusCode != http.StatusOK:
-		return nil, r.status(resp, body)
+		return nil, r.statusError(resp, body)
 	}
 	return body, nil
 }
 
-// unreached is a request that got no answer. go's url.Error names the URL, which
-// holds nothing secret here.
-func (r request) unreached(err error, wrote bool) error {
+// unanswered is the error of a request without an answer. wrote tells whether the server may have
+// received the request.
+func (r request) unanswered(err error, wrote bool) error {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &certificate):
-		return r.fail(fault.ClassConfig, "the server's certificate is not trusted: install a valid one, or name its CA in SSL_CERT_FILE", err)
-	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http hides the first behind the second
-		return r.fail(fault.ClassConfig, "the server does not speak TLS there: is it https and port 2087?", err)
+		return r.fail(fault.ClassConfig, "the server's certificate is not trusted: install a valid certificate, or set SSL_CERT_FILE to its CA", err)
+	// net/http replaces the RecordHeaderError with this text when the server answers in plain HTTP.
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return r.fail(fault.ClassConfig, "the server does not speak TLS on this port: check that the URL has https and port 2087", err)
 	case wrote:
-		return r.broken(err)
+		return r.incomplete(err)
 	}
-	return r.fail(fault.ClassTransient, "is the server up, and its port 2087 reachable?", err)
+	return r.fail(fault.ClassTransient, "check that the server runs and that its port 2087 is reachable", err)
 }
 
-// broken is an exchange that ended before its answer: a write may have happened.
-func (r request) broken(err error) error {
+// incomplete is the error of an exchange without a usable answer. A write may have happened, so its
+// outcome is unknown. A read can be repeated.
+func (r request) incomplete(err error) error {
 	if r.write {
-		return r.fail(fault.ClassUnknownOutcome, "it may have happened all the same", err)
+		return r.fail(fault.ClassUnknownOutcome, "the server may have made the change", err)
 	}
 	return r.fail(fault.ClassTransient, "", err)
 }
 
-func (r request) status(resp *http.Response, body []byte) error {
+// statusError is the error of an answer whose status is not 200.
+func (r request) statusError(resp *http.Response, body []byte) error {
 	text := fmt.Errorf("HTTP %s", resp.Status)
 	if reason := refusal(body); reason != "" {
 		text = fmt.Errorf("HTTP %s: %s", resp.Status, reason)
@@ -148,42 +171,43 @@ func (r request) status(resp *http.Response, body []byte) error {
 	case code == http.StatusForbidden || code == http.StatusUnauthorized:
 		return r.fail(fault.ClassCredentials, "check user, token and the token's privileges in WHM", text)
 	case code == http.StatusTooManyRequests:
-		return r.limited(resp.Header.Get("Retry-After"), text)
+		return r.rateLimited(resp.Header.Get("Retry-After"), text)
 	case code >= 300 && code < 400:
-		return r.fail(fault.ClassConfig, "give the URL it redirects to: "+clip(resp.Header.Get("Location")), text)
+		return r.fail(fault.ClassConfig, "set the URL to the redirect's target: "+clip(resp.Header.Get("Location")), text)
 	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:
-		return r.fail(fault.ClassConfig, "is that WHM's port, 2087?", text)
+		return r.fail(fault.ClassConfig, "check that the URL has WHM's port, 2087", text)
 	case code >= 500:
-		return r.broken(text)
+		return r.incomplete(text)
 	}
 	return r.fail(fault.ClassPermanent, "", text)
 }
 
-// limited is the only place where a wait is named; WHM itself documents no limit,
-// but what stands before it may have one.
-func (r request) limited(header string, text error) error {
+// rateLimited is the error of a request that the server refused because of a rate limit. retryAfter
+// is the Retry-After header, in seconds or as a date; without one, the wait is one minute. WHM
+// documents no rate limit, but a proxy in front of it may have one.
+func (r request) rateLimited(retryAfter string, text error) error {
 	wait := time.Minute
-	if seconds, err := strconv.Atoi(header); err == nil && seconds >= 0 {
+	if seconds, err := strconv.Atoi(retryAfter); err == nil && seconds >= 0 {
 		wait = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(header); err == nil {
+	} else if at, err := http.ParseTime(retryAfter); err == nil {
 		wait = max(0, time.Until(at))
 	}
-	return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: max(time.Second, wait), Err: r.text(text)}
+	return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: max(time.Second, wait), Err: r.redact(text)}
 }
 
 func (r request) fail(class fault.Class, hint string, err error) error {
-	return &fault.Error{Class: class, Hint: hint, Err: r.text(err)}
+	return &fault.Error{Class: class, Hint: hint, Err: r.redact(err)}
 }
 
-// text is the error without secrets; the cause stays in the chain only when it
-// holds none.
-func (r request) text(err error) error {
+// redact replaces the request's secrets in the error's text. It wraps the error only if the text
+// has no secret.
+func (r request) redact(err error) error {
 	shown := err.Error()
-	for _, secret := range r.secrets {
-		if secret == "" {
+	for _, hidden := range r.secrets {
+		if hidden == "" {
 			continue
 		}
-		for _, form := range []string{secret, url.QueryEscape(secret)} {
+		for _, form := range []string{hidden, url.QueryEscape(hidden)} {
 			shown = strings.ReplaceAll(shown, form, "***")
 		}
 	}
@@ -193,7 +217,7 @@ func (r request) text(err error) error {
 	return fmt.Errorf("WHM %s: %s", r.name, shown)
 }
 
-// clip keeps a text of the server's short and on one line.
+// clip shortens a server's text to 300 characters on one line.
 func clip(s string) string {
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
 	if runes := []rune(s); len(runes) > 300 {
@@ -202,7 +226,7 @@ func clip(s string) string {
 	return s
 }
 
-// looksLikeHTML tells a login page or a proxy's error from a broken answer.
+// looksLikeHTML reports whether the body is an HTML page: a login page, or a proxy's error page.
 func looksLikeHTML(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 }

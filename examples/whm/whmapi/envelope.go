@@ -9,15 +9,15 @@ import (
 	"github.com/nawasara/nawasync/fault"
 )
 
-// envelope is the union of what WHM answers with:
+// envelope is the union of the forms of WHM's answers:
 //
 //	{"data":…, "metadata":{"result":1,"reason":"OK"}}           WHM API 1
 //	{"apiversion":3, "result":{"status":1,"data":…}}            UAPI through WHM's cpanel
 //	{"data":{"uapi":{"status":1,"data":…}}, "metadata":…}       UAPI through uapi_cpanel
 //	{"status":1, "data":…, "errors":…}                          UAPI directly
-//	{"cpanelresult":{"error":…,"data":{"reason":…}}}            refused, or an API 2 answer
+//	{"cpanelresult":{"error":…,"data":{"reason":…}}}            a refusal, or an API 2 answer
 //
-// result and status are 1, "1" or true, depending on version and function.
+// On success, result and status are 1, "1" or true, depending on version and function.
 type envelope struct {
 	Data     json.RawMessage `json:"data"`
 	Metadata *metadata       `json:"metadata"`
@@ -36,13 +36,13 @@ type metadata struct {
 	Paginate *paginate `json:"paginate"`
 }
 
-// paginate is UAPI's account of a listing in pages.
+// paginate has the numbers of rows and pages of a UAPI listing.
 type paginate struct {
 	Total number `json:"total_results"`
 	Pages number `json:"total_pages"`
 }
 
-// uapi is what all four ways to UAPI have inside.
+// uapi is the payload that all forms of a UAPI answer contain.
 type uapi struct {
 	Status   flag            `json:"status"`
 	Data     json.RawMessage `json:"data"`
@@ -52,14 +52,15 @@ type uapi struct {
 	} `json:"metadata"`
 }
 
-// open takes the payload out of an answer, or says what the server refused.
-func (r request) open(body []byte) (uapi, error) {
+// decode returns the payload of an answer. If the server refused the request, decode returns an
+// error with the server's reason.
+func (r request) decode(body []byte) (uapi, error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		if looksLikeHTML(body) {
-			return uapi{}, r.broken(errors.New("the answer is an HTML page, not JSON; is something before WHM that answers in its place?"))
+			return uapi{}, r.incomplete(errors.New("the answer is an HTML page, not JSON; check whether a proxy answers instead of WHM"))
 		}
-		return uapi{}, r.broken(fmt.Errorf("the answer of %d bytes is not the JSON it should be: %w", len(body), err))
+		return uapi{}, r.incomplete(fmt.Errorf("decode the answer of %d bytes: %w", len(body), err))
 	}
 	switch {
 	case e.Refused != nil:
@@ -67,26 +68,26 @@ func (r request) open(body []byte) (uapi, error) {
 	case e.Metadata != nil && !bool(e.Metadata.Result):
 		return uapi{}, r.refused(e.Metadata.Reason)
 	case e.Result != nil:
-		return r.inner(e.Result)
+		return r.decodeUAPI(e.Result)
 	case e.Metadata != nil:
-		var through struct {
+		var wrapper struct {
 			UAPI json.RawMessage `json:"uapi"`
 		}
-		// data may be a list, or null: then there is no UAPI in it.
-		if err := json.Unmarshal(e.Data, &through); err == nil && through.UAPI != nil {
-			return r.inner(through.UAPI)
+		// The data of a WHM API 1 function may be a list or null. Then it has no UAPI answer inside.
+		if err := json.Unmarshal(e.Data, &wrapper); err == nil && wrapper.UAPI != nil {
+			return r.decodeUAPI(wrapper.UAPI)
 		}
 		return uapi{Status: true, Data: e.Data}, nil
 	case e.Status != nil:
-		return r.inner(body)
+		return r.decodeUAPI(body)
 	}
-	return uapi{}, r.broken(errors.New("the answer is JSON, but none of WHM's envelopes"))
+	return uapi{}, r.incomplete(errors.New("the answer is JSON, but has none of WHM's forms"))
 }
 
-func (r request) inner(text json.RawMessage) (uapi, error) {
+func (r request) decodeUAPI(text json.RawMessage) (uapi, error) {
 	var u uapi
 	if err := json.Unmarshal(text, &u); err != nil {
-		return u, r.broken(fmt.Errorf("the answer's result is not the JSON it should be: %w", err))
+		return u, r.incomplete(fmt.Errorf("decode the answer's result: %w", err))
 	}
 	if !u.Status {
 		return u, r.refused(strings.Join(u.Errors, "; "))
@@ -94,7 +95,7 @@ func (r request) inner(text json.RawMessage) (uapi, error) {
 	return u, nil
 }
 
-// refusal is the reason in a cpanelresult, if the body is one.
+// refusal returns the reason of a cpanelresult, or "" if the body is not one.
 func refusal(body []byte) string {
 	var e envelope
 	if json.Unmarshal(body, &e) != nil || e.Refused == nil {
@@ -110,7 +111,8 @@ func refusal(body []byte) string {
 	return clip(data.Reason)
 }
 
-// refusals tell by its words why the server said no: it has no codes. First match.
+// refusals classifies a refusal by words of its reason, because WHM sends no error codes. The first
+// match counts.
 var refusals = []struct {
 	class fault.Class
 	words []string
@@ -125,14 +127,15 @@ var refusals = []struct {
 	{fault.ClassTransient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
 	{fault.ClassAlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},
 	{fault.ClassGone, []string{"does not exist", "do not have an email account", "no such", "not found", "doesn’t exist", "doesn't exist"}, ""},
-	{fault.ClassConfig, []string{"unknown app", "function not found", "failed to load module"}, "does this server's version know the function?"},
+	{fault.ClassConfig, []string{"unknown app", "function not found", "failed to load module"}, "check that this server's version has the function"},
 	{fault.ClassPermanent, []string{"quota", "password", "invalid", "exceed", "maximum", "must be", "may not", "not allowed", "required"}, ""},
 }
 
-// refused is an answer with HTTP 200 that says no. Words it does not know may pass.
+// refused is the error of an answer with status 200 that refuses the request. A reason without a
+// known word is unclassified, so that the job is retried.
 func (r request) refused(reason string) error {
 	if reason = clip(reason); reason == "" {
-		reason = "refused without a reason"
+		reason = "the server refused the request without a reason"
 	}
 	lower := strings.ToLower(reason)
 	for _, known := range refusals {
@@ -141,7 +144,7 @@ func (r request) refused(reason string) error {
 				continue
 			}
 			if known.class == fault.ClassRateLimited {
-				return r.limited("", errors.New(reason))
+				return r.rateLimited("", errors.New(reason))
 			}
 			return r.fail(known.class, known.hint, errors.New(reason))
 		}

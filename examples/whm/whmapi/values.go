@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// flag is a boolean as WHM sends it: 1, "1", true, 0, "0", "", false or null.
+// flag is a boolean in one of WHM's spellings: 1, "1", true, 0, "0", "", false or null.
 type flag bool
 
-// UnmarshalJSON reads any of them.
+// UnmarshalJSON accepts all spellings.
 func (f *flag) UnmarshalJSON(data []byte) error {
 	switch text := strings.Trim(string(data), `"`); text {
 	case "1", "true":
@@ -19,15 +19,15 @@ func (f *flag) UnmarshalJSON(data []byte) error {
 	case "0", "false", "", "null":
 		*f = false
 	default:
-		return fmt.Errorf("%q is neither 1 nor 0", text)
+		return fmt.Errorf("%q is not a boolean", text)
 	}
 	return nil
 }
 
-// texts is a list of strings, one string, or null.
+// texts is a list of strings. WHM may also send one string, or null.
 type texts []string
 
-// UnmarshalJSON reads any of them.
+// UnmarshalJSON accepts all three forms. An empty string is an empty list.
 func (t *texts) UnmarshalJSON(data []byte) error {
 	var one string
 	if json.Unmarshal(data, &one) == nil {
@@ -40,10 +40,10 @@ func (t *texts) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(t))
 }
 
-// number is an integer that may come as a string.
+// number is an integer. WHM may send it as a number or as a string.
 type number int64
 
-// UnmarshalJSON reads both.
+// UnmarshalJSON accepts both forms. An empty string and null are 0.
 func (n *number) UnmarshalJSON(data []byte) error {
 	text := strings.Trim(string(data), `"`)
 	if text == "" || text == "null" {
@@ -58,11 +58,12 @@ func (n *number) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// size is an amount of disk in bytes; 0 is unlimited where it is a limit. Of the
-// many spellings each field has its own unit when it names none: "unlimited",
-// 2000 (megabytes in limits), "2000M", "1.5G", 262144000 (bytes in _diskquota).
+// size is a disk size in bytes. A limit of 0 is unlimited.
 type size int64
 
+// parseSize reads WHM's spellings of a disk size, for example "unlimited", "2000M", "1.5G" or
+// 262144000. unit is the factor of a number without a suffix, because the fields differ: the limits
+// of accounts are in megabytes, _diskquota is in bytes.
 func parseSize(data json.RawMessage, unit int64) (size, error) {
 	text := strings.ToLower(strings.TrimSpace(strings.Trim(string(data), `"`)))
 	switch text {
@@ -77,7 +78,7 @@ func parseSize(data json.RawMessage, unit int64) (size, error) {
 	}
 	value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	if err != nil || value < 0 || value*float64(unit) > math.MaxInt64/2 || math.IsNaN(value) {
-		return 0, fmt.Errorf("%q is not an amount of disk", clip(string(data)))
+		return 0, fmt.Errorf("%q is not a disk size", clip(string(data)))
 	}
 	return size(math.Round(value * float64(unit))), nil
 }

@@ -1,5 +1,5 @@
-// Command whmsim serves the simulated WHM server by itself, for several processes
-// of the example to share.
+// Command whmsim serves a simulated WHM server, so that several processes of the example can use the
+// same server.
 //
 //	go run ./examples/whm/whmsim -addr 127.0.0.1:2087 -mailboxes 10000
 package main
@@ -22,10 +22,10 @@ import (
 func main() { os.Exit(start()) }
 
 func start() int {
-	addr := flag.String("addr", "127.0.0.1:2087", "where to listen")
-	mailboxes := flag.Int("mailboxes", 40, "how many mailboxes it has")
+	addr := flag.String("addr", "127.0.0.1:2087", "the `address` to listen on")
+	mailboxes := flag.Int("mailboxes", 40, "the `number` of mailboxes")
 	user := flag.String("user", "root", "the WHM user")
-	token := flag.String("token", "secret-token", "the user's token")
+	token := flag.String("token", "secret-token", "the user's API token")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -39,16 +39,16 @@ func start() int {
 func run(ctx context.Context, addr string, o sim.Options) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("-addr: %w", err)
 	}
-	fmt.Printf("a simulated WHM server on http://%s/json-api/, user %s; its control API: http://%[1]s/control/faults\n", listener.Addr(), o.User)
+	fmt.Printf("simulated WHM server: http://%s/json-api/ (user %s)\ninject faults at http://%[1]s/control/faults\n", listener.Addr(), o.User)
 	server := &http.Server{Handler: sim.New(o), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		shutdownCtx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		stopped <- server.Shutdown(grace)
+		stopped <- server.Shutdown(shutdownCtx)
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

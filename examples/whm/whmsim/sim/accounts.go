@@ -3,10 +3,10 @@ package sim
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 )
 
 type account struct {
@@ -21,7 +21,8 @@ type mailbox struct {
 	name, domain      string
 	quota             int64 // bytes; 0 is unlimited
 	used              int64
-	login, incoming   bool // suspended
+	suspendedLogin    bool
+	suspendedIncoming bool
 	password          [sha256.Size]byte
 	suspendedOutgoing bool
 }
@@ -30,8 +31,8 @@ func (m *mailbox) email() string { return m.name + "@" + m.domain }
 
 const mebibyte = 1 << 20
 
-// seed spreads mailboxes over accounts. The figures are made up, and the same
-// every time.
+// seed creates accounts and spreads the mailboxes over them. The result is the same for each start.
+// One more account has no mailboxes.
 func seed(mailboxes int) []*account {
 	names := []string{"alpha", "bravo", "carol", "delta"}
 	for len(names) < min(mailboxes/2500, 40) {
@@ -53,8 +54,8 @@ func seed(mailboxes int) []*account {
 			name = fmt.Sprintf("%s%d", name, n/len(people)+1)
 		}
 		m := &mailbox{name: name, domain: a.domain, quota: int64([]int{250, 500, 1000, 0}[i%4]) * mebibyte, used: int64(i*7919%230) * mebibyte}
-		m.login = i%17 == 5
-		m.incoming = m.login
+		m.suspendedLogin = i%17 == 5
+		m.suspendedIncoming = m.suspendedLogin
 		a.boxes[m.email()] = m
 	}
 	return append(list, &account{user: "empty", domain: "empty.example", plan: "basic", boxes: map[string]*mailbox{}})
@@ -69,7 +70,7 @@ func (s *Server) byUser(user string) *account {
 	return nil
 }
 
-// find returns a mailbox by its address.
+// find returns the mailbox with the address and its account, or nil for both.
 func (s *Server) find(email string) (*account, *mailbox) {
 	for _, a := range s.accounts {
 		if m := a.boxes[email]; m != nil {
@@ -79,6 +80,7 @@ func (s *Server) find(email string) (*account, *mailbox) {
 	return nil, nil
 }
 
+// row returns the account in the form of listaccts.
 func (a *account) row() map[string]any {
 	used := int64(0)
 	for _, m := range a.boxes {
@@ -134,16 +136,11 @@ func (s *Server) accountSummary(r *http.Request) answer {
 	return whmFailed("accountsummary", "Account does not exist.")
 }
 
-// sorted are the account's mailboxes by address.
-func (a *account) sorted() []*mailbox {
-	emails := make([]string, 0, len(a.boxes))
-	for email := range a.boxes {
-		emails = append(emails, email)
-	}
-	slices.SortFunc(emails, strings.Compare)
-	list := make([]*mailbox, len(emails))
-	for i, email := range emails {
-		list[i] = a.boxes[email]
+// sortedBoxes returns the account's mailboxes in the order of their addresses.
+func (a *account) sortedBoxes() []*mailbox {
+	list := make([]*mailbox, 0, len(a.boxes))
+	for _, email := range slices.Sorted(maps.Keys(a.boxes)) {
+		list = append(list, a.boxes[email])
 	}
 	return list
 }

@@ -14,38 +14,38 @@ import (
 	"time"
 )
 
-// Mode is how a call goes wrong.
+// Mode is the way in which a Fault makes a call fail.
 type Mode string
 
-// The modes.
+// The modes of a Fault.
 const (
-	ModeSlow      Mode = "slow"       // answers after DelayMS
-	ModeDown      Mode = "down"       // closes the connection before it does anything
-	ModeError500  Mode = "error500"   // HTTP 500, nothing done
-	ModeGarbage   Mode = "garbage"    // HTTP 200 with an HTML page, nothing done
-	ModeTruncated Mode = "truncated"  // HTTP 200 with half an answer, nothing done
-	ModeRefuse    Mode = "refuse"     // HTTP 200, result 0, with Reason
-	ModeForbidden Mode = "forbidden"  // HTTP 403
-	ModeRateLimit Mode = "rate_limit" // HTTP 429 with Retry-After
-	ModeLost      Mode = "lost"       // does what it was asked, then closes the connection
+	ModeSlow      Mode = "slow"       // executes the function after DelayMS
+	ModeDown      Mode = "down"       // closes the connection and changes nothing
+	ModeError500  Mode = "error500"   // answers with HTTP 500 and changes nothing
+	ModeGarbage   Mode = "garbage"    // answers with an HTML page and changes nothing
+	ModeTruncated Mode = "truncated"  // answers with incomplete JSON and changes nothing
+	ModeRefuse    Mode = "refuse"     // answers with HTTP 200, result 0 and Reason
+	ModeForbidden Mode = "forbidden"  // answers with HTTP 403
+	ModeRateLimit Mode = "rate_limit" // answers with HTTP 429 and Retry-After
+	ModeLost      Mode = "lost"       // executes the function, then closes the connection
 )
 
-// Fault makes calls go wrong.
+// Fault makes calls of a function fail.
 type Fault struct {
-	Function   string `json:"function"` // "" or "*" is every function
+	Function   string `json:"function"` // "" and "*" mean every function
 	Mode       Mode   `json:"mode"`
-	Times      int    `json:"times"` // 0 is until cleared
+	Times      int    `json:"times"` // the number of calls; 0 means all calls until Clear
 	DelayMS    int    `json:"delay_ms,omitempty"`
-	RetryAfter int    `json:"retry_after,omitempty"` // seconds; default 1
+	RetryAfter int    `json:"retry_after,omitempty"` // in seconds; default 1
 	Reason     string `json:"reason,omitempty"`
 }
 
 var modes = []Mode{ModeSlow, ModeDown, ModeError500, ModeGarbage, ModeTruncated, ModeRefuse, ModeForbidden, ModeRateLimit, ModeLost}
 
-// Inject adds a fault.
+// Inject adds a fault. An unknown mode is an error.
 func (s *Server) Inject(f Fault) error {
 	if !slices.Contains(modes, f.Mode) {
-		return fmt.Errorf("mode %q is none of %v", f.Mode, modes)
+		return fmt.Errorf("unknown mode %q; use one of %v", f.Mode, modes)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,33 +53,35 @@ func (s *Server) Inject(f Fault) error {
 	return nil
 }
 
-// Clear takes all faults away.
+// Clear removes all faults.
 func (s *Server) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// take finds the first fault for a call, and uses it up.
-func (s *Server) take(function string) *Fault {
+// nextFault returns the first fault for a call of the function and counts it as used. nil means that
+// there is no fault.
+func (s *Server) nextFault(function string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
 		if f.Function != "" && f.Function != "*" && f.Function != function {
 			continue
 		}
-		taken := *f
+		used := *f
 		if f.Times == 1 {
 			s.faults = slices.Delete(s.faults, i, i+1)
 		} else if f.Times > 1 {
 			f.Times--
 		}
-		return &taken
+		return &used
 	}
 	return nil
 }
 
-// before acts in the call's place; true says that the call is over.
+// before applies the fault before the function is executed. It reports whether the call is answered,
+// so that the function must not be executed.
 func (f *Fault) before(w http.ResponseWriter, r *http.Request, function string) bool {
 	switch f.Mode {
 	case ModeSlow:
@@ -89,7 +91,7 @@ func (f *Fault) before(w http.ResponseWriter, r *http.Request, function string) 
 		}
 		return false
 	case ModeDown:
-		hangUp(w)
+		closeConnection(w)
 	case ModeError500:
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 	case ModeGarbage:
@@ -119,30 +121,33 @@ func (f *Fault) before(w http.ResponseWriter, r *http.Request, function string) 
 	return true
 }
 
-// after says that the answer is not to be given.
+// after applies the fault after the function was executed. It reports whether the fault replaced the
+// answer.
 func (f *Fault) after(w http.ResponseWriter) bool {
 	if f.Mode != ModeLost {
 		return false
 	}
-	hangUp(w)
+	closeConnection(w)
 	return true
 }
 
-// hangUp closes the connection without a word.
-func hangUp(w http.ResponseWriter) {
+// closeConnection closes the connection without an answer.
+func closeConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
 		_ = conn.Close()
 	}
 }
 
-// Tally counts, by function, what was asked of one address and what was done.
+// Tally counts the calls for one mailbox or account by function, and the changes that they made.
 type Tally struct {
 	Calls   map[string]int `json:"calls"`
 	Actions map[string]int `json:"acts"`
 }
 
-// countCall counts a call, with the mailbox that it names.
+func (t *Tally) clone() Tally { return Tally{maps.Clone(t.Calls), maps.Clone(t.Actions)} }
+
+// countCall counts a call of the function, in total and for the account or mailbox in its form.
 func (s *Server) countCall(function string, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,24 +156,27 @@ func (s *Server) countCall(function string, r *http.Request) {
 		s.tally(user).Calls[function]++
 	}
 	if a := s.byUser(r.Form.Get("cpanel_jsonapi_user")); a != nil {
-		if _, email := named(a, r); email != "" {
+		if _, email := requestedMailbox(a, r); email != "" {
 			s.tally(email).Calls[function]++
 		}
 	}
 }
 
-func (s *Server) acted(email, function string) { s.tally(email).Actions[function]++ }
+// countChange counts a change that the function made to an account or a mailbox. The name is a
+// username or an address.
+func (s *Server) countChange(name, function string) { s.tally(name).Actions[function]++ }
 
-func (s *Server) tally(email string) *Tally {
-	t := s.tallies[email]
+// tally returns the counts of an account or a mailbox.
+func (s *Server) tally(name string) *Tally {
+	t := s.tallies[name]
 	if t == nil {
 		t = &Tally{Calls: map[string]int{}, Actions: map[string]int{}}
-		s.tallies[email] = t
+		s.tallies[name] = t
 	}
 	return t
 }
 
-// State is a mailbox as the control API shows and takes it.
+// State is a mailbox in the control API. Edit leaves fields that are nil unchanged.
 type State struct {
 	Email             string `json:"email"`
 	Account           string `json:"account,omitempty"`
@@ -179,22 +187,21 @@ type State struct {
 	Tally
 }
 
-// Mailbox returns one mailbox's state, and what was done to it even where it is
-// gone.
+// Mailbox returns the state of a mailbox. The counts are also those of a deleted mailbox.
 func (s *Server) Mailbox(email string) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := State{Email: email, Tally: Tally{maps.Clone(s.tally(email).Calls), maps.Clone(s.tally(email).Actions)}}
+	state := State{Email: email, Tally: s.tally(email).clone()}
 	a, m := s.find(email)
 	if m == nil {
 		return state
 	}
-	quota, login, incoming := m.quota/mebibyte, m.login, m.incoming
-	state.Exists, state.Account, state.QuotaMB, state.SuspendedLogin, state.SuspendedIncoming = true, a.user, &quota, &login, &incoming
+	state.Exists, state.Account, state.QuotaMB = true, a.user, new(m.quota/mebibyte)
+	state.SuspendedLogin, state.SuspendedIncoming = new(m.suspendedLogin), new(m.suspendedIncoming)
 	return state
 }
 
-// Count is how many mailboxes there are.
+// Count returns the number of mailboxes of all accounts.
 func (s *Server) Count() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,7 +211,8 @@ func (s *Server) Count() (n int) {
 	return n
 }
 
-// Edit lets someone else change a mailbox, or make it.
+// Edit changes a mailbox without a call of the API, like a user of WHM's own pages. It creates the
+// mailbox if it does not exist.
 func (s *Server) Edit(email string, to State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +221,7 @@ func (s *Server) Edit(email string, to State) error {
 		name, domain, _ := strings.Cut(email, "@")
 		i := slices.IndexFunc(s.accounts, func(a *account) bool { return a.domain == domain })
 		if i < 0 || name == "" {
-			return fmt.Errorf("no account has the domain of %q", email)
+			return fmt.Errorf("no account has the domain of the mailbox %q", email)
 		}
 		m = &mailbox{name: name, domain: domain}
 		s.accounts[i].boxes[email] = m
@@ -222,15 +230,15 @@ func (s *Server) Edit(email string, to State) error {
 		m.quota = *to.QuotaMB * mebibyte
 	}
 	if to.SuspendedLogin != nil {
-		m.login = *to.SuspendedLogin
+		m.suspendedLogin = *to.SuspendedLogin
 	}
 	if to.SuspendedIncoming != nil {
-		m.incoming = *to.SuspendedIncoming
+		m.suspendedIncoming = *to.SuspendedIncoming
 	}
 	return nil
 }
 
-// Remove lets someone else delete a mailbox.
+// Remove deletes a mailbox without a call of the API.
 func (s *Server) Remove(email string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,7 +247,7 @@ func (s *Server) Remove(email string) {
 	}
 }
 
-// Password reports whether the mailbox has that password.
+// Password reports whether the mailbox exists and has the password.
 func (s *Server) Password(email, password string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,72 +256,86 @@ func (s *Server) Password(email, password string) bool {
 	return m != nil && subtle.ConstantTimeCompare(m.password[:], want[:]) == 1
 }
 
-// Calls is how often a function was called.
+// Calls returns the number of calls of a function.
 func (s *Server) Calls(function string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls[function]
 }
 
-// controls is the control API; docs/whm.md describes it.
-func (s *Server) controls() *http.ServeMux {
+// controlMux serves the control API that docs/whm.md describes.
+func (s *Server) controlMux() *http.ServeMux {
 	mux := http.NewServeMux()
+	s.handleFaults(mux)
+	s.handleMailboxes(mux)
+	s.handleAccounts(mux)
+	mux.HandleFunc("GET /control/calls", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		write(w, okAnswer(s.calls))
+	})
+	return mux
+}
+
+func (s *Server) handleFaults(mux *http.ServeMux) {
 	mux.HandleFunc("POST /control/faults", func(w http.ResponseWriter, r *http.Request) {
 		var f Fault
-		if take(w, r, &f) {
-			done(w, s.Inject(f))
+		if decodeBody(w, r, &f) {
+			writeResult(w, s.Inject(f))
 		}
 	})
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.Clear()
-		done(w, nil)
+		writeResult(w, nil)
 	})
 	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		write(w, okAnswer(append([]*Fault{}, s.faults...)))
 	})
-	mux.HandleFunc("GET /control/calls", func(w http.ResponseWriter, _ *http.Request) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		write(w, okAnswer(s.calls))
-	})
+}
+
+func (s *Server) handleMailboxes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		write(w, okAnswer(s.Mailbox(r.PathValue("email"))))
 	})
 	mux.HandleFunc("PUT /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		var to State
-		if take(w, r, &to) {
-			done(w, s.Edit(r.PathValue("email"), to))
+		if decodeBody(w, r, &to) {
+			writeResult(w, s.Edit(r.PathValue("email"), to))
 		}
 	})
 	mux.HandleFunc("DELETE /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		s.Remove(r.PathValue("email"))
-		done(w, nil)
+		writeResult(w, nil)
 	})
+	mux.HandleFunc("POST /control/password", func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Email, Password string }
+		if decodeBody(w, r, &q) {
+			write(w, okAnswer(map[string]bool{"match": s.Password(q.Email, q.Password)}))
+		}
+	})
+}
+
+func (s *Server) handleAccounts(mux *http.ServeMux) {
 	mux.HandleFunc("GET /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
 		write(w, okAnswer(s.Account(r.PathValue("user"))))
 	})
 	mux.HandleFunc("PUT /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
 		var to AccountState
-		if take(w, r, &to) {
-			done(w, s.EditAccount(r.PathValue("user"), to))
+		if decodeBody(w, r, &to) {
+			writeResult(w, s.EditAccount(r.PathValue("user"), to))
 		}
 	})
 	mux.HandleFunc("DELETE /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
 		s.RemoveAccount(r.PathValue("user"))
-		done(w, nil)
+		writeResult(w, nil)
 	})
-	mux.HandleFunc("POST /control/password", func(w http.ResponseWriter, r *http.Request) {
-		var q struct{ Email, Password string }
-		if take(w, r, &q) {
-			write(w, okAnswer(map[string]bool{"match": s.Password(q.Email, q.Password)}))
-		}
-	})
-	return mux
 }
 
-func take(w http.ResponseWriter, r *http.Request, into any) bool {
+// decodeBody decodes the JSON of a request. If the JSON is invalid, decodeBody answers with status
+// 400 and returns false.
+func decodeBody(w http.ResponseWriter, r *http.Request, into any) bool {
 	d := json.NewDecoder(io.LimitReader(r.Body, 1<<16))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -323,7 +345,8 @@ func take(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
-func done(w http.ResponseWriter, err error) {
+// writeResult answers with status 204, or with status 400 and the error.
+func writeResult(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// uapi runs a function of UAPI as an account.
+// uapi runs a UAPI function as an account.
 func (s *Server) uapi(r *http.Request, user, module, function string) map[string]any {
 	a := s.byUser(user)
 	switch {
@@ -34,10 +34,10 @@ var emailFunctions = map[string]func(s *Server, a *account, r *http.Request) map
 	"edit_pop_quota":      (*Server).editPopQuota,
 	"passwd_pop":          (*Server).passwdPop,
 	"delete_pop":          (*Server).deletePop,
-	"suspend_login":       setField("suspend_login", func(m *mailbox) { m.login = true }),
-	"unsuspend_login":     setField("unsuspend_login", func(m *mailbox) { m.login = false }),
-	"suspend_incoming":    setField("suspend_incoming", func(m *mailbox) { m.incoming = true }),
-	"unsuspend_incoming":  setField("unsuspend_incoming", func(m *mailbox) { m.incoming = false }),
+	"suspend_login":       setField("suspend_login", func(m *mailbox) { m.suspendedLogin = true }),
+	"unsuspend_login":     setField("unsuspend_login", func(m *mailbox) { m.suspendedLogin = false }),
+	"suspend_incoming":    setField("suspend_incoming", func(m *mailbox) { m.suspendedIncoming = true }),
+	"unsuspend_incoming":  setField("unsuspend_incoming", func(m *mailbox) { m.suspendedIncoming = false }),
 	"suspend_outgoing":    setField("suspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = true }),
 	"unsuspend_outgoing":  setField("unsuspend_outgoing", func(m *mailbox) { m.suspendedOutgoing = false }),
 }
@@ -49,34 +49,35 @@ func flagOf(b bool) int {
 	return 0
 }
 
-// listPops has no usage, and the account's own login among the mailboxes.
+// listPops answers list_pops: rows without quota and disk usage. Like a real server, it also lists
+// the account's own login.
 func (s *Server) listPops(a *account, r *http.Request) map[string]any {
 	rows := []any{map[string]any{"email": a.user, "login": "Main Account", "suspended_incoming": 0, "suspended_login": 0}}
-	for _, m := range a.sorted() {
-		rows = append(rows, map[string]any{"email": m.email(), "login": m.email(), "suspended_incoming": flagOf(m.incoming), "suspended_login": flagOf(m.login)})
+	for _, m := range a.sortedBoxes() {
+		rows = append(rows, map[string]any{"email": m.email(), "login": m.email(), "suspended_incoming": flagOf(m.suspendedIncoming), "suspended_login": flagOf(m.suspendedLogin)})
 	}
 	return paged(rows, r)
 }
 
 func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
 	rows := []any{}
-	for i, m := range a.sorted() {
+	for i, m := range a.sortedBoxes() {
 		if !strings.Contains(m.email(), r.Form.Get("email")) || (r.Form.Get("domain") != "" && r.Form.Get("domain") != m.domain) {
 			continue
 		}
 		row := map[string]any{
 			"email": m.email(), "login": m.email(), "user": m.name, "domain": m.domain, "mtime": 1652457780,
-			"_diskquota": m.quota, "_diskused": m.used, "diskused": float64(m.used) / mebibyte, "humandiskused": human(m.used),
+			"_diskquota": m.quota, "_diskused": m.used, "diskused": float64(m.used) / mebibyte, "humandiskused": humanSize(m.used),
 			"diskquota": "unlimited", "humandiskquota": "None", "diskusedpercent": 0, "diskusedpercent_float": 0.0,
-			"suspended_login": flagOf(m.login), "suspended_incoming": flagOf(m.incoming), "suspended_outgoing": flagOf(m.suspendedOutgoing),
-			"has_suspended": flagOf(m.login || m.incoming),
+			"suspended_login": flagOf(m.suspendedLogin), "suspended_incoming": flagOf(m.suspendedIncoming), "suspended_outgoing": flagOf(m.suspendedOutgoing),
+			"has_suspended": flagOf(m.suspendedLogin || m.suspendedIncoming),
 		}
 		if m.quota > 0 {
 			percent := float64(m.used) / float64(m.quota) * 100
-			row["diskquota"], row["humandiskquota"] = m.quota/mebibyte, human(m.quota)
+			row["diskquota"], row["humandiskquota"] = m.quota/mebibyte, humanSize(m.quota)
 			row["diskusedpercent"], row["diskusedpercent_float"] = int(percent), percent
 		}
-		if i%3 == 0 { // some servers send strings of digits
+		if i%3 == 0 { // some real servers send these numbers as strings
 			row["_diskquota"], row["_diskused"] = strconv.FormatInt(m.quota, 10), strconv.FormatInt(m.used, 10)
 		}
 		rows = append(rows, row)
@@ -84,15 +85,15 @@ func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
 	return paged(rows, r)
 }
 
-// human has a no-break space, as cPanel has.
-func human(bytes int64) string {
+// humanSize formats a size like cPanel, with a no-break space.
+func humanSize(bytes int64) string {
 	if bytes < mebibyte {
 		return fmt.Sprintf("%d bytes", bytes)
 	}
 	return fmt.Sprintf("%d MB", bytes/mebibyte)
 }
 
-// paged is UAPI's pagination, where it is asked for.
+// paged returns the requested page of the rows, or all rows if the request has no pagination.
 func paged(rows []any, r *http.Request) map[string]any {
 	if r.Form.Get("api.paginate") != "1" {
 		return uapiOK(rows)
@@ -112,8 +113,10 @@ func paged(rows []any, r *http.Request) map[string]any {
 	return answer
 }
 
-// named is the mailbox that email and domain, or email alone, name.
-func named(a *account, r *http.Request) (*mailbox, string) {
+// requestedMailbox returns the mailbox of a request and its address. The mailbox is nil if it does
+// not exist. The request has the whole address in email, or the name in email and the domain in
+// domain.
+func requestedMailbox(a *account, r *http.Request) (*mailbox, string) {
 	email := r.Form.Get("email")
 	if domain := r.Form.Get("domain"); domain != "" && !strings.Contains(email, "@") {
 		email += "@" + domain
@@ -126,32 +129,33 @@ func noMailbox(email string) map[string]any {
 }
 
 func (s *Server) addPop(a *account, r *http.Request) map[string]any {
-	m, email := named(a, r)
+	m, email := requestedMailbox(a, r)
 	if m != nil {
 		return uapiFailed(fmt.Sprintf("The account “%s” already exists!", email))
 	}
 	name, domain, _ := strings.Cut(email, "@")
-	quota, bad := quotaOf(r)
+	quota, refusal := quotaOf(r)
 	switch {
 	case domain != a.domain:
 		return uapiFailed(fmt.Sprintf("The domain “%s” is not allowed: it does not belong to this account.", domain))
 	case name == "":
 		return uapiFailed("Invalid email account name.")
-	case bad != "":
-		return uapiFailed(bad)
+	case refusal != "":
+		return uapiFailed(refusal)
 	case len(r.Form.Get("password")) < 8:
 		return uapiFailed("Sorry, the password may not be used because it is too weak.")
 	}
 	m = &mailbox{name: name, domain: domain, quota: quota, password: sha256.Sum256([]byte(r.Form.Get("password")))}
-	s.acted(email, "add_pop")
+	s.countChange(email, "add_pop")
 	a.boxes[email] = m
-	return uapiOK(name + "+" + domain) // so it is: a plus
+	return uapiOK(name + "+" + domain) // add_pop returns the address with a plus instead of @
 }
 
-// maxQuota is what an account may give, in megabytes.
+// maxQuota is the largest quota of a mailbox, in megabytes.
 const maxQuota = 4 << 20
 
-func quotaOf(r *http.Request) (bytes int64, bad string) {
+// quotaOf returns the quota of a request in bytes, or the reason for refusing the request.
+func quotaOf(r *http.Request) (bytes int64, refusal string) {
 	text := r.Form.Get("quota")
 	if text == "" || text == "unlimited" {
 		return 0, ""
@@ -167,21 +171,21 @@ func quotaOf(r *http.Request) (bytes int64, bad string) {
 }
 
 func (s *Server) editPopQuota(a *account, r *http.Request) map[string]any {
-	m, email := named(a, r)
+	m, email := requestedMailbox(a, r)
 	if m == nil {
 		return noMailbox(email)
 	}
-	quota, bad := quotaOf(r)
-	if bad != "" {
-		return uapiFailed(bad)
+	quota, refusal := quotaOf(r)
+	if refusal != "" {
+		return uapiFailed(refusal)
 	}
 	m.quota = quota
-	s.acted(email, "edit_pop_quota")
+	s.countChange(email, "edit_pop_quota")
 	return uapiOK(nil)
 }
 
 func (s *Server) passwdPop(a *account, r *http.Request) map[string]any {
-	m, email := named(a, r)
+	m, email := requestedMailbox(a, r)
 	if m == nil {
 		return noMailbox(email)
 	}
@@ -189,22 +193,22 @@ func (s *Server) passwdPop(a *account, r *http.Request) map[string]any {
 		return uapiFailed("Sorry, the password may not be used because it is too weak.")
 	}
 	m.password = sha256.Sum256([]byte(r.Form.Get("password")))
-	s.acted(email, "passwd_pop")
+	s.countChange(email, "passwd_pop")
 	return uapiOK(nil)
 }
 
 func (s *Server) deletePop(a *account, r *http.Request) map[string]any {
-	m, email := named(a, r)
+	m, email := requestedMailbox(a, r)
 	if m == nil {
 		return noMailbox(email)
 	}
 	delete(a.boxes, email)
-	s.acted(email, "delete_pop")
+	s.countChange(email, "delete_pop")
 	return uapiOK(nil)
 }
 
 func (s *Server) popQuota(a *account, r *http.Request) map[string]any {
-	m, email := named(a, r)
+	m, email := requestedMailbox(a, r)
 	switch {
 	case m == nil:
 		return noMailbox(email)
@@ -216,14 +220,15 @@ func (s *Server) popQuota(a *account, r *http.Request) map[string]any {
 	return uapiOK(m.quota / mebibyte)
 }
 
+// setField returns a function that changes a mailbox and counts the change.
 func setField(function string, change func(*mailbox)) func(*Server, *account, *http.Request) map[string]any {
 	return func(s *Server, a *account, r *http.Request) map[string]any {
-		m, email := named(a, r)
+		m, email := requestedMailbox(a, r)
 		if m == nil {
 			return noMailbox(email)
 		}
 		change(m)
-		s.acted(email, function)
+		s.countChange(email, function)
 		return uapiOK(nil)
 	}
 }

@@ -1,6 +1,6 @@
-// Package sim is a WHM server that is not one: it answers as WHM API 1 and UAPI
-// do, with their oddities, from memory. What it knows of the wire is from
-// api.docs.cpanel.net. A control API under /control/ makes it misbehave.
+// Package sim simulates a WHM server in memory. It answers calls of WHM API 1 and UAPI in the
+// formats of api.docs.cpanel.net, with the irregularities of real servers. A control API under
+// /control/ injects faults.
 package sim
 
 import (
@@ -12,13 +12,14 @@ import (
 	"sync"
 )
 
-// Options of a Server. The zero value has 40 mailboxes, and takes root's token "secret-token".
+// Options configures a Server.
 type Options struct {
-	User, Token string
-	Mailboxes   int // spread over several accounts; default 40
+	User      string // default "root"
+	Token     string // default "secret-token"
+	Mailboxes int    // the number of mailboxes of all accounts; default 40
 }
 
-// Server is the simulator. It is safe for concurrent use.
+// Server is a simulated WHM server. It is safe for concurrent use.
 type Server struct {
 	user, token string
 	control     *http.ServeMux
@@ -27,10 +28,10 @@ type Server struct {
 	accounts []*account
 	faults   []*Fault
 	calls    map[string]int    // by function
-	tallies  map[string]*Tally // by address
+	tallies  map[string]*Tally // by username or address
 }
 
-// New returns a Server full of mailboxes.
+// New returns a Server with accounts and mailboxes.
 func New(o Options) *Server {
 	if o.User == "" {
 		o.User = "root"
@@ -42,11 +43,11 @@ func New(o Options) *Server {
 		o.Mailboxes = 40
 	}
 	s := &Server{user: o.User, token: o.Token, accounts: seed(o.Mailboxes), calls: map[string]int{}, tallies: map[string]*Tally{}}
-	s.control = s.controls()
+	s.control = s.controlMux()
 	return s
 }
 
-// answer is a body on its way, and what it is called in the log.
+// answer is the HTTP status of an answer and the value of its JSON body.
 type answer struct {
 	status int
 	body   any
@@ -54,7 +55,7 @@ type answer struct {
 
 func okAnswer(body any) answer { return answer{http.StatusOK, body} }
 
-// ServeHTTP answers /json-api/{function} and /control/….
+// ServeHTTP serves /json-api/{function} and the control API under /control/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/control/") {
 		s.control.ServeHTTP(w, r)
@@ -62,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	function, found := strings.CutPrefix(r.URL.Path, "/json-api/")
 	if !found {
-		// A browser is shown a login page, with status 200.
+		// Like a real server, answer other paths with a login page and status 200.
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, "<!DOCTYPE html><html><head><title>WHM Login</title></head><body><form id=\"login_form\"></form></body></html>")
 		return
@@ -79,7 +80,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name = r.Form.Get("cpanel.function")
 	}
 	s.countCall(name, r)
-	fault := s.take(name)
+	fault := s.nextFault(name)
 	if fault != nil && fault.before(w, r, name) {
 		return
 	}
@@ -87,7 +88,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, answer{http.StatusForbidden, accessDenied})
 		return
 	}
-	result := s.serveAction(function, r)
+	result := s.callFunction(function, r)
 	if fault != nil && fault.after(w) {
 		return
 	}
@@ -100,7 +101,7 @@ func write(w http.ResponseWriter, a answer) {
 	_ = json.NewEncoder(w).Encode(a.body)
 }
 
-// accessDenied is what WHM says to a bad token: with status 403, in API 2's envelope.
+// accessDenied is WHM's answer to a wrong token. It has the form of API 2 and goes with status 403.
 var accessDenied = map[string]any{"cpanelresult": map[string]any{
 	"apiversion": "2", "error": "Access denied", "type": "text", "data": map[string]any{"reason": "Access denied", "result": "0"},
 }}
@@ -110,8 +111,8 @@ func (s *Server) allowed(r *http.Request) bool {
 	return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) == 1
 }
 
-// serveAction runs a function of WHM API 1.
-func (s *Server) serveAction(function string, r *http.Request) answer {
+// callFunction runs a WHM API 1 function.
+func (s *Server) callFunction(function string, r *http.Request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if function != "cpanel" && r.Form.Get("api.version") != "1" {
@@ -138,12 +139,12 @@ func whmOK(command, reason string, data any) answer {
 	return okAnswer(map[string]any{"data": data, "metadata": map[string]any{"command": command, "reason": reason, "result": 1, "version": 1}})
 }
 
-// whmFailed is a failure as WHM tells it: with HTTP 200.
+// whmFailed is a failure. WHM sends failures with status 200.
 func whmFailed(command, reason string) answer {
 	return okAnswer(map[string]any{"metadata": map[string]any{"command": command, "reason": reason, "result": 0, "version": 1}})
 }
 
-// uapiOK and uapiFailed are the inside of an answer of UAPI's.
+// uapiOK and uapiFailed return the payload of a UAPI answer.
 func uapiOK(data any) map[string]any {
 	return map[string]any{"status": 1, "data": data, "errors": nil, "messages": nil, "metadata": map[string]any{}, "warnings": nil}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -14,7 +13,7 @@ var userName = regexp.MustCompile(`^[a-z][a-z0-9]{0,15}$`)
 
 var plans = []string{"default", "basic", "business"}
 
-// userOf is the account that a call of WHM API 1 is about.
+// userOf returns the username in a call of WHM API 1. The parameter's name depends on the function.
 func userOf(r *http.Request) string {
 	if user := r.Form.Get("username"); user != "" {
 		return user
@@ -22,7 +21,7 @@ func userOf(r *http.Request) string {
 	return r.Form.Get("user")
 }
 
-// changeAccount runs the functions that change accounts.
+// changeAccount runs a WHM API 1 function that changes an account.
 func (s *Server) changeAccount(function string, r *http.Request) answer {
 	user := userOf(r)
 	a := s.byUser(user)
@@ -41,7 +40,7 @@ func (s *Server) changeAccount(function string, r *http.Request) answer {
 		s.accounts = slices.DeleteFunc(s.accounts, func(other *account) bool { return other == a })
 	case "changepackage":
 		if !slices.Contains(plans, r.Form.Get("pkg")) {
-			return whmFailed(function, "Specified package must be one that is there: invalid package.")
+			return whmFailed(function, "The package must be an existing package: invalid package.")
 		}
 		a.plan = r.Form.Get("pkg")
 	case "passwd":
@@ -50,7 +49,7 @@ func (s *Server) changeAccount(function string, r *http.Request) answer {
 		}
 		a.password = sha256.Sum256([]byte(r.Form.Get("password")))
 	}
-	s.acted(user, function)
+	s.countChange(user, function)
 	return whmOK(function, map[string]string{"removeacct": user + " account removed"}[function], map[string]any{})
 }
 
@@ -78,14 +77,14 @@ func (s *Server) createAccount(r *http.Request, user string) answer {
 		user: user, domain: r.Form.Get("domain"), plan: plan, contact: r.Form.Get("contactemail"),
 		password: sha256.Sum256([]byte(r.Form.Get("password"))), boxes: map[string]*mailbox{},
 	})
-	s.acted(user, function)
+	s.countChange(user, function)
 	out := whmOK(function, "Account Creation Ok", map[string]any{"ip": "192.0.2.10", "package": plan})
-	// So it does: the password, in the clear.
+	// A real server also returns the password in plain text.
 	out.body.(map[string]any)["metadata"].(map[string]any)["output"] = map[string]any{"raw": "UserName: " + user + " PassWord: " + r.Form.Get("password")}
 	return out
 }
 
-// AccountState is an account as the control API shows and takes it.
+// AccountState is an account in the control API. EditAccount leaves fields that are nil unchanged.
 type AccountState struct {
 	User      string  `json:"user"`
 	Exists    bool    `json:"exists"`
@@ -95,11 +94,11 @@ type AccountState struct {
 	Tally
 }
 
-// Account returns one account's state, and what was done to it even where it is gone.
+// Account returns the state of an account. The counts are also those of a deleted account.
 func (s *Server) Account(user string) AccountState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := AccountState{User: user, Tally: Tally{maps.Clone(s.tally(user).Calls), maps.Clone(s.tally(user).Actions)}}
+	state := AccountState{User: user, Tally: s.tally(user).clone()}
 	if a := s.byUser(user); a != nil {
 		plan, suspended, reason := a.plan, a.suspended, a.reason
 		state.Exists, state.Plan, state.Suspended, state.Reason = true, &plan, &suspended, &reason
@@ -107,13 +106,13 @@ func (s *Server) Account(user string) AccountState {
 	return state
 }
 
-// EditAccount lets someone else change an account.
+// EditAccount changes an account without a call of the API, like a user of WHM's own pages.
 func (s *Server) EditAccount(user string, to AccountState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.byUser(user)
 	if a == nil {
-		return fmt.Errorf("no account %q", user)
+		return fmt.Errorf("account %q does not exist", user)
 	}
 	if to.Plan != nil {
 		a.plan = *to.Plan
@@ -127,14 +126,14 @@ func (s *Server) EditAccount(user string, to AccountState) error {
 	return nil
 }
 
-// RemoveAccount lets someone else delete an account.
+// RemoveAccount deletes an account without a call of the API.
 func (s *Server) RemoveAccount(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accounts = slices.DeleteFunc(s.accounts, func(a *account) bool { return a.user == user })
 }
 
-// AccountPassword reports whether the account has that password.
+// AccountPassword reports whether the account exists and has the password.
 func (s *Server) AccountPassword(user, password string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,20 +21,21 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// openDatabase opens what a DSN names.
+// openDatabase opens the database of a DSN and checks that the database answers.
 func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 	var dialector gorm.Dialector
 	scheme, rest, _ := strings.Cut(dsn, ":")
 	switch scheme {
 	case "sqlite":
 		if rest == "" {
-			return nil, errors.New("-dsn sqlite: names no file; write sqlite:whm.db")
+			return nil, errors.New("-dsn sqlite: the file name is missing; use sqlite:whm.db")
 		}
 		if err := os.MkdirAll(filepath.Dir(rest), 0o700); err != nil {
 			return nil, fmt.Errorf("-dsn: %w", err)
 		}
-		// What nawasync asks of SQLite, see docs/operations.md.
-		dialector = sqlite.Open("file:" + rest + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate")
+		// docs/operations.md explains why nawasync needs these parameters.
+		dialector = sqlite.Open("file:" + rest +
+			"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate")
 	case "postgres", "postgresql":
 		dialector = postgres.Open(dsn)
 	case "mysql":
@@ -44,11 +45,11 @@ func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 		}
 		dialector = mysql.Open(c.FormatDSN())
 	default:
-		return nil, fmt.Errorf("-dsn: its scheme is none of sqlite:, postgres:// and mysql:// (it begins with %.12q)", scheme)
+		return nil, fmt.Errorf("-dsn: unknown scheme %.12q; use sqlite:, postgres:// or mysql://", scheme)
 	}
 	db, err := gorm.Open(dialector, &gorm.Config{Logger: logger.Discard})
 	if err != nil {
-		// Drivers write several lines; a person wants one.
+		// A driver's error may have several lines. Join them, so that the error is one line of output.
 		return nil, fmt.Errorf("-dsn: the database does not answer: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	pool, err := db.DB()
@@ -68,7 +69,7 @@ func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 func mysqlConfig(dsn string) (*drivermysql.Config, error) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Host == "" || len(u.Path) < 2 {
-		return nil, errors.New("-dsn: write mysql://user:password@host:port/name")
+		return nil, errors.New("-dsn: use mysql://user:password@host:port/name")
 	}
 	c := drivermysql.NewConfig()
 	c.Net, c.Addr, c.DBName = "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
@@ -77,47 +78,53 @@ func mysqlConfig(dsn string) (*drivermysql.Config, error) {
 	}
 	c.User = u.User.Username()
 	c.Passwd, _ = u.User.Password()
-	c.ParseTime = true // the snapshots have times
+	c.ParseTime = true // the snapshot tables have columns of type time.Time
 	return c, nil
 }
 
-// openRedis connects, or starts a Redis in this process.
+// openRedis connects to a Redis server. An empty address starts a Redis inside the process. The
+// caller must call the returned function to close the connections.
 func openRedis(ctx context.Context, address string) (*redis.Client, func(), error) {
 	if address == "" {
-		server := miniredis.NewMiniRedis()
-		if err := server.Start(); err != nil {
-			return nil, nil, fmt.Errorf("start the Redis in the process: %w", err)
-		}
-		client := redis.NewClient(&redis.Options{Addr: server.Addr()})
-		// Its keys expire only when it is told that time has passed.
-		ticker := time.NewTicker(time.Second)
-		quit := make(chan struct{})
-		go func() {
-			for {
-				select {
-				case <-ticker.C:
-					server.FastForward(time.Second)
-				case <-quit:
-					return
-				}
-			}
-		}()
-		return client, func() {
-			ticker.Stop()
-			close(quit)
-			_ = client.Close()
-			server.Close()
-		}, nil
+		return startRedis()
 	}
 	options, err := redis.ParseURL(address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("-redis: write redis://host:6379/0: %w", err)
+		return nil, nil, fmt.Errorf("-redis: use redis://host:6379/0: %w", err)
 	}
 	client := redis.NewClient(options)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, nil, fmt.Errorf("-redis: it does not answer: %w", errors.Join(err, client.Close()))
+		return nil, nil, fmt.Errorf("-redis: the server does not answer: %w", errors.Join(err, client.Close()))
 	}
 	return client, func() { _ = client.Close() }, nil
+}
+
+// startRedis starts a Redis inside the process.
+func startRedis() (*redis.Client, func(), error) {
+	server := miniredis.NewMiniRedis()
+	if err := server.Start(); err != nil {
+		return nil, nil, fmt.Errorf("start the Redis inside the process: %w", err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	// miniredis has no clock of its own: keys expire only when FastForward is called.
+	ticker := time.NewTicker(time.Second)
+	quit := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				server.FastForward(time.Second)
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return client, func() {
+		ticker.Stop()
+		close(quit)
+		_ = client.Close()
+		server.Close()
+	}, nil
 }
