@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"path/filepath"
@@ -74,7 +75,7 @@ func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 			requested := map[string]string{"resync": "443", "rebase": "444", "overwrite": "445"}[answer]
 			_, _, job := s.post("/mailboxes/update_quota", "email", email, "seen", html.UnescapeString(seen[1]), "quota_mb", requested)
 			page = s.await(job, "conflict")
-			if !strings.Contains(page, "<th>On the server</th>") {
+			if !strings.Contains(page, "<th>On the server</th>") || !strings.Contains(page, fmt.Sprintf("%d MB", quota)) || !strings.Contains(page, requested+" MB") {
 				t.Fatalf("the job's page does not show the conflict:\n%s", page)
 			}
 			if current := s.server.Mailbox(email); *current.QuotaMB != quota {

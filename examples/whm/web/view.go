@@ -267,9 +267,27 @@ func conflictOf(job *tracker.Job) (list []conflictField) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(values.Remote)) {
-		list = append(list, conflictField{name, string(values.Base[name]), string(values.Desired[name]), string(values.Remote[name])})
+		list = append(list, conflictField{
+			name, conflictText(name, values.Base[name]), conflictText(name, values.Desired[name]), conflictText(name, values.Remote[name]),
+		})
 	}
 	return list
+}
+
+// conflictText formats a value of a conflict. A size gets a unit, in bytes unless the size is a
+// number of megabytes. Other values are shown as JSON.
+func conflictText(field string, value json.RawMessage) string {
+	var size *int64
+	if (field != "quota" && field != "disk_limit") || json.Unmarshal(value, &size) != nil {
+		return string(value)
+	}
+	if size != nil && *size%mebibyte != 0 {
+		return fmt.Sprintf("%d bytes", *size)
+	}
+	if field == "quota" {
+		return quotaText(size)
+	}
+	return sizeText(size, "Unlimited")
 }
 
 // Answerable reports whether an answer may write to the server. A conflict of a creation can only

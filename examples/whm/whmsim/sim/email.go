@@ -54,7 +54,9 @@ func flagOf(b bool) int {
 func (s *Server) listPops(a *account, r *http.Request) map[string]any {
 	rows := []any{map[string]any{"email": a.user, "login": "Main Account", "suspended_incoming": 0, "suspended_login": 0}}
 	for _, m := range a.sortedBoxes() {
-		rows = append(rows, map[string]any{"email": m.email(), "login": m.email(), "suspended_incoming": flagOf(m.suspendedIncoming), "suspended_login": flagOf(m.suspendedLogin)})
+		rows = append(rows, map[string]any{
+			"email": m.email(), "login": m.email(), "suspended_incoming": flagOf(m.suspendedIncoming), "suspended_login": flagOf(m.suspendedLogin),
+		})
 	}
 	return paged(rows, r)
 }
