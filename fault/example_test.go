@@ -9,7 +9,7 @@ import (
 	"github.com/nawasara/nawasync/fault"
 )
 
-// A client turns the answers of its API into classes.
+// A client classifies the responses of its API.
 func Example() {
 	classify := func(status int) error {
 		err := fmt.Errorf("the server answered %d", status)

@@ -1,7 +1,7 @@
-// Package fault says what kind of failure an error is. A client of an external API
-// returns an [Error] with a [Class], and the engine decides by the class what becomes
-// of the job: it is retried, it fails at once, or all jobs of its service and instance
-// wait. The package imports the standard library only.
+// Package fault classifies errors. A client of an external API returns an [Error] with a
+// [Class]. Depending on the class, the engine retries the job, fails it at once, or parks the
+// scope so that all jobs of the service and instance wait. The package imports only the
+// standard library.
 package fault
 
 import (
@@ -11,49 +11,49 @@ import (
 	"time"
 )
 
-// Class says what kind of failure an error is.
+// Class is a kind of failure.
 type Class string
 
-// The classes that clients and handlers return. An error without a class is treated as
-// Transient.
+// The classes that clients and handlers return. An error without a class is retried like
+// ClassTransient.
 const (
 	ClassConfig         Class = "config"          // wrong settings or input: not retried
-	ClassPermanent      Class = "permanent"       // refused for good: not retried
-	ClassCredentials    Class = "credentials"     // credentials refused: the scope is parked, no attempt is consumed
-	ClassRateLimited    Class = "rate_limited"    // over a limit: the scope is parked, no attempt is consumed
-	ClassTransient      Class = "transient"       // may pass: retried after a backoff
-	ClassTimeout        Class = "timeout"         // the job's own time ran out: retried
-	ClassConflict       Class = "conflict"        // somebody else changed the object: ends as conflict, not retried
+	ClassPermanent      Class = "permanent"       // retrying cannot help: not retried
+	ClassCredentials    Class = "credentials"     // the remote refused the credentials: the scope is parked, no attempt is consumed
+	ClassRateLimited    Class = "rate_limited"    // over a rate limit: the scope is parked, no attempt is consumed
+	ClassTransient      Class = "transient"       // may succeed later: retried after a backoff
+	ClassTimeout        Class = "timeout"         // the attempt exceeded its timeout: retried
+	ClassConflict       Class = "conflict"        // the object also changed at the remote: ends as conflict, not retried
 	ClassGone           Class = "gone"            // the object no longer exists: not retried
-	ClassAlreadyExists  Class = "already_exists"  // an object of that name exists: not retried
-	ClassUnknownOutcome Class = "unknown_outcome" // a write may or may not have happened: retried, and the job reads first
-	ClassUnclassified   Class = "error"           // none: what ClassOf says of an error without a class; retried
+	ClassAlreadyExists  Class = "already_exists"  // an object with that name already exists: not retried
+	ClassUnknownOutcome Class = "unknown_outcome" // it is unknown whether a write happened: retried; the next attempt must read first
+	ClassUnclassified   Class = "error"           // ClassOf returns it for an error without a class: retried
 )
 
-// The classes that the engine itself gives to endings.
+// The classes that the engine itself sets.
 const (
 	ClassPanic       Class = "panic"       // the handler panicked: retried
-	ClassExpired     Class = "expired"     // not finished within Config.Expiry: ends as failed
+	ClassExpired     Class = "expired"     // the job did not finish within Config.Expiry: ends as failed
 	ClassWorkerDied  Class = "worker_died" // the process died while it ran the job: retried
-	ClassUndecodable Class = "undecodable" // the arguments do not open or decode: not retried
-	ClassStopped     Class = "stopped"     // the process stopped: run again, no attempt is consumed
-	ClassCancelled   Class = "cancelled"   // a person cancelled the job: ends as cancelled
-	ClassHeld        Class = "held"        // a sync would delete too much: ends as conflict, and waits for a person
+	ClassUndecodable Class = "undecodable" // the arguments cannot be decrypted or decoded: not retried
+	ClassStopped     Class = "stopped"     // the process stopped: runs again, no attempt is consumed
+	ClassCancelled   Class = "cancelled"   // an operator cancelled the job: ends as cancelled
+	ClassHeld        Class = "held"        // a sync would delete too many rows: ends as conflict and waits for an operator
 )
 
-// Error gives an error its class. Its fields are not changed after it is returned.
+// Error is an error with a class. Do not change its fields after returning it.
 type Error struct {
-	// Class is the kind of failure; "" counts as no class.
+	// Class is the kind of failure. "" is no class.
 	Class Class
-	// Hint tells the person who reads the error what to do; "" is none.
+	// Hint tells the reader of the error what to do. It is optional.
 	Hint string
-	// RetryAfter is how long the remote asks to wait; 0 when it says nothing.
+	// RetryAfter is how long the remote asked to wait. 0 means that it did not say.
 	RetryAfter time.Duration
-	// Err is the cause; nil is fine, the class is the text then.
+	// Err is the cause. If it is nil, the class serves as the text.
 	Err error
 }
 
-// Error is the cause's text and the hint.
+// Error returns the text of the cause, followed by the hint in parentheses.
 func (e *Error) Error() string {
 	if e == nil {
 		return "<nil>"
@@ -76,7 +76,7 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
-// WithClass gives err a class; nil stays nil.
+// WithClass returns err wrapped with a class. It returns nil if err is nil.
 func WithClass(class Class, err error) error {
 	if err == nil {
 		return nil
@@ -84,9 +84,9 @@ func WithClass(class Class, err error) error {
 	return &Error{Class: class, Err: err}
 }
 
-// ClassOf is the class of an error: that of the outermost Error in its chain that has
-// one; else Timeout for a deadline that passed, Transient for a failure of the network,
-// and Unclassified. The class of nil is "".
+// ClassOf returns the class of the outermost Error in err's tree that has one. Without such an
+// Error it returns ClassTimeout for context.DeadlineExceeded, ClassTransient for a net.Error,
+// and otherwise ClassUnclassified. The class of nil is "".
 func ClassOf(err error) Class {
 	if err == nil {
 		return ""
@@ -104,13 +104,13 @@ func ClassOf(err error) Class {
 	return ClassUnclassified
 }
 
-// Outermost is the first Error with a class in the tree of err, in the order of errors.As,
-// or nil. A hint around a classified error is passed over.
+// Outermost returns the first Error with a class in the tree of err, in the order of
+// errors.As, or nil. It skips an Error without a class, such as one that only adds a hint.
 func Outermost(err error) *Error {
-	if e, ok := err.(*Error); ok && e != nil && e.Class != "" { //nolint:errorlint // the walk is done here
+	if e, ok := err.(*Error); ok && e != nil && e.Class != "" { //nolint:errorlint // this function walks the tree itself
 		return e
 	}
-	switch wrapper := err.(type) { //nolint:errorlint // the walk is done here
+	switch wrapper := err.(type) { //nolint:errorlint // this function walks the tree itself
 	case interface{ Unwrap() error }:
 		return Outermost(wrapper.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -10,7 +10,7 @@ import (
 	"github.com/nawasara/nawasync/fault"
 )
 
-func TestClassOfIsTheOutermostClassOrWhatTheErrorItselfTells(t *testing.T) {
+func TestClassOfReturnsTheOutermostClassOrClassifiesTheCause(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("boom")
 	for _, c := range []struct {
@@ -34,11 +34,11 @@ func TestClassOfIsTheOutermostClassOrWhatTheErrorItselfTells(t *testing.T) {
 		}
 	}
 	if fault.WithClass(fault.ClassGone, nil) != nil {
-		t.Error("nil did not stay nil")
+		t.Error("WithClass(nil) is not nil")
 	}
 }
 
-func TestErrorSaysItsCauseAndItsHint(t *testing.T) {
+func TestErrorTextHasTheCauseAndTheHint(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("login refused")
 	for want, err := range map[string]*fault.Error{
@@ -47,10 +47,10 @@ func TestErrorSaysItsCauseAndItsHint(t *testing.T) {
 		"credentials":               {Class: fault.ClassCredentials},
 	} {
 		if err.Error() != want {
-			t.Errorf("%q, want %q", err.Error(), want)
+			t.Errorf("error text is %q, want %q", err.Error(), want)
 		}
 	}
 	if !errors.Is(fault.WithClass(fault.ClassGone, cause), cause) {
-		t.Error("the cause is lost")
+		t.Error("errors.Is does not find the cause")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/bulk"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -182,7 +183,9 @@ func (s *reconcile) findByKeys(tx *gorm.DB, columns []string, items []listedItem
 	for _, f := range m.scope {
 		within = append(within, f.param(s.scope))
 	}
-	query, args, err := s.repo.table.Find(tx, columns, columnsOf(m.scope), within, columnsOf(m.key), keys)
+	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{
+		Select: columns, ScopeColumns: columnsOf(m.scope), Scope: within, KeyColumns: columnsOf(m.key), Keys: keys,
+	})
 	if err == nil {
 		err = tx.Raw(query, args...).Find(into.Interface()).Error
 	}

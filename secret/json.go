@@ -7,9 +7,8 @@ import (
 	"fmt"
 )
 
-// SameJSON reports whether two JSON documents have the same content: the order of keys
-// and the way in which characters are escaped do not matter. It returns an error where
-// one is not valid JSON.
+// SameJSON reports whether two JSON documents have the same content. The order of keys and the
+// escaping of characters do not matter. It returns an error if one of them is not valid JSON.
 func SameJSON(a, b []byte) (bool, error) {
 	if bytes.Equal(a, b) {
 		return true, nil
@@ -21,7 +20,7 @@ func SameJSON(a, b []byte) (bool, error) {
 	if bytes.Equal(left.Bytes(), right.Bytes()) {
 		return true, nil
 	}
-	// Mask writes "<" where Marshal writes "\u003c".
+	// The documents may differ in escaping only: Mask writes "<" and json.Marshal "\u003c".
 	var x, y any
 	if err := errors.Join(decodeNumbers(a, &x), decodeNumbers(b, &y)); err != nil {
 		return false, fmt.Errorf("compare JSON: %w", err)

@@ -33,7 +33,7 @@ func keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
 	return ring
 }
 
-func TestKeyringRotatesAndRefusesWhatWasTamperedWith(t *testing.T) {
+func TestKeyringRotatesKeysAndRejectsTamperedCiphertext(t *testing.T) {
 	t.Parallel()
 	first, second := newKey(t), newKey(t)
 	old := keyring(t, first)
@@ -47,30 +47,30 @@ func TestKeyringRotatesAndRefusesWhatWasTamperedWith(t *testing.T) {
 	plain, err := keyring(t, second, first).Decrypt(sealed, []byte("data"))
 	check(t, err)
 	if string(plain) != "plain" {
-		t.Fatalf("%q", plain)
+		t.Fatalf("decrypted %q", plain)
 	}
 	for i := range sealed {
-		broken := bytes.Clone(sealed)
-		broken[i] ^= 1
-		if _, err := old.Decrypt(broken, []byte("data")); err == nil {
-			t.Fatalf("byte %d was changed and it opened", i)
+		tampered := bytes.Clone(sealed)
+		tampered[i] ^= 1
+		if _, err := old.Decrypt(tampered, []byte("data")); err == nil {
+			t.Fatalf("decrypted although byte %d was changed", i)
 		}
 	}
 	if _, err := old.Decrypt(sealed, []byte("other")); err == nil {
-		t.Fatal("it opened for another job")
+		t.Fatal("decrypted with other associated data")
 	}
 	if _, err := keyring(t, second).Decrypt(sealed, []byte("data")); err == nil {
-		t.Fatal("it opened with another key")
+		t.Fatal("decrypted with another key")
 	}
 	if _, err := secret.NewKeyring([]byte("short")); err == nil || !strings.Contains(err.Error(), "openssl rand 32") {
-		t.Fatalf("%v", err)
+		t.Fatalf("short key: %v", err)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", old, old, old); strings.Contains(text, string(first[:4])) {
 		t.Fatal("the keyring prints its key")
 	}
 }
 
-func TestSealedTextOpensUnderItsOwnBindingOnly(t *testing.T) {
+func TestSealedTextOpensOnlyWithItsOwnBinding(t *testing.T) {
 	t.Parallel()
 	ring := keyring(t, newKey(t))
 	own := secret.Binding{Service: "whm", Type: "email", Action: "create", Instance: "a", TargetID: "x"}
@@ -79,7 +79,7 @@ func TestSealedTextOpensUnderItsOwnBindingOnly(t *testing.T) {
 	plain, err := secret.Open(ring, own, sealed)
 	check(t, err)
 	if string(plain) != "plain" {
-		t.Fatalf("%q", plain)
+		t.Fatalf("opened %q", plain)
 	}
 	for _, other := range []secret.Binding{
 		{Service: "cpanel", Type: "email", Action: "create", Instance: "a", TargetID: "x"},
@@ -88,26 +88,26 @@ func TestSealedTextOpensUnderItsOwnBindingOnly(t *testing.T) {
 		{},
 	} {
 		if _, err := secret.Open(ring, other, sealed); !errors.Is(err, secret.ErrUnseal) {
-			t.Errorf("it opened under %+v: %v", other, err)
+			t.Errorf("open with binding %+v: %v", other, err)
 		}
 	}
 	if _, err := secret.Open(nil, own, sealed); !errors.Is(err, secret.ErrUnseal) {
-		t.Errorf("without a Sealer: %v", err)
+		t.Errorf("open without a Sealer: %v", err)
 	}
-	// NUL separates the parts: a part with one would be another binding's too.
+	// NUL separates the parts of a binding. With a NUL in a part, two bindings could be equal.
 	split := secret.Binding{Service: "a\x00b", Type: "c", Action: "d", Instance: "e", TargetID: "f"}
 	if _, err := secret.Seal(ring, split, []byte("plain")); err == nil {
-		t.Error("sealed under a binding with NUL")
+		t.Error("sealed with a NUL in the binding")
 	}
 	if _, err := secret.Open(ring, split, sealed); !errors.Is(err, secret.ErrUnseal) {
-		t.Errorf("under a binding with NUL: %v", err)
+		t.Errorf("open with a NUL in the binding: %v", err)
 	}
 	if _, err := (&secret.Keyring{}).Encrypt([]byte("plain"), nil); err == nil {
-		t.Error("a keyring without keys sealed")
+		t.Error("encrypted with an empty keyring")
 	}
 	for _, short := range [][]byte{nil, {}, sealed[:5], sealed[1:]} {
 		if _, err := secret.Open(ring, own, short); !errors.Is(err, secret.ErrUnseal) {
-			t.Errorf("%d bytes opened: %v", len(short), err)
+			t.Errorf("open of %d bytes: %v", len(short), err)
 		}
 	}
 }

@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// sensitiveKeys are the parts of a key, in lower case and without separators, that
-// make its value a secret.
+// sensitiveKeys are the parts of a key, in lower case and without separators, that mark its
+// value as a secret.
 var sensitiveKeys = []string{"password", "passwd", "secret", "token", "apikey", "privatekey", "sshkey", "authorization", "credential", "cookie"}
 
-// Mask replaces every secret in a JSON document by "***", whatever its type and
-// depth: the values of keys that contain password, passwd, secret, token,
-// api_key, private_key, ssh_key, authorization, credential or cookie (case, "-",
-// "_" and spaces do not matter) or one of the extra keys, and in the remaining
-// strings the userinfo and the secret query values of URLs. Numbers keep their
-// digits and objects their order. What is no JSON is a secret as a whole. It is
-// safe for concurrent use.
+// Mask replaces the secrets in a JSON document with "***", at any depth and of any type. A
+// value is a secret if its key contains password, passwd, secret, token, api_key, private_key,
+// ssh_key, authorization, credential, cookie or one of the extra keys. Case, "-", "_" and
+// spaces in keys do not matter. In the remaining strings, Mask replaces the userinfo and secret
+// query values of URLs, HTTP credentials, and the secrets of JSON within the string. Numbers
+// keep their digits, and objects keep their order. A document that is not valid JSON is masked
+// as a whole. Mask is safe for concurrent use.
 func Mask(document []byte, extraKeys ...string) []byte {
 	m := masker{keys: normalisedKeys(extraKeys)}
 	out, err := m.document(document)
@@ -46,9 +46,9 @@ var separators = strings.NewReplacer("-", "", "_", "", " ", "")
 func normalise(key string) string { return separators.Replace(strings.ToLower(key)) }
 
 type masker struct {
-	keys  []string
-	found []string // the texts that were masked
-	depth int      // of JSON in texts of JSON
+	keys  []string // extra keys, normalised
+	found []string // the secrets that were masked
+	depth int      // how many strings of JSON enclose the document
 }
 
 func (m *masker) secretKey(key string) bool {
@@ -57,23 +57,24 @@ func (m *masker) secretKey(key string) bool {
 	return slices.ContainsFunc(sensitiveKeys, contains) || slices.ContainsFunc(m.keys, contains)
 }
 
-// level is one open object or array of the walk.
+// level is one object or array that the walk is inside of.
 type level struct {
 	object bool
-	key    bool // the next string is a key
-	hidden bool // below a secret key: nothing is written
-	n      int
+	key    bool // the next token is a key of the object
+	hidden bool // the level belongs to a secret key, and nothing of it is written
+	n      int  // members or elements written
 }
 
-// walk goes through a document token by token, so that depth costs no stack and
-// the order of keys, doubled ones too, stays.
+// walk copies a document token by token. Unlike decoding, it keeps the order of keys and
+// repeated keys, and deep nesting cannot overflow the call stack.
 type walk struct {
 	*masker
-	out   bytes.Buffer
-	stack []level
-	hide  bool // the next value belongs to a secret key
+	out      bytes.Buffer
+	stack    []level
+	maskNext bool // the next value belongs to a secret key
 }
 
+// document masks one JSON document. It returns an error if data is anything else.
 func (m *masker) document(data []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -115,7 +116,7 @@ func (w *walk) token(token json.Token) {
 			top.comma(&w.out)
 			writeString(&w.out, w.text(key))
 			w.out.WriteByte(':')
-			w.hide = w.secretKey(key)
+			w.maskNext = w.secretKey(key)
 		}
 		return
 	}
@@ -129,19 +130,19 @@ func (w *walk) token(token json.Token) {
 }
 
 func (w *walk) value(token json.Token, hidden bool) {
-	if w.hide {
+	if w.maskNext {
 		writeString(&w.out, Masked)
-		hidden, w.hide = true, false
+		hidden, w.maskNext = true, false
 	}
-	begin, ok := token.(json.Delim)
+	open, ok := token.(json.Delim)
 	if !ok {
 		w.scalar(&w.out, token, hidden)
 		return
 	}
 	if !hidden {
-		w.out.WriteRune(rune(begin))
+		w.out.WriteRune(rune(open))
 	}
-	w.stack = append(w.stack, level{object: begin == '{', key: begin == '{', hidden: hidden})
+	w.stack = append(w.stack, level{object: open == '{', key: open == '{', hidden: hidden})
 }
 
 func (l *level) comma(out *bytes.Buffer) {
@@ -151,22 +152,24 @@ func (l *level) comma(out *bytes.Buffer) {
 	l.n++
 }
 
-func (m *masker) scalar(out *bytes.Buffer, token json.Token, hide bool) {
+// scalar writes a string, number, boolean or null. If hidden is set, it notes the value as a
+// secret instead.
+func (m *masker) scalar(out *bytes.Buffer, token json.Token, hidden bool) {
 	switch value := token.(type) {
 	case string:
-		if hide {
+		if hidden {
 			m.found = append(m.found, value)
 			return
 		}
 		writeString(out, m.text(value))
 	case json.Number:
-		if hide {
+		if hidden {
 			m.found = append(m.found, value.String())
 			return
 		}
 		out.WriteString(value.String())
 	default:
-		if hide {
+		if hidden {
 			return
 		}
 		text, _ := json.Marshal(value) // true, false or null
@@ -177,20 +180,20 @@ func (m *masker) scalar(out *bytes.Buffer, token json.Token, hide bool) {
 func writeString(out *bytes.Buffer, s string) {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s)       // a string always encodes
-	out.Truncate(out.Len() - 1) // Encode's newline
+	_ = encoder.Encode(s)       // never fails for a string
+	out.Truncate(out.Len() - 1) // remove the newline that Encode adds
 }
 
 var (
-	// A password may hold a slash that nobody escaped: then what follows "user:" is
-	// no port.
+	// The pattern allows an unescaped slash in the password. It therefore also matches a host
+	// and port before a later "@", which portPattern excludes.
 	userinfoPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
 	portPattern     = regexp.MustCompile(`^[0-9]{1,5}(?:[/?#]|$)`)
 	queryPattern    = regexp.MustCompile(`(^|[?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
 	authPattern     = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
 )
 
-// text masks what a text shows of secrets by its form: URLs, forms, HTTP
+// text masks secrets that can be recognised by their syntax: in URLs, form values, HTTP
 // credentials, and JSON.
 func (m *masker) text(s string) string {
 	if inner, ok := m.nested(s); ok {
@@ -200,10 +203,10 @@ func (m *masker) text(s string) string {
 		s = replaceAll(userinfoPattern, s, func(part []string) string {
 			password := part[3]
 			if portPattern.MatchString(password) && part[4] == "" {
-				return part[0] // host:2087/path?to=ann@example.org
+				return part[0] // as in https://host:2087/path?to=ann@example.org
 			}
 			if part[4] != "" {
-				password = part[4] // a token by itself
+				password = part[4] // userinfo without a colon may be a token
 			}
 			m.remember(password, url.PathUnescape)
 			return part[1] + Masked + "@"
@@ -229,7 +232,7 @@ func replaceAll(pattern *regexp.Regexp, s string, replace func(part []string) st
 	return pattern.ReplaceAllStringFunc(s, func(match string) string { return replace(pattern.FindStringSubmatch(match)) })
 }
 
-// remember notes a secret as it stands, and unescaped.
+// remember notes a secret as it was found, and unescaped if that differs.
 func (m *masker) remember(secret string, unescape func(string) (string, error)) {
 	m.found = append(m.found, secret)
 	if unescape != nil {
@@ -239,7 +242,8 @@ func (m *masker) remember(secret string, unescape func(string) (string, error)) 
 	}
 }
 
-// nested masks a text that is a JSON object or array itself.
+// nested masks a text that is itself a JSON object or array. It returns false for any other
+// text.
 func (m *masker) nested(s string) (string, bool) {
 	if trimmed := strings.TrimSpace(s); len(trimmed) < 2 || (trimmed[0] != '{' && trimmed[0] != '[') || m.depth >= maxNested || !json.Valid([]byte(trimmed)) {
 		return "", false
@@ -251,10 +255,10 @@ func (m *masker) nested(s string) (string, bool) {
 	}
 	m.found = append(m.found, inner.found...)
 	if len(inner.found) == 0 && !bytes.Contains(out, []byte(Masked)) {
-		return s, true // as it was written
+		return s, true // keep the original spacing
 	}
 	return string(out), true
 }
 
-// maxNested is how many texts deep JSON is looked for in JSON.
+// maxNested limits how deep JSON in strings of JSON is masked.
 const maxNested = 4

@@ -31,7 +31,7 @@ func TestMaskHidesSecretKeysAtAnyDepthAndOfAnyType(t *testing.T) {
 	}
 	deep := strings.Repeat(`{"a":[`, 50_000) + `{"password":"hunter2"}` + strings.Repeat(`]}`, 50_000)
 	if got := string(secret.Mask([]byte(deep))); strings.Contains(got, "hunter2") || !json.Valid([]byte(got[:0]+`"x"`)) {
-		t.Error("a deep secret survived")
+		t.Error("a deeply nested secret was not masked")
 	}
 }
 
@@ -45,10 +45,10 @@ func FuzzMask(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		once := secret.Mask(data)
 		if !json.Valid(once) {
-			t.Fatalf("Mask(%q) is no JSON: %q", data, once)
+			t.Fatalf("Mask(%q) is not valid JSON: %q", data, once)
 		}
 		if twice := secret.Mask(once); string(twice) != string(once) {
-			t.Fatalf("Mask is not stable: %q, then %q", once, twice)
+			t.Fatalf("Mask is not idempotent: %q, then %q", once, twice)
 		}
 		if !json.Valid(data) {
 			return

@@ -9,20 +9,22 @@ import (
 	"strings"
 )
 
-// Redactor removes known secrets from texts that come from a job: errors,
-// stacks, log lines, results.
+// Redactor removes known secrets from the errors, stacks, log lines and results of a job. It is
+// safe for concurrent use.
 type Redactor struct {
 	masker   masker
-	replacer *strings.Replacer // nil when there is nothing to replace
+	replacer *strings.Replacer // nil if no secret is known
 }
 
-// minRedacted is the shortest secret that is searched for: a shorter one would
-// black out words that only look like it.
+// minRedacted is the minimum length of a secret that is removed. A shorter secret would also
+// match harmless parts of words.
 const minRedacted = 6
 
-// NewRedactor returns a Redactor that knows what Mask hides in the arguments, the given
-// secrets, and whatever else the masked payload does not show: a Secret that came
-// through a field of type any is a plain text by now.
+// NewRedactor returns a Redactor for a job with the given arguments, as JSON. payload is the
+// masked form of the arguments. The Redactor removes the values that Mask hides in the
+// arguments, the given secrets, and all values that payload hides. The last matter because a
+// Secret in a field of type any is an ordinary string after decoding, so that it is not among
+// the given secrets.
 func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redactor {
 	m := masker{keys: normalisedKeys(extraKeys)}
 	_, _ = m.document(arguments)
@@ -30,7 +32,7 @@ func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redact
 	if !bytes.Equal(arguments, payload) && decodeNumbers(arguments, &plain) == nil && decodeNumbers(payload, &shown) == nil {
 		m.found = hiddenValues(m.found, plain, shown)
 	}
-	s := &Redactor{masker: masker{keys: m.keys}}
+	r := &Redactor{masker: masker{keys: m.keys}}
 	var forms []string
 	for _, secret := range append(m.found, secrets...) {
 		if len(secret) >= minRedacted && secret != Masked {
@@ -38,27 +40,29 @@ func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redact
 		}
 	}
 	if len(forms) == 0 {
-		return s
+		return r
 	}
-	// Longest first: a form that contains another must go as a whole.
+	// Longer forms come first, so that a form that contains another is replaced as a whole.
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, form := range slices.Compact(forms) {
 		pairs = append(pairs, form, Masked)
 	}
-	s.replacer = strings.NewReplacer(pairs...)
-	return s
+	r.replacer = strings.NewReplacer(pairs...)
+	return r
 }
 
-// encodings are the forms in which a secret turns up in foreign texts.
+// encodings returns the forms in which a secret may occur in a text: plain, URL-encoded, as a
+// JSON string, and in base64.
 func encodings(secret string) []string {
 	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
 	var quoted bytes.Buffer
 	writeString(&quoted, secret)
 	plain, _ := json.Marshal(secret)
 	forms = append(forms, strings.Trim(quoted.String(), `"`), string(plain[1:len(plain)-1]))
-	// In base64 a text has three faces, by where it begins in a group of three
-	// bytes ("user:password"); its first and last characters mix with neighbours.
+	// Base64 encodes groups of three bytes. Within a longer text, for example "user:password",
+	// a secret can start at any of three positions of a group. The first and last characters
+	// also depend on the bytes around the secret, so they are cut off.
 	for shift := range 3 {
 		padded := append(make([]byte, shift), secret...)
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -75,25 +79,27 @@ func encodings(secret string) []string {
 	return forms
 }
 
-// Text removes secrets from a text.
-func (s *Redactor) Text(text string) string {
-	if s.replacer != nil {
-		text = s.replacer.Replace(text)
+// Text removes the known secrets from a text. It also masks secrets that it recognises by
+// their syntax, as Mask does in strings.
+func (r *Redactor) Text(text string) string {
+	if r.replacer != nil {
+		text = r.replacer.Replace(text)
 	}
-	m := masker{keys: s.masker.keys}
+	m := masker{keys: r.masker.keys}
 	return m.text(text)
 }
 
-// JSON masks a document and removes secrets from its strings; a text that the
-// removal breaks (a number, say) is hidden whole.
-func (s *Redactor) JSON(document []byte) []byte {
-	m := masker{keys: s.masker.keys}
+// JSON masks a JSON document, as Mask does, and removes the known secrets from it. If the
+// result is not valid JSON, for example because part of a number was replaced, the whole
+// document is masked.
+func (r *Redactor) JSON(document []byte) []byte {
+	m := masker{keys: r.masker.keys}
 	out, err := m.document(document)
 	if err != nil {
 		return []byte(`"` + Masked + `"`)
 	}
-	if s.replacer != nil {
-		out = []byte(s.replacer.Replace(string(out)))
+	if r.replacer != nil {
+		out = []byte(r.replacer.Replace(string(out)))
 		if !json.Valid(out) {
 			return []byte(`"` + Masked + `"`)
 		}
@@ -101,7 +107,7 @@ func (s *Redactor) JSON(document []byte) []byte {
 	return out
 }
 
-// hiddenValues appends the texts of plain in whose place shown has "***".
+// hiddenValues appends the strings and numbers of plain that shown replaces with "***".
 func hiddenValues(found []string, plain, shown any) []string {
 	if text, ok := shown.(string); ok && text == Masked {
 		return leafValues(found, plain)
@@ -110,8 +116,8 @@ func hiddenValues(found []string, plain, shown any) []string {
 	case map[string]any:
 		s, _ := shown.(map[string]any)
 		for key, value := range p {
-			if there, ok := s[key]; ok {
-				found = hiddenValues(found, value, there)
+			if shownValue, ok := s[key]; ok {
+				found = hiddenValues(found, value, shownValue)
 			}
 		}
 	case []any:
@@ -123,6 +129,7 @@ func hiddenValues(found []string, plain, shown any) []string {
 	return found
 }
 
+// leafValues appends all strings and numbers within value.
 func leafValues(found []string, value any) []string {
 	switch v := value.(type) {
 	case string:

@@ -11,7 +11,7 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-func TestRedactorHidesASecretInEveryEncodingAndLeavesTheRest(t *testing.T) {
+func TestRedactorRemovesASecretInEveryEncodingAndKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	const value = "p4ss\"w&rd-unique"
 	type args struct {
@@ -37,7 +37,7 @@ func TestRedactorHidesASecretInEveryEncodingAndLeavesTheRest(t *testing.T) {
 	}
 }
 
-func TestRevealMarshalsTheValueAndHoldsTellsWhatMayHaveOne(t *testing.T) {
+func TestRevealMarshalsSecretsAndMayHoldReportsTypesThatCanHaveOne(t *testing.T) {
 	t.Parallel()
 	type inner struct{ S *secret.Secret }
 	type open struct{ V any }
@@ -46,18 +46,18 @@ func TestRevealMarshalsTheValueAndHoldsTellsWhatMayHaveOne(t *testing.T) {
 	plain, secrets, err := revealer.Reveal(map[string]any{"a": inner{&s}})
 	check(t, err)
 	if string(plain) != `{"a":{"S":"hunter22"}}` || len(secrets) != 1 || secrets[0] != "hunter22" {
-		t.Errorf("%s, %q", plain, secrets)
+		t.Errorf("revealed %s with the secrets %q", plain, secrets)
 	}
 	for _, c := range []struct {
-		value      any
-		holds, may bool
+		value             any
+		contains, mayHold bool
 	}{{inner{}, true, true}, {open{}, false, true}, {5, false, false}, {[]secret.Secret{}, true, true}} {
 		typ := reflect.TypeOf(c.value)
-		if secret.Contains(typ) != c.holds || revealer.MayHold(typ) != c.may {
-			t.Errorf("%T: %t, %t", c.value, secret.Contains(typ), revealer.MayHold(typ))
+		if secret.Contains(typ) != c.contains || revealer.MayHold(typ) != c.mayHold {
+			t.Errorf("%T: Contains is %t, MayHold is %t", c.value, secret.Contains(typ), revealer.MayHold(typ))
 		}
 	}
 	if _, _, err := revealer.Reveal(struct{ hidden secret.Secret }{s}); err == nil || !strings.Contains(err.Error(), "export it") {
-		t.Errorf("a Secret in an unexported field: %v", err)
+		t.Errorf("reveal a Secret in an unexported field: %v", err)
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"sync"
 )
 
-// Contains reports whether values of the type hold Secrets by their declaration. What an
-// interface may contain does not count.
+// Contains reports whether the type is declared to contain a Secret, itself or in a field,
+// element or key. Interfaces do not count, although their values may hold a Secret.
 func Contains(t reflect.Type) bool { return containsSecret(t, false, map[reflect.Type]bool{}) }
 
+// containsSecret reports whether the type contains a Secret. interfaces says whether an
+// interface counts as one. seen holds the types already visited, because types can be
+// recursive.
 func containsSecret(t reflect.Type, interfaces bool, seen map[reflect.Type]bool) bool {
 	if t == secretType {
 		return true
@@ -38,12 +41,12 @@ func containsSecret(t reflect.Type, interfaces bool, seen map[reflect.Type]bool)
 	return false
 }
 
-// Revealer marshals values with their Secrets in the clear. It remembers per type
-// whether a Secret may be inside: most values hold none, and are marshalled as they
-// are. The zero value is ready to use, and safe for concurrent use.
+// Revealer marshals values with their Secrets unmasked. It remembers for each type whether it
+// may hold a Secret. A value that holds none, as most do, is marshalled without being copied.
+// The zero value is ready to use. A Revealer is safe for concurrent use.
 type Revealer struct{ types sync.Map }
 
-// MayHold reports whether a value of the type may hold a Secret; an interface may.
+// MayHold reports whether a value of the type may hold a Secret. An interface may hold one.
 func (c *Revealer) MayHold(t reflect.Type) bool {
 	if v, ok := c.types.Load(t); ok {
 		return v.(bool)
@@ -53,9 +56,10 @@ func (c *Revealer) MayHold(t reflect.Type) bool {
 	return found
 }
 
-// Reveal marshals v with the values of its Secrets, and returns these too. It
-// works on a deep copy in which every Secret is open: MarshalJSON of the original
-// says "***", and a job dispatched with that would set the mailbox's password to it.
+// Reveal marshals v as JSON with the values of its Secrets, and returns these values too. It
+// encodes a deep copy whose Secrets marshal their values, because the Secrets of v itself
+// marshal as "***". It returns an error if a Secret is in an unexported field or v is nested
+// too deeply.
 func (c *Revealer) Reveal(v any) (plain []byte, secrets []string, err error) {
 	value := reflect.ValueOf(v)
 	if !value.IsValid() || !c.MayHold(value.Type()) {
@@ -71,66 +75,81 @@ func (c *Revealer) Reveal(v any) (plain []byte, secrets []string, err error) {
 	return plain, r.secrets, err
 }
 
+// copier makes deep copies whose Secrets marshal their values.
 type copier struct{ secrets []string }
 
 func (r *copier) copy(v reflect.Value, depth int) (reflect.Value, error) {
 	if depth > maxDepth {
-		return v, errors.New("arguments are nested too deeply, or point at themselves")
+		return v, errors.New("the arguments are nested too deeply or refer to themselves")
 	}
 	if v.Type() == secretType {
-		s := v.Interface().(Secret)
-		if !s.IsZero() {
-			r.secrets = append(r.secrets, s.Reveal())
-		}
-		s.open = true
-		return reflect.ValueOf(s), nil
+		return r.copySecret(v.Interface().(Secret)), nil
 	}
 	out := reflect.New(v.Type()).Elem()
 	out.Set(v)
+	var err error
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			return out, nil
-		}
-		inner, err := r.copy(v.Elem(), depth+1)
-		if err != nil {
-			return v, err
-		}
-		if v.Kind() == reflect.Interface {
-			out.Set(inner)
-			return out, nil
-		}
-		out.Set(reflect.New(v.Type().Elem()))
-		out.Elem().Set(inner)
+		err = r.copyElem(v, out, depth)
 	case reflect.Struct:
-		return r.copyStruct(v, out, depth)
+		err = r.copyFields(v, out, depth)
 	case reflect.Slice:
 		if v.IsNil() || !containsSecret(v.Type().Elem(), true, map[reflect.Type]bool{}) {
-			return out, nil
+			break
 		}
 		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-		return out, r.copyItems(v, out, depth)
+		err = r.copyItems(v, out, depth)
 	case reflect.Array:
-		return out, r.copyItems(v, out, depth)
+		err = r.copyItems(v, out, depth)
 	case reflect.Map:
-		if v.IsNil() {
-			return out, nil
-		}
-		out.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
-		for key, item := range v.Seq2() {
-			k, err := r.copy(key, depth+1)
-			if err != nil {
-				return v, err
-			}
-			i, err := r.copy(item, depth+1)
-			if err != nil {
-				return v, err
-			}
-			out.SetMapIndex(k, i)
-		}
+		err = r.copyMap(v, out, depth)
 	default:
 	}
-	return out, nil
+	return out, err
+}
+
+func (r *copier) copySecret(s Secret) reflect.Value {
+	if !s.IsZero() {
+		r.secrets = append(r.secrets, s.Reveal())
+	}
+	s.open = true
+	return reflect.ValueOf(s)
+}
+
+// copyElem copies what a pointer or interface refers to.
+func (r *copier) copyElem(from, to reflect.Value, depth int) error {
+	if from.IsNil() {
+		return nil
+	}
+	elem, err := r.copy(from.Elem(), depth+1)
+	if err != nil {
+		return err
+	}
+	if from.Kind() == reflect.Interface {
+		to.Set(elem)
+		return nil
+	}
+	to.Set(reflect.New(from.Type().Elem()))
+	to.Elem().Set(elem)
+	return nil
+}
+
+func (r *copier) copyFields(from, to reflect.Value, depth int) error {
+	for i := range from.NumField() {
+		field := from.Type().Field(i)
+		if !field.IsExported() {
+			if containsSecret(field.Type, false, map[reflect.Type]bool{}) {
+				return fmt.Errorf("field %s.%s holds a Secret but is not exported, so the job would not get it; export it", from.Type(), field.Name)
+			}
+			continue
+		}
+		item, err := r.copy(from.Field(i), depth+1)
+		if err != nil {
+			return err
+		}
+		to.Field(i).Set(item)
+	}
+	return nil
 }
 
 func (r *copier) copyItems(from, to reflect.Value, depth int) error {
@@ -144,25 +163,26 @@ func (r *copier) copyItems(from, to reflect.Value, depth int) error {
 	return nil
 }
 
-func (r *copier) copyStruct(v, out reflect.Value, depth int) (reflect.Value, error) {
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		if !field.IsExported() {
-			if containsSecret(field.Type, false, map[reflect.Type]bool{}) {
-				return v, fmt.Errorf("field %s.%s holds a Secret but is not exported, so it would not travel with the job; export it", v.Type(), field.Name)
-			}
-			continue
-		}
-		item, err := r.copy(v.Field(i), depth+1)
-		if err != nil {
-			return v, err
-		}
-		out.Field(i).Set(item)
+func (r *copier) copyMap(from, to reflect.Value, depth int) error {
+	if from.IsNil() {
+		return nil
 	}
-	return out, nil
+	to.Set(reflect.MakeMapWithSize(from.Type(), from.Len()))
+	for key, item := range from.Seq2() {
+		keyCopy, err := r.copy(key, depth+1)
+		if err != nil {
+			return err
+		}
+		itemCopy, err := r.copy(item, depth+1)
+		if err != nil {
+			return err
+		}
+		to.SetMapIndex(keyCopy, itemCopy)
+	}
+	return nil
 }
 
-// maxDepth is far beyond real arguments and far below a stack overflow.
+// maxDepth is far more than real arguments need, and far too little to overflow the stack.
 const maxDepth = 1000
 
 var secretType = reflect.TypeFor[Secret]()

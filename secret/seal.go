@@ -7,32 +7,33 @@ import (
 	"strings"
 )
 
-// Sealer encrypts arguments at rest. It has the signature of tink's AEAD, so that
-// a tink primitive, behind a KMS for instance, can be used as it is. It must be
-// safe for concurrent use.
+// Sealer encrypts the stored arguments of jobs. Its methods are those of tink's AEAD, so a tink
+// primitive can be used directly, for example one whose key is in a KMS. A Sealer must be safe
+// for concurrent use.
 type Sealer interface {
 	Encrypt(plaintext, associatedData []byte) ([]byte, error)
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
 }
 
-// ErrUnseal says that a sealed text did not open: its key is missing, or it was
-// changed or moved to another job.
-var ErrUnseal = errors.New("the sealed arguments do not open: the key is missing from the keyring, or the payload was tampered with or moved; dispatch the job anew")
+// ErrUnseal is returned if a sealed text cannot be decrypted: its key is missing, or the text
+// was changed or moved to another job.
+var ErrUnseal = errors.New("the sealed arguments do not open: the key is missing from the keyring, or the arguments were changed or moved to another job; dispatch the job again")
 
 const (
 	sealVersion = 1
 	sealIDSize  = 16
 )
 
-// Seal encrypts a text, bound to b and to a random id that is stored with it: a retry
-// of a job may copy the sealed text, another job may not. s must not be nil.
+// Seal encrypts a text and binds it to b and to a random id that is stored with it. The same
+// kind of job for the same target, such as a retry, can open a copy of the sealed text. No
+// other job can. Seal returns an error if b contains NUL. s must not be nil.
 func Seal(s Sealer, b Binding, plain []byte) ([]byte, error) {
 	if b.ambiguous() {
 		return nil, errors.New("seal the arguments: a name or target contains NUL")
 	}
 	head := make([]byte, 1+sealIDSize)
 	head[0] = sealVersion
-	_, _ = rand.Read(head[1:]) // never fails, by its documentation
+	_, _ = rand.Read(head[1:]) // never returns an error
 	body, err := s.Encrypt(plain, b.associated(head[1:]))
 	if err != nil {
 		return nil, fmt.Errorf("seal the arguments: %w", err)
@@ -40,10 +41,11 @@ func Seal(s Sealer, b Binding, plain []byte) ([]byte, error) {
 	return append(head, body...), nil
 }
 
-// Open returns what Seal sealed under the same binding, or ErrUnseal.
+// Open decrypts a text that Seal encrypted with the same binding. Otherwise it returns
+// ErrUnseal, also if s is nil.
 func Open(s Sealer, b Binding, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+sealIDSize || sealed[0] != sealVersion {
-		return nil, fmt.Errorf("%w (unknown form)", ErrUnseal)
+		return nil, fmt.Errorf("%w (unknown format)", ErrUnseal)
 	}
 	if b.ambiguous() {
 		return nil, fmt.Errorf("%w (a name or target contains NUL)", ErrUnseal)
@@ -58,11 +60,12 @@ func Open(s Sealer, b Binding, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// Binding is what a sealed text belongs to: moved to a job of another kind or target it
-// does not open. Seal and Open refuse one with NUL in a part.
+// Binding is the job kind and target that a sealed text belongs to. For any other kind or
+// target the text does not open. No part may contain NUL.
 type Binding struct{ Service, Type, Action, Instance, TargetID string }
 
-// ambiguous says that another binding has the same associated text.
+// ambiguous reports whether another binding could have the same associated data, because a
+// part contains the separator NUL.
 func (b Binding) ambiguous() bool {
 	return strings.ContainsRune(b.Service+b.Type+b.Action+b.Instance+b.TargetID, 0)
 }

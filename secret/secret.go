@@ -1,9 +1,9 @@
-// Package secret keeps secrets out of everything that rests or that people read: the
-// type [Secret] never prints, [Seal] and [Open] encrypt a job's arguments, [Mask] hides
-// values by their keys, and a [Redactor] removes known secrets from texts. The package
-// imports the standard library only.
+// Package secret keeps secrets out of logs, pages and the database. A [Secret] never prints its
+// value, [Seal] and [Open] encrypt the arguments of a job, [Mask] hides values by their keys,
+// and a [Redactor] removes known secrets from texts. The package imports only the standard
+// library.
 //
-// A service needs Secret, New and [NewKeyring]; the rest is the engine's.
+// A service uses Secret, New and [NewKeyring]. The engine uses the rest.
 package secret
 
 import (
@@ -15,24 +15,24 @@ import (
 	"log/slog"
 )
 
-// Masked is what shows in the place of a secret.
+// Masked is the text that replaces a secret.
 const Masked = "***"
 
-// Secret is a text that never prints: fmt with every verb, encoding/json, slog,
-// panics and SQL parameters show "***" or refuse. As a field of a job's arguments
-// it travels sealed, and the job gets its value from Reveal. The zero Secret is
-// empty. It is safe for concurrent use.
+// Secret is a string whose value is never printed. fmt with every verb, encoding/json, slog and
+// panics show "***"; SQL parameters and gob return an error. A Secret in the arguments of a job
+// is stored encrypted, and the handler reads it with Reveal. The zero Secret is empty. A Secret
+// is safe for concurrent use.
 type Secret struct {
-	// A pointer, so that fmt shows an address where it reaches a Secret through an
-	// unexported field, whose methods it may not call.
+	// value is a pointer because fmt cannot call methods of a Secret in an unexported field. It
+	// prints the address instead of the text.
 	value *string
-	open  bool // marshals its value; set only on the copy that is sealed
+	open  bool // marshals the value; set only on the copies that a Revealer encodes
 }
 
-// New hides value.
+// New returns a Secret with the given value.
 func New(value string) Secret { return Secret{value: &value} }
 
-// Reveal returns the value. Pass it on to the remote and nowhere else.
+// Reveal returns the value. Pass it only to the remote.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -52,13 +52,13 @@ func (Secret) GoString() string { return Masked }
 // Format writes "***" for every verb and flag.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Masked) }
 
-// LogValue is "***".
+// LogValue returns "***".
 func (Secret) LogValue() slog.Value { return slog.StringValue(Masked) }
 
 // MarshalText returns "***".
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.text()), nil }
 
-// MarshalJSON returns "***". The engine seals arguments another way.
+// MarshalJSON returns "***". The engine encodes the value of a job's Secrets with a Revealer.
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.text()) }
 
 func (s Secret) text() string {
@@ -68,13 +68,13 @@ func (s Secret) text() string {
 	return Masked
 }
 
-// UnmarshalText takes the value over.
+// UnmarshalText sets the value to text.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = New(string(text))
 	return nil
 }
 
-// UnmarshalJSON takes the value of a JSON string over; null is the zero Secret.
+// UnmarshalJSON sets the value to a JSON string. null sets the zero Secret.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var value *string
 	if err := json.Unmarshal(data, &value); err != nil {
@@ -84,12 +84,12 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Value refuses: a Secret is not stored in the clear.
+// Value always returns an error, so that a Secret is not stored unencrypted.
 func (Secret) Value() (driver.Value, error) {
-	return nil, errors.New("a Secret is not stored in a database; seal it, or store what Reveal returns if you must")
+	return nil, errors.New("a Secret cannot be stored in a database; seal it, or store the result of Reveal if you must")
 }
 
-// GobEncode refuses, for the same reason as Value.
+// GobEncode always returns an error, so that a Secret is not stored unencrypted.
 func (Secret) GobEncode() ([]byte, error) {
-	return nil, errors.New("a Secret is not encoded with gob")
+	return nil, errors.New("a Secret cannot be encoded with gob")
 }

@@ -41,7 +41,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	_, err := s.Value()
 	_, gobErr := s.GobEncode()
 	if err == nil || gobErr == nil {
-		t.Error("a Secret was stored in the clear")
+		t.Error("Value or GobEncode returned no error")
 	}
 	func() {
 		defer func() { texts = append(texts, fmt.Sprint(recover())) }()
@@ -53,7 +53,7 @@ func TestSecretNeverPrints(t *testing.T) {
 			base64.StdEncoding.EncodeToString([]byte(hunter)),
 		} {
 			if strings.Contains(text, form) {
-				t.Fatalf("it printed: %s", text)
+				t.Fatalf("the secret was printed: %s", text)
 			}
 		}
 	}
@@ -62,9 +62,9 @@ func TestSecretNeverPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Reveal() != hunter || back.Reveal() != "abc" || !(secret.Secret{}).IsZero() {
-		t.Fatal("Reveal lost the value")
+		t.Fatal("Reveal returned another value")
 	}
 	if err := json.Unmarshal([]byte(`{"a":"hunter2"}`), &back); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Fatalf("%v", err)
+		t.Fatalf("unmarshal an object: %v", err)
 	}
 }

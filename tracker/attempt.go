@@ -14,10 +14,10 @@ import (
 type Attempt struct {
 	JobID      int64         `json:"job_id"`
 	Epoch      int           `json:"epoch"`
-	Attempt    int           `json:"attempt"` // the number of the attempt; one that was not consumed shares it with the next
+	Attempt    int           `json:"attempt"` // from 1; an attempt that was not consumed has the same number as the next one
 	StartedAt  time.Time     `json:"started_at"`
 	EndedAt    time.Time     `json:"ended_at"`
-	Duration   time.Duration `json:"-"` // in JSON duration_ms
+	Duration   time.Duration `json:"-"` // duration_ms in JSON
 	Outcome    Outcome       `json:"outcome"`
 	Worker     string        `json:"worker"`
 	ErrorClass string        `json:"error_class,omitempty"`
@@ -38,8 +38,8 @@ func (a Attempt) MarshalJSON() ([]byte, error) {
 // Outcome says how an attempt ended.
 type Outcome string
 
-// The outcomes of an attempt: those that end the job, and those after which it goes back
-// to the queue.
+// The outcomes of an attempt. After the first five the job has ended, after the others it
+// goes back to the queue.
 const (
 	OutcomeSuccess   Outcome = "success"
 	OutcomeFailed    Outcome = "failed"
@@ -47,18 +47,19 @@ const (
 	OutcomeSkipped   Outcome = "skipped"
 	OutcomeCancelled Outcome = "cancelled"
 
-	OutcomeRetry      Outcome = "retry"       // it failed, and has attempts left
+	OutcomeRetry      Outcome = "retry"       // the attempt failed and the job has attempts left
 	OutcomeRetryAfter Outcome = "retry_after" // the handler asked to run again later
-	OutcomeParked     Outcome = "parked"      // the remote refused credentials, or a limit was met
-	OutcomeStopped    Outcome = "stopped"     // its process stopped, or lost its lease
-	OutcomeReaped     Outcome = "reaped"      // its process died
+	OutcomeParked     Outcome = "parked"      // the remote refused the credentials or limited the rate
+	OutcomeStopped    Outcome = "stopped"     // the process stopped or lost its lease
+	OutcomeReaped     Outcome = "reaped"      // the process died
 )
 
-// MaxAttemptsKept is how many attempts of one job are kept.
+// MaxAttemptsKept is how many attempts of one job are stored.
 const MaxAttemptsKept = 20
 
-// Attempts lists what is known of a job's attempts, oldest first, at most the last
-// MaxAttemptsKept.
+// Attempts lists the stored attempts of a job, oldest first. Only the last MaxAttemptsKept
+// are stored. A successful attempt without log lines has no row of its own; Attempts derives
+// it from the job.
 func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 	var list []Attempt
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
@@ -74,10 +75,10 @@ func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 		return nil
 	}, "SELECT job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log FROM nawasync_attempts WHERE job_id = ? ORDER BY epoch", job.ID)
 	if err != nil {
-		return nil, fmt.Errorf("read the attempts of job %d: %w", job.ID, err)
+		return nil, fmt.Errorf("list attempts of job %d: %w", job.ID, err)
 	}
-	known := len(list) > 0 && list[len(list)-1].Epoch == job.Epoch
-	if job.Status == StatusSuccess && !known && !job.StartedAt.IsZero() {
+	stored := len(list) > 0 && list[len(list)-1].Epoch == job.Epoch
+	if job.Status == StatusSuccess && !stored && !job.StartedAt.IsZero() {
 		list = append(list, Attempt{
 			JobID: job.ID, Epoch: job.Epoch, Attempt: job.Attempt, StartedAt: job.StartedAt, EndedAt: job.FinishedAt,
 			Duration: job.Duration, Outcome: OutcomeSuccess, Worker: job.Worker,

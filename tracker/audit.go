@@ -11,36 +11,36 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// AuditEntry is what an operator did, or tried to do.
+// AuditEntry records an action that an operator took or tried to take.
 type AuditEntry struct {
 	ID       int64        `json:"id"`
 	At       time.Time    `json:"at"`
-	Subject  string       `json:"subject"` // who
+	Subject  string       `json:"subject"` // the operator
 	Action   string       `json:"act"`     // retry, cancel, delete, pause, …
 	Outcome  AuditOutcome `json:"outcome"`
-	Service  string       `json:"service"` // "" where it concerns none
+	Service  string       `json:"service"` // "" if the action concerns no service
 	Type     string       `json:"type"`
 	Instance string       `json:"instance"`
 	TargetID string       `json:"target_id"`
-	JobID    int64        `json:"job_id,omitempty"` // the job acted on, or the one that was dispatched; 0 is none
-	Address  string       `json:"address"`          // where the request came from
-	Reason   string       `json:"reason"`           // the operator's
-	Detail   string       `json:"detail"`           // what came of it
+	JobID    int64        `json:"job_id,omitempty"` // the job the action changed or dispatched; 0 is none
+	Address  string       `json:"address"`          // the client address of the request
+	Reason   string       `json:"reason"`           // as the operator gave it
+	Detail   string       `json:"detail"`           // the result, the missing permission or the error
 }
 
-// AuditOutcome says what became of an action.
+// AuditOutcome says whether an action succeeded.
 type AuditOutcome string
 
 // The outcomes of an action.
 const (
 	AuditDone    AuditOutcome = "done"
-	AuditRefused AuditOutcome = "refused" // not permitted
+	AuditRefused AuditOutcome = "refused" // the operator lacked the permission
 	AuditFailed  AuditOutcome = "failed"
 )
 
-// AuditFilter selects entries of the audit log; zero fields do not select.
+// AuditFilter selects entries of the audit log. A zero field matches every entry.
 type AuditFilter struct {
-	Services []string // those that the reader may see; nil is every service, an empty list none
+	Services []string // the services whose entries the caller may see; nil is every service, an empty list none
 	Target   Target
 	JobID    int64
 	Subject  string
@@ -48,11 +48,11 @@ type AuditFilter struct {
 	Address  string
 	Since    time.Time // inclusive
 	Until    time.Time // exclusive
-	Before   int64     // entries with lower ids only; 0 is the newest
+	Before   int64     // lists entries with lower ids; 0 starts at the newest
 	Limit    int       // 1 to 500; 0 is 100
 }
 
-// AuditLog lists what operators did, newest first.
+// AuditLog lists the audit entries that match f, newest first.
 func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
 	where, args := []string{"1 = 1"}, []any{}
 	add := func(clause string, arg any) { where, args = append(where, clause), append(args, arg) }

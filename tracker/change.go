@@ -10,31 +10,31 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Change is what a sync found at the remote of one object, and did to its row: the part
-// of an object's history that no job of its own has.
+// Change records what a sync found out about one object at the remote, and so changed in the
+// snapshot row. The object's own jobs do not record these changes.
 type Change struct {
 	ID     int64           `json:"id"`
 	At     time.Time       `json:"at"`
 	Target Target          `json:"-"`
-	JobID  int64           `json:"job_id"` // the sync
+	JobID  int64           `json:"job_id"` // the id of the sync
 	Kind   ChangeKind      `json:"what"`
-	Fields json.RawMessage `json:"fields,omitempty"` // of a ChangeDrifted object: {"column": {"from": …, "to": …}}, masked
+	Fields json.RawMessage `json:"fields,omitempty"` // the changed columns: {"column": {"from": …, "to": …}}, masked
 }
 
-// ChangeKind is what has happened to an object.
+// ChangeKind says what happened to an object.
 type ChangeKind string
 
 // The kinds of a Change.
 const (
-	ChangeAppeared ChangeKind = "appeared" // it was new in the listing
-	ChangeDrifted  ChangeKind = "drifted"  // somebody else had changed it
-	ChangeVanished ChangeKind = "vanished" // the listing did not have it; its row is marked missing
-	ChangeReturned ChangeKind = "returned" // it was missing, and is there again
-	ChangeDeleted  ChangeKind = "deleted"  // it was believed to be gone, and its row deleted
+	ChangeAppeared ChangeKind = "appeared" // the listing has the object for the first time
+	ChangeDrifted  ChangeKind = "drifted"  // the object was changed outside nawasync
+	ChangeVanished ChangeKind = "vanished" // a complete listing did not have the object; its row is marked missing
+	ChangeReturned ChangeKind = "returned" // the object was missing and is in the listing again
+	ChangeDeleted  ChangeKind = "deleted"  // the object stayed missing and its row was deleted
 )
 
 // Changes lists up to limit (1 to 500) changes of a target, newest first, from since
-// (inclusive) until the given time (exclusive); the zero time is no bound.
+// (inclusive) to until (exclusive). The zero time is no bound.
 func (r *Reader) Changes(ctx context.Context, target Target, since, until time.Time, limit int) ([]Change, error) {
 	where, args := "target_key = ?", []any{target.key()}
 	if !since.IsZero() {
@@ -57,7 +57,7 @@ func (r *Reader) Changes(ctx context.Context, target Target, since, until time.T
 		return err
 	}, "SELECT id, at, job_id, what, fields FROM nawasync_changes WHERE "+where+" ORDER BY id DESC LIMIT ?", append(args, min(max(limit, 1), 500))...)
 	if err != nil {
-		return nil, fmt.Errorf("read what syncs changed: %w", err)
+		return nil, fmt.Errorf("list changes of %s: %w", target.ID, err)
 	}
 	return list, nil
 }

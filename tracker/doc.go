@@ -1,8 +1,7 @@
-// Package tracker reads jobs: one, its attempts, lists and searches of them, what is
-// open or stuck, statistics, scopes, schedules, and the audit log. It writes nothing, and
-// links no engine, so that pages and tools can show jobs from any process that reaches
-// the database.
+// Package tracker reads jobs from the database: single jobs, their attempts, searches, open
+// and stuck jobs, statistics, scopes, schedules, and the audit log. It never writes. It does
+// not import the engine, so any process that reaches the database can show jobs.
 //
-// [New] makes a [Reader], which [Reader.Get], [Reader.Search] and the other methods
-// belong to. A [Job] is one row; its [Status] says where it stands. Times are UTC.
+// [New] returns a [Reader]; its methods, such as [Reader.Get] and [Reader.Search], run the
+// queries. A [Job] is one row, and its [Status] says how far the job is. Times are UTC.
 package tracker

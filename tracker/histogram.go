@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Histogram counts durations in fixed logarithmic buckets, four to each doubling
-// from 1 ms on, so that histograms of any two periods can be added: percentiles
-// cannot be averaged. A quantile is off by at most 19 %. The zero value is empty
-// and ready to use; it is not safe for concurrent use.
+// Histogram counts durations in fixed logarithmic buckets, four per doubling, from 1 ms up.
+// Because all histograms have the same buckets, two periods can be merged and still give
+// correct percentiles. A quantile is too high by at most 19 %. The zero value is empty and
+// ready to use. A Histogram is not safe for concurrent use.
 type Histogram struct{ counts map[int]int64 }
 
 const bucketsPerDoubling = 4
@@ -25,12 +25,12 @@ func bucketOf(d time.Duration) int {
 	return int(math.Ceil(math.Log2(ms)*bucketsPerDoubling - 1e-9))
 }
 
-// bucketBound is the upper bound of a bucket.
+// bucketBound returns the upper bound of a bucket.
 func bucketBound(bucket int) time.Duration {
 	return time.Duration(math.Exp2(float64(bucket)/bucketsPerDoubling) * float64(time.Millisecond))
 }
 
-// Add counts one duration; a negative one counts as zero.
+// Add counts one duration. A negative duration counts as zero.
 func (h *Histogram) Add(d time.Duration) { h.addCount(bucketOf(d), 1) }
 
 func (h *Histogram) addCount(bucket int, n int64) {
@@ -40,14 +40,14 @@ func (h *Histogram) addCount(bucket int, n int64) {
 	h.counts[bucket] += n
 }
 
-// Merge adds all that other counted.
+// Merge adds the counts of other to h.
 func (h *Histogram) Merge(other Histogram) {
 	for bucket, n := range other.counts {
 		h.addCount(bucket, n)
 	}
 }
 
-// Count is how many durations were counted.
+// Count returns the number of durations counted.
 func (h *Histogram) Count() int64 {
 	var n int64
 	for _, c := range h.counts {
@@ -56,8 +56,8 @@ func (h *Histogram) Count() int64 {
 	return n
 }
 
-// Quantile is the duration below which the share q (0 to 1) of the counted ones
-// lie; 0 when nothing was counted.
+// Quantile returns the duration that the share q (0 to 1) of the counted durations does not
+// exceed, rounded up to the bound of its bucket. It returns 0 if nothing was counted.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := int64(math.Ceil(q * float64(h.Count())))
 	var seen int64
@@ -78,7 +78,8 @@ func (h *Histogram) buckets() []int {
 	return keys
 }
 
-// String is the stored form: "bucket:count" pairs, ascending.
+// String returns the stored form: "bucket:count" pairs in ascending order of buckets,
+// separated by spaces.
 func (h *Histogram) String() string {
 	var b strings.Builder
 	for i, bucket := range h.buckets() {
@@ -90,7 +91,7 @@ func (h *Histogram) String() string {
 	return b.String()
 }
 
-// ParseHistogram reads what String wrote.
+// ParseHistogram parses the form that String returns. It returns an error for any other text.
 func ParseHistogram(text string) (Histogram, error) {
 	var h Histogram
 	for pair := range strings.FieldsSeq(text) {
@@ -98,7 +99,7 @@ func ParseHistogram(text string) (Histogram, error) {
 		bucket, err1 := strconv.Atoi(left)
 		n, err2 := strconv.ParseInt(right, 10, 64)
 		if !ok || err1 != nil || err2 != nil || n < 0 {
-			return Histogram{}, fmt.Errorf("%q is no histogram bucket", pair)
+			return Histogram{}, fmt.Errorf("parse histogram: invalid bucket %q", pair)
 		}
 		h.addCount(bucket, n)
 	}

@@ -10,18 +10,19 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// HoldStatus is where a held sync stands.
+// HoldStatus says whether a hold still waits for a decision, and how it was closed.
 type HoldStatus string
 
 // The statuses of a hold.
 const (
-	HoldOpen      HoldStatus = "open"      // waits for a person; nothing is deleted meanwhile
-	HoldReleased  HoldStatus = "released"  // a new listing may delete what is still absent
-	HoldRejected  HoldStatus = "rejected"  // the rows are kept until they come back
-	HoldWithdrawn HoldStatus = "withdrawn" // the rows came back, or a newer hold took its place
+	HoldOpen      HoldStatus = "open"      // waits for an operator; until then no row of the hold is deleted
+	HoldReleased  HoldStatus = "released"  // the release job may delete the rows that are still missing
+	HoldRejected  HoldStatus = "rejected"  // the rows are kept until the objects are in a listing again
+	HoldWithdrawn HoldStatus = "withdrawn" // the objects are in the listing again, or a newer hold replaced this one
 )
 
-// Hold is a sync that would have deleted too much.
+// Hold describes a sync that would have deleted more rows than its limit allows. The rows are
+// kept until an operator decides.
 type Hold struct {
 	ID         int64      `json:"id"`
 	Service    string     `json:"service"`
@@ -29,15 +30,15 @@ type Hold struct {
 	Instance   string     `json:"instance"`
 	Status     HoldStatus `json:"status"`
 	JobID      int64      `json:"job_id"`                // the sync that was held
-	ReleaseJob int64      `json:"release_job,omitempty"` // the sync that may delete
+	ReleaseJob int64      `json:"release_job,omitempty"` // the sync that may delete the rows after a release
 	Table      string     `json:"table"`
-	Rows       int64      `json:"known"`  // rows that were known
-	Missing    int64      `json:"absent"` // of them not in the listing
-	Limit      int64      `json:"limit"`  // how many would have been believed
+	Rows       int64      `json:"known"`  // rows of the scope whose objects the remote once had
+	Missing    int64      `json:"absent"` // those of Rows that are missing from the listing
+	Limit      int64      `json:"limit"`  // how many missing rows need no decision
 	CreatedAt  time.Time  `json:"created_at"`
 	DecidedAt  time.Time  `json:"decided_at,omitzero"`
 	DecidedBy  string     `json:"decided_by,omitempty"`
-	Arguments  []byte     `json:"-"` // of the sync
+	Arguments  []byte     `json:"-"` // the stored arguments of the sync
 }
 
 // HeldRow is one row that a hold keeps.
@@ -62,13 +63,13 @@ func (r *Reader) holds(ctx context.Context, where string, args ...any) ([]Hold, 
 		return err
 	}, "SELECT "+holdColumns+" FROM nawasync_held "+where, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read held syncs: %w", err)
+		return nil, fmt.Errorf("list held syncs: %w", err)
 	}
 	return list, nil
 }
 
-// Holds lists the newest holds of a service and type, "" being all; only open ones
-// when open is set.
+// Holds lists up to limit holds of a service and type, newest first. An empty service or type
+// matches all. If open is set, only open holds are listed.
 func (r *Reader) Holds(ctx context.Context, service, typ string, open bool, limit int) ([]Hold, error) {
 	where, args := "WHERE 1 = 1", []any{}
 	if service != "" {
@@ -83,7 +84,7 @@ func (r *Reader) Holds(ctx context.Context, service, typ string, open bool, limi
 	return r.holds(ctx, where+" ORDER BY id DESC LIMIT ?", append(args, limit)...)
 }
 
-// Hold returns one, or ErrNotFound.
+// Hold returns the hold with the given id, or ErrNotFound.
 func (r *Reader) Hold(ctx context.Context, id int64) (Hold, error) {
 	list, err := r.holds(ctx, "WHERE id = ?", id)
 	if err == nil && len(list) == 0 {
@@ -95,17 +96,18 @@ func (r *Reader) Hold(ctx context.Context, id int64) (Hold, error) {
 	return list[0], nil
 }
 
-// HeldRows lists rows of a hold, after the given one, in order of their ids.
+// HeldRows lists up to limit rows of a hold in ascending order of their row ids, starting
+// after the row id after.
 func (r *Reader) HeldRows(ctx context.Context, hold, after int64, limit int) ([]HeldRow, error) {
 	var list []HeldRow
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
-		var r HeldRow
-		err := rows.Scan(&r.Row, &r.TargetID)
-		list = append(list, r)
+		var row HeldRow
+		err := rows.Scan(&row.Row, &row.TargetID)
+		list = append(list, row)
 		return err
 	}, "SELECT snap_row, target_id FROM nawasync_held_rows WHERE held_id = ? AND snap_row > ? ORDER BY snap_row LIMIT ?", hold, after, limit)
 	if err != nil {
-		return nil, fmt.Errorf("read the rows of held sync %d: %w", hold, err)
+		return nil, fmt.Errorf("list rows of held sync %d: %w", hold, err)
 	}
 	return list, nil
 }

@@ -8,27 +8,27 @@ import (
 	"github.com/nawasara/nawasync/internal/jobrow"
 )
 
-// Job is one row of nawasync_jobs. Times are UTC, in whole microseconds; the
-// zero time stands for "not yet". It is a copy: changing it changes no row.
+// Job is a copy of one row of nawasync_jobs; changing it does not change the row. Times are
+// UTC, in whole microseconds. The zero time means "not yet".
 type Job struct {
 	ID int64 `json:"id"`
 
 	Service  string `json:"service"`
 	Type     string `json:"type"`
 	Action   string `json:"action"`
-	Instance string `json:"instance"` // "" where the service has only one
+	Instance string `json:"instance"` // "" if the service has only one
 	TargetID string `json:"target_id"`
 	Queue    string `json:"queue"`
 
 	Status      Status `json:"status"`
-	Epoch       int    `json:"epoch"`        // fences: rises each time the job goes back to the queue
-	Attempt     int    `json:"attempt"`      // attempts consumed, the running one included
+	Epoch       int    `json:"epoch"`        // rises each time the job goes back to the queue; fences off older attempts
+	Attempt     int    `json:"attempt"`      // number of attempts consumed, including the running one
 	MaxAttempts int    `json:"max_attempts"` // at least 1
 	Wrote       bool   `json:"wrote"`        // an attempt announced a write to the remote
 
-	Payload  json.RawMessage `json:"payload,omitempty"` // arguments as people may see them
+	Payload  json.RawMessage `json:"payload,omitempty"` // the arguments, with secrets masked
 	Result   json.RawMessage `json:"result,omitempty"`
-	Diff     json.RawMessage `json:"diff,omitempty"` // of a conflict: base, desired, remote
+	Diff     json.RawMessage `json:"diff,omitempty"` // base, desired and remote of a conflict
 	Progress json.RawMessage `json:"progress,omitempty"`
 
 	Error      string `json:"error,omitempty"`
@@ -36,30 +36,30 @@ type Job struct {
 
 	TriggeredBy   string `json:"triggered_by"`
 	TriggerSource string `json:"trigger_source"`     // manual, scheduled, event, api, retry
-	RetryOf       int64  `json:"retry_of,omitempty"` // 0 when it is no retry
+	RetryOf       int64  `json:"retry_of,omitempty"` // the job that this job retries, or 0
 	CancelBy      string `json:"cancel_by,omitempty"`
-	Worker        string `json:"worker,omitempty"` // id of the process that ran it last
+	Worker        string `json:"worker,omitempty"` // id of the process that ran the job last
 	Trace         string `json:"trace,omitempty"`  // W3C traceparent of the dispatch
 
-	// The snapshot row the job changes, and the pending state it put that into: "" and
-	// 0 where it changes none. Whoever ends the job ends the pending state too.
+	// The snapshot row that the job changes, and the pending state that the dispatch gave the
+	// row. All three are zero if the job changes no row. The pending state ends with the job.
 	SnapshotTable string    `json:"snapshot_table,omitempty"`
 	SnapshotRow   int64     `json:"snapshot_row,omitempty"`
 	SnapshotState SyncState `json:"snapshot_state,omitempty"`
 
 	CreatedAt  time.Time     `json:"created_at"`
 	UpdatedAt  time.Time     `json:"updated_at"`
-	DueAt      time.Time     `json:"due_at"`              // when it was first due
-	NotBefore  time.Time     `json:"not_before"`          // when it is due next
-	StartedAt  time.Time     `json:"started_at,omitzero"` // of the last attempt
-	DeadlineAt time.Time     `json:"deadline_at,omitzero"`
+	DueAt      time.Time     `json:"due_at"`               // when the job was first due
+	NotBefore  time.Time     `json:"not_before"`           // when the job is due next
+	StartedAt  time.Time     `json:"started_at,omitzero"`  // start of the last attempt
+	DeadlineAt time.Time     `json:"deadline_at,omitzero"` // timeout of the last attempt
 	FinishedAt time.Time     `json:"finished_at,omitzero"`
-	CancelAt   time.Time     `json:"cancel_at,omitzero"`  // when somebody asked for its end
-	DeletedAt  time.Time     `json:"deleted_at,omitzero"` // when a person took it off the lists
-	Duration   time.Duration `json:"-"`                   // of the last attempt; in JSON duration_ms
+	CancelAt   time.Time     `json:"cancel_at,omitzero"`  // when an operator asked to cancel the job
+	DeletedAt  time.Time     `json:"deleted_at,omitzero"` // when an operator deleted the job
+	Duration   time.Duration `json:"-"`                   // duration of the last attempt; duration_ms in JSON
 
-	// Coalesced says that the dispatch found this open row under the same unique key and
-	// added none.
+	// Coalesced is set if the dispatch added no row because this open job has the same unique
+	// key.
 	Coalesced bool `json:"coalesced,omitempty"`
 
 	argumentsDropped bool
@@ -74,33 +74,33 @@ func (j Job) MarshalJSON() ([]byte, error) {
 	}{plain(j), j.Duration.Milliseconds()})
 }
 
-// Stuck reports whether the job runs past its timeout: its handler ignores its
-// context, and keeps its slot and its lane until it returns.
+// Stuck reports whether the job still runs past its timeout. That happens when the handler
+// ignores its context. The job keeps its worker slot and its lane until the handler returns.
 func (j *Job) Stuck(now time.Time) bool {
 	return j.Status == StatusRunning && !j.DeadlineAt.IsZero() && now.After(j.DeadlineAt)
 }
 
-// ArgumentsDropped reports whether the job had sealed arguments, which are no
-// longer kept: its Payload, with secrets masked, is not what it ran with.
+// ArgumentsDropped reports whether the job had sealed arguments that have been removed. Its
+// Payload has the secrets masked, so the job cannot run again with it.
 func (j *Job) ArgumentsDropped() bool { return j.argumentsDropped }
 
-// ConflictValues are the values of a conflict's fields, by column: as the user saw them,
-// as they were wanted, and as the remote had them. Values under secret keys are masked.
+// ConflictValues holds the conflicting fields by column: the base that the user saw, the
+// desired values, and the values of the remote. Values under secret keys are masked.
 type ConflictValues struct {
 	Base    map[string]json.RawMessage `json:"base"`
 	Desired map[string]json.RawMessage `json:"desired"`
 	Remote  map[string]json.RawMessage `json:"remote"`
 }
 
-// ConflictValues decodes Diff. It returns an error where the job keeps no values.
+// ConflictValues decodes Diff. It returns an error if the job has no conflict values.
 func (j *Job) ConflictValues() (v ConflictValues, err error) {
 	if err := json.Unmarshal(j.Diff, &v); err != nil {
-		return ConflictValues{}, fmt.Errorf("job %d keeps no values of a conflict: %w", j.ID, err)
+		return ConflictValues{}, fmt.Errorf("decode conflict values of job %d: %w", j.ID, err)
 	}
 	return v, nil
 }
 
-// JobOf makes a Job of a stored row, for package jobstore.
+// JobOf converts a stored row to a Job. It is for package jobstore.
 func JobOf(r *jobrow.Row) Job {
 	return Job{
 		ID: r.ID, Service: r.Service, Type: r.Type, Action: r.Action, Instance: r.Instance, TargetID: r.TargetID, Queue: r.Queue,

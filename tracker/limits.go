@@ -1,6 +1,7 @@
 package tracker
 
-// Limits of texts that come from outside. What is longer is cut, and says so.
+// The maximum sizes, in bytes, of texts that come from handlers and remotes. A longer error,
+// stack or log is cut and ends with a mark. A longer result is replaced by a note of its size.
 const (
 	MaxError  = 8 << 10
 	MaxStack  = 32 << 10

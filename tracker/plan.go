@@ -14,50 +14,51 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// plan is how a search is read: streams, each in the order of an index, and what each
-// of their rows must be asked besides.
+// plan describes how a search is executed. Each stream reads rows in the order of an index. The
+// residual conditions, which no index answers, are then checked for each row of the streams.
 type plan struct {
 	streams      []stream
 	residual     []string
 	residualArgs []any
-	wide         bool // they ask about the error's text
-	low, high    int64
-	listed       string // the jobs by the lists' index
+	readsError   bool   // a residual condition reads the error text
+	low, high    int64  // ids from low to below high
+	listTable    string // the jobs table with a hint to use the list index
 }
 
 type stream struct {
-	where string
-	args  []any
-	open  bool // of the open jobs, which are few
-	list  bool // in the order of the lists' index
+	where    string
+	args     []any
+	openOnly bool // reads open jobs only, of which there are few
+	byList   bool // reads in the order of the list index
 }
 
-// residualColumns are those that conditions on each row may ask about, the wide text
-// only where one does.
+// residualColumns returns the columns that residual conditions may read. The error text is
+// included only if a condition reads it, because it is long.
 func (p *plan) residualColumns() string {
 	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at, finished_at"
-	if p.wide {
+	if p.readsError {
 		return columns + ", error"
 	}
 	return columns
 }
 
-// union selects columns, beginning with the id, of all streams between low and high,
-// the first limit of each.
+// union selects columns, starting with the id, of the first limit rows of each stream whose
+// ids are from low to below high.
 func (p *plan) union(columns string, low, high int64, limit int, order string) (query string, args []any) {
 	parts := make([]string, len(p.streams))
 	for i, st := range p.streams {
-		// The open jobs have an index of their own. A plan that is kept for any bounds
-		// would take these for narrow, and go through the primary key of all jobs.
+		// Open jobs have their own index. The expression keeps the database off the primary
+		// key: a cached query plan assumes that any two bounds are close together, and would
+		// scan all jobs between them.
 		id := "id"
-		if st.open {
+		if st.openOnly {
 			id = "(id + 0)"
 		}
-		// Limits are written out: a plan that is kept for any limit reads far too much.
 		table := "nawasync_jobs"
-		if st.list {
-			table = p.listed
+		if st.byList {
+			table = p.listTable
 		}
+		// The limit is a literal. A query plan cached for a parameter reads far too many rows.
 		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" +
 			order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
 		args = append(append(args, st.args...), low, high)
@@ -65,43 +66,44 @@ func (p *plan) union(columns string, low, high int64, limit int, order string) (
 	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
 }
 
-// searchBounds is what the plans of one search have in common.
+// searchBounds holds what must be looked up once before the plans of one search can be made.
 type searchBounds struct {
 	low, high int64
-	services  []string // those that there are, where a plan may need them
-	ended     []int64  // the jobs that ended in time, where they are few; else nil
+	services  []string // all services with jobs; nil if no plan needs them
+	ended     []int64  // the jobs that ended within the search's bounds; nil if there are too many or no bounds
 }
 
-func (r *Reader) searchBounds(ctx context.Context, q Search) (g searchBounds, err error) {
-	g.high = math.MaxInt64
+func (r *Reader) searchBounds(ctx context.Context, q Search) (b searchBounds, err error) {
+	b.high = math.MaxInt64
 	if !q.From.IsZero() {
-		if g.low, err = r.boundIDs(ctx, q.From); err != nil {
-			return g, err
+		if b.low, err = r.firstIDSince(ctx, q.From); err != nil {
+			return b, err
 		}
 	}
 	if !q.To.IsZero() {
-		if g.high, err = r.boundIDs(ctx, q.To); err != nil {
-			return g, err
+		if b.high, err = r.firstIDSince(ctx, q.To); err != nil {
+			return b, err
 		}
 	}
-	if q.ended() && !q.isSelective() {
-		if g.ended, err = r.endedIDs(ctx, q); err != nil {
-			return g, err
+	if q.hasEndBounds() && !q.isSelective() {
+		if b.ended, err = r.endedIDs(ctx, q); err != nil {
+			return b, err
 		}
 	}
-	if q.Services == nil && (len(q.Terms) > 0 || q.ended()) && !g.few(q) {
-		g.services, err = r.Services(ctx)
+	if q.Services == nil && (len(q.Terms) > 0 || q.hasEndBounds()) && !b.selectsFewRows(q) {
+		b.services, err = r.Services(ctx)
 	}
-	return g, err
+	return b, err
 }
 
-// few reports whether few rows are meant, by the search or as it turned out.
-func (g searchBounds) few(q Search) bool { return g.ended != nil || q.isSelective() }
+// selectsFewRows reports whether the search selects few rows: by its terms, or because few
+// jobs ended within its bounds.
+func (b searchBounds) selectsFewRows(q Search) bool { return b.ended != nil || q.isSelective() }
 
-func (q Search) ended() bool { return !q.EndedFrom.IsZero() || !q.EndedTo.IsZero() }
+func (q Search) hasEndBounds() bool { return !q.EndedFrom.IsZero() || !q.EndedTo.IsZero() }
 
-// endedBounds are those of the time of the end, in microseconds.
-func (q Search) endedBounds() []any {
+// endBounds returns EndedFrom and EndedTo in microseconds.
+func (q Search) endBounds() []any {
 	from, to := int64(0), int64(math.MaxInt64)
 	if !q.EndedFrom.IsZero() {
 		from = q.EndedFrom.UnixMicro()
@@ -112,8 +114,9 @@ func (q Search) endedBounds() []any {
 	return []any{from, to}
 }
 
-// endedIDs are the jobs that ended between the search's bounds, or nil where they are
-// more than CountUpTo: then jobs are looked at one by one, and most of them fit.
+// endedIDs returns the ids of the jobs that ended within the search's bounds. It returns nil if
+// there are more than MaxCount. Then the search checks the end time of each row it reads, and
+// most rows match.
 func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 	var parts []string
 	var args []any
@@ -122,7 +125,7 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 			parts = append(parts, "SELECT id FROM (SELECT id FROM nawasync_jobs WHERE status = '"+string(status)+
 				"' AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? ORDER BY finished_at"+
 				fmt.Sprintf(" LIMIT %d) %s", MaxCount+1, status))
-			args = append(args, q.endedBounds()...)
+			args = append(args, q.endBounds()...)
 		}
 	}
 	ids := []int64{}
@@ -136,7 +139,7 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 		return err
 	}, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+fmt.Sprintf(") e LIMIT %d", MaxCount+1), args...)
 	if err != nil {
-		return nil, fmt.Errorf("search what ended: %w", err)
+		return nil, fmt.Errorf("search jobs by end time: %w", err)
 	}
 	if len(ids) > MaxCount {
 		return nil, nil
@@ -144,7 +147,7 @@ func (r *Reader) endedIDs(ctx context.Context, q Search) ([]int64, error) {
 	return ids, nil
 }
 
-// statuses are those that the search's terms leave.
+// statuses returns the statuses that a matching job can have.
 func (q Search) statuses() []Status {
 	statuses := Statuses()
 	for _, t := range q.Terms {
@@ -155,16 +158,17 @@ func (q Search) statuses() []Status {
 			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return status != StatusRunning })
 		}
 	}
-	if q.ended() {
+	if q.hasEndBounds() {
 		statuses = slices.DeleteFunc(statuses, func(status Status) bool { return !status.Terminal() })
 	}
 	return statuses
 }
 
-// isSelective reports whether few rows are meant: each of them is asked everything.
+// isSelective reports whether the search selects few rows by target, id or deletion. The other
+// terms are then residual conditions.
 func (q Search) isSelective() bool { return q.Targets != nil || q.Deleted || q.ids() != nil }
 
-// ids are the values of a term that names jobs, or nil.
+// ids returns the values of a term that selects jobs by id, or nil.
 func (q Search) ids() []string {
 	for _, t := range q.Terms {
 		if t.Field == FieldID && !t.Not {
@@ -174,13 +178,13 @@ func (q Search) ids() []string {
 	return nil
 }
 
-func (r *Reader) plan(q Search, g searchBounds) (*plan, error) {
-	p := &plan{low: g.low, high: g.high, listed: r.dialect.ListRows()}
-	services, few := q.Services, g.few(q)
+func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
+	p := &plan{low: b.low, high: b.high, listTable: r.dialect.ListRows()}
+	services, few := q.Services, b.selectsFewRows(q)
 	var rest []Term
 	for _, t := range q.Terms {
 		switch {
-		case t.Field == FieldStatus && !few: // the streams are of these only
+		case t.Field == FieldStatus && !few: // chooseStreams reads only these statuses
 		case t.Field == FieldService && !t.Not && !few:
 			if services == nil {
 				services = t.Values
@@ -191,11 +195,11 @@ func (r *Reader) plan(q Search, g searchBounds) (*plan, error) {
 			rest = append(rest, t)
 		}
 	}
-	if err := p.chooseStreams(q, g, services); err != nil {
+	if err := p.chooseStreams(q, b, services); err != nil {
 		return p, err
 	}
-	if q.ended() && g.ended == nil {
-		p.residual, p.residualArgs = append(p.residual, "j.finished_at >= ? AND j.finished_at < ?"), append(p.residualArgs, q.endedBounds()...)
+	if q.hasEndBounds() && b.ended == nil {
+		p.addResidual("j.finished_at >= ? AND j.finished_at < ?", q.endBounds()...)
 	}
 	for _, t := range rest {
 		if err := p.addFilter(t, r.Now()); err != nil {
@@ -205,117 +209,161 @@ func (r *Reader) plan(q Search, g searchBounds) (*plan, error) {
 	return p, nil
 }
 
-// chooseStreams chooses the streams.
-func (p *plan) chooseStreams(q Search, g searchBounds, services []string) error {
+func (p *plan) addStream(st stream) { p.streams = append(p.streams, st) }
+
+func (p *plan) addResidual(clause string, args ...any) {
+	p.residual, p.residualArgs = append(p.residual, clause), append(p.residualArgs, args...)
+}
+
+// chooseStreams adds the streams that read the fewest rows for the search.
+func (p *plan) chooseStreams(q Search, b searchBounds, services []string) error {
 	statuses := q.statuses()
-	add := func(st stream) { p.streams = append(p.streams, st) }
-	if q.Services != nil && g.few(q) {
-		p.residual, p.residualArgs = append(p.residual, "j.service IN ?"), append(p.residualArgs, append([]string{""}, q.Services...))
+	if q.Services != nil && b.selectsFewRows(q) {
+		p.addResidual("j.service IN ?", append([]string{""}, q.Services...))
 	}
-	switch every := len(statuses) == len(Statuses()); {
+	switch everyStatus := len(statuses) == len(Statuses()); {
 	case q.ids() != nil:
 		ids, err := parseIDs(q.ids())
-		add(stream{where: "id IN ?", args: []any{ids}})
+		p.addStream(stream{where: "id IN ?", args: []any{ids}})
 		return err
 	case q.Targets != nil:
-		keys := make([]int64, len(q.Targets))
-		for i, target := range q.Targets {
-			keys[i] = target.key()
-		}
-		for _, key := range keys {
-			add(stream{where: "target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{key}})
-		}
-		if len(keys) > 0 {
-			add(stream{where: "open_lane IS NOT NULL AND target_key IN ?", args: []any{keys}, open: true})
-		}
-		return nil
+		p.addTargetStreams(q.Targets)
 	case q.Deleted:
-		add(stream{where: "deleted_at IS NOT NULL"})
-		return nil
-	case g.ended != nil:
-		if len(g.ended) > 0 {
-			add(stream{where: "id IN ? AND deleted_at IS NULL", args: []any{g.ended}})
+		p.addStream(stream{where: "deleted_at IS NOT NULL"})
+	case b.ended != nil:
+		if len(b.ended) > 0 {
+			p.addStream(stream{where: "id IN ? AND deleted_at IS NULL", args: []any{b.ended}})
 		}
-		return nil
-	case every && services == nil:
-		add(stream{where: "deleted_at IS NULL"})
-		return nil
-	}
-	if slices.ContainsFunc(statuses, func(status Status) bool { return !status.Terminal() }) {
-		st := stream{where: "open_lane IS NOT NULL AND status IN ?", args: []any{statuses}, open: true}
-		if services != nil {
-			st.where, st.args = st.where+" AND service IN ?", append(st.args, append([]string{""}, services...))
-		}
-		add(st)
-	}
-	if services == nil {
-		services = g.services
-	}
-	for _, service := range services {
-		for _, status := range statuses {
-			if status.Terminal() {
-				add(stream{where: "service = ? AND status = '" + string(status) + "' AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{service}, list: true})
-			}
-		}
+	case everyStatus && services == nil:
+		p.addStream(stream{where: "deleted_at IS NULL"})
+	default:
+		p.addStatusStreams(statuses, services, b.services)
 	}
 	return nil
 }
 
-// addFilter adds a condition on each row.
-func (p *plan) addFilter(t Term, now time.Time) error {
-	columns := map[Field]string{
-		FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance",
-		FieldTarget: "j.target_id",
-		FieldBy:     "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
+func (p *plan) addTargetStreams(targets []Target) {
+	keys := make([]int64, len(targets))
+	for i, target := range targets {
+		keys[i] = target.key()
 	}
-	var clause string
-	var args []any
-	switch t.Field {
-	case FieldStuck:
-		clause, args = "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}
-	case FieldRepaired:
-		clause = "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')"
-	case FieldError, FieldText:
-		p.wide = true
-		var either []string
-		for _, value := range t.Values {
-			like := "%" + sqlkit.EscapeLike(strings.ToLower(value)) + "%"
-			either, args = append(either, "LOWER(COALESCE(j.error, '')) LIKE ? ESCAPE '!'"), append(args, like)
-			if t.Field == FieldText {
-				either, args = append(either, "LOWER(j.target_id) LIKE ? ESCAPE '!'"), append(args, like)
+	for _, key := range keys {
+		p.addStream(stream{where: "target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{key}})
+	}
+	if len(keys) > 0 {
+		p.addStream(stream{where: "open_lane IS NOT NULL AND target_key IN ?", args: []any{keys}, openOnly: true})
+	}
+}
+
+// addStatusStreams adds one stream for all open jobs, and one for each service and terminal
+// status. If services is nil, the jobs of all services are read.
+func (p *plan) addStatusStreams(statuses []Status, services, allServices []string) {
+	if slices.ContainsFunc(statuses, func(status Status) bool { return !status.Terminal() }) {
+		st := stream{where: "open_lane IS NOT NULL AND status IN ?", args: []any{statuses}, openOnly: true}
+		if services != nil {
+			st.where, st.args = st.where+" AND service IN ?", append(st.args, append([]string{""}, services...))
+		}
+		p.addStream(st)
+	}
+	if services == nil {
+		services = allServices
+	}
+	for _, service := range services {
+		for _, status := range statuses {
+			if status.Terminal() {
+				p.addStream(stream{
+					where: "service = ? AND status = '" + string(status) + "' AND finished_at IS NOT NULL AND deleted_at IS NULL",
+					args:  []any{service}, byList: true,
+				})
 			}
 		}
-		clause = "(" + strings.Join(either, " OR ") + ")"
-	case FieldAttempts, FieldDuration:
-		column := map[Field]string{FieldAttempts: "j.attempt", FieldDuration: "COALESCE(j.duration_ms, 0)"}[t.Field]
-		if len(t.Values) != 1 {
-			return fmt.Errorf("a term of %s has %d values", t.Field, len(t.Values))
-		}
-		op := cmp.Or(t.Op, "=")
-		if op != "=" && op != ">" && op != "<" {
-			return fmt.Errorf("a term of %s compares with %q; it may be \"\", \">\" or \"<\"", t.Field, t.Op)
-		}
-		if _, err := strconv.ParseFloat(t.Values[0], 64); err != nil {
-			return fmt.Errorf("a term of %s compares with %q, which is no number", t.Field, t.Values[0])
-		}
-		clause, args = column+" "+op+" CAST(? AS DECIMAL)", []any{t.Values[0]}
-	default:
-		column, ok := columns[t.Field]
-		if !ok {
-			return fmt.Errorf("no search by %q", t.Field)
-		}
-		clause, args = column+" IN ?", []any{t.Values}
-		if t.Field == FieldID || t.Field == FieldRetryOf {
-			ids, err := parseIDs(t.Values)
-			if err != nil {
-				return err
-			}
-			args = []any{ids}
-		}
+	}
+}
+
+// addFilter adds a term as a residual condition.
+func (p *plan) addFilter(t Term, now time.Time) error {
+	clause, args, err := t.condition(now)
+	if err != nil {
+		return err
+	}
+	if t.Field == FieldError || t.Field == FieldText {
+		p.readsError = true
 	}
 	if t.Not {
 		clause = "NOT (" + clause + ")"
 	}
-	p.residual, p.residualArgs = append(p.residual, clause), append(p.residualArgs, args...)
+	p.addResidual(clause, args...)
 	return nil
+}
+
+// condition returns the condition on a job j that the term stands for, without its Not.
+func (t Term) condition(now time.Time) (clause string, args []any, err error) {
+	switch t.Field {
+	case FieldStuck:
+		return "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}, nil
+	case FieldRepaired:
+		return "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')", nil, nil
+	case FieldError, FieldText:
+		clause, args = t.containsCondition()
+		return clause, args, nil
+	case FieldAttempts:
+		return t.compareCondition("j.attempt")
+	case FieldDuration:
+		return t.compareCondition("COALESCE(j.duration_ms, 0)")
+	}
+	return t.inCondition()
+}
+
+// containsCondition matches jobs whose error text contains one of the values. For FieldText, the
+// target id may contain it instead. Upper and lower case are equal.
+func (t Term) containsCondition() (clause string, args []any) {
+	var alternatives []string
+	for _, value := range t.Values {
+		like := "%" + sqlkit.EscapeLike(strings.ToLower(value)) + "%"
+		alternatives, args = append(alternatives, "LOWER(COALESCE(j.error, '')) LIKE ? ESCAPE '!'"), append(args, like)
+		if t.Field == FieldText {
+			alternatives, args = append(alternatives, "LOWER(j.target_id) LIKE ? ESCAPE '!'"), append(args, like)
+		}
+	}
+	return "(" + strings.Join(alternatives, " OR ") + ")", args
+}
+
+// compareCondition compares a column with the term's only value. The operator is checked
+// because it becomes part of the SQL text.
+func (t Term) compareCondition(column string) (clause string, args []any, err error) {
+	if len(t.Values) != 1 {
+		return "", nil, fmt.Errorf("a term of %s has %d values; give exactly one", t.Field, len(t.Values))
+	}
+	op := cmp.Or(t.Op, "=")
+	if op != "=" && op != ">" && op != "<" {
+		return "", nil, fmt.Errorf("a term of %s has the operator %q; use \"\", \">\" or \"<\"", t.Field, t.Op)
+	}
+	if _, err := strconv.ParseFloat(t.Values[0], 64); err != nil {
+		return "", nil, fmt.Errorf("a term of %s has the value %q, which is not a number", t.Field, t.Values[0])
+	}
+	return column + " " + op + " CAST(? AS DECIMAL)", []any{t.Values[0]}, nil
+}
+
+// termColumns maps each field that matches by equality to its column of a job j.
+var termColumns = map[Field]string{
+	FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance",
+	FieldTarget: "j.target_id",
+	FieldBy:     "j.triggered_by", FieldSource: "j.trigger_source", FieldClass: "COALESCE(j.error_class, '')", FieldRetryOf: "COALESCE(j.retry_of, 0)",
+}
+
+// inCondition matches jobs whose column has one of the values.
+func (t Term) inCondition() (clause string, args []any, err error) {
+	column, ok := termColumns[t.Field]
+	if !ok {
+		return "", nil, fmt.Errorf("search has no field %q", t.Field)
+	}
+	clause = column + " IN ?"
+	if t.Field != FieldID && t.Field != FieldRetryOf {
+		return clause, []any{t.Values}, nil
+	}
+	ids, err := parseIDs(t.Values)
+	if err != nil {
+		return "", nil, err
+	}
+	return clause, []any{ids}, nil
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Process is the heartbeat row of one running engine. Its id is new each time the
-// engine starts, so that a process that was given up never fences a later one.
+// Process is the heartbeat row of one running engine. Each start of an engine gets a new id, so
+// that an engine declared dead cannot be mistaken for its successor.
 type Process struct {
 	ID        string    `json:"id"`
 	Host      string    `json:"host"`
 	PID       int       `json:"pid"`
-	Beat      int64     `json:"beat"` // a counter: clocks may differ, counters do not
+	Beat      int64     `json:"beat"` // counts heartbeats; unlike BeatAt it does not depend on the process's clock
 	BeatAt    time.Time `json:"beat_at"`
 	StartedAt time.Time `json:"started_at"`
-	Kinds     []string  `json:"kinds"`  // service/type/action it serves
-	Queues    []string  `json:"queues"` // it takes jobs from
+	Kinds     []string  `json:"kinds"`  // the job kinds it serves, as service/type/action
+	Queues    []string  `json:"queues"` // the queues it claims jobs from
 }
 
-// Processes lists the heartbeat rows.
+// Processes lists the heartbeat rows in order of id.
 func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 	var list []Process
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
@@ -35,16 +35,16 @@ func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 		}
 		p.BeatAt, p.StartedAt = sqlkit.FromMicros(beatAt), sqlkit.FromMicros(startedAt)
 		if err := json.Unmarshal([]byte(kinds), &p.Kinds); err != nil {
-			return fmt.Errorf("kinds of process %s: %w", p.ID, err)
+			return fmt.Errorf("decode kinds of process %s: %w", p.ID, err)
 		}
 		if err := json.Unmarshal([]byte(queues), &p.Queues); err != nil {
-			return fmt.Errorf("queues of process %s: %w", p.ID, err)
+			return fmt.Errorf("decode queues of process %s: %w", p.ID, err)
 		}
 		list = append(list, p)
 		return nil
 	}, "SELECT id, host, pid, beat, beat_at, started_at, kinds, queues FROM nawasync_processes ORDER BY id")
 	if err != nil {
-		return nil, fmt.Errorf("read the processes: %w", err)
+		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	return list, nil
 }

@@ -12,45 +12,45 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// ErrNotFound says that there is no such row; it may have been pruned.
+// ErrNotFound is returned if no row has the given id. The row may have been pruned.
 var ErrNotFound = errors.New("not found")
 
-// Options of a Reader. The zero value is ready to use.
+// Options configures a Reader. The zero value is ready to use.
 type Options struct {
-	// Now tells the time. No statement asks the database for it, so that a test can
-	// turn the clock and one process's skew can be corrected. Default time.Now.
+	// Now returns the current time. Queries never use the database's clock, so that tests can
+	// set the time and an engine can correct the skew of its own clock. Default time.Now.
 	Now func() time.Time
 }
 
-// Reader reads jobs and what belongs to them. It writes nothing. Methods return the
-// database's error, and ErrNotFound where they say so; a list without rows is empty. It is
-// safe for concurrent use.
+// Reader reads jobs, their histories, statistics and the audit log. It never writes. Its
+// methods return errors of the database, and ErrNotFound where documented. A list without
+// rows is not an error. A Reader is safe for concurrent use.
 type Reader struct {
 	db      *gorm.DB
 	dialect sqlkit.Dialect
 	now     func() time.Time
 }
 
-// New returns a Reader of db, whose dialect is postgres, mysql or sqlite. It returns an
-// error for another dialect and for nil.
+// New returns a Reader for db, whose dialect must be postgres, mysql or sqlite. It returns an
+// error for any other dialect and if db is nil.
 func New(db *gorm.DB, o Options) (*Reader, error) {
 	if db == nil {
 		return nil, errors.New("no database: pass an open *gorm.DB")
 	}
-	d, err := sqlkit.DialectOf(db.Name())
+	dialect, err := sqlkit.DialectOf(db.Name())
 	if err != nil {
 		return nil, err
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Reader{db: db, dialect: d, now: o.Now}, nil
+	return &Reader{db: db, dialect: dialect, now: o.Now}, nil
 }
 
-// Now is the corrected time, UTC, in whole microseconds.
+// Now returns the time of Options.Now in UTC, truncated to microseconds.
 func (r *Reader) Now() time.Time { return r.now().UTC().Truncate(time.Microsecond) }
 
-// Ping returns an error when the database does not answer.
+// Ping returns an error if the database does not answer.
 func (r *Reader) Ping(ctx context.Context) error {
 	pool, err := r.db.DB()
 	if err != nil {
@@ -59,9 +59,11 @@ func (r *Reader) Ping(ctx context.Context) error {
 	return pool.PingContext(ctx)
 }
 
-// session is the database without the host's conditions, hooks and log.
+// session returns a database session without the host's conditions, hooks and SQL log.
 func (r *Reader) session(ctx context.Context) *gorm.DB { return sqlkit.Session(ctx, r.db) }
 
+// jobs reads the jobs j that the clause where selects. If wide is set, it also reads the
+// arguments, results, diffs and progress.
 func (r *Reader) jobs(ctx context.Context, wide bool, where string, args ...any) ([]*Job, error) {
 	rows, err := jobrow.Query(r.session(ctx), wide, where, args...)
 	if err != nil {
@@ -76,7 +78,8 @@ func (r *Reader) jobs(ctx context.Context, wide bool, where string, args ...any)
 	return list, nil
 }
 
-// Get returns one job with all that it holds, or ErrNotFound.
+// Get returns the job with the given id, including its arguments, result and diff, or
+// ErrNotFound.
 func (r *Reader) Get(ctx context.Context, id int64) (*Job, error) {
 	list, err := r.jobs(ctx, true, "WHERE j.id = ?", id)
 	if err != nil {
@@ -88,8 +91,8 @@ func (r *Reader) Get(ctx context.Context, id int64) (*Job, error) {
 	return list[0], nil
 }
 
-// ByID returns the jobs with these ids, without arguments, results and diffs. Ids
-// without a row are not in it.
+// ByID returns the jobs with the given ids, without arguments, results and diffs. The map has
+// no entry for an id without a row.
 func (r *Reader) ByID(ctx context.Context, ids []int64) (map[int64]*Job, error) {
 	found := map[int64]*Job{}
 	if len(ids) == 0 {

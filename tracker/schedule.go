@@ -9,7 +9,7 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Schedule is the row of one schedule.
+// Schedule is the stored row of one schedule.
 type Schedule struct {
 	Name     string    `json:"name"`
 	Service  string    `json:"service"`
@@ -19,19 +19,19 @@ type Schedule struct {
 	TargetID string    `json:"target_id"`
 	Spec     string    `json:"spec"`
 	Timezone string    `json:"timezone"`
-	LastTick time.Time `json:"last_tick"` // the time a tick was for, not when it ran
+	LastTick time.Time `json:"last_tick"` // the scheduled time of the last tick, not when its job ran
 	LastJob  int64     `json:"last_job,omitempty"`
-	SeenAt   time.Time `json:"seen_at"` // when a process last said that it registers it
+	SeenAt   time.Time `json:"seen_at"` // when a process that registers the schedule last updated this row
 }
 
-// Orphaned reports whether no process has registered the schedule for a while.
+// Orphaned reports whether no process has registered the schedule for OrphanedAfter.
 func (s Schedule) Orphaned(now time.Time) bool { return now.Sub(s.SeenAt) > OrphanedAfter }
 
-// OrphanedAfter is after how long without a process that registers it a schedule
-// counts as orphaned.
+// OrphanedAfter is how long a schedule may lack a process that registers it before it counts
+// as orphaned.
 const OrphanedAfter = 5 * time.Minute
 
-// Schedules lists every schedule, orphaned ones too, by name.
+// Schedules lists all schedules, including orphaned ones, in order of name.
 func (r *Reader) Schedules(ctx context.Context) ([]Schedule, error) {
 	var list []Schedule
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
@@ -44,7 +44,7 @@ func (r *Reader) Schedules(ctx context.Context) ([]Schedule, error) {
 		return err
 	}, "SELECT name, service, type, action, instance, target_id, spec, timezone, last_tick, last_job, seen_at FROM nawasync_schedules ORDER BY name")
 	if err != nil {
-		return nil, fmt.Errorf("read the schedules: %w", err)
+		return nil, fmt.Errorf("list schedules: %w", err)
 	}
 	return list, nil
 }

@@ -15,33 +15,35 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Search selects jobs for a list: all of its terms must hold.
+// Search selects the jobs that match all of its terms.
 type Search struct {
-	// Services are those that the reader may see; nil is every service, an empty list
-	// is none.
+	// Services are the services whose jobs the caller may see. Nil is every service, an empty
+	// list is none.
 	Services []string
 	Terms    []Term
-	// Targets are the objects that a target term can mean; an empty list is none. Without
-	// them (nil) such a term is looked for row by row.
+	// Targets restricts the search to the jobs of these objects, by an index. Nil does not
+	// restrict it; an empty list matches no job. A FieldTarget term needs no Targets, but
+	// without them each row is checked.
 	Targets []Target
-	// From and To bound the time of creation, by the order in which jobs were added:
-	// From inclusive, To exclusive, the zero time no bound.
+	// From (inclusive) and To (exclusive) bound the time of creation. The zero time is no
+	// bound. Jobs are assumed to be created in the order of their ids.
 	From, To time.Time
-	// EndedFrom and EndedTo bound the time of the end in the same way: with one of
-	// them only jobs that have ended are found.
+	// EndedFrom (inclusive) and EndedTo (exclusive) bound the time at which the job ended. If
+	// either is set, only jobs that have ended match.
 	EndedFrom, EndedTo time.Time
-	// Deleted lists the deleted jobs instead.
+	// Deleted selects the deleted jobs instead of the others.
 	Deleted bool
 
-	// Before lists the jobs with lower ids, newest first, After the ones with the next
-	// higher ids. Both 0 is the newest; Oldest is the other end of the list.
+	// Before selects the page of the newest jobs with ids below it, After the page of the
+	// oldest jobs with ids above it. If both are 0, the page has the newest jobs, or with
+	// Oldest the oldest ones. Every page lists newer jobs first.
 	Before, After int64
 	Oldest        bool
-	// Limit is the size of a page, 1 to 500; 0 is 50.
+	// Limit is the number of jobs per page, 1 to 500. 0 is 50.
 	Limit int
 }
 
-// Field is what a Term asks about.
+// Field says which property of a job a Term tests.
 type Field string
 
 // The fields of a Term.
@@ -56,66 +58,67 @@ const (
 	FieldBy       Field = "by"
 	FieldSource   Field = "source"
 	FieldClass    Field = "class"
-	FieldError    Field = "error"    // its text contains the value, in any case of letters
-	FieldText     Field = "text"     // the target or the error contains the value
-	FieldRetryOf  Field = "retry"    // the job it is a retry of
-	FieldAttempts Field = "attempts" // compared as a number
-	FieldDuration Field = "duration" // of the last attempt, in milliseconds
-	FieldStuck    Field = "stuck"    // runs past its deadline; no value
-	FieldRepaired Field = "repaired" // a later job of the same target succeeded; no value
+	FieldError    Field = "error"    // the error text contains the value; upper and lower case are equal
+	FieldText     Field = "text"     // the target id or the error text contains the value; upper and lower case are equal
+	FieldRetryOf  Field = "retry"    // the id of the job that this job retries
+	FieldAttempts Field = "attempts" // the number of attempts; compares with one value by Op
+	FieldDuration Field = "duration" // the milliseconds of the last attempt; compares with one value by Op
+	FieldStuck    Field = "stuck"    // the job runs past its deadline; has no value
+	FieldRepaired Field = "repaired" // a later job of the same target succeeded; has no value
 )
 
-// Term is one condition. Its values are alternatives.
+// Term is one condition of a Search. A job matches if it matches one of the values.
 type Term struct {
 	Field  Field
 	Values []string
-	Op     string // "", ">" or "<" of a number
-	Not    bool
+	Op     string // "" (equal), ">" or "<"; for FieldAttempts and FieldDuration only
+	Not    bool   // inverts the condition
 }
 
 // Results is one page of a search, newest first.
 type Results struct {
 	Jobs []*Job // without arguments, results and diffs
-	// Older and Newer are the bounds of the neighbouring pages; 0 says that there is
-	// none.
+	// Older is the Search.Before of the next older page, Newer the Search.After of the next
+	// newer page. 0 means that there is no such page.
 	Older, Newer int64
-	// Searched is how many jobs were read for terms that no index answers; 0 when an
-	// index did. Partial says that the search stopped before the end of the list, at
-	// Older, which it reached at Reached.
+	// Searched is the number of jobs that were read one by one because no index answers all
+	// terms. It is 0 if an index answered the search.
 	Searched int64
-	Partial  bool
-	Reached  time.Time
+	// Partial is set if the search stopped at its limit before the page was full. Older (or
+	// Newer, if the search went to newer jobs) then continues it. Reached is the creation time
+	// of the job at which it stopped.
+	Partial bool
+	Reached time.Time
 }
 
-// How far a search goes that no index answers.
+// The limits of a search that no index answers.
 const (
-	maxSearched = 200_000
-	maxSearch   = time.Second
-	firstChunk  = 2_000
-	maxChunk    = 40_000
+	maxSearched   = 200_000 // jobs
+	maxSearchTime = time.Second
+	firstChunk    = 2_000 // jobs of the first query; later queries read more
+	maxChunk      = 40_000
 )
 
-// Search returns one page of jobs, newest first. A term that an index answers costs no
-// more at any depth. Of others at most 200,000 jobs are read, from the end where the page
-// begins, for at most a second; the results say how far that went.
+// Search returns one page of jobs, newest first. If an index answers all terms, every page of
+// the list costs the same. Otherwise Search reads jobs one by one, starting at the edge of the
+// page. It stops after 200,000 jobs or one second, and Results says how far it got.
 func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
-	before, after := q.Before, q.After
-	g, err := r.searchBounds(ctx, q)
+	bounds, err := r.searchBounds(ctx, q)
 	if err != nil {
 		return Results{}, err
 	}
-	plan, err := r.plan(q, g)
+	plan, err := r.plan(q, bounds)
 	if err != nil || len(plan.streams) == 0 {
 		return Results{}, err
 	}
-	w := walk{reader: r, plan: plan, limit: limit, up: after > 0 || q.Oldest}
+	w := walk{reader: r, plan: plan, limit: limit, ascending: q.After > 0 || q.Oldest}
 	w.low, w.high = plan.low, plan.high
-	if before > 0 {
-		w.high = min(w.high, before)
+	if q.Before > 0 {
+		w.high = min(w.high, q.Before)
 	}
-	if after > 0 {
-		w.low = max(w.low, after+1)
+	if q.After > 0 {
+		w.low = max(w.low, q.After+1)
 	}
 	if err := w.run(ctx); err != nil {
 		return Results{}, fmt.Errorf("search jobs: %w", err)
@@ -125,7 +128,7 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	if more {
 		w.ids = w.ids[:limit]
 	}
-	if w.up {
+	if w.ascending {
 		slices.Reverse(w.ids)
 	}
 	if len(w.ids) > 0 {
@@ -133,25 +136,25 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 			return Results{}, fmt.Errorf("search jobs: %w", err)
 		}
 	}
-	out.Newer, out.Older = w.neighbours(q, more)
+	out.Newer, out.Older = w.adjacentPages(q, more)
 	return out, nil
 }
 
-// neighbours are the bounds of the pages before and after; 0 where there is none. A walk
-// that was cut short goes on where it stopped.
-func (w *walk) neighbours(q Search, more bool) (newer, older int64) {
+// adjacentPages returns Results.Newer and Results.Older. more says that the walk found more
+// jobs than fit on the page. If the walk is partial, the next page starts where it stopped.
+func (w *walk) adjacentPages(q Search, more bool) (newer, older int64) {
 	if len(w.ids) > 0 {
 		first, last := w.ids[0], w.ids[len(w.ids)-1]
-		if (!w.up && q.Before > 0) || (w.up && more) {
+		if (!w.ascending && q.Before > 0) || (w.ascending && more) {
 			newer = first
 		}
-		if (w.up && !q.Oldest) || (!w.up && more) {
+		if (w.ascending && !q.Oldest) || (!w.ascending && more) {
 			older = last
 		}
 	}
 	switch {
 	case !w.partial || more:
-	case !w.up:
+	case !w.ascending:
 		older = w.high
 	default:
 		newer = w.low - 1
@@ -162,33 +165,34 @@ func (w *walk) neighbours(q Search, more bool) (newer, older int64) {
 	return newer, older
 }
 
-// MaxCount is the number above which Counts does not count.
+// MaxCount is the largest count that Counts returns exactly.
 const MaxCount = 10_000
 
-// Counts counts the jobs of a search by status, none above CountUpTo+1. It counts
-// nothing, and known is false, where terms are asked that no index answers: that would
-// cost as much as reading it all.
+// Counts counts the jobs of a search by status, regardless of its status terms. A count of
+// MaxCount+1 means that there are more than MaxCount jobs. If no index answers all terms,
+// Counts returns known false, because counting would mean reading all jobs.
 func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, known bool, err error) {
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string
 	var args []any
-	one := q
-	one.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus})
-	g, err := r.searchBounds(ctx, one)
+	byStatus := q
+	byStatus.Terms = append(slices.Clone(q.Terms), Term{Field: FieldStatus})
+	bounds, err := r.searchBounds(ctx, byStatus)
 	if err != nil {
 		return nil, false, err
 	}
 	for _, status := range Statuses() {
-		one.Terms[len(q.Terms)].Values = []string{string(status)}
-		plan, err := r.plan(one, g)
+		byStatus.Terms[len(q.Terms)].Values = []string{string(status)}
+		plan, err := r.plan(byStatus, bounds)
 		if err != nil || len(plan.residual) > 0 {
 			return nil, false, err
 		}
 		if len(plan.streams) == 0 {
 			continue
 		}
-		union, a := plan.union("id", plan.low, plan.high, MaxCount+1, " ORDER BY id DESC")
-		parts, args = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", MaxCount+1)), append(args, a...)
+		union, unionArgs := plan.union("id", plan.low, plan.high, MaxCount+1, " ORDER BY id DESC")
+		parts = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", MaxCount+1))
+		args = append(args, unionArgs...)
 	}
 	counts = map[Status]int{}
 	if len(parts) == 0 {
@@ -207,15 +211,16 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, k
 	return counts, true, nil
 }
 
-// Services lists every service that has ended jobs, by hopping over the index, and
-// those of up to 10,000 open ones.
+// Services lists the services that have ended jobs, and those of up to 10,000 open jobs, in
+// alphabetical order.
 func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	var list []string
+	// Each query finds the next service by one index lookup. A DISTINCT would read all jobs.
 	for last := ""; ; {
 		var next sql.NullString
 		if err := r.session(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?",
 			last).Row().Scan(&next); err != nil {
-			return nil, fmt.Errorf("list the services: %w", err)
+			return nil, fmt.Errorf("list services: %w", err)
 		}
 		if !next.Valid {
 			break
@@ -224,20 +229,20 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	}
 	var open []string
 	if err := r.session(ctx).Raw("SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o").Scan(&open).Error; err != nil {
-		return nil, fmt.Errorf("list the services: %w", err)
+		return nil, fmt.Errorf("list services: %w", err)
 	}
 	list = append(list, open...)
 	slices.Sort(list)
 	return slices.Compact(list), nil
 }
 
-// boundIDs is the least id of a job that was created at or after a time: ids rise with
-// the time of creation, so that a binary search finds it without an index of its own.
-func (r *Reader) boundIDs(ctx context.Context, at time.Time) (int64, error) {
+// firstIDSince returns the lowest id of the jobs created at or after the given time. It is a
+// binary search, because ids rise with the time of creation and created_at has no index.
+func (r *Reader) firstIDSince(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
 	if err := r.session(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low,
 		&high); err != nil {
-		return 0, fmt.Errorf("look for the beginning of a window: %w", err)
+		return 0, fmt.Errorf("find the first job since %s: %w", at.UTC().Format(time.RFC3339), err)
 	}
 	high++
 	for low < high {
@@ -245,10 +250,10 @@ func (r *Reader) boundIDs(ctx context.Context, at time.Time) (int64, error) {
 		var id, created int64
 		if err := r.session(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err,
 			sql.ErrNoRows) {
-			high = middle // there is none, or it has been pruned just now
+			high = middle // no job has such an id, or the last one was just pruned
 			continue
 		} else if err != nil {
-			return 0, fmt.Errorf("look for the beginning of a window: %w", err)
+			return 0, fmt.Errorf("find the first job since %s: %w", at.UTC().Format(time.RFC3339), err)
 		}
 		if created >= at.UnixMicro() {
 			high = middle
@@ -259,13 +264,13 @@ func (r *Reader) boundIDs(ctx context.Context, at time.Time) (int64, error) {
 	return low, nil
 }
 
-// walk reads the ids of a plan, in one direction.
+// walk collects the ids of matching jobs in one direction, up to one more than limit.
 type walk struct {
 	reader    *Reader
 	plan      *plan
 	limit     int
-	up        bool  // from the old to the new
-	low, high int64 // ids from low until below high are still to be looked at
+	ascending bool  // from older to newer jobs
+	low, high int64 // ids from low to below high are not read yet
 	ids       []int64
 	searched  int64
 	partial   bool
@@ -279,51 +284,60 @@ func (w *walk) run(ctx context.Context) error {
 		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
 		return err
 	}
-	end := w.reader.Now().Add(maxSearch)
+	end := w.reader.Now().Add(maxSearchTime)
 	for size := firstChunk; len(w.ids) <= w.limit; size = min(size*5, maxChunk) {
 		chunk := min(size, maxSearched-int(w.searched))
 		if chunk == 0 || (w.searched > 0 && w.reader.Now().After(end)) {
 			return w.stop(ctx)
 		}
-		piece := func(columns string, low, high int64, limit int) (string, []any) {
-			union, args := w.plan.union(columns, low, high, limit, w.order())
-			return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", limit), args
-		}
-		ids, args := piece("id", w.low, w.high, chunk)
-		var n int64
-		var least, most sql.NullInt64
-		if err := w.reader.session(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &least, &most); err != nil {
+		n, err := w.readChunk(ctx, chunk)
+		if err != nil || n < int64(chunk) {
 			return err
-		}
-		if n == 0 {
-			return nil
-		}
-		// The very rows that were counted: others may have come since.
-		rows, args := piece(w.plan.residualColumns(), least.Int64, most.Int64+1, math.MaxInt32)
-		found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id",
-			1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
-			append(args, w.plan.residualArgs...))
-		if err != nil {
-			return err
-		}
-		w.ids, w.searched = append(w.ids, found...), w.searched+n
-		if w.up {
-			w.low = most.Int64 + 1
-		} else {
-			w.high = least.Int64
-		}
-		if n < int64(chunk) {
-			return nil
 		}
 	}
 	return nil
 }
 
-// stop notes where the search was when it had read enough.
+// readChunk reads the next jobs of the walk, at most size, and collects those that match the
+// residual conditions. It returns the number of jobs read.
+func (w *walk) readChunk(ctx context.Context, size int) (int64, error) {
+	ids, args := w.chunkQuery("id", w.low, w.high, size)
+	var n int64
+	var lowest, highest sql.NullInt64
+	if err := w.reader.session(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &lowest, &highest); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	// The bounds select the rows that were just counted, not jobs that were added since.
+	rows, args := w.chunkQuery(w.plan.residualColumns(), lowest.Int64, highest.Int64+1, math.MaxInt32)
+	found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id",
+		1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
+		append(args, w.plan.residualArgs...))
+	if err != nil {
+		return 0, err
+	}
+	w.ids, w.searched = append(w.ids, found...), w.searched+n
+	if w.ascending {
+		w.low = highest.Int64 + 1
+	} else {
+		w.high = lowest.Int64
+	}
+	return n, nil
+}
+
+// chunkQuery returns a subquery j of the first limit rows whose ids are from low to below high.
+func (w *walk) chunkQuery(columns string, low, high int64, limit int) (query string, args []any) {
+	union, args := w.plan.union(columns, low, high, limit, w.order())
+	return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", limit), args
+}
+
+// stop marks the walk as partial and reads the creation time of the job at which it stopped.
 func (w *walk) stop(ctx context.Context) error {
 	w.partial = true
 	at := w.high
-	if w.up {
+	if w.ascending {
 		at = w.low
 	}
 	var created int64
@@ -336,7 +350,7 @@ func (w *walk) stop(ctx context.Context) error {
 }
 
 func (w *walk) order() string {
-	if w.up {
+	if w.ascending {
 		return " ORDER BY id"
 	}
 	return " ORDER BY id DESC"
@@ -357,7 +371,7 @@ func parseIDs(values []string) ([]int64, error) {
 	for i, value := range values {
 		var err error
 		if ids[i], err = strconv.ParseInt(value, 10, 64); err != nil {
-			return nil, fmt.Errorf("%q is no job id", value)
+			return nil, fmt.Errorf("%q is not a job id", value)
 		}
 	}
 	return ids, nil

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +14,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// seedJobs adds jobs in every status, a minute apart unless still is set: each in a
-// place of its own among services, targets and texts.
-func seedJobs(t *testing.T, b *storetest.Fixture, n int, still bool) (all []*tracker.Job) {
+// seedJobs adds n jobs, one per minute, that vary in status, service, target and error text.
+func seedJobs(t *testing.T, b *storetest.Fixture, n int) (all []*tracker.Job) {
 	t.Helper()
 	services := []string{"cloudflare", "keycloak", "whm"}
 	for i := range n {
@@ -37,17 +35,15 @@ func seedJobs(t *testing.T, b *storetest.Fixture, n int, still bool) (all []*tra
 			args = append(args, b.Now().Add(time.Duration(i%2*2-1)*1000*time.Hour).UnixMicro())
 		}
 		b.NoError(b.Database.Exec("UPDATE nawasync_jobs SET "+set+" WHERE id = ?", append(args, job.ID)...).Error)
-		now, err := b.Get(t.Context(), job.ID)
+		stored, err := b.Get(t.Context(), job.ID)
 		b.NoError(err)
-		all = append(all, now)
-		if !still {
-			b.Advance(time.Minute)
-		}
+		all = append(all, stored)
+		b.Advance(time.Minute)
 	}
 	return all
 }
 
-// boxes are one target of each service.
+// boxes has one target of each service.
 var boxes = []tracker.Target{
 	{Service: "cloudflare", Type: "mailbox", Instance: "main", ID: "100%_box-2"},
 	{Service: "keycloak", Type: "mailbox", Instance: "main", ID: "100%_box-2"},
@@ -59,6 +55,8 @@ func page(q tracker.Search, before, after int64, limit int) tracker.Search {
 	return q
 }
 
+// pages reads all pages of a search, from the newest to the oldest, and returns the ids of the
+// jobs. It also checks that each page leads back to the newer one.
 func pages(t *testing.T, b *storetest.Fixture, q tracker.Search, limit int) (ids []int64) {
 	t.Helper()
 	var before int64
@@ -72,7 +70,7 @@ func pages(t *testing.T, b *storetest.Fixture, q tracker.Search, limit int) (ids
 			back, err := b.Search(t.Context(), page(q, 0, found.Newer, limit))
 			b.NoError(err)
 			if len(back.Jobs) != limit || back.Older != back.Jobs[limit-1].ID || back.Jobs[limit-1].ID != slices.Min(ids[:len(ids)-len(found.Jobs)]) {
-				t.Errorf("the page before that of %d ends at %d and has %d", before, back.Older, len(back.Jobs))
+				t.Errorf("the page newer than the one below %d ends at %d and has %d jobs", before, back.Older, len(back.Jobs))
 			}
 		}
 		if found.Older == 0 {
@@ -82,7 +80,7 @@ func pages(t *testing.T, b *storetest.Fixture, q tracker.Search, limit int) (ids
 	}
 }
 
-// checkOldest asks for the other end of a list.
+// checkOldest checks that the page of the oldest jobs has the last ids of want.
 func checkOldest(t *testing.T, b *storetest.Fixture, name string, q tracker.Search, want []int64) {
 	t.Helper()
 	end := page(q, 0, 0, 7)
@@ -94,19 +92,19 @@ func checkOldest(t *testing.T, b *storetest.Fixture, name string, q tracker.Sear
 		last = append(last, job.ID)
 	}
 	if !slices.Equal(last, want[max(0, len(want)-7):]) || oldest.Older != 0 || (oldest.Newer != 0) != (len(want) > 7) {
-		t.Errorf("%s: the oldest are %v, with %d and %d beside", name, last, oldest.Older, oldest.Newer)
+		t.Errorf("%s: the oldest page has %v, Older %d and Newer %d", name, last, oldest.Older, oldest.Newer)
 	}
 }
 
-func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
+func TestSearchMatchesAScanOfEveryRow(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		start := b.Now()
-		all := seedJobs(t, b, 240, false)
-		gone, err := b.Delete(t.Context(), all[200].ID)
-		if err != nil || !gone {
-			t.Fatal(gone, err)
+		all := seedJobs(t, b, 240)
+		changed, err := b.Delete(t.Context(), all[200].ID)
+		if err != nil || !changed {
+			t.Fatalf("delete: %t, %v", changed, err)
 		}
 		all[200].DeletedAt = b.Now()
 		term := func(field tracker.Field, values ...string) tracker.Term {
@@ -130,10 +128,10 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 				tracker.Search{Terms: []tracker.Term{term("status", "failed", "queued")}},
 				func(j *tracker.Job) bool { return j.Status == "failed" || j.Status == "queued" },
 			},
-			"not a status": {tracker.Search{Terms: []tracker.Term{not("status", "success")}}, func(j *tracker.Job) bool { return j.Status != "success" }},
-			"may see one":  {tracker.Search{Services: []string{"whm"}}, func(j *tracker.Job) bool { return j.Service == "whm" }},
-			"may see none": {tracker.Search{Services: []string{}}, func(*tracker.Job) bool { return false }},
-			"may not see asked": {
+			"not a status":        {tracker.Search{Terms: []tracker.Term{not("status", "success")}}, func(j *tracker.Job) bool { return j.Status != "success" }},
+			"one service visible": {tracker.Search{Services: []string{"whm"}}, func(j *tracker.Job) bool { return j.Service == "whm" }},
+			"no service visible":  {tracker.Search{Services: []string{}}, func(*tracker.Job) bool { return false }},
+			"another service visible": {
 				tracker.Search{Services: []string{"whm"}, Terms: []tracker.Term{term("service", "keycloak")}},
 				func(*tracker.Job) bool { return false },
 			},
@@ -164,7 +162,7 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 				func(j *tracker.Job) bool { return j.Duration < 5*time.Second && j.TriggeredBy == "user:1" },
 			},
 			"stuck": {tracker.Search{Terms: []tracker.Term{term("stuck")}}, func(j *tracker.Job) bool { return j.Stuck(b.Now()) }},
-			"needs me": {
+			"unresolved": {
 				tracker.Search{Terms: []tracker.Term{term("status", "failed", "conflict"), not("repaired")}},
 				func(j *tracker.Job) bool { return (j.Status == "failed" || j.Status == "conflict") && !repaired(j) },
 			},
@@ -194,17 +192,17 @@ func TestSearchFindsWhatAPlainLookAtEveryRowFinds(t *testing.T) {
 			b.NoError(err)
 			for status, n := range got {
 				if n != counts[status] && !slices.ContainsFunc(c.q.Terms, func(t tracker.Term) bool { return t.Field == "status" }) {
-					t.Errorf("%s: %d are %s, want %d", name, n, status, counts[status])
+					t.Errorf("%s: counted %d jobs in status %s, want %d", name, n, status, counts[status])
 				}
 			}
 		}
 		deleted, err := b.Search(t.Context(), tracker.Search{Deleted: true, Services: []string{all[200].Service}, Limit: 10})
 		if err != nil || len(deleted.Jobs) != 1 || deleted.Jobs[0].ID != all[200].ID {
-			t.Errorf("deleted: %+v, %v", deleted, err)
+			t.Errorf("search for deleted jobs: %+v, %v", deleted, err)
 		}
 		services, err := b.Services(t.Context())
 		if err != nil || !slices.Equal(services, []string{"cloudflare", "keycloak", "whm"}) {
-			t.Errorf("%v, %v", services, err)
+			t.Errorf("services: %v, %v", services, err)
 		}
 	})
 }
@@ -215,12 +213,12 @@ func endedWithin(from, to time.Time) func(j *tracker.Job) bool {
 	}
 }
 
-func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
+func TestSearchFiltersByEndTime(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		start := b.Now()
-		all := seedJobs(t, b, 240, false)
+		all := seedJobs(t, b, 240)
 		first, last := start.Add(30*time.Minute), start.Add(90*time.Minute)
 		whm := tracker.Search{EndedFrom: first, Services: []string{"whm"}, Terms: []tracker.Term{{Field: "status", Values: []string{"success", "queued"}, Not: true}}}
 		for name, c := range map[string]struct {
@@ -232,10 +230,9 @@ func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
 				return endedWithin(first, b.Now())(j) && j.Service == "whm" && j.Status != "success"
 			}},
 			"of a target": {tracker.Search{EndedTo: last, Targets: boxes}, func(j *tracker.Job) bool {
-				return endedWithin(start, last)(j) &&
-					j.TargetID == "100%_box-2"
+				return endedWithin(start, last)(j) && j.TargetID == "100%_box-2"
 			}},
-			"none is open": {
+			"open jobs never match": {
 				tracker.Search{EndedFrom: start, Terms: []tracker.Term{{Field: "status", Values: []string{"queued", "running"}}}},
 				func(*tracker.Job) bool { return false },
 			},
@@ -254,8 +251,9 @@ func TestJobsAreFoundByWhenTheyEnded(t *testing.T) {
 	})
 }
 
-// What ended in a time is looked up where it is little, and looked for where it is much.
-func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
+// Up to MaxCount ended jobs are looked up by id, more are found by checking each row. Both must
+// find the same jobs.
+func TestSearchByEndTimeFindsTheSameAmongManyAndFewEndedJobs(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
@@ -271,7 +269,7 @@ func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 		first := jobs[0].ID
 		b.NoError(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL",
 			first).Error)
-		for _, least := range []int64{0, 9000} { // more than are counted, and fewer
+		for _, least := range []int64{0, 9000} { // more than MaxCount jobs ended, and fewer
 			var want []int64
 			for _, job := range slices.Backward(jobs) {
 				if job.Service == "whm" && job.ID-first >= least {
@@ -286,7 +284,7 @@ func TestMuchThatEndedIsFoundLikeLittle(t *testing.T) {
 	})
 }
 
-func TestTwoThousandJobsOfOneInstantPageWithoutLossOrRepeat(t *testing.T) {
+func TestPagingSkipsAndRepeatsNoneOfTwoThousandJobsCreatedAtOnce(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
@@ -300,16 +298,17 @@ func TestTwoThousandJobsOfOneInstantPageWithoutLossOrRepeat(t *testing.T) {
 		ids := pages(t, b, tracker.Search{From: b.Now(), To: b.Now().Add(time.Microsecond)}, 100)
 		slices.Sort(ids)
 		if len(slices.Compact(ids)) != 2000 {
-			t.Errorf("%d of 2000", len(ids))
+			t.Errorf("found %d ids, want each of 2000 once", len(ids))
 		}
 		if none := pages(t, b, tracker.Search{From: b.Now().Add(time.Microsecond)}, 100); len(none) != 0 {
-			t.Errorf("after the last there are %d", len(none))
+			t.Errorf("found %d jobs created after the last one", len(none))
 		}
 	})
 }
 
-// A search that no index answers stops, says how far it looked, and goes on from there.
-func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
+// A search that no index answers stops at its limit. Its results say how far it got, and the
+// next search continues there.
+func TestSearchStopsAtItsLimitAndContinuesFromThere(t *testing.T) {
 	t.Parallel()
 	db := testdb.SQLite(t)
 	b := storetest.New(t, db)
@@ -319,15 +318,15 @@ func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
 	b.NoError(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 205000) SELECT i, i, 0, 0, 1767225600000000 + i, 0, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'x', 'default', 'user:7', 'manual' FROM n`).Error)
 	q := tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldBy, Values: []string{"user:rare"}}}}
-	var looked int64
+	var searched int64
 	var before int64
 	for round := 0; ; round++ {
 		found, err := b.Search(t.Context(), page(q, before, 0, 10))
 		b.NoError(err)
-		looked += found.Searched
+		searched += found.Searched
 		if len(found.Jobs) == 1 {
-			if round == 0 || looked != 205001 || found.Jobs[0].ID != first.ID {
-				t.Errorf("found after %d rounds and %d rows: %s", round, looked, strconv.FormatInt(found.Jobs[0].ID, 10))
+			if round == 0 || searched != 205001 || found.Jobs[0].ID != first.ID {
+				t.Errorf("found job %d after %d rounds and %d rows", found.Jobs[0].ID, round, searched)
 			}
 			return
 		}
@@ -338,7 +337,6 @@ func TestSearchThatLooksTooFarSaysSoAndGoesOn(t *testing.T) {
 	}
 }
 
-// The sums of the statistics are the same, whichever way they are asked for.
 func TestStatTotalsAreTheSumsOfTheStatistics(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
@@ -366,17 +364,17 @@ func TestStatTotalsAreTheSumsOfTheStatistics(t *testing.T) {
 				got[fmt.Sprint(s.Bucket, s.Service, s.Outcome)] = s.Jobs
 			}
 			if !maps.Equal(got, want) || len(want) < 5 {
-				t.Errorf("by %s: %v, want %v", step, got, want)
+				t.Errorf("totals by %s: %v, want %v", step, got, want)
 			}
 			counts, err := b.StatCounts(t.Context(), tracker.PeriodHour, start, b.Now())
 			if err != nil || len(counts) != len(stats) || counts[0].Jobs != stats[0].Jobs || counts[0].Runs.Count() != 0 {
-				t.Errorf("%+v, %v", counts, err)
+				t.Errorf("counts differ from the statistics: %+v, %v", counts, err)
 			}
 		}
 	})
 }
 
-func TestTermThatCannotBeComparedIsAnErrorAndNeverSQL(t *testing.T) {
+func TestInvalidComparisonIsAnErrorAndNeverReachesSQL(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		reader, err := tracker.New(db.DB, tracker.Options{})
@@ -389,7 +387,7 @@ func TestTermThatCannotBeComparedIsAnErrorAndNeverSQL(t *testing.T) {
 			{Field: tracker.FieldAttempts, Op: ">", Values: []string{"x"}},
 		} {
 			if _, err := reader.Search(t.Context(), tracker.Search{Terms: []tracker.Term{term}}); err == nil || !strings.Contains(err.Error(), "a term of") {
-				t.Errorf("%+v: %v", term, err)
+				t.Errorf("%+v: got error %v", term, err)
 			}
 		}
 	})

@@ -1,23 +1,23 @@
 package tracker
 
-// SyncState is where a snapshot row stands against the remote.
+// SyncState says how a snapshot row compares with the remote object.
 type SyncState string
 
-// Pending reports whether a job is open that changes the row.
+// Pending reports whether an open job is to change the row's object.
 func (s SyncState) Pending() bool {
 	return s == StatePendingCreate || s == StatePendingUpdate || s == StatePendingDelete
 }
 
 // The states of a snapshot row.
 const (
-	StateSynced        SyncState = "synced"         // as the remote last said
-	StatePendingCreate SyncState = "pending_create" // a job is to make it there
-	StatePendingUpdate SyncState = "pending_update" // a job is to change it there
-	StatePendingDelete SyncState = "pending_delete" // a job is to delete it there
-	StateFailed        SyncState = "failed"         // its last change failed; sync_error says why
-	StateConflict      SyncState = "conflict"       // somebody else changed it there; a person decides
-	StateMissing       SyncState = "missing"        // the last complete listing did not have it
+	StateSynced        SyncState = "synced"         // the row has the last known values of the remote
+	StatePendingCreate SyncState = "pending_create" // a job is to create the object at the remote
+	StatePendingUpdate SyncState = "pending_update" // a job is to update the object at the remote
+	StatePendingDelete SyncState = "pending_delete" // a job is to delete the object at the remote
+	StateFailed        SyncState = "failed"         // the last change failed; sync_error says why
+	StateConflict      SyncState = "conflict"       // the object also changed at the remote; an operator decides
+	StateMissing       SyncState = "missing"        // the last complete listing did not have the object
 )
 
-// RefreshAction is the action of jobs that read one object anew.
+// RefreshAction is the action of jobs that read one object from the remote again.
 const RefreshAction = "refresh"

@@ -33,31 +33,30 @@ func (a StatKey) compareTo(b StatKey) int {
 		cmp.Compare(a.Action, b.Action), cmp.Compare(a.Outcome, b.Outcome))
 }
 
-// maxDeltas is how many deltas that are not folded yet are added to what is read: a
-// bound, not a number that is met while the rollup runs.
+// maxDeltas limits how many deltas that are not rolled up yet one query reads. There are far
+// fewer while the rollup runs.
 const maxDeltas = 1_000_000
 
-// Stat is how many jobs ended in one bucket of time, how long they had waited
-// since they first came due, and how long their last attempt ran.
+// Stat counts the jobs with one StatKey that ended in one bucket of time.
 type Stat struct {
 	StatKey
-	Bucket time.Time // its beginning, UTC
+	Bucket time.Time // the start of the bucket, UTC
 	Jobs   int64
-	Waits  Histogram
-	Runs   Histogram
+	Waits  Histogram // how long the jobs waited after they first came due
+	Runs   Histogram // how long their last attempts ran
 }
 
 // Period is the width of a statistics bucket.
 type Period string
 
-// The periods kept; days are UTC days.
+// The periods for which statistics are kept. Days are UTC days.
 const (
 	PeriodMinute Period = "minute"
 	PeriodHour   Period = "hour"
 	PeriodDay    Period = "day"
 )
 
-// Start is the beginning of the bucket that t lies in.
+// Start returns the start of the bucket that contains t.
 func (p Period) Start(t time.Time) time.Time {
 	switch p {
 	case PeriodHour:
@@ -69,57 +68,40 @@ func (p Period) Start(t time.Time) time.Time {
 	return t.Truncate(time.Minute)
 }
 
-// Stats returns the statistics of a period from a time on, until before another,
-// deltas that are not folded yet included, ordered by bucket and key.
+// Stats returns the statistics of a period, ordered by bucket and key. The first bucket is the
+// one that contains from. All buckets start before until. Jobs that are not rolled up yet are
+// included.
 func (r *Reader) Stats(ctx context.Context, period Period, from, until time.Time) ([]Stat, error) {
 	return r.stats(ctx, period, from, until, "waits, runs")
 }
 
-// StatCounts is Stats without the histograms, which are most of the work.
+// StatCounts is like Stats but leaves the histograms empty, because reading them costs most of
+// the time.
 func (r *Reader) StatCounts(ctx context.Context, period Period, from, until time.Time) ([]Stat, error) {
 	return r.stats(ctx, period, from, until, "'', ''")
 }
 
 func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time, histograms string) ([]Stat, error) {
-	type key struct {
-		statrow.Key
-		bucket int64
-	}
-	merged := map[key]*Stat{}
-	add := func(k statrow.Key, bucket time.Time, jobs int64, waits, runs string) error {
-		if bucket.Before(period.Start(from)) || !bucket.Before(until) {
-			return nil
-		}
-		wait, waitErr := ParseHistogram(waits)
-		run, runErr := ParseHistogram(runs)
-		at := key{k, bucket.UnixMicro()}
-		if merged[at] == nil {
-			merged[at] = &Stat{StatKey: statKeyOf(k), Bucket: bucket}
-		}
-		stat := merged[at]
-		stat.Jobs += jobs
-		stat.Waits.Merge(wait)
-		stat.Runs.Merge(run)
-		return errors.Join(waitErr, runErr)
-	}
-	// One snapshot for both tables: a fold between two reads would count twice or not.
+	sums := statSums{start: period.Start(from), until: until, stats: map[statBucketKey]*Stat{}}
+	// One transaction reads both tables from the same snapshot. If a rollup ran between two
+	// separate reads, jobs would be counted twice or not at all.
 	err := r.session(ctx).Transaction(func(tx *gorm.DB) error {
 		tx = sqlkit.Session(ctx, tx)
-		stored, err := statrow.Buckets(tx, string(period), histograms, "bucket >= ? AND bucket < ?", sqlkit.Micros(period.Start(from)), sqlkit.Micros(until))
+		stored, err := statrow.Buckets(tx, string(period), histograms, "bucket >= ? AND bucket < ?", sqlkit.Micros(sums.start), sqlkit.Micros(until))
 		if err != nil {
 			return err
 		}
 		for _, b := range stored {
-			if err := add(b.Key, sqlkit.FromMicros(b.Begin), b.Jobs, b.Waits, b.Runs); err != nil {
+			if err := sums.add(b.Key, sqlkit.FromMicros(b.Begin), b.Jobs, b.Waits, b.Runs); err != nil {
 				return err
 			}
 		}
-		open, err := statrow.Deltas(tx, maxDeltas)
+		deltas, err := statrow.Deltas(tx, maxDeltas)
 		if err != nil {
 			return err
 		}
-		for _, d := range open {
-			if err := add(d.Key, period.Start(sqlkit.FromMicros(d.Minute)), d.Jobs, d.Waits, d.Runs); err != nil {
+		for _, d := range deltas {
+			if err := sums.add(d.Key, period.Start(sqlkit.FromMicros(d.Minute)), d.Jobs, d.Waits, d.Runs); err != nil {
 				return err
 			}
 		}
@@ -128,19 +110,51 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
 	}
-	list := make([]Stat, 0, len(merged))
-	for _, stat := range merged {
+	return sums.sorted(), nil
+}
+
+// statSums adds up counts that have the same key and bucket.
+type statSums struct {
+	start, until time.Time // buckets outside are ignored
+	stats        map[statBucketKey]*Stat
+}
+
+type statBucketKey struct {
+	statrow.Key
+	bucket int64
+}
+
+func (s *statSums) add(k statrow.Key, bucket time.Time, jobs int64, waits, runs string) error {
+	if bucket.Before(s.start) || !bucket.Before(s.until) {
+		return nil
+	}
+	wait, waitErr := ParseHistogram(waits)
+	run, runErr := ParseHistogram(runs)
+	key := statBucketKey{k, bucket.UnixMicro()}
+	if s.stats[key] == nil {
+		s.stats[key] = &Stat{StatKey: statKeyOf(k), Bucket: bucket}
+	}
+	stat := s.stats[key]
+	stat.Jobs += jobs
+	stat.Waits.Merge(wait)
+	stat.Runs.Merge(run)
+	return errors.Join(waitErr, runErr)
+}
+
+func (s *statSums) sorted() []Stat {
+	list := make([]Stat, 0, len(s.stats))
+	for _, stat := range s.stats {
 		list = append(list, *stat)
 	}
 	slices.SortFunc(list, func(a, b Stat) int { return cmp.Or(a.Bucket.Compare(b.Bucket), a.compareTo(b.StatKey)) })
-	return list, nil
+	return list
 }
 
-// StatTotals is StatCounts by service and outcome only, in buckets of a step that is a
-// multiple of the period's: what a chart of all services needs.
+// StatTotals is like StatCounts but counts by service and outcome only, as a chart of all
+// services needs it. The width of the buckets is step, a multiple of the period.
 func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time.Time, step time.Duration) ([]Stat, error) {
 	var list []Stat
-	us, begin := step.Microseconds(), period.Start(from).UnixMicro()
+	stepMicros, start := step.Microseconds(), period.Start(from).UnixMicro()
 	err := r.session(ctx).Transaction(func(tx *gorm.DB) error {
 		list = nil
 		return sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
@@ -152,8 +166,8 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
 			return err
 		}, fmt.Sprintf(`SELECT b, service, outcome, SUM(jobs) FROM (
  SELECT bucket - (bucket %% %d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2, 3
- UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, us),
-			string(period), begin, until.UnixMicro(), begin, until.UnixMicro())
+ UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, stepMicros),
+			string(period), start, until.UnixMicro(), start, until.UnixMicro())
 	}, r.readTransaction()...)
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
@@ -161,6 +175,8 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
 	return list, nil
 }
 
+// readTransaction returns the options of a transaction that reads one snapshot. SQLite needs
+// none.
 func (r *Reader) readTransaction() []*sql.TxOptions {
 	if r.dialect.Name == "sqlite" {
 		return nil

@@ -1,21 +1,21 @@
 package tracker
 
-// Status is where a job stands. A terminal row never changes again, except to
-// lose its arguments or its texts.
+// Status says how far a job is. A job in a terminal status never changes again, except that
+// its arguments and texts may be removed and that an operator may delete and restore it.
 type Status string
 
 // The statuses of a job.
 const (
-	StatusQueued    Status = "queued"    // waiting: for its time, its lane, its scope or a worker
+	StatusQueued    Status = "queued"    // waits for its due time, its lane, its scope or a worker
 	StatusRunning   Status = "running"   // claimed by one worker, under one epoch
 	StatusSuccess   Status = "success"   // done
-	StatusFailed    Status = "failed"    // gave up: out of attempts, permanent, or expired
-	StatusConflict  Status = "conflict"  // the remote was changed by somebody else; nothing was overwritten
-	StatusSkipped   Status = "skipped"   // the job found that there was nothing to do
-	StatusCancelled Status = "cancelled" // a person called it off
+	StatusFailed    Status = "failed"    // out of attempts, failed permanently, or expired
+	StatusConflict  Status = "conflict"  // the object also changed at the remote and was not overwritten, or the sync is held
+	StatusSkipped   Status = "skipped"   // the job had nothing to do
+	StatusCancelled Status = "cancelled" // an operator cancelled the job
 )
 
-// Statuses lists every status, in the order of a job's life.
+// Statuses returns all statuses: the open ones first, then the terminal ones.
 func Statuses() []Status {
 	return []Status{StatusQueued, StatusRunning, StatusSuccess, StatusFailed, StatusConflict, StatusSkipped, StatusCancelled}
 }

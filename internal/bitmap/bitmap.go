@@ -1,5 +1,4 @@
-// Package bitmap is a set of row ids that takes 125 kB for a million that follow
-// each other.
+// Package bitmap provides a compact set of row ids. A million consecutive ids take 125 kB.
 package bitmap
 
 import "math/bits"
@@ -13,7 +12,7 @@ type Bitmap struct {
 	count  int64
 }
 
-// Add adds id, and reports whether it was not there yet.
+// Add adds id and reports whether the set did not contain it before.
 func (b *Bitmap) Add(id int64) bool {
 	if b.chunks == nil {
 		b.chunks = map[int64]*[wordsPerChunk]uint64{}
@@ -38,10 +37,11 @@ func (b *Bitmap) Has(id int64) bool {
 	return chunk != nil && chunk[(id&0xffff)>>6]&(uint64(1)<<(id&63)) != 0
 }
 
-// Len is how many ids there are.
+// Len returns the number of ids.
 func (b *Bitmap) Len() int64 { return b.count }
 
-// All yields the ids of one chunk after the other, each chunk's in order.
+// All returns an iterator over the ids. Ids of the same chunk are in ascending order, the
+// chunks are in no order.
 func (b *Bitmap) All() func(func(int64) bool) {
 	return func(yield func(int64) bool) {
 		for base, chunk := range b.chunks {

@@ -7,23 +7,23 @@ import (
 	"github.com/nawasara/nawasync/internal/bitmap"
 )
 
-func TestBitmapHoldsEachIDOnceWhereverItLies(t *testing.T) {
+func TestBitmapHoldsEachIDOnce(t *testing.T) {
 	t.Parallel()
 	ids := []int64{1, 63, 64, 65535, 65536, 1 << 40, 1<<62 + 5}
 	var b bitmap.Bitmap
 	for _, id := range ids {
 		if !b.Add(id) {
-			t.Errorf("%d was there already", id)
+			t.Errorf("Add(%d) reports that the id was in the set before", id)
 		}
 	}
 	if b.Add(64) {
-		t.Error("64 was added twice")
+		t.Error("the second Add(64) reports a new id")
 	}
 	got := slices.Sorted(b.All())
 	if !slices.Equal(got, ids) || b.Len() != int64(len(ids)) {
-		t.Errorf("it holds %v, %d of them", got, b.Len())
+		t.Errorf("the set holds %v and its length is %d", got, b.Len())
 	}
 	if b.Has(2) || b.Has(1<<41) || !b.Has(1<<40) {
-		t.Error("Has is wrong")
+		t.Error("Has returns a wrong result")
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
+// timeFormat is how times are written in array literals and for COPY.
 const timeFormat = "2006-01-02 15:04:05.999999Z07:00"
 
-// arrayText is a PostgreSQL array of texts. A NUL or bad UTF-8 in it is the database's
-// to refuse.
+// arrayText returns values as a PostgreSQL array literal. It does not check texts for NUL or
+// invalid UTF-8, which the database refuses.
 func arrayText(values []any) (string, error) {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -35,13 +36,14 @@ func arrayText(values []any) (string, error) {
 		case time.Time:
 			quote(&b, v.Format(timeFormat))
 		default:
-			return "", fmt.Errorf("%T is no value for a column", value)
+			return "", fmt.Errorf("a value of type %T cannot be stored in a column", value)
 		}
 	}
 	b.WriteByte('}')
 	return b.String(), nil
 }
 
+// quote writes a text as a quoted element of an array literal.
 func quote(b *strings.Builder, text string) {
 	b.WriteByte('"')
 	for {

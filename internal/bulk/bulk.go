@@ -1,10 +1,8 @@
-// Package bulk writes many rows of a host's table in one statement, in each
-// dialect's fastest form that needs no driver of its own.
+// Package bulk writes many rows of a host's table in one statement. For each database it uses
+// the fastest statement that any driver can run.
 package bulk
 
 import (
-	"context"
-	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"strings"
@@ -13,24 +11,24 @@ import (
 	"gorm.io/gorm"
 )
 
-// Table is a table and what is known of its columns. Use New. It is safe for
-// concurrent use.
+// Table writes and finds the rows of one table. Create it with New. It is safe for concurrent
+// use.
 type Table struct {
 	name    string // quoted
 	dialect string
-	plain   string
+	plain   string // not quoted
 
 	mu    sync.Mutex
-	types map[string]string // PostgreSQL: the columns' types
+	types map[string]string // types of the columns, for PostgreSQL only; nil until they are read
 }
 
-// New returns a table of db's database.
+// New returns the table with the given name in the database of db.
 func New(db *gorm.DB, name string) *Table {
 	return &Table{name: db.Statement.Quote(name), plain: name, dialect: db.Name()}
 }
 
-// MaxRows is how many rows are best handled at once. SQLite has one writer, whom the
-// others wait for.
+// MaxRows returns the number of rows that callers should write at once. It is small for SQLite,
+// because all other writers wait for the transaction.
 func (t *Table) MaxRows() int {
 	switch t.dialect {
 	case "postgres":
@@ -41,8 +39,8 @@ func (t *Table) MaxRows() int {
 	return 2000
 }
 
-// maxParams is how many parameters one statement takes. SQLite's drivers in Go look each of
-// them up among all the others.
+// maxParams returns how many parameters one statement may have. It is small for SQLite, because
+// the Go drivers search the list of all parameters for each one.
 func (t *Table) maxParams() int {
 	if t.dialect == "sqlite" {
 		return 1500
@@ -50,20 +48,21 @@ func (t *Table) maxParams() int {
 	return 30_000
 }
 
-// Insert adds the rows, each with a value per column, and returns the ids of those
-// that were added: a row whose unique key is taken is left out. Without RETURNING
-// (MySQL) it returns nil and the caller reads them.
+// Insert adds the rows, each with one value per column, and returns the ids of the added rows.
+// It skips rows with a duplicate key. On MySQL, which has no RETURNING, it returns nil and the
+// caller must read the ids.
 func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
 	return t.inserts(tx, columns, rows, " ON CONFLICT DO NOTHING")
 }
 
-// InsertNew is Insert of rows whose keys should be free; it is faster, and one that is
-// taken is an error (sqlkit.IsUniqueViolation) after which the transaction is void. On
-// MySQL it is the same as Insert: the row is left out, and there is no error.
+// InsertNew is like Insert but faster, for rows that are not expected to have duplicate keys. A
+// duplicate key is an error (sqlkit.IsUniqueViolation) and aborts the transaction. On MySQL,
+// InsertNew is the same as Insert.
 func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
 	return t.inserts(tx, columns, rows, "")
 }
 
+// inserts adds the rows with as many statements as they need.
 func (t *Table) inserts(tx *gorm.DB, columns []string, rows [][]any, conflict string) (ids []int64, err error) {
 	for len(rows) > 0 {
 		n := min(len(rows), t.MaxRows())
@@ -86,7 +85,7 @@ func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict str
 		if err != nil {
 			return nil, err
 		}
-		return scanIDs(tx, head+"SELECT "+from+conflict+" RETURNING id", args)
+		return queryIDs(tx, head+"SELECT "+from+conflict+" RETURNING id", args)
 	}
 	args, err := toDriverValues(rows)
 	if err != nil {
@@ -94,15 +93,15 @@ func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict str
 	}
 	values := "VALUES " + repeatRow("("+repeatRow("?", len(columns))+")", len(rows))
 	if t.dialect == "sqlite" {
-		return scanIDs(tx, head+values+conflict+" RETURNING id", args)
+		return queryIDs(tx, head+values+conflict+" RETURNING id", args)
 	}
-	// Not INSERT IGNORE: that would cut texts that are too long, and say nothing.
+	// INSERT IGNORE would also cut texts that are too long without an error.
 	_, err = tx.Statement.ConnPool.ExecContext(tx.Statement.Context, head+values+" ON DUPLICATE KEY UPDATE id = id", args...)
 	return nil, err
 }
 
-// Update sets the columns of the rows; the first value of each row is its id, the
-// others follow columns. The caller has locked them.
+// Update sets columns of existing rows. The first value of each row is its id, the others are
+// in the order of columns. The caller must hold locks on the rows.
 func (t *Table) Update(tx *gorm.DB, columns []string, rows [][]any) error {
 	all := append([]string{"id"}, columns...)
 	for len(rows) > 0 {
@@ -133,11 +132,8 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 		for i := range columns {
 			names[i] = fmt.Sprintf("c%d", i)
 		}
-		return execCount(
-			tx,
-			"UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (SELECT "+from+") AS v("+strings.Join(names, ", ")+") WHERE t.id = v.c0",
-			args,
-		)
+		return exec(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (SELECT "+from+") AS v("+strings.Join(names, ", ")+
+			") WHERE t.id = v.c0", args)
 	case "sqlite":
 		args, err := toDriverValues(rows)
 		if err != nil {
@@ -146,7 +142,7 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 		for i, c := range columns[1:] {
 			set[i] = fmt.Sprintf("%s = v.column%d", tx.Statement.Quote(c), i+2)
 		}
-		return execCount(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (VALUES "+repeatRow("("+repeatRow("?", len(columns))+")", len(rows))+
+		return exec(tx, "UPDATE "+t.name+" AS t SET "+strings.Join(set, ", ")+" FROM (VALUES "+repeatRow("("+repeatRow("?", len(columns))+")", len(rows))+
 			") AS v WHERE t.id = v.column1", args)
 	}
 	args, err := toDriverValues(rows)
@@ -161,79 +157,88 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 		set[i] = fmt.Sprintf("t.%s = v.c%d", tx.Statement.Quote(c), i+1)
 	}
 	source := "SELECT " + strings.Join(first, ", ") + strings.Repeat(" UNION ALL SELECT "+repeatRow("?", len(columns)), len(rows)-1)
-	return execCount(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
+	return exec(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
 }
 
-// Find selects columns of the rows that have one of the keys within a scope. It
-// returns a statement for tx.Raw.
-func (t *Table) Find(tx *gorm.DB, columns, scope []string, within []any, key []string, keys [][]any) (string, []any, error) {
-	var where strings.Builder
-	for _, c := range scope {
-		where.WriteString("t." + tx.Statement.Quote(c) + " = ? AND ")
-	}
-	quoted := make([]string, len(columns))
-	for i, c := range columns {
-		quoted[i] = "t." + tx.Statement.Quote(c)
-	}
-	selected := strings.Join(quoted, ", ")
+// KeyQuery selects the rows of a scope that have one of a list of keys.
+type KeyQuery struct {
+	Select []string // the columns to read
+	// ScopeColumns and Scope are the columns of the scope and their values.
+	ScopeColumns []string
+	Scope        []any
+	// KeyColumns are the columns of the key. Each key has one value per column.
+	KeyColumns []string
+	Keys       [][]any
+}
+
+// Find returns a statement for tx.Raw that runs q.
+func (t *Table) Find(tx *gorm.DB, q KeyQuery) (query string, args []any, err error) {
 	if t.dialect == "postgres" {
-		return t.lookUp(tx, selected, where.String(), within, key, keys)
+		return t.findEachKey(tx, q)
 	}
-	args, err := toDriverValues(append([][]any{within}, keys...))
+	args, err = toDriverValues(append([][]any{q.Scope}, q.Keys...))
 	if err != nil {
 		return "", nil, err
 	}
-	from := "SELECT " + selected + " FROM " + t.name + " t WHERE " + where.String()
-	if len(key) == 1 {
-		return from + "t." + tx.Statement.Quote(key[0]) + " IN (" + repeatRow("?", len(keys)) + ")", args, nil
+	from := "SELECT " + q.selected(tx) + " FROM " + t.name + " t WHERE " + q.inScope(tx)
+	if len(q.KeyColumns) == 1 {
+		return from + "t." + tx.Statement.Quote(q.KeyColumns[0]) + " IN (" + repeatRow("?", len(q.Keys)) + ")", args, nil
 	}
-	from += "(" + t.list(tx, key) + ") IN ("
+	from += "(" + t.list(tx, q.KeyColumns) + ") IN ("
 	if t.dialect == "sqlite" {
 		from += "VALUES "
 	}
-	return from + repeatRow("("+repeatRow("?", len(key))+")", len(keys)) + ")", args, nil
+	return from + repeatRow("("+repeatRow("?", len(q.KeyColumns))+")", len(q.Keys)) + ")", args, nil
 }
 
-// lookUp has PostgreSQL look each key up in the index. Left to choose, with a plan
-// made while the table was empty, it reads all of the scope for every batch and
-// compares each row with every key.
-func (t *Table) lookUp(tx *gorm.DB, selected, where string, within []any, key []string, keys [][]any) (string, []any, error) {
-	var arrays, names []string
-	var args []any
-	for i, c := range key {
+// selected returns the list of columns to read from table t.
+func (q KeyQuery) selected(tx *gorm.DB) string {
+	quoted := make([]string, len(q.Select))
+	for i, c := range q.Select {
+		quoted[i] = "t." + tx.Statement.Quote(c)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// inScope returns the condition that a row of table t is in the scope. If it is not empty, it
+// ends with AND.
+func (q KeyQuery) inScope(tx *gorm.DB) string {
+	var where strings.Builder
+	for _, c := range q.ScopeColumns {
+		where.WriteString("t." + tx.Statement.Quote(c) + " = ? AND ")
+	}
+	return where.String()
+}
+
+// findEachKey is Find for PostgreSQL. The statement makes PostgreSQL look up each key in the
+// index. With an IN list, a query plan that was cached while the table was empty would read the
+// whole scope for each batch and compare each row with every key.
+func (t *Table) findEachKey(tx *gorm.DB, q KeyQuery) (query string, args []any, err error) {
+	var arrays, names, matches []string
+	for i, c := range q.KeyColumns {
 		kind, err := t.typeOf(tx, c)
 		if err != nil {
 			return "", nil, err
 		}
-		text, err := t.column(kind, keys, i)
+		text, err := columnArray(kind, q.Keys, i)
 		if err != nil {
 			return "", nil, fmt.Errorf("column %s: %w", c, err)
 		}
 		arrays, names, args = append(arrays, "CAST(CAST(? AS text) AS text[])"), append(names, fmt.Sprintf("u%d", i)), append(args, text)
-		if i > 0 {
-			where += " AND "
-		}
-		where += fmt.Sprintf("t.%s = CAST(u.u%d AS %s)", tx.Statement.Quote(c), i, kind)
+		matches = append(matches, fmt.Sprintf("t.%s = CAST(u.u%d AS %s)", tx.Statement.Quote(c), i, kind))
 	}
-	scope, err := toDriverValues([][]any{within})
+	scope, err := toDriverValues([][]any{q.Scope})
 	if err != nil {
 		return "", nil, err
 	}
-	return "SELECT f.* FROM unnest(" + strings.Join(
-			arrays,
-			", ",
-		) + ") AS u(" + strings.Join(
-			names,
-			", ",
-		) + ") CROSS JOIN LATERAL (SELECT " + selected + " FROM " +
-			t.name + " t WHERE " + where + " OFFSET 0) f",
-		append(
-			args,
-			scope...), nil
+	query = "SELECT f.* FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") +
+		") CROSS JOIN LATERAL (SELECT " + q.selected(tx) + " FROM " + t.name + " t WHERE " + q.inScope(tx) + strings.Join(matches, " AND ") + " OFFSET 0) f"
+	return query, append(args, scope...), nil
 }
 
-// column is one column of rows as an array.
-func (t *Table) column(kind string, rows [][]any, i int) (string, error) {
+// columnArray returns the i-th values of rows as an array literal. kind is the type of the
+// column.
+func columnArray(kind string, rows [][]any, i int) (string, error) {
 	column := make([]any, len(rows))
 	for j, row := range rows {
 		column[j] = row[i]
@@ -242,7 +247,7 @@ func (t *Table) column(kind string, rows [][]any, i int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if kind != "bytea" { // a []byte is a text there, JSON for instance
+	if kind != "bytea" { // in a column of another type, a []byte is a text such as JSON
 		for j, v := range column {
 			if b, ok := v.([]byte); ok {
 				column[j] = string(b)
@@ -252,8 +257,8 @@ func (t *Table) column(kind string, rows [][]any, i int) (string, error) {
 	return arrayText(column)
 }
 
-// unnest turns rows into one array per column: a statement has one text, and is
-// parsed once, for batches of every size. It goes between SELECT and a list end.
+// unnest passes the rows as one array per column, so that the statement has the same text for
+// batches of any size and is parsed once. It returns the select list and the FROM clause.
 func (t *Table) unnest(tx *gorm.DB, columns []string, rows [][]any) (from string, args []any, err error) {
 	var selects, arrays, names []string
 	for i, c := range columns {
@@ -261,13 +266,13 @@ func (t *Table) unnest(tx *gorm.DB, columns []string, rows [][]any) (from string
 		if err != nil {
 			return "", nil, err
 		}
-		text, err := t.column(kind, rows, i)
+		text, err := columnArray(kind, rows, i)
 		if err != nil {
 			return "", nil, fmt.Errorf("column %s: %w", c, err)
 		}
 		selected, kind := fmt.Sprintf("u.u%d", i), kind
 		switch {
-		case strings.HasPrefix(kind, "character"): // a cast would cut what is too long, and say nothing
+		case strings.HasPrefix(kind, "character"): // a cast would cut texts that are too long without an error
 			kind = "text"
 		case strings.HasSuffix(kind, "]"):
 			selected, kind = "CAST("+selected+" AS "+kind+")", "text"
@@ -280,40 +285,48 @@ func (t *Table) unnest(tx *gorm.DB, columns []string, rows [][]any) (from string
 	return strings.Join(selects, ", ") + " FROM unnest(" + strings.Join(arrays, ", ") + ") AS u(" + strings.Join(names, ", ") + ")", args, nil
 }
 
-// typeOf asks PostgreSQL once for all columns.
+// typeOf returns the PostgreSQL type of a column. The first call reads the types of all
+// columns.
 func (t *Table) typeOf(tx *gorm.DB, column string) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.types == nil {
-		types := map[string]string{}
-		rows, err := tx.Raw("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped",
-			t.name).
-			Rows()
+		types, err := t.readTypes(tx)
 		if err != nil {
-			return "", err
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
-			var name, kind string
-			if err := rows.Scan(&name, &kind); err != nil {
-				return "", err
-			}
-			types[name] = kind
-		}
-		if err := rows.Err(); err != nil {
-			return "", err
+			return "", fmt.Errorf("read columns of table %s: %w", t.plain, err)
 		}
 		if len(types) == 0 {
-			return "", fmt.Errorf("there is no table %s", t.plain)
+			return "", fmt.Errorf("table %s does not exist", t.plain)
 		}
 		t.types = types
 	}
 	if kind, ok := t.types[column]; ok {
 		return kind, nil
 	}
-	return "", fmt.Errorf("the table %s has no column %s", t.plain, column)
+	return "", fmt.Errorf("table %s has no column %s", t.plain, column)
 }
 
+// readTypes reads the types of the table's columns from PostgreSQL. The result is empty if the
+// table does not exist.
+func (t *Table) readTypes(tx *gorm.DB) (map[string]string, error) {
+	rows, err := tx.Raw("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped",
+		t.name).Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	types := map[string]string{}
+	for rows.Next() {
+		var name, kind string
+		if err := rows.Scan(&name, &kind); err != nil {
+			return nil, err
+		}
+		types[name] = kind
+	}
+	return types, rows.Err()
+}
+
+// list returns the quoted columns, separated by commas.
 func (t *Table) list(tx *gorm.DB, columns []string) string {
 	quoted := make([]string, len(columns))
 	for i, c := range columns {
@@ -322,14 +335,14 @@ func (t *Table) list(tx *gorm.DB, columns []string) string {
 	return strings.Join(quoted, ", ")
 }
 
-// toDriverValues makes plain parameters of values that know their own.
+// toDriverValues converts the values of all rows to driver values and returns them in one list.
 func toDriverValues(rows [][]any) ([]any, error) {
 	var args []any
 	for _, row := range rows {
 		for _, v := range row {
 			value, err := driver.DefaultParameterConverter.ConvertValue(v)
 			if err != nil {
-				return nil, fmt.Errorf("%T is no value for a column: %w", v, err)
+				return nil, fmt.Errorf("a value of type %T cannot be stored in a column: %w", v, err)
 			}
 			args = append(args, value)
 		}
@@ -337,27 +350,23 @@ func toDriverValues(rows [][]any) ([]any, error) {
 	return args, nil
 }
 
+// repeatRow repeats part n times, separated by commas.
 func repeatRow(part string, n int) string {
 	return strings.TrimSuffix(strings.Repeat(part+",", n), ",")
 }
 
-func execCount(tx *gorm.DB, query string, args []any) error {
-	_, err := tx.Statement.ConnPool.ExecContext(statementContext(tx), dollars(tx, query), args...)
+// exec runs a statement without gorm, whose parser is slow for long statements.
+func exec(tx *gorm.DB, query string, args []any) error {
+	_, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, numberParams(tx, query), args...)
 	return err
 }
 
-func statementContext(tx *gorm.DB) context.Context { return tx.Statement.Context }
-
-// scanIDs goes past gorm's parser of statements, which is slow on long ones.
-func scanIDs(tx *gorm.DB, query string, args []any) (ids []int64, err error) {
-	rows, err := tx.Statement.ConnPool.QueryContext(statementContext(tx), dollars(tx, query), args...)
+// queryIDs runs a query for ids without gorm, whose parser is slow for long statements.
+func queryIDs(tx *gorm.DB, query string, args []any) (ids []int64, err error) {
+	rows, err := tx.Statement.ConnPool.QueryContext(tx.Statement.Context, numberParams(tx, query), args...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows)
-}
-
-func collect(rows *sql.Rows) (ids []int64, err error) {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var id int64
@@ -369,8 +378,9 @@ func collect(rows *sql.Rows) (ids []int64, err error) {
 	return ids, rows.Err()
 }
 
-// dollars numbers the parameters for PostgreSQL; our statements have no other ?.
-func dollars(tx *gorm.DB, query string) string {
+// numberParams replaces each ? with $1, $2 and so on for PostgreSQL. The statements of this
+// package have a ? only as a parameter.
+func numberParams(tx *gorm.DB, query string) string {
 	if tx.Name() != "postgres" {
 		return query
 	}

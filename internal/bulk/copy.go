@@ -17,12 +17,12 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrNoCopy says that the connection's driver has no COPY that we know.
-var ErrNoCopy = errors.New("bulk: no COPY")
+// ErrNoCopy is returned if the database or its driver does not support COPY.
+var ErrNoCopy = errors.New("the database driver does not support COPY")
 
-// Copy adds the rows with PostgreSQL's COPY, in the transaction that is open on conn:
-// a third of the time of INSERT. A key that is taken is an error
-// (sqlkit.IsUniqueViolation), after which the transaction is void. It returns ErrNoCopy with nothing done.
+// Copy adds the rows with PostgreSQL's COPY, in the transaction that is open on conn. It takes a
+// third of the time of INSERT. A duplicate key is an error (sqlkit.IsUniqueViolation) and aborts
+// the transaction. If COPY is not supported, Copy returns ErrNoCopy and does nothing.
 func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any) error {
 	if t.dialect != "postgres" || conn == nil {
 		return ErrNoCopy
@@ -47,14 +47,14 @@ func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any
 		text.WriteByte('\n')
 	}
 	query := "COPY " + t.name + " (" + t.list(tx, columns) + ") FROM STDIN"
-	return conn.Raw(func(driverConn any) error { return copyFrom(statementContext(tx), driverConn, &text, query) })
+	return conn.Raw(func(driverConn any) error { return copyFrom(tx.Statement.Context, driverConn, &text, query) })
 }
 
-// copyFrom calls pgconn's CopyFrom without importing it: this library links no
-// driver, and the call has no types of its driver's but its result.
+// copyFrom calls CopyFrom of pgconn by reflection, because the library does not import a
+// driver. That is possible because the parameters of CopyFrom have no types of the driver.
 func copyFrom(ctx context.Context, driverConn any, from io.Reader, query string) error {
 	v := reflect.ValueOf(driverConn)
-	for _, name := range []string{"Conn", "PgConn"} { // pgx's stdlib.Conn, pgx.Conn
+	for _, name := range []string{"Conn", "PgConn"} { // methods of stdlib.Conn and pgx.Conn
 		method := v.MethodByName(name)
 		if !method.IsValid() || method.Type().NumIn() != 0 || method.Type().NumOut() != 1 {
 			return ErrNoCopy
@@ -84,11 +84,11 @@ func copyFrom(ctx context.Context, driverConn any, from io.Reader, query string)
 
 var copyEscapes = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\r", "\\r")
 
-// copyValue writes a value in COPY's text format.
+// copyValue writes a value in the text format of COPY. kind is the type of the column.
 func copyValue(b *bytes.Buffer, v any, kind string) error {
 	value, err := driver.DefaultParameterConverter.ConvertValue(v)
 	if err != nil {
-		return fmt.Errorf("%T is no value for a column: %w", v, err)
+		return fmt.Errorf("a value of type %T cannot be stored in a column: %w", v, err)
 	}
 	switch x := value.(type) {
 	case nil:
@@ -110,7 +110,7 @@ func copyValue(b *bytes.Buffer, v any, kind string) error {
 	case time.Time:
 		b.WriteString(x.Format(timeFormat))
 	default:
-		err = fmt.Errorf("%T is no value for a column", value)
+		err = fmt.Errorf("a value of type %T cannot be stored in a column", value)
 	}
 	return err
 }

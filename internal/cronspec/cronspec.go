@@ -1,4 +1,4 @@
-// Package cronspec reads the times of schedules, also where clocks are turned.
+// Package cronspec computes the ticks of schedules, with time zones and daylight saving time.
 package cronspec
 
 import (
@@ -10,62 +10,66 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Spec is a schedule's times.
+// Spec is a parsed schedule.
 type Spec struct {
-	every    time.Duration // of "@every"; 0 otherwise
-	cron     *cron.SpecSchedule
-	floating bool // runs in every hour, by the real clock
-	zone     *time.Location
+	every     time.Duration // the interval of "@every"; 0 otherwise
+	cron      *cron.SpecSchedule
+	everyHour bool // the hour field is "*", so ticks follow elapsed time, not the wall clock
+	zone      *time.Location
 }
 
 // starBit marks a field that is "*" in robfig/cron's SpecSchedule.
 const starBit = 1 << 63
 
-// Parse reads a five-field cron expression, "@hourly" and its like, or "@every
-// 10m", for a time zone ("" is UTC).
+// Parse parses a cron expression of five fields, a descriptor such as "@hourly", or an interval
+// such as "@every 10m". zone is the name of a time zone; "" is UTC. It returns an error if the
+// expression never ticks.
 func Parse(expression, zone string) (*Spec, error) {
 	if strings.Contains(expression, "TZ=") {
-		return nil, errors.New("give the time zone in Timezone, not in the expression")
+		return nil, errors.New("the expression contains a time zone; set it in Timezone instead")
 	}
 	location, err := time.LoadLocation(zone)
 	if err != nil {
-		return nil, fmt.Errorf("time zone %q: %w", zone, err)
+		return nil, fmt.Errorf("load time zone %q: %w", zone, err)
 	}
 	schedule, err := cron.ParseStandard(expression)
 	if err != nil {
-		return nil, fmt.Errorf("expression %q: %w", expression, err)
+		return nil, fmt.Errorf("parse expression %q: %w", expression, err)
 	}
 	switch s := schedule.(type) {
 	case cron.ConstantDelaySchedule:
 		return &Spec{every: s.Delay, zone: location}, nil
 	case *cron.SpecSchedule:
-		spec := &Spec{cron: s, zone: location, floating: s.Hour&starBit != 0}
+		spec := &Spec{cron: s, zone: location, everyHour: s.Hour&starBit != 0}
 		s.Location = time.UTC
-		if spec.floating {
+		if spec.everyHour {
 			s.Location = location
 		}
 		if spec.Next(time.Unix(0, 0)).IsZero() {
-			return nil, fmt.Errorf("expression %q never comes true", expression)
+			return nil, fmt.Errorf("expression %q never ticks", expression)
 		}
 		return spec, nil
 	}
-	return nil, fmt.Errorf("expression %q is of no known form", expression)
+	return nil, fmt.Errorf("expression %q has an unknown form", expression)
 }
 
-// Next is the first tick after a time; the zero time when there is none.
+// Next returns the first tick after the given time, or the zero time if there is none.
 //
-// A schedule of every hour follows the real clock. One of named hours follows the
-// clock on the wall, each day once: a time that the clock skips ticks at the
-// moment of the skip, and a time that comes twice ticks the first time.
+// If the hour field is "*", the schedule ticks in every hour that passes. Otherwise the
+// schedule follows the wall clock, and each time of day ticks once a day. A time that the
+// change to daylight saving time skips ticks at the moment of the change. A time that occurs
+// twice ticks only the first time.
 func (s *Spec) Next(after time.Time) time.Time {
 	if s.every > 0 {
-		// Multiples since the epoch: every process computes the same ticks.
+		// Ticks are multiples of the interval, so that all processes compute the same ones.
 		return after.Truncate(s.every).Add(s.every).UTC()
 	}
-	if s.floating {
+	if s.everyHour {
 		return s.cron.Next(after.In(s.zone)).UTC()
 	}
-	wall := wallClock(after.In(s.zone)).Add(-3 * time.Hour) // a repeated hour lies behind
+	// Start a few hours early, as a margin for clock changes. The loop skips the ticks that are
+	// not later than after.
+	wall := wallClock(after.In(s.zone)).Add(-3 * time.Hour)
 	for range 10_000 {
 		wall = s.cron.Next(wall)
 		if wall.IsZero() {
@@ -78,12 +82,14 @@ func (s *Spec) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// wallClock is what the clock on the wall shows, as if it were UTC.
+// wallClock returns the wall clock time of t in its zone, as a time in UTC.
 func wallClock(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
 }
 
-// instant is when the clock on the wall shows a time.
+// instant returns the moment at which the wall clock shows the given time. If it does so twice,
+// instant returns the first moment. If it never does, instant returns the moment at which the
+// clock skips the time.
 func (s *Spec) instant(wall time.Time) time.Time {
 	offset := func(t time.Time) time.Duration {
 		_, seconds := t.In(s.zone).Zone()
@@ -100,7 +106,8 @@ func (s *Spec) instant(wall time.Time) time.Time {
 			return t
 		}
 	}
-	// Skipped: the moment at which the offset changes lies between the two.
+	// The clock skips the time. Search for the moment between the two at which the offset
+	// changes.
 	for second.Sub(first) > time.Second {
 		middle := first.Add(second.Sub(first) / 2)
 		if offset(middle) == offset(first) {
@@ -112,8 +119,8 @@ func (s *Spec) instant(wall time.Time) time.Time {
 	return second.Truncate(time.Second)
 }
 
-// Newest is the last tick that is after one time and not after another; the zero
-// time when there is none. Of the ticks missed in a downtime only this one runs.
+// Newest returns the last tick after the time after and up to until, or the zero time if there
+// is none. Of the ticks missed during a downtime, only this one runs.
 func (s *Spec) Newest(after, until time.Time) time.Time {
 	for window := time.Hour; ; window *= 8 {
 		from := until.Add(-window)

@@ -1,6 +1,6 @@
-// Package groupcommit turns many callers' single writes into batches, without a
-// timer: a batch is what arrived while the one before it ran. A lone caller
-// therefore waits for nobody, and a crowd shares a commit.
+// Package groupcommit combines the single writes of many callers into batches. A batch consists
+// of the items that arrived while the previous batch ran. There is no timer, so a single caller
+// never waits for others, and concurrent callers share a commit.
 package groupcommit
 
 import (
@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// ErrStopped says that the batcher was stopped before it took the item.
-var ErrStopped = errors.New("stopped")
+// ErrStopped is returned for an item that was not run because the batcher was stopped.
+var ErrStopped = errors.New("the batcher is stopped")
 
-// Batcher gathers items of type T and gives each caller its own result.
+// Batcher runs items of type T in batches and returns to each caller the result of its item.
 type Batcher[T, R any] struct {
 	run     func(items []T) ([]R, []error)
 	max     int
@@ -23,8 +23,9 @@ type Batcher[T, R any] struct {
 	started sync.Once
 }
 
-// maxWait is how often in a row nobody may have come before a batch goes off.
-const maxWait = 3
+// maxYields is how often in a row the batcher lets other goroutines run without getting an
+// item. Then it runs the batch.
+const maxYields = 3
 
 type request[T, R any] struct {
 	item  T
@@ -36,25 +37,27 @@ type reply[R any] struct {
 	err    error
 }
 
-// New returns a batcher that calls run with up to limit items. run returns a
-// result and an error for each item, in their order.
+// New returns a batcher that calls run with up to limit items. run returns a result and an
+// error for each item, in the order of the items. Calls of run never overlap.
 func New[T, R any](limit int, run func(items []T) ([]R, []error)) *Batcher[T, R] {
 	return &Batcher[T, R]{run: run, max: limit, queue: make(chan request[T, R], limit), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Start begins to take items.
+// Start starts the goroutine that runs the batches.
 func (b *Batcher[T, R]) Start() {
 	b.started.Do(func() { go b.loop() })
 }
 
-// Stop takes no more items and returns when the last batch has run.
+// Stop stops the batcher and returns after the last batch has run. It may be called before
+// Start and more than once.
 func (b *Batcher[T, R]) Stop() {
 	b.stop.Do(func() { close(b.quit) })
 	b.started.Do(func() { close(b.done) })
 	<-b.done
 }
 
-// Do hands an item over and waits for its fate.
+// Do runs an item in a batch and returns its result. It returns ErrStopped if the batcher is
+// stopped before the item runs.
 func (b *Batcher[T, R]) Do(item T) (R, error) {
 	r := request[T, R]{item: item, reply: make(chan reply[R], 1)}
 	var zero R
@@ -97,17 +100,17 @@ func (b *Batcher[T, R]) loop() {
 
 func (b *Batcher[T, R]) flush(first request[T, R]) {
 	batch := []request[T, R]{first}
-	for quiet := 0; len(batch) < b.max && quiet < maxWait; {
+	for yields := 0; len(batch) < b.max && yields < maxYields; {
 		select {
 		case r := <-b.queue:
 			batch = append(batch, r)
-			quiet = 0
+			yields = 0
 			continue
 		default:
 		}
-		// No timer: but callers that are ready to run may hand over theirs first. On
-		// a busy machine that doubles a batch, on an idle one it costs microseconds.
-		quiet++
+		// Callers that are ready to run get a chance to add their items first. On a busy
+		// machine that doubles the size of a batch, on an idle one it costs microseconds.
+		yields++
 		runtime.Gosched()
 	}
 	items := make([]T, len(batch))

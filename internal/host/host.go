@@ -1,5 +1,5 @@
-// Package host is how package mirror reaches the engine beyond its public methods: with a
-// [Key], which only this module can make.
+// Package host gives other packages of this module access to the engine beyond its public
+// methods. Access requires a [Key], which only this module can create.
 package host
 
 import (
@@ -13,36 +13,40 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Key opens Engine.Internals. The zero value, which others can come by, opens nothing.
+// Key gives access to Engine.Internals. The zero value, which any package can get, gives none.
 type Key struct{ valid bool }
 
-// NewKey is a key that opens.
+// NewKey returns a valid key.
 func NewKey() Key { return Key{valid: true} }
 
-// Valid reports whether the key opens.
+// Valid reports whether the key gives access.
 func (k Key) Valid() bool { return k.valid }
 
-// ErrNoConflict is package mirror's, which the audit log may show.
-var ErrNoConflict = errors.New("the job did not end with a conflict that can be answered so")
+// ErrNoConflict is returned by package mirror. It is declared here because the engine may show
+// its text in the audit log.
+var ErrNoConflict = errors.New("the job did not end with a conflict that can be resolved this way")
 
-// Attempt is an attempt of a job as a repository's own jobs see it. It is safe for
-// concurrent use.
+// Attempt is the running attempt of a job, as the job handlers of a repository use it. It is
+// safe for concurrent use.
 type Attempt interface {
-	// Job is a copy of the job's row as it was claimed.
+	// Job returns a copy of the job's row at the time of the claim.
 	Job() tracker.Job
-	// EarlierWrite reports whether an earlier attempt got as far as BeginWrite.
+	// EarlierWrite reports whether an earlier attempt called BeginWrite, so that the remote
+	// may have been changed already.
 	EarlierWrite() bool
-	// BeginWrite checks the lease before each write to the remote.
+	// BeginWrite must be called before each write to the remote. It checks the lease and
+	// records that a write may have happened.
 	BeginWrite(ctx context.Context) error
-	// RetractWrite takes BeginWrite back: the remote refused, and nothing happened.
+	// RetractWrite undoes BeginWrite. Call it if the remote refused the write and nothing
+	// changed.
 	RetractWrite(ctx context.Context)
-	// OnSuccess runs fn in the transaction that marks the job a success.
+	// OnSuccess runs fn in the transaction that marks the job successful.
 	OnSuccess(fn func(tx *gorm.DB) error)
-	// SetResult stores v with the job's success.
+	// SetResult sets the result that is stored if the job succeeds.
 	SetResult(v any)
 	// Logf adds a line to the attempt's log.
 	Logf(format string, args ...any)
-	// Progress tells how far the job is.
+	// Progress reports how far the job is.
 	Progress(ctx context.Context, done, total int64, note string)
 }
 
@@ -50,11 +54,11 @@ type Attempt interface {
 type Handler struct {
 	Service, Type, Action string
 	Queue                 string        // "" is the default queue
-	Timeout               time.Duration // of one attempt; 0 is the default
-	// ContainsSecret says that the arguments need a Sealer.
+	Timeout               time.Duration // timeout of one attempt; 0 is the default
+	// ContainsSecret says that the arguments contain a Secret, so that a Sealer is required.
 	ContainsSecret bool
-	// Decode decodes the arguments. It returns the values of their Secrets, which are
-	// redacted from what the attempt says, and what runs the attempt.
+	// Decode decodes the arguments. It returns a function that runs the attempt, and the values
+	// of the Secrets, which are redacted from the texts of the attempt.
 	Decode func(plain []byte) (secrets []string, run func(ctx context.Context, a Attempt) error, err error)
 }
 
@@ -62,12 +66,12 @@ type Handler struct {
 type SnapshotRow struct {
 	Table string
 	ID    int64
-	// State is the pending state that the job puts the row into; "" leaves it.
+	// State is the pending state that the dispatch gives the row. "" leaves the state as it is.
 	State tracker.SyncState
 }
 
-// PanicError is a panic of the host's code, as an error.
+// PanicError is a recovered panic of the host's code.
 type PanicError struct{ Value any }
 
-// Error is "panic: " and the value.
+// Error returns "panic: " followed by the value.
 func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }

@@ -9,19 +9,19 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// RunOptions are what a run without an engine is made of.
+// RunOptions configures a run without an engine, for tests of handlers.
 type RunOptions struct {
 	Job            tracker.Job
 	IdempotencyKey string
 	Redactor       func() *secret.Redactor
 }
 
-// RunRecord is what a handler has left in a run without an engine.
+// RunRecord is what a handler recorded in a run without an engine.
 type RunRecord struct {
 	Log        string
-	Result     json.RawMessage // nil when there is none
-	Progress   json.RawMessage // the last; nil when there is none
+	Result     json.RawMessage // nil if the handler set none
+	Progress   json.RawMessage // the last progress; nil if the handler reported none
 	BeganWrite bool
-	OnSuccess  func(tx *gorm.DB) error // runs the hooks, in order
-	Outcome    tracker.Outcome         // what the handler's error means
+	OnSuccess  func(tx *gorm.DB) error // runs the handler's OnSuccess hooks in order
+	Outcome    tracker.Outcome         // derived from the handler's error
 }

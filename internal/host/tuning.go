@@ -7,23 +7,24 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// Tuning are the times of the engine's actors, which only tests change.
+// Tuning holds the intervals and limits of the engine's background loops. Only tests change
+// them. A zero field means the default.
 type Tuning struct {
-	Relay     time.Duration // between two looks at the queued rows
-	Sweep     time.Duration // between two steps of the sweep over the lanes
-	Beat      time.Duration // between two heartbeats
-	LeaseTTL  time.Duration // for how long after its last beat a process may claim and write
-	DeadAfter time.Duration // without a beat, until others take its jobs back
-	Rollup    time.Duration // between two foldings of the statistics
-	Prune     time.Duration // between two rounds of the pruner
-	Schedule  time.Duration // between two looks at the schedules
-	Recheck   time.Duration // after a wake-up, until the relay looks whether the job was claimed
-	RungCap   int           // of a queue's tasks in Redis
-	// At is called at each moment of the store; nil is not.
+	Relay     time.Duration // interval between two reads of the queued rows
+	Sweep     time.Duration // interval between two steps of the sweep over all lanes
+	Beat      time.Duration // interval between two heartbeats
+	LeaseTTL  time.Duration // how long after its last heartbeat a process may claim jobs and write
+	DeadAfter time.Duration // how long after its last heartbeat the reaper takes back the jobs of a process
+	Rollup    time.Duration // interval between two rollups of the statistics
+	Prune     time.Duration // interval between two rounds of the pruner
+	Schedule  time.Duration // interval between two checks of the schedules
+	Recheck   time.Duration // time from a wake-up until the relay checks whether the job was claimed
+	RungCap   int           // maximum number of wake-ups of one queue in Redis
+	// At is called when the store reaches a Moment. Nil is no call.
 	At func(jobstore.Moment)
 }
 
-// Or is t with the fields of other where its own are zero.
+// Or returns t with its zero fields replaced by those of other.
 func (t Tuning) Or(other Tuning) Tuning {
 	at := t.At
 	if at == nil {

@@ -1,6 +1,5 @@
-// Package jobrow is the row of nawasync_jobs as it is stored, with the columns that only
-// the engine uses. Package tracker makes the public Job of it, package jobstore the job
-// that the engine works with.
+// Package jobrow reads the rows of nawasync_jobs with all their columns. Package tracker
+// converts them to its public Job, package jobstore to the Job that the engine uses.
 package jobrow
 
 import (
@@ -17,14 +16,14 @@ import (
 type Private struct {
 	TargetKey int64     // hash of service, type, instance and target id
 	Lane      int64     // jobs of one lane run one at a time, in order of id
-	Ring      int       // how often this epoch was put into Redis
-	Sealed    []byte    // encrypted arguments; nil when there never were any, empty when they are gone
-	ActiveKey string    // what is unique among open jobs; "" is nothing
-	WakeAt    time.Time // when the relay looks at it next
-	RungAt    time.Time // when it was put into Redis
+	Ring      int       // how many wake-ups were sent to Redis in this epoch
+	Sealed    []byte    // encrypted arguments; nil if the job never had any, empty if they were removed
+	ActiveKey string    // unique among open jobs; "" if the job has no unique key
+	WakeAt    time.Time // when the relay checks the job next
+	RungAt    time.Time // when the last wake-up was sent to Redis
 }
 
-// Row is one row. Times are UTC, the zero time is NULL.
+// Row is one row of nawasync_jobs. Times are UTC. The zero time stands for NULL.
 type Row struct {
 	Private
 
@@ -46,8 +45,7 @@ type Row struct {
 	Duration                                               time.Duration
 }
 
-// The columns of a job j. The wide ones (arguments, texts) are read only where they are
-// needed.
+// The columns of a job j. The wide columns can be large and are read only if needed.
 const (
 	narrowColumns = `j.id, j.target_key, j.lane, j.service, j.type, j.action, j.instance, j.target_id, j.queue,
  j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
@@ -57,7 +55,7 @@ const (
 	wideColumns = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
 
-// Columns are the columns that Scan reads.
+// Columns returns the columns of a job j that Scan reads, with or without the wide ones.
 func Columns(wide bool) string {
 	if wide {
 		return narrowColumns + wideColumns
@@ -65,7 +63,7 @@ func Columns(wide bool) string {
 	return narrowColumns
 }
 
-// Query reads the rows j that a clause selects, which begins with WHERE or JOIN.
+// Query reads the jobs j that clause selects. The clause begins with WHERE or JOIN.
 func Query(tx *gorm.DB, wide bool, clause string, args ...any) ([]*Row, error) {
 	var list []*Row
 	err := sqlkit.Each(tx, func(rows *sql.Rows) error {
@@ -76,9 +74,10 @@ func Query(tx *gorm.DB, wide bool, clause string, args ...any) ([]*Row, error) {
 	return list, err
 }
 
-// Scan reads Columns, and into extra what was selected after them.
+// Scan reads the current row, which must have the columns of Columns. Columns selected after
+// them are read into extra.
 func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
-	var n struct { // one allocation for all that is not scanned into the row itself
+	var n struct { // a struct needs one allocation for all values that are converted
 		errorClass, cancelBy, worker, trace, key, text, table, state, payload, result, diff, progress sql.NullString
 
 		row, retryOf, duration, wake, rung, started, deadline, finished, cancel, deleted sql.NullInt64

@@ -1,5 +1,5 @@
-// Package loop is the start/stop contract of the engine's actors: a function that runs at
-// once and then at an interval.
+// Package loop runs a function in the background, at once and then at an interval, until it is
+// stopped.
 package loop
 
 import (
@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Loop runs Tick until it is stopped. Stop before Start and a second Stop are
-// legal; a stopped Loop does not start again. Start and Stop are safe for
+// Loop calls Tick in one goroutine until it is stopped. Stop may be called before Start and
+// more than once. A stopped Loop cannot be started again. Start and Stop are safe for
 // concurrent use.
 type Loop struct {
 	Name     string
 	Interval time.Duration
-	// Tick does one round; more says that there is work left, and that the next
-	// round should not wait. An error is logged, and the next round comes as usual.
+	// Tick runs one round. If more is true, there is work left, and the next round starts at
+	// once. An error or a panic is logged, and the next round starts after Interval.
 	Tick   func(ctx context.Context) (more bool, err error)
 	Logger *slog.Logger
 
@@ -27,7 +27,7 @@ type Loop struct {
 	done    chan struct{}
 }
 
-// Start begins the rounds.
+// Start starts the loop. It does nothing if the loop was started or stopped before.
 func (l *Loop) Start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,8 +39,8 @@ func (l *Loop) Start() {
 	go l.run(ctx)
 }
 
-// Stop ends the rounds: the context of a running one is cancelled, and Stop
-// returns when it has ended.
+// Stop stops the loop. It cancels the context of a running round and returns when the round has
+// ended.
 func (l *Loop) Stop() {
 	l.mu.Lock()
 	l.stopped = true
@@ -76,13 +76,13 @@ func (l *Loop) run(ctx context.Context) {
 func (l *Loop) tick(ctx context.Context) (more bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			l.Logger.Error("nawasync: an actor panicked; it goes on", "actor", l.Name, "panic", r, "stack", string(debug.Stack()))
+			l.Logger.Error("background loop panicked; the next round runs as usual", "loop", l.Name, "panic", r, "stack", string(debug.Stack()))
 			more = false
 		}
 	}()
 	more, err := l.Tick(ctx)
 	if err != nil && ctx.Err() == nil {
-		l.Logger.Warn("nawasync: an actor's round failed; it tries again", "actor", l.Name, "error", err)
+		l.Logger.Warn("background loop failed; the next round tries again", "loop", l.Name, "error", err)
 		return false
 	}
 	return more

@@ -19,7 +19,7 @@ func newLoop(tick func(context.Context) (bool, error)) *loop.Loop {
 	return &loop.Loop{Name: "test", Interval: time.Microsecond, Tick: tick, Logger: slog.New(slog.DiscardHandler)}
 }
 
-func TestStartAndStopMayRaceInAnyOrder(t *testing.T) {
+func TestStartAndStopAreSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	for range 50 {
 		l := newLoop(func(context.Context) (bool, error) { return false, nil })
@@ -38,33 +38,33 @@ func TestStartAndStopMayRaceInAnyOrder(t *testing.T) {
 	}
 }
 
-func TestPanicDoesNotEndTheRounds(t *testing.T) {
+func TestLoopContinuesAfterAPanic(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
-	again := make(chan struct{})
+	thirdRound := make(chan struct{})
 	l := newLoop(func(context.Context) (bool, error) {
 		if n.Add(1) == 1 {
 			panic("once")
 		}
 		if n.Load() == 3 {
-			close(again)
+			close(thirdRound)
 		}
 		return false, nil
 	})
 	l.Start()
-	<-again
+	<-thirdRound
 	l.Stop()
 }
 
-func TestStopEndsARunningRound(t *testing.T) {
+func TestStopCancelsARunningRound(t *testing.T) {
 	t.Parallel()
-	begun := make(chan struct{})
+	started := make(chan struct{})
 	l := newLoop(func(ctx context.Context) (bool, error) {
-		close(begun)
+		close(started)
 		<-ctx.Done()
 		return true, ctx.Err()
 	})
 	l.Start()
-	<-begun
+	<-started
 	l.Stop()
 }

@@ -1,5 +1,5 @@
-// Package sqlkit has what the databases say differently, and how statements run and fail
-// on them.
+// Package sqlkit hides the differences between PostgreSQL, MySQL and SQLite. It has SQL
+// fragments for each dialect, conversions of values, and checks for errors.
 package sqlkit
 
 import (
@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// SQLiteOptions are the options that nawasync wants of an SQLite DSN, "file:app.db" before
-// them.
+// SQLiteOptions are the options that nawasync needs in an SQLite DSN. They follow the file, for
+// example "file:app.db".
 const SQLiteOptions = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
 
-// Dialect is what the three databases say differently. A batch travels as one
-// JSON parameter, so that a statement has one text, and is prepared once, for
-// batches of every size.
+// Dialect builds SQL for one database. Statements take a batch as one JSON parameter, see
+// Rowset. Their text is then the same for batches of any size, and each is prepared once.
 type Dialect struct {
-	Name      string
-	Returning bool // UPDATE … RETURNING
+	Name      string // postgres, mysql or sqlite
+	Returning bool   // supports UPDATE … RETURNING
 }
 
-// Pinned holds PostgreSQL to the primary key: a plan that was made while the table
-// was small, and is kept for the session, would read the whole table for every
-// batch when it is large. As a subquery the array is parsed once, not per row.
+// Pinned returns a condition that makes PostgreSQL look up the jobs j by primary key. Without
+// it, a query plan that was cached while the table was small would scan the whole table for
+// each batch later. The array is in a subquery so that it is parsed once, not per row. For the
+// other databases the condition is empty.
 func (d Dialect) Pinned(ids []int64) (clause string, args []any) {
 	if d.Name != "postgres" {
 		return "", nil
@@ -37,9 +37,9 @@ func (d Dialect) Pinned(ids []int64) (clause string, args []any) {
 	return " AND j.id = ANY((SELECT CAST(CAST(? AS text) AS bigint[]))::bigint[])", []any{"{" + b.String() + "}"}
 }
 
-// LaneRows reads open jobs h of a lane by the lane's index. Left alone, every
-// planner may prefer the primary key, "for the first match must be near", and walk
-// over all rows that have ended. id is the h.id to compare and order by.
+// LaneRows returns the jobs table h, with a hint to read the open jobs of a lane by the lane
+// index, and the expression for h.id to compare and order by. Without the hint, a query planner
+// may expect a match early in the primary key and scan all ended jobs instead.
 func (d Dialect) LaneRows() (table, id string) {
 	switch d.Name {
 	case "postgres":
@@ -50,8 +50,8 @@ func (d Dialect) LaneRows() (table, id string) {
 	return "nawasync_jobs h INDEXED BY nawasync_jobs_lane", "h.id"
 }
 
-// ListRows reads ended jobs by the lists' index. SQLite and MySQL would rather walk
-// over the primary key until enough of them have come by.
+// ListRows returns the jobs table with a hint to read ended jobs by the list index. Without the
+// hint, SQLite and MySQL would scan the primary key until they have found enough jobs.
 func (d Dialect) ListRows() string {
 	switch d.Name {
 	case "postgres":
@@ -62,25 +62,27 @@ func (d Dialect) ListRows() string {
 	return "nawasync_jobs INDEXED BY nawasync_jobs_list"
 }
 
-// Behind says that an earlier job of j's lane is open. Its parameter is (now).
+// Behind is 1 if an earlier job of j's lane is open, and 0 otherwise. Its parameter is (now).
 func (d Dialect) Behind() string {
 	table, id := d.LaneRows()
-	return "CASE WHEN EXISTS (SELECT 1 FROM " + table + " WHERE h.open_lane = j.lane AND " + id + " < j.id AND " + joined + ") THEN 1 ELSE 0 END"
+	return "CASE WHEN EXISTS (SELECT 1 FROM " + table + " WHERE h.open_lane = j.lane AND " + id + " < j.id AND " + inLane + ") THEN 1 ELSE 0 END"
 }
 
 const (
-	// LaneBusy says that a job of j's lane runs. It and behind are no plain EXISTS: a
-	// planner makes an anti-join of that, which may read every open job.
+	// LaneBusy is 1 if another job of j's lane runs, and 0 otherwise. LaneBusy and Behind use
+	// CASE because a query planner turns a plain NOT EXISTS into an anti-join, which may read
+	// all open jobs.
 	LaneBusy = "CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END"
-	// PausedUntil is NULL when the scope of j is not paused. Its parameter is (now).
+	// PausedUntil is the end of the pause of j's scope, or NULL if the scope is not paused. Its
+	// parameter is (now).
 	PausedUntil = "(SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)"
 )
 
-// Standing are the columns after a job j's own that decide whether it may run.
-// Their parameters are (now, now).
+// Standing returns the columns that decide whether a job j may run, to be selected after the
+// job's own columns. Its parameters are (now, now).
 func (d Dialect) Standing() string { return ", " + d.Behind() + ", " + LaneBusy + ", " + PausedUntil }
 
-// KindText is the text service/type/action.
+// KindText returns an expression for the text service/type/action.
 func (d Dialect) KindText() string {
 	if d.Name == "mysql" {
 		return "CONCAT(service, '/', type, '/', action)"
@@ -88,15 +90,16 @@ func (d Dialect) KindText() string {
 	return "service || '/' || type || '/' || action"
 }
 
-// LaneHeads selects the first open job of each lane of a rowset. Its parameters are
-// (now, rowset).
+// LaneHeads selects the id of the first open job of each lane in a rowset. The id is NULL for a
+// lane without open jobs. Its parameters are (now, rowset).
 func (d Dialect) LaneHeads() string {
 	table, id := d.LaneRows()
-	return "SELECT (SELECT h.id FROM " + table + " WHERE h.open_lane = v_lane AND " + joined + " ORDER BY " + id + " LIMIT 1) FROM " + d.Rowset("lane")
+	return "SELECT (SELECT h.id FROM " + table + " WHERE h.open_lane = v_lane AND " + inLane + " ORDER BY " + id + " LIMIT 1) FROM " + d.Rowset("lane")
 }
 
-// Rowset turns one JSON parameter, an array of objects, into a table v whose
-// columns are named v_<key>.
+// Rowset returns a table v that is read from one JSON parameter, an array of objects. The
+// column "id" is the number under the key v_id, and "id:t" is the text under the same key. The
+// columns of v have the names of the keys.
 func (d Dialect) Rowset(columns ...string) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
@@ -120,7 +123,8 @@ func (d Dialect) Rowset(columns ...string) string {
 	return "(SELECT " + list + " FROM json_each(?)) AS v"
 }
 
-// DialectOf is the dialect of a gorm driver's name, or an error that names those there are.
+// DialectOf returns the dialect for the name of a gorm driver. It returns an error that lists
+// the supported names for any other.
 func DialectOf(name string) (Dialect, error) {
 	switch name {
 	case "postgres", "sqlite":
@@ -131,13 +135,13 @@ func DialectOf(name string) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
 }
 
-// columnType is the name and type of a column of a rowset: "id" is a number, "id:t" a text.
+// columnType splits a column of a rowset into its name and whether it is a text.
 func columnType(column string) (name string, text bool) {
 	name, kind, _ := strings.Cut(column, ":")
 	return name, kind == "t"
 }
 
-// Pick is a where yes, b otherwise: for parts of statements.
+// Pick returns a if yes is set, and b otherwise.
 func Pick(yes bool, a, b string) string {
 	if yes {
 		return a
@@ -145,5 +149,6 @@ func Pick(yes bool, a, b string) string {
 	return b
 }
 
-// joined says that h has its place in its lane. Its parameter is (now).
-const joined = "(h.epoch > 0 OR h.not_before <= ?)"
+// inLane is the condition that h has taken its place in its lane: it is due, or was due before
+// and went back to the queue. Its parameter is (now).
+const inLane = "(h.epoch > 0 OR h.not_before <= ?)"

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IsSerializationFailure reports a deadlock or a serialization failure, after which the
-// whole transaction may be run again: SQLSTATE class 40, MySQL's errors 1213 and 1020.
+// IsSerializationFailure reports whether err is a deadlock or a serialization failure: SQLSTATE
+// class 40, or MySQL's error 1213 or 1020. The whole transaction can then be run again.
 func IsSerializationFailure(err error) bool {
 	if err == nil {
 		return false
@@ -18,8 +18,8 @@ func IsSerializationFailure(err error) bool {
 	return containsAny(err, "Error 1213 ", "Error 1020 ")
 }
 
-// IsUniqueViolation reports that a row has a value that must be unique and that another
-// row has: SQLSTATE 23505, MySQL's error 1062, SQLite's text.
+// IsUniqueViolation reports whether err is a violation of a unique index: SQLSTATE 23505,
+// MySQL's error 1062, or SQLite's text for it.
 func IsUniqueViolation(err error) bool {
 	if err == nil {
 		return false
@@ -30,7 +30,7 @@ func IsUniqueViolation(err error) bool {
 	return containsAny(err, "Error 1062 ", "UNIQUE constraint failed")
 }
 
-// IsUndefined reports that a table or a column does not exist.
+// IsUndefined reports whether err says that a table or column does not exist.
 func IsUndefined(err error) bool {
 	if err == nil {
 		return false
@@ -41,7 +41,7 @@ func IsUndefined(err error) bool {
 	return containsAny(err, "Error 1146 ", "Error 1054 ", "no such table", "no such column")
 }
 
-// sqlState is the code of an error of a PostgreSQL driver.
+// sqlState returns the SQLSTATE of an error of a PostgreSQL driver.
 func sqlState(err error) (string, bool) {
 	var state interface{ SQLState() string }
 	if errors.As(err, &state) {
@@ -50,7 +50,8 @@ func sqlState(err error) (string, bool) {
 	return "", false
 }
 
-// containsAny looks into the text: the library imports no driver, whose types would tell.
+// containsAny reports whether the text of err contains one of the parts. The text is all there
+// is to check, because the library imports no database driver with its error types.
 func containsAny(err error, parts ...string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(err.Error(), part) })
 }

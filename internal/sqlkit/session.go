@@ -8,13 +8,14 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// Session detaches tx from its owner's conditions and from its SQL log: rows are
-// large, and lookups that find nothing are no errors.
+// Session returns tx without the conditions, hooks and SQL log of its owner. The log would
+// contain large rows, and report lookups that find nothing as errors.
 func Session(ctx context.Context, tx *gorm.DB) *gorm.DB {
 	return tx.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard, SkipHooks: true})
 }
 
-// Each runs a query and calls fn for every row.
+// Each runs a query and calls fn for each row. It stops at the first error of fn and returns
+// that error.
 func Each(tx *gorm.DB, fn func(rows *sql.Rows) error, query string, args ...any) error {
 	rows, err := tx.Raw(query, args...).Rows()
 	if err != nil {

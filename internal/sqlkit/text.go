@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// CleanText makes a text from outside storable in every database: valid UTF-8,
-// without NUL (PostgreSQL refuses it, and one refused text fails a whole batch),
-// cut to limit bytes at a rune's edge.
+// CleanText returns a form of text that every database can store. It replaces invalid UTF-8 and
+// NUL, because PostgreSQL refuses them and one refused text fails a whole batch. A text longer
+// than limit bytes is cut between two runes and ends with a mark.
 func CleanText(text string, limit int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.ReplaceAll(text, "\x00", "\uFFFD")
@@ -22,12 +22,12 @@ func CleanText(text string, limit int) string {
 	return text[:cut] + mark
 }
 
-// EscapeLike escapes a text for LIKE … ESCAPE '!'.
+// EscapeLike escapes text for use in LIKE … ESCAPE '!'.
 func EscapeLike(text string) string {
 	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(text)
 }
 
-// JSONText is v in JSON, as a text.
+// JSONText returns v encoded as JSON.
 func JSONText(v any) (string, error) {
 	text, err := json.Marshal(v)
 	return string(text), err

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Micros is how a time is stored: whole microseconds since 1970 UTC; the zero time is
-// NULL.
+// Micros returns the stored form of a time: microseconds since 1970 UTC, or NULL for the zero
+// time.
 func Micros(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -15,7 +15,7 @@ func Micros(t time.Time) any {
 	return t.UnixMicro()
 }
 
-// FromMicros is the time that Micros stored, UTC; 0 is the zero time.
+// FromMicros converts the stored form of a time back to UTC. 0 is the zero time.
 func FromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
@@ -23,7 +23,7 @@ func FromMicros(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// NullText is s, or NULL for "".
+// NullText returns s, or NULL if s is empty.
 func NullText(s string) any {
 	if s == "" {
 		return nil
@@ -31,7 +31,7 @@ func NullText(s string) any {
 	return s
 }
 
-// NullID is n, or NULL for 0.
+// NullID returns n, or NULL if n is 0.
 func NullID(n int64) any {
 	if n == 0 {
 		return nil
@@ -39,7 +39,7 @@ func NullID(n int64) any {
 	return n
 }
 
-// NullBytes is b, or NULL where it is empty.
+// NullBytes returns b, or NULL if b is empty.
 func NullBytes(b []byte) any {
 	if len(b) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func NullBytes(b []byte) any {
 	return b
 }
 
-// RawJSON is a stored document; NULL and "" are nil.
+// RawJSON returns a stored JSON document, or nil for NULL and "".
 func RawJSON(s sql.NullString) json.RawMessage {
 	if s.String == "" {
 		return nil

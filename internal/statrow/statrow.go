@@ -1,5 +1,5 @@
-// Package statrow reads the rows of the statistics, for those who show them and those
-// who fold them.
+// Package statrow reads the stored rows of the statistics. Package tracker shows them, and the
+// rollup adds them up.
 package statrow
 
 import (
@@ -14,24 +14,25 @@ import (
 // Key is what jobs are counted by.
 type Key struct{ Service, Type, Instance, Action, Outcome string }
 
-// Compare orders keys by their parts.
+// Compare compares two keys field by field. It returns a negative number, 0 or a positive
+// number, like cmp.Compare.
 func (k Key) Compare(other Key) int {
 	return cmp.Or(cmp.Compare(k.Service, other.Service), cmp.Compare(k.Type, other.Type), cmp.Compare(k.Instance, other.Instance),
 		cmp.Compare(k.Action, other.Action), cmp.Compare(k.Outcome, other.Outcome))
 }
 
-// Delta is what a batch of endings adds to the statistics. Times are in microseconds,
+// Delta is what one batch of ended jobs adds to the statistics. Times are in microseconds,
 // histograms in their stored form.
 type Delta struct {
 	Key
 	ID              int64
 	Minute          int64
 	Jobs            int64
-	LastJob, LastAt int64 // the last of them to end
+	LastJob, LastAt int64 // the job that ended last, and when
 	Waits, Runs     string
 }
 
-// Deltas reads up to limit deltas that are not folded yet, oldest first.
+// Deltas reads up to limit deltas that are not rolled up yet, oldest first.
 func Deltas(tx *gorm.DB, limit int) (list []Delta, err error) {
 	err = sqlkit.Each(tx, func(rows *sql.Rows) error {
 		var d Delta
@@ -42,16 +43,17 @@ func Deltas(tx *gorm.DB, limit int) (list []Delta, err error) {
 	return list, err
 }
 
-// Bucket is one row of the folded statistics.
+// Bucket is one row of the rolled-up statistics.
 type Bucket struct {
 	Key
-	Begin       int64 // in microseconds
+	Begin       int64 // start of the bucket in microseconds
 	Jobs        int64
 	Waits, Runs string
 }
 
-// Buckets reads the buckets of a period that meet a condition. histograms are the two
-// columns to read, or "”, ”" to leave them out.
+// Buckets reads the buckets of a period that meet the condition where. histograms lists the
+// two columns to read as Waits and Runs: the columns themselves, or two empty SQL strings to
+// skip them.
 func Buckets(tx *gorm.DB, period, histograms, where string, args ...any) (list []Bucket, err error) {
 	err = sqlkit.Each(tx, func(rows *sql.Rows) error {
 		var b Bucket
