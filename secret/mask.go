@@ -188,7 +188,7 @@ var (
 	// The pattern allows an unescaped slash in the password. It therefore also matches a host
 	// and port before a later "@", which portPattern excludes.
 	userinfoPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
-	portPattern     = regexp.MustCompile(`^[0-9]{1,5}(?:[/?#]|$)`)
+	portPattern     = regexp.MustCompile(`^[0-9]{1,5}[/?#]`)
 	queryPattern    = regexp.MustCompile(`(^|[?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
 	authPattern     = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
 )
