@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// erasedRemote is a Remote without its type parameter. Its values are structs that can
-// be addressed.
+// erasedRemote is a Remote without its type parameter. Each reflect.Value is an addressable
+// snapshot struct.
 type erasedRemote interface {
 	list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error]
 	get(ctx context.Context, key reflect.Value) (erasedObject, error)
 	create(ctx context.Context, want reflect.Value) (erasedObject, error)
-	update(ctx context.Context, now erasedObject, want reflect.Value, touched Diff) (erasedObject, error)
+	update(ctx context.Context, current erasedObject, want reflect.Value, touched Diff) (erasedObject, error)
 	remove(ctx context.Context, key reflect.Value) error
 }
 
@@ -28,18 +28,20 @@ type erasedPage struct {
 	items  reflect.Value // a slice
 	fields []string
 	proof  Proof
-	asked  time.Time
-	// skipped is nil where the listing covers all.
+	// requestedAt is Page.Asked.
+	requestedAt time.Time
+	// skipped is nil if the listing covers every row.
 	skipped func(reflect.Value) bool
 }
 
+// remoteAdapter makes an erasedRemote of a Remote.
 type remoteAdapter[T any] struct{ Remote[T] }
 
-func (e remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error] {
+func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error] {
 	return func(yield func(erasedPage, error) bool) {
-		for p, err := range e.List(ctx, asType[T](scope), detail) {
-			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, asked: p.Asked}
-			if skipped := p.Skipped; skipped != nil { // not p: that would keep its items
+		for p, err := range a.List(ctx, asType[T](scope), detail) {
+			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, requestedAt: p.Asked}
+			if skipped := p.Skipped; skipped != nil { // a closure over p would keep the page's items in memory
 				out.skipped = func(v reflect.Value) bool { return skipped(asType[T](v)) }
 			}
 			if !yield(out, err) {
@@ -49,26 +51,26 @@ func (e remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail 
 	}
 }
 
-func (e remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (erasedObject, error) {
-	o, err := e.Get(ctx, asType[T](key))
-	return eraseRemote(o), err
+func (a remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (erasedObject, error) {
+	o, err := a.Get(ctx, asType[T](key))
+	return eraseObject(o), err
 }
 
-func (e remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erasedObject, error) {
-	o, err := e.Create(ctx, asType[T](want))
-	return eraseRemote(o), err
+func (a remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erasedObject, error) {
+	o, err := a.Create(ctx, asType[T](want))
+	return eraseObject(o), err
 }
 
-func (e remoteAdapter[T]) update(ctx context.Context, now erasedObject, want reflect.Value, touched Diff) (erasedObject, error) {
-	o, err := e.Update(ctx, Object[T]{asType[T](now.value), now.raw, now.version}, asType[T](want), touched)
-	return eraseRemote(o), err
+func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want reflect.Value, touched Diff) (erasedObject, error) {
+	o, err := a.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version}, asType[T](want), touched)
+	return eraseObject(o), err
 }
 
-func (e remoteAdapter[T]) remove(ctx context.Context, key reflect.Value) error {
-	return e.Delete(ctx, asType[T](key))
+func (a remoteAdapter[T]) remove(ctx context.Context, key reflect.Value) error {
+	return a.Delete(ctx, asType[T](key))
 }
 
-func eraseRemote[T any](o Object[T]) erasedObject {
+func eraseObject[T any](o Object[T]) erasedObject {
 	return erasedObject{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version}
 }
 

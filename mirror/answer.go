@@ -12,37 +12,37 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// ErrNoConflict says that a job is not one that ended with a conflict of a
-// repository's row.
+// ErrNoConflict says that a job did not end with a conflict over a repository's row, or that
+// the chosen answer is not possible for its conflict.
 var ErrNoConflict = host.ErrNoConflict
 
-// KeepTheirs answers a conflict by taking over what the remote has. It returns the job
-// that does so, and nawasync.ErrNotFound or ErrNoConflict.
+// KeepTheirs answers a conflict by copying the remote object into the row. It returns the
+// refresh job that copies the object. Its errors include nawasync.ErrNotFound and
+// ErrNoConflict.
 func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
-	eng := engineOf(e)
-	return answerConflict(ctx, eng, "resync", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
-		args := refreshArgs{
+	a := answer{engine: engineOf(e), action: "resync", job: id, options: o}
+	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
+		return refreshArgs{
 			kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
 			target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow,
-		}
-		return eng.FollowUp(ctx, old, args, answerOptions(o), "")
+		}, "", nil
 	})
 }
 
-// ApplyMine answers a conflict by changing what the remote had then: if it has that still,
-// it is overwritten; if it is another again, that is another conflict. It returns the job
-// that does so, and nawasync.ErrNotFound, ErrNoArguments or ErrSuperseded, or
-// ErrNoConflict.
+// ApplyMine answers a conflict by applying the change on top of the remote's values at the time
+// of the conflict. If the remote has changed again since then, the new job ends with another
+// conflict. ApplyMine returns the new job. Its errors include nawasync.ErrNotFound,
+// ErrNoArguments and ErrSuperseded, and ErrNoConflict.
 func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
-	eng := engineOf(e)
-	return answerConflict(ctx, eng, "rebase", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
-		m, err := conflictArgs(eng, old)
+	a := answer{engine: engineOf(e), action: "rebase", job: id, options: o}
+	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
+		m, err := conflictArgs(a.engine, old)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		values, err := old.ConflictValues()
 		if err != nil {
-			return nil, fmt.Errorf("job %d: %w: what the remote had is not kept", id, ErrNoConflict)
+			return nil, "", fmt.Errorf("job %d: %w: the remote's values are not stored", id, ErrNoConflict)
 		}
 		for _, changes := range []map[string]*fieldChange{m.Changes, m.Seen} {
 			for column, c := range changes {
@@ -52,34 +52,46 @@ func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 				}
 			}
 		}
-		return eng.FollowUp(ctx, old, m, answerOptions(o), old.SnapshotState)
+		return m, old.SnapshotState, nil
 	})
 }
 
-// Overwrite answers a conflict by writing what was wanted, whatever the remote has. It
-// returns the job that does so, and errors as ApplyMine.
+// Overwrite answers a conflict by writing the change without regard to the remote's current
+// values. It returns the new job, and the same errors as ApplyMine.
 func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
-	eng := engineOf(e)
-	return answerConflict(ctx, eng, "overwrite", id, o, func(old *jobstore.Job) (*tracker.Job, error) {
-		m, err := conflictArgs(eng, old)
+	a := answer{engine: engineOf(e), action: "overwrite", job: id, options: o}
+	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
+		m, err := conflictArgs(a.engine, old)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		m.Force = true
-		return eng.FollowUp(ctx, old, m, answerOptions(o), old.SnapshotState)
+		return m, old.SnapshotState, nil
 	})
 }
 
-// answerConflict has a conflict of a row answered by a job.
-func answerConflict(ctx context.Context, e engine, action string, id int64, o nawasync.OperatorOptions,
-	dispatch func(old *jobstore.Job) (*tracker.Job, error),
-) (*tracker.Job, error) {
+// answer is an operator's answer to the conflict of a job.
+type answer struct {
+	engine  engine
+	action  string // in the audit log
+	job     int64
+	options nawasync.OperatorOptions
+}
+
+// dispatch adds the job that carries out the answer, and an audit entry. build returns the
+// job's arguments and the pending state of the row; "" leaves the row's state unchanged.
+func (a answer) dispatch(ctx context.Context, build func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error)) (*tracker.Job, error) {
 	var job *tracker.Job
-	err := e.OperateOn(ctx, action, id, o, func(old *jobstore.Job, entry *tracker.AuditEntry) (err error) {
+	err := a.engine.OperateOn(ctx, a.action, a.job, a.options, func(old *jobstore.Job, entry *tracker.AuditEntry) error {
 		if old.Status != tracker.StatusConflict || old.SnapshotState == "" {
-			return fmt.Errorf("job %d is %s: %w", id, old.Status, ErrNoConflict)
+			return fmt.Errorf("job %d is %s: %w", a.job, old.Status, ErrNoConflict)
 		}
-		if job, err = dispatch(old); err == nil {
+		args, state, err := build(old)
+		if err != nil {
+			return err
+		}
+		o := nawasync.Options{By: a.options.By, Source: nawasync.SourceRetry}
+		if job, err = a.engine.FollowUp(ctx, old, args, o, state); err == nil {
 			entry.Detail = fmt.Sprintf("job %d", job.ID)
 		}
 		return err
@@ -87,10 +99,10 @@ func answerConflict(ctx context.Context, e engine, action string, id int64, o na
 	return job, err
 }
 
-// conflictArgs are the arguments of a job that ended with a conflict over values.
+// conflictArgs returns the arguments of a job that ended with a conflict over values.
 func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 	if old.SnapshotState == nawasync.StatePendingCreate {
-		return nil, fmt.Errorf("job %d: %w: an object of somebody else's is not taken over; keep theirs, to see it", old.ID, ErrNoConflict)
+		return nil, fmt.Errorf("job %d: %w: the job found an existing object and does not adopt it; keep theirs to copy the object into the row", old.ID, ErrNoConflict)
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, fmt.Errorf("job %d: %w", old.ID, nawasync.ErrNoArguments)
@@ -104,11 +116,7 @@ func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue,
 	}
 	if err := json.Unmarshal(plain, m); err != nil {
-		return nil, fmt.Errorf("job %d: %w: its arguments are not a repository's", old.ID, ErrNoConflict)
+		return nil, fmt.Errorf("job %d: %w: its arguments are not those of a repository's change", old.ID, ErrNoConflict)
 	}
 	return m, nil
-}
-
-func answerOptions(o nawasync.OperatorOptions) nawasync.Options {
-	return nawasync.Options{By: o.By, Source: nawasync.SourceRetry}
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// runCreate reads first, so that nobody's object is taken for ours; after a write
-// whose outcome is not known it looks for what it made.
+// runCreate reads the remote before it creates the object. If the object exists already, it is
+// adopted only where that is safe: it may belong to another user, or an earlier attempt whose
+// response was lost may have created it.
 func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error {
 	want, err := r.keyOf(m)
 	if err == nil {
@@ -24,9 +25,9 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	there, err := r.getRemote(ctx, want)
+	existing, err := r.getRemote(ctx, want)
 	if err == nil {
-		return r.adopt(a, there, want, m)
+		return r.adopt(a, existing, want, m)
 	}
 	if fault.ClassOf(err) != fault.ClassGone {
 		return err
@@ -38,25 +39,25 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	for _, f := range r.model.secrets {
 		f.value(sent).Set(reflect.ValueOf(m.WriteOnly[f.column]))
 	}
-	made, err := r.remote.create(ctx, sent)
+	created, err := r.remote.create(ctx, sent)
 	if nothingWritten(fault.ClassOf(err)) && err != nil {
 		a.RetractWrite(ctx)
 	}
 	if fault.ClassOf(err) == fault.ClassAlreadyExists {
-		// It was not there a moment ago: somebody else was faster, or our own request
-		// came through twice.
-		if there, getErr := r.getRemote(ctx, want); getErr == nil {
-			return r.adopt(a, there, want, m)
+		// The object was created after the first read: by another client, or by a duplicate
+		// of this request.
+		if existing, getErr := r.getRemote(ctx, want); getErr == nil {
+			return r.adopt(a, existing, want, m)
 		}
 	}
 	if err != nil {
 		return err
 	}
-	r.model.normalise(made.value)
-	return r.createdOnSuccess(a, made, "created")
+	r.model.normalise(created.value)
+	return r.createdOnSuccess(a, created, "created")
 }
 
-// nothingWritten reports whether an error of the class says that nothing was written.
+// nothingWritten reports whether an error of the class proves that the remote wrote nothing.
 func nothingWritten(class fault.Class) bool {
 	switch class {
 	case fault.ClassConfig, fault.ClassPermanent, fault.ClassCredentials, fault.ClassRateLimited, fault.ClassAlreadyExists, fault.ClassConflict, fault.ClassGone:
@@ -66,15 +67,17 @@ func nothingWritten(class fault.Class) bool {
 	}
 }
 
-// adopt takes an object that is there already for ours where that is safe.
-func (r *repo) adopt(a host.Attempt, there erasedObject, want reflect.Value, m *mutation) error {
+// adopt ends a create job for an object that exists already. It adopts an object with the wanted
+// content. If the snapshot has secrets, which cannot be compared, an earlier attempt must also
+// have begun to write. Otherwise the job ends with a conflict.
+func (r *repo) adopt(a host.Attempt, existing erasedObject, want reflect.Value, m *mutation) error {
 	var differ []string
 	for _, f := range r.model.content {
 		wanted := f.value(want)
 		if wanted.Kind() == reflect.Pointer && wanted.IsNil() {
-			continue // left to the remote
+			continue // the remote chooses the value
 		}
-		if !f.equal(there.value, want) {
+		if !f.equal(existing.value, want) {
 			differ = append(differ, f.column)
 		}
 	}
@@ -84,37 +87,38 @@ func (r *repo) adopt(a host.Attempt, there erasedObject, want reflect.Value, m *
 	}
 	switch {
 	case len(differ) > 0:
-		return r.conflict("an object of that name is there already, with another "+strings.Join(differ, " and ")+"; it was left as it is", there.value, changes)
+		return r.conflict("an object with that name already exists with a different "+strings.Join(differ, " and ")+"; the object was not changed", existing.value, changes)
 	case !a.EarlierWrite() && len(r.model.secrets) > 0:
-		return r.conflict("an object of that name is there already; whether it is ours cannot be told, for its secrets cannot be read, so it was left as it is",
-			there.value, changes)
+		return r.conflict("an object with that name already exists; its secrets cannot be compared, so the object was not adopted", existing.value, changes)
 	}
 	if a.EarlierWrite() {
-		a.Logf("an earlier attempt has made it; adopted")
+		a.Logf("an earlier attempt created the object; adopted the object")
 	}
-	return r.createdOnSuccess(a, there, "adopted")
+	return r.createdOnSuccess(a, existing, "adopted")
 }
 
-func (r *repo) createdOnSuccess(a host.Attempt, made erasedObject, how string) error {
+// createdOnSuccess stores a created or adopted object in the transaction that marks the job a
+// success. how is the key of the job's result.
+func (r *repo) createdOnSuccess(a host.Attempt, object erasedObject, how string) error {
 	id := a.Job().SnapshotRow
-	a.SetResult(map[string]any{how: r.model.target(made.value)})
+	a.SetResult(map[string]any{how: r.model.target(object.value)})
 	a.OnSuccess(func(tx *gorm.DB) error {
 		ctx := tx.Statement.Context
-		var there int64
-		if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Count(&there).Error; err != nil {
+		var rows int64
+		if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Count(&rows).Error; err != nil {
 			return err
 		}
 		fields := append(r.model.identity(), r.model.mirrored()...)
-		if there > 0 {
-			return r.writeRow(ctx, tx, id, made.value, fields, true)
+		if rows > 0 {
+			return r.writeRow(ctx, tx, rowWrite{id: id, value: object.value, fields: fields, fromRemote: true})
 		}
-		// Its row was deleted meanwhile, by hand or by a cancelled job before this one.
-		return r.insertRow(ctx, tx, made.value)
+		// The row was deleted in the meantime, by hand or because an earlier job was cancelled.
+		return r.insertRow(ctx, tx, object.value)
 	})
 	return nil
 }
 
-// insertRow adds a row that is as the remote has it, unless there is one of that key.
+// insertRow adds a row for a remote object, unless a row with the object's key exists.
 func (r *repo) insertRow(ctx context.Context, tx *gorm.DB, value reflect.Value) error {
 	columns, rows := r.newRows(r.model.mirrored(), []listedItem{{value: value}})
 	_, err := r.table.Insert(sqlkit.Session(ctx, tx), columns, rows)

@@ -12,7 +12,8 @@ import (
 	"github.com/nawasara/nawasync/internal/host"
 )
 
-// runDelete deletes what still is as the user saw it. What is gone is a success.
+// runDelete deletes the remote object if it is still as the user saw it. If the object no longer
+// exists, the job succeeds.
 func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error {
 	key, err := r.keyOf(m)
 	if err != nil {
@@ -27,9 +28,9 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	}
 	if !known {
 		a.SetResult(map[string]any{"row_only": true})
-		return nil // what has that name at the remote, if anything, is not ours
+		return nil // an object with that name at the remote, if any, belongs to another user
 	}
-	now, err := r.getRemote(ctx, key)
+	current, err := r.getRemote(ctx, key)
 	if fault.ClassOf(err) == fault.ClassGone {
 		a.SetResult(map[string]any{"already": true})
 		return nil
@@ -37,22 +38,22 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	var foreign []string
+	var changed []string
 	for _, column := range slices.Sorted(maps.Keys(m.Seen)) {
 		f := r.model.byColumn[column]
 		if f == nil || m.Force {
 			continue
 		}
-		seen, err := r.userKnew(now.value, f, m.Seen[column])
+		seen, err := r.userKnew(current.value, f, m.Seen[column])
 		if err != nil {
 			return err
 		}
 		if !seen {
-			foreign = append(foreign, column)
+			changed = append(changed, column)
 		}
 	}
-	if len(foreign) > 0 {
-		return r.conflict("somebody else has changed "+strings.Join(foreign, " and ")+" since you saw it; it was not deleted", now.value, m.Seen)
+	if len(changed) > 0 {
+		return r.conflict(strings.Join(changed, " and ")+" changed at the remote after the user read the object; the object was not deleted", current.value, m.Seen)
 	}
 	if err := a.BeginWrite(ctx); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// runUpdate reads, compares what it is about to touch with what the user saw, and
-// writes only then.
+// runUpdate reads the remote object and writes the changed fields, unless one of them is no
+// longer as the user saw it.
 func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error {
 	key, err := r.keyOf(m)
 	if err != nil {
@@ -27,67 +27,68 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 		return err
 	}
 	if !known {
-		return nawasync.Permanent(errors.New("this object was never seen at the remote: its creation failed, or met somebody else's of its name; nothing was written. keep theirs, to see what is there"))
+		return nawasync.Permanent(errors.New("the object was never synced: its creation failed, or found an existing object with the same name; nothing was written; refresh the row to read the remote object"))
 	}
-	now, err := r.getRemote(ctx, key)
+	current, err := r.getRemote(ctx, key)
 	if err != nil {
 		return err
 	}
-	want, touched, err := r.threeWayMerge(now.value, m)
+	want, touched, err := r.threeWayMerge(current.value, m)
 	if err != nil {
 		return err
 	}
 	if len(touched) == 0 {
-		a.Logf("the remote has it so already; nothing was written")
-		return r.writeOnSuccess(a, now, map[string]any{"already": true})
+		a.Logf("the remote already has these values; nothing was written")
+		return r.writeOnSuccess(a, current, map[string]any{"already": true})
 	}
 	if err := a.BeginWrite(ctx); err != nil {
 		return err
 	}
-	got, err := r.remote.update(ctx, now, want, touched)
-	if fault.ClassOf(err) == fault.ClassConflict && now.version != "" {
-		// Somebody was faster. The next attempt reads again: it merges, or it is a conflict.
-		return fault.WithClass(fault.ClassTransient, fmt.Errorf("the object was changed between our reading and our writing: %w", err))
+	updated, err := r.remote.update(ctx, current, want, touched)
+	if fault.ClassOf(err) == fault.ClassConflict && current.version != "" {
+		// The next attempt reads the object again, then merges the change or ends with a conflict.
+		return fault.WithClass(fault.ClassTransient, fmt.Errorf("the remote object changed between reading and writing: %w", err))
 	}
 	if err != nil {
 		return err
 	}
-	if got.version == "" {
-		if got, err = r.getRemote(ctx, key); err != nil {
-			return fmt.Errorf("read back what was written: %w", err)
+	if updated.version == "" {
+		if updated, err = r.getRemote(ctx, key); err != nil {
+			return fmt.Errorf("read the object after the update: %w", err)
 		}
 	}
-	r.model.normalise(got.value)
-	return r.verify(a, got, want, touched, m)
+	r.model.normalise(updated.value)
+	return r.verify(a, updated, want, touched, m)
 }
 
-// threeWayMerge is now with the changes of m, and what of them is still to be written. It
-// returns a conflict when a field is neither what the user saw nor what he wants.
-func (r *repo) threeWayMerge(now reflect.Value, m *mutation) (want reflect.Value, touched Diff, err error) {
-	want = deepCopy(now)
-	var foreign []string
+// threeWayMerge returns current with the changes of m, and the fields that are still to be
+// written. It returns a conflict if the remote value of a field is neither the one that the
+// user saw nor the one that the user wants.
+func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.Value, touched Diff, err error) {
+	want = deepCopy(current)
+	var conflicting []string
 	for _, column := range slices.Sorted(maps.Keys(m.Changes)) {
 		f, c := r.model.byColumn[column], m.Changes[column]
 		if f == nil {
-			return want, nil, nawasync.Permanent(fmt.Errorf("%s has no column %s any more", r.model.table, column))
+			return want, nil, nawasync.Permanent(fmt.Errorf("table %s no longer has the column %s", r.model.table, column))
 		}
 		if err := decodeField(want, f, c.To); err != nil {
 			return want, nil, nawasync.Permanent(err)
 		}
-		if f.equal(now, want) {
+		if f.equal(current, want) {
 			continue
 		}
-		seen, err := r.userKnew(now, f, c)
+		seen, err := r.userKnew(current, f, c)
 		if err != nil {
 			return want, nil, err
 		}
 		if !seen && !m.Force {
-			foreign = append(foreign, column)
+			conflicting = append(conflicting, column)
 		}
-		touched = append(touched, Change{column, f.value(now).Interface(), f.value(want).Interface()})
+		touched = append(touched, Change{column, f.value(current).Interface(), f.value(want).Interface()})
 	}
-	if len(foreign) > 0 {
-		return want, nil, r.conflict("somebody else has changed "+strings.Join(foreign, " and ")+" at the remote; nothing was written", now, m.Changes)
+	if len(conflicting) > 0 {
+		return want, nil, r.conflict(strings.Join(conflicting, " and ")+" changed at the remote after the user read the object; nothing was written", current, m.Changes)
 	}
 	for _, f := range r.model.secrets {
 		if value, ok := m.WriteOnly[f.column]; ok {
@@ -98,18 +99,18 @@ func (r *repo) threeWayMerge(now reflect.Value, m *mutation) (want reflect.Value
 	return want, touched, nil
 }
 
-// verify makes sure that the remote has what was written.
-func (r *repo) verify(a host.Attempt, got erasedObject, want reflect.Value, touched Diff, m *mutation) error {
+// verify checks that the remote stored the written values, and stores the object in the row.
+func (r *repo) verify(a host.Attempt, updated erasedObject, want reflect.Value, touched Diff, m *mutation) error {
 	for _, c := range touched {
 		f := r.model.byColumn[c.Field]
-		if f.role != roleSecret && !f.equal(got.value, want) {
-			return r.conflict(fmt.Sprintf("after writing, the remote has another %s than was written: it was changed in between, or not accepted", c.Field), got.value,
-				m.Changes)
+		if f.role != roleSecret && !f.equal(updated.value, want) {
+			return r.conflict(fmt.Sprintf("the remote has a different %s than was written: another client changed the value, or the remote did not accept it", c.Field),
+				updated.value, m.Changes)
 		}
 	}
 	fields := make([]string, len(touched))
 	for i, c := range touched {
 		fields[i] = c.Field
 	}
-	return r.writeOnSuccess(a, got, map[string]any{"written": fields})
+	return r.writeOnSuccess(a, updated, map[string]any{"written": fields})
 }

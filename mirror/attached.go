@@ -12,7 +12,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// scopeOf is a row with the scope that jobs call by this name.
+// scopeOf returns a row with the scope fields of a job's Target.Instance.
 func (m *model) scopeOf(instance string) (reflect.Value, error) {
 	row := m.newRow()
 	parts := []string{instance}
@@ -23,7 +23,7 @@ func (m *model) scopeOf(instance string) (reflect.Value, error) {
 		return row, nil
 	}
 	if len(parts) != len(m.scope) {
-		return row, fmt.Errorf("%w: %q does not name a scope of %s", nawasync.ErrInvalid, instance, m.table)
+		return row, fmt.Errorf("%w: instance %q is not a scope of table %s", nawasync.ErrInvalid, instance, m.table)
 	}
 	for i, f := range m.scope {
 		text := json.RawMessage(parts[i])
@@ -31,13 +31,13 @@ func (m *model) scopeOf(instance string) (reflect.Value, error) {
 			text, _ = json.Marshal(parts[i])
 		}
 		if err := decodeField(row, f, text); err != nil {
-			return row, fmt.Errorf("%w: %q does not name a scope of %s", nawasync.ErrInvalid, instance, m.table)
+			return row, fmt.Errorf("%w: instance %q is not a scope of table %s", nawasync.ErrInvalid, instance, m.table)
 		}
 	}
 	return row, nil
 }
 
-// attached is a repository as the engine's overviews see it.
+// attached implements nawasync.AttachedRepository, which the engine's overviews use.
 type attached struct{ *repo }
 
 func (r attached) Describe() nawasync.RepositoryInfo {

@@ -20,9 +20,10 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// dispatchRow adds a job that changes a row, and marks the row.
-func (r *repo) dispatchRow(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options, id int64, state nawasync.SyncState) (*tracker.Job, error) {
-	return r.engine.DispatchOnRow(ctx, tx, args, o, host.SnapshotRow{Table: r.model.table, ID: id, State: state})
+// snapshotRow identifies a row and the pending state that its job gives it; "" leaves the row's
+// state unchanged.
+func (r *repo) snapshotRow(id int64, state nawasync.SyncState) host.SnapshotRow {
+	return host.SnapshotRow{Table: r.model.table, ID: id, State: state}
 }
 
 func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
@@ -35,7 +36,7 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 	if args.Want, err = encodeFields(want, m.content); err != nil {
 		return nil, err
 	}
-	args.WriteOnly = r.splitSecrets(want)
+	args.WriteOnly = r.secretsOf(want)
 	if err := r.engine.CheckTarget(args.target); err != nil {
 		return nil, fmt.Errorf("create %s: %w", r.typ, err)
 	}
@@ -44,14 +45,15 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 		if err != nil {
 			return err
 		}
-		job, err = r.dispatchRow(ctx, tx, args, o, id, nawasync.StatePendingCreate)
+		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(id, nawasync.StatePendingCreate))
 		return err
 	})
 	return job, err
 }
 
-// insertPlaceholderRow makes the row of an object that is to be created, so that its jobs have
-// a lane from the first on; or takes over one whose object never was, or is gone.
+// insertPlaceholderRow adds the row of an object that a job is about to create, so that all jobs
+// of the object share the row's lane. It reuses an existing row whose object was never created
+// or is missing, and returns nawasync.ErrExists for any other existing row.
 func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want reflect.Value) (int64, error) {
 	now := nawasync.Timestamp{Time: r.engine.Store().Now()}
 	columns := []string{"sync_status", "missing_runs"}
@@ -59,7 +61,7 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	for _, f := range append(r.model.identity(), r.model.mirrored()...) {
 		value := f.param(want)
 		if f.role == roleKey && len(r.model.natural) > 0 && f.value(want).IsZero() {
-			value = nil // the remote will give one
+			value = nil // the remote assigns the key
 		}
 		columns, values = append(columns, f.column), append(values, value)
 	}
@@ -71,33 +73,33 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 		return 0, fmt.Errorf("insert into %s: %w", r.model.table, err)
 	}
 	where, args := r.locate(want)
-	there := r.model.newRow()
-	if err := r.findIn(r.forUpdate(db), there.Addr(), where, args...); err != nil {
+	row := r.model.newRow()
+	if err := r.findIn(r.forUpdate(db), row.Addr(), where, args...); err != nil {
 		if errors.Is(err, nawasync.ErrNotFound) {
-			return 0, fmt.Errorf("%w: another row has a value that must be unique in %s", nawasync.ErrExists, r.model.table)
+			return 0, fmt.Errorf("%w: another row of %s has the same value in a unique column", nawasync.ErrExists, r.model.table)
 		}
 		return 0, err
 	}
-	id, status := r.model.idOf(there), r.status(there)
+	id, status := r.model.idOf(row), r.status(row)
 	switch {
 	case status.State == nawasync.StatePendingCreate && status.SyncJobID == nil:
-		return id, nil // ours, of a moment ago
+		return id, nil // the row was inserted above
 	case status.State == nawasync.StateMissing, status.State == nawasync.StateFailed && status.LastSyncedAt.IsZero():
-		if err := r.writeRow(ctx, tx, id, want, r.model.content, false); err != nil {
+		if err := r.writeRow(ctx, tx, rowWrite{id: id, value: want, fields: r.model.content}); err != nil {
 			return 0, err
 		}
-		// From now on the remote has never had it, until it is made.
+		// The row counts as never synced until the job has created the object.
 		return id, db.Exec("UPDATE "+r.quoted+" SET last_synced_at = NULL, missing_since = NULL, missing_runs = 0 WHERE id = ?", id).Error
 	}
-	return 0, fmt.Errorf("%w: %s %q is row %d of %s, %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
+	return 0, fmt.Errorf("%w: %s %q is row %d of %s in state %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
 }
 
-// forUpdate has reads lock what they find, until the transaction's end.
+// forUpdate makes reads lock the rows that they find until the transaction ends.
 func (r *repo) forUpdate(tx *gorm.DB) *gorm.DB {
 	return tx.Clauses(clause.Locking{Strength: "UPDATE"})
 }
 
-// gormTime is a time for a column of gorm's own.
+// gormTime converts a time to the type of a column that gorm fills: Unix seconds or a time.
 func gormTime(t reflect.Type, now nawasync.Timestamp) any {
 	switch t.Kind() {
 	case reflect.Int, reflect.Int64, reflect.Uint, reflect.Uint64:
@@ -115,18 +117,18 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 		action = r.actions.Update[0]
 	}
 	if !slices.Contains(r.actions.Update, action) {
-		return nil, fmt.Errorf("%w: Options.Action %q is none of Actions.Update: %s", nawasync.ErrInvalid, action, strings.Join(r.actions.Update, ", "))
+		return nil, fmt.Errorf("%w: Options.Action is %q; use one of Actions.Update: %s", nawasync.ErrInvalid, action, strings.Join(r.actions.Update, ", "))
 	}
 	for _, f := range append(m.identity(), m.observed...) {
 		if !f.equal(seen, want) {
-			return nil, fmt.Errorf("%w: %s (%s) cannot be changed: only content and secrets can", nawasync.ErrInvalid, f.Name, f.role)
+			return nil, fmt.Errorf("%w: field %s has the role %s; only content and secret fields can be changed", nawasync.ErrInvalid, f.Name, f.role)
 		}
 	}
 	args, err := r.newMutation(action, seen)
 	if err != nil {
 		return nil, err
 	}
-	args.Changes, args.WriteOnly = map[string]*fieldChange{}, r.splitSecrets(want)
+	args.Changes, args.WriteOnly = map[string]*fieldChange{}, r.secretsOf(want)
 	for _, f := range m.content {
 		if f.equal(seen, want) {
 			continue
@@ -134,7 +136,7 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 		from, fromErr := json.Marshal(f.value(seen).Interface())
 		to, toErr := json.Marshal(f.value(want).Interface())
 		if err := errors.Join(fromErr, toErr); err != nil {
-			return nil, fmt.Errorf("%w: field %s does not marshal: %w", nawasync.ErrInvalid, f.Name, err)
+			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
 		}
 		args.Changes[f.column] = &fieldChange{From: from, To: to}
 	}
@@ -142,7 +144,7 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 		return nil, nawasync.ErrUnchanged
 	}
 	err = r.changeFields(ctx, m.idOf(seen), args.Changes, func(tx *gorm.DB) error {
-		job, err = r.dispatchRow(ctx, tx, args, o, m.idOf(seen), nawasync.StatePendingUpdate)
+		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingUpdate))
 		return err
 	})
 	return job, err
@@ -158,22 +160,22 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 	for _, f := range m.content {
 		text, err := json.Marshal(f.value(seen).Interface())
 		if err != nil {
-			return nil, fmt.Errorf("%w: field %s does not marshal: %w", nawasync.ErrInvalid, f.Name, err)
+			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
 		}
 		args.Seen[f.column] = &fieldChange{From: text}
 	}
 	err = r.changeFields(ctx, m.idOf(seen), args.Seen, func(tx *gorm.DB) error {
-		job, err = r.dispatchRow(ctx, tx, args, o, m.idOf(seen), nawasync.StatePendingDelete)
+		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingDelete))
 		return err
 	})
 	return job, err
 }
 
-// changeFields locks the row, so that changes of it have an order, and has what the jobs
-// before this one will write count as seen.
+// changeFields locks the row and dispatches a job that changes it. The lock puts the changes of
+// a row in an order: values that earlier unfinished jobs of the row write count as seen.
 func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*fieldChange, dispatch func(tx *gorm.DB) error) error {
 	if id <= 0 {
-		return fmt.Errorf("%w: the row has no id; pass one that List or Find returned", nawasync.ErrInvalid)
+		return fmt.Errorf("%w: the row has no id; pass a row that List or Find returned", nawasync.ErrInvalid)
 	}
 	store := r.engine.Store()
 	return r.inTx(ctx, func(tx *gorm.DB) error {
@@ -192,7 +194,7 @@ func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*f
 				return err
 			}
 			for _, c := range changes {
-				c.Also = nil // the transaction may run again
+				c.Also = nil // a retried transaction must not add them twice
 			}
 			for _, job := range open {
 				r.acceptPendingValues(job, changes)
@@ -202,11 +204,11 @@ func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*f
 	})
 }
 
-// acceptPendingValues has what an unfinished job of the row will have written count as From.
+// acceptPendingValues adds the values that an unfinished job of the row writes to Also.
 func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*fieldChange) {
 	plain, err := r.engine.Arguments(job)
 	if err != nil {
-		return // it will fail too, and write nothing
+		return // the job cannot decode its arguments either, and writes nothing
 	}
 	var before mutation
 	if json.Unmarshal(plain, &before) != nil {
@@ -223,22 +225,23 @@ func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*fieldC
 }
 
 func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (job *tracker.Job, err error) {
-	there := r.model.newRow()
-	if err := r.findRow(ctx, there.Addr(), "id = ?", id); err != nil {
+	row := r.model.newRow()
+	if err := r.findRow(ctx, row.Addr(), "id = ?", id); err != nil {
 		return nil, err
 	}
 	args := refreshArgs{
-		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(there), ID: r.model.target(there)}, queue: r.queue,
+		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue,
 		Row: id,
 	}
 	err = r.inTx(ctx, func(tx *gorm.DB) error {
-		job, err = r.dispatchRow(ctx, tx, args, o, id, "")
+		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(id, ""))
 		return err
 	})
 	return job, err
 }
 
-func (r *repo) splitSecrets(row reflect.Value) map[string]nawasync.Secret {
+// secretsOf returns the secrets of a row that are set, by column.
+func (r *repo) secretsOf(row reflect.Value) map[string]nawasync.Secret {
 	out := map[string]nawasync.Secret{}
 	for _, f := range r.model.secrets {
 		if s := f.value(row).Interface().(nawasync.Secret); !s.IsZero() {

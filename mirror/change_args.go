@@ -8,19 +8,21 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
-// mutation is the arguments of a repository's create, update or delete.
+// mutation holds the arguments of a create, update or delete job.
 type mutation struct {
 	kind   nawasync.Kind
 	target nawasync.Target
 	queue  string
 
-	Key     map[string]json.RawMessage `json:"key"`               // scope, key, natural
-	Want    map[string]json.RawMessage `json:"want,omitempty"`    // of a create
+	Key     map[string]json.RawMessage `json:"key"`               // scope, key and natural fields
+	Want    map[string]json.RawMessage `json:"want,omitempty"`    // of a create: the content
 	Changes map[string]*fieldChange    `json:"changes,omitempty"` // of an update
-	Seen    map[string]*fieldChange    `json:"seen,omitempty"`    // of a delete: what the user saw, as From
-	// WriteOnly are the secrets to set: they reach the remote and rest nowhere.
+	Seen    map[string]*fieldChange    `json:"seen,omitempty"`    // of a delete: the values the user saw, in From
+	// WriteOnly holds the secrets to set. They are sealed with the arguments, written to the
+	// remote, and never stored in the table.
 	WriteOnly map[string]nawasync.Secret `json:"write_only,omitempty"`
-	// Force writes whatever the remote has: a person's answer to a conflict.
+	// Force writes without regard to the remote's current values: an operator chose to
+	// overwrite them.
 	Force bool `json:"force,omitempty"`
 }
 
@@ -30,15 +32,16 @@ func (m *mutation) Target() nawasync.Target { return m.target }
 
 func (m *mutation) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: m.queue} }
 
-// fieldChange is one field of a mutation.
+// fieldChange is the change of one field.
 type fieldChange struct {
 	From json.RawMessage `json:"from"`
 	To   json.RawMessage `json:"to,omitempty"`
-	// Also are values that count as From: what jobs before this one will have written.
+	// Also lists values that count as seen, like From: those that earlier unfinished jobs of the
+	// row write.
 	Also []json.RawMessage `json:"also,omitempty"`
 }
 
-// refreshArgs are the arguments of a refresh; package tracker writes the same.
+// refreshArgs holds the arguments of a refresh. Package jobstore encodes the same JSON.
 type refreshArgs struct {
 	kind   nawasync.Kind
 	target nawasync.Target
@@ -52,23 +55,24 @@ func (a refreshArgs) Target() nawasync.Target { return a.target }
 
 func (a refreshArgs) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: a.queue} }
 
+// encodeFields returns the values of fields as JSON, by column.
 func encodeFields(row reflect.Value, fields []*field) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
 	for _, f := range fields {
 		text, err := json.Marshal(f.value(row).Interface())
 		if err != nil {
-			return nil, fmt.Errorf("%w: field %s does not marshal: %w", nawasync.ErrInvalid, f.Name, err)
+			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
 		}
 		out[f.column] = text
 	}
 	return out, nil
 }
 
-// decodeField sets a field of row to what was encoded.
+// decodeField sets a field of row to an encoded value.
 func decodeField(row reflect.Value, f *field, text json.RawMessage) error {
 	value := reflect.New(f.FieldType)
 	if err := json.Unmarshal(text, value.Interface()); err != nil {
-		return fmt.Errorf("column %s: %q does not decode into %s: %w", f.column, text, f.FieldType, err)
+		return fmt.Errorf("decode column %s: %q into %s: %w", f.column, text, f.FieldType, err)
 	}
 	f.value(row).Set(value.Elem())
 	return nil
@@ -76,11 +80,12 @@ func decodeField(row reflect.Value, f *field, text json.RawMessage) error {
 
 func (m *model) newRow() reflect.Value { return reflect.New(m.schema.ModelType).Elem() }
 
+// decode sets the fields of a row from encoded values by column.
 func (m *model) decode(into reflect.Value, fields map[string]json.RawMessage) error {
 	for column, text := range fields {
 		f := m.byColumn[column]
 		if f == nil {
-			continue // a field that a newer release had
+			continue // the job was dispatched by another release, which has this field
 		}
 		if err := decodeField(into, f, text); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
-// columns are all that a repository reads and writes.
+// columns returns every column that a repository reads or writes.
 func (r *repo) columns() []string {
 	list := []string{"id"}
 	for _, f := range append(r.model.identity(), r.model.mirrored()...) {
@@ -21,8 +21,8 @@ func (r *repo) columns() []string {
 	return list
 }
 
-// statusColumns are the columns of nawasync.SyncStatus and their types, which are the same
-// in every dialect.
+// statusColumns returns the columns of nawasync.SyncStatus and their types. The types are the
+// same in every dialect.
 func statusColumns() []struct{ name, declaration string } {
 	return []struct{ name, declaration string }{
 		{"sync_status", "VARCHAR(16) NOT NULL DEFAULT 'synced'"},
@@ -36,9 +36,10 @@ func statusColumns() []struct{ name, declaration string } {
 	}
 }
 
-// remoteStatusValues are the columns that say that a row is as the remote has it; appendAsRemote
-// appends their values. The last is for rows that may have been missing.
-var remoteStatusValues = []string{"last_synced_at", "content_hash", "hash_version", "missing_runs", "missing_since"}
+// remoteStatusColumns are written whenever a row takes over the remote's content;
+// appendRemoteStatus appends their values. New rows leave out the last column: they have never
+// been missing.
+var remoteStatusColumns = []string{"last_synced_at", "content_hash", "hash_version", "missing_runs", "missing_since"}
 
 func (m *model) appendRemoteStatus(values []any, now nawasync.Timestamp, hash string) []any {
 	return append(values, now, hash, m.version, 0, nil)
@@ -52,19 +53,18 @@ var tableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-
 
 func indexName(table string) string { return strings.ReplaceAll(table, ".", "_") + "_sync_status" }
 
-// StatusColumns are the statements that add SyncStatus to a table, and the index
-// that finds rows in need of somebody, for the dialects postgres, mysql and sqlite.
-// Put them into a migration of yours: each statement adds one thing, once. It returns an
-// error for another dialect, and nawasync.ErrInvalid for what is not the plain name of a
-// table.
+// StatusColumns returns the statements that add the SyncStatus columns to a table, and an
+// index of the rows that are not synced. Put them into a migration and run each statement
+// once. The dialect is postgres, mysql or sqlite; any other is an error. A table name with
+// characters other than letters, digits, underscores and one dot is nawasync.ErrInvalid.
 func StatusColumns(dialect, table string) ([]string, error) {
 	switch dialect {
 	case "postgres", "sqlite", "mysql":
 	default:
-		return nil, fmt.Errorf("no status columns for dialect %q; use postgres, mysql (MariaDB too) or sqlite", dialect)
+		return nil, fmt.Errorf("unknown dialect %q; use postgres, mysql (also for MariaDB) or sqlite", dialect)
 	}
 	if !tableName.MatchString(table) {
-		return nil, fmt.Errorf("%w: %q is not the name of a table", nawasync.ErrInvalid, table)
+		return nil, fmt.Errorf("%w: %q is not a valid table name", nawasync.ErrInvalid, table)
 	}
 	var list []string
 	for _, c := range statusColumns() {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 
 	"github.com/nawasara/nawasync"
@@ -20,40 +21,42 @@ import (
 // Config describes a repository. Service and Type are required.
 type Config[T any] struct {
 	Service, Type string
-	// Remote is the API. A process without it reads and dispatches only.
+	// Remote is the API. A process without a Remote can only read the table and dispatch
+	// jobs.
 	Remote  Remote[T]
 	Actions Actions
-	// Queue is where changes go, SyncQueue where syncs go; "" is DefaultQueue. Give
-	// syncs one of their own: they are long.
+	// Queue is the queue of changes, SyncQueue that of syncs; "" is DefaultQueue. Give
+	// syncs a separate queue, because they take long.
 	Queue, SyncQueue string
-	// Timeout is how long one attempt of a change may take. Default DefaultTimeout.
+	// Timeout limits one attempt of a change. Default DefaultTimeout.
 	Timeout time.Duration
-	// SyncTimeout is how long a sync may take. Default one hour.
+	// SyncTimeout limits one attempt of a sync. Default one hour.
 	SyncTimeout time.Duration
-	// Search are the columns that Query.Search looks into.
+	// Search lists the columns that Query.Search searches.
 	Search []string
-	// Details are the listings that Remote.List knows besides "".
+	// Details lists the values besides "" that Remote.List accepts as detail.
 	Details []string
-	// MissingRuns is how many complete listings a row must be absent from until it is
-	// deleted. Default 2.
+	// MissingRuns is the number of proven listings in a row that must lack a row before the
+	// row is deleted. Default 2.
 	MissingRuns int
-	// Limit is how many absent rows of so many known are believed without a person.
-	// Default DefaultLimit.
+	// Limit returns how many of the known rows may be missing from a listing. If more are
+	// missing, the sync deletes nothing and is held until an operator decides. Default
+	// DefaultLimit.
 	Limit func(known int64) int64
 }
 
-// Actions are the names that jobs of a repository have in lists.
+// Actions holds the action names of a repository's jobs. Job lists show them.
 type Actions struct {
 	Create string   // default "create"
-	Update []string // default "update" alone; several tell a suspension from a new quota
+	Update []string // default "update" alone; use several to distinguish, for example, a suspension from a new quota
 	Delete string   // default "delete"
 	Sync   string   // default "sync"
 }
 
 func (a Actions) defaults() Actions {
-	for to, value := range map[*string]string{&a.Create: "create", &a.Delete: "delete", &a.Sync: "sync"} {
-		if *to == "" {
-			*to = value
+	for name, value := range map[*string]string{&a.Create: "create", &a.Delete: "delete", &a.Sync: "sync"} {
+		if *name == "" {
+			*name = value
 		}
 	}
 	if len(a.Update) == 0 {
@@ -62,23 +65,25 @@ func (a Actions) defaults() Actions {
 	return a
 }
 
-// DefaultLimit is 30 % of the first 1,000 rows and 10 % of the others, but 10 at
-// least.
+// DefaultLimit returns 30 % of the first 1,000 rows plus 10 % of the rest, and at least 10.
 func DefaultLimit(known int64) int64 {
 	return max(10, min(known, 1000)*3/10+max(0, known-1000)/10)
 }
 
-// snapshotRow is a snapshot struct: what does not embed SyncStatus does not compile.
+// snapshotRow makes the compiler reject a snapshot struct that does not embed SyncStatus.
 type snapshotRow[T any] interface {
 	*T
 	SnapshotStatus() *nawasync.SyncStatus
 }
 
-// New makes a repository of a table and, with a Remote, registers its
-// jobs, all or none: call it before Start. It returns nil with an error for tags that make
-// no sense, a table that lacks columns, a key that the database would not tell apart byte
-// by byte, a second repository of a type (nawasync.ErrRegistered), and what
-// nawasync.Register returns. e must not be nil.
+// New returns a repository of a table. If Config.Remote is set, New also registers the
+// handlers of the repository's jobs, so call it before Engine.Start. With an error it
+// registers nothing and returns a nil repository.
+//
+// It returns an error for invalid struct tags, for a table that lacks columns, and for a key
+// column whose collation treats different bytes as equal. It returns
+// nawasync.ErrRegistered for a second repository of the same service and type, and the
+// errors of nawasync.Register. e must not be nil.
 func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasync.SyncedRepository[T], error) {
 	var sample T
 	eng := engineOf(e)
@@ -110,22 +115,24 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 	return &repository[T]{r}, nil
 }
 
-// checkConfig checks what the configuration and the table say.
+// configErrorf returns an error that names the repository.
+func (r *repo) configErrorf(format string, args ...any) error {
+	return fmt.Errorf("repository %s/%s: "+format, append([]any{r.service, r.typ}, args...)...)
+}
+
+// checkConfig checks the configuration and the table, and sets the defaults.
 func (r *repo) checkConfig() error {
-	fail := func(format string, args ...any) error {
-		return fmt.Errorf("repository %s/%s: "+format, append([]any{r.service, r.typ}, args...)...)
-	}
 	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction}, r.actions.Update...)
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
-			return fail("two of its Actions are called %q", action)
+			return r.configErrorf("two actions are named %q", action)
 		}
 		if err := r.engine.CheckKind(r.kind(action)); err != nil {
-			return fail("%w", err)
+			return r.configErrorf("%w", err)
 		}
 	}
 	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 {
-		return fail("a setting is negative")
+		return r.configErrorf("MissingRuns, Timeout and SyncTimeout must not be negative")
 	}
 	if r.missingRuns == 0 {
 		r.missingRuns = 2
@@ -138,40 +145,60 @@ func (r *repo) checkConfig() error {
 	}
 	for _, column := range r.search {
 		if r.model.schema.FieldsByDBName[column] == nil {
-			return fail("Search names %q, which is no column of %s", column, r.model.table)
+			return r.configErrorf("Search names column %q, which table %s does not have", column, r.model.table)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	sample := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
 	if err := sqlkit.Session(ctx, r.engine.DB()).Table(r.model.table).Select(r.columns()).Where("1 = 0").Find(sample.Interface()).Error; err != nil {
-		return fail("table %s is not as its struct says: %w; make it in a migration of yours, StatusColumns has the statements for SyncStatus", r.model.table, err)
+		return r.configErrorf("table %s does not match its snapshot struct: %w; add the missing columns in a migration (StatusColumns returns the statements for SyncStatus)",
+			r.model.table, err)
 	}
-	return r.checkKey(ctx)
+	return r.checkTable(ctx)
 }
 
-// checkKey refuses a key of which MySQL would take two for one.
-func (r *repo) checkKey(ctx context.Context) error {
+// checkTable checks the table for settings of the database that would mix up rows.
+func (r *repo) checkTable(ctx context.Context) error {
 	db := sqlkit.Session(ctx, r.engine.DB())
-	if db.Name() == "sqlite" {
-		var made string
-		if err := db.Raw("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", r.model.table).Row().Scan(&made); err == nil &&
-			!strings.Contains(strings.ToUpper(made), "AUTOINCREMENT") {
-			return fmt.Errorf("repository %s/%s: %s.id must be INTEGER PRIMARY KEY AUTOINCREMENT: otherwise SQLite gives the id of a deleted row to another, and a late job would change that", r.service, r.typ, r.model.table)
+	switch db.Name() {
+	case "sqlite":
+		return r.checkAutoincrement(db)
+	case "mysql":
+		if err := r.checkParseTime(db); err != nil {
+			return err
 		}
+		return r.checkCollations(db)
 	}
-	if db.Name() != "mysql" {
-		return nil
+	return nil
+}
+
+func (r *repo) checkAutoincrement(db *gorm.DB) error {
+	var statement string
+	err := db.Raw("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", r.model.table).Row().Scan(&statement)
+	if err == nil && !strings.Contains(strings.ToUpper(statement), "AUTOINCREMENT") {
+		return r.configErrorf("%s.id must be INTEGER PRIMARY KEY AUTOINCREMENT: without AUTOINCREMENT, SQLite reuses the ids of deleted rows, and a late job could change the wrong row",
+			r.model.table)
 	}
-	if slices.ContainsFunc(r.model.schema.Fields, func(f *schema.Field) bool {
+	return nil
+}
+
+func (r *repo) checkParseTime(db *gorm.DB) error {
+	if !slices.ContainsFunc(r.model.schema.Fields, func(f *schema.Field) bool {
 		return f.DBName != "" && f.IndirectFieldType == reflect.TypeFor[time.Time]()
 	}) {
-		var moment time.Time
-		if err := db.Raw("SELECT TIMESTAMP('2026-01-02 03:04:05')").Row().Scan(&moment); err != nil {
-			return fmt.Errorf("repository %s/%s has a time.Time, which the MySQL driver reads only with parseTime=true&loc=UTC in the DSN: %w", r.service,
-				r.typ, err)
-		}
+		return nil
 	}
+	var moment time.Time
+	if err := db.Raw("SELECT TIMESTAMP('2026-01-02 03:04:05')").Row().Scan(&moment); err != nil {
+		return r.configErrorf("the snapshot has a time.Time field, which the MySQL driver reads only with parseTime=true&loc=UTC in the DSN: %w", err)
+	}
+	return nil
+}
+
+// checkCollations refuses key columns with a collation: every collation of MySQL treats some
+// different keys as equal.
+func (r *repo) checkCollations(db *gorm.DB) error {
 	table := r.model.table[strings.LastIndexByte(r.model.table, '.')+1:]
 	for _, f := range append(r.model.identity(), r.model.natural...) {
 		var collation *string
@@ -181,7 +208,8 @@ func (r *repo) checkKey(ctx context.Context) error {
 			return fmt.Errorf("read the collation of %s.%s: %w", r.model.table, f.column, err)
 		}
 		if collation != nil {
-			return fmt.Errorf("repository %s/%s: the collation %s of %s.%s takes different keys for one (trailing spaces, perhaps case and accents); declare the column VARBINARY", r.service, r.typ, *collation, r.model.table, f.column)
+			return r.configErrorf("the collation %s of %s.%s treats different keys as equal (trailing spaces, perhaps case and accents); declare the column VARBINARY",
+				*collation, r.model.table, f.column)
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ func TestDuplicateRepositoriesAndActionNamesAreRefused(t *testing.T) {
 		t.Errorf("second repository of a type = %v, %v, want nil and ErrRegistered", repo, err)
 	}
 	repo, err = mirror.New(s.engine, mirror.Config[gadget]{Service: "shop", Type: "other", Actions: mirror.Actions{Create: "x", Delete: "x"}})
-	if err == nil || !strings.Contains(err.Error(), `repository shop/other: two of its Actions are called "x"`) || repo != nil {
+	if err == nil || !strings.Contains(err.Error(), `repository shop/other: two actions are named "x"`) || repo != nil {
 		t.Errorf("repository with two actions called x = %v, %v, want nil and an error that names x", repo, err)
 	}
 	if n := len(s.engine.Repositories()); n != 2 {

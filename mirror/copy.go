@@ -7,7 +7,8 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
-// deepCopy copies what a change of the copy could reach.
+// deepCopy copies a value so that a change of the copy never changes the original. It shares
+// unexported fields, which the caller cannot change.
 func deepCopy(v reflect.Value) reflect.Value {
 	out := reflect.New(v.Type()).Elem()
 	out.Set(v)

@@ -1,20 +1,18 @@
 package mirror
 
-import (
-	"slices"
-)
+import "slices"
 
-// Change is what became of one field.
+// Change is the change of one field.
 type Change struct {
-	Field string `json:"field"` // its column
+	Field string `json:"field"` // the field's column
 	From  any    `json:"from"`
 	To    any    `json:"to"`
 }
 
-// Diff is what differs between two values of a snapshot, by column.
+// Diff lists the fields in which two values of a snapshot differ.
 type Diff []Change
 
-// Has reports whether the field with that column changes.
+// Has reports whether the diff contains the field with the given column.
 func (d Diff) Has(column string) bool {
 	return slices.ContainsFunc(d, func(c Change) bool { return c.Field == column })
 }

@@ -1,8 +1,8 @@
-// Package mirror keeps a local table equal to the objects of an external API.
+// Package mirror keeps a database table in sync with the objects of an external API.
 //
-// Declare a snapshot struct and a [Remote], the adapter of the API, and [New] makes a
-// repository of them: pages read the table, each change is a job that looks at the
-// remote before it writes, and syncs copy the remote's listing into the table.
+// Declare a snapshot struct, implement [Remote] for the API, and pass both to [New]. The
+// result is a repository: pages read the table, each change is a job that reads the remote
+// object before it writes, and syncs copy the remote's listing into the table.
 //
 // A snapshot is a struct with an integer ID, an embedded nawasync.SyncStatus, and fields
 // with roles:
@@ -17,18 +17,18 @@
 //		nawasync.SyncStatus
 //	}
 //
-// Further roles are natural (content, and the name that finds an object before the remote
-// gave it an id), set (a list whose order means nothing) and ignored. The table is the
-// host's; [StatusColumns] has the statements for SyncStatus.
+// The other roles are natural (content, and the name that finds an object before the remote
+// has assigned its id), set (a list whose order has no meaning) and ignored. You create the
+// table in a migration; [StatusColumns] returns the statements for the SyncStatus columns.
 //
 //	accounts, err := mirror.New(engine, mirror.Config[Account]{Service: "whm", Type: "account", Remote: adapter})
 //	page, err := accounts.List(ctx, nawasync.Query{Search: "ann"})
 //	job, err := accounts.Update(ctx, seen, func(a *Account) { a.Plan = "large" }, nawasync.Options{By: "user:7"})
 //
-// A change begins in change.go and runs in apply_create.go, apply_update.go,
-// apply_delete.go or apply_refresh.go; conflicts are answered in answer.go. A sync begins
-// in sync_job.go. Its order is the method run of reconcile.go: pages come in
-// reconcile_list.go, are compared in reconcile_batch.go and written in reconcile_write.go
-// and reconcile_insert.go; what was not listed is found in reconcile_missing.go, and held,
-// marked or deleted in reconcile_prune.go.
+// A change is dispatched in change.go and runs in apply_create.go, apply_update.go,
+// apply_delete.go or apply_refresh.go; answer.go answers conflicts. A sync is dispatched in
+// sync_job.go. The method run in reconcile.go shows its steps: reconcile_list.go reads the
+// pages, reconcile_batch.go compares them with the table, reconcile_write.go and
+// reconcile_insert.go write the differences. reconcile_missing.go finds the rows that the
+// listing did not contain, and reconcile_prune.go holds, marks or deletes them.
 package mirror

@@ -11,9 +11,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// engine is what a repository needs of an Engine: to dispatch and register, to write jobs
-// and rows in one transaction, and to write down what operators do.
-type engine interface { //nolint:interfacebloat // one seam, stated in one place
+// engine lists the parts of an Engine that a repository uses: registering and dispatching
+// jobs, writing jobs and rows in one transaction, and adding audit entries.
+type engine interface { //nolint:interfacebloat // one place lists everything that mirror needs
 	DB() *gorm.DB
 	Store() *jobstore.Store
 	InTx(ctx context.Context, fn func(tx *gorm.DB) error) error

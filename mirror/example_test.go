@@ -114,6 +114,6 @@ func ExampleNew() {
 	// Output:
 	// sync: succeeded
 	// update: succeeded 555-2
-	// update: conflicted somebody else has changed phone at the remote; nothing was written
+	// update: conflicted phone changed at the remote after the user read the object; nothing was written
 	// remote: 555-3
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
+// countRows counts the rows of a query, up to q.Total of them. A negative q.Total has no limit.
 func (r *repo) countRows(ctx context.Context, q nawasync.Query) (total int64, more bool, err error) {
 	base, err := r.filtered(ctx, q)
 	if err != nil {
@@ -19,7 +20,7 @@ func (r *repo) countRows(ctx context.Context, q nawasync.Query) (total int64, mo
 	if q.Total < 0 {
 		err = base.Count(&total).Error
 	} else {
-		// Not further than it was asked for, however large the table.
+		// The limit keeps the count fast on a large table.
 		err = r.db(ctx).Table("(?) AS c", base.Select("1 AS one").Limit(int(q.Total)+1)).Count(&total).Error
 		if total > q.Total {
 			total, more = q.Total, true
@@ -33,14 +34,15 @@ func (r *repo) countRows(ctx context.Context, q nawasync.Query) (total int64, mo
 
 func (r *repo) quote(column string) string { return r.engine.DB().Statement.Quote(column) }
 
-func (r *repo) column(what, name string) (string, error) {
+// column returns the quoted name of a column. part is the field of Query that names the column.
+func (r *repo) column(part, name string) (string, error) {
 	if r.model.schema.FieldsByDBName[name] == nil {
-		return "", fmt.Errorf("%w: Query.%s names %q, which is no column of %s", nawasync.ErrInvalid, what, name, r.model.table)
+		return "", fmt.Errorf("%w: Query.%s names column %q, which table %s does not have", nawasync.ErrInvalid, part, name, r.model.table)
 	}
 	return r.quote(name), nil
 }
 
-// filtered is the query without order, cursor and limit.
+// filtered returns the query without order, cursor and limit.
 func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error) {
 	db := r.db(ctx).Table(r.model.table)
 	for name, value := range q.Where {
@@ -62,7 +64,7 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 		if prefix == "" {
 			continue
 		}
-		if db.Name() == "sqlite" { // its LIKE takes a for A
+		if db.Name() == "sqlite" { // LIKE in SQLite ignores the case of ASCII letters
 			db = db.Where(column+" >= ? AND substr("+column+", 1, ?) = ?", prefix, len([]rune(prefix)), prefix)
 		} else {
 			db = db.Where(column+" LIKE ? ESCAPE '!'", sqlkit.EscapeLike(prefix)+"%")
@@ -75,13 +77,13 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 		return db, nil
 	}
 	if len(r.search) == 0 {
-		return nil, fmt.Errorf("%w: Query.Search, and Config.Search names no column", nawasync.ErrInvalid)
+		return nil, fmt.Errorf("%w: Query.Search is set, but Config.Search names no columns", nawasync.ErrInvalid)
 	}
 	var parts []string
 	var args []any
 	for _, name := range r.search {
 		column := r.quote(name)
-		if db.Name() == "mysql" { // a VARBINARY has no case
+		if db.Name() == "mysql" { // LOWER does nothing on VARBINARY
 			column = "CONVERT(" + column + " USING utf8mb4)"
 		}
 		parts = append(parts, "LOWER("+column+") LIKE ? ESCAPE '!'")

@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// hashAlgorithm is raised when appendCanonical writes something else.
+// hashAlgorithm is the version of the text that appendCanonical writes. Raise it when that text
+// changes: the next sync then rewrites the stored hashes without reporting drift.
 const hashAlgorithm = 1
 
-// canonical writes a field's value so that two values are equal where their texts
-// are, whatever way they came.
+// canonical appends the canonical text of a field's value: two values are equal if and only if
+// their texts are.
 func (f *field) canonical(out []byte, row reflect.Value) []byte {
 	return appendCanonical(out, f.value(row), f.unordered)
 }
@@ -28,9 +29,11 @@ func (f *field) equal(a, b reflect.Value) bool {
 	return bytes.Equal(f.canonical(x[:0], a), f.canonical(y[:0], b))
 }
 
-// appendCanonical: nil differs from zero; times are whole microseconds UTC; floats
-// are their shortest text, without a negative zero; a set is sorted, without
-// doubles; a nil list is an empty one, since not every column can tell them apart.
+// appendCanonical appends the canonical text of a value.
+//
+// A nil pointer differs from a zero value. Times count in whole microseconds of UTC. Floats
+// have their shortest text, and zero has no sign. A set is sorted and has no duplicates. A nil
+// list equals an empty one, since not every column type can store the difference.
 func appendCanonical(out []byte, v reflect.Value, set bool) []byte {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
@@ -56,39 +59,51 @@ func appendCanonical(out []byte, v reflect.Value, set bool) []byte {
 	}
 	switch v.Kind() {
 	case reflect.Slice, reflect.Array:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			return hex.AppendEncode(append(out, "x:"...), slices.Collect(bytesOf(v)))
-		}
-		parts := make([]string, v.Len())
-		for i := range parts {
-			parts[i] = string(appendCanonical(nil, v.Index(i), false))
-		}
-		if set {
-			slices.Sort(parts)
-			parts = slices.Compact(parts)
-		}
-		return append(append(append(out, '['), strings.Join(parts, ",")...), ']')
+		return appendList(out, v, set)
 	case reflect.Map:
-		var parts []string
-		for key, item := range v.Seq2() {
-			parts = append(parts, string(appendCanonical(append(appendCanonical(nil, key, false), ':'), item, false)))
-		}
-		slices.Sort(parts)
-		return append(append(append(out, '{'), strings.Join(parts, ",")...), '}')
+		return appendMap(out, v)
 	case reflect.Struct:
-		out = append(out, '{')
-		for i, f := range reflect.VisibleFields(v.Type()) {
-			if f.IsExported() && !f.Anonymous {
-				if i > 0 {
-					out = append(out, ',')
-				}
-				out = appendCanonical(append(append(out, f.Name...), ':'), v.FieldByIndex(f.Index), false)
-			}
-		}
-		return append(out, '}')
+		return appendStruct(out, v)
 	default:
 		return append(out, "nil"...)
 	}
+}
+
+func appendList(out []byte, v reflect.Value, set bool) []byte {
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		return hex.AppendEncode(append(out, "x:"...), slices.Collect(bytesOf(v)))
+	}
+	parts := make([]string, v.Len())
+	for i := range parts {
+		parts[i] = string(appendCanonical(nil, v.Index(i), false))
+	}
+	if set {
+		slices.Sort(parts)
+		parts = slices.Compact(parts)
+	}
+	return append(append(append(out, '['), strings.Join(parts, ",")...), ']')
+}
+
+func appendMap(out []byte, v reflect.Value) []byte {
+	var parts []string
+	for key, item := range v.Seq2() {
+		parts = append(parts, string(appendCanonical(append(appendCanonical(nil, key, false), ':'), item, false)))
+	}
+	slices.Sort(parts)
+	return append(append(append(out, '{'), strings.Join(parts, ",")...), '}')
+}
+
+func appendStruct(out []byte, v reflect.Value) []byte {
+	out = append(out, '{')
+	for i, f := range reflect.VisibleFields(v.Type()) {
+		if f.IsExported() && !f.Anonymous {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = appendCanonical(append(append(out, f.Name...), ':'), v.FieldByIndex(f.Index), false)
+		}
+	}
+	return append(out, '}')
 }
 
 func bytesOf(v reflect.Value) func(func(byte) bool) {
@@ -111,13 +126,14 @@ func appendFloat(out []byte, value float64, bits int) []byte {
 	return strconv.AppendFloat(out, value, 'g', -1, bits)
 }
 
-// canonicalByMethod are types that know their value better than their fields do.
+// canonicalByMethod returns the canonical text of a type whose value is not the sum of its
+// fields: a time, JSON, a driver.Valuer or an encoding.TextMarshaler.
 func canonicalByMethod(v reflect.Value) (string, bool) {
 	if !v.CanInterface() {
 		return "", false
 	}
 	known := v.Interface()
-	if v.CanAddr() && v.Kind() == reflect.Struct { // methods may want a pointer
+	if v.CanAddr() && v.Kind() == reflect.Struct { // the methods may have a pointer receiver
 		if at, ok := known.(time.Time); !ok {
 			known = v.Addr().Interface()
 		} else {
@@ -152,7 +168,7 @@ func canonicalByMethod(v reflect.Value) (string, bool) {
 	return "", false
 }
 
-// canonicalStruct reports whether a struct has something to compare.
+// canonicalStruct reports whether values of a struct type can be compared.
 func canonicalStruct(t reflect.Type) bool {
 	if t == reflect.TypeFor[time.Time]() {
 		return true
@@ -170,7 +186,7 @@ func canonicalStruct(t reflect.Type) bool {
 	return false
 }
 
-// canonicalJSON has sorted keys and no spaces; numbers stay as they were written.
+// canonicalJSON returns JSON with sorted keys and without spaces. It keeps the text of numbers.
 func canonicalJSON(raw json.RawMessage) string {
 	var value any
 	if len(bytes.TrimSpace(raw)) == 0 {
@@ -185,7 +201,7 @@ func canonicalJSON(raw json.RawMessage) string {
 	return string(text)
 }
 
-// keyPart is a value as part of a key.
+// keyPart returns the text of one field of a key.
 func keyPart(v reflect.Value) string {
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {

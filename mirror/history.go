@@ -8,40 +8,41 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// What a sync notes of single objects: each costs a row in the transaction that writes
-// its snapshot. Of a sync that finds more the result has the figures.
+// These limits bound the history that a sync records, because each changed object costs a row
+// in the transaction that writes its snapshot. The sync's result always has the full counts.
 const (
-	maxRecorded   = 10_000 // of one sync
-	maxFieldBytes = 500    // bytes of a value
+	maxRecorded   = 10_000 // changed objects per sync
+	maxFieldBytes = 500    // length of one value as JSON
 )
 
-// recording reports whether the sync still notes single objects. A plan does not, nor does
-// the first load of a scope, where every object is new.
+// recording reports whether the sync still records changes of single objects. A plan records
+// none, and neither does the first load of a scope, where every object is new.
 func (s *reconcile) recording() bool {
 	return s.attempt != nil && !s.firstLoad && s.recordedCount.Load() < maxRecorded
 }
 
-// record adds a change of a row to what its transaction will write.
-func (s *reconcile) record(list *[]tracker.Change, row reflect.Value, what tracker.ChangeKind, fields map[string]valueChange) {
+// record appends a change of a row to list. The transaction that writes the row stores the
+// list.
+func (s *reconcile) record(list *[]tracker.Change, row reflect.Value, kind tracker.ChangeKind, fields map[string]valueChange) {
 	if !s.recording() {
 		return
 	}
-	c := tracker.Change{Target: s.target(row), JobID: s.attempt.Job().ID, Kind: what}
+	c := tracker.Change{Target: s.target(row), JobID: s.attempt.Job().ID, Kind: kind}
 	if len(fields) > 0 {
 		if text, err := json.Marshal(fields); err == nil {
-			c.Fields = nawasync.Mask(text) // under the columns' names, so that it hides what Mask hides elsewhere
+			c.Fields = nawasync.Mask(text) // the keys are column names, so Mask hides the same fields as elsewhere
 		}
 	}
 	*list = append(*list, c)
 }
 
-// valueChange is a field that somebody else has changed.
+// valueChange is a field that was changed at the remote.
 type valueChange struct {
 	From any `json:"from"`
 	To   any `json:"to"`
 }
 
-// abbreviate is a value as a history shows it.
+// abbreviate returns the value that the history stores: v, or an ellipsis if v is too long.
 func abbreviate(v any) any {
 	text, err := json.Marshal(v)
 	if err != nil || len(text) > maxFieldBytes {
@@ -50,7 +51,7 @@ func abbreviate(v any) any {
 	return v
 }
 
-// target is the object of a row.
+// target returns the target of a row's jobs.
 func (s *reconcile) target(row reflect.Value) tracker.Target {
 	m := s.repo.model
 	return tracker.Target{Service: s.repo.service, Type: s.repo.typ, Instance: m.instance(row), ID: joinKeyParts(row, m.key)}

@@ -25,12 +25,12 @@ import (
 // The roles of a snapshot's fields, from the struct tag sync.
 const (
 	roleContent  = "content"  // hashed, compared, writable
-	roleScope    = "scope"    // part of the key: which instance
+	roleScope    = "scope"    // the part of the key that selects an instance
 	roleKey      = "key"      // the remote's id
 	roleNatural  = "natural"  // content, and the name that finds an object before it has an id
 	roleObserved = "observed" // stored and refreshed, never a conflict
 	roleSecret   = "secret"   // written to the remote, never stored
-	roleIgnored  = "ignored"  // the host's own
+	roleIgnored  = "ignored"  // not synced
 )
 
 // field is one field of a snapshot struct.
@@ -38,11 +38,10 @@ type field struct {
 	*schema.Field
 	column    string
 	role      string
-	unordered bool // a list whose order means nothing
+	unordered bool // a list whose order has no meaning
 }
 
-// contentHash is the first half of a SHA-256 over the content fields, in the order
-// of their columns' names.
+// contentHash returns the first half of a SHA-256 over the content fields, sorted by column.
 func (m *model) contentHash(row reflect.Value) string {
 	var buffer [1024]byte
 	out := buffer[:0]
@@ -55,30 +54,24 @@ func (m *model) contentHash(row reflect.Value) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// model is what a snapshot struct says of itself.
+// model describes a snapshot struct.
 type model struct {
 	schema *schema.Schema
 	table  string
 	id     *schema.Field
 
-	scope, key, natural, content, observed, secrets []*field
-	// natural ones are in content too.
-	created, updated []*schema.Field // gorm's own times
+	scope, key, natural, content, observed, secrets []*field // content includes the natural fields
+
+	created, updated []*schema.Field // times that gorm sets
 	byColumn         map[string]*field
-	version          int64 // of the hash: another set of fields has another
+	version          int64 // version of the content hash; it differs for each set of content fields
 }
 
+// add classifies a field of the struct and adds it to the model.
 func (m *model) add(f *schema.Field) error {
-	tag := strings.Split(f.Tag.Get("sync"), ",")
-	role, option := tag[0], ""
-	if len(tag) > 1 {
-		option = tag[1]
-	}
-	if role == "set" {
-		role, option = "", "set"
-	}
+	role, unordered := parseTag(f)
 	if role != roleSecret && secret.Contains(f.FieldType) {
-		return errors.New(`a nawasync.Secret is tagged sync:"secret" gorm:"-"`)
+		return errors.New(`tag a nawasync.Secret with sync:"secret" gorm:"-"`)
 	}
 	stored := f.DBName != "" && f.Creatable && f.Updatable && f.Readable
 	if role == "" {
@@ -90,51 +83,79 @@ func (m *model) add(f *schema.Field) error {
 			m.updated = append(m.updated, f)
 			return nil
 		case f.FieldType == reflect.TypeFor[gorm.DeletedAt]():
-			return errors.New("rows of a snapshot are not soft-deleted: gorm would hide them from syncs")
+			return errors.New("a snapshot cannot use soft deletion: gorm would hide deleted rows from syncs")
 		case !stored:
 			return nil
 		}
 		role = roleContent
 	}
+	if err := checkStorage(f, role, stored); err != nil {
+		return err
+	}
 	column := f.DBName
 	if role == roleSecret {
-		if f.FieldType != reflect.TypeFor[nawasync.Secret]() || stored {
-			return errors.New(`a secret is of type nawasync.Secret and is not stored: tag it gorm:"-" too`)
-		}
 		column = schema.NamingStrategy{}.ColumnName("", f.Name)
-	} else if !stored && role != roleIgnored {
-		return errors.New("it is not stored: gorm must be able to create, update and read it")
 	}
-	if t := f.IndirectFieldType; role != roleSecret && role != roleIgnored && t.Kind() == reflect.Struct && !canonicalStruct(t) {
-		return fmt.Errorf("a %s has nothing that can be compared: no exported field, and neither Value nor MarshalText", t)
+	return m.addField(&field{Field: f, column: column, role: role, unordered: unordered})
+}
+
+// parseTag reads the struct tag sync. The tag set alone is a content field without an order.
+func parseTag(f *schema.Field) (role string, unordered bool) {
+	tag := strings.Split(f.Tag.Get("sync"), ",")
+	if tag[0] == "set" {
+		return "", true
 	}
-	x := &field{Field: f, column: column, role: role, unordered: option == "set"}
-	switch role {
-	case roleScope:
-		m.scope = append(m.scope, x)
-	case roleKey:
-		m.key = append(m.key, x)
-	case roleNatural:
-		m.natural, m.content = append(m.natural, x), append(m.content, x)
-	case roleContent:
-		m.content = append(m.content, x)
-	case roleObserved:
-		m.observed = append(m.observed, x)
-	case roleSecret:
-		m.secrets = append(m.secrets, x)
-	case roleIgnored:
+	return tag[0], len(tag) > 1 && tag[1] == "set"
+}
+
+// checkStorage checks that a field of the role is stored, or not stored, as the role needs.
+func checkStorage(f *schema.Field, role string, stored bool) error {
+	if role == roleSecret {
+		if f.FieldType != reflect.TypeFor[nawasync.Secret]() || stored {
+			return errors.New(`a secret field must have the type nawasync.Secret and the tag gorm:"-"`)
+		}
 		return nil
-	default:
-		return fmt.Errorf(`the tag sync:%q is none of scope, key, natural, observed, secret, ignored, content and set`, f.Tag.Get("sync"))
 	}
-	m.byColumn[column] = x
+	if role == roleIgnored {
+		return nil
+	}
+	if !stored {
+		return errors.New("the field must be stored: gorm must be able to create, update and read it")
+	}
+	if t := f.IndirectFieldType; t.Kind() == reflect.Struct && !canonicalStruct(t) {
+		return fmt.Errorf("values of %s cannot be compared: the type has no exported field and no method Value or MarshalText", t)
+	}
 	return nil
 }
 
-// identity are scope and key.
+// addField adds a checked field to the lists of its role.
+func (m *model) addField(f *field) error {
+	switch f.role {
+	case roleScope:
+		m.scope = append(m.scope, f)
+	case roleKey:
+		m.key = append(m.key, f)
+	case roleNatural:
+		m.natural, m.content = append(m.natural, f), append(m.content, f)
+	case roleContent:
+		m.content = append(m.content, f)
+	case roleObserved:
+		m.observed = append(m.observed, f)
+	case roleSecret:
+		m.secrets = append(m.secrets, f)
+	case roleIgnored:
+		return nil
+	default:
+		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, secret, ignored, content or set`, f.Tag.Get("sync"))
+	}
+	m.byColumn[f.column] = f
+	return nil
+}
+
+// identity returns the scope and key fields.
 func (m *model) identity() []*field { return append(slices.Clone(m.scope), m.key...) }
 
-// mirrored are the fields that a listing fills: content and observed.
+// mirrored returns the fields that a listing fills: content and observed.
 func (m *model) mirrored() []*field { return append(slices.Clone(m.content), m.observed...) }
 
 func (m *model) idOf(row reflect.Value) int64 {
@@ -145,9 +166,11 @@ func (m *model) idOf(row reflect.Value) int64 {
 	return v.Int()
 }
 
-// instance and target name a row in jobs.
+// instance returns Target.Instance of a row's jobs.
 func (m *model) instance(row reflect.Value) string { return joinKeyParts(row, m.scope) }
 
+// target returns Target.ID of a row's jobs: the key or, while the key is empty, the natural
+// fields.
 func (m *model) target(row reflect.Value) string {
 	if id := joinKeyParts(row, m.key); strings.Trim(id, "/") != "" || len(m.natural) == 0 {
 		return id
@@ -155,7 +178,8 @@ func (m *model) target(row reflect.Value) string {
 	return joinKeyParts(row, m.natural)
 }
 
-// keyText is the key as it is compared: exactly, byte by byte.
+// keyText returns the key as text. Two rows have the same key if their texts are equal byte by
+// byte.
 func (m *model) keyText(row reflect.Value) string {
 	if len(m.key) == 1 {
 		return keyPart(m.key[0].value(row))
@@ -167,8 +191,8 @@ func (m *model) keyText(row reflect.Value) string {
 	return strings.Join(parts, "\x00")
 }
 
-// normalise makes foreign values what every database can store and give back: valid
-// UTF-8 without NUL, times in whole microseconds.
+// normalise changes values of the remote to values that every database stores and returns
+// unchanged: valid UTF-8 without NUL, and times in whole microseconds.
 func (m *model) normalise(row reflect.Value) {
 	for _, f := range m.byColumn {
 		if f.role == roleSecret {
@@ -190,7 +214,8 @@ func (m *model) normalise(row reflect.Value) {
 	}
 }
 
-// newModel reads a snapshot struct's tags. Its errors are for the module's author.
+// newModel reads the tags of a snapshot struct. Its errors tell the author of the struct how to
+// fix the tags.
 func newModel(db *gorm.DB, sample any) (*model, error) {
 	t := reflect.TypeOf(sample).Elem()
 	fail := func(format string, args ...any) (*model, error) {
@@ -198,15 +223,15 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	parsed, err := schema.Parse(sample, &sync.Map{}, db.NamingStrategy)
 	if err != nil {
-		return fail("gorm cannot read it: %w", err)
+		return fail("parse the struct with gorm: %w", err)
 	}
 	m := &model{schema: parsed, table: parsed.Table, byColumn: map[string]*field{}}
 	if !tableName.MatchString(m.table) {
-		return fail("%q is not the name of a table", m.table)
+		return fail("%q is not a valid table name", m.table)
 	}
 	m.id = parsed.PrioritizedPrimaryField
 	if m.id == nil || len(parsed.PrimaryFields) != 1 || m.id.DBName != "id" || (m.id.GORMDataType != schema.Uint && m.id.GORMDataType != schema.Int) {
-		return fail("it needs one primary key, an integer in a column id: ID uint64")
+		return fail("the struct needs one primary key, an integer in the column id, for example ID uint64")
 	}
 	for _, f := range parsed.Fields {
 		if f == m.id || isStatusColumn(f.DBName) {
@@ -218,11 +243,11 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	for _, c := range statusColumns() {
 		if parsed.FieldsByDBName[c.name] == nil {
-			return fail("it has no column %s: embed nawasync.SyncStatus without a prefix", c.name)
+			return fail("column %s is missing: embed nawasync.SyncStatus without a prefix", c.name)
 		}
 	}
 	if len(m.key) == 0 {
-		return fail(`it names no key: tag the remote's id with sync:"key"`)
+		return fail(`the key is missing: tag the remote's id with sync:"key"`)
 	}
 	slices.SortFunc(m.content, func(a, b *field) int { return strings.Compare(a.column, b.column) })
 	sum := fnv.New32a()
@@ -233,6 +258,7 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	return m, nil
 }
 
+// joinKeyParts returns the values of fields as one text for job targets and messages.
 func joinKeyParts(row reflect.Value, fields []*field) string {
 	parts := make([]string, len(fields))
 	for i, f := range fields {
@@ -241,12 +267,12 @@ func joinKeyParts(row reflect.Value, fields []*field) string {
 	return strings.Join(parts, "/")
 }
 
-// value is what the field holds in a row, without an allocation.
+// value returns the field's value in a row, without an allocation.
 func (f *field) value(row reflect.Value) reflect.Value {
 	return f.ReflectValueOf(context.Background(), row)
 }
 
-// param is the field as a statement's parameter.
+// param returns the field's value as a parameter of a statement.
 func (f *field) param(row reflect.Value) any {
 	v, _ := f.ValueOf(context.Background(), row)
 	return v

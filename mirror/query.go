@@ -27,7 +27,7 @@ func (r *repo) listRows(ctx context.Context, q nawasync.Query) (rowPage, error) 
 		limit = 50
 	}
 	if limit < 1 || limit > 1000 {
-		return rowPage{}, fmt.Errorf("%w: Query.Limit is %d, not 1 to 1000", nawasync.ErrInvalid, q.Limit)
+		return rowPage{}, fmt.Errorf("%w: Query.Limit is %d; it must be 1 to 1000", nawasync.ErrInvalid, q.Limit)
 	}
 	after, err := r.cursorOf(q)
 	if err != nil {
@@ -48,81 +48,80 @@ func (r *repo) listRows(ctx context.Context, q nawasync.Query) (rowPage, error) 
 	return page, err
 }
 
-// rowPage is a List without its type parameter; items is a pointer to a slice.
+// rowPage is a nawasync.ListResult without its type parameter.
 type rowPage struct {
-	items reflect.Value
+	items reflect.Value // a pointer to a slice of rows
 	next  string
 	total int64
 	more  bool
 }
 
-// pageCursor is the place after a row: pages stay right when rows come and go.
+// pageCursor is the position after a row. It holds the row's sort value and not an offset, so
+// that rows added or deleted between two pages do not shift the next page.
 type pageCursor struct {
 	Sort  string          `json:"s,omitempty"`
-	Value json.RawMessage `json:"v,omitempty"` // null: among the rows without a value
+	Value json.RawMessage `json:"v,omitempty"` // null for a row without a value in the sort column
 	ID    int64           `json:"i"`
 }
 
-// readPage appends the rows after the cursor: first those with a value, then those
-// without, each by an index where there is one.
+// readPage appends up to limit rows after the cursor to into, a pointer to a slice. Rows
+// without a value in the sort column come last. valued is the number of the other rows in into.
 func (r *repo) readPage(base *gorm.DB, sort string, after pageCursor, limit int, into reflect.Value) (valued int, err error) {
-	column, down := strings.CutPrefix(sort, "-")
+	column, descending := strings.CutPrefix(sort, "-")
+	direction, compare := "", ">"
+	if descending {
+		direction, compare = " DESC", "<"
+	}
+	id := r.quote("id")
 	if column == "" || column == "id" {
-		id := r.quote("id")
-		order, than := id, " > ?"
-		if down {
-			order, than = id+" DESC", " < ?"
-		}
 		if after.ID != 0 {
-			base = base.Where(id+than, after.ID)
+			base = base.Where(id+" "+compare+" ?", after.ID)
 		}
-		err := base.Order(order).Limit(limit).Find(into.Interface()).Error
+		err := base.Order(id + direction).Limit(limit).Find(into.Interface()).Error
 		return into.Elem().Len(), err
 	}
+	// Two queries, each of which an index can answer: rows with a value, then rows without.
 	f := r.model.schema.FieldsByDBName[column]
 	name := r.quote(column)
-	direction, more := "", ">"
-	if down {
-		direction, more = " DESC", "<"
-	}
-	nulls := after.ID != 0 && (len(after.Value) == 0 || string(after.Value) == "null")
-	if !nulls {
-		first := base.Session(&gorm.Session{}).Where(name + " IS NOT NULL")
+	amongNulls := after.ID != 0 && (len(after.Value) == 0 || string(after.Value) == "null")
+	if !amongNulls {
+		query := base.Session(&gorm.Session{}).Where(name + " IS NOT NULL")
 		if after.ID != 0 {
 			value := reflect.New(f.FieldType)
 			if err := json.Unmarshal(after.Value, value.Interface()); err != nil {
 				return 0, errCursor
 			}
 			v := value.Elem().Interface()
-			first = first.Where(name+" "+more+"= ? AND ("+name+" "+more+" ? OR "+r.quote("id")+" "+more+" ?)", v, v, after.ID)
+			query = query.Where(name+" "+compare+"= ? AND ("+name+" "+compare+" ? OR "+id+" "+compare+" ?)", v, v, after.ID)
 		}
-		if err := first.Order(name + direction + ", " + r.quote("id") + direction).Limit(limit).Find(into.Interface()).Error; err != nil {
+		if err := query.Order(name + direction + ", " + id + direction).Limit(limit).Find(into.Interface()).Error; err != nil {
 			return 0, err
 		}
 		after.ID = 0
 	}
-	have := into.Elem().Len()
-	if f.NotNull || have >= limit {
-		return have, nil
+	valued = into.Elem().Len()
+	if f.NotNull || valued >= limit {
+		return valued, nil
 	}
-	rest := reflect.New(into.Elem().Type())
-	last := base.Session(&gorm.Session{}).Where(name + " IS NULL")
+	nulls := reflect.New(into.Elem().Type())
+	query := base.Session(&gorm.Session{}).Where(name + " IS NULL")
 	if after.ID != 0 {
-		last = last.Where(r.quote("id")+" "+more+" ?", after.ID)
+		query = query.Where(id+" "+compare+" ?", after.ID)
 	}
-	if err := last.Order(r.quote("id") + direction).Limit(limit - have).Find(rest.Interface()).Error; err != nil {
+	if err := query.Order(id + direction).Limit(limit - valued).Find(nulls.Interface()).Error; err != nil {
 		return 0, err
 	}
-	into.Elem().Set(reflect.AppendSlice(into.Elem(), rest.Elem()))
-	return have, nil
+	into.Elem().Set(reflect.AppendSlice(into.Elem(), nulls.Elem()))
+	return valued, nil
 }
 
-var errCursor = fmt.Errorf("%w: Query.After is not the Next of a page in this order", nawasync.ErrInvalid)
+var errCursor = fmt.Errorf("%w: Query.After is not the Next of a page with this Sort", nawasync.ErrInvalid)
 
+// cursorOf decodes the cursor of a query. The zero pageCursor is the first page.
 func (r *repo) cursorOf(q nawasync.Query) (c pageCursor, err error) {
 	column := strings.TrimPrefix(q.Sort, "-")
 	if f := r.model.schema.FieldsByDBName[column]; column != "" && f == nil {
-		return c, fmt.Errorf("%w: Query.Sort names %q, which is no column of %s", nawasync.ErrInvalid, column, r.model.table)
+		return c, fmt.Errorf("%w: Query.Sort names column %q, which table %s does not have", nawasync.ErrInvalid, column, r.model.table)
 	}
 	if q.After == "" {
 		return c, nil
@@ -134,8 +133,9 @@ func (r *repo) cursorOf(q nawasync.Query) (c pageCursor, err error) {
 	return c, nil
 }
 
-// cursorAt is the place after a row. Whether it has a value is known from the query: a
-// NULL in a field that is no pointer looks like a value.
+// cursorAt encodes the position after a row. valued says whether the row has a value in the sort
+// column: the field alone does not tell, because NULL becomes a zero value in a field that is
+// not a pointer.
 func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
 	c := pageCursor{Sort: sort, ID: r.model.idOf(last)}
 	if column := strings.TrimPrefix(sort, "-"); column != "" && column != "id" && valued {
@@ -146,7 +146,7 @@ func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// streamRows yields pointers to slices of rows.
+// streamRows yields pointers to slices of rows, ordered by id.
 func (r *repo) streamRows(ctx context.Context, q nawasync.Query) iter.Seq2[reflect.Value, error] {
 	return func(yield func(reflect.Value, error) bool) {
 		base, err := r.filtered(ctx, q)
@@ -173,7 +173,7 @@ func (r *repo) streamRows(ctx context.Context, q nawasync.Query) iter.Seq2[refle
 	}
 }
 
-// findRow reads one row into a pointer to a struct.
+// findRow reads one row into a pointer to a struct. It returns nawasync.ErrNotFound.
 func (r *repo) findRow(ctx context.Context, into reflect.Value, where string, args ...any) error {
 	return r.findIn(r.db(ctx), into, where, args...)
 }
@@ -189,8 +189,8 @@ func (r *repo) findIn(tx *gorm.DB, into reflect.Value, where string, args ...any
 	return nil
 }
 
-// locate is the condition for the row with a scope and key; where the key is empty,
-// for that with the natural name.
+// locate returns the condition for the row with the scope and key of row. If the key is empty,
+// the condition uses the natural fields instead.
 func (r *repo) locate(row reflect.Value) (string, []any) {
 	fields := r.model.identity()
 	if len(r.model.natural) > 0 && !slices.ContainsFunc(r.model.key, func(f *field) bool { return !f.value(row).IsZero() }) {

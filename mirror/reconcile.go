@@ -15,16 +15,16 @@ import (
 	"github.com/nawasara/nawasync/internal/host"
 )
 
-// reconcileSlack is how far the clocks of two processes may be apart when a job's
-// ending is compared with a page's request. A row that ended so close to it is left
-// to the next run.
+// reconcileSlack allows for the clock difference between two processes. If a job of a row
+// finished less than reconcileSlack before the page was requested, the sync leaves the row to
+// the next sync.
 const reconcileSlack = 200 * time.Millisecond
 
-// reconcile is one full sync: the remote's list against the rows of a scope.
+// reconcile is one sync: it compares the remote's listing with the rows of a scope.
 //
-// Rows that a job is about to change, or has changed since the page was requested,
-// are left alone: the page may be older than they are. That is judged under a lock
-// on the row, which every dispatch and every ending takes too.
+// A sync leaves a row unchanged if a job of the row is unfinished, or finished after the page was
+// requested: the page may be older than the row. The check holds the row's lock. Dispatches and
+// job completions take the same lock.
 type reconcile struct {
 	repo    *repo
 	attempt host.Attempt // nil for a plan, which writes nothing
@@ -33,32 +33,31 @@ type reconcile struct {
 	result  nawasync.SyncResult
 
 	startedAt time.Time
-	maxID     int64 // rows above came after the beginning: their absence means nothing
-	// What the listing had: rows, and keys without one.
-	seen          bitmap.Bitmap
-	unmatchedKeys map[string]bool
-	// Objects that could not be stored, and why.
-	refused       []string
-	added         int64       // rows of ours that it added, which are not in seen
-	scopeEmpty    atomic.Bool // the scope had no row: nothing need be looked up
-	firstLoad     bool        // the scope had no row when the sync began
-	recordedCount atomic.Int64
-	mu            sync.Mutex // over what outcomes are added to
+	maxID     int64 // rows with a higher id were added during the sync and never count as missing
 
-	// Of the listing alone, which goes on while a batch is compared.
-	filling      listingBatch // that is being filled
-	listed       int64
-	skipped      []func(reflect.Value) bool // rows that it cannot cover
-	total        int64                      // as the server counted
-	totalChanged bool                       // its count changed while it was listed
+	seen          bitmap.Bitmap   // ids of the rows that were listed, without those in added
+	unmatchedKeys map[string]bool // keys of listed objects without a row
+	refused       []string        // listed objects that could not be stored, and why
+	added         int64           // number of rows that this sync inserted
+	scopeEmpty    atomic.Bool     // the scope has no row yet, so there is nothing to compare with
+	firstLoad     bool            // the scope had no row when the sync began
+	recordedCount atomic.Int64    // changes in the history
+	mu            sync.Mutex      // guards what addResult changes
+
+	// The fields below belong to the goroutine that reads the listing.
+	filling      listingBatch               // the batch that is being filled
+	listed       int64                      // number of objects so far
+	skipped      []func(reflect.Value) bool // report rows outside the listing
+	total        int64                      // number of objects that the server reports
+	totalChanged bool                       // the server reported two different totals
 	proof        *Proof
 }
 
-// run lists the remote, and compares and writes each batch of the listing while the next
-// is fetched (reconcile_list.go, reconcile_batch.go, reconcile_write.go,
-// reconcile_insert.go). Only when the listing is proven to be whole does it handle the
-// rows that were not in it (reconcile_missing.go): it holds them for a person, or marks
-// and deletes them (reconcile_prune.go).
+// run lists the remote, and compares and writes each batch of the listing while the next one is
+// fetched (reconcile_list.go, reconcile_batch.go, reconcile_write.go, reconcile_insert.go).
+// Only if the listing proves to be complete does it handle the rows that were not listed
+// (reconcile_missing.go): it holds them for an operator, or marks and deletes them
+// (reconcile_prune.go).
 func (s *reconcile) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
@@ -66,7 +65,7 @@ func (s *reconcile) run(ctx context.Context) error {
 	if err := s.list(ctx); err != nil {
 		return err
 	}
-	if ctx.Err() != nil { // a batch may have been left out
+	if ctx.Err() != nil { // batches may have been dropped
 		return context.Cause(ctx)
 	}
 	if err := s.checkProof(); err != nil {
@@ -75,28 +74,28 @@ func (s *reconcile) run(ctx context.Context) error {
 	return s.handleMissing(ctx)
 }
 
-// begin notes what was there before the listing.
+// begin records the state of the table before the listing.
 func (s *reconcile) begin(ctx context.Context) error {
 	s.startedAt, s.unmatchedKeys = s.repo.engine.Store().Now(), map[string]bool{}
 	s.result.Drifted = map[string]int64{}
-	var most *int64
-	if err := s.repo.db(ctx).Table(s.repo.model.table).Select("MAX(id)").Scan(&most).Error; err != nil {
+	var maxID *int64
+	if err := s.repo.db(ctx).Table(s.repo.model.table).Select("MAX(id)").Scan(&maxID).Error; err != nil {
 		return fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
-	if most != nil {
-		s.maxID = *most
+	if maxID != nil {
+		s.maxID = *maxID
 	}
 	where, args := s.inScope()
-	var there []int64
-	if err := s.repo.db(ctx).Table(s.repo.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &there).Error; err != nil {
+	var ids []int64
+	if err := s.repo.db(ctx).Table(s.repo.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &ids).Error; err != nil {
 		return fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
-	s.firstLoad = len(there) == 0
+	s.firstLoad = len(ids) == 0
 	s.scopeEmpty.Store(s.firstLoad && s.attempt != nil)
 	return nil
 }
 
-// checkProof says why a listing is not all there is, where its own figures show it.
+// checkProof returns an error if the listing's own figures show that it is incomplete.
 func (s *reconcile) checkProof() error {
 	var problem string
 	distinct := s.seen.Len() + int64(len(s.unmatchedKeys)) + s.added
@@ -104,16 +103,16 @@ func (s *reconcile) checkProof() error {
 	case s.proof == nil:
 		problem = "the listing ended without a single page"
 	case len(s.refused) > 0:
-		problem = fmt.Sprintf("%d objects could not be stored, for instance: %s", len(s.refused), s.refused[0])
+		problem = fmt.Sprintf("%d objects could not be stored, for example: %s", len(s.refused), s.refused[0])
 	case s.totalChanged:
-		problem = "the server's count of objects changed while they were listed"
+		problem = "the server's count of objects changed during the listing"
 	case s.total > 0 && distinct != s.total:
-		problem = fmt.Sprintf("the listing is not whole: the server counts %d objects and %d different ones came", s.total, distinct)
+		problem = fmt.Sprintf("the listing is incomplete: the server counts %d objects and %d different objects were listed", s.total, distinct)
 	case s.proof.Level == ProofNone && s.total > 0:
 		problem = "the listing ended before its last page"
 	default:
 		s.result.Proof = s.proof.Level.String()
 		return nil
 	}
-	return fault.WithClass(fault.ClassTransient, errors.New(problem+"; what came was stored, nothing was deleted"))
+	return fault.WithClass(fault.ClassTransient, errors.New(problem+"; the listed objects were stored, nothing was deleted"))
 }

@@ -15,120 +15,139 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// listingBatch is what is compared at once.
+// listingBatch is a part of the listing that is compared in one step.
 type listingBatch struct {
 	items       []reflect.Value
-	fields      []string     // that its pages have fetched; nil is all
-	asked       time.Time    // when the first of them was requested
-	firstNumber int64        // the number of its first object in the listing
-	ready       []listedItem // items fit to be compared
-	refused     []string     // of those that are not
-	err         error
+	fields      []string     // columns that the pages fetched; nil means all
+	requestedAt time.Time    // when the oldest of its pages was requested
+	firstNumber int64        // number of its first object in the listing
+	ready       []listedItem // items that can be compared
+	refused     []string     // errors of the other items
+	err         error        // why preparing the batch failed
 }
 
 // listedItem is one object of a batch.
 type listedItem struct {
 	value reflect.Value
 	key   string
-	hash  string // of the content, where all of it came
+	hash  string // content hash; "" if the pages did not fetch all columns
 }
 
-// processBatch compares the batch with the rows of its keys, and writes what differs.
+// batchDiff holds the differences between a batch and the table.
+type batchDiff struct {
+	batch     listingBatch
+	compared  []*field             // fields that the batch's pages fetched
+	changed   map[int64]listedItem // items that differ from their row, by the row's id
+	unmatched []listedItem         // items without a row
+	counted   batchResult          // result of the comparison
+}
+
+// processBatch compares the batch with the rows of its keys, and writes the differences.
 func (s *reconcile) processBatch(ctx context.Context, b listingBatch) error {
-	o, err := s.compare(ctx, b)
+	out, err := s.compare(ctx, b)
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.addResult(o)
+		s.addResult(out)
 	}
 	return err
 }
 
-func (s *reconcile) compare(ctx context.Context, b listingBatch) (o batchResult, err error) {
-	o.refused = b.refused
+func (s *reconcile) compare(ctx context.Context, b listingBatch) (batchResult, error) {
+	d := batchDiff{batch: b, counted: batchResult{refused: b.refused}}
 	if len(b.ready) == 0 {
-		return o, nil
+		return d.counted, nil
 	}
-	compared, err := s.fieldsToCompare(b)
-	if err != nil {
-		return o, err
+	var err error
+	if d.compared, err = s.fieldsToCompare(b); err != nil {
+		return d.counted, err
 	}
 	if s.scopeEmpty.Load() {
-		loaded, err := s.writeBatch(ctx, b, o, nil, b.ready, false)
+		d.unmatched = b.ready
+		loaded, err := s.writeBatch(ctx, d, false)
 		if err == nil || !sqlkit.IsUniqueViolation(err) {
 			return loaded, err
 		}
-		s.scopeEmpty.Store(false) // it has rows by now
+		s.scopeEmpty.Store(false) // another process has added rows
+		d.unmatched = nil
 	}
-	full := b.fields == nil
-	local, err := s.localRows(ctx, b.ready, compared, full)
-	if err != nil {
-		return o, err
+	if err := s.findDifferences(ctx, &d); err != nil {
+		return d.counted, err
 	}
-	changed := map[int64]listedItem{}
-	var fresh []listedItem
-	for _, it := range b.ready {
-		there, ok := local[it.key]
-		if !ok {
-			fresh = append(fresh, it)
-			continue
-		}
-		id, status := s.repo.model.idOf(there), s.repo.status(there)
-		if !s.insertedByThisRun(id, status) {
-			o.seen = append(o.seen, id)
-		}
-		if s.unchanged(it, there, status, compared, full) {
-			o.result.Unchanged++
-		} else {
-			changed[id] = it
-		}
-	}
-	if len(changed) == 0 && len(fresh) == 0 {
-		return o, nil
+	if len(d.changed) == 0 && len(d.unmatched) == 0 {
+		return d.counted, nil
 	}
 	if s.attempt == nil {
-		return s.dryRun(ctx, b, o, changed, fresh)
+		return s.dryRun(ctx, d)
 	}
-	written, err := s.writeBatch(ctx, b, o, changed, fresh, false)
+	written, err := s.writeBatch(ctx, d, false)
 	if sqlkit.IsUniqueViolation(err) {
-		// Somebody has just added one of the rows: once more, leaving out what is there.
-		written, err = s.writeBatch(ctx, b, o, changed, fresh, true)
+		// Another process has just added one of the rows: write again, and leave out
+		// rows that exist by now.
+		written, err = s.writeBatch(ctx, d, true)
 	}
 	return written, err
 }
 
-// normaliseBatch makes the items of the batch fit to be stored; of doubles the last stays.
-// They are copies: the slice is the remote's own.
+// findDifferences compares the batch with the rows of its keys.
+func (s *reconcile) findDifferences(ctx context.Context, d *batchDiff) error {
+	full := d.batch.fields == nil
+	rows, err := s.localRows(ctx, d.batch.ready, d.compared, full)
+	if err != nil {
+		return err
+	}
+	d.changed = map[int64]listedItem{}
+	for _, it := range d.batch.ready {
+		row, ok := rows[it.key]
+		if !ok {
+			d.unmatched = append(d.unmatched, it)
+			continue
+		}
+		id := s.repo.model.idOf(row)
+		if !s.insertedByThisRun(id, s.repo.status(row)) {
+			d.counted.seen = append(d.counted.seen, id)
+		}
+		if s.unchanged(it, row, d.compared, full) {
+			d.counted.result.Unchanged++
+		} else {
+			d.changed[id] = it
+		}
+	}
+	return nil
+}
+
+// normaliseBatch makes storable copies of the batch's items; the originals belong to the
+// remote. If a key occurs twice, the last item wins.
 func (s *reconcile) normaliseBatch(b *listingBatch) {
 	m := s.repo.model
 	b.ready = make([]listedItem, 0, len(b.items))
-	at := make(map[string]int, len(b.items))
-	for i, foreign := range b.items {
+	indexOf := make(map[string]int, len(b.items))
+	for i, original := range b.items {
 		value := m.newRow()
-		value.Set(foreign)
+		value.Set(original)
 		for _, f := range m.scope {
 			f.value(value).Set(f.value(s.scope))
 		}
 		m.normalise(value)
 		target := nawasync.Target{Instance: m.instance(value), ID: joinKeyParts(value, m.key)}
 		if err := s.repo.engine.CheckTarget(target); err != nil {
-			b.refused = append(b.refused, fmt.Sprintf("object %d of the listing has a key that cannot be one, %.80q: %s", b.firstNumber+int64(i), target.ID, err))
+			b.refused = append(b.refused, fmt.Sprintf("object %d of the listing has the invalid key %.80q: %s", b.firstNumber+int64(i), target.ID, err))
 			continue
 		}
 		it := listedItem{value: value, key: m.keyText(value)}
 		if b.fields == nil {
 			it.hash = m.contentHash(value)
 		}
-		if i, double := at[it.key]; double {
+		if i, duplicate := indexOf[it.key]; duplicate {
 			b.ready[i] = it
 			continue
 		}
-		at[it.key] = len(b.ready)
+		indexOf[it.key] = len(b.ready)
 		b.ready = append(b.ready, it)
 	}
 }
 
-// fieldsToCompare are the fields that the batch's pages have fetched.
+// fieldsToCompare returns the fields that the batch's pages fetched.
 func (s *reconcile) fieldsToCompare(b listingBatch) ([]*field, error) {
 	if b.fields == nil {
 		return s.repo.model.mirrored(), nil
@@ -137,7 +156,7 @@ func (s *reconcile) fieldsToCompare(b listingBatch) ([]*field, error) {
 	for _, column := range b.fields {
 		f := s.repo.model.byColumn[column]
 		if f == nil {
-			return nil, nawasync.Permanent(fmt.Errorf("a page names the column %q, which %s has not", column, s.repo.model.schema.Name))
+			return nil, nawasync.Permanent(fmt.Errorf("a page names the column %q, which %s does not have", column, s.repo.model.schema.Name))
 		}
 		if slices.Contains(s.repo.model.mirrored(), f) {
 			list = append(list, f)
@@ -146,8 +165,8 @@ func (s *reconcile) fieldsToCompare(b listingBatch) ([]*field, error) {
 	return list, nil
 }
 
-// localRows reads the rows with the keys of items, no more of them than is compared: a
-// full page's content goes by its hash.
+// localRows reads the rows with the keys of items, by key. It selects only the columns to
+// compare: if the pages fetched all columns, the content hash replaces the content.
 func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared []*field, full bool) (map[string]reflect.Value, error) {
 	m := s.repo.model
 	columns := []string{"id", "sync_status", "sync_job_id", "content_hash", "hash_version", "missing_since"}
@@ -159,19 +178,11 @@ func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared 
 			columns = append(columns, f.column)
 		}
 	}
-	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	if err := s.findByKeys(s.repo.engine.Store().DB(ctx), columns, items, rows); err != nil {
-		return nil, err
-	}
-	found := make(map[string]reflect.Value, rows.Elem().Len())
-	for i := range rows.Elem().Len() {
-		found[m.keyText(rows.Elem().Index(i))] = rows.Elem().Index(i)
-	}
-	return found, nil
+	return s.rowsByKey(s.repo.engine.Store().DB(ctx), columns, items)
 }
 
-// findByKeys reads columns of the rows with the keys of items into a pointer to a slice.
-func (s *reconcile) findByKeys(tx *gorm.DB, columns []string, items []listedItem, into reflect.Value) error {
+// rowsByKey reads columns of the rows with the keys of items, by key.
+func (s *reconcile) rowsByKey(tx *gorm.DB, columns []string, items []listedItem) (map[string]reflect.Value, error) {
 	m := s.repo.model
 	keys := make([][]any, len(items))
 	for i, it := range items {
@@ -179,24 +190,31 @@ func (s *reconcile) findByKeys(tx *gorm.DB, columns []string, items []listedItem
 			keys[i] = append(keys[i], f.param(it.value))
 		}
 	}
-	var within []any
+	var scope []any
 	for _, f := range m.scope {
-		within = append(within, f.param(s.scope))
+		scope = append(scope, f.param(s.scope))
 	}
+	found := reflect.New(reflect.SliceOf(m.schema.ModelType))
 	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{
-		Select: columns, ScopeColumns: columnsOf(m.scope), Scope: within, KeyColumns: columnsOf(m.key), Keys: keys,
+		Select: columns, ScopeColumns: columnsOf(m.scope), Scope: scope, KeyColumns: columnsOf(m.key), Keys: keys,
 	})
 	if err == nil {
-		err = tx.Raw(query, args...).Find(into.Interface()).Error
+		err = tx.Raw(query, args...).Find(found.Interface()).Error
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", m.table, err)
+		return nil, fmt.Errorf("read %s: %w", m.table, err)
 	}
-	return nil
+	rows := make(map[string]reflect.Value, found.Elem().Len())
+	for i := range found.Elem().Len() {
+		row := found.Elem().Index(i)
+		rows[m.keyText(row)] = row
+	}
+	return rows, nil
 }
 
-// unchanged reports whether there is nothing to write.
-func (s *reconcile) unchanged(it listedItem, there reflect.Value, status *nawasync.SyncStatus, compared []*field, full bool) bool {
+// unchanged reports whether the row already matches the item, so that nothing is written.
+func (s *reconcile) unchanged(it listedItem, row reflect.Value, compared []*field, full bool) bool {
+	status := s.repo.status(row)
 	if status.State != nawasync.StateSynced && status.State != nawasync.StateConflict || !status.MissingSince.IsZero() {
 		return false
 	}
@@ -204,31 +222,32 @@ func (s *reconcile) unchanged(it listedItem, there reflect.Value, status *nawasy
 		return false
 	}
 	for _, f := range compared {
-		if (!full || f.role == roleObserved) && !f.equal(it.value, there) {
+		if (!full || f.role == roleObserved) && !f.equal(it.value, row) {
 			return false
 		}
 	}
 	return true
 }
 
-// dryRun counts for a plan what write would do.
-func (s *reconcile) dryRun(ctx context.Context, b listingBatch, o batchResult, changed map[int64]listedItem, fresh []listedItem) (batchResult, error) {
-	for _, it := range fresh {
-		o.unmatchedKeys = append(o.unmatchedKeys, it.key)
+// dryRun counts for a plan what writeBatch would write.
+func (s *reconcile) dryRun(ctx context.Context, d batchDiff) (batchResult, error) {
+	out := d.counted
+	for _, it := range d.unmatched {
+		out.unmatchedKeys = append(out.unmatchedKeys, it.key)
 	}
-	o.result.Created += int64(len(fresh))
-	err := s.updateBatch(ctx, s.repo.db(ctx), b, &o, changed)
-	return o, err
+	out.result.Created += int64(len(d.unmatched))
+	err := s.updateBatch(ctx, s.repo.db(ctx), d, &out)
+	return out, err
 }
 
-// insertedByThisRun reports whether this run has added the row. Such rows are counted, not noted:
-// their absence is not asked for.
+// insertedByThisRun reports whether this sync inserted the row. The sync counts such rows but
+// does not remember their ids, because they cannot be missing.
 func (s *reconcile) insertedByThisRun(id int64, status *nawasync.SyncStatus) bool {
 	return status.SyncJobID == nil && id > s.maxID
 }
 
-// batchResult is what one batch came to. It counts when its transaction has committed: one
-// that is run again finds other ids.
+// batchResult is the result of one batch. It is added to the sync's result only after its
+// transaction has committed, because a retried transaction may find other ids.
 type batchResult struct {
 	result        nawasync.SyncResult
 	added         int64
@@ -244,17 +263,17 @@ func (o batchResult) clone() batchResult {
 	return o
 }
 
-func (s *reconcile) addResult(o batchResult) {
-	addCounts(&s.result, &o.result)
-	s.added += o.added
-	for _, id := range o.seen {
+func (s *reconcile) addResult(out batchResult) {
+	addCounts(&s.result, &out.result)
+	s.added += out.added
+	for _, id := range out.seen {
 		s.seen.Add(id)
 	}
-	for _, key := range o.unmatchedKeys {
+	for _, key := range out.unmatchedKeys {
 		s.unmatchedKeys[key] = true
 	}
-	s.refused = append(s.refused, o.refused...)
-	s.recordedCount.Add(int64(len(o.changes)))
+	s.refused = append(s.refused, out.refused...)
+	s.recordedCount.Add(int64(len(out.changes)))
 }
 
 func columnsOf(fields []*field) []string {
@@ -265,7 +284,7 @@ func columnsOf(fields []*field) []string {
 	return list
 }
 
-// inScope is a condition that ends with AND.
+// inScope returns the condition for the rows of the scope. Unless it is empty, it ends with AND.
 func (s *reconcile) inScope() (where string, args []any) {
 	for _, f := range s.repo.model.scope {
 		where += s.repo.quote(f.column) + " = ? AND "

@@ -11,13 +11,14 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// fenced is a transaction of an attempt that is still the one; it may run again.
+// fenced runs fn in a transaction that only the job's current attempt can commit. It returns
+// nawasync.ErrLeaseLost if another process has taken the job over. A deadlock runs fn again.
 func (s *reconcile) fenced(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return s.repo.engine.Store().RetryTx(ctx, func(tx *gorm.DB) error { return s.fence(ctx, tx, fn) })
 }
 
-// fencedOn is fenced with the connection of its transaction, nil where that is of no
-// use.
+// fencedOn is fenced with the transaction's connection, which only PostgreSQL needs; on other
+// databases conn is nil.
 func (s *reconcile) fencedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
 	if s.repo.engine.DB().Name() != "postgres" {
 		return s.fenced(ctx, func(tx *gorm.DB) error { return fn(tx, nil) })

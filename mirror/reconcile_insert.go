@@ -17,29 +17,34 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// insertCount is what an INSERT has added: how many, and which where the database tells
-// and somebody may ask.
+// insertCount is what an INSERT added.
 type insertCount struct {
 	count int
-	ids   map[int64]bool
+	// ids holds the ids of the added rows. It is set only if the INSERT leaves out rows whose key
+	// is taken and the database returns the ids.
+	ids map[int64]bool
 }
 
-// inserter is the fastest way that there is, or a careful one.
-func (s *reconcile) inserter(conn *sql.Conn, careful bool) insertFunc {
+// insertFunc inserts rows and counts those that it added.
+type insertFunc = func(tx *gorm.DB, columns []string, rows [][]any) (insertCount, error)
+
+// inserter returns the function that inserts rows. If skipTaken is set, the function leaves out
+// rows whose key is taken; otherwise it is the fastest one, for which a taken key may be an error.
+func (s *reconcile) inserter(conn *sql.Conn, skipTaken bool) insertFunc {
 	table := s.repo.table
 	return func(tx *gorm.DB, columns []string, rows [][]any) (in insertCount, err error) {
-		if !careful {
+		if !skipTaken {
 			if err := table.Copy(tx, conn, columns, rows); !errors.Is(err, bulk.ErrNoCopy) {
 				return insertCount{count: len(rows)}, err
 			}
 		}
 		insert := table.InsertNew
-		if careful {
+		if skipTaken {
 			insert = table.Insert
 		}
 		ids, err := insert(tx, columns, rows)
 		in = insertCount{count: len(ids)}
-		if careful && ids != nil {
+		if skipTaken && ids != nil {
 			in.ids = map[int64]bool{}
 			for _, id := range ids {
 				in.ids[id] = true
@@ -49,48 +54,41 @@ func (s *reconcile) inserter(conn *sql.Conn, careful bool) insertFunc {
 	}
 }
 
-type insertFunc = func(tx *gorm.DB, columns []string, rows [][]any) (insertCount, error)
-
-// insertBatch adds the objects that have no row, but not those whose row a job has
-// deleted since the page was requested. The check comes after the insert: from
-// then on nobody can add, and delete, a row of that key before we commit.
-func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, b listingBatch, o *batchResult, fresh []listedItem, insert insertFunc) error {
-	fresh, err := s.skipUnidentified(tx, o, fresh)
-	if err != nil || len(fresh) == 0 {
+// insertBatch adds the objects that have no row, except those whose row a job has deleted since
+// the page was requested. The check for such jobs follows the INSERT: from then until the
+// commit, no other transaction can add and delete a row with one of the keys.
+func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult, insert insertFunc) error {
+	items, err := s.skipUnidentified(tx, out, d.unmatched)
+	if err != nil || len(items) == 0 {
 		return err
 	}
-	m, store := s.repo.model, s.repo.engine.Store()
-	compared, err := s.fieldsToCompare(b)
-	if err != nil {
-		return err
-	}
-	columns, rows := s.repo.newRows(compared, fresh)
+	columns, rows := s.repo.newRows(d.compared, items)
 	in, err := insert(tx, columns, rows)
 	if err != nil {
-		return fmt.Errorf("insert into %s: %w", m.table, err)
+		return fmt.Errorf("insert into %s: %w", s.repo.model.table, err)
 	}
-	since := b.asked.Add(-reconcileSlack)
-	ended, err := store.AnyEndedSince(ctx, tx, s.repo.service, s.repo.typ, since)
+	since := d.batch.requestedAt.Add(-reconcileSlack)
+	finished, err := s.repo.engine.Store().AnyEndedSince(ctx, tx, s.repo.service, s.repo.typ, since)
 	if err != nil {
 		return err
 	}
-	if in.count == len(fresh) && !ended {
-		o.result.Created += int64(in.count)
-		o.added += int64(in.count)
-		for _, it := range fresh {
-			s.record(&o.changes, it.value, tracker.ChangeAppeared, nil)
+	if in.count == len(items) && !finished {
+		out.result.Created += int64(in.count)
+		out.added += int64(in.count)
+		for _, it := range items {
+			s.record(&out.changes, it.value, tracker.ChangeAppeared, nil)
 		}
 		return nil
 	}
-	return s.classifyInserts(ctx, tx, o, fresh, since, in)
+	return s.classifyInserts(ctx, tx, out, insertedItems{insertCount: in, items: items, since: since})
 }
 
-// skipUnidentified leaves out objects that a job of ours is making just now: they have a
-// row already, by their natural name, which lacks the id that the remote gave.
-func (s *reconcile) skipUnidentified(tx *gorm.DB, o *batchResult, fresh []listedItem) ([]listedItem, error) {
+// skipUnidentified leaves out objects that a job is creating at the same time. Their row exists
+// and has the natural fields, but not yet the key that the remote assigned.
+func (s *reconcile) skipUnidentified(tx *gorm.DB, out *batchResult, items []listedItem) ([]listedItem, error) {
 	m := s.repo.model
-	if len(m.natural) == 0 || len(fresh) == 0 {
-		return fresh, nil
+	if len(m.natural) == 0 || len(items) == 0 {
+		return items, nil
 	}
 	where, args := s.inScope()
 	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
@@ -98,18 +96,18 @@ func (s *reconcile) skipUnidentified(tx *gorm.DB, o *batchResult, fresh []listed
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)
 	}
-	unnamed := map[string]bool{}
+	withoutKey := map[string]bool{}
 	for i := range rows.Elem().Len() {
-		unnamed[joinKeyParts(rows.Elem().Index(i), m.natural)] = true
+		withoutKey[joinKeyParts(rows.Elem().Index(i), m.natural)] = true
 	}
-	if len(unnamed) == 0 {
-		return fresh, nil
+	if len(withoutKey) == 0 {
+		return items, nil
 	}
 	var left []listedItem
-	for _, it := range fresh {
-		if unnamed[joinKeyParts(it.value, m.natural)] {
-			o.unmatchedKeys = append(o.unmatchedKeys, it.key)
-			o.result.InFlight++
+	for _, it := range items {
+		if withoutKey[joinKeyParts(it.value, m.natural)] {
+			out.unmatchedKeys = append(out.unmatchedKeys, it.key)
+			out.result.InFlight++
 			continue
 		}
 		left = append(left, it)
@@ -117,49 +115,53 @@ func (s *reconcile) skipUnidentified(tx *gorm.DB, o *batchResult, fresh []listed
 	return left, nil
 }
 
-// classifyInserts tells apart what was inserted, what somebody else has inserted meanwhile,
-// what must not be there, and what cannot.
-func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *batchResult, fresh []listedItem, since time.Time, in insertCount) error {
+// insertedItems are the items of an INSERT that possibly did not add a row for each of them.
+type insertedItems struct {
+	insertCount
+	items []listedItem
+	since time.Time // jobs that finished at or after this time may have deleted a row
+}
+
+// classifyInserts finds out for each item whether this sync or another process inserted its row,
+// and which items cannot be stored. It deletes the rows of objects that a job has deleted since
+// the page was requested.
+func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batchResult, in insertedItems) error {
 	m := s.repo.model
-	targets := s.targets(fresh, m.key)
-	names := targets // of jobs from before the remote gave an id
+	targets := s.targetKeys(in.items, m.key)
+	naturalTargets := targets // targets of jobs from before the remote assigned the key
 	if len(m.natural) > 0 {
-		names = s.targets(fresh, m.natural)
+		naturalTargets = s.targetKeys(in.items, m.natural)
 	}
-	ended, err := s.repo.engine.Store().EndedSince(ctx, tx, append(slices.Clone(targets), names...), since)
+	finished, err := s.repo.engine.Store().EndedSince(ctx, tx, append(slices.Clone(targets), naturalTargets...), in.since)
 	if err != nil {
 		return err
 	}
-	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	if err := s.findByKeys(tx, s.repo.columns(), fresh, rows); err != nil {
+	rows, err := s.rowsByKey(tx, s.repo.columns(), in.items)
+	if err != nil {
 		return err
 	}
-	there := map[string]reflect.Value{}
-	for i := range rows.Elem().Len() {
-		there[m.keyText(rows.Elem().Index(i))] = rows.Elem().Index(i)
-	}
 	var undo []int64
-	for i, it := range fresh {
-		row, ok := there[it.key]
+	for i, it := range in.items {
+		row, ok := rows[it.key]
 		if !ok {
-			o.refused = append(o.refused, fmt.Sprintf("%q has a value that must be unique in %s, and another row has it", joinKeyParts(it.value, m.key), m.table))
+			out.refused = append(out.refused, fmt.Sprintf("%q: another row of %s has the same value in a unique column", joinKeyParts(it.value, m.key), m.table))
 			continue
 		}
-		id, status := m.idOf(row), s.repo.status(row)
-		switch ours := s.insertedByThisRun(id, status); {
-		case ours && (ended[targets[i]] || ended[names[i]]):
+		id := m.idOf(row)
+		switch inserted := s.insertedByThisRun(id, s.repo.status(row)); {
+		case inserted && (finished[targets[i]] || finished[naturalTargets[i]]):
 			undo = append(undo, id)
-			o.unmatchedKeys = append(o.unmatchedKeys, it.key)
-			o.result.InFlight++
-		case ours && in.ids != nil && !in.ids[id]:
-			o.result.Unchanged++ // a double: another batch of this run has added it
-		case ours:
-			o.added++
-			o.result.Created++
-			s.record(&o.changes, it.value, tracker.ChangeAppeared, nil)
+			out.unmatchedKeys = append(out.unmatchedKeys, it.key)
+			out.result.InFlight++
+		case inserted && in.ids != nil && !in.ids[id]:
+			out.result.Unchanged++ // another batch of this sync listed the same key and added the row
+		case inserted:
+			out.added++
+			out.result.Created++
+			s.record(&out.changes, it.value, tracker.ChangeAppeared, nil)
 		default:
-			o.seen = append(o.seen, id)
-			o.result.InFlight++
+			out.seen = append(out.seen, id)
+			out.result.InFlight++
 		}
 	}
 	if len(undo) == 0 {
@@ -168,24 +170,20 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, o *batchRe
 	return tx.Exec("DELETE FROM "+s.repo.quoted+" WHERE id IN ? AND sync_job_id IS NULL", undo).Error
 }
 
-// targets are the items as jobs name them, by the given fields.
-func (s *reconcile) targets(items []listedItem, fields []*field) []int64 {
+// targetKeys returns the job target keys of items. fields are the fields that name the target.
+func (s *reconcile) targetKeys(items []listedItem, fields []*field) []int64 {
 	list := make([]int64, len(items))
 	for i, it := range items {
-		list[i] = s.targetKey(it.value, fields)
+		list[i] = jobrow.TargetKey(s.repo.service, s.repo.typ, s.repo.model.instance(it.value), joinKeyParts(it.value, fields))
 	}
 	return list
 }
 
-func (s *reconcile) targetKey(row reflect.Value, fields []*field) int64 {
-	return jobrow.TargetKey(s.repo.service, s.repo.typ, s.repo.model.instance(row), joinKeyParts(row, fields))
-}
-
-// newRows are the columns and values of rows that are as the remote has them.
+// newRows returns the columns and values of new, synced rows for listed items.
 func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, rows [][]any) {
 	m, now := r.model, nawasync.Timestamp{Time: r.engine.Store().Now()}
 	fields := append(m.identity(), fetched...)
-	columns = append([]string{"sync_status"}, remoteStatusValues[:len(remoteStatusValues)-1]...) // they were never missing
+	columns = append([]string{"sync_status"}, remoteStatusColumns[:len(remoteStatusColumns)-1]...) // a new row has never been missing
 	for _, f := range fields {
 		columns = append(columns, f.column)
 	}

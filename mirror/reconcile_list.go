@@ -11,8 +11,8 @@ import (
 	"github.com/nawasara/nawasync/internal/host"
 )
 
-// list goes through the remote's pages. While one batch is compared and written the
-// next is fetched.
+// list reads the remote's pages. While one batch is compared and written, the next one is
+// fetched.
 func (s *reconcile) list(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -32,7 +32,7 @@ func (s *reconcile) list(ctx context.Context) error {
 		go func() { compared <- s.compareAll(ctx, prepared, cancel) }()
 	}
 	listErr := func() error {
-		defer close(batches) // also when the remote panics: then nobody waits for the others
+		defer close(batches) // also if the remote panics, so that the other goroutines end
 		return s.readPages(ctx, batches)
 	}()
 	var failed error
@@ -41,16 +41,17 @@ func (s *reconcile) list(ctx context.Context) error {
 	}
 	s.result.Listed = s.listed
 	if failed != nil && errors.Is(listErr, errBatchFailed) {
-		return failed // that is what ended the listing
+		return failed // listErr only says that a batch failed
 	}
 	return errors.Join(listErr, failed)
 }
 
-// errBatchFailed ends a listing of which a batch could not be compared or written.
+// errBatchFailed ends the listing after a batch could not be compared or written.
 var errBatchFailed = errors.New("a batch of the listing failed")
 
-// workers is how many batches are compared at once. Where the database does not tell
-// which rows an INSERT has added, only one: two of one key could both be counted.
+// workers returns the number of batches that are compared at the same time. A database that does
+// not return the rows that an INSERT added allows only one: if two batches contained the same
+// key, both would count the row.
 func (s *reconcile) workers() int {
 	if s.attempt != nil && s.repo.engine.DB().Name() == "postgres" {
 		return 2
@@ -58,6 +59,8 @@ func (s *reconcile) workers() int {
 	return 1
 }
 
+// compareAll processes batches until the channel is closed. After an error it cancels the listing
+// and only drains the channel.
 func (s *reconcile) compareAll(ctx context.Context, prepared <-chan listingBatch, cancel context.CancelCauseFunc) (failed error) {
 	for b := range prepared {
 		if failed != nil || ctx.Err() != nil {
@@ -73,7 +76,8 @@ func (s *reconcile) compareAll(ctx context.Context, prepared <-chan listingBatch
 	return failed
 }
 
-// recoverPanic keeps a panic of the host's types from ending the process.
+// recoverPanic runs fn and returns a panic as an error. Without it, a panic in a method of a
+// field's type would end the process: the engine recovers panics only on the job's goroutine.
 func recoverPanic(fn func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -83,6 +87,7 @@ func recoverPanic(fn func() error) (err error) {
 	return fn()
 }
 
+// readPages splits the remote's pages into batches and sends the batches.
 func (s *reconcile) readPages(ctx context.Context, to chan<- listingBatch) error {
 	next := s.repo.engine.Store().Now()
 	for p, err := range s.repo.remote.list(ctx, s.scope, s.args.Detail) {
@@ -90,13 +95,13 @@ func (s *reconcile) readPages(ctx context.Context, to chan<- listingBatch) error
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			err = fmt.Errorf("the listing broke off after %d objects, nothing was deleted: %w", s.listed, err)
-			return errors.Join(err, s.sendBatch(ctx, to)) // what came is as good as ever
+			err = fmt.Errorf("the listing failed after %d objects, nothing was deleted: %w", s.listed, err)
+			return errors.Join(err, s.sendBatch(ctx, to)) // store the objects that were listed
 		}
-		if p.asked.IsZero() {
-			p.asked = next
-		} else { // by the clock of this machine; ours is the database's
-			p.asked = s.repo.engine.Store().Now().Add(-time.Since(p.asked))
+		if p.requestedAt.IsZero() {
+			p.requestedAt = next
+		} else { // convert from this machine's clock to the database's
+			p.requestedAt = s.repo.engine.Store().Now().Add(-time.Since(p.requestedAt))
 		}
 		if err := s.addPage(ctx, p, to); err != nil {
 			return err
@@ -109,6 +114,7 @@ func (s *reconcile) readPages(ctx context.Context, to chan<- listingBatch) error
 	return s.sendBatch(ctx, to)
 }
 
+// sendBatch sends the batch that is being filled, unless it is empty.
 func (s *reconcile) sendBatch(ctx context.Context, to chan<- listingBatch) error {
 	if len(s.filling.items) == 0 {
 		return nil
@@ -123,7 +129,7 @@ func (s *reconcile) sendBatch(ctx context.Context, to chan<- listingBatch) error
 	}
 }
 
-// addPage adds one to the batch; small pages are compared together.
+// addPage adds a page to the batch that is being filled. A batch can hold several small pages.
 func (s *reconcile) addPage(ctx context.Context, p erasedPage, to chan<- listingBatch) error {
 	if p.proof.Total > 0 {
 		s.totalChanged = s.totalChanged || (s.total > 0 && s.total != p.proof.Total)
@@ -140,10 +146,10 @@ func (s *reconcile) addPage(ctx context.Context, p erasedPage, to chan<- listing
 	}
 	for i := range p.items.Len() {
 		if len(s.filling.items) == 0 {
-			s.filling = listingBatch{fields: p.fields, asked: p.asked, firstNumber: s.listed + 1}
+			s.filling = listingBatch{fields: p.fields, requestedAt: p.requestedAt, firstNumber: s.listed + 1}
 		}
-		if p.asked.Before(s.filling.asked) {
-			s.filling.asked = p.asked
+		if p.requestedAt.Before(s.filling.requestedAt) {
+			s.filling.requestedAt = p.requestedAt
 		}
 		s.listed++
 		s.filling.items = append(s.filling.items, p.items.Index(i))

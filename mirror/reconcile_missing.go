@@ -15,55 +15,58 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// missingRows is what a listing did not have, of the rows that were there when it
-// began.
+// scanRows is how many rows findMissing reads in one query.
+const scanRows = 5000
+
+// missingRows holds the rows that a listing did not contain, although they existed when the
+// listing began.
 type missingRows struct {
-	everSynced int64 // rows that the remote once had
-	rows       bitmap.Bitmap
-	kept       bitmap.Bitmap // a person has rejected their deletion
-	released   bitmap.Bitmap // a person has allowed it
-	returned   []int64       // kept rows that are there again
+	everSynced int64         // number of rows in the scope that have ever been synced
+	rows       bitmap.Bitmap // the missing rows
+	kept       bitmap.Bitmap // rows whose deletion an operator has rejected
+	released   bitmap.Bitmap // rows whose deletion an operator has released
+	returned   []int64       // kept rows that are listed again
 }
 
-// undecided are the absent rows that no person has decided on.
-func (a *missingRows) undecided() int64 {
-	return a.rows.Len() - overlap(&a.rows, &a.kept) - overlap(&a.rows, &a.released)
+// undecided returns the number of missing rows that no operator has decided on.
+func (m *missingRows) undecided() int64 {
+	return m.rows.Len() - overlap(&m.rows, &m.kept) - overlap(&m.rows, &m.released)
 }
 
-// handleMissing judges what the listing did not have: first whether so much can be
-// believed, then row by row.
+// handleMissing handles the rows that the listing did not contain. If too many are missing, the
+// sync is held and deletes nothing. Otherwise the rows are marked or deleted one by one.
 func (s *reconcile) handleMissing(ctx context.Context) error {
 	if s.proof.Level == ProofNone {
 		return nil
 	}
-	absent, err := s.findMissing(ctx)
+	missing, err := s.findMissing(ctx)
 	if err != nil {
 		return err
 	}
-	doubtful := absent.undecided()
-	over := doubtful > s.repo.limit(absent.everSynced)
-	if s.proof.Level == ProofExhausted && !over {
-		if err := s.confirmGone(ctx, absent); err != nil {
+	undecided := missing.undecided()
+	overLimit := undecided > s.repo.limit(missing.everSynced)
+	if s.proof.Level == ProofExhausted && !overLimit {
+		if err := s.confirmMissing(ctx, missing); err != nil {
 			return err
 		}
 	}
 	if s.attempt == nil {
-		s.result.Missing = absent.rows.Len()
-		s.result.Kept = overlap(&absent.rows, &absent.kept)
-		if over {
+		s.result.Missing = missing.rows.Len()
+		s.result.Kept = overlap(&missing.rows, &missing.kept)
+		if overLimit {
 			s.result.Held = -1
 		}
 		return nil
 	}
-	if err := s.clearReturned(ctx, absent); err != nil {
+	if err := s.clearReturned(ctx, missing); err != nil {
 		return err
 	}
 	open, err := s.repo.engine.Store().OpenHold(ctx, s.repo.service, s.repo.typ, s.args.target.Instance)
 	if err != nil {
 		return err
 	}
-	if over {
-		return s.hold(ctx, absent, open, doubtful)
+	if overLimit {
+		return s.hold(ctx, missing, open, undecided)
 	}
 	if open != nil {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
@@ -72,9 +75,9 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.attempt.Logf("held sync %d is withdrawn: its rows are back", open.ID)
+		s.attempt.Logf("withdrew held sync %d: the number of missing rows is within the limit again", open.ID)
 	}
-	return s.prune(ctx, absent, true)
+	return s.prune(ctx, missing, true)
 }
 
 func overlap(a, b *bitmap.Bitmap) (n int64) {
@@ -89,92 +92,103 @@ func overlap(a, b *bitmap.Bitmap) (n int64) {
 	return n
 }
 
-// holdScope is the scope of the holds of this sync.
-func (s *reconcile) holdScope() jobstore.HoldScope {
-	return jobstore.HoldScope{Service: s.repo.service, Type: s.repo.typ, Instance: s.args.target.Instance}
-}
-
-// findMissing scans the scope by primary key, without what came after the beginning.
+// findMissing scans the rows of the scope that existed when the sync began, by primary key.
 func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
-	out, m, store := &missingRows{}, s.repo.model, s.repo.engine.Store()
-	rejected := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldRejected}
-	if err := store.EachHeldRow(ctx, rejected, func(row int64) { out.kept.Add(row) }); err != nil {
+	out := &missingRows{}
+	if err := s.readDecisions(ctx, out); err != nil {
 		return nil, err
-	}
-	if s.args.Release != 0 {
-		released := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldReleased, Hold: s.args.Release}
-		if err := store.EachHeldRow(ctx, released, func(row int64) { out.released.Add(row) }); err != nil {
-			return nil, err
-		}
 	}
 	where, args := s.inScope()
 	columns := []string{"id", "sync_status", "sync_job_id", "last_synced_at"}
 	if len(s.skipped) > 0 {
-		columns = s.repo.columns() // it may ask for anything
+		columns = s.repo.columns() // Page.Skipped may read any column
 	}
 	for after := int64(0); ; {
-		rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-		err := s.repo.db(ctx).Table(m.table).Select(columns).
-			Where(where+"id > ? AND id <= ?", append(slices.Clone(args), after, s.maxID)...).Order("id").Limit(5000).Find(rows.Interface()).Error
+		found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
+		err := s.repo.db(ctx).Table(s.repo.model.table).Select(columns).
+			Where(where+"id > ? AND id <= ?", append(slices.Clone(args), after, s.maxID)...).Order("id").Limit(scanRows).Find(found.Interface()).Error
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", m.table, err)
+			return nil, fmt.Errorf("read %s: %w", s.repo.model.table, err)
 		}
-		list := rows.Elem()
-		var candidates []reflect.Value
-		var jobs []int64
-		for i := range list.Len() {
-			row := list.Index(i)
-			id, status := m.idOf(row), s.repo.status(row)
-			after = id
-			if status.LastSyncedAt.IsZero() {
-				continue // the remote never had it
-			}
-			if s.outsideListing(row) {
-				continue
-			}
-			out.everSynced++
-			if s.seen.Has(id) {
-				if out.kept.Has(id) {
-					out.returned = append(out.returned, id)
-				}
-				continue
-			}
-			candidates = append(candidates, row)
-			if status.SyncJobID != nil {
-				jobs = append(jobs, *status.SyncJobID)
-			}
-		}
-		last, err := store.FinishTimes(ctx, s.repo.db(ctx), jobs)
+		rows := found.Elem()
+		unlisted, jobs := s.unlisted(rows, out)
+		finishedAt, err := s.repo.engine.Store().FinishTimes(ctx, s.repo.db(ctx), jobs)
 		if err != nil {
 			return nil, err
 		}
-		s.splitInFlight(candidates, last, &out.rows)
-		if list.Len() < 5000 {
+		s.splitInFlight(unlisted, finishedAt, &out.rows)
+		if rows.Len() < scanRows {
 			return out, nil
 		}
+		after = s.repo.model.idOf(rows.Index(rows.Len() - 1))
 	}
 }
 
-// outsideListing reports whether the listing could not have had the row.
+// readDecisions reads what operators have decided on held rows of the scope.
+func (s *reconcile) readDecisions(ctx context.Context, out *missingRows) error {
+	store := s.repo.engine.Store()
+	rejected := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldRejected}
+	err := store.EachHeldRow(ctx, rejected, func(row int64) { out.kept.Add(row) })
+	if err != nil || s.args.Release == 0 {
+		return err
+	}
+	released := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldReleased, Hold: s.args.Release}
+	return store.EachHeldRow(ctx, released, func(row int64) { out.released.Add(row) })
+}
+
+// holdScope returns the scope of the holds of this sync.
+func (s *reconcile) holdScope() jobstore.HoldScope {
+	return jobstore.HoldScope{Service: s.repo.service, Type: s.repo.typ, Instance: s.args.target.Instance}
+}
+
+// unlisted returns those of the rows that the listing did not contain, and the last jobs that
+// changed them. It also counts the synced rows, and collects the kept rows that are listed again.
+func (s *reconcile) unlisted(rows reflect.Value, out *missingRows) (unlisted []reflect.Value, jobs []int64) {
+	for i := range rows.Len() {
+		row := rows.Index(i)
+		id, status := s.repo.model.idOf(row), s.repo.status(row)
+		if status.LastSyncedAt.IsZero() {
+			continue // the remote has never had the object
+		}
+		if s.outsideListing(row) {
+			continue
+		}
+		out.everSynced++
+		if s.seen.Has(id) {
+			if out.kept.Has(id) {
+				out.returned = append(out.returned, id)
+			}
+			continue
+		}
+		unlisted = append(unlisted, row)
+		if status.SyncJobID != nil {
+			jobs = append(jobs, *status.SyncJobID)
+		}
+	}
+	return unlisted, jobs
+}
+
+// outsideListing reports whether the remote excluded the row from the listing.
 func (s *reconcile) outsideListing(row reflect.Value) bool {
 	return slices.ContainsFunc(s.skipped, func(skipped func(reflect.Value) bool) bool { return skipped(row) })
 }
 
-// splitInFlight adds the rows that no job changes, or has changed since the beginning.
-func (s *reconcile) splitInFlight(candidates []reflect.Value, last map[int64]time.Time, into *bitmap.Bitmap) {
-	for _, row := range candidates {
-		if s.changedByJob(s.repo.status(row), last, s.startedAt) {
+// splitInFlight adds the unlisted rows to missing, except those that a job changes or has changed
+// since the sync began.
+func (s *reconcile) splitInFlight(unlisted []reflect.Value, finishedAt map[int64]time.Time, missing *bitmap.Bitmap) {
+	for _, row := range unlisted {
+		if s.changedByJob(s.repo.status(row), finishedAt, s.startedAt) {
 			s.result.InFlight++
 		} else {
-			into.Add(s.repo.model.idOf(row))
+			missing.Add(s.repo.model.idOf(row))
 		}
 	}
 }
 
-// eachBatch calls fn with up to 500 absent rows at a time, whole.
-func (s *reconcile) eachBatch(ctx context.Context, absent *bitmap.Bitmap, fn func(ids []int64) error) error {
-	ids := make([]int64, 0, absent.Len())
-	for id := range absent.All() {
+// eachBatch calls fn with up to 500 ids at a time, in ascending order.
+func (s *reconcile) eachBatch(ctx context.Context, rows *bitmap.Bitmap, fn func(ids []int64) error) error {
+	ids := make([]int64, 0, rows.Len())
+	for id := range rows.All() {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
@@ -189,30 +203,30 @@ func (s *reconcile) eachBatch(ctx context.Context, absent *bitmap.Bitmap, fn fun
 	return nil
 }
 
-// confirmGone has Get say of each absent row whether it is gone: a listing without a total
-// proves nothing by itself. What is there after all is taken as listed.
-func (s *reconcile) confirmGone(ctx context.Context, absent *missingRows) error {
-	gone := bitmap.Bitmap{}
-	err := s.eachBatch(ctx, &absent.rows, func(ids []int64) error {
-		b := listingBatch{asked: s.repo.engine.Store().Now(), firstNumber: s.listed + 1}
+// confirmMissing calls Get for each missing row, because a listing without a total proves nothing
+// by itself. Objects that Get finds are processed as if they had been listed.
+func (s *reconcile) confirmMissing(ctx context.Context, missing *missingRows) error {
+	confirmed := bitmap.Bitmap{}
+	err := s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
+		b := listingBatch{requestedAt: s.repo.engine.Store().Now(), firstNumber: s.listed + 1}
 		rows, _, err := s.lockRows(ctx, s.repo.db(ctx), ids, false)
 		if err != nil {
 			return err
 		}
 		for i := range rows.Len() {
 			row := rows.Index(i)
-			if absent.kept.Has(s.repo.model.idOf(row)) {
-				gone.Add(s.repo.model.idOf(row)) // it stays whatever the answer
+			if missing.kept.Has(s.repo.model.idOf(row)) {
+				confirmed.Add(s.repo.model.idOf(row)) // the row stays in any case
 				continue
 			}
-			there, err := s.repo.getRemote(ctx, row)
+			object, err := s.repo.getRemote(ctx, row)
 			switch {
 			case fault.ClassOf(err) == fault.ClassGone:
-				gone.Add(s.repo.model.idOf(row))
+				confirmed.Add(s.repo.model.idOf(row))
 			case err != nil:
-				return fmt.Errorf("ask for %q, which the listing lacks: %w", s.repo.model.target(row), err)
+				return fmt.Errorf("get %q, which is missing from the listing: %w", s.repo.model.target(row), err)
 			default:
-				b.items = append(b.items, there.value)
+				b.items = append(b.items, object.value)
 			}
 		}
 		if len(b.items) == 0 {
@@ -221,13 +235,13 @@ func (s *reconcile) confirmGone(ctx context.Context, absent *missingRows) error 
 		s.normaliseBatch(&b)
 		return s.processBatch(ctx, b)
 	})
-	absent.rows = gone
+	missing.rows = confirmed
 	return err
 }
 
-// clearReturned forgets that rows were kept which are there again.
-func (s *reconcile) clearReturned(ctx context.Context, absent *missingRows) error {
-	for chunk := range slices.Chunk(absent.returned, 500) {
+// clearReturned ends the rejections of kept rows that are listed again.
+func (s *reconcile) clearReturned(ctx context.Context, missing *missingRows) error {
+	for chunk := range slices.Chunk(missing.returned, 500) {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
 			return s.repo.engine.Store().DropHeldRows(ctx, tx, s.holdScope(), chunk)
 		})

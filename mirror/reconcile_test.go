@@ -77,7 +77,7 @@ func TestBadListingDeletesNothingAndReportsWhy(t *testing.T) {
 		want  string // part of the job's error
 	}{
 		"it ends early":                        {pages: func(p pages) pages { return p[:3] }, want: "the server counts 1000 objects and 300"},
-		"page 7 fails":                         {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), want: "broke off after 600"},
+		"page 7 fails":                         {pages: func(p pages) pages { return p[:6] }, err: errors.New("connection reset"), want: "failed after 600"},
 		"the last page repeats the one before": {pages: func(p pages) pages { return append(p[:9:9], p[8]) }, want: "1000 objects and 900 different"},
 		"an object is missing in a page":       {pages: func(p pages) pages { p[4].Items = p[4].Items[1:]; return p }, want: "1000 objects and 999"},
 		"the total changes during the listing": {
@@ -93,7 +93,7 @@ func TestBadListingDeletesNothingAndReportsWhy(t *testing.T) {
 		"it ends early without a proof": {pages: func(p pages) pages { p[2].Proof = mirror.Proof{}; return p[:3] }, want: "objects and 300"},
 		"an object has an empty key": {
 			pages: func(p pages) pages { p[0].Items = slices.Clone(p[0].Items); p[0].Items[3].Name = ""; return p },
-			want:  "object 4 of the listing has a key",
+			want:  "object 4 of the listing has the invalid key",
 		},
 	}
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {

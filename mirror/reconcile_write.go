@@ -16,32 +16,27 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// writeBatch stores a batch's differences in one transaction, which is void when the job
-// has been taken over meanwhile. A careful one leaves out rows whose key is taken.
-func (s *reconcile) writeBatch(
-	ctx context.Context,
-	b listingBatch,
-	base batchResult,
-	changed map[int64]listedItem,
-	fresh []listedItem,
-	careful bool,
-) (o batchResult, err error) {
+// writeBatch stores the differences of a batch in one transaction. It returns
+// nawasync.ErrLeaseLost if another process has taken the job over. If skipTaken is set, the
+// insert leaves out rows whose key is taken.
+func (s *reconcile) writeBatch(ctx context.Context, d batchDiff, skipTaken bool) (out batchResult, err error) {
 	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
-		o = base.clone()
-		if err := s.updateBatch(ctx, tx, b, &o, changed); err != nil {
+		out = d.counted.clone() // a retried transaction starts again
+		if err := s.updateBatch(ctx, tx, d, &out); err != nil {
 			return err
 		}
-		if err := s.insertBatch(ctx, tx, b, &o, fresh, s.inserter(conn, careful)); err != nil {
+		if err := s.insertBatch(ctx, tx, d, &out, s.inserter(conn, skipTaken)); err != nil {
 			return err
 		}
-		return s.repo.engine.Store().AddChanges(ctx, tx, o.changes)
+		return s.repo.engine.Store().AddChanges(ctx, tx, out.changes)
 	})
-	return o, err
+	return out, err
 }
 
-// lockRows reads whole rows, in order, and keeps them from everybody else; without
-// lock it only reads them. last is when the job that changed each last ended.
-func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock bool) (rows reflect.Value, last map[int64]time.Time, err error) {
+// lockRows reads all columns of rows, ordered by id. If lock is set, the rows stay locked until
+// the transaction ends. finishedAt tells when the job that last changed a row finished; the
+// time is zero for an unfinished job.
+func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock bool) (rows reflect.Value, finishedAt map[int64]time.Time, err error) {
 	slices.Sort(ids)
 	found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
 	query := tx.Table(s.repo.model.table).Select(s.repo.columns()).Where("id IN ?", ids).Order("id")
@@ -58,79 +53,88 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 			jobs = append(jobs, *job)
 		}
 	}
-	last, err = s.repo.engine.Store().FinishTimes(ctx, tx, jobs)
-	return rows, last, err
+	finishedAt, err = s.repo.engine.Store().FinishTimes(ctx, tx, jobs)
+	return rows, finishedAt, err
 }
 
-// changedByJob reports whether a job changes the row, or has since the given time.
-func (s *reconcile) changedByJob(status *nawasync.SyncStatus, last map[int64]time.Time, since time.Time) bool {
+// changedByJob reports whether a job is changing the row, or finished changing it after since.
+func (s *reconcile) changedByJob(status *nawasync.SyncStatus, finishedAt map[int64]time.Time, since time.Time) bool {
 	if status.SyncJobID == nil {
-		return status.State.Pending() // its job is being added
+		return status.State.Pending() // another transaction is adding the row's job
 	}
-	// A row that says pending though its job has ended was left so by something else
-	// than this library, an older release for instance: it is mended.
-	ended, known := last[*status.SyncJobID]
-	return known && (ended.IsZero() || !ended.Before(since.Add(-reconcileSlack)))
+	// A row can be pending although its job has finished, for example because an older
+	// release left it so. The sync writes such a row and thereby corrects its state.
+	finished, known := finishedAt[*status.SyncJobID]
+	return known && (finished.IsZero() || !finished.Before(since.Add(-reconcileSlack)))
 }
 
-// updateBatch writes the fetched fields of rows that differ.
-func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, b listingBatch, o *batchResult, changed map[int64]listedItem) error {
-	if len(changed) == 0 {
+// updateBatch writes the fetched fields of the rows that differ. A plan only counts the rows.
+func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult) error {
+	if len(d.changed) == 0 {
 		return nil
 	}
-	rows, last, err := s.lockRows(ctx, tx, slices.Sorted(maps.Keys(changed)), s.attempt != nil)
+	rows, finishedAt, err := s.lockRows(ctx, tx, slices.Sorted(maps.Keys(d.changed)), s.attempt != nil)
 	if err != nil {
 		return err
 	}
-	compared, err := s.fieldsToCompare(b)
-	if err != nil {
-		return err
-	}
-	m, now := s.repo.model, nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
-	columns := append([]string{"sync_status", "sync_error"}, remoteStatusValues...)
-	for _, f := range compared {
-		columns = append(columns, f.column)
-	}
-	for _, f := range m.updated {
-		columns = append(columns, f.DBName)
-	}
+	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
 	var params [][]any
 	for i := range rows.Len() {
 		row := rows.Index(i)
 		status := s.repo.status(row)
-		if s.changedByJob(status, last, b.asked) {
-			o.result.InFlight++
+		if s.changedByJob(status, finishedAt, d.batch.requestedAt) {
+			out.result.InFlight++
 			continue
 		}
-		s.copyFetched(o, row, changed[m.idOf(row)], status, compared)
-		state, text := nawasync.StateSynced, any(nil)
-		if status.State == nawasync.StateConflict { // a person is still to answer
-			state, text = nawasync.StateConflict, status.SyncError
-		}
-		values := append(make([]any, 0, 1+len(columns)), m.idOf(row), string(state), text)
-		values = m.appendRemoteStatus(values, now, m.contentHash(row))
-		for _, f := range compared {
-			values = append(values, f.param(row))
-		}
-		for _, f := range m.updated {
-			values = append(values, gormTime(f.FieldType, now))
-		}
-		params = append(params, values)
+		s.copyFetched(out, row, d.changed[s.repo.model.idOf(row)], d.compared)
+		params = append(params, s.updateParams(row, d.compared, now))
 	}
-	o.result.InFlight += int64(len(changed) - rows.Len()) // deleted since
-	o.result.Updated += int64(len(params))
+	out.result.InFlight += int64(len(d.changed) - rows.Len()) // rows deleted since they were compared
+	out.result.Updated += int64(len(params))
 	if s.attempt == nil || len(params) == 0 {
 		return nil
 	}
-	if err := s.repo.table.Update(tx, columns, params); err != nil {
-		return fmt.Errorf("write %s: %w", m.table, err)
+	if err := s.repo.table.Update(tx, s.updateColumns(d.compared), params); err != nil {
+		return fmt.Errorf("write %s: %w", s.repo.model.table, err)
 	}
 	return nil
 }
 
-// copyFetched copies the fetched fields into the row, and counts what had drifted: what
-// differs in a row that nobody of ours has changed.
-func (s *reconcile) copyFetched(o *batchResult, row reflect.Value, it listedItem, status *nawasync.SyncStatus, compared []*field) {
+// updateColumns returns the columns of an update. The order is that of updateParams.
+func (s *reconcile) updateColumns(compared []*field) []string {
+	columns := append([]string{"sync_status", "sync_error"}, remoteStatusColumns...)
+	for _, f := range compared {
+		columns = append(columns, f.column)
+	}
+	for _, f := range s.repo.model.updated {
+		columns = append(columns, f.DBName)
+	}
+	return columns
+}
+
+// updateParams returns the id of a row and the values of updateColumns.
+func (s *reconcile) updateParams(row reflect.Value, compared []*field, now nawasync.Timestamp) []any {
+	m, status := s.repo.model, s.repo.status(row)
+	state, text := nawasync.StateSynced, any(nil)
+	if status.State == nawasync.StateConflict { // an operator has yet to answer the conflict
+		state, text = nawasync.StateConflict, status.SyncError
+	}
+	size := 3 + len(remoteStatusColumns) + len(compared) + len(m.updated)
+	values := append(make([]any, 0, size), m.idOf(row), string(state), text)
+	values = m.appendRemoteStatus(values, now, m.contentHash(row))
+	for _, f := range compared {
+		values = append(values, f.param(row))
+	}
+	for _, f := range m.updated {
+		values = append(values, gormTime(f.FieldType, now))
+	}
+	return values
+}
+
+// copyFetched copies the fetched fields of an item into its row. It records drift: fields that
+// were changed at the remote and not by a job.
+func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedItem, compared []*field) {
+	status := s.repo.status(row)
 	known := status.HashVersion == s.repo.model.version
 	fields := map[string]valueChange{}
 	for _, f := range compared {
@@ -138,18 +142,19 @@ func (s *reconcile) copyFetched(o *batchResult, row reflect.Value, it listedItem
 			from, to := f.value(row).Interface(), f.value(it.value).Interface()
 			fields[f.column] = valueChange{abbreviate(from), abbreviate(to)}
 			if status.State == nawasync.StateSynced {
-				addDrift(&o.result, joinKeyParts(row, s.repo.model.key), f.column, from, to)
+				addDrift(&out.result, joinKeyParts(row, s.repo.model.key), f.column, from, to)
 			}
 		}
 		f.value(row).Set(f.value(it.value))
 	}
 	switch {
 	case !status.MissingSince.IsZero():
-		s.record(&o.changes, row, tracker.ChangeReturned, fields)
+		s.record(&out.changes, row, tracker.ChangeReturned, fields)
 	case len(fields) > 0:
-		s.record(&o.changes, row, tracker.ChangeDrifted, fields)
+		s.record(&out.changes, row, tracker.ChangeDrifted, fields)
 	}
 }
 
-// neverFetched is a value that no listing has given yet: filling it in is no drift.
+// neverFetched reports whether no listing has fetched the value yet. Storing such a value for
+// the first time is not drift.
 func neverFetched(v reflect.Value) bool { return v.Kind() == reflect.Pointer && v.IsNil() }

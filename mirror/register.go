@@ -11,8 +11,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// register makes the engine serve the repository's kinds: all of them or, with an
-// error, none.
+// register registers the handlers of all the repository's jobs or, with an error, none.
 func (r *repo) register() error {
 	handlers := []host.Handler{
 		newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate),
@@ -29,7 +28,7 @@ func (r *repo) register() error {
 	return nil
 }
 
-// newHandler runs the jobs of one action, whose arguments are A.
+// newHandler returns the handler for jobs of one action. A is the type of their arguments.
 func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run func(context.Context, host.Attempt, *A) error) host.Handler {
 	kind := r.kind(action)
 	return host.Handler{
@@ -38,7 +37,7 @@ func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run
 		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)
 			if err := json.Unmarshal(plain, args); err != nil {
-				return nil, nil, fmt.Errorf("the arguments of %s do not decode: %w", kind, err)
+				return nil, nil, fmt.Errorf("decode the arguments of %s: %w", kind, err)
 			}
 			_, secrets, err := r.revealer.Reveal(*args)
 			return secrets, func(ctx context.Context, a host.Attempt) error {

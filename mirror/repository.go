@@ -19,7 +19,7 @@ import (
 type repo struct {
 	engine       engine
 	model        *model
-	remote       erasedRemote // nil where this process only dispatches
+	remote       erasedRemote // nil if this process only dispatches
 	service, typ string
 	actions      Actions
 
@@ -30,17 +30,18 @@ type repo struct {
 	limit                func(int64) int64
 
 	table    *bulk.Table
-	quoted   string
+	quoted   string // the table's quoted name
 	status   func(reflect.Value) *nawasync.SyncStatus
 	revealer *secret.Revealer
-	tx       *gorm.DB // nil outside of WithTx
+	tx       *gorm.DB // set by WithTx only
 }
 
 func (r *repo) kind(action string) nawasync.Kind {
 	return nawasync.Kind{Service: r.service, Type: r.typ, Action: action}
 }
 
-// db is where reads go: without the host's conditions, hooks and log.
+// db returns the session for reads. It has none of the host application's conditions, hooks and
+// loggers.
 func (r *repo) db(ctx context.Context) *gorm.DB {
 	if r.tx != nil {
 		return sqlkit.Session(ctx, r.tx)
@@ -48,7 +49,7 @@ func (r *repo) db(ctx context.Context) *gorm.DB {
 	return sqlkit.Session(ctx, r.engine.DB())
 }
 
-// inTx runs fn in the host's transaction, or one of its own.
+// inTx runs fn in the transaction of WithTx or, without one, in a new transaction.
 func (r *repo) inTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	if r.tx != nil {
 		return fn(r.tx)

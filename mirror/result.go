@@ -8,13 +8,13 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
-// What a result shows of drift, so that it is never too long to be kept.
+// These limits keep the samples of drift in a result short enough to be stored.
 const (
 	maxSamples     = 20
-	maxSampleBytes = 2048 // bytes of one
+	maxSampleBytes = 2048 // length of one sample
 )
 
-// addCounts adds what a batch came to.
+// addCounts adds the counts and samples of a batch to r.
 func addCounts(r, b *nawasync.SyncResult) {
 	r.Created += b.Created
 	r.Updated += b.Updated
@@ -26,14 +26,14 @@ func addCounts(r, b *nawasync.SyncResult) {
 	r.Samples = append(r.Samples, b.Samples[:min(len(b.Samples), maxSamples-len(r.Samples))]...)
 }
 
-// addDrift counts a field that somebody else has changed, and keeps a sample of it.
+// addDrift counts a field that was changed at the remote, and keeps a sample of the change.
 func addDrift(r *nawasync.SyncResult, target, column string, local, remote any) {
 	if r.Drifted == nil {
 		r.Drifted = map[string]int64{}
 	}
 	r.Drifted[column]++
 	if len(r.Samples) < maxSamples && len(fmt.Sprint(local))+len(fmt.Sprint(remote)) < maxSampleBytes {
-		// Under the column's name, so that what Mask hides is hidden here too.
+		// The key is the column's name, so Mask hides the same fields as elsewhere.
 		r.Samples = append(r.Samples, map[string]any{"target_id": target, column: map[string]any{"local": local, "remote": remote}})
 	}
 }

@@ -21,15 +21,15 @@ type syncArgs struct {
 	queue   string
 	Scope   map[string]json.RawMessage `json:"scope,omitempty"`
 	Detail  string                     `json:"detail,omitempty"`
-	Release int64                      `json:"release,omitempty"` // the hold whose rows may be deleted
+	Release int64                      `json:"release,omitempty"` // id of the released hold, whose rows the sync may delete
 }
 
 func (a syncArgs) Kind() nawasync.Kind { return a.kind }
 
 func (a syncArgs) Target() nawasync.Target { return a.target }
 
-// Options give a light and a heavy listing of a scope one lane, and let one sync wait
-// while one runs: more would find nothing else.
+// Options puts all syncs of a scope into one lane, so that only one runs at a time. While one
+// runs, at most one more of the same listing waits: a third would find nothing new.
 func (a syncArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{
 		Queue: a.queue, Lane: "sync\x00" + a.kind.Type + "\x00" + a.target.Instance,
@@ -39,7 +39,7 @@ func (a syncArgs) Options() nawasync.JobOptions {
 
 func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 	if detail != "" && !slices.Contains(r.details, detail) {
-		return syncArgs{}, fmt.Errorf("%w: %q is none of Config.Details: %s", nawasync.ErrInvalid, detail, strings.Join(r.details, ", "))
+		return syncArgs{}, fmt.Errorf("%w: the detail is %q; use one of Config.Details: %s", nawasync.ErrInvalid, detail, strings.Join(r.details, ", "))
 	}
 	fields, err := encodeFields(scope, r.model.scope)
 	target := "all"
@@ -78,7 +78,7 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 
 func (r *repo) planRun(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
 	if r.remote == nil {
-		return nawasync.SyncResult{}, errors.New("a plan needs the Remote, which this process has not")
+		return nawasync.SyncResult{}, errors.New("plan the sync: this process has no Remote; set Config.Remote")
 	}
 	args, err := r.syncArgs(scope, detail)
 	if err != nil {
