@@ -1,11 +1,11 @@
-// Package migrations holds the schema of nawasync for SQLite, PostgreSQL and
-// MySQL/MariaDB, and applies it.
+// Package migrations contains nawasync's schema for SQLite, PostgreSQL and MySQL/MariaDB, and
+// applies it.
 //
-// Rule for every later migration (expand, deploy, contract): a release must work
-// with the schema of the release after it, so a migration only adds; what is no
-// longer used is dropped one release later. Columns that are added are nullable or
-// have a default. Each file sets schema_version in nawasync_settings, so that the
-// engine can tell the version whichever tool applied the file.
+// Every new migration follows the pattern expand, deploy, contract. A release must work with the
+// schema of the next release, so a migration only adds tables and columns. Unused ones are
+// dropped one release later. A new column is nullable or has a default. Each file sets
+// schema_version in nawasync_settings, so that the engine knows the version no matter which tool
+// applied the file.
 package migrations
 
 import (
@@ -24,32 +24,34 @@ import (
 	"gorm.io/gorm"
 )
 
-// FS holds the files, in the folders postgres, mysql and sqlite, for hosts that
-// apply them with a tool of their own. They are written for goose: the part
-// between "-- +goose Up" and "-- +goose Down" is what another tool would run.
+// FS contains the migration files in the folders postgres, mysql and sqlite. Use it to apply them
+// with another tool than Up. The files are written for goose: another tool must run the part
+// between "-- +goose Up" and "-- +goose Down".
 //
 //go:embed postgres/*.sql mysql/*.sql sqlite/*.sql
 var FS embed.FS
 
-// Version is the schema version this release needs. A newer one is accepted.
+// Version is the schema version that this release needs. A newer version is accepted.
 const Version = 4
 
-// Table is goose's version table; it is nawasync's own and leaves a host's alone.
+// Table is the table in which goose records the applied versions. It is separate from goose's
+// default table, which the host application may use.
 const Table = "nawasync_migrations"
 
-// ErrOldSchema says that the database lacks what this release needs.
+// ErrOldSchema says that the database schema is missing or older than Version.
 var ErrOldSchema = errors.New("the database schema is too old")
 
-// lockName is the name of MySQL's lock for these migrations, after the database's.
+// lockName is the name of the migration lock in MySQL. The database's name precedes it.
 const lockName = "nawasync_migrations"
 
-// lockID is PostgreSQL's advisory lock for these migrations; any fixed number
-// that a host is unlikely to use itself will do.
+// lockID identifies the migration lock among PostgreSQL's advisory locks. The number is arbitrary;
+// the host application must not use it for another lock.
 const lockID = 7_305_806_118_442
 
-// Up applies what is missing. Processes that start at once wait for each other.
-// It needs a direct connection: a transaction-pooling proxy breaks the lock. It returns the
-// database's error, and one for another process that held the lock for 5 minutes.
+// Up applies the missing migrations. If several processes call it at the same time, they wait for
+// each other. It needs a direct connection, because a transaction-pooling proxy breaks the lock.
+// It returns an error of the database, or one that says that another process has held the lock
+// for 5 minutes.
 func Up(ctx context.Context, db *gorm.DB) error {
 	return apply(ctx, db, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
@@ -57,8 +59,8 @@ func Up(ctx context.Context, db *gorm.DB) error {
 	})
 }
 
-// Down removes every table of nawasync, with all that is in them: the jobs, the audit log,
-// the policies. It does not ask. It returns the database's error.
+// Down drops every table of nawasync with its data: jobs, the audit log and policies. It does not
+// ask for confirmation. It returns an error of the database.
 func Down(ctx context.Context, db *gorm.DB) error {
 	return apply(ctx, db, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, 0)
@@ -66,8 +68,8 @@ func Down(ctx context.Context, db *gorm.DB) error {
 	})
 }
 
-// Check returns ErrOldSchema, with what to do, when the schema is missing or
-// older than Version.
+// Check returns ErrOldSchema if the schema is missing or older than Version. The error says how to
+// apply the migrations. If the database cannot be reached, Check returns its error.
 func Check(ctx context.Context, db *gorm.DB) error {
 	var value string
 	row := db.Session(&gorm.Session{NewDB: true, Logger: db.Logger.LogMode(1)}).WithContext(ctx).
@@ -103,8 +105,9 @@ func apply(ctx context.Context, db *gorm.DB, run func(*goose.Provider) error) er
 		return fmt.Errorf("open the migrations: %w", err)
 	}
 	options = append(options, goose.WithTableName(Table), goose.WithDisableGlobalRegistry(true))
-	// SQLite has no lock to hold across migrations: two starters may trip over each
-	// other's version table. Files are re-runnable, so the loser tries again.
+	// SQLite has no lock that lasts across migrations: two processes that start at the same time
+	// can fail on each other's changes of the version table. The files can run again, so the
+	// process that failed retries.
 	attempts := 1
 	if db.Name() == "sqlite" {
 		attempts = 20
@@ -143,8 +146,8 @@ func dialectOf(name string) (goose.Dialect, []goose.ProviderOption, error) {
 	return "", nil, fmt.Errorf("no migrations for dialect %q; there are some for postgres, mysql (MariaDB too) and sqlite", name)
 }
 
-// mysqlLock is goose's session lock on GET_LOCK, which the server gives back by
-// itself when the session dies.
+// mysqlLock implements goose's session lock with GET_LOCK. The server releases the lock when the
+// session ends.
 type mysqlLock struct{}
 
 func (mysqlLock) SessionLock(ctx context.Context, conn *sql.Conn) error {

@@ -9,10 +9,10 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// RequireDispatched returns the newest job that was dispatched with these arguments, or
-// fails the test, naming the jobs that were dispatched for the same target. Secrets are
-// compared as people see them, masked: any two are equal. It looks at the newest 100 jobs
-// of the target, without those that were deleted.
+// RequireDispatched returns the newest job that was dispatched with the given arguments. If there
+// is none, it fails the test and lists the jobs of the same target. It compares secrets in their
+// masked form, so any two secrets are equal. It searches the newest 100 jobs of the target
+// that are not deleted.
 func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tracker.Job {
 	t.Helper()
 	kind, target := args.Kind(), args.Target()
@@ -23,7 +23,7 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 	want := maskedJSON(t, args)
 	var others []string
 	for _, found := range found.Jobs {
-		job, err := e.Reader().Get(t.Context(), found.ID) // with its payload
+		job, err := e.Reader().Get(t.Context(), found.ID) // Search leaves out the payload
 		requireNoError(t, err)
 		same, err := secret.SameJSON(job.Payload, want)
 		if err == nil && same && job.Action == kind.Action {
@@ -31,14 +31,14 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 		}
 		others = append(others, job.Action+" "+string(job.Payload))
 	}
-	t.Fatalf("no job %s of %q, instance %q, was dispatched with %s; jobs of that target: %q", kind, target.ID, target.Instance, want, others)
+	t.Fatalf("no %s job of target %q, instance %q, was dispatched with %s; jobs of the target: %q", kind, target.ID, target.Instance, want, others)
 	return nil
 }
 
-// maskedJSON are arguments as people see them.
+// maskedJSON returns arguments as JSON with masked secrets.
 func maskedJSON(t testing.TB, args nawasync.Args) []byte {
 	t.Helper()
-	text, err := json.Marshal(args) // Secrets are masked by their type here
+	text, err := json.Marshal(args) // the type Secret marshals masked
 	requireNoError(t, err)
 	return secret.Mask(text, optionsOf(args).MaskKeys...)
 }

@@ -1,7 +1,7 @@
-// Package nawasynctest helps the authors of service modules to test them: [Work] runs one
-// handler without an engine, [NewEngine] makes an engine that needs no server,
-// [RequireDispatched] looks for a job, [WaitEnded] waits for its end, and [FakeRemote] is an
-// external API in memory.
+// Package nawasynctest helps to test handlers and repositories: [Work] runs one handler without
+// an engine, [NewEngine] returns an engine that needs no servers, [RequireDispatched] finds a
+// dispatched job, [WaitEnded] waits until a job has finished, and [FakeRemote] is an external
+// API in memory.
 //
-// It links an SQLite driver and a Redis in memory. Import it from tests only.
+// The package links an SQLite driver and an in-memory Redis server. Import it only from tests.
 package nawasynctest

@@ -8,21 +8,21 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// endLimit is how long WaitEnded waits.
-const endLimit = time.Minute
+// waitLimit is how long WaitEnded waits.
+const waitLimit = time.Minute
 
-// WaitEnded waits until a job of a started engine has ended, and returns its row. After a
-// minute it fails the test, and says where the job stands.
+// WaitEnded waits until a job of a started engine has finished, and returns the job. After a
+// minute it fails the test and reports the job's status.
 func WaitEnded(t testing.TB, e *nawasync.Engine, id int64) *tracker.Job {
 	t.Helper()
-	for deadline := time.Now().Add(endLimit); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit); ; time.Sleep(time.Millisecond) {
 		job, err := e.Reader().Get(t.Context(), id)
 		requireNoError(t, err)
 		if job.Status.Terminal() {
 			return job
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("job %d has not ended after %s: it is %s, at attempt %d; was its kind registered, and the engine started?", id, endLimit, job.Status, job.Attempt)
+			t.Fatalf("job %d has not finished after %s: its status is %s, attempt %d; register a handler for its kind and start the engine", id, waitLimit, job.Status, job.Attempt)
 		}
 	}
 }

@@ -22,8 +22,7 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// NewDB is an SQLite database of the test's own, with nawasync's schema. It is closed when
-// the test ends.
+// NewDB returns a new SQLite database with nawasync's schema. It is closed when the test ends.
 func NewDB(t testing.TB) *gorm.DB {
 	t.Helper()
 	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + sqlkit.SQLiteOptions
@@ -38,11 +37,10 @@ func NewDB(t testing.TB) *gorm.DB {
 	return db
 }
 
-// NewEngine is an engine on an SQLite database of the test's own and a Redis in memory: it
-// needs no server. Secrets are sealed with a random key. change sets what the test wants
-// otherwise: Config.DB, for instance, to a NewDB with tables of the test's own. Register
-// handlers, then Start it; it is stopped when the test ends. Its log is the test's, shown
-// when the test fails.
+// NewEngine returns an engine with a new SQLite database and an in-memory Redis server. It seals
+// secrets with a random key and logs to the test's log. Each change may set fields of the
+// Config, for example DB to a NewDB with more tables. Register handlers and then call Start; the
+// engine is stopped when the test ends.
 func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine {
 	t.Helper()
 	server := miniredis.NewMiniRedis()
@@ -52,10 +50,10 @@ func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine 
 		server.Close()
 	})
 	key := make([]byte, secret.MinKey)
-	_, _ = rand.Read(key) // never fails, by its documentation
-	ring, err := secret.NewKeyring(key)
+	_, _ = rand.Read(key) // documented never to fail
+	keyring, err := secret.NewKeyring(key)
 	requireNoError(t, err)
-	config := nawasync.Config{Redis: client, Sealer: ring, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
+	config := nawasync.Config{Redis: client, Sealer: keyring, StopGrace: time.Second, Logger: slog.New(slog.NewTextHandler(testLog{t}, nil))}
 	for _, set := range change {
 		if set != nil {
 			set(&config)
@@ -76,7 +74,7 @@ func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine 
 	return engine
 }
 
-// testLog writes log lines to the test's own log.
+// testLog writes log lines to the test's log.
 type testLog struct{ t testing.TB }
 
 func (l testLog) Write(p []byte) (int, error) {

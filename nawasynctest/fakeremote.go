@@ -12,10 +12,10 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-// Call names a method of a remote.
+// Call names a method of a mirror.Remote.
 type Call string
 
-// The calls.
+// The methods of a mirror.Remote.
 const (
 	CallList   Call = "list"
 	CallGet    Call = "get"
@@ -24,41 +24,43 @@ const (
 	CallDelete Call = "delete"
 )
 
-// The errors of a FakeRemote, with the classes that a client gives them.
+// The errors of a FakeRemote, with the classes that a Remote should use.
 var (
-	ErrGone   = fault.WithClass(fault.ClassGone, errors.New("the fake remote has no such object"))
-	ErrExists = fault.WithClass(fault.ClassAlreadyExists, errors.New("the fake remote has an object of that key"))
+	ErrGone   = fault.WithClass(fault.ClassGone, errors.New("the fake remote has no object with that key"))
+	ErrExists = fault.WithClass(fault.ClassAlreadyExists, errors.New("the fake remote already has an object with that key"))
 )
 
-// FakeRemote is a mirror.Remote in memory: a whole, truthful list, which can be made to
-// misbehave. Set its fields before use, or in Configure. Key, InScope, Store and Detail are
-// called under its lock, and must not call it. A call whose context has ended does nothing
-// and returns the cause. It is safe for concurrent use.
+// FakeRemote is a mirror.Remote in memory. By default its listings are complete and every call
+// succeeds; its fields inject failures.
+//
+// Set the fields before use or in Configure. FakeRemote calls Key, InScope, Store and Detail
+// while it holds its lock, so they must not call its methods. A call whose context is done
+// changes nothing and returns the context's cause. A FakeRemote is safe for concurrent use.
 type FakeRemote[T any] struct {
-	// Key is an object's scope and key as one text. Required.
+	// Key returns an object's scope and key as one text. Required.
 	Key func(object T) string
-	// InScope reports whether an object is in a scope, of which only the scope fields are
-	// set. Nil: every object is in every scope.
+	// InScope reports whether an object is in a scope. Only the scope fields of scope are set.
+	// Nil means that every scope contains every object.
 	InScope func(object, scope T) bool
-	// PageSize is how many objects one page of a listing has. 0 is 100.
+	// PageSize is the number of objects in one page of a listing. Default 100.
 	PageSize int
-	// Store makes of what was written what the server keeps; created tells a creation. Nil
-	// keeps it as it is.
+	// Store returns the object that the server stores when object is written. created is true
+	// for a creation and false for an update. Nil stores the object unchanged.
 	Store func(object T, created bool) T
-	// Detail is what a listing of a detail has of an object, and the columns that it has
-	// fetched; nil columns are all. Nil: every listing has everything.
+	// Detail returns an object as a listing with the given detail has it, and the columns
+	// that the listing fetches; nil columns mean all. A nil Detail lists everything.
 	Detail func(detail string, object T) (T, []string)
-	// Before is called before each call but List, outside of the lock. Its error is the
-	// call's, and nothing is done. Nil is fine.
+	// Before runs before each call except List, without the lock. If it returns an error, the
+	// call returns that error and changes nothing. Optional.
 	Before func(call Call, object T) error
-	// After is called when a call has been done. Its error is the call's: the answer is
-	// lost. Nil is fine.
+	// After runs after each successful call except List, without the lock. If it returns an
+	// error, the call returns that error, as if the response was lost. Optional.
 	After func(call Call, object T) error
-	// Pages changes the pages of a listing before they are yielded. Nil is fine.
+	// Pages changes the pages of a listing before they are yielded. Optional.
 	Pages func(pages []mirror.Page[T]) []mirror.Page[T]
-	// OnPage is called before each page of a listing, from 0. Nil is fine.
+	// OnPage runs before each page of a listing. n counts from 0. Optional.
 	OnPage func(n int)
-	// ListErr ends a listing, after its pages.
+	// ListErr, if not nil, ends each listing after its pages.
 	ListErr error
 
 	mu      sync.Mutex
@@ -69,14 +71,14 @@ type FakeRemote[T any] struct {
 
 var _ mirror.Remote[struct{}] = (*FakeRemote[struct{}])(nil)
 
-// Configure calls set while no call is under way, for changes of the fields during a test.
+// Configure calls set while it holds the lock, so that set can change the fields during a test.
 func (f *FakeRemote[T]) Configure(set func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	set()
 }
 
-// Put adds or replaces objects behind the back of the engine.
+// Put adds or replaces objects, as another client of the API would. Writes does not count them.
 func (f *FakeRemote[T]) Put(objects ...T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -88,7 +90,8 @@ func (f *FakeRemote[T]) Put(objects ...T) {
 	}
 }
 
-// Drop removes objects behind the back of the engine, by their keys' fields.
+// Drop removes the objects with the keys of the given ones, as another client of the API would.
+// Writes does not count them.
 func (f *FakeRemote[T]) Drop(objects ...T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -97,7 +100,7 @@ func (f *FakeRemote[T]) Drop(objects ...T) {
 	}
 }
 
-// Object is the object with the key of the one given.
+// Object returns the object with the key of the given one.
 func (f *FakeRemote[T]) Object(key T) (object T, found bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,7 +108,7 @@ func (f *FakeRemote[T]) Object(key T) (object T, found bool) {
 	return object, found
 }
 
-// Objects are all objects, in the order of their keys.
+// Objects returns all objects, sorted by key.
 func (f *FakeRemote[T]) Objects() []T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,22 +119,22 @@ func (f *FakeRemote[T]) Objects() []T {
 	return list
 }
 
-// Calls is how often a method was called.
+// Calls returns how often a method was called.
 func (f *FakeRemote[T]) Calls(call Call) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[call]
 }
 
-// Writes is how many creations, updates and deletions were done.
+// Writes returns the number of successful creations, updates and deletions.
 func (f *FakeRemote[T]) Writes() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.writes
 }
 
-// call does one call: do runs under the lock.
-func (f *FakeRemote[T]) call(ctx context.Context, call Call, object T, do func(key string, there T, found bool) error) error {
+// call counts one call, and runs Before, do and After. do runs under the lock.
+func (f *FakeRemote[T]) call(ctx context.Context, call Call, object T, do func(key string, stored T, found bool) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -147,20 +150,20 @@ func (f *FakeRemote[T]) call(ctx context.Context, call Call, object T, do func(k
 	return after(call, object)
 }
 
-func (f *FakeRemote[T]) locked(object T, do func(key string, there T, found bool) error) error {
+func (f *FakeRemote[T]) locked(object T, do func(key string, stored T, found bool) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.objects == nil {
 		f.objects = map[string]T{}
 	}
 	key := f.key(object)
-	there, found := f.objects[key]
-	return do(key, there, found)
+	stored, found := f.objects[key]
+	return do(key, stored, found)
 }
 
 func (f *FakeRemote[T]) key(object T) string {
 	if f.Key == nil {
-		panic("nawasynctest: set FakeRemote.Key, which makes one text of an object's scope and key")
+		panic("nawasynctest: FakeRemote.Key is nil; set it to a function that returns an object's scope and key as one text")
 	}
 	return f.Key(object)
 }
@@ -184,11 +187,11 @@ func (f *FakeRemote[T]) stored(object T, created bool) T {
 
 // Get returns the object, or ErrGone.
 func (f *FakeRemote[T]) Get(ctx context.Context, key T) (o mirror.Object[T], err error) {
-	err = f.call(ctx, CallGet, key, func(_ string, there T, found bool) error {
+	err = f.call(ctx, CallGet, key, func(_ string, stored T, found bool) error {
 		if !found {
 			return ErrGone
 		}
-		o.Value = there
+		o.Value = stored
 		return nil
 	})
 	return o, err
@@ -208,7 +211,7 @@ func (f *FakeRemote[T]) Create(ctx context.Context, want T) (o mirror.Object[T],
 	return o, err
 }
 
-// Update replaces the object as a whole, or returns ErrGone.
+// Update replaces the whole object, or returns ErrGone.
 func (f *FakeRemote[T]) Update(ctx context.Context, _ mirror.Object[T], want T, _ mirror.Diff) (o mirror.Object[T], err error) {
 	err = f.call(ctx, CallUpdate, want, func(key string, _ T, found bool) error {
 		if !found {
@@ -234,8 +237,8 @@ func (f *FakeRemote[T]) Delete(ctx context.Context, key T) error {
 	})
 }
 
-// List reads the whole list when it begins, as the slowest of remotes would, and yields it
-// in pages with a total.
+// List copies the objects of the scope when the listing begins, and yields them in pages with a
+// total. Later changes of the objects do not appear in the listing.
 func (f *FakeRemote[T]) List(ctx context.Context, scope T, detail string) iter.Seq2[mirror.Page[T], error] {
 	return func(yield func(mirror.Page[T], error) bool) {
 		f.count(CallList)
@@ -261,8 +264,8 @@ func (f *FakeRemote[T]) List(ctx context.Context, scope T, detail string) iter.S
 	}
 }
 
-// listing are the pages of a scope, one without objects for an empty scope, and what is
-// to be done with them.
+// listing returns the pages of a scope, and the fields that List uses without the lock. An empty
+// scope has one page without objects.
 func (f *FakeRemote[T]) listing(scope T, detail string) (
 	pages []mirror.Page[T], change func([]mirror.Page[T]) []mirror.Page[T], onPage func(int), listErr error,
 ) {

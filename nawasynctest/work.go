@@ -15,34 +15,34 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// WorkResult is what came of one run of a handler.
+// WorkResult is the result of one run of a handler.
 type WorkResult struct {
-	// Err is what Execute returned, and Class its class, "" for nil. Skip, Conflict and
-	// RetryAfter have none of their own: look at Outcome.
+	// Err is the error that Execute returned, and Class is its class; "" for nil. The errors of
+	// Skip, Conflict and RetryAfter have no class of their own; check Outcome for them.
 	Err   error
 	Class fault.Class
-	// Outcome is how the attempt would end in an engine.
+	// Outcome is the outcome that an engine would write for the attempt.
 	Outcome tracker.Outcome
-	// Log, Result and Progress are as the engine would keep them: with secrets redacted and
-	// masked. The last two are nil when the handler set none.
+	// Log, Result and Progress are as an engine would store them, with secrets redacted and
+	// masked. Result and Progress are nil if the handler did not set them.
 	Log              string
 	Result, Progress json.RawMessage
-	// BeganWrite reports whether the handler called BeginWrite: a handler that writes to the
-	// remote must.
+	// BeganWrite reports whether the handler called BeginWrite, which it must do before it
+	// writes to the remote.
 	BeganWrite bool
 
 	onSuccess func(tx *gorm.DB) error
 }
 
-// OnSuccess runs what the handler registered with Run.OnSuccess, in tx. It returns the
-// first error, and nil where nothing was registered.
+// OnSuccess runs the functions that the handler registered with Run.OnSuccess in tx, in order. It
+// returns the first error. Without registered functions it returns nil.
 func (w WorkResult) OnSuccess(tx *gorm.DB) error { return w.onSuccess(tx) }
 
-// Work runs a handler once, as the first attempt of a job with these arguments, without an
-// engine and a database. The arguments travel as they do in a job: marshalled, with their
-// secrets, and decoded again; what Dispatch would refuse fails the test. The context ends
-// after the handler's Timeout, and with the test. A panic of the handler is not recovered;
-// in an engine it is a failure of class fault.ClassPanic.
+// Work runs a handler once without an engine and a database, as the first attempt of a job with
+// the given arguments. As in a job, the arguments with their secrets are marshalled and decoded
+// again. Arguments that cannot be marshalled, or that lack a part of their kind or their target
+// ID, fail the test. The context ends after the handler's Timeout or with the test. Work does not
+// recover a panic of the handler; in an engine a panic is a failure of class fault.ClassPanic.
 func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) WorkResult {
 	t.Helper()
 	var revealer secret.Revealer
@@ -50,12 +50,12 @@ func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) WorkResu
 	requireNoError(t, err)
 	var received A
 	if err := json.Unmarshal(plain, &received); err != nil {
-		t.Fatalf("the arguments do not decode into %T: %v", received, err)
+		t.Fatalf("decode the arguments into %T: %v", received, err)
 	}
 	kind, target := args.Kind(), args.Target()
 	for name, text := range map[string]string{"Kind.Service": kind.Service, "Kind.Type": kind.Type, "Kind.Action": kind.Action, "Target.ID": target.ID} {
 		if text == "" {
-			t.Fatalf("%s of %T is empty: no such job could be dispatched", name, args)
+			t.Fatalf("%s of %T is empty; Dispatch would return an error", name, args)
 		}
 	}
 	options := optionsOf(args)

@@ -1,5 +1,5 @@
-// Command apilist writes the exported names of each public package into api/, a line
-// each, so that a change of the surface shows in a diff:
+// Command apilist writes the exported names of each public package to a file in api/, one name
+// per line, so that a diff shows every change of the API:
 //
 //	cd tools && go run ./apilist -root ..          # write
 //	cd tools && go run ./apilist -root .. -check   # compare
@@ -19,9 +19,10 @@ import (
 	"strings"
 )
 
-// packages are the public ones, by their folder, and how many names beside constants and
-// members each may have; 0 is no limit. A surface that grows past it is too large to
-// learn: move something out, or say in the change why it stays.
+// packages lists the folders of the public packages. most limits the number of exported names of
+// a package without constants, methods and fields, to keep the API small enough to learn; 0 is no
+// limit. When a package reaches the limit, move names to another package or raise the limit
+// with a reason.
 var packages = []struct {
 	folder string
 	most   int
@@ -54,8 +55,8 @@ func run(root string, check bool) error {
 		if err != nil {
 			return err
 		}
-		if n := names(lines); p.most > 0 && n > p.most {
-			return fmt.Errorf("%s has %d exported names beside constants and members; it may have %d", p.folder, n, p.most)
+		if n := countNames(lines); p.most > 0 && n > p.most {
+			return fmt.Errorf("%s has %d exported names without constants, methods and fields; the limit is %d", p.folder, n, p.most)
 		}
 		name := strings.ReplaceAll(p.folder, "/", "_")
 		if name == "." {
@@ -74,14 +75,14 @@ func run(root string, check bool) error {
 			return err
 		}
 		if string(written) != text {
-			return fmt.Errorf("%s is not the surface of the package %s: run “make generate”, and look at the diff", path, p.folder)
+			return fmt.Errorf("%s does not match the exported names of package %s; run “make generate” and review the diff", path, p.folder)
 		}
 	}
 	return nil
 }
 
-// names counts the lines that are neither constants nor members of types.
-func names(lines []string) (n int) {
+// countNames counts the lines that are not constants, methods or fields.
+func countNames(lines []string) (n int) {
 	for _, line := range lines {
 		if !strings.HasPrefix(line, "const ") && !strings.HasPrefix(line, "method ") && !strings.HasPrefix(line, "field ") {
 			n++
@@ -90,7 +91,7 @@ func names(lines []string) (n int) {
 	return n
 }
 
-// list is the exported surface of the package in a folder, sorted.
+// list returns the exported names of the package in a folder, sorted.
 func list(folder string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
 	if err != nil {
@@ -108,7 +109,7 @@ func list(folder string) ([]string, error) {
 		}
 		decls = append(decls, parsed.Decls...)
 	}
-	promoted := embedded(fset, decls)
+	promoted := embedders(fset, decls)
 	var lines []string
 	for _, decl := range decls {
 		lines = append(lines, declared(fset, decl, promoted)...)
@@ -117,10 +118,10 @@ func list(folder string) ([]string, error) {
 	return lines, nil
 }
 
-// embedded are the types that are not exported and whose methods an exported struct of the
-// same package has, for it embeds them.
-func embedded(fset *token.FileSet, decls []ast.Decl) map[string]string {
-	by := map[string]string{}
+// embedders returns the exported structs that embed an unexported type of the package, and so have
+// its methods. The key is the name of the unexported type.
+func embedders(fset *token.FileSet, decls []ast.Decl) map[string]string {
+	embedder := map[string]string{}
 	for _, decl := range decls {
 		general, ok := decl.(*ast.GenDecl)
 		if !ok {
@@ -134,15 +135,16 @@ func embedded(fset *token.FileSet, decls []ast.Decl) map[string]string {
 			if t, ok := s.Type.(*ast.StructType); ok {
 				for _, field := range t.Fields.List {
 					if name := show(fset, field.Type); len(field.Names) == 0 && !ast.IsExported(strings.TrimLeft(name, "*")) {
-						by[strings.TrimLeft(name, "*")] = s.Name.Name
+						embedder[strings.TrimLeft(name, "*")] = s.Name.Name
 					}
 				}
 			}
 		}
 	}
-	return by
+	return embedder
 }
 
+// declared returns the lines of a declaration. promoted is the result of embedders.
 func declared(fset *token.FileSet, decl ast.Decl, promoted map[string]string) (lines []string) {
 	switch d := decl.(type) {
 	case *ast.FuncDecl:
@@ -154,8 +156,8 @@ func declared(fset *token.FileSet, decl ast.Decl, promoted map[string]string) (l
 			return []string{"func " + d.Name.Name + signature}
 		}
 		receiver := show(fset, d.Recv.List[0].Type)
-		if by := promoted[strings.TrimLeft(receiver, "*")]; by != "" {
-			receiver = by
+		if embedder := promoted[strings.TrimLeft(receiver, "*")]; embedder != "" {
+			receiver = embedder
 		}
 		if !ast.IsExported(strings.TrimLeft(receiver, "*")) {
 			return nil
@@ -180,6 +182,7 @@ func declared(fset *token.FileSet, decl ast.Decl, promoted map[string]string) (l
 	return lines
 }
 
+// typed returns the lines of a type: the type and its exported members.
 func typed(fset *token.FileSet, s *ast.TypeSpec) (lines []string) {
 	name := s.Name.Name
 	if s.TypeParams != nil {
