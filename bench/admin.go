@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,32 +23,36 @@ import (
 	"github.com/nawasara/nawasync/admin"
 )
 
-// everyone may view.
+const sqliteOptions = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
+
+// everyone is an enforcer that permits everything.
 type everyone struct{}
 
 func (everyone) Enforce(...any) (bool, error) { return true, nil }
 
-// adminBench measures the operators' pages on many jobs: in PostgreSQL, or in a SQLite
-// file. A database that is named is seeded once and kept.
-func adminBench(ctx context.Context, adminURL, keep, file string, rows, rounds int) error {
+// adminBench measures the operators' pages with many jobs, in PostgreSQL or in an SQLite file. A
+// database that the flags name is seeded once and kept.
+func adminBench(ctx context.Context, o options) error {
+	rows, now := cmp.Or(o.rows, 5_000_000), time.Now().UTC().Truncate(time.Microsecond)
 	quiet := &gorm.Config{Logger: logger.Discard}
-	now := time.Now().UTC().Truncate(time.Microsecond)
 	var db *gorm.DB
 	var err error
-	seed := func() error { return seedSQLite(db, rows, now) }
-	if file != "" {
-		db, err = gorm.Open(sqlite.Open("file:"+file+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"), quiet)
+	var seed func() error
+	if o.file != "" {
+		db, err = gorm.Open(sqlite.Open("file:"+o.file+sqliteOptions), quiet)
+		seed = func() error { return seedSQLite(db, rows, now) }
 	} else {
-		if keep == "" {
-			fresh, drop, err := freshDatabase(ctx, adminURL)
+		target := o.keep
+		if target == "" {
+			created, drop, err := newDatabase(ctx, o.postgres)
 			if err != nil {
 				return err
 			}
 			defer drop()
-			keep = fresh.url
+			target = created.url
 		}
-		db, err = gorm.Open(postgres.Open(keep), quiet)
-		seed = func() error { return seedPostgres(ctx, db, keep, rows, now) }
+		db, err = gorm.Open(postgres.Open(target), quiet)
+		seed = func() error { return seedPostgres(ctx, db, target, rows, now) }
 	}
 	if err != nil {
 		return err
@@ -57,13 +62,7 @@ func adminBench(ctx context.Context, adminURL, keep, file string, rows, rounds i
 		return err
 	}
 	defer func() { _ = pool.Close() }()
-	there, err := prepared(ctx, db)
-	if err == nil && !there {
-		begun := time.Now()
-		err = seed()
-		fmt.Fprintf(os.Stderr, "seeded %d jobs in %s\n", rows, time.Since(begun).Round(time.Second))
-	}
-	if err != nil {
+	if err := seedOnce(ctx, db, rows, seed); err != nil {
 		return err
 	}
 	quietLog := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -75,17 +74,30 @@ func adminBench(ctx context.Context, adminURL, keep, file string, rows, rounds i
 	if err != nil {
 		return err
 	}
-	return measurePages(handler, rows, rounds, file != "")
+	return measurePages(handler, pagesToMeasure(rows, o.file != ""), rows, o.rounds)
 }
 
-// pageOf is what is measured, and its limit.
-type pageOf struct {
+// seedOnce migrates a database, and seeds it unless it has jobs already.
+func seedOnce(ctx context.Context, db *gorm.DB, rows int, seed func() error) error {
+	seeded, err := migrate(ctx, db)
+	if err != nil || seeded {
+		return err
+	}
+	begin := time.Now()
+	err = seed()
+	fmt.Fprintf(os.Stderr, "seeded %d jobs in %s\n", rows, time.Since(begin).Round(time.Second))
+	return err
+}
+
+// page is one line of the report: some requests and the time that they may take.
+type page struct {
 	name  string
 	limit time.Duration
 	paths []string
 }
 
-func measurePages(handler http.Handler, rows, rounds int, small bool) error {
+// pagesToMeasure returns the pages. Lists have a higher limit in SQLite.
+func pagesToMeasure(rows int, inSQLite bool) []page {
 	q := func(terms string) string { return "/jobs?q=" + url.QueryEscape(terms) }
 	var tabs, windows, deep []string
 	for _, status := range []string{"queued", "running", "success", "failed", "conflict", "skipped", "cancelled"} {
@@ -98,11 +110,10 @@ func measurePages(handler http.Handler, rows, rounds int, small bool) error {
 		deep = append(deep, fmt.Sprintf("/jobs?before=%d", rows/part), fmt.Sprintf("%s&before=%d", q("status:failed"), rows/part))
 	}
 	list := 100 * time.Millisecond
-	if small {
+	if inSQLite {
 		list = 150 * time.Millisecond
 	}
-	last := fmt.Sprintf("/jobs/%d", rows-3000)
-	pages := []pageOf{
+	return []page{
 		{"jobs, all", list, []string{"/jobs"}},
 		{"jobs, each tab", list, tabs},
 		{"jobs, each tab in each window", list, windows},
@@ -110,44 +121,48 @@ func measurePages(handler http.Handler, rows, rounds int, small bool) error {
 		{"jobs, by service", list, []string{q("service:whm"), q("service:rare"), q("service:rare status:failed")}},
 		{"jobs, by target", list, []string{q("target:box-4711@site7.example"), q("target:nobody@nowhere.example")}},
 		{"jobs, by id", list, []string{q(fmt.Sprintf("id:%d", rows/2))}},
-		{"jobs, by when they ended", list, []string{
+		{"jobs, by completion time", list, []string{
 			q("ended:1h"), q("ended:24h"), q("ended:30d"), q("status:failed ended:24h"),
 			q("status:failed service:whm ended:7d"), q("service:whm ended:24h"),
 		}},
-		{"jobs, needs me", list, []string{q("status:conflict,failed -is:repaired")}},
+		{"jobs, unresolved", list, []string{q("status:conflict,failed -is:repaired")}},
 		{"jobs, stuck", list, []string{q("is:stuck")}},
-		{"jobs, by error, many", time.Second, []string{q(`error:"quota exceeded"`)}},
-		{"jobs, by person and text that nobody has", 1500 * time.Millisecond, []string{q("by:nobody"), q(`error:"no such text"`), q("zzz-nothing")}},
+		{"jobs, by a frequent error", time.Second, []string{q(`error:"quota exceeded"`)}},
+		{"jobs, by user and text without a match", 1500 * time.Millisecond, []string{q("by:nobody"), q(`error:"no such text"`), q("zzz-nothing")}},
 		{"health, 15 minutes and an hour", 50 * time.Millisecond, []string{"/health?window=15m", "/health?window=1h"}},
 		{"health, a day", 50 * time.Millisecond, []string{"/health"}},
 		{"health, 7 days", 50 * time.Millisecond, []string{"/health?window=7d"}},
 		{"health, 30 days", 50 * time.Millisecond, []string{"/health?window=30d"}},
-		{"a job", 30 * time.Millisecond, []string{last, fmt.Sprintf("/jobs/%d", rows/2), fmt.Sprintf("/jobs/%d", rows-100)}},
+		{"a job", 30 * time.Millisecond, []string{fmt.Sprintf("/jobs/%d", rows-3000), fmt.Sprintf("/jobs/%d", rows/2), fmt.Sprintf("/jobs/%d", rows-100)}},
 		{"a service", list, []string{"/services/whm"}},
 		{"a target", list, []string{"/target?service=whm&type=email_account&instance=main&id=box-4711@site7.example"}},
 	}
-	fmt.Printf("| page, %d jobs | p50 | p95 | to reach |\n|---|---|---|---|\n", rows)
+}
+
+// measurePages requests each page several times, and prints the median and the 95th percentile.
+func measurePages(handler http.Handler, pages []page, rows, rounds int) error {
+	fmt.Printf("| page, %d jobs | p50 | p95 | target |\n|---|---|---|---|\n", rows)
 	for _, page := range pages {
 		var took []time.Duration
 		for round := range max(2, rounds) + 1 {
 			for _, path := range page.paths {
 				request := httptest.NewRequest(http.MethodGet, path, nil)
-				answer := httptest.NewRecorder()
-				begun := time.Now()
-				handler.ServeHTTP(answer, request)
-				if round > 0 { // the first reads from the disk
-					took = append(took, time.Since(begun))
+				response := httptest.NewRecorder()
+				begin := time.Now()
+				handler.ServeHTTP(response, request)
+				if round > 0 { // the first round reads from the disk and does not count
+					took = append(took, time.Since(begin))
 				}
-				if answer.Code != http.StatusOK {
-					return fmt.Errorf("%s answers %d: %s", path, answer.Code, strings.TrimSpace(answer.Body.String()))
+				if response.Code != http.StatusOK {
+					return fmt.Errorf("get %s: status %d: %s", path, response.Code, strings.TrimSpace(response.Body.String()))
 				}
 			}
 		}
 		slices.Sort(took)
-		at := func(share float64) time.Duration {
+		percentile := func(share float64) time.Duration {
 			return took[int(float64(len(took)-1)*share)].Round(100 * time.Microsecond)
 		}
-		fmt.Printf("| %s | %s | %s | %s |\n", page.name, at(0.5), at(0.95), page.limit)
+		fmt.Printf("| %s | %s | %s | %s |\n", page.name, percentile(0.5), percentile(0.95), page.limit)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-// seedColumns are what a seeded job has; the others are NULL.
+// seedColumns lists the columns that a seeded job sets; the others stay NULL.
 var seedColumns = []string{
 	"target_key", "lane", "open_lane", "running_lane", "wake_at", "not_before", "due_at", "created_at", "updated_at", "started_at", "deadline_at", "finished_at",
 	"duration_ms",
@@ -25,54 +25,27 @@ var seedColumns = []string{
 	"error_class", "payload", "error",
 }
 
-// seedHistory is how far back the seeded jobs go.
+// seedHistory is the age of the oldest seeded job.
 const seedHistory = 90 * 24 * time.Hour
 
-// seeded is job i of n: mostly successes of one large service, some of each other
-// ending, and a few open ones at the end. The same every time.
-func seeded(i, n int, now time.Time) []any {
+// seededJob returns the values of seedColumns for job i of n. Most jobs are successes of one
+// large service, some have another status, and the last ones are unfinished. The jobs are the
+// same in every run.
+func seededJob(i, n int, now time.Time) []any {
 	random := rand.New(rand.NewPCG(uint64(i), 7))
-	share := random.Float64()
-	service, typ, action := "whm", "email_account", []string{"update_quota", "create", "update_password", "sync_emails"}[random.IntN(4)]
-	switch {
-	case share > 0.999:
-		service, typ, action = "rare", "thing", "update"
-	case share > 0.85:
-		service, typ, action = "keycloak", "user", "update"
-	case share > 0.6:
-		service, typ, action = "cloudflare", "dns_record", "update"
-	}
-	status, class, text := "success", any(nil), any(nil)
+	service, typ, action := seededKind(random)
 	target := fmt.Sprintf("box-%d@site%d.example", random.IntN(200_000), random.IntN(40))
-	switch fate := random.Float64(); {
-	case i >= n-20:
-		status = "running"
-	case i >= n-2000:
-		status = "queued"
-	case fate < 0.03:
-		status, class = "failed", "transient"
-		text = []string{"quota exceeded for %s", "503 Service Unavailable (request %s)", "dial tcp: lookup %s: no such host"}[random.IntN(3)]
-		text = fmt.Sprintf(text.(string), target)
-	case fate < 0.035:
-		status, class, text = "conflict", "conflict", "somebody else has changed quota at the remote; nothing was written"
-	case fate < 0.06:
-		status, class, text = "skipped", "skipped", "nothing to do"
-	case fate < 0.07:
-		status, class, text = "cancelled", "cancelled", "cancelled while it was queued"
-	}
+	status, class, text := seededOutcome(random, i, n, target)
 	created := now.Add(-seedHistory + time.Duration(float64(seedHistory)*float64(i)/float64(n))).UnixMicro()
 	sum := sha256.Sum256([]byte(strings.Join([]string{"target", service, typ, "main", target}, "\x00")))
 	key := int64(binary.BigEndian.Uint64(sum[:8]))
 	var openLane, runningLane, wake, started, deadline, finished, duration, worker any
-	open := status == "queued" || status == "running"
-	if open {
-		openLane = key
-		if status == "running" {
-			runningLane, deadline = int64(i)+1, now.Add(time.Hour).UnixMicro() // a lane each
-		} else {
-			wake = created
-		}
-	} else {
+	switch status {
+	case "queued":
+		openLane, wake = key, created
+	case "running":
+		openLane, runningLane, deadline = key, int64(i)+1, now.Add(time.Hour).UnixMicro() // each running job needs its own lane
+	default:
 		finished = created + 200_000
 	}
 	if status != "queued" {
@@ -86,6 +59,40 @@ func seeded(i, n int, now time.Time) []any {
 	}
 }
 
+func seededKind(random *rand.Rand) (service, typ, action string) {
+	share := random.Float64()
+	action = []string{"update_quota", "create", "update_password", "sync_emails"}[random.IntN(4)]
+	switch {
+	case share > 0.999:
+		return "rare", "thing", "update"
+	case share > 0.85:
+		return "keycloak", "user", "update"
+	case share > 0.6:
+		return "cloudflare", "dns_record", "update"
+	}
+	return "whm", "email_account", action
+}
+
+// seededOutcome returns the status of job i of n, and its error class and error or nil.
+func seededOutcome(random *rand.Rand, i, n int, target string) (status string, class, text any) {
+	switch share := random.Float64(); {
+	case i >= n-20:
+		return "running", nil, nil
+	case i >= n-2000:
+		return "queued", nil, nil
+	case share < 0.03:
+		format := []string{"quota exceeded for %s", "503 Service Unavailable (request %s)", "dial tcp: lookup %s: no such host"}[random.IntN(3)]
+		return "failed", "transient", fmt.Sprintf(format, target)
+	case share < 0.035:
+		return "conflict", "conflict", "quota changed at the remote after the user read the object; nothing was written"
+	case share < 0.06:
+		return "skipped", "skipped", "nothing to do"
+	case share < 0.07:
+		return "cancelled", "cancelled", "cancelled while it was queued"
+	}
+	return "success", nil, nil
+}
+
 // seedPostgres fills an empty database with n jobs and their statistics.
 func seedPostgres(ctx context.Context, db *gorm.DB, url string, n int, now time.Time) error {
 	conn, err := pgx.Connect(ctx, url)
@@ -93,21 +100,9 @@ func seedPostgres(ctx context.Context, db *gorm.DB, url string, n int, now time.
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	// Without the lists' indexes, which are made again as the migrations made them.
-	rows, err := conn.Query(ctx, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = 'nawasync_jobs' AND indexname <> 'nawasync_jobs_pkey'")
+	definitions, err := dropIndexes(ctx, conn)
 	if err != nil {
 		return err
-	}
-	var again []string
-	defs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Def string }])
-	if err != nil {
-		return err
-	}
-	for _, def := range defs {
-		if _, err := conn.Exec(ctx, "DROP INDEX "+def.Name); err != nil {
-			return err
-		}
-		again = append(again, def.Def)
 	}
 	i := 0
 	if _, err := conn.CopyFrom(ctx, pgx.Identifier{"nawasync_jobs"}, seedColumns, pgx.CopyFromFunc(func() ([]any, error) {
@@ -115,12 +110,12 @@ func seedPostgres(ctx context.Context, db *gorm.DB, url string, n int, now time.
 			return nil, nil
 		}
 		i++
-		return seeded(i-1, n, now), nil
+		return seededJob(i-1, n, now), nil
 	})); err != nil {
 		return fmt.Errorf("copy the jobs: %w", err)
 	}
-	for _, statement := range again {
-		if _, err := conn.Exec(ctx, statement); err != nil {
+	for _, definition := range definitions {
+		if _, err := conn.Exec(ctx, definition); err != nil {
 			return err
 		}
 	}
@@ -131,19 +126,39 @@ func seedPostgres(ctx context.Context, db *gorm.DB, url string, n int, now time.
 	return err
 }
 
-// seedSQLite is seedPostgres for a file.
+// dropIndexes drops all indexes of the jobs except the primary key, to speed up the seeding. It
+// returns the statements that create them again.
+func dropIndexes(ctx context.Context, conn *pgx.Conn) (definitions []string, err error) {
+	rows, err := conn.Query(ctx, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = 'nawasync_jobs' AND indexname <> 'nawasync_jobs_pkey'")
+	if err != nil {
+		return nil, err
+	}
+	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Definition string }])
+	if err != nil {
+		return nil, err
+	}
+	for _, index := range indexes {
+		if _, err := conn.Exec(ctx, "DROP INDEX "+index.Name); err != nil {
+			return nil, err
+		}
+		definitions = append(definitions, index.Definition)
+	}
+	return definitions, nil
+}
+
+// seedSQLite fills an empty SQLite database with n jobs and their statistics.
 func seedSQLite(db *gorm.DB, n int, now time.Time) error {
 	const batch = 500
-	one := "(" + strings.TrimSuffix(strings.Repeat("?,", len(seedColumns)), ",") + ")"
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", len(seedColumns)), ",") + ")"
 	for from := 0; from < n; from += 50_000 {
 		err := db.Transaction(func(tx *gorm.DB) error {
 			for at := from; at < min(from+50_000, n); at += batch {
 				var args []any
 				size := min(batch, n-at)
 				for i := range size {
-					args = append(args, seeded(at+i, n, now)...)
+					args = append(args, seededJob(at+i, n, now)...)
 				}
-				if err := tx.Exec("INSERT INTO nawasync_jobs ("+strings.Join(seedColumns, ",")+") VALUES "+strings.TrimSuffix(strings.Repeat(one+",", size), ","),
+				if err := tx.Exec("INSERT INTO nawasync_jobs ("+strings.Join(seedColumns, ",")+") VALUES "+strings.TrimSuffix(strings.Repeat(row+",", size), ","),
 					args...).Error; err != nil {
 					return err
 				}
@@ -157,8 +172,8 @@ func seedSQLite(db *gorm.DB, n int, now time.Time) error {
 	return errors.Join(seedStats(db, now), db.Exec("ANALYZE").Error)
 }
 
-// seedStats makes the statistics of the seeded jobs, as the folder would have: minutes
-// for two days, hours for a month, days for all.
+// seedStats adds the statistics that the rollup would have written for the seeded jobs: minutes for
+// two days, hours for a month, days for the whole history.
 func seedStats(db *gorm.DB, now time.Time) error {
 	for _, p := range []struct {
 		name   string
@@ -177,12 +192,12 @@ func seedStats(db *gorm.DB, now time.Time) error {
  SELECT service, type, action, instance, MAX(id), MAX(finished_at) FROM nawasync_jobs WHERE status = 'success' GROUP BY service, type, action, instance`).Error
 }
 
-// prepared reports whether a database has its jobs already.
-func prepared(ctx context.Context, db *gorm.DB) (bool, error) {
+// migrate migrates a database, and reports whether it has jobs already.
+func migrate(ctx context.Context, db *gorm.DB) (seeded bool, err error) {
 	if err := migrations.Up(ctx, db); err != nil {
 		return false, err
 	}
 	var n int64
-	err := db.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs LIMIT 1) j").Row().Scan(&n)
+	err = db.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs LIMIT 1) j").Row().Scan(&n)
 	return n > 0, err
 }

@@ -15,16 +15,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// asynqSubject is asynq by itself: no row, nothing durable.
+// asynqSubject is bare asynq, which stores nothing durable, or asynq with one gorm write per
+// transition.
 type asynqSubject struct {
 	redis   *redis.Client
 	client  *asynq.Client
 	workers int
 	done    atomic.Int64
-	db      *gorm.DB // with it, one gorm write per transition
+	db      *gorm.DB // nil for bare asynq
 }
 
-// trackerRow is what a team writes that tracks its jobs by hand.
+// trackerRow is a job's row as an application without nawasync would write it.
 type trackerRow struct {
 	ID         uint64 `gorm:"primaryKey"`
 	Service    string `gorm:"size:50;index:idx_service_status"`

@@ -12,8 +12,9 @@ import (
 
 type database struct{ url string }
 
-// freshDatabase makes an empty database beside the given one.
-func freshDatabase(ctx context.Context, admin string) (*database, func(), error) {
+// newDatabase creates an empty database on the server of the URL admin. The returned function drops
+// the database.
+func newDatabase(ctx context.Context, admin string) (*database, func(), error) {
 	conn, err := pgx.Connect(ctx, admin)
 	if err != nil {
 		return nil, nil, err
@@ -39,10 +40,9 @@ func freshDatabase(ctx context.Context, admin string) (*database, func(), error)
 	return &database{u.String()}, drop, nil
 }
 
-// wal does what autovacuum would have done by now, for every subject alike: a
-// table that grew from nothing in a second has no statistics. Then it
-// checkpoints, and returns where the log stands.
-func (d *database) wal(ctx context.Context) (int64, error) {
+// checkpoint vacuums and analyses the database, writes a checkpoint and returns the WAL position. The
+// tables grow too fast for autovacuum, and without statistics the planner would choose bad plans.
+func (d *database) checkpoint(ctx context.Context) (int64, error) {
 	conn, err := pgx.Connect(ctx, d.url)
 	if err != nil {
 		return 0, err
@@ -57,7 +57,7 @@ func (d *database) wal(ctx context.Context) (int64, error) {
 	return position(ctx, conn)
 }
 
-func (d *database) walEnd(ctx context.Context) (int64, error) {
+func (d *database) walPosition(ctx context.Context) (int64, error) {
 	conn, err := pgx.Connect(ctx, d.url)
 	if err != nil {
 		return 0, err

@@ -1,12 +1,11 @@
-// Command bench measures nawasync beside River, bare asynq, and asynq with one
-// gorm write per transition, in one run, on the same PostgreSQL and Redis. Jobs do
-// nothing; what counts is the durable terminal row.
+// Command bench compares nawasync with River, bare asynq, and asynq with one gorm write per
+// transition. All run in one process, on the same PostgreSQL and Redis. The jobs do nothing; a job
+// counts as done when its final row is durable.
 //
 //	go run . -postgres postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable -redis 127.0.0.1:6379
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -19,14 +18,13 @@ import (
 	"time"
 )
 
-// subject is one system under test. A fresh one is made for every round.
+// subject is one system under test. Each round opens a new one.
 type subject interface {
-	// Insert dispatches one job, as a request would.
+	// Insert dispatches one job, as a web request would.
 	Insert(ctx context.Context, n int) error
-	// InsertMany dispatches many at once.
+	// InsertMany dispatches n jobs in one call.
 	InsertMany(ctx context.Context, from, n int) error
-	// Drain works every job that was dispatched, and returns when the last terminal
-	// row is durable.
+	// Drain works all dispatched jobs, and returns when the last final row is durable.
 	Drain(ctx context.Context, n int) error
 	Close()
 }
@@ -37,7 +35,7 @@ type entry struct {
 }
 
 type config struct {
-	postgres string // of a fresh database
+	postgres string // URL of an empty database
 	redis    string
 	workers  int
 }
@@ -45,23 +43,37 @@ type config struct {
 // result holds one figure per round.
 type result struct{ insert, many, drain, wal []float64 }
 
-func main() {
-	postgres := flag.String("postgres", "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable", "a PostgreSQL where databases may be created")
-	redis := flag.String("redis", "127.0.0.1:6379", "a Redis; its database 15 is flushed")
-	jobs := flag.Int("jobs", 20_000, "jobs to drain in each round")
-	inserts := flag.Int("inserts", 3_000, "jobs to dispatch one by one in each round")
-	rounds := flag.Int("rounds", 3, "rounds; the median counts")
-	workers := flag.Int("workers", 50, "jobs at once")
-	what := flag.String("what", "jobs", "jobs, reconcile (a full sync against other ways), million (a large table) or admin (the operators' pages)")
-	keep := flag.String("database", "", "with -what admin: a PostgreSQL database to seed once and keep; default a fresh one")
-	file := flag.String("sqlite", "", "with -what admin: a SQLite file to seed once and keep, in place of PostgreSQL")
-	rows := flag.Int("rows", 0, "rows to sync, or jobs to show; default 200,000, a million, or 5 million")
-	naive := flag.Int("naive", 20_000, "rows of the row-at-a-time way")
-	only := flag.String("only", "", "names of subjects, separated by commas")
-	profile := flag.String("cpuprofile", "", "write a CPU profile here")
+// options holds the command's flags.
+type options struct {
+	postgres, redis                string
+	jobs, inserts, rounds, workers int
+	what, keep, file               string
+	rows, naive                    int
+	only, profile                  string
+}
+
+func parseFlags() (o options) {
+	flag.StringVar(&o.postgres, "postgres", "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable", "a PostgreSQL server on which databases may be created")
+	flag.StringVar(&o.redis, "redis", "127.0.0.1:6379", "a Redis server; its database 15 is flushed")
+	flag.IntVar(&o.jobs, "jobs", 20_000, "jobs to drain in each round")
+	flag.IntVar(&o.inserts, "inserts", 3_000, "jobs to dispatch one by one in each round")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the report shows the median")
+	flag.IntVar(&o.workers, "workers", 50, "jobs at the same time")
+	flag.StringVar(&o.what, "what", "jobs", "jobs, reconcile (a full sync compared with other ways), million (a large table) or admin (the operators' pages)")
+	flag.StringVar(&o.keep, "database", "", "with -what admin: a PostgreSQL database to seed once and keep; default a new one")
+	flag.StringVar(&o.file, "sqlite", "", "with -what admin: an SQLite file to seed once and keep, instead of PostgreSQL")
+	flag.IntVar(&o.rows, "rows", 0, "rows to sync, or jobs to show; default 200,000, a million, or 5 million")
+	flag.IntVar(&o.naive, "naive", 20_000, "rows to write one by one with -what reconcile")
+	flag.StringVar(&o.only, "only", "", "names of subjects, separated by commas")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
-	if *profile != "" {
-		file, err := os.Create(*profile)
+	return o
+}
+
+func main() {
+	o := parseFlags()
+	if o.profile != "" {
+		file, err := os.Create(o.profile)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -72,39 +84,19 @@ func main() {
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	ctx := context.Background()
-	switch *what {
+	switch o.what {
 	case "reconcile":
-		exit(reconcileBench(ctx, *postgres, *redis, cmp.Or(*rows, 200_000), *naive, *rounds))
-		return
+		exit(reconcileBench(ctx, o))
 	case "million":
-		exit(millionBench(ctx, *postgres, *redis, cmp.Or(*rows, 1_000_000)))
-		return
+		exit(millionBench(ctx, o))
+	case "admin":
+		exit(adminBench(ctx, o))
+	default:
+		jobsBench(ctx, o)
 	}
-	if *what == "admin" {
-		exit(adminBench(ctx, *postgres, *keep, *file, cmp.Or(*rows, 5_000_000), *rounds))
-		return
-	}
-	entries := []entry{{"nawasync", openNawasync}, {"River", openRiver}, {"bare asynq", openAsynq}, {"asynq + gorm per transition", openGorm}}
-	results := map[string]*result{}
-	for round := range *rounds {
-		for _, e := range entries {
-			if *only != "" && !slices.Contains(strings.Split(*only, ","), e.name) {
-				continue
-			}
-			if results[e.name] == nil {
-				results[e.name] = &result{}
-			}
-			if err := measure(ctx, e, *postgres, *redis, *jobs, *inserts, *workers, results[e.name]); err != nil {
-				log.Fatalf("%s, round %d: %v", e.name, round+1, err)
-			}
-			r := results[e.name]
-			fmt.Fprintf(os.Stderr, "round %d %-28s insert %.0f/s many %.0f/s drain %.0f/s WAL %.0f B/job\n", round+1, e.name, last(r.insert), last(r.many),
-				last(r.drain), last(r.wal))
-		}
-	}
-	report(entries, results)
 }
 
+// exit ends the process with status 1 if err is not nil.
 func exit(err error) {
 	if err != nil {
 		log.Print(err)
@@ -113,50 +105,74 @@ func exit(err error) {
 	}
 }
 
-func measure(ctx context.Context, e entry, postgres, redisAddr string, jobs, inserts, workers int, r *result) error {
-	db, drop, err := freshDatabase(ctx, postgres)
+// jobsBench measures all subjects in each round, and prints the medians.
+func jobsBench(ctx context.Context, o options) {
+	entries := []entry{{"nawasync", openNawasync}, {"River", openRiver}, {"bare asynq", openAsynq}, {"asynq + gorm per transition", openGorm}}
+	results := map[string]*result{}
+	for round := range o.rounds {
+		for _, e := range entries {
+			if o.only != "" && !slices.Contains(strings.Split(o.only, ","), e.name) {
+				continue
+			}
+			if results[e.name] == nil {
+				results[e.name] = &result{}
+			}
+			r := results[e.name]
+			if err := measure(ctx, e, o, r); err != nil {
+				log.Fatalf("%s, round %d: %v", e.name, round+1, err)
+			}
+			fmt.Fprintf(os.Stderr, "round %d %-28s insert %.0f/s many %.0f/s drain %.0f/s WAL %.0f B/job\n", round+1, e.name, last(r.insert), last(r.many),
+				last(r.drain), last(r.wal))
+		}
+	}
+	report(entries, results)
+}
+
+// measure runs one round of a subject and appends its figures to r.
+func measure(ctx context.Context, e entry, o options, r *result) error {
+	db, drop, err := newDatabase(ctx, o.postgres)
 	if err != nil {
 		return err
 	}
 	defer drop()
-	if err := flush(ctx, redisAddr); err != nil {
+	if err := flush(ctx, o.redis); err != nil {
 		return err
 	}
-	s, err := e.open(ctx, config{postgres: db.url, redis: redisAddr, workers: workers})
+	s, err := e.open(ctx, config{postgres: db.url, redis: o.redis, workers: o.workers})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	begun := time.Now()
-	for i := range inserts {
+	begin := time.Now()
+	for i := range o.inserts {
 		if err := s.Insert(ctx, i); err != nil {
 			return fmt.Errorf("insert: %w", err)
 		}
 	}
-	r.insert = append(r.insert, rate(inserts, begun))
-	if err := s.Drain(ctx, inserts); err != nil {
+	r.insert = append(r.insert, rate(o.inserts, begin))
+	if err := s.Drain(ctx, o.inserts); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
-	// A checkpoint before, so that every subject pays for full pages alike.
-	before, err := db.wal(ctx)
+	// After a checkpoint, every subject writes the same full-page images to the WAL.
+	before, err := db.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
-	begun = time.Now()
-	if err := s.InsertMany(ctx, inserts, jobs); err != nil {
+	begin = time.Now()
+	if err := s.InsertMany(ctx, o.inserts, o.jobs); err != nil {
 		return fmt.Errorf("insert many: %w", err)
 	}
-	r.many = append(r.many, rate(jobs, begun))
-	begun = time.Now()
-	if err := s.Drain(ctx, inserts+jobs); err != nil {
+	r.many = append(r.many, rate(o.jobs, begin))
+	begin = time.Now()
+	if err := s.Drain(ctx, o.inserts+o.jobs); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
-	r.drain = append(r.drain, rate(jobs, begun))
-	after, err := db.walEnd(ctx)
+	r.drain = append(r.drain, rate(o.jobs, begin))
+	after, err := db.walPosition(ctx)
 	if err != nil {
 		return err
 	}
-	r.wal = append(r.wal, float64(after-before)/float64(jobs))
+	r.wal = append(r.wal, float64(after-before)/float64(o.jobs))
 	return nil
 }
 
@@ -181,22 +197,22 @@ func report(entries []entry, results map[string]*result) {
 			fmt.Printf("| %s | %.0f | %.0f | %.0f | %.0f |\n", e.name, median(r.drain), median(r.insert), median(r.many), median(r.wal))
 		}
 	}
-	ours, river, gorm := results["nawasync"], results["River"], results["asynq + gorm per transition"]
-	if ours == nil || river == nil || gorm == nil {
+	nawasync, river, gorm := results["nawasync"], results["River"], results["asynq + gorm per transition"]
+	if nawasync == nil || river == nil || gorm == nil {
 		return
 	}
 	fmt.Println()
-	fmt.Println("| ratio | measured | to reach |")
+	fmt.Println("| nawasync compared with | ratio | target |")
 	fmt.Println("|---|---|---|")
 	for _, row := range []struct {
-		name, want string
-		value      float64
+		name, target string
+		value        float64
 	}{
-		{"drain, of River", "≥ 0.5", median(ours.drain) / median(river.drain)},
-		{"drain, of one gorm write per transition", "≥ 3", median(ours.drain) / median(gorm.drain)},
-		{"dispatch one by one, of River's Insert", "≥ 0.8", median(ours.insert) / median(river.insert)},
-		{"WAL per job, of River", "≤ 1.1", median(ours.wal) / median(river.wal)},
+		{"River: drain", "≥ 0.5", median(nawasync.drain) / median(river.drain)},
+		{"asynq + gorm per transition: drain", "≥ 3", median(nawasync.drain) / median(gorm.drain)},
+		{"River: dispatch one by one", "≥ 0.8", median(nawasync.insert) / median(river.insert)},
+		{"River: WAL per job", "≤ 1.1", median(nawasync.wal) / median(river.wal)},
 	} {
-		fmt.Printf("| %s | %.2f | %s |\n", row.name, row.value, row.want)
+		fmt.Printf("| %s | %.2f | %s |\n", row.name, row.value, row.target)
 	}
 }

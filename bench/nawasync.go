@@ -28,13 +28,13 @@ type noopHandler struct{ nawasync.AbstractJob[noop] }
 
 func (noopHandler) Execute(context.Context, *nawasync.Run[noop]) error { return nil }
 
-// nawasyncSubject dispatches with an engine that does not work, and drains with one that
-// starts for it, so that a drain begins from cold, as River's does.
+// nawasyncSubject dispatches with an engine that is not started. Each drain starts a new engine, as
+// the drain of River does.
 type nawasyncSubject struct {
 	config   nawasync.Config
 	dispatch *nawasync.Engine
 	redis    *redis.Client
-	ended    atomic.Int64
+	finished atomic.Int64
 }
 
 func openDB(url string, conns int) (*gorm.DB, error) {
@@ -59,36 +59,36 @@ func openNawasync(ctx context.Context, c config) (subject, error) {
 	if err := migrations.Up(ctx, db); err != nil {
 		return nil, err
 	}
-	o := &nawasyncSubject{redis: redisClient(c.redis)}
-	o.config = nawasync.Config{
-		DB: db, Redis: o.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 8}},
-		// An event comes after the commit of its outcome.
+	s := &nawasyncSubject{redis: redisClient(c.redis)}
+	s.config = nawasync.Config{
+		DB: db, Redis: s.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 8}},
+		// An event is sent after the commit of its outcome.
 		OnEvent: func(_ context.Context, event nawasync.Event) {
 			if event.Type == nawasync.EventSucceeded {
-				o.ended.Add(1)
+				s.finished.Add(1)
 			}
 		},
 	}
-	o.dispatch, err = nawasync.New(o.config)
-	return o, err
+	s.dispatch, err = nawasync.New(s.config)
+	return s, err
 }
 
-func (o *nawasyncSubject) Insert(ctx context.Context, n int) error {
-	_, err := o.dispatch.Dispatch(ctx, noop{strconv.Itoa(n)}, nawasync.Options{By: "bench"})
+func (s *nawasyncSubject) Insert(ctx context.Context, n int) error {
+	_, err := s.dispatch.Dispatch(ctx, noop{strconv.Itoa(n)}, nawasync.Options{By: "bench"})
 	return err
 }
 
-func (o *nawasyncSubject) InsertMany(ctx context.Context, from, n int) error {
+func (s *nawasyncSubject) InsertMany(ctx context.Context, from, n int) error {
 	args := make([]nawasync.Args, n)
 	for i := range args {
 		args[i] = noop{strconv.Itoa(from + i)}
 	}
-	_, err := o.dispatch.DispatchMany(ctx, args, nawasync.Options{By: "bench"})
+	_, err := s.dispatch.DispatchMany(ctx, args, nawasync.Options{By: "bench"})
 	return err
 }
 
-func (o *nawasyncSubject) Drain(ctx context.Context, n int) error {
-	engine, err := nawasync.New(o.config)
+func (s *nawasyncSubject) Drain(ctx context.Context, n int) error {
+	engine, err := nawasync.New(s.config)
 	if err != nil {
 		return err
 	}
@@ -98,16 +98,16 @@ func (o *nawasyncSubject) Drain(ctx context.Context, n int) error {
 	if err := engine.Start(ctx); err != nil {
 		return err
 	}
-	err = waitUntil(ctx, n, func() (int, error) { return int(o.ended.Load()), nil })
+	err = waitUntil(ctx, n, func() (int, error) { return int(s.finished.Load()), nil })
 	stopCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	_ = engine.Stop(stopCtx)
 	return err
 }
 
-func (o *nawasyncSubject) Close() {
-	_ = o.redis.Close()
-	if pool, err := o.config.DB.DB(); err == nil {
+func (s *nawasyncSubject) Close() {
+	_ = s.redis.Close()
+	if pool, err := s.config.DB.DB(); err == nil {
 		_ = pool.Close()
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -24,7 +25,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// boxRow is a snapshot as a mail server's would be.
+// boxRow is a snapshot of a mailbox.
 type boxRow struct {
 	ID        uint64
 	Instance  string `sync:"scope"`
@@ -49,12 +50,12 @@ func newBox(i int) boxRow {
 	}
 }
 
-// iterator is a remote that makes its objects up as it is asked.
-type iterator struct{ n, changed int }
+// generatedRemote is a remote whose listing is generated while it is read.
+type generatedRemote struct{ n, changed int }
 
 const listPage = 1000
 
-func (r *iterator) List(_ context.Context, _ boxRow, _ string) iter.Seq2[mirror.Page[boxRow], error] {
+func (r *generatedRemote) List(_ context.Context, _ boxRow, _ string) iter.Seq2[mirror.Page[boxRow], error] {
 	return func(yield func(mirror.Page[boxRow], error) bool) {
 		for from := 0; from < r.n; from += listPage {
 			items := make([]boxRow, 0, listPage)
@@ -72,37 +73,38 @@ func (r *iterator) List(_ context.Context, _ boxRow, _ string) iter.Seq2[mirror.
 	}
 }
 
-var errListOnly = errors.New("the benchmark's remote is only listed")
+var errListOnly = errors.New("the remote of this benchmark supports List only")
 
-func (*iterator) Get(context.Context, boxRow) (o mirror.Object[boxRow], err error) {
+func (*generatedRemote) Get(context.Context, boxRow) (o mirror.Object[boxRow], err error) {
 	return o, errListOnly
 }
 
-func (*iterator) Create(context.Context, boxRow) (o mirror.Object[boxRow], err error) {
+func (*generatedRemote) Create(context.Context, boxRow) (o mirror.Object[boxRow], err error) {
 	return o, errListOnly
 }
 
-func (*iterator) Update(context.Context, mirror.Object[boxRow], boxRow, mirror.Diff) (o mirror.Object[boxRow], err error) {
+func (*generatedRemote) Update(context.Context, mirror.Object[boxRow], boxRow, mirror.Diff) (o mirror.Object[boxRow], err error) {
 	return o, errListOnly
 }
-func (*iterator) Delete(context.Context, boxRow) error { return errListOnly }
+func (*generatedRemote) Delete(context.Context, boxRow) error { return errListOnly }
 
-// mirrorRow is a repository at work on a fresh database.
-type mirrorRow struct {
+// mirrorBench is a started engine with one repository, on a new database.
+type mirrorBench struct {
 	db     *gorm.DB
 	url    string
 	engine *nawasync.Engine
 	repo   nawasync.SyncedRepository[boxRow]
-	remote *iterator
+	remote *generatedRemote
 	close  func()
 }
 
-func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirrorRow, error) {
-	fresh, drop, err := freshDatabase(ctx, admin)
+// openMirror opens a mirrorBench whose remote has n objects.
+func openMirror(ctx context.Context, o options, n int) (*mirrorBench, error) {
+	created, drop, err := newDatabase(ctx, o.postgres)
 	if err != nil {
 		return nil, err
 	}
-	db, err := gorm.Open(postgres.Open(fresh.url), &gorm.Config{Logger: logger.Discard})
+	db, err := gorm.Open(postgres.Open(created.url), &gorm.Config{Logger: logger.Discard})
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +117,11 @@ func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirrorRow
 			return nil, err
 		}
 	}
-	if err := errors.Join(migrations.Up(ctx, db), flush(ctx, redisAddr)); err != nil {
+	if err := errors.Join(migrations.Up(ctx, db), flush(ctx, o.redis)); err != nil {
 		return nil, err
 	}
-	client := redisClient(redisAddr)
-	m := &mirrorRow{db: db, url: fresh.url, remote: &iterator{n: n}}
+	client := redisClient(o.redis)
+	m := &mirrorBench{db: db, url: created.url, remote: &generatedRemote{n: n}}
 	if m.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client}); err != nil {
 		return nil, err
 	}
@@ -137,8 +139,8 @@ func openMirror(ctx context.Context, admin, redisAddr string, n int) (*mirrorRow
 	return m, m.engine.Start(ctx)
 }
 
-// sync runs one and returns its result and how long its attempt took.
-func (m *mirrorRow) sync(ctx context.Context) (r nawasync.SyncResult, took time.Duration, err error) {
+// sync runs a sync, and returns its result and the duration of its attempt.
+func (m *mirrorBench) sync(ctx context.Context) (r nawasync.SyncResult, took time.Duration, err error) {
 	job, err := m.repo.SyncNow(ctx, boxRow{Instance: "main"}, "", nawasync.Options{})
 	for err == nil && !job.Status.Terminal() {
 		time.Sleep(2 * time.Millisecond)
@@ -156,30 +158,30 @@ func (m *mirrorRow) sync(ctx context.Context) (r nawasync.SyncResult, took time.
 	return r, job.Duration, nil
 }
 
-// written is how many rows of the snapshot table were inserted, updated and deleted.
-func (m *mirrorRow) written(ctx context.Context) (n int64, err error) {
-	time.Sleep(1500 * time.Millisecond) // statistics are flushed once a second
+// written returns the number of rows that were inserted, updated and deleted in the snapshot table.
+func (m *mirrorBench) written(ctx context.Context) (n int64, err error) {
+	time.Sleep(1500 * time.Millisecond) // PostgreSQL flushes its statistics once a second
 	err = m.db.WithContext(ctx).Raw("SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname = 'boxes'").Row().Scan(&n)
 	return n, err
 }
 
-// rowByRow is the usual way: a SELECT, then an INSERT or an UPDATE, through gorm.
-func (m *mirrorRow) rowByRow(ctx context.Context, n int) error {
+// rowByRow writes each row with a SELECT and then an INSERT or an UPDATE, through gorm.
+func (m *mirrorBench) rowByRow(ctx context.Context, n int) error {
 	db := m.db.WithContext(ctx).Session(&gorm.Session{SkipDefaultTransaction: true})
 	for i := range n {
 		want := newBox(i)
-		var there []boxRow
-		if err := db.Where("instance = ? AND email = ?", want.Instance, want.Email).Limit(1).Find(&there).Error; err != nil {
+		var found []boxRow
+		if err := db.Where("instance = ? AND email = ?", want.Instance, want.Email).Limit(1).Find(&found).Error; err != nil {
 			return err
 		}
 		want.MarkSynced(time.Now())
-		if len(there) == 0 {
+		if len(found) == 0 {
 			if err := db.Create(&want).Error; err != nil {
 				return err
 			}
 			continue
 		}
-		want.ID = there[0].ID
+		want.ID = found[0].ID
 		if err := db.Save(&want).Error; err != nil {
 			return err
 		}
@@ -187,8 +189,9 @@ func (m *mirrorRow) rowByRow(ctx context.Context, n int) error {
 	return nil
 }
 
-// copyAll is PostgreSQL's fastest way into the same table with the same indexes.
-func (m *mirrorRow) copyAll(ctx context.Context, n int) error {
+// copyAll writes the rows with COPY, PostgreSQL's fastest way, into the same table with the same
+// indexes.
+func (m *mirrorBench) copyAll(ctx context.Context, n int) error {
 	conn, err := pgx.Connect(ctx, m.url)
 	if err != nil {
 		return err
@@ -209,68 +212,78 @@ func (m *mirrorRow) copyAll(ctx context.Context, n int) error {
 	return err
 }
 
-func (m *mirrorRow) empty(ctx context.Context) error {
+func (m *mirrorBench) empty(ctx context.Context) error {
 	return m.db.WithContext(ctx).Exec("TRUNCATE boxes").Error
 }
 
-func (m *mirrorRow) vacuum(ctx context.Context) error {
+func (m *mirrorBench) vacuum(ctx context.Context) error {
 	return m.db.WithContext(ctx).Exec("VACUUM ANALYZE boxes").Error
 }
 
-// reconcileBench compares a full sync with the row-at-a-time way and with COPY.
-func reconcileBench(ctx context.Context, admin, redisAddr string, rows, naive, rounds int) error {
-	var load, same, some, copied, rowLoad, rowSame []float64
-	for range rounds {
-		m, err := openMirror(ctx, admin, redisAddr, rows)
-		if err != nil {
+// figures holds rows per second, one figure per round.
+type figures struct{ load, same, some, copied, rowLoad, rowSame []float64 }
+
+// reconcileBench compares a full sync with writing row by row and with COPY.
+func reconcileBench(ctx context.Context, o options) error {
+	rows := cmp.Or(o.rows, 200_000)
+	var f figures
+	for range o.rounds {
+		if err := f.measure(ctx, o, rows); err != nil {
 			return err
 		}
-		timed := func(into *[]float64, n int, fn func() error) {
-			if err == nil {
-				begun := time.Now()
-				err = fn()
-				*into = append(*into, rate(n, begun))
-			}
-		}
-		synced := func(into *[]float64) {
-			if err == nil {
-				var took time.Duration
-				_, took, err = m.sync(ctx)
-				*into = append(*into, float64(rows)/took.Seconds())
-			}
-		}
-		synced(&load)
-		err = errors.Join(err, m.vacuum(ctx))
-		synced(&same)
-		m.remote.changed = rows / 100
-		synced(&some)
-		err = errors.Join(err, m.empty(ctx))
-		timed(&copied, rows, func() error { return m.copyAll(ctx, rows) })
-		err = errors.Join(err, m.empty(ctx))
-		timed(&rowLoad, naive, func() error { return m.rowByRow(ctx, naive) })
-		err = errors.Join(err, m.vacuum(ctx))
-		timed(&rowSame, naive, func() error { return m.rowByRow(ctx, naive) })
-		m.close()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "load %.0f same %.0f 1%% %.0f copy %.0f row by row: load %.0f same %.0f rows/s\n", last(load), last(same), last(some), last(copied),
-			last(rowLoad), last(rowSame))
+		fmt.Fprintf(os.Stderr, "load %.0f same %.0f 1%% %.0f copy %.0f row by row: load %.0f same %.0f rows/s\n", last(f.load), last(f.same), last(f.some),
+			last(f.copied), last(f.rowLoad), last(f.rowSame))
 	}
 	fmt.Printf("| %d rows | first load, rows/s | unchanged, rows/s | 1 %% changed, rows/s |\n|---|---|---|---|\n", rows)
-	fmt.Printf("| reconcile | %.0f | %.0f | %.0f |\n", median(load), median(same), median(some))
-	fmt.Printf("| row by row through gorm (%d rows) | %.0f | %.0f | |\n", naive, median(rowLoad), median(rowSame))
-	fmt.Printf("| COPY | %.0f | | |\n\n", median(copied))
-	fmt.Printf("| ratio | measured | to reach |\n|---|---|---|\n")
-	fmt.Printf("| first load, of row by row | %.1f | ≥ 25 |\n", median(load)/median(rowLoad))
-	fmt.Printf("| unchanged, of row by row | %.1f | ≥ 30 |\n", median(same)/median(rowSame))
-	fmt.Printf("| first load, of COPY | %.2f | ≥ 0.4 |\n", median(load)/median(copied))
+	fmt.Printf("| reconcile | %.0f | %.0f | %.0f |\n", median(f.load), median(f.same), median(f.some))
+	fmt.Printf("| row by row through gorm (%d rows) | %.0f | %.0f | |\n", o.naive, median(f.rowLoad), median(f.rowSame))
+	fmt.Printf("| COPY | %.0f | | |\n\n", median(f.copied))
+	fmt.Printf("| reconcile compared with | ratio | target |\n|---|---|---|\n")
+	fmt.Printf("| row by row: first load | %.1f | ≥ 25 |\n", median(f.load)/median(f.rowLoad))
+	fmt.Printf("| row by row: unchanged | %.1f | ≥ 30 |\n", median(f.same)/median(f.rowSame))
+	fmt.Printf("| COPY: first load | %.2f | ≥ 0.4 |\n", median(f.load)/median(f.copied))
 	return nil
 }
 
-// millionBench syncs a large table, and pages through it.
-func millionBench(ctx context.Context, admin, redisAddr string, rows int) error {
-	m, err := openMirror(ctx, admin, redisAddr, rows)
+// measure runs one round in a new database.
+func (f *figures) measure(ctx context.Context, o options, rows int) error {
+	m, err := openMirror(ctx, o, rows)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	timed := func(into *[]float64, n int, fn func() error) {
+		if err == nil {
+			begin := time.Now()
+			err = fn()
+			*into = append(*into, rate(n, begin))
+		}
+	}
+	synced := func(into *[]float64) {
+		if err == nil {
+			var took time.Duration
+			_, took, err = m.sync(ctx)
+			*into = append(*into, float64(rows)/took.Seconds())
+		}
+	}
+	synced(&f.load)
+	err = errors.Join(err, m.vacuum(ctx))
+	synced(&f.same)
+	m.remote.changed = rows / 100
+	synced(&f.some)
+	err = errors.Join(err, m.empty(ctx))
+	timed(&f.copied, rows, func() error { return m.copyAll(ctx, rows) })
+	err = errors.Join(err, m.empty(ctx))
+	timed(&f.rowLoad, o.naive, func() error { return m.rowByRow(ctx, o.naive) })
+	err = errors.Join(err, m.vacuum(ctx))
+	timed(&f.rowSame, o.naive, func() error { return m.rowByRow(ctx, o.naive) })
+	return err
+}
+
+// millionBench syncs a large table, and reads pages of it.
+func millionBench(ctx context.Context, o options) error {
+	rows := cmp.Or(o.rows, 1_000_000)
+	m, err := openMirror(ctx, o, rows)
 	if err != nil {
 		return err
 	}
@@ -295,7 +308,7 @@ func millionBench(ctx context.Context, admin, redisAddr string, rows int) error 
 		return err
 	}
 	fmt.Printf("| %d rows | |\n|---|---|\n| first load | %s |\n| unchanged | %s, %d unchanged |\n| writes to the table while unchanged | %d |\n| peak memory of the process | %.0f MB |\n",
-		rows, loading.Round(time.Millisecond), took.Round(time.Millisecond), result.Unchanged, after-before, peak())
+		rows, loading.Round(time.Millisecond), took.Round(time.Millisecond), result.Unchanged, after-before, peakMemory())
 	for _, at := range []int{0, rows / 2, rows - 100} {
 		worst, err := m.page(ctx, at)
 		if err != nil {
@@ -306,19 +319,19 @@ func millionBench(ctx context.Context, admin, redisAddr string, rows int) error 
 	return nil
 }
 
-// page reads the page after a row by the name's order.
-func (m *mirrorRow) page(ctx context.Context, at int) (worst time.Duration, err error) {
+// page reads the page after row number at, sorted by address, and returns the slowest of 20 reads.
+func (m *mirrorBench) page(ctx context.Context, at int) (worst time.Duration, err error) {
 	q := nawasync.Query{Where: map[string]any{"instance": "main"}, Sort: "email"}
 	if at > 0 {
-		there, err := m.repo.FindKey(ctx, newBox(at))
+		row, err := m.repo.FindKey(ctx, newBox(at))
 		if err != nil {
 			return 0, err
 		}
-		text, _ := json.Marshal(map[string]any{"s": "email", "v": there.Email, "i": there.ID})
+		text, _ := json.Marshal(map[string]any{"s": "email", "v": row.Email, "i": row.ID})
 		q.After = base64.RawURLEncoding.EncodeToString(text)
 	}
 	for range 20 {
-		begun := time.Now()
+		begin := time.Now()
 		list, err := m.repo.List(ctx, q)
 		if err != nil {
 			return 0, err
@@ -326,13 +339,14 @@ func (m *mirrorRow) page(ctx context.Context, at int) (worst time.Duration, err 
 		if len(list.Items) == 0 || (at > 0 && list.Items[0].Email != newBox(at+1).Email) {
 			return 0, fmt.Errorf("the page after row %d begins with another row", at)
 		}
-		worst = max(worst, time.Since(begun))
+		worst = max(worst, time.Since(begin))
 	}
 	return worst, nil
 }
 
-// peak is the most memory this process ever had, in megabytes, as Linux counts it.
-func peak() float64 {
+// peakMemory returns the peak resident memory of this process in megabytes, or 0 if the system is not
+// Linux.
+func peakMemory() float64 {
 	file, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0

@@ -214,8 +214,7 @@ func (m *model) normalise(row reflect.Value) {
 	}
 }
 
-// newModel reads the tags of a snapshot struct. Its errors tell the author of the struct how to
-// fix the tags.
+// newModel reads the tags of a snapshot struct. Its errors say how to fix the struct.
 func newModel(db *gorm.DB, sample any) (*model, error) {
 	t := reflect.TypeOf(sample).Elem()
 	fail := func(format string, args ...any) (*model, error) {

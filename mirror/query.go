@@ -133,9 +133,9 @@ func (r *repo) cursorOf(q nawasync.Query) (c pageCursor, err error) {
 	return c, nil
 }
 
-// cursorAt encodes the position after a row. valued says whether the row has a value in the sort
-// column: the field alone does not tell, because NULL becomes a zero value in a field that is
-// not a pointer.
+// cursorAt encodes the position after a row. valued reports whether the row has a value in the
+// sort column. The field alone cannot show this, because gorm reads NULL as the zero value into a
+// field that is not a pointer.
 func (r *repo) cursorAt(sort string, last reflect.Value, valued bool) string {
 	c := pageCursor{Sort: sort, ID: r.model.idOf(last)}
 	if column := strings.TrimPrefix(sort, "-"); column != "" && column != "id" && valued {

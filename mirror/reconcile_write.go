@@ -34,8 +34,8 @@ func (s *reconcile) writeBatch(ctx context.Context, d batchDiff, skipTaken bool)
 }
 
 // lockRows reads all columns of rows, ordered by id. If lock is set, the rows stay locked until
-// the transaction ends. finishedAt tells when the job that last changed a row finished; the
-// time is zero for an unfinished job.
+// the transaction ends. finishedAt holds, by job, when the job that last changed a row finished;
+// the time is zero for an unfinished job.
 func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock bool) (rows reflect.Value, finishedAt map[int64]time.Time, err error) {
 	slices.Sort(ids)
 	found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
