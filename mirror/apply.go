@@ -31,8 +31,8 @@ func (r *repo) getRemote(ctx context.Context, key reflect.Value) (erasedObject, 
 }
 
 // everSynced reports whether the row has ever been synced with its remote object. If not, an
-// object with the row's key belongs to another user: a change that was queued behind a failed
-// creation must not touch that object.
+// object with the row's key may belong to another user: a change that was queued behind a
+// failed creation must not touch that object.
 func (r *repo) everSynced(ctx context.Context, a host.Attempt) (bool, error) {
 	row := r.model.newRow()
 	err := r.findRow(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)

@@ -87,7 +87,8 @@ func (r *repo) adopt(a host.Attempt, existing erasedObject, want reflect.Value, 
 	}
 	switch {
 	case len(differ) > 0:
-		return r.conflict("an object with that name already exists with a different "+strings.Join(differ, " and ")+"; the object was not changed", existing.value, changes)
+		return r.conflict("an object with that name already exists with a different "+strings.Join(differ, " and ")+"; the object was not changed",
+			existing.value, changes)
 	case !a.EarlierWrite() && len(r.model.secrets) > 0:
 		return r.conflict("an object with that name already exists; its secrets cannot be compared, so the object was not adopted", existing.value, changes)
 	}

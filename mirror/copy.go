@@ -7,8 +7,8 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
-// deepCopy copies a value so that a change of the copy never changes the original. It shares
-// unexported fields, which the caller cannot change.
+// deepCopy copies a value so that a change of the copy's exported fields does not change the
+// original. Unexported fields are copied as they are, and may share memory.
 func deepCopy(v reflect.Value) reflect.Value {
 	out := reflect.New(v.Type()).Elem()
 	out.Set(v)
