@@ -7,98 +7,102 @@ import (
 	"time"
 )
 
-// Enforcer decides what a subject may do: it is asked (subject, service, permission),
-// all strings, with "*" as the service for "on every service". Its error refuses, and is
-// shown as a failure. casbin's enforcers are such; do not use a caching one, which goes on
-// allowing a revoked role.
+// Enforcer decides what a subject may do. The pages call Enforce with three strings: the subject,
+// the service and the permission. The service "*" stands for every service. An error counts as a
+// refusal. The enforcers of casbin implement this interface. Do not use one that caches decisions:
+// it would keep allowing a revoked role.
 type Enforcer interface {
 	Enforce(rvals ...any) (bool, error)
 }
 
 // The permissions.
 const (
-	// PermissionView shows jobs, health, snapshots and acts of a service.
+	// PermissionView allows seeing the jobs, health, snapshots and audit log of a service.
 	PermissionView = "sync.job.view"
-	// PermissionManage retries, cancels and deletes jobs, answers conflicts, and decides
-	// on held syncs.
+	// PermissionManage allows retrying, cancelling and deleting jobs, resolving conflicts, and
+	// releasing or rejecting held syncs.
 	PermissionManage = "sync.job.manage"
-	// PermissionService pauses and resumes a service, and has it synced.
+	// PermissionService allows pausing, resuming and syncing a service.
 	PermissionService = "sync.service.manage"
 )
 
-// The roles that package policy writes.
+// The roles that policy.Seed creates.
 const (
-	RoleViewer   = "sync-viewer"   // may view
-	RoleOperator = "sync-operator" // may view, and manage jobs and services
+	RoleViewer   = "sync-viewer"   // has PermissionView
+	RoleOperator = "sync-operator" // has all three permissions
 )
 
-// EveryService is the service that stands for all of them.
+// EveryService is the service name that stands for all services in a policy.
 const EveryService = "*"
 
-// viewer is what one request's subject may do. Decisions are asked for once a request.
+// viewer holds what one subject may do. It calls the enforcer at most once for
+// each service and permission.
 type viewer struct {
 	subject     string
 	enforcer    Enforcer
-	allServices []string        // the services there are
-	decided     map[string]bool // by service and permission
-	failure     error           // of the enforcer
+	allServices []string        // the existing services
+	decisions   map[string]bool // by permission and service
+	enforcerErr error           // the enforcer's last error
 }
 
-func (v *viewer) may(permission, service string) bool {
+// allowed reports whether the subject has a permission on a service, directly or through
+// EveryService.
+func (v *viewer) allowed(permission, service string) bool {
 	if v.subject == "" || v.enforcer == nil {
 		return false
 	}
 	key := permission + " " + service
-	if decision, ok := v.decided[key]; ok {
+	if decision, ok := v.decisions[key]; ok {
 		return decision
 	}
 	decision, err := v.enforcer.Enforce(v.subject, service, permission)
 	if err != nil {
-		v.failure, decision = err, false
+		v.enforcerErr, decision = err, false
 	}
 	if !decision && service != EveryService && err == nil {
-		decision = v.may(permission, EveryService)
+		decision = v.allowed(permission, EveryService)
 	}
-	v.decided[key] = decision
+	v.decisions[key] = decision
 	return decision
 }
 
-// permitted are the services on which the subject has all of the permissions; nil is every
-// one.
-func (v *viewer) permitted(permissions ...string) []string {
-	has := func(service string) bool {
-		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.may(permission, service) })
+// servicesWith returns the services on which the subject has all of the permissions. The result is
+// nil if the subject has them on every service.
+func (v *viewer) servicesWith(permissions ...string) []string {
+	hasAll := func(service string) bool {
+		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.allowed(permission, service) })
 	}
-	if has(EveryService) {
+	if hasAll(EveryService) {
 		return nil
 	}
 	list := []string{}
 	for _, service := range v.allServices {
-		if has(service) {
+		if hasAll(service) {
 			list = append(list, service)
 		}
 	}
 	return list
 }
 
-// services are those that the subject may view; nil is every one.
-func (v *viewer) services() []string { return v.permitted(PermissionView) }
+// viewFilter returns the services to which a store query must be limited so that it finds only
+// jobs that the subject may view. Nil means no limit.
+func (v *viewer) viewFilter() []string { return v.servicesWith(PermissionView) }
 
-// manageable are the services whose jobs the subject may see and change; nil is every one.
-func (v *viewer) manageable() []string { return v.permitted(PermissionView, PermissionManage) }
+// manageFilter is viewFilter for jobs that the subject may both view and manage.
+func (v *viewer) manageFilter() []string { return v.servicesWith(PermissionView, PermissionManage) }
 
-// visible are the services that there are and that the subject may view.
-func (v *viewer) visible() []string {
-	return slices.DeleteFunc(slices.Clone(v.allServices), func(service string) bool { return !v.may(PermissionView, service) })
+// visibleServices lists the existing services that the subject may view.
+func (v *viewer) visibleServices() []string {
+	return slices.DeleteFunc(slices.Clone(v.allServices), func(service string) bool { return !v.allowed(PermissionView, service) })
 }
 
-// anywhere reports whether the subject has a permission on some service.
-func (v *viewer) anywhere(permission string) bool {
-	return v.may(permission, EveryService) || slices.ContainsFunc(v.allServices, func(service string) bool { return v.may(permission, service) })
+// allowedAnywhere reports whether the subject has a permission on at least one service.
+func (v *viewer) allowedAnywhere(permission string) bool {
+	return v.allowed(permission, EveryService) || slices.ContainsFunc(v.allServices, func(service string) bool { return v.allowed(permission, service) })
 }
 
-func (h *handler) viewer(r *http.Request) (*viewer, error) {
-	v := &viewer{enforcer: h.config.Enforcer, decided: map[string]bool{}}
+func (h *handler) newViewer(r *http.Request) (*viewer, error) {
+	v := &viewer{enforcer: h.config.Enforcer, decisions: map[string]bool{}}
 	if h.config.Subject != nil {
 		v.subject = h.config.Subject(r)
 	}
@@ -106,39 +110,39 @@ func (h *handler) viewer(r *http.Request) (*viewer, error) {
 		return v, nil
 	}
 	var err error
-	v.allServices, err = h.services.services(r.Context(), h.engine.Reader().Now(), h.findServices)
+	v.allServices, err = h.services.list(r.Context(), h.engine.Reader().Now(), h.findServices)
 	return v, err
 }
 
-// serviceCache remembers for a few seconds which services there are.
+// serviceCache caches the list of existing services for serviceCacheTime.
 type serviceCache struct {
-	turn   chan struct{} // holds one: who waits for a slow database waits no longer than their page may
+	sem    chan struct{} // capacity 1; a mutex on which a request waits no longer than its context
 	readAt time.Time
 	names  []string
 }
 
 const serviceCacheTime = 5 * time.Second
 
-func (k *serviceCache) services(ctx context.Context, now time.Time, find func(context.Context) ([]string, error)) ([]string, error) {
+// list returns the cached services, or calls find if the cache has expired.
+func (c *serviceCache) list(ctx context.Context, now time.Time, find func(context.Context) ([]string, error)) ([]string, error) {
 	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
+	case c.sem <- struct{}{}:
+		defer func() { <-c.sem }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if now.Sub(k.readAt) < serviceCacheTime {
-		return k.names, nil
+	if now.Sub(c.readAt) < serviceCacheTime {
+		return c.names, nil
 	}
-	list, err := find(ctx)
+	names, err := find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k.readAt, k.names = now, list
-	return list, nil
+	c.readAt, c.names = now, names
+	return names, nil
 }
 
-// findServices lists the services that have jobs, schedules, or a process that serves
-// them.
+// findServices lists the services that have jobs, schedules, or handlers in this process.
 func (h *handler) findServices(ctx context.Context) ([]string, error) {
 	store := h.engine.Reader()
 	list, err := store.Services(ctx)

@@ -16,8 +16,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Every route and method, asked by everybody.
-func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
+// The test sends a request to every route and method as every subject.
+func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
@@ -25,52 +25,52 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 		s.dispatch(elsewhere{ID: "theirs.example.org"})
 		id := fmt.Sprintf("/jobs/%d", job.ID)
 		subjects := []string{"", "nobody", "viewer", "operator", "other"}
-		const forbidden, gone, see = http.StatusForbidden, http.StatusNotFound, http.StatusSeeOther
+		const forbidden, missing, see = http.StatusForbidden, http.StatusNotFound, http.StatusSeeOther
 		cases := []access{
 			{"GET", "/", [5]int{forbidden, forbidden, see, see, see}},
 			{"GET", "/jobs", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/jobs.json", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/jobs.csv", [5]int{forbidden, forbidden, 200, 200, 200}},
-			{"GET", id, [5]int{forbidden, forbidden, 200, 200, gone}},
-			{"GET", id + ".json", [5]int{forbidden, forbidden, 200, 200, gone}},
-			{"GET", "/target?service=whm&type=mailbox&instance=main&id=ours@example.org", [5]int{forbidden, forbidden, 200, 200, gone}},
+			{"GET", id, [5]int{forbidden, forbidden, 200, 200, missing}},
+			{"GET", id + ".json", [5]int{forbidden, forbidden, 200, 200, missing}},
+			{"GET", "/target?service=whm&type=mailbox&instance=main&id=ours@example.org", [5]int{forbidden, forbidden, 200, 200, missing}},
 			{"GET", "/activity", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/health", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/health.json", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/metrics", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/services", [5]int{forbidden, forbidden, 200, 200, 200}},
-			{"GET", "/services/whm", [5]int{forbidden, forbidden, 200, 200, gone}},
-			{"GET", "/services/none", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"GET", "/services/whm", [5]int{forbidden, forbidden, 200, 200, missing}},
+			{"GET", "/services/none", [5]int{forbidden, forbidden, missing, missing, missing}},
 			{"GET", "/bulk", [5]int{forbidden, forbidden, 200, 200, 200}},
-			{"GET", "/bulk/1", [5]int{forbidden, forbidden, gone, gone, gone}},
-			{"POST", "/bulk/1/stop", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"GET", "/bulk/1", [5]int{forbidden, forbidden, missing, missing, missing}},
+			{"POST", "/bulk/1/stop", [5]int{forbidden, forbidden, missing, missing, missing}},
 			{"GET", "/bulk?act=retry&all=1&q=status:failed", [5]int{forbidden, forbidden, forbidden, 200, 200}},
 			{"POST", "/bulk?act=retry&q=status:failed&reason=x", [5]int{forbidden, forbidden, forbidden, see, see}},
 			{"GET", "/livez", [5]int{200, 200, 200, 200, 200}},
 			{"GET", "/readyz", [5]int{200, 200, 200, 200, 200}},
-			{"GET", "/nothing", [5]int{gone, gone, gone, gone, gone}},
+			{"GET", "/nothing", [5]int{missing, missing, missing, missing, missing}},
 			{"POST", "/jobs", [5]int{405, 405, 405, 405, 405}},
 			{"DELETE", id, [5]int{405, 405, 405, 405, 405}},
 			{"GET", id + "/cancel", [5]int{405, 405, 405, 405, 405}},
-			{"POST", id + "/nonsense", [5]int{forbidden, forbidden, gone, gone, gone}},
-			{"POST", id + "/retry", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", id + "/delete", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", id + "/restore", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", id + "/resync", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", id + "/rebase", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", id + "/overwrite", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", "/services/whm/pause?reason=x", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", "/services/whm/resume", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", "/services/whm/sync", [5]int{forbidden, forbidden, forbidden, see, gone}},
-			{"POST", "/held/1/release", [5]int{forbidden, forbidden, gone, gone, gone}},
-			{"POST", "/held/1/reject", [5]int{forbidden, forbidden, gone, gone, gone}},
+			{"POST", id + "/nonsense", [5]int{forbidden, forbidden, missing, missing, missing}},
+			{"POST", id + "/retry", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/delete", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/restore", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/resync", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/rebase", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/overwrite", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", "/services/whm/pause?reason=x", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", "/services/whm/resume", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", "/services/whm/sync", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", "/held/1/release", [5]int{forbidden, forbidden, missing, missing, missing}},
+			{"POST", "/held/1/reject", [5]int{forbidden, forbidden, missing, missing, missing}},
 			{"POST", "/preferences", [5]int{forbidden, forbidden, see, see, see}},
-			{"GET", "/assets/none.css", [5]int{gone, gone, gone, gone, gone}},
-			{"POST", id + "/cancel", [5]int{forbidden, forbidden, forbidden, see, gone}},
+			{"GET", "/assets/none.css", [5]int{missing, missing, missing, missing, missing}},
+			{"POST", id + "/cancel", [5]int{forbidden, forbidden, forbidden, see, missing}},
 		}
 		for _, route := range routes(t) {
 			if !slices.ContainsFunc(cases, route.answers) {
-				t.Errorf("nothing says who may %s %s", route.method, route.path)
+				t.Errorf("no case covers %s %s", route.method, route.path)
 			}
 		}
 		for _, c := range cases {
@@ -90,22 +90,22 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 					t.Errorf("%s %s lacks headers: %v", c.method, c.path, got.header)
 				}
 				if subject != "viewer" && subject != "operator" && strings.Contains(got.body, "ours@example.org") && !strings.Contains(c.path, "ours@") {
-					t.Errorf("%s %s shows %q what is not theirs", c.method, c.path, subject)
+					t.Errorf("%s %s shows %q a job of another service", c.method, c.path, subject)
 				}
 				if subject == "other" && strings.Contains(got.body, `service="whm"`) {
-					t.Errorf("%s %s counts for %q what is not theirs", c.method, c.path, subject)
+					t.Errorf("%s %s shows %q the figures of another service", c.method, c.path, subject)
 				}
 			}
 		}
 		now, err := s.engine.Reader().Get(t.Context(), job.ID)
 		if err != nil || now.Status != tracker.StatusCancelled || now.CancelBy != "operator" {
-			t.Errorf("%+v, %v", now, err)
+			t.Errorf("the job is %+v, %v", now, err)
 		}
-		// Refusals are noted too, and only who sees the service sees them.
-		acts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{JobID: job.ID, Limit: 100})
+		// The audit log has refused actions too. Only subjects who may view the service see them.
+		entries, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{JobID: job.ID, Limit: 100})
 		noError(t, err)
 		outcomes := map[string][]tracker.AuditOutcome{}
-		for _, a := range acts {
+		for _, a := range entries {
 			outcomes[a.Subject] = append(outcomes[a.Subject], a.Outcome)
 		}
 		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.AuditDone) || !slices.Contains(outcomes["operator"], tracker.AuditDone) ||
@@ -116,12 +116,12 @@ func TestEveryRouteAnswersEachSubjectAsItsPermissionsSay(t *testing.T) {
 			t.Error("the viewer's refusals are not on the page")
 		}
 		if page := s.get("other", "/activity"); strings.Contains(page.body, "refused") {
-			t.Error("another service's operator sees them")
+			t.Error("the operator of another service sees the viewer's refusals")
 		}
 	})
 }
 
-// access is what each subject is answered.
+// access has the expected status of a request for each subject.
 type access struct {
 	method, path string
 	want         [5]int // in the order of subjects
@@ -137,7 +137,7 @@ func (r route) answers(c access) bool {
 	return r.method == c.method && r.path.MatchString(path)
 }
 
-// routes are those of the source, so that none is left out of the matrix.
+// routes reads the routes from the source, so that the test notices a route without a case.
 func routes(t *testing.T) (list []route) {
 	t.Helper()
 	source, err := os.ReadFile("admin.go")
@@ -152,7 +152,7 @@ func routes(t *testing.T) (list []route) {
 	return list
 }
 
-func TestListsCountsAndTotalsAreOfTheServicesOneMayView(t *testing.T) {
+func TestListsCountsAndExportsCoverOnlyViewableServices(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
@@ -171,11 +171,11 @@ func TestListsCountsAndTotalsAreOfTheServicesOneMayView(t *testing.T) {
 		}
 	}
 	if page := s.get("other", "/jobs?q=service:whm"); !strings.Contains(page.body, "No job fits the query") {
-		t.Error("a query asks beyond what one may view")
+		t.Error("a query finds jobs of a service that the subject must not view")
 	}
 }
 
-func TestWithoutConfigurationEverythingIsClosedAndSaysWhy(t *testing.T) {
+func TestPagesWithoutSubjectOrEnforcerAreForbiddenWithAReason(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Enforcer, c.Subject = nil, nil })
 	for _, path := range []string{"/", "/jobs", "/health", "/metrics", "/jobs/1"} {
@@ -186,7 +186,7 @@ func TestWithoutConfigurationEverythingIsClosedAndSaysWhy(t *testing.T) {
 	}
 }
 
-func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
+func TestCrossSiteFormsAreRejectedAndGETChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "/admin/sync", func(c *admin.Config) { c.TrustedOrigins = []string{"https://admin.example.org"} })
 	job := s.dispatch(chore{ID: "a"})
@@ -199,7 +199,7 @@ func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
 	}
 	s.get("operator", path)
 	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || now.Status != tracker.StatusQueued {
-		t.Fatalf("%+v, %v", now, err)
+		t.Fatalf("the job is %+v, %v", now, err)
 	}
 	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{
 		"Origin":         "https://admin.example.org",
@@ -209,12 +209,12 @@ func TestFormsOfOtherSitesAreRefusedAndNoGETChangesAnything(t *testing.T) {
 	}
 }
 
-func TestRevokedRoleIsRefusedWithTheNextRequestAfterTheReload(t *testing.T) {
+func TestPolicyAdapterSeedsGrantsSavesAndRemovesRules(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		adapter := policy.NewAdapter(db.DB)
 		noError(t, policy.Seed(t.Context(), db.DB))
-		noError(t, policy.Seed(t.Context(), db.DB)) // once more changes nothing
+		noError(t, policy.Seed(t.Context(), db.DB)) // seeding again changes nothing
 		noError(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
 		noError(t, policy.Grant(t.Context(), db.DB, "ann", admin.RoleOperator))
 		rules := func() (n int64) {
@@ -237,7 +237,7 @@ func TestRevokedRoleIsRefusedWithTheNextRequestAfterTheReload(t *testing.T) {
 			t.Errorf("%d rules after a save", n)
 		}
 		if err := adapter.AddPolicy("p", "p", []string{"too", "short"}); err == nil {
-			t.Error("a rule that does not fit was taken")
+			t.Error("a rule with too few values was added")
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// operatorOptions is who asks, why and from where, for the engine's audit log.
+// operatorOptions returns the subject, reason and address that the engine writes to the audit log.
 func (p *request) operatorOptions() nawasync.OperatorOptions {
 	o := nawasync.OperatorOptions{By: p.viewer.subject, Reason: strings.TrimSpace(p.r.PostFormValue("reason"))}
 	if host, _, err := net.SplitHostPort(p.r.RemoteAddr); err == nil {
@@ -22,24 +22,25 @@ func (p *request) operatorOptions() nawasync.OperatorOptions {
 	return o
 }
 
-// runAction does what an operator asked for, if they have the permission on its service, and
-// answers the form. The entry says what it was where the engine is not called, for it is
-// not permitted or makes no sense: its calls add their own.
+// runAction runs do if the operator has the permission on the service of the entry, and then
+// redirects to the page that sent the form. The engine writes the audit entry of a call that it
+// accepts. runAction writes the entry itself if the permission is missing or do rejects the action.
 func (p *request) runAction(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
-	f, err := p.runPermitted(p.viewer.may(permission, entry.Service), permission, entry, do)
+	f, err := p.runIfAllowed(p.viewer.allowed(permission, entry.Service), permission, entry, do)
 	if err != nil {
 		return err
 	}
 	return p.back(f)
 }
 
-// runPermitted is act for those who may by another rule. Its error is that they may not; that
-// it went wrong is in the flash.
-func (p *request) runPermitted(may bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
+// runIfAllowed is runAction for callers that check the permission themselves and render their own
+// answer. It returns an error if the action is not allowed. If do fails, the error text is in the
+// flash instead.
+func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
 	ctx := p.r.Context()
-	if !may {
+	if !allowed {
 		entry.Outcome, entry.Detail = tracker.AuditRefused, permission
-		if err := p.record(ctx, entry); err != nil {
+		if err := p.recordAudit(ctx, entry); err != nil {
 			return flash{}, err
 		}
 		return flash{}, &httpError{
@@ -50,7 +51,7 @@ func (p *request) runPermitted(may bool, permission string, entry tracker.AuditE
 	f, err := do(ctx)
 	if refused, ok := errors.AsType[*refusedError](err); ok && !refused.alreadyRecorded {
 		entry.Outcome, entry.Detail = tracker.AuditFailed, refused.text
-		if err := p.record(ctx, entry); err != nil {
+		if err := p.recordAudit(ctx, entry); err != nil {
 			return flash{}, err
 		}
 	}
@@ -60,22 +61,23 @@ func (p *request) runPermitted(may bool, permission string, entry tracker.AuditE
 	return f, nil
 }
 
-// record adds to the audit log what no call of the engine records.
-func (p *request) record(ctx context.Context, entry tracker.AuditEntry) error {
+// recordAudit adds an entry to the audit log for an action that no engine call records.
+func (p *request) recordAudit(ctx context.Context, entry tracker.AuditEntry) error {
 	o := p.operatorOptions()
 	entry.Subject, entry.Reason, entry.Address = o.By, o.Reason, o.Address
 	return p.h.engine.Internals(host.NewKey()).AppendAudit(ctx, entry)
 }
 
-// refusedError is an act that makes no sense as things stand; its text is for the operator.
+// refusedError reports that an action is not possible in the current state. Its text is in the
+// operator's language.
 type refusedError struct {
 	text            string
-	alreadyRecorded bool // by a call of the engine, in the audit log
+	alreadyRecorded bool // an engine call has written the audit entry
 }
 
-func (r *refusedError) Error() string { return r.text }
+func (e *refusedError) Error() string { return e.text }
 
-// errorText is an error for the person who reads it on a page.
+// errorText returns the text that the page shows for an error.
 func (p *request) errorText(err error) string {
 	for _, known := range []struct {
 		is   error
@@ -100,7 +102,7 @@ func (p *request) errorText(err error) string {
 	if errors.Is(err, nawasync.ErrInvalid) {
 		return err.Error()
 	}
-	// A database's error is for the log.
-	p.h.config.Logger.Error("admin: an operator's act failed", "path", p.r.URL.Path, "error", err)
+	// The text of a database error may contain details that do not belong on a page.
+	p.h.config.Logger.Error("operator action failed", "path", p.r.URL.Path, "error", err)
 	return p.T("It could not be done. The log of this process has the error.")
 }

@@ -15,37 +15,37 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestRetryReallyRunsTheJobAgainWithItsSecret(t *testing.T) {
+func TestRetryRunsTheJobAgainWithItsSecret(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
 		s.start()
 		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.StatusFailed)
 		s.mu.Lock()
-		s.well, s.did = true, nil
+		s.healthy, s.calls = true, nil
 		s.mu.Unlock()
 		back := "/admin/sync/jobs?q=status%3Afailed&n=25"
 		got := s.post("operator", fmt.Sprintf("/jobs/%d/retry", job.ID), "back", back)
 		if got.status != http.StatusSeeOther || got.header.Get("Location") != back {
 			t.Fatalf("%d to %s", got.status, got.header.Get("Location"))
 		}
-		again := s.await(job.ID+1, tracker.StatusSuccess)
-		if again.RetryOf != job.ID || again.TriggeredBy != "operator" {
-			t.Errorf("%+v", again)
+		retry := s.await(job.ID+1, tracker.StatusSuccess)
+		if retry.RetryOf != job.ID || retry.TriggeredBy != "operator" {
+			t.Errorf("the retry is %+v", retry)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if len(s.did) != 1 || s.did[0] != "a "+secretText {
-			t.Errorf("the remote was told %q", s.did)
+		if len(s.calls) != 1 || s.calls[0] != "a "+secretText {
+			t.Errorf("the remote received %q", s.calls)
 		}
 		if page := s.get("viewer", "/jobs?q="+url.QueryEscape("status:conflict,failed -is:repaired")); !strings.Contains(page.body, "No job fits the query") {
-			t.Error("a job that a later run repaired still needs somebody")
+			t.Error("a job that a later job repaired is still listed as unresolved")
 		}
 	})
 }
 
-// After a rotation the old key opens, and the new one seals.
-func TestRetryOpensWhatAnOlderKeySealed(t *testing.T) {
+// After a key rotation, the old key still decrypts, and the new key encrypts.
+func TestRetryDecryptsASecretSealedWithAnOlderKey(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		before := newSite(t, db, "", nil)
@@ -55,19 +55,19 @@ func TestRetryOpensWhatAnOlderKeySealed(t *testing.T) {
 		ring, err := secret.NewKeyring([]byte("another-key-of-thirty-two-bytes!"), []byte(sealingKey))
 		noError(t, err)
 		after := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Sealer = ring }, nil)
-		after.well = true
+		after.healthy = true
 		after.start()
 		after.post("operator", fmt.Sprintf("/jobs/%d/retry", job.ID))
 		after.await(job.ID+1, tracker.StatusSuccess)
 		after.mu.Lock()
 		defer after.mu.Unlock()
-		if len(after.did) != 1 || after.did[0] != "a "+secretText {
-			t.Errorf("the remote was told %q", after.did)
+		if len(after.calls) != 1 || after.calls[0] != "a "+secretText {
+			t.Errorf("the remote received %q", after.calls)
 		}
 	})
 }
 
-func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
+func TestCancelOfARunningJobIsShownAsRequestedUntilItStops(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
@@ -78,7 +78,7 @@ func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
 		t.Error("a running job was deleted")
 	}
 	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || !now.DeletedAt.IsZero() {
-		t.Errorf("%+v %v", now, err)
+		t.Errorf("the running job is %+v, %v", now, err)
 	}
 	page := s.follow(browser, path+"/cancel")
 	if !strings.Contains(page, "is requested") {
@@ -86,7 +86,7 @@ func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
 	}
 	s.await(job.ID, tracker.StatusCancelled)
 	if page := s.get("viewer", path).body; !strings.Contains(page, "operator called it off") {
-		t.Error("the page does not say who called it off")
+		t.Error("the page does not show who cancelled the job")
 	}
 	if page := s.follow(browser, path+"/delete", "reason", "it was a mistake"); !strings.Contains(page, "is off the lists") {
 		t.Errorf("delete:\n%s", page)
@@ -95,13 +95,13 @@ func TestCancelOfARunningJobSaysRequestedUntilItHasStopped(t *testing.T) {
 		t.Error("a deleted job is on the list")
 	}
 	if page := s.get("viewer", "/jobs?q=is:deleted").body; !strings.Contains(page, path+`"`) {
-		t.Error("the tombstones do not show it")
+		t.Error("the query is:deleted does not find the deleted job")
 	}
 	if page := s.get("viewer", "/activity").body; !strings.Contains(page, "it was a mistake") {
-		t.Error("the reason is not noted")
+		t.Error("the audit log does not show the reason")
 	}
 	if page := s.follow(browser, path+"/restore"); !strings.Contains(page, "on the lists again") {
-		t.Error("it was not put back")
+		t.Error("the job was not restored")
 	}
 }
 
@@ -112,27 +112,27 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	s.await(s.dispatch(chore{ID: "first"}).ID, tracker.StatusSuccess)
 	browser := s.browser("operator")
 	if page := s.follow(browser, "/services/whm/pause"); !strings.Contains(page, "Give a reason") {
-		t.Errorf("paused without a reason:\n%s", page)
+		t.Errorf("the service was paused without a reason:\n%s", page)
 	}
 	if page := s.follow(browser, "/services/whm/pause", "reason", "the rack moves"); !strings.Contains(page, "is paused by operator until somebody resumes it") {
-		t.Errorf("not paused:\n%s", page)
+		t.Errorf("the service is not paused:\n%s", page)
 	}
 	job := s.dispatch(chore{ID: "second"})
 	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "operator has paused the service") {
-		t.Error("the job's page does not say what it waits for")
+		t.Error("the job's page does not show what the job waits for")
 	}
 	if page := s.get("viewer", "/health").body; !strings.Contains(page, "the rack moves") {
-		t.Error("the health page does not say so")
+		t.Error("the health page does not show the pause")
 	}
 	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "goes on") {
-		t.Errorf("not resumed:\n%s", page)
+		t.Errorf("the service is not resumed:\n%s", page)
 	}
 	s.await(job.ID, tracker.StatusSuccess)
 	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository of that name") {
-		t.Errorf("sync:\n%s", page)
+		t.Errorf("syncing an unknown repository shows:\n%s", page)
 	}
 	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "is not paused") {
-		t.Errorf("resumed twice:\n%s", page)
+		t.Errorf("resuming a second time shows:\n%s", page)
 	}
 	log, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{})
 	noError(t, err)

@@ -1,6 +1,6 @@
-// Package admin is the operators' pages: jobs, health, services, the history of every
-// object and of every operator's act. New returns an http.Handler for the host's mux.
-// Without a Subject and an Enforcer every page is refused.
+// Package admin serves the operator pages: jobs, health, services, the history of each target, and
+// the audit log. New returns an http.Handler for the application's mux. Without a Subject and an
+// Enforcer every page answers 403.
 package admin
 
 import (
@@ -18,44 +18,46 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Config of the pages. Subject and Enforcer are required for anybody to see anything.
+// Config configures the pages. The zero value shows nothing: Subject and Enforcer are required.
 type Config struct {
-	// Prefix is where the pages are in the public URL, for instance "/admin/sync"; ""
-	// is the root. Mount the handler at Prefix + "/", behind http.StripPrefix or not.
+	// Prefix is the path of the pages in the public URL, for example "/admin/sync". The default ""
+	// is the root. Mount the handler at Prefix + "/", with or without http.StripPrefix.
 	Prefix string
-	// Subject says who asks; "" is nobody in particular, who sees nothing. Operators'
-	// acts are noted under it.
+	// Subject returns the identity of the person who sends a request. A person with the identity ""
+	// sees nothing. The audit log records operator actions under this identity.
 	Subject func(*http.Request) string
-	// Enforcer says what a subject may do.
+	// Enforcer decides what a subject may do.
 	Enforcer Enforcer
-	// Environment stands beside the name on every page, for instance "production".
+	// Environment is shown at the top of every page, for example "production".
 	Environment string
-	// Location is the zone of times for who has chosen none. Default UTC.
+	// Location is the time zone for readers who have not chosen one. Default UTC.
 	Location *time.Location
-	// TrustedOrigins may send forms besides the pages' own origin, for instance
-	// "https://admin.example.org" where a proxy rewrites Host.
+	// TrustedOrigins lists the origins that may send forms in addition to the pages' own origin,
+	// for example "https://admin.example.org" if a proxy rewrites the Host header.
 	TrustedOrigins []string
-	// ActionLabel names a kind of job; "" or nil is its action.
+	// ActionLabel returns the name that the pages show for a kind of job. If ActionLabel is nil or
+	// returns "", the pages show Kind.Action.
 	ActionLabel func(nawasync.Kind) string
-	// JobLinks are links of the host on a job's page; http and https and paths only.
+	// JobLinks returns the application's links for a job's page. Links that are neither a path nor
+	// an http or https URL are left out.
 	JobLinks func(*tracker.Job) []Link
-	// Home leads back to the host's own pages, if it has a URL.
+	// Home links to the application's own pages. An empty URL shows no link.
 	Home Link
-	// Messages replaces texts of the pages, by the English one. The file messages.txt
+	// Messages replaces texts of the pages. The keys are the English texts. The file messages.txt
 	// lists all of them.
 	Messages map[string]string
-	// Timeout bounds what one page reads. Default 5 s.
+	// Timeout limits how long one page may read from the database. Default 5 s.
 	Timeout time.Duration
-	// ExportRows is how many jobs an export holds at most. Default 100,000.
+	// ExportRows limits the number of jobs in an export. Default 100,000.
 	ExportRows int
-	// Logger says what a page cannot. Default slog.Default().
+	// Logger receives the errors whose details a page does not show. Default slog.Default().
 	Logger *slog.Logger
 }
 
-// Link leads somewhere.
+// Link is a link to another page.
 type Link struct{ Name, URL string }
 
-// handler is the pages of one engine.
+// handler serves the pages of one engine.
 type handler struct {
 	engine   *nawasync.Engine
 	config   Config
@@ -63,14 +65,15 @@ type handler struct {
 	mux      *http.ServeMux
 }
 
-// contentSecurityPolicy is the pages' Content-Security-Policy: nothing inline, nothing from elsewhere.
+// contentSecurityPolicy allows resources from the pages' own origin only, and nothing inline.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// New returns the pages of an engine, which need not be started: a process without
-// workers shows and dispatches. It returns an error for a Config that makes no sense.
+// New returns the handler that serves the pages of an engine. The engine need not be started: a
+// process without workers can show and dispatch jobs. New returns an error if engine is nil or the
+// Config is invalid.
 func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if engine == nil {
-		return nil, errors.New("New needs an engine, see nawasync.New")
+		return nil, errors.New("create the admin pages: the engine is nil; pass the one that nawasync.New returned")
 	}
 	config.Prefix = strings.TrimRight(config.Prefix, "/")
 	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || strings.ContainsAny(config.Prefix, "?#% ")) {
@@ -85,23 +88,22 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Timeout < 0 || config.ExportRows < 0 {
 		return nil, errors.New("Config.Timeout or Config.ExportRows is negative")
 	}
-	h := &handler{engine: engine, config: config, services: serviceCache{turn: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, config: config, services: serviceCache{sem: make(chan struct{}, 1)}}
 	h.mux = h.routes()
-	guard := http.NewCrossOriginProtection()
+	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {
-		if err := guard.AddTrustedOrigin(origin); err != nil {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
 			return nil, fmt.Errorf("Config.TrustedOrigins: %w; write one as https://admin.example.org", err)
 		}
 	}
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := h.newRequest(w, r)
 		p.fail(&httpError{
 			http.StatusForbidden, p.T("This form came from another site"),
 			p.T("Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins."),
 		})
 	}))
-	inner := guard.Handler(http.HandlerFunc(h.serve))
-	return h.headers(h.stripped(inner)), nil
+	return h.securityHeaders(h.stripPrefix(protection.Handler(http.HandlerFunc(h.serve)))), nil
 }
 
 func (h *handler) routes() *http.ServeMux {
@@ -121,37 +123,37 @@ func (h *handler) routes() *http.ServeMux {
 	get("/metrics", (*request).metrics)
 	get("/services", (*request).services)
 	get("/services/{service}", (*request).service)
-	post("/services/{service}/{act}", (*request).serviceAct)
-	post("/held/{id}/{act}", (*request).heldAct)
+	post("/services/{service}/{act}", (*request).serviceAction)
+	post("/held/{id}/{act}", (*request).holdAction)
 	get("/bulk", (*request).bulk)
-	post("/bulk", (*request).bulkStart)
-	get("/bulk/{id}", (*request).bulkShow)
-	post("/bulk/{id}/stop", (*request).bulkStop)
+	post("/bulk", (*request).startBulkRun)
+	get("/bulk/{id}", (*request).showBulkRun)
+	post("/bulk/{id}/stop", (*request).stopBulkRun)
 	post("/preferences", (*request).preferences)
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writePlain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /assets/{file}", h.asset)
 	return mux
 }
 
-// ready says, to anybody, whether the database answers, and no more.
+// ready reports whether the database answers. It needs no permission, so it shows nothing else.
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if err := h.engine.Reader().Ping(ctx); err != nil {
-		plain(w, http.StatusServiceUnavailable, "the database does not answer\n")
+		writePlain(w, http.StatusServiceUnavailable, "the database does not answer\n")
 		return
 	}
-	plain(w, http.StatusOK, "ok\n")
+	writePlain(w, http.StatusOK, "ok\n")
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
+func writePlain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
 }
 
-func (h *handler) headers(next http.Handler) http.Handler {
+func (h *handler) securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", contentSecurityPolicy)
@@ -163,15 +165,15 @@ func (h *handler) headers(next http.Handler) http.Handler {
 	})
 }
 
-// stripped takes the prefix off, unless http.StripPrefix has done so: then the path is
-// no longer what was asked for.
-func (h *handler) stripped(next http.Handler) http.Handler {
+// stripPrefix removes Config.Prefix from the path. It leaves the path alone if http.StripPrefix has
+// removed the prefix before: in that case r.URL.Path differs from the path in r.RequestURI.
+func (h *handler) stripPrefix(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := r.URL.Path
+		requested := r.URL.Path
 		if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
-			asked = u.Path
+			requested = u.Path
 		}
-		if h.config.Prefix == "" || asked != r.URL.Path || !strings.HasPrefix(r.URL.Path+"/", h.config.Prefix+"/") {
+		if h.config.Prefix == "" || requested != r.URL.Path || !strings.HasPrefix(r.URL.Path+"/", h.config.Prefix+"/") {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -182,21 +184,22 @@ func (h *handler) stripped(next http.Handler) http.Handler {
 	})
 }
 
-// serve finds the page. Its path may be empty: a prefix without the slash behind.
+// serve calls the handler of the page. The path is empty if the request named the prefix without a
+// trailing slash.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "" {
 		http.Redirect(w, r, h.config.Prefix+"/", http.StatusSeeOther)
 		return
 	}
 	if _, pattern := h.mux.Handler(r); pattern == "" {
-		h.unknown(w, r)
+		h.noRoute(w, r)
 		return
 	}
 	h.mux.ServeHTTP(w, r)
 }
 
-// unknown says of a path without a page whether it is the method that is wrong.
-func (h *handler) unknown(w http.ResponseWriter, r *http.Request) {
+// noRoute answers 405 if the path exists with another method, and 404 otherwise.
+func (h *handler) noRoute(w http.ResponseWriter, r *http.Request) {
 	p, other := h.newRequest(w, r), r.Clone(r.Context())
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other.Method = method

@@ -15,31 +15,31 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// watched is a site whose clock is the test's.
-type watched struct {
+// clockedSite is a site with a clock that the test sets.
+type clockedSite struct {
 	*site
 	clock *atomic.Int64
 }
 
-func newWatched(t *testing.T, db *testdb.Database) *watched {
+func newClockedSite(t *testing.T, db *testdb.Database) *clockedSite {
 	t.Helper()
-	w := &watched{clock: &atomic.Int64{}}
+	w := &clockedSite{clock: &atomic.Int64{}}
 	w.clock.Store(time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC).UnixMicro())
 	w.site = newSiteOf(t, db, "", func(c *nawasync.Config) { c.Now = w.now }, nil)
 	mailboxes.New(t, w.engine, db.DB)
 	return w
 }
 
-func (w *watched) now() time.Time          { return time.UnixMicro(w.clock.Load()) }
-func (w *watched) advance(d time.Duration) { w.clock.Add(d.Microseconds()) }
+func (w *clockedSite) now() time.Time          { return time.UnixMicro(w.clock.Load()) }
+func (w *clockedSite) advance(d time.Duration) { w.clock.Add(d.Microseconds()) }
 
-func (w *watched) exec(statement string, args ...any) {
+func (w *clockedSite) exec(statement string, args ...any) {
 	w.t.Helper()
 	noError(w.t, w.db.Exec(statement, args...).Error)
 }
 
-// attention is what the health page asks a person to look at, by its severity.
-func (w *watched) attention() map[string]int {
+// alerts returns the texts of the health page's alerts, with their severities.
+func (w *clockedSite) alerts() map[string]int {
 	w.t.Helper()
 	var got struct {
 		Healthy   bool `json:"healthy"`
@@ -51,21 +51,21 @@ func (w *watched) attention() map[string]int {
 	}
 	noError(w.t, json.Unmarshal([]byte(w.get("viewer", "/health.json?window=1h").body), &got))
 	found := map[string]int{}
-	bad := false
+	critical := false
 	for i, a := range got.Attention {
 		found[strings.ReplaceAll(a.Text, "\u00a0", " ")] = a.Severity
-		bad = bad || a.Severity > 1
+		critical = critical || a.Severity > 1
 		if a.Advice == "" || (i > 0 && a.Severity > got.Attention[i-1].Severity) {
-			w.t.Errorf("%+v has no advice, or stands below a lesser one", a)
+			w.t.Errorf("%+v has no advice, or comes after an alert of lower severity", a)
 		}
 	}
-	if got.Healthy == bad {
-		w.t.Errorf("healthy is %v with %v", got.Healthy, found)
+	if got.Healthy == critical {
+		w.t.Errorf("healthy is %v with the alerts %v", got.Healthy, found)
 	}
 	return found
 }
 
-func (w *watched) process(kinds ...string) {
+func (w *clockedSite) process(kinds ...string) {
 	w.t.Helper()
 	noError(w.t, enginetest.Store(w.engine).AddProcess(w.t.Context(), tracker.Process{
 		ID: fmt.Sprint("p", w.now().UnixMicro()), Host: "one", Kinds: kinds,
@@ -73,7 +73,7 @@ func (w *watched) process(kinds ...string) {
 	}))
 }
 
-func (w *watched) schedule(name, spec string, last time.Time) {
+func (w *clockedSite) schedule(name, spec string, last time.Time) {
 	w.t.Helper()
 	noError(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{
 		Name: name, Service: "whm", Type: "box", Action: "sync", Instance: "main",
@@ -81,164 +81,164 @@ func (w *watched) schedule(name, spec string, last time.Time) {
 	}, last))
 }
 
-func (w *watched) ended(outcome tracker.Status, jobs int, at time.Time) {
+func (w *clockedSite) ended(outcome tracker.Status, jobs int, at time.Time) {
 	w.t.Helper()
 	w.exec("INSERT INTO nawasync_stats (period, bucket, service, type, action, instance, outcome, jobs, waits, runs) VALUES ('minute', ?, 'whm', 'mailbox', 'update', 'main', ?, ?, '', '')", at.Truncate(time.Minute).UnixMicro(), outcome, jobs)
 }
 
-// Each thing that wants a person is shown while it is so, and gone when it is mended.
-func TestHealthAsksForAttentionWhileSomethingIsWrong(t *testing.T) {
+// Each alert is shown as long as its cause exists.
+func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 	t.Parallel()
 	const main = "whm/box on main"
 	for name, c := range map[string]struct {
-		arrange  func(w *watched)
+		arrange  func(w *clockedSite)
 		text     string
 		severity int
-		mend     func(w *watched)
+		fix      func(w *clockedSite)
 	}{
-		"nobody serves a kind": {
-			func(w *watched) { w.dispatch(chore{ID: "a"}) },
+		"no process handles a kind": {
+			func(w *clockedSite) { w.dispatch(chore{ID: "a"}) },
 			"No live process serves whm/mailbox/update; jobs that wait: 1.", 2,
-			func(w *watched) { w.process("whm/mailbox/update") },
+			func(w *clockedSite) { w.process("whm/mailbox/update") },
 		},
-		"its process has died": {
-			func(w *watched) {
+		"the only process has died": {
+			func(w *clockedSite) {
 				w.process("whm/mailbox/update")
 				w.dispatch(chore{ID: "a"})
 				w.advance(time.Minute)
 			},
 			"No live process serves whm/mailbox/update; jobs that wait: 1.", 2,
-			func(w *watched) { w.process("whm/mailbox/update") },
+			func(w *clockedSite) { w.process("whm/mailbox/update") },
 		},
 		"a job waits long": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.dispatch(chore{ID: "a"})
 				w.advance(6 * time.Minute)
 				w.process("whm/mailbox/update")
 			},
 			"A job of whm/mailbox/update has waited 6 min.", 1,
-			func(w *watched) { _, _ = w.engine.Cancel(w.t.Context(), 1, nawasync.OperatorOptions{By: "ann"}) },
+			func(w *clockedSite) { _, _ = w.engine.Cancel(w.t.Context(), 1, nawasync.OperatorOptions{By: "ann"}) },
 		},
 		"a job is stuck": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.process("whm/mailbox/update")
 				job := w.dispatch(chore{ID: "a"})
 				w.exec("UPDATE nawasync_jobs SET status = 'running', running_lane = open_lane, wake_at = NULL, started_at = ?, deadline_at = ? WHERE id = ?",
 					w.now().UnixMicro(), w.now().Add(-time.Second).UnixMicro(), job.ID)
 			},
 			"Jobs of whm/mailbox/update that run past their deadline: 1.", 2,
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.exec("UPDATE nawasync_jobs SET deadline_at = ?", w.now().Add(time.Minute).UnixMicro())
 			},
 		},
 		"a person has paused": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				noError(w.t, w.engine.Pause(w.t.Context(), "whm", "", nawasync.PauseOptions{By: "ann", Reason: "the rack moves"}))
 			},
 			"whm is paused by ann: the rack moves", 1,
-			func(w *watched) { _, _ = w.engine.Resume(w.t.Context(), "whm", "", nawasync.OperatorOptions{}) },
+			func(w *clockedSite) { _, _ = w.engine.Resume(w.t.Context(), "whm", "", nawasync.OperatorOptions{}) },
 		},
 		"the engine has parked": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				noError(w.t, enginetest.Store(w.engine).Pause(w.t.Context(), tracker.Scope{
 					Service: "whm", Instance: "main", Parked: true, Until: w.now().Add(time.Hour),
 					Reason: "401 Unauthorized",
 				}))
 			},
 			"whm on main is parked until 2026-03-04 13:00:00 +00:00: 401 Unauthorized", 2,
-			func(w *watched) { w.advance(61 * time.Minute) },
+			func(w *clockedSite) { w.advance(61 * time.Minute) },
 		},
 		"a schedule is orphaned": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.schedule("nightly", "0 2 * * *", w.now())
 				w.advance(6 * time.Minute)
 			},
 			"Schedule nightly is orphaned: no process has registered it since 2026-03-04 12:00:00 +00:00.", 1,
-			func(w *watched) { w.schedule("nightly", "0 2 * * *", w.now()) },
+			func(w *clockedSite) { w.schedule("nightly", "0 2 * * *", w.now()) },
 		},
 		"a schedule is silent": {
-			func(w *watched) { w.schedule("often", "*/5 * * * *", w.now().Add(-11*time.Minute)) },
+			func(w *clockedSite) { w.schedule("often", "*/5 * * * *", w.now().Add(-11*time.Minute)) },
 			"Schedule often is silent: its tick of 2026-03-04 11:50:00 +00:00 has not come.", 2,
-			func(w *watched) { w.exec("UPDATE nawasync_schedules SET last_tick = ?", w.now().UnixMicro()) },
+			func(w *clockedSite) { w.exec("UPDATE nawasync_schedules SET last_tick = ?", w.now().UnixMicro()) },
 		},
 		"conflicts wait": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.process("whm/mailbox/update")
 				job := w.dispatch(chore{ID: "a"})
 				w.exec("UPDATE nawasync_jobs SET status = 'conflict', finished_at = ?, open_lane = NULL, wake_at = NULL WHERE id = ?", w.now().UnixMicro(), job.ID)
 			},
 			"Conflicts that wait for an answer: 1.", 1,
-			func(w *watched) { w.exec("UPDATE nawasync_jobs SET status = 'success'") },
+			func(w *clockedSite) { w.exec("UPDATE nawasync_jobs SET status = 'success'") },
 		},
 		"a snapshot without a schedule is stale": {
-			func(w *watched) { w.synced(-27 * time.Hour) },
+			func(w *clockedSite) { w.synced(-27 * time.Hour) },
 			"The snapshot of " + main + " is stale: it was last synced 27 h ago.", 1,
-			func(w *watched) { w.synced(-25 * time.Hour) },
+			func(w *clockedSite) { w.synced(-25 * time.Hour) },
 		},
 		"a snapshot with a schedule is stale": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.schedule("often", "*/5 * * * *", w.now())
 				w.synced(-20 * time.Minute)
 			},
 			"The snapshot of " + main + " is stale: it was last synced 20 min ago.", 1,
-			func(w *watched) { w.synced(-10 * time.Minute) },
+			func(w *clockedSite) { w.synced(-10 * time.Minute) },
 		},
 		"a snapshot has never been synced": {
-			func(w *watched) {
+			func(w *clockedSite) {
 				w.schedule("often", "*/5 * * * *", w.now())
 				w.exec("UPDATE nawasync_schedules SET last_job = 7, last_tick = ?", w.now().UnixMicro())
 				w.advance(11 * time.Minute)
 				w.exec("UPDATE nawasync_schedules SET seen_at = ?", w.now().UnixMicro())
 			},
 			"The snapshot of " + main + " has never been synced, though schedule often has ticked.", 2,
-			func(w *watched) { w.synced(0) },
+			func(w *clockedSite) { w.synced(0) },
 		},
-		"failures are many, and were few": {
-			func(w *watched) {
+		"many failures after few": {
+			func(w *clockedSite) {
 				w.ended(tracker.StatusSuccess, 98, w.now().Add(-90*time.Minute))
 				w.ended(tracker.StatusFailed, 2, w.now().Add(-90*time.Minute))
 				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
 				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
 			"33 % of 30 jobs of whm failed; the time before it was 2.0 %.", 2,
-			func(w *watched) { w.exec("UPDATE nawasync_stats SET jobs = 2 WHERE outcome = 'failed'") },
+			func(w *clockedSite) { w.exec("UPDATE nawasync_stats SET jobs = 2 WHERE outcome = 'failed'") },
 		},
-		"failures are as many as before": {
-			func(w *watched) {
+		"as many failures as before": {
+			func(w *clockedSite) {
 				w.ended(tracker.StatusSuccess, 70, w.now().Add(-90*time.Minute))
 				w.ended(tracker.StatusFailed, 30, w.now().Add(-90*time.Minute))
 				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
 				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
 			"33 % of 30 jobs of whm failed; the time before it was 30 %.", 1,
-			func(w *watched) { w.advance(2 * time.Hour) },
+			func(w *clockedSite) { w.advance(2 * time.Hour) },
 		},
-		"none of a few succeeds": {
-			func(w *watched) { w.ended(tracker.StatusFailed, 3, w.now().Add(-time.Minute)) },
+		"few jobs without a success": {
+			func(w *clockedSite) { w.ended(tracker.StatusFailed, 3, w.now().Add(-time.Minute)) },
 			"None of the last 3 jobs of whm succeeded.", 2,
-			func(w *watched) { w.ended(tracker.StatusSuccess, 1, w.now()) },
+			func(w *clockedSite) { w.ended(tracker.StatusSuccess, 1, w.now()) },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWatched(t, testdb.SQLite(t))
-			if before := w.attention(); len(before) != 0 {
-				t.Fatalf("before: %v", before)
+			w := newClockedSite(t, testdb.SQLite(t))
+			if before := w.alerts(); len(before) != 0 {
+				t.Fatalf("alerts without a cause: %v", before)
 			}
 			c.arrange(w)
-			if found := w.attention(); found[c.text] != c.severity {
-				t.Errorf("%v", found)
+			if found := w.alerts(); found[c.text] != c.severity {
+				t.Errorf("alerts are %v, want %q with severity %d", found, c.text, c.severity)
 			}
-			c.mend(w)
-			if found := w.attention(); found[c.text] != 0 {
-				t.Errorf("mended, and still %v", found)
+			c.fix(w)
+			if found := w.alerts(); found[c.text] != 0 {
+				t.Errorf("alerts after the fix: %v", found)
 			}
 		})
 	}
 }
 
 // synced sets when the snapshot was last synced.
-func (w *watched) synced(ago time.Duration) {
+func (w *clockedSite) synced(ago time.Duration) {
 	w.t.Helper()
 	w.exec("DELETE FROM nawasync_last_success")
 	w.exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES ('whm', 'box', 'sync', 'main', 1, ?)",

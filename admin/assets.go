@@ -16,7 +16,7 @@ var script []byte
 //go:embed icon.svg
 var icon []byte
 
-// The assets' names carry their content's hash, so that a browser may keep them.
+// The asset names contain a hash of the content, so browsers may cache them forever.
 var (
 	styleName  = assetName("style", styleSheet, "css")
 	scriptName = assetName("admin", script, "js")

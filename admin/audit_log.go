@@ -7,11 +7,11 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// auditView is what operators did.
+// auditView is the data of the audit log page.
 type auditView struct {
 	*request
 	entries         []tracker.AuditEntry
-	older           int64
+	older           int64 // ID of the last entry on this page if there are older ones, or 0
 	subject, action string
 }
 
@@ -23,8 +23,8 @@ func (p *request) auditLog() error {
 	p.title, p.section = p.T("Activity"), "activity"
 	var err error
 	v.entries, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{
-		Services: p.viewer.services(), Subject: v.subject, Action: v.action,
-		Before: p.number("before"), Limit: auditPageSize + 1,
+		Services: p.viewer.viewFilter(), Subject: v.subject, Action: v.action,
+		Before: p.intParam("before"), Limit: auditPageSize + 1,
 	})
 	if err != nil {
 		return err
@@ -33,13 +33,14 @@ func (p *request) auditLog() error {
 		v.entries = v.entries[:auditPageSize]
 		v.older = v.entries[auditPageSize-1].ID
 	}
-	return p.render(activityPageOf(v))
+	return p.render(auditLogPage(v))
 }
 
 func (v *auditView) olderURL() string {
 	return v.url("/activity", "subject", v.subject, "act", v.action, "before", strconv.FormatInt(v.older, 10))
 }
 
+// auditOutcome returns how the pages show the outcome of an action.
 func (p *request) auditOutcome(a tracker.AuditEntry) (sign, word, tone string) {
 	switch a.Outcome {
 	case tracker.AuditRefused:
@@ -50,6 +51,6 @@ func (p *request) auditOutcome(a tracker.AuditEntry) (sign, word, tone string) {
 	return "✓", p.T("done"), "good"
 }
 
-func (p *request) auditTarget(a tracker.AuditEntry) string {
+func (p *request) auditTargetURL(a tracker.AuditEntry) string {
 	return p.url("/target", "service", a.Service, "type", a.Type, "instance", a.Instance, "id", a.TargetID)
 }

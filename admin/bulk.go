@@ -19,64 +19,65 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// The counts above which an operator must type how many jobs are meant.
+// confirmAbove has the number of jobs above which an operator must type the number to confirm.
 var confirmAbove = map[string]int64{"retry": 1000, "cancel": 100, "delete": 100, "restore": 1000}
 
 const (
-	bulkSamples = 10
-	bulkPreview = 20_000 // jobs that a preview looks at
+	bulkSampleSize   = 10
+	bulkPreviewLimit = 20_000 // how many jobs a preview reads
 )
 
-// bulkView is a preview.
+// bulkView is the data of a bulk preview.
 type bulkView struct {
 	*request
 	action, queryText  string
-	previewedAt        time.Time // what times count from
+	previewedAt        time.Time // relative times of the query count from here
 	search             tracker.Search
-	through            int64
-	searched, matching int64
-	more               bool // there are more than the preview looked at
+	lastJobID          int64 // the newest job of the query; newer jobs are not part of the run
+	searched, matching int64 // jobs that the preview read, and those that the run would change
+	incomplete         bool  // the query has more jobs than the preview read
 	statuses           map[tracker.Status]int64
 	services           map[string]int64
-	leftOut            map[skipReason]int64
+	skipped            map[skipReason]int64
 	samples            []*tracker.Job
-	served             bool
+	hasWorker          bool // a live process handles bulk runs
 }
 
-// bulk previews an act: what it would do, with a frozen end. Nothing is changed.
+// bulk previews a bulk run for the action and the query of the request. It changes nothing. Without
+// an action it lists the bulk runs.
 func (p *request) bulk() error {
 	values := p.r.URL.Query()
 	p.title, p.section = p.T("Bulk"), "bulk"
 	if !values.Has("act") {
-		return p.bulkRuns()
+		return p.listBulkRuns()
 	}
-	if !p.viewer.anywhere(PermissionManage) {
+	if !p.viewer.allowedAnywhere(PermissionManage) {
 		return &httpError{http.StatusForbidden, p.T("You may not do this"), p.Tf("Your account has no permission %s on any service.", PermissionManage)}
 	}
-	line, ids := values.Get("q"), values["id"]
+	queryText, ids := values.Get("q"), values["id"]
 	if values.Get("all") == "" {
 		if len(ids) == 0 {
 			return &httpError{http.StatusUnprocessableEntity, p.T("Nothing is selected"), p.T("Go back, and select jobs, or all that match.")}
 		}
-		deleted := strings.Contains(line, "is:deleted")
-		if line = "id:" + strings.Join(ids, ","); deleted {
-			line += " is:deleted"
+		deleted := strings.Contains(queryText, "is:deleted")
+		if queryText = "id:" + strings.Join(ids, ","); deleted {
+			queryText += " is:deleted"
 		}
 	}
-	v, err := p.preview(values.Get("act"), line, p.now, 0)
+	v, err := p.preview(values.Get("act"), queryText, p.now, 0)
 	if err != nil {
 		return err
 	}
 	return p.render(bulkPage(v))
 }
 
-// preview looks at what an act would reach, through the job with that number (0: the
-// newest).
-func (p *request) preview(act, line string, at time.Time, through int64) (*bulkView, error) {
-	if !slices.Contains(bulkActions, act) {
+// preview finds the jobs that a bulk run would change. Relative times of the query count from at.
+// Jobs with an ID above lastJobID are left out; 0 means no limit.
+func (p *request) preview(action, queryText string, at time.Time, lastJobID int64) (*bulkView, error) {
+	if !slices.Contains(bulkActions, action) {
 		return nil, p.unknownAction()
 	}
-	q, err := query.Parse(line, p.zone)
+	q, err := query.Parse(queryText, p.zone)
 	if wrong, ok := errors.AsType[*query.Error](err); ok {
 		return nil, &httpError{http.StatusUnprocessableEntity, p.T("This query cannot be answered"), p.message(wrong.Message) + ": " + p.message(wrong.Hint)}
 	}
@@ -85,48 +86,49 @@ func (p *request) preview(act, line string, at time.Time, through int64) (*bulkV
 	}
 	v := &bulkView{
 		request:     p,
-		action:      act,
+		action:      action,
 		queryText:   q.String(),
 		previewedAt: at,
 		statuses:    map[tracker.Status]int64{},
 		services:    map[string]int64{},
-		leftOut:     map[skipReason]int64{},
+		skipped:     map[skipReason]int64{},
 	}
 	if v.search, err = q.Search(at, p.zone); err != nil {
 		return nil, err
 	}
-	v.search.Services = p.viewer.manageable()
+	v.search.Services = p.viewer.manageFilter()
 	before := int64(0)
-	if through > 0 {
-		before = through + 1
+	if lastJobID > 0 {
+		before = lastJobID + 1
 	}
 	return v, v.loadPreview(p.r.Context(), before)
 }
 
-// loadPreview counts the jobs below before.
+// loadPreview counts the jobs with IDs below before; 0 means all. It stops after bulkPreviewLimit
+// jobs or half of Config.Timeout.
 func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 	processes, err := v.store().Processes(ctx)
 	if err != nil {
 		return err
 	}
-	v.served = slices.ContainsFunc(alert.Alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
-	end := time.Now().Add(v.h.config.Timeout / 2)
+	v.hasWorker = slices.ContainsFunc(alert.Alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
+	deadline := time.Now().Add(v.h.config.Timeout / 2)
 	for {
 		results, err := v.store().Search(ctx, withLimit(v.search, before, 500))
 		if err != nil {
 			return err
 		}
 		for _, job := range results.Jobs {
-			v.through = max(v.through, job.ID)
+			v.lastJobID = max(v.lastJobID, job.ID)
 			v.searched++
-			if why := leftOutReason(v.action, job); why != "" {
-				v.leftOut[why]++
+			if reason := skipReasonFor(v.action, job); reason != "" {
+				v.skipped[reason]++
 				continue
 			}
 			v.matching++
 			v.statuses[job.Status]++
 			v.services[job.Service]++
-			if len(v.samples) < bulkSamples {
+			if len(v.samples) < bulkSampleSize {
 				v.samples = append(v.samples, job)
 			}
 		}
@@ -134,42 +136,42 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 		if before == 0 {
 			return nil
 		}
-		if v.searched >= bulkPreview || time.Now().After(end) {
-			v.more = true
+		if v.searched >= bulkPreviewLimit || time.Now().After(deadline) {
+			v.incomplete = true
 			return nil
 		}
 	}
 }
 
-// confirmation is how many jobs the operator must type, or 0.
+// confirmation returns the number of jobs that the operator must type to confirm, or 0.
 func (v *bulkView) confirmation() int64 {
 	switch {
-	case v.more:
-		return max(v.searched, 1) // and more: who types it has seen that
+	case v.incomplete:
+		return max(v.searched, 1) // the exact number is unknown; the page says that there are more
 	case v.matching > confirmAbove[v.action]:
 		return v.matching
 	}
 	return 0
 }
 
-func (v *bulkView) verb() string { return bulkVerb(v.request, v.action) }
+func (v *bulkView) actionText() string { return bulkActionText(v.request, v.action) }
 
-func bulkVerb(p *request, act string) string {
-	return map[string]string{"retry": p.T("Retry"), "cancel": p.T("Cancel"), "delete": p.T("Delete"), "restore": p.T("Put back")}[act]
+func bulkActionText(p *request, action string) string {
+	return map[string]string{"retry": p.T("Retry"), "cancel": p.T("Cancel"), "delete": p.T("Delete"), "restore": p.T("Put back")}[action]
 }
 
-// bulkStart dispatches a run as the preview said.
-func (p *request) bulkStart() error {
+// startBulkRun dispatches the bulk run of a preview.
+func (p *request) startBulkRun() error {
 	form := func(name string) string { return strings.TrimSpace(p.r.PostFormValue(name)) }
-	act := tracker.AuditEntry{Action: "bulk " + form("act"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
+	entry := tracker.AuditEntry{Action: "bulk " + form("act"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
 	var job *tracker.Job
-	f, err := p.runPermitted(p.viewer.anywhere(PermissionManage), PermissionManage, act, func(ctx context.Context) (flash, error) {
-		through, err := strconv.ParseInt(form("through"), 10, 64)
+	f, err := p.runIfAllowed(p.viewer.allowedAnywhere(PermissionManage), PermissionManage, entry, func(ctx context.Context) (flash, error) {
+		lastJobID, err := strconv.ParseInt(form("through"), 10, 64)
 		at, atErr := time.Parse(time.RFC3339Nano, form("at"))
-		if err != nil || atErr != nil || through <= 0 || through == math.MaxInt64 || at.After(p.now) {
+		if err != nil || atErr != nil || lastJobID <= 0 || lastJobID == math.MaxInt64 || at.After(p.now) {
 			return flash{}, &refusedError{text: p.T("The form did not arrive whole. Begin again with a preview.")}
 		}
-		v, err := p.preview(form("act"), form("q"), at, through)
+		v, err := p.preview(form("act"), form("q"), at, lastJobID)
 		if known, ok := errors.AsType[*httpError](err); ok {
 			return flash{}, &refusedError{text: known.Error()}
 		}
@@ -182,16 +184,16 @@ func (p *request) bulkStart() error {
 			return flash{}, &refusedError{text: p.Tf("Type %d, the number of jobs, to say that you mean them all.", v.confirmation())}
 		}
 		args := bulkArgs{
-			Run: act.TargetID, Act: v.action, Query: v.queryText, At: at, From: v.search.From, To: v.search.To, EndFrom: v.search.EndedFrom, EndTo: v.search.EndedTo,
-			Through:  through,
-			Services: v.search.Services, By: p.viewer.subject, Reason: form("reason"),
+			RunID: entry.TargetID, Action: v.action, Query: v.queryText, PreviewedAt: at,
+			CreatedFrom: v.search.From, CreatedTo: v.search.To, EndedFrom: v.search.EndedFrom, EndedTo: v.search.EndedTo,
+			LastJobID: lastJobID, Services: v.search.Services, By: p.viewer.subject, Reason: form("reason"),
 		}
 		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
 		if err != nil {
 			return flash{}, &refusedError{text: p.errorText(err)}
 		}
-		act.Outcome, act.JobID, act.Detail = tracker.AuditDone, job.ID, v.queryText
-		if err := p.record(ctx, act); err != nil {
+		entry.Outcome, entry.JobID, entry.Detail = tracker.AuditDone, job.ID, v.queryText
+		if err := p.recordAudit(ctx, entry); err != nil {
 			return flash{}, err
 		}
 		return flash{Text: v.queryText, Job: job.ID}, nil
@@ -205,18 +207,18 @@ func (p *request) bulkStart() error {
 	return p.redirect(p.url(fmt.Sprintf("/bulk/%d", job.ID)))
 }
 
-// bulkRun is one run.
+// bulkRun is the data of a bulk run's page.
 type bulkRun struct {
 	*request
 	job     *tracker.Job
 	args    bulkArgs
 	state   bulkState
-	entries []tracker.AuditEntry // on single jobs, those that one may view
-	older   int64
+	entries []tracker.AuditEntry // what the run did to each job, limited to services that the subject may view
+	older   int64                // ID of the last entry on this page if there are older ones, or 0
 }
 
-// readRun is a run that the subject may see: their own, or one within what they view.
-func (p *request) readRun(id int64) (*bulkRun, error) {
+// loadBulkRun reads a run. The subject must have started it or may view every service.
+func (p *request) loadBulkRun(id int64) (*bulkRun, error) {
 	job, err := p.store().Get(p.r.Context(), id)
 	if err != nil {
 		return nil, err
@@ -228,33 +230,30 @@ func (p *request) readRun(id int64) (*bulkRun, error) {
 	if err := json.Unmarshal(job.Payload, &v.args); err != nil {
 		return nil, errNotFound
 	}
-	if v.args.By != p.viewer.subject && !p.viewer.may(PermissionView, EveryService) {
+	if v.args.By != p.viewer.subject && !p.viewer.allowed(PermissionView, EveryService) {
 		return nil, errNotFound
 	}
-	var progress struct {
-		Note string `json:"note"`
+	if len(job.Result) > 0 {
+		return v, json.Unmarshal(job.Result, &v.state)
 	}
-	switch {
-	case len(job.Result) > 0:
-		err = json.Unmarshal(job.Result, &v.state)
-	case json.Unmarshal(job.Progress, &progress) == nil && progress.Note != "":
-		err = json.Unmarshal([]byte(progress.Note), &v.state)
+	if note := progressNote(job); note != "" {
+		return v, json.Unmarshal([]byte(note), &v.state)
 	}
-	return v, err
+	return v, nil
 }
 
-func (p *request) bulkShow() error {
+func (p *request) showBulkRun() error {
 	id, _, err := p.jobID()
 	if err != nil {
 		return err
 	}
-	v, err := p.readRun(id)
+	v, err := p.loadBulkRun(id)
 	if err != nil {
 		return err
 	}
 	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
 	filter := tracker.AuditFilter{
-		Services: p.viewer.services(), Address: runAddress(id), Since: v.job.CreatedAt, Before: p.number("before"),
+		Services: p.viewer.viewFilter(), Address: runAddress(id), Since: v.job.CreatedAt, Before: p.intParam("before"),
 		Limit: auditPageSize + 1,
 	}
 	if !v.job.FinishedAt.IsZero() {
@@ -270,18 +269,18 @@ func (p *request) bulkShow() error {
 	return p.render(bulkRunPage(v))
 }
 
-// bulkStop calls a run off: what it has done stays done.
-func (p *request) bulkStop() error {
+// stopBulkRun cancels a run. Jobs that the run has changed stay changed.
+func (p *request) stopBulkRun() error {
 	id, _, err := p.jobID()
 	if err != nil {
 		return err
 	}
-	v, err := p.readRun(id)
+	v, err := p.loadBulkRun(id)
 	if err != nil {
 		return err
 	}
-	act := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.Run, JobID: id}
-	f, err := p.runPermitted(v.args.By == p.viewer.subject || p.viewer.may(PermissionManage, EveryService), PermissionManage, act,
+	entry := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.RunID, JobID: id}
+	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.allowed(PermissionManage, EveryService), PermissionManage, entry,
 		func(ctx context.Context) (flash, error) {
 			_, err := p.h.engine.Cancel(ctx, id, p.operatorOptions())
 			return flash{Text: p.T("Its end is requested; what it has done stays done.")}, err
@@ -292,8 +291,8 @@ func (p *request) bulkStop() error {
 	return p.back(f)
 }
 
-// bulkRuns lists the latest runs that the subject may see.
-func (p *request) bulkRuns() error {
+// listBulkRuns lists the runs that the subject may view, among the latest 50.
+func (p *request) listBulkRuns() error {
 	results, err := p.store().Search(p.r.Context(), tracker.Search{
 		Services: []string{bulkKind.Service},
 		Terms:    []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50,
@@ -303,7 +302,7 @@ func (p *request) bulkRuns() error {
 	}
 	var runs []*bulkRun
 	for _, job := range results.Jobs {
-		v, err := p.readRun(job.ID)
+		v, err := p.loadBulkRun(job.ID)
 		if errors.Is(err, errNotFound) {
 			continue
 		}

@@ -14,205 +14,246 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// bulkKind is the job that a bulk run is.
+// bulkKind is the kind of the jobs that perform bulk runs.
 var bulkKind = nawasync.Kind{Service: "nawasync", Type: "bulk", Action: "run"}
 
-// bulkArgs is one act on all jobs of a query. What the query means is frozen: jobs that
-// come after the preview are not in it, and times count from then.
+// bulkArgs describes one action on all jobs of a query. The set of jobs is fixed at the time of the
+// preview: newer jobs are not part of it, and relative times count from the preview.
 type bulkArgs struct {
-	Run      string    `json:"run"` // names the run
-	Act      string    `json:"act"` // retry, cancel, delete or restore
-	Query    string    `json:"query"`
-	At       time.Time `json:"at"` // of the preview
-	From     time.Time `json:"from,omitzero"`
-	To       time.Time `json:"to,omitzero"` // what the query's times were then, in its reader's zone
-	EndFrom  time.Time `json:"ended_from,omitzero"`
-	EndTo    time.Time `json:"ended_to,omitzero"`
-	Through  int64     `json:"through"`  // the last job of it
-	Services []string  `json:"services"` // those that the operator may manage; nil is every one
-	By       string    `json:"by"`
-	Reason   string    `json:"reason"`
+	RunID       string    `json:"run"` // random; makes the run a target of its own
+	Action      string    `json:"act"` // one of bulkActions
+	Query       string    `json:"query"`
+	PreviewedAt time.Time `json:"at"`
+	// The time ranges of the query, as they were in the operator's time zone at PreviewedAt.
+	CreatedFrom time.Time `json:"from,omitzero"`
+	CreatedTo   time.Time `json:"to,omitzero"`
+	EndedFrom   time.Time `json:"ended_from,omitzero"`
+	EndedTo     time.Time `json:"ended_to,omitzero"`
+	LastJobID   int64     `json:"through"`  // the newest job of the query
+	Services    []string  `json:"services"` // the services that the operator may manage; nil means all
+	By          string    `json:"by"`       // the operator
+	Reason      string    `json:"reason"`
 }
 
 func (a bulkArgs) Kind() nawasync.Kind     { return bulkKind }
-func (a bulkArgs) Target() nawasync.Target { return nawasync.Target{ID: a.Run} }
+func (a bulkArgs) Target() nawasync.Target { return nawasync.Target{ID: a.RunID} }
 
-// bulkState is how far a run is; it outlives the process that runs it.
+// bulkState is the progress of a run. It is stored with the job, so that another process can
+// continue the run.
 type bulkState struct {
-	Cursor  int64                `json:"cursor"` // jobs from here on are done
-	Acted   int64                `json:"acted"`
+	Cursor  int64                `json:"cursor"` // jobs with this ID or a higher one are processed
+	Done    int64                `json:"acted"`
 	Skipped int64                `json:"skipped"`
 	Failed  int64                `json:"failed"`
-	Reasons map[skipReason]int64 `json:"reasons,omitempty"` // why jobs were skipped, or failed
+	Reasons map[skipReason]int64 `json:"reasons,omitempty"` // why jobs were skipped or failed
 }
 
-// bulkActions are what a bulk run can do.
+// count adds the result of one job. The reason is "" for a job on which the action succeeded.
+func (s *bulkState) count(counter *int64, reason skipReason) {
+	*counter++
+	if reason == "" {
+		return
+	}
+	if s.Reasons == nil {
+		s.Reasons = map[skipReason]int64{}
+	}
+	s.Reasons[reason]++
+}
+
 var bulkActions = []string{"retry", "cancel", "delete", "restore"}
 
-const bulkBatch = 100 // jobs between two notes of how far a run is
+const bulkBatchSize = 100 // how many jobs a run processes before it stores its progress
 
-// Register has an engine work the bulk runs that the pages dispatch: call it, before
-// Start, in at least one process that works nawasync.DefaultQueue. The enforcer is that
-// of the pages: whether a run's operator may still manage a job is asked for each. It
-// returns an error without one, and what nawasync.Register returns.
+// Register registers the handler of the bulk runs that operators start on the pages. Call it before
+// Start in at least one process that works nawasync.DefaultQueue. Pass the Enforcer of Config: the
+// handler checks for each job whether the operator may still manage it. Register returns an error if
+// enforcer is nil or nawasync.Register fails.
 func Register(engine *nawasync.Engine, enforcer Enforcer) error {
 	if enforcer == nil {
-		return errors.New("Register needs the Enforcer of admin.Config: it asks it for each job of a bulk run")
+		return errors.New("register bulk runs: the enforcer is nil; pass the Enforcer of admin.Config")
 	}
 	return nawasync.Register(engine, &bulkJob{engine: engine, enforcer: enforcer})
 }
 
+// bulkJob is the handler of bulk runs.
 type bulkJob struct {
 	nawasync.AbstractJob[bulkArgs]
 	engine   *nawasync.Engine
 	enforcer Enforcer
 
 	mu        sync.Mutex
-	decidedAt time.Time
-	viewers   map[string]*viewer
+	viewersAt time.Time          // when viewers was last emptied
+	viewers   map[string]*viewer // by operator; caches the enforcer's decisions
 }
 
 func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
 
-// Execute goes through the jobs of the query, from the newest to the oldest, asking of
-// each anew whether the act fits it. A run that was broken off goes on where it was.
+// Execute processes the jobs of the query from the newest to the oldest. It checks for each job
+// whether the action still applies. An interrupted run continues where it stopped.
 func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) error {
-	args, store := run.Args, b.engine.Reader()
-	search, err := args.search()
+	store := b.engine.Reader()
+	search, err := run.Args.search()
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
-	now, err := store.Get(ctx, run.Job().ID)
+	job, err := store.Get(ctx, run.Job().ID)
 	if err != nil {
 		return err
 	}
-	state := bulkState{Cursor: args.Through + 1}
-	var earlier struct {
-		Note string `json:"note"`
+	state, err := savedState(job, run.Args)
+	if err != nil {
+		return nawasync.Permanent(err)
 	}
-	if json.Unmarshal(now.Progress, &earlier) == nil && earlier.Note != "" {
-		if err := json.Unmarshal([]byte(earlier.Note), &state); err != nil {
-			return nawasync.Permanent(fmt.Errorf("the run's progress is no longer readable: %w", err))
-		}
-	}
-	resumed := now.Epoch > 0
+	resumed := job.Epoch > 0
 	for state.Cursor > 1 {
-		results, err := store.Search(ctx, withLimit(search, state.Cursor, bulkBatch))
+		results, err := store.Search(ctx, withLimit(search, state.Cursor, bulkBatchSize))
 		if err != nil {
 			return err
 		}
-		for _, job := range results.Jobs {
-			if ctx.Err() != nil {
-				// What has been done is said, whatever ends it.
-				run.SetResult(state)
-				b.save(context.WithoutCancel(ctx), run, state, true)
-				return context.Cause(ctx)
-			}
-			if b.runOne(ctx, run, job, &state, resumed) {
-				state.Cursor = job.ID
-			}
+		if err := b.processBatch(ctx, run, results.Jobs, &state, resumed); err != nil {
+			return err
 		}
 		if results.Older == 0 {
 			break
 		}
 		state.Cursor = results.Older
-		b.save(ctx, run, state, false)
+		b.saveProgress(ctx, run, state, false)
 	}
 	run.SetResult(state)
 	return nil
 }
 
-// save notes how far the run is: once a second at most, unless it is the last word.
-func (b *bulkJob) save(ctx context.Context, run *nawasync.Run[bulkArgs], state bulkState, last bool) {
+// savedState returns the progress that an earlier attempt stored, or the state of a new run.
+func savedState(job *tracker.Job, args bulkArgs) (bulkState, error) {
+	state := bulkState{Cursor: args.LastJobID + 1}
+	note := progressNote(job)
+	if note == "" {
+		return state, nil
+	}
+	if err := json.Unmarshal([]byte(note), &state); err != nil {
+		return state, fmt.Errorf("read the progress of the bulk run: %w", err)
+	}
+	return state, nil
+}
+
+// progressNote returns the note of the job's last progress, or "" if there is none.
+func progressNote(job *tracker.Job) string {
+	var progress struct {
+		Note string `json:"note"`
+	}
+	if json.Unmarshal(job.Progress, &progress) != nil {
+		return ""
+	}
+	return progress.Note
+}
+
+// processBatch processes the jobs in order. When ctx ends, it stores the progress and returns the
+// cause.
+func (b *bulkJob) processBatch(ctx context.Context, run *nawasync.Run[bulkArgs], jobs []*tracker.Job, state *bulkState, resumed bool) error {
+	for _, job := range jobs {
+		if ctx.Err() != nil || !b.processJob(ctx, run, job, state, resumed) {
+			run.SetResult(*state)
+			b.saveProgress(context.WithoutCancel(ctx), run, *state, true)
+			return context.Cause(ctx)
+		}
+		state.Cursor = job.ID
+	}
+	return nil
+}
+
+// saveProgress stores the state as the note of the job's progress. Progress drops reports that
+// follow each other within a second, except one in which done equals total. A final report uses that
+// exception.
+func (b *bulkJob) saveProgress(ctx context.Context, run *nawasync.Run[bulkArgs], state bulkState, final bool) {
 	text, err := json.Marshal(state)
 	if err != nil {
 		return
 	}
-	done, total := state.Acted+state.Skipped+state.Failed, int64(0)
-	if last {
+	done, total := state.Done+state.Skipped+state.Failed, int64(0)
+	if final {
 		total = done
 	}
 	run.Progress(ctx, done, total, string(text))
 }
 
-// retried reports whether the run had retried the job before it was broken off, and
-// could not note it.
-func (b *bulkJob) retried(ctx context.Context, args bulkArgs, job *tracker.Job) (bool, error) {
+// alreadyRetried reports whether this run retried the job before it was interrupted, without
+// storing that in its progress.
+func (b *bulkJob) alreadyRetried(ctx context.Context, args bulkArgs, job *tracker.Job) (bool, error) {
 	results, err := b.engine.Reader().Search(ctx, tracker.Search{Targets: []tracker.Target{job.Target()}, After: job.ID, Limit: 100})
 	return slices.ContainsFunc(results.Jobs, func(next *tracker.Job) bool {
-		return next.RetryOf == job.ID && next.TriggeredBy == args.By && !next.CreatedAt.Before(args.At)
+		return next.RetryOf == job.ID && next.TriggeredBy == args.By && !next.CreatedAt.Before(args.PreviewedAt)
 	}), err
 }
 
-// runOne does the act to one job, or says why not. False says that the run is being ended,
-// and the job is still to be done.
-func (b *bulkJob) runOne(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
-	args := run.Args
-	why := leftOutReason(args.Act, job)
-	var err error
-	if why == "" && !b.may(args.By, job.Service) {
-		why = reasonNotPermitted
-	}
-	if resumed && why == "" && args.Act == "retry" {
-		var done bool
-		if done, err = b.retried(ctx, args, job); done {
-			why = reasonRetried
-		}
-	}
-	if why == "" && err == nil {
-		err = b.operate(ctx, run, job)
+// processJob performs the action on one job, or skips the job, and counts the result. It returns
+// false if the run was interrupted and the job is still to be processed.
+func (b *bulkJob) processJob(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
+	reason, err := b.skipReason(ctx, run.Args, job, resumed)
+	if reason == "" && err == nil {
+		err = b.perform(ctx, run, job)
 	}
 	switch {
 	case errors.Is(err, nawasync.ErrNoArguments):
-		why, err = reasonNoArguments, nil
+		reason, err = reasonNoArguments, nil
 	case errors.Is(err, nawasync.ErrSuperseded):
-		why, err = reasonSuperseded, nil
+		reason, err = reasonSuperseded, nil
 	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotEnded), errors.Is(err, nawasync.ErrNotFound):
-		why, err = reasonChanged, nil
+		reason, err = reasonChanged, nil
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false
 	case err != nil:
-		state.Failed++
-		why = reasonError
 		run.Logf("job %d: %v", job.ID, err)
-	case why != "":
-		state.Skipped++
+		state.count(&state.Failed, reasonError)
+	case reason != "":
+		state.count(&state.Skipped, reason)
 	default:
-		state.Acted++
-	}
-	if why != "" {
-		if state.Reasons == nil {
-			state.Reasons = map[skipReason]int64{}
-		}
-		state.Reasons[why]++
+		state.count(&state.Done, "")
 	}
 	return true
 }
 
-// may asks the enforcer anew every few seconds: a role that is revoked while a run
-// works stops it.
-func (b *bulkJob) may(subject, service string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if time.Since(b.decidedAt) > serviceCacheTime || b.viewers == nil {
-		b.decidedAt, b.viewers = time.Now(), map[string]*viewer{}
+// skipReason returns why the run must skip the job, or "".
+func (b *bulkJob) skipReason(ctx context.Context, args bulkArgs, job *tracker.Job, resumed bool) (skipReason, error) {
+	if reason := skipReasonFor(args.Action, job); reason != "" {
+		return reason, nil
 	}
-	v := b.viewers[subject]
-	if v == nil {
-		v = &viewer{subject: subject, enforcer: b.enforcer, decided: map[string]bool{}}
-		b.viewers[subject] = v
+	if !b.allowed(args.By, job.Service) {
+		return reasonNotPermitted, nil
 	}
-	return v.may(PermissionManage, service) && v.may(PermissionView, service)
+	if resumed && args.Action == "retry" {
+		retried, err := b.alreadyRetried(ctx, args, job)
+		if retried {
+			return reasonRetried, err
+		}
+		return "", err
+	}
+	return "", nil
 }
 
-// operate does the action to one job, for the operator of the run.
-func (b *bulkJob) operate(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job) error {
+// allowed reports whether the operator may view and manage the service's jobs. It caches decisions
+// for serviceCacheTime only, so that revoking a role stops a run.
+func (b *bulkJob) allowed(operator, service string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.viewersAt) > serviceCacheTime || b.viewers == nil {
+		b.viewersAt, b.viewers = time.Now(), map[string]*viewer{}
+	}
+	v := b.viewers[operator]
+	if v == nil {
+		v = &viewer{subject: operator, enforcer: b.enforcer, decisions: map[string]bool{}}
+		b.viewers[operator] = v
+	}
+	return v.allowed(PermissionManage, service) && v.allowed(PermissionView, service)
+}
+
+// perform performs the action on one job on behalf of the operator.
+func (b *bulkJob) perform(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job) error {
 	args := run.Args
 	o := nawasync.OperatorOptions{By: args.By, Reason: args.Reason, Address: runAddress(run.Job().ID)}
 	var err error
-	switch args.Act {
+	switch args.Action {
 	case "retry":
 		_, err = b.engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: o.By, Reason: o.Reason, Address: o.Address})
 	case "cancel":
@@ -225,35 +266,35 @@ func (b *bulkJob) operate(ctx context.Context, run *nawasync.Run[bulkArgs], job 
 	return err
 }
 
-// runAddress is where the actions of a bulk run come from, in the audit log.
+// runAddress returns the address of a bulk run's actions in the audit log.
 func runAddress(id int64) string { return fmt.Sprintf("bulk run %d", id) }
 
-// leftOutReason says why an act does not fit a job; "" is that it does.
-func leftOutReason(act string, job *tracker.Job) skipReason {
+// skipReasonFor returns why the action does not apply to a job, or "" if it does.
+func skipReasonFor(action string, job *tracker.Job) skipReason {
 	switch {
-	case act == "cancel" && job.Status.Terminal():
+	case action == "cancel" && job.Status.Terminal():
 		return reasonEnded
-	case act == "cancel":
+	case action == "cancel":
 		return ""
 	case !job.Status.Terminal():
 		return reasonNotEnded
-	case act == "retry" && job.Status == tracker.StatusSuccess:
+	case action == "retry" && job.Status == tracker.StatusSuccess:
 		return reasonSucceeded
-	case act == "retry" && job.Status == tracker.StatusConflict:
+	case action == "retry" && job.Status == tracker.StatusConflict:
 		return reasonConflict
-	case act == "retry" && job.Service == bulkKind.Service:
+	case action == "retry" && job.Service == bulkKind.Service:
 		return reasonBulkRun
 	}
 	return ""
 }
 
-// search is what the run goes through.
+// search returns the search that finds the jobs of the run.
 func (a bulkArgs) search() (tracker.Search, error) {
 	q, err := query.Parse(a.Query, time.UTC)
 	if err != nil {
-		return tracker.Search{}, fmt.Errorf("the run's query: %w", err)
+		return tracker.Search{}, fmt.Errorf("parse the query of the bulk run: %w", err)
 	}
-	s, err := q.Search(a.At, time.UTC)
-	s.Services, s.From, s.To, s.EndedFrom, s.EndedTo = a.Services, a.From, a.To, a.EndFrom, a.EndTo
+	s, err := q.Search(a.PreviewedAt, time.UTC)
+	s.Services, s.From, s.To, s.EndedFrom, s.EndedTo = a.Services, a.CreatedFrom, a.CreatedTo, a.EndedFrom, a.EndedTo
 	return s, err
 }

@@ -1,6 +1,6 @@
 package admin
 
-// skipReason is why a run leaves a job out, as its row keeps it.
+// skipReason is why a bulk run skipped a job. The run stores the value in its result.
 type skipReason string
 
 const (
@@ -17,8 +17,8 @@ const (
 	reasonError        skipReason = "error"
 )
 
-// reasonText is a reason for the reader.
-func (p *request) reasonText(r skipReason) string {
+// skipReasonText returns the text that the page shows for a reason.
+func (p *request) skipReasonText(r skipReason) string {
 	switch r {
 	case reasonEnded:
 		return p.T("it has ended")

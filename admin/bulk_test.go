@@ -20,7 +20,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// failures are n failed jobs, each of its own target.
+// failures creates n failed jobs, each with its own target.
 func (s *site) failures(n int) {
 	s.t.Helper()
 	var args []nawasync.Args
@@ -42,8 +42,9 @@ func (s *site) until(done func() bool) {
 	enginetest.Eventually(s.t, 30*time.Second, "done", done)
 }
 
-// begin previews an act and sends the preview's form, as a browser does.
-func (s *site) begin(browser *http.Client, preview string, form url.Values) (before, after, path string) {
+// startBulkRun opens a preview and submits its form, as a browser does. It returns the preview, the
+// page after it and the path of that page.
+func (s *site) startBulkRun(browser *http.Client, preview string, form url.Values) (before, after, path string) {
 	s.t.Helper()
 	response, err := browser.Get(s.server.URL + s.prefix + preview)
 	noError(s.t, err)
@@ -58,41 +59,42 @@ func (s *site) begin(browser *http.Client, preview string, form url.Values) (bef
 	response, err = browser.PostForm(s.server.URL+s.prefix+"/bulk", form)
 	noError(s.t, err)
 	defer func() { _ = response.Body.Close() }()
-	then, err := io.ReadAll(response.Body)
+	next, err := io.ReadAll(response.Body)
 	noError(s.t, err)
-	return string(body), string(then), strings.TrimPrefix(response.Request.URL.RequestURI(), s.prefix)
+	return string(body), string(next), strings.TrimPrefix(response.Request.URL.RequestURI(), s.prefix)
 }
 
-func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
+func TestBulkRunRetriesAllMatchingJobsAndReportsSkippedOnes(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
 		noError(t, admin.Register(s.engine, s.enforcer))
 		s.start()
 		s.failures(130)
-		// One that a later run repaired, one whose arguments are gone, one in conflict.
+		// Three jobs cannot be retried: a later job repaired box1, the arguments of box2 are dropped, and
+		// box3 is in conflict.
 		s.mu.Lock()
-		s.well = true
+		s.healthy = true
 		s.mu.Unlock()
 		s.await(s.dispatch(chore{ID: "box1"}).ID, tracker.StatusSuccess)
 		noError(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE target_id = 'box2'").Error)
 		noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
 		browser := s.browser("operator")
 		noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
-		page, _, path := s.begin(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
+		page, _, path := s.startBulkRun(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
 			url.Values{"reason": {"the disk is larger now"}})
 		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
-			t.Errorf("the preview:\n%s", page)
+			t.Errorf("the preview shows:\n%s", page)
 		}
-		// What fails after the preview is not in it.
+		// A job that fails after the preview is not part of the run.
 		late := s.await(s.dispatch(chore{ID: "late", How: "broken"}).ID, tracker.StatusFailed)
 		_, err := s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 		noError(t, err)
-		began, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "bulk retry"})
+		starts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "bulk retry"})
 		noError(t, err)
-		if len(began) != 1 || began[0].Outcome != tracker.AuditDone || began[0].Subject != "operator" || began[0].Reason != "the disk is larger now" ||
-			!strings.HasSuffix(path, fmt.Sprint(began[0].JobID)) || began[0].Detail != "status:conflict,failed service:whm" {
-			t.Errorf("the audit log does not say who began the run: %+v", began)
+		if len(starts) != 1 || starts[0].Outcome != tracker.AuditDone || starts[0].Subject != "operator" || starts[0].Reason != "the disk is larger now" ||
+			!strings.HasSuffix(path, fmt.Sprint(starts[0].JobID)) || starts[0].Detail != "status:conflict,failed service:whm" {
+			t.Errorf("the audit log does not show who started the run: %+v", starts)
 		}
 		var body string
 		s.until(func() bool {
@@ -100,7 +102,7 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 			return strings.Contains(body, "✓</span> success")
 		})
 		if !strings.Contains(body, `rel="next"`) || strings.Count(body, fmt.Sprintf("bulk run %s", path[strings.LastIndex(path, "/")+1:])) != 50 {
-			t.Errorf("the run's page does not list what it did: %s", body)
+			t.Errorf("the run's page does not list the run's actions: %s", body)
 		}
 		for _, text := range []string{
 			"127</dd>", "<dd>3</dd>", "its arguments are no longer kept", "a later job of the same target succeeded",
@@ -112,18 +114,18 @@ func TestBulkRetriesAllThatMatchAndSaysWhatItLeftOut(t *testing.T) {
 		}
 		s.until(func() bool { return s.count("status = 'success'") == 128 })
 		if n := s.count("retry_of IS NOT NULL"); n != 127 {
-			t.Errorf("%d retries", n)
+			t.Errorf("the run made %d retries, want 127", n)
 		}
 		if n := s.count(fmt.Sprintf("retry_of = %d", late.ID)); n != 0 {
 			t.Error("a job from after the preview was retried")
 		}
 		if page := s.get("viewer", "/target?service=whm&type=mailbox&instance=main&id=box5").body; !strings.Contains(page, "the disk is larger now") {
-			t.Error("the target's history does not know the act and its reason")
+			t.Error("the target's history does not show the action and its reason")
 		}
 	})
 }
 
-func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
+func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start() // no process works bulk runs
@@ -137,24 +139,24 @@ func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
 		"cannot be answered":   {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
 		"There is no such act": {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
 	} {
-		preview, page, _ := s.begin(browser, q, form)
+		preview, page, _ := s.startBulkRun(browser, q, form)
 		if !strings.Contains(preview, "Delete: 101 jobs") || !strings.Contains(preview, "No live process works bulk runs") {
-			t.Errorf("the preview:\n%s", preview)
+			t.Errorf("the preview shows:\n%s", preview)
 		}
 		if !strings.Contains(page, want) || !strings.Contains(page, "Not done.") {
-			t.Errorf("%v: no %q in\n%s", form, want, page)
+			t.Errorf("%v: the page lacks %q:\n%s", form, want, page)
 		}
 	}
-	// A form without the field is not let pass either.
-	_, page, _ := s.begin(browser, q, url.Values{"reason": {"old"}, "must": {""}, "typed": {""}})
+	// A form without a typed number is rejected too.
+	_, page, _ := s.startBulkRun(browser, q, url.Values{"reason": {"old"}, "must": {""}, "typed": {""}})
 	if !strings.Contains(page, "Type 101, the number") {
-		t.Errorf("nothing typed:\n%s", page)
+		t.Errorf("without a typed number the page shows:\n%s", page)
 	}
 	if n := s.count("1 = 1"); n != 101 {
-		t.Errorf("%d jobs of whm", n)
+		t.Errorf("%d jobs of whm, want 101", n)
 	}
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
-		t.Errorf("%d are deleted", n)
+		t.Errorf("%d jobs are deleted, want none", n)
 	}
 	for subject, want := range map[string]int{"": 403, "nobody": 403, "viewer": 403, "operator": 200, "other": 200} {
 		if got := s.get(subject, q); got.status != want || (subject == "other" && !strings.Contains(got.body, "nothing to do")) {
@@ -163,16 +165,16 @@ func TestBulkWantsAReasonATypedCountAndAPermission(t *testing.T) {
 	}
 	for subject, want := range map[string]int{"": 403, "nobody": 403, "viewer": 403} {
 		if got := s.post(subject, "/bulk", "act", "delete", "q", "", "through", "1000", "reason", "x"); got.status != want {
-			t.Errorf("a run of %q: %d", subject, got.status)
+			t.Errorf("starting a run as %q: %d", subject, got.status)
 		}
 	}
 	if got := s.get("operator", "/bulk?act=retry"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "Nothing is selected") {
-		t.Errorf("no selection: %d", got.status)
+		t.Errorf("a preview without a selection: %d", got.status)
 	}
 }
 
-// Another service's operator reaches with the widest query what is theirs, no more.
-func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *testing.T) {
+// The operator of one service runs an action on all jobs. The run changes only jobs of that service.
+func TestBulkRunChangesOnlyManageableJobsAndDeletedJobsCanBeRestored(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	noError(t, admin.Register(s.engine, s.enforcer))
@@ -180,39 +182,39 @@ func TestBulkReachesOnlyWhatItsOperatorMayManageAndDeletesCanBeTakenBack(t *test
 	s.failures(3)
 	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.StatusSuccess)
 	browser := s.browser("other")
-	_, _, path := s.begin(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
+	_, _, path := s.startBulkRun(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
-		t.Errorf("%d of another service are deleted", n)
+		t.Errorf("%d jobs of another service are deleted", n)
 	}
 	now, err := s.engine.Reader().Get(t.Context(), theirs.ID)
 	if err != nil || now.DeletedAt.IsZero() {
-		t.Fatalf("%+v, %v", now, err)
+		t.Fatalf("the job is %+v, %v", now, err)
 	}
 	if got := s.get("nobody", path); got.status != http.StatusForbidden {
-		t.Errorf("%d", got.status)
+		t.Errorf("the run's page for a subject without permissions: %d", got.status)
 	}
-	_, _, path = s.begin(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
+	_, _, path = s.startBulkRun(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
 	if now, err = s.engine.Reader().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
-		t.Errorf("%+v, %v", now, err)
+		t.Errorf("the job is %+v, %v", now, err)
 	}
 }
 
-// A run whose process ends goes on in another, and retries nothing twice; a run that is
-// stopped says what it did.
-func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
+// If the process of a run ends, another process continues the run and retries no job twice. A run
+// that an operator stops shows what it did.
+func TestBulkRunContinuesInAnotherProcessAndCanBeStopped(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
 		noError(t, admin.Register(s.engine, s.enforcer))
 		noError(t, s.engine.Start(t.Context()))
 		s.failures(400)
-		_, _, path := s.begin(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		s.until(func() bool { return s.count("retry_of IS NOT NULL") > 30 })
 		noError(t, s.engine.Stop(context.Background()))
 		if n := s.count("retry_of IS NOT NULL"); n >= 400 {
-			t.Fatal("the run was over before it could be broken off")
+			t.Fatal("the run ended before it could be interrupted")
 		}
 		next := newSite(t, db, "", nil)
 		noError(t, admin.Register(next.engine, next.enforcer))
@@ -224,26 +226,26 @@ func TestBulkRunOutlivesItsProcessAndCanBeStopped(t *testing.T) {
 		if retried != 400 || twice != 0 {
 			t.Errorf("%d retried, %d twice", retried, twice)
 		}
-		_, _, path = next.begin(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		_, _, path = next.startBulkRun(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
 		next.post("operator", path+"/stop", "back", path)
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘</span> cancelled") })
 		if page := next.get("operator", path).body; strings.Contains(page, `<dt>Done</dt><dd>0</dd>`) {
-			t.Errorf("a stopped run does not say what it did:\n%s", page)
+			t.Errorf("the page of a stopped run does not show what it did:\n%s", page)
 		}
 	})
 }
 
-// A role that is revoked while a run waits takes the run's rights with it, and nobody
-// runs another's again.
-func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
+// If the operator's role is revoked while the run waits, the run changes nothing. Another operator
+// cannot retry the run.
+func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	noError(t, admin.Register(s.engine, s.enforcer))
 	s.start()
 	s.failures(3)
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
-	_, _, path := s.begin(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	roles := s.enforcer.(*casbin.SyncedEnforcer)
 	_, err := roles.DeleteRolesForUser("operator")
 	noError(t, err)
@@ -251,27 +253,27 @@ func TestBulkRunOfARevokedOperatorDoesNothingAndIsNotRetried(t *testing.T) {
 	noError(t, err)
 	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
-		t.Errorf("%d are deleted", n)
+		t.Errorf("%d jobs are deleted, want none", n)
 	}
 	if page := s.get("viewer", path).body; !strings.Contains(page, "its operator may not manage it any more") {
-		t.Errorf("the run does not say why:\n%s", page)
+		t.Errorf("the run's page does not show why the jobs were skipped:\n%s", page)
 	}
 	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
 	noError(t, err)
-	// One that was stopped keeps its arguments.
+	// A stopped run keeps its arguments, so only the check in the handler of the retry rejects it.
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	another := s.browser("another")
-	_, _, path = s.begin(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	_, _, path = s.startBulkRun(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Its end is requested") {
-		t.Errorf("not stopped:\n%s", page)
+		t.Errorf("the run was not stopped:\n%s", page)
 	}
 	page := s.follow(another, strings.Replace(path, "/bulk/", "/jobs/", 1)+"/retry")
 	var runs int
 	noError(t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'nawasync'").Row().Scan(&runs))
 	if !strings.Contains(page, "Not done.") || runs != 2 {
-		t.Errorf("a run was retried, there are %d:\n%s", runs, page)
+		t.Errorf("a run was retried, there are %d runs:\n%s", runs, page)
 	}
 	if admin.Register(s.engine, nil) == nil {
-		t.Error("bulk runs without an enforcer were taken")
+		t.Error("Register accepted a nil enforcer")
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// jobsChart counts what ended in the query's window, from the statistics: only terms that
-// these are kept by narrow it, and its name says so.
+// jobsChart counts the jobs that ended in the query's time range. It reads the statistics, which
+// are kept by service, type, instance and action. Other terms of the query do not narrow it; the
+// chart's name says so.
 func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.Search) (chart.BarChart, error) {
 	from, to := search.EndedFrom, search.EndedTo
 	if from.IsZero() && to.IsZero() {
@@ -25,7 +26,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 		from = to.Add(-24 * time.Hour)
 	}
 	if !from.Before(to) {
-		return chart.BarChart{}, nil // nothing has ended yet in a time that is to come
+		return chart.BarChart{}, nil // the range is in the future or empty
 	}
 	period, step := tracker.PeriodHour, time.Hour
 	switch length := to.Sub(from); {
@@ -36,7 +37,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	}
 	begin := from.Truncate(step)
 	if first := to.Truncate(step).Add(-(chart.MaxBars - 1) * step); begin.Before(first) {
-		begin = first // of a longer time, the end of it
+		begin = first // the chart shows the end of a range that is too long for it
 	}
 	stats, err := p.visibleStats(p.store().StatCounts(ctx, period, begin, to))
 	if err != nil {
@@ -49,24 +50,25 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	}
 	for _, s := range stats {
 		i := int(s.Bucket.Sub(begin) / step)
-		if i < 0 || i >= len(bars) || !pageFits(q, "service", s.Service) || !pageFits(q, "type", s.Type) || !pageFits(q, "instance", s.Instance) ||
-			!pageFits(q, "action", s.Action) {
+		if i < 0 || i >= len(bars) || !matchesField(q, "service", s.Service) || !matchesField(q, "type", s.Type) || !matchesField(q, "instance", s.Instance) ||
+			!matchesField(q, "action", s.Action) {
 			continue
 		}
 		bars[i].Add(s)
 	}
-	out := chart.BarChart{Bars: bars, Name: p.perPeriod(period)}.Scaled()
+	out := chart.BarChart{Bars: bars, Name: p.chartName(period)}.Scaled()
 	for i := range bars {
 		b := &bars[i]
 		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), format.Thousands(b.Good+b.Bad),
 			format.Thousands(b.Bad))
-		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.between(b.From, b.To)).String())
+		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.timeRange(b.From, b.To)).String())
 	}
 	return out, nil
 }
 
-// between is two times as a term has them; the zero time is no end.
-func (p *request) between(from, to time.Time) string {
+// timeRange returns the value of a query term for the range between two times. If to is the zero
+// time, the range has no end.
+func (p *request) timeRange(from, to time.Time) string {
 	text := from.In(p.zone).Format(query.MinuteLayout) + ".."
 	if !to.IsZero() {
 		text += to.In(p.zone).Format(query.MinuteLayout)
@@ -74,8 +76,8 @@ func (p *request) between(from, to time.Time) string {
 	return text
 }
 
-// perPeriod names what a strip counts.
-func (p *request) perPeriod(period tracker.Period) string {
+// chartName returns the caption of a chart with bars of that period.
+func (p *request) chartName(period tracker.Period) string {
 	switch period {
 	case tracker.PeriodMinute:
 		return p.T("Ended per minute, by service, type, instance and action only")
@@ -86,7 +88,8 @@ func (p *request) perPeriod(period tracker.Period) string {
 	return p.T("Ended per day, by service, type, instance and action only")
 }
 
-// visibleStats are the statistics of services that the subject may view.
+// visibleStats removes the statistics of services that the subject must not view. It takes an error
+// so that it can wrap a store call directly.
 func (p *request) visibleStats(list []tracker.Stat, err error) ([]tracker.Stat, error) {
-	return slices.DeleteFunc(list, func(s tracker.Stat) bool { return !p.viewer.may(PermissionView, s.Service) }), err
+	return slices.DeleteFunc(list, func(s tracker.Stat) bool { return !p.viewer.allowed(PermissionView, s.Service) }), err
 }

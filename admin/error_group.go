@@ -12,7 +12,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// errorGroup is one error that many jobs have had.
+// errorGroup is a set of failed jobs with the same error signature.
 type errorGroup struct {
 	Signature string    `json:"signature"`
 	Example   string    `json:"example"`
@@ -24,20 +24,23 @@ type errorGroup struct {
 	url       string
 }
 
-// What differs between two errors that are one: ids, addresses, numbers, quoted words.
+// varyingParts matches what differs between two occurrences of the same error: IDs, addresses,
+// numbers and quoted words.
 var varyingParts = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
 
-func signature(text string) string {
+// errorSignature returns the first line of an error with its varying parts replaced by "…".
+func errorSignature(text string) string {
 	line := format.FirstLine(text)
 	return strings.Join(strings.Fields(varyingParts.ReplaceAllString(line, "…")), " ")
 }
 
-// groupErrors puts failed jobs together that have the same error, the most frequent first, and
-// links each to those that ended in the same time.
+// groupErrors groups failed jobs by their error signature and returns the 10 largest groups. The
+// jobs must be sorted by when they ended, latest first. The term ended limits the link of a group to
+// the same time range.
 func (p *request) groupErrors(jobs []*tracker.Job, ended string) []errorGroup {
 	groups := map[string]*errorGroup{}
 	for _, j := range jobs {
-		key := signature(j.Error)
+		key := errorSignature(j.Error)
 		if key == "" {
 			continue
 		}
@@ -63,7 +66,8 @@ func (p *request) groupErrors(jobs []*tracker.Job, ended string) []errorGroup {
 	return list[:min(len(list), 10)]
 }
 
-// errorTerm finds the jobs with such an error, by the longest part that they share.
+// errorTerm returns the query term that finds jobs with a signature. It searches for the longest
+// fixed part. It returns "" if there is none.
 func errorTerm(signature string) string {
 	part := longestPart(strings.Split(signature, "…"))
 	if part == "" {

@@ -36,10 +36,10 @@ func noError(t testing.TB, err error) {
 	}
 }
 
-// chore is a job of the tests: what it does is in how.
+// chore has the arguments of the tests' jobs.
 type chore struct {
 	ID       string
-	How      string // "", fail, broken, wait
+	How      string // "" succeeds, "fail" fails until site.healthy is set, "broken" always fails, "wait" runs until its context ends
 	Password nawasync.Secret
 }
 
@@ -48,10 +48,10 @@ func (c chore) Kind() nawasync.Kind {
 }
 func (c chore) Target() nawasync.Target { return nawasync.Target{Instance: "main", ID: c.ID} }
 
-// MaxAttempts lets it fail at once.
+// Options allows one attempt only, so that a failing job ends at once.
 func (c chore) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 1} }
 
-// elsewhere is a chore of another service.
+// elsewhere has the arguments of a job of another service.
 type elsewhere struct{ ID, How string }
 
 func (e elsewhere) Kind() nawasync.Kind {
@@ -77,7 +77,7 @@ func (d *doerElsewhere) Execute(ctx context.Context, run *nawasync.Run[elsewhere
 	return d.site.do(ctx, chore{ID: run.Args.ID, How: run.Args.How})
 }
 
-// site is the pages of an engine, and who asks for them.
+// site serves the pages of an engine and sends requests to them.
 type site struct {
 	t        *testing.T
 	db       *testdb.Database
@@ -88,8 +88,8 @@ type site struct {
 	enforcer admin.Enforcer
 
 	mu       sync.Mutex
-	did      []string // what the remote was told, passwords too
-	well     bool     // "fail" does not fail any more
+	calls    []string // what the fake remote received, including passwords
+	healthy  bool     // jobs with How "fail" succeed
 	handlers http.Handler
 }
 
@@ -112,14 +112,14 @@ func (b *buffer) String() string {
 
 func (s *site) do(ctx context.Context, c chore) error {
 	s.mu.Lock()
-	s.did = append(s.did, c.ID+" "+c.Password.Reveal())
-	well := s.well
+	s.calls = append(s.calls, c.ID+" "+c.Password.Reveal())
+	healthy := s.healthy
 	s.mu.Unlock()
 	switch {
 	case c.How == "wait":
 		<-ctx.Done()
 		return ctx.Err()
-	case c.How == "broken", c.How == "fail" && !well:
+	case c.How == "broken", c.How == "fail" && !healthy:
 		return nawasync.Permanent(fmt.Errorf("quota exceeded for %s, password was %s", c.ID, c.Password.Reveal()))
 	}
 	return nil
@@ -141,13 +141,13 @@ func redisClient(t *testing.T) *redis.Client {
 
 const sealingKey = "0123456789abcdef0123456789abcdef"
 
-// newSite opens the pages under a prefix. The header X-Subject says who asks.
+// newSite serves the pages under a prefix. The header X-Subject of a request names the subject.
 func newSite(t *testing.T, db *testdb.Database, prefix string, change func(*admin.Config)) *site {
 	t.Helper()
 	return newSiteOf(t, db, prefix, nil, change)
 }
 
-// newSiteOf is newSite with another engine.
+// newSiteOf is newSite with changes to the engine's configuration.
 func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawasync.Config), change func(*admin.Config)) *site {
 	t.Helper()
 	s := &site{t: t, db: db, prefix: prefix, log: &buffer{}}
@@ -198,7 +198,7 @@ func (s *site) start() {
 	})
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -241,7 +241,7 @@ func (s *site) ask(subject, method, path string, form url.Values, header map[str
 	return answer{response.StatusCode, response.Header, string(data)}
 }
 
-// browser is a client with cookies that follows redirects.
+// browser returns a client that keeps cookies and follows redirects.
 func (s *site) browser(subject string) *http.Client {
 	jar, err := cookiejar.New(nil)
 	noError(s.t, err)
@@ -263,6 +263,7 @@ func (s *site) dispatch(args nawasync.Args) *tracker.Job {
 	return job
 }
 
+// await waits until the job has a status.
 func (s *site) await(id int64, want tracker.Status) *tracker.Job {
 	s.t.Helper()
 	end := time.Now().Add(3 * time.Minute)

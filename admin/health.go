@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,19 +12,19 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// health is how everything stands, as the page, /health.json and /metrics show it.
+// health is the data of the health page, /health.json and /metrics.
 type health struct {
 	At       time.Time       `json:"at"`
 	Window   string          `json:"window"`
-	From     time.Time       `json:"from"` // where the window begins, on the grid of the statistics
+	From     time.Time       `json:"from"` // start of the window, rounded down to a whole step
 	Summary  string          `json:"verdict"`
 	Healthy  bool            `json:"healthy"`
 	Alerts   []alert.Alert   `json:"attention"`
 	Totals   totals          `json:"totals"`
-	Before   totals          `json:"before"` // the same length of time before
+	Before   totals          `json:"before"` // of the equally long window before
 	Services []serviceHealth `json:"services"`
 	Errors   []errorGroup    `json:"errors"`
-	MoreOpen bool            `json:"more_open,omitempty"` // open jobs were too many to count them all
+	MoreOpen bool            `json:"more_open,omitempty"` // only tracker.MaxOpenJobs open jobs were counted
 	recent   []*tracker.Job
 }
 
@@ -48,13 +47,13 @@ func (t *totals) add(s tracker.Stat) {
 	}
 }
 
-// serviceHealth is a service, or one kind of its jobs.
+// serviceHealth has the figures of a service or of one kind of its jobs.
 type serviceHealth struct {
 	Service string `json:"service"`
 	Type    string `json:"type,omitempty"`
 	Action  string `json:"action,omitempty"`
 	totals
-	before  totals        // in the same length of time before
+	before  totals        // of the equally long window before
 	RunP50  time.Duration `json:"run_p50_ns"`
 	RunP95  time.Duration `json:"run_p95_ns"`
 	WaitP95 time.Duration `json:"wait_p95_ns"`
@@ -62,20 +61,22 @@ type serviceHealth struct {
 	Running int64         `json:"running"`
 	Stuck   int64         `json:"stuck"`
 	Oldest  time.Time     `json:"oldest_queued,omitzero"`
-	Synced  time.Time     `json:"last_success,omitzero"`
+	Synced  time.Time     `json:"last_success,omitzero"` // when a job last succeeded
 	chart   chart.BarChart
 	runs    tracker.Histogram
 	waits   tracker.Histogram
 }
 
-// healthWindows are those of the health page, each with the statistics that it counts,
-// and those that its percentiles are of: reading many histograms takes long.
-var healthWindows = []struct {
-	name            string
-	length          time.Duration
-	period, coarser tracker.Period
-	step            time.Duration // of the bars
-}{
+// healthWindow is a time window of the health page.
+type healthWindow struct {
+	name    string
+	length  time.Duration
+	period  tracker.Period // the statistics that are counted
+	coarser tracker.Period // the statistics whose histograms give the percentiles; coarser, because reading many histograms is slow
+	step    time.Duration  // length of a bar; a multiple of period
+}
+
+var healthWindows = []healthWindow{
 	{"15m", 15 * time.Minute, tracker.PeriodMinute, tracker.PeriodMinute, time.Minute},
 	{"1h", time.Hour, tracker.PeriodMinute, tracker.PeriodMinute, time.Minute},
 	{"24h", 24 * time.Hour, tracker.PeriodHour, tracker.PeriodHour, time.Hour},
@@ -84,8 +85,8 @@ var healthWindows = []struct {
 }
 
 const (
-	minEndedForShare = 20  // ended jobs, below which a share says nothing
-	maxErrors        = 500 // failed jobs that are grouped by their error
+	minEndedForShare = 20  // with fewer ended jobs a percentage would mislead
+	maxErrors        = 500 // how many failed jobs are grouped by their error
 )
 
 type healthView struct {
@@ -107,80 +108,26 @@ func (p *request) healthJSON() error {
 	if err != nil {
 		return err
 	}
-	return p.json(found)
+	return p.writeJSON(found)
 }
 
-// loadHealth reads everything that the health page shows.
+// loadHealth reads everything that the health page shows and sums it up per service.
 func (p *request) loadHealth(ctx context.Context) (*health, error) {
-	window := healthWindows[2]
-	for _, w := range healthWindows {
-		if p.r.URL.Query().Get("window") == w.name {
-			window = w
-		}
+	window := p.healthWindow()
+	out := &health{
+		At: p.now, Window: window.name, From: p.now.Add(-window.length).Truncate(window.step),
+		Alerts: []alert.Alert{}, Services: []serviceHealth{}, Errors: []errorGroup{},
 	}
-	out := &health{At: p.now, Window: window.name, Alerts: []alert.Alert{}, Services: []serviceHealth{}, Errors: []errorGroup{}}
-	from := p.now.Add(-window.length)
-	out.From = from.Truncate(window.step)
-	stats, err := p.visibleStats(p.store().StatTotals(ctx, window.period, out.From.Add(-window.length), p.now.Add(time.Minute), window.step))
+	data, err := p.readHealth(ctx, window, out.From)
 	if err != nil {
 		return nil, err
 	}
-	times, err := p.visibleStats(p.store().Stats(ctx, window.coarser, from, p.now.Add(time.Minute)))
-	if err != nil {
+	out.MoreOpen = data.moreOpen
+	out.sum(data, p.viewer.visibleServices())
+	if out.Alerts, err = p.findAlerts(ctx, out, data.open, data.successes); err != nil {
 		return nil, err
 	}
-	open, more, err := p.store().OpenJobs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out.MoreOpen = more
-	open = slices.DeleteFunc(open, func(o tracker.OpenJobs) bool { return !p.viewer.may(PermissionView, o.Service) })
-	byService := map[string]*serviceHealth{}
-	of := func(name string) *serviceHealth {
-		if byService[name] == nil {
-			byService[name] = &serviceHealth{Service: name}
-		}
-		return byService[name]
-	}
-	for _, name := range p.viewer.visible() {
-		of(name)
-	}
-	// A bucket that began before the window counts into it: buckets are not cut.
-	for _, s := range stats {
-		if s.Bucket.Before(out.From) {
-			out.Before.add(s)
-			of(s.Service).before.add(s)
-			continue
-		}
-		out.Totals.add(s)
-		of(s.Service).add(s)
-	}
-	for _, s := range times {
-		of(s.Service).runs.Merge(s.Runs)
-		of(s.Service).waits.Merge(s.Waits)
-	}
-	for _, o := range open {
-		of(o.Service).open(o)
-	}
-	successes, err := p.store().LastSuccesses(ctx)
-	if err != nil {
-		return nil, err
-	}
-	successes = slices.DeleteFunc(successes, func(s tracker.LastSuccess) bool { return !p.viewer.may(PermissionView, s.Service) })
-	for _, s := range successes {
-		if service := of(s.Service); s.At.After(service.Synced) {
-			service.Synced = s.At
-		}
-	}
-	for _, service := range byService {
-		service.RunP50, service.RunP95, service.WaitP95 = service.runs.Quantile(0.5), service.runs.Quantile(0.95), service.waits.Quantile(0.95)
-		out.Services = append(out.Services, *service)
-	}
-	slices.SortFunc(out.Services, func(a, b serviceHealth) int { return cmp.Compare(a.Service, b.Service) })
-	if out.Alerts, err = p.alerts(ctx, out, open, successes); err != nil {
-		return nil, err
-	}
-	failed, err := p.store().Failures(ctx, p.viewer.services(), out.From, maxErrors)
+	failed, err := p.store().Failures(ctx, p.viewer.viewFilter(), out.From, maxErrors)
 	if err != nil {
 		return nil, err
 	}
@@ -188,12 +135,95 @@ func (p *request) loadHealth(ctx context.Context) (*health, error) {
 	out.recent = latestFailures(failed, 10)
 	out.summarize(p)
 	for i := range out.Services {
-		out.Services[i].chart = chart.Sparkline(stats, out.Services[i].Service, from, p.now, window.step)
+		out.Services[i].chart = chart.Sparkline(data.stats, out.Services[i].Service, p.now.Add(-window.length), p.now, window.step)
 	}
 	return out, nil
 }
 
-func (s *serviceHealth) open(o tracker.OpenJobs) {
+// healthWindow returns the window that the request names. The default is 24h.
+func (p *request) healthWindow() healthWindow {
+	window := healthWindows[2]
+	for _, w := range healthWindows {
+		if p.r.URL.Query().Get("window") == w.name {
+			window = w
+		}
+	}
+	return window
+}
+
+// healthData is what the health page reads, limited to the services that the subject may view.
+type healthData struct {
+	stats     []tracker.Stat // counts of this window and of the one before
+	times     []tracker.Stat // histograms of this window
+	open      []tracker.OpenJobs
+	moreOpen  bool // there are more open jobs than open counts
+	successes []tracker.LastSuccess
+}
+
+// readHealth reads the data of a window. From is the start of the window's first bar.
+func (p *request) readHealth(ctx context.Context, window healthWindow, from time.Time) (*healthData, error) {
+	d := &healthData{}
+	until := p.now.Add(time.Minute)
+	var err error
+	if d.stats, err = p.visibleStats(p.store().StatTotals(ctx, window.period, from.Add(-window.length), until, window.step)); err != nil {
+		return nil, err
+	}
+	if d.times, err = p.visibleStats(p.store().Stats(ctx, window.coarser, p.now.Add(-window.length), until)); err != nil {
+		return nil, err
+	}
+	if d.open, d.moreOpen, err = p.store().OpenJobs(ctx); err != nil {
+		return nil, err
+	}
+	d.open = slices.DeleteFunc(d.open, func(o tracker.OpenJobs) bool { return !p.viewer.allowed(PermissionView, o.Service) })
+	if d.successes, err = p.store().LastSuccesses(ctx); err != nil {
+		return nil, err
+	}
+	d.successes = slices.DeleteFunc(d.successes, func(s tracker.LastSuccess) bool { return !p.viewer.allowed(PermissionView, s.Service) })
+	return d, nil
+}
+
+// sum adds the data up in the totals and in one serviceHealth per service. Every service in names
+// gets one, even without data.
+func (h *health) sum(data *healthData, names []string) {
+	byName := map[string]*serviceHealth{}
+	service := func(name string) *serviceHealth {
+		if byName[name] == nil {
+			byName[name] = &serviceHealth{Service: name}
+		}
+		return byName[name]
+	}
+	for _, name := range names {
+		service(name)
+	}
+	for _, s := range data.stats {
+		if s.Bucket.Before(h.From) {
+			h.Before.add(s)
+			service(s.Service).before.add(s)
+			continue
+		}
+		h.Totals.add(s)
+		service(s.Service).add(s)
+	}
+	for _, s := range data.times {
+		service(s.Service).runs.Merge(s.Runs)
+		service(s.Service).waits.Merge(s.Waits)
+	}
+	for _, o := range data.open {
+		service(o.Service).addOpen(o)
+	}
+	for _, success := range data.successes {
+		if s := service(success.Service); success.At.After(s.Synced) {
+			s.Synced = success.At
+		}
+	}
+	for _, s := range byName {
+		s.RunP50, s.RunP95, s.WaitP95 = s.runs.Quantile(0.5), s.runs.Quantile(0.95), s.waits.Quantile(0.95)
+		h.Services = append(h.Services, *s)
+	}
+	slices.SortFunc(h.Services, func(a, b serviceHealth) int { return cmp.Compare(a.Service, b.Service) })
+}
+
+func (s *serviceHealth) addOpen(o tracker.OpenJobs) {
 	s.Queued += o.Queued
 	s.Running += o.Running
 	s.Stuck += o.Stuck
@@ -202,7 +232,7 @@ func (s *serviceHealth) open(o tracker.OpenJobs) {
 	}
 }
 
-// scopeText names a service, or an instance of it.
+// scopeText returns the text for a service, or for one of its instances.
 func (p *request) scopeText(service, instance string) string {
 	if instance == "" {
 		return service
@@ -210,14 +240,14 @@ func (p *request) scopeText(service, instance string) string {
 	return p.Tf("%s on %s", service, instance)
 }
 
-// summarize is the outcome in a sentence.
+// summarize sets Healthy and Summary from the alerts.
 func (h *health) summarize(p *request) {
-	bad := slices.ContainsFunc(h.Alerts, func(a alert.Alert) bool { return a.Severity == alert.SeverityCritical })
-	h.Healthy = !bad
+	critical := slices.ContainsFunc(h.Alerts, func(a alert.Alert) bool { return a.Severity == alert.SeverityCritical })
+	h.Healthy = !critical
 	switch {
 	case h.Totals.Ended == 0 && len(h.Alerts) == 0:
 		h.Summary = p.T("Nothing has ended in this time, and nothing is known to be wrong.")
-	case bad:
+	case critical:
 		h.Summary = p.Tf("Something is wrong, %d to look at, first: %s", len(h.Alerts), h.Alerts[0].Text)
 	case len(h.Alerts) > 0:
 		h.Summary = p.Tf("It works, with %d to look at, first: %s", len(h.Alerts), h.Alerts[0].Text)
@@ -226,7 +256,8 @@ func (h *health) summarize(p *request) {
 	}
 }
 
-// latestFailures are the last failures, one of each target.
+// latestFailures returns the latest failure of each target, up to limit. The jobs must be sorted by
+// when they ended, latest first.
 func latestFailures(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 	seen := map[tracker.Target]bool{}
 	for _, j := range jobs {
@@ -238,8 +269,8 @@ func latestFailures(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 	return list
 }
 
-// change is a figure against the one before.
-func (v *healthView) change(now, before int64) string {
+// beforeText returns the text that compares a figure with the one of the window before.
+func (v *healthView) beforeText(now, before int64) string {
 	switch {
 	case before == 0 && now == 0:
 		return v.T("as before")
@@ -249,7 +280,7 @@ func (v *healthView) change(now, before int64) string {
 	return v.Tf("%s before", format.Thousands(before))
 }
 
-// share is the rate of success, where there are enough to speak of one.
+// share returns the success rate. If few jobs have ended, it returns the two counts instead.
 func (v *healthView) share(s serviceHealth) string {
 	switch n := s.Success + s.Failed; {
 	case n == 0:
@@ -269,9 +300,6 @@ func (v *healthView) windows() []navLink {
 	return list
 }
 
-// inSeconds is a length of time as Prometheus writes it.
-func inSeconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
-
 func quantilesText(h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
@@ -286,14 +314,14 @@ func quantileText(h tracker.Histogram) string {
 	return format.Span(h.Quantile(0.95))
 }
 
-// figure is one of the figures of the health page.
+// figure is a count on the health page, with a link to the counted jobs.
 type figure struct {
 	name, url   string
 	now, before int64
 }
 
-// endedTerm is the term for the jobs that the figures are of.
-func (h *health) endedTerm(p *request) string { return "ended:" + p.between(h.From, time.Time{}) }
+// endedTerm returns the query term that finds the jobs that ended in the window.
+func (h *health) endedTerm(p *request) string { return "ended:" + p.timeRange(h.From, time.Time{}) }
 
 func (v *healthView) figures() []figure {
 	since := v.endedTerm(v.request)

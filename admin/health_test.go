@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestHealthIsTheSameAsAPageAsJSONAndForPrometheus(t *testing.T) {
+func TestHealthPageJSONAndMetricsShowTheSameFigures(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
@@ -21,7 +21,7 @@ func TestHealthIsTheSameAsAPageAsJSONAndForPrometheus(t *testing.T) {
 		s.await(s.dispatch(chore{ID: "a"}).ID, tracker.StatusSuccess)
 		s.await(s.dispatch(chore{ID: "b@example.org", How: "fail"}).ID, tracker.StatusFailed)
 		s.await(s.dispatch(chore{ID: "c@example.org", How: "fail"}).ID, tracker.StatusFailed)
-		// One that was dispatched long ago and failed now is of this window too.
+		// The window counts by when jobs ended. A job that was created long ago and failed now counts too.
 		noError(t, db.Exec("UPDATE nawasync_jobs SET created_at = 1 WHERE target_id = 'b@example.org'").Error)
 		for _, window := range []string{"15m", "1h", "24h", "7d", "30d"} {
 			var got struct {
@@ -46,20 +46,20 @@ func TestHealthIsTheSameAsAPageAsJSONAndForPrometheus(t *testing.T) {
 			"# TYPE nawasync_run_seconds gauge",
 		} {
 			if !strings.Contains(metrics, line) {
-				t.Errorf("no %s in\n%s", line, metrics)
+				t.Errorf("the metrics lack %s:\n%s", line, metrics)
 			}
 		}
 		page := s.get("viewer", "/health").body
 		if !strings.Contains(page, "1 of 3") || !strings.Contains(page, "quota exceeded for") {
-			t.Errorf("%s", page)
+			t.Errorf("the page shows:\n%s", page)
 		}
 	})
 }
 
-func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
+func TestPagesReportAnUnavailableDatabaseAndRecover(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Timeout = 300 * time.Millisecond })
-	noError(t, s.db.Exec("ALTER TABLE nawasync_jobs RENAME TO gone").Error)
+	noError(t, s.db.Exec("ALTER TABLE nawasync_jobs RENAME TO renamed").Error)
 	for _, path := range []string{"/jobs", "/health", "/jobs.json", "/metrics"} {
 		begin := time.Now()
 		got := s.get("viewer", path)
@@ -69,13 +69,13 @@ func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
 		}
 	}
 	if got := s.get("viewer", "/health"); got.header.Get("Refresh") == "" {
-		t.Error("the page does not ask again by itself")
+		t.Error("the error page does not reload itself")
 	}
-	noError(t, s.db.Exec("ALTER TABLE gone RENAME TO nawasync_jobs").Error)
+	noError(t, s.db.Exec("ALTER TABLE renamed RENAME TO nawasync_jobs").Error)
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
-		t.Errorf("%d after it came back", got.status)
+		t.Errorf("status %d after the table was renamed back", got.status)
 	}
-	// One that does not answer in time: all of its connections are taken.
+	// The database does not answer in time, because its only connection is in use.
 	pool, err := s.db.DB.DB()
 	noError(t, err)
 	pool.SetMaxOpenConns(1)
@@ -85,10 +85,10 @@ func TestDatabaseThatIsGoneIsSaidAndThePagesComeBack(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if got := s.get("", "/readyz"); got.status != http.StatusServiceUnavailable {
-		t.Errorf("ready: %d", got.status)
+		t.Errorf("/readyz: %d", got.status)
 	}
 	noError(t, held.Close())
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
-		t.Errorf("%d after it came back", got.status)
+		t.Errorf("status %d after the connection was released", got.status)
 	}
 }

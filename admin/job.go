@@ -15,37 +15,38 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// jobView is all that is known of one job.
+// jobView is the data of a job's page.
 type jobView struct {
 	*request
 	job          *tracker.Job
 	attempts     []tracker.Attempt
 	related      []*tracker.Job
-	predecessors []*tracker.Job // of its lane, while it waits
+	predecessors []*tracker.Job // the jobs before it in its lane; open jobs only
 	entries      []tracker.AuditEntry
-	newer        int64 // a later success of the same target
-	pause        *tracker.Scope
-	served       bool // a live process serves its kind
-	queue        nawasync.TaskState
-	stack        bool // whole stacks
+	newer        int64          // ID of a later job of the same target that succeeded; 0 if there is none
+	pause        *tracker.Scope // what pauses or parks the job; nil if nothing does
+	hasWorker    bool           // a live process handles its kind
+	task         nawasync.TaskState
+	fullStack    bool // show all frames of stacks
 }
 
-func (p *request) jobID() (int64, bool, error) {
+// jobID returns the job ID in the path, and whether the path ends in .json.
+func (p *request) jobID() (id int64, asJSON bool, err error) {
 	text, asJSON := strings.CutSuffix(p.r.PathValue("id"), ".json")
-	id, err := strconv.ParseInt(text, 10, 64)
+	id, err = strconv.ParseInt(text, 10, 64)
 	if err != nil || id <= 0 {
 		return 0, asJSON, errNotFound
 	}
 	return id, asJSON, nil
 }
 
-// visibleJob is a job, if the subject may view it: others are not told from none.
+// visibleJob reads a job that the subject may view. It returns errNotFound for other jobs too.
 func (p *request) visibleJob(id int64) (*tracker.Job, error) {
 	job, err := p.store().Get(p.r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
-	if !p.viewer.may(PermissionView, job.Service) {
+	if !p.viewer.allowed(PermissionView, job.Service) {
 		return nil, errNotFound
 	}
 	return job, nil
@@ -60,22 +61,22 @@ func (p *request) job() error {
 	if err != nil {
 		return err
 	}
-	v := &jobView{request: p, job: job, stack: p.r.URL.Query().Get("stack") == "full"}
+	v := &jobView{request: p, job: job, fullStack: p.r.URL.Query().Get("stack") == "full"}
 	if v.attempts, err = p.store().Attempts(p.r.Context(), job); err != nil {
 		return err
 	}
 	if asJSON {
-		return p.json(map[string]any{"job": job, "attempts": v.attempts})
+		return p.writeJSON(map[string]any{"job": job, "attempts": v.attempts})
 	}
 	p.title, p.section = p.Tf("Job %d", job.ID), "jobs"
-	if err := v.loadContext(p.r.Context()); err != nil {
+	if err := v.loadRelated(p.r.Context()); err != nil {
 		return err
 	}
 	return p.render(jobPage(v))
 }
 
-// loadContext is what the job waits for, and what else there is of its target.
-func (v *jobView) loadContext(ctx context.Context) error {
+// loadRelated reads the other jobs of the target, the audit entries, and what an open job waits for.
+func (v *jobView) loadRelated(ctx context.Context) error {
 	store, j := v.store(), v.job
 	results, err := store.Search(ctx, tracker.Search{Targets: []tracker.Target{j.Target()}, Services: []string{j.Service}, Limit: 11})
 	if err != nil {
@@ -107,26 +108,26 @@ func (v *jobView) loadContext(ctx context.Context) error {
 	}
 	kind := nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}.String()
 	for _, process := range alert.Alive(processes, v.now) {
-		v.served = v.served || slices.Contains(process.Kinds, kind)
+		v.hasWorker = v.hasWorker || slices.Contains(process.Kinds, kind)
 	}
 	if j.Status == tracker.StatusQueued {
-		if v.queue, err = v.h.engine.TaskState(ctx, j.ID); err != nil {
-			v.h.config.Logger.Warn("admin: Redis does not tell of a job", "job", j.ID, "error", err)
+		if v.task, err = v.h.engine.TaskState(ctx, j.ID); err != nil {
+			v.h.config.Logger.Warn("look up task in Redis failed", "job_id", j.ID, "error", err)
 		}
 	}
 	return nil
 }
 
-// held reports whether the job is a sync that would have deleted too much: no conflict
-// over an object, though it ends as one.
-func (v *jobView) held() bool {
+// isHeldSync reports whether the job is a sync that was held because it would have deleted too many
+// rows. Its status is conflict too, but there is no object to compare.
+func (v *jobView) isHeldSync() bool {
 	return v.job.Status == tracker.StatusConflict && v.job.ErrorClass == string(fault.ClassHeld)
 }
 
-// may reports whether the subject may change the job.
-func (v *jobView) may() bool { return v.viewer.may(PermissionManage, v.job.Service) }
+// canManage reports whether the subject may retry, cancel, delete or restore the job.
+func (v *jobView) canManage() bool { return v.viewer.allowed(PermissionManage, v.job.Service) }
 
-// headline says in one sentence what became of the job.
+// headline returns one sentence about the state of the job.
 func (v *jobView) headline() string {
 	j := v.job
 	switch {
@@ -138,12 +139,12 @@ func (v *jobView) headline() string {
 	case j.Status == tracker.StatusRunning:
 		return v.Tf("It runs, attempt %d of %d, since %s.", j.Attempt, j.MaxAttempts, format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusQueued:
-		return v.waiting()
+		return v.waitingText()
 	case j.Status == tracker.StatusSuccess:
 		return v.Tf("It succeeded, after %s.", v.tookText())
 	case j.Status == tracker.StatusFailed:
 		return v.Tf("It failed for good, after %s.", v.tookText())
-	case v.held():
+	case v.isHeldSync():
 		return v.T("Too much of the table was not in the listing. Nothing was deleted; the sync is held until somebody decides.")
 	case j.Status == tracker.StatusConflict:
 		return v.T("Somebody else had changed the same at the remote. Nothing was overwritten; the job waits for an answer.")
@@ -165,7 +166,7 @@ func (v *jobView) tookText() string {
 	return v.Tf("%d attempts over %s", n, took)
 }
 
-func (v *jobView) waiting() string {
+func (v *jobView) waitingText() string {
 	j := v.job
 	switch {
 	case v.pause != nil && v.pause.Parked:
@@ -178,19 +179,19 @@ func (v *jobView) waiting() string {
 		return v.Tf("It is due %s, at %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case len(v.predecessors) > 0:
 		return v.Tf("It waits for job %d, which is before it on the same object.", v.predecessors[0].ID)
-	case !v.served:
+	case !v.hasWorker:
 		return v.Tf("It waits, and no live process serves %s/%s/%s. Start a worker that registers it.", j.Service, j.Type, j.Action)
 	}
 	return v.Tf("It has waited %s for a worker.", format.Span(v.now.Sub(j.NotBefore)))
 }
 
-// advice is what to do now; "" where there is nothing to do.
+// advice returns what the operator should do, or "" if there is nothing to do.
 func (v *jobView) advice() string {
 	j := v.job
 	switch {
 	case v.newer != 0 && (j.Status == tracker.StatusFailed || j.Status == tracker.StatusConflict):
 		return v.Tf("Nothing: job %d did the same target later, and succeeded. Running this one again would undo it.", v.newer)
-	case v.held():
+	case v.isHeldSync():
 		return v.T("Look at the rows on the service's page, then release or reject the held sync there.")
 	case j.Status == tracker.StatusConflict:
 		return v.T("Compare the three below, then answer.")
@@ -212,7 +213,7 @@ func (v *jobView) advice() string {
 	return v.T("Read the last error. When its cause is mended, retry.")
 }
 
-// retriedAs is the newest retry of the job among what is related to it.
+// retriedAs returns the ID of the newest retry of the job among the related jobs, or 0.
 func (v *jobView) retriedAs() int64 {
 	for _, other := range v.related {
 		if other.RetryOf == v.job.ID {
@@ -222,21 +223,23 @@ func (v *jobView) retriedAs() int64 {
 	return 0
 }
 
-// sameError lists the jobs of the service with such an error; "" of a job without one.
-func (v *jobView) sameError() string {
-	term := errorTerm(signature(v.job.Error))
+// sameErrorURL returns the URL of the service's jobs with the same error signature. It returns "" if
+// the job has no error to search for.
+func (v *jobView) sameErrorURL() string {
+	term := errorTerm(errorSignature(v.job.Error))
 	if term == "" {
 		return ""
 	}
 	return v.queryURL("status:conflict,failed", "service:"+v.job.Service, term, "since:30d")
 }
 
-// comparison is one field of a conflict.
+// comparison has the values of one field of a conflict, of an update or of a change at the remote.
 type comparison struct {
 	Field, Base, Desired, Remote string
-	Touched                      bool // it differs from what the user saw
+	RemoteChanged                bool // Remote differs from Base
 }
 
+// comparisons returns the fields of the job's conflict.
 func (v *jobView) comparisons() []comparison {
 	detail, err := v.job.ConflictValues()
 	if err != nil {
@@ -251,13 +254,13 @@ func (v *jobView) comparisons() []comparison {
 	var list []comparison
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		c := comparison{name, valueText(detail.Base[name]), valueText(detail.Desired[name]), valueText(detail.Remote[name]), false}
-		c.Touched = c.Base != c.Remote
+		c.RemoteChanged = c.Base != c.Remote
 		list = append(list, c)
 	}
 	return list
 }
 
-// changes is what an update wanted, from the masked payload.
+// changes returns the fields that an update sets, from the masked payload.
 func (v *jobView) changes() []comparison {
 	var payload struct {
 		Changes map[string]struct {
@@ -287,7 +290,7 @@ func valueText(value json.RawMessage) string {
 	return string(value)
 }
 
-// prettyJSON is a document as a person reads it; its numbers stay as they are.
+// prettyJSON indents a JSON document. It does not decode the document, so large numbers stay exact.
 func prettyJSON(document json.RawMessage) string {
 	if len(document) == 0 {
 		return ""
@@ -302,30 +305,32 @@ func prettyJSON(document json.RawMessage) string {
 	return strings.TrimSpace(b.String())
 }
 
-// stackLines are the frames of a stack; of a short one, those of the application.
+// stackLines returns the stack to show: all frames if fullStack is set, and otherwise without those
+// of the Go runtime and of Asynq.
 func (v *jobView) stackLines(stack string) string {
-	if v.stack {
+	if v.fullStack {
 		return stack
 	}
-	var kept []string
+	var frames []string
 	lines := strings.Split(stack, "\n")
 	for i := 0; i+1 < len(lines); i++ {
 		place := lines[i+1]
 		if strings.HasPrefix(place, "\t") && !strings.HasPrefix(lines[i], "runtime") && !strings.Contains(place, "/src/runtime/") &&
 			!strings.Contains(place, "/hibiken/asynq") {
-			kept = append(kept, lines[i], place)
+			frames = append(frames, lines[i], place)
 		}
 	}
-	return strings.Join(kept, "\n")
+	return strings.Join(frames, "\n")
 }
 
+// links returns the application's links for the job.
 func (v *jobView) links() []Link {
 	if v.h.config.JobLinks == nil {
 		return nil
 	}
 	var list []Link
 	for _, link := range v.h.config.JobLinks(v.job) {
-		if to := safeURL(link.URL); to != "" {
+		if to := linkURL(link.URL); to != "" {
 			list = append(list, Link{link.Name, to})
 		}
 	}

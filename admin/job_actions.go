@@ -10,7 +10,10 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// jobAction does what a button on a job's page says.
+// actionFunc performs an action and returns the flash that reports its result.
+type actionFunc = func(ctx context.Context) (flash, error)
+
+// jobAction performs the action of a button on a job's page.
 func (p *request) jobAction() error {
 	id, _, err := p.jobID()
 	if err != nil {
@@ -30,70 +33,81 @@ func (p *request) jobAction() error {
 	}, do)
 }
 
-func (p *request) jobActions(job *tracker.Job) map[string]func(context.Context) (flash, error) {
-	engine, operator := p.h.engine, p.operatorOptions()
-	follows := func(text string, act func(context.Context) (*tracker.Job, error)) func(context.Context) (flash, error) {
+// jobActions returns the actions on a job, by their names in the URL.
+func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
+	// resolve returns an action that resolves the job's conflict with a new job.
+	resolve := func(text string, do func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) actionFunc {
 		return func(ctx context.Context) (flash, error) {
-			next, err := act(ctx)
-			if err != nil {
-				return flash{}, err
-			}
-			return flash{Text: fmt.Sprintf(text, next.ID), Job: next.ID}, nil
+			next, err := do(ctx, p.h.engine, job.ID, p.operatorOptions())
+			return newJobFlash(text, next, err)
 		}
 	}
-	answer := func(text string, act func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) func(context.Context) (flash,
-		error) {
-		return follows(text, func(ctx context.Context) (*tracker.Job, error) {
-			return act(ctx, engine, job.ID, operator)
-		})
-	}
-	return map[string]func(context.Context) (flash, error){
-		"retry": follows(p.T("It runs again as job %d."), func(ctx context.Context) (*tracker.Job, error) {
-			switch {
-			case job.Service == bulkKind.Service: // it would act for whoever began it
-				return nil, &refusedError{text: p.T("A bulk run is not retried: begin another with a preview.")}
-			case !job.Status.Terminal():
-				return nil, &refusedError{text: p.T("Only an ended job is retried.")}
-			}
-			return engine.Retry(ctx, job.ID, nawasync.RetryOptions{
-				By: operator.By, Reason: operator.Reason, Address: operator.Address,
-				Force: p.r.PostFormValue("force") == "yes",
-			})
-		}),
-		"resync":    answer(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
-		"rebase":    answer(p.T("Job %d changes it from what the remote had."), mirror.ApplyMine),
-		"overwrite": answer(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
-		"cancel": func(ctx context.Context) (flash, error) {
-			now, err := engine.Cancel(ctx, job.ID, operator)
-			if err != nil {
-				return flash{}, err
-			}
-			if now.Status == tracker.StatusRunning {
-				return flash{Text: p.Tf("The end of job %d is requested. It runs until its handler has stopped.", job.ID)}, nil
-			}
-			return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
-		},
-		"delete": func(ctx context.Context) (flash, error) {
-			if !job.DeletedAt.IsZero() {
-				return flash{}, &refusedError{text: p.Tf("Job %d is deleted already.", job.ID)}
-			}
-			err := engine.Delete(ctx, job.ID, operator)
-			if errors.Is(err, nawasync.ErrNotEnded) {
-				err = &refusedError{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
-			}
-			return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
-		},
-		"restore": func(ctx context.Context) (flash, error) {
-			if job.DeletedAt.IsZero() {
-				return flash{}, &refusedError{text: p.Tf("Job %d is not deleted.", job.ID)}
-			}
-			return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, engine.Restore(ctx, job.ID, operator)
-		},
+	return map[string]actionFunc{
+		"retry":     func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
+		"resync":    resolve(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
+		"rebase":    resolve(p.T("Job %d changes it from what the remote had."), mirror.ApplyMine),
+		"overwrite": resolve(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
+		"cancel":    func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
+		"delete":    func(ctx context.Context) (flash, error) { return p.deleteJob(ctx, job) },
+		"restore":   func(ctx context.Context) (flash, error) { return p.restoreJob(ctx, job) },
 	}
 }
 
-// unretryable says why a retry is not offered; "" is that it is.
-func (v *jobView) unretryable() string {
+// newJobFlash returns the flash that reports a new job, or err if it is not nil. The text has one
+// verb for the ID of the job.
+func newJobFlash(text string, job *tracker.Job, err error) (flash, error) {
+	if err != nil {
+		return flash{}, err
+	}
+	return flash{Text: fmt.Sprintf(text, job.ID), Job: job.ID}, nil
+}
+
+func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error) {
+	switch {
+	case job.Service == bulkKind.Service: // the retry would act with the permissions of the operator who started the run
+		return flash{}, &refusedError{text: p.T("A bulk run is not retried: begin another with a preview.")}
+	case !job.Status.Terminal():
+		return flash{}, &refusedError{text: p.T("Only an ended job is retried.")}
+	}
+	operator := p.operatorOptions()
+	next, err := p.h.engine.Retry(ctx, job.ID, nawasync.RetryOptions{
+		By: operator.By, Reason: operator.Reason, Address: operator.Address,
+		Force: p.r.PostFormValue("force") == "yes",
+	})
+	return newJobFlash(p.T("It runs again as job %d."), next, err)
+}
+
+func (p *request) cancelJob(ctx context.Context, job *tracker.Job) (flash, error) {
+	now, err := p.h.engine.Cancel(ctx, job.ID, p.operatorOptions())
+	if err != nil {
+		return flash{}, err
+	}
+	if now.Status == tracker.StatusRunning {
+		return flash{Text: p.Tf("The end of job %d is requested. It runs until its handler has stopped.", job.ID)}, nil
+	}
+	return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
+}
+
+func (p *request) deleteJob(ctx context.Context, job *tracker.Job) (flash, error) {
+	if !job.DeletedAt.IsZero() {
+		return flash{}, &refusedError{text: p.Tf("Job %d is deleted already.", job.ID)}
+	}
+	err := p.h.engine.Delete(ctx, job.ID, p.operatorOptions())
+	if errors.Is(err, nawasync.ErrNotEnded) {
+		err = &refusedError{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
+	}
+	return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
+}
+
+func (p *request) restoreJob(ctx context.Context, job *tracker.Job) (flash, error) {
+	if job.DeletedAt.IsZero() {
+		return flash{}, &refusedError{text: p.Tf("Job %d is not deleted.", job.ID)}
+	}
+	return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, p.h.engine.Restore(ctx, job.ID, p.operatorOptions())
+}
+
+// retryBlockedReason returns why the job cannot be retried, or "" if it can.
+func (v *jobView) retryBlockedReason() string {
 	switch {
 	case !v.job.Status.Terminal():
 		return v.T("Only an ended job is retried.")

@@ -10,13 +10,15 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func (v *jobView) actionURL(act string) string {
-	return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, act))
+func (v *jobView) actionURL(action string) string {
+	return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, action))
 }
 
-// conflictAnswer is one way to end a conflict.
+// conflictAnswer is one way to resolve a conflict. Class is the CSS class of its button.
 type conflictAnswer struct{ action, name, hint, class string }
 
+// answers returns the ways to resolve the job's conflict. For an object that the job wanted to
+// create, the remote's state is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
 	list := []conflictAnswer{{"resync", v.T("Resync"), v.T("Take what the remote has; nothing is written there."), "main"}}
 	if v.job.SnapshotState != nawasync.StatePendingCreate {
@@ -27,9 +29,9 @@ func (v *jobView) answers() []conflictAnswer {
 	return list
 }
 
-// taskText is whether the job is really in Redis.
+// taskText returns the text for the state of the job's task in Redis.
 func (v *jobView) taskText() string {
-	switch v.queue {
+	switch v.task {
 	case nawasync.TaskWaits:
 		return v.T("(its task is in Redis)")
 	case nawasync.TaskMissing:
@@ -42,11 +44,12 @@ func (v *jobView) taskText() string {
 	return ""
 }
 
-// milestone is a moment of a job's life.
+// milestone is an entry in a job's timeline.
 type milestone struct {
-	at          time.Time
-	text, after string
-	tone        string
+	at    time.Time
+	text  string
+	after string // the time since the milestone before, such as "+3 s"
+	tone  string
 }
 
 func (v *jobView) milestones() []milestone {
@@ -85,10 +88,10 @@ func outcomeTone(outcome tracker.Outcome) string {
 	if t := tone(tracker.Status(outcome)); t != "" {
 		return t
 	}
-	return "warn" // retry, parked, stopped, reaped
+	return "warn" // the outcomes that are no job status: retry, parked, stopped, reaped
 }
 
-// document is one of a job's JSON documents.
+// document is a JSON document of a job, indented for reading.
 type document struct{ name, text, hint string }
 
 func (v *jobView) documents() []document {

@@ -16,16 +16,16 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// jobsView is the list of jobs.
+// jobsView is the data of the job list.
 type jobsView struct {
 	*request
 	query      query.Query
-	queryText  string // as it was asked; the canonical one unless it is wrong
+	queryText  string // the canonical text of the query, or the text as entered if it is invalid
 	queryError *query.Error
 	results    tracker.Results
 	counts     map[tracker.Status]int
-	counted    bool   // the counts could be made
-	problem    string // of the counts or the strip, which alone are missing then
+	counted    bool   // counts is complete
+	problem    string // why the counts or the chart are missing
 	size       int
 	services   []string
 	chart      chart.BarChart
@@ -33,14 +33,14 @@ type jobsView struct {
 
 var pageSizes = []int{25, 50, 100}
 
-// formFields are the fields of the plain form; each is a term of the query line.
+// formFields are the query fields that the plain form has inputs for.
 var formFields = []string{"service", "type", "instance", "action", "target", "by", "error", "since", "ended"}
 
 func (p *request) jobs() error {
 	if p.r.URL.Query().Has("form") {
 		return p.queryFromForm()
 	}
-	v := &jobsView{request: p, queryText: p.r.URL.Query().Get("q"), size: p.size(), services: p.viewer.visible()}
+	v := &jobsView{request: p, queryText: p.r.URL.Query().Get("q"), size: p.pageSize(), services: p.viewer.visibleServices()}
 	p.title, p.section = p.T("Jobs"), "jobs"
 	q, err := query.Parse(v.queryText, p.zone)
 	if errors.As(err, &v.queryError) {
@@ -56,7 +56,7 @@ func (p *request) jobs() error {
 	if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
 		return err
 	}
-	// Each of the others fails alone: the list is what matters.
+	// The counts and the chart may fail or time out without hiding the list.
 	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()
 	if v.counts, v.counted, err = p.store().Counts(ctx, search); err != nil {
@@ -68,7 +68,7 @@ func (p *request) jobs() error {
 	return p.render(jobsPage(v))
 }
 
-// queryFromForm turns the plain form into the query line.
+// queryFromForm redirects the plain form to the list with the same query.
 func (p *request) queryFromForm() error {
 	values := p.r.URL.Query()
 	q, err := query.Parse(values.Get("rest"), p.zone)
@@ -84,50 +84,53 @@ func (p *request) queryFromForm() error {
 		}
 		q = q.With(field, list...)
 	}
-	// A jump: an id alone is that job.
+	// A number alone, typed in the search field of the header, is a job ID.
 	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
 		return p.redirect(p.jobURL(id))
 	}
 	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n")))
 }
 
-// search is what the store is asked, within what the subject may see.
+// search turns the query into a store search that is limited to what the subject may view.
 func (p *request) search(q query.Query) (tracker.Search, error) {
 	s, err := q.Search(p.now, p.zone)
 	if err != nil {
 		return s, err
 	}
-	s.Services = p.viewer.services()
+	s.Services = p.viewer.viewFilter()
 	targets := q.Values("target")
 	if len(targets) == 0 || s.Deleted {
 		return s, nil
 	}
-	places, err := p.store().TargetScopes(p.r.Context())
+	// The index needs complete targets: the service, type and instance besides the ID.
+	scopes, err := p.store().TargetScopes(p.r.Context())
 	if err != nil {
 		return s, err
 	}
 	s.Targets = []tracker.Target{}
-	for _, place := range places {
-		if !pageFits(q, "service", place.Service) || !pageFits(q, "type", place.Type) || !pageFits(q, "instance", place.Instance) ||
-			(s.Services != nil && !slices.Contains(s.Services, place.Service)) {
+	for _, scope := range scopes {
+		if !matchesField(q, "service", scope.Service) || !matchesField(q, "type", scope.Type) || !matchesField(q, "instance", scope.Instance) ||
+			(s.Services != nil && !slices.Contains(s.Services, scope.Service)) {
 			continue
 		}
 		for _, target := range targets {
-			s.Targets = append(s.Targets, tracker.Target{Service: place.Service, Type: place.Type, Instance: place.Instance, ID: target})
+			s.Targets = append(s.Targets, tracker.Target{Service: scope.Service, Type: scope.Type, Instance: scope.Instance, ID: target})
 		}
 	}
 	if len(s.Targets) > 500 {
-		s.Targets = nil // row by row then, with its limit
+		s.Targets = nil // too many for one statement; the store then filters row by row, up to its limit
 	}
 	return s, nil
 }
 
-func pageFits(q query.Query, field, value string) bool {
+// matchesField reports whether the query allows a value of a field.
+func matchesField(q query.Query, field, value string) bool {
 	values := q.Values(field)
 	return len(values) == 0 || slices.Contains(values, value)
 }
 
-func (p *request) number(name string) int64 {
+// intParam returns a positive number from the URL's query, or 0.
+func (p *request) intParam(name string) int64 {
 	n, err := strconv.ParseInt(p.r.URL.Query().Get(name), 10, 64)
 	if err != nil {
 		return 0
@@ -135,33 +138,35 @@ func (p *request) number(name string) int64 {
 	return max(0, n)
 }
 
-// fromOldest is the parameter after of the page at the old end of a list.
+// fromOldest is the value of the URL parameter "after" that means the last page, with the oldest
+// jobs.
 const fromOldest = "-1"
 
-// wantsNewer reports whether the page is one that was reached from an older one.
+// wantsNewer reports whether the reader came here from an older page.
 func (p *request) wantsNewer() bool {
-	return p.r.URL.Query().Get("after") == fromOldest || p.number("after") > 0
+	return p.r.URL.Query().Get("after") == fromOldest || p.intParam("after") > 0
 }
 
-// withPage is a search for the page of the list that the request names.
+// withPage limits a search to the page that the request names.
 func (p *request) withPage(s tracker.Search) tracker.Search {
-	s.Before, s.After, s.Oldest = p.number("before"), p.number("after"), p.r.URL.Query().Get("after") == fromOldest
-	s.Limit = p.size()
+	s.Before, s.After, s.Oldest = p.intParam("before"), p.intParam("after"), p.r.URL.Query().Get("after") == fromOldest
+	s.Limit = p.pageSize()
 	return s
 }
 
-func (p *request) size() int {
-	if n := int(p.number("n")); slices.Contains(pageSizes, n) {
+func (p *request) pageSize() int {
+	if n := int(p.intParam("n")); slices.Contains(pageSizes, n) {
 		return n
 	}
 	return 50
 }
 
-// link is this list with another query; its place in it begins anew.
+// link returns the URL of the first page of the list with another query.
 func (v *jobsView) link(q query.Query) string {
 	return v.url("/jobs", "q", q.String(), "n", v.shownSize())
 }
 
+// shownSize returns the page size for a URL, or "" for the default.
 func (v *jobsView) shownSize() string {
 	if v.size == 50 {
 		return ""
@@ -181,11 +186,11 @@ func (v *jobsView) newer() string {
 	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "after", strconv.FormatInt(v.results.Newer, 10))
 }
 
-// navLink is one of the tabs over the list.
+// navLink is a link in a navigation, such as a tab.
 type navLink struct {
 	name, url, count string
 	current          bool
-	status           tracker.Status // "" for all
+	status           tracker.Status // adds the sign of the status; "" adds none
 }
 
 func (v *jobsView) tabs() []navLink {
@@ -216,76 +221,77 @@ func cappedCount(n int) string {
 	return format.Thousands(int64(n))
 }
 
-// manages reports whether the subject may select jobs for an act.
-func (v *jobsView) manages() bool { return v.viewer.anywhere(PermissionManage) }
+// canManage reports whether the subject may select jobs for a bulk action.
+func (v *jobsView) canManage() bool { return v.viewer.allowedAnywhere(PermissionManage) }
 
-// bulkActions are the acts that can fit what is listed.
-func (v *jobsView) bulkActions() []string {
+// offeredActions returns the bulk actions that can apply to the listed jobs.
+func (v *jobsView) offeredActions() []string {
 	if v.query.Value("is") == "deleted" {
 		return []string{"restore"}
 	}
 	return []string{"retry", "cancel", "delete"}
 }
 
-// allText offers all that match, with their number where it is known.
-func (v *jobsView) allText() string {
+// selectAllText returns the label of the checkbox that selects all matching jobs.
+func (v *jobsView) selectAllText() string {
 	if !v.counted {
 		return v.T("All that match the query")
 	}
 	total := 0
-	asked := v.query.Values("status")
+	statuses := v.query.Values("status")
 	for status, n := range v.counts {
-		if len(asked) == 0 || slices.Contains(asked, string(status)) {
+		if len(statuses) == 0 || slices.Contains(statuses, string(status)) {
 			total += n
 		}
 	}
 	return v.Tf("All %s that match the query", cappedCount(total))
 }
 
-// views are the named queries.
-func (v *jobsView) views() []navLink {
+// namedQueries returns links to frequently needed queries.
+func (v *jobsView) namedQueries() []navLink {
 	var list []navLink
-	for _, view := range []struct{ name, line string }{
+	for _, named := range []struct{ name, query string }{
 		{v.T("Needs me"), "status:conflict,failed -is:repaired"},
 		{v.T("Stuck"), "is:stuck"},
 		{v.T("Deleted"), "is:deleted"},
 	} {
-		list = append(list, navLink{name: view.name, url: v.url("/jobs", "q", view.line), current: v.queryText == view.line})
+		list = append(list, navLink{name: named.name, url: v.url("/jobs", "q", named.query), current: v.queryText == named.query})
 	}
 	return list
 }
 
-// clock is the time that the chips bound: when jobs were created, or when they ended.
-func (v *jobsView) clock() string {
+// timeField returns the query field that the time links set: "since" for when jobs were created, or
+// "ended".
+func (v *jobsView) timeField() string {
 	if len(v.query.Values("ended")) > 0 {
 		return "ended"
 	}
 	return "since"
 }
 
-func (v *jobsView) clockName() string {
-	if v.clock() == "ended" {
+func (v *jobsView) timeFieldName() string {
+	if v.timeField() == "ended" {
 		return v.T("Ended within")
 	}
 	return v.T("Created within")
 }
 
-// windows are the chips of time, and one for the other clock.
+// windows returns the time links, and a link that switches between creation and end.
 func (v *jobsView) windows() []navLink {
-	always, clock := v.query.With("since").With("created").With("ended"), v.clock()
-	now := v.query.Value(clock)
+	always, field := v.query.With("since").With("created").With("ended"), v.timeField()
+	now := v.query.Value(field)
 	list := []navLink{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.Value("created") == ""}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
-		list = append(list, navLink{name: w, url: v.link(always.With(clock, w)), current: now == w})
+		list = append(list, navLink{name: w, url: v.link(always.With(field, w)), current: now == w})
 	}
-	if clock == "ended" {
+	if field == "ended" {
 		return append(list, navLink{name: v.T("by creation instead"), url: v.link(always.With("since", "24h"))})
 	}
 	return append(list, navLink{name: v.T("by end instead"), url: v.link(always.With("ended", "24h"))})
 }
 
-// newerSearched is what of the query the plain form has no field for.
-func (v *jobsView) newerSearched() string {
+// extraTerms returns the terms of the query for which the plain form has no input.
+func (v *jobsView) extraTerms() string {
 	q := v.query
 	for _, field := range append([]string{"status"}, formFields...) {
 		q = q.With(field)
@@ -295,7 +301,7 @@ func (v *jobsView) newerSearched() string {
 
 func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.queryText) }
 
-// searchedText says how far a search went that no index answers.
+// searchedText returns how many jobs were read for a search without an index, or "".
 func (v *jobsView) searchedText() string {
 	r := v.results
 	switch {
@@ -310,10 +316,10 @@ func (v *jobsView) searchedText() string {
 	return v.Tf("Looked through all %s jobs that the other terms leave.", format.Thousands(r.Searched))
 }
 
-// emptyReason tells apart why there is nothing.
+// emptyReason returns why the list is empty, and the name and URL of a link that may help.
 func (v *jobsView) emptyReason() (text, name, url string) {
 	switch {
-	case v.queryText == "" && v.viewer.services() == nil:
+	case v.queryText == "" && v.viewer.viewFilter() == nil:
 		return v.T("No job has been dispatched yet."), "", ""
 	case v.queryText == "":
 		return v.T("There is no job of a service that you may view."), "", ""
@@ -327,7 +333,7 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 	return v.T("No job fits the query."), v.T("Clear it"), v.url("/jobs")
 }
 
-// input is a field of the plain form.
+// input is a text input of the plain form.
 type input struct{ field, name, value string }
 
 func (v *jobsView) inputs() []input {
@@ -342,13 +348,13 @@ func (v *jobsView) inputs() []input {
 	return list
 }
 
-// kept says how long a list goes back.
-func (v *jobsView) kept() string {
+// retentionText returns how long ended jobs are kept.
+func (v *jobsView) retentionText() string {
 	days := func(s tracker.Status) int { return int(v.h.engine.Retention(s).Hours() / 24) }
 	return v.Tf("Successes are kept %d days, all other endings %d.", days(tracker.StatusSuccess), days(tracker.StatusFailed))
 }
 
-// waitedRan is how long a job waited since it first came due, and its last attempt ran.
+// waitedRan returns how long a job waited after it was first due, and how long its last attempt ran.
 func (p *request) waitedRan(j *tracker.Job) string {
 	switch {
 	case j.StartedAt.IsZero() && j.Status.Terminal():
@@ -361,7 +367,7 @@ func (p *request) waitedRan(j *tracker.Job) string {
 	return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(j.Duration)
 }
 
-// label names what a job does.
+// label returns the name of the job's action.
 func (p *request) label(j *tracker.Job) string {
 	if p.h.config.ActionLabel != nil {
 		if name := p.h.config.ActionLabel(nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}); name != "" {
@@ -371,8 +377,9 @@ func (p *request) label(j *tracker.Job) string {
 	return strings.ReplaceAll(j.Action, "_", " ")
 }
 
-// safeURL is a URL of the host: a path, http or https, never anything that runs.
-func safeURL(to string) string {
+// linkURL returns to if it is a path or an http or https URL. It returns "" otherwise, so that a
+// link of the application cannot run a script.
+func linkURL(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || (u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https") || (u.Scheme == "" && !strings.HasPrefix(to, "/")) {
 		return ""
@@ -380,7 +387,7 @@ func safeURL(to string) string {
 	return to
 }
 
-// withLimit is a search for the limit jobs below before; 0 is the newest.
+// withLimit limits a search to the newest limit jobs with IDs below before; 0 means no bound.
 func withLimit(s tracker.Search, before int64, limit int) tracker.Search {
 	s.Before, s.Limit = before, limit
 	return s

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-func TestQueryThatCannotBeAnsweredListsNothing(t *testing.T) {
+func TestInvalidQueryListsNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.dispatch(chore{ID: "someone@example.org"})
@@ -25,11 +25,11 @@ func TestQueryThatCannotBeAnsweredListsNothing(t *testing.T) {
 	}
 	if page := s.get("operator", "/jobs?q=status:queued+servise:whm").body; !strings.Contains(page, "did you mean service:?") ||
 		!strings.Contains(page, strings.Repeat(" ", 14)+"^") {
-		t.Error("no caret, or no suggestion")
+		t.Error("the page shows no caret or no suggestion")
 	}
 }
 
-func TestFormBecomesTheCanonicalQuery(t *testing.T) {
+func TestPlainFormRedirectsToTheCanonicalQuery(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "/admin/sync", nil)
 	got := s.get("viewer", "/jobs?form=1&status=failed&status=conflict&service=whm&target="+url.QueryEscape("a b")+"&by=&rest="+url.QueryEscape("attempts:>2"))
@@ -38,11 +38,11 @@ func TestFormBecomesTheCanonicalQuery(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.header.Get("Location"))
 	}
 	if got := s.get("viewer", "/jobs?form=1&rest=42"); got.header.Get("Location") != "/admin/sync/jobs/42" {
-		t.Errorf("a number does not lead to its job: %s", got.header.Get("Location"))
+		t.Errorf("a job ID in the search field redirects to %s", got.header.Get("Location"))
 	}
 }
 
-func TestExportIsSafeInASpreadsheetAndWhole(t *testing.T) {
+func TestExportEscapesFormulasAndIsComplete(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.ExportRows = 1200 })
 	var args []nawasync.Args
@@ -54,12 +54,12 @@ func TestExportIsSafeInASpreadsheetAndWhole(t *testing.T) {
 	rows, err := csv.NewReader(strings.NewReader(s.get("viewer", "/jobs.csv").body)).ReadAll()
 	noError(t, err)
 	if len(rows) != 1101 || rows[1][6] != "'=HYPERLINK(1099)" || rows[1][7] != "'@user" {
-		t.Errorf("%d rows, the first %q", len(rows), rows[1])
+		t.Errorf("the export has %d rows, the first job is %q", len(rows), rows[1])
 	}
 	_, err = s.engine.DispatchMany(t.Context(), args[:200], nawasync.Options{})
 	noError(t, err)
 	all := s.get("viewer", "/jobs.csv").body
 	if !strings.Contains(all, "more than 1200 jobs: narrow the query") {
-		t.Error("an export that was cut does not say so")
+		t.Error("an export with too many jobs does not say that it is incomplete")
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// The texts that may be replaced are those of messages.txt, all of them and no other.
-func TestMessagesAreAllInOnePlace(t *testing.T) {
+// Config.Messages can replace the texts in messages.txt, so the file must list all texts of the pages.
+func TestMessagesFileListsExactlyTheTextsOfThePages(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
 	for _, pattern := range []string{"*.go", "*.templ", "internal/query/*.go", "internal/alert/*.go"} {
@@ -42,12 +42,12 @@ func TestMessagesAreAllInOnePlace(t *testing.T) {
 	}
 	for text := range listed {
 		if !found[text] {
-			t.Errorf("messages.txt has %q, which no page says", text)
+			t.Errorf("messages.txt has %q, which no page shows", text)
 		}
 	}
 }
 
-func TestMessagesOfTheHostTakeTheirPlace(t *testing.T) {
+func TestConfigMessagesReplaceTextsOfThePages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) {
 		c.Messages = map[string]string{

@@ -8,9 +8,10 @@ import (
 	"github.com/nawasara/nawasync/admin/internal/alert"
 )
 
-// sections are the pages' main places.
+// sections returns the links of the main navigation. It returns nil for a subject who may view
+// nothing.
 func (p *request) sections() []navLink {
-	if !p.viewer.anywhere(PermissionView) {
+	if !p.viewer.allowedAnywhere(PermissionView) {
 		return nil
 	}
 	return []navLink{
@@ -22,7 +23,8 @@ func (p *request) sections() []navLink {
 	}
 }
 
-// flashRole has a mishap read out at once, and anything else when there is time.
+// flashRole returns the ARIA role of the flash. Screen readers announce an "alert" at once and a
+// "status" when they are idle.
 func (p *request) flashRole() string {
 	if p.flash.Bad {
 		return "alert"
@@ -30,7 +32,7 @@ func (p *request) flashRole() string {
 	return "status"
 }
 
-// sortedKeys are the keys of counts.
+// sortedKeys returns the keys of counts in order.
 func sortedKeys[K cmp.Ordered](counts map[K]int64) []K { return slices.Sorted(maps.Keys(counts)) }
 
 func contains(list []string, value string) bool { return slices.Contains(list, value) }
@@ -42,7 +44,8 @@ func checkMark(good bool) string {
 	return "!"
 }
 
-// severity tells what is broken from what is doubtful, for who sees no colours.
+// severity returns a sign for the severity of an alert, for readers who cannot tell the colours
+// apart.
 func severity(a alert.Alert) string {
 	if a.Severity == alert.SeverityCritical {
 		return "✗"

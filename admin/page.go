@@ -18,32 +18,34 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// request is one request: who asks, and in what zone and colours the answer is written.
+// request is an HTTP request with the permissions and the preferences of its sender.
 type request struct {
 	h      *handler
 	w      http.ResponseWriter
 	r      *http.Request
 	viewer *viewer
 	zone   *time.Location
-	theme  string // "", light or dark
-	live   int    // seconds between refreshes; 0 is never
-	keys   string // "off" where single keys do nothing: they can be in the way of a screen reader or of speech
+	theme  string // "light", "dark", or "" for the system's theme
+	live   int    // seconds between automatic refreshes; 0 turns them off
+	keys   string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
 	now    time.Time
-	flash  *flash
-	whole  context.Context //nolint:containedctx // the request's own, without a page's time: an export takes longer
+	flash  *flash // the result of the action before, if this is the first page after it
+
+	// requestCtx is the request's context without Config.Timeout. Exports need more time.
+	requestCtx context.Context //nolint:containedctx // see above
 
 	title   string
-	section string
+	section string // the current section of the navigation
 }
 
-// flash is what the last act came to, shown once.
+// flash is the result of an action. The next page shows it once.
 type flash struct {
 	Bad  bool   `json:"bad,omitempty"`
 	Text string `json:"text"`
 	Job  int64  `json:"job,omitempty"`
 }
 
-// The cookies: nothing in them is trusted further than a preference is.
+// The names of the cookies. A value comes from the browser, so it is validated before use.
 const (
 	cookieZone  = "nawasync_zone"
 	cookieTheme = "nawasync_theme"
@@ -52,30 +54,31 @@ const (
 	cookieFlash = "nawasync_flash"
 )
 
-// httpError is an answer that a page cannot give; it is shown as a page of its own, in the
-// reader's language.
+// httpError is an error with a status code and a text in the reader's language. It is shown as a
+// page.
 type httpError struct {
 	status      int
 	title, text string
 }
 
-func (p *httpError) Error() string { return strings.TrimSuffix(p.title+": "+p.text, ": ") }
+func (e *httpError) Error() string { return strings.TrimSuffix(e.title+": "+e.text, ": ") }
 
-// errNotFound is what is not there, or not for this reader: the two are not told apart.
+// errNotFound means that something does not exist or that the subject must not view it. The two
+// cases look the same, so that nobody can find out what exists.
 var errNotFound = errors.New("not found")
 
-// pageHandler wraps what shows or does something for those who may view: it finds out who
-// asks, bounds the time, and turns errors into pages.
+// pageHandler wraps serve for subjects who may view at least one service. It loads the permissions,
+// applies Config.Timeout and shows errors as pages.
 func (h *handler) pageHandler(serve func(p *request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
 		defer cancel()
 		p := h.newRequest(w, r.WithContext(ctx))
-		p.whole = r.Context()
+		p.requestCtx = r.Context()
 		var err error
-		p.viewer, err = h.viewer(p.r)
+		p.viewer, err = h.newViewer(p.r)
 		if err == nil {
-			err = p.allowed()
+			err = p.requireAccess()
 		}
 		if err == nil {
 			err = serve(p)
@@ -123,8 +126,8 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	return p
 }
 
-// allowed refuses who may see nothing at all, and says why.
-func (p *request) allowed() error {
+// requireAccess returns an error that states the reason if the subject may view no service.
+func (p *request) requireAccess() error {
 	refuse := func(text string) error { return &httpError{http.StatusForbidden, p.T("You may not see this"), text} }
 	config := p.h.config
 	switch {
@@ -132,16 +135,17 @@ func (p *request) allowed() error {
 		return refuse(p.T("These pages are closed until the application says who asks and what they may do: set Subject and Enforcer in admin.Config."))
 	case p.viewer.subject == "":
 		return refuse(p.T("Sign in to the application first."))
-	case !p.viewer.anywhere(PermissionView):
-		if p.viewer.failure != nil {
-			p.h.config.Logger.Error("admin: the enforcer does not decide", "error", p.viewer.failure)
+	case !p.viewer.allowedAnywhere(PermissionView):
+		if p.viewer.enforcerErr != nil {
+			p.h.config.Logger.Error("enforcer failed", "error", p.viewer.enforcerErr)
 		}
 		return refuse(p.Tf("Your account has no permission %s on any service. An administrator can give it the role %s.", PermissionView, RoleViewer))
 	}
 	return nil
 }
 
-// fail shows what went wrong. What it says to the reader is no database's error text.
+// fail shows an error as a page, or as JSON for a path that ends in .json. The text of an unexpected
+// error goes to the log only.
 func (p *request) fail(err error) {
 	var known *httpError
 	switch {
@@ -160,7 +164,7 @@ func (p *request) fail(err error) {
 		}
 	}
 	if known.status >= http.StatusInternalServerError {
-		p.h.config.Logger.Error("admin: a page could not be shown", "path", p.r.URL.Path, "error", err)
+		p.h.config.Logger.Error("page request failed", "path", p.r.URL.Path, "error", err)
 	}
 	if strings.HasSuffix(p.r.URL.Path, ".json") {
 		p.w.Header().Set("Content-Type", "application/json")
@@ -169,14 +173,14 @@ func (p *request) fail(err error) {
 		return
 	}
 	p.title = known.title
-	away := known.status >= http.StatusInternalServerError
-	if away && p.r.Method == http.MethodGet {
-		p.w.Header().Set("Refresh", "10") // it comes back by itself, with scripts off too
+	unavailable := known.status >= http.StatusInternalServerError
+	if unavailable && p.r.Method == http.MethodGet {
+		p.w.Header().Set("Refresh", "10") // reloads the page without scripts
 	}
-	p.renderStatus(known.status, problemPage(p, known.text, away))
+	p.renderStatus(known.status, problemPage(p, known.text, unavailable))
 }
 
-// unknownAction is a form that asks for what there is not.
+// unknownAction returns the error for a form with an unknown action.
 func (p *request) unknownAction() error {
 	return &httpError{http.StatusNotFound, p.T("There is no such act"), ""}
 }
@@ -186,12 +190,13 @@ func (p *request) render(c templ.Component) error {
 	return nil
 }
 
-// renderStatus renders all before it writes anything: half a page helps nobody.
+// renderStatus renders the whole page before it writes anything, so that a rendering error does not
+// leave half a page.
 func (p *request) renderStatus(status int, c templ.Component) {
 	var b bytes.Buffer
 	if err := c.Render(context.WithoutCancel(p.r.Context()), &b); err != nil {
-		p.h.config.Logger.Error("admin: a page did not render", "path", p.r.URL.Path, "error", err)
-		plain(p.w, http.StatusInternalServerError, "the page did not render; the log of this process has the error\n")
+		p.h.config.Logger.Error("render page failed", "path", p.r.URL.Path, "error", err)
+		writePlain(p.w, http.StatusInternalServerError, "the page could not be rendered; the log of this process has the error\n")
 		return
 	}
 	if p.flash != nil {
@@ -200,6 +205,16 @@ func (p *request) renderStatus(status int, c templ.Component) {
 	p.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	p.w.WriteHeader(status)
 	_, _ = b.WriteTo(p.w)
+}
+
+func (p *request) writeJSON(value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	p.w.Header().Set("Content-Type", "application/json")
+	_, _ = p.w.Write(append(data, '\n'))
+	return nil
 }
 
 func (p *request) redirect(to string) error {
@@ -215,18 +230,19 @@ func (p *request) setCookie(name, value string, age int) {
 	})
 }
 
-// back answers a form: what came of it is shown on the page it was on.
+// back redirects to the page that sent the form. That page shows the flash.
 func (p *request) back(f flash) error {
 	data, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
 	p.setCookie(cookieFlash, base64.RawURLEncoding.EncodeToString(data), 60)
-	return p.redirect(p.local(p.r.PostFormValue("back")))
+	return p.redirect(p.localURL(p.r.PostFormValue("back")))
 }
 
-// local is a URL of these pages, whatever a form says.
-func (p *request) local(to string) string {
+// localURL returns to if it is a URL of these pages, and the URL of the job list otherwise. It keeps
+// a forged form from redirecting to another site.
+func (p *request) localURL(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") ||
 		strings.Contains(to, `\`) {
@@ -235,7 +251,8 @@ func (p *request) local(to string) string {
 	return u.RequestURI()
 }
 
-// url is the public URL of a page.
+// url returns the public URL of a page. Query alternates between names and values; empty values are
+// left out.
 func (p *request) url(path string, query ...string) string {
 	values := url.Values{}
 	for i := 0; i+1 < len(query); i += 2 {
@@ -249,8 +266,8 @@ func (p *request) url(path string, query ...string) string {
 	return p.h.config.Prefix + path + "?" + values.Encode()
 }
 
-// here is the URL of this page, for forms to come back to.
-func (p *request) here() string {
+// currentURL returns the URL of this page. Forms send it so that back can redirect to it.
+func (p *request) currentURL() string {
 	if p.r.URL.RawQuery == "" {
 		return p.h.config.Prefix + p.r.URL.EscapedPath()
 	}
@@ -265,7 +282,7 @@ func (p *request) targetURL(j *tracker.Job) string {
 	return p.url("/target", "service", j.Service, "type", j.Type, "instance", j.Instance, "id", j.TargetID)
 }
 
-// queryURL lists what some terms find; "" is none.
+// queryURL returns the URL of the job list with a query of these terms. Empty terms are left out.
 func (p *request) queryURL(terms ...string) string {
 	terms = slices.DeleteFunc(slices.Clone(terms), func(term string) bool { return term == "" })
 	return p.url("/jobs", "q", strings.Join(terms, " "))

@@ -15,7 +15,7 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// follow posts a form as a browser does, and returns the page that it comes to.
+// follow submits a form as a browser does, and returns the page after the redirect.
 func (s *site) follow(browser *http.Client, path string, form ...string) string {
 	s.t.Helper()
 	values := url.Values{"back": {s.prefix + strings.TrimRight(path[:strings.LastIndex(path, "/")], "/")}}
@@ -79,7 +79,7 @@ func TestPagesWorkUnderAnyPrefixAndBehindStripPrefix(t *testing.T) {
 	}
 }
 
-func TestBackLeadsNowhereElse(t *testing.T) {
+func TestBackRedirectsOnlyToThesePages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "/admin/sync", nil)
 	for _, to := range []string{
@@ -92,13 +92,13 @@ func TestBackLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-func TestTimesAreInTheZoneThatTheReaderChose(t *testing.T) {
+func TestTimesAreInTheZoneOfTheReader(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Location = time.FixedZone("UTC+07:00", 7*3600) })
 	job := s.dispatch(chore{ID: "a"})
 	path := fmt.Sprintf("/jobs/%d", job.ID)
 	if page := s.get("viewer", path).body; !strings.Contains(page, job.CreatedAt.In(time.FixedZone("", 7*3600)).Format("2006-01-02 15:04:05 +07:00")) {
-		t.Error("not in the host's zone")
+		t.Error("the page does not use the zone of Config.Location")
 	}
 	for zone, found := range map[string]bool{"America/New_York": true, "../etc/passwd": false, "Local": false} {
 		page := s.ask("viewer", http.MethodGet, path, nil, map[string]string{"Cookie": "nawasync_zone=" + url.QueryEscape(zone)}).body
@@ -109,15 +109,15 @@ func TestTimesAreInTheZoneThatTheReaderChose(t *testing.T) {
 			noError(t, err)
 		}
 		if !strings.Contains(page, job.CreatedAt.In(location).Format("2006-01-02 15:04:05 -07:00")) {
-			t.Errorf("not in %s", zone)
+			t.Errorf("with the zone cookie %s the page does not use %s", zone, location)
 		}
 	}
 	if page := s.follow(s.browser("viewer"), "/preferences", "zone", "Mars/Olympus", "back", "/health"); !strings.Contains(page, "is no time zone") {
-		t.Error("a zone that is none was taken")
+		t.Error("an unknown zone was accepted")
 	}
 }
 
-func TestEveryPageOfAnEmptyInstallationIsShown(t *testing.T) {
+func TestEveryPageRendersWithAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
@@ -132,7 +132,7 @@ func TestEveryPageOfAnEmptyInstallationIsShown(t *testing.T) {
 	})
 }
 
-func TestTimesToComeAndLongOnesAreAnswered(t *testing.T) {
+func TestFutureAndVeryLongTimeRangesAreSearched(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.dispatch(chore{ID: "a"})
@@ -142,7 +142,7 @@ func TestTimesToComeAndLongOnesAreAnswered(t *testing.T) {
 	} {
 		got := s.get("viewer", "/jobs?q="+url.QueryEscape(query))
 		if got.status != http.StatusOK || strings.Contains(got.body, `href="/jobs/1"`) != found {
-			t.Errorf("%s: %d, found %t", query, got.status, !found)
+			t.Errorf("%s: %d, found is %t", query, got.status, !found)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// host is a site whose engine mirrors the mailboxes of a server.
+// host is a site with a repository that mirrors the mailboxes of a fake server.
 type host struct {
 	*site
 	boxes  nawasync.SyncedRepository[mailboxes.Mailbox]
@@ -36,7 +36,7 @@ func newHost(t *testing.T, db *testdb.Database, n int) *host {
 
 func address(i int) string { return fmt.Sprintf("box%02d@example.org", i) }
 
-// sync syncs as the button on the service's page does.
+// sync sends the form of the service's page that starts a sync, and waits for the job.
 func (h *host) sync(want tracker.Status) {
 	h.t.Helper()
 	got := h.post("operator", "/services/whm/sync", "type", "box", "instance", "main", "back", "/admin/sync/services/whm")
@@ -55,7 +55,8 @@ func (h *host) row(address string) mailboxes.Mailbox {
 	return row
 }
 
-// conflict is a change that somebody else was before: they set 300, the user 500.
+// conflict returns a job in conflict: it wanted to set the quota to 500, but the remote changed it
+// to 300.
 func (h *host) conflict(i int) *tracker.Job {
 	h.t.Helper()
 	seen := h.row(address(i))
@@ -65,40 +66,40 @@ func (h *host) conflict(i int) *tracker.Job {
 	return h.await(job.ID, tracker.StatusConflict)
 }
 
-func TestConflictIsAnsweredOnItsPage(t *testing.T) {
+func TestConflictIsResolvedOnTheJobsPage(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := newHost(t, db, 3)
 		for i, c := range []struct {
-			act   string
-			quota int
+			action string
+			quota  int
 		}{{"resync", 300}, {"rebase", 500}, {"overwrite", 500}} {
 			job := h.conflict(i)
 			page := h.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body
-			for _, want := range []string{"<bdi>100</bdi>", "<ins><bdi>500</bdi></ins>", "<mark><bdi>300</bdi></mark>", "/" + c.act + `"`} {
+			for _, want := range []string{"<bdi>100</bdi>", "<ins><bdi>500</bdi></ins>", "<mark><bdi>300</bdi></mark>", "/" + c.action + `"`} {
 				if !strings.Contains(page, want) {
 					t.Errorf("the conflict's page lacks %s", want)
 				}
 			}
-			if viewed := h.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; strings.Contains(viewed, "/"+c.act+`"`) {
-				t.Errorf("a viewer is offered to %s", c.act)
+			if viewed := h.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; strings.Contains(viewed, "/"+c.action+`"`) {
+				t.Errorf("the page offers %s to a viewer", c.action)
 			}
 			before := len(h.related(job))
-			h.post("operator", fmt.Sprintf("/jobs/%d/%s", job.ID, c.act))
+			h.post("operator", fmt.Sprintf("/jobs/%d/%s", job.ID, c.action))
 			answers := h.related(job)
 			if len(answers) != before+1 {
-				t.Fatalf("%s made %d jobs", c.act, len(answers)-before)
+				t.Fatalf("%s made %d jobs", c.action, len(answers)-before)
 			}
 			h.await(answers[0].ID, tracker.StatusSuccess)
 			row := h.row(address(i))
 			if row.State != nawasync.StateSynced || row.Quota != c.quota || h.server.Quota(address(i)) != c.quota {
-				t.Errorf("after %s the row is %+v, the server has %d", c.act, row, h.server.Quota(address(i)))
+				t.Errorf("after %s the row is %+v, the server has %d", c.action, row, h.server.Quota(address(i)))
 			}
 		}
 	})
 }
 
-// related are all jobs of a job's target, the newest first.
+// related returns all jobs of the job's target, the newest first.
 func (h *host) related(job *tracker.Job) []*tracker.Job {
 	h.t.Helper()
 	found, err := h.engine.Reader().Search(h.t.Context(), tracker.Search{Targets: []tracker.Target{job.Target()}, Limit: 100})
@@ -108,43 +109,44 @@ func (h *host) related(job *tracker.Job) []*tracker.Job {
 
 func TestHeldSyncIsDecidedOnTheServicesPage(t *testing.T) {
 	t.Parallel()
-	for act, left := range map[string]int{"release": 5, "reject": 20} {
-		t.Run(act, func(t *testing.T) {
+	for action, left := range map[string]int{"release": 5, "reject": 20} {
+		t.Run(action, func(t *testing.T) {
 			t.Parallel()
-			testdb.Each(t, func(t *testing.T, db *testdb.Database) { decideHeldSync(t, newHost(t, db, 20), act, left) })
+			testdb.Each(t, func(t *testing.T, db *testdb.Database) { decideHeldSync(t, newHost(t, db, 20), action, left) })
 		})
 	}
 }
 
-func decideHeldSync(t *testing.T, h *host, act string, left int) {
+// decideHeldSync holds a sync of 20 rows, releases or rejects it, and expects left rows afterwards.
+func decideHeldSync(t *testing.T, h *host, action string, left int) {
 	t.Helper()
 	for i := range 15 {
 		h.server.Remove(address(i))
 	}
 	h.sync(tracker.StatusConflict)
 	page := h.get("operator", "/services/whm").body
-	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+act) {
+	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+action) {
 		t.Errorf("the held sync is not shown: %s", page)
 	}
 	held := h.related(&tracker.Job{Service: "whm", Type: "box", Instance: "main", TargetID: "all"})[0]
 	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until somebody decides") ||
 		!strings.Contains(page, "/services/whm?instance=main") || strings.Contains(page, "/overwrite") {
-		t.Errorf("its job does not lead to the decision: %s", page)
+		t.Errorf("the held job's page does not link to the service's page: %s", page)
 	}
 	if page := h.get("viewer", "/services/whm").body; strings.Contains(page, "/held/1/") {
-		t.Error("a viewer is offered to decide")
+		t.Error("the page offers the decision to a viewer")
 	}
 	if health := h.get("operator", "/health").body; !strings.Contains(health, "A sync of whm/box on main is held: 15 of 20") {
-		t.Error("the health page does not tell of it")
+		t.Error("the health page does not show the held sync")
 	}
 	for subject, want := range map[string]int{"viewer": http.StatusForbidden, "other": http.StatusNotFound, "nobody": http.StatusForbidden} {
-		if got := h.post(subject, "/held/1/"+act); got.status != want {
-			t.Errorf("%s by %s: %d", act, subject, got.status)
+		if got := h.post(subject, "/held/1/"+action); got.status != want {
+			t.Errorf("%s by %s: %d", action, subject, got.status)
 		}
 	}
 	browser := h.browser("operator")
-	if page := h.follow(browser, "/held/1/"+act, "back", "/admin/sync/services/whm"); strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
-		t.Errorf("after %s: %s", act, page)
+	if page := h.follow(browser, "/held/1/"+action, "back", "/admin/sync/services/whm"); strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
+		t.Errorf("after %s: %s", action, page)
 	}
 	h.until(func() bool {
 		all, err := h.boxes.List(t.Context(), nawasync.Query{Limit: 100})
@@ -153,8 +155,8 @@ func decideHeldSync(t *testing.T, h *host, act string, left int) {
 		noError(t, err)
 		return len(all.Items) == left && open == 0
 	})
-	if page := h.follow(browser, "/held/1/"+act); !strings.Contains(page, "Somebody has decided on this held sync already") {
-		t.Errorf("deciding twice: %s", page)
+	if page := h.follow(browser, "/held/1/"+action); !strings.Contains(page, "Somebody has decided on this held sync already") {
+		t.Errorf("a second decision shows: %s", page)
 	}
 }
 
@@ -163,8 +165,8 @@ func (h *host) until(done func() bool) {
 	enginetest.Eventually(h.t, 30*time.Second, "done", done)
 }
 
-// What a sync found is in the history of its object, beside jobs and acts.
-func TestHistoryOfATargetTellsWhatSyncsFound(t *testing.T) {
+// The history of a target shows what syncs found, beside its jobs and audit entries.
+func TestTargetHistoryShowsWhatSyncsFound(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := newHost(t, db, 3)
@@ -176,17 +178,17 @@ func TestHistoryOfATargetTellsWhatSyncsFound(t *testing.T) {
 		}
 		for _, want := range []string{"a sync found it changed by somebody else", "quota: <del><bdi>100</bdi></del> → <ins><bdi>350</bdi></ins>"} {
 			if page := history("viewer", address(1)).body; !strings.Contains(page, want) {
-				t.Errorf("no %s in %s", want, page)
+				t.Errorf("the history lacks %s: %s", want, page)
 			}
 		}
 		if page := history("viewer", address(2)).body; !strings.Contains(page, "a sync did not find it") {
-			t.Errorf("%s", page)
+			t.Errorf("the page shows:\n%s", page)
 		}
 		if page := history("viewer", address(0)).body; !strings.Contains(page, "Nothing is known of it") {
-			t.Errorf("%s", page)
+			t.Errorf("the page shows:\n%s", page)
 		}
 		if got := history("other", address(1)); got.status != http.StatusNotFound {
-			t.Errorf("%d for who may not view it", got.status)
+			t.Errorf("the history for a subject that must not view it: %d", got.status)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 
 const secretText = "hunter2-is-the-secret"
 
-func TestSecretsStandOnNoPageInNoExportAndNoLog(t *testing.T) {
+func TestSecretsAppearOnNoPageExportOrLog(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
@@ -30,21 +30,21 @@ func TestSecretsStandOnNoPageInNoExportAndNoLog(t *testing.T) {
 				t.Errorf("%s shows the secret", path)
 			}
 			if path == "/jobs.csv" && !strings.Contains(got.body, "quota exceeded for a, password was ***") {
-				t.Errorf("the error is not there: %s", got.body)
+				t.Errorf("the export lacks the redacted error: %s", got.body)
 			}
 		}
 		if got := s.get("operator", "/jobs?q=error:hunter2"); !strings.Contains(got.body, "No job fits") {
 			t.Error("a secret can be searched for")
 		}
 		if strings.Contains(s.log.String(), secretText) {
-			t.Error("the log has it")
+			t.Error("the log has the secret")
 		}
 	})
 }
 
 const hostile = `"><script>alert(1)</script>'; DROP TABLE nawasync_jobs; -- ` + "\u202eevil\u202c 💥 /../%2e%2e/"
 
-func TestHostileStringsAreTextEverywhere(t *testing.T) {
+func TestHostileStringsAreEscapedEverywhere(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/admin/sync", nil)
@@ -62,17 +62,16 @@ func TestHostileStringsAreTextEverywhere(t *testing.T) {
 				t.Errorf("%s: %d", path, got.status)
 			}
 			if strings.Contains(path, "target%3A") && !strings.Contains(got.body, fmt.Sprintf("/jobs/%d\"", job.ID)) {
-				t.Errorf("%s does not find it", path)
+				t.Errorf("%s does not find the job", path)
 			}
 		}
 		if page := s.get("operator", target).body; !strings.Contains(page, fmt.Sprintf("Job %d", job.ID)) {
-			t.Error("the target's page does not know its job")
+			t.Error("the target's page does not show its job")
 		}
-		// The link to the target on the job's page leads there.
 		found := regexp.MustCompile(`class="target" href="([^"]+)"`).FindStringSubmatch(s.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body)
 		if found == nil || !strings.Contains(s.get("operator", strings.TrimPrefix(strings.ReplaceAll(found[1], "&amp;", "&"), "/admin/sync")).body,
 			fmt.Sprintf("Job %d", job.ID)) {
-			t.Errorf("the link %q does not lead to it", found)
+			t.Errorf("the job's page links to its target with %q", found)
 		}
 	})
 }

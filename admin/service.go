@@ -17,32 +17,33 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// serviceView is one service, or one instance of it.
+// serviceView is the data of a service's page.
 type serviceView struct {
 	*request
-	name, instance string
+	name, instance string // the page shows the whole service if instance is ""
 	instances      []string
-	scopes         []tracker.Scope
-	waiting        int64
+	scopes         []tracker.Scope // paused or parked
+	waiting        int64           // queued jobs
 	tables         []tableView
 	holds          []tracker.Hold
-	heldRows       map[int64][]tracker.HeldRow
-	actions        []serviceHealth
+	heldRows       map[int64][]tracker.HeldRow // by hold ID; the first rows of each open hold
+	actions        []serviceHealth             // one for each kind of job
 	trend          chart.Trend
 	schedules      []tracker.Schedule
-	processes      int
-	problem        string
+	processes      int    // live processes that handle jobs of the service
+	problem        string // why the snapshot counts are missing
 }
 
-// tableView is a snapshot table in one instance.
+// tableView is a snapshot table, limited to one instance.
 type tableView struct {
 	nawasync.RepositoryInfo
 	Instance string
 	states   []stateCount
-	synced   time.Time
-	job      int64 // its last success
+	synced   time.Time // when the last successful sync ended
+	job      int64     // ID of that sync
 }
 
+// stateCount is the number of snapshot rows in a state.
 type stateCount struct {
 	State nawasync.SyncState
 	N     int64
@@ -59,40 +60,42 @@ func (p *request) services() error {
 	return p.render(servicesPage(&servicesView{healthView{p, *found}}))
 }
 
-// within is the service of the path, if the subject may view it.
-func (p *request) within() (string, error) {
+// pathService returns the service in the path. It returns errNotFound if the service does not exist
+// or the subject must not view it.
+func (p *request) pathService() (string, error) {
 	name := p.r.PathValue("service")
-	if !p.viewer.may(PermissionView, name) || !slices.Contains(p.viewer.allServices, name) {
+	if !p.viewer.allowed(PermissionView, name) || !slices.Contains(p.viewer.allServices, name) {
 		return "", errNotFound
 	}
 	return name, nil
 }
 
 func (p *request) service() error {
-	name, err := p.within()
+	name, err := p.pathService()
 	if err != nil {
 		return err
 	}
 	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}}
 	p.title, p.section = name, "services"
 	ctx := p.r.Context()
-	for _, read := range []func(context.Context) error{v.readPlaces, v.readScopes, v.readHolds, v.readActions, v.readSchedules} {
-		if err := read(ctx); err != nil {
+	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadSchedules} {
+		if err := load(ctx); err != nil {
 			return err
 		}
 	}
-	v.readTables(ctx)
+	v.loadTables(ctx)
 	return p.render(servicePage(v))
 }
 
-func (v *serviceView) readPlaces(ctx context.Context) error {
-	places, err := v.store().TargetScopes(ctx)
+// loadInstances reads the instances of the service and counts its processes.
+func (v *serviceView) loadInstances(ctx context.Context) error {
+	scopes, err := v.store().TargetScopes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, place := range places {
-		if place.Service == v.name && place.Instance != "" {
-			v.instances = append(v.instances, place.Instance)
+	for _, scope := range scopes {
+		if scope.Service == v.name && scope.Instance != "" {
+			v.instances = append(v.instances, scope.Instance)
 		}
 	}
 	slices.Sort(v.instances)
@@ -106,7 +109,8 @@ func (v *serviceView) readPlaces(ctx context.Context) error {
 	return err
 }
 
-func (v *serviceView) readScopes(ctx context.Context) error {
+// loadScopes reads what is paused or parked. A pause of the whole service applies to each instance.
+func (v *serviceView) loadScopes(ctx context.Context) error {
 	scopes, err := v.store().Scopes(ctx)
 	v.scopes = slices.DeleteFunc(scopes, func(s tracker.Scope) bool {
 		return s.Service != v.name || (v.instance != "" && s.Instance != "" && s.Instance != v.instance)
@@ -114,7 +118,7 @@ func (v *serviceView) readScopes(ctx context.Context) error {
 	return err
 }
 
-func (v *serviceView) readHolds(ctx context.Context) error {
+func (v *serviceView) loadHolds(ctx context.Context) error {
 	holds, err := v.store().Holds(ctx, v.name, "", false, 20)
 	if err != nil {
 		return err
@@ -131,8 +135,8 @@ func (v *serviceView) readHolds(ctx context.Context) error {
 	return nil
 }
 
-// readActions sums up the last week by kind.
-func (v *serviceView) readActions(ctx context.Context) error {
+// loadActions adds up the statistics of the last 7 days and the open jobs, by kind.
+func (v *serviceView) loadActions(ctx context.Context) error {
 	stats, err := v.store().Stats(ctx, tracker.PeriodHour, v.now.Add(-7*24*time.Hour), v.now.Add(time.Minute))
 	if err != nil {
 		return err
@@ -143,7 +147,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	}
 	v.trend = chart.NewTrend(v.now.Add(-7*24*time.Hour), v.now, 6*time.Hour)
 	kinds := map[string]*serviceHealth{}
-	of := func(typ, action string) *serviceHealth {
+	kindOf := func(typ, action string) *serviceHealth {
 		key := typ + "/" + action
 		if kinds[key] == nil {
 			kinds[key] = &serviceHealth{Service: v.name, Type: typ, Action: action}
@@ -152,7 +156,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	}
 	for _, s := range stats {
 		if s.Service == v.name && (v.instance == "" || s.Instance == v.instance) {
-			kind := of(s.Type, s.Action)
+			kind := kindOf(s.Type, s.Action)
 			kind.add(s)
 			kind.runs.Merge(s.Runs)
 			kind.waits.Merge(s.Waits)
@@ -161,7 +165,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	}
 	for _, o := range open {
 		if o.Service == v.name && (v.instance == "" || o.Instance == v.instance) {
-			of(o.Type, o.Action).open(o)
+			kindOf(o.Type, o.Action).addOpen(o)
 			v.waiting += o.Queued
 		}
 	}
@@ -175,7 +179,7 @@ func (v *serviceView) readActions(ctx context.Context) error {
 	return nil
 }
 
-func (v *serviceView) readSchedules(ctx context.Context) error {
+func (v *serviceView) loadSchedules(ctx context.Context) error {
 	schedules, err := v.store().Schedules(ctx)
 	v.schedules = slices.DeleteFunc(schedules, func(s tracker.Schedule) bool {
 		return s.Service != v.name || (v.instance != "" && s.Instance != v.instance)
@@ -183,8 +187,9 @@ func (v *serviceView) readSchedules(ctx context.Context) error {
 	return err
 }
 
-// readTables counts the snapshots of this process's repositories; it fails alone.
-func (v *serviceView) readTables(ctx context.Context) {
+// loadTables counts the rows of the snapshot tables that this process has repositories for. An error
+// only sets v.problem, because the rest of the page does not need the counts.
+func (v *serviceView) loadTables(ctx context.Context) {
 	successes, err := v.store().LastSuccesses(ctx)
 	if err != nil {
 		v.problem = v.T("The snapshots cannot be counted just now.")
@@ -202,38 +207,44 @@ func (v *serviceView) readTables(ctx context.Context) {
 			if v.instance != "" && table.Scoped && instance != v.instance {
 				continue
 			}
-			one := tableView{RepositoryInfo: table, Instance: instance}
-			counts, err := v.h.engine.CountStates(ctx, table.Service, table.Type, instance)
-			if err != nil {
-				v.problem = v.T("The snapshots cannot be counted just now.")
-			}
-			for _, state := range []nawasync.SyncState{
-				nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete,
-				nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing,
-			} {
-				if counts[state] > 0 {
-					one.states = append(one.states, stateCount{state, counts[state]})
-				}
-			}
-			for _, s := range successes {
-				if s.Service == table.Service && s.Type == table.Type && s.Action == table.Action && s.Instance == instance {
-					one.synced, one.job = s.At, s.JobID
-				}
-			}
-			v.tables = append(v.tables, one)
+			v.tables = append(v.tables, v.loadTable(ctx, table, instance, successes))
 		}
 	}
 }
 
-func stateText(n int64) string {
+func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryInfo, instance string, successes []tracker.LastSuccess) tableView {
+	out := tableView{RepositoryInfo: table, Instance: instance}
+	counts, err := v.h.engine.CountStates(ctx, table.Service, table.Type, instance)
+	if err != nil {
+		v.problem = v.T("The snapshots cannot be counted just now.")
+	}
+	for _, state := range []nawasync.SyncState{
+		nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete,
+		nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing,
+	} {
+		if counts[state] > 0 {
+			out.states = append(out.states, stateCount{state, counts[state]})
+		}
+	}
+	for _, s := range successes {
+		if s.Service == table.Service && s.Type == table.Type && s.Action == table.Action && s.Instance == instance {
+			out.synced, out.job = s.At, s.JobID
+		}
+	}
+	return out
+}
+
+// stateCountText returns a number of rows. Counting stops above nawasync.MaxStateCount.
+func stateCountText(n int64) string {
 	if n > nawasync.MaxStateCount {
 		return format.Thousands(nawasync.MaxStateCount) + "+"
 	}
 	return format.Thousands(n)
 }
 
-// paused is the pause of exactly what the page shows.
-func (v *serviceView) paused() *tracker.Scope {
+// exactPause returns the pause of the service or instance that the page shows, or nil. It ignores
+// pauses of a wider or narrower scope.
+func (v *serviceView) exactPause() *tracker.Scope {
 	for _, s := range v.scopes {
 		if s.Instance == v.instance {
 			return &s
@@ -242,18 +253,18 @@ func (v *serviceView) paused() *tracker.Scope {
 	return nil
 }
 
-// serviceAct pauses, resumes or syncs.
-func (p *request) serviceAct() error {
-	name, err := p.within()
+// serviceAction pauses, resumes or syncs a service or an instance.
+func (p *request) serviceAction() error {
+	name, err := p.pathService()
 	if err != nil {
 		return err
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
-	act := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: name, Instance: instance}
+	entry := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: name, Instance: instance}
 	engine := p.h.engine
-	switch act.Action {
+	switch entry.Action {
 	case "pause":
-		return p.runAction(PermissionService, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
 			if operator.Reason == "" {
 				return flash{}, &refusedError{text: p.T("Give a reason: others will ask why it stands still.")}
 			}
@@ -265,7 +276,7 @@ func (p *request) serviceAct() error {
 			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", p.scopeText(name, instance))}, err
 		})
 	case "resume":
-		return p.runAction(PermissionService, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
 			found, err := engine.Resume(ctx, name, instance, operator)
 			if err == nil && !found {
 				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
@@ -273,9 +284,9 @@ func (p *request) serviceAct() error {
 			return flash{Text: p.Tf("%s goes on.", p.scopeText(name, instance))}, err
 		})
 	case "sync":
-		act.Type = p.r.PostFormValue("type")
-		return p.runAction(PermissionService, act, func(ctx context.Context) (flash, error) {
-			job, err := engine.SyncNow(ctx, name, act.Type, instance, p.r.PostFormValue("detail"), operator)
+		entry.Type = p.r.PostFormValue("type")
+		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
+			job, err := engine.SyncNow(ctx, name, entry.Type, instance, p.r.PostFormValue("detail"), operator)
 			if err != nil {
 				return flash{}, err
 			}
@@ -288,8 +299,8 @@ func (p *request) serviceAct() error {
 	return p.unknownAction()
 }
 
-// heldAct decides on a held sync.
-func (p *request) heldAct() error {
+// holdAction releases or rejects a held sync.
+func (p *request) holdAction() error {
 	id, err := strconv.ParseInt(p.r.PathValue("id"), 10, 64)
 	if err != nil {
 		return errNotFound
@@ -298,13 +309,13 @@ func (p *request) heldAct() error {
 	if err != nil {
 		return err
 	}
-	if !p.viewer.may(PermissionView, hold.Service) {
+	if !p.viewer.allowed(PermissionView, hold.Service) {
 		return errNotFound
 	}
-	act := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
-	switch act.Action {
+	entry := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
+	switch entry.Action {
 	case "release":
-		return p.runAction(PermissionManage, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
 			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, p.operatorOptions())
 			if err != nil {
 				return flash{}, err
@@ -312,7 +323,7 @@ func (p *request) heldAct() error {
 			return flash{Text: p.Tf("Released: job %d lists anew, and deletes what is absent still.", job.ID), Job: job.ID}, nil
 		})
 	case "reject":
-		return p.runAction(PermissionManage, act, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
 			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operatorOptions())
 		})
 	}
@@ -327,8 +338,8 @@ func (v *serviceView) instanceTabs() []navLink {
 	return list
 }
 
-// state is how the service stands, in a sentence.
-func (v *serviceView) state() string {
+// statusText returns one sentence about the state of the service.
+func (v *serviceView) statusText() string {
 	switch {
 	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Parked }):
 		return v.T("Parked: the remote has refused, and the engine waits.")
@@ -355,12 +366,14 @@ func (v *serviceView) pauseText(s tracker.Scope) string {
 	}
 }
 
+// kindURL returns the URL of the jobs of a kind that ended in the last 7 days.
 func (v *serviceView) kindURL(s serviceHealth, terms ...string) string {
 	terms = append(terms, "service:"+s.Service, "type:"+s.Type, "action:"+s.Action, "ended:7d")
 	return v.queryURL(append(terms, v.instanceTerm())...)
 }
 
-// instanceTerm narrows a query to the instance that the page shows, if it shows one.
+// instanceTerm returns the query term for the instance that the page shows, or "" if it shows the
+// whole service.
 func (v *serviceView) instanceTerm() string {
 	if v.instance == "" {
 		return ""
@@ -368,6 +381,7 @@ func (v *serviceView) instanceTerm() string {
 	return "instance:" + query.Quote(v.instance, false)
 }
 
+// stateTone returns the CSS class of a snapshot state.
 func stateTone(s nawasync.SyncState) string {
 	switch {
 	case s.Pending():
@@ -380,8 +394,8 @@ func stateTone(s nawasync.SyncState) string {
 	return "good"
 }
 
-// holdStatus is what was decided on a held sync.
-func (p *request) holdStatus(s tracker.HoldStatus) string {
+// holdStatusText returns the text for the status of a held sync.
+func (p *request) holdStatusText(s tracker.HoldStatus) string {
 	switch s {
 	case tracker.HoldOpen:
 		return p.T("waits for a decision")

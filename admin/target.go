@@ -10,16 +10,17 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// targetView is everything that was ever done to one object.
+// targetView is the data of a target's history page.
 type targetView struct {
 	*request
 	service, typ, instance, id string
 	events                     []timelineEvent
-	older                      int64
-	oldest                     time.Time // of the jobs, where there are older ones
+	older                      int64     // bound of the page with older jobs; 0 if there is none
+	oldest                     time.Time // when the oldest job of this page was created, if there are older ones
 }
 
-// timelineEvent is one line of a timeline: a job, an operator's act, or what a sync found.
+// timelineEvent is a line of the history: a job, an operator's action, or a change that a sync
+// found. Exactly one of the three pointers is set.
 type timelineEvent struct {
 	at     time.Time
 	job    *tracker.Job
@@ -30,19 +31,20 @@ type timelineEvent struct {
 func (p *request) target() error {
 	q := p.r.URL.Query()
 	v := &targetView{request: p, service: q.Get("service"), typ: q.Get("type"), instance: q.Get("instance"), id: q.Get("id")}
-	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.may(PermissionView, v.service) {
+	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.allowed(PermissionView, v.service) {
 		return errNotFound
 	}
 	p.title, p.section = v.id, "jobs"
 	target := tracker.Target{Service: v.service, Type: v.typ, Instance: v.instance, ID: v.id}
-	ctx, before := p.r.Context(), p.number("before")
+	ctx, before := p.r.Context(), p.intParam("before")
 	results, err := p.store().Search(ctx, tracker.Search{Targets: []tracker.Target{target}, Services: []string{v.service}, Before: before, Limit: 50})
 	if err != nil {
 		return err
 	}
-	// A page's acts and changes are those since its oldest job, up to those of the page before.
+	// A page shows the audit entries and changes from the time of its oldest job until the time of the
+	// oldest job on the page before, so that each of them is on exactly one page.
 	filter := tracker.AuditFilter{Target: target, Services: []string{v.service}, Limit: 500}
-	if upTo := p.number("upto"); upTo > 0 {
+	if upTo := p.intParam("upto"); upTo > 0 {
 		filter.Until = time.UnixMicro(upTo)
 	}
 	v.older = results.Older
@@ -52,12 +54,12 @@ func (p *request) target() error {
 			filter.Since, v.oldest = job.CreatedAt, job.CreatedAt
 		}
 	}
-	acts, err := p.store().AuditLog(ctx, filter)
+	entries, err := p.store().AuditLog(ctx, filter)
 	if err != nil {
 		return err
 	}
-	for _, act := range acts {
-		v.events = append(v.events, timelineEvent{at: act.At, entry: &act})
+	for _, entry := range entries {
+		v.events = append(v.events, timelineEvent{at: entry.At, entry: &entry})
 	}
 	changes, err := p.store().Changes(ctx, target, filter.Since, filter.Until, 500)
 	if err != nil {
@@ -75,7 +77,7 @@ func (v *targetView) olderURL() string {
 		strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
-// changeText is what a sync found, by sign, words and colour.
+// changeText returns how the page shows a change that a sync found.
 func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 	switch c.Kind {
 	case tracker.ChangeAppeared:
@@ -92,7 +94,8 @@ func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 	return "•", string(c.Kind), "calm"
 }
 
-// driftedFields are the fields that somebody else changed, as far as they may be shown.
+// driftedFields returns the fields that were changed at the remote. The values of secret fields are
+// masked.
 func driftedFields(c *tracker.Change) (list []comparison) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(c.Fields, &fields) != nil {
@@ -103,7 +106,7 @@ func driftedFields(c *tracker.Change) (list []comparison) {
 			From json.RawMessage `json:"from"`
 			To   json.RawMessage `json:"to"`
 		}
-		if json.Unmarshal(fields[name], &value) != nil { // masked as a whole
+		if json.Unmarshal(fields[name], &value) != nil { // the whole value is masked
 			value.From, value.To = fields[name], fields[name]
 		}
 		list = append(list, comparison{Field: name, Base: valueText(value.From), Remote: valueText(value.To)})

@@ -117,7 +117,7 @@ func targetPage(v *targetView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					if e.job != nil {
-						templ_7745c5c3_Err = moment(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = timestamp(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -205,7 +205,7 @@ func targetPage(v *targetView) templ.Component {
 							}
 						}
 					} else if e.entry != nil {
-						templ_7745c5c3_Err = moment(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = timestamp(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -213,12 +213,12 @@ func targetPage(v *targetView) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = actLine(v.request, *e.entry).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = auditLine(v.request, *e.entry).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
 					} else {
-						templ_7745c5c3_Err = moment(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = timestamp(v.request, e.at).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

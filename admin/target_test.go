@@ -14,7 +14,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestHostNamesKindsAndAddsLinksThatLeadSomewhere(t *testing.T) {
+func TestApplicationLabelsActionsAndAddsSafeLinks(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) {
 		c.ActionLabel = func(k nawasync.Kind) string { return map[string]string{"whm": "Ubah kuota"}[k.Service] }
@@ -31,22 +31,22 @@ func TestHostNamesKindsAndAddsLinksThatLeadSomewhere(t *testing.T) {
 	page := s.get("viewer", fmt.Sprintf("/jobs/%d", ours.ID)).body
 	for _, want := range []string{"Ubah kuota", `href="/customers/a%2Fb"`, "The &lt;customer&gt;", `href="https://logs.example.org/?q=1"`} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %s in %s", want, page)
+			t.Errorf("the page lacks %s: %s", want, page)
 		}
 	}
 	if strings.Contains(page, "javascript:") || strings.Contains(page, "data:text") || strings.Contains(page, "Worse") {
-		t.Error("a link that runs something is on the page")
+		t.Error("the page has a link that runs a script")
 	}
 	if list := s.get("viewer", "/jobs").body; !strings.Contains(list, "Ubah kuota") {
-		t.Error("the list does not name the kind")
+		t.Error("the list does not show the label of the action")
 	}
 	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", theirs.ID)).body; !strings.Contains(page, "update <bdi>c</bdi>") {
-		t.Errorf("a kind without a name of the host's: %s", page)
+		t.Errorf("the page of an action without a label: %s", page)
 	}
 }
 
-// Every act on a target is on one page of its history, and on one only.
-func TestHistoryOfATargetHasEveryActOnce(t *testing.T) {
+// Every audit entry of a target is on exactly one page of its history.
+func TestTargetHistoryShowsEveryActionOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	for i := range 120 {
@@ -60,21 +60,21 @@ func TestHistoryOfATargetHasEveryActOnce(t *testing.T) {
 	path := "/target?service=whm&type=mailbox&instance=main&id=a"
 	for pages := 1; ; pages++ {
 		body := s.get("viewer", path).body
-		for _, act := range regexp.MustCompile(`act-\d{3}`).FindAllString(body, -1) {
-			seen[act]++
+		for _, action := range regexp.MustCompile(`act-\d{3}`).FindAllString(body, -1) {
+			seen[action]++
 		}
 		older := regexp.MustCompile(`href="([^"]+)" rel="next"`).FindStringSubmatch(body)
 		if older == nil {
 			if pages != 3 || len(seen) != 120 {
-				t.Errorf("%d acts on %d pages", len(seen), pages)
+				t.Errorf("%d actions on %d pages", len(seen), pages)
 			}
 			break
 		}
 		path = strings.ReplaceAll(older[1], "&amp;", "&")
 	}
-	for act, n := range seen {
+	for action, n := range seen {
 		if n != 1 {
-			t.Errorf("%s is there %d times", act, n)
+			t.Errorf("%s is shown %d times", action, n)
 		}
 	}
 }

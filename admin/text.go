@@ -11,8 +11,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// T is a text of the pages in the host's language. What is passed to T and Tf stands in
-// messages.txt, which a test keeps complete.
+// T returns the application's translation of a text, or the text itself. messages.txt lists all
+// texts that are passed to T and Tf; a test keeps the list complete.
 func (p *request) T(text string) string {
 	if other := p.h.config.Messages[text]; other != "" {
 		return other
@@ -20,10 +20,10 @@ func (p *request) T(text string) string {
 	return text
 }
 
-// Tf is T for a text with parameters.
+// Tf is T for a format string.
 func (p *request) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
 
-// message is the text in the host's language.
+// message returns a message of package query in the application's language.
 func (p *request) message(t query.Message) string {
 	args := slices.Clone(t.Args)
 	for i, arg := range args {
@@ -54,7 +54,7 @@ func (p *request) status(s tracker.Status) string {
 	return string(s)
 }
 
-// tone is the colour of a status.
+// tone returns the CSS class of a status.
 func tone(s tracker.Status) string {
 	return map[tracker.Status]string{
 		tracker.StatusQueued: "wait", tracker.StatusRunning: "busy", tracker.StatusSuccess: "good", tracker.StatusFailed: "bad",
@@ -63,7 +63,7 @@ func tone(s tracker.Status) string {
 	}[s]
 }
 
-// outcome is how an attempt ended.
+// outcome returns the text for the outcome of an attempt.
 func (p *request) outcome(outcome tracker.Outcome) string {
 	switch outcome {
 	case tracker.OutcomeRetry:
@@ -78,7 +78,7 @@ func (p *request) outcome(outcome tracker.Outcome) string {
 	return p.status(tracker.Status(outcome))
 }
 
-// state is a snapshot row's state.
+// state returns the text for the state of a snapshot row.
 func (p *request) state(s nawasync.SyncState) string {
 	switch s {
 	case nawasync.StateSynced:
@@ -99,12 +99,12 @@ func (p *request) state(s nawasync.SyncState) string {
 	return string(s)
 }
 
-// fullTime is a time in the reader's zone, with its offset.
+// fullTime formats a time in the reader's zone, with its offset.
 func (p *request) fullTime(t time.Time) string {
 	return t.In(p.zone).Format("2006-01-02 15:04:05 -07:00")
 }
 
-// shortTime is a time as a list shows it.
+// shortTime formats a time in the reader's zone, without the date if it is today.
 func (p *request) shortTime(t time.Time) string {
 	t = t.In(p.zone)
 	if now := p.now.In(p.zone); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -113,7 +113,7 @@ func (p *request) shortTime(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// timeAgo is how long ago, or in how long.
+// timeAgo returns how long ago a time was, or how far in the future it is.
 func (p *request) timeAgo(t time.Time) string {
 	d := p.now.Sub(t)
 	switch {

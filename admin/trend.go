@@ -8,19 +8,20 @@ import (
 	"github.com/nawasara/nawasync/admin/internal/format"
 )
 
-// drawTrend makes the bars: what ended, each leading to its jobs, and how long runs took,
-// half of them up to the lower part, 95 % up to the higher.
+// drawTrend makes the bars of two charts. In the first, a bar shows how many jobs ended and links to
+// them. In the second, the lower part of a bar shows the median run time, and the whole bar shows
+// the 95th percentile.
 func (v *serviceView) drawTrend() {
 	c := &v.trend
 	for _, part := range c.Parts {
-		done, took := part.Outcomes, chart.Bar{Title: ""}
+		done, took := part.Outcomes, chart.Bar{}
 		to := part.From.Add(c.Step)
 		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.shortTime(part.From), format.Thousands(done.Good+done.Bad), format.Thousands(done.Bad))
-		done.URL = v.queryURL("service:"+v.name, v.instanceTerm(), "ended:"+v.between(part.From, to))
+		done.URL = v.queryURL("service:"+v.name, v.instanceTerm(), "ended:"+v.timeRange(part.From, to))
 		if part.Runs.Count() > 0 {
-			half, most := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)
-			took.Good, took.Bad = half.Microseconds(), (most - half).Microseconds()
-			took.Title = v.Tf("%s: half of the runs took up to %s, 95 %% up to %s", v.shortTime(part.From), format.Span(half), format.Span(most))
+			p50, p95 := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)
+			took.Good, took.Bad = p50.Microseconds(), (p95 - p50).Microseconds()
+			took.Title = v.Tf("%s: half of the runs took up to %s, 95 %% up to %s", v.shortTime(part.From), format.Span(p50), format.Span(p95))
 		}
 		c.Outcomes.Bars, c.Times.Bars = append(c.Outcomes.Bars, done), append(c.Times.Bars, took)
 	}
@@ -28,12 +29,12 @@ func (v *serviceView) drawTrend() {
 	c.Times.Class = "times"
 }
 
-// longest is how long the highest of its bars is.
+// longest returns the run time that the highest bar shows.
 func (v *serviceView) longest() string {
 	return format.Span(time.Duration(v.trend.Times.Top) * time.Microsecond)
 }
 
-// trendShare is how many of a part failed or are in conflict.
+// trendShare returns how many jobs of a part failed or ended in conflict, and how many ended.
 func (v *serviceView) trendShare(c chart.TrendPart) string {
 	return fmt.Sprintf("%s / %s", format.Thousands(c.Outcomes.Bad), format.Thousands(c.Outcomes.Good+c.Outcomes.Bad))
 }

@@ -1,5 +1,5 @@
-// Package browsertest looks at the operators' pages with a real Chromium: no CSP
-// violation, nothing that axe finds, by keyboard alone, and with scripts off.
+// Package browsertest tests the operator pages in Chromium. It checks for CSP violations and for
+// accessibility problems that axe finds, and runs every flow by keyboard alone and with scripts off.
 package browsertest
 
 import (
@@ -24,17 +24,18 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// screenshots names a folder that gets a picture of every page in every size.
+// screenshots is the environment variable with a directory for screenshots of every page in every
+// size. Without it no screenshots are taken.
 const screenshots = "NAWASYNC_SCREENSHOTS"
 
-// tab is a browser's tab, and what went wrong in it.
+// tab is a browser tab with the problems that the browser reported.
 type tab struct {
 	context.Context
 	mu       sync.Mutex
 	problems []string
 }
 
-// newTab opens a tab in a Chromium of its own.
+// newTab starts Chromium and opens a tab.
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	path := ""
@@ -45,7 +46,7 @@ func newTab(t *testing.T) *tab {
 		}
 	}
 	if path == "" {
-		t.Fatal("no Chromium: apt-get install chromium")
+		t.Fatal("find Chromium: it is not installed; run apt-get install chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true))
@@ -62,7 +63,7 @@ func newTab(t *testing.T) *tab {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		switch e := event.(type) {
-		case *log.EventEntryAdded: // CSP violations and requests that failed are here
+		case *log.EventEntryAdded: // CSP violations and failed requests
 			if !strings.Contains(e.Entry.Text, "status of 422") {
 				b.problems = append(b.problems, e.Entry.Text+" "+e.Entry.URL)
 			}
@@ -92,11 +93,11 @@ func evaluate[T any](t *testing.T, b *tab, script string) T {
 
 type step = chromedp.Action[chromedp.Void]
 
-func visible(selector string) step       { return chromedp.WaitVisible(chromedp.CSS(selector)) }
-func click(selector string) step         { return chromedp.Click(chromedp.CSS(selector)) }
-func write(selector, text string) step   { return chromedp.SendKeys(chromedp.CSS(selector), text) }
-func choose(selector, value string) step { return chromedp.SetValue(chromedp.CSS(selector), value) }
-func key(keys string) step               { return chromedp.KeyEvent(keys) }
+func waitVisible(selector string) step     { return chromedp.WaitVisible(chromedp.CSS(selector)) }
+func click(selector string) step           { return chromedp.Click(chromedp.CSS(selector)) }
+func typeText(selector, text string) step  { return chromedp.SendKeys(chromedp.CSS(selector), text) }
+func setValue(selector, value string) step { return chromedp.SetValue(chromedp.CSS(selector), value) }
+func pressKeys(keys string) step           { return chromedp.KeyEvent(keys) }
 
 func (b *tab) do(t *testing.T, steps ...step) {
 	t.Helper()
@@ -105,8 +106,8 @@ func (b *tab) do(t *testing.T, steps ...step) {
 	}
 }
 
-// clean fails for what went wrong since the last call.
-func (b *tab) clean(t *testing.T, where string) {
+// noProblems fails the test for each problem since the last call.
+func (b *tab) noProblems(t *testing.T, where string) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +121,7 @@ func (s *site) pages() map[string]string {
 	job := func(id int64) string { return fmt.Sprintf("/jobs/%d", id) }
 	return map[string]string{
 		"jobs": "/jobs", "jobs-form": "/jobs?q=status:failed+error:quota", "jobs-wrong": "/jobs?q=status:failed+servise:whm", "jobs-none": "/jobs?q=target:nobody",
-		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.q), "conflict": job(s.conflict), "health": "/health",
+		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.queued), "conflict": job(s.conflict), "health": "/health",
 		"services": "/services", "service": "/services/whm",
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),
@@ -137,12 +138,12 @@ type finding struct {
 	} `json:"nodes"`
 }
 
-// Every page, light and dark, wide and narrow, full and empty.
-func TestEveryPageIsCleanInEverySizeAndTheme(t *testing.T) {
+// The test opens every page with and without data, in both themes and in three widths.
+func TestEveryPageIsAccessibleInEverySizeAndTheme(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile(filepath.Join("node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
-		t.Fatalf("%v: run npm install in this folder", err)
+		t.Fatalf("%v: run npm install in this directory", err)
 	}
 	for _, full := range []bool{true, false} {
 		t.Run(map[bool]string{true: "full", false: "empty"}[full], func(t *testing.T) {
@@ -160,17 +161,17 @@ func TestEveryPageIsCleanInEverySizeAndTheme(t *testing.T) {
 							Name:  "prefers-color-scheme",
 							Value: theme,
 						}}})
-						b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(s.url+path), visible("main"))
+						b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(s.url+path), waitVisible("main"))
 						if overflow := evaluate[int64](t, b, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
-							t.Errorf("%s: %d px wider than the window", where, overflow)
+							t.Errorf("%s: the page is %d px wider than the window", where, overflow)
 						}
 						if name != "missing" {
-							b.clean(t, where)
+							b.noProblems(t, where)
 						}
 						b.problems = nil
-						picture(t, b, full, name, theme, width)
+						takeScreenshot(t, b, full, name, theme, width)
 						if width == 768 || (width == 360 && theme == "dark") {
-							continue // the same nodes in the same colours
+							continue // axe would see the same elements in the same colours
 						}
 						var found []finding
 						evaluate[int](t, b, string(axe)+";0")
@@ -186,11 +187,11 @@ func TestEveryPageIsCleanInEverySizeAndTheme(t *testing.T) {
 	}
 }
 
-// picture keeps what the tab shows, where a folder is named for it.
-func picture(t *testing.T, b *tab, full bool, name, theme string, width int64) {
+// takeScreenshot stores a screenshot of the tab if the environment names a directory for it.
+func takeScreenshot(t *testing.T, b *tab, full bool, name, theme string, width int64) {
 	t.Helper()
-	folder := os.Getenv(screenshots)
-	if folder == "" {
+	directory := os.Getenv(screenshots)
+	if directory == "" {
 		return
 	}
 	if !full {
@@ -198,10 +199,11 @@ func picture(t *testing.T, b *tab, full bool, name, theme string, width int64) {
 	}
 	png, err := chromedp.Run(b, chromedp.FullScreenshot(100))
 	noError(t, err)
-	noError(t, os.MkdirAll(folder, 0o755))
-	noError(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600))
+	noError(t, os.MkdirAll(directory, 0o755))
+	noError(t, os.WriteFile(filepath.Join(directory, fmt.Sprintf("%s-%s-%d.png", name, theme, width)), png, 0o600))
 }
 
+// await waits until done returns true for the jobs that match the terms.
 func (s *site) await(t *testing.T, done func(jobs []*tracker.Job) bool, terms ...tracker.Term) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -211,16 +213,16 @@ func (s *site) await(t *testing.T, done func(jobs []*tracker.Job) bool, terms ..
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("nothing came of it")
+			t.Fatalf("the jobs did not reach the expected state: %+v", results.Jobs)
 		}
 	}
 }
 
-// tabTo presses Tab until what has the focus fits, and fails when it never does.
+// tabTo presses Tab until the focused element matches the selector. It fails after 150 times.
 func (b *tab) tabTo(t *testing.T, selector string) {
 	t.Helper()
 	for range 150 {
-		b.do(t, key("\t"))
+		b.do(t, pressKeys("\t"))
 		if evaluate[bool](t, b, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
 			return
 		}
@@ -228,46 +230,46 @@ func (b *tab) tabTo(t *testing.T, selector string) {
 	t.Fatalf("Tab does not reach %s", selector)
 }
 
-// A page that refreshes takes over what is new, and leaves alone what is being read.
-func TestLivePageTakesOverWhatIsNew(t *testing.T) {
+// The automatic refresh shows new jobs, but it changes neither a selection nor the focus.
+func TestAutomaticRefreshShowsNewJobsAndKeepsSelectionAndFocus(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t, true), newTab(t)
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible("select[name=live]"), choose("select[name=live]", "5"), click("footer button"),
-		visible("body[data-live='5']"))
+	b.do(t, chromedp.Navigate(s.url+"/jobs"), waitVisible("select[name=live]"), setValue("select[name=live]", "5"), click("footer button"),
+		waitVisible("body[data-live='5']"))
 	id := s.run(t, chore{ID: "fresh@site.example"}, tracker.StatusSuccess)
-	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", id)))
-	// While a job is selected nothing moves.
+	b.do(t, waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", id)))
+	// While a job is selected, the list does not change.
 	b.do(t, click("input[name=id]"))
 	later := s.run(t, chore{ID: "later@site.example"}, tracker.StatusSuccess)
-	b.do(t, visible(".live-note"))
+	b.do(t, waitVisible(".live-note"))
 	if evaluate[bool](t, b, fmt.Sprintf(`document.querySelector("td a[href$='/jobs/%d']") !== null`, later)) {
-		t.Error("the list moved under a selection")
+		t.Error("the list changed while a job was selected")
 	}
-	b.clean(t, "live")
-	// One that cannot be had is said to be old, and comes back by itself.
-	s.away.Store(true)
+	b.noProblems(t, "live")
+	// If a refresh fails, the page says how old it is. It continues when the server answers again.
+	s.unavailable.Store(true)
 	b.do(t, click("input[name=id]"))
 	b.until(t, `document.querySelector(".live-note:not([hidden])")?.textContent.startsWith("Not refreshed: what you see is as of 20")`)
-	s.away.Store(false)
-	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", later)))
+	s.unavailable.Store(false)
+	b.do(t, waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", later)))
 	b.until(t, `document.querySelector(".live-note").hidden`)
-	b.problems = nil // the browser notes each answer that was an error
-	// What has the focus keeps it.
+	b.problems = nil // the browser reported each failed request
+	// The focused element keeps the focus.
 	evaluate[int](t, b, fmt.Sprintf(`document.querySelector("td a[href$='/jobs/%d']").focus();0`, later))
 	last := s.run(t, chore{ID: "last@site.example"}, tracker.StatusSuccess)
-	b.do(t, visible(fmt.Sprintf("td a[href$='/jobs/%d']", last)))
+	b.do(t, waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", last)))
 	if !evaluate[bool](t, b, fmt.Sprintf(`document.activeElement.matches("td a[href$='/jobs/%d']")`, later)) {
-		t.Error("the refresh took the focus away")
+		t.Error("the focused element lost the focus in the refresh")
 	}
-	b.clean(t, "live")
+	b.noProblems(t, "live")
 }
 
-// until waits until a script says true.
+// until waits until a script evaluates to true.
 func (b *tab) until(t *testing.T, script string) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !evaluate[bool](t, b, "!!("+script+")"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("it never becomes true: %s", script)
+			t.Fatalf("the script did not become true: %s", script)
 		}
 	}
 }

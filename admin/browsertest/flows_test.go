@@ -12,29 +12,29 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// flow is one thing that an operator does: on a page, fields are filled in, a button is
-// pressed, and something shows.
+// flow is a task of an operator: open a page, fill in fields, press a button, and wait for the result.
 type flow struct {
-	name, path string
-	fill       [][2]string // selectors and texts
-	press      string
-	then       string
+	name   string
+	path   string      // "" means the page on which the flow before ended
+	fill   [][2]string // pairs of a selector and a text
+	press  string      // the selector of the button
+	result string      // a selector that only matches on the page after the button
 }
 
+// done matches the flash of a successful action.
 const done = ".notice.good"
 
-// flows are all that an operator can do, each with what it leaves behind for the next. A
-// held sync is decided one way or the other.
+// flows returns all tasks of an operator, in order: some depend on the ones before. Decide is
+// "release" or "reject".
 func (s *site) flows(decide string) []flow {
 	job := func(id int64) string { return fmt.Sprintf("/jobs/%d", id) }
-	button := func(act string) string { return fmt.Sprintf("main form[action$='/%s'] button", act) }
-	// Each ends with what only the next page has: the one before must not be left while it loads.
+	button := func(action string) string { return fmt.Sprintf("main form[action$='/%s'] button", action) }
 	return []flow{
 		{"retry", job(s.failed), nil, button("retry"), done},
-		{"cancel what waits", job(s.q), [][2]string{{"#reason-cancel", "not today"}}, button("cancel"), done},
-		{"ask for the end of what runs", job(s.running), nil, button("cancel"), done},
+		{"cancel a queued job", job(s.queued), [][2]string{{"#reason-cancel", "not today"}}, button("cancel"), done},
+		{"cancel a running job", job(s.running), nil, button("cancel"), done},
 		{"delete", job(s.panicked), [][2]string{{"#reason-delete", "tidy"}}, button("delete"), done},
-		{"put back", job(s.panicked), nil, button("restore"), done},
+		{"restore", job(s.panicked), nil, button("restore"), done},
 		{"resync", job(s.conflicts[0]), nil, button("resync"), done},
 		{"rebase", job(s.conflicts[1]), nil, button("rebase"), done},
 		{"overwrite", job(s.conflicts[2]), nil, button("overwrite"), done},
@@ -45,8 +45,8 @@ func (s *site) flows(decide string) []flow {
 		{"resume", "/services/whm", nil, button("resume"), done},
 		{"filter by query", "/jobs", [][2]string{{"#q", "target:bob@delta.example"}}, ".query button", "#q[value*='bob@delta.example']"},
 		{"find a job by its number", "/health", [][2]string{{"#jump", fmt.Sprint(s.failed, "\r")}}, "", "#facts"},
-		{"filter acts", "/activity", [][2]string{{"input[name=act]", "pause"}}, ".query button", "input[name=act][value=pause]"},
-		{"preview an act on all", "/jobs?q=status:failed", nil, "input[name=all]", "input[name=all]:checked"},
+		{"filter the audit log", "/activity", [][2]string{{"input[name=act]", "pause"}}, ".query button", "input[name=act][value=pause]"},
+		{"select all jobs of a query", "/jobs?q=status:failed", nil, "input[name=all]", "input[name=all]:checked"},
 		{
 			"bulk run", "/bulk?act=delete&all=1&q=target:eve@delta.example",
 			[][2]string{{"input[name=reason]", "tidy"}},
@@ -57,125 +57,127 @@ func (s *site) flows(decide string) []flow {
 	}
 }
 
-// prepared lets a bulk run wait, so that there is one to stop.
-func (s *site) prepared(t *testing.T) *site {
+// pauseBulkRuns keeps bulk runs queued, so that one of the flows can stop one.
+func (s *site) pauseBulkRuns(t *testing.T) *site {
 	t.Helper()
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "operator", Reason: "a test"}))
 	return s
 }
 
-// cameOf checks what the flows have done, in the database and at the remote.
-func (s *site) cameOf(t *testing.T) {
+// checkResults checks the results of the flows in the database and at the remote.
+func (s *site) checkResults(t *testing.T) {
 	t.Helper()
 	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 }, tracker.Term{Field: tracker.FieldRetryOf, Values: []string{fmt.Sprint(s.failed)}})
 	s.await(t, func(jobs []*tracker.Job) bool {
 		return len(jobs) == 3 && jobs[0].Status == tracker.StatusCancelled && jobs[1].Status == tracker.StatusCancelled && jobs[2].Status == tracker.StatusFailed
-	}, tracker.Term{Field: tracker.FieldID, Values: []string{fmt.Sprint(s.q), fmt.Sprint(s.running), fmt.Sprint(s.panicked)}})
+	}, tracker.Term{Field: tracker.FieldID, Values: []string{fmt.Sprint(s.queued), fmt.Sprint(s.running), fmt.Sprint(s.panicked)}})
 	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 2 && jobs[0].Status == tracker.StatusCancelled },
 		tracker.Term{Field: tracker.FieldService, Values: []string{"nawasync"}})
 	for i, want := range []int{300, 500, 500} {
 		s.until(t, func() bool { return s.server.Quota(fmt.Sprintf("info%02d@mirror.example", i)) == want })
 	}
-	acts, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Subject: "operator", Limit: 100})
+	entries, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Subject: "operator", Limit: 100})
 	noError(t, err)
-	for _, a := range acts {
+	for _, a := range entries {
 		if a.Outcome != tracker.AuditDone {
 			t.Errorf("%s: %s", a.Action, a.Detail)
 		}
 	}
-	if len(acts) != 20 { // three of them of the run that fill began, and two pauses of the set-up
-		t.Errorf("%d acts are noted: %+v", len(acts), acts)
+	if len(entries) != 20 { // including three of the bulk run in fill, and two pauses before the flows
+		t.Errorf("the audit log has %d entries, want 20: %+v", len(entries), entries)
 	}
 }
 
-func (s *site) until(t *testing.T, so func() bool) {
+func (s *site) until(t *testing.T, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it does not come to pass")
+			t.Fatal("the condition did not become true within 20 seconds")
 		}
 	}
 }
 
-func TestEveryFlowGoesByKeyboardAlone(t *testing.T) {
+func TestEveryFlowWorksByKeyboardAlone(t *testing.T) {
 	t.Parallel()
-	s, b := newSite(t, true).prepared(t), newTab(t)
+	s, b := newSite(t, true).pauseBulkRuns(t), newTab(t)
 	for _, f := range s.flows("release") {
 		t.Log(f.name)
 		if f.path != "" {
-			b.do(t, chromedp.Navigate(s.url+f.path), visible("main"))
+			b.do(t, chromedp.Navigate(s.url+f.path), waitVisible("main"))
 		}
 		for _, field := range f.fill {
 			b.tabTo(t, field[0])
-			b.do(t, key(field[1]))
+			b.do(t, pressKeys(field[1]))
 		}
 		if f.press != "" {
 			b.tabTo(t, f.press)
-			b.do(t, key(map[bool]string{true: " ", false: "\r"}[f.then == f.press+":checked"]))
+			b.do(t, pressKeys(map[bool]string{true: " ", false: "\r"}[f.result == f.press+":checked"]))
 		}
-		b.do(t, visible(f.then))
+		b.do(t, waitVisible(f.result))
 	}
-	s.cameOf(t)
-	b.clean(t, "by keyboard")
+	s.checkResults(t)
+	b.noProblems(t, "by keyboard")
 }
 
-func TestEveryFlowGoesWithScriptsOff(t *testing.T) {
+func TestEveryFlowWorksWithScriptsOff(t *testing.T) {
 	t.Parallel()
-	s, b := newSite(t, true).prepared(t), newTab(t)
+	s, b := newSite(t, true).pauseBulkRuns(t), newTab(t)
 	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	for _, f := range s.flows("reject") {
 		t.Log(f.name)
 		if f.path != "" {
-			b.do(t, chromedp.Navigate(s.url+f.path), visible("main"))
+			b.do(t, chromedp.Navigate(s.url+f.path), waitVisible("main"))
 		}
 		for _, field := range f.fill {
-			b.do(t, visible(field[0]), write(field[0], field[1]))
+			b.do(t, waitVisible(field[0]), typeText(field[0], field[1]))
 		}
 		if f.press != "" {
-			b.do(t, visible(f.press), click(f.press))
+			b.do(t, waitVisible(f.press), click(f.press))
 		}
-		b.do(t, visible(f.then))
+		b.do(t, waitVisible(f.result))
 	}
-	s.cameOf(t)
-	// The plain form, and colours of one's own.
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".plain summary"), visible(".plain input[name=status][value=failed]"),
+	s.checkResults(t)
+	// The plain form and the theme work without scripts too.
+	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".plain summary"), waitVisible(".plain input[name=status][value=failed]"),
 		click(".plain input[name=status][value=failed]"),
-		write(".plain input[name=target]", "bob@delta.example\r"), visible("#q[value*='bob@delta.example']"),
-		visible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
-	b.do(t, chromedp.Navigate(s.url+"/health"), visible("select[name=theme]"), choose("select[name=theme]", "dark"), click("footer button"),
-		visible("html[data-theme=dark]"))
-	b.clean(t, "without scripts")
+		typeText(".plain input[name=target]", "bob@delta.example\r"), waitVisible("#q[value*='bob@delta.example']"),
+		waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
+	b.do(t, chromedp.Navigate(s.url+"/health"), waitVisible("select[name=theme]"), setValue("select[name=theme]", "dark"), click("footer button"),
+		waitVisible("html[data-theme=dark]"))
+	b.noProblems(t, "without scripts")
 }
 
-// The keys that scripts add, and the switch that takes them away.
-func TestKeysLeadThroughThePagesUnlessPutOff(t *testing.T) {
+// Scripts add keyboard shortcuts. A preference turns them off.
+func TestKeyboardShortcutsNavigateUnlessTurnedOff(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t, true), newTab(t)
 	focus := func(selector string) bool {
 		return evaluate[bool](t, b, fmt.Sprintf("document.activeElement.matches(%q)", selector))
 	}
-	b.do(t, chromedp.Navigate(s.url+"/jobs?q=status:failed"), visible(".js #q"), key("j"), key("j"))
+	b.do(t, chromedp.Navigate(s.url+"/jobs?q=status:failed"), waitVisible(".js #q"), pressKeys("j"), pressKeys("j"))
 	if !focus("tbody tr:nth-child(2) td a") {
-		t.Error("j j is not at the second job")
+		t.Error("pressing j twice does not focus the second job")
 	}
-	b.do(t, key("k"), key("x"), visible("tbody tr:first-child input[name=id]:checked"), key("/"))
+	b.do(t, pressKeys("k"), pressKeys("x"), waitVisible("tbody tr:first-child input[name=id]:checked"), pressKeys("/"))
 	if !focus("#q") {
-		t.Error("/ does not lead to the query")
+		t.Error("pressing / does not focus the query")
 	}
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), visible(".js #q"), key("/"))
-	// A real keyboard's / is not written; these events are not tied to each other.
-	b.do(t, key("\b"), key("status:failed target:bob@delta.example"), key("\r"), visible(`.tabs [aria-current] .bad`), visible(".js main"), key("j"), key("\r"),
-		visible("#facts"))
-	b.do(t, visible(".js main"), key("g"), key("s"), visible("header nav a[href$='/services'][aria-current]"))
-	// The skip link leads to what matters.
-	b.do(t, chromedp.Navigate(s.url+"/health"), visible("#services"), key("\t"), key("\r"))
+	b.do(t, chromedp.Navigate(s.url+"/jobs"), waitVisible(".js #q"), pressKeys("/"))
+	// The emulated key press also types the / into the query, which a real keyboard does not. Delete it.
+	b.do(t, pressKeys("\b"), pressKeys("status:failed target:bob@delta.example"), pressKeys("\r"),
+		waitVisible(`.tabs [aria-current] .bad`), waitVisible(".js main"), pressKeys("j"), pressKeys("\r"),
+		waitVisible("#facts"))
+	b.do(t, waitVisible(".js main"), pressKeys("g"), pressKeys("s"), waitVisible("header nav a[href$='/services'][aria-current]"))
+	// The skip link jumps over the navigation.
+	b.do(t, chromedp.Navigate(s.url+"/health"), waitVisible("#services"), pressKeys("\t"), pressKeys("\r"))
 	if !focus("#main") {
-		t.Error("the skip link does not lead to the page")
+		t.Error("the skip link does not focus the main content")
 	}
-	b.do(t, choose("select[name=keys]", "off"), click("footer button"), visible("body[data-keys=off]"), chromedp.Navigate(s.url+"/jobs"), visible(".js #q"),
-		key("/"))
+	b.do(t, setValue("select[name=keys]", "off"), click("footer button"), waitVisible("body[data-keys=off]"),
+		chromedp.Navigate(s.url+"/jobs"), waitVisible(".js #q"),
+		pressKeys("/"))
 	if focus("#q") {
-		t.Error("keys that are off lead somewhere")
+		t.Error("a shortcut works although shortcuts are off")
 	}
-	b.clean(t, "keys")
+	b.noProblems(t, "keys")
 }

@@ -42,7 +42,7 @@ func noError(t testing.TB, err error) {
 	}
 }
 
-// chore is a job of the tests.
+// chore has the arguments of the tests' jobs.
 type chore struct {
 	ID       string          `json:"id"`
 	How      string          `json:"how"`
@@ -73,7 +73,7 @@ func (*doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
 	return nil
 }
 
-// Ids as nobody wants them.
+// hostile has target IDs that could break a page.
 var hostile = []string{
 	`<img src=x onerror="alert(1)"><script>alert(2)</script>`,
 	"مرحبا-" + "\u202e" + "txt.exe" + "\u202c",
@@ -89,18 +89,19 @@ var longID = func() string {
 	return text
 }()
 
-// site is the pages with something on them, or with nothing.
+// site serves the pages of an engine.
 type site struct {
-	engine                                 *nawasync.Engine
-	boxes                                  nawasync.SyncedRepository[mailboxes.Mailbox]
-	server                                 *mailboxes.Server
-	url                                    string
-	failed, conflict, panicked, q, running int64
-	conflicts                              []int64 // that can be answered
-	bulk                                   string  // the path of a bulk run
-	away                                   atomic.Bool
+	engine                                      *nawasync.Engine
+	boxes                                       nawasync.SyncedRepository[mailboxes.Mailbox]
+	server                                      *mailboxes.Server
+	url                                         string
+	failed, conflict, panicked, queued, running int64
+	conflicts                                   []int64 // jobs whose conflicts can be resolved
+	bulk                                        string  // path of a bulk run's page
+	unavailable                                 atomic.Bool
 }
 
+// newSite serves the pages, with data if full is true.
 func newSite(t *testing.T, full bool) *site {
 	t.Helper()
 	dsn := "file:" + filepath.Join(t.TempDir(), "test.db") + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
@@ -133,7 +134,7 @@ func newSite(t *testing.T, full bool) *site {
 	noError(t, err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/admin/sync/", func(w http.ResponseWriter, r *http.Request) {
-		if s.away.Load() {
+		if s.unavailable.Load() {
 			http.Error(w, "bad gateway", http.StatusBadGateway)
 			return
 		}
@@ -158,11 +159,11 @@ func (s *site) run(t *testing.T, c chore, want tracker.Status) int64 {
 	t.Helper()
 	job, err := s.engine.Dispatch(t.Context(), c, nawasync.Options{By: "user:7 <b>Ann</b>"})
 	noError(t, err)
-	return s.ended(t, job, want)
+	return s.awaitStatus(t, job, want)
 }
 
-// ended waits until a job is as it should be.
-func (s *site) ended(t *testing.T, job *tracker.Job, want tracker.Status) int64 {
+// awaitStatus waits until a job has a status, and returns the job's ID.
+func (s *site) awaitStatus(t *testing.T, job *tracker.Job, want tracker.Status) int64 {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		now, err := s.engine.Reader().Get(t.Context(), job.ID)
@@ -195,16 +196,16 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'somebody else has changed quota at the remote; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
 	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.StatusRunning)
 	noError(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
-	s.mirror(t)
-	s.bulk = s.tidy(t)
+	s.fillMirror(t)
+	s.bulk = s.runBulkDelete(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})
 	noError(t, err)
-	s.q = delayed.ID
+	s.queued = delayed.ID
 }
 
-// mirror syncs mailboxes, has somebody else change three and delete most, and so leaves
-// conflicts and a held sync.
-func (s *site) mirror(t *testing.T) {
+// fillMirror syncs mailboxes and then changes three and deletes most of them at the remote. It leaves
+// three conflicts and a held sync.
+func (s *site) fillMirror(t *testing.T) {
 	t.Helper()
 	ctx, by, scope := t.Context(), nawasync.Options{By: "user:7"}, mailboxes.Mailbox{Instance: "main"}
 	address := func(i int) string { return fmt.Sprintf("info%02d@mirror.example", i) }
@@ -214,7 +215,7 @@ func (s *site) mirror(t *testing.T) {
 	sync := func(want tracker.Status) {
 		job, err := s.boxes.SyncNow(ctx, scope, "", by)
 		noError(t, err)
-		s.ended(t, job, want)
+		s.awaitStatus(t, job, want)
 	}
 	sync(tracker.StatusSuccess)
 	for i := range 3 {
@@ -223,7 +224,7 @@ func (s *site) mirror(t *testing.T) {
 		s.server.Set(address(i), 300)
 		job, err := s.boxes.Update(ctx, seen, func(m *mailboxes.Mailbox) { m.Quota = 500 }, by)
 		noError(t, err)
-		s.conflicts = append(s.conflicts, s.ended(t, job, tracker.StatusConflict))
+		s.conflicts = append(s.conflicts, s.awaitStatus(t, job, tracker.StatusConflict))
 	}
 	for i := range 15 {
 		s.server.Remove(address(i + 5))
@@ -234,8 +235,9 @@ func (s *site) mirror(t *testing.T) {
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
 
-// tidy deletes two jobs by a bulk run, as its preview's form does.
-func (s *site) tidy(t *testing.T) string {
+// runBulkDelete deletes two jobs by a bulk run. It submits the form of the preview and returns the
+// path of the run's page.
+func (s *site) runBulkDelete(t *testing.T) string {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	preview, err := client.Get(s.url + "/bulk?" + url.Values{"act": {"delete"}, "all": {"1"}, "q": {"target:box1@site.example,box2@site.example"}}.Encode())
@@ -247,18 +249,18 @@ func (s *site) tidy(t *testing.T) string {
 	for _, field := range hiddenField.FindAllStringSubmatch(form, -1) {
 		values.Set(html.UnescapeString(field[1]), html.UnescapeString(field[2]))
 	}
-	begun, err := client.PostForm(s.url+"/bulk", values)
+	response, err := client.PostForm(s.url+"/bulk", values)
 	noError(t, err)
-	noError(t, begun.Body.Close())
-	if begun.StatusCode != http.StatusSeeOther {
-		t.Fatalf("the bulk run was not begun: %d", begun.StatusCode)
+	noError(t, response.Body.Close())
+	if response.StatusCode != http.StatusSeeOther {
+		t.Fatalf("start a bulk run: status %d", response.StatusCode)
 	}
-	path := strings.TrimPrefix(begun.Header.Get("Location"), "/admin/sync")
+	path := strings.TrimPrefix(response.Header.Get("Location"), "/admin/sync")
 	if !strings.HasPrefix(path, "/bulk/") {
-		t.Fatalf("the bulk run leads to %s", path)
+		t.Fatalf("starting a bulk run redirects to %s", path)
 	}
 	id, err := strconv.ParseInt(strings.TrimPrefix(path, "/bulk/"), 10, 64)
 	noError(t, err)
-	s.ended(t, &tracker.Job{ID: id}, tracker.StatusSuccess)
+	s.awaitStatus(t, &tracker.Job{ID: id}, tracker.StatusSuccess)
 	return path
 }

@@ -1,7 +1,7 @@
-// Package component holds templ components that a host's own pages reuse: a row's
-// sync badge, the line that says when a list was last synced, a link to a job, what was
-// done to an object. They
-// bring classes (nawasync-badge, nawasync-good, -wait, -bad, …) and no styles.
+// Package component provides templ components for an application's own pages: the sync badge of a
+// row, the line that shows when a list was last synced, a link to a job, and the history of a
+// target. The components set CSS classes (nawasync-badge, nawasync-good, -wait, -bad, …) but bring
+// no styles.
 package component
 
 import (
@@ -57,8 +57,8 @@ func stateWord(s nawasync.SyncStatus) string {
 	return strings.ReplaceAll(string(s.State), "_", " ")
 }
 
-// StatusSign goes with the word of a job's status, for who sees no colours; "" for a
-// status that is none.
+// StatusSign returns a sign for a job's status. Show it beside the word, for readers who cannot tell
+// the colours apart. It returns "" for an unknown status.
 func StatusSign(s tracker.Status) string {
 	return map[tracker.Status]string{
 		tracker.StatusQueued: "◷", tracker.StatusRunning: "▶", tracker.StatusSuccess: "✓", tracker.StatusFailed: "✗",
@@ -66,31 +66,32 @@ func StatusSign(s tracker.Status) string {
 	}[s]
 }
 
-// event is one line of a timeline.
+// event is a line of a timeline: a job, or a change that a sync found.
 type event struct {
-	at   time.Time
-	id   int64 // of the job, or of the sync
-	job  *tracker.Job
-	what string
+	at     time.Time
+	jobID  int64        // the job, or the sync that found the change
+	job    *tracker.Job // nil for a change
+	change string       // its kind and its fields
 }
 
 func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
 	for _, job := range jobs {
-		list = append(list, event{at: job.CreatedAt, id: job.ID, job: job})
+		list = append(list, event{at: job.CreatedAt, jobID: job.ID, job: job})
 	}
 	for _, c := range changes {
-		what := string(c.Kind)
+		text := string(c.Kind)
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(c.Fields, &fields) == nil && len(fields) > 0 {
-			what += ": " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+			text += ": " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 		}
-		list = append(list, event{at: c.At, id: c.JobID, what: what})
+		list = append(list, event{at: c.At, jobID: c.JobID, change: text})
 	}
 	slices.SortStableFunc(list, func(a, b event) int { return b.at.Compare(a.at) })
 	return list
 }
 
-// problem is what is wrong with a row; while a job is at it that is an old story.
+// problem returns the row's error. It returns "" while a job is pending, because the error is from
+// an earlier job.
 func problem(s nawasync.SyncStatus) string {
 	if s.IsPending() {
 		return ""
@@ -98,7 +99,7 @@ func problem(s nawasync.SyncStatus) string {
 	return s.SyncError
 }
 
-// timeAgo is how long ago, in the largest unit that says something.
+// timeAgo returns how long ago a time was, in a suitable unit.
 func timeAgo(d time.Duration) string {
 	switch {
 	case d < 10*time.Second:

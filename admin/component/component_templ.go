@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// SyncBadge says where a row stands, by sign and word, and links to the job that
-// changes it or changed it last. jobURL may be empty: then it is no link.
+// SyncBadge shows the sync state of a row by a sign and a word. It links to the job that is changing
+// the row or changed it last. An empty jobURL makes no link.
 func SyncBadge(s nawasync.SyncStatus, jobURL templ.SafeURL) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -180,7 +180,7 @@ func SyncBadge(s nawasync.SyncStatus, jobURL templ.SafeURL) templ.Component {
 	})
 }
 
-// LastSynced says when a list was last synced; the zero time is never.
+// LastSynced shows when a list was last synced. The zero time means never.
 func LastSynced(at time.Time, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -264,10 +264,10 @@ func LastSynced(at time.Time, now time.Time) templ.Component {
 	})
 }
 
-// TargetTimeline is what jobs did to one object and what syncs found of it, newest first:
-// jobs of tracker.Reader.Search and changes of tracker.Reader.Changes, searched by the
-// object; either may be nil. jobURL is a job's page. Of neither it says that there is
-// nothing.
+// TargetTimeline shows the history of one target, newest first: what jobs did to it and what syncs
+// found. Pass the jobs of tracker.Reader.Search and the changes of tracker.Reader.Changes for the
+// target; either may be nil. jobURL returns the URL of a job's page. Without jobs and changes, the
+// component says that there is nothing to show.
 func TargetTimeline(jobs []*tracker.Job, changes []tracker.Change, now time.Time, jobURL func(id int64) templ.SafeURL) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -343,7 +343,7 @@ func TargetTimeline(jobs []*tracker.Job, changes []tracker.Change, now time.Time
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = JobLink(e.id, jobURL(e.id)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = JobLink(e.jobID, jobURL(e.jobID)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -410,9 +410,9 @@ func TargetTimeline(jobs []*tracker.Job, changes []tracker.Change, now time.Time
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var25 string
-					templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(e.what)
+					templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(e.change)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `admin/component/component.templ`, Line: 49, Col: 29}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `admin/component/component.templ`, Line: 49, Col: 31}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var25))
 					if templ_7745c5c3_Err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-func TestSyncBadgeSaysEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
+func TestSyncBadgeShowsEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[nawasync.SyncState]string{
 		nawasync.StateSynced: "✓ in sync", nawasync.StatePendingCreate: "… being created", nawasync.StatePendingUpdate: "… being changed",
@@ -30,7 +30,7 @@ func TestSyncBadgeSaysEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
 	}
 }
 
-func TestLastSyncedSaysNeverOrWhen(t *testing.T) {
+func TestLastSyncedShowsNeverOrTheTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	for at, want := range map[time.Time]string{{}: "Never synced.", now.Add(-30 * time.Minute): "2026-05-01 11:30:00 UTC</time>, 30 minutes ago."} {
@@ -44,7 +44,7 @@ func TestLastSyncedSaysNeverOrWhen(t *testing.T) {
 	}
 }
 
-func TestTargetTimelineTellsWhatSyncsFoundBetweenTheJobs(t *testing.T) {
+func TestTargetTimelineShowsWhatSyncsFoundBetweenTheJobs(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
@@ -63,14 +63,14 @@ func TestTargetTimelineTellsWhatSyncsFoundBetweenTheJobs(t *testing.T) {
 	last := -1
 	for _, want := range []string{"/jobs/9", "/jobs/8", "found it drifted: plan, quota", "/jobs/7"} {
 		if at := strings.Index(b.String(), want); at <= last {
-			t.Errorf("%s is missing, or in another place: %s", want, b.String())
+			t.Errorf("%s is missing or out of order: %s", want, b.String())
 		} else {
 			last = at
 		}
 	}
 }
 
-func TestTargetTimelineSaysWhatWasDoneAndEscapesIt(t *testing.T) {
+func TestTargetTimelineShowsJobsAndEscapesTheirTexts(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
@@ -84,7 +84,7 @@ func TestTargetTimelineSaysWhatWasDoneAndEscapesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %s in %s", want, b.String())
+			t.Errorf("the timeline lacks %s: %s", want, b.String())
 		}
 	}
 }

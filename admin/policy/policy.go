@@ -1,7 +1,7 @@
-// Package policy has what the operators' pages need of casbin v2: the model, an adapter
-// that keeps rules in nawasync's own table, and the roles to begin with. Package admin
-// itself asks one method, Enforce, and links no casbin: hosts of another release build
-// their enforcer on ModelText and the same table.
+// Package policy provides what the operator pages need from casbin v2: the model, an adapter that
+// stores the rules in nawasync's own table, and the default roles. Package admin itself only calls
+// Enforcer.Enforce and does not import casbin. An application with another major version of casbin
+// can build its enforcer from ModelText and the same table.
 package policy
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/nawasara/nawasync/admin"
 )
 
-// ModelText is the casbin model of the operators' pages: roles, and rules (subject or
-// role, service or "*", permission). Hosts of another release of casbin read it with that.
+// ModelText is the casbin model of the operator pages. It has roles, and rules that consist of a
+// subject or role, a service or "*", and a permission.
 const ModelText = `
 [request_definition]
 r = sub, service, permission
@@ -33,21 +33,21 @@ e = some(where (p.eft == allow))
 m = g(r.sub, p.sub) && (p.service == "*" || p.service == r.service) && p.permission == r.permission
 `
 
-// Model is the casbin model of the admin pages: roles, and rules (subject or role,
-// service or "*", permission).
+// Model parses ModelText.
 func Model() (model.Model, error) {
 	m, err := model.NewModelFromString(ModelText)
 	if err != nil {
-		return nil, fmt.Errorf("the casbin model: %w", err)
+		return nil, fmt.Errorf("parse the casbin model: %w", err)
 	}
 	return m, nil
 }
 
-// Adapter keeps policies in the table nawasync_policies. It is a small casbin adapter
-// on the host's gorm.DB, whose own would bring 36 modules. Safe for concurrent use.
+// Adapter is a casbin adapter that stores the rules in the table nawasync_policies. It uses the
+// application's gorm.DB: casbin's own GORM adapter would add 36 modules. It is safe for concurrent
+// use.
 type Adapter struct{ db *gorm.DB }
 
-// NewAdapter returns an adapter on a database that has nawasync's schema.
+// NewAdapter returns an adapter for a database with nawasync's schema.
 func NewAdapter(db *gorm.DB) *Adapter { return &Adapter{db} }
 
 var _ persist.Adapter = (*Adapter)(nil)
@@ -55,7 +55,7 @@ var _ persist.Adapter = (*Adapter)(nil)
 // rule is a row of the policy table.
 type rule struct {
 	ID     int64  `gorm:"primaryKey"`
-	Kind   string // p or g
+	Kind   string // "p" for a permission of a subject or role, "g" for a role of a subject
 	V0, V1 string
 	V2     string
 }
@@ -66,9 +66,9 @@ func (a *Adapter) session(ctx context.Context) *gorm.DB {
 	return a.db.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard})
 }
 
-// Seed adds the rules of admin.RoleViewer and admin.RoleOperator on every service where they are
-// missing; a rule that an administrator took away comes back with the next call, so
-// call it where an installation begins. Give people a role with Grant.
+// Seed adds the rules of admin.RoleViewer and admin.RoleOperator, for every service, if they are
+// missing. Call it once, when an application is installed: a later call adds rules again that an
+// administrator has removed. Use Grant to give a role to a person.
 func Seed(ctx context.Context, db *gorm.DB) error {
 	rules := []rule{
 		{Kind: "p", V0: admin.RoleViewer, V1: admin.EveryService, V2: admin.PermissionView},
@@ -77,48 +77,52 @@ func Seed(ctx context.Context, db *gorm.DB) error {
 		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionService},
 	}
 	if err := NewAdapter(db).session(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&rules).Error; err != nil {
-		return fmt.Errorf("write the default policies: %w", err)
+		return fmt.Errorf("seed the default policies: %w", err)
 	}
 	return nil
 }
 
-// Grant gives a subject a role. An enforcer that has loaded its policies already sees
-// it after LoadPolicy.
+// Grant gives a role to a subject. Granting a role twice changes nothing. An existing enforcer
+// applies the grant after its next LoadPolicy.
 func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
 	if subject == "" || role == "" {
-		return errors.New("Grant needs a subject and a role")
+		return errors.New("grant a role: the subject or the role is empty")
 	}
-	return NewAdapter(db).add(ctx, "g", []string{subject, role})
+	if err := NewAdapter(db).add(ctx, "g", []string{subject, role}); err != nil {
+		return fmt.Errorf("grant role %s to %s: %w", role, subject, err)
+	}
+	return nil
 }
 
-// LoadPolicy reads all rules into the model.
+// LoadPolicy adds all stored rules to the model.
 func (a *Adapter) LoadPolicy(m model.Model) error {
 	var rules []rule
 	if err := a.session(context.Background()).Order("id").Find(&rules).Error; err != nil {
-		return fmt.Errorf("read the policies: %w", err)
+		return fmt.Errorf("load the policies: %w", err)
 	}
 	for _, r := range rules {
-		if err := persist.LoadPolicyArray(r.words(), m); err != nil {
-			return fmt.Errorf("policy %d: %w", r.ID, err)
+		if err := persist.LoadPolicyArray(r.fields(), m); err != nil {
+			return fmt.Errorf("load policy %d: %w", r.ID, err)
 		}
 	}
 	return nil
 }
 
-func (r rule) words() []string {
+// fields returns the rule as casbin represents it: the kind and then the values.
+func (r rule) fields() []string {
 	if r.Kind == "g" {
 		return []string{r.Kind, r.V0, r.V1}
 	}
 	return []string{r.Kind, r.V0, r.V1, r.V2}
 }
 
-// SavePolicy replaces all rules by the model's.
+// SavePolicy replaces all stored rules with those of the model.
 func (a *Adapter) SavePolicy(m model.Model) error {
 	var rules []rule
 	for _, section := range []string{"p", "g"} {
 		for kind, assertion := range m[section] {
-			for _, words := range assertion.Policy {
-				r, err := ruleOf(kind, words)
+			for _, values := range assertion.Policy {
+				r, err := newRule(kind, values)
 				if err != nil {
 					return err
 				}
@@ -134,49 +138,49 @@ func (a *Adapter) SavePolicy(m model.Model) error {
 	})
 }
 
-func ruleOf(kind string, words []string) (rule, error) {
-	if (kind == "p" && len(words) != 3) || (kind == "g" && len(words) != 2) || (kind != "p" && kind != "g") {
-		return rule{}, fmt.Errorf("a rule of kind %q with %d words does not fit ModelText", kind, len(words))
+func newRule(kind string, values []string) (rule, error) {
+	if (kind == "p" && len(values) != 3) || (kind == "g" && len(values) != 2) || (kind != "p" && kind != "g") {
+		return rule{}, fmt.Errorf("a rule of kind %q with %d values does not fit ModelText", kind, len(values))
 	}
-	words = append(append([]string{}, words...), "")
-	return rule{Kind: kind, V0: words[0], V1: words[1], V2: words[2]}, nil
+	values = append(append([]string{}, values...), "")
+	return rule{Kind: kind, V0: values[0], V1: values[1], V2: values[2]}, nil
 }
 
-func (a *Adapter) add(ctx context.Context, kind string, words []string) error {
-	r, err := ruleOf(kind, words)
+func (a *Adapter) add(ctx context.Context, kind string, values []string) error {
+	r, err := newRule(kind, values)
 	if err != nil {
 		return err
 	}
 	return a.session(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&r).Error
 }
 
-// AddPolicy adds one rule, once.
-func (a *Adapter) AddPolicy(_, kind string, words []string) error {
-	return a.add(context.Background(), kind, words)
+// AddPolicy adds one rule. Adding a rule that exists changes nothing.
+func (a *Adapter) AddPolicy(_, kind string, values []string) error {
+	return a.add(context.Background(), kind, values)
 }
 
 // RemovePolicy removes one rule.
-func (a *Adapter) RemovePolicy(_, kind string, words []string) error {
-	r, err := ruleOf(kind, words)
+func (a *Adapter) RemovePolicy(_, kind string, values []string) error {
+	r, err := newRule(kind, values)
 	if err != nil {
 		return err
 	}
 	return a.session(context.Background()).Where("kind = ? AND v0 = ? AND v1 = ? AND v2 = ?", r.Kind, r.V0, r.V1, r.V2).Delete(&rule{}).Error
 }
 
-// RemoveFilteredPolicy removes the rules whose words, from one on, are these; an empty
-// word is any.
-func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, words ...string) error {
+// RemoveFilteredPolicy removes the rules whose values, starting with the one at index from, are
+// these values. An empty value matches every value.
+func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, values ...string) error {
 	tx := a.session(context.Background()).Where("kind = ?", kind)
-	for i, word := range words {
+	for i, value := range values {
 		columns := []string{"v0 = ?", "v1 = ?", "v2 = ?"}
-		if word == "" {
+		if value == "" {
 			continue
 		}
 		if from+i >= len(columns) {
-			return fmt.Errorf("a rule has no word %d", from+i)
+			return fmt.Errorf("remove policies: a rule has no value at index %d", from+i)
 		}
-		tx = tx.Where(columns[from+i], word)
+		tx = tx.Where(columns[from+i], value)
 	}
 	return tx.Delete(&rule{}).Error
 }

@@ -1,4 +1,4 @@
-// Package alert finds what needs a person, in facts that a page has read.
+// Package alert derives the alerts of the health page from data that the page has read.
 package alert
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Alert is something that needs a person.
+// Alert is a problem that an operator should look at.
 type Alert struct {
-	Severity int       `json:"severity"` // Broken or Doubtful
-	Text     string    `json:"text"`     // what is so
+	Severity int       `json:"severity"` // SeverityWarning or SeverityCritical
+	Text     string    `json:"text"`
 	Since    time.Time `json:"since,omitzero"`
-	URL      string    `json:"-"`      // where to look
-	Advice   string    `json:"advice"` // what to do
+	URL      string    `json:"-"`      // the page with the details
+	Advice   string    `json:"advice"` // what the operator should do
 }
 
 // The severities of an Alert.
@@ -25,17 +25,16 @@ const (
 	SeverityCritical = 2
 )
 
-// The limits above which something is an alert.
 const (
-	lateAfter  = 5 * time.Minute // a due job waits
-	staleAfter = 26 * time.Hour  // a table was synced that no schedule syncs
-	aliveFor   = 20 * time.Second
-	minEnded   = 20 // ended jobs, below which a share says nothing
+	lateAfter  = 5 * time.Minute  // how long a due job or a schedule's tick may be late
+	staleAfter = 26 * time.Hour   // how old the last sync of a table without a schedule may be
+	aliveFor   = 20 * time.Second // how long after its last heartbeat a process counts as live
+	minEnded   = 20               // with fewer ended jobs a percentage would mislead
 	maxAlerts  = 20
 )
 
-// Facts are what alerts are found in: of the services that the reader may see only.
-type Facts struct {
+// Input is the data that alerts are derived from, limited to the services that the reader may view.
+type Input struct {
 	Now          time.Time
 	Open         []tracker.OpenJobs
 	Processes    []tracker.Process
@@ -45,42 +44,42 @@ type Facts struct {
 	Successes    []tracker.LastSuccess
 	Repositories []nawasync.RepositoryInfo
 	Services     []Service
-	// Conflicts are the first of those that wait for an answer, ConflictsQuery finds all.
+	// Conflicts has the newest unresolved conflicts. The terms of ConflictsQuery find all of them.
 	Conflicts      tracker.Results
 	ConflictsQuery []string
-	// Ended is the query's term for the window of the figures.
+	// Ended is the query term for jobs that ended in the window.
 	Ended string
 }
 
-// Service is how a service's jobs ended in a window, and in the one before.
+// Service has the number of a service's jobs that ended in a window and in the window before.
 type Service struct {
 	Name                      string
 	Ended, Success, Failed    int64
 	EndedBefore, FailedBefore int64
 }
 
-// Page is what alerts need of the page that shows them.
+// Page translates texts and formats values and links for the page that shows the alerts.
 type Page interface {
 	T(text string) string
 	Tf(format string, args ...any) string
-	Moment(t time.Time) string
-	Ago(t time.Time) string
-	Place(service, instance string) string
+	FullTime(t time.Time) string
+	TimeAgo(t time.Time) string
+	ScopeText(service, instance string) string
 	QueryURL(terms ...string) string
 	ServiceURL(service string) string
 	JobURL(id int64) string
 }
 
-// Find returns the alerts, what is broken first; up to 20.
-func Find(f Facts, p Page) []Alert {
+// Find returns up to 20 alerts, the critical ones first.
+func Find(in Input, p Page) []Alert {
 	found := slices.Concat(
-		checkOpen(f, p), checkScopes(f, p), checkHolds(f, p), checkConflicts(f, p), checkSchedules(f, p), checkSnapshots(f, p), checkFailures(f, p),
+		checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p), checkSchedules(in, p), checkSnapshots(in, p), checkFailures(in, p),
 	)
 	slices.SortStableFunc(found, func(a, b Alert) int { return cmp.Compare(b.Severity, a.Severity) })
 	return found[:min(len(found), maxAlerts)]
 }
 
-// Alive are the processes that beat.
+// Alive returns the processes with a recent heartbeat.
 func Alive(list []tracker.Process, now time.Time) []tracker.Process {
 	return slices.DeleteFunc(slices.Clone(list), func(p tracker.Process) bool { return now.Sub(p.BeatAt) > aliveFor })
 }

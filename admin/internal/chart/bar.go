@@ -1,4 +1,4 @@
-// Package chart counts statistics into bars, and gives these their places.
+// Package chart adds statistics up into bars and computes the coordinates of the bars.
 package chart
 
 import (
@@ -9,26 +9,25 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// BarChart is a row of bars: what ended when, good beneath bad.
+// BarChart is a row of bars. Each bar has a good part below and a bad part above.
 type BarChart struct {
 	Bars  []Bar
-	Top   int64
-	Name  string // what it counts
-	Class string // "times" where the parts are no outcomes
+	Top   int64  // the value of the highest bar
+	Name  string // the caption
+	Class string // an additional CSS class; "times" for run times
 }
 
-// Bar is one of them, with its place in the drawing.
+// Bar is one bar of a chart. Scaled sets the coordinates, which are in a box of 600 by 48.
 type Bar struct {
-	From, To  time.Time
-	Good, Bad int64
-	X, H, Y   float64 // of the good part, in a box of 600 by 48
-	BadH      float64
-	BadY      float64
-	Title     string
-	URL       string
+	From, To   time.Time
+	Good, Bad  int64
+	X, Y, H    float64 // of the good part
+	BadY, BadH float64 // of the bad part
+	Title      string
+	URL        string // the page that the bar links to; "" means no link
 }
 
-// Add counts a statistic into the bar.
+// Add adds the jobs of a statistic to the bar. Failures and conflicts are bad.
 func (b *Bar) Add(s tracker.Stat) {
 	if s.Outcome == tracker.StatusFailed || s.Outcome == tracker.StatusConflict {
 		b.Bad += s.Jobs
@@ -37,30 +36,32 @@ func (b *Bar) Add(s tracker.Stat) {
 	}
 }
 
-// MaxBars is how many bars a chart has at most.
+// MaxBars is the maximum number of bars in a chart.
 const MaxBars = 200
 
-// The box that a chart is drawn in.
+// The size of the box that a chart is drawn in.
 const (
-	stripWidth  = 600.0
-	stripHeight = 48.0
+	chartWidth  = 600.0
+	chartHeight = 48.0
 )
 
-// Role is a picture, or a group of links.
-func (s BarChart) Role() string {
-	if slices.ContainsFunc(s.Bars, func(b Bar) bool { return b.URL != "" }) {
+// Role returns the ARIA role of the chart: a group of links, or an image.
+func (c BarChart) Role() string {
+	if slices.ContainsFunc(c.Bars, func(b Bar) bool { return b.URL != "" }) {
 		return "group"
 	}
 	return "img"
 }
 
-// Figure is a coordinate as SVG wants it.
-func Figure(f float64) string { return fmt.Sprintf("%.1f", f) }
+// Coordinate formats a number for an SVG attribute.
+func Coordinate(f float64) string { return fmt.Sprintf("%.1f", f) }
 
-// BarWidth is how wide each bar is drawn.
-func BarWidth(s BarChart) string { return Figure(max(1, stripWidth/float64(max(1, len(s.Bars)))-1)) }
+// BarWidth returns the width of each bar for an SVG attribute.
+func BarWidth(c BarChart) string {
+	return Coordinate(max(1, chartWidth/float64(max(1, len(c.Bars)))-1))
+}
 
-// Sparkline is a service's bars.
+// Sparkline returns the chart of one service's statistics between two times.
 func Sparkline(stats []tracker.Stat, service string, from, to time.Time, step time.Duration) BarChart {
 	begin := from.Truncate(step)
 	bars := make([]Bar, max(1, min(MaxBars, int(to.Sub(begin)/step)+1)))
@@ -72,20 +73,21 @@ func Sparkline(stats []tracker.Stat, service string, from, to time.Time, step ti
 	return BarChart{Bars: bars}.Scaled()
 }
 
-// Scaled gives the bars their places.
-func (s BarChart) Scaled() BarChart {
-	for _, b := range s.Bars {
-		s.Top = max(s.Top, b.Good+b.Bad)
+// Scaled returns the chart with Top set. It also sets the coordinates of the bars, which the
+// returned chart shares with c.
+func (c BarChart) Scaled() BarChart {
+	for _, b := range c.Bars {
+		c.Top = max(c.Top, b.Good+b.Bad)
 	}
-	width := stripWidth / float64(len(s.Bars))
-	for i := range s.Bars {
-		b := &s.Bars[i]
+	width := chartWidth / float64(len(c.Bars))
+	for i := range c.Bars {
+		b := &c.Bars[i]
 		b.X = float64(i) * width
-		if s.Top > 0 {
-			b.H = float64(b.Good) / float64(s.Top) * (stripHeight - 2)
-			b.BadH = float64(b.Bad) / float64(s.Top) * (stripHeight - 2)
+		if c.Top > 0 {
+			b.H = float64(b.Good) / float64(c.Top) * (chartHeight - 2)
+			b.BadH = float64(b.Bad) / float64(c.Top) * (chartHeight - 2)
 		}
-		b.Y, b.BadY = stripHeight-b.H, stripHeight-b.H-b.BadH
+		b.Y, b.BadY = chartHeight-b.H, chartHeight-b.H-b.BadH
 	}
-	return s
+	return c
 }

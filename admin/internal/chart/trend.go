@@ -6,38 +6,38 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Trend is how a service did over a time: two rows of bars, and their figures.
+// Trend has two charts of a service over time, and the figures that they show.
 type Trend struct {
 	From     time.Time
 	Step     time.Duration
 	Parts    []TrendPart
 	Outcomes BarChart
-	Times    BarChart
+	Times    BarChart // run times
 }
 
-// TrendPart is what ended in one step of it.
+// TrendPart has the figures of one step.
 type TrendPart struct {
 	From        time.Time
 	Outcomes    Bar
 	Runs, Waits tracker.Histogram
 }
 
-// NewTrend has an empty part for each step between from and to.
+// NewTrend returns a trend with an empty part for each step between from and to.
 func NewTrend(from, to time.Time, step time.Duration) Trend {
-	c := Trend{From: from.Truncate(step), Step: step}
-	for at := c.From; at.Before(to); at = at.Add(step) {
-		c.Parts = append(c.Parts, TrendPart{From: at})
+	t := Trend{From: from.Truncate(step), Step: step}
+	for at := t.From; at.Before(to); at = at.Add(step) {
+		t.Parts = append(t.Parts, TrendPart{From: at})
 	}
-	return c
+	return t
 }
 
-// Add counts a statistic into the part it belongs to; one outside of them is ignored.
-func (c *Trend) Add(s tracker.Stat) {
-	i := int(s.Bucket.Sub(c.From) / c.Step)
-	if i < 0 || i >= len(c.Parts) || s.Bucket.Before(c.From) {
+// Add adds a statistic to its part. It ignores a statistic from outside the trend.
+func (t *Trend) Add(s tracker.Stat) {
+	i := int(s.Bucket.Sub(t.From) / t.Step)
+	if i < 0 || i >= len(t.Parts) || s.Bucket.Before(t.From) {
 		return
 	}
-	c.Parts[i].Outcomes.Add(s)
-	c.Parts[i].Runs.Merge(s.Runs)
-	c.Parts[i].Waits.Merge(s.Waits)
+	t.Parts[i].Outcomes.Add(s)
+	t.Parts[i].Runs.Merge(s.Runs)
+	t.Parts[i].Waits.Merge(s.Waits)
 }

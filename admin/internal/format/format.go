@@ -1,4 +1,4 @@
-// Package format writes numbers, lengths of time and shares as the pages show them.
+// Package format formats numbers, durations and percentages for the pages.
 package format
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Span is a length of time in its largest units.
+// Span formats a duration in its largest unit. A negative duration counts as zero.
 func Span(d time.Duration) string {
 	d = max(0, d)
 	switch {
@@ -29,7 +29,7 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%d\u00a0d", int(d.Hours()/24))
 }
 
-// Thousands is a number with commas between groups of three digits.
+// Thousands formats a number that is not negative, with commas between groups of three digits.
 func Thousands[N ~int | ~int64](n N) string {
 	text := strconv.FormatInt(int64(n), 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -38,7 +38,8 @@ func Thousands[N ~int | ~int64](n N) string {
 	return text
 }
 
-// Percent is a share, never rounded up to a hundred.
+// Percent formats part of of as a percentage. It rounds down, so that only a complete share is
+// 100 %. It returns "–" if of is 0.
 func Percent(part, of int64) string {
 	if of == 0 {
 		return "–"
@@ -50,7 +51,7 @@ func Percent(part, of int64) string {
 	return fmt.Sprintf("%d %%", int(share))
 }
 
-// FirstLine is what a list shows of an error.
+// FirstLine returns the first line of an error for a list, cut after 160 characters.
 func FirstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	if runes := []rune(line); len(runes) > 160 {

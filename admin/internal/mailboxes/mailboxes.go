@@ -1,4 +1,4 @@
-// Package mailboxes is a snapshot table and its remote, for the tests of the pages.
+// Package mailboxes provides a snapshot table and its fake remote for the tests of the pages.
 package mailboxes
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/nawasara/nawasync/nawasynctest"
 )
 
-// Mailbox is a row.
+// Mailbox is a row of the snapshot table.
 type Mailbox struct {
 	ID       uint64
 	Instance string `sync:"scope"`
@@ -22,12 +22,12 @@ type Mailbox struct {
 	nawasync.SyncStatus
 }
 
-// Server is the remote: quotas by address. It is safe for concurrent use.
+// Server is the fake remote. It is safe for concurrent use.
 type Server struct {
 	*nawasynctest.FakeRemote[Mailbox]
 }
 
-// New makes the table, and registers its jobs: call it before the engine's Start.
+// New creates the table and its repository. Call it before the engine's Start.
 func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRepository[Mailbox], *Server) {
 	t.Helper()
 	dialect := db.Name()
@@ -57,19 +57,19 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 	return boxes, server
 }
 
-// Set gives an address a quota, as somebody else would.
+// Set sets the quota of an address at the remote, without a job.
 func (s *Server) Set(address string, quota int) {
 	s.Put(Mailbox{Instance: "main", Address: address, Quota: quota})
 }
 
-// Remove deletes addresses, as somebody else would.
+// Remove deletes addresses at the remote, without a job.
 func (s *Server) Remove(addresses ...string) {
 	for _, address := range addresses {
 		s.Drop(Mailbox{Address: address})
 	}
 }
 
-// Quota is what the server has; 0 is no such address.
+// Quota returns the quota of an address at the remote, or 0 if the address does not exist.
 func (s *Server) Quota(address string) int {
 	box, _ := s.Object(Mailbox{Address: address})
 	return box.Quota

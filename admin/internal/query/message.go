@@ -4,8 +4,8 @@ import (
 	"fmt"
 )
 
-// Message is a text that comes into being before it is known for whom; what is passed to
-// say stands in messages.txt too.
+// Message is a text that the pages translate when they show it. messages.txt lists the formats that
+// are passed to newMessage.
 type Message struct {
 	Format string
 	Args   []any
@@ -13,5 +13,5 @@ type Message struct {
 
 func newMessage(format string, args ...any) Message { return Message{format, args} }
 
-// String is the text in English.
-func (t Message) String() string { return fmt.Sprintf(t.Format, t.Args...) }
+// String returns the text in English.
+func (m Message) String() string { return fmt.Sprintf(m.Format, m.Args...) }

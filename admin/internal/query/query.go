@@ -1,4 +1,4 @@
-// Package query reads the query lines of the lists, and turns them into searches.
+// Package query parses the queries of the job list and turns them into searches of the store.
 package query
 
 import (
@@ -8,44 +8,46 @@ import (
 	"time"
 )
 
-// Query is a parsed query line: what a list shows, and what a bulk act or an export
-// covers. Its text is canonical: two lines that mean the same have one text.
+// Query is a parsed query. It selects the jobs of a list, an export or a bulk run. Its text is
+// canonical: two queries that differ only in the order or the spelling of their terms have the same
+// text.
 type Query struct {
 	terms []queryTerm
 }
 
-// queryTerm is one condition of a query line.
+// queryTerm is one condition of a query.
 type queryTerm struct {
 	field  string
 	values []string
-	op     string // ">" or "<"
+	op     string // ">", "<" or ""
 	not    bool
-	at     int // where it stands in the line, in bytes
+	at     int // byte offset in the query's text
 }
 
-// Error is a term that cannot be answered. It points at its place.
+// Error reports an invalid query and the position of the mistake.
 type Error struct {
-	Line    string
-	At      int // in bytes
+	Line    string // the text of the query
+	At      int    // byte offset of the mistake
 	Message Message
 	Hint    Message
 }
 
 func (e *Error) Error() string { return e.Message.String() }
 
-// Caret is the line's beginning up to the mistake, for the mark beneath it.
+// Caret returns a line that points at the mistake when it is shown below the query's text.
 func (e *Error) Caret() string {
 	return strings.Repeat(" ", len([]rune(e.Line[:min(e.At, len(e.Line))]))) + "^"
 }
 
-// fieldForm is what a term may ask about, and how its values look.
-type fieldForm struct {
+// fieldSpec is a field that terms can name. Form describes its values; it is empty if every text is
+// allowed.
+type fieldSpec struct {
 	name string
 	form Message
 }
 
-// fields are all of them, in their canonical order.
-var fields = []fieldForm{
+// fields lists all fields in their canonical order.
+var fields = []fieldSpec{
 	{"status", newMessage("queued, running, success, failed, conflict, skipped or cancelled")},
 	{"is", newMessage("open, stuck, repaired or deleted")},
 	{"service", Message{}},
@@ -67,10 +69,10 @@ var fields = []fieldForm{
 	{"text", Message{}},
 }
 
-// MaxBytes is how long a query line may be.
+// MaxBytes is the maximum length of a query's text.
 const MaxBytes = 2000
 
-// Parse reads a query line. Times without an offset are in the zone.
+// Parse parses a query. Times without an offset are in the zone. The error is an *Error.
 func Parse(line string, zone *time.Location) (q Query, err error) {
 	if len(line) > MaxBytes {
 		return q, &Error{line[:80] + "…", 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("ask in parts")}
@@ -84,20 +86,18 @@ func Parse(line string, zone *time.Location) (q Query, err error) {
 		if !ok {
 			break
 		}
-		if t, err = t.check(s.line, zone); err != nil {
+		if t, err = t.validate(s.line, zone); err != nil {
 			return Query{}, err
 		}
 		q.terms = append(q.terms, t)
 	}
-	return q.ordered(), nil
+	return q.canonical(), nil
 }
 
-// ordered is the query with its terms in their canonical order.
-func (q Query) ordered() Query {
+// canonical returns the query with its terms in canonical order and without duplicates.
+func (q Query) canonical() Query {
 	rank := func(t queryTerm) int {
-		return slices.IndexFunc(fields, func(f fieldForm) bool {
-			return f.name == t.field
-		})
+		return slices.IndexFunc(fields, func(f fieldSpec) bool { return f.name == t.field })
 	}
 	slices.SortStableFunc(q.terms, func(a, b queryTerm) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.String(), b.String()))
@@ -106,7 +106,7 @@ func (q Query) ordered() Query {
 	return q
 }
 
-// String is the canonical line.
+// String returns the canonical text.
 func (q Query) String() string {
 	parts := make([]string, len(q.terms))
 	for i, t := range q.terms {
@@ -115,7 +115,8 @@ func (q Query) String() string {
 	return strings.Join(parts, " ")
 }
 
-// With is the query with a field's terms replaced; no values takes them out.
+// With returns the query with the terms of a field replaced by one with these values. Without values
+// it only removes the terms. Negated terms stay.
 func (q Query) With(field string, values ...string) Query {
 	out := Query{terms: slices.DeleteFunc(slices.Clone(q.terms), func(t queryTerm) bool { return t.field == field && !t.not })}
 	if len(values) > 0 {
@@ -123,10 +124,10 @@ func (q Query) With(field string, values ...string) Query {
 		slices.Sort(values)
 		out.terms = append(out.terms, queryTerm{field: field, values: slices.Compact(values)})
 	}
-	return out.ordered()
+	return out.canonical()
 }
 
-// Values are those of a field's plain term.
+// Values returns the values of the field's first term that is neither negated nor a comparison.
 func (q Query) Values(field string) []string {
 	for _, t := range q.terms {
 		if t.field == field && !t.not && t.op == "" {
@@ -136,5 +137,5 @@ func (q Query) Values(field string) []string {
 	return nil
 }
 
-// Value is Values as one text, with commas.
+// Value returns Values, joined with commas.
 func (q Query) Value(field string) string { return strings.Join(q.Values(field), ",") }

@@ -9,7 +9,7 @@ import (
 	"github.com/nawasara/nawasync/admin/internal/query"
 )
 
-func TestQueryLinesHaveOneCanonicalText(t *testing.T) {
+func TestQueriesHaveOneCanonicalText(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		"":                                    "",
@@ -31,12 +31,12 @@ func TestQueryLinesHaveOneCanonicalText(t *testing.T) {
 		}
 		again, err := query.Parse(q.String(), time.UTC)
 		if err != nil || again.String() != q.String() {
-			t.Errorf("%s: again %s, %v", line, again, err)
+			t.Errorf("%s: the canonical text parses to %s, %v", line, again, err)
 		}
 	}
 }
 
-func TestQueryThatCannotBeAnsweredSaysWhereAndWhatToDo(t *testing.T) {
+func TestInvalidQueryReportsItsPositionAndAHint(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]struct {
 		at      int
@@ -63,7 +63,7 @@ func TestQueryThatCannotBeAnsweredSaysWhereAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestDaysAreThoseOfTheZoneAlsoWhereClocksAreTurned(t *testing.T) {
+func TestDaysFollowTheZoneAcrossDaylightSavingTime(t *testing.T) {
 	t.Parallel()
 	jakarta, err := time.LoadLocation("Asia/Jakarta")
 	if err != nil {
@@ -118,10 +118,10 @@ func FuzzQuery(f *testing.F) {
 		}
 		again, err := query.Parse(q.String(), time.UTC)
 		if err != nil && len(q.String()) <= query.MaxBytes {
-			t.Fatalf("%q is %q, which is none: %v", line, q, err)
+			t.Fatalf("%q has the canonical text %q, which does not parse: %v", line, q, err)
 		}
 		if err == nil && again.String() != q.String() {
-			t.Fatalf("%q is %q and then %q", line, q, again)
+			t.Fatalf("%q has the canonical text %q, which parses to %q", line, q, again)
 		}
 		if _, err := q.Search(time.Now(), time.UTC); err != nil {
 			t.Fatalf("%q: %v", line, err)

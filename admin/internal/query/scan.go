@@ -6,11 +6,13 @@ import (
 	"time"
 )
 
+// scanner splits the text of a query into terms.
 type scanner struct {
 	line string
 	at   int
 }
 
+// next returns the next term. It returns false at the end of the text.
 func (s *scanner) next() (t queryTerm, ok bool, err error) {
 	for s.at < len(s.line) && isSpace(s.line[s.at]) {
 		s.at++
@@ -53,6 +55,7 @@ func (s *scanner) next() (t queryTerm, ok bool, err error) {
 	}
 }
 
+// value scans a value, which may be quoted. A comma ends the value of a field, but not text.
 func (s *scanner) value(text bool) (string, error) {
 	if s.at < len(s.line) && s.line[s.at] == '"' {
 		begin := s.at
@@ -91,15 +94,13 @@ func example(field string) string {
 	}[field]
 }
 
-// check refuses what cannot be answered, and brings values into their canonical form.
-func (t queryTerm) check(line string, zone *time.Location) (queryTerm, error) {
+// validate returns the term with its values in canonical form, or an error for an invalid term.
+func (t queryTerm) validate(line string, zone *time.Location) (queryTerm, error) {
 	fail := func(message, hint Message) (queryTerm, error) { return queryTerm{}, &Error{line, t.at, message, hint} }
-	field := slices.IndexFunc(fields, func(f fieldForm) bool {
-		return f.name == t.field
-	})
+	field := slices.IndexFunc(fields, func(f fieldSpec) bool { return f.name == t.field })
 	if field < 0 {
 		names := newMessage("the fields are %s; text with a colon goes between \"", fieldNames())
-		if near := nearest(t.field); near != "" {
+		if near := closestField(t.field); near != "" {
 			names = newMessage("did you mean %s:? %s", near, names)
 		}
 		return fail(newMessage("there is no field %q", t.field), names)
@@ -143,8 +144,8 @@ func (t queryTerm) String() string {
 	return b.String()
 }
 
-// Quote is a value as it stands in a line: between quotes where it would be read as
-// something else.
+// Quote returns a value as it must be written in a query. It adds quotes if the value would be
+// parsed as something else without them. Text says whether the value belongs to no field.
 func Quote(value string, text bool) string {
 	name, _, colon := strings.Cut(value, ":")
 	if value == "" || strings.ContainsAny(value, " \t\n\r\"\\,") || (text && (value[0] == '-' || (colon && isName(name)))) ||
@@ -162,8 +163,9 @@ func fieldNames() string {
 	return strings.Join(names, ", ")
 }
 
-// nearest is the field that is meant, as far as one can tell.
-func nearest(name string) string {
+// closestField returns the field whose name is most similar to an unknown name, or "" if none is
+// similar.
+func closestField(name string) string {
 	best, distance := "", 3
 	for _, f := range fields {
 		if d := editDistance(name, f.name); d < distance || (strings.HasPrefix(f.name, name) && len(name) > 1 && best == "") {
@@ -173,7 +175,7 @@ func nearest(name string) string {
 	return best
 }
 
-// editDistance is Levenshtein's.
+// editDistance returns the Levenshtein distance.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -7,13 +7,14 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Search turns the query into what the store is asked.
+// Search returns the query as a search of the store. Relative times count from now; times without an
+// offset are in the zone.
 func (q Query) Search(now time.Time, zone *time.Location) (tracker.Search, error) {
 	var s tracker.Search
 	for _, t := range q.terms {
 		switch t.field {
 		case "since", "created", "ended":
-			from, to, err := t.times(now, zone)
+			from, to, err := t.timeRange(now, zone)
 			if err != nil {
 				return s, err
 			}
@@ -45,20 +46,21 @@ func (q Query) Search(now time.Time, zone *time.Location) (tracker.Search, error
 	return s, nil
 }
 
-// times are those that a term bounds: up to now by a length, or what is written.
-func (t queryTerm) times(now time.Time, zone *time.Location) (from, to time.Time, err error) {
+// timeRange returns the time range of a term such as since:24h or ended:2026-08-01. A zero time means
+// no bound.
+func (t queryTerm) timeRange(now time.Time, zone *time.Location) (from, to time.Time, err error) {
 	if d, err := parseDuration(t.values[0]); t.field != "created" && err == nil {
 		return now.Add(-d), to, nil
 	}
 	return ParseRange(t.values[0], zone)
 }
 
-// intersect bounds a time further; the zero time is no bound.
-func intersect(from, to *time.Time, least, most time.Time) {
-	if least.After(*from) {
-		*from = least
+// intersect narrows the range from, to by another range. A zero time means no bound.
+func intersect(from, to *time.Time, otherFrom, otherTo time.Time) {
+	if otherFrom.After(*from) {
+		*from = otherFrom
 	}
-	if to.IsZero() || (!most.IsZero() && most.Before(*to)) {
-		*to = most
+	if to.IsZero() || (!otherTo.IsZero() && otherTo.Before(*to)) {
+		*to = otherTo
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// canonicalValue returns the canonical form of a value, and whether the field allows the value.
 func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 	oneOf := func(list ...string) (string, bool) {
 		lower := strings.ToLower(value)
@@ -45,23 +46,25 @@ func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 	return value, true
 }
 
+// parseDuration is time.ParseDuration with the additional unit d for days.
 func parseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.Atoi(days)
 		if err != nil || n > 36500 {
-			return 0, fmt.Errorf("%q is no number of days", text)
+			return 0, fmt.Errorf("parse duration %q: want a number of days up to 36500", text)
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
 	}
 	return time.ParseDuration(text)
 }
 
-// ParseRange reads A..B, A.., ..B, or a day alone, which is all of that day in the
-// zone. The end is exclusive; a day as the end is up to its end.
+// ParseRange parses a range A..B, A.. or ..B, where A and B are days or times, or a day alone, which
+// means that whole day in the zone. The end is exclusive, but a day as the end is included as a
+// whole. A zero time means no bound.
 func ParseRange(text string, zone *time.Location) (from, to time.Time, err error) {
 	left, right, both := strings.Cut(text, "..")
 	if left == "" && right == "" {
-		return from, to, fmt.Errorf("%q names no time", text)
+		return from, to, fmt.Errorf("parse time range %q: it has no time", text)
 	}
 	if left != "" {
 		if from, _, err = parseMoment(left, zone); err != nil {
@@ -77,11 +80,12 @@ func ParseRange(text string, zone *time.Location) (from, to time.Time, err error
 	return from, to, err
 }
 
-// MinuteLayout is a minute as the pages' own links write it: with its offset, so that they mean
-// the same to whoever they are sent to.
+// MinuteLayout is the layout of times in the pages' own links. It has the offset, so that a link
+// means the same for readers in another time zone.
 const MinuteLayout = "2006-01-02T15:04Z07:00"
 
-// parseMoment returns a time and the end of what it names: of a day, or of a minute.
+// parseMoment parses a day or a time. For a day, it returns the day's start and end. For a time, it
+// returns the time twice.
 func parseMoment(text string, zone *time.Location) (begin, end time.Time, err error) {
 	if t, err := time.ParseInLocation("2006-01-02", text, zone); err == nil {
 		return t, t.AddDate(0, 0, 1), nil

@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nawasara/nawasync/admin/internal/query"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// exportBatchSize is how many jobs an export reads at a time.
+const exportBatchSize = 500
+
+var csvHeader = []string{
+	"id", "status", "service", "type", "instance", "action", "target", "by", "source", "created", "started", "finished", "attempts",
+	"duration_ms", "class", "error",
+}
+
+// exportSearch parses the query of an export. An invalid query is an error: exporting all jobs
+// instead would be wrong.
+func (p *request) exportSearch() (tracker.Search, error) {
+	q, err := query.Parse(p.r.URL.Query().Get("q"), p.zone)
+	if wrong, ok := errors.AsType[*query.Error](err); ok {
+		return tracker.Search{}, &httpError{http.StatusUnprocessableEntity, p.message(wrong.Message), p.Tf("At byte %d: %s.", wrong.At, p.message(wrong.Hint))}
+	}
+	return p.search(q)
+}
+
+// jobsJSON writes one page of the list as JSON.
+func (p *request) jobsJSON() error {
+	search, err := p.exportSearch()
+	if err != nil {
+		return err
+	}
+	results, err := p.store().Search(p.r.Context(), p.withPage(search))
+	if err != nil {
+		return err
+	}
+	jobs := results.Jobs
+	if jobs == nil {
+		jobs = []*tracker.Job{}
+	}
+	return p.writeJSON(map[string]any{"jobs": jobs, "older": results.Older, "newer": results.Newer, "looked": results.Searched, "partial": results.Partial})
+}
+
+// jobsCSV streams the jobs that match the query, newest first, up to Config.ExportRows.
+func (p *request) jobsCSV() error {
+	search, err := p.exportSearch()
+	if err != nil {
+		return err
+	}
+	results, err := p.store().Search(p.r.Context(), withLimit(search, 0, exportBatchSize))
+	if err != nil {
+		return err
+	}
+	p.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	p.w.Header().Set("Content-Disposition", `attachment; filename="jobs.csv"`)
+	out := csv.NewWriter(p.w)
+	_ = out.Write(csvHeader)
+	flusher := http.NewResponseController(p.w)
+	for written := 0; ; {
+		for _, j := range results.Jobs {
+			if written == p.h.config.ExportRows {
+				writeCSVNote(out, fmt.Sprintf("more than %d jobs: narrow the query for the rest", written))
+				return nil
+			}
+			_ = out.Write(csvRecord(j))
+			written++
+		}
+		out.Flush()
+		if out.Error() != nil || results.Older == 0 {
+			return nil //nolint:nilerr // the client has disconnected, or the export is complete
+		}
+		_ = flusher.Flush()
+		if results, err = p.exportBatch(search, results.Older); err != nil {
+			// The status 200 is sent already, so the file itself must say that it is incomplete.
+			writeCSVNote(out, "the export stopped here: the database did not answer")
+			p.h.config.Logger.Error("export stopped early", "error", err)
+			return nil
+		}
+	}
+}
+
+// exportBatch reads the jobs with IDs below before. Each batch has the full Config.Timeout, so that
+// a long export can finish.
+func (p *request) exportBatch(search tracker.Search, before int64) (tracker.Results, error) {
+	ctx, cancel := context.WithTimeout(p.requestCtx, p.h.config.Timeout)
+	defer cancel()
+	return p.store().Search(ctx, withLimit(search, before, exportBatchSize))
+}
+
+// writeCSVNote writes a last row that has only a note, in the column of the target.
+func writeCSVNote(out *csv.Writer, note string) {
+	_ = out.Write([]string{"", "", "", "", "", "", note})
+	out.Flush()
+}
+
+func csvRecord(j *tracker.Job) []string {
+	timestamp := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339Nano)
+	}
+	record := []string{
+		strconv.FormatInt(j.ID, 10), string(j.Status), j.Service, j.Type, j.Instance, j.Action, j.TargetID, j.TriggeredBy, j.TriggerSource,
+		timestamp(j.CreatedAt), timestamp(j.StartedAt), timestamp(j.FinishedAt), strconv.Itoa(j.Attempt), strconv.FormatInt(j.Duration.Milliseconds(), 10),
+		j.ErrorClass, j.Error,
+	}
+	for i := range record {
+		record[i] = escapeFormula(record[i])
+	}
+	return record
+}
+
+// escapeFormula prefixes a cell that a spreadsheet would evaluate as a formula (OWASP: CSV
+// injection).
+func escapeFormula(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}

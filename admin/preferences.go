@@ -1,0 +1,29 @@
+package admin
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// preferences stores the time zone, the theme, the refresh interval and the keyboard shortcuts in
+// cookies.
+func (p *request) preferences() error {
+	const year = 365 * 24 * 3600
+	if zone := strings.TrimSpace(p.r.PostFormValue("zone")); zone != "" {
+		if _, err := time.LoadLocation(zone); err != nil || zone == "Local" || len(zone) > 63 {
+			return p.back(flash{Bad: true, Text: p.Tf("%q is no time zone. Write one such as Asia/Jakarta or UTC.", zone)})
+		}
+		p.setCookie(cookieZone, zone, year)
+	}
+	if theme := p.r.PostFormValue("theme"); p.r.PostForm.Has("theme") {
+		p.setCookie(cookieTheme, theme, year)
+	}
+	if live := p.r.PostFormValue("live"); p.r.PostForm.Has("live") {
+		p.setCookie(cookieLive, cmp.Or(live, "0"), year)
+	}
+	if keys := p.r.PostFormValue("keys"); p.r.PostForm.Has("keys") {
+		p.setCookie(cookieKeys, keys, year)
+	}
+	return p.redirect(p.localURL(p.r.PostFormValue("back")))
+}
