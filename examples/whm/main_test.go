@@ -237,7 +237,7 @@ func TestCreationWithALostResponseIsAdopted(t *testing.T) {
 		!s.server.Password("new@alpha.example", password) {
 		t.Errorf("mailbox %+v, want it created once with a quota of 300 MB and the password", state)
 	}
-	if !strings.Contains(page, "an earlier attempt has made it") {
+	if !strings.Contains(page, "an earlier attempt created the object") {
 		t.Errorf("the job's log does not say that it adopted the mailbox:\n%s", page)
 	}
 }
