@@ -117,11 +117,11 @@ func pagesToMeasure(rows int, inSQLite bool) []page {
 		{"jobs, all", list, []string{"/jobs"}},
 		{"jobs, each tab", list, tabs},
 		{"jobs, each tab in each window", list, windows},
-		{"jobs, a quarter and half way down", list, deep},
+		{"jobs, a quarter and half of the way down", list, deep},
 		{"jobs, by service", list, []string{q("service:whm"), q("service:rare"), q("service:rare status:failed")}},
-		{"jobs, by target", list, []string{q("target:box-4711@site7.example"), q("target:nobody@nowhere.example")}},
+		{"jobs, by object", list, []string{q("target:box-4711@site7.example"), q("target:nobody@nowhere.example")}},
 		{"jobs, by id", list, []string{q(fmt.Sprintf("id:%d", rows/2))}},
-		{"jobs, by completion time", list, []string{
+		{"jobs, by end time", list, []string{
 			q("ended:1h"), q("ended:24h"), q("ended:30d"), q("status:failed ended:24h"),
 			q("status:failed service:whm ended:7d"), q("service:whm ended:24h"),
 		}},
@@ -135,13 +135,13 @@ func pagesToMeasure(rows int, inSQLite bool) []page {
 		{"health, 30 days", 50 * time.Millisecond, []string{"/health?window=30d"}},
 		{"a job", 30 * time.Millisecond, []string{fmt.Sprintf("/jobs/%d", rows-3000), fmt.Sprintf("/jobs/%d", rows/2), fmt.Sprintf("/jobs/%d", rows-100)}},
 		{"a service", list, []string{"/services/whm"}},
-		{"a target", list, []string{"/target?service=whm&type=email_account&instance=main&id=box-4711@site7.example"}},
+		{"an object", list, []string{"/target?service=whm&type=email_account&instance=main&id=box-4711@site7.example"}},
 	}
 }
 
 // measurePages requests each page several times, and prints the median and the 95th percentile.
 func measurePages(handler http.Handler, pages []page, rows, rounds int) error {
-	fmt.Printf("| page, %d jobs | p50 | p95 | target |\n|---|---|---|---|\n", rows)
+	fmt.Printf("| Page, %d jobs | p50 | p95 | Target |\n|---|---|---|---|\n", rows)
 	for _, page := range pages {
 		var took []time.Duration
 		for round := range max(2, rounds) + 1 {

@@ -107,7 +107,7 @@ func exit(err error) {
 
 // jobsBench measures all subjects in each round, and prints the medians.
 func jobsBench(ctx context.Context, o options) {
-	entries := []entry{{"nawasync", openNawasync}, {"River", openRiver}, {"bare asynq", openAsynq}, {"asynq + gorm per transition", openGorm}}
+	entries := []entry{{"nawasync", openNawasync}, {"River", openRiver}, {"plain asynq", openAsynq}, {"asynq and one gorm write per transition", openGorm}}
 	results := map[string]*result{}
 	for round := range o.rounds {
 		for _, e := range entries {
@@ -197,21 +197,21 @@ func report(entries []entry, results map[string]*result) {
 			fmt.Printf("| %s | %.0f | %.0f | %.0f | %.0f |\n", e.name, median(r.drain), median(r.insert), median(r.many), median(r.wal))
 		}
 	}
-	nawasync, river, gorm := results["nawasync"], results["River"], results["asynq + gorm per transition"]
+	nawasync, river, gorm := results["nawasync"], results["River"], results["asynq and one gorm write per transition"]
 	if nawasync == nil || river == nil || gorm == nil {
 		return
 	}
 	fmt.Println()
-	fmt.Println("| nawasync compared with | ratio | target |")
+	fmt.Println("| Ratio | Measured | Target |")
 	fmt.Println("|---|---|---|")
 	for _, row := range []struct {
 		name, target string
 		value        float64
 	}{
-		{"River: drain", "≥ 0.5", median(nawasync.drain) / median(river.drain)},
-		{"asynq + gorm per transition: drain", "≥ 3", median(nawasync.drain) / median(gorm.drain)},
-		{"River: dispatch one by one", "≥ 0.8", median(nawasync.insert) / median(river.insert)},
-		{"River: WAL per job", "≤ 1.1", median(nawasync.wal) / median(river.wal)},
+		{"drain / River", "≥ 0.5", median(nawasync.drain) / median(river.drain)},
+		{"drain / asynq and one gorm write per transition", "≥ 3", median(nawasync.drain) / median(gorm.drain)},
+		{"dispatch one by one / River's Insert", "≥ 0.8", median(nawasync.insert) / median(river.insert)},
+		{"WAL per job / River", "≤ 1.1", median(nawasync.wal) / median(river.wal)},
 	} {
 		fmt.Printf("| %s | %.2f | %s |\n", row.name, row.value, row.target)
 	}
