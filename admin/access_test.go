@@ -112,10 +112,10 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			len(outcomes) != 2 {
 			t.Errorf("%v", outcomes)
 		}
-		if page := s.get("viewer", "/activity"); !strings.Contains(page.body, "refused") {
+		if page := s.get("viewer", "/activity"); !strings.Contains(page.body, "not permitted") {
 			t.Error("the viewer's refusals are not on the page")
 		}
-		if page := s.get("other", "/activity"); strings.Contains(page.body, "refused") {
+		if page := s.get("other", "/activity"); strings.Contains(page.body, "not permitted") {
 			t.Error("the operator of another service sees the viewer's refusals")
 		}
 	})
@@ -170,7 +170,7 @@ func TestListsCountsAndExportsCoverOnlyViewableServices(t *testing.T) {
 			t.Errorf("the export of %s has %d rows", subject, got)
 		}
 	}
-	if page := s.get("other", "/jobs?q=service:whm"); !strings.Contains(page.body, "No job fits the query") {
+	if page := s.get("other", "/jobs?q=service:whm"); !strings.Contains(page.body, "No jobs match.") {
 		t.Error("a query finds jobs of a service that the subject must not view")
 	}
 }
@@ -180,7 +180,7 @@ func TestPagesWithoutSubjectOrEnforcerAreForbiddenWithAReason(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Enforcer, c.Subject = nil, nil })
 	for _, path := range []string{"/", "/jobs", "/health", "/metrics", "/jobs/1"} {
 		got := s.get("operator", path)
-		if got.status != http.StatusForbidden || !strings.Contains(got.body, "set Subject and Enforcer") {
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, "Set Subject and Enforcer") {
 			t.Errorf("%s: %d", path, got.status)
 		}
 	}

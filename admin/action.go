@@ -44,8 +44,8 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 			return flash{}, err
 		}
 		return flash{}, &httpError{
-			http.StatusForbidden, p.T("You may not do this"),
-			p.Tf("Your account has no permission %s on %s. Nothing was done.", permission, entry.Service),
+			http.StatusForbidden, p.T("Not permitted"),
+			p.Tf("Nothing was done: your account lacks the permission %s on %s.", permission, entry.Service),
 		}
 	}
 	f, err := do(ctx)
@@ -83,14 +83,14 @@ func (p *request) errorText(err error) string {
 		is   error
 		text string
 	}{
-		{nawasync.ErrEnded, p.T("The job has ended already.")},
-		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer kept, so it cannot run again as it was. Dispatch it anew from the application.")},
-		{nawasync.ErrSuperseded, p.T("A later job of the same target succeeded: running this one again would undo it. Tick “run it all the same” if that is what you want.")},
-		{mirror.ErrDecided, p.T("Somebody has decided on this held sync already, or its rows have come back.")},
-		{mirror.ErrNoConflict, p.T("This conflict cannot be answered so. Resync takes over what the remote has.")},
-		{nawasync.ErrNoRepository, p.T("This process has no repository of that name, so it cannot have it synced.")},
-		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until it has worked some off, or raise Config.MaxQueued.")},
-		{tracker.ErrNotFound, p.T("It is not there any more.")},
+		{nawasync.ErrEnded, p.T("The job has already finished.")},
+		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer stored, so the job cannot be retried. Repeat the action in the application.")},
+		{nawasync.ErrSuperseded, p.T("A later job for the same object succeeded, and a retry would undo its change. To retry anyway, select “Retry although a later job succeeded”.")},
+		{mirror.ErrDecided, p.T("This held sync was already decided, or the remote lists the rows again.")},
+		{mirror.ErrNoConflict, p.T("This conflict cannot be resolved this way. Choose “Keep theirs” to store the remote's values.")},
+		{nawasync.ErrNoRepository, p.T("This process has no repository with that name, so the sync was not queued.")},
+		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until some jobs have finished, or raise Config.MaxQueued.")},
+		{tracker.ErrNotFound, p.T("The job no longer exists. It was deleted or pruned.")},
 	} {
 		if errors.Is(err, known.is) {
 			return known.text
@@ -104,5 +104,5 @@ func (p *request) errorText(err error) string {
 	}
 	// The text of a database error may contain details that do not belong on a page.
 	p.h.config.Logger.Error("operator action failed", "path", p.r.URL.Path, "error", err)
-	return p.T("It could not be done. The log of this process has the error.")
+	return p.T("The action failed because of an internal error. See the log of this process for details.")
 }

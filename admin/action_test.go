@@ -38,7 +38,7 @@ func TestRetryRunsTheJobAgainWithItsSecret(t *testing.T) {
 		if len(s.calls) != 1 || s.calls[0] != "a "+secretText {
 			t.Errorf("the remote received %q", s.calls)
 		}
-		if page := s.get("viewer", "/jobs?q="+url.QueryEscape("status:conflict,failed -is:repaired")); !strings.Contains(page.body, "No job fits the query") {
+		if page := s.get("viewer", "/jobs?q="+url.QueryEscape("status:conflict,failed -is:repaired")); !strings.Contains(page.body, "No jobs match.") {
 			t.Error("a job that a later job repaired is still listed as unresolved")
 		}
 	})
@@ -81,14 +81,14 @@ func TestCancelOfARunningJobIsShownAsRequestedUntilItStops(t *testing.T) {
 		t.Errorf("the running job is %+v, %v", now, err)
 	}
 	page := s.follow(browser, path+"/cancel")
-	if !strings.Contains(page, "is requested") {
+	if !strings.Contains(page, "Cancelling job") {
 		t.Errorf("cancel:\n%s", page)
 	}
 	s.await(job.ID, tracker.StatusCancelled)
-	if page := s.get("viewer", path).body; !strings.Contains(page, "operator called it off") {
+	if page := s.get("viewer", path).body; !strings.Contains(page, "Cancelled by operator.") {
 		t.Error("the page does not show who cancelled the job")
 	}
-	if page := s.follow(browser, path+"/delete", "reason", "it was a mistake"); !strings.Contains(page, "is off the lists") {
+	if page := s.follow(browser, path+"/delete", "reason", "it was a mistake"); !strings.Contains(page, "was deleted. To restore the job") {
 		t.Errorf("delete:\n%s", page)
 	}
 	if page := s.get("viewer", "/jobs").body; strings.Contains(page, path+`"`) {
@@ -100,7 +100,7 @@ func TestCancelOfARunningJobIsShownAsRequestedUntilItStops(t *testing.T) {
 	if page := s.get("viewer", "/activity").body; !strings.Contains(page, "it was a mistake") {
 		t.Error("the audit log does not show the reason")
 	}
-	if page := s.follow(browser, path+"/restore"); !strings.Contains(page, "on the lists again") {
+	if page := s.follow(browser, path+"/restore"); !strings.Contains(page, "was restored") {
 		t.Error("the job was not restored")
 	}
 }
@@ -111,24 +111,24 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	s.start()
 	s.await(s.dispatch(chore{ID: "first"}).ID, tracker.StatusSuccess)
 	browser := s.browser("operator")
-	if page := s.follow(browser, "/services/whm/pause"); !strings.Contains(page, "Give a reason") {
+	if page := s.follow(browser, "/services/whm/pause"); !strings.Contains(page, "Enter a reason") {
 		t.Errorf("the service was paused without a reason:\n%s", page)
 	}
-	if page := s.follow(browser, "/services/whm/pause", "reason", "the rack moves"); !strings.Contains(page, "is paused by operator until somebody resumes it") {
+	if page := s.follow(browser, "/services/whm/pause", "reason", "the rack moves"); !strings.Contains(page, "is paused by operator until an operator resumes the service") {
 		t.Errorf("the service is not paused:\n%s", page)
 	}
 	job := s.dispatch(chore{ID: "second"})
-	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "operator has paused the service") {
+	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "because operator paused the service") {
 		t.Error("the job's page does not show what the job waits for")
 	}
 	if page := s.get("viewer", "/health").body; !strings.Contains(page, "the rack moves") {
 		t.Error("the health page does not show the pause")
 	}
-	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "goes on") {
+	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "is resumed") {
 		t.Errorf("the service is not resumed:\n%s", page)
 	}
 	s.await(job.ID, tracker.StatusSuccess)
-	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository of that name") {
+	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository with that name") {
 		t.Errorf("syncing an unknown repository shows:\n%s", page)
 	}
 	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "is not paused") {

@@ -99,8 +99,8 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := h.newRequest(w, r)
 		p.fail(&httpError{
-			http.StatusForbidden, p.T("This form came from another site"),
-			p.T("Nothing was done. If a proxy rewrites the Host header, name the public origin in Config.TrustedOrigins."),
+			http.StatusForbidden, p.T("The form was sent from another site"),
+			p.T("Nothing was done. If a proxy rewrites the Host header, add the public origin to Config.TrustedOrigins."),
 		})
 	}))
 	return h.securityHeaders(h.stripPrefix(protection.Handler(http.HandlerFunc(h.serve)))), nil
@@ -205,7 +205,7 @@ func (h *handler) noRoute(w http.ResponseWriter, r *http.Request) {
 		other.Method = method
 		if _, pattern := h.mux.Handler(other); pattern != "" {
 			w.Header().Set("Allow", method)
-			p.fail(&httpError{http.StatusMethodNotAllowed, p.Tf("This address takes no %s", r.Method), p.T("Nothing was done.")})
+			p.fail(&httpError{http.StatusMethodNotAllowed, p.Tf("Method %s is not allowed here", r.Method), p.T("Nothing was done.")})
 			return
 		}
 	}

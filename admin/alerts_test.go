@@ -98,7 +98,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 	}{
 		"no process handles a kind": {
 			func(w *clockedSite) { w.dispatch(chore{ID: "a"}) },
-			"No live process serves whm/mailbox/update; jobs that wait: 1.", 2,
+			"No running process handles whm/mailbox/update. Queued jobs: 1.", 2,
 			func(w *clockedSite) { w.process("whm/mailbox/update") },
 		},
 		"the only process has died": {
@@ -107,7 +107,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.dispatch(chore{ID: "a"})
 				w.advance(time.Minute)
 			},
-			"No live process serves whm/mailbox/update; jobs that wait: 1.", 2,
+			"No running process handles whm/mailbox/update. Queued jobs: 1.", 2,
 			func(w *clockedSite) { w.process("whm/mailbox/update") },
 		},
 		"a job waits long": {
@@ -116,7 +116,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.advance(6 * time.Minute)
 				w.process("whm/mailbox/update")
 			},
-			"A job of whm/mailbox/update has waited 6 min.", 1,
+			"A job of whm/mailbox/update has been waiting for 6 min.", 1,
 			func(w *clockedSite) { _, _ = w.engine.Cancel(w.t.Context(), 1, nawasync.OperatorOptions{By: "ann"}) },
 		},
 		"a job is stuck": {
@@ -126,7 +126,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.exec("UPDATE nawasync_jobs SET status = 'running', running_lane = open_lane, wake_at = NULL, started_at = ?, deadline_at = ? WHERE id = ?",
 					w.now().UnixMicro(), w.now().Add(-time.Second).UnixMicro(), job.ID)
 			},
-			"Jobs of whm/mailbox/update that run past their deadline: 1.", 2,
+			"Jobs of whm/mailbox/update running past their deadline: 1.", 2,
 			func(w *clockedSite) {
 				w.exec("UPDATE nawasync_jobs SET deadline_at = ?", w.now().Add(time.Minute).UnixMicro())
 			},
@@ -153,12 +153,12 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.schedule("nightly", "0 2 * * *", w.now())
 				w.advance(6 * time.Minute)
 			},
-			"Schedule nightly is orphaned: no process has registered it since 2026-03-04 12:00:00 +00:00.", 1,
+			"Schedule nightly is orphaned: no process has registered the schedule since 2026-03-04 12:00:00 +00:00.", 1,
 			func(w *clockedSite) { w.schedule("nightly", "0 2 * * *", w.now()) },
 		},
 		"a schedule is silent": {
 			func(w *clockedSite) { w.schedule("often", "*/5 * * * *", w.now().Add(-11*time.Minute)) },
-			"Schedule often is silent: its tick of 2026-03-04 11:50:00 +00:00 has not come.", 2,
+			"Schedule often is late: no job was dispatched at 2026-03-04 11:50:00 +00:00.", 2,
 			func(w *clockedSite) { w.exec("UPDATE nawasync_schedules SET last_tick = ?", w.now().UnixMicro()) },
 		},
 		"conflicts wait": {
@@ -167,12 +167,12 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				job := w.dispatch(chore{ID: "a"})
 				w.exec("UPDATE nawasync_jobs SET status = 'conflict', finished_at = ?, open_lane = NULL, wake_at = NULL WHERE id = ?", w.now().UnixMicro(), job.ID)
 			},
-			"Conflicts that wait for an answer: 1.", 1,
+			"Unresolved conflicts: 1.", 1,
 			func(w *clockedSite) { w.exec("UPDATE nawasync_jobs SET status = 'success'") },
 		},
 		"a snapshot without a schedule is stale": {
 			func(w *clockedSite) { w.synced(-27 * time.Hour) },
-			"The snapshot of " + main + " is stale: it was last synced 27 h ago.", 1,
+			main + " is stale: the last sync succeeded 27 h ago.", 1,
 			func(w *clockedSite) { w.synced(-25 * time.Hour) },
 		},
 		"a snapshot with a schedule is stale": {
@@ -180,7 +180,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.schedule("often", "*/5 * * * *", w.now())
 				w.synced(-20 * time.Minute)
 			},
-			"The snapshot of " + main + " is stale: it was last synced 20 min ago.", 1,
+			main + " is stale: the last sync succeeded 20 min ago.", 1,
 			func(w *clockedSite) { w.synced(-10 * time.Minute) },
 		},
 		"a snapshot has never been synced": {
@@ -190,7 +190,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.advance(11 * time.Minute)
 				w.exec("UPDATE nawasync_schedules SET seen_at = ?", w.now().UnixMicro())
 			},
-			"The snapshot of " + main + " has never been synced, though schedule often has ticked.", 2,
+			main + " has never been synced, although schedule often has dispatched jobs.", 2,
 			func(w *clockedSite) { w.synced(0) },
 		},
 		"many failures after few": {
@@ -200,7 +200,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
 				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
-			"33 % of 30 jobs of whm failed; the time before it was 2.0 %.", 2,
+			"whm: 33 % of 30 jobs failed; 2.0 % in the window before.", 2,
 			func(w *clockedSite) { w.exec("UPDATE nawasync_stats SET jobs = 2 WHERE outcome = 'failed'") },
 		},
 		"as many failures as before": {
@@ -210,12 +210,12 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
 				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
-			"33 % of 30 jobs of whm failed; the time before it was 30 %.", 1,
+			"whm: 33 % of 30 jobs failed; 30 % in the window before.", 1,
 			func(w *clockedSite) { w.advance(2 * time.Hour) },
 		},
 		"few jobs without a success": {
 			func(w *clockedSite) { w.ended(tracker.StatusFailed, 3, w.now().Add(-time.Minute)) },
-			"None of the last 3 jobs of whm succeeded.", 2,
+			"whm: none of the last 3 jobs succeeded.", 2,
 			func(w *clockedSite) { w.ended(tracker.StatusSuccess, 1, w.now()) },
 		},
 	} {

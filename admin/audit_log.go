@@ -20,7 +20,7 @@ const auditPageSize = 50
 func (p *request) auditLog() error {
 	q := p.r.URL.Query()
 	v := &auditView{request: p, subject: strings.TrimSpace(q.Get("subject")), action: strings.TrimSpace(q.Get("act"))}
-	p.title, p.section = p.T("Activity"), "activity"
+	p.title, p.section = p.T("Audit log"), "activity"
 	var err error
 	v.entries, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{
 		Services: p.viewer.viewFilter(), Subject: v.subject, Action: v.action,
@@ -44,7 +44,7 @@ func (v *auditView) olderURL() string {
 func (p *request) auditOutcome(a tracker.AuditEntry) (sign, word, tone string) {
 	switch a.Outcome {
 	case tracker.AuditRefused:
-		return "⊘", p.T("refused"), "warn"
+		return "⊘", p.T("not permitted"), "warn"
 	case tracker.AuditFailed:
 		return "✗", p.T("failed"), "bad"
 	}

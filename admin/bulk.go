@@ -47,17 +47,17 @@ type bulkView struct {
 // an action it lists the bulk runs.
 func (p *request) bulk() error {
 	values := p.r.URL.Query()
-	p.title, p.section = p.T("Bulk"), "bulk"
+	p.title, p.section = p.T("Bulk runs"), "bulk"
 	if !values.Has("act") {
 		return p.listBulkRuns()
 	}
 	if !p.viewer.allowedAnywhere(PermissionManage) {
-		return &httpError{http.StatusForbidden, p.T("You may not do this"), p.Tf("Your account has no permission %s on any service.", PermissionManage)}
+		return &httpError{http.StatusForbidden, p.T("Not permitted"), p.Tf("Your account lacks the permission %s on every service.", PermissionManage)}
 	}
 	queryText, ids := values.Get("q"), values["id"]
 	if values.Get("all") == "" {
 		if len(ids) == 0 {
-			return &httpError{http.StatusUnprocessableEntity, p.T("Nothing is selected"), p.T("Go back, and select jobs, or all that match.")}
+			return &httpError{http.StatusUnprocessableEntity, p.T("No jobs selected"), p.T("Go back and select one or more jobs.")}
 		}
 		deleted := strings.Contains(queryText, "is:deleted")
 		if queryText = "id:" + strings.Join(ids, ","); deleted {
@@ -79,7 +79,7 @@ func (p *request) preview(action, queryText string, at time.Time, lastJobID int6
 	}
 	q, err := query.Parse(queryText, p.zone)
 	if wrong, ok := errors.AsType[*query.Error](err); ok {
-		return nil, &httpError{http.StatusUnprocessableEntity, p.T("This query cannot be answered"), p.message(wrong.Message) + ": " + p.message(wrong.Hint)}
+		return nil, &httpError{http.StatusUnprocessableEntity, p.T("Invalid query"), p.message(wrong.Message) + ": " + p.message(wrong.Hint)}
 	}
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (v *bulkView) confirmation() int64 {
 func (v *bulkView) actionText() string { return bulkActionText(v.request, v.action) }
 
 func bulkActionText(p *request, action string) string {
-	return map[string]string{"retry": p.T("Retry"), "cancel": p.T("Cancel"), "delete": p.T("Delete"), "restore": p.T("Put back")}[action]
+	return map[string]string{"retry": p.T("Retry"), "cancel": p.T("Cancel"), "delete": p.T("Delete"), "restore": p.T("Restore")}[action]
 }
 
 // startBulkRun dispatches the bulk run of a preview.
@@ -169,7 +169,7 @@ func (p *request) startBulkRun() error {
 		lastJobID, err := strconv.ParseInt(form("through"), 10, 64)
 		at, atErr := time.Parse(time.RFC3339Nano, form("at"))
 		if err != nil || atErr != nil || lastJobID <= 0 || lastJobID == math.MaxInt64 || at.After(p.now) {
-			return flash{}, &refusedError{text: p.T("The form did not arrive whole. Begin again with a preview.")}
+			return flash{}, &refusedError{text: p.T("The form was incomplete, and nothing was done. Start again from the job list.")}
 		}
 		v, err := p.preview(form("act"), form("q"), at, lastJobID)
 		if known, ok := errors.AsType[*httpError](err); ok {
@@ -179,9 +179,9 @@ func (p *request) startBulkRun() error {
 		case err != nil:
 			return flash{}, err
 		case form("reason") == "":
-			return flash{}, &refusedError{text: p.T("Give a reason: it is noted with each job.")}
+			return flash{}, &refusedError{text: p.T("Enter a reason. The audit log stores the reason with each job.")}
 		case v.confirmation() > 0 && (form("typed") == "" || form("typed") != form("must")):
-			return flash{}, &refusedError{text: p.Tf("Type %d, the number of jobs, to say that you mean them all.", v.confirmation())}
+			return flash{}, &refusedError{text: p.Tf("Type %d, the number of jobs, to confirm.", v.confirmation())}
 		}
 		args := bulkArgs{
 			RunID: entry.TargetID, Action: v.action, Query: v.queryText, PreviewedAt: at,
@@ -283,7 +283,7 @@ func (p *request) stopBulkRun() error {
 	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.allowed(PermissionManage, EveryService), PermissionManage, entry,
 		func(ctx context.Context) (flash, error) {
 			_, err := p.h.engine.Cancel(ctx, id, p.operatorOptions())
-			return flash{Text: p.T("Its end is requested; what it has done stays done.")}, err
+			return flash{Text: p.T("Stopping… Jobs that the bulk run has already changed stay changed.")}, err
 		})
 	if err != nil {
 		return err

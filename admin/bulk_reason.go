@@ -21,27 +21,27 @@ const (
 func (p *request) skipReasonText(r skipReason) string {
 	switch r {
 	case reasonEnded:
-		return p.T("it has ended")
+		return p.T("the job has finished")
 	case reasonNotEnded:
-		return p.T("it has not ended")
+		return p.T("the job has not finished")
 	case reasonSucceeded:
-		return p.T("it succeeded")
+		return p.T("the job succeeded")
 	case reasonConflict:
-		return p.T("it is in conflict: answer each on its page")
+		return p.T("the job is in conflict: resolve each conflict on the job's page")
 	case reasonBulkRun:
-		return p.T("it is a bulk run itself")
+		return p.T("the job is a bulk run")
 	case reasonChanged:
-		return p.T("it has changed since")
+		return p.T("the job changed after the preview")
 	case reasonNoArguments:
-		return p.T("its arguments are no longer kept")
+		return p.T("the job's arguments are no longer stored")
 	case reasonSuperseded:
-		return p.T("a later job of the same target succeeded")
+		return p.T("a later job for the same object succeeded")
 	case reasonNotPermitted:
-		return p.T("its operator may not manage it any more")
+		return p.T("the operator no longer has permission for the job's service")
 	case reasonRetried:
-		return p.T("this run has retried it already")
+		return p.T("this bulk run has already retried the job")
 	case reasonError:
-		return p.T("an error: see the run's log")
+		return p.T("an error occurred: see the log of the bulk run")
 	}
 	return string(r)
 }

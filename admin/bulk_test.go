@@ -83,7 +83,7 @@ func TestBulkRunRetriesAllMatchingJobsAndReportsSkippedOnes(t *testing.T) {
 		noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
 		page, _, path := s.startBulkRun(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
 			url.Values{"reason": {"the disk is larger now"}})
-		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "it is in conflict: answer each on its page") {
+		if !strings.Contains(page, "Retry: 129 jobs") || !strings.Contains(page, "the job is in conflict: resolve each conflict on the job&#39;s page") {
 			t.Errorf("the preview shows:\n%s", page)
 		}
 		// A job that fails after the preview is not part of the run.
@@ -105,7 +105,7 @@ func TestBulkRunRetriesAllMatchingJobsAndReportsSkippedOnes(t *testing.T) {
 			t.Errorf("the run's page does not list the run's actions: %s", body)
 		}
 		for _, text := range []string{
-			"127</dd>", "<dd>3</dd>", "its arguments are no longer kept", "a later job of the same target succeeded",
+			"127</dd>", "<dd>3</dd>", "the job&#39;s arguments are no longer stored", "a later job for the same object succeeded",
 			"the disk is larger now",
 		} {
 			if !strings.Contains(body, text) {
@@ -133,14 +133,14 @@ func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 	browser := s.browser("operator")
 	q := "/bulk?act=delete&all=1&q=status:failed"
 	for want, form := range map[string]url.Values{
-		"Give a reason":        {"reason": {" "}, "typed": {"101"}},
+		"Enter a reason":       {"reason": {" "}, "typed": {"101"}},
 		"Type 101, the number": {"reason": {"old"}, "typed": {"100"}},
-		"not arrive whole":     {"reason": {"old"}, "through": {"x"}, "typed": {"101"}},
-		"cannot be answered":   {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
-		"There is no such act": {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
+		"form was incomplete":  {"reason": {"old"}, "through": {"x"}, "typed": {"101"}},
+		"Invalid query":        {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
+		"Unknown action":       {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
 	} {
 		preview, page, _ := s.startBulkRun(browser, q, form)
-		if !strings.Contains(preview, "Delete: 101 jobs") || !strings.Contains(preview, "No live process works bulk runs") {
+		if !strings.Contains(preview, "Delete: 101 jobs") || !strings.Contains(preview, "No running process handles bulk runs") {
 			t.Errorf("the preview shows:\n%s", preview)
 		}
 		if !strings.Contains(page, want) || !strings.Contains(page, "Not done.") {
@@ -159,7 +159,7 @@ func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 		t.Errorf("%d jobs are deleted, want none", n)
 	}
 	for subject, want := range map[string]int{"": 403, "nobody": 403, "viewer": 403, "operator": 200, "other": 200} {
-		if got := s.get(subject, q); got.status != want || (subject == "other" && !strings.Contains(got.body, "nothing to do")) {
+		if got := s.get(subject, q); got.status != want || (subject == "other" && !strings.Contains(got.body, "so there is nothing to do")) {
 			t.Errorf("the preview of %q: %d", subject, got.status)
 		}
 	}
@@ -168,7 +168,7 @@ func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 			t.Errorf("starting a run as %q: %d", subject, got.status)
 		}
 	}
-	if got := s.get("operator", "/bulk?act=retry"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "Nothing is selected") {
+	if got := s.get("operator", "/bulk?act=retry"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "No jobs selected") {
 		t.Errorf("a preview without a selection: %d", got.status)
 	}
 }
@@ -230,7 +230,7 @@ func TestBulkRunContinuesInAnotherProcessAndCanBeStopped(t *testing.T) {
 		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
 		next.post("operator", path+"/stop", "back", path)
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘</span> cancelled") })
-		if page := next.get("operator", path).body; strings.Contains(page, `<dt>Done</dt><dd>0</dd>`) {
+		if page := next.get("operator", path).body; strings.Contains(page, `<dt>Succeeded</dt><dd>0</dd>`) {
 			t.Errorf("the page of a stopped run does not show what it did:\n%s", page)
 		}
 	})
@@ -255,7 +255,7 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d jobs are deleted, want none", n)
 	}
-	if page := s.get("viewer", path).body; !strings.Contains(page, "its operator may not manage it any more") {
+	if page := s.get("viewer", path).body; !strings.Contains(page, "the operator no longer has permission for the job&#39;s service") {
 		t.Errorf("the run's page does not show why the jobs were skipped:\n%s", page)
 	}
 	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
@@ -264,7 +264,7 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	another := s.browser("another")
 	_, _, path = s.startBulkRun(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
-	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Its end is requested") {
+	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Stopping… Jobs that the bulk run") {
 		t.Errorf("the run was not stopped:\n%s", page)
 	}
 	page := s.follow(another, strings.Replace(path, "/bulk/", "/jobs/", 1)+"/retry")

@@ -59,7 +59,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	out := chart.BarChart{Bars: bars, Name: p.chartName(period)}.Scaled()
 	for i := range bars {
 		b := &bars[i]
-		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), format.Thousands(b.Good+b.Bad),
+		b.Title = p.Tf("%s: %s ended, of which %s failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), p.jobCount(b.Good+b.Bad),
 			format.Thousands(b.Bad))
 		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.timeRange(b.From, b.To)).String())
 	}
@@ -80,12 +80,12 @@ func (p *request) timeRange(from, to time.Time) string {
 func (p *request) chartName(period tracker.Period) string {
 	switch period {
 	case tracker.PeriodMinute:
-		return p.T("Ended per minute, by service, type, instance and action only")
+		return p.T("Jobs ended per minute. Filters other than service, type, instance and action do not apply.")
 	case tracker.PeriodHour:
-		return p.T("Ended per hour, by service, type, instance and action only")
+		return p.T("Jobs ended per hour. Filters other than service, type, instance and action do not apply.")
 	case tracker.PeriodDay:
 	}
-	return p.T("Ended per day, by service, type, instance and action only")
+	return p.T("Jobs ended per day. Filters other than service, type, instance and action do not apply.")
 }
 
 // visibleStats removes the statistics of services that the subject must not view. It takes an error

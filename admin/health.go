@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/alert"
@@ -246,14 +247,32 @@ func (h *health) summarize(p *request) {
 	h.Healthy = !critical
 	switch {
 	case h.Totals.Ended == 0 && len(h.Alerts) == 0:
-		h.Summary = p.T("Nothing has ended in this time, and nothing is known to be wrong.")
-	case critical:
-		h.Summary = p.Tf("Something is wrong, %d to look at, first: %s", len(h.Alerts), h.Alerts[0].Text)
+		h.Summary = p.T("No problems. No jobs ended in this time.")
 	case len(h.Alerts) > 0:
-		h.Summary = p.Tf("It works, with %d to look at, first: %s", len(h.Alerts), h.Alerts[0].Text)
+		h.Summary = p.problemCount(h.Alerts)
 	default:
-		h.Summary = p.T("All is well.")
+		h.Summary = p.T("No problems.")
 	}
+}
+
+// problemCount returns the number of alerts by severity, for example "3 problems: 1 critical, 2 warnings".
+func (p *request) problemCount(alerts []alert.Alert) string {
+	var critical, warnings int64
+	for _, a := range alerts {
+		if a.Severity == alert.SeverityCritical {
+			critical++
+		} else {
+			warnings++
+		}
+	}
+	var parts []string
+	if critical > 0 {
+		parts = append(parts, p.Tf("%s critical", format.Thousands(critical)))
+	}
+	if warnings > 0 {
+		parts = append(parts, p.plural(warnings, "1 warning", "%s warnings"))
+	}
+	return p.plural(critical+warnings, "1 problem", "%s problems") + ": " + strings.Join(parts, ", ")
 }
 
 // latestFailures returns the latest failure of each target, up to limit. The jobs must be sorted by
@@ -273,11 +292,11 @@ func latestFailures(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 func (v *healthView) beforeText(now, before int64) string {
 	switch {
 	case before == 0 && now == 0:
-		return v.T("as before")
+		return v.T("unchanged")
 	case before == 0:
-		return v.T("none before")
+		return v.T("previously none")
 	}
-	return v.Tf("%s before", format.Thousands(before))
+	return v.Tf("previously %s", format.Thousands(before))
 }
 
 // share returns the success rate. If few jobs have ended, it returns the two counts instead.
@@ -329,6 +348,6 @@ func (v *healthView) figures() []figure {
 		{v.T("Ended"), v.queryURL(since), v.Totals.Ended, v.Before.Ended},
 		{v.T("Succeeded"), v.queryURL("status:success", since), v.Totals.Success, v.Before.Success},
 		{v.T("Failed"), v.queryURL("status:failed", since), v.Totals.Failed, v.Before.Failed},
-		{v.T("Other endings"), v.queryURL("status:cancelled,conflict,skipped", since), v.Totals.Other, v.Before.Other},
+		{v.T("Cancelled, skipped or in conflict"), v.queryURL("status:cancelled,conflict,skipped", since), v.Totals.Other, v.Before.Other},
 	}
 }

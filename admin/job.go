@@ -132,57 +132,57 @@ func (v *jobView) headline() string {
 	j := v.job
 	switch {
 	case j.Status == tracker.StatusRunning && j.Stuck(v.now):
-		return v.Tf("It runs past its deadline, since %s. Its handler ignores its end, and keeps its slot and its lane until it returns.",
+		return v.Tf("The job has been running for %s, past its deadline. Its handler ignores cancellation, and the job blocks its worker slot and its lane until the handler returns.",
 			format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusRunning && !j.CancelAt.IsZero():
-		return v.Tf("It runs, and %s has asked for its end. That is requested, not done, until it has stopped.", j.CancelBy)
+		return v.Tf("Cancelling… %s requested the cancellation; the job is still running.", j.CancelBy)
 	case j.Status == tracker.StatusRunning:
-		return v.Tf("It runs, attempt %d of %d, since %s.", j.Attempt, j.MaxAttempts, format.Span(v.now.Sub(j.StartedAt)))
+		return v.Tf("The job has been running for %[3]s, attempt %[1]d of %[2]d.", j.Attempt, j.MaxAttempts, format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusQueued:
 		return v.waitingText()
 	case j.Status == tracker.StatusSuccess:
-		return v.Tf("It succeeded, after %s.", v.tookText())
+		return v.Tf("The job succeeded after %s.", v.tookText())
 	case j.Status == tracker.StatusFailed:
-		return v.Tf("It failed for good, after %s.", v.tookText())
+		return v.Tf("The job failed after %s.", v.tookText())
 	case v.isHeldSync():
-		return v.T("Too much of the table was not in the listing. Nothing was deleted; the sync is held until somebody decides.")
+		return v.T("Too many rows are missing from the listing. Nothing was deleted; the sync is held until an operator releases or rejects it.")
 	case j.Status == tracker.StatusConflict:
-		return v.T("Somebody else had changed the same at the remote. Nothing was overwritten; the job waits for an answer.")
+		return v.T("The remote object changed after the user last saw it. Nothing was overwritten; choose below which values to keep.")
 	case j.Status == tracker.StatusSkipped:
-		return v.T("It found nothing to do.")
+		return v.T("The job was skipped: there was nothing to do.")
 	}
 	if j.CancelBy != "" {
-		return v.Tf("%s called it off.", j.CancelBy)
+		return v.Tf("Cancelled by %s.", j.CancelBy)
 	}
-	return v.T("It was called off.")
+	return v.T("The job was cancelled.")
 }
 
 func (v *jobView) tookText() string {
 	n := max(1, len(v.attempts), v.job.Attempt)
 	took := format.Span(v.job.FinishedAt.Sub(v.job.DueAt))
 	if n == 1 {
-		return v.Tf("one attempt, %s after it came due", took)
+		return v.Tf("1 attempt, %s after the due time", took)
 	}
-	return v.Tf("%d attempts over %s", n, took)
+	return v.Tf("%d attempts, %s after the due time", n, took)
 }
 
 func (v *jobView) waitingText() string {
 	j := v.job
 	switch {
 	case v.pause != nil && v.pause.Parked:
-		return v.Tf("It waits: the remote has refused, so the engine has parked the scope until %s.", v.fullTime(v.pause.Until))
+		return v.Tf("The job waits because the remote refused requests. The service is parked until %s.", v.fullTime(v.pause.Until))
 	case v.pause != nil:
-		return v.Tf("It waits: %s has paused the service.", v.pause.By)
+		return v.Tf("The job waits because %s paused the service.", v.pause.By)
 	case j.NotBefore.After(v.now) && j.Attempt > 0:
-		return v.Tf("Attempt %d failed. The next is %s, at %s.", j.Attempt, v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
+		return v.Tf("Attempt %d failed. The next attempt starts %s, at %s.", j.Attempt, v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.NotBefore.After(v.now):
-		return v.Tf("It is due %s, at %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
+		return v.Tf("The job is due %s, at %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case len(v.predecessors) > 0:
-		return v.Tf("It waits for job %d, which is before it on the same object.", v.predecessors[0].ID)
+		return v.Tf("The job waits for job %d of the same object.", v.predecessors[0].ID)
 	case !v.hasWorker:
-		return v.Tf("It waits, and no live process serves %s/%s/%s. Start a worker that registers it.", j.Service, j.Type, j.Action)
+		return v.Tf("The job waits because no running process handles %s/%s/%s. Start a worker that registers the handler.", j.Service, j.Type, j.Action)
 	}
-	return v.Tf("It has waited %s for a worker.", format.Span(v.now.Sub(j.NotBefore)))
+	return v.Tf("The job has been waiting for a worker for %s.", format.Span(v.now.Sub(j.NotBefore)))
 }
 
 // advice returns what the operator should do, or "" if there is nothing to do.
@@ -190,27 +190,49 @@ func (v *jobView) advice() string {
 	j := v.job
 	switch {
 	case v.newer != 0 && (j.Status == tracker.StatusFailed || j.Status == tracker.StatusConflict):
-		return v.Tf("Nothing: job %d did the same target later, and succeeded. Running this one again would undo it.", v.newer)
+		return v.Tf("Nothing to do: job %d changed the same object later and succeeded. A retry of this job would undo that change.", v.newer)
 	case v.isHeldSync():
-		return v.T("Look at the rows on the service's page, then release or reject the held sync there.")
+		return v.T("Review the missing rows on the service's page, then release or reject the sync.")
 	case j.Status == tracker.StatusConflict:
-		return v.T("Compare the three below, then answer.")
+		return v.T("Compare the values below, then choose which to keep.")
 	case j.Status != tracker.StatusFailed:
 		return ""
 	case j.ArgumentsDropped():
-		return v.T("Its arguments are no longer kept. Dispatch it anew from the application.")
+		return v.T("The job's arguments are no longer stored. Repeat the action in the application.")
 	}
-	switch fault.Class(j.ErrorClass) {
+	return v.classAdvice()
+}
+
+// classAdvice returns the next step for the error class of a failed job, or "" where the error
+// itself says all there is to say.
+func (v *jobView) classAdvice() string {
+	switch fault.Class(v.job.ErrorClass) {
 	case fault.ClassConfig:
-		return v.T("A setting is wrong: mend it, restart the workers, then retry.")
+		return v.T("A setting is wrong. Correct the setting, restart the workers, then retry the job.")
 	case fault.ClassCredentials:
-		return v.T("The remote refuses the credentials: renew them, resume the service, then retry.")
+		return v.T("The remote rejects the credentials. Renew the credentials, resume the service, then retry the job.")
 	case fault.ClassTransient, fault.ClassRateLimited:
-		return v.T("The remote was away or busy. When it is well again, retry.")
+		return v.T("The remote was unreachable or overloaded. Check that the remote answers, then retry the job.")
+	case fault.ClassTimeout:
+		return v.T("The job did not finish within its timeout. Check how fast the remote answers, then retry the job.")
+	case fault.ClassPermanent:
+		return v.T("The request was rejected, and a retry would be rejected again. Correct the value in the application.")
+	case fault.ClassGone:
+		return v.T("The remote no longer has the object. Sync the service to update the list.")
+	case fault.ClassAlreadyExists:
+		return v.T("The remote already has an object with this name. Sync the service, then change that object.")
 	case fault.ClassUnknownOutcome:
-		return v.T("Nobody knows whether the write arrived. A refresh has looked since; a retry looks again before it writes.")
+		return v.T("The remote may or may not have received the change. Compare the object with the remote; a retry reads the object again before writing.")
+	case fault.ClassUndecodable:
+		return v.T("This version of the application cannot read the job's arguments. Repeat the action in the application.")
+	case fault.ClassPanic:
+		return v.T("The handler panicked. Fix the handler (see the stack trace of the last attempt), then retry the job.")
+	case fault.ClassWorkerDied:
+		return v.T("The worker process died during each attempt. Find out why before you retry the job.")
+	case fault.ClassExpired:
+		return v.T("The job waited too long and expired. Check that the change is still wanted, then retry the job.")
 	}
-	return v.T("Read the last error. When its cause is mended, retry.")
+	return ""
 }
 
 // retriedAs returns the ID of the newest retry of the job among the related jobs, or 0.

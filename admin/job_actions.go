@@ -44,9 +44,9 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 	}
 	return map[string]actionFunc{
 		"retry":     func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
-		"resync":    resolve(p.T("Job %d takes over what the remote has."), mirror.KeepTheirs),
-		"rebase":    resolve(p.T("Job %d changes it from what the remote had."), mirror.ApplyMine),
-		"overwrite": resolve(p.T("Job %d overwrites what the remote has."), mirror.Overwrite),
+		"resync":    resolve(p.T("Job %d stores the remote's values here."), mirror.KeepTheirs),
+		"rebase":    resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine),
+		"overwrite": resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
 		"cancel":    func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
 		"delete":    func(ctx context.Context) (flash, error) { return p.deleteJob(ctx, job) },
 		"restore":   func(ctx context.Context) (flash, error) { return p.restoreJob(ctx, job) },
@@ -65,16 +65,16 @@ func newJobFlash(text string, job *tracker.Job, err error) (flash, error) {
 func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error) {
 	switch {
 	case job.Service == bulkKind.Service: // the retry would act with the permissions of the operator who started the run
-		return flash{}, &refusedError{text: p.T("A bulk run is not retried: begin another with a preview.")}
+		return flash{}, &refusedError{text: p.T("A bulk run cannot be retried. Start a new one from the job list.")}
 	case !job.Status.Terminal():
-		return flash{}, &refusedError{text: p.T("Only an ended job is retried.")}
+		return flash{}, &refusedError{text: p.T("Only a finished job can be retried.")}
 	}
 	operator := p.operatorOptions()
 	next, err := p.h.engine.Retry(ctx, job.ID, nawasync.RetryOptions{
 		By: operator.By, Reason: operator.Reason, Address: operator.Address,
 		Force: p.r.PostFormValue("force") == "yes",
 	})
-	return newJobFlash(p.T("It runs again as job %d."), next, err)
+	return newJobFlash(p.T("Retried as job %d."), next, err)
 }
 
 func (p *request) cancelJob(ctx context.Context, job *tracker.Job) (flash, error) {
@@ -83,38 +83,38 @@ func (p *request) cancelJob(ctx context.Context, job *tracker.Job) (flash, error
 		return flash{}, err
 	}
 	if now.Status == tracker.StatusRunning {
-		return flash{Text: p.Tf("The end of job %d is requested. It runs until its handler has stopped.", job.ID)}, nil
+		return flash{Text: p.Tf("Cancelling job %d… The job ends when its handler returns.", job.ID)}, nil
 	}
-	return flash{Text: p.Tf("Job %d is cancelled.", job.ID)}, nil
+	return flash{Text: p.Tf("Job %d was cancelled.", job.ID)}, nil
 }
 
 func (p *request) deleteJob(ctx context.Context, job *tracker.Job) (flash, error) {
 	if !job.DeletedAt.IsZero() {
-		return flash{}, &refusedError{text: p.Tf("Job %d is deleted already.", job.ID)}
+		return flash{}, &refusedError{text: p.Tf("Job %d was already deleted.", job.ID)}
 	}
 	err := p.h.engine.Delete(ctx, job.ID, p.operatorOptions())
 	if errors.Is(err, nawasync.ErrNotEnded) {
 		err = &refusedError{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
 	}
-	return flash{Text: p.Tf("Job %d is off the lists. “Deleted” shows it until it is pruned.", job.ID)}, err
+	return flash{Text: p.Tf("Job %d was deleted. To restore the job, open the “Deleted” view.", job.ID)}, err
 }
 
 func (p *request) restoreJob(ctx context.Context, job *tracker.Job) (flash, error) {
 	if job.DeletedAt.IsZero() {
 		return flash{}, &refusedError{text: p.Tf("Job %d is not deleted.", job.ID)}
 	}
-	return flash{Text: p.Tf("Job %d is on the lists again.", job.ID)}, p.h.engine.Restore(ctx, job.ID, p.operatorOptions())
+	return flash{Text: p.Tf("Job %d was restored.", job.ID)}, p.h.engine.Restore(ctx, job.ID, p.operatorOptions())
 }
 
 // retryBlockedReason returns why the job cannot be retried, or "" if it can.
 func (v *jobView) retryBlockedReason() string {
 	switch {
 	case !v.job.Status.Terminal():
-		return v.T("Only an ended job is retried.")
+		return v.T("Only a finished job can be retried.")
 	case v.job.Service == bulkKind.Service:
-		return v.T("A bulk run is not retried: begin another with a preview.")
+		return v.T("A bulk run cannot be retried. Start a new one from the job list.")
 	case v.job.ArgumentsDropped() || len(v.job.Payload) == 0:
-		return v.T("Its arguments are no longer kept.")
+		return v.T("The job's arguments are no longer stored.")
 	}
 	return ""
 }

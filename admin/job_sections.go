@@ -20,11 +20,11 @@ type conflictAnswer struct{ action, name, hint, class string }
 // answers returns the ways to resolve the job's conflict. For an object that the job wanted to
 // create, the remote's state is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
-	list := []conflictAnswer{{"resync", v.T("Resync"), v.T("Take what the remote has; nothing is written there."), "main"}}
+	list := []conflictAnswer{{"resync", v.T("Keep theirs"), v.T("Stores the remote's values here. The requested change is dropped."), "main"}}
 	if v.job.SnapshotState != nawasync.StatePendingCreate {
 		list = append(list,
-			conflictAnswer{"rebase", v.T("Rebase and retry"), v.T("Write what was wanted, if the remote still has what stands here."), ""},
-			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Write what was wanted, whatever the remote has by now."), "danger"})
+			conflictAnswer{"rebase", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
+			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger"})
 	}
 	return list
 }
@@ -33,13 +33,13 @@ func (v *jobView) answers() []conflictAnswer {
 func (v *jobView) taskText() string {
 	switch v.task {
 	case nawasync.TaskWaits:
-		return v.T("(its task is in Redis)")
+		return v.T("(task in Redis)")
 	case nawasync.TaskMissing:
-		return v.T("(its task is not in Redis; it is put there again within seconds)")
+		return v.T("(task missing from Redis; it will be enqueued again within seconds)")
 	case nawasync.TaskNotDue:
-		return v.T("(not in Redis yet: it is not its time, or not its turn)")
+		return v.T("(not enqueued yet: the job is not due, or an earlier job of the same lane is open)")
 	case nawasync.TaskUnknown:
-		return v.T("(this process cannot look into Redis)")
+		return v.T("(Redis is not reachable from this process)")
 	}
 	return ""
 }
@@ -66,7 +66,7 @@ func (v *jobView) milestones() []milestone {
 		list = append(list, milestone{at: j.StartedAt, text: v.Tf("attempt %d", j.Attempt), tone: "busy"})
 	}
 	if !j.CancelAt.IsZero() {
-		list = append(list, milestone{at: j.CancelAt, text: v.Tf("%s asked for its end", j.CancelBy), tone: "warn"})
+		list = append(list, milestone{at: j.CancelAt, text: v.Tf("cancellation requested by %s", j.CancelBy), tone: "warn"})
 	}
 	for _, a := range v.entries {
 		list = append(list, milestone{at: a.At, text: a.Action + ": " + a.Subject, tone: "calm"})
@@ -97,7 +97,7 @@ type document struct{ name, text, hint string }
 func (v *jobView) documents() []document {
 	var list []document
 	for _, d := range []document{
-		{v.T("Arguments"), prettyJSON(v.job.Payload), v.T("As people may see them: what is secret is masked, and shown nowhere.")},
+		{v.T("Arguments"), prettyJSON(v.job.Payload), v.T("Secrets are masked. No page shows them.")},
 		{v.T("Result"), prettyJSON(v.job.Result), ""},
 		{v.T("Progress"), prettyJSON(v.job.Progress), ""},
 	} {

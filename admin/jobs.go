@@ -60,10 +60,10 @@ func (p *request) jobs() error {
 	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()
 	if v.counts, v.counted, err = p.store().Counts(ctx, search); err != nil {
-		v.problem = p.T("The counts are not available just now; the list is current.")
+		v.problem = p.T("The counts could not be read in time. The list below is complete.")
 	}
 	if v.chart, err = p.jobsChart(ctx, q, search); err != nil {
-		v.problem = p.T("The counts are not available just now; the list is current.")
+		v.problem = p.T("The counts could not be read in time. The list below is complete.")
 	}
 	return p.render(jobsPage(v))
 }
@@ -235,7 +235,7 @@ func (v *jobsView) offeredActions() []string {
 // selectAllText returns the label of the checkbox that selects all matching jobs.
 func (v *jobsView) selectAllText() string {
 	if !v.counted {
-		return v.T("All that match the query")
+		return v.T("All jobs that match")
 	}
 	total := 0
 	statuses := v.query.Values("status")
@@ -244,14 +244,17 @@ func (v *jobsView) selectAllText() string {
 			total += n
 		}
 	}
-	return v.Tf("All %s that match the query", cappedCount(total))
+	if total > tracker.MaxCount {
+		return v.Tf("All %s jobs that match", cappedCount(total))
+	}
+	return v.plural(int64(total), "The 1 job that matches", "All %s jobs that match")
 }
 
 // namedQueries returns links to frequently needed queries.
 func (v *jobsView) namedQueries() []navLink {
 	var list []navLink
 	for _, named := range []struct{ name, query string }{
-		{v.T("Needs me"), "status:conflict,failed -is:repaired"},
+		{v.T("Unresolved"), "status:conflict,failed -is:repaired"},
 		{v.T("Stuck"), "is:stuck"},
 		{v.T("Deleted"), "is:deleted"},
 	} {
@@ -285,9 +288,9 @@ func (v *jobsView) windows() []navLink {
 		list = append(list, navLink{name: w, url: v.link(always.With(field, w)), current: now == w})
 	}
 	if field == "ended" {
-		return append(list, navLink{name: v.T("by creation instead"), url: v.link(always.With("since", "24h"))})
+		return append(list, navLink{name: v.T("Created"), url: v.link(always.With("since", "24h"))})
 	}
-	return append(list, navLink{name: v.T("by end instead"), url: v.link(always.With("ended", "24h"))})
+	return append(list, navLink{name: v.T("Ended"), url: v.link(always.With("ended", "24h"))})
 }
 
 // extraTerms returns the terms of the query for which the plain form has no input.
@@ -308,29 +311,29 @@ func (v *jobsView) searchedText() string {
 	case r.Searched == 0:
 		return ""
 	case r.Partial && v.wantsNewer():
-		return v.Tf("Looked through %s newer jobs, up to %s, and stopped there.", format.Thousands(r.Searched), v.fullTime(r.Reached))
+		return v.Tf("Searched %s newer jobs up to %s. “Newer” continues the search.", format.Thousands(r.Searched), v.fullTime(r.Reached))
 	case r.Partial:
-		return v.Tf("Looked through %s jobs, back to %s, and stopped there. Older ones go on from where it stopped; a service, a status or a time makes it quicker.",
+		return v.Tf("Searched %s jobs back to %s. “Older” continues the search; a service, a status or a time range makes the search faster.",
 			format.Thousands(r.Searched), v.fullTime(r.Reached))
 	}
-	return v.Tf("Looked through all %s jobs that the other terms leave.", format.Thousands(r.Searched))
+	return v.plural(int64(r.Searched), "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")
 }
 
 // emptyReason returns why the list is empty, and the name and URL of a link that may help.
 func (v *jobsView) emptyReason() (text, name, url string) {
 	switch {
 	case v.queryText == "" && v.viewer.viewFilter() == nil:
-		return v.T("No job has been dispatched yet."), "", ""
+		return v.T("No jobs yet. Jobs appear here as soon as the application dispatches one."), "", ""
 	case v.queryText == "":
-		return v.T("There is no job of a service that you may view."), "", ""
+		return v.T("No jobs in the services you have access to."), "", ""
 	case v.results.Partial && v.wantsNewer():
-		return v.T("None among those looked at so far."), v.T("Look further"), v.newer()
+		return v.T("No matches so far."), v.T("Continue the search"), v.newer()
 	case v.results.Partial:
-		return v.T("None among those looked at so far."), v.T("Look further"), v.older()
+		return v.T("No matches so far."), v.T("Continue the search"), v.older()
 	case v.query.Value("since") != "" || v.query.Value("created") != "" || v.query.Value("ended") != "":
-		return v.T("None in this time."), v.T("At any time"), v.link(v.query.With("since").With("created").With("ended"))
+		return v.T("No jobs match in this time range."), v.T("Search all time"), v.link(v.query.With("since").With("created").With("ended"))
 	}
-	return v.T("No job fits the query."), v.T("Clear it"), v.url("/jobs")
+	return v.T("No jobs match."), v.T("Clear filters"), v.url("/jobs")
 }
 
 // input is a text input of the plain form.
@@ -338,7 +341,7 @@ type input struct{ field, name, value string }
 
 func (v *jobsView) inputs() []input {
 	names := map[string]string{
-		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Target"), "by": v.T("By"), "error": v.T("Error contains"),
+		"type": v.T("Type"), "instance": v.T("Instance"), "action": v.T("Action"), "target": v.T("Object"), "by": v.T("By"), "error": v.T("Error contains"),
 		"since": v.T("Created within"), "ended": v.T("Ended within"),
 	}
 	var list []input
@@ -350,8 +353,13 @@ func (v *jobsView) inputs() []input {
 
 // retentionText returns how long ended jobs are kept.
 func (v *jobsView) retentionText() string {
-	days := func(s tracker.Status) int { return int(v.h.engine.Retention(s).Hours() / 24) }
-	return v.Tf("Successes are kept %d days, all other endings %d.", days(tracker.StatusSuccess), days(tracker.StatusFailed))
+	return v.Tf("Succeeded jobs are kept for %d days, all other jobs for %d days after their end.",
+		v.retentionDays(tracker.StatusSuccess), v.retentionDays(tracker.StatusFailed))
+}
+
+// retentionDays returns for how many days jobs with the status are kept.
+func (p *request) retentionDays(s tracker.Status) int {
+	return int(p.h.engine.Retention(s).Hours() / 24)
 }
 
 // waitedRan returns how long a job waited after it was first due, and how long its last attempt ran.

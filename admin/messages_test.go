@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,6 +16,8 @@ import (
 func TestMessagesFileListsExactlyTheTextsOfThePages(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
+	literal := `"((?:[^"\\]|\\.)*)"`
+	calls := regexp.MustCompile(`\b(?:[pv]\.Tf?|newMessage)\(` + literal + `|\b[pv]\.plural\(.*?, ` + literal + `, ` + literal + `\)`)
 	for _, pattern := range []string{"*.go", "*.templ", "internal/query/*.go", "internal/alert/*.go"} {
 		files, err := filepath.Glob(pattern)
 		noError(t, err)
@@ -24,8 +27,12 @@ func TestMessagesFileListsExactlyTheTextsOfThePages(t *testing.T) {
 			}
 			data, err := os.ReadFile(name)
 			noError(t, err)
-			for _, m := range regexp.MustCompile(`\b(?:[pv]\.Tf?|newMessage)\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(string(data), -1) {
-				found[strings.ReplaceAll(m[1], `\"`, `"`)] = true
+			for _, call := range calls.FindAllStringSubmatch(string(data), -1) {
+				for _, text := range call[1:] {
+					if text != "" {
+						found[strings.ReplaceAll(text, `\"`, `"`)] = true
+					}
+				}
 			}
 		}
 	}
@@ -47,18 +54,50 @@ func TestMessagesFileListsExactlyTheTextsOfThePages(t *testing.T) {
 	}
 }
 
+// Text in a template that is not passed to T cannot be replaced.
+func TestTemplatesHaveNoTextOutsideTheCatalogue(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*_templ.go")
+	noError(t, err)
+	if len(files) < 8 {
+		t.Fatalf("only %d generated files", len(files))
+	}
+	written := regexp.MustCompile(`templruntime\.WriteString\(templ_\w+, \d+, ("(?:[^"\\]|\\.)*")\)`)
+	tags := regexp.MustCompile(`<(?:[^>"]|"[^"]*")*>`)
+	spoken := regexp.MustCompile(`\b(?:aria-label|placeholder|title|alt)="([^"]*\pL{2}[^"]*)"`)
+	words := regexp.MustCompile(`\pL{2,}`)
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		noError(t, err)
+		var page strings.Builder
+		for _, literal := range written.FindAllStringSubmatch(string(source), -1) {
+			html, err := strconv.Unquote(literal[1])
+			noError(t, err)
+			page.WriteString(html)
+		}
+		for _, attribute := range spoken.FindAllStringSubmatch(page.String(), -1) {
+			t.Errorf("%s has the text %q in an attribute", name, attribute[1])
+		}
+		for _, word := range words.FindAllString(tags.ReplaceAllString(page.String(), " "), -1) {
+			if word != "CSV" && word != "JSON" { // names of formats
+				t.Errorf("%s has the text %q outside the catalogue", name, word)
+			}
+		}
+	}
+}
+
 func TestConfigMessagesReplaceTextsOfThePages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) {
 		c.Messages = map[string]string{
-			"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d", "%s: cannot be %q": "%s: tidak bisa %q", "a number": "angka",
-			"it is %s": "itu %s",
+			"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d", "%s: %q is not a valid value": "%s: %q tidak valid", "a number": "angka",
+			"use %s": "harus %s",
 		}
 	})
 	if page := s.get("viewer", "/jobs").body; !strings.Contains(page, "<h1>Pekerjaan</h1>") {
 		t.Error(page)
 	}
-	if page := s.get("viewer", "/jobs?q=id:x").body; !strings.Contains(page, "id: tidak bisa &#34;x&#34;: itu angka.") {
+	if page := s.get("viewer", "/jobs?q=id:x").body; !strings.Contains(page, "id: &#34;x&#34; tidak valid: harus angka.") {
 		t.Error(page)
 	}
 }

@@ -128,18 +128,18 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 
 // requireAccess returns an error that states the reason if the subject may view no service.
 func (p *request) requireAccess() error {
-	refuse := func(text string) error { return &httpError{http.StatusForbidden, p.T("You may not see this"), text} }
+	refuse := func(text string) error { return &httpError{http.StatusForbidden, p.T("Not permitted"), text} }
 	config := p.h.config
 	switch {
 	case config.Subject == nil || config.Enforcer == nil:
-		return refuse(p.T("These pages are closed until the application says who asks and what they may do: set Subject and Enforcer in admin.Config."))
+		return refuse(p.T("These pages are closed until the application configures access. Set Subject and Enforcer in admin.Config."))
 	case p.viewer.subject == "":
 		return refuse(p.T("Sign in to the application first."))
 	case !p.viewer.allowedAnywhere(PermissionView):
 		if p.viewer.enforcerErr != nil {
 			p.h.config.Logger.Error("enforcer failed", "error", p.viewer.enforcerErr)
 		}
-		return refuse(p.Tf("Your account has no permission %s on any service. An administrator can give it the role %s.", PermissionView, RoleViewer))
+		return refuse(p.Tf("Your account lacks the permission %s. Ask an administrator for the role %s.", PermissionView, RoleViewer))
 	}
 	return nil
 }
@@ -151,16 +151,16 @@ func (p *request) fail(err error) {
 	switch {
 	case errors.As(err, &known):
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
-		known = &httpError{http.StatusNotFound, p.T("There is no such thing"), p.T("It may have been pruned, or you may not see it.")}
+		known = &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The page may have been pruned, or your account may not have access.")}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
-			p.Tf("It did not answer within %s. This page tries again every 10 seconds; it is quicker to ask for less: a shorter time, one service.", p.h.config.Timeout),
+			p.Tf("The database did not answer within %s. The page retries every 10 seconds; a shorter time range or a single service is faster.", p.h.config.Timeout),
 		}
 	default:
 		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database does not answer"),
-			p.T("This page tries again every 10 seconds, and comes back by itself. The log of this process has the error."),
+			p.T("The page retries every 10 seconds. See the log of this process for the error."),
 		}
 	}
 	if known.status >= http.StatusInternalServerError {
@@ -182,7 +182,7 @@ func (p *request) fail(err error) {
 
 // unknownAction returns the error for a form with an unknown action.
 func (p *request) unknownAction() error {
-	return &httpError{http.StatusNotFound, p.T("There is no such act"), ""}
+	return &httpError{http.StatusNotFound, p.T("Unknown action"), ""}
 }
 
 func (p *request) render(c templ.Component) error {

@@ -112,7 +112,7 @@ func TestTimesAreInTheZoneOfTheReader(t *testing.T) {
 			t.Errorf("with the zone cookie %s the page does not use %s", zone, location)
 		}
 	}
-	if page := s.follow(s.browser("viewer"), "/preferences", "zone", "Mars/Olympus", "back", "/health"); !strings.Contains(page, "is no time zone") {
+	if page := s.follow(s.browser("viewer"), "/preferences", "zone", "Mars/Olympus", "back", "/health"); !strings.Contains(page, "is not a time zone") {
 		t.Error("an unknown zone was accepted")
 	}
 }

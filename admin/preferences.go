@@ -12,7 +12,7 @@ func (p *request) preferences() error {
 	const year = 365 * 24 * 3600
 	if zone := strings.TrimSpace(p.r.PostFormValue("zone")); zone != "" {
 		if _, err := time.LoadLocation(zone); err != nil || zone == "Local" || len(zone) > 63 {
-			return p.back(flash{Bad: true, Text: p.Tf("%q is no time zone. Write one such as Asia/Jakarta or UTC.", zone)})
+			return p.back(flash{Bad: true, Text: p.Tf("%q is not a time zone. Enter a name such as Asia/Jakarta or UTC.", zone)})
 		}
 		p.setCookie(cookieZone, zone, year)
 	}

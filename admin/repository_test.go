@@ -125,11 +125,11 @@ func decideHeldSync(t *testing.T, h *host, action string, left int) {
 	}
 	h.sync(tracker.StatusConflict)
 	page := h.get("operator", "/services/whm").body
-	if !strings.Contains(page, "15 of 20 rows were not in the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+action) {
+	if !strings.Contains(page, "15 of 20 rows are missing from the listing") || !strings.Contains(page, address(3)) || !strings.Contains(page, "/held/1/"+action) {
 		t.Errorf("the held sync is not shown: %s", page)
 	}
 	held := h.related(&tracker.Job{Service: "whm", Type: "box", Instance: "main", TargetID: "all"})[0]
-	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until somebody decides") ||
+	if page := h.get("operator", fmt.Sprintf("/jobs/%d", held.ID)).body; !strings.Contains(page, "the sync is held until an operator releases or rejects it") ||
 		!strings.Contains(page, "/services/whm?instance=main") || strings.Contains(page, "/overwrite") {
 		t.Errorf("the held job's page does not link to the service's page: %s", page)
 	}
@@ -155,7 +155,7 @@ func decideHeldSync(t *testing.T, h *host, action string, left int) {
 		noError(t, err)
 		return len(all.Items) == left && open == 0
 	})
-	if page := h.follow(browser, "/held/1/"+action); !strings.Contains(page, "Somebody has decided on this held sync already") {
+	if page := h.follow(browser, "/held/1/"+action); !strings.Contains(page, "This held sync was already decided") {
 		t.Errorf("a second decision shows: %s", page)
 	}
 }
@@ -176,15 +176,15 @@ func TestTargetHistoryShowsWhatSyncsFound(t *testing.T) {
 		history := func(subject, address string) answer {
 			return h.get(subject, "/target?"+url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {address}}.Encode())
 		}
-		for _, want := range []string{"a sync found it changed by somebody else", "quota: <del><bdi>100</bdi></del> → <ins><bdi>350</bdi></ins>"} {
+		for _, want := range []string{"changed on the remote", "quota: <del><bdi>100</bdi></del> → <ins><bdi>350</bdi></ins>"} {
 			if page := history("viewer", address(1)).body; !strings.Contains(page, want) {
 				t.Errorf("the history lacks %s: %s", want, page)
 			}
 		}
-		if page := history("viewer", address(2)).body; !strings.Contains(page, "a sync did not find it") {
+		if page := history("viewer", address(2)).body; !strings.Contains(page, "missing from the listing") {
 			t.Errorf("the page shows:\n%s", page)
 		}
-		if page := history("viewer", address(0)).body; !strings.Contains(page, "Nothing is known of it") {
+		if page := history("viewer", address(0)).body; !strings.Contains(page, "This object has no history.") {
 			t.Errorf("the page shows:\n%s", page)
 		}
 		if got := history("other", address(1)); got.status != http.StatusNotFound {

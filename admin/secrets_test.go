@@ -33,7 +33,7 @@ func TestSecretsAppearOnNoPageExportOrLog(t *testing.T) {
 				t.Errorf("the export lacks the redacted error: %s", got.body)
 			}
 		}
-		if got := s.get("operator", "/jobs?q=error:hunter2"); !strings.Contains(got.body, "No job fits") {
+		if got := s.get("operator", "/jobs?q=error:hunter2"); !strings.Contains(got.body, "No jobs match.") {
 			t.Error("a secret can be searched for")
 		}
 		if strings.Contains(s.log.String(), secretText) {

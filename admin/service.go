@@ -192,7 +192,7 @@ func (v *serviceView) loadSchedules(ctx context.Context) error {
 func (v *serviceView) loadTables(ctx context.Context) {
 	successes, err := v.store().LastSuccesses(ctx)
 	if err != nil {
-		v.problem = v.T("The snapshots cannot be counted just now.")
+		v.problem = v.T("The snapshot rows could not be counted in time. Reload the page to try again.")
 		return
 	}
 	for _, table := range v.h.engine.Repositories() {
@@ -216,7 +216,7 @@ func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryIn
 	out := tableView{RepositoryInfo: table, Instance: instance}
 	counts, err := v.h.engine.CountStates(ctx, table.Service, table.Type, instance)
 	if err != nil {
-		v.problem = v.T("The snapshots cannot be counted just now.")
+		v.problem = v.T("The snapshot rows could not be counted in time. Reload the page to try again.")
 	}
 	for _, state := range []nawasync.SyncState{
 		nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete,
@@ -266,14 +266,14 @@ func (p *request) serviceAction() error {
 	case "pause":
 		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
 			if operator.Reason == "" {
-				return flash{}, &refusedError{text: p.T("Give a reason: others will ask why it stands still.")}
+				return flash{}, &refusedError{text: p.T("Enter a reason, so that others know why the service is paused.")}
 			}
 			var until time.Time
 			if minutes, err := strconv.Atoi(p.r.PostFormValue("minutes")); err == nil && minutes > 0 {
 				until = p.now.Add(time.Duration(minutes) * time.Minute)
 			}
 			err := engine.Pause(ctx, name, instance, nawasync.PauseOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Until: until})
-			return flash{Text: p.Tf("%s is paused: its queued jobs wait, running ones go on.", p.scopeText(name, instance))}, err
+			return flash{Text: p.Tf("%s is paused. Queued jobs wait; running jobs continue.", p.scopeText(name, instance))}, err
 		})
 	case "resume":
 		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
@@ -281,7 +281,7 @@ func (p *request) serviceAction() error {
 			if err == nil && !found {
 				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
 			}
-			return flash{Text: p.Tf("%s goes on.", p.scopeText(name, instance))}, err
+			return flash{Text: p.Tf("%s is resumed.", p.scopeText(name, instance))}, err
 		})
 	case "sync":
 		entry.Type = p.r.PostFormValue("type")
@@ -291,9 +291,9 @@ func (p *request) serviceAction() error {
 				return flash{}, err
 			}
 			if job.Coalesced {
-				return flash{Text: p.Tf("Job %d is waiting to sync that already.", job.ID), Job: job.ID}, nil
+				return flash{Text: p.Tf("Job %d is already queued for this sync.", job.ID), Job: job.ID}, nil
 			}
-			return flash{Text: p.Tf("Job %d syncs it.", job.ID), Job: job.ID}, nil
+			return flash{Text: p.Tf("Job %d was queued for this sync.", job.ID), Job: job.ID}, nil
 		})
 	}
 	return p.unknownAction()
@@ -320,11 +320,11 @@ func (p *request) holdAction() error {
 			if err != nil {
 				return flash{}, err
 			}
-			return flash{Text: p.Tf("Released: job %d lists anew, and deletes what is absent still.", job.ID), Job: job.ID}, nil
+			return flash{Text: p.Tf("Released. Job %d lists the remote again and deletes the rows that are still missing.", job.ID), Job: job.ID}, nil
 		})
 	case "reject":
 		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
-			return flash{Text: p.T("Rejected: the rows are kept until they come back.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operatorOptions())
+			return flash{Text: p.T("Rejected. The rows are kept and stay marked as missing.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operatorOptions())
 		})
 	}
 	return p.unknownAction()
@@ -342,17 +342,15 @@ func (v *serviceView) instanceTabs() []navLink {
 func (v *serviceView) statusText() string {
 	switch {
 	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Parked }):
-		return v.T("Parked: the remote has refused, and the engine waits.")
+		return v.T("Parked: the remote refused requests, so the engine waits before it tries again.")
 	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Instance == "" || s.Instance == v.instance }):
 		return v.T("Paused.")
 	case len(v.scopes) > 0:
-		return v.T("Paused in part.")
+		return v.T("Some instances are paused.")
 	case v.processes == 0:
-		return v.T("No live process serves it.")
-	case v.processes == 1:
-		return v.Tf("One process serves it; %s jobs wait.", format.Thousands(v.waiting))
+		return v.T("No running process handles this service.")
 	}
-	return v.Tf("%d processes serve it; %s jobs wait.", v.processes, format.Thousands(v.waiting))
+	return v.Tf("Running on %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting))
 }
 
 func (v *serviceView) pauseText(s tracker.Scope) string {
@@ -360,9 +358,9 @@ func (v *serviceView) pauseText(s tracker.Scope) string {
 	case s.Parked:
 		return v.Tf("%s is parked until %s.", name, v.fullTime(s.Until))
 	case s.Until.Equal(tracker.Forever):
-		return v.Tf("%s is paused by %s until somebody resumes it.", name, s.By)
+		return v.Tf("%s is paused by %s until an operator resumes the service.", name, s.By)
 	default:
-		return v.Tf("%s is paused by %s until %s.", name, s.By, v.fullTime(s.Until))
+		return v.Tf("%s is paused until %[3]s by %[2]s.", name, s.By, v.fullTime(s.Until))
 	}
 }
 
@@ -404,7 +402,7 @@ func (p *request) holdStatusText(s tracker.HoldStatus) string {
 	case tracker.HoldRejected:
 		return p.T("rejected")
 	case tracker.HoldWithdrawn:
-		return p.T("withdrawn: the rows came back")
+		return p.T("withdrawn: the remote lists the rows again")
 	}
 	return string(s)
 }

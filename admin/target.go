@@ -81,15 +81,15 @@ func (v *targetView) olderURL() string {
 func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 	switch c.Kind {
 	case tracker.ChangeAppeared:
-		return "+", p.T("a sync found it new"), "good"
+		return "+", p.T("new on the remote"), "good"
 	case tracker.ChangeDrifted:
-		return "≠", p.T("a sync found it changed by somebody else"), "warn"
+		return "≠", p.T("changed on the remote"), "warn"
 	case tracker.ChangeVanished:
-		return "?", p.T("a sync did not find it"), "warn"
+		return "?", p.T("missing from the listing"), "warn"
 	case tracker.ChangeReturned:
-		return "+", p.T("a sync found it again"), "good"
+		return "+", p.T("listed again"), "good"
 	case tracker.ChangeDeleted:
-		return "✗", p.T("a sync deleted its row: it is gone"), "bad"
+		return "✗", p.T("deleted: the remote no longer has the object"), "bad"
 	}
 	return "•", string(c.Kind), "calm"
 }

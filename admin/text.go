@@ -23,6 +23,17 @@ func (p *request) T(text string) string {
 // Tf is T for a format string.
 func (p *request) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
 
+// plural returns one if n is 1, and otherwise many with n. Both are texts of messages.txt.
+func (p *request) plural(n int64, one, many string) string {
+	if n == 1 {
+		return p.T(one)
+	}
+	return p.Tf(many, format.Thousands(n))
+}
+
+// jobCount returns a number of jobs with its unit.
+func (p *request) jobCount(n int64) string { return p.plural(n, "1 job", "%s jobs") }
+
 // message returns a message of package query in the application's language.
 func (p *request) message(t query.Message) string {
 	args := slices.Clone(t.Args)
@@ -67,13 +78,13 @@ func tone(s tracker.Status) string {
 func (p *request) outcome(outcome tracker.Outcome) string {
 	switch outcome {
 	case tracker.OutcomeRetry:
-		return p.T("failed, to be tried again")
+		return p.T("failed, will be retried")
 	case tracker.OutcomeStopped:
-		return p.T("stopped with its process")
+		return p.T("stopped: worker process shut down")
 	case tracker.OutcomeParked:
 		return p.T("parked")
 	case tracker.OutcomeReaped:
-		return p.T("died with its process")
+		return p.T("worker process died")
 	}
 	return p.status(tracker.Status(outcome))
 }
@@ -86,7 +97,7 @@ func (p *request) state(s nawasync.SyncState) string {
 	case nawasync.StatePendingCreate:
 		return p.T("being created")
 	case nawasync.StatePendingUpdate:
-		return p.T("being changed")
+		return p.T("being updated")
 	case nawasync.StatePendingDelete:
 		return p.T("being deleted")
 	case nawasync.StateFailed:

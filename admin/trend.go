@@ -16,12 +16,12 @@ func (v *serviceView) drawTrend() {
 	for _, part := range c.Parts {
 		done, took := part.Outcomes, chart.Bar{}
 		to := part.From.Add(c.Step)
-		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.shortTime(part.From), format.Thousands(done.Good+done.Bad), format.Thousands(done.Bad))
+		done.Title = v.Tf("%s: %s ended, of which %s failed or in conflict", v.shortTime(part.From), v.jobCount(done.Good+done.Bad), format.Thousands(done.Bad))
 		done.URL = v.queryURL("service:"+v.name, v.instanceTerm(), "ended:"+v.timeRange(part.From, to))
 		if part.Runs.Count() > 0 {
 			p50, p95 := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)
 			took.Good, took.Bad = p50.Microseconds(), (p95 - p50).Microseconds()
-			took.Title = v.Tf("%s: half of the runs took up to %s, 95 %% up to %s", v.shortTime(part.From), format.Span(p50), format.Span(p95))
+			took.Title = v.Tf("%s: run time p50 %s, p95 %s", v.shortTime(part.From), format.Span(p50), format.Span(p95))
 		}
 		c.Outcomes.Bars, c.Times.Bars = append(c.Outcomes.Bars, done), append(c.Times.Bars, took)
 	}

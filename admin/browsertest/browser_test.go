@@ -249,7 +249,7 @@ func TestAutomaticRefreshShowsNewJobsAndKeepsSelectionAndFocus(t *testing.T) {
 	// If a refresh fails, the page says how old it is. It continues when the server answers again.
 	s.unavailable.Store(true)
 	b.do(t, click("input[name=id]"))
-	b.until(t, `document.querySelector(".live-note:not([hidden])")?.textContent.startsWith("Not refreshed: what you see is as of 20")`)
+	b.until(t, `document.querySelector(".live-note:not([hidden])")?.textContent.startsWith("Connection lost. Last updated 20")`)
 	s.unavailable.Store(false)
 	b.do(t, waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", later)))
 	b.until(t, `document.querySelector(".live-note").hidden`)

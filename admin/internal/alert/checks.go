@@ -16,16 +16,16 @@ func checkFailures(in Input, p Page) (list []Alert) {
 		if s.Failed < 3 {
 			continue
 		}
-		one := Alert{Severity: SeverityCritical, URL: p.QueryURL("status:failed", "service:"+s.Name, in.Ended), Advice: p.T("Look at their errors.")}
+		one := Alert{Severity: SeverityCritical, URL: p.QueryURL("status:failed", "service:"+s.Name, in.Ended), Advice: p.T("Check the errors of the failed jobs.")}
 		switch {
 		case s.Success == 0:
-			one.Text = p.Tf("None of the last %s jobs of %s succeeded.", format.Thousands(s.Ended), s.Name)
+			one.Text = p.Tf("%[2]s: none of the last %[1]s jobs succeeded.", format.Thousands(s.Ended), s.Name)
 		case s.Ended < minEnded || s.Failed*10 <= s.Ended:
 			continue
 		case s.EndedBefore < minEnded:
-			one.Text = p.Tf("%s of %s jobs of %s failed.", format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name)
+			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed.", format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name)
 		default:
-			one.Text = p.Tf("%s of %s jobs of %s failed; the time before it was %s.",
+			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed; %[4]s in the window before.",
 				format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name, format.Percent(s.FailedBefore, s.EndedBefore))
 			// A failure rate that has not doubled since the window before is a known problem.
 			if s.Failed*s.EndedBefore <= 2*s.FailedBefore*s.Ended {
@@ -46,16 +46,16 @@ func checkOpen(in Input, p Page) (list []Alert) {
 		served := slices.ContainsFunc(processes, func(p tracker.Process) bool { return slices.Contains(p.Kinds, kind) })
 		switch {
 		case o.Due > 0 && !served:
-			text := p.Tf("No live process serves %s; jobs that wait: %s.", kind, format.Thousands(o.Queued))
+			text := p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(o.Queued))
 			list = append(list, Alert{SeverityCritical, text, o.Oldest, url, p.T("Start a worker that registers the kind.")})
 		case !o.Oldest.IsZero() && in.Now.Sub(o.Oldest) > lateAfter:
-			text := p.Tf("A job of %s has waited %s.", kind, format.Span(in.Now.Sub(o.Oldest)))
-			list = append(list, Alert{SeverityWarning, text, o.Oldest, url, p.T("Look at what it waits for.")})
+			text := p.Tf("A job of %s has been waiting for %s.", kind, format.Span(in.Now.Sub(o.Oldest)))
+			list = append(list, Alert{SeverityWarning, text, o.Oldest, url, p.T("Open the job to see what blocks it.")})
 		}
 		if o.Stuck > 0 {
-			text := p.Tf("Jobs of %s that run past their deadline: %s.", kind, format.Thousands(o.Stuck))
+			text := p.Tf("Jobs of %s running past their deadline: %s.", kind, format.Thousands(o.Stuck))
 			url := p.QueryURL("is:stuck", "service:"+o.Service)
-			list = append(list, Alert{SeverityCritical, text, time.Time{}, url, p.T("Their handlers ignore their context: restart that worker.")})
+			list = append(list, Alert{SeverityCritical, text, time.Time{}, url, p.T("The handlers ignore cancellation. Restart the worker.")})
 		}
 	}
 	return list
@@ -69,7 +69,7 @@ func checkScopes(in Input, p Page) (list []Alert) {
 			text = p.Tf("%s is parked until %s: %s", p.ScopeText(s.Service, s.Instance), p.FullTime(s.Until), format.FirstLine(s.Reason))
 			severity = SeverityCritical
 		}
-		list = append(list, Alert{severity, text, s.Since, p.ServiceURL(s.Service), p.T("Mend the cause, then resume it.")})
+		list = append(list, Alert{severity, text, s.Since, p.ServiceURL(s.Service), p.T("Fix the cause, then resume the service.")})
 	}
 	return list
 }
@@ -77,9 +77,9 @@ func checkScopes(in Input, p Page) (list []Alert) {
 // checkHolds finds syncs that wait for a decision.
 func checkHolds(in Input, p Page) (list []Alert) {
 	for _, hold := range in.Holds {
-		text := p.Tf("A sync of %s is held: %s of %s rows were not in the listing.",
+		text := p.Tf("A sync of %s is held: %s of %s rows are missing from the listing. Nothing was deleted.",
 			p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Missing), format.Thousands(hold.Rows))
-		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), p.T("Release or reject it.")})
+		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), p.T("Review the missing rows, then release or reject the sync.")})
 	}
 	return list
 }
@@ -94,6 +94,6 @@ func checkConflicts(in Input, p Page) []Alert {
 	if in.Conflicts.Older != 0 {
 		count += "+"
 	}
-	text := p.Tf("Conflicts that wait for an answer: %s.", count)
-	return []Alert{{SeverityWarning, text, in.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(in.ConflictsQuery...), p.T("Compare, then answer each.")}}
+	text := p.Tf("Unresolved conflicts: %s.", count)
+	return []Alert{{SeverityWarning, text, in.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(in.ConflictsQuery...), p.T("Open each job and choose which values to keep.")}}
 }

@@ -23,13 +23,13 @@ func NextTick(s tracker.Schedule, after time.Time) time.Time {
 func checkSchedules(in Input, p Page) (list []Alert) {
 	for _, s := range in.Schedules {
 		if s.Orphaned(in.Now) {
-			text := p.Tf("Schedule %s is orphaned: no process has registered it since %s.", s.Name, p.FullTime(s.SeenAt))
-			list = append(list, Alert{SeverityWarning, text, s.SeenAt, p.ServiceURL(s.Service), p.T("Start the process that registers it.")})
+			text := p.Tf("Schedule %s is orphaned: no process has registered the schedule since %s.", s.Name, p.FullTime(s.SeenAt))
+			list = append(list, Alert{SeverityWarning, text, s.SeenAt, p.ServiceURL(s.Service), p.T("Start a process that registers the schedule, or remove the schedule.")})
 			continue
 		}
 		if due := NextTick(s, s.LastTick); !due.IsZero() && in.Now.Sub(due) > lateAfter {
-			text := p.Tf("Schedule %s is silent: its tick of %s has not come.", s.Name, p.FullTime(due))
-			list = append(list, Alert{SeverityCritical, text, due, p.ServiceURL(s.Service), p.T("Look whether a worker runs, and at its log.")})
+			text := p.Tf("Schedule %s is late: no job was dispatched at %s.", s.Name, p.FullTime(due))
+			list = append(list, Alert{SeverityCritical, text, due, p.ServiceURL(s.Service), p.T("Check that a worker is running, and read its log.")})
 		}
 	}
 	return list
@@ -47,14 +47,14 @@ func checkSnapshots(in Input, p Page) (list []Alert) {
 			until = dueBy(schedule, s.At)
 		}
 		if in.Now.After(until) {
-			text := p.Tf("The snapshot of %s is stale: it was last synced %s.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), p.TimeAgo(s.At))
-			list = append(list, Alert{SeverityWarning, text, s.At, p.ServiceURL(s.Service), p.T("Look at its last syncs.")})
+			text := p.Tf("%s is stale: the last sync succeeded %s.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), p.TimeAgo(s.At))
+			list = append(list, Alert{SeverityWarning, text, s.At, p.ServiceURL(s.Service), p.T("Check the latest syncs.")})
 		}
 	}
 	for _, s := range in.Schedules {
 		if !in.succeeded(s) && s.LastJob != 0 && in.isSync(s.Service, s.Type, s.Action) && in.Now.After(dueBy(s, s.LastTick.Add(-time.Second))) {
-			text := p.Tf("The snapshot of %s has never been synced, though schedule %s has ticked.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), s.Name)
-			list = append(list, Alert{SeverityCritical, text, s.LastTick, p.JobURL(s.LastJob), p.T("Look at its last syncs.")})
+			text := p.Tf("%s has never been synced, although schedule %s has dispatched jobs.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), s.Name)
+			list = append(list, Alert{SeverityCritical, text, s.LastTick, p.JobURL(s.LastJob), p.T("Check the latest syncs.")})
 		}
 	}
 	return list

@@ -62,10 +62,10 @@ var fields = []fieldSpec{
 	{"id", newMessage("a number")},
 	{"retry", newMessage("a number")},
 	{"attempts", newMessage("a number, >3 or <3")},
-	{"duration", newMessage("a time such as 10s, >10s or <2m")},
-	{"since", newMessage("a time such as 15m, 24h or 30d")},
-	{"created", newMessage("a day or a time, or two of them with .. between")},
-	{"ended", newMessage("a time such as 24h, or a day, or two days or times with .. between")},
+	{"duration", newMessage("a duration such as 10s, >10s or <2m")},
+	{"since", newMessage("a duration such as 15m, 24h or 30d")},
+	{"created", newMessage("a day or time, or two with .. between them, such as 2026-05-01..2026-05-03")},
+	{"ended", newMessage("a duration such as 24h, a day, or two days or times with .. between them")},
 	{"text", Message{}},
 }
 
@@ -75,7 +75,7 @@ const MaxBytes = 2000
 // Parse parses a query. Times without an offset are in the zone. The error is an *Error.
 func Parse(line string, zone *time.Location) (q Query, err error) {
 	if len(line) > MaxBytes {
-		return q, &Error{line[:80] + "…", 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("ask in parts")}
+		return q, &Error{line[:80] + "…", 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("split the query into several searches")}
 	}
 	s := scanner{line: strings.ToValidUTF8(line, "\uFFFD")}
 	for {

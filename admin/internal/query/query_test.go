@@ -44,15 +44,15 @@ func TestInvalidQueryReportsItsPositionAndAHint(t *testing.T) {
 		hint    string
 	}{
 		"status:failed servise:whm": {14, `there is no field "servise"`, "did you mean service:?"},
-		"status:":                   {7, "needs a value", "status:failed"},
-		"status:failed,":            {14, "needs a value", ""},
-		"x status:broken":           {2, `cannot be "broken"`, "queued, running"},
-		`error:"open`:               {6, "is not closed", ""},
-		"service:>3":                {0, "does not compare", "attempts:"},
-		"-since:1h":                 {0, "cannot be answered", "created:"},
-		"created:yesterday":         {0, `cannot be "yesterday"`, ".."},
-		"id:1,x":                    {0, `cannot be "x"`, "a number"},
-		"attempts:1,2":              {0, "takes one value", ""},
+		"status:":                   {7, "a value is missing", "status:failed"},
+		"status:failed,":            {14, "a value is missing", ""},
+		"x status:broken":           {2, `"broken" is not a valid value`, "queued, running"},
+		`error:"open`:               {6, "has no closing", ""},
+		"service:>3":                {0, "> is not supported", "attempts:"},
+		"-since:1h":                 {0, "cannot be excluded", "created:"},
+		"created:yesterday":         {0, `"yesterday" is not a valid value`, ".."},
+		"id:1,x":                    {0, `"x" is not a valid value`, "a number"},
+		"attempts:1,2":              {0, "only one value is allowed", ""},
 	} {
 		_, err := query.Parse(line, time.UTC)
 		var wrong *query.Error

@@ -43,8 +43,8 @@ func (s *scanner) next() (t queryTerm, ok bool, err error) {
 		}
 		if value == "" {
 			return t, false, &Error{
-				s.line, begin, newMessage("%s: needs a value here", t.field),
-				newMessage("write it right behind, for instance %s; a value with spaces goes between \"", example(t.field)),
+				s.line, begin, newMessage("%s: a value is missing", t.field),
+				newMessage("add the value after the colon, for example %s; put \" around a value with spaces", example(t.field)),
 			}
 		}
 		t.values = append(t.values, value)
@@ -72,7 +72,7 @@ func (s *scanner) value(text bool) (string, error) {
 				b.WriteByte(c)
 			}
 		}
-		return "", &Error{s.line, begin, newMessage("the \" that opens here is not closed"), newMessage("add a \" at the end of the value")}
+		return "", &Error{s.line, begin, newMessage("the opening \" here has no closing \""), newMessage("add a \" at the end of the value")}
 	}
 	begin := s.at
 	for s.at < len(s.line) && !isSpace(s.line[s.at]) && (text || s.line[s.at] != ',') {
@@ -99,26 +99,26 @@ func (t queryTerm) validate(line string, zone *time.Location) (queryTerm, error)
 	fail := func(message, hint Message) (queryTerm, error) { return queryTerm{}, &Error{line, t.at, message, hint} }
 	field := slices.IndexFunc(fields, func(f fieldSpec) bool { return f.name == t.field })
 	if field < 0 {
-		names := newMessage("the fields are %s; text with a colon goes between \"", fieldNames())
+		names := newMessage("the fields are %s; put \" around text that contains a colon", fieldNames())
 		if near := closestField(t.field); near != "" {
 			names = newMessage("did you mean %s:? %s", near, names)
 		}
 		return fail(newMessage("there is no field %q", t.field), names)
 	}
 	if t.op != "" && t.field != "attempts" && t.field != "duration" {
-		return fail(newMessage("%s: does not compare with %s", t.field, t.op), newMessage("only attempts: and duration: do"))
+		return fail(newMessage("%s: %s is not supported", t.field, t.op), newMessage("only attempts: and duration: support > and <"))
 	}
 	if t.not && slices.Contains([]string{"since", "created", "ended"}, t.field) {
-		return fail(newMessage("-%s: cannot be answered", t.field), newMessage("bound the time with created:FROM..TO or ended:FROM..TO instead"))
+		return fail(newMessage("-%s: this field cannot be excluded", t.field), newMessage("limit the time range with created:FROM..TO or ended:FROM..TO instead"))
 	}
 	single := slices.Contains([]string{"is", "since", "created", "ended", "attempts", "duration"}, t.field)
 	if single && len(t.values) > 1 {
-		return fail(newMessage("%s: takes one value", t.field), newMessage("for instance %s", example(t.field)))
+		return fail(newMessage("%s: only one value is allowed", t.field), newMessage("for example %s", example(t.field)))
 	}
 	for i, value := range t.values {
 		canonical, ok := canonicalValue(t.field, value, zone)
 		if !ok {
-			return fail(newMessage("%s: cannot be %q", t.field, value), newMessage("it is %s", fields[field].form))
+			return fail(newMessage("%s: %q is not a valid value", t.field, value), newMessage("use %s", fields[field].form))
 		}
 		t.values[i] = canonical
 	}
