@@ -34,7 +34,7 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			{"GET", id, [5]int{forbidden, forbidden, 200, 200, missing}},
 			{"GET", id + ".json", [5]int{forbidden, forbidden, 200, 200, missing}},
 			{"GET", "/target?service=whm&type=mailbox&instance=main&id=ours@example.org", [5]int{forbidden, forbidden, 200, 200, missing}},
-			{"GET", "/activity", [5]int{forbidden, forbidden, 200, 200, 200}},
+			{"GET", "/audit", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/health", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/health.json", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/metrics", [5]int{forbidden, forbidden, 200, 200, 200}},
@@ -56,8 +56,8 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			{"POST", id + "/retry", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/delete", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/restore", [5]int{forbidden, forbidden, forbidden, see, missing}},
-			{"POST", id + "/resync", [5]int{forbidden, forbidden, forbidden, see, missing}},
-			{"POST", id + "/rebase", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/keep_theirs", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/apply_mine", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/overwrite", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", "/services/whm/pause?reason=x", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", "/services/whm/resume", [5]int{forbidden, forbidden, forbidden, see, missing}},
@@ -112,10 +112,10 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			len(outcomes) != 2 {
 			t.Errorf("%v", outcomes)
 		}
-		if page := s.get("viewer", "/activity"); !strings.Contains(page.body, "not permitted") {
+		if page := s.get("viewer", "/audit"); !strings.Contains(page.body, "not permitted") {
 			t.Error("the viewer's refusals are not on the page")
 		}
-		if page := s.get("other", "/activity"); strings.Contains(page.body, "not permitted") {
+		if page := s.get("other", "/audit"); strings.Contains(page.body, "not permitted") {
 			t.Error("the operator of another service sees the viewer's refusals")
 		}
 	})

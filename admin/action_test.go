@@ -97,7 +97,7 @@ func TestCancelOfARunningJobIsShownAsRequestedUntilItStops(t *testing.T) {
 	if page := s.get("viewer", "/jobs?q=is:deleted").body; !strings.Contains(page, path+`"`) {
 		t.Error("the query is:deleted does not find the deleted job")
 	}
-	if page := s.get("viewer", "/activity").body; !strings.Contains(page, "it was a mistake") {
+	if page := s.get("viewer", "/audit").body; !strings.Contains(page, "it was a mistake") {
 		t.Error("the audit log does not show the reason")
 	}
 	if page := s.follow(browser, path+"/restore"); !strings.Contains(page, "was restored") {

@@ -117,7 +117,7 @@ func (h *handler) routes() *http.ServeMux {
 	get("/jobs/{id}", (*request).job)
 	post("/jobs/{id}/{act}", (*request).jobAction)
 	get("/target", (*request).target)
-	get("/activity", (*request).auditLog)
+	get("/audit", (*request).auditLog)
 	get("/health", (*request).health)
 	get("/health.json", (*request).healthJSON)
 	get("/metrics", (*request).metrics)

@@ -42,20 +42,20 @@ func (w *clockedSite) exec(statement string, args ...any) {
 func (w *clockedSite) alerts() map[string]int {
 	w.t.Helper()
 	var got struct {
-		Healthy   bool `json:"healthy"`
-		Attention []struct {
+		Healthy bool `json:"healthy"`
+		Alerts  []struct {
 			Severity int    `json:"severity"`
 			Text     string `json:"text"`
 			Advice   string `json:"advice"`
-		} `json:"attention"`
+		} `json:"alerts"`
 	}
 	noError(w.t, json.Unmarshal([]byte(w.get("viewer", "/health.json?window=1h").body), &got))
 	found := map[string]int{}
 	critical := false
-	for i, a := range got.Attention {
+	for i, a := range got.Alerts {
 		found[strings.ReplaceAll(a.Text, "\u00a0", " ")] = a.Severity
 		critical = critical || a.Severity > 1
-		if a.Advice == "" || (i > 0 && a.Severity > got.Attention[i-1].Severity) {
+		if a.Advice == "" || (i > 0 && a.Severity > got.Alerts[i-1].Severity) {
 			w.t.Errorf("%+v has no advice, or comes after an alert of lower severity", a)
 		}
 	}

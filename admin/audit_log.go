@@ -19,8 +19,8 @@ const auditPageSize = 50
 
 func (p *request) auditLog() error {
 	q := p.r.URL.Query()
-	v := &auditView{request: p, subject: strings.TrimSpace(q.Get("subject")), action: strings.TrimSpace(q.Get("act"))}
-	p.title, p.section = p.T("Audit log"), "activity"
+	v := &auditView{request: p, subject: strings.TrimSpace(q.Get("subject")), action: strings.TrimSpace(q.Get("action"))}
+	p.title, p.section = p.T("Audit log"), "audit"
 	var err error
 	v.entries, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{
 		Services: p.viewer.viewFilter(), Subject: v.subject, Action: v.action,
@@ -37,7 +37,7 @@ func (p *request) auditLog() error {
 }
 
 func (v *auditView) olderURL() string {
-	return v.url("/activity", "subject", v.subject, "act", v.action, "before", strconv.FormatInt(v.older, 10))
+	return v.url("/audit", "subject", v.subject, "action", v.action, "before", strconv.FormatInt(v.older, 10))
 }
 
 // auditOutcome returns how the pages show the outcome of an action.

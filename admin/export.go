@@ -46,7 +46,7 @@ func (p *request) jobsJSON() error {
 	if jobs == nil {
 		jobs = []*tracker.Job{}
 	}
-	return p.writeJSON(map[string]any{"jobs": jobs, "older": results.Older, "newer": results.Newer, "looked": results.Searched, "partial": results.Partial})
+	return p.writeJSON(map[string]any{"jobs": jobs, "older": results.Older, "newer": results.Newer, "searched": results.Searched, "partial": results.Partial})
 }
 
 // jobsCSV streams the jobs that match the query, newest first, up to Config.ExportRows.

@@ -18,9 +18,9 @@ type health struct {
 	At       time.Time       `json:"at"`
 	Window   string          `json:"window"`
 	From     time.Time       `json:"from"` // start of the window, rounded down to a whole step
-	Summary  string          `json:"verdict"`
+	Summary  string          `json:"summary"`
 	Healthy  bool            `json:"healthy"`
-	Alerts   []alert.Alert   `json:"attention"`
+	Alerts   []alert.Alert   `json:"alerts"`
 	Totals   totals          `json:"totals"`
 	Before   totals          `json:"before"` // of the equally long window before
 	Services []serviceHealth `json:"services"`

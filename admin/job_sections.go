@@ -20,10 +20,10 @@ type conflictAnswer struct{ action, name, hint, class string }
 // answers returns the ways to resolve the job's conflict. For an object that the job wanted to
 // create, the remote's state is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
-	list := []conflictAnswer{{"resync", v.T("Keep theirs"), v.T("Stores the remote's values here. The requested change is dropped."), "main"}}
+	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Stores the remote's values here. The requested change is dropped."), "main"}}
 	if v.job.SnapshotState != nawasync.StatePendingCreate {
 		list = append(list,
-			conflictAnswer{"rebase", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
+			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
 			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger"})
 	}
 	return list

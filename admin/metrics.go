@@ -85,14 +85,13 @@ func (m *metricWriter) writeRunSeconds(services []serviceHealth) {
 }
 
 func (m *metricWriter) writeAlerts(alerts []alert.Alert) {
-	m.describe("attention", "Alerts of the health page, by severity (1 is a warning, 2 is critical).")
+	m.describe("alerts", "Alerts of the health page, by severity.")
 	bySeverity := map[int]int{}
 	for _, a := range alerts {
 		bySeverity[a.Severity]++
 	}
-	for _, severity := range []int{alert.SeverityWarning, alert.SeverityCritical} {
-		fmt.Fprintf(&m.Builder, "nawasync_attention{severity=\"%d\"} %d\n", severity, bySeverity[severity])
-	}
+	fmt.Fprintf(&m.Builder, "nawasync_alerts{severity=\"warning\"} %d\nnawasync_alerts{severity=\"critical\"} %d\n",
+		bySeverity[alert.SeverityWarning], bySeverity[alert.SeverityCritical])
 }
 
 // metricLabel quotes a label value for the exposition format.

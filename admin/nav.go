@@ -19,7 +19,7 @@ func (p *request) sections() []navLink {
 		{name: p.T("Health"), url: p.url("/health"), current: p.section == "health"},
 		{name: p.T("Services"), url: p.url("/services"), current: p.section == "services"},
 		{name: p.T("Bulk runs"), url: p.url("/bulk"), current: p.section == "bulk"},
-		{name: p.T("Audit log"), url: p.url("/activity"), current: p.section == "activity"},
+		{name: p.T("Audit log"), url: p.url("/audit"), current: p.section == "audit"},
 	}
 }
 

@@ -64,7 +64,7 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 	recorder.watch(t, db.DB)
 	paths := []string{
 		"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm",
-		"/target?service=whm&type=mailbox&instance=main&id=box17", "/activity",
+		"/target?service=whm&type=mailbox&instance=main&id=box17", "/audit",
 	}
 	for _, q := range []string{
 		"since:1h", "created:2026-01-01", "ended:1h", "status:failed ended:24h", "service:whm ended:30d", "service:whm", "target:box17",

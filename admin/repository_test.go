@@ -73,7 +73,7 @@ func TestConflictIsResolvedOnTheJobsPage(t *testing.T) {
 		for i, c := range []struct {
 			action string
 			quota  int
-		}{{"resync", 300}, {"rebase", 500}, {"overwrite", 500}} {
+		}{{"keep_theirs", 300}, {"apply_mine", 500}, {"overwrite", 500}} {
 			job := h.conflict(i)
 			page := h.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body
 			for _, want := range []string{"<bdi>100</bdi>", "<ins><bdi>500</bdi></ins>", "<mark><bdi>300</bdi></mark>", "/" + c.action + `"`} {

@@ -20,7 +20,7 @@ var ErrNoConflict = host.ErrNoConflict
 // refresh job that copies the object. Its errors include nawasync.ErrNotFound and
 // ErrNoConflict.
 func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
-	a := answer{engine: engineOf(e), action: "resync", job: id, options: o}
+	a := answer{engine: engineOf(e), action: "keep_theirs", job: id, options: o}
 	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
 		return refreshArgs{
 			kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
@@ -34,7 +34,7 @@ func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Op
 // conflict. ApplyMine returns the new job. Its errors include nawasync.ErrNotFound,
 // ErrNoArguments and ErrSuperseded, and ErrNoConflict.
 func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
-	a := answer{engine: engineOf(e), action: "rebase", job: id, options: o}
+	a := answer{engine: engineOf(e), action: "apply_mine", job: id, options: o}
 	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
 		m, err := conflictArgs(a.engine, old)
 		if err != nil {

@@ -126,7 +126,7 @@ func (s *site) pages() map[string]string {
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),
 		"bulk-run":        s.bulk,
-		"activity":        "/activity", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
+		"audit":        "/audit", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
 	}
 }
 

@@ -35,8 +35,8 @@ func (s *site) flows(decide string) []flow {
 		{"cancel a running job", job(s.running), nil, button("cancel"), done},
 		{"delete", job(s.panicked), [][2]string{{"#reason-delete", "tidy"}}, button("delete"), done},
 		{"restore", job(s.panicked), nil, button("restore"), done},
-		{"resync", job(s.conflicts[0]), nil, button("resync"), done},
-		{"rebase", job(s.conflicts[1]), nil, button("rebase"), done},
+		{"keep_theirs", job(s.conflicts[0]), nil, button("keep_theirs"), done},
+		{"apply_mine", job(s.conflicts[1]), nil, button("apply_mine"), done},
 		{"overwrite", job(s.conflicts[2]), nil, button("overwrite"), done},
 		{"decide on a held sync", "/services/whm", nil, button(decide), done},
 		{"sync now", "/services/whm", nil, button("sync"), done},
@@ -44,8 +44,8 @@ func (s *site) flows(decide string) []flow {
 		{"pause", "/services/whm", [][2]string{{"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
 		{"resume", "/services/whm", nil, button("resume"), done},
 		{"filter by query", "/jobs", [][2]string{{"#q", "target:bob@delta.example"}}, ".query button", "#q[value*='bob@delta.example']"},
-		{"find a job by its number", "/health", [][2]string{{"#jump", fmt.Sprint(s.failed, "\r")}}, "", "#facts"},
-		{"filter the audit log", "/activity", [][2]string{{"input[name=act]", "pause"}}, ".query button", "input[name=act][value=pause]"},
+		{"find a job by its number", "/health", [][2]string{{"#jump", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
+		{"filter the audit log", "/audit", [][2]string{{"input[name=action]", "pause"}}, ".query button", "input[name=act][value=pause]"},
 		{"select all jobs of a query", "/jobs?q=status:failed", nil, "input[name=all]", "input[name=all]:checked"},
 		{
 			"bulk run", "/bulk?act=delete&all=1&q=target:eve@delta.example",
@@ -166,7 +166,7 @@ func TestKeyboardShortcutsNavigateUnlessTurnedOff(t *testing.T) {
 	// The emulated key press also types the / into the query, which a real keyboard does not. Delete it.
 	b.do(t, pressKeys("\b"), pressKeys("status:failed target:bob@delta.example"), pressKeys("\r"),
 		waitVisible(`.tabs [aria-current] .bad`), waitVisible(".js main"), pressKeys("j"), pressKeys("\r"),
-		waitVisible("#facts"))
+		waitVisible("#details"))
 	b.do(t, waitVisible(".js main"), pressKeys("g"), pressKeys("s"), waitVisible("header nav a[href$='/services'][aria-current]"))
 	// The skip link jumps over the navigation.
 	b.do(t, chromedp.Navigate(s.url+"/health"), waitVisible("#services"), pressKeys("\t"), pressKeys("\r"))

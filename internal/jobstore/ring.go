@@ -245,7 +245,7 @@ func (s *Store) clearRings(tx *gorm.DB) error {
 	return tx.Exec(clearRung, s.Now().UnixMicro()).Error
 }
 
-// WakeKinds has the relay look at once at jobs it had put off, of kinds
+// WakeKinds makes the relay look at once at postponed jobs of kinds
 // (service/type/action) that a process has begun to serve.
 func (s *Store) WakeKinds(ctx context.Context, kinds []string) error {
 	return s.exec(ctx, func(tx *gorm.DB) error {
@@ -256,7 +256,7 @@ func (s *Store) WakeKinds(ctx context.Context, kinds []string) error {
 }
 
 // SweepLanes is the safety net under the lanes: it looks at up to limit lanes
-// after the given one and wakes a first job that nobody will wake, for instance
+// after the given one and wakes a first job that nobody will wake, for example
 // because the row before it was deleted by hand. It returns the lane to go on
 // after, and whether it came to the end.
 func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next int64, end bool, err error) {

@@ -121,6 +121,7 @@ func reads(path string) bool {
 var (
 	codeSpan  = regexp.MustCompile("`[^`]*`")
 	camelCase = regexp.MustCompile(`([\p{Ll}\d])(\p{Lu})`)
+	acronym   = regexp.MustCompile(`(\p{Lu})(\p{Lu}\p{Ll})`) // one that a word follows, or the word "A"
 )
 
 // line returns what is wrong with one line of a file.
@@ -131,7 +132,8 @@ func (c *checker) line(path, text string) (problems []string) {
 	for _, name := range c.allowed {
 		text = strings.ReplaceAll(text, name, "")
 	}
-	text = strings.ReplaceAll(camelCase.ReplaceAllString(text, "$1 $2"), "_", " ")
+	text = acronym.ReplaceAllString(camelCase.ReplaceAllString(text, "$1 $2"), "$1 $2")
+	text = strings.ReplaceAll(text, "_", " ")
 	for _, word := range c.words {
 		for _, match := range word.pattern.FindAllString(text, -1) {
 			problems = append(problems, fmt.Sprintf("%q: use %q", match, word.term))

@@ -8,7 +8,7 @@ import (
 
 func TestReplacedWordsAreFoundInTextsAndInPartsOfNames(t *testing.T) {
 	t.Parallel()
-	check, err := parse("# comment\n!rows_gone\nmend(s|ed)?\tfix\ncall(s|ed)? off\tcancel\ngone\tmissing\n")
+	check, err := parse("# comment\n!rows_gone\nmend(s|ed)?\tfix\ncall(s|ed)? off\tcancel\nanew\tagain\ngone\tmissing\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,6 +17,7 @@ func TestReplacedWordsAreFoundInTextsAndInPartsOfNames(t *testing.T) {
 		"func (j *job) calledOff() {":    `"called Off": use "cancel"`,
 		"SELECT rows_gone FROM x":        "",
 		"the remedy is amended":          "",
+		"func TestGetsANewRow() {}":      "",
 		"is_gone := true":                `"gone": use "missing"`,
 		"- `Store.Mend` → `Store.Fix`":   `"Mend": use "fix"`,
 		"a job that was Called off, too": `"Called off": use "cancel"`,

@@ -257,9 +257,9 @@ func (s *Pages) answerConflict(w http.ResponseWriter, r *http.Request) {
 	err := errUnknownAction
 	o := nawasync.OperatorOptions{By: options("").By}
 	switch r.PathValue("answer") {
-	case "resync":
+	case "keep_theirs":
 		job, err = mirror.KeepTheirs(r.Context(), s.Engine, id, o)
-	case "rebase":
+	case "apply_mine":
 		job, err = mirror.ApplyMine(r.Context(), s.Engine, id, o)
 	case "overwrite":
 		job, err = mirror.Overwrite(r.Context(), s.Engine, id, o)
