@@ -59,19 +59,24 @@ func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 	return nil, fmt.Errorf("%s/%s: %w", service, typ, ErrNoRepository)
 }
 
+// SyncRequest names what Engine.SyncNow syncs.
+type SyncRequest struct {
+	Service, Type string // of a repository of this process
+	Instance      string // the scope, as jobs name it; "" for a repository without a scope
+	Detail        string // "" for the default listing, or one of RepositoryInfo.Details
+}
+
 // SyncNow dispatches a sync of a repository of this process and records it in the audit
-// log. The instance is the scope as jobs name it; the detail is "" or one of
-// RepositoryInfo.Details. SyncNow returns ErrNoRepository, and ErrInvalid for an unknown
-// scope or detail.
-func (e *Engine) SyncNow(ctx context.Context, service, typ, instance, detail string, o OperatorOptions) (*tracker.Job, error) {
+// log. SyncNow returns ErrNoRepository, and ErrInvalid for an unknown scope or detail.
+func (e *Engine) SyncNow(ctx context.Context, r SyncRequest, o OperatorOptions) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := e.operate(ctx, "sync", o, func(entry *tracker.AuditEntry) error {
-		entry.Service, entry.Type, entry.Instance = service, typ, instance
-		r, err := e.repository(service, typ)
+		entry.Service, entry.Type, entry.Instance = r.Service, r.Type, r.Instance
+		repository, err := e.repository(r.Service, r.Type)
 		if err != nil {
 			return err
 		}
-		if job, err = r.SyncNow(ctx, instance, detail, Options{By: o.By}); err == nil {
+		if job, err = repository.SyncNow(ctx, r.Instance, r.Detail, Options{By: o.By}); err == nil {
 			entry.JobID = job.ID
 		}
 		return err

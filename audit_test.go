@@ -61,7 +61,7 @@ func TestEveryOperatorActionAddsOneAuditEntryWithItsOutcome(t *testing.T) {
 		check(err, nil, "resume done ")
 		_, err = e.Resume(ctx, "notes", "", by)
 		check(err, nil, "resume failed the scope was not paused")
-		_, err = e.SyncNow(ctx, "notes", "note", "", "", by)
+		_, err = e.SyncNow(ctx, nawasync.SyncRequest{Service: "notes", Type: "note"}, by)
 		check(err, nawasync.ErrNoRepository, "sync failed notes/note: this process has no such repository")
 		_, err = e.Forget(ctx, tracker.Target{Service: "notes", Type: "note", ID: "a"}, by)
 		check(err, nawasync.ErrStillOpen, "forget failed ")

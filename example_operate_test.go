@@ -92,7 +92,7 @@ func ExampleEngine_SyncNow() {
 	defer stop()
 	ctx := context.Background()
 	fmt.Println(len(engine.Repositories()))
-	_, err := engine.SyncNow(ctx, "whm", "mailbox", "main", "", nawasync.OperatorOptions{By: "user:1"})
+	_, err := engine.SyncNow(ctx, nawasync.SyncRequest{Service: "whm", Type: "mailbox", Instance: "main"}, nawasync.OperatorOptions{By: "user:1"})
 	fmt.Println(errors.Is(err, nawasync.ErrNoRepository))
 	_, err = engine.CountStates(ctx, "whm", "mailbox", "")
 	fmt.Println(errors.Is(err, nawasync.ErrNoRepository))

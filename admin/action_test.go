@@ -114,7 +114,8 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	if page := s.follow(browser, "/services/whm/pause"); !strings.Contains(page, "Enter a reason") {
 		t.Errorf("the service was paused without a reason:\n%s", page)
 	}
-	if page := s.follow(browser, "/services/whm/pause", "reason", "the rack moves"); !strings.Contains(page, "is paused by operator until an operator resumes the service") {
+	page := s.follow(browser, "/services/whm/pause", "reason", "the rack moves")
+	if !strings.Contains(page, "is paused by operator until an operator resumes the service") {
 		t.Errorf("the service is not paused:\n%s", page)
 	}
 	job := s.dispatch(chore{ID: "second"})

@@ -43,13 +43,13 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 		}
 	}
 	return map[string]actionFunc{
-		"retry":     func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
-		"keep_theirs":    resolve(p.T("Job %d stores the remote's values here."), mirror.KeepTheirs),
-		"apply_mine":    resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine),
-		"overwrite": resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
-		"cancel":    func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
-		"delete":    func(ctx context.Context) (flash, error) { return p.deleteJob(ctx, job) },
-		"restore":   func(ctx context.Context) (flash, error) { return p.restoreJob(ctx, job) },
+		"retry":       func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
+		"keep_theirs": resolve(p.T("Job %d stores the remote's values here."), mirror.KeepTheirs),
+		"apply_mine":  resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine),
+		"overwrite":   resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
+		"cancel":      func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
+		"delete":      func(ctx context.Context) (flash, error) { return p.deleteJob(ctx, job) },
+		"restore":     func(ctx context.Context) (flash, error) { return p.restoreJob(ctx, job) },
 	}
 }
 

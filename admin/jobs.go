@@ -316,7 +316,7 @@ func (v *jobsView) searchedText() string {
 		return v.Tf("Searched %s jobs back to %s. “Older” continues the search; a service, a status or a time range makes the search faster.",
 			format.Thousands(r.Searched), v.fullTime(r.Reached))
 	}
-	return v.plural(int64(r.Searched), "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")
+	return v.plural(r.Searched, "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")
 }
 
 // emptyReason returns why the list is empty, and the name and URL of a link that may help.

@@ -286,7 +286,9 @@ func (p *request) serviceAction() error {
 	case "sync":
 		entry.Type = p.r.PostFormValue("type")
 		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
-			job, err := engine.SyncNow(ctx, name, entry.Type, instance, p.r.PostFormValue("detail"), operator)
+			job, err := engine.SyncNow(ctx, nawasync.SyncRequest{
+				Service: name, Type: entry.Type, Instance: instance, Detail: p.r.PostFormValue("detail"),
+			}, operator)
 			if err != nil {
 				return flash{}, err
 			}

@@ -32,9 +32,9 @@ type Hold struct {
 	JobID      int64      `json:"job_id"`                // the sync that was held
 	ReleaseJob int64      `json:"release_job,omitempty"` // the sync that may delete the rows after a release
 	Table      string     `json:"table"`
-	Rows       int64      `json:"rows"`  // rows of the scope whose objects the remote once had
+	Rows       int64      `json:"rows"`    // rows of the scope whose objects the remote once had
 	Missing    int64      `json:"missing"` // those of Rows that are missing from the listing
-	Limit      int64      `json:"limit"`  // how many missing rows need no decision
+	Limit      int64      `json:"limit"`   // how many missing rows need no decision
 	CreatedAt  time.Time  `json:"created_at"`
 	DecidedAt  time.Time  `json:"decided_at,omitzero"`
 	DecidedBy  string     `json:"decided_by,omitempty"`

@@ -79,7 +79,8 @@ func checkHolds(in Input, p Page) (list []Alert) {
 	for _, hold := range in.Holds {
 		text := p.Tf("A sync of %s is held: %s of %s rows are missing from the listing. Nothing was deleted.",
 			p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Missing), format.Thousands(hold.Rows))
-		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), p.T("Review the missing rows, then release or reject the sync.")})
+		advice := p.T("Review the missing rows, then release or reject the sync.")
+		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), advice})
 	}
 	return list
 }
@@ -95,5 +96,6 @@ func checkConflicts(in Input, p Page) []Alert {
 		count += "+"
 	}
 	text := p.Tf("Unresolved conflicts: %s.", count)
-	return []Alert{{SeverityWarning, text, in.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(in.ConflictsQuery...), p.T("Open each job and choose which values to keep.")}}
+	advice := p.T("Open each job and choose which values to keep.")
+	return []Alert{{SeverityWarning, text, in.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(in.ConflictsQuery...), advice}}
 }
