@@ -154,7 +154,22 @@ func (v *bulkView) confirmation() int64 {
 	return 0
 }
 
-func (v *bulkView) actionText() string { return bulkActionText(v.request, v.action) }
+// actionCount returns the action with the number of jobs, for example "Retry 240 jobs". An
+// incomplete preview does not know the number.
+func (v *bulkView) actionCount() string {
+	if v.incomplete {
+		return v.Tf("%s all jobs that match", bulkActionText(v.request, v.action))
+	}
+	switch v.action {
+	case "retry":
+		return v.plural(v.matching, "Retry 1 job", "Retry %s jobs")
+	case "cancel":
+		return v.plural(v.matching, "Cancel 1 job", "Cancel %s jobs")
+	case "delete":
+		return v.plural(v.matching, "Delete 1 job", "Delete %s jobs")
+	}
+	return v.plural(v.matching, "Restore 1 job", "Restore %s jobs")
+}
 
 func bulkActionText(p *request, action string) string {
 	return map[string]string{"retry": p.T("Retry"), "cancel": p.T("Cancel"), "delete": p.T("Delete"), "restore": p.T("Restore")}[action]
