@@ -67,7 +67,7 @@ func ExampleRetryAfter() {
 // Repositories of package mirror detect conflicts themselves.
 func ExampleConflict() {
 	job := runToEnd(func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
-		return nawasync.Conflict("the text has changed at the remote", nawasync.ConflictDetail{
+		return nawasync.Conflict("the text has changed on the remote", nawasync.ConflictDetail{
 			Base: map[string]any{"text": "a"}, Desired: map[string]any{"text": "b"}, Remote: map[string]any{"text": "c"},
 		})
 	})
@@ -75,7 +75,7 @@ func ExampleConflict() {
 	values, err := job.ConflictValues()
 	fmt.Printf("%s %s %s %v\n", values.Base["text"], values.Desired["text"], values.Remote["text"], err)
 	// Output:
-	// conflict the text has changed at the remote
+	// conflict the text has changed on the remote
 	// "a" "b" "c" <nil>
 }
 

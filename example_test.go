@@ -172,7 +172,7 @@ func ExampleSyncStatus() {
 	fmt.Println(row.State, *row.SyncJobID, row.IsPending())
 	row.MarkFailed("the server refused it")
 	fmt.Println(row.State, row.SyncError, row.HasFailed())
-	row.MarkConflict("the quota has changed at the remote")
+	row.MarkConflict("the quota has changed on the remote")
 	fmt.Println(row.State, row.HasFailed())
 	row.MarkSynced(time.Date(2026, 8, 1, 10, 0, 0, 0, time.UTC))
 	fmt.Println(row.State, row.LastSyncedAt.Format(time.Kitchen), row.IsSynced())

@@ -37,7 +37,7 @@ type conflictError struct {
 func (e *conflictError) Error() string { return e.reason }
 
 // Conflict returns an error that ends the job as conflict. A handler returns it when the object
-// at the remote has changed since the user saw it, and the handler has not overwritten it.
+// on the remote has changed since the user saw it, and the handler has not overwritten it.
 func Conflict(reason string, detail ConflictDetail) error {
 	return &conflictError{reason: reason, detail: detail}
 }

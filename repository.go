@@ -34,11 +34,11 @@ type RepositoryWriter[T any] interface {
 	// Create creates an object. It returns ErrExists if a row with the same name exists.
 	Create(ctx context.Context, want T, o Options) (*tracker.Job, error)
 	// Update changes the content and secret fields of an object. seen is the row as the user
-	// saw it. If a field that change sets has changed at the remote since then, the job ends
+	// saw it. If a field that change sets has changed on the remote since then, the job ends
 	// with a conflict. The job does not write fields that change leaves as they are. Update
 	// returns ErrUnchanged, ErrDeleting or ErrNotFound.
 	Update(ctx context.Context, seen T, change func(*T), o Options) (*tracker.Job, error)
-	// Delete deletes an object. If the object has changed at the remote since the user saw
+	// Delete deletes an object. If the object has changed on the remote since the user saw
 	// it, the job ends with a conflict. Delete returns ErrDeleting or ErrNotFound.
 	Delete(ctx context.Context, seen T, o Options) (*tracker.Job, error)
 }
@@ -125,7 +125,7 @@ type SyncResult struct {
 	Missing   int64 `json:"missing"`   // rows that are not in the listing
 	Deleted   int64 `json:"deleted"`   // missing rows that were deleted
 	Kept      int64 `json:"kept"`      // missing rows that an operator decided to keep
-	// Drifted counts, by column, the values that were changed at the remote and not by a job.
+	// Drifted counts, by column, the values that were changed on the remote and not by a job.
 	Drifted map[string]int64 `json:"drifted,omitempty"`
 	// Samples has some of the values that Drifted counts.
 	Samples []map[string]any `json:"samples,omitempty"`

@@ -76,13 +76,14 @@ func (a *attempt) LastAttempt() bool { return a.job.Attempt >= a.job.MaxAttempts
 func (a *attempt) EarlierWrite() bool { return a.job.Wrote }
 
 // IdempotencyKey returns a key for remotes that accept one. It is the same in every attempt of
-// this job, and different for every job.
+// this job, and differs between jobs.
 func (a *attempt) IdempotencyKey() string { return a.key }
 
 // BeginWrite must be called before each write to the remote. It checks that this process still
 // holds its lease. Before the first write it records in the job's row that the remote may have
-// changed. If it returns an error, the handler must not write and should return the error. The
-// error is ErrLeaseLost when another process may run the job, or the cause of an ended ctx.
+// changed. If it returns an error, the handler must not write and should return the error:
+// context.Cause(ctx) if ctx has ended, ErrLeaseLost if another process may run the job, and
+// otherwise the database's error.
 func (a *attempt) BeginWrite(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)

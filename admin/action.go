@@ -87,8 +87,8 @@ func (p *request) errorText(err error) string {
 		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer stored, so the job cannot be retried. Repeat the action in the application.")},
 		{nawasync.ErrSuperseded, p.T("A later job for the same object succeeded, and a retry would undo its change. To retry anyway, select “Retry although a later job succeeded”.")},
 		{mirror.ErrDecided, p.T("This held sync was already decided, or the remote lists the rows again.")},
-		{mirror.ErrNoConflict, p.T("This conflict cannot be resolved this way. Choose “Keep theirs” to store the remote's values.")},
-		{nawasync.ErrNoRepository, p.T("This process has no repository with that name, so the sync was not queued.")},
+		{mirror.ErrNoConflict, p.T("The job has no conflict that this action can resolve. Reload the page to see the current status.")},
+		{nawasync.ErrNoRepository, p.T("The sync was not queued because this process has no repository for that table. Create the repository with mirror.New.")},
 		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until some jobs have finished, or raise Config.MaxQueued.")},
 		{tracker.ErrNotFound, p.T("The job no longer exists. It was deleted or pruned.")},
 	} {

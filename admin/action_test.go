@@ -125,11 +125,11 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	if page := s.get("viewer", "/health").body; !strings.Contains(page, "the rack moves") {
 		t.Error("the health page does not show the pause")
 	}
-	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "is resumed") {
+	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "has been resumed") {
 		t.Errorf("the service is not resumed:\n%s", page)
 	}
 	s.await(job.ID, tracker.StatusSuccess)
-	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "has no repository with that name") {
+	if page := s.follow(browser, "/services/whm/sync", "type", "mailbox"); !strings.Contains(page, "because this process has no repository") {
 		t.Errorf("syncing an unknown repository shows:\n%s", page)
 	}
 	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "is not paused") {

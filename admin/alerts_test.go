@@ -126,7 +126,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.exec("UPDATE nawasync_jobs SET status = 'running', running_lane = open_lane, wake_at = NULL, started_at = ?, deadline_at = ? WHERE id = ?",
 					w.now().UnixMicro(), w.now().Add(-time.Second).UnixMicro(), job.ID)
 			},
-			"Jobs of whm/mailbox/update running past their deadline: 1.", 2,
+			"Jobs of whm/mailbox/update past their deadline: 1.", 2,
 			func(w *clockedSite) {
 				w.exec("UPDATE nawasync_jobs SET deadline_at = ?", w.now().Add(time.Minute).UnixMicro())
 			},

@@ -161,26 +161,26 @@ func (v *jobView) tookText() string {
 	n := max(1, len(v.attempts), v.job.Attempt)
 	took := format.Span(v.job.FinishedAt.Sub(v.job.DueAt))
 	if n == 1 {
-		return v.Tf("1 attempt, %s after the due time", took)
+		return v.Tf("1 attempt; it ended %s after it was due", took)
 	}
-	return v.Tf("%d attempts, %s after the due time", n, took)
+	return v.Tf("%d attempts; the last ended %s after the job was due", n, took)
 }
 
 func (v *jobView) waitingText() string {
 	j := v.job
 	switch {
 	case v.pause != nil && v.pause.Parked:
-		return v.Tf("The job waits because the remote refused requests. The service is parked until %s.", v.fullTime(v.pause.Until))
+		return v.Tf("The job is waiting because the remote refused requests. The service is parked until %s.", v.fullTime(v.pause.Until))
 	case v.pause != nil:
-		return v.Tf("The job waits because %s paused the service.", v.pause.By)
+		return v.Tf("The job is waiting because %s paused the service. Resume the service to run the job.", v.pause.By)
 	case j.NotBefore.After(v.now) && j.Attempt > 0:
 		return v.Tf("Attempt %d failed. The next attempt starts %s, at %s.", j.Attempt, v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.NotBefore.After(v.now):
-		return v.Tf("The job is due %s, at %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
+		return v.Tf("The job is due %s (%s).", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case len(v.predecessors) > 0:
-		return v.Tf("The job waits for job %d of the same object.", v.predecessors[0].ID)
+		return v.Tf("The job is waiting for job %d of the same object.", v.predecessors[0].ID)
 	case !v.hasWorker:
-		return v.Tf("The job waits because no running process handles %s/%s/%s. Start a worker that registers the handler.", j.Service, j.Type, j.Action)
+		return v.Tf("The job is waiting because no running process handles %s/%s/%s. Start a worker that registers a handler for this kind.", j.Service, j.Type, j.Action)
 	}
 	return v.Tf("The job has been waiting for a worker for %s.", format.Span(v.now.Sub(j.NotBefore)))
 }
@@ -210,7 +210,7 @@ func (v *jobView) classAdvice() string {
 	case fault.ClassConfig:
 		return v.T("A setting is wrong. Correct the setting, restart the workers, then retry the job.")
 	case fault.ClassCredentials:
-		return v.T("The remote rejects the credentials. Renew the credentials, resume the service, then retry the job.")
+		return v.T("The remote rejected the credentials. Renew the credentials, resume the service, then retry the job.")
 	case fault.ClassTransient, fault.ClassRateLimited:
 		return v.T("The remote was unreachable or overloaded. Check that the remote answers, then retry the job.")
 	case fault.ClassTimeout:
@@ -255,7 +255,7 @@ func (v *jobView) sameErrorURL() string {
 	return v.queryURL("status:conflict,failed", "service:"+v.job.Service, term, "since:30d")
 }
 
-// comparison has the values of one field of a conflict, of an update or of a change at the remote.
+// comparison has the values of one field of a conflict, of an update or of a change on the remote.
 type comparison struct {
 	Field, Base, Desired, Remote string
 	RemoteChanged                bool // Remote differs from Base

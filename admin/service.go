@@ -281,7 +281,7 @@ func (p *request) serviceAction() error {
 			if err == nil && !found {
 				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
 			}
-			return flash{Text: p.Tf("%s is resumed.", p.scopeText(name, instance))}, err
+			return flash{Text: p.Tf("%s has been resumed.", p.scopeText(name, instance))}, err
 		})
 	case "sync":
 		entry.Type = p.r.PostFormValue("type")
@@ -322,7 +322,7 @@ func (p *request) holdAction() error {
 			if err != nil {
 				return flash{}, err
 			}
-			return flash{Text: p.Tf("Released. Job %d lists the remote again and deletes the rows that are still missing.", job.ID), Job: job.ID}, nil
+			return flash{Text: p.Tf("Released. Job %d will list the remote objects again and delete the rows that are still missing.", job.ID), Job: job.ID}, nil
 		})
 	case "reject":
 		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {

@@ -94,7 +94,7 @@ func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 	return "•", string(c.Kind), "calm"
 }
 
-// driftedFields returns the fields that were changed at the remote. The values of secret fields are
+// driftedFields returns the fields that were changed on the remote. The values of secret fields are
 // masked.
 func driftedFields(c *tracker.Change) (list []comparison) {
 	var fields map[string]json.RawMessage

@@ -84,7 +84,7 @@ func seededOutcome(random *rand.Rand, i, n int, target string) (status string, c
 		format := []string{"quota exceeded for %s", "503 Service Unavailable (request %s)", "dial tcp: lookup %s: no such host"}[random.IntN(3)]
 		return "failed", "transient", fmt.Sprintf(format, target)
 	case share < 0.035:
-		return "conflict", "conflict", "quota changed at the remote after the user read the object; nothing was written"
+		return "conflict", "conflict", "quota changed on the remote after the user read the object; nothing was written"
 	case share < 0.06:
 		return "skipped", "skipped", "nothing to do"
 	case share < 0.07:

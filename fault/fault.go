@@ -23,7 +23,7 @@ const (
 	ClassRateLimited    Class = "rate_limited"    // over a rate limit: the scope is parked, no attempt is consumed
 	ClassTransient      Class = "transient"       // may succeed later: retried after a backoff
 	ClassTimeout        Class = "timeout"         // the attempt exceeded its timeout: retried
-	ClassConflict       Class = "conflict"        // the object also changed at the remote: ends as conflict, not retried
+	ClassConflict       Class = "conflict"        // the object also changed on the remote: ends as conflict, not retried
 	ClassGone           Class = "gone"            // the object no longer exists: not retried
 	ClassAlreadyExists  Class = "already_exists"  // an object with that name already exists: not retried
 	ClassUnknownOutcome Class = "unknown_outcome" // it is unknown whether a write happened: retried; the next attempt must read first

@@ -51,7 +51,7 @@ func TestConflictIsResolvedByKeepTheirsApplyMineOrOverwrite(t *testing.T) {
 			t.Errorf("job of Overwrite = %+v, want a retry of job %d by user:7", done, conflicted.ID)
 		}
 		if object, _ := s.remote.find("g0002"); *object.QuotaMB != 500 {
-			t.Errorf("quota at the remote after Overwrite = %d, want 500", *object.QuotaMB)
+			t.Errorf("quota on the remote after Overwrite = %d, want 500", *object.QuotaMB)
 		}
 		if _, err := mirror.Overwrite(t.Context(), s.engine, job.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, mirror.ErrNoConflict) {
 			t.Errorf("Overwrite of a successful job: error = %v, want ErrNoConflict", err)

@@ -103,7 +103,7 @@ type rowWrite struct {
 	id     int64
 	value  reflect.Value // holds the values of fields
 	fields []*field
-	// fromRemote says that value was read at the remote: the write then also updates the
+	// fromRemote says that value was read on the remote: the write then also updates the
 	// content hash and the time of the last sync.
 	fromRemote bool
 }

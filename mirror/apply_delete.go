@@ -28,7 +28,7 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	}
 	if !known {
 		a.SetResult(map[string]any{"row_only": true})
-		return nil // an object with that name at the remote, if any, belongs to another user
+		return nil // an object with that name on the remote, if any, belongs to another user
 	}
 	current, err := r.getRemote(ctx, key)
 	if fault.ClassOf(err) == fault.ClassGone {
@@ -53,7 +53,7 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		}
 	}
 	if len(changed) > 0 {
-		return r.conflict(strings.Join(changed, " and ")+" changed at the remote after the user read the object; the object was not deleted", current.value, m.Seen)
+		return r.conflict(strings.Join(changed, " and ")+" changed on the remote after the user read the object; the object was not deleted", current.value, m.Seen)
 	}
 	if err := a.BeginWrite(ctx); err != nil {
 		return err

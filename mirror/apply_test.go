@@ -199,7 +199,7 @@ func TestKillBetweenTheRemoteResponseAndTheCommitReachesTheSameState(t *testing.
 				row, err := s.repo.FindKey(t.Context(), gadget{Instance: "one", Name: name})
 				if call == "delete" {
 					if found || !errors.Is(err, nawasync.ErrNotFound) {
-						t.Errorf("after the delete: found at the remote = %v, row = %+v, %v, want neither", found, row, err)
+						t.Errorf("after the delete: found on the remote = %v, row = %+v, %v, want neither", found, row, err)
 					}
 				} else if !found || *object.QuotaMB != 5 || err != nil || *row.QuotaMB != 5 || row.State != nawasync.StateSynced {
 					t.Errorf("remote object = %+v, row = %+v, %v, want quota 5 in both and a synced row", object, row, err)

@@ -88,7 +88,7 @@ func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.V
 		touched = append(touched, Change{column, f.value(current).Interface(), f.value(want).Interface()})
 	}
 	if len(conflicting) > 0 {
-		return want, nil, r.conflict(strings.Join(conflicting, " and ")+" changed at the remote after the user read the object; nothing was written", current, m.Changes)
+		return want, nil, r.conflict(strings.Join(conflicting, " and ")+" changed on the remote after the user read the object; nothing was written", current, m.Changes)
 	}
 	for _, f := range r.model.secrets {
 		if value, ok := m.WriteOnly[f.column]; ok {

@@ -79,7 +79,7 @@ func TestConflictsAreDetectedAgainstTheValuesTheUserSaw(t *testing.T) {
 		}
 		s.waitStatus(t, s.update(t, seen, setQuota(500)), tracker.StatusConflict)
 		if object, _ := s.remote.find("g0000"); *object.QuotaMB != 300 {
-			t.Errorf("quota at the remote = %d, want the other user's 300", *object.QuotaMB)
+			t.Errorf("quota on the remote = %d, want the other user's 300", *object.QuotaMB)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestChangesQueuedAfterAConflictingCreateDoNotTouchTheExistingObject(t *test
 		h.Start(s.engine)
 		s.waitStatus(t, created, tracker.StatusConflict)
 		s.waitStatus(t, updated, tracker.StatusFailed)
-		// A delete removes the row and leaves the existing object at the remote.
+		// A delete removes the row and leaves the existing object on the remote.
 		deleted, err := s.repo.Delete(t.Context(), s.row(t, "a"), byUser)
 		enginetest.NoError(t, err)
 		s.waitStatus(t, deleted, tracker.StatusSuccess)

@@ -112,7 +112,7 @@ func TestCreateUpdateAndDeleteReachTheRemoteAndTheRow(t *testing.T) {
 		enginetest.NoError(t, err)
 		s.waitStatus(t, job, tracker.StatusSuccess)
 		if _, found := s.remote.find(want.Name); found {
-			t.Error("the object still exists at the remote after the delete")
+			t.Error("the object still exists on the remote after the delete")
 		}
 		if _, err := s.repo.Find(t.Context(), int64(row.ID)); !errors.Is(err, nawasync.ErrNotFound) {
 			t.Errorf("Find after the delete: error = %v, want ErrNotFound", err)

@@ -9,7 +9,7 @@ import (
 )
 
 // exampleConflict starts an engine with a job in conflict: the job was to change the phone number
-// 555-1 to 555-4, but another user had already changed it to 555-3 at the remote.
+// 555-1 to 555-4, but another user had already changed it to 555-3 on the remote.
 func exampleConflict(book *addressBook) (engine *nawasync.Engine, jobID int64, events chan nawasync.Event, stop func()) {
 	book.phone = map[string]string{"ann@example.org": "555-1"}
 	engine, contacts, events, stop := exampleContacts(book)

@@ -32,7 +32,7 @@ func exampleHold() (engine *nawasync.Engine, contacts nawasync.SyncedRepository[
 	return engine, contacts, result.Held, events, stop
 }
 
-// An operator has checked that the contacts no longer exist at the remote, and releases the held
+// An operator has checked that the contacts no longer exist on the remote, and releases the held
 // sync. A new sync deletes the 30 rows.
 func ExampleReleaseHold() {
 	engine, contacts, holdID, events, stop := exampleHold()

@@ -90,7 +90,7 @@ func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawas
 }
 
 // The example syncs a table from a remote, changes a row, and then runs into a conflict with a
-// change that another user made at the remote.
+// change that another user made on the remote.
 func ExampleNew() {
 	book := &addressBook{phone: map[string]string{"ann@example.org": "555-1"}}
 	_, contacts, events, stop := exampleContacts(book)
@@ -104,7 +104,7 @@ func ExampleNew() {
 	_, _ = contacts.Update(ctx, ann, func(c *contact) { c.Phone = "555-2" }, by)
 	fmt.Println("update:", (<-events).Type, book.phone["ann@example.org"])
 
-	// Another user changes the number at the remote. The next update is a conflict, because the
+	// Another user changes the number on the remote. The next update is a conflict, because the
 	// remote has a value that the caller has not seen.
 	book.set("ann@example.org", "555-3")
 	_, _ = contacts.Update(ctx, ann, func(c *contact) { c.Phone = "555-4" }, by)
@@ -114,6 +114,6 @@ func ExampleNew() {
 	// Output:
 	// sync: succeeded
 	// update: succeeded 555-2
-	// update: conflicted phone changed at the remote after the user read the object; nothing was written
+	// update: conflicted phone changed on the remote after the user read the object; nothing was written
 	// remote: 555-3
 }

@@ -47,7 +47,7 @@ func (m *gadgetRemote) beforeCall(fn func(call, name string) error) {
 }
 
 // afterCall makes the remote run fn after each successful call except List. If fn returns an error,
-// the call returns that error although its work is done.
+// the call returns that error even though it has taken effect.
 func (m *gadgetRemote) afterCall(fn func(call, name string) error) {
 	m.Configure(func() { m.After = func(call nawasynctest.Call, g gadget) error { return fn(string(call), g.Name) } })
 }

@@ -37,7 +37,7 @@ func (s *shop) update(t testing.TB, seen gadget, change func(*gadget)) *tracker.
 	return job
 }
 
-// changeRemote changes an object at the remote directly, without a job.
+// changeRemote changes an object on the remote directly, without a job.
 func (s *shop) changeRemote(name string, change func(*gadget)) {
 	g, _ := s.remote.find(name)
 	change(&g)
@@ -161,14 +161,14 @@ func (s *shop) syncUntilEqual(rt *rapid.T, t *testing.T) {
 			case !found:
 				mismatch = object.Name + " has no row"
 			case row.IsPending(), row.State == nawasync.StateMissing, row.State == nawasync.StateFailed:
-				mismatch = fmt.Sprintf("%s exists at the remote, but its row is %s", object.Name, row.State)
+				mismatch = fmt.Sprintf("%s exists on the remote, but its row is %s", object.Name, row.State)
 			case row.Plan != object.Plan || (row.QuotaMB == nil) != (object.QuotaMB == nil) || (row.QuotaMB != nil && *row.QuotaMB != *object.QuotaMB):
 				mismatch = object.Name + " differs from its row"
 			}
 		}
 		for name, row := range rows {
 			if _, found := s.remote.find(name); !found && (row.State == nawasync.StateSynced || row.IsPending()) {
-				mismatch = fmt.Sprintf("%s does not exist at the remote, but its row is %s", name, row.State)
+				mismatch = fmt.Sprintf("%s does not exist on the remote, but its row is %s", name, row.State)
 			}
 		}
 		if mismatch == "" {

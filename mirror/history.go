@@ -36,7 +36,7 @@ func (s *reconcile) record(list *[]tracker.Change, row reflect.Value, kind track
 	*list = append(*list, c)
 }
 
-// valueChange is a field that was changed at the remote.
+// valueChange is a field that was changed on the remote.
 type valueChange struct {
 	From any `json:"from"`
 	To   any `json:"to"`

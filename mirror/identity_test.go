@@ -139,7 +139,7 @@ func TestCreateStoresTheRemoteIDAndAConcurrentSyncAddsNoDuplicate(t *testing.T) 
 		e, repo := newRecords(t, db, remote)
 		creating, err := repo.Create(t.Context(), record{Zone: "z", Name: "www", Content: "192.0.2.1"}, byUser)
 		enginetest.NoError(t, err)
-		<-created // the record exists at the remote, and its job is still running
+		<-created // the record exists on the remote, and its job is still running
 		syncing, err := repo.SyncNow(t.Context(), record{Zone: "z"}, "", byUser)
 		enginetest.NoError(t, err)
 		got := resultOf(t, enginetest.WaitStatus(t, e, syncing.ID, tracker.StatusSuccess))
@@ -160,7 +160,7 @@ func TestCreateStoresTheRemoteIDAndAConcurrentSyncAddsNoDuplicate(t *testing.T) 
 		enginetest.NoError(t, err)
 		enginetest.WaitStatus(t, e, updating.ID, tracker.StatusSuccess)
 		if got := remote.records["id-1"].Content; got != "192.0.2.2" {
-			t.Errorf("content at the remote = %q, want 192.0.2.2", got)
+			t.Errorf("content on the remote = %q, want 192.0.2.2", got)
 		}
 	})
 }

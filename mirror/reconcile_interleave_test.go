@@ -18,7 +18,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Users change rows, other users change objects at the remote, and syncs run, in random order and
+// Users change rows, other users change objects on the remote, and syncs run, in random order and
 // with random delays. After all jobs have ended, syncs make the rows equal to the remote, with no
 // row left pending.
 func TestAnyInterleavingConvergesToTheRemote(t *testing.T) {

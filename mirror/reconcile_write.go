@@ -68,7 +68,8 @@ func (s *reconcile) changedByJob(status *nawasync.SyncStatus, finishedAt map[int
 	return known && (finished.IsZero() || !finished.Before(since.Add(-reconcileSlack)))
 }
 
-// updateBatch writes the fetched fields of the rows that differ. A plan only counts the rows.
+// updateBatch writes the fetched fields of the rows that differ. In a dry run (Plan) it
+// only counts the rows.
 func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult) error {
 	if len(d.changed) == 0 {
 		return nil
@@ -132,7 +133,7 @@ func (s *reconcile) updateParams(row reflect.Value, compared []*field, now nawas
 }
 
 // copyFetched copies the fetched fields of an item into its row. It records drift: fields that
-// were changed at the remote and not by a job.
+// were changed on the remote and not by a job.
 func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedItem, compared []*field) {
 	status := s.repo.status(row)
 	known := status.HashVersion == s.repo.model.version

@@ -26,7 +26,7 @@ func addCounts(r, b *nawasync.SyncResult) {
 	r.Samples = append(r.Samples, b.Samples[:min(len(b.Samples), maxSamples-len(r.Samples))]...)
 }
 
-// addDrift counts a field that was changed at the remote, and keeps a sample of the change.
+// addDrift counts a field that was changed on the remote, and keeps a sample of the change.
 func addDrift(r *nawasync.SyncResult, target, column string, local, remote any) {
 	if r.Drifted == nil {
 		r.Drifted = map[string]int64{}

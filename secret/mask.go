@@ -48,7 +48,7 @@ func normalise(key string) string { return separators.Replace(strings.ToLower(ke
 type masker struct {
 	keys  []string // extra keys, normalised
 	found []string // the secrets that were masked
-	depth int      // how many strings of JSON enclose the document
+	depth int      // number of JSON strings that the document is nested in
 }
 
 func (m *masker) secretKey(key string) bool {
@@ -232,7 +232,7 @@ func replaceAll(pattern *regexp.Regexp, s string, replace func(part []string) st
 	return pattern.ReplaceAllStringFunc(s, func(match string) string { return replace(pattern.FindStringSubmatch(match)) })
 }
 
-// remember notes a secret as it was found, and unescaped if that differs.
+// remember adds secret to the found secrets, and also its unescaped form if the two differ.
 func (m *masker) remember(secret string, unescape func(string) (string, error)) {
 	m.found = append(m.found, secret)
 	if unescape != nil {

@@ -16,8 +16,8 @@ type Redactor struct {
 	replacer *strings.Replacer // nil if no secret is known
 }
 
-// minRedacted is the minimum length of a secret that is removed. A shorter secret would also
-// match harmless parts of words.
+// minRedacted is the minimum length in bytes of a secret that is redacted. Shorter secrets would
+// also match parts of ordinary words.
 const minRedacted = 6
 
 // NewRedactor returns a Redactor for a job with the given arguments, as JSON. payload is the

@@ -10,7 +10,7 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Change records what a sync found out about one object at the remote, and so changed in the
+// Change records what a sync found out about one object on the remote, and so changed in the
 // snapshot row. The object's own jobs do not record these changes.
 type Change struct {
 	ID     int64           `json:"id"`

@@ -34,7 +34,7 @@ type Hold struct {
 	Table      string     `json:"table"`
 	Rows       int64      `json:"rows"`    // rows of the scope whose objects the remote once had
 	Missing    int64      `json:"missing"` // those of Rows that are missing from the listing
-	Limit      int64      `json:"limit"`   // how many missing rows need no decision
+	Limit      int64      `json:"limit"`   // the largest number of missing rows that does not cause a hold
 	CreatedAt  time.Time  `json:"created_at"`
 	DecidedAt  time.Time  `json:"decided_at,omitzero"`
 	DecidedBy  string     `json:"decided_by,omitempty"`

@@ -47,9 +47,9 @@ func (p *plan) residualColumns() string {
 func (p *plan) union(columns string, low, high int64, limit int, order string) (query string, args []any) {
 	parts := make([]string, len(p.streams))
 	for i, st := range p.streams {
-		// Open jobs have their own index. The expression keeps the database off the primary
-		// key: a cached query plan assumes that any two bounds are close together, and would
-		// scan all jobs between them.
+		// Open jobs have their own index. Writing id + 0 instead of id makes the database use
+		// that index: with a cached plan it would choose the primary key and scan all jobs
+		// between the bounds.
 		id := "id"
 		if st.openOnly {
 			id = "(id + 0)"

@@ -100,8 +100,8 @@ const (
 )
 
 // Search returns one page of jobs, newest first. If an index answers all terms, every page of
-// the list costs the same. Otherwise Search reads jobs one by one, starting at the edge of the
-// page. It stops after 200,000 jobs or one second, and Results says how far it got.
+// the list costs the same. Otherwise Search reads jobs one by one, starting where the previous
+// page ended. It stops after 200,000 jobs or one second, and Results says how far it got.
 func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
 	bounds, err := r.searchBounds(ctx, q)

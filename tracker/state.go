@@ -11,11 +11,11 @@ func (s SyncState) Pending() bool {
 // The states of a snapshot row.
 const (
 	StateSynced        SyncState = "synced"         // the row has the last known values of the remote
-	StatePendingCreate SyncState = "pending_create" // a job is to create the object at the remote
-	StatePendingUpdate SyncState = "pending_update" // a job is to update the object at the remote
-	StatePendingDelete SyncState = "pending_delete" // a job is to delete the object at the remote
+	StatePendingCreate SyncState = "pending_create" // a job is to create the object on the remote
+	StatePendingUpdate SyncState = "pending_update" // a job is to update the object on the remote
+	StatePendingDelete SyncState = "pending_delete" // a job is to delete the object on the remote
 	StateFailed        SyncState = "failed"         // the last change failed; sync_error says why
-	StateConflict      SyncState = "conflict"       // the object also changed at the remote; an operator decides
+	StateConflict      SyncState = "conflict"       // the object also changed on the remote; an operator decides
 	StateMissing       SyncState = "missing"        // the last complete listing did not have the object
 )
 

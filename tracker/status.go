@@ -10,7 +10,7 @@ const (
 	StatusRunning   Status = "running"   // claimed by one worker, under one epoch
 	StatusSuccess   Status = "success"   // done
 	StatusFailed    Status = "failed"    // out of attempts, failed permanently, or expired
-	StatusConflict  Status = "conflict"  // the object also changed at the remote and was not overwritten, or the sync is held
+	StatusConflict  Status = "conflict"  // the object also changed on the remote and was not overwritten, or the sync is held
 	StatusSkipped   Status = "skipped"   // the job had nothing to do
 	StatusCancelled Status = "cancelled" // an operator cancelled the job
 )

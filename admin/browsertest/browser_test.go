@@ -24,8 +24,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// screenshots is the environment variable with a directory for screenshots of every page in every
-// size. Without it no screenshots are taken.
+// screenshots names the environment variable with the directory for screenshots of every page at
+// every window size. If the variable is unset, no screenshots are taken.
 const screenshots = "NAWASYNC_SCREENSHOTS"
 
 // tab is a browser tab with the problems that the browser reported.
@@ -126,7 +126,7 @@ func (s *site) pages() map[string]string {
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),
 		"bulk-run":        s.bulk,
-		"audit":        "/audit", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
+		"audit":           "/audit", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
 	}
 }
 

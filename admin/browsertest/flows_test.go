@@ -64,7 +64,7 @@ func (s *site) pauseBulkRuns(t *testing.T) *site {
 	return s
 }
 
-// checkResults checks the results of the flows in the database and at the remote.
+// checkResults checks the results of the flows in the database and on the remote.
 func (s *site) checkResults(t *testing.T) {
 	t.Helper()
 	s.await(t, func(jobs []*tracker.Job) bool { return len(jobs) == 1 }, tracker.Term{Field: tracker.FieldRetryOf, Values: []string{fmt.Sprint(s.failed)}})

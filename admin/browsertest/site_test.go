@@ -42,7 +42,7 @@ func noError(t testing.TB, err error) {
 	}
 }
 
-// chore has the arguments of the tests' jobs.
+// chore is the argument type of the test jobs.
 type chore struct {
 	ID       string          `json:"id"`
 	How      string          `json:"how"`
@@ -193,7 +193,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 		"remote": map[string]any{"quota": 99, "note": hostile[1]},
 	})
 	noError(t, err)
-	noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'quota changed at the remote after the user read the object; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
+	noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'quota changed on the remote after the user read the object; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
 	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.StatusRunning)
 	noError(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
 	s.fillMirror(t)
@@ -203,7 +203,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	s.queued = delayed.ID
 }
 
-// fillMirror syncs mailboxes and then changes three and deletes most of them at the remote. It leaves
+// fillMirror syncs mailboxes and then changes three and deletes most of them on the remote. It leaves
 // three conflicts and a held sync.
 func (s *site) fillMirror(t *testing.T) {
 	t.Helper()

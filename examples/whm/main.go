@@ -78,7 +78,7 @@ type example struct {
 
 func (a *example) onClose(f func()) { a.closers = append(a.closers, f) }
 
-// close releases everything in the opposite order of opening.
+// close releases everything in reverse order of opening.
 func (a *example) close() {
 	for _, f := range slices.Backward(a.closers) {
 		f()

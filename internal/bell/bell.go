@@ -61,7 +61,7 @@ func (b *Bells) parts() (*asynq.Client, *asynq.Inspector) {
 func (b *Bells) QueueName(queue string) string { return b.prefix + ":" + queue }
 
 // TaskID names one ring of one epoch. A ring is never reused: asynq keeps the id
-// of a task whose worker died, and would refuse it for ever.
+// of a task whose worker died, and would refuse it forever.
 func TaskID(bell jobstore.Bell) string {
 	return string(encode(bell)) + "." + strconv.Itoa(bell.Ring)
 }

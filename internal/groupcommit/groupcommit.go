@@ -108,8 +108,8 @@ func (b *Batcher[T, R]) flush(first request[T, R]) {
 			continue
 		default:
 		}
-		// Callers that are ready to run get a chance to add their items first. On a busy
-		// machine that doubles the size of a batch, on an idle one it costs microseconds.
+		// Let callers that are ready to run add their items first. On a busy machine,
+		// yielding doubles the size of a batch; on an idle one, it costs microseconds.
 		yields++
 		runtime.Gosched()
 	}

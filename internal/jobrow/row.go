@@ -63,7 +63,8 @@ func Columns(wide bool) string {
 	return narrowColumns
 }
 
-// Query reads the jobs j that clause selects. The clause begins with WHERE or JOIN.
+// Query returns the jobs that clause selects. The clause begins with WHERE or JOIN; in it, j is
+// the alias of nawasync_jobs. If wide is false, the large columns are not read.
 func Query(tx *gorm.DB, wide bool, clause string, args ...any) ([]*Row, error) {
 	var list []*Row
 	err := sqlkit.Each(tx, func(rows *sql.Rows) error {

@@ -98,8 +98,8 @@ func (s *Store) Claim(ctx context.Context, claimer Claimer, claims []Claim) ([]C
 type claimBatch struct {
 	who     Claimer
 	results map[int64]ClaimResult
-	// unsure is set when a statement failed that the database may have applied: perhaps only
-	// its answer was lost.
+	// unsure is set if a statement returned an error but may have been applied, because only
+	// the reply may have been lost.
 	unsure bool
 }
 

@@ -47,8 +47,8 @@ func (s *Store) AddHeldRows(ctx context.Context, tx *gorm.DB, hold int64, list [
 // ErrDecided means that a hold is no longer open.
 var ErrDecided = errors.New("the held sync was already decided or withdrawn")
 
-// CloseHold moves an open hold to the status to, in the name of by. It returns ErrDecided when
-// the hold is no longer open.
+// CloseHold sets the status of an open hold and records by as the operator who decided. It
+// returns ErrDecided if the hold is no longer open.
 func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker.HoldStatus, by string) error {
 	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'",
 		to, s.Now().UnixMicro(), by, id)

@@ -117,9 +117,9 @@ type Settled struct {
 }
 
 // clockSlack is the largest expected difference between the clocks of two processes, after each
-// has corrected its clock by the database's. A completion wakes jobs that much before they are
-// due; a claim that comes too early postpones its job. Without the slack, a job that only looks
-// not due would wait for the next sweep of the lanes.
+// has corrected its clock by the database's. A completion also wakes jobs that are due
+// within clockSlack; a claim that comes too early postpones its job. Without the slack, a job
+// that is due by another process's clock could wait for the next sweep of the lanes.
 const clockSlack = 100 * time.Millisecond
 
 // outcomeRow is one row of the rowset of outcomeUpdate.

@@ -36,9 +36,9 @@ func (s *Store) snapshotChanges(j *Job) bool {
 	return !lost || s.Now().Sub(since.(time.Time)) > lostTableRetry
 }
 
-// lockSnapshots locks the snapshot rows of the jobs, sorted by table and id. Like a dispatch, it
-// does so before the job rows are locked. Without this order, two transactions that change the
-// same rows could deadlock.
+// lockSnapshots locks the snapshot rows of the jobs, sorted by table and id. It must
+// be called before the job rows are locked. Dispatches lock in the same order, so two
+// transactions that change the same rows cannot deadlock.
 func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 	if s.dialect.Name == "sqlite" {
 		return nil
@@ -96,7 +96,7 @@ func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, out *Outcome) e
 		if !j.Wrote {
 			return s.restore(tx, table, j)
 		}
-		text = "the outcome at the remote is unknown: " + text
+		text = "the outcome on the remote is unknown: " + text
 	case tracker.StatusConflict:
 		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
 			j.ID).Error

@@ -47,13 +47,13 @@ func checkOpen(in Input, p Page) (list []Alert) {
 		switch {
 		case o.Due > 0 && !served:
 			text := p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(o.Queued))
-			list = append(list, Alert{SeverityCritical, text, o.Oldest, url, p.T("Start a worker that registers the kind.")})
+			list = append(list, Alert{SeverityCritical, text, o.Oldest, url, p.T("Start a worker that registers a handler for this kind.")})
 		case !o.Oldest.IsZero() && in.Now.Sub(o.Oldest) > lateAfter:
 			text := p.Tf("A job of %s has been waiting for %s.", kind, format.Span(in.Now.Sub(o.Oldest)))
 			list = append(list, Alert{SeverityWarning, text, o.Oldest, url, p.T("Open the job to see what blocks it.")})
 		}
 		if o.Stuck > 0 {
-			text := p.Tf("Jobs of %s running past their deadline: %s.", kind, format.Thousands(o.Stuck))
+			text := p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(o.Stuck))
 			url := p.QueryURL("is:stuck", "service:"+o.Service)
 			list = append(list, Alert{SeverityCritical, text, time.Time{}, url, p.T("The handlers ignore cancellation. Restart the worker.")})
 		}

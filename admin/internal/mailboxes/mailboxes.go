@@ -57,19 +57,19 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 	return boxes, server
 }
 
-// Set sets the quota of an address at the remote, without a job.
+// Set sets the quota of an address on the remote, without a job.
 func (s *Server) Set(address string, quota int) {
 	s.Put(Mailbox{Instance: "main", Address: address, Quota: quota})
 }
 
-// Remove deletes addresses at the remote, without a job.
+// Remove deletes addresses on the remote, without a job.
 func (s *Server) Remove(addresses ...string) {
 	for _, address := range addresses {
 		s.Drop(Mailbox{Address: address})
 	}
 }
 
-// Quota returns the quota of an address at the remote, or 0 if the address does not exist.
+// Quota returns the quota of an address on the remote, or 0 if the address does not exist.
 func (s *Server) Quota(address string) int {
 	box, _ := s.Object(Mailbox{Address: address})
 	return box.Quota

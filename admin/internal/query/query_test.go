@@ -48,7 +48,7 @@ func TestInvalidQueryReportsItsPositionAndAHint(t *testing.T) {
 		"status:failed,":            {14, "a value is missing", ""},
 		"x status:broken":           {2, `"broken" is not a valid value`, "queued, running"},
 		`error:"open`:               {6, "has no closing", ""},
-		"service:>3":                {0, "> is not supported", "attempts:"},
+		"service:>3":                {0, "> is not supported", "attempts and duration"},
 		"-since:1h":                 {0, "cannot be excluded", "created:"},
 		"created:yesterday":         {0, `"yesterday" is not a valid value`, ".."},
 		"id:1,x":                    {0, `"x" is not a valid value`, "a number"},

@@ -106,7 +106,7 @@ func (t queryTerm) validate(line string, zone *time.Location) (queryTerm, error)
 		return fail(newMessage("there is no field %q", t.field), names)
 	}
 	if t.op != "" && t.field != "attempts" && t.field != "duration" {
-		return fail(newMessage("%s: %s is not supported", t.field, t.op), newMessage("only attempts: and duration: support > and <"))
+		return fail(newMessage("%s: %s is not supported", t.field, t.op), newMessage("only the fields attempts and duration support > and <"))
 	}
 	if t.not && slices.Contains([]string{"since", "created", "ended"}, t.field) {
 		return fail(newMessage("-%s: this field cannot be excluded", t.field), newMessage("limit the time range with created:FROM..TO or ended:FROM..TO instead"))

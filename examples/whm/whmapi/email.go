@@ -23,8 +23,8 @@ type Mailbox struct {
 	SuspendedIncoming bool
 }
 
-// emailRequest is a call of a function of UAPI's module Email. WHM runs the function as the account.
-// emailRequest adds the parameters of WHM's cpanel endpoint to the form.
+// emailRequest returns a request that calls a function of UAPI's Email module as the given account.
+// It adds the parameters of WHM's cpanel endpoint to the form.
 func emailRequest(account, function string, form url.Values) request {
 	for key, value := range map[string]string{
 		"api.version": "1", "cpanel_jsonapi_user": account, "cpanel_jsonapi_module": "Email", "cpanel_jsonapi_func": function, "cpanel_jsonapi_apiversion": "3",

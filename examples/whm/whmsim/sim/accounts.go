@@ -80,7 +80,7 @@ func (s *Server) find(email string) (*account, *mailbox) {
 	return nil, nil
 }
 
-// row returns the account in the form of listaccts.
+// row returns the account as listaccts lists it.
 func (a *account) row() map[string]any {
 	used := int64(0)
 	for _, m := range a.boxes {

@@ -116,8 +116,8 @@ func paged(rows []any, r *http.Request) map[string]any {
 }
 
 // requestedMailbox returns the mailbox of a request and its address. The mailbox is nil if it does
-// not exist. The request has the whole address in email, or the name in email and the domain in
-// domain.
+// not exist. The form value email has the full address, or only the local part if the form value
+// domain is set.
 func requestedMailbox(a *account, r *http.Request) (*mailbox, string) {
 	email := r.Form.Get("email")
 	if domain := r.Form.Get("domain"); domain != "" && !strings.Contains(email, "@") {
