@@ -55,8 +55,8 @@ func TestFlushedRedisLosesNoJobAndRunsNoneTwice(t *testing.T) {
 			for _, job := range jobs {
 				enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
 			}
-			if runs.Total() != 1100 || runs.Doubles() != 0 {
-				t.Fatalf("%d runs, %d attempts ran twice; want 1100 and none", runs.Total(), runs.Doubles())
+			if runs.Total() != 1100 || runs.RanTwice() != 0 {
+				t.Fatalf("%d runs, %d attempts ran twice; want 1100 and none", runs.Total(), runs.RanTwice())
 			}
 		})
 	}

@@ -138,8 +138,8 @@ func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
 		for _, job := range jobs {
 			enginetest.WaitStatus(t, dispatcher, job.ID, tracker.StatusSuccess)
 		}
-		if runs.Total() != 300 || runs.Doubles() != 0 {
-			t.Fatalf("%d runs, %d attempts ran twice; want 300 and none", runs.Total(), runs.Doubles())
+		if runs.Total() != 300 || runs.RanTwice() != 0 {
+			t.Fatalf("%d runs, %d attempts ran twice; want 300 and none", runs.Total(), runs.RanTwice())
 		}
 	})
 }
@@ -163,7 +163,7 @@ func TestJobDispatchedWhileItsPredecessorCompletesStillRuns(t *testing.T) {
 					close(committing)
 					<-release
 				}
-			case jobstore.MomentLookedBack, jobstore.MomentSettling:
+			case jobstore.MomentLaneReread, jobstore.MomentHeadLocked:
 				deferOnce.Do(func() { close(deferred) })
 			case jobstore.MomentSwept:
 				sweeps.Add(1)

@@ -169,8 +169,8 @@ func TestRefusedStatementsAndLostResponsesLoseNoJobAndRunNoneTwice(t *testing.T)
 		}
 		byTarget.mu.Lock()
 		defer byTarget.mu.Unlock()
-		if runs.Doubles() > 0 || byTarget.overlaps > 0 {
-			t.Errorf("%d attempts ran twice, %d jobs overlapped another job of their target", runs.Doubles(), byTarget.overlaps)
+		if runs.RanTwice() > 0 || byTarget.overlaps > 0 {
+			t.Errorf("%d attempts ran twice, %d jobs overlapped another job of their target", runs.RanTwice(), byTarget.overlaps)
 		}
 		for target, order := range byTarget.order {
 			if fmt.Sprint(order) != "[0 1 2 3 4 5]" {

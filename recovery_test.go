@@ -60,7 +60,7 @@ func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
 	})
 }
 
-func TestWorkerPausedPastItsLeaseChangesNothingWhenItComesBack(t *testing.T) {
+func TestWorkerPausedPastItsLeaseChangesNothingWhenItResumes(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		dispatcher := h.Engine(nil)
 		child := enginetest.StartChild(t, h, "work")
@@ -139,8 +139,8 @@ func TestDatabaseAwayFor10SecondsLosesNoOutcomeAndRequeuesNoLiveJob(t *testing.T
 				t.Errorf("job %+v, want it successful in its first attempt", job)
 			}
 		}
-		if runs.Total() != 21 || runs.Doubles() != 0 {
-			t.Errorf("%d runs, %d attempts ran twice; want 21 and none", runs.Total(), runs.Doubles())
+		if runs.Total() != 21 || runs.RanTwice() != 0 {
+			t.Errorf("%d runs, %d attempts ran twice; want 21 and none", runs.Total(), runs.RanTwice())
 		}
 	})
 }

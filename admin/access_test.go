@@ -44,8 +44,8 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			{"GET", "/bulk", [5]int{forbidden, forbidden, 200, 200, 200}},
 			{"GET", "/bulk/1", [5]int{forbidden, forbidden, missing, missing, missing}},
 			{"POST", "/bulk/1/stop", [5]int{forbidden, forbidden, missing, missing, missing}},
-			{"GET", "/bulk?act=retry&all=1&q=status:failed", [5]int{forbidden, forbidden, forbidden, 200, 200}},
-			{"POST", "/bulk?act=retry&q=status:failed&reason=x", [5]int{forbidden, forbidden, forbidden, see, see}},
+			{"GET", "/bulk?action=retry&all=1&q=status:failed", [5]int{forbidden, forbidden, forbidden, 200, 200}},
+			{"POST", "/bulk?action=retry&q=status:failed&reason=x", [5]int{forbidden, forbidden, forbidden, see, see}},
 			{"GET", "/livez", [5]int{200, 200, 200, 200, 200}},
 			{"GET", "/readyz", [5]int{200, 200, 200, 200, 200}},
 			{"GET", "/nothing", [5]int{missing, missing, missing, missing, missing}},
@@ -81,7 +81,7 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 				if c.method != http.MethodPost {
 					path, form = c.path, nil
 				}
-				got := s.ask(subject, c.method, path, form, nil)
+				got := s.request(subject, c.method, path, form, nil)
 				if got.status != c.want[i] {
 					t.Errorf("%s %s by %q: %d, want %d", c.method, c.path, subject, got.status, c.want[i])
 				}
@@ -192,7 +192,7 @@ func TestCrossSiteFormsAreRejectedAndGETChangesNothing(t *testing.T) {
 	job := s.dispatch(chore{ID: "a"})
 	path := fmt.Sprintf("/jobs/%d/cancel", job.ID)
 	for _, header := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}} {
-		got := s.ask("operator", http.MethodPost, path, url.Values{}, header)
+		got := s.request("operator", http.MethodPost, path, url.Values{}, header)
 		if got.status != http.StatusForbidden || !strings.Contains(got.body, "another site") {
 			t.Errorf("%v: %d", header, got.status)
 		}
@@ -201,7 +201,7 @@ func TestCrossSiteFormsAreRejectedAndGETChangesNothing(t *testing.T) {
 	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || now.Status != tracker.StatusQueued {
 		t.Fatalf("the job is %+v, %v", now, err)
 	}
-	if got := s.ask("operator", http.MethodPost, path, url.Values{}, map[string]string{
+	if got := s.request("operator", http.MethodPost, path, url.Values{}, map[string]string{
 		"Origin":         "https://admin.example.org",
 		"Sec-Fetch-Site": "cross-site",
 	}); got.status != http.StatusSeeOther {

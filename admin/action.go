@@ -83,7 +83,7 @@ func (p *request) errorText(err error) string {
 		is   error
 		text string
 	}{
-		{nawasync.ErrEnded, p.T("The job has already finished.")},
+		{nawasync.ErrEnded, p.T("The job has already ended.")},
 		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer stored, so the job cannot be retried. Repeat the action in the application.")},
 		{nawasync.ErrSuperseded, p.T("A later job for the same object succeeded, and a retry would undo its change. To retry anyway, select “Retry although a later job succeeded”.")},
 		{mirror.ErrDecided, p.T("This held sync was already decided, or the remote lists the rows again.")},

@@ -74,7 +74,7 @@ func TestCancelOfARunningJobIsShownAsRequestedUntilItStops(t *testing.T) {
 	job := s.await(s.dispatch(chore{ID: "a", How: "wait"}).ID, tracker.StatusRunning)
 	path := fmt.Sprintf("/jobs/%d", job.ID)
 	browser := s.browser("operator")
-	if page := s.follow(browser, path+"/delete"); !strings.Contains(page, "has not ended. Cancel it first") {
+	if page := s.follow(browser, path+"/delete"); !strings.Contains(page, "has not ended. Cancel the job first.") {
 		t.Error("a running job was deleted")
 	}
 	if now, err := s.engine.Reader().Get(t.Context(), job.ID); err != nil || !now.DeletedAt.IsZero() {

@@ -77,7 +77,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	}
 	config.Prefix = strings.TrimRight(config.Prefix, "/")
 	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || strings.ContainsAny(config.Prefix, "?#% ")) {
-		return nil, fmt.Errorf("Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
+		return nil, fmt.Errorf("create the admin pages: Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
 	}
 	if config.Location == nil {
 		config.Location = time.UTC
@@ -86,14 +86,14 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	config.ExportRows = cmp.Or(config.ExportRows, 100_000)
 	config.Logger = cmp.Or(config.Logger, slog.Default())
 	if config.Timeout < 0 || config.ExportRows < 0 {
-		return nil, errors.New("Config.Timeout or Config.ExportRows is negative")
+		return nil, errors.New("create the admin pages: Config.Timeout or Config.ExportRows is negative; set a positive value, or 0 for the default")
 	}
 	h := &handler{engine: engine, config: config, services: serviceCache{sem: make(chan struct{}, 1)}}
 	h.mux = h.routes()
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {
 		if err := protection.AddTrustedOrigin(origin); err != nil {
-			return nil, fmt.Errorf("Config.TrustedOrigins: %w; write one as https://admin.example.org", err)
+			return nil, fmt.Errorf("create the admin pages: Config.TrustedOrigins: %w; write one as https://admin.example.org", err)
 		}
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +115,7 @@ func (h *handler) routes() *http.ServeMux {
 	get("/jobs.json", (*request).jobsJSON)
 	get("/jobs.csv", (*request).jobsCSV)
 	get("/jobs/{id}", (*request).job)
-	post("/jobs/{id}/{act}", (*request).jobAction)
+	post("/jobs/{id}/{action}", (*request).jobAction)
 	get("/target", (*request).target)
 	get("/audit", (*request).auditLog)
 	get("/health", (*request).health)
@@ -123,8 +123,8 @@ func (h *handler) routes() *http.ServeMux {
 	get("/metrics", (*request).metrics)
 	get("/services", (*request).services)
 	get("/services/{service}", (*request).service)
-	post("/services/{service}/{act}", (*request).serviceAction)
-	post("/held/{id}/{act}", (*request).holdAction)
+	post("/services/{service}/{action}", (*request).serviceAction)
+	post("/held/{id}/{action}", (*request).holdAction)
 	get("/bulk", (*request).bulk)
 	post("/bulk", (*request).startBulkRun)
 	get("/bulk/{id}", (*request).showBulkRun)

@@ -1,5 +1,4 @@
-// What the pages do better with scripts: refresh in place, copy, keys. All of it works
-// without.
+// Live updates, copy buttons and keyboard shortcuts. The pages work without this script.
 
 document.documentElement.classList.add("js");
 
@@ -7,40 +6,42 @@ const live = Number(document.body.dataset.live || 0);
 const note = document.querySelector(".live-note");
 let asOf = document.body.dataset.asOf;
 
-// busy is whether a refresh would take something out of the reader's hands.
+// busy reports whether an update would disturb the reader: text or jobs are selected, or a field
+// is being edited.
 function busy() {
 	return String(getSelection()) !== ""
 		|| document.querySelector("main input:checked[name=id]") !== null
 		|| document.activeElement.matches("[data-live-region] :is(input:not([type=checkbox]), select, textarea)");
 }
 
-// say tells how the refresh stands; "" is that the page is as it should be.
-function say(text) {
+// showStatus shows the state of the live updates. The text "" means that the page is up to date.
+function showStatus(text) {
 	if (note.textContent !== text) { note.textContent = text; }
 	note.hidden = text === "";
 }
 
-// named tells an element that takes the focus from the others of its page.
-function named(element) {
+// signature returns a text that identifies a focusable element of the page, so that the same
+// element can be found after an update.
+function signature(element) {
 	return [element.tagName, element.getAttribute("href"), element.name, element.value, element.matches("summary") && element.textContent].join(" ");
 }
 
-// refresh asks for this very page and takes over its live regions. A page that could not
-// be had stays, and says how old it is: the next try may find the server again.
+// refresh loads the current page again and replaces the live regions with the new ones. If the
+// request fails, the page stays and shows when it was last updated. The next refresh tries again.
 async function refresh() {
 	if (document.hidden) { return; }
-	if (busy()) { return say(note.dataset.paused); }
+	if (busy()) { return showStatus(note.dataset.paused); }
 	let next;
 	try {
 		const answer = await fetch(location.href, { credentials: "same-origin", headers: { "X-Live": "1" } });
 		next = new DOMParser().parseFromString(await answer.text(), "text/html");
-		// A sign-in page is no answer either.
+		// The response may be a sign-in page.
 		if (!answer.ok || !next.body.dataset.asOf) { throw new Error(String(answer.status)); }
 	} catch {
-		return say(`${note.dataset.lost} ${asOf}`);
+		return showStatus(`${note.dataset.lost} ${asOf}`);
 	}
-	if (busy()) { return say(note.dataset.paused); }
-	const focused = named(document.activeElement);
+	if (busy()) { return showStatus(note.dataset.paused); }
+	const focused = signature(document.activeElement);
 	for (const region of document.querySelectorAll("[data-live-region]")) {
 		const fresh = next.querySelector(`[data-live-region="${region.dataset.liveRegion}"]`);
 		if (!fresh) { continue; }
@@ -50,17 +51,17 @@ async function refresh() {
 		}
 		const inside = region.contains(document.activeElement);
 		region.replaceChildren(...fresh.childNodes);
-		if (inside) { [...region.querySelectorAll("a, button, input, summary")].find((e) => named(e) === focused)?.focus({ preventScroll: true }); }
+		if (inside) { [...region.querySelectorAll("a, button, input, summary")].find((e) => signature(e) === focused)?.focus({ preventScroll: true }); }
 	}
 	asOf = next.body.dataset.asOf;
-	say("");
-	offerCopies();
+	showStatus("");
+	addCopyButtons();
 }
 
 if (live > 0) { setInterval(refresh, live * 1000); }
 
-// offerCopies puts a button to each document that can be copied.
-function offerCopies() {
+// addCopyButtons adds a button to each document that can be copied.
+function addCopyButtons() {
 	if (!navigator.clipboard) { return; }
 	for (const pre of document.querySelectorAll("pre[data-copy]")) {
 		if (pre.previousElementSibling?.matches("button.copy")) { continue; }
@@ -73,9 +74,9 @@ function offerCopies() {
 	}
 }
 
-offerCopies();
+addCopyButtons();
 
-// Selecting: the box in the head takes the whole page, shift takes all between two.
+// Selection: the checkbox in the table's head selects the whole page, and Shift selects a range.
 let last = null;
 document.addEventListener("change", (event) => {
 	if (event.target.matches("input[name=page]")) {
@@ -92,11 +93,12 @@ document.addEventListener("click", (event) => {
 	last = event.target;
 });
 
-// Keys, unless the reader has put them off: / to search, j and k through a list, x to
-// select, r to refresh, g and a letter to go. Never while one writes.
+// Keyboard shortcuts: / focuses the search box, j and k move through a list, x selects a job,
+// r refreshes, g and a letter open a section. They are ignored while a field is edited, and can be
+// disabled in the preferences.
 let leader = 0;
 const press = {
-	"/": () => (document.getElementById("q") || document.getElementById("jump"))?.focus(),
+	"/": () => (document.getElementById("q") || document.getElementById("search"))?.focus(),
 	"g": () => { leader = Date.now(); },
 	"j": () => move(1),
 	"k": () => move(-1),
@@ -104,7 +106,7 @@ const press = {
 	"r": () => refresh(),
 };
 
-// move goes to the first link of the next row.
+// move focuses the first link of the row that is by rows away.
 function move(by) {
 	const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a"));
 	const at = rows.indexOf(document.activeElement.closest("tr"));

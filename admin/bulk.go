@@ -48,7 +48,7 @@ type bulkView struct {
 func (p *request) bulk() error {
 	values := p.r.URL.Query()
 	p.title, p.section = p.T("Bulk runs"), "bulk"
-	if !values.Has("act") {
+	if !values.Has("action") {
 		return p.listBulkRuns()
 	}
 	if !p.viewer.allowedAnywhere(PermissionManage) {
@@ -64,7 +64,7 @@ func (p *request) bulk() error {
 			queryText += " is:deleted"
 		}
 	}
-	v, err := p.preview(values.Get("act"), queryText, p.now, 0)
+	v, err := p.preview(values.Get("action"), queryText, p.now, 0)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func bulkActionText(p *request, action string) string {
 // startBulkRun dispatches the bulk run of a preview.
 func (p *request) startBulkRun() error {
 	form := func(name string) string { return strings.TrimSpace(p.r.PostFormValue(name)) }
-	entry := tracker.AuditEntry{Action: "bulk " + form("act"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
+	entry := tracker.AuditEntry{Action: "bulk " + form("action"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
 	var job *tracker.Job
 	f, err := p.runIfAllowed(p.viewer.allowedAnywhere(PermissionManage), PermissionManage, entry, func(ctx context.Context) (flash, error) {
 		lastJobID, err := strconv.ParseInt(form("through"), 10, 64)
@@ -186,7 +186,7 @@ func (p *request) startBulkRun() error {
 		if err != nil || atErr != nil || lastJobID <= 0 || lastJobID == math.MaxInt64 || at.After(p.now) {
 			return flash{}, &refusedError{text: p.T("The form was incomplete, and nothing was done. Start again from the job list.")}
 		}
-		v, err := p.preview(form("act"), form("q"), at, lastJobID)
+		v, err := p.preview(form("action"), form("q"), at, lastJobID)
 		if known, ok := errors.AsType[*httpError](err); ok {
 			return flash{}, &refusedError{text: known.Error()}
 		}

@@ -20,8 +20,8 @@ var bulkKind = nawasync.Kind{Service: "nawasync", Type: "bulk", Action: "run"}
 // bulkArgs describes one action on all jobs of a query. The set of jobs is fixed at the time of the
 // preview: newer jobs are not part of it, and relative times count from the preview.
 type bulkArgs struct {
-	RunID       string    `json:"run"` // random; makes the run a target of its own
-	Action      string    `json:"act"` // one of bulkActions
+	RunID       string    `json:"run"`    // random; makes the run a target of its own
+	Action      string    `json:"action"` // one of bulkActions
 	Query       string    `json:"query"`
 	PreviewedAt time.Time `json:"at"`
 	// The time ranges of the query, as they were in the operator's time zone at PreviewedAt.
@@ -42,7 +42,7 @@ func (a bulkArgs) Target() nawasync.Target { return nawasync.Target{ID: a.RunID}
 // continue the run.
 type bulkState struct {
 	Cursor  int64                `json:"cursor"` // jobs with this ID or a higher one are processed
-	Done    int64                `json:"acted"`
+	Done    int64                `json:"done"`
 	Skipped int64                `json:"skipped"`
 	Failed  int64                `json:"failed"`
 	Reasons map[skipReason]int64 `json:"reasons,omitempty"` // why jobs were skipped or failed

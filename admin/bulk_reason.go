@@ -21,9 +21,9 @@ const (
 func (p *request) skipReasonText(r skipReason) string {
 	switch r {
 	case reasonEnded:
-		return p.T("the job has finished")
+		return p.T("the job has ended")
 	case reasonNotEnded:
-		return p.T("the job has not finished")
+		return p.T("the job has not ended")
 	case reasonSucceeded:
 		return p.T("the job succeeded")
 	case reasonConflict:

@@ -81,7 +81,7 @@ func TestBulkRunRetriesAllMatchingJobsAndReportsSkippedOnes(t *testing.T) {
 		noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict' WHERE target_id = 'box3'").Error)
 		browser := s.browser("operator")
 		noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "until there is a late one"}))
-		page, _, path := s.startBulkRun(browser, "/bulk?act=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
+		page, _, path := s.startBulkRun(browser, "/bulk?action=retry&all=1&q="+url.QueryEscape("status:conflict,failed service:whm"),
 			url.Values{"reason": {"the disk is larger now"}})
 		if !strings.Contains(page, "Retry 129 jobs") || !strings.Contains(page, "the job is in conflict: resolve each conflict on the job&#39;s page") {
 			t.Errorf("the preview shows:\n%s", page)
@@ -131,13 +131,13 @@ func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 	s.start() // no process works bulk runs
 	s.failures(101)
 	browser := s.browser("operator")
-	q := "/bulk?act=delete&all=1&q=status:failed"
+	q := "/bulk?action=delete&all=1&q=status:failed"
 	for want, form := range map[string]url.Values{
 		"Enter a reason":       {"reason": {" "}, "typed": {"101"}},
 		"Type 101, the number": {"reason": {"old"}, "typed": {"100"}},
 		"form was incomplete":  {"reason": {"old"}, "through": {"x"}, "typed": {"101"}},
 		"Invalid query":        {"reason": {"old"}, "q": {"servise:whm"}, "typed": {"101"}},
-		"Unknown action":       {"reason": {"old"}, "act": {"explode"}, "typed": {"101"}},
+		"Unknown action":       {"reason": {"old"}, "action": {"explode"}, "typed": {"101"}},
 	} {
 		preview, page, _ := s.startBulkRun(browser, q, form)
 		if !strings.Contains(preview, "Delete 101 jobs") || !strings.Contains(preview, "No running process handles bulk runs") {
@@ -164,11 +164,11 @@ func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 		}
 	}
 	for subject, want := range map[string]int{"": 403, "nobody": 403, "viewer": 403} {
-		if got := s.post(subject, "/bulk", "act", "delete", "q", "", "through", "1000", "reason", "x"); got.status != want {
+		if got := s.post(subject, "/bulk", "action", "delete", "q", "", "through", "1000", "reason", "x"); got.status != want {
 			t.Errorf("starting a run as %q: %d", subject, got.status)
 		}
 	}
-	if got := s.get("operator", "/bulk?act=retry"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "No jobs selected") {
+	if got := s.get("operator", "/bulk?action=retry"); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "No jobs selected") {
 		t.Errorf("a preview without a selection: %d", got.status)
 	}
 }
@@ -182,7 +182,7 @@ func TestBulkRunChangesOnlyManageableJobsAndDeletedJobsCanBeRestored(t *testing.
 	s.failures(3)
 	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.StatusSuccess)
 	browser := s.browser("other")
-	_, _, path := s.startBulkRun(browser, "/bulk?act=delete&all=1&q=", url.Values{"reason": {"tidy"}})
+	_, _, path := s.startBulkRun(browser, "/bulk?action=delete&all=1&q=", url.Values{"reason": {"tidy"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d jobs of another service are deleted", n)
@@ -194,7 +194,7 @@ func TestBulkRunChangesOnlyManageableJobsAndDeletedJobsCanBeRestored(t *testing.
 	if got := s.get("nobody", path); got.status != http.StatusForbidden {
 		t.Errorf("the run's page for a subject without permissions: %d", got.status)
 	}
-	_, _, path = s.startBulkRun(browser, fmt.Sprintf("/bulk?act=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
+	_, _, path = s.startBulkRun(browser, fmt.Sprintf("/bulk?action=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
 	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
 	if now, err = s.engine.Reader().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
 		t.Errorf("the job is %+v, %v", now, err)
@@ -210,7 +210,7 @@ func TestBulkRunContinuesInAnotherProcessAndCanBeStopped(t *testing.T) {
 		noError(t, admin.Register(s.engine, s.enforcer))
 		noError(t, s.engine.Start(t.Context()))
 		s.failures(400)
-		_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?action=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		s.until(func() bool { return s.count("retry_of IS NOT NULL") > 30 })
 		noError(t, s.engine.Stop(context.Background()))
 		if n := s.count("retry_of IS NOT NULL"); n >= 400 {
@@ -226,7 +226,7 @@ func TestBulkRunContinuesInAnotherProcessAndCanBeStopped(t *testing.T) {
 		if retried != 400 || twice != 0 {
 			t.Errorf("%d retried, %d twice", retried, twice)
 		}
-		_, _, path = next.startBulkRun(next.browser("operator"), "/bulk?act=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
+		_, _, path = next.startBulkRun(next.browser("operator"), "/bulk?action=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
 		next.post("operator", path+"/stop", "back", path)
 		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘</span> cancelled") })
@@ -245,7 +245,7 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	s.start()
 	s.failures(3)
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
-	_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?action=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	roles := s.enforcer.(*casbin.SyncedEnforcer)
 	_, err := roles.DeleteRolesForUser("operator")
 	noError(t, err)
@@ -263,7 +263,7 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	// A stopped run keeps its arguments, so only the check in the handler of the retry rejects it.
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	another := s.browser("another")
-	_, _, path = s.startBulkRun(another, "/bulk?act=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
+	_, _, path = s.startBulkRun(another, "/bulk?action=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
 	if page := s.follow(another, path+"/stop"); !strings.Contains(page, "Stopping… Jobs that the bulk run") {
 		t.Errorf("the run was not stopped:\n%s", page)
 	}

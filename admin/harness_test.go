@@ -206,7 +206,7 @@ type answer struct {
 }
 
 func (s *site) get(subject, path string) answer {
-	return s.ask(subject, http.MethodGet, path, nil, nil)
+	return s.request(subject, http.MethodGet, path, nil, nil)
 }
 
 func (s *site) post(subject, path string, form ...string) answer {
@@ -214,10 +214,10 @@ func (s *site) post(subject, path string, form ...string) answer {
 	for i := 0; i+1 < len(form); i += 2 {
 		values.Set(form[i], form[i+1])
 	}
-	return s.ask(subject, http.MethodPost, path, values, nil)
+	return s.request(subject, http.MethodPost, path, values, nil)
 }
 
-func (s *site) ask(subject, method, path string, form url.Values, header map[string]string) answer {
+func (s *site) request(subject, method, path string, form url.Values, header map[string]string) answer {
 	s.t.Helper()
 	var body io.Reader
 	if form != nil {

@@ -255,6 +255,22 @@ func (h *health) summarize(p *request) {
 	}
 }
 
+// tone returns the CSS class of the summary.
+func (h *health) tone() string {
+	switch {
+	case !h.Healthy:
+		return "bad"
+	case len(h.Alerts) > 0:
+		return "warn"
+	}
+	return "good"
+}
+
+// sign returns a sign for the summary, for readers who cannot tell the colours apart.
+func (h *health) sign() string {
+	return map[string]string{"bad": "✗", "warn": "!", "good": "✓"}[h.tone()]
+}
+
 // problemCount returns the number of alerts by severity, for example "3 problems: 1 critical, 2 warnings".
 func (p *request) problemCount(alerts []alert.Alert) string {
 	var critical, warnings int64
@@ -296,7 +312,7 @@ func (v *healthView) beforeText(now, before int64) string {
 	case before == 0:
 		return v.T("previously none")
 	}
-	return v.Tf("previously %s", format.Thousands(before))
+	return v.Tf("previously %s", v.jobCount(before))
 }
 
 // share returns the success rate. If few jobs have ended, it returns the two counts instead.
@@ -305,7 +321,7 @@ func (v *healthView) share(s serviceHealth) string {
 	case n == 0:
 		return v.T("no data")
 	case n < minEndedForShare:
-		return v.Tf("%d of %d", s.Success, n)
+		return v.Tf("%d of %d jobs", s.Success, n)
 	default:
 		return format.Percent(s.Success, n)
 	}

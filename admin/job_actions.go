@@ -23,7 +23,7 @@ func (p *request) jobAction() error {
 	if err != nil {
 		return err
 	}
-	name := p.r.PathValue("act")
+	name := p.r.PathValue("action")
 	do, ok := p.jobActions(job)[name]
 	if !ok {
 		return p.unknownAction()
@@ -67,7 +67,7 @@ func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error)
 	case job.Service == bulkKind.Service: // the retry would act with the permissions of the operator who started the run
 		return flash{}, &refusedError{text: p.T("A bulk run cannot be retried. Start a new one from the job list.")}
 	case !job.Status.Terminal():
-		return flash{}, &refusedError{text: p.T("Only a finished job can be retried.")}
+		return flash{}, &refusedError{text: p.T("Only an ended job can be retried.")}
 	}
 	operator := p.operatorOptions()
 	next, err := p.h.engine.Retry(ctx, job.ID, nawasync.RetryOptions{
@@ -94,7 +94,7 @@ func (p *request) deleteJob(ctx context.Context, job *tracker.Job) (flash, error
 	}
 	err := p.h.engine.Delete(ctx, job.ID, p.operatorOptions())
 	if errors.Is(err, nawasync.ErrNotEnded) {
-		err = &refusedError{p.Tf("Job %d has not ended. Cancel it first.", job.ID), true}
+		err = &refusedError{p.Tf("Job %d has not ended. Cancel the job first.", job.ID), true}
 	}
 	return flash{Text: p.Tf("Job %d was deleted. To restore the job, open the “Deleted” view.", job.ID)}, err
 }
@@ -110,7 +110,7 @@ func (p *request) restoreJob(ctx context.Context, job *tracker.Job) (flash, erro
 func (v *jobView) retryBlockedReason() string {
 	switch {
 	case !v.job.Status.Terminal():
-		return v.T("Only a finished job can be retried.")
+		return v.T("Only an ended job can be retried.")
 	case v.job.Service == bulkKind.Service:
 		return v.T("A bulk run cannot be retried. Start a new one from the job list.")
 	case v.job.ArgumentsDropped() || len(v.job.Payload) == 0:

@@ -69,7 +69,7 @@ func (v *jobView) milestones() []milestone {
 		list = append(list, milestone{at: j.CancelAt, text: v.Tf("cancellation requested by %s", j.CancelBy), tone: "warn"})
 	}
 	for _, a := range v.entries {
-		list = append(list, milestone{at: a.At, text: a.Action + ": " + a.Subject, tone: "calm"})
+		list = append(list, milestone{at: a.At, text: actionName(a.Action) + ": " + a.Subject, tone: "calm"})
 	}
 	if !j.FinishedAt.IsZero() && len(v.attempts) == 0 {
 		list = append(list, milestone{at: j.FinishedAt, text: v.status(j.Status), tone: tone(j.Status)})

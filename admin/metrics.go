@@ -86,7 +86,7 @@ func (m *metricWriter) writeRunSeconds(services []serviceHealth) {
 
 func (m *metricWriter) writeAlerts(alerts []alert.Alert) {
 	m.describe("alerts", "Alerts of the health page, by severity.")
-	bySeverity := map[int]int{}
+	bySeverity := map[alert.Severity]int{}
 	for _, a := range alerts {
 		bySeverity[a.Severity]++
 	}

@@ -101,7 +101,7 @@ func TestTimesAreInTheZoneOfTheReader(t *testing.T) {
 		t.Error("the page does not use the zone of Config.Location")
 	}
 	for zone, found := range map[string]bool{"America/New_York": true, "../etc/passwd": false, "Local": false} {
-		page := s.ask("viewer", http.MethodGet, path, nil, map[string]string{"Cookie": "nawasync_zone=" + url.QueryEscape(zone)}).body
+		page := s.request("viewer", http.MethodGet, path, nil, map[string]string{"Cookie": "nawasync_zone=" + url.QueryEscape(zone)}).body
 		location := time.FixedZone("", 7*3600)
 		if found {
 			var err error

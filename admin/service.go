@@ -260,7 +260,7 @@ func (p *request) serviceAction() error {
 		return err
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
-	entry := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: name, Instance: instance}
+	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: name, Instance: instance}
 	engine := p.h.engine
 	switch entry.Action {
 	case "pause":
@@ -314,7 +314,7 @@ func (p *request) holdAction() error {
 	if !p.viewer.allowed(PermissionView, hold.Service) {
 		return errNotFound
 	}
-	entry := tracker.AuditEntry{Action: p.r.PathValue("act"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
+	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
 	switch entry.Action {
 	case "release":
 		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {

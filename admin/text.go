@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
@@ -65,6 +69,26 @@ func (p *request) status(s tracker.Status) string {
 	return string(s)
 }
 
+// sourceText returns the text for what dispatched a job.
+func (p *request) sourceText(source string) string {
+	switch nawasync.Source(source) {
+	case nawasync.SourceManual:
+		return p.T("manual")
+	case nawasync.SourceScheduled:
+		return p.T("scheduled")
+	case nawasync.SourceEvent:
+		return p.T("event")
+	case nawasync.SourceAPI:
+		return p.T("API")
+	case nawasync.SourceRetry:
+		return p.T("retry")
+	}
+	return source
+}
+
+// actionName returns the name of an operator's action as the audit log shows it.
+func actionName(action string) string { return strings.ReplaceAll(action, "_", " ") }
+
 // tone returns the CSS class of a status.
 func tone(s tracker.Status) string {
 	return map[tracker.Status]string{
@@ -79,6 +103,8 @@ func (p *request) outcome(outcome tracker.Outcome) string {
 	switch outcome {
 	case tracker.OutcomeRetry:
 		return p.T("failed, will be retried")
+	case tracker.OutcomeRetryAfter:
+		return p.T("will be retried later, as the handler requested")
 	case tracker.OutcomeStopped:
 		return p.T("stopped: worker process shut down")
 	case tracker.OutcomeParked:
@@ -136,4 +162,27 @@ func (p *request) timeAgo(t time.Time) string {
 		d = d.Truncate(time.Second)
 	}
 	return p.Tf("%s ago", format.Span(d))
+}
+
+// sortedKeys returns the keys of counts in order.
+func sortedKeys[K cmp.Ordered](counts map[K]int64) []K { return slices.Sorted(maps.Keys(counts)) }
+
+func contains(list []string, value string) bool { return slices.Contains(list, value) }
+
+// severity returns a sign for the severity of an alert, for readers who cannot tell the colours
+// apart.
+func severity(a alert.Alert) string {
+	if a.Severity == alert.SeverityCritical {
+		return "✗"
+	}
+	return "!"
+}
+
+// flashRole returns the ARIA role of the flash. Screen readers announce an "alert" at once and a
+// "status" when they are idle.
+func (p *request) flashRole() string {
+	if p.flash.Bad {
+		return "alert"
+	}
+	return "status"
 }

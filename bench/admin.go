@@ -89,15 +89,15 @@ func seedOnce(ctx context.Context, db *gorm.DB, rows int, seed func() error) err
 	return err
 }
 
-// page is one line of the report: some requests and the time that they may take.
-type page struct {
+// pageBenchmark is one line of the report: some requests and the time that they may take.
+type pageBenchmark struct {
 	name  string
 	limit time.Duration
 	paths []string
 }
 
 // pagesToMeasure returns the pages. Lists have a higher limit in SQLite.
-func pagesToMeasure(rows int, inSQLite bool) []page {
+func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 	q := func(terms string) string { return "/jobs?q=" + url.QueryEscape(terms) }
 	var tabs, windows, deep []string
 	for _, status := range []string{"queued", "running", "success", "failed", "conflict", "skipped", "cancelled"} {
@@ -113,7 +113,7 @@ func pagesToMeasure(rows int, inSQLite bool) []page {
 	if inSQLite {
 		list = 150 * time.Millisecond
 	}
-	return []page{
+	return []pageBenchmark{
 		{"jobs, all", list, []string{"/jobs"}},
 		{"jobs, each tab", list, tabs},
 		{"jobs, each tab in each window", list, windows},
@@ -140,7 +140,7 @@ func pagesToMeasure(rows int, inSQLite bool) []page {
 }
 
 // measurePages requests each page several times, and prints the median and the 95th percentile.
-func measurePages(handler http.Handler, pages []page, rows, rounds int) error {
+func measurePages(handler http.Handler, pages []pageBenchmark, rows, rounds int) error {
 	fmt.Printf("| Page, %d jobs | p50 | p95 | Target |\n|---|---|---|---|\n", rows)
 	for _, page := range pages {
 		var took []time.Duration

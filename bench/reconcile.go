@@ -83,7 +83,7 @@ func (*generatedRemote) Create(context.Context, boxRow) (o mirror.Object[boxRow]
 	return o, errListOnly
 }
 
-func (*generatedRemote) Update(context.Context, mirror.Object[boxRow], boxRow, mirror.Diff) (o mirror.Object[boxRow], err error) {
+func (*generatedRemote) Update(context.Context, mirror.Object[boxRow], boxRow, mirror.FieldDiff) (o mirror.Object[boxRow], err error) {
 	return o, errListOnly
 }
 func (*generatedRemote) Delete(context.Context, boxRow) error { return errListOnly }

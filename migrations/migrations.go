@@ -25,7 +25,7 @@ import (
 )
 
 // FS contains the migration files in the folders postgres, mysql and sqlite. Use it to apply them
-// with another tool than Up. The files are written for goose: another tool must run the part
+// with a tool other than Up. The files are written for goose: another tool must run the part
 // between "-- +goose Up" and "-- +goose Down".
 //
 //go:embed postgres/*.sql mysql/*.sql sqlite/*.sql

@@ -14,7 +14,7 @@ type erasedRemote interface {
 	list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error]
 	get(ctx context.Context, key reflect.Value) (erasedObject, error)
 	create(ctx context.Context, want reflect.Value) (erasedObject, error)
-	update(ctx context.Context, current erasedObject, want reflect.Value, touched Diff) (erasedObject, error)
+	update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error)
 	remove(ctx context.Context, key reflect.Value) error
 }
 
@@ -28,7 +28,7 @@ type erasedPage struct {
 	items  reflect.Value // a slice
 	fields []string
 	proof  Proof
-	// requestedAt is Page.Asked.
+	// requestedAt is Page.RequestedAt.
 	requestedAt time.Time
 	// skipped is nil if the listing covers every row.
 	skipped func(reflect.Value) bool
@@ -40,7 +40,7 @@ type remoteAdapter[T any] struct{ Remote[T] }
 func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error] {
 	return func(yield func(erasedPage, error) bool) {
 		for p, err := range a.List(ctx, asType[T](scope), detail) {
-			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, requestedAt: p.Asked}
+			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, requestedAt: p.RequestedAt}
 			if skipped := p.Skipped; skipped != nil { // a closure over p would keep the page's items in memory
 				out.skipped = func(v reflect.Value) bool { return skipped(asType[T](v)) }
 			}
@@ -61,7 +61,7 @@ func (a remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erase
 	return eraseObject(o), err
 }
 
-func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want reflect.Value, touched Diff) (erasedObject, error) {
+func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error) {
 	o, err := a.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version}, asType[T](want), touched)
 	return eraseObject(o), err
 }

@@ -44,7 +44,7 @@ func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 		if err != nil {
 			return nil, "", fmt.Errorf("job %d: %w: the remote's values are not stored", id, ErrNoConflict)
 		}
-		for _, changes := range []map[string]*fieldChange{m.Changes, m.Seen} {
+		for _, changes := range []map[string]*requestedChange{m.Changes, m.Seen} {
 			for column, c := range changes {
 				remote, ok := values.Remote[column]
 				if ok && string(remote) != `"`+secret.Masked+`"` {

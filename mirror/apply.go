@@ -44,7 +44,7 @@ func (r *repo) everSynced(ctx context.Context, a host.Attempt) (bool, error) {
 
 // userKnew reports whether the current remote value of f is the one that the user saw, or one
 // that an earlier job of the row wrote.
-func (r *repo) userKnew(current reflect.Value, f *field, c *fieldChange) (bool, error) {
+func (r *repo) userKnew(current reflect.Value, f *field, c *requestedChange) (bool, error) {
 	known := r.model.newRow()
 	for _, text := range append([]json.RawMessage{c.From}, c.Also...) {
 		if err := decodeField(known, f, text); err != nil {
@@ -59,7 +59,7 @@ func (r *repo) userKnew(current reflect.Value, f *field, c *fieldChange) (bool, 
 
 // conflict returns the error that ends a job with a conflict. It shows the values of the changed
 // fields: as the user saw them, as the user wants them, and as the remote has them now.
-func (r *repo) conflict(reason string, current reflect.Value, changes map[string]*fieldChange) error {
+func (r *repo) conflict(reason string, current reflect.Value, changes map[string]*requestedChange) error {
 	base, desired, remote := map[string]any{}, map[string]any{}, map[string]any{}
 	for column, c := range changes {
 		if r.model.byColumn[column] == nil {

@@ -81,9 +81,9 @@ func (r *repo) adopt(a host.Attempt, existing erasedObject, want reflect.Value, 
 			differ = append(differ, f.column)
 		}
 	}
-	changes := map[string]*fieldChange{}
+	changes := map[string]*requestedChange{}
 	for _, f := range r.model.content {
-		changes[f.column] = &fieldChange{From: json.RawMessage("null"), To: m.Want[f.column]}
+		changes[f.column] = &requestedChange{From: json.RawMessage("null"), To: m.Want[f.column]}
 	}
 	switch {
 	case len(differ) > 0:

@@ -22,11 +22,11 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	a.OnSuccess(func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM "+r.quoted+" WHERE id = ?", a.Job().SnapshotRow).Error
 	})
-	known, err := r.everSynced(ctx, a)
+	synced, err := r.everSynced(ctx, a)
 	if err != nil {
 		return err
 	}
-	if !known {
+	if !synced {
 		a.SetResult(map[string]any{"row_only": true})
 		return nil // an object with that name on the remote, if any, belongs to another user
 	}

@@ -22,11 +22,11 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	known, err := r.everSynced(ctx, a)
+	synced, err := r.everSynced(ctx, a)
 	if err != nil {
 		return err
 	}
-	if !known {
+	if !synced {
 		return nawasync.Permanent(errors.New("the object was never synced: its creation failed, or found an existing object with the same name; nothing was written; refresh the row to read the remote object"))
 	}
 	current, err := r.getRemote(ctx, key)
@@ -64,7 +64,7 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 // threeWayMerge returns current with the changes of m, and the fields that are still to be
 // written. It returns a conflict if the remote value of a field is neither the one that the
 // user saw nor the one that the user wants.
-func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.Value, touched Diff, err error) {
+func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.Value, touched FieldDiff, err error) {
 	want = deepCopy(current)
 	var conflicting []string
 	for _, column := range slices.Sorted(maps.Keys(m.Changes)) {
@@ -85,7 +85,7 @@ func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.V
 		if !seen && !m.Force {
 			conflicting = append(conflicting, column)
 		}
-		touched = append(touched, Change{column, f.value(current).Interface(), f.value(want).Interface()})
+		touched = append(touched, FieldChange{column, f.value(current).Interface(), f.value(want).Interface()})
 	}
 	if len(conflicting) > 0 {
 		return want, nil, r.conflict(strings.Join(conflicting, " and ")+" changed on the remote after the user read the object; nothing was written", current, m.Changes)
@@ -93,14 +93,14 @@ func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.V
 	for _, f := range r.model.secrets {
 		if value, ok := m.WriteOnly[f.column]; ok {
 			f.value(want).Set(reflect.ValueOf(value))
-			touched = append(touched, Change{f.column, secret.Masked, value})
+			touched = append(touched, FieldChange{f.column, secret.Masked, value})
 		}
 	}
 	return want, touched, nil
 }
 
 // verify checks that the remote stored the written values, and stores the object in the row.
-func (r *repo) verify(a host.Attempt, updated erasedObject, want reflect.Value, touched Diff, m *mutation) error {
+func (r *repo) verify(a host.Attempt, updated erasedObject, want reflect.Value, touched FieldDiff, m *mutation) error {
 	for _, c := range touched {
 		f := r.model.byColumn[c.Field]
 		if f.role != roleSecret && !f.equal(updated.value, want) {

@@ -128,7 +128,7 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	if err != nil {
 		return nil, err
 	}
-	args.Changes, args.WriteOnly = map[string]*fieldChange{}, r.secretsOf(want)
+	args.Changes, args.WriteOnly = map[string]*requestedChange{}, r.secretsOf(want)
 	for _, f := range m.content {
 		if f.equal(seen, want) {
 			continue
@@ -138,7 +138,7 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 		if err := errors.Join(fromErr, toErr); err != nil {
 			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
 		}
-		args.Changes[f.column] = &fieldChange{From: from, To: to}
+		args.Changes[f.column] = &requestedChange{From: from, To: to}
 	}
 	if len(args.Changes) == 0 && len(args.WriteOnly) == 0 {
 		return nil, nawasync.ErrUnchanged
@@ -156,13 +156,13 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 	if err != nil {
 		return nil, err
 	}
-	args.Seen = map[string]*fieldChange{}
+	args.Seen = map[string]*requestedChange{}
 	for _, f := range m.content {
 		text, err := json.Marshal(f.value(seen).Interface())
 		if err != nil {
 			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
 		}
-		args.Seen[f.column] = &fieldChange{From: text}
+		args.Seen[f.column] = &requestedChange{From: text}
 	}
 	err = r.changeFields(ctx, m.idOf(seen), args.Seen, func(tx *gorm.DB) error {
 		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingDelete))
@@ -173,7 +173,7 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 
 // changeFields locks the row and dispatches a job that changes it. The lock puts the changes of
 // a row in an order: values that earlier unfinished jobs of the row write count as seen.
-func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*fieldChange, dispatch func(tx *gorm.DB) error) error {
+func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*requestedChange, dispatch func(tx *gorm.DB) error) error {
 	if id <= 0 {
 		return fmt.Errorf("%w: the row has no id; pass a row that List or Find returned", nawasync.ErrInvalid)
 	}
@@ -205,7 +205,7 @@ func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*f
 }
 
 // acceptPendingValues adds the values that an unfinished job of the row writes to Also.
-func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*fieldChange) {
+func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*requestedChange) {
 	plain, err := r.engine.Arguments(job)
 	if err != nil {
 		return // the job cannot decode its arguments either, and writes nothing

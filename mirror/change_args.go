@@ -14,10 +14,10 @@ type mutation struct {
 	target nawasync.Target
 	queue  string
 
-	Key     map[string]json.RawMessage `json:"key"`               // scope, key and natural fields
-	Want    map[string]json.RawMessage `json:"want,omitempty"`    // of a create: the content
-	Changes map[string]*fieldChange    `json:"changes,omitempty"` // of an update
-	Seen    map[string]*fieldChange    `json:"seen,omitempty"`    // of a delete: the values the user saw, in From
+	Key     map[string]json.RawMessage  `json:"key"`               // scope, key and natural fields
+	Want    map[string]json.RawMessage  `json:"want,omitempty"`    // of a create: the content
+	Changes map[string]*requestedChange `json:"changes,omitempty"` // of an update
+	Seen    map[string]*requestedChange `json:"seen,omitempty"`    // of a delete: the values the user saw, in From
 	// WriteOnly holds the secrets to set. They are sealed with the arguments, written to the
 	// remote, and never stored in the table.
 	WriteOnly map[string]nawasync.Secret `json:"write_only,omitempty"`
@@ -32,8 +32,8 @@ func (m *mutation) Target() nawasync.Target { return m.target }
 
 func (m *mutation) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: m.queue} }
 
-// fieldChange is the change of one field.
-type fieldChange struct {
+// requestedChange is the change of one field.
+type requestedChange struct {
 	From json.RawMessage `json:"from"`
 	To   json.RawMessage `json:"to,omitempty"`
 	// Also lists values that count as seen, like From: those that earlier unfinished jobs of the

@@ -36,13 +36,13 @@ type Config[T any] struct {
 	Search []string
 	// Details lists the values besides "" that Remote.List accepts as detail.
 	Details []string
-	// MissingRuns is the number of proven listings in a row that must lack a row before the
+	// MissingRuns is the number of complete listings in a row that must lack a row before the
 	// row is deleted. Default 2.
 	MissingRuns int
-	// Limit returns how many of the known rows may be missing from a listing. If more are
+	// Limit returns how many of rows may be missing from a listing. If more are
 	// missing, the sync deletes nothing and is held until an operator decides. Default
 	// DefaultLimit.
-	Limit func(known int64) int64
+	Limit func(rows int64) int64
 }
 
 // Actions holds the action names of a repository's jobs. Job lists show them.
@@ -66,8 +66,8 @@ func (a Actions) defaults() Actions {
 }
 
 // DefaultLimit returns 30 % of the first 1,000 rows plus 10 % of the rest, and at least 10.
-func DefaultLimit(known int64) int64 {
-	return max(10, min(known, 1000)*3/10+max(0, known-1000)/10)
+func DefaultLimit(rows int64) int64 {
+	return max(10, min(rows, 1000)*3/10+max(0, rows-1000)/10)
 }
 
 // snapshotRow makes the compiler reject a snapshot struct that does not embed SyncStatus.

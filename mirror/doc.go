@@ -30,5 +30,5 @@
 // sync_job.go. The method run in reconcile.go shows its steps: reconcile_list.go reads the
 // pages, reconcile_batch.go compares them with the table, reconcile_write.go and
 // reconcile_insert.go write the differences. reconcile_missing.go finds the rows that the
-// listing did not contain, and reconcile_prune.go holds, marks or deletes them.
+// listing did not contain, and reconcile_apply.go holds, marks or deletes them.
 package mirror

@@ -63,7 +63,7 @@ func (b *addressBook) Create(ctx context.Context, want contact) (mirror.Object[c
 	return b.Get(ctx, want)
 }
 
-func (b *addressBook) Update(ctx context.Context, _ mirror.Object[contact], want contact, _ mirror.Diff) (mirror.Object[contact], error) {
+func (b *addressBook) Update(ctx context.Context, _ mirror.Object[contact], want contact, _ mirror.FieldDiff) (mirror.Object[contact], error) {
 	return b.Create(ctx, want)
 }
 

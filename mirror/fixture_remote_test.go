@@ -15,7 +15,7 @@ type gadgetRemote struct {
 }
 
 // Update changes the touched fields of the current object.
-func (m *gadgetRemote) Update(ctx context.Context, now mirror.Object[gadget], want gadget, touched mirror.Diff) (mirror.Object[gadget], error) {
+func (m *gadgetRemote) Update(ctx context.Context, now mirror.Object[gadget], want gadget, touched mirror.FieldDiff) (mirror.Object[gadget], error) {
 	changed := want
 	if current, found := m.Object(want); found {
 		changed = current
@@ -92,7 +92,9 @@ func (m plainGadgetRemote) Create(ctx context.Context, want plainGadget) (mirror
 	return mirror.Object[plainGadget]{Value: toPlainGadget(o.Value)}, err
 }
 
-func (m plainGadgetRemote) Update(ctx context.Context, now mirror.Object[plainGadget], want plainGadget, d mirror.Diff) (mirror.Object[plainGadget], error) {
+func (m plainGadgetRemote) Update(ctx context.Context, now mirror.Object[plainGadget], want plainGadget, d mirror.FieldDiff) (
+	mirror.Object[plainGadget], error,
+) {
 	o, err := m.gadgetRemote.Update(ctx, mirror.Object[gadget]{Value: toGadget(now.Value)}, toGadget(want), d)
 	return mirror.Object[plainGadget]{Value: toPlainGadget(o.Value)}, err
 }

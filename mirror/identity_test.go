@@ -78,7 +78,7 @@ func (m *recordRemote) Create(_ context.Context, want record) (o mirror.Object[r
 	return o, err
 }
 
-func (m *recordRemote) Update(_ context.Context, now mirror.Object[record], want record, _ mirror.Diff) (o mirror.Object[record], err error) {
+func (m *recordRemote) Update(_ context.Context, now mirror.Object[record], want record, _ mirror.FieldDiff) (o mirror.Object[record], err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.records[now.Value.RecordID]

@@ -57,7 +57,7 @@ type reconcile struct {
 // fetched (reconcile_list.go, reconcile_batch.go, reconcile_write.go, reconcile_insert.go).
 // Only if the listing proves to be complete does it handle the rows that were not listed
 // (reconcile_missing.go): it holds them for an operator, or marks and deletes them
-// (reconcile_prune.go).
+// (reconcile_apply.go).
 func (s *reconcile) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err

@@ -30,11 +30,11 @@ func (s *reconcile) fencedOn(ctx context.Context, fn func(tx *gorm.DB, conn *sql
 
 func (s *reconcile) fence(ctx context.Context, tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 	tx = sqlkit.Session(ctx, tx)
-	held, err := s.repo.engine.Store().Fence(ctx, tx, s.attempt.Job().ID, s.attempt.Job().Epoch)
+	running, err := s.repo.engine.Store().Fence(ctx, tx, s.attempt.Job().ID, s.attempt.Job().Epoch)
 	if err != nil {
 		return fmt.Errorf("check the lease: %w", err)
 	}
-	if !held {
+	if !running {
 		return nawasync.ErrLeaseLost
 	}
 	return fn(tx)

@@ -46,7 +46,7 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 	undecided := missing.undecided()
 	overLimit := undecided > s.repo.limit(missing.everSynced)
 	if s.proof.Level == ProofExhausted && !overLimit {
-		if err := s.confirmMissing(ctx, missing); err != nil {
+		if err := s.confirmGone(ctx, missing); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 		}
 		s.attempt.Logf("withdrew held sync %d: the number of missing rows is within the limit again", open.ID)
 	}
-	return s.prune(ctx, missing, true)
+	return s.applyMissing(ctx, missing, true)
 }
 
 func overlap(a, b *bitmap.Bitmap) (n int64) {
@@ -203,9 +203,9 @@ func (s *reconcile) eachBatch(ctx context.Context, rows *bitmap.Bitmap, fn func(
 	return nil
 }
 
-// confirmMissing calls Get for each missing row, because a listing without a total proves nothing
+// confirmGone calls Get for each missing row, because a listing without a total proves nothing
 // by itself. Objects that Get finds are processed as if they had been listed.
-func (s *reconcile) confirmMissing(ctx context.Context, missing *missingRows) error {
+func (s *reconcile) confirmGone(ctx context.Context, missing *missingRows) error {
 	confirmed := bitmap.Bitmap{}
 	err := s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
 		b := listingBatch{requestedAt: s.repo.engine.Store().Now(), firstNumber: s.listed + 1}

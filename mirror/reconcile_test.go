@@ -168,7 +168,7 @@ func (oldGadgetRemote) Create(context.Context, oldGadget) (o mirror.Object[oldGa
 	return o, nawasynctest.ErrGone
 }
 
-func (oldGadgetRemote) Update(context.Context, mirror.Object[oldGadget], oldGadget, mirror.Diff) (o mirror.Object[oldGadget], err error) {
+func (oldGadgetRemote) Update(context.Context, mirror.Object[oldGadget], oldGadget, mirror.FieldDiff) (o mirror.Object[oldGadget], err error) {
 	return o, nawasynctest.ErrGone
 }
 func (oldGadgetRemote) Delete(context.Context, oldGadget) error { return nawasynctest.ErrGone }

@@ -30,7 +30,7 @@ type Remote[T any] interface {
 	// of it with the new values of the touched fields and secrets. Update returns the object
 	// as the remote stored it. If that object has no Version, the repository calls Get to
 	// verify the update. Call BeginWrite before a second write.
-	Update(ctx context.Context, current Object[T], want T, touched Diff) (Object[T], error)
+	Update(ctx context.Context, current Object[T], want T, touched FieldDiff) (Object[T], error)
 	// Delete deletes the object. If the object does not exist, return an error of
 	// fault.ClassGone: the job then succeeds.
 	Delete(ctx context.Context, key T) error
@@ -60,9 +60,9 @@ type Page[T any] struct {
 	// is suspended. The sync never counts such a row as missing. A row is outside the listing
 	// if any page's Skipped reports it. Nil reports none.
 	Skipped func(T) bool
-	// Asked is the time at which the page was requested. A Remote that fetches pages in
+	// RequestedAt is the time at which the page was requested. A Remote that fetches pages in
 	// advance must set it. Zero means the time at which the repository asked for the page.
-	Asked time.Time
+	RequestedAt time.Time
 }
 
 // Proof says how certain it is that a listing was complete.

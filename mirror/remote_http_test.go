@@ -46,9 +46,9 @@ func serveRemote(t *testing.T, m *gadgetRemote) string {
 		case "/create":
 			o, err = m.Create(r.Context(), in.Gadget)
 		case "/update":
-			var touched mirror.Diff
+			var touched mirror.FieldDiff
 			for _, column := range in.Touched {
-				touched = append(touched, mirror.Change{Field: column})
+				touched = append(touched, mirror.FieldChange{Field: column})
 			}
 			o, err = m.Update(r.Context(), mirror.Object[gadget]{}, in.Gadget, touched)
 		case "/delete":
@@ -105,7 +105,7 @@ func (d *httpRemote) Create(ctx context.Context, want gadget) (mirror.Object[gad
 	return d.call(ctx, "create", want, nil)
 }
 
-func (d *httpRemote) Update(ctx context.Context, _ mirror.Object[gadget], want gadget, touched mirror.Diff) (mirror.Object[gadget], error) {
+func (d *httpRemote) Update(ctx context.Context, _ mirror.Object[gadget], want gadget, touched mirror.FieldDiff) (mirror.Object[gadget], error) {
 	var columns []string
 	for _, c := range touched {
 		columns = append(columns, c.Field)

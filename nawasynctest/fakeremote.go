@@ -212,7 +212,7 @@ func (f *FakeRemote[T]) Create(ctx context.Context, want T) (o mirror.Object[T],
 }
 
 // Update replaces the whole object, or returns ErrGone.
-func (f *FakeRemote[T]) Update(ctx context.Context, _ mirror.Object[T], want T, _ mirror.Diff) (o mirror.Object[T], err error) {
+func (f *FakeRemote[T]) Update(ctx context.Context, _ mirror.Object[T], want T, _ mirror.FieldDiff) (o mirror.Object[T], err error) {
 	err = f.call(ctx, CallUpdate, want, func(key string, _ T, found bool) error {
 		if !found {
 			return ErrGone

@@ -17,7 +17,7 @@ type Sealer interface {
 
 // ErrUnseal is returned if a sealed text cannot be decrypted: its key is missing, or the text
 // was changed or moved to another job.
-var ErrUnseal = errors.New("the sealed arguments do not open: the key is missing from the keyring, or the arguments were changed or moved to another job; dispatch the job again")
+var ErrUnseal = errors.New("the sealed arguments cannot be decrypted: the key is missing from the keyring, or the arguments were changed or moved to another job; dispatch the job again")
 
 const (
 	sealVersion = 1

@@ -16,7 +16,7 @@ type AuditEntry struct {
 	ID       int64        `json:"id"`
 	At       time.Time    `json:"at"`
 	Subject  string       `json:"subject"` // the operator
-	Action   string       `json:"act"`     // retry, cancel, delete, pause, …
+	Action   string       `json:"action"`  // retry, cancel, delete, pause, …
 	Outcome  AuditOutcome `json:"outcome"`
 	Service  string       `json:"service"` // "" if the action concerns no service
 	Type     string       `json:"type"`

@@ -170,8 +170,8 @@ const MaxCount = 10_000
 
 // Counts counts the jobs of a search by status, regardless of its status terms. A count of
 // MaxCount+1 means that there are more than MaxCount jobs. If no index answers all terms,
-// Counts returns known false, because counting would mean reading all jobs.
-func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, known bool, err error) {
+// Counts returns exact false, because counting would mean reading all jobs.
+func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, exact bool, err error) {
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string
 	var args []any

@@ -24,7 +24,7 @@ type StatKey struct {
 	Outcome  Status `json:"outcome"` // a terminal status
 }
 
-func statKeyOf(k statrow.Key) StatKey {
+func statKeyOf(k statrow.StatKey) StatKey {
 	return StatKey{Service: k.Service, Type: k.Type, Instance: k.Instance, Action: k.Action, Outcome: Status(k.Outcome)}
 }
 
@@ -92,7 +92,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 			return err
 		}
 		for _, b := range stored {
-			if err := sums.add(b.Key, sqlkit.FromMicros(b.Begin), b.Jobs, b.Waits, b.Runs); err != nil {
+			if err := sums.add(b.StatKey, sqlkit.FromMicros(b.Begin), b.Jobs, b.Waits, b.Runs); err != nil {
 				return err
 			}
 		}
@@ -101,7 +101,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 			return err
 		}
 		for _, d := range deltas {
-			if err := sums.add(d.Key, period.Start(sqlkit.FromMicros(d.Minute)), d.Jobs, d.Waits, d.Runs); err != nil {
+			if err := sums.add(d.StatKey, period.Start(sqlkit.FromMicros(d.Minute)), d.Jobs, d.Waits, d.Runs); err != nil {
 				return err
 			}
 		}
@@ -120,11 +120,11 @@ type statSums struct {
 }
 
 type statBucketKey struct {
-	statrow.Key
+	statrow.StatKey
 	bucket int64
 }
 
-func (s *statSums) add(k statrow.Key, bucket time.Time, jobs int64, waits, runs string) error {
+func (s *statSums) add(k statrow.StatKey, bucket time.Time, jobs int64, waits, runs string) error {
 	if bucket.Before(s.start) || !bucket.Before(s.until) {
 		return nil
 	}

@@ -28,15 +28,15 @@ import (
 // every window size. If the variable is unset, no screenshots are taken.
 const screenshots = "NAWASYNC_SCREENSHOTS"
 
-// tab is a browser tab with the problems that the browser reported.
-type tab struct {
+// browserTab is a browser tab with the problems that the browser reported.
+type browserTab struct {
 	context.Context
 	mu       sync.Mutex
 	problems []string
 }
 
 // newTab starts Chromium and opens a tab.
-func newTab(t *testing.T) *tab {
+func newTab(t *testing.T) *browserTab {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -58,7 +58,7 @@ func newTab(t *testing.T) *tab {
 	})
 	limited, cancelLimit := context.WithTimeout(inner, 3*time.Minute)
 	t.Cleanup(cancelLimit)
-	b := &tab{Context: limited}
+	b := &browserTab{Context: limited}
 	noError(t, chromedp.Listen(limited, func(event any) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -78,13 +78,13 @@ func newTab(t *testing.T) *tab {
 	return b
 }
 
-func call[P, R any](t *testing.T, b *tab, command cdp.Command[P, R], params P) {
+func call[P, R any](t *testing.T, b *browserTab, command cdp.Command[P, R], params P) {
 	t.Helper()
 	_, err := chromedp.Call(b, command, params)
 	noError(t, err)
 }
 
-func evaluate[T any](t *testing.T, b *tab, script string) T {
+func evaluate[T any](t *testing.T, b *browserTab, script string) T {
 	t.Helper()
 	value, err := chromedp.Run(b, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	noError(t, err)
@@ -99,7 +99,7 @@ func typeText(selector, text string) step  { return chromedp.SendKeys(chromedp.C
 func setValue(selector, value string) step { return chromedp.SetValue(chromedp.CSS(selector), value) }
 func pressKeys(keys string) step           { return chromedp.KeyEvent(keys) }
 
-func (b *tab) do(t *testing.T, steps ...step) {
+func (b *browserTab) do(t *testing.T, steps ...step) {
 	t.Helper()
 	if err := chromedp.Do(b, steps...); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func (b *tab) do(t *testing.T, steps ...step) {
 }
 
 // noProblems fails the test for each problem since the last call.
-func (b *tab) noProblems(t *testing.T, where string) {
+func (b *browserTab) noProblems(t *testing.T, where string) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,7 +126,7 @@ func (s *site) pages() map[string]string {
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),
 		"bulk-run":        s.bulk,
-		"audit":           "/audit", "bulk": "/bulk", "bulk-preview": "/bulk?act=retry&all=1&q=status:failed", "missing": "/jobs/999999",
+		"audit":           "/audit", "bulk": "/bulk", "bulk-preview": "/bulk?action=retry&all=1&q=status:failed", "missing": "/jobs/999999",
 	}
 }
 
@@ -188,7 +188,7 @@ func TestEveryPageIsAccessibleInEverySizeAndTheme(t *testing.T) {
 }
 
 // takeScreenshot stores a screenshot of the tab if the environment names a directory for it.
-func takeScreenshot(t *testing.T, b *tab, full bool, name, theme string, width int64) {
+func takeScreenshot(t *testing.T, b *browserTab, full bool, name, theme string, width int64) {
 	t.Helper()
 	directory := os.Getenv(screenshots)
 	if directory == "" {
@@ -219,7 +219,7 @@ func (s *site) await(t *testing.T, done func(jobs []*tracker.Job) bool, terms ..
 }
 
 // tabTo presses Tab until the focused element matches the selector. It fails after 150 times.
-func (b *tab) tabTo(t *testing.T, selector string) {
+func (b *browserTab) tabTo(t *testing.T, selector string) {
 	t.Helper()
 	for range 150 {
 		b.do(t, pressKeys("\t"))
@@ -265,7 +265,7 @@ func TestAutomaticRefreshShowsNewJobsAndKeepsSelectionAndFocus(t *testing.T) {
 }
 
 // until waits until a script evaluates to true.
-func (b *tab) until(t *testing.T, script string) {
+func (b *browserTab) until(t *testing.T, script string) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !evaluate[bool](t, b, "!!("+script+")"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {

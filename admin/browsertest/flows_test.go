@@ -44,11 +44,11 @@ func (s *site) flows(decide string) []flow {
 		{"pause", "/services/whm", [][2]string{{"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
 		{"resume", "/services/whm", nil, button("resume"), done},
 		{"filter by query", "/jobs", [][2]string{{"#q", "target:bob@delta.example"}}, ".query button", "#q[value*='bob@delta.example']"},
-		{"find a job by its number", "/health", [][2]string{{"#jump", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
+		{"find a job by its number", "/health", [][2]string{{"#search", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
 		{"filter the audit log", "/audit", [][2]string{{"input[name=action]", "pause"}}, ".query button", "input[name=action][value=pause]"},
 		{"select all jobs of a query", "/jobs?q=status:failed", nil, "input[name=all]", "input[name=all]:checked"},
 		{
-			"bulk run", "/bulk?act=delete&all=1&q=target:eve@delta.example",
+			"bulk run", "/bulk?action=delete&all=1&q=target:eve@delta.example",
 			[][2]string{{"input[name=reason]", "tidy"}},
 			"main form button.danger, main form button.main", ".totals",
 		},

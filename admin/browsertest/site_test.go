@@ -240,7 +240,7 @@ var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value=
 func (s *site) runBulkDelete(t *testing.T) string {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	preview, err := client.Get(s.url + "/bulk?" + url.Values{"act": {"delete"}, "all": {"1"}, "q": {"target:box1@site.example,box2@site.example"}}.Encode())
+	preview, err := client.Get(s.url + "/bulk?" + url.Values{"action": {"delete"}, "all": {"1"}, "q": {"target:box1@site.example,box2@site.example"}}.Encode())
 	noError(t, err)
 	page, err := io.ReadAll(preview.Body)
 	noError(t, errors.Join(err, preview.Body.Close()))

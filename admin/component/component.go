@@ -79,7 +79,7 @@ func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
 		list = append(list, event{at: job.CreatedAt, jobID: job.ID, job: job})
 	}
 	for _, c := range changes {
-		text := string(c.Kind)
+		text := changeWord(c.Kind)
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(c.Fields, &fields) == nil && len(fields) > 0 {
 			text += ": " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
@@ -88,6 +88,22 @@ func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
 	}
 	slices.SortStableFunc(list, func(a, b event) int { return b.at.Compare(a.at) })
 	return list
+}
+
+func changeWord(kind tracker.ChangeKind) string {
+	switch kind {
+	case tracker.ChangeAppeared:
+		return "new on the remote"
+	case tracker.ChangeDrifted:
+		return "changed on the remote"
+	case tracker.ChangeVanished:
+		return "missing from the listing"
+	case tracker.ChangeReturned:
+		return "listed again"
+	case tracker.ChangeDeleted:
+		return "deleted, because the remote no longer has the object"
+	}
+	return string(kind)
 }
 
 // problem returns the row's error. It returns "" while a job is pending, because the error is from

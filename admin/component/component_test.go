@@ -61,7 +61,7 @@ func TestTargetTimelineShowsWhatSyncsFoundBetweenTheJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := -1
-	for _, want := range []string{"/jobs/9", "/jobs/8", "found it drifted: plan, quota", "/jobs/7"} {
+	for _, want := range []string{"/jobs/9", "/jobs/8", "changed on the remote: plan, quota", "/jobs/7"} {
 		if at := strings.Index(b.String(), want); at <= last {
 			t.Errorf("%s is missing or out of order: %s", want, b.String())
 		} else {
@@ -76,7 +76,7 @@ func TestTargetTimelineShowsJobsAndEscapesTheirTexts(t *testing.T) {
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
 	jobs := []*tracker.Job{{ID: 7, Action: "update_quota", Status: tracker.StatusConflict, TriggeredBy: "<b>Ann</b>", CreatedAt: now.Add(-time.Hour)}}
 	for want, list := range map[string][]*tracker.Job{
-		"Nothing has been done": nil, "≠ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs,
+		"No jobs or changes yet.": nil, "≠ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs,
 		`href="/jobs/7"`: jobs, "60 minutes ago": jobs,
 	} {
 		var b strings.Builder

@@ -245,7 +245,7 @@ func (a *example) startEngine(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 		defer cancel()
 		if err := a.engine.Stop(ctx); err != nil {
-			a.logger.Warn("stop the engine", "error", err)
+			a.logger.Warn("the engine did not stop cleanly", "error", err)
 		}
 	})
 	return nil

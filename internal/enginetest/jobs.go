@@ -70,8 +70,8 @@ func (r *Runs) Record(job tracker.Job) {
 	r.seen[fmt.Sprint(job.ID, ".", job.Epoch)]++
 }
 
-// Doubles returns how many epochs were executed more than once.
-func (r *Runs) Doubles() (n int) {
+// RanTwice returns how many epochs were executed more than once.
+func (r *Runs) RanTwice() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, count := range r.seen {

@@ -134,7 +134,7 @@ func (s *Store) ClaimedBy(ctx context.Context, worker string, c Claim) (*Job, er
 	return list[0], nil
 }
 
-// lookRow is a queued job with the facts that decide whether it may run.
+// lookRow is a queued job with the data that decides whether it may run.
 type lookRow struct {
 	job      *Job
 	behind   bool      // an earlier job of its lane is open
@@ -144,7 +144,7 @@ type lookRow struct {
 	wake     time.Time // its next wake-up, if it is postponed
 }
 
-// lookRows reads jobs with the facts that decide whether they may run. from is the rest of
+// lookRows reads jobs with the data that decides whether they may run. from is the rest of
 // the query, beginning with FROM. Unless wide is set, it reads only relayColumns.
 func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, args ...any) ([]lookRow, error) {
 	columns := relayColumns
@@ -168,6 +168,6 @@ func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, arg
 		row.behind, row.busy, row.paused = behind != 0, busy != 0, paused.Int64
 		list = append(list, row)
 		return err
-	}, "SELECT "+columns+s.dialect.Standing()+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
+	}, "SELECT "+columns+s.dialect.RunnableColumns()+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
 	return list, err
 }

@@ -11,7 +11,7 @@ import (
 
 // statDelta is what a batch of outcomes adds to the statistics of one key and minute.
 type statDelta struct {
-	statrow.Key
+	statrow.StatKey
 	minute  int64 // start of the minute, in microseconds
 	jobs    int64
 	lastJob int64 // id of the job that finished last
@@ -25,7 +25,7 @@ type statDelta struct {
 // the deltas up later.
 func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 	type key struct {
-		statrow.Key
+		statrow.StatKey
 		minute int64
 	}
 	deltas := map[key]*statDelta{}
@@ -35,12 +35,12 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 			continue
 		}
 		k := key{
-			statrow.Key{Service: out.Job.Service, Type: out.Job.Type, Instance: out.Job.Instance, Action: out.Job.Action, Outcome: string(out.Status)},
+			statrow.StatKey{Service: out.Job.Service, Type: out.Job.Type, Instance: out.Job.Instance, Action: out.Job.Action, Outcome: string(out.Status)},
 			tracker.PeriodMinute.Start(out.Now).UnixMicro(),
 		}
 		d := deltas[k]
 		if d == nil {
-			d = &statDelta{Key: k.Key, minute: k.minute}
+			d = &statDelta{StatKey: k.StatKey, minute: k.minute}
 			deltas[k], order = d, append(order, d)
 		}
 		d.jobs++

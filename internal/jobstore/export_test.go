@@ -4,5 +4,5 @@ package jobstore
 func (s *Store) LaneHeadsQuery() string { return s.dialect.LaneHeads() }
 
 func (s *Store) StandingQuery() string {
-	return "SELECT j.id" + s.dialect.Standing() + " FROM nawasync_jobs j WHERE j.id = ?"
+	return "SELECT j.id" + s.dialect.RunnableColumns() + " FROM nawasync_jobs j WHERE j.id = ?"
 }

@@ -82,11 +82,11 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targetKeys []int64,
 // Fence locks the row of a running job until tx ends and reports whether the attempt of that
 // epoch still runs. While the lock is held, no other process can end the attempt, so a late
 // attempt cannot write through tx.
-func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (held bool, err error) {
+func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (running bool, err error) {
 	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // shared: one job may write several batches at once
 	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error {
-		held = true
+		running = true
 		return nil
 	}, "SELECT id FROM nawasync_jobs WHERE id = ? AND epoch = ? AND status = 'running'"+lock, job, epoch)
-	return held, err
+	return running, err
 }

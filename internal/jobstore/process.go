@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -77,62 +76,4 @@ func (s *Store) RunningClaims(ctx context.Context, worker string) (running, canc
 		err = fmt.Errorf("read the running jobs: %w", err)
 	}
 	return running, cancelled, err
-}
-
-// RequestCancel records that by wants to cancel a running job. The job's process cancels its
-// context at the next heartbeat. It reports whether the job runs.
-func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
-	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(requestCancel, s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
-		n = done.RowsAffected
-		return done.Error
-	})
-	return n > 0, err
-}
-
-// fencedExec updates the row of a running attempt. It reports whether that attempt still runs;
-// if not, it changes nothing.
-func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any) (bool, error) {
-	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET "+set+runningFence,
-			append(args, j.ID, j.Epoch, j.Worker)...)
-		n = done.RowsAffected
-		return done.Error
-	})
-	return n > 0, err
-}
-
-// MarkWrite records that an attempt may change the remote. Call it before the attempt's first
-// write to the remote. It reports whether the attempt still runs.
-func (s *Store) MarkWrite(ctx context.Context, j *Job) (bool, error) {
-	return s.fencedExec(ctx, j, setWrote, true)
-}
-
-// ClearWrite undoes MarkWrite. It reports whether the attempt still runs.
-func (s *Store) ClearWrite(ctx context.Context, j *Job) (bool, error) {
-	return s.fencedExec(ctx, j, setWrote, false)
-}
-
-// SetProgress stores the progress text of a job. It reports whether the attempt still runs.
-func (s *Store) SetProgress(ctx context.Context, j *Job, progress string) (bool, error) {
-	return s.fencedExec(ctx, j, setProgress, sqlkit.CleanText(progress, tracker.MaxError))
-}
-
-// DatabaseTime returns the time of the database server's clock. On SQLite, which has no server,
-// it returns the zero time.
-func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
-	query := map[string]string{
-		"postgres": "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-		"mysql":    "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
-	}[s.dialect.Name]
-	if query == "" {
-		return time.Time{}, nil
-	}
-	var us int64
-	if err := s.DB(ctx).Raw(query).Row().Scan(&us); err != nil {
-		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
-	}
-	return sqlkit.FromMicros(us), nil
 }

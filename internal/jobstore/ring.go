@@ -204,7 +204,7 @@ func (s *Store) demote(ctx context.Context, rows []lookRow) error {
 		return err
 	}
 	again, err := s.lookRows(s.DB(ctx), false, " FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'queued' AND j.wake_at IS NULL", s.Now(), ids)
-	s.reachMoment(MomentLookedBack)
+	s.reachMoment(MomentLaneReread)
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (s *Store) settleHeads(ctx context.Context, lanes []int64) error {
 		if err != nil || len(heads) == 0 || slices.Equal(heads, settled) {
 			return err
 		}
-		s.reachMoment(MomentSettling)
+		s.reachMoment(MomentHeadLocked)
 		err = s.Transaction(ctx, func(tx *gorm.DB) error {
 			return sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error { return nil }, "SELECT id FROM nawasync_jobs WHERE id IN ? ORDER BY id FOR UPDATE", heads)
 		})

@@ -61,13 +61,13 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 // keys, so that two writers cannot deadlock.
 func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statrow.Delta) error {
 	type key struct {
-		statrow.Key
+		statrow.StatKey
 		bucket int64
 	}
 	sums := map[key]*periodSum{}
 	var keys []key
 	for _, d := range deltas {
-		k := key{d.Key, period.Start(sqlkit.FromMicros(d.Minute)).UnixMicro()}
+		k := key{d.StatKey, period.Start(sqlkit.FromMicros(d.Minute)).UnixMicro()}
 		if sums[k] == nil {
 			sums[k], keys = &periodSum{}, append(keys, k)
 		}
@@ -75,7 +75,7 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 			return err
 		}
 	}
-	slices.SortFunc(keys, func(a, b key) int { return cmp.Or(cmp.Compare(a.bucket, b.bucket), a.Compare(b.Key)) })
+	slices.SortFunc(keys, func(a, b key) int { return cmp.Or(cmp.Compare(a.bucket, b.bucket), a.Compare(b.StatKey)) })
 	for _, k := range keys {
 		const where = "bucket = ? AND service = ? AND type = ? AND instance = ? AND action = ? AND outcome = ?"
 		at := []any{k.bucket, k.Service, k.Type, k.Instance, k.Action, k.Outcome}

@@ -2,7 +2,7 @@
 // schedules, statistics and audit log. No other package writes these tables.
 //
 // Every write of an attempt is fenced: it changes a row only if the row still has the attempt's
-// id, epoch and status. A worker that comes back late therefore changes nothing. transitions.go
+// id, epoch and status. A worker that resumes late therefore changes nothing. transitions.go
 // shows the statements that change the status of a job.
 package jobstore
 
@@ -110,7 +110,7 @@ func (s *Store) RetryTxConn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.
 }
 
 // ErrBusy means that another transaction was SQLite's only writer for longer than busyWait.
-var ErrBusy = errors.New("SQLite has one writer and it is taken; inside a transaction of your own, call DispatchTx with that transaction")
+var ErrBusy = errors.New("another transaction holds SQLite's write lock; inside a transaction of your own, call DispatchTx with that transaction")
 
 // busyWait is how long a write waits for SQLite's only writer: as long as the recommended
 // busy_timeout.

@@ -117,11 +117,11 @@ func (l *Lease) Tick(ctx context.Context) (more bool, err error) {
 // lose ends the lease, unless it has already ended.
 func (l *Lease) lose() {
 	l.mu.Lock()
-	held := l.lastBeatOK
+	hadLease := l.lastBeatOK
 	l.lastBeatOK = false
 	id := l.id
 	l.mu.Unlock()
-	if held {
+	if hadLease {
 		l.Logger.Error("the heartbeat did not reach the database for too long; the running jobs of this process are cancelled", "worker", id, "lease_ttl", l.TTL)
 		l.OnLost(id)
 	}

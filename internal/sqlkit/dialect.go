@@ -78,9 +78,11 @@ const (
 	PausedUntil = "(SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)"
 )
 
-// Standing returns the columns that decide whether a job j may run, to be selected after the
+// RunnableColumns returns the columns that decide whether a job j may run, to be selected after the
 // job's own columns. Its parameters are (now, now).
-func (d Dialect) Standing() string { return ", " + d.Behind() + ", " + LaneBusy + ", " + PausedUntil }
+func (d Dialect) RunnableColumns() string {
+	return ", " + d.Behind() + ", " + LaneBusy + ", " + PausedUntil
+}
 
 // KindText returns an expression for the text service/type/action.
 func (d Dialect) KindText() string {

@@ -11,12 +11,12 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Key is what jobs are counted by.
-type Key struct{ Service, Type, Instance, Action, Outcome string }
+// StatKey is what jobs are counted by.
+type StatKey struct{ Service, Type, Instance, Action, Outcome string }
 
 // Compare compares two keys field by field. It returns a negative number, 0 or a positive
 // number, like cmp.Compare.
-func (k Key) Compare(other Key) int {
+func (k StatKey) Compare(other StatKey) int {
 	return cmp.Or(cmp.Compare(k.Service, other.Service), cmp.Compare(k.Type, other.Type), cmp.Compare(k.Instance, other.Instance),
 		cmp.Compare(k.Action, other.Action), cmp.Compare(k.Outcome, other.Outcome))
 }
@@ -24,7 +24,7 @@ func (k Key) Compare(other Key) int {
 // Delta is what one batch of ended jobs adds to the statistics. Times are in microseconds,
 // histograms in their stored form.
 type Delta struct {
-	Key
+	StatKey
 	ID              int64
 	Minute          int64
 	Jobs            int64
@@ -45,7 +45,7 @@ func Deltas(tx *gorm.DB, limit int) (list []Delta, err error) {
 
 // Bucket is one row of the rolled-up statistics.
 type Bucket struct {
-	Key
+	StatKey
 	Begin       int64 // start of the bucket in microseconds
 	Jobs        int64
 	Waits, Runs string

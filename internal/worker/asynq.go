@@ -34,11 +34,12 @@ func (c throttledClient) EvalSha(ctx context.Context, sha1 string, keys []string
 // asynqLogger writes asynq's messages to slog.
 type asynqLogger struct{ *slog.Logger }
 
-func (l asynqLogger) Debug(args ...any) { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
-func (l asynqLogger) Info(args ...any)  { l.Logger.Debug("asynq: " + fmt.Sprint(args...)) }
-func (l asynqLogger) Warn(args ...any)  { l.Logger.Warn("asynq: " + fmt.Sprint(args...)) }
-func (l asynqLogger) Error(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLogger) Debug(args ...any) { l.Logger.Debug(fmt.Sprint(args...), "component", "asynq") }
+
+func (l asynqLogger) Info(args ...any)  { l.Logger.Debug(fmt.Sprint(args...), "component", "asynq") }
+func (l asynqLogger) Warn(args ...any)  { l.Logger.Warn(fmt.Sprint(args...), "component", "asynq") }
+func (l asynqLogger) Error(args ...any) { l.Logger.Error(fmt.Sprint(args...), "component", "asynq") }
 
 // Fatal logs an error. Unlike asynq's default logger, it does not exit: a library must not end
 // its host's process.
-func (l asynqLogger) Fatal(args ...any) { l.Logger.Error("asynq: " + fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.Logger.Error(fmt.Sprint(args...), "component", "asynq") }

@@ -1,5 +1,7 @@
--- Times are whole microseconds since 1970 UTC: the same in every database, whatever the session's zone.
--- Every statement may run again (IF NOT EXISTS): where DDL is not transactional, a migration that broke half way is simply run again.
+-- Times are integers, in microseconds since 1970 UTC. They mean the same in every database and do
+-- not depend on the session's time zone.
+-- Every statement can run again without harm. If this migration fails halfway in a database without
+-- transactional DDL, run it again.
 -- +goose Up
 CREATE TABLE IF NOT EXISTS nawasync_jobs (
     id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,

@@ -1,5 +1,6 @@
--- A job may name the snapshot row it changes; syncs that would delete too much are held.
--- MySQL has no ADD COLUMN IF NOT EXISTS and commits every ALTER: a run that broke half way must be able to run again.
+-- A job can name the snapshot row that it changes. A sync that would delete too many rows is held.
+-- MySQL has no ADD COLUMN IF NOT EXISTS and commits every ALTER. The check of information_schema lets this
+-- migration run again after it failed halfway.
 -- +goose Up
 SET @nawasync_ddl = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'nawasync_jobs' AND column_name = 'snap_table') = 0,
   'ALTER TABLE nawasync_jobs ADD COLUMN snap_table VARCHAR(128), ADD COLUMN snap_row BIGINT, ADD COLUMN snap_state VARCHAR(16)', 'DO 0');

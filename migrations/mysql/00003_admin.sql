@@ -1,4 +1,7 @@
--- What the admin pages read and write: tombstones, operators' acts, policies, and one index for every list.
+-- The admin pages need a mark for deleted jobs, audit entries, policies and an index for the job lists.
+-- The job lists read the ended jobs of a service and status, newest first, without deleted jobs.
+-- MySQL has no partial indexes, so deleted_at is a column of the list index.
+-- As in 00002, the check of information_schema lets this migration run again after it failed halfway.
 -- +goose Up
 SET @nawasync_ddl = IF((SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'nawasync_jobs' AND column_name = 'deleted_at') = 0,
   'ALTER TABLE nawasync_jobs ADD COLUMN deleted_at BIGINT, ADD KEY nawasync_jobs_list (service, status, deleted_at, id), DROP KEY nawasync_jobs_service', 'DO 0');

@@ -1,4 +1,4 @@
--- What syncs found changed at the remote, object by object: the history of an object that no job of ours changed.
+-- Syncs record here what changed on the remote, per object. The object's own jobs do not record it.
 -- +goose Up
 CREATE TABLE IF NOT EXISTS nawasync_changes (
     id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,

@@ -1,4 +1,4 @@
--- A job may name the snapshot row it changes; syncs that would delete too much are held.
+-- A job can name the snapshot row that it changes. A sync that would delete too many rows is held.
 -- +goose Up
 ALTER TABLE nawasync_jobs ADD COLUMN IF NOT EXISTS snap_table TEXT;
 ALTER TABLE nawasync_jobs ADD COLUMN IF NOT EXISTS snap_row BIGINT;

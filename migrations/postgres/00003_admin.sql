@@ -1,7 +1,7 @@
--- What the admin pages read and write: tombstones, operators' acts, policies, and one index for every list.
+-- The admin pages need a mark for deleted jobs, audit entries, policies and an index for the job lists.
 -- +goose Up
 ALTER TABLE nawasync_jobs ADD COLUMN IF NOT EXISTS deleted_at BIGINT;
--- Every list is read by it: a service's jobs of one status, newest first, without those deleted.
+-- The job lists read the ended jobs of a service and status, newest first, without deleted jobs.
 CREATE INDEX IF NOT EXISTS nawasync_jobs_list ON nawasync_jobs (service, status, id) WHERE finished_at IS NOT NULL AND deleted_at IS NULL;
 DROP INDEX IF EXISTS nawasync_jobs_service;
 

@@ -1,5 +1,6 @@
--- A job may name the snapshot row it changes; syncs that would delete too much are held.
--- SQLite adds no column twice, but a migration that broke half way left nothing here.
+-- A job can name the snapshot row that it changes. A sync that would delete too many rows is held.
+-- SQLite has no ADD COLUMN IF NOT EXISTS, but it rolls a failed migration back, so this migration can
+-- run again.
 -- +goose Up
 ALTER TABLE nawasync_jobs ADD COLUMN snap_table TEXT;
 ALTER TABLE nawasync_jobs ADD COLUMN snap_row INTEGER;

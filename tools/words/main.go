@@ -1,6 +1,6 @@
 // Command words reports words that the project has replaced by a better term.
 //
-// It reads the Go, templ and Markdown files below -root and the catalogue of the pages' texts,
+// It reads the sources and documents below -root and the catalogue of the pages' texts,
 // and prints each place with the term to use. words.txt lists the words. Parts of names in camel
 // case and snake case count as words, so a word is found in an identifier too.
 package main
@@ -112,7 +112,7 @@ func reads(path string) bool {
 		return false
 	}
 	switch filepath.Ext(path) {
-	case ".go", ".templ", ".md":
+	case ".go", ".templ", ".md", ".js", ".css", ".sql":
 		return true
 	}
 	return filepath.Base(path) == "messages.txt"

@@ -12,17 +12,20 @@ import (
 
 // Alert is a problem that an operator should look at.
 type Alert struct {
-	Severity int       `json:"severity"` // SeverityWarning or SeverityCritical
+	Severity Severity  `json:"severity"` // SeverityWarning or SeverityCritical
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since,omitzero"`
 	URL      string    `json:"-"`      // the page with the details
 	Advice   string    `json:"advice"` // what the operator should do
 }
 
+// Severity says how serious an alert is.
+type Severity int
+
 // The severities of an Alert.
 const (
-	SeverityWarning  = 1
-	SeverityCritical = 2
+	SeverityWarning  Severity = 1
+	SeverityCritical Severity = 2
 )
 
 const (
@@ -58,8 +61,8 @@ type Service struct {
 	EndedBefore, FailedBefore int64
 }
 
-// Page translates texts and formats values and links for the page that shows the alerts.
-type Page interface {
+// Formatter translates texts and formats values and links for the page that shows the alerts.
+type Formatter interface {
 	T(text string) string
 	Tf(format string, args ...any) string
 	FullTime(t time.Time) string
@@ -71,7 +74,7 @@ type Page interface {
 }
 
 // Find returns up to 20 alerts, the critical ones first.
-func Find(in Input, p Page) []Alert {
+func Find(in Input, p Formatter) []Alert {
 	found := slices.Concat(
 		checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p), checkSchedules(in, p), checkSnapshots(in, p), checkFailures(in, p),
 	)

@@ -11,7 +11,7 @@ import (
 
 // checkFailures finds services with at least 3 failed jobs and no success, and services with at
 // least 3 failed jobs and at least minEnded ended jobs of which more than 10 % failed.
-func checkFailures(in Input, p Page) (list []Alert) {
+func checkFailures(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Services {
 		if s.Failed < 3 {
 			continue
@@ -38,7 +38,7 @@ func checkFailures(in Input, p Page) (list []Alert) {
 }
 
 // checkOpen finds jobs without a live worker, jobs that have waited too long, and stuck jobs.
-func checkOpen(in Input, p Page) (list []Alert) {
+func checkOpen(in Input, p Formatter) (list []Alert) {
 	processes := Alive(in.Processes, in.Now)
 	for _, o := range in.Open {
 		kind := nawasync.Kind{Service: o.Service, Type: o.Type, Action: o.Action}.String()
@@ -62,7 +62,7 @@ func checkOpen(in Input, p Page) (list []Alert) {
 }
 
 // checkScopes finds paused and parked scopes.
-func checkScopes(in Input, p Page) (list []Alert) {
+func checkScopes(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Scopes {
 		text, severity := p.Tf("%s is paused by %s: %s", p.ScopeText(s.Service, s.Instance), s.By, s.Reason), SeverityWarning
 		if s.Parked {
@@ -75,7 +75,7 @@ func checkScopes(in Input, p Page) (list []Alert) {
 }
 
 // checkHolds finds syncs that wait for a decision.
-func checkHolds(in Input, p Page) (list []Alert) {
+func checkHolds(in Input, p Formatter) (list []Alert) {
 	for _, hold := range in.Holds {
 		text := p.Tf("A sync of %s is held: %s of %s rows are missing from the listing. Nothing was deleted.",
 			p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Missing), format.Thousands(hold.Rows))
@@ -86,7 +86,7 @@ func checkHolds(in Input, p Page) (list []Alert) {
 }
 
 // checkConflicts finds unresolved conflicts.
-func checkConflicts(in Input, p Page) []Alert {
+func checkConflicts(in Input, p Formatter) []Alert {
 	n := len(in.Conflicts.Jobs)
 	if n == 0 {
 		return nil

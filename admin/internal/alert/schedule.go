@@ -20,7 +20,7 @@ func NextTick(s tracker.Schedule, after time.Time) time.Time {
 }
 
 // checkSchedules finds schedules that no process registers, and schedules whose last tick is late.
-func checkSchedules(in Input, p Page) (list []Alert) {
+func checkSchedules(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Schedules {
 		if s.Orphaned(in.Now) {
 			text := p.Tf("Schedule %s is orphaned: no process has registered the schedule since %s.", s.Name, p.FullTime(s.SeenAt))
@@ -37,7 +37,7 @@ func checkSchedules(in Input, p Page) (list []Alert) {
 
 // checkSnapshots finds tables whose last successful sync is too old, and tables whose schedule has
 // ticked without any successful sync. With a schedule the limit is dueBy, without one staleAfter.
-func checkSnapshots(in Input, p Page) (list []Alert) {
+func checkSnapshots(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Successes {
 		if !in.isSync(s.Service, s.Type, s.Action) {
 			continue

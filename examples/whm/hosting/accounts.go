@@ -63,13 +63,15 @@ func (r *accounts) Create(ctx context.Context, want WhmAccount) (o mirror.Object
 
 // Update calls one WHM function for each changed field, because WHM has no function that changes
 // several fields at once.
-func (r *accounts) Update(ctx context.Context, current mirror.Object[WhmAccount], want WhmAccount, touched mirror.Diff) (mirror.Object[WhmAccount], error) {
+func (r *accounts) Update(ctx context.Context, current mirror.Object[WhmAccount], want WhmAccount, changes mirror.FieldDiff) (
+	mirror.Object[WhmAccount], error,
+) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {
 		return current, err
 	}
 	var steps []func() error
-	for _, c := range touched {
+	for _, c := range changes {
 		switch c.Field {
 		case "plan":
 			steps = append(steps, func() error { return client.ChangePackage(ctx, want.Username, want.Plan) })
@@ -81,9 +83,9 @@ func (r *accounts) Update(ctx context.Context, current mirror.Object[WhmAccount]
 		}
 	}
 	switch {
-	case (touched.Has("suspended") || touched.Has("suspend_reason")) && want.Suspended:
+	case (changes.Has("suspended") || changes.Has("suspend_reason")) && want.Suspended:
 		steps = append(steps, func() error { return client.SuspendAccount(ctx, want.Username, want.SuspendReason) })
-	case touched.Has("suspended"):
+	case changes.Has("suspended"):
 		steps = append(steps, func() error { return client.UnsuspendAccount(ctx, want.Username) })
 	}
 	return mirror.Object[WhmAccount]{}, runWrites(ctx, steps)

@@ -116,7 +116,7 @@ func megabytes(quota *int64) int64 {
 // Update calls one UAPI function for each changed field, because UAPI has no function that changes
 // several fields at once.
 func (r *emails) Update(
-	ctx context.Context, current mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.Diff,
+	ctx context.Context, current mirror.Object[WhmEmailAccount], want WhmEmailAccount, touched mirror.FieldDiff,
 ) (mirror.Object[WhmEmailAccount], error) {
 	client, err := r.servers.client(want.Instance)
 	if err != nil {

@@ -142,7 +142,7 @@ func closeConnection(w http.ResponseWriter) {
 // Tally counts the calls for one mailbox or account by function, and the changes that they made.
 type Tally struct {
 	Calls   map[string]int `json:"calls"`
-	Actions map[string]int `json:"acts"`
+	Actions map[string]int `json:"effective"`
 }
 
 func (t *Tally) clone() Tally { return Tally{maps.Clone(t.Calls), maps.Clone(t.Actions)} }

@@ -18,7 +18,7 @@ import (
 // hold for an operator to decide on. If the open hold already contains the same rows, it stays
 // open and the sync succeeds.
 func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracker.Hold, undecided int64) error {
-	if err := s.prune(ctx, missing, false); err != nil {
+	if err := s.applyMissing(ctx, missing, false); err != nil {
 		return err
 	}
 	rows, err := s.rowsToHold(ctx, missing)
@@ -100,10 +100,10 @@ func (s *reconcile) replaceHold(ctx context.Context, open, hold *tracker.Hold, r
 	})
 }
 
-// prune marks the missing rows. If withinLimit is set, it also counts the listing in missing_runs,
+// applyMissing marks the missing rows. If withinLimit is set, it also counts the listing in missing_runs,
 // and deletes the rows that have been missing long enough. Rows that an operator has released
 // are always deleted, rows whose deletion an operator has rejected never.
-func (s *reconcile) prune(ctx context.Context, missing *missingRows, withinLimit bool) error {
+func (s *reconcile) applyMissing(ctx context.Context, missing *missingRows, withinLimit bool) error {
 	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
 	return s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
 		before := cloneResult(&s.result)

@@ -151,7 +151,7 @@ func (p *request) fail(err error) {
 	switch {
 	case errors.As(err, &known):
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
-		known = &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The page may have been pruned, or your account may not have access.")}
+		known = &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The job or service may have been deleted, or your account may not have access.")}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),

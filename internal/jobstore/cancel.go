@@ -1,0 +1,21 @@
+package jobstore
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// RequestCancel records that by wants to cancel a running job. The job's process cancels its
+// context at the next heartbeat. It reports whether the job runs.
+func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
+	var n int64
+	err := s.exec(ctx, func(tx *gorm.DB) error {
+		done := tx.Exec(requestCancel, s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
+		n = done.RowsAffected
+		return done.Error
+	})
+	return n > 0, err
+}
