@@ -53,7 +53,7 @@ func (e *Engine) panicOutcome(job *jobstore.Job, value any, stack string) *jobst
 
 // runAttempt opens and decodes the arguments, runs the handler under its timeout, and turns
 // the result into an outcome.
-func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) *jobstore.Outcome {
+func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobstore.Outcome) {
 	r := e.registrationOf(job)
 	ctx, span := e.telemetry.startAttempt(ctx, job)
 	defer span.End()
@@ -71,14 +71,20 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) *jobstore.Ou
 	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
-	defer cancel()
+	defer func() {
+		// OnSuccess runs later, with the outcome, and may use this context. The worker cancels
+		// its parent as soon as the outcome is written.
+		if out == nil || out.OnSuccess == nil {
+			cancel()
+		}
+	}()
 	stuck := time.AfterFunc(timeout+stuckLogDelay, func() {
 		e.logger.Warn("a job ignores the end of its context; it keeps its slot and its lane until its handler returns", "job_id", job.ID,
 			"kind", r.kind.String(), "timeout", timeout)
 	})
 	defer stuck.Stop()
 	stack, err := executeSafely(ctx, a, execute)
-	out := e.decideOutcome(ctx, r, a, err)
+	out = e.decideOutcome(ctx, r, a, err)
 	if stack != "" {
 		out.Stack = a.redactor().Text(stack)
 	}

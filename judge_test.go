@@ -126,6 +126,36 @@ func TestOnSuccessCommitsWithTheOutcomeOrUndoesIt(t *testing.T) {
 	})
 }
 
+func TestOnSuccessDispatchesWithTheContextOfExecute(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		ended := make(chan error, 2)
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			go func() {
+				<-ctx.Done()
+				ended <- context.Cause(ctx)
+			}()
+			run.OnSuccess(func(tx *gorm.DB) error {
+				_, err := e.DispatchTx(ctx, tx, otherArgs{ID: "next of " + run.Args.ID}, nawasync.Options{})
+				return errors.Join(err, ctx.Err())
+			})
+			return nil
+		}}))
+		followed := make(chan struct{}, 1)
+		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[otherArgs]{Do: func(context.Context, *nawasync.Run[otherArgs]) error {
+			followed <- struct{}{}
+			return nil
+		}}))
+		h.Start(e)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
+		<-followed
+		if cause := <-ended; !errors.Is(cause, context.Canceled) {
+			t.Errorf("after the outcome the context ended with %v, want context.Canceled", cause)
+		}
+	})
+}
+
 func TestOnSuccessThatIgnoresADatabaseErrorUndoesTheSuccess(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)

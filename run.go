@@ -120,9 +120,10 @@ func (a *attempt) retractWrite(ctx context.Context) {
 	}
 }
 
-// OnSuccess registers fn to run in the transaction that marks the job as a success. After a
-// serialization failure fn runs again. It must not call the remote. If fn returns an error, the
-// transaction rolls back and the attempt fails.
+// OnSuccess registers fn to run in the transaction that marks the job as a success, for example
+// to dispatch a job with Engine.DispatchTx. The context of Execute can still be used in fn, and
+// so can tx.Statement.Context. After a serialization failure fn runs again. It must not call the
+// remote. If fn returns an error, the transaction rolls back and the attempt fails.
 func (a *attempt) OnSuccess(fn func(tx *gorm.DB) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
