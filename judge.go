@@ -23,6 +23,8 @@ const (
 	parkTimeout = 5 * time.Second
 	// stuckLogDelay is how long after its timeout a job is logged as stuck.
 	stuckLogDelay = 5 * time.Second
+	// retryAfterOutage is the delay of a job whose attempt met an outage of the database.
+	retryAfterOutage = 5 * time.Second
 )
 
 // decideOutcome turns the error that Execute returned into an outcome. What the handler asked
@@ -42,6 +44,7 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 	var skip *skipError
 	var conflict *conflictError
 	var later *retryAfterError
+	var database *host.DatabaseError
 	switch {
 	case errors.As(err, &skip):
 		out.Status = tracker.StatusSkipped
@@ -52,6 +55,8 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 		out.Status, out.ErrorClass = tracker.StatusCancelled, string(fault.ClassCancelled)
 	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
 		e.requeue(out, 0, tracker.OutcomeStopped, fault.ClassStopped)
+	case errors.As(err, &database):
+		e.requeue(out, retryAfterOutage, tracker.OutcomeDatabase, fault.ClassDatabase)
 	case errors.As(err, &later):
 		e.requeue(out, later.after, tracker.OutcomeRetryAfter, fault.ClassOf(err))
 	default:

@@ -131,7 +131,7 @@ func TestOnSuccessDispatchesWithTheContextOfExecute(t *testing.T) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		ended := make(chan error, 2)
-		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			go func() {
 				<-ctx.Done()
 				ended <- context.Cause(ctx)
@@ -141,7 +141,7 @@ func TestOnSuccessDispatchesWithTheContextOfExecute(t *testing.T) {
 				return errors.Join(err, ctx.Err())
 			})
 			return nil
-		}}))
+		})
 		followed := make(chan struct{}, 1)
 		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[otherArgs]{Do: func(context.Context, *nawasync.Run[otherArgs]) error {
 			followed <- struct{}{}

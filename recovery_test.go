@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -110,7 +111,7 @@ func TestDatabaseAwayFor10SecondsLosesNoOutcomeAndRequeuesNoLiveJob(t *testing.T
 		observer := h.Tuned(tuning, nil)
 		enginetest.NoError(t, nawasync.Register(observer, &enginetest.Handler[otherArgs]{Do: otherDoNothing}))
 		h.Start(observer)
-		e := h.Tuned(tuning, func(c *nawasync.Config) { c.DB = db })
+		e := h.Tuned(tuning, func(c *nawasync.Config) { c.DB = db.DB })
 		var runs enginetest.Runs
 		release := make(chan struct{})
 		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
@@ -145,6 +146,29 @@ func TestDatabaseAwayFor10SecondsLosesNoOutcomeAndRequeuesNoLiveJob(t *testing.T
 	})
 }
 
+func TestDatabaseOutageDuringBeginWriteConsumesNoAttempt(t *testing.T) {
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		db, proxy := enginetest.NewProxiedServers(t, h)
+		e := h.Tuned(host.Tuning{LeaseTTL: 25 * time.Second, DeadAfter: 30 * time.Second}, func(c *nawasync.Config) { c.DB = db.DB })
+		var outages atomic.Int64
+		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			if outages.Add(1) == 1 {
+				proxy.SetDown(true)
+				time.AfterFunc(5*time.Second, func() { proxy.SetDown(false) })
+			}
+			return run.BeginWrite(ctx)
+		})
+		h.Start(e)
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
+		job = enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
+		attempts, err := e.Reader().Attempts(t.Context(), job)
+		enginetest.NoError(t, err)
+		if job.Attempt != 1 || len(attempts) != 2 || attempts[0].Outcome != tracker.OutcomeDatabase || attempts[0].ErrorClass != string(fault.ClassDatabase) {
+			t.Errorf("job %+v after attempts %+v; want that the outage consumed no attempt", job, attempts)
+		}
+	})
+}
+
 func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes more than a minute")
@@ -152,7 +176,7 @@ func TestDatabaseAwayFor60SecondsCancelsHandlersAndRunsTheirJobsAgain(t *testing
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		db, proxy := enginetest.NewProxiedServers(t, h)
 		observer := h.Engine(nil)
-		e := h.Engine(func(c *nawasync.Config) { c.DB = db })
+		e := h.Engine(func(c *nawasync.Config) { c.DB = db.DB })
 		var started atomic.Int64
 		causes := make(chan error, 10)
 		enginetest.Register(t, e, func(ctx context.Context, _ *nawasync.Run[enginetest.JobArgs]) error {

@@ -11,6 +11,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -98,7 +99,7 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	}
 	marked, err := a.store.MarkWrite(ctx, a.job)
 	if err != nil {
-		return fmt.Errorf("record that job %d begins to write: %w", a.job.ID, err)
+		return fmt.Errorf("record that job %d begins to write: %w", a.job.ID, host.DatabaseFailure(err))
 	}
 	if !marked {
 		return ErrLeaseLost

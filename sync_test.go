@@ -100,7 +100,7 @@ func TestStopRequeuesRunningJobsWithoutConsumingAnAttempt(t *testing.T) {
 func TestStopWhileAnOutcomeCannotBeWrittenLosesNoJob(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		db, proxy := enginetest.NewProxiedServers(t, h)
-		e := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond}, func(c *nawasync.Config) { c.DB = db; c.StopGrace = -1 })
+		e := h.Tuned(host.Tuning{Beat: 100 * time.Millisecond}, func(c *nawasync.Config) { c.DB = db.DB; c.StopGrace = -1 })
 		executing, proceed := make(chan struct{}), make(chan struct{})
 		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
 			close(executing)

@@ -109,6 +109,8 @@ func (p *request) outcome(outcome tracker.Outcome) string {
 		return p.T("stopped: worker process shut down")
 	case tracker.OutcomeParked:
 		return p.T("parked")
+	case tracker.OutcomeDatabase:
+		return p.T("database unreachable, will be retried")
 	case tracker.OutcomeReaped:
 		return p.T("worker process died")
 	}

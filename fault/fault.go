@@ -37,6 +37,7 @@ const (
 	ClassWorkerDied  Class = "worker_died" // the process died while it ran the job: retried
 	ClassUndecodable Class = "undecodable" // the arguments cannot be decrypted or decoded: not retried
 	ClassStopped     Class = "stopped"     // the process stopped: runs again, no attempt is consumed
+	ClassDatabase    Class = "database"    // the engine's database was unreachable: runs again, no attempt is consumed
 	ClassCancelled   Class = "cancelled"   // an operator cancelled the job: ends as cancelled
 	ClassHeld        Class = "held"        // a sync would delete too many rows: ends as conflict and waits for an operator
 )

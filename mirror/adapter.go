@@ -3,9 +3,12 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"reflect"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/host"
 )
 
 // erasedRemote is a Remote without its type parameter. Each reflect.Value is an addressable
@@ -44,7 +47,7 @@ func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail 
 			if skipped := p.Skipped; skipped != nil { // a closure over p would keep the page's items in memory
 				out.skipped = func(v reflect.Value) bool { return skipped(asType[T](v)) }
 			}
-			if !yield(out, err) {
+			if !yield(out, markRemote(err)) {
 				return
 			}
 		}
@@ -53,25 +56,47 @@ func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail 
 
 func (a remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (erasedObject, error) {
 	o, err := a.Get(ctx, asType[T](key))
-	return eraseObject(o), err
+	return eraseObject(o), markRemote(err)
 }
 
 func (a remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erasedObject, error) {
 	o, err := a.Create(ctx, asType[T](want))
-	return eraseObject(o), err
+	return eraseObject(o), markRemote(err)
 }
 
 func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error) {
 	o, err := a.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version}, asType[T](want), touched)
-	return eraseObject(o), err
+	return eraseObject(o), markRemote(err)
 }
 
 func (a remoteAdapter[T]) remove(ctx context.Context, key reflect.Value) error {
-	return a.Delete(ctx, asType[T](key))
+	return markRemote(a.Delete(ctx, asType[T](key)))
 }
 
 func eraseObject[T any](o Object[T]) erasedObject {
 	return erasedObject{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version}
+}
+
+// remoteError marks an error of a call to the remote, so that it is not taken for one of the
+// database.
+type remoteError struct{ err error }
+
+func (e *remoteError) Error() string { return e.err.Error() }
+func (e *remoteError) Unwrap() error { return e.err }
+
+func markRemote(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &remoteError{err}
+}
+
+// databaseFailure returns err as a host.DatabaseError if the database could not be reached.
+func databaseFailure(err error) error {
+	if remote := (*remoteError)(nil); errors.As(err, &remote) {
+		return err
+	}
+	return host.DatabaseFailure(err)
 }
 
 func asType[T any](v reflect.Value) T { return v.Interface().(T) }

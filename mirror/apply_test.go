@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,4 +265,41 @@ func shopChild(c *enginetest.ChildProcess) error {
 	}
 	fmt.Println(enginetest.ChildReady)
 	select {}
+}
+
+func TestDatabaseOutageDuringAChangeOrASyncConsumesNoAttempt(t *testing.T) {
+	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
+		db, proxy := enginetest.NewProxiedServers(t, h)
+		h.DB = db
+		s := newShop(t, h)
+		s.remote.Put(numberedGadgets(20)...)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
+		var armed atomic.Bool
+		over := make(chan struct{})
+		outage := func() {
+			if armed.CompareAndSwap(true, false) {
+				proxy.SetDown(true)
+				time.AfterFunc(4*time.Second, func() {
+					proxy.SetDown(false)
+					over <- struct{}{}
+				})
+			}
+		}
+		s.remote.beforeCall(func(string, string) error { outage(); return nil })
+		s.remote.beforePage(func(int) { outage() })
+		for name, dispatch := range map[string]func() *tracker.Job{
+			"change": func() *tracker.Job { return s.update(t, s.row(t, "g0003"), func(g *gadget) { g.Plan = "large" }) },
+			"sync":   func() *tracker.Job { return s.sync(t) },
+		} {
+			armed.Store(true)
+			job := dispatch()
+			<-over
+			job = s.waitStatus(t, job, tracker.StatusSuccess)
+			attempts, err := s.engine.Reader().Attempts(t.Context(), job)
+			enginetest.NoError(t, err)
+			if job.Attempt != 1 || len(attempts) != 2 || attempts[0].Outcome != tracker.OutcomeDatabase {
+				t.Errorf("%s: job %+v after attempts %+v; want that the outage consumed no attempt", name, job, attempts)
+			}
+		}
+	})
 }

@@ -41,7 +41,7 @@ func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run
 			}
 			_, secrets, err := r.revealer.Reveal(*args)
 			return secrets, func(ctx context.Context, a host.Attempt) error {
-				return run(context.WithValue(ctx, beginWriteKey{}, a.BeginWrite), a, args)
+				return databaseFailure(run(context.WithValue(ctx, beginWriteKey{}, a.BeginWrite), a, args))
 			}, err
 		},
 	}

@@ -52,6 +52,7 @@ const (
 	OutcomeParked     Outcome = "parked"      // the remote refused the credentials or limited the rate
 	OutcomeStopped    Outcome = "stopped"     // the process stopped or lost its lease
 	OutcomeReaped     Outcome = "reaped"      // the process died
+	OutcomeDatabase   Outcome = "database"    // the engine's database was unreachable; the attempt is not consumed
 )
 
 // MaxAttemptsKept is how many attempts of one job are stored.

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
@@ -90,7 +88,7 @@ func NewProxy(t *testing.T, target string) *Proxy {
 }
 
 // NewProxiedServers opens the harness's database through a proxy.
-func NewProxiedServers(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
+func NewProxiedServers(t *testing.T, h *Harness) (*testdb.Database, *Proxy) {
 	t.Helper()
 	var p *Proxy
 	dsn := h.DB.DSN
@@ -112,7 +110,7 @@ func NewProxiedServers(t *testing.T, h *Harness) (*gorm.DB, *Proxy) {
 			_ = pool.Close()
 		}
 	})
-	return db, p
+	return &testdb.Database{DB: db, Dialect: h.DB.Dialect, DSN: dsn}, p
 }
 
 // Servers runs a test on each database server. There, several processes can share a database and

@@ -1,7 +1,11 @@
 package sqlkit
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
 )
@@ -39,6 +43,22 @@ func IsUndefined(err error) bool {
 		return state == "42P01" || state == "42703"
 	}
 	return containsAny(err, "Error 1146 ", "Error 1054 ", "no such table", "no such column")
+}
+
+// IsUnavailable reports whether err says that the database could not be reached, closed the
+// connection, or is starting or shutting down: driver.ErrBadConn, an error of the network,
+// SQLSTATE class 08, 57P01 to 57P03 or 53300, or MySQL's texts for these.
+func IsUnavailable(err error) bool {
+	if err == nil {
+		return false
+	}
+	if state, ok := sqlState(err); ok {
+		return strings.HasPrefix(state, "08") || slices.Contains([]string{"57P01", "57P02", "57P03", "53300"}, state)
+	}
+	var network *net.OpError
+	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) ||
+		containsAny(err, "invalid connection", "Error 1040 ", "Error 1053 ", "Error 1927 ", "bad connection", "conn closed", "failed to connect")
 }
 
 // sqlState returns the SQLSTATE of an error of a PostgreSQL driver.
