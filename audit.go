@@ -12,7 +12,7 @@ import (
 )
 
 // operate runs do for an operator and records the action and its outcome in the audit log.
-// do sets the entry's target, and its details where it has any.
+// do sets the entry's target and, if there are any, its details.
 func (e *Engine) operate(ctx context.Context, action string, o OperatorOptions, do func(entry *tracker.AuditEntry) error) error {
 	if err := o.validate(); err != nil {
 		return err

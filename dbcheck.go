@@ -44,9 +44,9 @@ func checkDatabase(ctx context.Context, db *gorm.DB, logger *slog.Logger) error 
 }
 
 // locksOnBegin reports whether a transaction takes SQLite's write lock when it begins. It
-// begins a transaction and tries to begin a writing one on another connection: that fails if
-// the first one holds the lock. It returns true if the pool has one connection only, or if the
-// check itself fails.
+// begins a transaction and tries to begin a writing one on another connection: the second one
+// fails if the first one holds the lock. locksOnBegin returns true if the pool has only one
+// connection, or if the check itself fails.
 func locksOnBegin(ctx context.Context, db *gorm.DB) bool {
 	pool, err := db.DB()
 	if err != nil || pool.Stats().MaxOpenConnections == 1 {

@@ -16,7 +16,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Options of one dispatch. The zero value is ready to use.
+// Options are the options of one dispatch. The zero value is ready to use.
 type Options struct {
 	// By names the user or program that requested the job, for example "user:7". At most 255
 	// bytes.
@@ -62,8 +62,8 @@ var (
 )
 
 // Dispatch adds a job in its own transaction and wakes a worker. It returns the new row. If
-// the arguments have a UniqueKey and such a job is already open, it returns the open job's
-// row, with Coalesced set. It returns ErrInvalid, ErrNoSealer, ErrBacklogFull,
+// the arguments have a UniqueKey and a job with that key is already open, Dispatch returns the
+// open job's row, with Coalesced set. It returns ErrInvalid, ErrNoSealer, ErrBacklogFull,
 // ErrDatabaseBusy, or the database's error. Dispatch is safe for concurrent use and may be
 // called before Start.
 func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.Job, error) {

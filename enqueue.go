@@ -42,7 +42,7 @@ func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 }
 
 // drainEnqueues waits until no dispatch sends wake-ups in the background. It keeps all slots,
-// so later dispatches send theirs in the foreground.
+// so later dispatches send their wake-ups in the foreground.
 func (e *Engine) drainEnqueues(ctx context.Context) {
 	for range maxEnqueuing {
 		select {

@@ -223,8 +223,8 @@ func (e *Engine) register(regs []*registration) error {
 	return nil
 }
 
-// timeoutOf returns h.Timeout. The function returns DefaultTimeout if h.Timeout panics or
-// returns 0 or less.
+// timeoutOf returns a function that calls h.Timeout. The function returns DefaultTimeout if
+// h.Timeout panics or returns 0 or less.
 func timeoutOf[A Args](h Handler[A]) func() time.Duration {
 	return func() (d time.Duration) {
 		defer func() {
@@ -236,7 +236,8 @@ func timeoutOf[A Args](h Handler[A]) func() time.Duration {
 	}
 }
 
-// backoffOf returns h.Backoff. The function returns the default backoff if h.Backoff panics.
+// backoffOf returns a function that calls h.Backoff. The function returns the default backoff if
+// h.Backoff panics.
 func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
 	return func(attempt int) (d time.Duration) {
 		defer func() {

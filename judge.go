@@ -19,7 +19,7 @@ const (
 	parkForCredentials = 5 * time.Minute
 	parkForRateLimit   = time.Minute
 	maxPark            = 24 * time.Hour
-	// parkTimeout bounds how long a job waits for the row that parks its scope.
+	// parkTimeout bounds how long an attempt waits for the write that parks its scope.
 	parkTimeout = 5 * time.Second
 	// stuckLogDelay is how long after its timeout a job is logged as stuck.
 	stuckLogDelay = 5 * time.Second
@@ -29,7 +29,7 @@ const (
 
 // decideOutcome turns the error that Execute returned into an outcome. What the handler asked
 // for (Skip, Conflict, RetryAfter) and the cause with which the context ended (cancelled,
-// stopping, lease lost) come before the class of the error.
+// stopping, lease lost) take precedence over the class of the error.
 func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
 	a.mu.Lock()
 	a.job.Wrote = a.job.Wrote || a.beganWrite
@@ -198,7 +198,7 @@ func (e *Engine) backoffOf(job *jobstore.Job) time.Duration {
 }
 
 // workerDiedOutcome returns the outcome of a job whose process died. The attempt is consumed,
-// so that a job that kills its process cannot do so without end. The next attempt is due at
+// so that a job cannot kill one process after another forever. The next attempt is due at
 // once.
 func (e *Engine) workerDiedOutcome(job *jobstore.Job) *jobstore.Outcome {
 	out := &jobstore.Outcome{Job: job, Error: fmt.Sprintf("process %s died while it ran the job", job.Worker), ErrorClass: string(fault.ClassWorkerDied)}

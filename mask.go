@@ -8,7 +8,7 @@ type Secret = secret.Secret
 // NewSecret returns a Secret that holds value.
 func NewSecret(value string) Secret { return secret.New(value) }
 
-// Mask replaces every secret in a JSON document by "***". See [secret.Mask] for the keys and
+// Mask replaces every secret in a JSON document with "***". See [secret.Mask] for the keys and
 // values that it treats as secrets; extraKeys adds keys. Invalid JSON is replaced as a whole.
 // Mask is safe for concurrent use.
 func Mask(document []byte, extraKeys ...string) []byte { return secret.Mask(document, extraKeys...) }

@@ -208,7 +208,7 @@ func (e *Engine) Restore(ctx context.Context, id int64, o OperatorOptions) error
 
 // Forget erases the arguments, results and error texts of every ended job of one target, for
 // privacy. It returns the number of these jobs. The rows themselves stay. If the target also
-// has jobs that have not ended, Forget erases nothing of those and returns ErrStillOpen.
+// has jobs that have not ended, Forget leaves those unchanged and returns ErrStillOpen.
 func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOptions) (n int, err error) {
 	err = errors.Join(
 		validateText("Target.Service", target.Service, 1, 50), validateText("Target.Type", target.Type, 1, 50),
@@ -225,7 +225,7 @@ func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOp
 	return n, err
 }
 
-// errNotPaused makes the audit log record a Resume of a scope that was not paused as failed.
+// errNotPaused is the error that the audit log records for a Resume of a scope that was not paused.
 var errNotPaused = errors.New("the scope was not paused")
 
 // Pause suspends the jobs of a scope until PauseOptions.Until or until Resume. The scope is a

@@ -63,7 +63,7 @@ func (e *retryAfterError) Unwrap() error { return e.err }
 // the reason and may be nil. A negative d counts as 0.
 func RetryAfter(d time.Duration, err error) error { return &retryAfterError{max(0, d), err} }
 
-// outcomeOf returns the outcome of an attempt by the error of Execute alone. For real attempts,
+// outcomeOf derives the outcome of an attempt from the error of Execute alone. For real attempts,
 // decideOutcome also considers why the job's context ended.
 func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
 	var skip *skipError

@@ -19,12 +19,12 @@ type RepositoryInfo struct {
 	Scoped  bool     `json:"scoped"`            // whether each of its rows belongs to an instance
 }
 
-// AttachedRepository is what the engine's overviews need of a repository. Package mirror
+// AttachedRepository has the methods of a repository that the engine's overviews use. Package mirror
 // implements it.
 type AttachedRepository interface {
 	// Describe returns a description of the repository. The description must not change.
 	Describe() RepositoryInfo
-	// SyncNow dispatches a sync of the scope that jobs name by this instance.
+	// SyncNow dispatches a sync of the scope that jobs identify by the given Target.Instance.
 	SyncNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
 	// CountStates counts the rows by sync state. It stops counting a state at
 	// MaxStateCount+1 rows. Instance "" counts the rows of all instances.

@@ -20,7 +20,7 @@ type Schedule struct {
 	// "@every 10m".
 	Spec string
 	// Timezone is an IANA name. "" means UTC. A tick at a local time that the clock skips runs
-	// at the moment of the skip. A tick at a local time that occurs twice runs the first time.
+	// at the moment of the skip. A tick at a local time that occurs twice runs only the first time.
 	Timezone string
 	// Jitter is the maximum delay of a job after its tick. It spreads the jobs of schedules
 	// that tick at the same time. 0 means no delay.

@@ -35,7 +35,7 @@ type SyncStatus struct {
 	HashVersion  int64     `gorm:"column:hash_version"                                json:"-"`                      // the set of fields that the hash covers
 	SyncJobID    *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
 	MissingSince Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
-	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // the number of complete listings in a row without the object
+	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // consecutive complete listings without the object
 }
 
 // SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct
@@ -48,7 +48,7 @@ func (s *SyncStatus) MarkPending(state SyncState, job int64) {
 	s.State, s.SyncError, s.SyncJobID = state, "", &job
 }
 
-// MarkSynced sets the state of a row that equals the remote object at that time. It changes the
+// MarkSynced sets the state of a row that equals the remote object at the given time. It changes the
 // struct only.
 func (s *SyncStatus) MarkSynced(at time.Time) {
 	s.State, s.SyncError, s.LastSyncedAt, s.MissingSince, s.MissingRuns = StateSynced, "", Timestamp{at}, Timestamp{}, 0

@@ -18,8 +18,8 @@ import (
 const scopeName = "github.com/nawasara/nawasync"
 
 // telemetry reports traces and metrics through the OpenTelemetry API. The labels of the metrics
-// are service, type, action and outcome. Targets are no labels, so the number of time series is
-// bounded.
+// are service, type, action and outcome. Targets are not labels, so the number of time series
+// is bounded.
 type telemetry struct {
 	tracer      trace.Tracer
 	dispatches  metric.Int64Counter

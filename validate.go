@@ -71,8 +71,8 @@ func validateText(name, value string, minLength, maxLength int) error {
 }
 
 // validateJSON rejects JSON whose text the databases do not store unchanged. encoding/json
-// replaces each byte that is not UTF-8 by the escape \ufffd, but writes a real U+FFFD unescaped.
-// So the escape reveals a replaced byte.
+// replaces each byte that is not UTF-8 with the escape \ufffd, but writes a real U+FFFD
+// unescaped. So the escape reveals a replaced byte.
 func validateJSON(data []byte) error {
 	if !utf8.Valid(data) { // the host's MarshalJSON may write invalid UTF-8
 		return errors.New("contain text that is not valid UTF-8")

@@ -10,7 +10,7 @@ import (
 // Enforcer decides what a subject may do. The pages call Enforce with three strings: the subject,
 // the service and the permission. The service "*" stands for every service. An error counts as a
 // refusal. The enforcers of casbin implement this interface. Do not use one that caches decisions:
-// it would keep allowing a revoked role.
+// it would still grant the permissions of a revoked role.
 type Enforcer interface {
 	Enforce(rvals ...any) (bool, error)
 }
@@ -116,7 +116,7 @@ func (h *handler) newViewer(r *http.Request) (*viewer, error) {
 
 // serviceCache caches the list of existing services for serviceCacheTime.
 type serviceCache struct {
-	sem    chan struct{} // capacity 1; a mutex on which a request waits no longer than its context
+	sem    chan struct{} // capacity 1; a mutex that a request stops waiting for when its context ends
 	readAt time.Time
 	names  []string
 }

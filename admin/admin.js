@@ -106,7 +106,8 @@ const press = {
 	"r": () => refresh(),
 };
 
-// move focuses the first link of the row that is by rows away.
+// move focuses the first link of another row: down by the given number of rows, or up if it is
+// negative.
 function move(by) {
 	const rows = [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a"));
 	const at = rows.indexOf(document.activeElement.closest("tr"));

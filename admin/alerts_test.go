@@ -172,7 +172,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 		},
 		"a snapshot without a schedule is stale": {
 			func(w *clockedSite) { w.synced(-27 * time.Hour) },
-			main + " is stale: the last sync succeeded 27 h ago.", 1,
+			main + " is stale: the last successful sync was 27 h ago.", 1,
 			func(w *clockedSite) { w.synced(-25 * time.Hour) },
 		},
 		"a snapshot with a schedule is stale": {
@@ -180,7 +180,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.schedule("often", "*/5 * * * *", w.now())
 				w.synced(-20 * time.Minute)
 			},
-			main + " is stale: the last sync succeeded 20 min ago.", 1,
+			main + " is stale: the last successful sync was 20 min ago.", 1,
 			func(w *clockedSite) { w.synced(-10 * time.Minute) },
 		},
 		"a snapshot has never been synced": {
@@ -200,7 +200,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
 				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
-			"whm: 33 % of 30 jobs failed; 2.0 % in the window before.", 2,
+			"whm: 33 % of 30 jobs failed; 2.0 % in the previous time range.", 2,
 			func(w *clockedSite) { w.exec("UPDATE nawasync_stats SET jobs = 2 WHERE outcome = 'failed'") },
 		},
 		"as many failures as before": {
@@ -210,7 +210,7 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.ended(tracker.StatusSuccess, 20, w.now().Add(-time.Minute))
 				w.ended(tracker.StatusFailed, 10, w.now().Add(-time.Minute))
 			},
-			"whm: 33 % of 30 jobs failed; 30 % in the window before.", 1,
+			"whm: 33 % of 30 jobs failed; 30 % in the previous time range.", 1,
 			func(w *clockedSite) { w.advance(2 * time.Hour) },
 		},
 		"few jobs without a success": {

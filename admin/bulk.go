@@ -19,7 +19,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// confirmAbove has the number of jobs above which an operator must type the number to confirm.
+// confirmAbove has, for each action, the number of jobs above which an operator must type the
+// number to confirm.
 var confirmAbove = map[string]int64{"retry": 1000, "cancel": 100, "delete": 100, "restore": 1000}
 
 const (
@@ -154,8 +155,8 @@ func (v *bulkView) confirmation() int64 {
 	return 0
 }
 
-// actionCount returns the action with the number of jobs, for example "Retry 240 jobs". An
-// incomplete preview does not know the number.
+// actionCount returns the action with the number of jobs, for example "Retry 240 jobs". If the
+// preview is incomplete, the number is unknown and left out.
 func (v *bulkView) actionCount() string {
 	if v.incomplete {
 		return v.Tf("%s all jobs that match", bulkActionText(v.request, v.action))
@@ -232,7 +233,8 @@ type bulkRun struct {
 	older   int64                // ID of the last entry on this page if there are older ones, or 0
 }
 
-// loadBulkRun reads a run. The subject must have started it or may view every service.
+// loadBulkRun reads a run. The subject must have started the run or be allowed to view every
+// service.
 func (p *request) loadBulkRun(id int64) (*bulkRun, error) {
 	job, err := p.store().Get(p.r.Context(), id)
 	if err != nil {

@@ -176,8 +176,8 @@ func (b *bulkJob) saveProgress(ctx context.Context, run *nawasync.Run[bulkArgs],
 	run.Progress(ctx, done, total, string(text))
 }
 
-// alreadyRetried reports whether this run retried the job before it was interrupted, without
-// storing that in its progress.
+// alreadyRetried reports whether this run has already retried the job. A run that was interrupted
+// may not have stored the retry in its progress.
 func (b *bulkJob) alreadyRetried(ctx context.Context, args bulkArgs, job *tracker.Job) (bool, error) {
 	results, err := b.engine.Reader().Search(ctx, tracker.Search{Targets: []tracker.Target{job.Target()}, After: job.ID, Limit: 100})
 	return slices.ContainsFunc(results.Jobs, func(next *tracker.Job) bool {

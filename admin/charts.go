@@ -59,7 +59,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	out := chart.BarChart{Bars: bars, Name: p.chartName(period)}.Scaled()
 	for i := range bars {
 		b := &bars[i]
-		b.Title = p.Tf("%s: %s ended, of which %s failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), p.jobCount(b.Good+b.Bad),
+		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), p.jobCount(b.Good+b.Bad),
 			format.Thousands(b.Bad))
 		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.timeRange(b.From, b.To)).String())
 	}
@@ -76,7 +76,7 @@ func (p *request) timeRange(from, to time.Time) string {
 	return text
 }
 
-// chartName returns the caption of a chart with bars of that period.
+// chartName returns the caption of a chart with one bar per period.
 func (p *request) chartName(period tracker.Period) string {
 	switch period {
 	case tracker.PeriodMinute:

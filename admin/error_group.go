@@ -35,8 +35,8 @@ func errorSignature(text string) string {
 }
 
 // groupErrors groups failed jobs by their error signature and returns the 10 largest groups. The
-// jobs must be sorted by when they ended, latest first. The term ended limits the link of a group to
-// the same time range.
+// jobs must be sorted by end time, latest first. The parameter ended is a query term that limits the
+// link of a group to the same time range.
 func (p *request) groupErrors(jobs []*tracker.Job, ended string) []errorGroup {
 	groups := map[string]*errorGroup{}
 	for _, j := range jobs {

@@ -22,7 +22,7 @@ type health struct {
 	Healthy  bool            `json:"healthy"`
 	Alerts   []alert.Alert   `json:"alerts"`
 	Totals   totals          `json:"totals"`
-	Before   totals          `json:"before"` // of the equally long window before
+	Before   totals          `json:"before"` // of the preceding window of the same length
 	Services []serviceHealth `json:"services"`
 	Errors   []errorGroup    `json:"errors"`
 	MoreOpen bool            `json:"more_open,omitempty"` // only tracker.MaxOpenJobs open jobs were counted
@@ -54,7 +54,7 @@ type serviceHealth struct {
 	Type    string `json:"type,omitempty"`
 	Action  string `json:"action,omitempty"`
 	totals
-	before  totals        // of the equally long window before
+	before  totals        // of the preceding window of the same length
 	RunP50  time.Duration `json:"run_p50_ns"`
 	RunP95  time.Duration `json:"run_p95_ns"`
 	WaitP95 time.Duration `json:"wait_p95_ns"`
@@ -247,7 +247,7 @@ func (h *health) summarize(p *request) {
 	h.Healthy = !critical
 	switch {
 	case h.Totals.Ended == 0 && len(h.Alerts) == 0:
-		h.Summary = p.T("No problems. No jobs ended in this time.")
+		h.Summary = p.T("No problems. No jobs ended in this time range.")
 	case len(h.Alerts) > 0:
 		h.Summary = p.problemCount(h.Alerts)
 	default:
@@ -292,7 +292,7 @@ func (p *request) problemCount(alerts []alert.Alert) string {
 }
 
 // latestFailures returns the latest failure of each target, up to limit. The jobs must be sorted by
-// when they ended, latest first.
+// end time, latest first.
 func latestFailures(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 	seen := map[tracker.Target]bool{}
 	for _, j := range jobs {
@@ -304,7 +304,7 @@ func latestFailures(jobs []*tracker.Job, limit int) (list []*tracker.Job) {
 	return list
 }
 
-// beforeText returns the text that compares a figure with the one of the window before.
+// beforeText returns the text that compares a figure with that of the preceding window.
 func (v *healthView) beforeText(now, before int64) string {
 	switch {
 	case before == 0 && now == 0:

@@ -127,7 +127,7 @@ func (v *jobView) isHeldSync() bool {
 // canManage reports whether the subject may retry, cancel, delete or restore the job.
 func (v *jobView) canManage() bool { return v.viewer.allowed(PermissionManage, v.job.Service) }
 
-// headline returns one sentence about the state of the job.
+// headline returns one or two sentences about the state of the job.
 func (v *jobView) headline() string {
 	j := v.job
 	switch {
@@ -161,7 +161,7 @@ func (v *jobView) tookText() string {
 	n := max(1, len(v.attempts), v.job.Attempt)
 	took := format.Span(v.job.FinishedAt.Sub(v.job.DueAt))
 	if n == 1 {
-		return v.Tf("1 attempt; it ended %s after it was due", took)
+		return v.Tf("1 attempt; it ended %s after the job was due", took)
 	}
 	return v.Tf("%d attempts; the last ended %s after the job was due", n, took)
 }

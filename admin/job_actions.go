@@ -44,7 +44,7 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 	}
 	return map[string]actionFunc{
 		"retry":       func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
-		"keep_theirs": resolve(p.T("Job %d stores the remote's values here."), mirror.KeepTheirs),
+		"keep_theirs": resolve(p.T("Job %d copies the remote's values into the snapshot."), mirror.KeepTheirs),
 		"apply_mine":  resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine),
 		"overwrite":   resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
 		"cancel":      func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
@@ -54,7 +54,7 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 }
 
 // newJobFlash returns the flash that reports a new job, or err if it is not nil. The text has one
-// verb for the ID of the job.
+// formatting verb, for the ID of the job.
 func newJobFlash(text string, job *tracker.Job, err error) (flash, error) {
 	if err != nil {
 		return flash{}, err

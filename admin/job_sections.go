@@ -20,7 +20,7 @@ type conflictAnswer struct{ action, name, hint, class string }
 // answers returns the ways to resolve the job's conflict. For an object that the job wanted to
 // create, the remote's state is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
-	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Stores the remote's values here. The requested change is dropped."), "main"}}
+	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Copies the remote's values into the snapshot and drops the requested change."), "main"}}
 	if v.job.SnapshotState != nawasync.StatePendingCreate {
 		list = append(list,
 			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
@@ -48,7 +48,7 @@ func (v *jobView) taskText() string {
 type milestone struct {
 	at    time.Time
 	text  string
-	after string // the time since the milestone before, such as "+3 s"
+	after string // the time since the previous milestone, such as "+3 s"
 	tone  string
 }
 
@@ -88,7 +88,7 @@ func outcomeTone(outcome tracker.Outcome) string {
 	if t := tone(tracker.Status(outcome)); t != "" {
 		return t
 	}
-	return "warn" // the outcomes that are no job status: retry, parked, stopped, reaped
+	return "warn" // the outcomes that are not a job status: retry, parked, stopped, reaped
 }
 
 // document is a JSON document of a job, indented for reading.

@@ -597,7 +597,7 @@ func jobButtons(v *jobView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			case v.job.Status == tracker.StatusRunning:
-				templ_7745c5c3_Err = actionForm(v, "cancel", v.T("Cancel"), v.T("Stops the job within 2 seconds. What the job has already written to the remote stays.")).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = actionForm(v, "cancel", v.T("Cancel"), v.T("Tells the handler to stop within 2 seconds. Changes that the job has already written to the remote stay.")).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

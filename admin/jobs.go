@@ -353,7 +353,7 @@ func (v *jobsView) inputs() []input {
 
 // retentionText returns how long ended jobs are kept.
 func (v *jobsView) retentionText() string {
-	return v.Tf("Succeeded jobs are kept for %d days, all other jobs for %d days after their end.",
+	return v.Tf("Succeeded jobs are kept for %d days after they end, all other jobs for %d days.",
 		v.retentionDays(tracker.StatusSuccess), v.retentionDays(tracker.StatusFailed))
 }
 
@@ -385,8 +385,8 @@ func (p *request) label(j *tracker.Job) string {
 	return strings.ReplaceAll(j.Action, "_", " ")
 }
 
-// linkURL returns to if it is a path or an http or https URL. It returns "" otherwise, so that a
-// link of the application cannot run a script.
+// linkURL returns its argument if it is a path or an http or https URL. It returns "" otherwise, so
+// that a link of the application cannot run a script.
 func linkURL(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || (u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https") || (u.Scheme == "" && !strings.HasPrefix(to, "/")) {

@@ -29,7 +29,7 @@ type request struct {
 	live   int    // seconds between automatic refreshes; 0 turns them off
 	keys   string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
 	now    time.Time
-	flash  *flash // the result of the action before, if this is the first page after it
+	flash  *flash // the result of the last action, if this is the first page after that action
 
 	// requestCtx is the request's context without Config.Timeout. Exports need more time.
 	requestCtx context.Context //nolint:containedctx // see above
@@ -240,8 +240,8 @@ func (p *request) back(f flash) error {
 	return p.redirect(p.localURL(p.r.PostFormValue("back")))
 }
 
-// localURL returns to if it is a URL of these pages, and the URL of the job list otherwise. It keeps
-// a forged form from redirecting to another site.
+// localURL returns its argument if it is a URL of these pages, and the URL of the job list
+// otherwise. It keeps a forged form from redirecting to another site.
 func (p *request) localURL(to string) string {
 	u, err := url.Parse(to)
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") ||
@@ -251,8 +251,8 @@ func (p *request) localURL(to string) string {
 	return u.RequestURI()
 }
 
-// url returns the public URL of a page. Query alternates between names and values; empty values are
-// left out.
+// url returns the public URL of a page. The arguments query alternate between names and values; empty
+// values are left out.
 func (p *request) url(path string, query ...string) string {
 	values := url.Values{}
 	for i := 0; i+1 < len(query); i += 2 {

@@ -362,7 +362,7 @@ func (v *serviceView) pauseText(s tracker.Scope) string {
 	case s.Until.Equal(tracker.Forever):
 		return v.Tf("%s is paused by %s until an operator resumes the service.", name, s.By)
 	default:
-		return v.Tf("%s is paused until %[3]s by %[2]s.", name, s.By, v.fullTime(s.Until))
+		return v.Tf("%s is paused by %s until %s.", name, s.By, v.fullTime(s.Until))
 	}
 }
 

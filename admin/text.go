@@ -27,7 +27,8 @@ func (p *request) T(text string) string {
 // Tf is T for a format string.
 func (p *request) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
 
-// plural returns one if n is 1, and otherwise many with n. Both are texts of messages.txt.
+// plural returns the text one if n is 1, and otherwise the text many formatted with n. messages.txt
+// lists both.
 func (p *request) plural(n int64, one, many string) string {
 	if n == 1 {
 		return p.T(one)

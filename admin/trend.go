@@ -16,7 +16,7 @@ func (v *serviceView) drawTrend() {
 	for _, part := range c.Parts {
 		done, took := part.Outcomes, chart.Bar{}
 		to := part.From.Add(c.Step)
-		done.Title = v.Tf("%s: %s ended, of which %s failed or in conflict", v.shortTime(part.From), v.jobCount(done.Good+done.Bad), format.Thousands(done.Bad))
+		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.shortTime(part.From), v.jobCount(done.Good+done.Bad), format.Thousands(done.Bad))
 		done.URL = v.queryURL("service:"+v.name, v.instanceTerm(), "ended:"+v.timeRange(part.From, to))
 		if part.Runs.Count() > 0 {
 			p50, p95 := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)

@@ -57,7 +57,7 @@ func (r *repo) userKnew(current reflect.Value, f *field, c *requestedChange) (bo
 	return false, nil
 }
 
-// conflict returns the error that ends a job with a conflict. It shows the values of the changed
+// conflict returns the error that ends a job with a conflict. It holds the values of the changed
 // fields: as the user saw them, as the user wants them, and as the remote has them now.
 func (r *repo) conflict(reason string, current reflect.Value, changes map[string]*requestedChange) error {
 	base, desired, remote := map[string]any{}, map[string]any{}, map[string]any{}
@@ -103,7 +103,7 @@ type rowWrite struct {
 	id     int64
 	value  reflect.Value // holds the values of fields
 	fields []*field
-	// fromRemote says that value was read on the remote: the write then also updates the
+	// fromRemote says that value was read from the remote: the write then also updates the
 	// content hash and the time of the last sync.
 	fromRemote bool
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// runCreate reads the remote before it creates the object. If the object exists already, it is
-// adopted only where that is safe: it may belong to another user, or an earlier attempt whose
-// response was lost may have created it.
+// runCreate reads the remote before it creates the object. An object that exists already may
+// belong to another user, or an earlier attempt whose response was lost may have created it.
+// runCreate adopts such an object only if that is safe.
 func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error {
 	want, err := r.keyOf(m)
 	if err == nil {

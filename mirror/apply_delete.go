@@ -12,8 +12,8 @@ import (
 	"github.com/nawasara/nawasync/internal/host"
 )
 
-// runDelete deletes the remote object if it is still as the user saw it. If the object no longer
-// exists, the job succeeds.
+// runDelete deletes the remote object if it has not changed since the user saw it. If the object
+// no longer exists, the job succeeds.
 func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error {
 	key, err := r.keyOf(m)
 	if err != nil {

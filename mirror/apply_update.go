@@ -15,8 +15,8 @@ import (
 	"github.com/nawasara/nawasync/secret"
 )
 
-// runUpdate reads the remote object and writes the changed fields, unless one of them is no
-// longer as the user saw it.
+// runUpdate reads the remote object and writes the changed fields, unless one of them has
+// changed on the remote since the user saw it.
 func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error {
 	key, err := r.keyOf(m)
 	if err != nil {

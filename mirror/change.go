@@ -20,8 +20,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// snapshotRow identifies a row and the pending state that its job gives it; "" leaves the row's
-// state unchanged.
+// snapshotRow names a row and the pending state that the dispatch of its job sets; "" leaves the
+// row's state unchanged.
 func (r *repo) snapshotRow(id int64, state nawasync.SyncState) host.SnapshotRow {
 	return host.SnapshotRow{Table: r.model.table, ID: id, State: state}
 }
@@ -171,8 +171,9 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 	return job, err
 }
 
-// changeFields locks the row and dispatches a job that changes it. The lock puts the changes of
-// a row in an order: values that earlier unfinished jobs of the row write count as seen.
+// changeFields locks the row and dispatches a job that changes it. The lock makes
+// concurrent changes of the row wait for each other. Values that earlier unfinished jobs of the
+// row will write count as seen by the user.
 func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*requestedChange, dispatch func(tx *gorm.DB) error) error {
 	if id <= 0 {
 		return fmt.Errorf("%w: the row has no id; pass a row that List or Find returned", nawasync.ErrInvalid)

@@ -25,7 +25,7 @@ type Config[T any] struct {
 	// jobs.
 	Remote  Remote[T]
 	Actions Actions
-	// Queue is the queue of changes, SyncQueue that of syncs; "" is DefaultQueue. Give
+	// Queue is the queue for changes, and SyncQueue the queue for syncs; "" is DefaultQueue. Give
 	// syncs a separate queue, because they take long.
 	Queue, SyncQueue string
 	// Timeout limits one attempt of a change. Default DefaultTimeout.
@@ -36,10 +36,10 @@ type Config[T any] struct {
 	Search []string
 	// Details lists the values besides "" that Remote.List accepts as detail.
 	Details []string
-	// MissingRuns is the number of complete listings in a row that must lack a row before the
-	// row is deleted. Default 2.
+	// MissingRuns is the number of consecutive complete listings without an object after
+	// which the object's row is deleted. Default 2.
 	MissingRuns int
-	// Limit returns how many of rows may be missing from a listing. If more are
+	// Limit returns how many of the scope's rows may be missing from a listing. If more are
 	// missing, the sync deletes nothing and is held until an operator decides. Default
 	// DefaultLimit.
 	Limit func(rows int64) int64
@@ -158,7 +158,8 @@ func (r *repo) checkConfig() error {
 	return r.checkTable(ctx)
 }
 
-// checkTable checks the table for settings of the database that would mix up rows.
+// checkTable rejects database settings with which a job could change the wrong row or a read
+// would fail.
 func (r *repo) checkTable(ctx context.Context) error {
 	db := sqlkit.Session(ctx, r.engine.DB())
 	switch db.Name() {
@@ -196,8 +197,8 @@ func (r *repo) checkParseTime(db *gorm.DB) error {
 	return nil
 }
 
-// checkCollations refuses key columns with a collation: every collation of MySQL treats some
-// different keys as equal.
+// checkCollations rejects key columns with a collation, because nearly every collation of MySQL
+// treats some different keys as equal.
 func (r *repo) checkCollations(db *gorm.DB) error {
 	table := r.model.table[strings.LastIndexByte(r.model.table, '.')+1:]
 	for _, f := range append(r.model.identity(), r.model.natural...) {

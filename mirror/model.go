@@ -99,7 +99,8 @@ func (m *model) add(f *schema.Field) error {
 	return m.addField(&field{Field: f, column: column, role: role, unordered: unordered})
 }
 
-// parseTag reads the struct tag sync. The tag set alone is a content field without an order.
+// parseTag reads the struct tag sync. The tag "set" alone means a content field
+// whose values have no order.
 func parseTag(f *schema.Field) (role string, unordered bool) {
 	tag := strings.Split(f.Tag.Get("sync"), ",")
 	if tag[0] == "set" {
@@ -108,7 +109,7 @@ func parseTag(f *schema.Field) (role string, unordered bool) {
 	return tag[0], len(tag) > 1 && tag[1] == "set"
 }
 
-// checkStorage checks that a field of the role is stored, or not stored, as the role needs.
+// checkStorage checks that a field of the role is stored, or not stored, as the role requires.
 func checkStorage(f *schema.Field, role string, stored bool) error {
 	if role == roleSecret {
 		if f.FieldType != reflect.TypeFor[nawasync.Secret]() || stored {

@@ -65,7 +65,8 @@ type pageCursor struct {
 }
 
 // readPage appends up to limit rows after the cursor to into, a pointer to a slice. Rows
-// without a value in the sort column come last. valued is the number of the other rows in into.
+// without a value in the sort column come last. valued is the number of rows in into that
+// have a value.
 func (r *repo) readPage(base *gorm.DB, sort string, after pageCursor, limit int, into reflect.Value) (valued int, err error) {
 	column, descending := strings.CutPrefix(sort, "-")
 	direction, compare := "", ">"

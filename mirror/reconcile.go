@@ -35,7 +35,7 @@ type reconcile struct {
 	startedAt time.Time
 	maxID     int64 // rows with a higher id were added during the sync and never count as missing
 
-	seen          bitmap.Bitmap   // ids of the rows that were listed, without those in added
+	seen          bitmap.Bitmap   // ids of the listed rows, except those that this sync inserted
 	unmatchedKeys map[string]bool // keys of listed objects without a row
 	refused       []string        // listed objects that could not be stored, and why
 	added         int64           // number of rows that this sync inserted

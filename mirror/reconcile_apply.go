@@ -14,8 +14,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// hold marks the missing rows, deletes none but those that an operator has released, and adds a
-// hold for an operator to decide on. If the open hold already contains the same rows, it stays
+// hold marks the missing rows, deletes only those that an operator has released, and adds a hold
+// for an operator to decide on. If the open hold already contains the same rows, it stays
 // open and the sync succeeds.
 func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracker.Hold, undecided int64) error {
 	if err := s.applyMissing(ctx, missing, false); err != nil {
@@ -100,16 +100,17 @@ func (s *reconcile) replaceHold(ctx context.Context, open, hold *tracker.Hold, r
 	})
 }
 
-// applyMissing marks the missing rows. If withinLimit is set, it also counts the listing in missing_runs,
-// and deletes the rows that have been missing long enough. Rows that an operator has released
-// are always deleted, rows whose deletion an operator has rejected never.
+// applyMissing marks the missing rows. If withinLimit is set, it also counts the listing in
+// missing_runs, and deletes the rows that have been missing long enough. It always deletes rows
+// whose deletion an operator has released, and never those whose deletion an operator has
+// rejected.
 func (s *reconcile) applyMissing(ctx context.Context, missing *missingRows, withinLimit bool) error {
 	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
 	return s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
 		before := cloneResult(&s.result)
 		var changes []tracker.Change
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
-			s.result, changes = cloneResult(&before), nil // a retried transaction starts again
+			s.result, changes = cloneResult(&before), nil // discard the counts of a transaction that is retried
 			rows, finishedAt, err := s.lockRows(ctx, tx, ids, true)
 			if err != nil {
 				return err

@@ -20,7 +20,7 @@ type listingBatch struct {
 	items       []reflect.Value
 	fields      []string     // columns that the pages fetched; nil means all
 	requestedAt time.Time    // when the oldest of its pages was requested
-	firstNumber int64        // number of its first object in the listing
+	firstNumber int64        // position of its first object in the listing, from 1
 	ready       []listedItem // items that can be compared
 	refused     []string     // errors of the other items
 	err         error        // why preparing the batch failed

@@ -29,7 +29,8 @@ type insertCount struct {
 type insertFunc = func(tx *gorm.DB, columns []string, rows [][]any) (insertCount, error)
 
 // inserter returns the function that inserts rows. If skipTaken is set, the function leaves out
-// rows whose key is taken; otherwise it is the fastest one, for which a taken key may be an error.
+// rows whose key is taken. Otherwise it is the fastest way to insert, which may return an error
+// for a taken key.
 func (s *reconcile) inserter(conn *sql.Conn, skipTaken bool) insertFunc {
 	table := s.repo.table
 	return func(tx *gorm.DB, columns []string, rows [][]any) (in insertCount, err error) {
@@ -55,7 +56,7 @@ func (s *reconcile) inserter(conn *sql.Conn, skipTaken bool) insertFunc {
 }
 
 // insertBatch adds the objects that have no row, except those whose row a job has deleted since
-// the page was requested. The check for such jobs follows the INSERT: from then until the
+// the page was requested. The check for such jobs runs after the INSERT: from then until the
 // commit, no other transaction can add and delete a row with one of the keys.
 func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult, insert insertFunc) error {
 	items, err := s.skipUnidentified(tx, out, d.unmatched)
@@ -115,7 +116,7 @@ func (s *reconcile) skipUnidentified(tx *gorm.DB, out *batchResult, items []list
 	return left, nil
 }
 
-// insertedItems are the items of an INSERT that possibly did not add a row for each of them.
+// insertedItems are the items of an INSERT that may have added rows for only some of them.
 type insertedItems struct {
 	insertCount
 	items []listedItem

@@ -34,7 +34,7 @@ func (m *missingRows) undecided() int64 {
 }
 
 // handleMissing handles the rows that the listing did not contain. If too many are missing, the
-// sync is held and deletes nothing. Otherwise the rows are marked or deleted one by one.
+// sync is held and deletes nothing. Otherwise each row is marked or deleted.
 func (s *reconcile) handleMissing(ctx context.Context) error {
 	if s.proof.Level == ProofNone {
 		return nil
@@ -216,7 +216,7 @@ func (s *reconcile) confirmGone(ctx context.Context, missing *missingRows) error
 		for i := range rows.Len() {
 			row := rows.Index(i)
 			if missing.kept.Has(s.repo.model.idOf(row)) {
-				confirmed.Add(s.repo.model.idOf(row)) // the row stays in any case
+				confirmed.Add(s.repo.model.idOf(row)) // an operator has decided to keep the row: skip Get
 				continue
 			}
 			object, err := s.repo.getRemote(ctx, row)

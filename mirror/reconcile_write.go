@@ -21,7 +21,7 @@ import (
 // insert leaves out rows whose key is taken.
 func (s *reconcile) writeBatch(ctx context.Context, d batchDiff, skipTaken bool) (out batchResult, err error) {
 	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
-		out = d.counted.clone() // a retried transaction starts again
+		out = d.counted.clone() // discard the counts of a transaction that is retried
 		if err := s.updateBatch(ctx, tx, d, &out); err != nil {
 			return err
 		}
@@ -34,8 +34,8 @@ func (s *reconcile) writeBatch(ctx context.Context, d batchDiff, skipTaken bool)
 }
 
 // lockRows reads all columns of rows, ordered by id. If lock is set, the rows stay locked until
-// the transaction ends. finishedAt holds, by job, when the job that last changed a row finished;
-// the time is zero for an unfinished job.
+// the transaction ends. finishedAt maps the id of each job that last changed a row to the time at
+// which the job finished, or to the zero time if it is unfinished.
 func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock bool) (rows reflect.Value, finishedAt map[int64]time.Time, err error) {
 	slices.Sort(ids)
 	found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))

@@ -53,8 +53,8 @@ type Page[T any] struct {
 	// Fields lists the columns that were fetched; the sync leaves the others unchanged. Nil
 	// means all columns.
 	Fields []string
-	// Proof says how complete the listing is. The last page's proof counts. The totals of
-	// all pages must be equal.
+	// Proof says how complete the listing is. The last page's proof counts. All
+	// totals that are not 0 must be equal.
 	Proof Proof
 	// Skipped reports whether a row is outside the listing, for example because its account
 	// is suspended. The sync never counts such a row as missing. A row is outside the listing
@@ -68,8 +68,8 @@ type Page[T any] struct {
 // Proof says how certain it is that a listing was complete.
 type Proof struct {
 	Level ProofLevel
-	// Total is the number of objects that the server reports, with ProofComplete. Use 0 if
-	// one successful response contained the whole listing.
+	// Total is the number of objects in the whole listing, as the server reports it. 0 means
+	// no total; ProofComplete allows 0 if one successful response contained all objects.
 	Total int64
 }
 

@@ -15,7 +15,7 @@ import (
 // value as a secret.
 var sensitiveKeys = []string{"password", "passwd", "secret", "token", "apikey", "privatekey", "sshkey", "authorization", "credential", "cookie"}
 
-// Mask replaces the secrets in a JSON document with "***", at any depth and of any type. A
+// Mask replaces the secrets in a JSON document with "***", whatever their depth and type. A
 // value is a secret if its key contains password, passwd, secret, token, api_key, private_key,
 // ssh_key, authorization, credential, cookie or one of the extra keys. Case, "-", "_" and
 // spaces in keys do not matter. In the remaining strings, Mask replaces the userinfo and secret
@@ -61,7 +61,7 @@ func (m *masker) secretKey(key string) bool {
 type level struct {
 	object bool
 	key    bool // the next token is a key of the object
-	hidden bool // the level belongs to a secret key, and nothing of it is written
+	hidden bool // the level belongs to a secret key, so its content is not written
 	n      int  // members or elements written
 }
 

@@ -22,9 +22,9 @@ const minRedacted = 6
 
 // NewRedactor returns a Redactor for a job with the given arguments, as JSON. payload is the
 // masked form of the arguments. The Redactor removes the values that Mask hides in the
-// arguments, the given secrets, and all values that payload hides. The last matter because a
-// Secret in a field of type any is an ordinary string after decoding, so that it is not among
-// the given secrets.
+// arguments, the given secrets, and all values that payload hides. The values that
+// payload hides are needed because a Secret in a field of type any is an ordinary string after
+// decoding and is therefore not among the given secrets.
 func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redactor {
 	m := masker{keys: normalisedKeys(extraKeys)}
 	_, _ = m.document(arguments)

@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// Contains reports whether the type is declared to contain a Secret, itself or in a field,
-// element or key. Interfaces do not count, although their values may hold a Secret.
+// Contains reports whether the type is Secret or is declared with one in a field, element or
+// map key. Interfaces do not count, although their values may hold a Secret.
 func Contains(t reflect.Type) bool { return containsSecret(t, false, map[reflect.Type]bool{}) }
 
 // containsSecret reports whether the type contains a Secret. interfaces says whether an
-// interface counts as one. seen holds the types already visited, because types can be
+// interface counts as a Secret. seen holds the types already visited, because types can be
 // recursive.
 func containsSecret(t reflect.Type, interfaces bool, seen map[reflect.Type]bool) bool {
 	if t == secretType {
@@ -182,7 +182,8 @@ func (r *copier) copyMap(from, to reflect.Value, depth int) error {
 	return nil
 }
 
-// maxDepth is far more than real arguments need, and far too little to overflow the stack.
+// maxDepth is far deeper than real arguments are nested, and far too shallow to overflow the
+// stack.
 const maxDepth = 1000
 
 var secretType = reflect.TypeFor[Secret]()

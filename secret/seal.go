@@ -41,8 +41,8 @@ func Seal(s Sealer, b Binding, plain []byte) ([]byte, error) {
 	return append(head, body...), nil
 }
 
-// Open decrypts a text that Seal encrypted with the same binding. Otherwise it returns
-// ErrUnseal, also if s is nil.
+// Open decrypts a text that Seal encrypted with the same binding. It returns ErrUnseal for any
+// other text, and if s is nil.
 func Open(s Sealer, b Binding, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1+sealIDSize || sealed[0] != sealVersion {
 		return nil, fmt.Errorf("%w (unknown format)", ErrUnseal)
@@ -60,8 +60,8 @@ func Open(s Sealer, b Binding, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// Binding is the job kind and target that a sealed text belongs to. For any other kind or
-// target the text does not open. No part may contain NUL.
+// Binding is the job kind and target that a sealed text belongs to. The text cannot be
+// opened for any other kind or target. No part may contain NUL.
 type Binding struct{ Service, Type, Action, Instance, TargetID string }
 
 // ambiguous reports whether another binding could have the same associated data, because a

@@ -23,8 +23,8 @@ const Masked = "***"
 // is stored encrypted, and the handler reads it with Reveal. The zero Secret is empty. A Secret
 // is safe for concurrent use.
 type Secret struct {
-	// value is a pointer because fmt cannot call methods of a Secret in an unexported field. It
-	// prints the address instead of the text.
+	// value is a pointer because fmt cannot call methods of a Secret in an unexported field.
+	// With a pointer, fmt prints the address instead of the text.
 	value *string
 	open  bool // marshals the value; set only on the copies that a Revealer encodes
 }

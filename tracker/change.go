@@ -10,8 +10,8 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Change records what a sync found out about one object on the remote, and so changed in the
-// snapshot row. The object's own jobs do not record these changes.
+// Change records one change of an object that a sync found on the remote and wrote to the
+// snapshot row. Changes that the object's own jobs made are not recorded.
 type Change struct {
 	ID     int64           `json:"id"`
 	At     time.Time       `json:"at"`

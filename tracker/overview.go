@@ -24,7 +24,7 @@ type OpenJobs struct {
 	Oldest time.Time `json:"oldest,omitzero"`
 }
 
-// MaxOpenJobs is how many open jobs Reader.OpenJobs counts at most.
+// MaxOpenJobs is the maximum number of open jobs that Reader.OpenJobs counts.
 const MaxOpenJobs = 50_000
 
 // OpenJobs counts the open jobs by kind and instance. It reads at most MaxOpenJobs jobs; if

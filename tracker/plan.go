@@ -21,7 +21,7 @@ type plan struct {
 	residual     []string
 	residualArgs []any
 	readsError   bool   // a residual condition reads the error text
-	low, high    int64  // ids from low to below high
+	low, high    int64  // ids in [low, high)
 	listTable    string // the jobs table with a hint to use the list index
 }
 
@@ -42,14 +42,14 @@ func (p *plan) residualColumns() string {
 	return columns
 }
 
-// union selects columns, starting with the id, of the first limit rows of each stream whose
-// ids are from low to below high.
+// union returns a query for columns of the first limit rows of each stream whose ids are in
+// [low, high). The first column is the id.
 func (p *plan) union(columns string, low, high int64, limit int, order string) (query string, args []any) {
 	parts := make([]string, len(p.streams))
 	for i, st := range p.streams {
 		// Open jobs have their own index. Writing id + 0 instead of id makes the database use
-		// that index: with a cached plan it would choose the primary key and scan all jobs
-		// between the bounds.
+		// that index. With id, a cached plan would use the primary key and scan all jobs between
+		// the bounds.
 		id := "id"
 		if st.openOnly {
 			id = "(id + 0)"
@@ -296,7 +296,7 @@ func (p *plan) addFilter(t Term, now time.Time) error {
 	return nil
 }
 
-// condition returns the condition on a job j that the term stands for, without its Not.
+// condition returns the SQL condition for the term, ignoring Not. The jobs table is called j.
 func (t Term) condition(now time.Time) (clause string, args []any, err error) {
 	switch t.Field {
 	case FieldStuck:
@@ -314,8 +314,8 @@ func (t Term) condition(now time.Time) (clause string, args []any, err error) {
 	return t.inCondition()
 }
 
-// containsCondition matches jobs whose error text contains one of the values. For FieldText, the
-// target id may contain it instead. Upper and lower case are equal.
+// containsCondition matches jobs whose error text contains one of the values. For FieldText, it
+// also matches jobs whose target id contains one. Case is ignored.
 func (t Term) containsCondition() (clause string, args []any) {
 	var alternatives []string
 	for _, value := range t.Values {
@@ -344,7 +344,7 @@ func (t Term) compareCondition(column string) (clause string, args []any, err er
 	return column + " " + op + " CAST(? AS DECIMAL)", []any{t.Values[0]}, nil
 }
 
-// termColumns maps each field that matches by equality to its column of a job j.
+// termColumns maps each field that matches by equality to its column in the jobs table j.
 var termColumns = map[Field]string{
 	FieldID: "j.id", FieldStatus: "j.status", FieldService: "j.service", FieldType: "j.type", FieldAction: "j.action", FieldInstance: "j.instance",
 	FieldTarget: "j.target_id",

@@ -62,8 +62,8 @@ func (r *Reader) Ping(ctx context.Context) error {
 // session returns a database session without the host's conditions, hooks and SQL log.
 func (r *Reader) session(ctx context.Context) *gorm.DB { return sqlkit.Session(ctx, r.db) }
 
-// jobs reads the jobs j that the clause where selects. If wide is set, it also reads the
-// arguments, results, diffs and progress.
+// jobs reads the jobs that the clause where selects. The clause calls the jobs table j. If wide
+// is set, jobs also reads the arguments, results, diffs and progress.
 func (r *Reader) jobs(ctx context.Context, wide bool, where string, args ...any) ([]*Job, error) {
 	rows, err := jobrow.Query(r.session(ctx), wide, where, args...)
 	if err != nil {

@@ -17,7 +17,7 @@ type Scope struct {
 	Service  string    `json:"service"`
 	Instance string    `json:"instance"` // "" is the whole service
 	Until    time.Time `json:"until"`    // Forever if the scope waits for an operator
-	Parked   bool      `json:"parked"`   // the engine parked it because the remote refused; otherwise an operator paused it
+	Parked   bool      `json:"parked"`   // the engine parked it because the remote refused a request; otherwise an operator paused it
 	By       string    `json:"by"`
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`

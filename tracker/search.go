@@ -21,9 +21,9 @@ type Search struct {
 	// list is none.
 	Services []string
 	Terms    []Term
-	// Targets restricts the search to the jobs of these objects, by an index. Nil does not
-	// restrict it; an empty list matches no job. A FieldTarget term needs no Targets, but
-	// without them each row is checked.
+	// Targets limits the search to the jobs of these objects, which an index finds. Nil means
+	// no limit; an empty list matches no job. A FieldTarget term also works without Targets,
+	// but the search then reads jobs one by one.
 	Targets []Target
 	// From (inclusive) and To (exclusive) bound the time of creation. The zero time is no
 	// bound. Jobs are assumed to be created in the order of their ids.
@@ -34,9 +34,9 @@ type Search struct {
 	// Deleted selects the deleted jobs instead of the others.
 	Deleted bool
 
-	// Before selects the page of the newest jobs with ids below it, After the page of the
-	// oldest jobs with ids above it. If both are 0, the page has the newest jobs, or with
-	// Oldest the oldest ones. Every page lists newer jobs first.
+	// Before selects the newest jobs with ids below Before, and After the oldest jobs with
+	// ids above After. If both are 0, the page has the newest jobs or, if Oldest is set, the
+	// oldest ones. Every page lists newer jobs first.
 	Before, After int64
 	Oldest        bool
 	// Limit is the number of jobs per page, 1 to 500. 0 is 50.
@@ -58,11 +58,11 @@ const (
 	FieldBy       Field = "by"
 	FieldSource   Field = "source"
 	FieldClass    Field = "class"
-	FieldError    Field = "error"    // the error text contains the value; upper and lower case are equal
-	FieldText     Field = "text"     // the target id or the error text contains the value; upper and lower case are equal
+	FieldError    Field = "error"    // the error text contains the value, ignoring case
+	FieldText     Field = "text"     // the target id or the error text contains the value, ignoring case
 	FieldRetryOf  Field = "retry"    // the id of the job that this job retries
-	FieldAttempts Field = "attempts" // the number of attempts; compares with one value by Op
-	FieldDuration Field = "duration" // the milliseconds of the last attempt; compares with one value by Op
+	FieldAttempts Field = "attempts" // the number of attempts, compared with one value by Op
+	FieldDuration Field = "duration" // the milliseconds of the last attempt, compared with one value by Op
 	FieldStuck    Field = "stuck"    // the job runs past its deadline; has no value
 	FieldRepaired Field = "repaired" // a later job of the same target succeeded; has no value
 )
@@ -85,7 +85,7 @@ type Results struct {
 	// terms. It is 0 if an index answered the search.
 	Searched int64
 	// Partial is set if the search stopped at its limit before the page was full. Older (or
-	// Newer, if the search went to newer jobs) then continues it. Reached is the creation time
+	// Newer, if the search went to newer jobs) then continues the search. Reached is the creation time
 	// of the job at which it stopped.
 	Partial bool
 	Reached time.Time
@@ -211,8 +211,8 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, e
 	return counts, true, nil
 }
 
-// Services lists the services that have ended jobs, and those of up to 10,000 open jobs, in
-// alphabetical order.
+// Services lists the services that have jobs, in alphabetical order. It reads at most 10,000 open
+// jobs, so it can miss a service that has no ended job.
 func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	var list []string
 	// Each query finds the next service by one index lookup. A DISTINCT would read all jobs.
@@ -270,7 +270,7 @@ type walk struct {
 	plan      *plan
 	limit     int
 	ascending bool  // from older to newer jobs
-	low, high int64 // ids from low to below high are not read yet
+	low, high int64 // ids in [low, high) are not read yet
 	ids       []int64
 	searched  int64
 	partial   bool
@@ -327,7 +327,7 @@ func (w *walk) readChunk(ctx context.Context, size int) (int64, error) {
 	return n, nil
 }
 
-// chunkQuery returns a subquery j of the first limit rows whose ids are from low to below high.
+// chunkQuery returns a subquery, called j, for the first limit rows with ids in [low, high).
 func (w *walk) chunkQuery(columns string, low, high int64, limit int) (query string, args []any) {
 	union, args := w.plan.union(columns, low, high, limit, w.order())
 	return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", limit), args

@@ -33,8 +33,8 @@ func (a StatKey) compareTo(b StatKey) int {
 		cmp.Compare(a.Action, b.Action), cmp.Compare(a.Outcome, b.Outcome))
 }
 
-// maxDeltas limits how many deltas that are not rolled up yet one query reads. There are far
-// fewer while the rollup runs.
+// maxDeltas is the maximum number of deltas that one query reads. Only deltas that are not rolled
+// up yet are read; if the rollup works, there are far fewer.
 const maxDeltas = 1_000_000
 
 // Stat counts the jobs with one StatKey that ended in one bucket of time.
@@ -150,8 +150,8 @@ func (s *statSums) sorted() []Stat {
 	return list
 }
 
-// StatTotals is like StatCounts but counts by service and outcome only, as a chart of all
-// services needs it. The width of the buckets is step, a multiple of the period.
+// StatTotals is like StatCounts but counts by service and outcome only, which is all that
+// a chart of all services needs. The width of the buckets is step, a multiple of the period.
 func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time.Time, step time.Duration) ([]Stat, error) {
 	var list []Stat
 	stepMicros, start := step.Microseconds(), period.Start(from).UnixMicro()

@@ -11,7 +11,7 @@ import (
 
 // insertAttempts adds a row for each attempt, except for a success without log lines: the
 // job's own row already holds everything about that attempt. Most jobs end that way, so most
-// jobs cost one row only.
+// jobs cost only one row.
 func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	var values []string

@@ -13,7 +13,8 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Claim asks to run one epoch of a job. Each task from Redis carries one.
+// Claim names a job and the epoch in which a worker wants to run the job. Each task in Redis
+// carries a Claim.
 type Claim struct {
 	ID    int64
 	Epoch int
@@ -28,7 +29,7 @@ const (
 	ClaimStale
 	// ClaimDeferred means that the job cannot run yet: it is not due, another job of its
 	// lane comes first, its scope is paused, or this process does not serve its kind. A later
-	// wake-up brings it back.
+	// wake-up leads to a new claim.
 	ClaimDeferred
 )
 
@@ -63,8 +64,8 @@ type Served struct {
 	Timeout time.Duration // how long one attempt may run
 }
 
-// unservedDelay is how long a job waits for its next wake-up after a process received it that
-// does not serve its kind.
+// unservedDelay is the delay of a job's next wake-up after a process that does not serve the
+// job's kind has received its task.
 const unservedDelay = time.Second
 
 // Claim tries to start the jobs of a batch of claims. Only the first open job of a lane can
@@ -123,9 +124,9 @@ func (s *Store) recoverClaims(ctx context.Context, b *claimBatch, claims []Claim
 	return nil
 }
 
-// ClaimedBy returns the job if the row says that this epoch of it runs on worker, and nil
-// otherwise. A worker calls it after a claim that returned an error: the claim may have been
-// committed and only its answer lost.
+// ClaimedBy returns the claimed job if its row shows that the claimed epoch runs on worker, and
+// nil otherwise. A worker calls it after a claim that returned an error: the claim may have been
+// committed and only the response lost.
 func (s *Store) ClaimedBy(ctx context.Context, worker string, c Claim) (*Job, error) {
 	list, err := s.query(s.DB(ctx), true, "WHERE j.id = ? AND j.epoch = ? AND j.status = 'running' AND j.worker = ?", c.ID, c.Epoch, worker)
 	if err != nil || len(list) == 0 {

@@ -20,8 +20,9 @@ func (e *OnSuccessError) Unwrap() error { return e.Err }
 const savepoint = "nawasync_on_success"
 
 // runOnSuccess runs a job's OnSuccess function in the transaction of its outcome, after a
-// savepoint. The savepoint tells two kinds of error apart. An error of the function turns the
-// success into a failure. After a lost connection or a deadlock, the outcome is written again.
+// savepoint. If the function fails and the rollback to the savepoint works, the
+// transaction is intact, and the success becomes a failure. After a lost connection or a
+// deadlock, the outcome is written again.
 func (s *Store) runOnSuccess(tx *gorm.DB, fn func(tx *gorm.DB) error) error {
 	if err := tx.Exec("SAVEPOINT " + savepoint).Error; err != nil {
 		return fmt.Errorf("begin OnSuccess: %w", err)

@@ -100,8 +100,8 @@ func (s *Store) setNewRows(jobs []*Job, now time.Time, wakeUps int) {
 		default:
 			job.WakeAt = now
 		}
-		// A row with an ActiveKey may not be inserted at all, so no other row may rely on its
-		// completion.
+		// A row with an ActiveKey might turn out to be a duplicate and not be inserted, so no
+		// other row can rely on its completion.
 		if due && job.ActiveKey == "" {
 			heads[job.Lane] = true
 		}
@@ -184,7 +184,7 @@ func (s *Store) insertUnique(tx *gorm.DB, job *Job) (*Job, error) {
 			}
 		} else {
 			// For a duplicate, the UPDATE must change the row: MySQL then reports 2 affected
-			// rows, and 1 for an insert. Without a change, clientFoundRows=true reports 1, too.
+			// rows, and 1 for an insert. Without a change, it reports 1 as well if clientFoundRows=true.
 			result, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context,
 				query+" ON DUPLICATE KEY UPDATE updated_at = updated_at + 1", insertValues(job)...)
 			if err != nil {

@@ -23,7 +23,7 @@ func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]
 		return map[int64][]Bell{}, err
 	}
 	us := now.UnixMicro()
-	// The statement skips a head that still waits for its backoff: its own wake_at wakes it.
+	// The statement skips a job that still waits for its backoff: the job's wake_at wakes it.
 	if err := tx.Exec(promoteHeads,
 		us, now.Add(s.recheck).UnixMicro(), heads, us).Error; err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func (s *Store) RunningOn(ctx context.Context, worker string, limit int) ([]*Job
 	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, limit)
 }
 
-// RunningWorkers lists the ids of the processes that the rows of running jobs name.
+// RunningWorkers lists the process ids that are recorded in the rows of running jobs.
 func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
 	var list []string
 	err := sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {

@@ -12,8 +12,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Prune deletes up to limit jobs with the status that finished before the given time. It deletes
-// their attempts, too, and returns the number of jobs. Statistics and last successes stay.
+// Prune deletes up to limit jobs that have the given status and finished before the given time.
+// It also deletes their attempts and returns the number of jobs. Statistics and last successes stay.
 func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Time, limit int) (int, error) {
 	var ids []int64
 	if err := s.DB(ctx).Raw("SELECT id FROM nawasync_jobs WHERE status = ? AND finished_at < ? AND finished_at IS NOT NULL ORDER BY finished_at LIMIT ?",
@@ -49,8 +49,8 @@ func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error 
 	})
 }
 
-// settingArguments names the setting with the time in microseconds up to which DropArguments has
-// dropped the arguments of finished jobs.
+// settingArguments is the name of a setting. Its value is the time, in microseconds, up to which
+// DropArguments has dropped the arguments of finished jobs.
 const settingArguments = "arguments_dropped_until"
 
 // DropArguments drops the sealed arguments of jobs that finished without success before the

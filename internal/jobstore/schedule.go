@@ -31,8 +31,8 @@ func (s *Store) SeeSchedule(ctx context.Context, row tracker.Schedule, first tim
 }
 
 // ClaimTick claims a tick for tx, the transaction that dispatches the tick's job, and reports
-// whether it won. It loses when before, the last tick that the caller has read, is no longer the
-// last one: another process has already claimed the tick.
+// whether it won. The argument before is the last tick that the caller has read. If the row now
+// has a later one, another process has already claimed the tick.
 func (s *Store) ClaimTick(ctx context.Context, tx *gorm.DB, name string, before, tick time.Time) (bool, error) {
 	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_schedules SET last_tick = ? WHERE name = ? AND last_tick = ? AND last_tick < ?",
 		tick.UnixMicro(), name, before.UnixMicro(), tick.UnixMicro())

@@ -46,7 +46,7 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (bool, err
 		if found = done.RowsAffected > 0; done.Error != nil {
 			return done.Error
 		}
-		// wakeScope also increments ring: a process that read the pause before it ended can then
+		// wakeScope also increments ring: a process that read the pause before its end can then
 		// no longer postpone a job.
 		wake := wakeScope
 		args := []any{service}

@@ -50,13 +50,13 @@ func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	})
 }
 
-// settingMarker names the setting with the marker of the Redis that received the wake-ups
-// recorded in the rows.
+// settingMarker is the name of a setting. Its value identifies the Redis data that received the
+// wake-ups recorded in the rows.
 const settingMarker = "redis_marker"
 
 // AdoptMarker stores the marker that Redis holds. If it differs from the stored one, Redis has
-// lost its data, and AdoptMarker has all queued jobs woken again. Of several concurrent callers,
-// one does this.
+// lost its data, and AdoptMarker makes the relay wake all queued jobs again. Of several
+// concurrent callers, only one changes the rows.
 func (s *Store) AdoptMarker(ctx context.Context, marker string) error {
 	if _, err := s.Setting(ctx, settingMarker, ""); err != nil {
 		return err

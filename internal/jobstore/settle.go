@@ -141,7 +141,7 @@ type outcomeRow struct {
 }
 
 // Settle writes a batch of outcomes in one transaction: the job rows, the attempts, the
-// statistics, and the wake-ups of the jobs that waited for these. results and errs are in the
+// statistics, and the wake-ups of the jobs that waited in the same lanes. results and errs are in the
 // order of outcomes. An outcome that the database rejects does not fail the others: Settle
 // splits the batch until that outcome is alone.
 func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Settled, errs []error) {

@@ -26,8 +26,8 @@ func (e *snapshotError) Error() string { return "snapshot row in " + e.table + "
 
 func (e *snapshotError) Unwrap() error { return e.err }
 
-// snapshotChanges reports whether an outcome of the job changes a snapshot row. It does not when
-// the table was found missing during the last lostTableRetry.
+// snapshotChanges reports whether an outcome of the job changes a snapshot row. It returns false
+// if the table was found to be missing less than lostTableRetry ago.
 func (s *Store) snapshotChanges(j *Job) bool {
 	if j.SnapshotTable == "" || j.SnapshotState == "" {
 		return false

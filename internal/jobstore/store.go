@@ -159,8 +159,8 @@ func (s *Store) exec(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return fn(s.DB(ctx))
 }
 
-// query reads the jobs j that a clause selects. The clause begins with WHERE or JOIN. wide also
-// reads arguments and texts.
+// query reads the jobs that a clause selects. The clause begins with WHERE or JOIN and calls the
+// jobs table j. If wide is set, query also reads arguments and texts.
 func (s *Store) query(tx *gorm.DB, wide bool, where string, args ...any) ([]*Job, error) {
 	rows, err := jobrow.Query(tx, wide, where, args...)
 	if err != nil {

@@ -60,8 +60,8 @@ const (
 	clearRung    = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL"
 	wakeJobs     = "UPDATE nawasync_jobs SET wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "
 	wakeHeads    = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN ? AND status = 'queued' AND wake_at IS NULL"
-	// Incrementing ring makes the fence of a concurrent postponement fail: its process may have
-	// read the pause before it ended.
+	// Incrementing ring makes the fence of a concurrent postponement fail: the process that
+	// postpones the job may have read the pause before its end.
 	wakeScope = "UPDATE nawasync_jobs SET ring = ring + 1, rung_at = NULL, wake_at = not_before WHERE status = 'queued' AND open_lane IS NOT NULL AND wake_at IS NOT NULL AND service = ?"
 )
 

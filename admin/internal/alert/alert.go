@@ -54,7 +54,7 @@ type Input struct {
 	Ended string
 }
 
-// Service has the number of a service's jobs that ended in a window and in the window before.
+// Service has the number of a service's jobs that ended in a window and in the preceding one.
 type Service struct {
 	Name                      string
 	Ended, Success, Failed    int64

@@ -25,9 +25,9 @@ func checkFailures(in Input, p Formatter) (list []Alert) {
 		case s.EndedBefore < minEnded:
 			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed.", format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name)
 		default:
-			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed; %[4]s in the window before.",
+			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed; %[4]s in the previous time range.",
 				format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name, format.Percent(s.FailedBefore, s.EndedBefore))
-			// A failure rate that has not doubled since the window before is a known problem.
+			// A failure rate that has not doubled since the preceding window is a known problem.
 			if s.Failed*s.EndedBefore <= 2*s.FailedBefore*s.Ended {
 				one.Severity = SeverityWarning
 			}

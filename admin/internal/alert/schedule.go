@@ -47,7 +47,7 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 			until = dueBy(schedule, s.At)
 		}
 		if in.Now.After(until) {
-			text := p.Tf("%s is stale: the last sync succeeded %s.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), p.TimeAgo(s.At))
+			text := p.Tf("%s is stale: the last successful sync was %s.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), p.TimeAgo(s.At))
 			list = append(list, Alert{SeverityWarning, text, s.At, p.ServiceURL(s.Service), p.T("Check the latest syncs.")})
 		}
 	}
