@@ -99,7 +99,7 @@ func main() {
 // exit ends the process with status 1 if err is not nil.
 func exit(err error) {
 	if err != nil {
-		log.Print(err)
+		fmt.Fprintln(os.Stderr, "bench:", err) // not log: the default slog handler drops its messages
 		pprof.StopCPUProfile()
 		os.Exit(1)
 	}
@@ -119,7 +119,7 @@ func jobsBench(ctx context.Context, o options) {
 			}
 			r := results[e.name]
 			if err := measure(ctx, e, o, r); err != nil {
-				log.Fatalf("%s, round %d: %v", e.name, round+1, err)
+				exit(fmt.Errorf("%s, round %d: %w", e.name, round+1, err))
 			}
 			fmt.Fprintf(os.Stderr, "round %d %-28s insert %.0f/s many %.0f/s drain %.0f/s WAL %.0f B/job\n", round+1, e.name, last(r.insert), last(r.many),
 				last(r.drain), last(r.wal))
