@@ -57,5 +57,9 @@ func (b *backlog) isFresh(service string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	count := b.counts[service]
-	return count != nil && b.store.Now().Sub(count.readAt) < time.Second
+	if count == nil {
+		return false
+	}
+	age := b.store.Now().Sub(count.readAt)
+	return age >= 0 && age < time.Second // negative after the clock was set back
 }

@@ -11,7 +11,22 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
 )
+
+func TestBacklogIsCountedAgainAfterTheClockWasSetBack(t *testing.T) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(func(c *nawasync.Config) { c.MaxQueued = 1 })
+		enginetest.Register(t, e, enginetest.DoNothing)
+		h.Start(e)
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusSuccess)
+		h.Skip(-time.Hour)
+		_, err := e.Dispatch(t.Context(), enginetest.JobArgs{ID: "b"}, nawasync.Options{})
+		if err != nil {
+			t.Errorf("with an empty backlog, Dispatch returned %v", err)
+		}
+	})
+}
 
 func TestBacklogIsCountedOnTheCallersConnection(t *testing.T) {
 	t.Parallel()

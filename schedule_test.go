@@ -83,3 +83,29 @@ func TestTickOnFiveProcessesWithSkewedClocksAddsOneJob(t *testing.T) {
 		}
 	})
 }
+
+func TestScheduleTicksOnAfterItsClockWasAheadAndIsSetBack(t *testing.T) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
+		h.Skip(3 * time.Hour)
+		var ran atomic.Int64
+		e := h.Unhurried(nil)
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+			ran.Add(1)
+			return nil
+		})
+		enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/10 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
+		h.Start(e)
+		time.Sleep(time.Hour)
+		ahead := ran.Load()
+		h.Skip(-3 * time.Hour)
+		time.Sleep(time.Hour)
+		if n := ran.Load() - ahead; ahead != 6 || n < 6 || n > 7 {
+			t.Errorf("%d runs in the hour before the clock was set back and %d after, want 6 and 6 or 7", ahead, n)
+		}
+		rows, err := e.Reader().Schedules(t.Context())
+		enginetest.NoError(t, err)
+		if now := e.Reader().Now(); rows[0].Orphaned(now) || rows[0].LastTick.After(now) {
+			t.Errorf("at %s the schedule is %+v; want that it was seen, with a last tick in the past", now, rows[0])
+		}
+	})
+}

@@ -131,7 +131,7 @@ func (c *serviceCache) list(ctx context.Context, now time.Time, find func(contex
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if now.Sub(c.readAt) < serviceCacheTime {
+	if age := now.Sub(c.readAt); age >= 0 && age < serviceCacheTime { // negative after the clock was set back
 		return c.names, nil
 	}
 	names, err := find(ctx)

@@ -39,6 +39,12 @@ func (s *Store) ClaimTick(ctx context.Context, tx *gorm.DB, name string, before,
 	return done.RowsAffected > 0, done.Error
 }
 
+// ResetTick moves the last tick of a schedule back to now, if it is still before.
+func (s *Store) ResetTick(ctx context.Context, name string, before, now time.Time) error {
+	return s.db.WithContext(ctx).Exec("UPDATE nawasync_schedules SET last_tick = ? WHERE name = ? AND last_tick = ?",
+		now.UnixMicro(), name, before.UnixMicro()).Error
+}
+
 // SetTickJob records the job that the last tick dispatched.
 func (s *Store) SetTickJob(ctx context.Context, tx *gorm.DB, name string, job int64) error {
 	return sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_schedules SET last_job = ? WHERE name = ?", job, name).Error

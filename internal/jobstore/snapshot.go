@@ -33,7 +33,11 @@ func (s *Store) snapshotChanges(j *Job) bool {
 		return false
 	}
 	since, lost := s.lostTables.Load(j.SnapshotTable)
-	return !lost || s.Now().Sub(since.(time.Time)) > lostTableRetry
+	if !lost {
+		return true
+	}
+	age := s.Now().Sub(since.(time.Time))
+	return age < 0 || age > lostTableRetry // negative after the clock was set back
 }
 
 // lockSnapshots locks the snapshot rows of the jobs, sorted by table and id. It must

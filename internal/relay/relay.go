@@ -45,16 +45,22 @@ const (
 // minLane is below every lane.
 const minLane = -1 << 63
 
+// elapsed reports whether d has passed since a time, or the clock was set back.
+func elapsed(now, since time.Time, d time.Duration) bool {
+	age := now.Sub(since)
+	return age < 0 || age >= d
+}
+
 // Tick is one round. It looks at the rows of every queue that a live process works.
 func (r *Relay) Tick(ctx context.Context) (more bool, err error) {
 	now := r.Store.Now()
-	if now.Sub(r.markedAt) >= time.Second {
+	if elapsed(now, r.markedAt, time.Second) {
 		if err := r.checkMarker(ctx); err != nil {
 			return false, err // Redis is away: nothing can be rung
 		}
 		r.markedAt = now
 	}
-	if now.Sub(r.readAt) >= time.Second {
+	if elapsed(now, r.readAt, time.Second) {
 		if err := r.readProcesses(ctx); err != nil {
 			return false, err
 		}
@@ -63,7 +69,7 @@ func (r *Relay) Tick(ctx context.Context) (more bool, err error) {
 	if r.sweptAt.IsZero() {
 		r.sweptAfter = minLane
 	}
-	if now.Sub(r.sweptAt) >= r.Sweep {
+	if elapsed(now, r.sweptAt, r.Sweep) {
 		next, end, err := r.Store.SweepLanes(ctx, r.sweptAfter, sweepStep)
 		if err != nil {
 			return false, err
@@ -145,7 +151,7 @@ func (r *Relay) queue(ctx context.Context, queue string) (full bool, err error) 
 		return false, err
 	}
 	now := r.Store.Now()
-	if len(due) == batch && now.Sub(r.rungAt) >= rungAgain {
+	if len(due) == batch && elapsed(now, r.rungAt, rungAgain) {
 		// Behind a backlog that does not get shorter lost rings would not come into sight.
 		rung, err := r.Store.DueRung(ctx, queue, batch)
 		if err != nil {

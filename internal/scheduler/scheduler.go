@@ -45,6 +45,10 @@ const (
 	// runAtStartInterval is how long after a schedule's last tick RunAtStart has no effect, so
 	// that the processes of one deployment do not all run it.
 	runAtStartInterval = time.Minute
+	// clockTolerance is how far in the future a last tick may be. A later one was written while
+	// the clock of the database was ahead; without a reset, the schedule would stand still until
+	// the clock reaches it.
+	clockTolerance = time.Minute
 )
 
 // Tick dispatches the job of the newest missed tick of each schedule. more is always false.
@@ -56,7 +60,7 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 		s.started = map[string]bool{}
 	}
 	now := s.Store.Now()
-	if now.Sub(s.seenAt) >= registerInterval {
+	if age := now.Sub(s.seenAt); age < 0 || age >= registerInterval { // negative after the clock was set back
 		for _, e := range s.Entries {
 			if err := s.Store.SeeSchedule(ctx, e.Row, now); err != nil {
 				return false, err
@@ -75,6 +79,12 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	var errs []error
 	for _, e := range s.Entries {
 		name, before := e.Row.Name, last[e.Row.Name]
+		if before.Sub(now) > clockTolerance {
+			if err := s.Store.ResetTick(ctx, name, before, now); err != nil {
+				errs = append(errs, fmt.Errorf("reset the last tick of schedule %s: %w", name, err))
+			}
+			continue // until the next round reads the new last tick
+		}
 		tick := e.Spec.Newest(before, now)
 		if e.RunAtStart && !s.started[name] && (now.Sub(before) > runAtStartInterval || before.Equal(now)) {
 			// A row that Tick has just added has now as its last tick; a tick must be later.
