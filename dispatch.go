@@ -29,8 +29,8 @@ type Options struct {
 	// At is the time at which the job becomes due, as an alternative to Delay. Set at most
 	// one of the two.
 	At time.Time
-	// Action selects the action of a repository's Update, one of mirror's Actions.Update.
-	// Default is the first of them. All other dispatches ignore Action.
+	// Action is the action of the job that a repository's Update dispatches: one of
+	// mirror.Actions.Update, by default the first. Other dispatches ignore Action.
 	Action string
 }
 

@@ -72,8 +72,9 @@ func (a *attempt) Attempt() int { return a.job.Attempt }
 // LastAttempt reports whether the job has no attempts left after this one.
 func (a *attempt) LastAttempt() bool { return a.job.Attempt >= a.job.MaxAttempts }
 
-// EarlierWrite reports whether an earlier attempt called BeginWrite. That attempt may have
-// changed the remote, so the handler should read the remote before it writes.
+// EarlierWrite reports whether an earlier attempt called BeginWrite and may have changed the
+// remote. The handler should then read the remote before it writes. EarlierWrite is false if the
+// remote is known to have refused that write.
 func (a *attempt) EarlierWrite() bool { return a.job.Wrote }
 
 // IdempotencyKey returns a key for remotes that accept one. It is the same in every attempt of

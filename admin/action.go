@@ -104,5 +104,5 @@ func (p *request) errorText(err error) string {
 	}
 	// The text of a database error may contain details that do not belong on a page.
 	p.h.config.Logger.Error("operator action failed", "path", p.r.URL.Path, "error", err)
-	return p.T("The action failed because of an internal error. See the log of this process for details.")
+	return p.T("The action failed because of an internal error. See the log of the process that serves this page.")
 }

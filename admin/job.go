@@ -40,7 +40,8 @@ func (p *request) jobID() (id int64, asJSON bool, err error) {
 	return id, asJSON, nil
 }
 
-// visibleJob reads a job that the subject may view. It returns errNotFound for other jobs too.
+// visibleJob reads a job that the subject may view. It returns errNotFound if the subject may
+// not view the job, and the page is then the same as for a missing job.
 func (p *request) visibleJob(id int64) (*tracker.Job, error) {
 	job, err := p.store().Get(p.r.Context(), id)
 	if err != nil {

@@ -160,7 +160,7 @@ func (p *request) fail(err error) {
 	default:
 		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database does not answer"),
-			p.T("The page retries every 10 seconds. See the log of this process for the error."),
+			p.T("The page retries every 10 seconds. The log of the process that serves this page has the error."),
 		}
 	}
 	if known.status >= http.StatusInternalServerError {

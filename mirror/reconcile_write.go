@@ -57,7 +57,8 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 	return rows, finishedAt, err
 }
 
-// changedByJob reports whether a job is changing the row, or finished changing it after since.
+// changedByJob reports whether a job is changing the row, or finished changing it later than
+// reconcileSlack before the time since.
 func (s *reconcile) changedByJob(status *nawasync.SyncStatus, finishedAt map[int64]time.Time, since time.Time) bool {
 	if status.SyncJobID == nil {
 		return status.State.Pending() // another transaction is adding the row's job

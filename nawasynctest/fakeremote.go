@@ -39,7 +39,8 @@ var (
 type FakeRemote[T any] struct {
 	// Key returns an object's scope and key as one text. Required.
 	Key func(object T) string
-	// InScope reports whether an object is in a scope. Only the scope fields of scope are set.
+	// InScope reports whether an object is in a scope. In the second argument, only the fields
+	// tagged `sync:"scope"` are set.
 	// Nil means that every scope contains every object.
 	InScope func(object, scope T) bool
 	// PageSize is the number of objects in one page of a listing. Default 100.

@@ -58,7 +58,8 @@ func (p *plan) union(columns string, low, high int64, limit int, order string) (
 		if st.byList {
 			table = p.listTable
 		}
-		// The limit is a literal. A query plan cached for a parameter reads far too many rows.
+		// The limit is part of the text. With a parameter, the database may cache a plan that
+		// reads far too many rows.
 		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" +
 			order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
 		args = append(append(args, st.args...), low, high)

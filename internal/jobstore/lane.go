@@ -10,9 +10,9 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// promote wakes the first open job of each lane, after the job before it has finished. It
-// updates that row even when the row already looks woken, because a concurrent demote relies
-// on the update. It returns the wake-ups to send, by lane.
+// promote wakes the first open job of each lane after the job before it has finished. It
+// updates the job even if its wake-up was already sent, because a concurrent demote relies on
+// the update. promote returns the wake-ups to send, by lane.
 func (s *Store) promote(tx *gorm.DB, lanes []int64, now time.Time) (map[int64][]Bell, error) {
 	if len(lanes) == 0 {
 		return map[int64][]Bell{}, nil

@@ -28,7 +28,8 @@ type Reaper struct {
 	observed map[string]observation
 }
 
-// observation is a heartbeat counter, or noHeartbeatRow, and since when it has this value.
+// observation is a heartbeat counter (or noHeartbeatRow) and the time at which the reaper first
+// read this value.
 type observation struct {
 	beat  int64
 	since time.Time

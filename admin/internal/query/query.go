@@ -39,8 +39,8 @@ func (e *Error) Caret() string {
 	return strings.Repeat(" ", len([]rune(e.Line[:min(e.At, len(e.Line))]))) + "^"
 }
 
-// fieldSpec is a field that terms can name. Form describes its values; it is empty if every text is
-// allowed.
+// fieldSpec is a field that terms can name. form describes the allowed values; an
+// empty form allows any text.
 type fieldSpec struct {
 	name string
 	form Message
