@@ -16,29 +16,46 @@ func (e *Engine) enqueueBudget() int {
 	return e.tuning.RungCap
 }
 
-// maxEnqueuing is how many dispatches may send wake-ups in the background at once.
-const maxEnqueuing = 32
+const (
+	// maxEnqueuing is how many dispatches may send wake-ups in the background at once.
+	maxEnqueuing = 32
+	// maxEnqueueWait is how long a dispatch waits for Redis.
+	maxEnqueueWait = 20 * time.Millisecond
+)
 
-// enqueueAsync sends the wake-ups of one or two jobs in the background. The caller need not
-// wait, because the jobs are committed and the relay repeats a lost wake-up. When maxEnqueuing
-// dispatches are already sending, the caller sends the wake-ups itself, so that dispatches do
-// not outrun Redis.
+// enqueueAsync sends wake-ups in the background. The caller need not wait, because the jobs are
+// committed and the relay repeats a lost wake-up. So that dispatches do not outrun Redis, it
+// waits a moment for a free slot and, with more than two wake-ups, until they are sent. If Redis
+// does not respond in that time, the dispatch returns and leaves its wake-ups to the background
+// or to the relay.
 func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
 	}
-	if len(bells) <= 2 {
+	wait := time.NewTimer(maxEnqueueWait)
+	defer wait.Stop()
+	select {
+	case e.enqueuing <- struct{}{}:
+	default:
 		select {
 		case e.enqueuing <- struct{}{}:
-			go func() {
-				defer func() { <-e.enqueuing }()
-				e.enqueue(ctx, bells)
-			}()
+		case <-wait.C:
+			e.leaveToRelay(ctx, bells)
 			return
-		default:
 		}
 	}
-	e.enqueue(ctx, bells)
+	sent := make(chan struct{})
+	go func() {
+		defer func() { <-e.enqueuing }()
+		defer close(sent)
+		e.enqueue(ctx, bells)
+	}()
+	if len(bells) > 2 {
+		select {
+		case <-sent:
+		case <-wait.C:
+		}
+	}
 }
 
 // drainEnqueues waits until no dispatch sends wake-ups in the background. It keeps all slots,
@@ -66,7 +83,14 @@ func (e *Engine) enqueue(ctx context.Context, bells []jobstore.Bell) {
 		return
 	}
 	e.logger.Warn("could not put jobs into Redis; the relay will try again", "jobs", len(missed), "error", err)
-	if err := e.store.Unring(ctx, missed); err != nil {
-		e.logger.Debug("could not mark jobs as missing from Redis; the relay will find them later", "jobs", len(missed), "error", err)
+	e.leaveToRelay(ctx, missed)
+}
+
+// leaveToRelay marks jobs as missing from Redis, so that the relay enqueues them at once.
+func (e *Engine) leaveToRelay(ctx context.Context, bells []jobstore.Bell) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := e.store.Unring(ctx, bells); err != nil {
+		e.logger.Debug("could not mark jobs as missing from Redis; the relay will find them later", "jobs", len(bells), "error", err)
 	}
 }

@@ -3,12 +3,15 @@ package nawasync_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
@@ -177,3 +180,39 @@ func otherDoNothing(context.Context, *nawasync.Run[otherArgs]) error { return ni
 
 // quickRecheck makes the engine repeat a lost wake-up after 300 ms, so that tests need not wait long.
 var quickRecheck = host.Tuning{Recheck: 300 * time.Millisecond}
+
+// A Redis that accepts connections and never responds is worse than one that refuses them.
+func TestDispatchAndStopDoNotWaitForARedisThatHangs(t *testing.T) {
+	t.Parallel()
+	h := enginetest.New(t, testdb.SQLite(t))
+	hanging := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, server) }()
+		return client, nil
+	}})
+	e := h.Engine(func(c *nawasync.Config) { c.Redis = hanging })
+	enginetest.Register(t, e, enginetest.DoNothing)
+	h.Start(e)
+	begin := time.Now()
+	for i := range 100 {
+		enginetest.Dispatch(t, e, enginetest.JobArgs{ID: fmt.Sprint(i)})
+	}
+	args := make([]nawasync.Args, 100)
+	for i := range args {
+		args[i] = enginetest.JobArgs{ID: fmt.Sprint("many", i)}
+	}
+	_, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
+	enginetest.NoError(t, err)
+	// One timeout of Redis takes 3 s. The dispatches beyond the background's slots used to wait for one each.
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("the dispatches took %s", took)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	begin = time.Now()
+	err = e.Stop(ctx)
+	if took := time.Since(begin); took > 15*time.Second {
+		t.Errorf("Stop took %s with a context of 1 s, and returned %v", took, err)
+	}
+	enginetest.NoError(t, hanging.Close()) // the rest of Stop ends
+}

@@ -181,7 +181,7 @@ func (e *Engine) maintenanceLoops(served []string) []*loop.Loop {
 		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker,
 		OutcomeOf: e.workerDiedOutcome, Settle: settle,
 	}
-	jobScheduler := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction}
+	jobScheduler := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction, CommonClock: e.clock.base == nil}
 	statsRollup := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
 	jobPruner := &pruner.Pruner{
 		Store: e.store, Interval: e.tuning.Prune, Holder: e.lease.Worker,
@@ -227,13 +227,31 @@ func (e *Engine) Stop(ctx context.Context) error {
 	e.stopped = true
 	started := e.started
 	e.mu.Unlock()
-	defer close(e.stopCh)
-	e.drainEnqueues(ctx)
-	if started {
-		e.stopErr = e.stopWorking(ctx)
+	go func() {
+		defer close(e.stopCh)
+		e.drainEnqueues(ctx)
+		if started {
+			e.stopErr = e.stopWorking(ctx)
+		}
+	}()
+	select {
+	case <-e.stopCh:
+		return e.stopErr
+	case <-ctx.Done():
 	}
-	return e.stopErr
+	// Usually the rest takes a moment. It takes longer if Redis or the database hangs.
+	rest := time.NewTimer(stopOverrun)
+	defer rest.Stop()
+	select {
+	case <-e.stopCh:
+		return e.stopErr
+	case <-rest.C:
+		return fmt.Errorf("stop the engine: %w; the rest stops in the background, as soon as Redis and the database respond", context.Cause(ctx))
+	}
 }
+
+// stopOverrun is how much longer than its context Stop may take.
+const stopOverrun = 2 * time.Second
 
 func (e *Engine) stopWorking(ctx context.Context) error {
 	working := len(e.handlers) > 0

@@ -35,6 +35,11 @@ type Scheduler struct {
 	// dispatched.
 	Transaction func(ctx context.Context, fn func(tx *gorm.DB) error) error
 
+	// CommonClock says that the processes agree on the time: their clocks are corrected by the
+	// database's, or they share one machine.
+	CommonClock bool
+
+	latest  time.Time       // time of the last round without an error
 	seenAt  time.Time       // when the schedules were last registered in the database
 	started map[string]bool // names of the schedules whose RunAtStart was handled
 }
@@ -60,6 +65,8 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 		s.started = map[string]bool{}
 	}
 	now := s.Store.Now()
+	// A last tick in the future may also be that of a process whose clock is ahead.
+	mayReset := s.CommonClock || s.latest.Sub(now) > clockTolerance
 	if age := now.Sub(s.seenAt); age < 0 || age >= registerInterval { // negative after the clock was set back
 		for _, e := range s.Entries {
 			if err := s.Store.SeeSchedule(ctx, e.Row, now); err != nil {
@@ -79,7 +86,7 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	var errs []error
 	for _, e := range s.Entries {
 		name, before := e.Row.Name, last[e.Row.Name]
-		if before.Sub(now) > clockTolerance {
+		if mayReset && before.Sub(now) > clockTolerance {
 			if err := s.Store.ResetTick(ctx, name, before, now); err != nil {
 				errs = append(errs, fmt.Errorf("reset the last tick of schedule %s: %w", name, err))
 			}
@@ -97,6 +104,9 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 			}
 		}
 		s.started[name] = true
+	}
+	if len(errs) == 0 {
+		s.latest = now
 	}
 	return false, errors.Join(errs...)
 }
