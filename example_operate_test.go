@@ -101,3 +101,12 @@ func ExampleEngine_SyncNow() {
 	// true
 	// true
 }
+
+func ExampleEngine_RedisStatus() {
+	engine, _, _, stop := exampleEngine()
+	defer stop()
+	status := engine.RedisStatus(context.Background())
+	fmt.Println(status.DownSince.IsZero(), status.Err)
+	// Output:
+	// true <nil>
+}

@@ -29,16 +29,17 @@ import (
 // Engine dispatches jobs and, after Start, runs them. Create one per process with New. Its
 // methods are safe for concurrent use.
 type Engine struct {
-	config    Config
-	tuning    host.Tuning
-	store     *jobstore.Store
-	clock     *clock
-	logger    *slog.Logger
-	secrets   secret.Revealer
-	backlog   backlog
-	telemetry *telemetry
-	bells     *bell.Bells   // nil without Redis
-	enqueuing chan struct{} // one slot for each dispatch that sends wake-ups in the background
+	config     Config
+	tuning     host.Tuning
+	store      *jobstore.Store
+	clock      *clock
+	logger     *slog.Logger
+	secrets    secret.Revealer
+	backlog    backlog
+	telemetry  *telemetry
+	bells      *bell.Bells // nil without Redis
+	redisCheck redisCheck
+	enqueuing  chan struct{} // one slot for each dispatch that sends wake-ups in the background
 
 	handlers     map[Kind]*registration
 	repositories []AttachedRepository

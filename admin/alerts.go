@@ -47,6 +47,7 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 	if err != nil {
 		return nil, err
 	}
+	in.RedisDownSince = p.h.engine.RedisStatus(ctx).DownSince
 	return alert.Find(in, alertPage{p}), nil
 }
 

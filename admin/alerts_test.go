@@ -1,12 +1,17 @@
 package admin_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/mailboxes"
@@ -243,4 +248,35 @@ func (w *clockedSite) synced(ago time.Duration) {
 	w.exec("DELETE FROM nawasync_last_success")
 	w.exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES ('whm', 'box', 'sync', 'main', 1, ?)",
 		w.now().Add(ago).UnixMicro())
+}
+
+func TestHealthReportsARedisThatDoesNotRespond(t *testing.T) {
+	t.Parallel()
+	var down atomic.Bool
+	down.Store(true)
+	w := &clockedSite{clock: &atomic.Int64{}}
+	w.clock.Store(time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC).UnixMicro())
+	dial := redisClient(t).Options().Dialer
+	w.site = newSiteOf(t, testdb.SQLite(t), "", func(c *nawasync.Config) {
+		c.Now = w.now
+		c.Redis = redis.NewClient(&redis.Options{MaxRetries: -1, Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if down.Load() {
+				return nil, errors.New("connection refused")
+			}
+			return dial(ctx, network, address)
+		}})
+	}, nil)
+	const text = "Redis has been unreachable for "
+	if found := w.alerts(); !strings.Contains(fmt.Sprint(found), text) {
+		t.Errorf("alerts %v, want that Redis is unreachable", found)
+	}
+	w.advance(2 * time.Minute)
+	if found := w.alerts(); found[text+"2 min. Queued jobs start only after Redis responds again; no job is lost."] != 2 {
+		t.Errorf("alerts %v, want that Redis has been unreachable for 2 min", found)
+	}
+	down.Store(false)
+	w.advance(10 * time.Second)
+	if found := w.alerts(); strings.Contains(fmt.Sprint(found), "Redis") {
+		t.Errorf("alerts %v, want none about Redis", found)
+	}
 }

@@ -50,6 +50,8 @@ type Input struct {
 	// Conflicts has the newest unresolved conflicts. The terms of ConflictsQuery find all of them.
 	Conflicts      tracker.Results
 	ConflictsQuery []string
+	// RedisDownSince is since when Redis does not respond to this process; zero if it does.
+	RedisDownSince time.Time
 	// Ended is the query term for jobs that ended in the window.
 	Ended string
 }
@@ -76,7 +78,7 @@ type Formatter interface {
 // Find returns up to 20 alerts, the critical ones first.
 func Find(in Input, p Formatter) []Alert {
 	found := slices.Concat(
-		checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p), checkSchedules(in, p), checkSnapshots(in, p), checkFailures(in, p),
+		checkRedis(in, p), checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p), checkSchedules(in, p), checkSnapshots(in, p), checkFailures(in, p),
 	)
 	slices.SortStableFunc(found, func(a, b Alert) int { return cmp.Compare(b.Severity, a.Severity) })
 	return found[:min(len(found), maxAlerts)]

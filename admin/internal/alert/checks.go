@@ -37,6 +37,17 @@ func checkFailures(in Input, p Formatter) (list []Alert) {
 	return list
 }
 
+// checkRedis reports that Redis does not respond. Every reader may know that.
+func checkRedis(in Input, p Formatter) []Alert {
+	if in.RedisDownSince.IsZero() {
+		return nil
+	}
+	text := p.Tf("Redis has been unreachable for %s. Queued jobs start only after Redis responds again; no job is lost.",
+		format.Span(max(time.Second, in.Now.Sub(in.RedisDownSince))))
+	advice := p.T("Check that Redis runs, and that this process can connect to Redis.")
+	return []Alert{{SeverityCritical, text, in.RedisDownSince, p.QueryURL("status:queued"), advice}}
+}
+
 // checkOpen finds jobs without a live worker, jobs that have waited too long, and stuck jobs.
 func checkOpen(in Input, p Formatter) (list []Alert) {
 	processes := Alive(in.Processes, in.Now)
