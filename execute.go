@@ -3,6 +3,7 @@ package nawasync
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -90,6 +91,7 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	}
 	out.Log = a.log.String()
 	e.telemetry.recordOutcome(span, out)
+	e.logAttempt(ctx, out)
 	return out
 }
 
@@ -98,6 +100,26 @@ func (e *Engine) checkLease() error {
 		return ErrLeaseLost
 	}
 	return nil
+}
+
+// logAttempt logs how an attempt ended: as a warning if it failed. ctx has the attempt's span, so
+// a slog handler can add the trace. Secrets are already redacted from the error's text.
+func (e *Engine) logAttempt(ctx context.Context, out *jobstore.Outcome) {
+	level, attributes := slog.LevelInfo, []slog.Attr{
+		slog.Int64("job_id", out.Job.ID), slog.String("kind", out.Job.Kind()), slog.Int("attempt", out.Job.Attempt),
+		slog.String("outcome", string(out.AttemptOutcome())), slog.Duration("duration", max(0, e.store.Now().Sub(out.Job.StartedAt))),
+	}
+	switch class := fault.Class(out.ErrorClass); class {
+	case "":
+	case fault.ClassStopped, fault.ClassCancelled:
+		attributes = append(attributes, slog.String("error_class", out.ErrorClass))
+	default:
+		level = slog.LevelWarn
+		attributes = append(attributes, slog.String("error_class", out.ErrorClass), slog.String("error", out.Error))
+	}
+	if e.logger.Enabled(ctx, level) {
+		e.logger.LogAttrs(ctx, level, "attempt ended", attributes...)
+	}
 }
 
 // installation returns a prefix for idempotency keys. It is unique to the database, so that

@@ -3,6 +3,7 @@ package nawasync
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -17,9 +18,10 @@ import (
 
 const scopeName = "github.com/nawasara/nawasync"
 
-// telemetry reports traces and metrics through the OpenTelemetry API. The labels of the metrics
-// are service, type, action and outcome. Targets are not labels, so the number of time series
-// is bounded.
+// telemetry reports traces and metrics through the OpenTelemetry API. Spans follow its semantic
+// conventions for messaging (https://opentelemetry.io/docs/specs/semconv/messaging/). The
+// attributes of the metrics are service, type, action, outcome and error class. Targets are not
+// attributes, so the number of time series is bounded.
 type telemetry struct {
 	tracer      trace.Tracer
 	dispatches  metric.Int64Counter
@@ -39,11 +41,15 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry,
 	t := &telemetry{tracer: tp.Tracer(scopeName)}
 	meter := mp.Meter(scopeName)
 	var errs [5]error
-	t.dispatches, errs[0] = meter.Int64Counter("nawasync.jobs.dispatched", metric.WithDescription("Jobs dispatched"))
-	t.completions, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithDescription("Jobs that reached a terminal status"))
-	t.attempts, errs[2] = meter.Int64Counter("nawasync.attempts.ended", metric.WithDescription("Attempts that ended"))
-	t.wait, errs[3] = meter.Float64Histogram("nawasync.jobs.wait", metric.WithUnit("s"), metric.WithDescription("From first due to the start of the last attempt"))
-	t.duration, errs[4] = meter.Float64Histogram("nawasync.attempts.duration", metric.WithUnit("s"), metric.WithDescription("How long attempts ran"))
+	t.dispatches, errs[0] = meter.Int64Counter("nawasync.jobs.dispatched", metric.WithUnit("{job}"), metric.WithDescription("Jobs dispatched"))
+	t.completions, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithUnit("{job}"), metric.WithDescription("Jobs that ended"))
+	t.attempts, errs[2] = meter.Int64Counter("nawasync.attempts.ended", metric.WithUnit("{attempt}"), metric.WithDescription("Attempts that ended"))
+	// Attempts take from milliseconds to minutes.
+	buckets := metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+	t.wait, errs[3] = meter.Float64Histogram("nawasync.attempts.wait", metric.WithUnit("s"), buckets,
+		metric.WithDescription("Time between an attempt's due time and its start"))
+	t.duration, errs[4] = meter.Float64Histogram("nawasync.attempts.duration", metric.WithUnit("s"), buckets,
+		metric.WithDescription("Run time of attempts"))
 	for _, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("create a metric: %w", err)
@@ -52,48 +58,74 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry,
 	return t, nil
 }
 
-func labels(j *jobstore.Job, more ...attribute.KeyValue) metric.MeasurementOption {
-	return metric.WithAttributes(append([]attribute.KeyValue{
-		attribute.String("service", j.Service), attribute.String("type", j.Type), attribute.String("action", j.Action),
-	}, more...)...)
+// kindAttributes returns the attributes of a job's kind, followed by more.
+func kindAttributes(j *jobstore.Job, more ...attribute.KeyValue) []attribute.KeyValue {
+	return append([]attribute.KeyValue{
+		attribute.String("nawasync.job.service", j.Service), attribute.String("nawasync.job.type", j.Type), attribute.String("nawasync.job.action", j.Action),
+	}, more...)
+}
+
+// outcomeAttributes returns the attributes of an outcome. error.type is the class of its error.
+func outcomeAttributes(outcome, class string) []attribute.KeyValue {
+	list := []attribute.KeyValue{attribute.String("nawasync.job.outcome", outcome)}
+	if class != "" {
+		list = append(list, attribute.String("error.type", class))
+	}
+	return list
+}
+
+// messagingAttributes returns the attributes of a span that sends or processes jobs.
+func messagingAttributes(operation, queue string) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("messaging.system", "nawasync"), attribute.String("messaging.operation.name", operation),
+		attribute.String("messaging.operation.type", operation), attribute.String("messaging.destination.name", queue),
+	}
 }
 
 // startDispatch starts the span of a dispatch. The job's row stores the span's context.
 func (t *telemetry) startDispatch(ctx context.Context) (context.Context, trace.Span) {
-	return t.tracer.Start(ctx, "nawasync dispatch", trace.WithSpanKind(trace.SpanKindProducer))
+	return t.tracer.Start(ctx, "send", trace.WithSpanKind(trace.SpanKindProducer))
 }
 
-// recordDispatched counts new jobs and sets the span's attributes.
+// recordDispatched counts new jobs, and sets the span's attributes and its name, which is "send"
+// with the queue of the first job.
 func (t *telemetry) recordDispatched(ctx context.Context, span trace.Span, jobs []*jobstore.Job) {
 	first := jobs[0]
-	span.SetAttributes(attribute.Int("nawasync.jobs", len(jobs)), attribute.Int64("nawasync.job", first.ID),
-		attribute.String("nawasync.kind", first.Service+"/"+first.Type+"/"+first.Action))
+	span.SetName("send " + first.Queue)
+	span.SetAttributes(kindAttributes(first, messagingAttributes("send", first.Queue)...)...)
+	if len(jobs) == 1 {
+		span.SetAttributes(attribute.String("messaging.message.id", strconv.FormatInt(first.ID, 10)))
+	} else {
+		span.SetAttributes(attribute.Int("messaging.batch.message_count", len(jobs)))
+	}
 	if !t.dispatches.Enabled(ctx) {
 		return
 	}
 	for _, j := range jobs {
-		t.dispatches.Add(ctx, 1, labels(j, attribute.Bool("coalesced", j.Coalesced)))
+		t.dispatches.Add(ctx, 1, metric.WithAttributes(kindAttributes(j, attribute.Bool("nawasync.job.coalesced", j.Coalesced))...))
 	}
 }
 
 // startAttempt starts the span of an attempt. The span is linked to the dispatch and is not its
 // child, because an attempt may start hours later.
 func (t *telemetry) startAttempt(ctx context.Context, j *jobstore.Job) (context.Context, trace.Span) {
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(
-		attribute.Int64("nawasync.job", j.ID), attribute.Int("nawasync.attempt", j.Attempt), attribute.String("nawasync.instance", j.Instance))}
+	attributes := kindAttributes(j, messagingAttributes("process", j.Queue)...)
+	attributes = append(attributes, attribute.String("messaging.message.id", strconv.FormatInt(j.ID, 10)),
+		attribute.Int("nawasync.job.attempt", j.Attempt), attribute.String("nawasync.job.instance", j.Instance))
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(attributes...)}
 	if j.Trace != "" {
 		from := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": j.Trace})
 		if link := trace.SpanContextFromContext(from); link.IsValid() {
 			options = append(options, trace.WithLinks(trace.Link{SpanContext: link}))
 		}
 	}
-	return t.tracer.Start(ctx, "nawasync "+j.Service+"/"+j.Type+"/"+j.Action, options...)
+	return t.tracer.Start(ctx, "process "+j.Queue, options...)
 }
 
 // recordOutcome sets the outcome on the span of an attempt. Secrets are already redacted from the
 // error's text.
 func (t *telemetry) recordOutcome(span trace.Span, out *jobstore.Outcome) {
-	span.SetAttributes(attribute.String("nawasync.status", string(out.Status)), attribute.String("nawasync.error_class", out.ErrorClass))
+	span.SetAttributes(outcomeAttributes(string(out.AttemptOutcome()), out.ErrorClass)...)
 	if out.Error != "" && out.Status != tracker.StatusSkipped {
 		span.SetStatus(codes.Error, out.Error)
 	}
@@ -104,20 +136,17 @@ func (t *telemetry) recordOutcome(span trace.Span, out *jobstore.Outcome) {
 func (t *telemetry) recordEnded(out *jobstore.Outcome, j *jobstore.Job) {
 	ctx := context.Background()
 	if !t.completions.Enabled(ctx) {
-		return // no exporter: skip the cost of the labels
+		return // no exporter: skip the cost of the attributes
 	}
 	if out.Job.Status == tracker.StatusRunning {
-		attempt := attribute.String("outcome", string(out.AttemptOutcome()))
-		t.attempts.Add(ctx, 1, labels(j, attempt))
-		t.duration.Record(ctx, j.Duration.Seconds(), labels(j, attempt))
+		attempt := metric.WithAttributes(kindAttributes(j, outcomeAttributes(string(out.AttemptOutcome()), out.ErrorClass)...)...)
+		t.attempts.Add(ctx, 1, attempt)
+		t.duration.Record(ctx, j.Duration.Seconds(), attempt)
+		// NotBefore is when this attempt was due, so the wait has no backoff of earlier attempts.
+		t.wait.Record(ctx, max(0, out.Job.StartedAt.Sub(out.Job.NotBefore).Seconds()), metric.WithAttributes(kindAttributes(j)...))
 	}
-	outcome := attribute.String("outcome", string(j.Status))
-	if !j.Status.Terminal() {
-		return
-	}
-	t.completions.Add(ctx, 1, labels(j, outcome))
-	if !j.StartedAt.IsZero() {
-		t.wait.Record(ctx, j.StartedAt.Sub(j.DueAt).Seconds(), labels(j, outcome))
+	if j.Status.Terminal() {
+		t.completions.Add(ctx, 1, metric.WithAttributes(kindAttributes(j, outcomeAttributes(string(j.Status), j.ErrorClass)...)...))
 	}
 }
 

@@ -2,8 +2,11 @@ package nawasync_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -33,14 +36,25 @@ func TestDispatchAndAttemptSpansAreLinkedAndCompletionsAreCounted(t *testing.T) 
 	var dispatch, attempt trace.ReadOnlySpan
 	for _, s := range spans.Ended() {
 		switch s.Name() {
-		case "nawasync dispatch":
+		case "send default":
 			dispatch = s
-		case "nawasync notes/note/write":
+		case "process default":
 			attempt = s
 		}
 	}
 	if dispatch == nil || attempt == nil || len(attempt.Links()) != 1 || attempt.Links()[0].SpanContext.SpanID() != dispatch.SpanContext().SpanID() {
 		t.Fatalf("the span of the attempt is not linked to that of the dispatch: %v, %v", attempt, dispatch)
+	}
+	for name, span := range map[string]trace.ReadOnlySpan{"send": dispatch, "process": attempt} {
+		got := attribute.NewSet(span.Attributes()...)
+		for key, want := range map[attribute.Key]string{
+			"messaging.system": "nawasync", "messaging.operation.name": name, "messaging.operation.type": name, "messaging.destination.name": "default",
+			"messaging.message.id": fmt.Sprint(job.ID), "nawasync.job.service": "notes", "nawasync.job.type": "note", "nawasync.job.action": "write",
+		} {
+			if value, _ := got.Value(key); value.AsString() != want {
+				t.Errorf("the span %s has %s %q, want %q", name, key, value.AsString(), want)
+			}
+		}
 	}
 	if job.Trace == "" {
 		t.Error("the job has no trace context")
@@ -51,23 +65,52 @@ func TestDispatchAndAttemptSpansAreLinkedAndCompletionsAreCounted(t *testing.T) 
 	for _, scope := range data.ScopeMetrics {
 		for _, m := range scope.Metrics {
 			seen[m.Name] = true
+			if histogram, ok := m.Data.(metricdata.Histogram[float64]); ok {
+				if bounds := histogram.DataPoints[0].Bounds; bounds[0] != 0.005 || bounds[len(bounds)-1] != 900 {
+					t.Errorf("%s has the buckets %v, want 5 ms to 15 min", m.Name, bounds)
+				}
+			}
 			sum, isSum := m.Data.(metricdata.Sum[int64])
 			if m.Name != "nawasync.jobs.ended" || !isSum {
 				continue
 			}
 			point := sum.DataPoints[0]
-			outcome, _ := point.Attributes.Value("outcome")
+			outcome, _ := point.Attributes.Value("nawasync.job.outcome")
 			if point.Value != 1 || outcome.AsString() != "success" || point.Attributes.Len() != 4 {
 				t.Errorf("data point %+v, want 1 job with outcome success and four attributes", point)
 			}
 		}
 	}
 	for _, name := range []string{
-		"nawasync.jobs.dispatched", "nawasync.jobs.ended", "nawasync.attempts.ended", "nawasync.jobs.wait",
+		"nawasync.jobs.dispatched", "nawasync.jobs.ended", "nawasync.attempts.ended", "nawasync.attempts.wait",
 		"nawasync.attempts.duration",
 	} {
 		if !seen[name] {
 			t.Errorf("%s was not measured", name)
+		}
+	}
+}
+
+func TestEveryAttemptIsLoggedAndFailuresAreWarnings(t *testing.T) {
+	t.Parallel()
+	h := enginetest.New(t, testdb.SQLite(t))
+	e := h.Engine(nil)
+	enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+		if run.Args.N == 1 {
+			return nawasync.Permanent(enginetest.ErrBoom)
+		}
+		return nil
+	})
+	h.Start(e)
+	good := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "good"}).ID, tracker.StatusSuccess)
+	bad := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "bad", N: 1}).ID, tracker.StatusFailed)
+	for _, want := range []string{
+		fmt.Sprintf(`level=INFO msg="attempt ended" job_id=%d kind=notes/note/write attempt=1 outcome=success`, good.ID),
+		fmt.Sprintf(`level=WARN msg="attempt ended" job_id=%d kind=notes/note/write attempt=1 outcome=failed`, bad.ID),
+		"error_class=permanent error=boom",
+	} {
+		if log := h.Log.String(); strings.Count(log, want) != 1 {
+			t.Errorf("the log has %d times, want once: %s\n%s", strings.Count(log, want), want, log)
 		}
 	}
 }
