@@ -152,7 +152,7 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	}
 	job.Trace, job.RetryOf, job.Lane = traceparent(ctx), old.ID, old.Lane
 	job.SnapshotTable, job.SnapshotRow, job.SnapshotState = old.SnapshotTable, old.SnapshotRow, state
-	if err := i.insertFollowUp(ctx, job); err != nil {
+	if job, err = i.insertFollowUp(ctx, job); err != nil {
 		return nil, err
 	}
 	i.telemetry.recordDispatched(ctx, span, []*jobstore.Job{job})

@@ -108,7 +108,8 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 }
 
 // Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the
-// end of the job's lane and returns it. It returns ErrNotFound, ErrNotEnded, ErrNoArguments or
+// end of the job's lane and returns it. While a retry of the job is open, it returns that retry
+// instead. It returns ErrNotFound, ErrNotEnded, ErrNoArguments or
 // ErrSuperseded. A job that succeeded keeps no arguments; other jobs keep theirs for
 // Config.KeepArguments.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
@@ -147,7 +148,10 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}}
 	job.TargetKey, job.Lane, job.Sealed = old.TargetKey, old.Lane, old.Sealed
-	if err := e.insertFollowUp(ctx, job); err != nil {
+	// A second retry, for example of a double click, gets the first one while that is open.
+	job.ActiveKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
+	job, err := e.insertFollowUp(ctx, job)
+	if err != nil {
 		return nil, err
 	}
 	e.telemetry.recordDispatched(ctx, span, []*jobstore.Job{job})
@@ -155,16 +159,18 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 }
 
 // insertFollowUp inserts a job that follows an ended one and marks its snapshot row as pending.
-func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
+// It returns the job, or the open job that holds the same unique key.
+func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobstore.Job, error) {
 	jobs := []*jobstore.Job{job}
 	if job.SnapshotState == "" {
 		if err := e.store.InsertOwn(ctx, jobs, e.enqueueBudget()); err != nil {
-			return e.lockHint(err)
+			return nil, e.lockHint(err)
 		}
 		e.enqueueAsync(ctx, jobstore.Bells(jobs))
-		return nil
+		return jobs[0], nil
 	}
-	return e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) error {
+	err := e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) error {
+		jobs[0] = job // a try that failed may have replaced it
 		state, err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow)
 		if err != nil {
 			return err
@@ -172,11 +178,12 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) error {
 		if state == StatePendingDelete {
 			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrDeleting)
 		}
-		if err := e.insertTx(ctx, tx, jobs); err != nil {
+		if err := e.insertTx(ctx, tx, jobs); err != nil || jobs[0].Coalesced {
 			return err
 		}
 		return e.store.MarkPending(ctx, tx, job)
 	})
+	return jobs[0], err
 }
 
 // Delete removes an ended job from the lists. Restore undoes this until the job is pruned. A

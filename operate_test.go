@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,6 +62,56 @@ func TestCancelEndsQueuedJobsAtOnceAndRunningOnesSoon(t *testing.T) {
 		enginetest.WaitStatus(t, e, succeeding.ID, tracker.StatusSuccess)
 		if _, err := e.Cancel(t.Context(), succeeding.ID, nawasync.OperatorOptions{By: ""}); !errors.Is(err, nawasync.ErrEnded) {
 			t.Fatalf("error %v, want ErrEnded", err)
+		}
+	})
+}
+
+func TestRetriesOfOneJobAreOneJobWhileTheFirstIsOpen(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		e := h.Engine(nil)
+		var fails atomic.Bool
+		fails.Store(true)
+		release := make(chan struct{})
+		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+			if fails.Load() {
+				return nawasync.Permanent(enginetest.ErrBoom)
+			}
+			<-release
+			return nawasync.Permanent(enginetest.ErrBoom)
+		})
+		h.Start(e)
+		failed := enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"}).ID, tracker.StatusFailed)
+		fails.Store(false)
+		ids := make(chan int64, 20)
+		var clicks sync.WaitGroup
+		for range 20 {
+			clicks.Go(func() {
+				job, err := e.Retry(t.Context(), failed.ID, nawasync.RetryOptions{By: "user:1"})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids <- job.ID
+			})
+		}
+		clicks.Wait()
+		close(ids)
+		retries := map[int64]bool{}
+		for id := range ids {
+			retries[id] = true
+		}
+		if len(retries) != 1 {
+			t.Errorf("20 retries dispatched %d jobs, want 1", len(retries))
+		}
+		close(release)
+		for id := range retries {
+			enginetest.WaitStatus(t, e, id, tracker.StatusFailed)
+		}
+		again, err := e.Retry(t.Context(), failed.ID, nawasync.RetryOptions{By: "user:1"})
+		enginetest.NoError(t, err)
+		if retries[again.ID] {
+			t.Error("after the first retry has ended, a second one was not dispatched")
 		}
 	})
 }
