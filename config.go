@@ -100,7 +100,7 @@ func (c *Config) defaults() error {
 	}
 	c.Queues = maps.Clone(c.Queues)
 	for name, q := range c.Queues {
-		if err := validateText("queue", name, 1, 50); err != nil {
+		if err := validateQueue(name); err != nil {
 			return fmt.Errorf("Config.Queues: %w", err)
 		}
 		if q.Slots < 0 || q.Loops < 0 || q.Poll < 0 {

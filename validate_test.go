@@ -69,3 +69,13 @@ func (a anyKind) Kind() nawasync.Kind {
 }
 
 func (anyKind) Target() nawasync.Target { return nawasync.Target{ID: "x"} }
+
+func TestQueueNameThatADispatchWouldRefuseIsRefusedByNew(t *testing.T) {
+	t.Parallel()
+	h := enginetest.New(t, testdb.SQLite(t))
+	c := h.Config()
+	c.Queues = map[string]nawasync.Queue{"a{b}": {}}
+	if _, err := nawasync.New(c); !errors.Is(err, nawasync.ErrInvalid) {
+		t.Errorf("New with a queue named a{b} returned %v, want ErrInvalid", err)
+	}
+}
