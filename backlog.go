@@ -61,5 +61,5 @@ func (b *backlog) isFresh(service string) bool {
 		return false
 	}
 	age := b.store.Now().Sub(count.readAt)
-	return age >= 0 && age < time.Second // negative after the clock was set back
+	return age >= 0 && age < time.Second // age is negative if the clock was set back
 }

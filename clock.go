@@ -22,8 +22,8 @@ func (c *clock) Now() time.Time {
 	return time.Now().Add(time.Duration(c.offset.Load()))
 }
 
-// minOffset is the smallest offset that is corrected. The measurement is less accurate than
-// that.
+// minOffset is the smallest offset that is corrected. A smaller one may be an error of the
+// measurement.
 const minOffset = 50 * time.Millisecond
 
 // measureClock measures the clock's offset from the database's clock.

@@ -24,10 +24,10 @@ const (
 )
 
 // enqueueAsync sends wake-ups in the background. The caller need not wait, because the jobs are
-// committed and the relay repeats a lost wake-up. So that dispatches do not outrun Redis, it
-// waits a moment for a free slot and, with more than two wake-ups, until they are sent. If Redis
-// does not respond in that time, the dispatch returns and leaves its wake-ups to the background
-// or to the relay.
+// committed and the relay repeats a lost wake-up. So that dispatches do not outrun Redis,
+// enqueueAsync waits up to maxEnqueueWait for a free slot and, with more than two wake-ups, until
+// they are sent. After that time it returns: the background goroutine continues, or without a free
+// slot the relay sends the wake-ups.
 func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
@@ -58,8 +58,8 @@ func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 	}
 }
 
-// drainEnqueues waits until no dispatch sends wake-ups in the background. It keeps all slots,
-// so later dispatches send their wake-ups in the foreground.
+// drainEnqueues waits until no dispatch sends wake-ups in the background. It keeps all slots, so
+// later dispatches leave their wake-ups to the relay.
 func (e *Engine) drainEnqueues(ctx context.Context) {
 	for range maxEnqueuing {
 		select {
@@ -70,7 +70,7 @@ func (e *Engine) drainEnqueues(ctx context.Context) {
 	}
 }
 
-// enqueue puts the wake-ups into Redis. If that fails, it leaves them to the relay.
+// enqueue puts the wake-ups into Redis. It leaves those that Redis does not accept to the relay.
 func (e *Engine) enqueue(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return

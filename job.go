@@ -63,8 +63,8 @@ type JobOptions struct {
 	// UniqueKey prevents duplicate jobs. While a job with the same kind, instance and key is
 	// open, a further dispatch returns that job. "" allows duplicates.
 	UniqueKey string
-	// UniqueUntilRunning frees the key when the job starts and not when it ends, so that one
-	// more job can wait while the first one runs. Syncs use this.
+	// UniqueUntilRunning frees the key when the job starts and not when it ends, so that one more
+	// job can wait while the first one runs. Syncs use UniqueUntilRunning.
 	UniqueUntilRunning bool
 	// KindAliases are earlier kinds of these arguments. After a rename, the handler also runs
 	// the jobs that were dispatched under an earlier kind.

@@ -143,7 +143,7 @@ func (e *Engine) failAttempt(out *jobstore.Outcome, after time.Duration) *jobsto
 }
 
 // expireInstead ends a job as expired if it would next come due after its expiry. It reports
-// whether it did.
+// whether it ended the job.
 func (e *Engine) expireInstead(out *jobstore.Outcome, after time.Duration) bool {
 	if e.store.Now().Add(after).Sub(out.Job.DueAt) < e.config.Expiry {
 		return false

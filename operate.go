@@ -50,7 +50,7 @@ type RetryOptions struct {
 // PauseOptions are the OperatorOptions of a pause.
 type PauseOptions struct {
 	By, Reason, Address string    // see OperatorOptions
-	Until               time.Time // when the pause ends by itself; zero means not before Resume
+	Until               time.Time // when the pause ends by itself; zero means that only Resume ends the pause
 }
 
 // Cancel ends a job. It cancels a queued job at once. For a running job it requests
@@ -107,10 +107,10 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 	return nil, fmt.Errorf("cancel job %d: its status changed during each of ten tries; try again", id)
 }
 
-// Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the
-// end of the job's lane and returns it. While a retry of the job is open, it returns that retry
-// instead. It returns ErrNotFound, ErrNotEnded, ErrNoArguments or
-// ErrSuperseded. A job that succeeded keeps no arguments; other jobs keep theirs for
+// Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the end
+// of the job's lane and returns it. If an earlier retry of the job is still open, Retry adds no row
+// and returns that retry. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded or
+// ErrDeleting. A job that succeeded keeps no arguments; other jobs keep theirs for
 // Config.KeepArguments.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
 	var job *tracker.Job
@@ -148,7 +148,7 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}}
 	job.TargetKey, job.Lane, job.Sealed = old.TargetKey, old.Lane, old.Sealed
-	// A second retry, for example of a double click, gets the first one while that is open.
+	// A second Retry, for example after a double click, returns the first retry while it is open.
 	job.ActiveKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
 	job, err := e.insertFollowUp(ctx, job)
 	if err != nil {
@@ -170,7 +170,7 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobsto
 		return jobs[0], nil
 	}
 	err := e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) error {
-		jobs[0] = job // a try that failed may have replaced it
+		jobs[0] = job // a failed try of this transaction may have replaced the job
 		state, err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow)
 		if err != nil {
 			return err
@@ -186,8 +186,8 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobsto
 	return jobs[0], err
 }
 
-// Delete removes an ended job from the lists. Restore undoes this until the job is pruned. A
-// job that is already deleted stays unchanged. Delete returns ErrNotFound or ErrNotEnded.
+// Delete removes an ended job from the lists. Restore undoes the deletion until the job is pruned.
+// A job that is already deleted stays unchanged. Delete returns ErrNotFound or ErrNotEnded.
 func (e *Engine) Delete(ctx context.Context, id int64, o OperatorOptions) error {
 	return e.operateOn(ctx, "delete", id, o, func(job *jobstore.Job, entry *tracker.AuditEntry) error {
 		if !job.Status.Terminal() {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// RedisStatus says whether this process reaches Redis.
+// RedisStatus says whether this process can reach Redis.
 type RedisStatus struct {
 	// DownSince is when a check first failed, and zero while Redis responds.
 	DownSince time.Time

@@ -51,7 +51,7 @@ type Engine struct {
 	worker    *worker.Worker
 	lease     *lease.Lease
 	heartbeat *loop.Loop   // the loop of the lease; it stops after all other loops
-	loops     []*loop.Loop // the loops of the other actors
+	loops     []*loop.Loop // the other background loops
 	stopCh    chan struct{}
 	stopErr   error
 }
@@ -113,10 +113,10 @@ func (e *Engine) adoptRedis(ctx context.Context) {
 // Reader returns a reader of jobs, attempts and statistics, for pages.
 func (e *Engine) Reader() *tracker.Reader { return e.store.Reader }
 
-// Start starts the engine. It claims jobs of the registered kinds and takes part in the
-// maintenance work that all processes share. ctx bounds Start itself and not the engine's work.
-// Redis need not be reachable yet. Start returns an error if the engine has no Redis, was
-// started or stopped before, or cannot write to the database.
+// Start starts the engine. The engine then claims jobs of the registered kinds and takes part in
+// the maintenance work that all processes share. ctx bounds Start itself and not the engine's work.
+// Redis need not be reachable yet. Start returns an error if the engine has no Redis, was started
+// or stopped before, or cannot write to the database.
 func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -144,7 +144,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	return e.worker.Start()
 }
 
-// buildRuntime creates the lease, the worker and the loops of the actors.
+// buildRuntime creates the lease, the worker and the background loops.
 func (e *Engine) buildRuntime() {
 	queues := map[string]worker.Queue{}
 	for name, q := range e.config.Queues {
@@ -171,7 +171,7 @@ func (e *Engine) buildRuntime() {
 	e.loops = e.maintenanceLoops(served)
 }
 
-// maintenanceLoops creates the loops of the actors that work beside the lease and the worker.
+// maintenanceLoops creates the background loops except that of the lease.
 func (e *Engine) maintenanceLoops(served []string) []*loop.Loop {
 	settle := func(ctx context.Context, outcomes []*jobstore.Outcome) error {
 		_, err := e.settle(ctx, outcomes)
@@ -206,12 +206,11 @@ func (e *Engine) loop(name string, interval time.Duration, tick func(context.Con
 
 // Stop stops the engine. It claims no more jobs and lets running jobs continue for
 // Config.StopGrace. Then it ends their contexts with ErrStopping and waits until their handlers
-// have returned or ctx ends. A job whose handler returns because of that goes back to the queue
-// without consuming an attempt.
+// have returned or ctx ends. A job whose handler returns because its context has ended goes back to
+// the queue without consuming an attempt.
 //
-// Stop returns an error if handlers still run when ctx ends. The process then keeps its
-// heartbeat until they return, so that no other process runs their jobs. Keep the database open
-// for that time.
+// Stop returns an error if handlers still run when ctx ends. The process then keeps its heartbeat
+// until they return, so that no other process runs their jobs. Keep the database open until then.
 //
 // A second Stop waits for the first. Stop may be called before Start.
 func (e *Engine) Stop(ctx context.Context) error {

@@ -142,7 +142,8 @@ func (t *telemetry) recordEnded(out *jobstore.Outcome, j *jobstore.Job) {
 		attempt := metric.WithAttributes(kindAttributes(j, outcomeAttributes(string(out.AttemptOutcome()), out.ErrorClass)...)...)
 		t.attempts.Add(ctx, 1, attempt)
 		t.duration.Record(ctx, j.Duration.Seconds(), attempt)
-		// NotBefore is when this attempt was due, so the wait has no backoff of earlier attempts.
+		// NotBefore is when this attempt was due, so the wait does not include the backoff after
+		// earlier attempts.
 		t.wait.Record(ctx, max(0, out.Job.StartedAt.Sub(out.Job.NotBefore).Seconds()), metric.WithAttributes(kindAttributes(j)...))
 	}
 	if j.Status.Terminal() {

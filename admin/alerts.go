@@ -42,7 +42,7 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 	in.Conflicts, err = p.store().Search(ctx, tracker.Search{Services: p.viewer.viewFilter(), Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.StatusConflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
-		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // checkHolds reports these
+		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // checkHolds reports held syncs
 	}, Limit: 100})
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func (p *request) search(q query.Query) (tracker.Search, error) {
 	if len(targets) == 0 || s.Deleted {
 		return s, nil
 	}
-	// The index needs complete targets: the service, type and instance besides the ID.
+	// The index needs complete targets: the service, type and instance in addition to the ID.
 	scopes, err := p.store().TargetScopes(p.r.Context())
 	if err != nil {
 		return s, err
@@ -142,7 +142,7 @@ func (p *request) intParam(name string) int64 {
 // jobs.
 const fromOldest = "-1"
 
-// wantsNewer reports whether the reader came here from an older page.
+// wantsNewer reports whether the request selects its page by the URL parameter "after".
 func (p *request) wantsNewer() bool {
 	return p.r.URL.Query().Get("after") == fromOldest || p.intParam("after") > 0
 }

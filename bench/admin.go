@@ -89,14 +89,14 @@ func seedOnce(ctx context.Context, db *gorm.DB, rows int, seed func() error) err
 	return err
 }
 
-// pageBenchmark is one line of the report: some requests and the time that they may take.
+// pageBenchmark is one line of the report: some requests and the time that each may take.
 type pageBenchmark struct {
 	name  string
 	limit time.Duration
 	paths []string
 }
 
-// pagesToMeasure returns the pages. Lists have a higher limit in SQLite.
+// pagesToMeasure returns the pages. Lists have a higher time limit in SQLite.
 func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 	q := func(terms string) string { return "/jobs?q=" + url.QueryEscape(terms) }
 	var tabs, windows, deep []string

@@ -73,7 +73,8 @@ func seededKind(random *rand.Rand) (service, typ, action string) {
 	return "whm", "email_account", action
 }
 
-// seededOutcome returns the status of job i of n, and its error class and error or nil.
+// seededOutcome returns the status, the error class and the error text of job i of n. The last two
+// are nil for a job without an error.
 func seededOutcome(random *rand.Rand, i, n int, target string) (status string, class, text any) {
 	switch share := random.Float64(); {
 	case i >= n-20:

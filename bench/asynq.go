@@ -15,7 +15,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// asynqSubject is bare asynq, which stores nothing durable, or asynq with one gorm write per
+// asynqSubject is bare asynq, which stores nothing durably, or asynq with one gorm write per
 // transition.
 type asynqSubject struct {
 	redis   *redis.Client

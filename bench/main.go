@@ -99,7 +99,7 @@ func main() {
 // exit ends the process with status 1 if err is not nil.
 func exit(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err) // not log: the default slog handler drops its messages
+		fmt.Fprintln(os.Stderr, "bench:", err) // package log would write to slog's default logger, which drops messages below level error
 		pprof.StopCPUProfile()
 		os.Exit(1)
 	}

@@ -75,7 +75,7 @@ func (r *riverSubject) Drain(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	// River sends a completion event after the batch of the completion has committed.
+	// River sends a completion event after the commit of the batch that contains the completion.
 	events, cancel := client.SubscribeConfig(&river.SubscribeConfig{Kinds: []river.EventKind{river.EventKindJobCompleted}, ChanSize: 100_000})
 	defer cancel()
 	var before int

@@ -25,9 +25,9 @@ const (
 	ClassTimeout        Class = "timeout"         // the attempt exceeded its timeout: retried
 	ClassConflict       Class = "conflict"        // the object also changed on the remote: ends as conflict, not retried
 	ClassGone           Class = "gone"            // the object no longer exists: not retried
-	ClassAlreadyExists  Class = "already_exists"  // an object with that name already exists: not retried
+	ClassAlreadyExists  Class = "already_exists"  // an object with the same name already exists: not retried
 	ClassUnknownOutcome Class = "unknown_outcome" // it is unknown whether a write happened: retried; the next attempt must read first
-	ClassUnclassified   Class = "error"           // ClassOf returns it for an error without a class: retried
+	ClassUnclassified   Class = "error"           // returned by ClassOf for an error without a class: retried
 )
 
 // The classes that the engine itself sets.
@@ -44,13 +44,13 @@ const (
 
 // Error is an error with a class. Do not change its fields after returning it.
 type Error struct {
-	// Class is the kind of failure. "" is no class.
+	// Class is the kind of failure. "" means no class.
 	Class Class
 	// Hint tells the reader of the error what to do. It is optional.
 	Hint string
-	// RetryAfter is how long the remote asked to wait. 0 means that it did not say.
+	// RetryAfter is the delay that the remote requested. 0 means that it requested none.
 	RetryAfter time.Duration
-	// Err is the cause. If it is nil, the class serves as the text.
+	// Err is the cause. If Err is nil, Error returns the class as the text.
 	Err error
 }
 

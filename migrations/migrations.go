@@ -2,10 +2,10 @@
 // applies it.
 //
 // Every new migration follows the pattern expand, deploy, contract. A release must work with the
-// schema of the next release, so a migration only adds tables and columns. Unused ones are
-// dropped one release later. A new column is nullable or has a default. Each file sets
-// schema_version in nawasync_settings, so that the engine knows the version no matter which tool
-// applied the file.
+// schema of the next release, so a migration may only add tables and columns. Tables and columns
+// that a release stops using are dropped by the next release. A new column is nullable or has a
+// default. Each file sets schema_version in nawasync_settings, so that the engine knows the version
+// no matter which tool applied the file.
 package migrations
 
 import (
@@ -24,9 +24,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// FS contains the migration files in the folders postgres, mysql and sqlite. Use it to apply them
-// with a tool other than Up. The files are written for goose: another tool must run the part
-// between "-- +goose Up" and "-- +goose Down".
+// FS contains the migration files in the folders postgres, mysql and sqlite. Use FS to apply the
+// files with another migration tool instead of Up. The files are written for goose: another tool
+// must run only the part between "-- +goose Up" and "-- +goose Down".
 //
 //go:embed postgres/*.sql mysql/*.sql sqlite/*.sql
 var FS embed.FS
@@ -41,17 +41,18 @@ const Table = "nawasync_migrations"
 // ErrOldSchema says that the database schema is missing or older than Version.
 var ErrOldSchema = errors.New("the database schema is too old")
 
-// lockName is the name of the migration lock in MySQL. The database's name precedes it.
+// lockName is the name of the migration lock in MySQL, after the database's name and a dot: all
+// databases of a server share their lock names.
 const lockName = "nawasync_migrations"
 
 // lockID identifies the migration lock among PostgreSQL's advisory locks. The number is arbitrary;
 // the host application must not use it for another lock.
 const lockID = 7_305_806_118_442
 
-// Up applies the missing migrations. If several processes call it at the same time, they wait for
-// each other. It needs a direct connection, because a transaction-pooling proxy breaks the lock.
-// It returns an error of the database, or one that says that another process has held the lock
-// for 5 minutes.
+// Up applies the missing migrations. Several processes may call Up at the same time; each migration
+// is still applied once. Up needs a direct connection, because a transaction-pooling proxy breaks
+// the migration lock. It returns the database's error, or an error if another process holds the
+// lock for more than 5 minutes.
 func Up(ctx context.Context, db *gorm.DB) error {
 	return apply(ctx, db, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
@@ -60,7 +61,7 @@ func Up(ctx context.Context, db *gorm.DB) error {
 }
 
 // Down drops every table of nawasync with its data: jobs, the audit log and policies. It does not
-// ask for confirmation. It returns an error of the database.
+// ask for confirmation. It returns the database's error.
 func Down(ctx context.Context, db *gorm.DB) error {
 	return apply(ctx, db, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, 0)
@@ -69,7 +70,7 @@ func Down(ctx context.Context, db *gorm.DB) error {
 }
 
 // Check returns ErrOldSchema if the schema is missing or older than Version. The error says how to
-// apply the migrations. If the database cannot be reached, Check returns its error.
+// apply the migrations. If the database cannot be reached, Check returns the connection's error.
 func Check(ctx context.Context, db *gorm.DB) error {
 	var value string
 	row := db.Session(&gorm.Session{NewDB: true, Logger: db.Logger.LogMode(1)}).WithContext(ctx).
@@ -106,8 +107,8 @@ func apply(ctx context.Context, db *gorm.DB, run func(*goose.Provider) error) er
 	}
 	options = append(options, goose.WithTableName(Table), goose.WithDisableGlobalRegistry(true))
 	// SQLite has no lock that lasts across migrations: two processes that start at the same time
-	// can fail on each other's changes of the version table. The files can run again, so the
-	// process that failed retries.
+	// can fail on each other's changes of the version table. The files can safely run again, so Up
+	// retries in the process that failed.
 	attempts := 1
 	if db.Name() == "sqlite" {
 		attempts = 20

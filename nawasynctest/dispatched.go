@@ -38,7 +38,7 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 // maskedJSON returns arguments as JSON with masked secrets.
 func maskedJSON(t testing.TB, args nawasync.Args) []byte {
 	t.Helper()
-	text, err := json.Marshal(args) // the type Secret marshals masked
+	text, err := json.Marshal(args) // MarshalJSON of Secret masks its value
 	requireNoError(t, err)
 	return secret.Mask(text, optionsOf(args).MaskKeys...)
 }

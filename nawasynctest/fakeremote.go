@@ -40,22 +40,22 @@ type FakeRemote[T any] struct {
 	// Key returns an object's scope and key as one text. Required.
 	Key func(object T) string
 	// InScope reports whether an object is in a scope. In the second argument, only the fields
-	// tagged `sync:"scope"` are set.
-	// Nil means that every scope contains every object.
+	// tagged `sync:"scope"` are set. If InScope is nil, every scope contains every object.
 	InScope func(object, scope T) bool
 	// PageSize is the number of objects in one page of a listing. Default 100.
 	PageSize int
 	// Store returns the object that the server stores when object is written. created is true
 	// for a creation and false for an update. Nil stores the object unchanged.
 	Store func(object T, created bool) T
-	// Detail returns an object as a listing with the given detail has it, and the columns
-	// that the listing fetches; nil columns mean all. A nil Detail lists everything.
+	// Detail returns an object as it appears in a listing with the given detail, and the columns
+	// that the listing fetches. Nil columns mean all columns. If Detail is nil, every listing has
+	// the whole objects.
 	Detail func(detail string, object T) (T, []string)
 	// Before runs before each call except List, without the lock. If it returns an error, the
 	// call returns that error and changes nothing. Optional.
 	Before func(call Call, object T) error
-	// After runs after each successful call except List, without the lock. If it returns an
-	// error, the call returns that error, as if the response was lost. Optional.
+	// After runs after each successful call except List, without the lock. If it returns an error,
+	// the call returns that error, as if the response had been lost. Optional.
 	After func(call Call, object T) error
 	// Pages changes the pages of a listing before they are yielded. Optional.
 	Pages func(pages []mirror.Page[T]) []mirror.Page[T]
@@ -79,7 +79,8 @@ func (f *FakeRemote[T]) Configure(set func()) {
 	set()
 }
 
-// Put adds or replaces objects, as another client of the API would. Writes does not count them.
+// Put adds or replaces objects, as another client of the API would. Writes does not count these
+// changes.
 func (f *FakeRemote[T]) Put(objects ...T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -91,8 +92,8 @@ func (f *FakeRemote[T]) Put(objects ...T) {
 	}
 }
 
-// Drop removes the objects with the keys of the given ones, as another client of the API would.
-// Writes does not count them.
+// Drop removes the objects that have the same keys as the given ones, as another client of the API
+// would. Writes does not count these removals.
 func (f *FakeRemote[T]) Drop(objects ...T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,7 +102,7 @@ func (f *FakeRemote[T]) Drop(objects ...T) {
 	}
 }
 
-// Object returns the object with the key of the given one.
+// Object returns the object that has the same key as the argument.
 func (f *FakeRemote[T]) Object(key T) (object T, found bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 
 // WorkResult is the result of one run of a handler.
 type WorkResult struct {
-	// Err is the error that Execute returned, and Class is its class; "" for nil. The errors of
-	// Skip, Conflict and RetryAfter have no class of their own; check Outcome for them.
+	// Err is the error that Execute returned, and Class is its class; "" for nil. Skip, Conflict
+	// and RetryAfter do not set a class; check Outcome instead.
 	Err   error
 	Class fault.Class
 	// Outcome is the outcome that an engine would write for the attempt.
@@ -38,11 +38,12 @@ type WorkResult struct {
 // returns the first error. Without registered functions it returns nil.
 func (w WorkResult) OnSuccess(tx *gorm.DB) error { return w.onSuccess(tx) }
 
-// Work runs a handler once without an engine and a database, as the first attempt of a job with
-// the given arguments. As in a job, the arguments with their secrets are marshalled and decoded
-// again. Arguments that cannot be marshalled, or that lack a part of their kind or their target
-// ID, fail the test. The context ends after the handler's Timeout or with the test. Work does not
-// recover a panic of the handler; in an engine a panic is a failure of class fault.ClassPanic.
+// Work runs a handler once without an engine or a database, as the first attempt of a job with the
+// given arguments. As for a real job, Work marshals the arguments, including their secrets, and
+// decodes them again. Arguments that cannot be marshalled, or that lack a part of their kind or
+// their target ID, fail the test. The context ends after the handler's Timeout or with the test.
+// Work does not recover a panic of the handler; in an engine a panic is a failure of class
+// fault.ClassPanic.
 func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) WorkResult {
 	t.Helper()
 	var revealer secret.Revealer

@@ -168,8 +168,8 @@ func (a *Adapter) RemovePolicy(_, kind string, values []string) error {
 	return a.session(context.Background()).Where("kind = ? AND v0 = ? AND v1 = ? AND v2 = ?", r.Kind, r.V0, r.V1, r.V2).Delete(&rule{}).Error
 }
 
-// RemoveFilteredPolicy removes the rules whose values, starting with the one at index from, are
-// these values. An empty value matches every value.
+// RemoveFilteredPolicy removes the rules whose values, starting with the one at index from, equal
+// the given values. An empty value matches every value.
 func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, values ...string) error {
 	tx := a.session(context.Background()).Where("kind = ?", kind)
 	for i, value := range values {

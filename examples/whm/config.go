@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// settings holds the values of the flags. An environment variable can set each of them too: the
-// flag's name in capitals, with _ for -.
+// settings holds the values of the flags. Each flag can also be set by an environment variable,
+// whose name is the flag's name in capitals, with _ for -.
 type settings struct {
 	addr      string
 	dsn       string
@@ -38,7 +38,7 @@ overrides its variable.
 
 `
 
-// parse reads the flags and the environment. It returns flag.ErrHelp after it printed the usage to
+// parse reads the flags and the environment. It returns flag.ErrHelp after printing the usage to
 // out.
 func parse(args []string, getenv func(string) string, out io.Writer) (settings, error) {
 	var s settings

@@ -185,8 +185,8 @@ func (a *example) simulate(name string, mailboxes int) error {
 }
 
 // connect creates the client of a real server and lists its accounts once: a wrong URL or
-// certificate is reported at the start, and not by the first job. Other failures may pass, so
-// connect only logs them.
+// certificate is reported at the start, and not by the first job. Other failures may be temporary,
+// so connect only logs them.
 func (a *example) connect(ctx context.Context, c serverConfig) (*whmapi.Client, error) {
 	client, err := whmapi.New(whmapi.Config{URL: c.url, User: a.settings.whmUser, Token: nawasync.NewSecret(c.token)})
 	if err != nil {

@@ -40,8 +40,8 @@ func (b *Bitmap) Has(id int64) bool {
 // Len returns the number of ids.
 func (b *Bitmap) Len() int64 { return b.count }
 
-// All returns an iterator over the ids. Ids of the same chunk are in ascending order, the
-// chunks are in no order.
+// All returns an iterator over the ids. The ids of a chunk are in ascending order; the chunks are
+// in no particular order.
 func (b *Bitmap) All() func(func(int64) bool) {
 	return func(yield func(int64) bool) {
 		for base, chunk := range b.chunks {

@@ -1,5 +1,5 @@
-// Package bulk writes many rows of a host's table in one statement. For each database it uses
-// the fastest statement that any driver can run.
+// Package bulk writes many rows of a host's table in one statement. For each database it uses the
+// fastest statement that does not depend on the driver.
 package bulk
 
 import (
@@ -39,8 +39,8 @@ func (t *Table) MaxRows() int {
 	return 2000
 }
 
-// maxParams returns how many parameters one statement may have. It is small for SQLite, because
-// the Go drivers search the list of all parameters for each one.
+// maxParams returns how many parameters one statement may have. It is small for SQLite, because the
+// Go drivers search the whole list of parameters for each parameter.
 func (t *Table) maxParams() int {
 	if t.dialect == "sqlite" {
 		return 1500
@@ -95,7 +95,7 @@ func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict str
 	if t.dialect == "sqlite" {
 		return queryIDs(tx, head+values+conflict+" RETURNING id", args)
 	}
-	// INSERT IGNORE would also cut texts that are too long without an error.
+	// INSERT IGNORE would also silently truncate texts that are too long.
 	_, err = tx.Statement.ConnPool.ExecContext(tx.Statement.Context, head+values+" ON DUPLICATE KEY UPDATE id = id", args...)
 	return nil, err
 }
@@ -160,7 +160,7 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 	return exec(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
 }
 
-// KeyQuery selects the rows of a scope that have one of a list of keys.
+// KeyQuery selects the rows of a scope whose key is in a list of keys.
 type KeyQuery struct {
 	Select []string // the columns to read
 	// ScopeColumns and Scope are the columns of the scope and their values.
@@ -272,7 +272,7 @@ func (t *Table) unnest(tx *gorm.DB, columns []string, rows [][]any) (from string
 		}
 		selected, kind := fmt.Sprintf("u.u%d", i), kind
 		switch {
-		case strings.HasPrefix(kind, "character"): // a cast would cut texts that are too long without an error
+		case strings.HasPrefix(kind, "character"): // a cast would silently truncate texts that are too long
 			kind = "text"
 		case strings.HasSuffix(kind, "]"):
 			selected, kind = "CAST("+selected+" AS "+kind+")", "text"

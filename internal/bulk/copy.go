@@ -20,7 +20,7 @@ import (
 // ErrNoCopy is returned if the database or its driver does not support COPY.
 var ErrNoCopy = errors.New("the database driver does not support COPY")
 
-// Copy adds the rows with PostgreSQL's COPY, in the transaction that is open on conn. It takes a
+// Copy adds the rows with PostgreSQL's COPY, in the transaction that is open on conn. COPY takes a
 // third of the time of INSERT. A duplicate key is an error (sqlkit.IsUniqueViolation) and aborts
 // the transaction. If COPY is not supported, Copy returns ErrNoCopy and does nothing.
 func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any) error {
@@ -50,8 +50,8 @@ func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any
 	return conn.Raw(func(driverConn any) error { return copyFrom(tx.Statement.Context, driverConn, &text, query) })
 }
 
-// copyFrom calls CopyFrom of pgconn by reflection, because the library does not import a
-// driver. That is possible because the parameters of CopyFrom have no types of the driver.
+// copyFrom calls CopyFrom of pgconn by reflection, because the library does not import a driver.
+// Reflection works because no parameter of CopyFrom has a type of the driver.
 func copyFrom(ctx context.Context, driverConn any, from io.Reader, query string) error {
 	v := reflect.ValueOf(driverConn)
 	for _, name := range []string{"Conn", "PgConn"} { // methods of stdlib.Conn and pgx.Conn

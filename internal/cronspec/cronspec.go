@@ -22,8 +22,8 @@ type Spec struct {
 const starBit = 1 << 63
 
 // Parse parses a cron expression of five fields, a descriptor such as "@hourly", or an interval
-// such as "@every 10m". zone is the name of a time zone; "" is UTC. It returns an error if the
-// expression never ticks.
+// such as "@every 10m". zone is the name of a time zone; "" is UTC. Parse returns an error if the
+// expression is invalid or never ticks, or if the zone is unknown.
 func Parse(expression, zone string) (*Spec, error) {
 	if strings.Contains(expression, "TZ=") {
 		return nil, errors.New("the expression contains a time zone; set it in Timezone instead")
@@ -55,10 +55,10 @@ func Parse(expression, zone string) (*Spec, error) {
 
 // Next returns the first tick after the given time, or the zero time if there is none.
 //
-// If the hour field is "*", the schedule ticks in every hour that passes. Otherwise the
-// schedule follows the wall clock, and each time of day ticks once a day. A time that the
-// change to daylight saving time skips ticks at the moment of the change. A time that occurs
-// twice ticks only the first time.
+// If the hour field is "*", the schedule ticks in every hour that passes. Otherwise the schedule
+// follows the wall clock and ticks once at each of its times of day. If the change to daylight
+// saving time skips such a time, the tick is at the moment of the change. If a time of day occurs
+// twice, the schedule ticks only at the first occurrence.
 func (s *Spec) Next(after time.Time) time.Time {
 	if s.every > 0 {
 		// Ticks are multiples of the interval, so that all processes compute the same ones.
@@ -119,8 +119,9 @@ func (s *Spec) instant(wall time.Time) time.Time {
 	return second.Truncate(time.Second)
 }
 
-// Newest returns the last tick after the time after and up to until, or the zero time if there
-// is none. Of the ticks missed during a downtime, only this one runs.
+// Newest returns the newest tick that is later than after and not later than until, or the zero
+// time if there is none. Of the ticks missed during a downtime, only the newest one dispatches a
+// job.
 func (s *Spec) Newest(after, until time.Time) time.Time {
 	for window := time.Hour; ; window *= 8 {
 		from := until.Add(-window)

@@ -20,7 +20,8 @@ func CompletionsWithoutHandler() map[string]func(e *nawasync.Engine, db *testdb.
 			return db.Exec("UPDATE nawasync_jobs SET sealed = ? WHERE id = ?", []byte("rubbish"), job.ID).Error
 		},
 		"expired": func(_ *nawasync.Engine, db *testdb.Database, job *tracker.Job) error {
-			// Delete the first engine's pruner lock: it is still valid.
+			// An earlier engine's pruner lock may still be valid. Delete it, so that the next
+			// engine prunes.
 			if err := db.Exec("DELETE FROM nawasync_duties").Error; err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ type Harness struct {
 	T     *testing.T
 	DB    *testdb.Database
 	Redis *redis.Client
-	Mini  *miniredis.Miniredis // nil on a real server
+	Mini  *miniredis.Miniredis // nil if Redis is a real server
 	Log   *LogBuffer
 	shift atomic.Int64 // nanoseconds that Skip has added to the clock
 }
@@ -87,15 +87,15 @@ func (h *Harness) Unhurried(change func(*nawasync.Config)) *nawasync.Engine {
 	})
 }
 
-// Skip advances the clock of the engines by d, without the ticks in between. It then sleeps until
-// all actors have run.
+// Skip advances the clock of the engines by d, without the ticks in between. It then sleeps long
+// enough for every background loop to run.
 func (h *Harness) Skip(d time.Duration) {
 	h.shift.Add(int64(d))
 	time.Sleep(6 * time.Minute)
 }
 
-// New returns a harness on db. It uses a new miniredis with SQLite, and the Redis server of the
-// environment with other databases.
+// New returns a harness on db. With SQLite it uses a new miniredis. With other databases it uses
+// the server of testdb.Redis.
 func New(t *testing.T, db *testdb.Database) *Harness {
 	t.Helper()
 	h := &Harness{T: t, DB: db, Log: &LogBuffer{}}
@@ -112,7 +112,8 @@ func New(t *testing.T, db *testdb.Database) *Harness {
 	return h
 }
 
-// WithVirtualTime runs a test in a synctest bubble: time advances as soon as all goroutines wait.
+// WithVirtualTime runs a test in a synctest bubble, in which time advances as soon as all
+// goroutines are blocked.
 func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	t.Helper()
 	t.Parallel()
@@ -130,8 +131,8 @@ func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	})
 }
 
-// UnhurriedTuning has long intervals, so that the actors do not run millions of times during
-// virtual weeks.
+// UnhurriedTuning has long intervals, so that the background loops do not run millions of times
+// during virtual weeks.
 var UnhurriedTuning = host.Tuning{
 	Relay: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
 	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Recheck: 5 * time.Minute,

@@ -60,7 +60,7 @@ func (p *Proxy) pipe(c net.Conn) {
 	p.mu.Unlock()
 }
 
-// SetDown closes every connection and refuses new ones, or allows them again.
+// SetDown(true) closes every connection and refuses new ones. SetDown(false) allows new ones again.
 func (p *Proxy) SetDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +113,7 @@ func NewProxiedServers(t *testing.T, h *Harness) (*testdb.Database, *Proxy) {
 	return &testdb.Database{DB: db, Dialect: h.DB.Dialect, DSN: dsn}, p
 }
 
-// Servers runs a test on each database server. There, several processes can share a database and
+// Servers runs a test on PostgreSQL and on MySQL, where several processes can share a database and
 // a Redis.
 func Servers(t *testing.T, fn func(t *testing.T, h *Harness)) {
 	t.Helper()

@@ -29,7 +29,7 @@ func MiniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	return m, client
 }
 
-// RedisServer is a Redis server of a single test. The test may flush, kill and restart it.
+// RedisServer is a Redis server for a single test. The test may flush, kill and restart it.
 type RedisServer struct {
 	port, folder string
 	client       *redis.Client

@@ -13,13 +13,13 @@ func NoError(t testing.TB, err error) {
 	}
 }
 
-// slowness is the factor by which limits are extended for slow machines.
+// slowness is the factor by which time limits are extended for slow machines.
 const slowness = 5
 
-// Eventually polls a condition until it is true. Use it where the test cannot wait for an
-// event, for example while a server works. what describes the condition. within is the limit on a machine of usual speed;
-// Eventually waits five times as long, for slow machines. A test that promises a duration must
-// measure it itself.
+// Eventually polls a condition until it is true. Use it where the test cannot wait for an event,
+// for example while a server works. what describes the condition. within is the time limit on a
+// machine of usual speed; Eventually waits five times as long, for slow machines. A test that must
+// prove a duration has to measure the duration itself.
 func Eventually(t testing.TB, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(slowness * within)

@@ -1,4 +1,4 @@
-// Package groupcommit combines the single writes of many callers into batches. A batch consists
+// Package groupcommit combines the individual writes of many callers into batches. A batch consists
 // of the items that arrived while the previous batch ran. There is no timer, so a single caller
 // never waits for others, and concurrent callers share a commit.
 package groupcommit
@@ -23,8 +23,8 @@ type Batcher[T, R any] struct {
 	started sync.Once
 }
 
-// maxYields is how often in a row the batcher lets other goroutines run without getting an
-// item. Then it runs the batch.
+// maxYields is how many times in a row the batcher yields to other goroutines without receiving an
+// item before it runs the batch.
 const maxYields = 3
 
 type request[T, R any] struct {

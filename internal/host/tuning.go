@@ -13,14 +13,14 @@ type Tuning struct {
 	Relay     time.Duration // interval between two reads of the queued rows
 	Sweep     time.Duration // interval between two steps of the sweep over all lanes
 	Beat      time.Duration // interval between two heartbeats
-	LeaseTTL  time.Duration // how long after its last heartbeat a process may claim jobs and write
-	DeadAfter time.Duration // how long after its last heartbeat the reaper takes back the jobs of a process
+	LeaseTTL  time.Duration // how long after its last heartbeat a process may claim jobs and write to remotes
+	DeadAfter time.Duration // how long after a process's last heartbeat the reaper takes over its jobs
 	Rollup    time.Duration // interval between two rollups of the statistics
 	Prune     time.Duration // interval between two rounds of the pruner
 	Schedule  time.Duration // interval between two checks of the schedules
 	Recheck   time.Duration // time from a wake-up until the relay checks whether the job was claimed
 	RungCap   int           // maximum number of wake-ups of one queue in Redis
-	// At is called when the store reaches a Moment. Nil is no call.
+	// At is called when the store reaches a Moment. Nil means no call.
 	At func(jobstore.Moment)
 }
 

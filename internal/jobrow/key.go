@@ -26,7 +26,7 @@ func hash(parts ...string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }
 
-// HoldKey returns the unique key of the open hold of a scope. It prevents a second open hold
+// HoldKey returns the unique key of the open hold of a scope. The key prevents a second open hold
 // of the same scope.
 func HoldKey(service, typ, instance string) string {
 	sum := sha256.Sum256([]byte(service + "\x00" + typ + "\x00" + instance))

@@ -12,7 +12,7 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Private are the columns that only the engine uses.
+// Private holds the columns that only the engine uses.
 type Private struct {
 	TargetKey int64     // hash of service, type, instance and target id
 	Lane      int64     // jobs of one lane run one at a time, in order of id

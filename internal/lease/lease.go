@@ -1,4 +1,4 @@
-// Package lease writes the heartbeats of this process. It knows whether other processes may
+// Package lease writes the heartbeats of this process and tracks whether other processes may
 // already consider this process dead.
 package lease
 
@@ -27,7 +27,7 @@ type Lease struct {
 	// OnLost is called with the process's old id when the lease is lost.
 	OnLost func(worker string)
 	// ReportRunning is called with each heartbeat. running are the jobs that run under this
-	// process's id according to the database. cancelled are those of them whose cancellation
+	// process's id according to the database. cancelled are the ones among them whose cancellation
 	// was requested.
 	ReportRunning func(running, cancelled []jobstore.Claim)
 
@@ -47,8 +47,8 @@ func (l *Lease) Join(ctx context.Context) error {
 	return nil
 }
 
-// Leave deletes the heartbeat row, because no job of this process runs any more. Call it after
-// the last Tick.
+// Leave deletes the heartbeat row. Call it after the last Tick, when no job of this process runs
+// any more.
 func (l *Lease) Leave(ctx context.Context) error {
 	l.expiry.Stop()
 	return l.Store.RemoveProcess(ctx, l.Worker())
@@ -86,7 +86,7 @@ func (l *Lease) join(ctx context.Context) error {
 // Tick writes one heartbeat. If the heartbeat row no longer exists, Tick joins again under a new
 // id. more is always false.
 func (l *Lease) Tick(ctx context.Context) (more bool, err error) {
-	// Half of TTL is long enough to wait for SQLite's only writer.
+	// Half of TTL leaves enough time to wait for another writer in SQLite, which allows only one.
 	beatCtx, cancel := context.WithTimeout(ctx, l.TTL/2)
 	defer cancel()
 	start := time.Now()

@@ -9,7 +9,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Pruner is the pruner of one process. Only one of all processes prunes at a time.
+// Pruner is the pruner of one process. Only one process prunes at a time.
 type Pruner struct {
 	Store    *jobstore.Store
 	Interval time.Duration // between two ticks
@@ -23,7 +23,8 @@ type Pruner struct {
 	ExpiredOutcome func(job *jobstore.Job) *jobstore.Outcome
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
-	// PurgeArchived deletes the tasks of dead workers from Redis.
+	// PurgeArchived deletes from Redis the tasks that asynq has archived because their workers
+	// died.
 	PurgeArchived func() error
 }
 
@@ -35,8 +36,8 @@ const (
 	keepHours   = 90 * 24 * time.Hour
 )
 
-// Tick prunes one batch of each kind, if no other process prunes. more reports whether there is
-// more to prune.
+// Tick prunes one batch of each type of row, unless another process is pruning. more reports
+// whether there is more to prune.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	locked, err := p.Store.TryLock(ctx, "pruner", p.Holder(), 2*p.Interval)
 	if err != nil || !locked {

@@ -84,8 +84,8 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.DeadAfter/4)
 	defer cancel()
-	// Read the jobs first: a process writes its heartbeat row before it claims a job, so the
-	// row of each worker is already there.
+	// Read the jobs first: a process writes its heartbeat row before it claims a job, so the second
+	// read finds the row of every live worker.
 	workers, err := r.Store.RunningWorkers(ctx)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 }
 
 // reap settles the jobs of a dead process. It deletes the heartbeat row first: if the process is
-// still alive, its next heartbeat fails and it learns that it has lost its jobs.
+// still alive, its next heartbeat fails, and the process cancels its jobs.
 func (r *Reaper) reap(ctx context.Context, worker string) error {
 	if err := r.Store.RemoveProcess(ctx, worker); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
 
-// Rollup is the rollup of one process. Only one of all processes rolls up at a time.
+// Rollup is the rollup of one process. Only one process rolls up at a time.
 type Rollup struct {
 	Store    *jobstore.Store
 	Interval time.Duration // between two ticks
@@ -17,8 +17,8 @@ type Rollup struct {
 
 const batch = 1000
 
-// Tick rolls up one batch, if no other process does so. more reports whether there is more to
-// roll up.
+// Tick rolls up one batch, unless another process is rolling up. more reports whether there is more
+// to roll up.
 func (r *Rollup) Tick(ctx context.Context) (more bool, err error) {
 	// The name of the lock must not change: processes of older releases use the same name.
 	locked, err := r.Store.TryLock(ctx, "folder", r.Holder(), 5*r.Interval)

@@ -1,6 +1,6 @@
-// Package scheduler dispatches the jobs of schedules. A process claims a tick by moving
-// last_tick forward in the transaction that dispatches the tick's job. Each tick therefore
-// becomes one job, with any number of processes, and even if some are slow or have a wrong clock.
+// Package scheduler dispatches the jobs of schedules. A process claims a tick by moving last_tick
+// forward in the transaction that dispatches the tick's job. A tick therefore never becomes two
+// jobs, no matter how many processes there are and whether some are slow or have a wrong clock.
 package scheduler
 
 import (
@@ -35,8 +35,8 @@ type Scheduler struct {
 	// dispatched.
 	Transaction func(ctx context.Context, fn func(tx *gorm.DB) error) error
 
-	// CommonClock says that the processes agree on the time: their clocks are corrected by the
-	// database's, or they share one machine.
+	// CommonClock says that the processes agree on the time, either because their clocks are
+	// corrected by the database's clock or because they share one machine.
 	CommonClock bool
 
 	latest  time.Time       // time of the last round without an error
@@ -47,12 +47,12 @@ type Scheduler struct {
 const (
 	// registerInterval is the time between two updates of a schedule's seen_at.
 	registerInterval = time.Minute
-	// runAtStartInterval is how long after a schedule's last tick RunAtStart has no effect, so
-	// that the processes of one deployment do not all run it.
+	// runAtStartInterval is how long after a schedule's last tick RunAtStart has no effect, so that
+	// the processes of one deployment do not all dispatch the job.
 	runAtStartInterval = time.Minute
-	// clockTolerance is how far in the future a last tick may be. A later one was written while
-	// the clock of the database was ahead; without a reset, the schedule would stand still until
-	// the clock reaches it.
+	// clockTolerance is how far in the future a last tick may be. A last tick further in the future
+	// was written while the clock of the database was ahead. Without a reset, the schedule would
+	// not tick until the clock reaches that time.
 	clockTolerance = time.Minute
 )
 
@@ -65,9 +65,10 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 		s.started = map[string]bool{}
 	}
 	now := s.Store.Now()
-	// A last tick in the future may also be that of a process whose clock is ahead.
+	// Without a common clock, a last tick in the future may come from a process whose clock is
+	// ahead. Reset it only if this process's clock was set back.
 	mayReset := s.CommonClock || s.latest.Sub(now) > clockTolerance
-	if age := now.Sub(s.seenAt); age < 0 || age >= registerInterval { // negative after the clock was set back
+	if age := now.Sub(s.seenAt); age < 0 || age >= registerInterval { // age is negative if the clock was set back
 		for _, e := range s.Entries {
 			if err := s.Store.SeeSchedule(ctx, e.Row, now); err != nil {
 				return false, err
@@ -90,11 +91,12 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 			if err := s.Store.ResetTick(ctx, name, before, now); err != nil {
 				errs = append(errs, fmt.Errorf("reset the last tick of schedule %s: %w", name, err))
 			}
-			continue // until the next round reads the new last tick
+			continue // the next round reads the new last tick
 		}
 		tick := e.Spec.Newest(before, now)
 		if e.RunAtStart && !s.started[name] && (now.Sub(before) > runAtStartInterval || before.Equal(now)) {
-			// A row that Tick has just added has now as its last tick; a tick must be later.
+			// A row that this round has just added has now as its last tick, and ClaimTick accepts
+			// only a later tick.
 			tick = now.Add(time.Microsecond)
 		}
 		if !tick.IsZero() {
@@ -127,8 +129,8 @@ func (s *Scheduler) dispatch(ctx context.Context, e Entry, before, tick time.Tim
 	})
 }
 
-// jitter returns a delay below limit that is the same in every process. It spreads schedules with
-// the same tick.
+// jitter returns a delay below limit that is the same in every process. It spreads out the jobs of
+// schedules that tick at the same time.
 func jitter(name string, tick time.Time, limit time.Duration) time.Duration {
 	if limit <= 0 {
 		return 0

@@ -8,21 +8,22 @@ import (
 	"strings"
 )
 
-// SQLiteOptions are the options that nawasync needs in an SQLite DSN. They follow the file, for
-// example "file:app.db".
+// SQLiteOptions are the options that nawasync needs in an SQLite DSN. Append them to the file, for
+// example to "file:app.db".
 const SQLiteOptions = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
 
-// Dialect builds SQL for one database. Statements take a batch as one JSON parameter, see
-// Rowset. Their text is then the same for batches of any size, and each is prepared once.
+// Dialect builds SQL for one database. Statements take a batch as one JSON parameter; see Rowset.
+// The text of a statement is then the same for batches of any size, so the statement is prepared
+// only once.
 type Dialect struct {
 	Name      string // postgres, mysql or sqlite
 	Returning bool   // supports UPDATE … RETURNING
 }
 
-// Pinned returns a condition that makes PostgreSQL look up the jobs j by primary key. Without
-// it, a query plan that was cached while the table was small would scan the whole table for
-// each batch later. The array is in a subquery so that it is parsed once, not per row. For the
-// other databases the condition is empty.
+// Pinned returns a condition that makes PostgreSQL look up the jobs j by primary key. Without it, a
+// query plan that was cached while the table was small would later scan the whole table for each
+// batch. The array is in a subquery so that it is parsed once, not per row. For the other databases
+// the condition is empty.
 func (d Dialect) Pinned(ids []int64) (clause string, args []any) {
 	if d.Name != "postgres" {
 		return "", nil
@@ -37,9 +38,9 @@ func (d Dialect) Pinned(ids []int64) (clause string, args []any) {
 	return " AND j.id = ANY((SELECT CAST(CAST(? AS text) AS bigint[]))::bigint[])", []any{"{" + b.String() + "}"}
 }
 
-// LaneRows returns the jobs table h, with a hint to read the open jobs of a lane by the lane
-// index, and the expression for h.id to compare and order by. Without the hint, a query planner
-// may expect a match early in the primary key and scan all ended jobs instead.
+// LaneRows returns the jobs table h, with a hint to read the open jobs of a lane by the lane index,
+// and the expression to use instead of h.id in comparisons and ORDER BY. Without the hint, a query
+// planner may expect a match early in the primary key and scan all ended jobs instead.
 func (d Dialect) LaneRows() (table, id string) {
 	switch d.Name {
 	case "postgres":
@@ -62,7 +63,8 @@ func (d Dialect) ListRows() string {
 	return "nawasync_jobs INDEXED BY nawasync_jobs_list"
 }
 
-// Behind is 1 if an earlier job of j's lane is open, and 0 otherwise. Its parameter is (now).
+// Behind returns an expression that is 1 if an earlier job of j's lane is open, and 0 otherwise.
+// Its parameter is (now).
 func (d Dialect) Behind() string {
 	table, id := d.LaneRows()
 	return "CASE WHEN EXISTS (SELECT 1 FROM " + table + " WHERE h.open_lane = j.lane AND " + id + " < j.id AND " + inLane + ") THEN 1 ELSE 0 END"
@@ -92,8 +94,8 @@ func (d Dialect) KindText() string {
 	return "service || '/' || type || '/' || action"
 }
 
-// LaneHeads selects the id of the first open job of each lane in a rowset. The id is NULL for a
-// lane without open jobs. Its parameters are (now, rowset).
+// LaneHeads returns a query for the id of the first open job of each lane in a rowset. The id is
+// NULL for a lane without open jobs. Its parameters are (now, rowset).
 func (d Dialect) LaneHeads() string {
 	table, id := d.LaneRows()
 	return "SELECT (SELECT h.id FROM " + table + " WHERE h.open_lane = v_lane AND " + inLane + " ORDER BY " + id + " LIMIT 1) FROM " + d.Rowset("lane")
@@ -125,8 +127,8 @@ func (d Dialect) Rowset(columns ...string) string {
 	return "(SELECT " + list + " FROM json_each(?)) AS v"
 }
 
-// DialectOf returns the dialect for the name of a gorm driver. It returns an error that lists
-// the supported names for any other.
+// DialectOf returns the dialect for the name of a gorm driver. For any other name it returns an
+// error that lists the supported databases.
 func DialectOf(name string) (Dialect, error) {
 	switch name {
 	case "postgres", "sqlite":
@@ -137,13 +139,13 @@ func DialectOf(name string) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("database dialect %q is not supported; use postgres, mysql (MariaDB too) or sqlite", name)
 }
 
-// columnType splits a column of a rowset into its name and whether it is a text.
+// columnType returns the name of a rowset's column, and whether the column is a text.
 func columnType(column string) (name string, text bool) {
 	name, kind, _ := strings.Cut(column, ":")
 	return name, kind == "t"
 }
 
-// Pick returns a if yes is set, and b otherwise.
+// Pick returns a if yes is true, and b otherwise.
 func Pick(yes bool, a, b string) string {
 	if yes {
 		return a

@@ -22,8 +22,8 @@ func IsSerializationFailure(err error) bool {
 	return containsAny(err, "Error 1213 ", "Error 1020 ")
 }
 
-// IsUniqueViolation reports whether err is a violation of a unique index: SQLSTATE 23505,
-// MySQL's error 1062, or SQLite's text for it.
+// IsUniqueViolation reports whether err is a violation of a unique index: SQLSTATE 23505, MySQL's
+// error 1062, or SQLite's error text.
 func IsUniqueViolation(err error) bool {
 	if err == nil {
 		return false
@@ -70,8 +70,8 @@ func sqlState(err error) (string, bool) {
 	return "", false
 }
 
-// containsAny reports whether the text of err contains one of the parts. The text is all there
-// is to check, because the library imports no database driver with its error types.
+// containsAny reports whether the text of err contains one of the parts. It checks the text because
+// the library imports no database driver and so cannot use the driver's error types.
 func containsAny(err error, parts ...string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(err.Error(), part) })
 }

@@ -1,5 +1,5 @@
-// Package statrow reads the stored rows of the statistics. Package tracker shows them, and the
-// rollup adds them up.
+// Package statrow reads the stored rows of the statistics. Package tracker returns them to its
+// callers, and the rollup adds them up.
 package statrow
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// StatKey is what jobs are counted by.
+// StatKey has the fields by which jobs are counted.
 type StatKey struct{ Service, Type, Instance, Action, Outcome string }
 
 // Compare compares two keys field by field. It returns a negative number, 0 or a positive
@@ -21,8 +21,8 @@ func (k StatKey) Compare(other StatKey) int {
 		cmp.Compare(k.Action, other.Action), cmp.Compare(k.Outcome, other.Outcome))
 }
 
-// Delta is what one batch of ended jobs adds to the statistics. Times are in microseconds,
-// histograms in their stored form.
+// Delta is the contribution of one batch of ended jobs to the statistics. Times are in
+// microseconds, histograms in their stored form.
 type Delta struct {
 	StatKey
 	ID              int64

@@ -25,8 +25,8 @@ type Fixture struct {
 	now time.Time
 }
 
-// New returns a fixture on db. Its clock starts at noon of 2026-03-01 and moves only with Advance
-// and End.
+// New returns a fixture on db. Its clock starts at noon UTC on 2026-03-01 and moves only with
+// Advance and End.
 func New(t testing.TB, db *testdb.Database) *Fixture {
 	t.Helper()
 	f := &Fixture{Database: db, t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
@@ -80,7 +80,7 @@ func (f *Fixture) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
 	return jobs
 }
 
-// Claimer is a process that serves the kind of NewJob.
+// Claimer is a process that serves the kind of the jobs from NewJob.
 var Claimer = jobstore.Claimer{Worker: "w1", Serves: []jobstore.Served{{Kind: "whm/mailbox/update", Timeout: time.Minute}}}
 
 // ClaimAll claims jobs in one batch.
@@ -121,7 +121,7 @@ func (f *Fixture) Stored(id int64) *jobstore.Job {
 	return j
 }
 
-// End inserts a job that runs for 100 ms and finishes with the status.
+// End inserts and claims a job, advances the clock by 100 ms and settles the job with the status.
 func (f *Fixture) End(lane int64, status tracker.Status) *jobstore.Job {
 	f.t.Helper()
 	job := f.ClaimOne(f.Insert(NewJob(lane))[0])

@@ -25,8 +25,8 @@ import (
 	"github.com/nawasara/nawasync/migrations"
 )
 
-// The environment variables with the addresses of test servers. Tests that need a missing one are
-// skipped.
+// The environment variables with the addresses of test servers. A test is skipped if the variable
+// that it needs is not set.
 const (
 	PostgresVariable = "NAWASYNC_TEST_POSTGRES" // postgres://user@host:port/database?sslmode=disable
 	MySQLVariable    = "NAWASYNC_TEST_MYSQL"    // user:password@tcp(host:port)/database
@@ -73,8 +73,8 @@ func SQLite(t testing.TB) *Database {
 	return openDB(t, "sqlite", SQLiteDSN(filepath.Join(t.TempDir(), "test.db")))
 }
 
-// Postgres returns a new schema in the database of PostgresVariable. It skips the test if the
-// variable is not set.
+// Postgres returns a new schema in the database that PostgresVariable names. It skips the test if
+// the variable is not set.
 func Postgres(t testing.TB) *Database {
 	t.Helper()
 	dsn := address(t, PostgresVariable)
@@ -94,8 +94,8 @@ func Postgres(t testing.TB) *Database {
 	return openDB(t, "postgres", u.String())
 }
 
-// MySQL returns a new database on the server of MySQLVariable. It skips the test if the variable
-// is not set.
+// MySQL returns a new database on the server that MySQLVariable names. It skips the test if the
+// variable is not set.
 func MySQL(t testing.TB) *Database {
 	t.Helper()
 	dsn := address(t, MySQLVariable)
@@ -113,7 +113,7 @@ func MySQL(t testing.TB) *Database {
 	return openDB(t, "mysql", c.FormatDSN())
 }
 
-// Open opens the database of a DSN of this package.
+// Open opens a database. The dialect and the DSN have the form of those in a Database.
 func Open(dialect, dsn string) (*gorm.DB, error) {
 	var d gorm.Dialector
 	switch dialect {
@@ -146,8 +146,8 @@ func openDB(t testing.TB, dialect, dsn string) *Database {
 	return &Database{DB: db, Dialect: dialect, DSN: dsn}
 }
 
-// Redis returns a client of the server of RedisVariable. It skips the test if the variable is not
-// set.
+// Redis returns a client of the server that RedisVariable names. It skips the test if the variable
+// is not set.
 func Redis(t testing.TB) *redis.Client {
 	t.Helper()
 	o, err := redis.ParseURL(address(t, RedisVariable))

@@ -18,7 +18,7 @@ import (
 	"github.com/nawasara/nawasync/internal/pipeline"
 )
 
-// Queue is how a process works one queue.
+// Queue configures how a process works one queue.
 type Queue struct {
 	Slots int           // how many jobs run at once
 	Poll  time.Duration // pause of an idle loop between two polls of Redis
@@ -43,7 +43,8 @@ type Worker struct {
 	// OrphanOutcome returns the outcome of an orphan: a job that runs under this process's id
 	// according to the database, but not in fact.
 	OrphanOutcome func(job *jobstore.Job) *jobstore.Outcome
-	// OnSuccessFailed returns the outcome that replaces out after the OnSuccess of out failed.
+	// OnSuccessFailed returns the outcome that replaces out after out's OnSuccess function has
+	// failed.
 	OnSuccessFailed func(out *jobstore.Outcome, err error) *jobstore.Outcome
 	// Settled is called with every outcome that this worker has written.
 	Settled func(ctx context.Context, out *jobstore.Outcome, result jobstore.Settled)
@@ -52,8 +53,8 @@ type Worker struct {
 	claims      *groupcommit.Batcher[jobstore.Claim, jobstore.ClaimResult]
 	settlements *groupcommit.Batcher[*jobstore.Outcome, jobstore.Settled]
 
-	// pending limits the number of unwritten outcomes. While the database is down, the worker
-	// stops running jobs instead of using more and more memory.
+	// pending limits the number of unwritten outcomes. While the database is down, the worker stops
+	// starting jobs instead of using more and more memory.
 	pending chan struct{}
 
 	mu               sync.Mutex
@@ -62,7 +63,7 @@ type Worker struct {
 	running          map[jobstore.Claim]context.CancelCauseFunc
 	claiming         map[jobstore.Claim]int  // number of unanswered calls of claim
 	ranDuringClaim   map[jobstore.Claim]bool // the claims in claiming whose job has already run here
-	orphanCandidates map[jobstore.Claim]bool // orphans, if the next CheckOrphans finds them, too
+	orphanCandidates map[jobstore.Claim]bool // orphans if the next CheckOrphans finds them too
 	inFlight         sync.WaitGroup
 	ctx              context.Context // ends when outcomes are no longer retried
 	cancel           context.CancelFunc
@@ -70,12 +71,12 @@ type Worker struct {
 
 const (
 	batch = 256 // how many claims or outcomes one transaction writes
-	// maxPending is how many outcomes may wait for their commit. Their slots already run other
-	// jobs.
+	// maxPending is how many outcomes may wait for their commit. The slots of their jobs are
+	// already free for other jobs.
 	maxPending = 4 * batch
 )
 
-// Start starts to receive doorbells. Redis need not be reachable yet.
+// Start begins to receive doorbells. Redis need not be reachable yet.
 func (w *Worker) Start() error {
 	w.mu.Lock()
 	w.running, w.claiming, w.ranDuringClaim = map[jobstore.Claim]context.CancelCauseFunc{}, map[jobstore.Claim]int{}, map[jobstore.Claim]bool{}
@@ -144,9 +145,9 @@ func (w *Worker) Wait(ctx context.Context) int {
 	return len(w.running)
 }
 
-// Interrupt cancels the context of every running job and returns their number. It also affects
-// jobs that are being claimed: their contexts are cancelled when they start, if the worker
-// drains or has lost the lease of the claim.
+// Interrupt cancels the context of every running job and returns their number. It also affects jobs
+// that are being claimed: their contexts are cancelled when they start, if the worker drains or has
+// lost the lease under which it claimed the job.
 func (w *Worker) Interrupt(cause error) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,7 +169,8 @@ func (w *Worker) Cancel(claims []jobstore.Claim, cause error) {
 	}
 }
 
-// Stop ends the worker. It does not wait for running jobs and ends the retries of their outcomes.
+// Stop ends the worker. It does not wait for running jobs and no longer retries to write their
+// outcomes.
 func (w *Worker) Stop() {
 	if w.cancel == nil {
 		return
@@ -196,8 +198,8 @@ func (w *Worker) claimBatch(claims []jobstore.Claim) ([]jobstore.ClaimResult, []
 	return results, errs
 }
 
-// handle claims and runs the job of a task. It returns when the job has returned; its outcome may
-// not be written yet.
+// handle claims and runs the job of a task. It returns when the job has returned; the job's outcome
+// may not be written yet.
 func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 	claim, err := bell.Decode(task.Payload())
 	if err != nil {
@@ -223,8 +225,8 @@ func (w *Worker) handle(slots chan struct{}, task *asynq.Task) {
 		return
 	}
 	outcome := w.Run(ctx, job)
-	// Free the slot now and write the outcome in the background. If the process dies before
-	// that, the row still has the status running, and a reaper requeues the job.
+	// Free the slot now and write the outcome in the background. If the process dies before the
+	// outcome is written, the row still has the status running, and a reaper requeues the job.
 	w.pending <- struct{}{}
 	go func() {
 		defer w.inFlight.Done()
@@ -249,11 +251,11 @@ func (w *Worker) admit(claim jobstore.Claim) bool {
 	return true
 }
 
-// release has the job of a claim woken again, so that another process can claim it.
+// release makes the relay wake the job of a claim again, so that another process can claim the job.
 func (w *Worker) release(claim jobstore.Claim) {
 	ctx, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
-	// If this fails, the relay finds that the task is lost and sends it again.
+	// If Release fails, the relay finds that the task is lost and sends it again.
 	if err := w.Store.Release(ctx, claim); err != nil {
 		w.Logger.Debug("a job could not be released; the relay will wake it again", "job_id", claim.ID, "error", err)
 	}
@@ -303,10 +305,10 @@ func (w *Worker) waitAfterError(d time.Duration, claiming bool) bool {
 	return !claiming || !w.draining
 }
 
-// startRunning ends a claim that admit has registered and registers its job as running. It
-// reports false when there is no job, or when the job already runs or has run here. The latter
-// happens when the answers to two claims of one epoch were lost and both tries then found that
-// this process has claimed the job.
+// startRunning ends a claim that admit has registered and registers its job as running. It reports
+// false when there is no job, or when the job already runs or has run here. A job already runs or
+// has run here if the answers to two claims of the same epoch were lost and both retries then found
+// that this process has claimed the job.
 func (w *Worker) startRunning(claim jobstore.Claim, job *jobstore.Job) (ctx context.Context, started bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -334,7 +336,7 @@ func (w *Worker) stopRunning(job *jobstore.Job) {
 	w.running[key](nil)
 	delete(w.running, key)
 	if w.claiming[key] > 0 {
-		w.ranDuringClaim[key] = true // the other claim may have read the row before the outcome was written
+		w.ranDuringClaim[key] = true // a claim that has not returned may have read the row before the outcome was written
 	}
 }
 
@@ -365,8 +367,7 @@ func (w *Worker) settle(out *jobstore.Outcome) {
 }
 
 // settleOnce tries once to write an outcome. An outcome with an OnSuccess function or a snapshot
-// row gets a transaction of its own: a slow function or a locked row must not delay other
-// outcomes.
+// row gets its own transaction: a slow function or a locked row must not delay other outcomes.
 func (w *Worker) settleOnce(out *jobstore.Outcome) (jobstore.Settled, error) {
 	if out.OnSuccess == nil && out.Job.SnapshotTable == "" {
 		return w.settlements.Do(out)

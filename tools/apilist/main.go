@@ -19,10 +19,10 @@ import (
 	"strings"
 )
 
-// packages lists the folders of the public packages. most limits the number of exported names of
-// a package without constants, methods and fields, to keep the API small enough to learn; 0 is no
-// limit. When a package reaches the limit, move names to another package or raise the limit
-// with a reason.
+// packages lists the folders of the public packages. most limits the number of exported names of a
+// package, not counting constants, methods and fields, to keep the API small enough to learn; 0
+// means no limit. When a package reaches the limit, move names to another package or raise the
+// limit with a reason.
 var packages = []struct {
 	folder string
 	most   int

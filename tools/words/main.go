@@ -21,7 +21,7 @@ import (
 //go:embed words.txt
 var list string
 
-// replaced is one word with the term that stands in its place.
+// replaced is a word that the project no longer uses, with the term to use instead.
 type replaced struct {
 	pattern *regexp.Regexp
 	term    string
@@ -105,8 +105,8 @@ func (c *checker) walk(root fs.FS) (found []string, err error) {
 	return found, err
 }
 
-// reads reports whether people read the file as text of the project. Generated files repeat
-// what their sources say.
+// reads reports whether the command checks the file. Generated files only repeat the text of their
+// sources.
 func reads(path string) bool {
 	if strings.HasSuffix(path, "_templ.go") || strings.HasPrefix(path, "tools/words/") {
 		return false
@@ -121,12 +121,12 @@ func reads(path string) bool {
 var (
 	codeSpan  = regexp.MustCompile("`[^`]*`")
 	camelCase = regexp.MustCompile(`([\p{Ll}\d])(\p{Lu})`)
-	acronym   = regexp.MustCompile(`(\p{Lu})(\p{Lu}\p{Ll})`) // one that a word follows, or the word "A"
+	acronym   = regexp.MustCompile(`(\p{Lu})(\p{Lu}\p{Ll})`) // the end of an acronym, or the word "A", before another word
 )
 
-// line returns what is wrong with one line of a file.
+// line returns the problems in one line of a file.
 func (c *checker) line(path, text string) (problems []string) {
-	if filepath.Base(path) == "CHANGELOG.md" { // names old identifiers in code spans
+	if filepath.Base(path) == "CHANGELOG.md" { // the changelog names old identifiers in code spans
 		text = codeSpan.ReplaceAllString(text, "")
 	}
 	for _, name := range c.allowed {

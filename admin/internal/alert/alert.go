@@ -50,7 +50,8 @@ type Input struct {
 	// Conflicts has the newest unresolved conflicts. The terms of ConflictsQuery find all of them.
 	Conflicts      tracker.Results
 	ConflictsQuery []string
-	// RedisDownSince is since when Redis does not respond to this process; zero if it does.
+	// RedisDownSince is when Redis stopped responding to this process, and zero while Redis
+	// responds.
 	RedisDownSince time.Time
 	// Ended is the query term for jobs that ended in the window.
 	Ended string

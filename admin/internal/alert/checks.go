@@ -37,7 +37,8 @@ func checkFailures(in Input, p Formatter) (list []Alert) {
 	return list
 }
 
-// checkRedis reports that Redis does not respond. Every reader may know that.
+// checkRedis reports that Redis does not respond. It shows the alert to every reader, because the
+// alert names no service.
 func checkRedis(in Input, p Formatter) []Alert {
 	if in.RedisDownSince.IsZero() {
 		return nil

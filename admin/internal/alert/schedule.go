@@ -85,8 +85,8 @@ func (in Input) succeeded(s tracker.Schedule) bool {
 	})
 }
 
-// dueBy returns when the next successful sync after a time is late. The sync gets the time until the
-// next tick, and in addition a quarter of the schedule's interval, at least 2*lateAfter.
+// dueBy returns the time from which the next successful sync counts as late: the first tick after
+// the given time, plus a quarter of the schedule's interval or 2*lateAfter, whichever is longer.
 func dueBy(s tracker.Schedule, after time.Time) time.Time {
 	next := NextTick(s, after)
 	if next.IsZero() {

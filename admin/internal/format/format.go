@@ -38,8 +38,8 @@ func Thousands[N ~int | ~int64](n N) string {
 	return text
 }
 
-// Percent formats part of of as a percentage. It rounds down, so that only a complete share is
-// 100 %. It returns "–" if of is 0.
+// Percent formats part/of as a percentage. It rounds down, so that only a complete share is 100 %.
+// It returns "–" if of is 0.
 func Percent(part, of int64) string {
 	if of == 0 {
 		return "–"

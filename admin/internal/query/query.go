@@ -115,8 +115,8 @@ func (q Query) String() string {
 	return strings.Join(parts, " ")
 }
 
-// With returns the query with all terms of field that are not negated replaced by one term for
-// values. If there are no values, With only removes the terms.
+// With returns a copy of the query in which one term for values replaces all terms of field that
+// are not negated. If there are no values, With only removes the terms.
 func (q Query) With(field string, values ...string) Query {
 	out := Query{terms: slices.DeleteFunc(slices.Clone(q.terms), func(t queryTerm) bool { return t.field == field && !t.not })}
 	if len(values) > 0 {

@@ -145,7 +145,8 @@ func (t queryTerm) String() string {
 }
 
 // Quote returns a value as it must be written in a query. It adds quotes if the value would be
-// parsed as something else without them. Text says whether the value belongs to no field.
+// parsed as something else without them. text says whether the value is a search text, which
+// belongs to no field.
 func Quote(value string, text bool) string {
 	name, _, colon := strings.Cut(value, ":")
 	if value == "" || strings.ContainsAny(value, " \t\n\r\"\\,") || (text && (value[0] == '-' || (colon && isName(name)))) ||

@@ -7,7 +7,8 @@ import (
 	"github.com/nawasara/nawasync/fault"
 )
 
-// Servers maps the name of each WHM server, which is the instance of its rows and jobs, to its client.
+// Servers maps the name of each WHM server to its client. The name is the instance of the server's
+// rows and jobs.
 type Servers map[string]*whmapi.Client
 
 func (s Servers) client(instance string) (*whmapi.Client, error) {

@@ -338,7 +338,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 	})
 }
 
-// accountSeen does the same for an account as mailboxSeen for a mailbox.
+// accountSeen adds the same hidden fields for an account as mailboxSeen does for a mailbox.
 func accountSeen(row hosting.WhmAccount, v listView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -45,8 +45,8 @@ func (s *Pages) sync(w http.ResponseWriter, r *http.Request) {
 	s.finishForm(w, r, path, job, err)
 }
 
-// finishForm answers a form of a list. It returns to the list, which shows the dispatched job or the
-// reason why no job was dispatched.
+// finishForm answers a form of a list. The user sees the list again, with the dispatched job or
+// with the reason why no job was dispatched.
 func (s *Pages) finishForm(w http.ResponseWriter, r *http.Request, path string, job *tracker.Job, err error) {
 	showList := s.mailboxes
 	if path == "/accounts" {
@@ -107,7 +107,7 @@ func formEmail(r *http.Request) (string, error) {
 }
 
 // formSeen returns the row's values at the time when the page with the form was rendered. A value
-// that has changed on the server since then is a conflict.
+// that has changed on the server since then leads to a conflict.
 func formSeen(r *http.Request) (seen seenValues, ok bool) {
 	err := json.Unmarshal([]byte(r.PostFormValue("seen")), &seen)
 	return seen, err == nil

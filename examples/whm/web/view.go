@@ -95,7 +95,8 @@ func (v listView) Path() templ.SafeURL {
 	return "/"
 }
 
-// Heading returns the number of rows and the search, for example "3 mailboxes with “ann”".
+// Heading returns a heading with the number of rows and the search, for example "3 mailboxes with
+// “ann”".
 func (v listView) Heading() string {
 	heading := fmt.Sprintf("%d %s", v.Total, v.Plural)
 	if v.Total == 1 && !v.More {
@@ -139,7 +140,7 @@ func (v listView) Back() string { return v.values(v.After).Encode() }
 
 const mebibyte = 1 << 20
 
-// sizeText formats a size in megabytes. nil is the text unset.
+// sizeText formats a size in megabytes. For nil it returns unset.
 func sizeText(bytes *int64, unset string) string {
 	if bytes == nil {
 		return unset
@@ -290,8 +291,8 @@ func conflictText(field string, value json.RawMessage) string {
 	return sizeText(size, "Unlimited")
 }
 
-// Answerable reports whether an answer may write to the server. A conflict of a creation can only
-// keep the object that the server already has.
+// Answerable reports whether an answer may write to the server. If a creation ended in a conflict,
+// the only possible answer is to keep the object that the server already has.
 func (v jobView) Answerable() bool { return v.Job.SnapshotState != nawasync.StatePendingCreate }
 
 // StatusText explains the status of the job in one sentence.

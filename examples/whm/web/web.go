@@ -112,7 +112,8 @@ func (s *Pages) internalError(w http.ResponseWriter, err error) {
 		http.StatusInternalServerError)
 }
 
-// instance returns the name of the server in a request. An unknown name is the default server.
+// instance returns the name of the server in a request. For an unknown name it returns the default
+// server.
 func (s *Pages) instance(r *http.Request) string {
 	if name := r.FormValue("instance"); slices.Contains(s.Instances, name) {
 		return name
@@ -278,7 +279,8 @@ func (s *Pages) job(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, s.Engine.Reader().Now()}))
 }
 
-// redirectToList returns to the list that the form was on. The list shows the status of the job.
+// redirectToList redirects to the list that contained the form. The list shows the status of the
+// job.
 func (s *Pages) redirectToList(w http.ResponseWriter, r *http.Request, path string, id int64) {
 	back, err := url.ParseQuery(r.PostFormValue("back"))
 	if err != nil {

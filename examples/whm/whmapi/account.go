@@ -55,7 +55,8 @@ func (a accountRow) account() (Account, error) {
 	return out, errors.Join(limitErr, usedErr)
 }
 
-// whmRequest is a call of a WHM API 1 function. It adds the API version to the form.
+// whmRequest returns a request that calls a WHM API 1 function. It adds the API version to the
+// form.
 func whmRequest(function string, form url.Values) request {
 	form.Set("api.version", "1")
 	return request{name: function, path: function, form: form, secrets: form["password"]}

@@ -29,7 +29,7 @@ type Config struct {
 	URL   string // https://host:2087; http is allowed on loopback only
 	User  string // a WHM user, for example root
 	Token secret.Secret
-	// HTTP sends the requests. Redirects are never followed. nil is a client that verifies
+	// HTTP sends the requests. Redirects are never followed. nil means a client that verifies
 	// certificates and connects within 10 s.
 	HTTP *http.Client
 }
@@ -135,7 +135,7 @@ func (c *Client) send(ctx context.Context, r request) ([]byte, error) {
 	return body, nil
 }
 
-// unanswered is the error of a request without an answer. wrote tells whether the server may have
+// unanswered is the error of a request without an answer. wrote reports whether the server may have
 // received the request.
 func (r request) unanswered(err error, wrote bool) error {
 	var certificate *tls.CertificateVerificationError
@@ -199,8 +199,8 @@ func (r request) fail(class fault.Class, hint string, err error) error {
 	return &fault.Error{Class: class, Hint: hint, Err: r.redact(err)}
 }
 
-// redact replaces the request's secrets in the error's text. It wraps the error only if the text
-// has no secret.
+// redact replaces the request's secrets in the error's text. It wraps the error only if the error's
+// text contains no secret.
 func (r request) redact(err error) error {
 	shown := err.Error()
 	for _, hidden := range r.secrets {

@@ -111,8 +111,8 @@ func refusal(body []byte) string {
 	return clip(data.Reason)
 }
 
-// refusals classifies a refusal by words of its reason, because WHM sends no error codes. The first
-// match counts.
+// refusals classifies a refusal by words in its reason, because WHM sends no error codes. The first
+// match wins.
 var refusals = []struct {
 	class fault.Class
 	words []string

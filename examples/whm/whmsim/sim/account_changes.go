@@ -94,7 +94,7 @@ type AccountState struct {
 	Tally
 }
 
-// Account returns the state of an account. The counts are also those of a deleted account.
+// Account returns the state of an account. The counts remain after the account is deleted.
 func (s *Server) Account(user string) AccountState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *Server) Account(user string) AccountState {
 	return state
 }
 
-// EditAccount changes an account without a call of the API, like a user of WHM's own pages.
+// EditAccount changes an account without an API call, like a user of WHM's own pages.
 func (s *Server) EditAccount(user string, to AccountState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (s *Server) EditAccount(user string, to AccountState) error {
 	return nil
 }
 
-// RemoveAccount deletes an account without a call of the API.
+// RemoveAccount deletes an account without an API call.
 func (s *Server) RemoveAccount(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,7 +32,7 @@ func (m *mailbox) email() string { return m.name + "@" + m.domain }
 const mebibyte = 1 << 20
 
 // seed creates accounts and spreads the mailboxes over them. The result is the same for each start.
-// One more account has no mailboxes.
+// An additional account has no mailboxes.
 func seed(mailboxes int) []*account {
 	names := []string{"alpha", "bravo", "carol", "delta"}
 	for len(names) < min(mailboxes/2500, 40) {

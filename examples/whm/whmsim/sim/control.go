@@ -80,8 +80,8 @@ func (s *Server) nextFault(function string) *Fault {
 	return nil
 }
 
-// before applies the fault before the function is executed. It reports whether the call is answered,
-// so that the function must not be executed.
+// before applies the fault before the function is executed. It reports whether the fault has
+// answered the call; if so, the function must not be executed.
 func (f *Fault) before(w http.ResponseWriter, r *http.Request, function string) bool {
 	switch f.Mode {
 	case ModeSlow:
@@ -187,7 +187,7 @@ type State struct {
 	Tally
 }
 
-// Mailbox returns the state of a mailbox. The counts are also those of a deleted mailbox.
+// Mailbox returns the state of a mailbox. The counts remain after the mailbox is deleted.
 func (s *Server) Mailbox(email string) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,7 +211,7 @@ func (s *Server) Count() (n int) {
 	return n
 }
 
-// Edit changes a mailbox without a call of the API, like a user of WHM's own pages. It creates the
+// Edit changes a mailbox without an API call, like a user of WHM's own pages. Edit creates the
 // mailbox if it does not exist.
 func (s *Server) Edit(email string, to State) error {
 	s.mu.Lock()
@@ -238,7 +238,7 @@ func (s *Server) Edit(email string, to State) error {
 	return nil
 }
 
-// Remove deletes a mailbox without a call of the API.
+// Remove deletes a mailbox without an API call.
 func (s *Server) Remove(email string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

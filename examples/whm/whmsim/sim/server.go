@@ -101,7 +101,8 @@ func write(w http.ResponseWriter, a answer) {
 	_ = json.NewEncoder(w).Encode(a.body)
 }
 
-// accessDenied is WHM's answer to a wrong token. It has the form of API 2 and goes with status 403.
+// accessDenied is WHM's answer to a wrong token. The answer has the form of API 2 and is sent with
+// status 403.
 var accessDenied = map[string]any{"cpanelresult": map[string]any{
 	"apiversion": "2", "error": "Access denied", "type": "text", "data": map[string]any{"reason": "Access denied", "result": "0"},
 }}
@@ -139,7 +140,7 @@ func whmOK(command, reason string, data any) answer {
 	return okAnswer(map[string]any{"data": data, "metadata": map[string]any{"command": command, "reason": reason, "result": 1, "version": 1}})
 }
 
-// whmFailed is a failure. WHM sends failures with status 200.
+// whmFailed returns the answer for a failure. WHM sends failures with status 200.
 func whmFailed(command, reason string) answer {
 	return okAnswer(map[string]any{"metadata": map[string]any{"command": command, "reason": reason, "result": 0, "version": 1}})
 }
