@@ -60,7 +60,7 @@ func (p *Proxy) pipe(c net.Conn) {
 	p.mu.Unlock()
 }
 
-// SetDown(true) closes every connection and refuses new ones. SetDown(false) allows new ones again.
+// SetDown closes every connection and refuses new ones, or, with down false, allows new ones again.
 func (p *Proxy) SetDown(down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
