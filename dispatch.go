@@ -51,8 +51,9 @@ var (
 	// ErrInvalid is returned for arguments or options that cannot be stored or run. The text
 	// of the error that wraps it names the value and the reason.
 	ErrInvalid = errors.New("invalid argument")
-	// ErrNoSealer is returned for arguments that hold secrets when the engine has no Sealer.
-	// Secrets are values of type Secret and values of keys that Mask hides, even empty ones.
+	// ErrNoSealer is returned if the arguments hold secrets and the engine has no Sealer. A
+	// secret is a value of type Secret, or the value of a key that Mask hides, even if the
+	// value is empty.
 	ErrNoSealer = errors.New("the arguments hold secrets and Config.Sealer is nil; set Config.Sealer, for example to a secret.NewKeyring")
 	// ErrBacklogFull is returned when the service has Config.MaxQueued open jobs. Dispatch
 	// again later.

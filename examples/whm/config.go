@@ -99,7 +99,7 @@ func (s settings) check() error {
 // serverConfig is one WHM server of the flags. The URL of a simulated server is empty.
 type serverConfig struct{ name, url, token string }
 
-// servers returns the WHM servers of the flags, in the order of the flags.
+// servers returns the WHM servers that the flags describe, in the order of the flags.
 func (s settings) servers() ([]serverConfig, error) {
 	var list []serverConfig
 	var err error

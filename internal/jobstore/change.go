@@ -37,7 +37,8 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 }
 
 // PruneChanges deletes changes recorded before the given time and returns how many it
-// deleted. It reads only the limit oldest rows: ids grow with time.
+// deleted. It looks at no more than limit rows, those with the lowest ids. They are the oldest,
+// because ids grow with time.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time, limit int) (int, error) {
 	var ids []int64
 	err := s.DB(ctx).Raw("SELECT id FROM (SELECT id, at FROM nawasync_changes ORDER BY id LIMIT ?) oldest WHERE at < ?", limit,

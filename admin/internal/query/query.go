@@ -65,7 +65,7 @@ var fields = []fieldSpec{
 	{"duration", newMessage("a duration such as 10s, >10s or <2m")},
 	{"since", newMessage("a duration such as 15m, 24h or 30d")},
 	{"created", newMessage("a day or time, or two with .. between them, such as 2026-05-01..2026-05-03")},
-	{"ended", newMessage("a duration such as 24h, a day, or two days or times with .. between them")},
+	{"ended", newMessage("a duration such as 24h, a day such as 2026-05-01, or a range such as 2026-05-01..2026-05-03")},
 	{"text", Message{}},
 }
 

@@ -87,12 +87,12 @@ func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
 	return paged(rows, r)
 }
 
-// humanSize formats a size like cPanel, with a no-break space.
+// humanSize formats a size as cPanel does, with a no-break space.
 func humanSize(bytes int64) string {
 	if bytes < mebibyte {
-		return fmt.Sprintf("%d bytes", bytes)
+		return fmt.Sprintf("%d\u00a0bytes", bytes)
 	}
-	return fmt.Sprintf("%d MB", bytes/mebibyte)
+	return fmt.Sprintf("%d\u00a0MB", bytes/mebibyte)
 }
 
 // paged returns the requested page of the rows, or all rows if the request has no pagination.
