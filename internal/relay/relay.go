@@ -100,7 +100,7 @@ func (r *Relay) checkMarker(ctx context.Context) error {
 		return nil
 	}
 	if r.marker != "" {
-		r.Logger.Warn("Redis lost its data; queued jobs are rung again")
+		r.Logger.Warn("Redis lost its data; queued jobs are enqueued again")
 	}
 	r.Bells.Reset()
 	if err := r.Store.AdoptMarker(ctx, marker); err != nil {
@@ -244,7 +244,7 @@ func (r *Relay) lost(ctx context.Context, rung []jobstore.Due) ([]jobstore.Due, 
 		}
 	}
 	if len(lost) > 0 {
-		r.Logger.Info("rings got lost between Redis and a worker; ringing again", "jobs", len(lost))
+		r.Logger.Info("tasks were lost between Redis and a worker; their jobs are enqueued again", "jobs", len(lost))
 	}
 	return lost, r.Store.StillRung(ctx, waiting)
 }
