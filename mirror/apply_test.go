@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -265,6 +267,27 @@ func shopChild(c *enginetest.ChildProcess) error {
 	}
 	fmt.Println(enginetest.ChildReady)
 	select {}
+}
+
+// The error of an unreachable remote looks like that of an unreachable database.
+func TestUnreachableRemoteConsumesAnAttempt(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSyncedShop(t, db, 1)
+		s.remote.beforeCall(func(string, string) error { return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED} })
+		job := s.update(t, s.row(t, "g0000"), func(g *gadget) { g.Plan = "large" })
+		var attempts []tracker.Attempt
+		enginetest.Eventually(t, 10*time.Second, "an attempt has ended", func() bool {
+			var err error
+			attempts, err = s.engine.Reader().Attempts(t.Context(), job)
+			enginetest.NoError(t, err)
+			return len(attempts) > 0
+		})
+		job, err := s.engine.Reader().Get(t.Context(), job.ID)
+		enginetest.NoError(t, err)
+		if attempts[0].Outcome != tracker.OutcomeRetry || job.Attempt != 1 {
+			t.Errorf("job %+v after attempts %+v; want that the attempt was consumed", job, attempts)
+		}
+	})
 }
 
 func TestDatabaseOutageDuringAChangeOrASyncConsumesNoAttempt(t *testing.T) {
