@@ -32,14 +32,14 @@ func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 	if len(bells) == 0 || e.bells == nil {
 		return
 	}
-	wait := time.NewTimer(maxEnqueueWait)
-	defer wait.Stop()
+	var wait <-chan time.Time // made only when there is something to wait for
 	select {
 	case e.enqueuing <- struct{}{}:
 	default:
+		wait = time.After(maxEnqueueWait)
 		select {
 		case e.enqueuing <- struct{}{}:
-		case <-wait.C:
+		case <-wait:
 			e.leaveToRelay(ctx, bells)
 			return
 		}
@@ -51,9 +51,12 @@ func (e *Engine) enqueueAsync(ctx context.Context, bells []jobstore.Bell) {
 		e.enqueue(ctx, bells)
 	}()
 	if len(bells) > 2 {
+		if wait == nil {
+			wait = time.After(maxEnqueueWait)
+		}
 		select {
 		case <-sent:
-		case <-wait.C:
+		case <-wait:
 		}
 	}
 }
