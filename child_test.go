@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
@@ -27,9 +25,6 @@ import (
 //	dequeue   kills the process before it claims a job
 func runChild(c *enginetest.ChildProcess) error {
 	db, client, mode := c.DB, c.Redis, c.Mode
-	if mode == "dequeue" {
-		return dieBeforeClaim(db, client)
-	}
 	config := nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	e, err := nawasync.New(config)
 	if err != nil {
@@ -94,25 +89,4 @@ func workLane(db *gorm.DB, run *nawasync.Run[enginetest.JobArgs]) error {
 		err = db.Exec("INSERT INTO done (target, n, worker) VALUES (?, ?, ?)", target, run.Args.N, job.Worker).Error
 	}
 	return errors.Join(err, db.Exec("DELETE FROM inside WHERE target = ?", target).Error)
-}
-
-// dieBeforeClaim kills this process when it has dequeued a task from Redis and has not claimed
-// the job.
-func dieBeforeClaim(db *gorm.DB, client *redis.Client) error {
-	var installation string
-	if err := db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&installation); err != nil {
-		return err
-	}
-	server := asynq.NewServerFromRedisClient(client, asynq.Config{
-		Concurrency: 1, Queues: map[string]int{installation + ":default": 1},
-		TaskCheckInterval: 10 * time.Millisecond,
-	})
-	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		return nil
-	})); err != nil {
-		return err
-	}
-	fmt.Println(enginetest.ChildReady)
-	select {}
 }

@@ -22,21 +22,19 @@ import (
 type Queue struct {
 	// Slots is the number of jobs that run at once. Default 10.
 	Slots int
-	// Poll is how long an idle loop waits before it polls Redis again. The default of 10 ms
-	// suits queues whose jobs users wait for. 100 ms puts less load on Redis.
-	Poll time.Duration
-	// Loops is the number of asynq servers that dequeue. One server dequeues about 5,000
-	// jobs a second. Default 1.
-	Loops int
 }
 
 // Config configures an Engine. Only DB is required.
 type Config struct {
 	// DB is an open gorm database with the schema of package migrations.
 	DB *gorm.DB
-	// Redis (6.2 or newer) carries the wake-ups of the workers. The caller closes the client
-	// after Stop. An engine without Redis only dispatches; another process runs its jobs.
+	// Redis (6.2 or newer) carries the wake-ups between processes, so that a job starts within
+	// milliseconds. The caller closes the client after Stop. Without Redis, workers find the jobs of
+	// other processes by polling the database, within half a second.
 	Redis redis.UniversalClient
+	// HostAsynqServer says that the host handles the wake-ups in an asynq server of its own, with
+	// Engine.WakeHandler. The engine then starts no asynq server.
+	HostAsynqServer bool
 	// Sealer encrypts arguments at rest. Required for kinds with a Secret.
 	Sealer secret.Sealer
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.
@@ -103,10 +101,10 @@ func (c *Config) defaults() error {
 		if err := validateQueue(name); err != nil {
 			return fmt.Errorf("Config.Queues: %w", err)
 		}
-		if q.Slots < 0 || q.Loops < 0 || q.Poll < 0 {
-			return fmt.Errorf("Config.Queues[%q] has a negative field; set positive values, or 0 for the defaults", name)
+		if q.Slots < 0 {
+			return fmt.Errorf("Config.Queues[%q].Slots is negative (%d); set a positive number, or 0 for the default", name, q.Slots)
 		}
-		c.Queues[name] = Queue{Slots: cmp.Or(q.Slots, 10), Loops: cmp.Or(q.Loops, 1), Poll: cmp.Or(q.Poll, 10*time.Millisecond)}
+		c.Queues[name] = Queue{Slots: cmp.Or(q.Slots, 10)}
 	}
 	return nil
 }
@@ -116,6 +114,6 @@ func (c *Config) defaults() error {
 func (c *Config) SetTuning(t host.Tuning) { c.tuning = t }
 
 var defaultTuning = host.Tuning{
-	Relay: 100 * time.Millisecond, Sweep: 5 * time.Second, Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,
-	Rollup: 2 * time.Second, Prune: time.Minute, Schedule: time.Second, Recheck: 5 * time.Second, RungCap: 10_000,
+	Poll: 250 * time.Millisecond, Listen: 2 * time.Second, Dequeue: 250 * time.Millisecond, Sweep: 5 * time.Second, Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,
+	Rollup: 2 * time.Second, Prune: time.Minute, Schedule: time.Second,
 }

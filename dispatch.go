@@ -58,13 +58,17 @@ var (
 	// ErrBacklogFull is returned when the service has Config.MaxQueued open jobs. Dispatch
 	// again later.
 	ErrBacklogFull = errors.New("the service has too many open jobs")
+	// ErrKeyBusy is returned when another open transaction dispatches a job with the same
+	// UniqueKey and does not end within 10 seconds.
+	ErrKeyBusy = jobstore.ErrKeyBusy
 	// ErrDatabaseBusy is returned when another transaction holds SQLite's only write lock.
 	ErrDatabaseBusy = jobstore.ErrBusy
 )
 
 // Dispatch adds a job in its own transaction and wakes a worker. It returns the new row. If
 // the arguments have a UniqueKey and a job with that key is already open, Dispatch returns the
-// open job's row, with Coalesced set. It returns ErrInvalid, ErrNoSealer, ErrBacklogFull,
+// open job's row, with Coalesced set. If that job waits for a later time than the new one would,
+// it is brought forward. Dispatch returns ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrKeyBusy,
 // ErrDatabaseBusy, or the database's error. Dispatch is safe for concurrent use and may be
 // called before Start.
 func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.Job, error) {
@@ -77,7 +81,8 @@ func (e *Engine) Dispatch(ctx context.Context, args Args, o Options) (*tracker.J
 
 // DispatchTx adds a job in the caller's transaction. If the transaction rolls back, there is
 // no job. In a transaction of Engine.Transaction, the engine wakes a worker right after the
-// commit. In any other transaction, a worker usually gets the job within 100 ms of the commit.
+// commit. In any other transaction, a worker usually gets the job within half a second of the
+// commit.
 // DispatchTx returns the same errors as Dispatch.
 func (e *Engine) DispatchTx(ctx context.Context, tx *gorm.DB, args Args, o Options) (*tracker.Job, error) {
 	jobs, err := e.DispatchManyTx(ctx, tx, []Args{args}, o)
@@ -96,11 +101,11 @@ func (e *Engine) DispatchMany(ctx context.Context, args []Args, o Options) ([]*t
 	if err != nil || len(jobs) == 0 {
 		return nil, err
 	}
-	if err := e.store.InsertOwn(ctx, jobs, e.enqueueBudget()); err != nil {
+	if err := e.store.InsertOwn(ctx, jobs); err != nil {
 		return nil, e.lockHint(err)
 	}
 	e.telemetry.recordDispatched(ctx, span, jobs)
-	e.enqueueAsync(ctx, jobstore.Bells(jobs))
+	e.wake(jobstore.WakesOf(jobs))
 	return publicJobs(jobs), nil
 }
 
@@ -130,16 +135,11 @@ func publicJobs(jobs []*jobstore.Job) []*tracker.Job {
 // insertTx adds jobs in tx. If tx is a transaction of Engine.Transaction, the engine wakes
 // workers for them after its commit.
 func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job) error {
-	after := afterCommitOf(tx)
-	wakeUps := 0
-	if after != nil {
-		wakeUps = e.enqueueBudget()
-	}
-	if err := e.store.Insert(ctx, tx, jobs, wakeUps); err != nil {
+	if err := e.store.Insert(ctx, tx, jobs); err != nil {
 		return e.lockHint(err)
 	}
-	if after != nil {
-		after.add(jobstore.Bells(jobs))
+	if after := afterCommitOf(tx); after != nil {
+		after.add(jobstore.WakesOf(jobs))
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	}
 	if options.UniqueKey != "" {
 		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, options.UniqueKey}, "\x00")))
-		job.ActiveKey = jobstore.UniqueKey(hex.EncodeToString(sum[:16]), options.UniqueUntilRunning)
+		job.UniqueKey = jobstore.UniqueKey(hex.EncodeToString(sum[:16]), options.UniqueUntilRunning)
 	}
 	switch {
 	case !o.At.IsZero():

@@ -31,12 +31,9 @@ func ExampleEngine_Cancel() {
 	defer stop()
 	ctx := context.Background()
 	job, _ := engine.Dispatch(ctx, suspend{Account: "ann"}, nawasync.Options{Delay: time.Hour})
-	state, err := engine.TaskState(ctx, job.ID)
-	fmt.Println(state, err)
 	cancelled, err := engine.Cancel(ctx, job.ID, nawasync.OperatorOptions{By: "user:1", Reason: "dispatched by mistake"})
 	fmt.Println(cancelled.Status, err)
 	// Output:
-	// not yet <nil>
 	// cancelled <nil>
 }
 

@@ -64,7 +64,7 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	}
 	secrets, execute, err := r.decode(plain)
 	a := &attempt{
-		job: job, store: e.store, key: fmt.Sprintf("%s-%d", e.installation(), job.ID), lease: e.checkLease,
+		job: job, store: e.store, key: e.idempotencyKey(job), lease: e.checkLease,
 		redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.maskKeys) }),
 	}
 	if err != nil {
@@ -122,13 +122,10 @@ func (e *Engine) logAttempt(ctx context.Context, out *jobstore.Outcome) {
 	}
 }
 
-// installation returns a prefix for idempotency keys. It is unique to the database, so that
-// two applications with one remote do not use the same keys.
-func (e *Engine) installation() string {
-	if e.bells == nil {
-		return "nawasync"
-	}
-	return e.bells.QueueName("job")
+// idempotencyKey returns a key that is the same for all attempts of a job. Its prefix is unique to
+// the database, so that two applications with one remote do not use the same keys.
+func (e *Engine) idempotencyKey(job *jobstore.Job) string {
+	return fmt.Sprintf("%s:job-%d", e.installation, job.ID)
 }
 
 // executeSafely calls execute and returns a panic as an error, with its stack.

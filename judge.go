@@ -53,8 +53,10 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 		out.Diff = a.redactor().JSON(conflict.json())
 	case errors.Is(cause, ErrCancelled):
 		out.Status, out.ErrorClass = tracker.StatusCancelled, string(fault.ClassCancelled)
-	case errors.Is(cause, ErrStopping), errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
+	case errors.Is(cause, ErrStopping):
 		e.requeue(out, 0, tracker.OutcomeStopped, fault.ClassStopped)
+	case errors.Is(cause, ErrLeaseLost), errors.Is(err, ErrLeaseLost):
+		e.requeueAfterLostLease(out)
 	case errors.As(err, &database):
 		e.requeue(out, retryAfterOutage, tracker.OutcomeDatabase, fault.ClassDatabase)
 	case errors.As(err, &later):
@@ -125,6 +127,22 @@ func (e *Engine) requeue(out *jobstore.Outcome, after time.Duration, attempt tra
 	out.Status, out.KeepAttempt, out.Attempt = tracker.StatusQueued, true, attempt
 	out.NotBefore = e.store.Now().Add(after)
 	return out
+}
+
+// maxLeasesLost is how many attempts of a job may lose their lease without being consumed. A job
+// that makes its process lose the lease, for example by using up the connections, must not run for
+// ever.
+const maxLeasesLost = 3
+
+// requeueAfterLostLease returns the job to the queue because its process lost the lease.
+func (e *Engine) requeueAfterLostLease(out *jobstore.Outcome) {
+	out.LeaseLost = true
+	if out.Job.LeasesLost+1 < maxLeasesLost {
+		e.requeue(out, 0, tracker.OutcomeStopped, fault.ClassStopped)
+		return
+	}
+	out.ErrorClass = string(fault.ClassStopped)
+	e.failAttempt(out, e.backoffOf(out.Job))
 }
 
 // failAttempt returns the job to the queue for another attempt, or ends it as failed if it has
@@ -242,7 +260,7 @@ func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (sett
 
 // publishOutcome wakes the jobs that waited for a job and publishes the job's end. It is called
 // for every outcome that this process has written.
-func (e *Engine) publishOutcome(ctx context.Context, out *jobstore.Outcome, result jobstore.Settled) {
-	e.enqueue(ctx, result.Next)
+func (e *Engine) publishOutcome(_ context.Context, out *jobstore.Outcome, result jobstore.Settled) {
+	e.wake(append(result.Next, jobstore.WakesOf([]*jobstore.Job{result.Job})...))
 	e.publishEnded(out, result.Job)
 }

@@ -116,7 +116,7 @@ func TestOneTargetRunsInOrderOnTwoProcessesAcrossRetriesAndParkedScopes(t *testi
 	})
 }
 
-func TestTwoRelaysAndTwoWorkersRunEachJobOnce(t *testing.T) {
+func TestTwoWorkersRunEachJobOnce(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		var runs enginetest.Runs
@@ -154,7 +154,7 @@ func TestJobDispatchedWhileItsPredecessorCompletesStillRuns(t *testing.T) {
 		// deferred is closed when the other engine has found the second job blocked by the first.
 		deferred := make(chan struct{})
 		var deferOnce sync.Once
-		// Each engine sweeps the lanes once at its start, and not again during this test.
+		// One engine sweeps the lanes once at its start, and none again during this test.
 		var sweeps atomic.Int64
 		at := func(m jobstore.Moment) {
 			switch m {
@@ -163,20 +163,20 @@ func TestJobDispatchedWhileItsPredecessorCompletesStillRuns(t *testing.T) {
 					close(committing)
 					<-release
 				}
-			case jobstore.MomentLaneReread, jobstore.MomentHeadLocked:
+			case jobstore.MomentBlocked:
 				deferOnce.Do(func() { close(deferred) })
 			case jobstore.MomentSwept:
 				sweeps.Add(1)
 			}
 		}
-		worker := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: time.Hour, At: at}, nil)
-		other := h.Tuned(host.Tuning{Sweep: time.Hour, Relay: 10 * time.Millisecond, At: at}, nil)
+		worker := h.Tuned(host.Tuning{Sweep: time.Hour, At: at}, nil)
+		other := h.Tuned(host.Tuning{Sweep: time.Hour, Poll: 10 * time.Millisecond, At: at}, nil)
 		for _, e := range []*nawasync.Engine{worker, other} {
 			enginetest.Register(t, e, enginetest.DoNothing)
 		}
 		h.Start(worker)
 		h.Start(other)
-		enginetest.Eventually(t, 20*time.Second, "lanes swept by both engines", func() bool { return sweeps.Load() == 2 })
+		enginetest.Eventually(t, 20*time.Second, "lanes swept", func() bool { return sweeps.Load() == 1 })
 		first := enginetest.Dispatch(t, worker, enginetest.JobArgs{ID: "a"})
 		<-committing
 		second := enginetest.Dispatch(t, other, enginetest.JobArgs{ID: "a", N: 1})

@@ -108,8 +108,8 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 }
 
 // Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the end
-// of the job's lane and returns it. If an earlier retry of the job is still open, Retry adds no row
-// and returns that retry. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded or
+// of the job's lane and returns it. If an earlier retry of the job is still open, or another job with
+// its UniqueKey, Retry adds no row and returns that job. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded or
 // ErrDeleting. A job that succeeded keeps no arguments; other jobs keep theirs for
 // Config.KeepArguments.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
@@ -149,7 +149,9 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 	}}
 	job.TargetKey, job.Lane, job.Sealed = old.TargetKey, old.Lane, old.Sealed
 	// A second Retry, for example after a double click, returns the first retry while it is open.
-	job.ActiveKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
+	if job.UniqueKey = old.UniqueKey; job.UniqueKey == "" {
+		job.UniqueKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
+	}
 	job, err := e.insertFollowUp(ctx, job)
 	if err != nil {
 		return nil, err
@@ -163,10 +165,10 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobstore.Job, error) {
 	jobs := []*jobstore.Job{job}
 	if job.SnapshotState == "" {
-		if err := e.store.InsertOwn(ctx, jobs, e.enqueueBudget()); err != nil {
+		if err := e.store.InsertOwn(ctx, jobs); err != nil {
 			return nil, e.lockHint(err)
 		}
-		e.enqueueAsync(ctx, jobstore.Bells(jobs))
+		e.wake(jobstore.WakesOf(jobs))
 		return jobs[0], nil
 	}
 	err := e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) error {
@@ -266,6 +268,9 @@ func (e *Engine) Resume(ctx context.Context, service, instance string, o Operato
 		entry.Service, entry.Instance = service, instance
 		if found, err = e.store.Resume(ctx, service, instance); err == nil && !found {
 			err = errNotPaused
+		}
+		if w := e.worker.Load(); w != nil {
+			w.LookAtAll()
 		}
 		return err
 	})

@@ -13,7 +13,6 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
-	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -241,54 +240,27 @@ func TestRetryWithASecretWorksAfterKeyRotation(t *testing.T) {
 	})
 }
 
-func TestPausedServiceWaitsUntilResumed(t *testing.T) {
+func TestPausedInstanceWaitsUntilResumedWhileOthersRun(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
 		e := h.Engine(nil)
 		var ran atomic.Int64
-		enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
-			ran.Add(1)
+		enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			if run.Args.Instance == "eu" {
+				ran.Add(1)
+			}
 			return nil
 		})
-		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[syncAll]{Do: func(context.Context, *nawasync.Run[syncAll]) error { return nil }}))
-		enginetest.NoError(t, e.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
+		enginetest.NoError(t, e.Pause(t.Context(), "notes", "eu", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
 		h.Start(e)
-		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
-		enginetest.Eventually(t, 10*time.Second, "deferred until the pause ends", func() bool {
-			row, err := enginetest.Store(e).Load(t.Context(), job.ID)
-			return err == nil && row.RungAt.IsZero() && row.WakeAt.After(time.Now().Add(time.Minute))
-		})
+		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", Instance: "eu"})
+		// A job of another instance that was dispatched later runs, although this one is due.
+		enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a", Instance: "us"}).ID, tracker.StatusSuccess)
 		if ran.Load() != 0 {
-			t.Fatal("the job ran while its service was paused")
+			t.Fatal("the job ran while its instance was paused")
 		}
-		_, err := e.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
+		_, err := e.Resume(t.Context(), "notes", "eu", nawasync.OperatorOptions{})
 		enginetest.NoError(t, err)
 		enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
-	})
-}
-
-func TestResumeWakesAJobThatAnotherProcessIsDeferring(t *testing.T) {
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := enginetest.New(t, db)
-		// The worker stops after it has read the pause and before it defers the job.
-		pauseRead, release := make(chan struct{}), make(chan struct{})
-		var held atomic.Bool
-		hold := func(m jobstore.Moment) {
-			if m == jobstore.MomentPauseRead && held.CompareAndSwap(false, true) {
-				close(pauseRead)
-				<-release
-			}
-		}
-		operator := h.Engine(nil)
-		enginetest.NoError(t, operator.Pause(t.Context(), "notes", "", nawasync.PauseOptions{By: "user:1", Reason: "maintenance"}))
-		job := enginetest.Dispatch(t, operator, enginetest.JobArgs{ID: "a"})
-		e := h.Tuned(host.Tuning{Relay: 10 * time.Millisecond, At: hold}, nil)
-		enginetest.Register(t, e, enginetest.DoNothing)
-		h.Start(e)
-		<-pauseRead
-		_, err := operator.Resume(t.Context(), "notes", "", nawasync.OperatorOptions{})
-		enginetest.NoError(t, err)
-		close(release)
-		enginetest.WaitStatus(t, operator, job.ID, tracker.StatusSuccess)
 	})
 }

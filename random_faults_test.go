@@ -133,7 +133,7 @@ func TestRefusedStatementsAndLostResponsesLoseNoJobAndRunNoneTwice(t *testing.T)
 		f := &faults{rand: rand.New(rand.NewPCG(seed, 0)), left: 150}
 		faultyDB, faultyClient := openFaulty(t, h, f)
 		dispatcher := h.Engine(nil) // has no faults
-		tuning := host.Tuning{Relay: 10 * time.Millisecond, Recheck: 300 * time.Millisecond, Sweep: 200 * time.Millisecond, Beat: 200 * time.Millisecond}
+		tuning := host.Tuning{Poll: 10 * time.Millisecond, Sweep: 200 * time.Millisecond, Beat: 200 * time.Millisecond}
 		var runs enginetest.Runs
 		byTarget := targetRuns{running: map[string]int{}, order: map[string][]int{}}
 		handler := &enginetest.Handler[enginetest.JobArgs]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {

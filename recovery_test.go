@@ -42,25 +42,6 @@ func TestJobOfAKilledWorkerRunsElsewhereWithin20Seconds(t *testing.T) {
 	})
 }
 
-func TestJobOfAWorkerKilledBeforeItsClaimRunsElsewhere(t *testing.T) {
-	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		e := h.Engine(nil)
-		child := enginetest.StartChild(t, h, "dequeue")
-		job := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "a"})
-		child.WaitExit(t)
-		killed := time.Now()
-		enginetest.Register(t, e, enginetest.DoNothing)
-		h.Start(e)
-		done := enginetest.WaitStatus(t, e, job.ID, tracker.StatusSuccess)
-		if took := time.Since(killed); took > 20*time.Second {
-			t.Errorf("the job ended %s after its worker was killed, want at most 20 s", took)
-		}
-		if done.Attempt != 1 || enginetest.Stored(t, e, job.ID).Ring < 2 {
-			t.Errorf("job %+v, want one attempt after a second wake-up", done)
-		}
-	})
-}
-
 func TestWorkerPausedPastItsLeaseChangesNothingWhenItResumes(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
 		dispatcher := h.Engine(nil)

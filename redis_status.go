@@ -33,7 +33,7 @@ type redisCheck struct {
 // second, and returns the result of the last check in between. Without Config.Redis it returns
 // the zero RedisStatus.
 func (e *Engine) RedisStatus(ctx context.Context) RedisStatus {
-	if e.bells == nil {
+	if e.config.Redis == nil {
 		return RedisStatus{}
 	}
 	c := &e.redisCheck

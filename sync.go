@@ -2,25 +2,25 @@ package nawasync
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/nawasara/nawasync/internal/bell"
+	"github.com/nawasara/nawasync/internal/doorbell"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/lease"
 	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/internal/pruner"
 	"github.com/nawasara/nawasync/internal/reaper"
-	"github.com/nawasara/nawasync/internal/relay"
 	"github.com/nawasara/nawasync/internal/rollup"
 	"github.com/nawasara/nawasync/internal/scheduler"
+	"github.com/nawasara/nawasync/internal/sweeper"
 	"github.com/nawasara/nawasync/internal/worker"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
@@ -29,17 +29,18 @@ import (
 // Engine dispatches jobs and, after Start, runs them. Create one per process with New. Its
 // methods are safe for concurrent use.
 type Engine struct {
-	config     Config
-	tuning     host.Tuning
-	store      *jobstore.Store
-	clock      *clock
-	logger     *slog.Logger
-	secrets    secret.Revealer
-	backlog    backlog
-	telemetry  *telemetry
-	bells      *bell.Bells // nil without Redis
-	redisCheck redisCheck
-	enqueuing  chan struct{} // one slot for each dispatch that sends wake-ups in the background
+	config       Config
+	tuning       host.Tuning
+	store        *jobstore.Store
+	clock        *clock
+	logger       *slog.Logger
+	secrets      secret.Revealer
+	backlog      backlog
+	telemetry    *telemetry
+	bell         *doorbell.Doorbell // nil without Redis
+	redisCheck   redisCheck
+	installation string                        // names this database in Redis and in idempotency keys
+	worker       atomic.Pointer[worker.Worker] // nil before Start
 
 	handlers     map[Kind]*registration
 	repositories []AttachedRepository
@@ -48,7 +49,6 @@ type Engine struct {
 	mu        sync.Mutex
 	started   bool
 	stopped   bool
-	worker    *worker.Worker
 	lease     *lease.Lease
 	heartbeat *loop.Loop   // the loop of the lease; it stops after all other loops
 	loops     []*loop.Loop // the other background loops
@@ -65,10 +65,9 @@ func New(config Config) (*Engine, error) {
 	}
 	e := &Engine{
 		config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}),
-		enqueuing: make(chan struct{}, maxEnqueuing),
 	}
 	e.clock = &clock{base: config.Now}
-	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, Recheck: t.Recheck, At: t.At})
+	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, At: t.At})
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +81,14 @@ func New(config Config) (*Engine, error) {
 	if e.telemetry, err = newTelemetry(config.TracerProvider, config.MeterProvider); err != nil {
 		return nil, err
 	}
+	if err := store.Inspect(ctx); err != nil {
+		return nil, err
+	}
+	if e.installation, err = store.Setting(ctx, "installation", newInstallation()); err != nil {
+		return nil, err
+	}
 	if config.Redis != nil {
-		installation, err := store.Setting(ctx, "installation", newInstallation())
-		if err != nil {
-			return nil, err
-		}
-		e.bells = bell.New(config.Redis, installation)
-		e.adoptRedis(ctx)
+		e.bell = doorbell.New(config.Redis, e.installation, config.Logger)
 	}
 	if err := e.measureClock(ctx); err != nil {
 		return nil, err
@@ -96,40 +96,21 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
-// adoptRedis stores Redis's marker in the database. A marker that differs later shows that Redis
-// has lost its data. If Redis does not respond, the relay stores the marker later.
-func (e *Engine) adoptRedis(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	marker, err := e.bells.Marker(ctx, rand.Text())
-	if err == nil {
-		err = e.store.AdoptMarker(ctx, marker)
-	}
-	if err != nil {
-		e.logger.Warn("could not reach Redis; jobs wait in the database until it responds", "error", err)
-	}
-}
-
 // Reader returns a reader of jobs, attempts and statistics, for pages.
 func (e *Engine) Reader() *tracker.Reader { return e.store.Reader }
 
 // Start starts the engine. The engine then claims jobs of the registered kinds and takes part in
 // the maintenance work that all processes share. ctx bounds Start itself and not the engine's work.
-// Redis need not be reachable yet. Start returns an error if the engine has no Redis, was started
-// or stopped before, or cannot write to the database.
+// Redis need not be reachable yet. Start returns an error if the engine was started or stopped
+// before, or cannot write to the database.
 func (e *Engine) Start(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.bells == nil:
-		return errors.New("start the engine: Config.Redis is nil, so the engine only dispatches; set Config.Redis to run jobs")
-	case e.started || e.stopped:
+	if e.started || e.stopped {
 		return errors.New("start the engine: it was started or stopped before; create another with New")
 	}
-	if policy := e.bells.EvictionPolicy(ctx); policy != "" && policy != "noeviction" {
-		e.logger.Warn("Redis may evict tasks, which delays jobs; set its maxmemory-policy to noeviction", "max_memory_policy", policy)
-	}
-	e.buildRuntime()
+	e.checkEviction(ctx)
+	w := e.buildRuntime()
 	if err := e.lease.Join(ctx); err != nil {
 		return err
 	}
@@ -141,43 +122,71 @@ func (e *Engine) Start(ctx context.Context) error {
 	if len(e.handlers) == 0 {
 		return nil
 	}
-	return e.worker.Start()
+	e.worker.Store(w)
+	return w.Start()
 }
 
-// buildRuntime creates the lease, the worker and the background loops.
-func (e *Engine) buildRuntime() {
-	queues := map[string]worker.Queue{}
-	for name, q := range e.config.Queues {
-		queues[name] = worker.Queue(q)
+// evictionTimeout is how long Start waits for Redis to tell its eviction policy.
+const evictionTimeout = 500 * time.Millisecond
+
+// checkEviction logs a warning if Redis may evict wake-ups. It does not wait for a Redis that does
+// not respond.
+func (e *Engine) checkEviction(ctx context.Context) {
+	if e.bell == nil {
+		return
 	}
-	served := slices.Sorted(maps.Keys(queues))
+	policy := make(chan string, 1)
+	go func() { policy <- e.bell.EvictionPolicy(ctx) }() // the client may ignore the end of ctx
+	timer := time.NewTimer(evictionTimeout)
+	defer timer.Stop()
+	select {
+	case p := <-policy:
+		if p != "" && p != "noeviction" {
+			e.logger.Warn("Redis may evict wake-ups, which delays jobs; set its maxmemory-policy to noeviction", "max_memory_policy", p)
+		}
+	case <-timer.C:
+	}
+}
+
+// buildRuntime creates the lease, the worker and the background loops. It returns the worker.
+func (e *Engine) buildRuntime() *worker.Worker {
+	slots := map[string]int{}
+	for name, q := range e.config.Queues {
+		slots[name] = q.Slots
+	}
+	served := slices.Sorted(maps.Keys(slots))
 	if len(e.handlers) == 0 {
 		served = nil
 	}
+	w := &worker.Worker{
+		Store: e.store, Bell: e.bell, Logger: e.logger, Slots: slots, Poll: e.tuning.Poll, Listen: e.tuning.Listen, Dequeue: e.tuning.Dequeue,
+		Serves: e.servedKinds, Run: e.runJob, OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome, Settled: e.publishOutcome,
+	}
+	if e.config.HostAsynqServer {
+		w.Dequeue = 0
+	}
 	e.lease = &lease.Lease{
 		Store: e.store, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.registeredKinds(), Queues: served,
-		OnLost: func(string) { e.worker.Interrupt(ErrLeaseLost) },
+		OnLost: func(string) { w.Interrupt(ErrLeaseLost) },
 		ReportRunning: func(running, cancelled []jobstore.Claim) {
-			e.worker.Cancel(cancelled, ErrCancelled)
-			e.worker.CheckOrphans(running)
+			w.Cancel(cancelled, ErrCancelled)
+			w.CheckOrphans(running)
 		},
 	}
-	e.worker = &worker.Worker{
-		Store: e.store, Bells: e.bells, Redis: e.config.Redis, Logger: e.logger, Queues: queues,
-		Worker: e.lease.Worker, HoldsLease: e.lease.Valid, Serves: e.servedKinds, Run: e.runJob,
-		OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome, Settled: e.publishOutcome,
-	}
+	w.Worker, w.HoldsLease = e.lease.Worker, e.lease.Valid
+	w.Prepare()
 	e.heartbeat = e.loop("lease", e.tuning.Beat, e.lease.Tick)
-	e.loops = e.maintenanceLoops(served)
+	e.loops = e.maintenanceLoops()
+	return w
 }
 
 // maintenanceLoops creates the background loops except that of the lease.
-func (e *Engine) maintenanceLoops(served []string) []*loop.Loop {
+func (e *Engine) maintenanceLoops() []*loop.Loop {
 	settle := func(ctx context.Context, outcomes []*jobstore.Outcome) error {
 		_, err := e.settle(ctx, outcomes)
 		return err
 	}
-	jobRelay := &relay.Relay{Store: e.store, Bells: e.bells, Logger: e.logger, Cap: e.tuning.RungCap, Sweep: e.tuning.Sweep}
+	laneSweeper := &sweeper.Sweeper{Store: e.store, Interval: e.tuning.Sweep, Holder: e.lease.Worker}
 	jobReaper := &reaper.Reaper{
 		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker,
 		OutcomeOf: e.workerDiedOutcome, Settle: settle,
@@ -187,11 +196,11 @@ func (e *Engine) maintenanceLoops(served []string) []*loop.Loop {
 	jobPruner := &pruner.Pruner{
 		Store: e.store, Interval: e.tuning.Prune, Holder: e.lease.Worker,
 		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
-		ExpiredOutcome: e.expiredOutcome, Settle: settle, PurgeArchived: func() error { return e.bells.Tidy(served) },
+		ExpiredOutcome: e.expiredOutcome, Settle: settle,
 	}
 	measureClock := func(ctx context.Context) (bool, error) { return false, e.measureClock(ctx) }
 	return []*loop.Loop{
-		e.loop("relay", e.tuning.Relay, jobRelay.Tick),
+		e.loop("sweeper", e.tuning.Sweep, laneSweeper.Tick),
 		e.loop("reaper", e.tuning.Beat, jobReaper.Tick),
 		e.loop("scheduler", e.tuning.Schedule, jobScheduler.Tick),
 		e.loop("rollup", e.tuning.Rollup, statsRollup.Tick),
@@ -229,9 +238,11 @@ func (e *Engine) Stop(ctx context.Context) error {
 	e.mu.Unlock()
 	go func() {
 		defer close(e.stopCh)
-		e.drainEnqueues(ctx)
 		if started {
 			e.stopErr = e.stopWorking(ctx)
+		}
+		if e.bell != nil {
+			e.bell.Flush(ctx)
 		}
 	}()
 	select {
@@ -254,22 +265,22 @@ func (e *Engine) Stop(ctx context.Context) error {
 const stopOverrun = 2 * time.Second
 
 func (e *Engine) stopWorking(ctx context.Context) error {
-	working := len(e.handlers) > 0
+	w := e.worker.Load()
 	left := 0
-	if working {
-		e.worker.Drain()
-		left = e.drain(ctx)
+	if w != nil {
+		w.Drain()
+		left = e.drain(ctx, w)
 	}
 	for _, l := range e.loops {
 		l.Stop()
 	}
-	if working {
-		e.worker.Stop()
+	if w != nil {
+		w.Stop()
 	}
 	if left > 0 {
 		// No other process may run these jobs yet, so keep the heartbeat until they return.
 		go func() {
-			e.worker.Wait(context.WithoutCancel(ctx))
+			w.Wait(context.WithoutCancel(ctx))
 			e.deregister(ctx)
 		}()
 		return fmt.Errorf("stop the engine: %d jobs ignored the end of their context and still run; they stay with this process until they return or it exits",
@@ -293,15 +304,15 @@ func (e *Engine) deregister(ctx context.Context) {
 
 // drain waits until the running jobs have returned: first for Config.StopGrace, then with their
 // contexts ended. It returns the number of jobs that still run when ctx ends.
-func (e *Engine) drain(ctx context.Context) (left int) {
+func (e *Engine) drain(ctx context.Context, w *worker.Worker) (left int) {
 	if e.config.StopGrace > 0 {
 		grace, cancel := context.WithTimeout(ctx, e.config.StopGrace)
-		left = e.worker.Wait(grace)
+		left = w.Wait(grace)
 		cancel()
 		if left == 0 {
 			return 0
 		}
 	}
-	e.logger.Info("the process stops; the contexts of running jobs end", "jobs", e.worker.Interrupt(ErrStopping))
-	return e.worker.Wait(ctx)
+	e.logger.Info("the process stops; the contexts of running jobs end", "jobs", w.Interrupt(ErrStopping))
+	return w.Wait(ctx)
 }

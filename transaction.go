@@ -23,13 +23,13 @@ func (e *Engine) transaction(ctx context.Context, run func(context.Context, func
 	after := &afterCommit{}
 	ctx = context.WithValue(ctx, afterCommitKey{}, after)
 	err := run(ctx, func(tx *gorm.DB) error {
-		after.bells = nil
+		after.wakes = nil
 		return fn(e.hostSession(ctx, tx))
 	})
 	if err != nil {
 		return e.lockHint(err)
 	}
-	e.enqueueAsync(ctx, after.bells)
+	e.wake(after.wakes)
 	return nil
 }
 
@@ -44,13 +44,13 @@ func (e *Engine) hostSession(ctx context.Context, tx *gorm.DB) *gorm.DB {
 // afterCommit collects the wake-ups to send after a transaction of the engine commits.
 type afterCommit struct {
 	mu    sync.Mutex
-	bells []jobstore.Bell
+	wakes []jobstore.Wake
 }
 
-func (a *afterCommit) add(bells []jobstore.Bell) {
+func (a *afterCommit) add(wakes []jobstore.Wake) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.bells = append(a.bells, bells...)
+	a.wakes = append(a.wakes, wakes...)
 }
 
 type afterCommitKey struct{}

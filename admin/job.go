@@ -26,8 +26,7 @@ type jobView struct {
 	newer        int64          // ID of a later job of the same target that succeeded; 0 if there is none
 	pause        *tracker.Scope // what pauses or parks the job; nil if nothing does
 	hasWorker    bool           // a live process handles its kind
-	task         nawasync.TaskState
-	fullStack    bool // show all frames of stacks
+	fullStack    bool           // show all frames of stacks
 }
 
 // jobID returns the job ID in the path, and whether the path ends in .json.
@@ -110,11 +109,6 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 	kind := nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}.String()
 	for _, process := range alert.Alive(processes, v.now) {
 		v.hasWorker = v.hasWorker || slices.Contains(process.Kinds, kind)
-	}
-	if j.Status == tracker.StatusQueued {
-		if v.task, err = v.h.engine.TaskState(ctx, j.ID); err != nil {
-			v.h.config.Logger.Warn("look up task in Redis failed", "job_id", j.ID, "error", err)
-		}
 	}
 	return nil
 }

@@ -29,21 +29,6 @@ func (v *jobView) answers() []conflictAnswer {
 	return list
 }
 
-// taskText returns the text for the state of the job's task in Redis.
-func (v *jobView) taskText() string {
-	switch v.task {
-	case nawasync.TaskWaits:
-		return v.T("(task in Redis)")
-	case nawasync.TaskMissing:
-		return v.T("(task missing from Redis; it will be enqueued again within seconds)")
-	case nawasync.TaskNotDue:
-		return v.T("(not enqueued yet: the job is not due, or an earlier job of the same lane is open)")
-	case nawasync.TaskUnknown:
-		return v.T("(Redis is not reachable from this process)")
-	}
-	return ""
-}
-
 // milestone is an entry in a job's timeline.
 type milestone struct {
 	at    time.Time

@@ -53,7 +53,7 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 	now := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	// The long timeout lets every page run all of its statements.
 	s := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Now = func() time.Time { return now } }, func(c *admin.Config) { c.Timeout = 5 * time.Minute })
-	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
+	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
  SELECT i % 5000, i, 0, 0, 1767225600000000 + i * 1000000::bigint, 0, CASE WHEN i < 59900 THEN 1767225600000000 + i * 1000000::bigint END, CASE WHEN i >= 59900 THEN i END, CASE WHEN i >= 59900 THEN 0 END, 0, 0, 1, 3,
  CASE WHEN i >= 59900 THEN 'queued' ELSE (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'failed', 'conflict', 'skipped', 'cancelled'])[1 + i % 10] END,
  (ARRAY['whm', 'cloudflare'])[1 + i % 2], 'mailbox', 'update', 'main', 'box' || i % 5000, 'default', 'user:' || i % 7, 'manual', 'quota exceeded' FROM generate_series(0, 59999) i`).Error)

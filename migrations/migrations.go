@@ -32,7 +32,7 @@ import (
 var FS embed.FS
 
 // Version is the schema version that this release needs. A newer version is accepted.
-const Version = 4
+const Version = 5
 
 // Table is the table in which goose records the applied versions. It is separate from goose's
 // default table, which the host application may use.

@@ -126,8 +126,8 @@ func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Jo
 	if j.Status != StatusQueued {
 		return nil, nil
 	}
-	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND (j.epoch > 0 OR j.not_before <= ?))) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
-		j.ID, j.ID, j.ID, r.Now().UnixMicro(), limit)
+	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND j.in_lane = TRUE)) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
+		j.ID, j.ID, j.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list lane predecessors of job %d: %w", j.ID, err)
 	}

@@ -60,7 +60,7 @@ func (r *Reader) Ping(ctx context.Context) error {
 }
 
 // session returns a database session without the host's conditions, hooks and SQL log.
-func (r *Reader) session(ctx context.Context) *gorm.DB { return sqlkit.Session(ctx, r.db) }
+func (r *Reader) session(ctx context.Context) *sqlkit.Conn { return sqlkit.Connect(ctx, r.db) }
 
 // jobs reads the jobs that the clause where selects. The clause calls the jobs table j. If wide
 // is set, jobs also reads the arguments, results, diffs and progress.

@@ -218,8 +218,8 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	// Each query finds the next service by one index lookup. A DISTINCT would read all jobs.
 	for last := ""; ; {
 		var next sql.NullString
-		if err := r.session(ctx).Raw("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?",
-			last).Row().Scan(&next); err != nil {
+		if err := r.session(ctx).Row("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?",
+			last).Scan(&next); err != nil {
 			return nil, fmt.Errorf("list services: %w", err)
 		}
 		if !next.Valid {
@@ -227,8 +227,8 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 		}
 		list, last = append(list, next.String), next.String
 	}
-	var open []string
-	if err := r.session(ctx).Raw("SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o").Scan(&open).Error; err != nil {
+	open, err := sqlkit.Column[string](r.session(ctx), "SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o")
+	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
 	}
 	list = append(list, open...)
@@ -240,7 +240,7 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 // binary search, because ids rise with the time of creation and created_at has no index.
 func (r *Reader) firstIDSince(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
-	if err := r.session(ctx).Raw("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Row().Scan(&low,
+	if err := r.session(ctx).Row("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Scan(&low,
 		&high); err != nil {
 		return 0, fmt.Errorf("find the first job since %s: %w", at.UTC().Format(time.RFC3339), err)
 	}
@@ -248,7 +248,7 @@ func (r *Reader) firstIDSince(ctx context.Context, at time.Time) (int64, error) 
 	for low < high {
 		middle := low + (high-low)/2
 		var id, created int64
-		if err := r.session(ctx).Raw("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Row().Scan(&id, &created); errors.Is(err,
+		if err := r.session(ctx).Row("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Scan(&id, &created); errors.Is(err,
 			sql.ErrNoRows) {
 			high = middle // no job has such an id, or the last one was just pruned
 			continue
@@ -304,7 +304,7 @@ func (w *walk) readChunk(ctx context.Context, size int) (int64, error) {
 	ids, args := w.chunkQuery("id", w.low, w.high, size)
 	var n int64
 	var lowest, highest sql.NullInt64
-	if err := w.reader.session(ctx).Raw("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Row().Scan(&n, &lowest, &highest); err != nil {
+	if err := w.reader.session(ctx).Row("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Scan(&n, &lowest, &highest); err != nil {
 		return 0, err
 	}
 	if n == 0 {
@@ -341,7 +341,7 @@ func (w *walk) stop(ctx context.Context) error {
 		at = w.low
 	}
 	var created int64
-	err := w.reader.session(ctx).Raw("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Row().Scan(&created)
+	err := w.reader.session(ctx).Row("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Scan(&created)
 	w.reached = sqlkit.FromMicros(created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil

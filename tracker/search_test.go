@@ -28,7 +28,7 @@ func seedJobs(t *testing.T, b *storetest.Fixture, n int) (all []*tracker.Job) {
 		set := "status = ?"
 		args := []any{status}
 		if status.Terminal() {
-			set += ", finished_at = ?, open_lane = NULL, wake_at = NULL, active_key = NULL, error = ?, duration_ms = ?, attempt = ?"
+			set += ", finished_at = ?, open_lane = NULL, wake_at = NULL, error = ?, duration_ms = ?, attempt = ?"
 			args = append(args, b.Now().UnixMicro(), []string{"Quota exceeded", "refused!"}[i%2], i*100, i%4)
 		} else if status == tracker.StatusRunning {
 			set += ", deadline_at = ?"
@@ -267,7 +267,7 @@ func TestSearchByEndTimeFindsTheSameAmongManyAndFewEndedJobs(t *testing.T) {
 			b.Insert(batch...)
 		}
 		first := jobs[0].ID
-		b.NoError(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL, active_key = NULL",
+		b.NoError(b.Database.Exec("UPDATE nawasync_jobs SET status = 'success', finished_at = created_at + id - ?, open_lane = NULL, wake_at = NULL",
 			first).Error)
 		for _, least := range []int64{0, 9000} { // more than MaxCount jobs ended, and fewer
 			var want []int64
@@ -315,7 +315,7 @@ func TestSearchStopsAtItsLimitAndContinuesFromThere(t *testing.T) {
 	first := storetest.NewJob(1)
 	first.TriggeredBy = "user:rare"
 	b.Insert(first)
-	b.NoError(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, ring, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+	b.NoError(db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 205000) SELECT i, i, 0, 0, 1767225600000000 + i, 0, 1, 0, 0, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'x', 'default', 'user:7', 'manual' FROM n`).Error)
 	q := tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldBy, Values: []string{"user:rare"}}}}
 	var searched int64

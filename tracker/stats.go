@@ -85,9 +85,9 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 	sums := statSums{start: period.Start(from), until: until, stats: map[statBucketKey]*Stat{}}
 	// One transaction reads both tables from the same snapshot. If a rollup ran between two
 	// separate reads, jobs would be counted twice or not at all.
-	err := r.session(ctx).Transaction(func(tx *gorm.DB) error {
-		tx = sqlkit.Session(ctx, tx)
-		stored, err := statrow.Buckets(tx, string(period), histograms, "bucket >= ? AND bucket < ?", sqlkit.Micros(sums.start), sqlkit.Micros(until))
+	err := sqlkit.Session(ctx, r.db).Transaction(func(tx *gorm.DB) error {
+		conn := sqlkit.Connect(ctx, tx)
+		stored, err := statrow.Buckets(conn, string(period), histograms, "bucket >= ? AND bucket < ?", sqlkit.Micros(sums.start), sqlkit.Micros(until))
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 				return err
 			}
 		}
-		deltas, err := statrow.Deltas(tx, maxDeltas)
+		deltas, err := statrow.Deltas(conn, maxDeltas)
 		if err != nil {
 			return err
 		}
@@ -155,9 +155,9 @@ func (s *statSums) sorted() []Stat {
 func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time.Time, step time.Duration) ([]Stat, error) {
 	var list []Stat
 	stepMicros, start := step.Microseconds(), period.Start(from).UnixMicro()
-	err := r.session(ctx).Transaction(func(tx *gorm.DB) error {
+	err := sqlkit.Session(ctx, r.db).Transaction(func(tx *gorm.DB) error {
 		list = nil
-		return sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
+		return sqlkit.Each(sqlkit.Connect(ctx, tx), func(rows *sql.Rows) error {
 			var stat Stat
 			var bucket int64
 			err := rows.Scan(&bucket, &stat.Service, &stat.Outcome, &stat.Jobs)

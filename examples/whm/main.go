@@ -218,8 +218,8 @@ func (a *example) createEngine(ctx context.Context) error {
 	a.engine, err = nawasync.New(nawasync.Config{
 		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger,
 		Queues: map[string]nawasync.Queue{
-			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4, Poll: 50 * time.Millisecond},
-			nawasync.DefaultQueue: {Slots: 2, Poll: 100 * time.Millisecond},
+			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4},
+			nawasync.DefaultQueue: {Slots: 2},
 		},
 	})
 	if err != nil {

@@ -79,7 +79,7 @@ func (h *Harness) Start(e *nawasync.Engine) *nawasync.Engine {
 // Unhurried returns an engine for virtual time, with long intervals. Skip advances its clock.
 func (h *Harness) Unhurried(change func(*nawasync.Config)) *nawasync.Engine {
 	return h.Tuned(UnhurriedTuning, func(c *nawasync.Config) {
-		c.Queues = map[string]nawasync.Queue{"default": {Slots: 2, Poll: 5 * time.Second}}
+		c.Queues = map[string]nawasync.Queue{"default": {Slots: 2}}
 		c.Now = func() time.Time { return time.Now().Add(time.Duration(h.shift.Load())) }
 		if change != nil {
 			change(c)
@@ -134,8 +134,8 @@ func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 // UnhurriedTuning has long intervals, so that the background loops do not run millions of times
 // during virtual weeks.
 var UnhurriedTuning = host.Tuning{
-	Relay: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
-	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Recheck: 5 * time.Minute,
+	Poll: 5 * time.Second, Listen: time.Hour, Dequeue: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
+	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second,
 }
 
 // LogBuffer stores what is written to it. It is safe for concurrent use.

@@ -5,22 +5,21 @@ package jobrow
 import (
 	"database/sql"
 	"encoding/json"
+	"strings"
 	"time"
-
-	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // Private holds the columns that only the engine uses.
 type Private struct {
-	TargetKey int64     // hash of service, type, instance and target id
-	Lane      int64     // jobs of one lane run one at a time, in order of id
-	Ring      int       // how many wake-ups were sent to Redis in this epoch
-	Sealed    []byte    // encrypted arguments; nil if the job never had any, empty if they were removed
-	ActiveKey string    // unique among open jobs; "" if the job has no unique key
-	WakeAt    time.Time // when the relay checks the job next
-	RungAt    time.Time // when the last wake-up was sent to Redis
+	TargetKey  int64     // hash of service, type, instance and target id
+	Lane       int64     // jobs of one lane run one at a time, in order of id
+	InLane     bool      // the job has taken its place in its lane: it has been due once
+	LeasesLost int       // how many attempts ended because their process lost its lease
+	Sealed     []byte    // encrypted arguments; nil if the job never had any, empty if they were removed
+	UniqueKey  string    // unique among open jobs; "" if the job has no unique key
+	WakeAt     time.Time // from when the job may be claimed; zero if it may not, for example because another job of its lane is open
 }
 
 // Row is one row of nawasync_jobs. Times are UTC. The zero time stands for NULL.
@@ -48,9 +47,9 @@ type Row struct {
 // The columns of a job j. The wide columns can be large and are read only if needed.
 const (
 	narrowColumns = `j.id, j.target_key, j.lane, j.service, j.type, j.action, j.instance, j.target_id, j.queue,
- j.status, j.epoch, j.ring, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
- j.retry_of, j.cancel_by, j.worker, j.trace, j.active_key, j.created_at, j.updated_at, j.due_at, j.not_before,
- j.wake_at, j.rung_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
+ j.status, j.epoch, j.in_lane, j.leases_lost, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
+ j.retry_of, j.cancel_by, j.worker, j.trace, j.unique_key, j.created_at, j.updated_at, j.due_at, j.not_before,
+ j.wake_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
  j.snap_table, j.snap_row, j.snap_state, j.deleted_at`
 	wideColumns = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
@@ -65,9 +64,9 @@ func Columns(wide bool) string {
 
 // Query returns the jobs that clause selects. The clause begins with WHERE or JOIN; in it, j is
 // the alias of nawasync_jobs. If wide is false, the large columns are not read.
-func Query(tx *gorm.DB, wide bool, clause string, args ...any) ([]*Row, error) {
+func Query(conn *sqlkit.Conn, wide bool, clause string, args ...any) ([]*Row, error) {
 	var list []*Row
-	err := sqlkit.Each(tx, func(rows *sql.Rows) error {
+	err := sqlkit.Each(conn, func(rows *sql.Rows) error {
 		row, err := Scan(rows, wide)
 		list = append(list, row)
 		return err
@@ -81,16 +80,16 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	var n struct { // a struct needs one allocation for all values that are converted
 		errorClass, cancelBy, worker, trace, key, text, table, state, payload, result, diff, progress sql.NullString
 
-		row, retryOf, duration, wake, rung, started, deadline, finished, cancel, deleted sql.NullInt64
+		row, retryOf, duration, wake, started, deadline, finished, cancel, deleted sql.NullInt64
 
 		created, updated, due, notBefore int64
 	}
 	r := &Row{}
 	into := []any{
 		&r.ID, &r.TargetKey, &r.Lane, &r.Service, &r.Type, &r.Action, &r.Instance, &r.TargetID, &r.Queue,
-		&r.Status, &r.Epoch, &r.Ring, &r.Attempt, &r.MaxAttempts, &r.Wrote, &n.errorClass, &r.TriggeredBy, &r.TriggerSource,
+		&r.Status, &r.Epoch, &r.InLane, &r.LeasesLost, &r.Attempt, &r.MaxAttempts, &r.Wrote, &n.errorClass, &r.TriggeredBy, &r.TriggerSource,
 		&n.retryOf, &n.cancelBy, &n.worker, &n.trace, &n.key, &n.created, &n.updated, &n.due, &n.notBefore,
-		&n.wake, &n.rung, &n.started, &n.deadline, &n.finished, &n.cancel, &n.duration, &n.text,
+		&n.wake, &n.started, &n.deadline, &n.finished, &n.cancel, &n.duration, &n.text,
 		&n.table, &n.row, &n.state, &n.deleted,
 	}
 	if wide {
@@ -99,15 +98,31 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	if err := rows.Scan(append(into, extra...)...); err != nil {
 		return nil, err
 	}
-	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.ActiveKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String,
+	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.UniqueKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String,
 		n.text.String
 	r.SnapshotTable, r.SnapshotRow, r.SnapshotState = n.table.String, n.row.Int64, n.state.String
 	r.RetryOf, r.Duration = n.retryOf.Int64, time.Duration(n.duration.Int64)*time.Millisecond
 	r.CreatedAt, r.UpdatedAt = sqlkit.FromMicros(n.created), sqlkit.FromMicros(n.updated)
 	r.DueAt, r.NotBefore = sqlkit.FromMicros(n.due), sqlkit.FromMicros(n.notBefore)
-	r.WakeAt, r.RungAt = sqlkit.FromMicros(n.wake.Int64), sqlkit.FromMicros(n.rung.Int64)
+	r.WakeAt = sqlkit.FromMicros(n.wake.Int64)
 	r.StartedAt, r.DeadlineAt = sqlkit.FromMicros(n.started.Int64), sqlkit.FromMicros(n.deadline.Int64)
 	r.FinishedAt, r.CancelAt, r.DeletedAt = sqlkit.FromMicros(n.finished.Int64), sqlkit.FromMicros(n.cancel.Int64), sqlkit.FromMicros(n.deleted.Int64)
 	r.Payload, r.Result, r.Diff, r.Progress = sqlkit.RawJSON(n.payload), sqlkit.RawJSON(n.result), sqlkit.RawJSON(n.diff), sqlkit.RawJSON(n.progress)
 	return r, nil
 }
+
+// ScanExtra reads only the columns selected after those of Columns into extra. The row of the job
+// may then be NULL, as in an outer join. Scan can be called for the same row afterwards.
+func ScanExtra(rows *sql.Rows, wide bool, extra ...any) error {
+	into := make([]any, 0, 64)
+	for range strings.Count(Columns(wide), ",") + 1 {
+		into = append(into, ignored{})
+	}
+	return rows.Scan(append(into, extra...)...)
+}
+
+// ignored is the destination of a column that is not needed.
+type ignored struct{}
+
+// Scan does nothing.
+func (ignored) Scan(any) error { return nil }

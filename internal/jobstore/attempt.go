@@ -3,8 +3,6 @@ package jobstore
 import (
 	"strings"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -12,7 +10,7 @@ import (
 // insertAttempts adds a row for each attempt, except for a success without log lines: the
 // job's own row already holds everything about that attempt. Most jobs end that way, so most
 // jobs cost only one row.
-func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
+func (s *Store) insertAttempts(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	var values []string
 	var args []any
@@ -33,12 +31,12 @@ func (s *Store) insertAttempts(tx *gorm.DB, outcomes []*Outcome) error {
 	if len(values) == 0 {
 		return nil
 	}
-	if err := tx.Exec("INSERT INTO nawasync_attempts (job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log) VALUES "+
+	if err := conn.Exec("INSERT INTO nawasync_attempts (job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log) VALUES "+
 		strings.Join(values, ", "), args...).Error; err != nil {
 		return err
 	}
 	for _, out := range overLimit {
-		if err := tx.Exec("DELETE FROM nawasync_attempts WHERE job_id = ? AND epoch <= ?", out.Job.ID, out.Job.Epoch-tracker.MaxAttemptsKept).Error; err != nil {
+		if err := conn.Exec("DELETE FROM nawasync_attempts WHERE job_id = ? AND epoch <= ?", out.Job.ID, out.Job.Epoch-tracker.MaxAttemptsKept).Error; err != nil {
 			return err
 		}
 	}

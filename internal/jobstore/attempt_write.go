@@ -3,8 +3,6 @@ package jobstore
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -13,8 +11,8 @@ import (
 // if not, it changes nothing.
 func (s *Store) fencedExec(ctx context.Context, j *Job, set string, args ...any) (bool, error) {
 	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_jobs SET "+set+runningFence,
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec("UPDATE nawasync_jobs SET "+set+runningFence,
 			append(args, j.ID, j.Epoch, j.Worker)...)
 		n = done.RowsAffected
 		return done.Error

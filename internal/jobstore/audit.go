@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
@@ -18,8 +16,8 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 		key = jobrow.TargetKey(a.Service, a.Type, a.Instance, a.TargetID)
 	}
 	const columns = "at, subject, act, outcome, service, type, instance, target_id, target_key, job_id, address, reason, detail"
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			s.Now().UnixMicro(), sqlkit.CleanText(a.Subject, 255), sqlkit.CleanText(a.Action, 50), string(a.Outcome),
 			sqlkit.CleanText(a.Service, 50), sqlkit.CleanText(a.Type, 50), sqlkit.CleanText(a.Instance, 64), sqlkit.CleanText(a.TargetID, 255),
 			key, sqlkit.NullID(a.JobID), sqlkit.CleanText(a.Address, 64), sqlkit.CleanText(a.Reason, tracker.MaxError),
@@ -35,8 +33,8 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 // until it is pruned. Delete does nothing to an open job or to one that is already deleted.
 func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(deleteJob, s.Now().UnixMicro(), id)
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec(deleteJob, s.Now().UnixMicro(), id)
 		n = done.RowsAffected
 		return done.Error
 	})
@@ -49,8 +47,8 @@ func (s *Store) Delete(ctx context.Context, id int64) (bool, error) {
 // Restore shows a deleted job in the job lists again and reports whether the job was deleted.
 func (s *Store) Restore(ctx context.Context, id int64) (bool, error) {
 	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(restoreJob, id)
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec(restoreJob, id)
 		n = done.RowsAffected
 		return done.Error
 	})

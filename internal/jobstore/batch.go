@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
-
-	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
@@ -17,13 +14,13 @@ import (
 type updateStatement struct {
 	columns []string // columns of the rowset; "id" comes first
 	set     string   // assigns to bare column names; may read v_… and bare columns
-	fence   string   // may read v_… and bare columns
-	args    []any    // parameters of set, then of fence
+	fence   string   // a condition on j and v_…, without parameters
+	args    []any    // parameters of set
 }
 
-// batch applies u to the rows in tx and returns the ids that passed the fence. Callers sort
-// the rows by id: all batches then lock rows in the same order and do not deadlock.
-func (s *Store) batch(tx *gorm.DB, u updateStatement, ids []int64, rows any) (map[int64]bool, error) {
+// batch applies u to the rows and returns the ids that passed the fence. It leaves out rows that
+// another transaction has locked: it never waits for a row.
+func (s *Store) batch(conn *sqlkit.Conn, u updateStatement, ids []int64, rows any) (map[int64]bool, error) {
 	text, err := json.Marshal(rows)
 	if err != nil {
 		return nil, err
@@ -37,24 +34,28 @@ func (s *Store) batch(tx *gorm.DB, u updateStatement, ids []int64, rows any) (ma
 		won[id] = true
 		return nil
 	}
-	set := strings.Count(u.set, "?")
-	if s.dialect.Returning {
+	rowset := s.dialect.Rowset(u.columns...)
+	switch s.dialect.Name {
+	case "postgres":
 		pin, pinArgs := s.dialect.Pinned(ids)
-		args := append(append(append(append([]any{}, u.args[:set]...), string(text)), u.args[set:]...), pinArgs...)
-		err := sqlkit.Each(tx, collect, "UPDATE nawasync_jobs AS j SET "+u.set+" FROM "+s.dialect.Rowset(u.columns...)+
-			" WHERE j.id = v_id AND "+u.fence+pin+" RETURNING "+sqlkit.Pick(s.dialect.Name == "postgres", "j.id", "id"), args...)
+		args := append(append([]any{string(text)}, pinArgs...), u.args...)
+		err := sqlkit.Each(conn, collect, "WITH l AS MATERIALIZED (SELECT v.* FROM "+rowset+" JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+pin+
+			" FOR UPDATE OF j SKIP LOCKED) UPDATE nawasync_jobs AS j SET "+u.set+" FROM l WHERE j.id = v_id RETURNING j.id", args...)
+		return won, err
+	case "sqlite":
+		err := sqlkit.Each(conn, collect, "UPDATE nawasync_jobs AS j SET "+u.set+" FROM "+rowset+" WHERE j.id = v_id AND "+u.fence+" RETURNING id",
+			append(slices.Clone(u.args), string(text))...)
 		return won, err
 	}
 	// Without RETURNING, lock the rows that pass the fence, then update them by primary key.
 	// STRAIGHT_JOIN reads the rowset first: a plan that starts with nawasync_jobs would also
 	// lock the rows of other jobs.
-	fenceArgs := append([]any{string(text)}, u.args[set:]...)
-	err = sqlkit.Each(tx, collect, "SELECT j.id FROM "+s.dialect.Rowset(u.columns...)+
-		" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+" ORDER BY j.id FOR UPDATE", fenceArgs...)
+	err = sqlkit.Each(conn, collect, "SELECT j.id FROM "+rowset+" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+
+		" ORDER BY j.id FOR UPDATE SKIP LOCKED", string(text))
 	if err != nil || len(won) == 0 {
 		return won, err
 	}
-	args := append([]any{string(text)}, u.args[:set]...)
-	return won, tx.Exec("UPDATE nawasync_jobs j JOIN "+s.dialect.Rowset(u.columns...)+
-		" ON j.id = v_id SET "+u.set+" WHERE j.id IN ?", append(args, slices.Collect(maps.Keys(won)))...).Error
+	args := append([]any{string(text)}, u.args...)
+	return won, conn.Exec("UPDATE "+rowset+" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id SET "+u.set+" WHERE j.id IN ?",
+		append(args, slices.Collect(maps.Keys(won)))...).Error
 }

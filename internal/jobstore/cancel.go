@@ -3,8 +3,6 @@ package jobstore
 import (
 	"context"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
@@ -12,8 +10,8 @@ import (
 // context at the next heartbeat. It reports whether the job runs.
 func (s *Store) RequestCancel(ctx context.Context, id int64, by string) (bool, error) {
 	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec(requestCancel, s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec(requestCancel, s.Now().UnixMicro(), sqlkit.CleanText(by, 255), id)
 		n = done.RowsAffected
 		return done.Error
 	})

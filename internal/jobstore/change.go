@@ -15,7 +15,7 @@ import (
 
 // AddChanges records changes of snapshot rows. tx is the transaction that writes those rows.
 func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Change) error {
-	tx, at := sqlkit.Session(ctx, tx), s.Now().UnixMicro()
+	conn, at := sqlkit.Connect(ctx, tx), s.Now().UnixMicro()
 	for len(list) > 0 {
 		n := min(len(list), 500)
 		var args []any
@@ -26,7 +26,7 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 			}
 			args = append(args, at, jobrow.TargetKey(c.Target.Service, c.Target.Type, c.Target.Instance, c.Target.ID), c.JobID, string(c.Kind), fields)
 		}
-		err := tx.Exec("INSERT INTO nawasync_changes (at, target_key, job_id, what, fields) VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "),
+		err := conn.Exec("INSERT INTO nawasync_changes (at, target_key, job_id, what, fields) VALUES "+strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?), ", n), ", "),
 			args...).Error
 		if err != nil {
 			return fmt.Errorf("record changes of a sync: %w", err)
@@ -40,11 +40,12 @@ func (s *Store) AddChanges(ctx context.Context, tx *gorm.DB, list []tracker.Chan
 // deleted. It looks at no more than limit rows, those with the lowest ids. They are the oldest,
 // because ids grow with time.
 func (s *Store) PruneChanges(ctx context.Context, before time.Time, limit int) (int, error) {
-	var ids []int64
-	err := s.DB(ctx).Raw("SELECT id FROM (SELECT id, at FROM nawasync_changes ORDER BY id LIMIT ?) oldest WHERE at < ?", limit,
-		before.UnixMicro()).Scan(&ids).Error
+	ids, err := sqlkit.Column[int64](s.DB(ctx), "SELECT id FROM (SELECT id, at FROM nawasync_changes ORDER BY id LIMIT ?) oldest WHERE at < ?", limit,
+		before.UnixMicro())
 	if err == nil && len(ids) > 0 {
-		err = s.exec(ctx, func(tx *gorm.DB) error { return tx.Exec("DELETE FROM nawasync_changes WHERE id IN ?", ids).Error })
+		err = s.exec(ctx, func(conn *sqlkit.Conn) error {
+			return conn.Exec("DELETE FROM nawasync_changes WHERE id IN ?", ids).Error
+		})
 	}
 	if err != nil {
 		return 0, fmt.Errorf("prune recorded changes: %w", err)

@@ -2,60 +2,124 @@ package jobstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
-	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Claim names a job and the epoch in which a worker wants to run the job. Each task in Redis
-// carries a Claim.
+// Claim names a job and the epoch in which a worker runs it.
 type Claim struct {
 	ID    int64
 	Epoch int
 }
 
-// The outcomes of a Claim.
-const (
-	// ClaimWon means that the job now runs in this process. ClaimResult.Job is set.
-	ClaimWon ClaimOutcome = iota
-	// ClaimStale means that the row was deleted, has finished, already runs, or is in
-	// another epoch.
-	ClaimStale
-	// ClaimDeferred means that the job cannot run yet: it is not due, another job of its
-	// lane comes first, its scope is paused, or this process does not serve its kind. A later
-	// wake-up leads to a new claim.
-	ClaimDeferred
-)
+// Mark is a position in a stream: the wake_at, in microseconds, and the id of a row.
+type Mark struct{ WakeAt, ID int64 }
 
-// ClaimOutcome is how a Claim ended.
-type ClaimOutcome int
-
-// ClaimResult is the result of one Claim.
-type ClaimResult struct {
-	Outcome ClaimOutcome
-	Job     *Job // nil unless Outcome is ClaimWon
+// Before reports whether m is before other.
+func (m Mark) Before(other Mark) bool {
+	return m.WakeAt < other.WakeAt || (m.WakeAt == other.WakeAt && m.ID < other.ID)
 }
 
-func (r ClaimResult) sameEpoch(c Claim) bool { return r.Job == nil || r.Job.Epoch == c.Epoch }
-
-// Claimer is the process that claims jobs.
-type Claimer struct {
-	Worker string   // id of the process, as in its heartbeat row
-	Serves []Served // the kinds that it runs, always in the same order
+// Look says where a claim looks for jobs.
+type Look struct {
+	Stream
+	After   Mark          // only rows after it; the zero Mark is before all rows
+	Timeout time.Duration // of one attempt of the stream's kind
 }
 
-func (c Claimer) timeout(j *Job) (time.Duration, bool) {
-	i := slices.IndexFunc(c.Serves, func(s Served) bool { return s.Kind == j.Kind() })
-	if i < 0 {
-		return 0, false
+// LookResult is what a claim found in a stream.
+type LookResult struct {
+	Rows int   // how many rows it found that are due, whether it could claim them or not
+	Last Mark  // the last of these rows
+	Next int64 // wake_at of the first row that is not due yet, if it was found; otherwise 0
+}
+
+// Blocked is a due job that was not claimed because another job of its lane is open.
+type Blocked struct {
+	ID    int64
+	Epoch int
+	Lane  int64
+}
+
+// Claimed is the result of ClaimDue.
+type Claimed struct {
+	Jobs    []*Job       // the jobs that now run in this process
+	Blocked []Blocked    // see Demote
+	Looks   []LookResult // in the order of the looks
+}
+
+// ClaimDue starts up to rows due jobs of each stream under the worker's id, oldest first, and returns
+// them. It finds nothing in a paused scope. It leaves out rows that another transaction has locked:
+// a claim waits for nobody. Only the first open job of a lane can be claimed. The lanes are read
+// without locks; the unique index on running_lane decides that two jobs of a lane never run at once.
+//
+// After an error, the database may still have applied the claim; see Worker.CheckOrphans.
+func (s *Store) ClaimDue(ctx context.Context, worker string, looks []Look, rows int) (*Claimed, error) {
+	if len(looks) == 0 {
+		return &Claimed{}, nil
 	}
-	return c.Serves[i].Timeout, true
+	claim := s.claimInSteps
+	if s.dialect.Name == "postgres" {
+		claim = s.claimInOneStatement
+	}
+	result, err := claim(ctx, worker, looks, rows)
+	if refused(err) {
+		// Another process has started a job of the same lane at the same time. Now the lane shows it.
+		result, err = claim(ctx, worker, looks, rows)
+	}
+	if refused(err) {
+		result, err = claim(ctx, worker, looks[:1], 1)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("claim jobs of queue %s: %w", looks[0].Queue, err)
+	}
+	for len(result.Looks) < len(looks) {
+		result.Looks = append(result.Looks, LookResult{Rows: rows}) // not looked at
+	}
+	return result, nil
+}
+
+// refused reports whether a claim failed because another transaction was faster.
+func refused(err error) bool {
+	return sqlkit.IsUniqueViolation(err) || sqlkit.IsSerializationFailure(err) || sqlkit.IsLockTimeout(err)
+}
+
+// found adds a row to the result of its look.
+func (c *Claimed) found(look int, at Mark, now int64) {
+	r := &c.Looks[look]
+	switch {
+	case at.WakeAt > now:
+		if r.Next == 0 || at.WakeAt < r.Next {
+			r.Next = at.WakeAt
+		}
+	default:
+		r.Rows++
+		if r.Last.Before(at) {
+			r.Last = at
+		}
+	}
+}
+
+// lookRow is one row of the rowset of looks.
+type lookRow struct {
+	N        int    `json:"v_n"`
+	Service  string `json:"v_service"`
+	Type     string `json:"v_type"`
+	Action   string `json:"v_action"`
+	Instance string `json:"v_instance"`
+	Wake     int64  `json:"v_wake"`
+	ID       int64  `json:"v_id"`
+	Timeout  int64  `json:"v_timeout"` // microseconds
+}
+
+func lookRows(looks []Look) (string, error) {
+	rows := make([]lookRow, len(looks))
+	for i, l := range looks {
+		rows[i] = lookRow{i, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.ID, l.Timeout.Microseconds()}
+	}
+	return sqlkit.JSONText(rows)
 }
 
 // Served is a kind that a process runs.
@@ -64,111 +128,12 @@ type Served struct {
 	Timeout time.Duration // how long one attempt may run
 }
 
-// unservedDelay is the delay of a job's next wake-up after a process that does not serve the
-// job's kind has received its task.
-const unservedDelay = time.Second
-
-// Claim tries to start the jobs of a batch of claims. Only the first open job of a lane can
-// win its claim. Claim reads the lanes without locks; the unique index on running_lane
-// guarantees that two jobs of one lane never run at once. The results are in the order of
-// claims.
-func (s *Store) Claim(ctx context.Context, claimer Claimer, claims []Claim) ([]ClaimResult, error) {
-	batch := &claimBatch{who: claimer, results: map[int64]ClaimResult{}}
-	rest, err := s.takeHeads(ctx, batch, claims)
-	if err == nil && len(rest) > 0 {
-		err = s.lookAndTake(ctx, batch, rest)
-	}
-	if err == nil && batch.unsure {
-		err = s.recoverClaims(ctx, batch, claims)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("claim jobs: %w", err)
-	}
-	results := make([]ClaimResult, len(claims))
-	for i, c := range claims {
-		results[i].Outcome = ClaimStale
-		if result, ok := batch.results[c.ID]; ok && result.sameEpoch(c) {
-			results[i] = result
-			delete(batch.results, c.ID) // of two claims with the same id, only the first gets the job
-		}
-	}
-	return results, nil
-}
-
-// claimBatch is the state of one call of Claim.
-type claimBatch struct {
-	who     Claimer
-	results map[int64]ClaimResult
-	// unsure is set if a statement returned an error but may have been applied, because only
-	// the reply may have been lost.
-	unsure bool
-}
-
-func (b *claimBatch) won(job *Job) { b.results[job.ID] = ClaimResult{Outcome: ClaimWon, Job: job} }
-
-// recoverClaims finds the jobs of a batch that the database has marked as running, although
-// the statement that claimed them returned an error.
-func (s *Store) recoverClaims(ctx context.Context, b *claimBatch, claims []Claim) error {
-	for _, c := range claims {
-		if b.results[c.ID].Job != nil {
-			continue
-		}
-		job, err := s.ClaimedBy(ctx, b.who.Worker, c)
-		if err != nil {
-			return err
-		}
-		if job != nil {
-			b.won(job)
-		}
-	}
-	return nil
-}
-
 // ClaimedBy returns the claimed job if its row shows that the claimed epoch runs on worker, and
-// nil otherwise. A worker calls it after a claim that returned an error: the claim may have been
-// committed and only the response lost.
+// nil otherwise.
 func (s *Store) ClaimedBy(ctx context.Context, worker string, c Claim) (*Job, error) {
 	list, err := s.query(s.DB(ctx), true, "WHERE j.id = ? AND j.epoch = ? AND j.status = 'running' AND j.worker = ?", c.ID, c.Epoch, worker)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
 	return list[0], nil
-}
-
-// lookRow is a queued job with the data that decides whether it may run.
-type lookRow struct {
-	job      *Job
-	behind   bool      // an earlier job of its lane is open
-	busy     bool      // another job of its lane runs
-	paused   int64     // end of its scope's pause in microseconds; 0 when the scope is not paused
-	deadline time.Time // when its attempt times out, if it is claimed now
-	wake     time.Time // its next wake-up, if it is postponed
-}
-
-// lookRows reads jobs with the data that decides whether they may run. from is the rest of
-// the query, beginning with FROM. Unless wide is set, it reads only relayColumns.
-func (s *Store) lookRows(tx *gorm.DB, wide bool, from string, now time.Time, args ...any) ([]lookRow, error) {
-	columns := relayColumns
-	if wide {
-		columns = jobrow.Columns(true)
-	}
-	var list []lookRow
-	err := sqlkit.Each(tx, func(rows *sql.Rows) (err error) {
-		var row lookRow
-		var behind, busy int
-		var paused sql.NullInt64
-		if wide {
-			var stored *jobrow.Row
-			if stored, err = jobrow.Scan(rows, true, &behind, &busy, &paused); err != nil {
-				return err
-			}
-			row.job = jobOf(stored)
-		} else {
-			row.job, err = scanRelay(rows, &behind, &busy, &paused)
-		}
-		row.behind, row.busy, row.paused = behind != 0, busy != 0, paused.Int64
-		list = append(list, row)
-		return err
-	}, "SELECT "+columns+s.dialect.RunnableColumns()+from, append([]any{now.UnixMicro(), now.UnixMicro()}, args...)...)
-	return list, err
 }

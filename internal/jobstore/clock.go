@@ -19,7 +19,7 @@ func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	var us int64
-	if err := s.DB(ctx).Raw(query).Row().Scan(&us); err != nil {
+	if err := s.DB(ctx).Row(query).Scan(&us); err != nil {
 		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
 	}
 	return sqlkit.FromMicros(us), nil

@@ -16,8 +16,8 @@ func (s *Store) CountOpen(ctx context.Context, tx *gorm.DB, service string, limi
 		tx = s.db
 	}
 	var n int
-	err := sqlkit.Session(ctx, tx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service,
-		limit).Row().Scan(&n)
+	err := sqlkit.Connect(ctx, tx).Row("SELECT COUNT(*) FROM (SELECT 1 FROM nawasync_jobs WHERE open_lane IS NOT NULL AND service = ? LIMIT ?) AS r", service,
+		limit).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count open jobs: %w", err)
 	}

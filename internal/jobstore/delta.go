@@ -3,8 +3,7 @@ package jobstore
 import (
 	"strings"
 
-	"gorm.io/gorm"
-
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/internal/statrow"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -23,7 +22,7 @@ type statDelta struct {
 // insertDeltas appends what the finished jobs of a batch add to the statistics. It only
 // inserts rows. A shared counter row would make all processes wait for its lock; Rollup adds
 // the deltas up later.
-func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
+func (s *Store) insertDeltas(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	type key struct {
 		statrow.StatKey
 		minute int64
@@ -60,6 +59,6 @@ func (s *Store) insertDeltas(tx *gorm.DB, outcomes []*Outcome) error {
 	for _, d := range order {
 		args = append(args, d.minute, d.Service, d.Type, d.Action, d.Instance, d.Outcome, d.jobs, d.lastJob, d.lastAt, d.waits.String(), d.runs.String())
 	}
-	return tx.Exec("INSERT INTO nawasync_stat_deltas (minute, service, type, action, instance, outcome, jobs, last_job, last_at, waits, runs) VALUES "+
+	return conn.Exec("INSERT INTO nawasync_stat_deltas (minute, service, type, action, instance, outcome, jobs, last_job, last_at, waits, runs) VALUES "+
 		strings.TrimSuffix(strings.Repeat(row+", ", len(order)), ", "), args...).Error
 }

@@ -1,8 +1,8 @@
 package jobstore
 
-// LaneHeadsQuery and StandingQuery return the statements whose cost a test measures.
+// LaneHeadsQuery and BehindQuery return the statements whose cost a test measures.
 func (s *Store) LaneHeadsQuery() string { return s.dialect.LaneHeads() }
 
-func (s *Store) StandingQuery() string {
-	return "SELECT j.id" + s.dialect.RunnableColumns() + " FROM nawasync_jobs j WHERE j.id = ?"
+func (s *Store) BehindQuery() string {
+	return "SELECT j.id, " + s.dialect.Behind() + " FROM nawasync_jobs j WHERE j.id = ?"
 }

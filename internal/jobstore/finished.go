@@ -19,7 +19,7 @@ func (s *Store) FinishTimes(ctx context.Context, tx *gorm.DB, ids []int64) (map[
 	if len(ids) == 0 {
 		return found, nil
 	}
-	err := sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
+	err := sqlkit.Each(sqlkit.Connect(ctx, tx), func(rows *sql.Rows) error {
 		var id int64
 		var finished sql.NullInt64
 		err := rows.Scan(&id, &finished)
@@ -36,7 +36,7 @@ func (s *Store) FinishTimes(ctx context.Context, tx *gorm.DB, ids []int64) (map[
 // finished at or after since.
 func (s *Store) AnyEndedSince(ctx context.Context, tx *gorm.DB, service, typ string, since time.Time) (found bool, err error) {
 	err = sqlkit.Each(
-		sqlkit.Session(ctx, tx),
+		sqlkit.Connect(ctx, tx),
 		func(*sql.Rows) error {
 			found = true
 			return nil
@@ -66,7 +66,7 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targetKeys []int64,
 	if len(targetKeys) == 0 {
 		return found, nil
 	}
-	err := sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error {
+	err := sqlkit.Each(sqlkit.Connect(ctx, tx), func(rows *sql.Rows) error {
 		var key int64
 		err := rows.Scan(&key)
 		found[key] = true
@@ -84,7 +84,7 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targetKeys []int64,
 // attempt cannot write through tx.
 func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (running bool, err error) {
 	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // shared: one job may write several batches at once
-	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(*sql.Rows) error {
+	err = sqlkit.Each(sqlkit.Connect(ctx, tx), func(*sql.Rows) error {
 		running = true
 		return nil
 	}, "SELECT id FROM nawasync_jobs WHERE id = ? AND epoch = ? AND status = 'running'"+lock, job, epoch)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
@@ -24,21 +22,20 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 	const where = " WHERE target_key = ? AND service = ? AND type = ? AND instance = ? AND target_id = ?"
 	target := []any{key, t.Service, t.Type, t.Instance, t.ID}
 	var n, open int64
-	err := s.Transaction(ctx, func(tx *gorm.DB) error {
-		tx = sqlkit.Session(ctx, tx)
-		done := tx.Exec(forgetJobs+
+	err := s.transaction(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec(forgetJobs+
 			where+" AND finished_at IS NOT NULL", target...)
 		if n = done.RowsAffected; done.Error != nil {
 			return done.Error
 		}
-		if err := tx.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+
+		if err := conn.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+
 			" AND finished_at IS NOT NULL)", target...).Error; err != nil {
 			return err
 		}
-		if err := tx.Exec("DELETE FROM nawasync_changes WHERE target_key = ?", key).Error; err != nil {
+		if err := conn.Exec("DELETE FROM nawasync_changes WHERE target_key = ?", key).Error; err != nil {
 			return err
 		}
-		return tx.Raw("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND open_lane IS NOT NULL", target...).Row().Scan(&open)
+		return conn.Row("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND open_lane IS NOT NULL", target...).Scan(&open)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("forget %s/%s %q: %w", t.Service, t.Type, t.ID, err)

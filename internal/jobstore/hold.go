@@ -16,27 +16,27 @@ import (
 // AddHold adds an open hold in tx and fills in its ID, Status and CreatedAt. Add the hold's
 // rows with AddHeldRows.
 func (s *Store) AddHold(ctx context.Context, tx *gorm.DB, h *tracker.Hold) error {
-	tx = sqlkit.Session(ctx, tx)
+	conn := sqlkit.Connect(ctx, tx)
 	h.Status, h.CreatedAt = tracker.HoldOpen, s.Now()
 	key := jobrow.HoldKey(h.Service, h.Type, h.Instance)
-	err := tx.Exec("INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	err := conn.Exec("INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		h.Service, h.Type, h.Instance, key, h.Status, h.JobID, h.Table, h.Rows, h.Missing, h.Limit, h.CreatedAt.UnixMicro(), string(h.Arguments)).Error
 	if err != nil {
 		return fmt.Errorf("hold the sync of %s/%s %q: %w", h.Service, h.Type, h.Instance, err)
 	}
-	return tx.Raw("SELECT id FROM nawasync_held WHERE open_key = ?", key).Row().Scan(&h.ID)
+	return conn.Row("SELECT id FROM nawasync_held WHERE open_key = ?", key).Scan(&h.ID)
 }
 
 // AddHeldRows adds rows to a hold.
 func (s *Store) AddHeldRows(ctx context.Context, tx *gorm.DB, hold int64, list []tracker.HeldRow) error {
-	tx = sqlkit.Session(ctx, tx)
+	conn := sqlkit.Connect(ctx, tx)
 	for len(list) > 0 {
 		n := min(len(list), 500)
 		query, args := "INSERT INTO nawasync_held_rows (held_id, snap_row, target_id) VALUES (?, ?, ?)", []any{hold, list[0].Row, list[0].TargetID}
 		for _, r := range list[1:n] {
 			query, args = query+", (?, ?, ?)", append(args, hold, r.Row, r.TargetID)
 		}
-		if err := tx.Exec(query, args...).Error; err != nil {
+		if err := conn.Exec(query, args...).Error; err != nil {
 			return fmt.Errorf("add rows to held sync %d: %w", hold, err)
 		}
 		list = list[n:]
@@ -50,7 +50,7 @@ var ErrDecided = errors.New("the held sync was already decided or withdrawn")
 // CloseHold sets the status of an open hold and records by as the operator who decided. It
 // returns ErrDecided if the hold is no longer open.
 func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker.HoldStatus, by string) error {
-	done := sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'",
+	done := sqlkit.Connect(ctx, tx).Exec("UPDATE nawasync_held SET status = ?, open_key = NULL, decided_at = ?, decided_by = ? WHERE id = ? AND status = 'open'",
 		to, s.Now().UnixMicro(), by, id)
 	if done.Error != nil {
 		return fmt.Errorf("decide held sync %d: %w", id, done.Error)
@@ -63,7 +63,7 @@ func (s *Store) CloseHold(ctx context.Context, tx *gorm.DB, id int64, to tracker
 
 // SetReleaseJob records the sync job that may delete the rows of a released hold.
 func (s *Store) SetReleaseJob(ctx context.Context, tx *gorm.DB, id, job int64) error {
-	return sqlkit.Session(ctx, tx).Exec("UPDATE nawasync_held SET release_job = ? WHERE id = ?", job, id).Error
+	return sqlkit.Connect(ctx, tx).Exec("UPDATE nawasync_held SET release_job = ? WHERE id = ?", job, id).Error
 }
 
 // HoldScope is what one sync covers: a type of a service in one instance.
@@ -103,7 +103,7 @@ func (s *Store) DropHeldRows(ctx context.Context, tx *gorm.DB, scope HoldScope, 
 	if len(rows) == 0 {
 		return nil
 	}
-	err := sqlkit.Session(ctx, tx).Exec("DELETE FROM nawasync_held_rows WHERE snap_row IN ? AND held_id IN (SELECT id FROM nawasync_held WHERE service = ? AND type = ? AND instance = ? AND status = 'rejected')",
+	err := sqlkit.Connect(ctx, tx).Exec("DELETE FROM nawasync_held_rows WHERE snap_row IN ? AND held_id IN (SELECT id FROM nawasync_held WHERE service = ? AND type = ? AND instance = ? AND status = 'rejected')",
 		rows, scope.Service, scope.Type, scope.Instance).Error
 	if err != nil {
 		return fmt.Errorf("remove returned rows from rejected holds: %w", err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
@@ -18,8 +16,8 @@ func (s *Store) TryLock(ctx context.Context, name, holder string, d time.Duratio
 	}
 	now := s.Now()
 	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_duties SET holder = ?, held_until = ? WHERE name = ? AND (holder = ? OR held_until < ?)",
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec("UPDATE nawasync_duties SET holder = ?, held_until = ? WHERE name = ? AND (holder = ? OR held_until < ?)",
 			holder, now.Add(d).UnixMicro(), name, holder, now.UnixMicro())
 		n = done.RowsAffected
 		return done.Error
@@ -30,11 +28,11 @@ func (s *Store) TryLock(ctx context.Context, name, holder string, d time.Duratio
 // ensureLock inserts the row of a lock if it does not exist.
 func (s *Store) ensureLock(ctx context.Context, name string) error {
 	var n int64
-	if err := s.DB(ctx).Raw("SELECT COUNT(*) FROM nawasync_duties WHERE name = ?", name).Row().Scan(&n); err != nil || n > 0 {
+	if err := s.DB(ctx).Row("SELECT COUNT(*) FROM nawasync_duties WHERE name = ?", name).Scan(&n); err != nil || n > 0 {
 		return err
 	}
-	return s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec(s.insertIgnore()+" nawasync_duties (name, holder, held_until) VALUES (?, '', 0)"+s.onConflict(), name).Error
+	return s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec(s.insertIgnore()+" nawasync_duties (name, holder, held_until) VALUES (?, '', 0)"+s.onConflict(), name).Error
 	})
 }
 

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -17,8 +15,8 @@ func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 	kinds, _ := json.Marshal(p.Kinds)
 	queues, _ := json.Marshal(p.Queues)
 	now := s.Now().UnixMicro()
-	return s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
+	return s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
 			p.ID, sqlkit.CleanText(p.Host, 255), p.PID, now, now, string(kinds), string(queues)).Error
 	})
 }
@@ -27,8 +25,8 @@ func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 // A missing row means that a reaper considered the process dead.
 func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
 	var n int64
-	err := s.exec(ctx, func(tx *gorm.DB) error {
-		done := tx.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ? WHERE id = ?", s.Now().UnixMicro(), id)
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ? WHERE id = ?", s.Now().UnixMicro(), id)
 		n = done.RowsAffected
 		return done.Error
 	})
@@ -37,14 +35,14 @@ func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
 
 // RemoveProcess deletes the heartbeat row of a process. It does not change the jobs that run there.
 func (s *Store) RemoveProcess(ctx context.Context, id string) error {
-	return s.exec(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("DELETE FROM nawasync_processes WHERE id = ?", id).Error
+	return s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec("DELETE FROM nawasync_processes WHERE id = ?", id).Error
 	})
 }
 
-// RunningOn lists up to limit jobs that run on a process, with their arguments.
-func (s *Store) RunningOn(ctx context.Context, worker string, limit int) ([]*Job, error) {
-	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, limit)
+// RunningOn lists up to limit jobs with an id above after that run on a process, with their arguments.
+func (s *Store) RunningOn(ctx context.Context, worker string, after int64, limit int) ([]*Job, error) {
+	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.id > ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, after, limit)
 }
 
 // RunningWorkers lists the process ids that are recorded in the rows of running jobs.

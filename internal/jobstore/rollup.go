@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/internal/statrow"
 	"github.com/nawasara/nawasync/tracker"
@@ -23,12 +21,11 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 	if err := s.ensureLock(ctx, lockRollup); err != nil {
 		return 0, fmt.Errorf("roll up statistics: %w", err)
 	}
-	err = s.Transaction(ctx, func(tx *gorm.DB) error {
-		tx = sqlkit.Session(ctx, tx)
-		if err := tx.Exec("UPDATE nawasync_duties SET held_until = held_until + 1 WHERE name = ?", lockRollup).Error; err != nil {
+	err = s.transaction(ctx, func(conn *sqlkit.Conn) error {
+		if err := conn.Exec("UPDATE nawasync_duties SET held_until = held_until + 1 WHERE name = ?", lockRollup).Error; err != nil {
 			return err
 		}
-		deltas, err := statrow.Deltas(tx, limit)
+		deltas, err := statrow.Deltas(conn, limit)
 		if err != nil || len(deltas) == 0 {
 			return err
 		}
@@ -36,7 +33,7 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		for i, d := range deltas {
 			ids[i] = d.ID
 		}
-		deleted := tx.Exec("DELETE FROM nawasync_stat_deltas WHERE id IN ?", ids)
+		deleted := conn.Exec("DELETE FROM nawasync_stat_deltas WHERE id IN ?", ids)
 		if deleted.Error != nil {
 			return deleted.Error
 		}
@@ -45,11 +42,11 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		}
 		moved = len(ids)
 		for _, period := range []tracker.Period{tracker.PeriodMinute, tracker.PeriodHour, tracker.PeriodDay} {
-			if err := s.rollupPeriod(tx, period, deltas); err != nil {
+			if err := s.rollupPeriod(conn, period, deltas); err != nil {
 				return err
 			}
 		}
-		return s.rollupSuccesses(tx, deltas)
+		return s.rollupSuccesses(conn, deltas)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("roll up statistics: %w", err)
@@ -59,7 +56,7 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 
 // rollupPeriod adds deltas to the rows of one period. It writes the rows in the order of their
 // keys, so that two writers cannot deadlock.
-func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statrow.Delta) error {
+func (s *Store) rollupPeriod(conn *sqlkit.Conn, period tracker.Period, deltas []statrow.Delta) error {
 	type key struct {
 		statrow.StatKey
 		bucket int64
@@ -79,13 +76,13 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 	for _, k := range keys {
 		const where = "bucket = ? AND service = ? AND type = ? AND instance = ? AND action = ? AND outcome = ?"
 		at := []any{k.bucket, k.Service, k.Type, k.Instance, k.Action, k.Outcome}
-		stored, err := statrow.Buckets(tx, string(period), "waits, runs", where, at...)
+		stored, err := statrow.Buckets(conn, string(period), "waits, runs", where, at...)
 		if err != nil {
 			return err
 		}
 		total := sums[k]
 		if len(stored) == 0 {
-			if err := tx.Exec("INSERT INTO nawasync_stats (period, bucket, service, type, instance, action, outcome, jobs, waits, runs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			if err := conn.Exec("INSERT INTO nawasync_stats (period, bucket, service, type, instance, action, outcome, jobs, waits, runs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 				append(append([]any{string(period)}, at...), total.jobs, total.waits.String(), total.runs.String())...).Error; err != nil {
 				return err
 			}
@@ -94,7 +91,7 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 		if err := total.add(stored[0].Jobs, stored[0].Waits, stored[0].Runs); err != nil {
 			return err
 		}
-		if err := tx.Exec("UPDATE nawasync_stats SET jobs = ?, waits = ?, runs = ? WHERE period = ? AND "+where,
+		if err := conn.Exec("UPDATE nawasync_stats SET jobs = ?, waits = ?, runs = ? WHERE period = ? AND "+where,
 			append([]any{total.jobs, total.waits.String(), total.runs.String(), string(period)}, at...)...).Error; err != nil {
 			return err
 		}
@@ -103,7 +100,7 @@ func (s *Store) rollupPeriod(tx *gorm.DB, period tracker.Period, deltas []statro
 }
 
 // rollupSuccesses updates the newest success of each key.
-func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
+func (s *Store) rollupSuccesses(conn *sqlkit.Conn, deltas []statrow.Delta) error {
 	for _, d := range deltas {
 		if d.Outcome != string(tracker.StatusSuccess) {
 			continue
@@ -111,15 +108,15 @@ func (s *Store) rollupSuccesses(tx *gorm.DB, deltas []statrow.Delta) error {
 		at := []any{d.Service, d.Type, d.Action, d.Instance}
 		const where = " WHERE service = ? AND type = ? AND action = ? AND instance = ?"
 		var n int64
-		if err := tx.Raw("SELECT COUNT(*) FROM nawasync_last_success"+where, at...).Row().Scan(&n); err != nil {
+		if err := conn.Row("SELECT COUNT(*) FROM nawasync_last_success"+where, at...).Scan(&n); err != nil {
 			return err
 		}
 		var err error
 		if n == 0 {
-			err = tx.Exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES (?, ?, ?, ?, ?, ?)",
+			err = conn.Exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES (?, ?, ?, ?, ?, ?)",
 				append(at, d.LastJob, d.LastAt)...).Error
 		} else {
-			err = tx.Exec("UPDATE nawasync_last_success SET job_id = ?, finished_at = ?"+where+" AND finished_at < ?",
+			err = conn.Exec("UPDATE nawasync_last_success SET job_id = ?, finished_at = ?"+where+" AND finished_at < ?",
 				append(append([]any{d.LastJob, d.LastAt}, at...), d.LastAt)...).Error
 		}
 		if err != nil {

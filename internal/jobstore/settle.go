@@ -3,6 +3,7 @@ package jobstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -28,6 +29,7 @@ type Outcome struct {
 
 	NotBefore   time.Time // with Queued: when the job is due again; zero means now
 	KeepAttempt bool      // with Queued: the attempt is not consumed
+	LeaseLost   bool      // with Queued: the process lost its lease during the attempt
 
 	Attempt    tracker.Outcome // what the list of attempts shows; "" means Status
 	Result     json.RawMessage
@@ -61,6 +63,9 @@ func (out *Outcome) row() outcomeRow {
 	}
 	due := out.due().UnixMicro()
 	row.Bump, row.NotBefore = 1, &due
+	if out.LeaseLost {
+		row.Lost = 1
+	}
 	if out.KeepAttempt {
 		row.Refund = 1
 	}
@@ -80,7 +85,7 @@ func (out *Outcome) resultJob() *Job {
 	row, j := out.row(), *out.Job
 	j.Status, j.UpdatedAt = out.Status, out.Now
 	j.Error, j.ErrorClass, j.Diff = valueOrZero(row.Error), valueOrZero(row.Class), json.RawMessage(valueOrZero(row.Diff))
-	j.WakeAt, j.RungAt = time.Time{}, time.Time{}
+	j.WakeAt = time.Time{}
 	if row.Result != nil {
 		j.Result = json.RawMessage(*row.Result)
 	}
@@ -91,16 +96,15 @@ func (out *Outcome) resultJob() *Job {
 		j.Duration = time.Duration(*row.Duration) * time.Millisecond
 	}
 	if out.Status.Terminal() {
-		j.FinishedAt, j.ActiveKey = out.Now, ""
-		j.CancelAt = time.Time{}
+		j.FinishedAt, j.CancelAt = out.Now, time.Time{}
 		if out.Status == tracker.StatusSuccess && j.Sealed != nil {
 			j.Sealed = []byte{}
 		}
 		return &j
 	}
 	j.Epoch++
-	j.Ring = 0
 	j.Attempt -= row.Refund
+	j.LeasesLost += row.Lost
 	j.NotBefore = out.due()
 	j.WakeAt = j.NotBefore
 	return &j
@@ -112,15 +116,17 @@ type Settled struct {
 	// another process changed it first; then nothing was written for this outcome.
 	Won bool
 	Job *Job // the job as the outcome left it; nil unless Won
-	// Next are the wake-ups to send for jobs that waited for this one.
-	Next []Bell
+	// Next are the streams that have a due job now: jobs that waited in the lanes of the batch.
+	Next []Wake
+	// locked means that the outcome was not written because another transaction holds the row.
+	locked bool
 }
 
-// clockSlack is the largest expected difference between the clocks of two processes, after each
-// has corrected its clock by the database's. A completion also wakes jobs that are due
-// within clockSlack; a claim that comes too early postpones its job. Without the slack, a job
-// that is due by another process's clock could wait for the next sweep of the lanes.
-const clockSlack = 100 * time.Millisecond
+// LockedError means that an outcome was not written because another transaction has locked a row.
+// Settle does not wait for locks: the caller tries again later, and meanwhile uses no connection.
+type LockedError struct{ Row string }
+
+func (e *LockedError) Error() string { return e.Row + " is locked by another transaction" }
 
 // outcomeRow is one row of the rowset of outcomeUpdate.
 type outcomeRow struct {
@@ -130,6 +136,7 @@ type outcomeRow struct {
 	Status    tracker.Status `json:"v_status"`
 	Bump      int            `json:"v_bump"`
 	Refund    int            `json:"v_refund"`
+	Lost      int            `json:"v_lost"`
 	NotBefore *int64         `json:"v_not_before,omitempty"`
 	Finished  *int64         `json:"v_finished,omitempty"`
 	Duration  *int64         `json:"v_duration,omitempty"`
@@ -143,11 +150,17 @@ type outcomeRow struct {
 // Settle writes a batch of outcomes in one transaction: the job rows, the attempts, the
 // statistics, and the wake-ups of the jobs that waited in the same lanes. results and errs are in the
 // order of outcomes. An outcome that the database rejects does not fail the others: Settle
-// splits the batch until that outcome is alone.
+// splits the batch until that outcome is alone. An outcome whose row is locked gets a LockedError.
 func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Settled, errs []error) {
 	results, err := s.settleBatch(ctx, outcomes)
 	if err == nil {
-		return results, make([]error, len(outcomes))
+		errs = make([]error, len(outcomes))
+		for i, result := range results {
+			if result.locked {
+				errs[i] = &LockedError{fmt.Sprintf("job %d", outcomes[i].Job.ID)}
+			}
+		}
+		return results, errs
 	}
 	if len(outcomes) == 1 || s.Ping(ctx) != nil {
 		errs = make([]error, len(outcomes))
@@ -165,6 +178,8 @@ func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Sett
 // settleBatch writes outcomes in one transaction. When a snapshot table turns out to be missing,
 // it writes them again without that table.
 func (s *Store) settleBatch(ctx context.Context, outcomes []*Outcome) (results []Settled, err error) {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
 	for {
 		err = s.Transaction(ctx, func(tx *gorm.DB) error {
 			results, err = s.SettleTx(ctx, tx, outcomes)
@@ -180,39 +195,85 @@ func (s *Store) settleBatch(ctx context.Context, outcomes []*Outcome) (results [
 // fails them all. On SQLite, tx should not have read anything before: SQLite may refuse a write
 // in a transaction that began with a read.
 func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) ([]Settled, error) {
-	tx = sqlkit.Session(ctx, tx)
+	conn := sqlkit.Connect(ctx, tx)
 	now := s.Now()
 	ids, rows := outcomeRows(outcomes, now)
-	if err := s.lockSnapshots(tx, outcomes); err != nil {
+	if err := s.boundOnSuccess(conn, outcomes); err != nil {
+		return nil, err
+	}
+	if err := s.lockSnapshots(conn, outcomes); err != nil {
 		return nil, err
 	}
 	update := outcomeUpdate
 	update.args = []any{now.UnixMicro()}
-	won, err := s.batch(tx, update, ids, rows)
+	won, err := s.batch(conn, update, ids, rows)
 	if err != nil {
 		return nil, fmt.Errorf("write outcomes: %w", err)
 	}
 	results, written := settledOutcomes(outcomes, won)
-	if err := s.insertAttempts(tx, written); err != nil {
+	if err := s.findLocked(conn, outcomes, results); err != nil {
+		return nil, err
+	}
+	if err := s.insertAttempts(conn, written); err != nil {
 		return nil, fmt.Errorf("write attempts: %w", err)
 	}
-	if err := s.insertDeltas(tx, written); err != nil {
+	if err := s.insertDeltas(conn, written); err != nil {
 		return nil, fmt.Errorf("write statistics: %w", err)
 	}
 	for _, out := range written {
 		if out.OnSuccess != nil {
-			if err := s.runOnSuccess(tx, out.OnSuccess); err != nil {
+			if err := s.runOnSuccess(ctx, tx, out.OnSuccess); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if err := s.settleSnapshots(ctx, tx, written); err != nil {
+	if err := s.settleSnapshots(conn, written); err != nil {
 		return nil, err
 	}
-	if err := s.promoteNext(tx, outcomes, results); err != nil {
+	if err := s.promoteNext(conn, outcomes, results); err != nil {
 		return nil, fmt.Errorf("wake the next jobs of the lanes: %w", err)
 	}
 	return results, s.cancelRequeued(ctx, tx, results)
+}
+
+// boundOnSuccess bounds how long the statements of OnSuccess functions wait for locks. If one waits
+// for too long, the outcome is written again later. Only PostgreSQL can bound it for a transaction.
+func (s *Store) boundOnSuccess(conn *sqlkit.Conn, outcomes []*Outcome) error {
+	if s.dialect.Name != "postgres" || !slices.ContainsFunc(outcomes, func(out *Outcome) bool { return out.OnSuccess != nil }) {
+		return nil
+	}
+	return conn.Exec("SET LOCAL lock_timeout = '2s'").Error
+}
+
+// findLocked marks the results of outcomes that were not written although the row still is as they
+// expect it: another transaction has locked it.
+func (s *Store) findLocked(conn *sqlkit.Conn, outcomes []*Outcome, results []Settled) error {
+	var lost []int64
+	for i, out := range outcomes {
+		if !results[i].Won {
+			lost = append(lost, out.Job.ID)
+		}
+	}
+	if len(lost) == 0 || s.dialect.Name == "sqlite" {
+		return nil
+	}
+	type state struct {
+		epoch  int
+		status tracker.Status
+	}
+	states := map[int64]state{}
+	err := sqlkit.Each(conn, func(rows *sql.Rows) error {
+		var id int64
+		var st state
+		err := rows.Scan(&id, &st.epoch, &st.status)
+		states[id] = st
+		return err
+	}, "SELECT id, epoch, status FROM nawasync_jobs WHERE id IN ?", lost)
+	for i, out := range outcomes {
+		st, found := states[out.Job.ID]
+		results[i].locked = !results[i].Won && found && st == state{out.Job.Epoch, out.Job.Status}
+	}
+	return err
 }
 
 // outcomeRows sets the missing times of the outcomes to now. It returns the ids of their jobs
@@ -247,26 +308,24 @@ func settledOutcomes(outcomes []*Outcome, won map[int64]bool) (results []Settled
 }
 
 // promoteNext wakes the next job of each lane whose job has finished and adds the wake-ups to
-// the results. It runs last and reads the clock again, so that it sees jobs that joined the
-// lanes in the meantime.
-func (s *Store) promoteNext(tx *gorm.DB, outcomes []*Outcome, results []Settled) error {
+// the first result. It runs after all other statements, so that it sees the jobs that were put behind
+// the finished ones in the meantime.
+func (s *Store) promoteNext(conn *sqlkit.Conn, outcomes []*Outcome, results []Settled) error {
 	var lanes []int64
+	first := -1
 	for i, out := range outcomes {
 		if results[i].Won && out.Status.Terminal() {
 			lanes = append(lanes, out.Job.Lane)
+			if first < 0 {
+				first = i
+			}
 		}
 	}
-	next, err := s.promote(tx, lanes, s.Now().Add(clockSlack))
-	if err != nil {
-		return err
+	next, err := s.promote(conn, lanes, s.Now())
+	if err == nil && len(next) > 0 {
+		results[first].Next = append(results[first].Next, next...)
 	}
-	for i, out := range outcomes {
-		if results[i].Won && out.Status.Terminal() {
-			results[i].Next = next[out.Job.Lane]
-			delete(next, out.Job.Lane)
-		}
-	}
-	return nil
+	return err
 }
 
 // cancelRequeued cancels the jobs that went back to the queue although an operator requested
@@ -281,7 +340,7 @@ func (s *Store) cancelRequeued(ctx context.Context, tx *gorm.DB, results []Settl
 	if len(byID) == 0 {
 		return nil
 	}
-	requested, err := s.query(tx, true, "WHERE j.id IN ? AND j.status = 'queued' AND j.cancel_at IS NOT NULL", slices.Sorted(maps.Keys(byID)))
+	requested, err := s.query(sqlkit.Connect(ctx, tx), true, "WHERE j.id IN ? AND j.status = 'queued' AND j.cancel_at IS NOT NULL", slices.Sorted(maps.Keys(byID)))
 	if err != nil {
 		return fmt.Errorf("list requeued jobs to cancel: %w", err)
 	}

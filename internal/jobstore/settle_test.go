@@ -3,6 +3,7 @@ package jobstore_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ func TestJobGoesFromQueuedToRunningToSuccess(t *testing.T) {
 		job := storetest.NewJob(1)
 		job.Sealed = []byte{1, 0, 2}
 		b.Insert(job)
-		if bells := jobstore.Bells([]*jobstore.Job{job}); len(bells) != 1 || bells[0].ID != job.ID || bells[0].Ring != 1 {
-			t.Fatalf("wake-ups %+v, want one for job %d", bells, job.ID)
+		if wakes := jobstore.WakesOf([]*jobstore.Job{job}); len(wakes) != 1 || wakes[0].Stream != job.Stream() || wakes[0].At != b.Now().UnixMicro() {
+			t.Fatalf("wake-ups %+v, want one for the stream of job %d", wakes, job.ID)
 		}
 		b.Advance(time.Second)
 		running := b.ClaimOne(job)
@@ -66,9 +67,6 @@ func TestLateOutcomeChangesNothing(t *testing.T) {
 		if got := b.Stored(job.ID); got.Status != tracker.StatusRunning || got.Epoch != 1 {
 			t.Fatalf("the late outcome changed the row: %+v", got)
 		}
-		if r := b.ClaimAll(job)[0]; r.Outcome != jobstore.ClaimStale {
-			t.Fatalf("the claim of an old epoch had outcome %d, want ClaimStale", r.Outcome)
-		}
 	})
 }
 
@@ -97,26 +95,31 @@ func TestLaneRunsOneAtATimeInOrderAndCompletionWakesTheNext(t *testing.T) {
 		a, c, other := storetest.NewJob(1), storetest.NewJob(1), storetest.NewJob(2)
 		b.Insert(a)
 		b.Insert(c, other)
-		results := b.ClaimAll(c, a, other)
-		if results[0].Outcome != jobstore.ClaimDeferred || results[1].Outcome != jobstore.ClaimWon || results[2].Outcome != jobstore.ClaimWon {
-			t.Fatalf("claim results %+v", results)
+		claimed := b.ClaimDue(10, a)
+		if len(claimed.Jobs) != 2 || claimed.Jobs[0].ID == c.ID || claimed.Jobs[1].ID == c.ID || len(claimed.Blocked) != 1 || claimed.Blocked[0].ID != c.ID {
+			t.Fatalf("claimed %+v, blocked %+v; want all but the second job of the lane", claimed.Jobs, claimed.Blocked)
+		}
+		b.NoError(b.Demote(t.Context(), claimed.Blocked))
+		first := claimed.Jobs[0]
+		if first.ID != a.ID {
+			first = claimed.Jobs[1]
 		}
 		if got := b.Stored(c.ID); !got.WakeAt.IsZero() {
 			t.Fatalf("the second job of the lane still has a wake-up: %v", got.WakeAt)
 		}
 		// A retry keeps its place.
-		r := b.SettleAll(&jobstore.Outcome{Job: results[1].Job, Status: tracker.StatusQueued, NotBefore: b.Now().Add(time.Minute)})[0]
+		r := b.SettleAll(&jobstore.Outcome{Job: first, Status: tracker.StatusQueued, NotBefore: b.Now().Add(time.Minute)})[0]
 		if len(r.Next) != 0 {
 			t.Fatalf("a retry woke the next job: %+v", r.Next)
 		}
-		if f := b.ClaimAll(c)[0].Outcome; f != jobstore.ClaimDeferred {
-			t.Fatalf("the second job ran before the retry of the first: %d", f)
+		if b.TryClaim(c) != nil {
+			t.Fatal("the second job ran before the retry of the first")
 		}
 		b.Advance(time.Minute)
 		retried := b.ClaimOne(b.Stored(a.ID))
 		r = b.SettleAll(&jobstore.Outcome{Job: retried, Status: tracker.StatusFailed, Error: "no", ErrorClass: "permanent"})[0]
-		if len(r.Next) != 1 || r.Next[0].ID != c.ID {
-			t.Fatalf("the completion woke %+v, want job %d", r.Next, c.ID)
+		if len(r.Next) != 1 || r.Next[0].Stream != c.Stream() {
+			t.Fatalf("the completion woke %+v, want the stream of job %d", r.Next, c.ID)
 		}
 		b.ClaimOne(c)
 	})
@@ -129,20 +132,20 @@ func TestDelayedJobDoesNotBlockItsLaneAndJoinsWhenDue(t *testing.T) {
 		delayed.NotBefore = b.Now().Add(time.Hour)
 		b.Insert(delayed, soon)
 		running := b.ClaimOne(soon)
-		if f := b.ClaimAll(delayed)[0].Outcome; f != jobstore.ClaimDeferred {
-			t.Fatalf("a delayed job ran early: %d", f)
+		if b.TryClaim(delayed) != nil {
+			t.Fatal("a delayed job ran early")
 		}
 		b.Advance(2 * time.Hour)
 		third := b.Insert(storetest.NewJob(1))[0]
-		if f := b.ClaimAll(delayed)[0].Outcome; f != jobstore.ClaimDeferred {
-			t.Fatalf("two jobs of one lane ran: %d", f)
+		if b.TryClaim(delayed) != nil || b.TryClaim(third) != nil {
+			t.Fatal("two jobs of one lane ran")
 		}
 		r := b.SettleAll(&jobstore.Outcome{Job: running, Status: tracker.StatusSuccess})[0]
-		if len(r.Next) != 1 || r.Next[0].ID != delayed.ID {
+		if len(r.Next) != 1 || b.Stored(delayed.ID).WakeAt.IsZero() {
 			t.Fatalf("the completion woke %+v, want the delayed job %d", r.Next, delayed.ID)
 		}
-		if f := b.ClaimAll(third)[0].Outcome; f != jobstore.ClaimDeferred {
-			t.Fatalf("a later job ran before the delayed one: %d", f)
+		if b.TryClaim(third) != nil {
+			t.Fatal("a later job ran before the delayed one")
 		}
 		b.ClaimOne(delayed)
 	})
@@ -163,13 +166,14 @@ func TestConcurrentClaimsOfOneLaneLetOneRun(t *testing.T) {
 			claimed := 0
 			for _, j := range []*jobstore.Job{x, y} {
 				wg.Go(func() {
-					results, err := b.Claim(context.Background(), storetest.Claimer, []jobstore.Claim{{ID: j.ID, Epoch: j.Epoch}})
+					look := jobstore.Look{Stream: j.Stream(), Timeout: time.Minute, After: jobstore.Mark{WakeAt: j.WakeAt.UnixMicro(), ID: j.ID - 1}}
+					result, err := b.Store.ClaimDue(context.Background(), storetest.Worker, []jobstore.Look{look}, 1)
 					mu.Lock()
 					defer mu.Unlock()
 					if err != nil {
 						t.Error(err)
-					} else if results[0].Outcome == jobstore.ClaimWon {
-						claimed++
+					} else {
+						claimed += len(result.Jobs)
 					}
 				})
 			}
@@ -185,10 +189,11 @@ func TestInvalidTextInOneOutcomeDoesNotFailTheOthers(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3))
-		claimed := b.ClaimAll(jobs...)
+		claimed := b.ClaimDue(10, jobs[0]).Jobs
 		outcomes := make([]*jobstore.Outcome, 3)
-		for i, c := range claimed {
-			outcomes[i] = &jobstore.Outcome{Job: c.Job, Status: tracker.StatusFailed, Error: "plain"}
+		for _, job := range claimed {
+			i := slices.IndexFunc(jobs, func(j *jobstore.Job) bool { return j.ID == job.ID })
+			outcomes[i] = &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: "plain"}
 		}
 		outcomes[1].Error = "a\x00b\xff"
 		outcomes[1].Stack = "s\x00"
@@ -208,8 +213,8 @@ func TestRejectedOutcomeDoesNotFailTheOthers(t *testing.T) {
 		b := storetest.New(t, db)
 		jobs := b.Insert(storetest.NewJob(1), storetest.NewJob(2), storetest.NewJob(3), storetest.NewJob(4))
 		var outcomes []*jobstore.Outcome
-		for _, c := range b.ClaimAll(jobs...) {
-			outcomes = append(outcomes, &jobstore.Outcome{Job: c.Job, Status: tracker.StatusSuccess})
+		for _, job := range b.ClaimDue(10, jobs[0]).Jobs {
+			outcomes = append(outcomes, &jobstore.Outcome{Job: job, Status: tracker.StatusSuccess})
 		}
 		boom := errors.New("boom")
 		outcomes[2].OnSuccess = func(*gorm.DB) error { return boom }
@@ -223,7 +228,7 @@ func TestRejectedOutcomeDoesNotFailTheOthers(t *testing.T) {
 				t.Fatalf("outcome %d: %v", i, errs[i])
 			}
 		}
-		if got := b.Stored(jobs[2].ID); got.Status != tracker.StatusRunning {
+		if got := b.Stored(outcomes[2].Job.ID); got.Status != tracker.StatusRunning {
 			t.Fatalf("the job of the rejected outcome is %s", got.Status)
 		}
 	})
@@ -234,9 +239,9 @@ func TestUniqueKeyIsHeldUntilTheJobFinishesOrStarts(t *testing.T) {
 		b := storetest.New(t, db)
 		unique := func(hash string, untilRunning bool) *jobstore.Job {
 			j := storetest.NewJob(int64(len(hash)))
-			j.ActiveKey = jobstore.UniqueKey(hash, untilRunning)
+			j.UniqueKey = jobstore.UniqueKey(hash, untilRunning)
 			list := []*jobstore.Job{j}
-			b.NoError(b.InsertOwn(t.Context(), list, 100))
+			b.NoError(b.InsertOwn(t.Context(), list))
 			return list[0]
 		}
 		first := unique("a", false)
@@ -271,9 +276,9 @@ func TestFiftyConcurrentUniqueDispatchesMakeOneRow(t *testing.T) {
 		for i := range ids {
 			wg.Go(func() {
 				j := storetest.NewJob(5)
-				j.ActiveKey = jobstore.UniqueKey("same", false)
+				j.UniqueKey = jobstore.UniqueKey("same", false)
 				list := []*jobstore.Job{j}
-				if err := b.InsertOwn(context.Background(), list, 100); err != nil {
+				if err := b.InsertOwn(context.Background(), list); err != nil {
 					t.Error(err)
 					return
 				}

@@ -43,7 +43,7 @@ func (s *Store) snapshotChanges(j *Job) bool {
 // lockSnapshots locks the snapshot rows of the jobs, sorted by table and id. It must
 // be called before the job rows are locked. Dispatches lock in the same order, so two
 // transactions that change the same rows cannot deadlock.
-func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
+func (s *Store) lockSnapshots(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	if s.dialect.Name == "sqlite" {
 		return nil
 	}
@@ -57,39 +57,53 @@ func (s *Store) lockSnapshots(tx *gorm.DB, outcomes []*Outcome) error {
 		return cmp.Or(cmp.Compare(a.SnapshotTable, b.SnapshotTable), cmp.Compare(a.SnapshotRow, b.SnapshotRow))
 	})
 	for _, j := range jobs {
-		err := sqlkit.Each(tx, func(*sql.Rows) error { return nil }, "SELECT id FROM "+s.quote(j.SnapshotTable)+" WHERE id = ? FOR UPDATE", j.SnapshotRow)
-		if err != nil {
+		if err := s.lockSnapshot(conn, s.quote(j.SnapshotTable), j.SnapshotRow); err != nil {
 			return &snapshotError{j.SnapshotTable, err}
 		}
 	}
 	return nil
 }
 
+// lockSnapshot locks a row, or returns a LockedError if another transaction has locked it. A row that
+// was deleted needs no lock.
+func (s *Store) lockSnapshot(conn *sqlkit.Conn, table string, row int64) error {
+	const where = " WHERE id = ?"
+	ids, err := sqlkit.Column[int64](conn, "SELECT id FROM "+table+where+s.dialect.SkipLocked(), row)
+	if err != nil || len(ids) > 0 {
+		return err
+	}
+	ids, err = sqlkit.Column[int64](conn, "SELECT id FROM "+table+where, row)
+	if err == nil && len(ids) > 0 {
+		err = &LockedError{fmt.Sprintf("row %d of %s", row, table)}
+	}
+	return err
+}
+
 // settleSnapshots moves the snapshot rows of finished jobs out of their pending states, in the
 // transaction of the outcomes. Any process can do so, because the kinds of the jobs need not be
 // registered. A pending state that a newer job has set stays.
-func (s *Store) settleSnapshots(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) error {
+func (s *Store) settleSnapshots(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	for _, out := range outcomes {
 		if !out.Status.Terminal() || !s.snapshotChanges(out.Job) {
 			continue
 		}
-		if err := s.settleSnapshot(ctx, tx, out); err != nil {
+		if err := s.settleSnapshot(conn, out); err != nil {
 			return &snapshotError{out.Job.SnapshotTable, err}
 		}
 	}
 	return nil
 }
 
-func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, out *Outcome) error {
+func (s *Store) settleSnapshot(conn *sqlkit.Conn, out *Outcome) error {
 	j := out.Job
 	table := s.quote(j.SnapshotTable)
 	if out.Status == tracker.StatusSuccess {
 		// The job's OnSuccess function writes all other columns.
-		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ?", tracker.StateSynced, j.SnapshotRow, j.ID).Error
+		return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ?", tracker.StateSynced, j.SnapshotRow, j.ID).Error
 	}
 	if j.Status == tracker.StatusQueued {
 		// Another job that changes the row may still be open. The row then waits for that job.
-		handed, err := s.handToOpenJob(tx, table, j)
+		handed, err := s.handToOpenJob(conn, table, j)
 		if handed || err != nil {
 			return err
 		}
@@ -98,51 +112,50 @@ func (s *Store) settleSnapshot(ctx context.Context, tx *gorm.DB, out *Outcome) e
 	switch out.Status {
 	case tracker.StatusCancelled, tracker.StatusSkipped:
 		if !j.Wrote {
-			return s.restore(tx, table, j)
+			return s.restore(conn, table, j)
 		}
 		text = "the outcome on the remote is unknown: " + text
 	case tracker.StatusConflict:
-		return tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
+		return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
 			j.ID).Error
 	case tracker.StatusFailed, tracker.StatusSuccess, tracker.StatusQueued, tracker.StatusRunning:
 	}
-	err := tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateFailed, text, j.SnapshotRow, j.ID).Error
+	err := conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateFailed, text, j.SnapshotRow, j.ID).Error
 	if err != nil || !j.Wrote {
 		return err
 	}
-	return s.Insert(ctx, tx, []*Job{refreshJob(j)}, 0)
+	return s.insert(conn, []*Job{refreshJob(j)})
 }
 
 // handToOpenJob makes the snapshot row pending for the newest other open job that changes it. It
 // reports whether there is such a job.
-func (s *Store) handToOpenJob(tx *gorm.DB, table string, j *Job) (bool, error) {
+func (s *Store) handToOpenJob(conn *sqlkit.Conn, table string, j *Job) (bool, error) {
 	lane, id := s.dialect.LaneRows()
 	var other sql.NullInt64
 	var state sql.NullString
-	err := tx.Raw("SELECT h.id, h.snap_state FROM "+lane+" WHERE h.open_lane = ? AND h.id <> ? AND h.snap_state IS NOT NULL ORDER BY "+id+" DESC LIMIT 1", j.Lane,
-		j.ID).
-		Row().Scan(&other, &state)
+	err := conn.Row("SELECT h.id, h.snap_state FROM "+lane+" WHERE h.open_lane = ? AND h.id <> ? AND h.snap_state IS NOT NULL ORDER BY "+id+" DESC LIMIT 1", j.Lane,
+		j.ID).Scan(&other, &state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, tx.Exec("UPDATE "+table+" SET sync_status = ?, sync_job_id = ? WHERE id = ? AND sync_job_id = ?", state.String, other.Int64, j.SnapshotRow,
+	return true, conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_job_id = ? WHERE id = ? AND sync_job_id = ?", state.String, other.Int64, j.SnapshotRow,
 		j.ID).Error
 }
 
 // restore gives the snapshot row the state that it had before a change that was never started.
 // A row that only waited for its creation is deleted.
-func (s *Store) restore(tx *gorm.DB, table string, j *Job) error {
+func (s *Store) restore(conn *sqlkit.Conn, table string, j *Job) error {
 	if j.SnapshotState != tracker.StatePendingCreate {
-		return tx.Exec("UPDATE "+table+" SET sync_status = CASE WHEN last_synced_at IS NULL OR sync_error IS NOT NULL THEN ? WHEN missing_since IS NOT NULL THEN ? ELSE ? END WHERE id = ? AND sync_job_id = ?",
+		return conn.Exec("UPDATE "+table+" SET sync_status = CASE WHEN last_synced_at IS NULL OR sync_error IS NOT NULL THEN ? WHEN missing_since IS NOT NULL THEN ? ELSE ? END WHERE id = ? AND sync_job_id = ?",
 			tracker.StateFailed, tracker.StateMissing, tracker.StateSynced, j.SnapshotRow, j.ID).Error
 	}
-	if err := tx.Exec("DELETE FROM "+table+" WHERE id = ? AND sync_job_id = ? AND last_synced_at IS NULL", j.SnapshotRow, j.ID).Error; err != nil {
+	if err := conn.Exec("DELETE FROM "+table+" WHERE id = ? AND sync_job_id = ? AND last_synced_at IS NULL", j.SnapshotRow, j.ID).Error; err != nil {
 		return err
 	}
-	return tx.Exec("UPDATE "+table+" SET sync_status = ? WHERE id = ? AND sync_job_id = ?", tracker.StateMissing, j.SnapshotRow, j.ID).Error
+	return conn.Exec("UPDATE "+table+" SET sync_status = ? WHERE id = ? AND sync_job_id = ?", tracker.StateMissing, j.SnapshotRow, j.ID).Error
 }
 
 // refreshJob returns a job that reads the remote object again, after a write whose outcome is
@@ -164,7 +177,7 @@ func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 	if !s.snapshotChanges(j) {
 		return nil
 	}
-	return sqlkit.Session(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID,
+	return sqlkit.Connect(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID,
 		j.SnapshotRow).Error
 }
 
@@ -172,7 +185,7 @@ func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 // row. Call it before adding a job that changes the row. The locking statement also reads the
 // state: in the host's transaction, a plain read may return an older one.
 func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int64) (state tracker.SyncState, err error) {
-	err = sqlkit.Each(sqlkit.Session(ctx, tx), func(rows *sql.Rows) error { return rows.Scan(&state) },
+	err = sqlkit.Each(sqlkit.Connect(ctx, tx), func(rows *sql.Rows) error { return rows.Scan(&state) },
 		"SELECT sync_status FROM "+s.quote(table)+" WHERE id = ?"+sqlkit.Pick(s.dialect.Name == "sqlite", "", " FOR UPDATE"), row)
 	if err != nil {
 		return "", fmt.Errorf("lock row %d of %s: %w", row, table, err)
@@ -183,7 +196,7 @@ func (s *Store) LockRow(ctx context.Context, tx *gorm.DB, table string, row int6
 // OpenOn lists the open jobs of a lane that change a snapshot row, oldest first and with their
 // arguments. The jobs that change one snapshot row share a lane.
 func (s *Store) OpenOn(ctx context.Context, tx *gorm.DB, lane int64) ([]*Job, error) {
-	list, err := s.query(sqlkit.Session(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id"+
+	list, err := s.query(sqlkit.Connect(ctx, tx), true, "WHERE j.open_lane = ? AND j.snap_state IS NOT NULL ORDER BY j.id"+
 		sqlkit.Pick(s.dialect.Name == "mysql", " FOR UPDATE", ""), lane)
 	if err != nil {
 		return nil, fmt.Errorf("list open jobs of a snapshot row: %w", err)

@@ -7,11 +7,11 @@
 package jobstore
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +28,9 @@ type Store struct {
 	*tracker.Reader
 	db      *gorm.DB
 	dialect sqlkit.Dialect
-	recheck time.Duration
+	// needsReadCommitted says that single statements need a transaction; see Inspect.
+	needsReadCommitted bool
+	mariaDB            bool
 	// single holds a token for SQLite's only writer. The Store's writers queue for it instead
 	// of sleeping in SQLite's busy handler. Other databases do not use it.
 	single chan struct{}
@@ -42,9 +44,6 @@ type Store struct {
 type Options struct {
 	// Now returns the current time. The default is time.Now.
 	Now func() time.Time
-	// Recheck is how long after a wake-up the relay checks whether the job was claimed. The
-	// default is 5 seconds.
-	Recheck time.Duration
 	// At, if not nil, is called at each Moment. Only tests set it.
 	At func(Moment)
 }
@@ -59,11 +58,11 @@ func New(db *gorm.DB, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Reader: reader, db: db, dialect: d, recheck: cmp.Or(o.Recheck, 5*time.Second), atMoment: o.At, single: make(chan struct{}, 1)}, nil
+	return &Store{Reader: reader, db: db, dialect: d, atMoment: o.At, single: make(chan struct{}, 1)}, nil
 }
 
-// DB returns a session on the database without the conditions and scopes of the host's session.
-func (s *Store) DB(ctx context.Context) *gorm.DB { return sqlkit.Session(ctx, s.db) }
+// DB returns a Conn on the database, for statements outside of any transaction.
+func (s *Store) DB(ctx context.Context) *sqlkit.Conn { return sqlkit.Connect(ctx, s.db) }
 
 // Transaction runs fn in a new READ COMMITTED transaction. At higher isolation levels, the
 // engine's batches would block dispatches on MySQL and fail on PostgreSQL.
@@ -77,7 +76,18 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) err
 	if s.dialect.Name != "sqlite" {
 		o = append(o, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	}
-	return s.DB(ctx).Transaction(fn, o...)
+	return sqlkit.Session(ctx, s.db).Transaction(fn, o...)
+}
+
+// transactionTimeout is the deadline of a transaction of the Store that runs no code of the host.
+const transactionTimeout = 3 * sqlkit.StatementTimeout
+
+// transaction is like Transaction, for a transaction that runs no code of the host: it has a
+// deadline.
+func (s *Store) transaction(ctx context.Context, fn func(conn *sqlkit.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	return s.Transaction(ctx, func(tx *gorm.DB) error { return fn(sqlkit.Connect(ctx, tx)) })
 }
 
 // maxTries is how often a transaction is tried when it ends in a deadlock.
@@ -102,7 +112,7 @@ func retryTx(ctx context.Context, transaction func() error) error {
 // driver features that database/sql does not offer. It does not wait for SQLite's only writer.
 func (s *Store) RetryTxConn(ctx context.Context, fn func(tx *gorm.DB, conn *sql.Conn) error) error {
 	return retryTx(ctx, func() error {
-		return s.DB(ctx).Connection(func(db *gorm.DB) error {
+		return sqlkit.Session(ctx, s.db).Connection(func(db *gorm.DB) error {
 			conn, _ := db.Statement.ConnPool.(*sql.Conn)
 			return db.Transaction(func(tx *gorm.DB) error { return fn(tx, conn) }, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 		})
@@ -141,16 +151,20 @@ func (s *Store) lockWriter(ctx context.Context) (unlock func(), err error) {
 
 // singleStatement runs fn for one call of batch. A database with RETURNING needs one statement for
 // it and no transaction; the others need two statements and therefore a transaction.
-func (s *Store) singleStatement(ctx context.Context, fn func(tx *gorm.DB) error) error {
+func (s *Store) singleStatement(ctx context.Context, fn func(conn *sqlkit.Conn) error) error {
 	if s.dialect.Returning {
 		return s.exec(ctx, fn)
 	}
-	return s.Transaction(ctx, fn)
+	return s.transaction(ctx, fn)
 }
 
-// exec runs statements without a transaction. Prefer it for single statements: a process that
-// freezes between a statement and its COMMIT keeps the rows locked.
-func (s *Store) exec(ctx context.Context, fn func(tx *gorm.DB) error) error {
+// exec runs a statement without a transaction, unless the database's default isolation level is too
+// high. Prefer it for single statements: a process that freezes between a statement and its COMMIT
+// keeps the rows locked.
+func (s *Store) exec(ctx context.Context, fn func(conn *sqlkit.Conn) error) error {
+	if s.needsReadCommitted {
+		return s.transaction(ctx, fn)
+	}
 	unlock, err := s.lockWriter(ctx)
 	if err != nil {
 		return err
@@ -159,10 +173,37 @@ func (s *Store) exec(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return fn(s.DB(ctx))
 }
 
+// Inspect reads what the Store has to know about the database. Call it before the first use of the
+// Store. At a higher default isolation level than READ COMMITTED, each statement of the Store gets
+// a transaction of its own.
+func (s *Store) Inspect(ctx context.Context) error {
+	var err error
+	switch s.dialect.Name {
+	case "postgres":
+		var level string
+		err = s.DB(ctx).Row("SHOW default_transaction_isolation").Scan(&level)
+		s.needsReadCommitted = level != "read committed"
+	case "mysql":
+		var version string
+		err = s.DB(ctx).Row("SELECT VERSION()").Scan(&version)
+		s.mariaDB = strings.Contains(version, "MariaDB")
+	}
+	if err != nil {
+		return fmt.Errorf("read the settings of the database: %w", err)
+	}
+	return nil
+}
+
+// withoutLockWait makes a statement fail at once instead of waiting for a lock. MySQL has no such
+// setting for a single statement.
+func (s *Store) withoutLockWait(statement string) string {
+	return sqlkit.Pick(s.mariaDB, "SET STATEMENT innodb_lock_wait_timeout = 0 FOR ", "") + statement
+}
+
 // query reads the jobs that a clause selects. The clause begins with WHERE or JOIN and calls the
 // jobs table j. If wide is set, query also reads arguments and texts.
-func (s *Store) query(tx *gorm.DB, wide bool, where string, args ...any) ([]*Job, error) {
-	rows, err := jobrow.Query(tx, wide, where, args...)
+func (s *Store) query(conn *sqlkit.Conn, wide bool, where string, args ...any) ([]*Job, error) {
+	rows, err := jobrow.Query(conn, wide, where, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -16,23 +16,19 @@ package jobstore
 
 // setRunning moves a job from queued to running. Its parameters are (now, now, worker). Callers
 // also set deadline_at.
-const setRunning = "status = 'running', attempt = attempt + 1, running_lane = lane, wake_at = NULL, started_at = ?, updated_at = ?, worker = ?, progress = NULL, " +
-	"active_key = CASE WHEN active_key LIKE '" + keyUntilRunning + "%' THEN NULL ELSE active_key END"
-
-// queuedFence is the condition under which a claim wins.
-const queuedFence = "j.epoch = v_epoch AND j.status = 'queued'"
+const setRunning = "status = 'running', attempt = attempt + 1, open_lane = lane, running_lane = lane, in_lane = TRUE, wake_at = NULL, " +
+	"started_at = ?, updated_at = ?, worker = ?, progress = NULL"
 
 // outcomeUpdate moves a job from running or queued to a terminal status, or from running back to
 // queued. Its parameter is (now).
 var outcomeUpdate = updateStatement{
 	columns: []string{
-		"id", "epoch", "from:t", "status:t", "bump", "refund", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t",
+		"id", "epoch", "from:t", "status:t", "bump", "refund", "lost", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t",
 		"cancel_by:t",
 	},
-	set: "status = v_status, ring = CASE WHEN v_bump = 1 THEN 0 ELSE ring END, epoch = epoch + v_bump, attempt = attempt - v_refund, " +
-		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, rung_at = NULL, " +
+	set: "status = v_status, epoch = epoch + v_bump, attempt = attempt - v_refund, leases_lost = leases_lost + v_lost, " +
+		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, " +
 		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +
-		"active_key = CASE WHEN v_status = 'queued' THEN active_key ELSE NULL END, " +
 		"sealed = CASE WHEN v_status = 'success' AND sealed IS NOT NULL THEN '' ELSE sealed END, " +
 		"finished_at = v_finished, duration_ms = COALESCE(v_duration, duration_ms), result = COALESCE(v_result, result), " +
 		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = CASE WHEN v_status = 'queued' THEN cancel_at ELSE NULL END, updated_at = ?",
@@ -50,19 +46,22 @@ const (
 // before its handler returns. The parameters are (now, by, id).
 const requestCancel = "UPDATE nawasync_jobs SET cancel_at = ?, cancel_by = ? WHERE id = ? AND status = 'running'"
 
-// Updates of wake_at, when the relay next looks at a queued job, and of rung_at, when a task for
-// the job was put into Redis.
+// Updates of wake_at, from when a queued job may be claimed. It is NULL while another job of the
+// lane is in the job's way; lane.go explains why no such job is forgotten.
 const (
-	setRung      = "ring = ring + 1, rung_at = ?, wake_at = ?"
-	ringFence    = "j.epoch = v_epoch AND j.ring = v_ring AND j.status = 'queued'"
-	promoteHeads = "UPDATE nawasync_jobs SET ring = ring + 1, rung_at = ?, wake_at = ? WHERE id IN ? AND status = 'queued' AND not_before <= ?"
-	releaseJob   = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE id = ? AND epoch = ? AND status = 'queued' AND wake_at IS NOT NULL"
-	clearRung    = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at IS NOT NULL AND rung_at IS NOT NULL"
-	wakeJobs     = "UPDATE nawasync_jobs SET wake_at = ? WHERE open_lane IS NOT NULL AND status = 'queued' AND wake_at > ? AND rung_at IS NULL AND not_before <= ? AND "
-	wakeHeads    = "UPDATE nawasync_jobs SET rung_at = NULL, wake_at = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id IN ? AND status = 'queued' AND wake_at IS NULL"
-	// Incrementing ring makes the fence of a concurrent postponement fail: the process that
-	// postpones the job may have read the pause before its end.
-	wakeScope = "UPDATE nawasync_jobs SET ring = ring + 1, rung_at = NULL, wake_at = not_before WHERE status = 'queued' AND open_lane IS NOT NULL AND wake_at IS NOT NULL AND service = ?"
+	// setBehind takes a job out of the claim index, or with a time has it looked at again then.
+	setBehind   = "in_lane = TRUE, wake_at = v_wake"
+	behindFence = "j.epoch = v_epoch AND j.status = 'queued' AND j.wake_at IS NOT NULL"
+	// putBehind is setBehind on SQLite, whose only writer needs no locks. Its parameter is (ids).
+	putBehind = "UPDATE nawasync_jobs AS j SET in_lane = TRUE, wake_at = NULL WHERE j.id IN ? AND j.status = 'queued'"
+	// setFirst returns the first job of a lane to the claim index. A job in backoff has a wake_at and
+	// keeps it.
+	setFirst   = "in_lane = TRUE, wake_at = CASE WHEN not_before > v_wake THEN not_before ELSE v_wake END"
+	firstFence = "j.status = 'queued' AND (j.wake_at IS NULL OR (j.wake_at > v_wake AND j.not_before <= v_wake))"
+	// bringForward makes a queued job due earlier. Its parameters are the new time five times, the id,
+	// and the time again. A job that waits behind its lane keeps a wake_at of NULL.
+	bringForward = "UPDATE nawasync_jobs SET not_before = ?, due_at = CASE WHEN due_at > ? THEN ? ELSE due_at END, " +
+		"wake_at = CASE WHEN wake_at > ? THEN ? ELSE wake_at END WHERE id = ? AND status = 'queued' AND not_before > ?"
 )
 
 // Updates of terminal rows.

@@ -23,9 +23,8 @@ type Pruner struct {
 	ExpiredOutcome func(job *jobstore.Job) *jobstore.Outcome
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
-	// PurgeArchived deletes from Redis the tasks that asynq has archived because their workers
-	// died.
-	PurgeArchived func() error
+
+	keysAfter string // the unique key after which the next tick looks for keys without an open job
 }
 
 const batch = 1000
@@ -75,7 +74,8 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err := p.Store.PruneStats(ctx, now.Add(-keepMinutes), now.Add(-keepHours)); err != nil {
 		return false, err
 	}
-	return false, p.PurgeArchived()
+	p.keysAfter, err = p.Store.PruneKeys(ctx, p.keysAfter, batch)
+	return false, err
 }
 
 // expire settles one batch of expired jobs. full reports whether there may be more.

@@ -3,6 +3,7 @@ package reaper
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -60,6 +61,7 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	}
 	r.observed = observed
 	self := r.Self()
+	var errs []error
 	for worker, seen := range observed {
 		if worker == self {
 			continue
@@ -73,10 +75,10 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 			continue
 		}
 		if err := r.reap(ctx, worker); err != nil {
-			return false, err
+			errs = append(errs, err)
 		}
 	}
-	return false, nil
+	return false, errors.Join(errs...)
 }
 
 // readProcesses returns the heartbeat counter of each process. It fails after a quarter of
@@ -110,19 +112,22 @@ func (r *Reaper) reap(ctx context.Context, worker string) error {
 	if err := r.Store.RemoveProcess(ctx, worker); err != nil {
 		return err
 	}
-	for {
-		jobs, err := r.Store.RunningOn(ctx, worker, batch)
+	var errs []error
+	for after := int64(0); ; {
+		jobs, err := r.Store.RunningOn(ctx, worker, after, batch)
 		if err != nil || len(jobs) == 0 {
-			delete(r.observed, worker)
-			return err
+			return errors.Join(append(errs, err)...)
 		}
+		after = jobs[len(jobs)-1].ID
 		r.Logger.Warn("a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
 		outcomes := make([]*jobstore.Outcome, len(jobs))
 		for i, job := range jobs {
 			outcomes[i] = r.OutcomeOf(job)
 		}
 		if err := r.Settle(ctx, outcomes); err != nil {
-			return err
+			// Usually a host's transaction has locked a row. The other jobs are settled; the next
+			// round finds this one again.
+			errs = append(errs, err)
 		}
 	}
 }

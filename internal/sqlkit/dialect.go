@@ -64,27 +64,30 @@ func (d Dialect) ListRows() string {
 }
 
 // Behind returns an expression that is 1 if an earlier job of j's lane is open, and 0 otherwise.
-// Its parameter is (now).
 func (d Dialect) Behind() string {
 	table, id := d.LaneRows()
-	return "CASE WHEN EXISTS (SELECT 1 FROM " + table + " WHERE h.open_lane = j.lane AND " + id + " < j.id AND " + inLane + ") THEN 1 ELSE 0 END"
+	return "CASE WHEN EXISTS (SELECT 1 FROM " + table + " WHERE h.open_lane = j.lane AND h.in_lane = TRUE AND " + id + " < j.id) THEN 1 ELSE 0 END"
 }
 
-const (
-	// LaneBusy is 1 if another job of j's lane runs, and 0 otherwise. LaneBusy and Behind use
-	// CASE because a query planner turns a plain NOT EXISTS into an anti-join, which may read
-	// all open jobs.
-	LaneBusy = "CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END"
-	// PausedUntil is the end of the pause of j's scope, or NULL if the scope is not paused. Its
-	// parameter is (now).
-	PausedUntil = "(SELECT MAX(p.paused_until) FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > ?)"
-)
+// LaneBusy is 1 if another job of j's lane runs, and 0 otherwise. LaneBusy and Behind use CASE
+// because a query planner turns a plain NOT EXISTS into an anti-join, which may read all open jobs.
+const LaneBusy = "CASE WHEN EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.running_lane = j.lane AND r.id <> j.id) THEN 1 ELSE 0 END"
 
-// RunnableColumns returns the columns that decide whether a job j may run, to be selected after the
-// job's own columns. Its parameters are (now, now).
-func (d Dialect) RunnableColumns() string {
-	return ", " + d.Behind() + ", " + LaneBusy + ", " + PausedUntil
+// ClaimRows returns the jobs table j, with a hint to read it by the claim index, and its column of
+// queues. On MySQL the index has a column of its own; see the migration.
+func (d Dialect) ClaimRows() (table, queue string) {
+	switch d.Name {
+	case "postgres":
+		return "nawasync_jobs j", "j.queue"
+	case "mysql":
+		return "nawasync_jobs j FORCE INDEX (nawasync_jobs_claim)", "j.claim_queue"
+	}
+	return "nawasync_jobs j INDEXED BY nawasync_jobs_claim", "j.queue"
 }
+
+// SkipLocked returns the clause with which a SELECT locks its rows and leaves out those that another
+// transaction has locked. SQLite locks no rows.
+func (d Dialect) SkipLocked() string { return Pick(d.Name == "sqlite", "", " FOR UPDATE SKIP LOCKED") }
 
 // KindText returns an expression for the text service/type/action.
 func (d Dialect) KindText() string {
@@ -94,11 +97,11 @@ func (d Dialect) KindText() string {
 	return "service || '/' || type || '/' || action"
 }
 
-// LaneHeads returns a query for the id of the first open job of each lane in a rowset. The id is
-// NULL for a lane without open jobs. Its parameters are (now, rowset).
+// LaneHeads returns a query for the id of the first job of each lane in a rowset. The id is NULL for
+// a lane without jobs. Its parameter is (rowset).
 func (d Dialect) LaneHeads() string {
 	table, id := d.LaneRows()
-	return "SELECT (SELECT h.id FROM " + table + " WHERE h.open_lane = v_lane AND " + inLane + " ORDER BY " + id + " LIMIT 1) FROM " + d.Rowset("lane")
+	return "SELECT (SELECT h.id FROM " + table + " WHERE h.open_lane = v_lane AND h.in_lane = TRUE ORDER BY " + id + " LIMIT 1) FROM " + d.Rowset("lane")
 }
 
 // Rowset returns a table v that is read from one JSON parameter, an array of objects. The
@@ -152,7 +155,3 @@ func Pick(yes bool, a, b string) string {
 	}
 	return b
 }
-
-// inLane is the condition that h has taken its place in its lane: it is due, or was due before
-// and went back to the queue. Its parameter is (now).
-const inLane = "(h.epoch > 0 OR h.not_before <= ?)"

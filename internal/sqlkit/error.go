@@ -34,6 +34,18 @@ func IsUniqueViolation(err error) bool {
 	return containsAny(err, "Error 1062 ", "UNIQUE constraint failed")
 }
 
+// IsLockTimeout reports whether err says that another transaction held a lock for too long: SQLSTATE
+// 55P03, MySQL's error 1205 or 3572, or SQLite's busy_timeout.
+func IsLockTimeout(err error) bool {
+	if err == nil {
+		return false
+	}
+	if state, ok := sqlState(err); ok {
+		return state == "55P03"
+	}
+	return containsAny(err, "Error 1205 ", "Error 3572 ", "SQLITE_BUSY", "database is locked")
+}
+
 // IsUndefined reports whether err says that a table or column does not exist.
 func IsUndefined(err error) bool {
 	if err == nil {

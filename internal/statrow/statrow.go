@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"database/sql"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
@@ -33,8 +31,8 @@ type Delta struct {
 }
 
 // Deltas reads up to limit deltas that are not rolled up yet, oldest first.
-func Deltas(tx *gorm.DB, limit int) (list []Delta, err error) {
-	err = sqlkit.Each(tx, func(rows *sql.Rows) error {
+func Deltas(conn *sqlkit.Conn, limit int) (list []Delta, err error) {
+	err = sqlkit.Each(conn, func(rows *sql.Rows) error {
 		var d Delta
 		err := rows.Scan(&d.ID, &d.Minute, &d.Service, &d.Type, &d.Action, &d.Instance, &d.Outcome, &d.Jobs, &d.LastJob, &d.LastAt, &d.Waits, &d.Runs)
 		list = append(list, d)
@@ -54,8 +52,8 @@ type Bucket struct {
 // Buckets reads the buckets of a period that meet the condition where. histograms lists the
 // two columns to read as Waits and Runs: the columns themselves, or two empty SQL strings to
 // skip them.
-func Buckets(tx *gorm.DB, period, histograms, where string, args ...any) (list []Bucket, err error) {
-	err = sqlkit.Each(tx, func(rows *sql.Rows) error {
+func Buckets(conn *sqlkit.Conn, period, histograms, where string, args ...any) (list []Bucket, err error) {
+	err = sqlkit.Each(conn, func(rows *sql.Rows) error {
 		var b Bucket
 		err := rows.Scan(&b.Begin, &b.Service, &b.Type, &b.Instance, &b.Action, &b.Outcome, &b.Jobs, &b.Waits, &b.Runs)
 		list = append(list, b)

@@ -76,33 +76,55 @@ func SetTargetKey(job *jobstore.Job) {
 // Insert adds jobs and returns them.
 func (f *Fixture) Insert(jobs ...*jobstore.Job) []*jobstore.Job {
 	f.t.Helper()
-	f.NoError(f.InsertOwn(f.t.Context(), jobs, 100))
+	f.NoError(f.InsertOwn(f.t.Context(), jobs))
 	return jobs
 }
 
-// Claimer is a process that serves the kind of the jobs from NewJob.
-var Claimer = jobstore.Claimer{Worker: "w1", Serves: []jobstore.Served{{Kind: "whm/mailbox/update", Timeout: time.Minute}}}
+// Worker is the process id under which the fixture claims jobs.
+const Worker = "w1"
 
-// ClaimAll claims jobs in one batch.
-func (f *Fixture) ClaimAll(jobs ...*jobstore.Job) []jobstore.ClaimResult {
+// ClaimDue claims up to limit due jobs of each of the streams of jobs.
+func (f *Fixture) ClaimDue(limit int, jobs ...*jobstore.Job) *jobstore.Claimed {
 	f.t.Helper()
-	claims := make([]jobstore.Claim, len(jobs))
-	for i, j := range jobs {
-		claims[i] = jobstore.Claim{ID: j.ID, Epoch: j.Epoch}
+	var looks []jobstore.Look
+	known := map[jobstore.Stream]bool{}
+	for _, j := range jobs {
+		if !known[j.Stream()] {
+			known[j.Stream()] = true
+			looks = append(looks, jobstore.Look{Stream: j.Stream(), Timeout: time.Minute})
+		}
 	}
-	results, err := f.Claim(f.t.Context(), Claimer, claims)
+	claimed, err := f.Store.ClaimDue(f.t.Context(), Worker, looks, limit)
 	f.NoError(err)
-	return results
+	return claimed
 }
 
-// ClaimOne claims a job. It fails the test if the claim does not win.
+// TryClaim claims a job and returns it, or nil if it cannot run now. A job behind another of its
+// lane leaves the claim index.
+func (f *Fixture) TryClaim(j *jobstore.Job) *jobstore.Job {
+	f.t.Helper()
+	stored := f.Stored(j.ID)
+	if stored.WakeAt.IsZero() {
+		return nil
+	}
+	look := jobstore.Look{Stream: j.Stream(), Timeout: time.Minute, After: jobstore.Mark{WakeAt: stored.WakeAt.UnixMicro(), ID: j.ID - 1}}
+	claimed, err := f.Store.ClaimDue(f.t.Context(), Worker, []jobstore.Look{look}, 1)
+	f.NoError(err)
+	f.NoError(f.Demote(f.t.Context(), claimed.Blocked))
+	if len(claimed.Jobs) == 0 {
+		return nil
+	}
+	return claimed.Jobs[0]
+}
+
+// ClaimOne claims a job. It fails the test if the job cannot run now.
 func (f *Fixture) ClaimOne(j *jobstore.Job) *jobstore.Job {
 	f.t.Helper()
-	r := f.ClaimAll(j)[0]
-	if r.Outcome != jobstore.ClaimWon {
-		f.t.Fatalf("job %d was not claimed: outcome %d", j.ID, r.Outcome)
+	claimed := f.TryClaim(j)
+	if claimed == nil || claimed.ID != j.ID {
+		f.t.Fatalf("job %d was not claimed", j.ID)
 	}
-	return r.Job
+	return claimed
 }
 
 // SettleAll writes outcomes. It fails the test if one of them fails.

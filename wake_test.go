@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
-	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -36,7 +34,7 @@ func TestFlushedRedisLosesNoJobAndRunsNoneTwice(t *testing.T) {
 			var runs enginetest.Runs
 			var finished atomic.Int64
 			release := make(chan struct{})
-			e := h.Tuned(quickRecheck, func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
+			e := h.Engine(func(c *nawasync.Config) { c.Queues = map[string]nawasync.Queue{"default": {Slots: 1000}} })
 			enginetest.Register(t, e, func(_ context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 				runs.Record(run.Job())
 				<-release
@@ -51,7 +49,7 @@ func TestFlushedRedisLosesNoJobAndRunsNoneTwice(t *testing.T) {
 			jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
 			enginetest.NoError(t, err)
 			enginetest.Eventually(t, 60*time.Second, "1,000 running", func() bool { return runs.Total() == 1000 })
-			flush() // while 1,000 jobs run and 100 wait with a task in Redis
+			flush() // while 1,000 jobs run and 100 wait
 			close(release)
 			enginetest.Eventually(t, 60*time.Second, "some more ran", func() bool { return finished.Load() > 300 })
 			flush() // while jobs start and end
@@ -68,7 +66,7 @@ func TestFlushedRedisLosesNoJobAndRunsNoneTwice(t *testing.T) {
 func TestUnknownTasksDeletedRowsAndUnservedKindsDoNotBlockOtherJobs(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		e := h.Tuned(quickRecheck, nil)
+		e := h.Engine(nil)
 		enginetest.Register(t, e, enginetest.DoNothing)
 		unserved := enginetest.Dispatch(t, e, otherArgs{ID: "unserved"})
 		deleted := enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "deleted"})
@@ -78,7 +76,7 @@ func TestUnknownTasksDeletedRowsAndUnservedKindsDoNotBlockOtherJobs(t *testing.T
 		var installation string
 		enginetest.NoError(t, db.Raw("SELECT value FROM nawasync_settings WHERE name = 'installation'").Row().Scan(&installation))
 		for _, payload := range []string{"", "nonsense", "-1.0", "999999999.0", "1", "1.x", "1.-1", `{"id":1}`} {
-			_, err := client.Enqueue(asynq.NewTask("nawasync:job", []byte(payload)), asynq.Queue(installation+":default"), asynq.MaxRetry(0))
+			_, err := client.Enqueue(asynq.NewTask(nawasync.WakeTask, []byte(payload)), asynq.Queue(installation+":default"), asynq.MaxRetry(0))
 			enginetest.NoError(t, err)
 		}
 		h.Start(e)
@@ -89,14 +87,14 @@ func TestUnknownTasksDeletedRowsAndUnservedKindsDoNotBlockOtherJobs(t *testing.T
 		if row.Status != tracker.StatusQueued || row.Attempt != 0 {
 			t.Fatalf("job of an unserved kind %+v, want queued with no attempt", row)
 		}
-		late := h.Tuned(quickRecheck, nil)
+		late := h.Engine(nil)
 		enginetest.NoError(t, nawasync.Register(late, &enginetest.Handler[otherArgs]{Do: otherDoNothing}))
 		h.Start(late)
 		enginetest.WaitStatus(t, e, unserved.ID, tracker.StatusSuccess)
 	})
 }
 
-func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
+func TestJobsCommittedWhileRedisIsDownRunMeanwhile(t *testing.T) {
 	t.Parallel()
 	for _, opener := range testdb.Openers() {
 		t.Run(opener.Name, func(t *testing.T) {
@@ -108,7 +106,7 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 				h.Redis, server = enginetest.PrivateRedis(t)
 				stopRedis, startRedis = server.Kill, func() { server.Start(t) }
 			}
-			e := h.Tuned(quickRecheck, nil)
+			e := h.Engine(nil)
 			enginetest.Register(t, e, enginetest.DoNothing)
 			h.Start(e)
 			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "before"}).ID, tracker.StatusSuccess)
@@ -117,52 +115,13 @@ func TestJobsCommittedWhileRedisIsDownRunWhenItIsBack(t *testing.T) {
 			for i := range 20 {
 				ids = append(ids, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: fmt.Sprint(i)}).ID)
 			}
-			row, err := e.Reader().Get(t.Context(), ids[0])
-			enginetest.NoError(t, err)
-			if row.Status != tracker.StatusQueued {
-				t.Fatalf("job %+v, want queued while Redis is down", row)
-			}
-			startRedis()
 			for _, id := range ids {
 				enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 			}
+			startRedis()
+			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "after"}).ID, tracker.StatusSuccess)
 		})
 	}
-}
-
-func TestLostWakeUpBehindALongBacklogIsSentAgain(t *testing.T) {
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := enginetest.New(t, db)
-		e := h.Tuned(host.Tuning{RungCap: 20, Recheck: 300 * time.Millisecond, Relay: 20 * time.Millisecond}, func(c *nawasync.Config) {
-			c.Queues = map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: 1}}
-		})
-		release := make(chan struct{})
-		enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
-			if run.Args.ID != "lost" {
-				select {
-				case <-release:
-				case <-ctx.Done():
-				}
-			}
-			return nil
-		})
-		lost := enginetest.Dispatch(t, h.Engine(func(c *nawasync.Config) { c.Redis = nil }), enginetest.JobArgs{ID: "lost"})
-		// The row now looks as if its wake-up had been sent, but Redis has no task for it.
-		enginetest.NoError(t, db.Exec("UPDATE nawasync_jobs SET ring = 1, rung_at = ?, wake_at = ? WHERE id = ?", time.Now().UnixMicro(),
-			time.Now().Add(time.Second).UnixMicro(), lost.ID).Error)
-		args := make([]nawasync.Args, 1200)
-		for i := range args {
-			args[i] = enginetest.JobArgs{ID: strconv.Itoa(i)}
-		}
-		_, err := e.DispatchMany(t.Context(), args, nawasync.Options{})
-		enginetest.NoError(t, err)
-		h.Start(e)
-		enginetest.Eventually(t, 30*time.Second, "woken again", func() bool {
-			row, err := enginetest.Store(e).Load(context.Background(), lost.ID)
-			return err == nil && (row.Ring > 1 || row.Status != tracker.StatusQueued)
-		})
-		close(release)
-	})
 }
 
 // otherArgs holds the arguments of a second kind of job.
@@ -177,9 +136,6 @@ func (otherArgs) Kind() nawasync.Kind {
 func (o otherArgs) Target() nawasync.Target { return nawasync.Target{ID: o.ID} }
 
 func otherDoNothing(context.Context, *nawasync.Run[otherArgs]) error { return nil }
-
-// quickRecheck makes the engine repeat a lost wake-up after 300 ms, so that tests need not wait long.
-var quickRecheck = host.Tuning{Recheck: 300 * time.Millisecond}
 
 // A Redis that accepts connections and never responds is worse than one that refuses them.
 func TestDispatchAndStopDoNotWaitForARedisThatHangs(t *testing.T) {

@@ -12,7 +12,6 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     wake_at       INTEGER,
     not_before    INTEGER NOT NULL,
     due_at        INTEGER NOT NULL,
-    rung_at       INTEGER,
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL,
     started_at    INTEGER,
@@ -22,10 +21,11 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     retry_of      INTEGER,
     duration_ms   INTEGER,
     epoch         INTEGER NOT NULL,
-    ring          INTEGER NOT NULL,
     attempt       INTEGER NOT NULL,
     max_attempts  INTEGER NOT NULL,
+    leases_lost   INTEGER NOT NULL DEFAULT 0,
     wrote         BOOLEAN NOT NULL DEFAULT FALSE,
+    in_lane       BOOLEAN NOT NULL,
     status        TEXT NOT NULL,
     service       TEXT NOT NULL,
     type          TEXT NOT NULL,
@@ -33,13 +33,17 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     instance      TEXT NOT NULL,
     target_id     TEXT NOT NULL,
     queue         TEXT NOT NULL,
-    active_key    TEXT,
+    unique_key    TEXT,
     triggered_by  TEXT NOT NULL,
     trigger_source TEXT NOT NULL,
     worker        TEXT,
     cancel_by     TEXT,
     trace         TEXT,
     error_class   TEXT,
+    snap_table    TEXT,
+    snap_row      INTEGER,
+    snap_state    TEXT,
+    deleted_at    INTEGER,
     progress      TEXT,
     payload       TEXT,
     sealed        BLOB,
@@ -47,13 +51,20 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     error         TEXT,
     diff          TEXT
 );
-CREATE INDEX IF NOT EXISTS nawasync_jobs_wake ON nawasync_jobs (queue, wake_at, id) WHERE wake_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS nawasync_jobs_lane ON nawasync_jobs (open_lane, id) WHERE open_lane IS NOT NULL;
+CREATE INDEX IF NOT EXISTS nawasync_jobs_claim ON nawasync_jobs (queue, service, type, action, instance, wake_at, id) WHERE wake_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS nawasync_jobs_lane ON nawasync_jobs (open_lane, in_lane, id) WHERE open_lane IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_running ON nawasync_jobs (running_lane) WHERE running_lane IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS nawasync_jobs_active ON nawasync_jobs (active_key) WHERE active_key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS nawasync_jobs_target ON nawasync_jobs (target_key, id) WHERE finished_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS nawasync_jobs_service ON nawasync_jobs (service, id) WHERE finished_at IS NOT NULL;
+-- The job lists read the ended jobs of a service and status, newest first, without deleted jobs.
+CREATE INDEX IF NOT EXISTS nawasync_jobs_list ON nawasync_jobs (service, status, id) WHERE finished_at IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX IF NOT EXISTS nawasync_jobs_finished ON nawasync_jobs (status, finished_at) WHERE finished_at IS NOT NULL;
+
+-- The open job of each unique key. A unique index on a nullable column of nawasync_jobs would make
+-- MariaDB's inserts wait for each other.
+CREATE TABLE IF NOT EXISTS nawasync_keys (
+    unique_key    TEXT NOT NULL PRIMARY KEY,
+    job_id        INTEGER NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS nawasync_attempts (
     job_id        INTEGER NOT NULL,
@@ -152,13 +163,89 @@ CREATE TABLE IF NOT EXISTS nawasync_duties (
     held_until    INTEGER NOT NULL
 );
 
+-- A sync that would delete too many rows is held.
+CREATE TABLE IF NOT EXISTS nawasync_held (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    service       TEXT NOT NULL,
+    type          TEXT NOT NULL,
+    instance      TEXT NOT NULL,
+    open_key      TEXT,
+    status        TEXT NOT NULL,
+    job_id        INTEGER NOT NULL,
+    release_job   INTEGER,
+    snap_table    TEXT NOT NULL,
+    rows_known    INTEGER NOT NULL,
+    rows_absent   INTEGER NOT NULL,
+    rows_limit    INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    decided_at    INTEGER,
+    decided_by    TEXT,
+    arguments     TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS nawasync_held_open ON nawasync_held (open_key);
+CREATE INDEX IF NOT EXISTS nawasync_held_scope ON nawasync_held (service, type, instance, id);
+
+CREATE TABLE IF NOT EXISTS nawasync_held_rows (
+    held_id       INTEGER NOT NULL,
+    snap_row      INTEGER NOT NULL,
+    target_id     TEXT NOT NULL,
+    PRIMARY KEY (held_id, snap_row)
+);
+
+-- What operators did, and the policies of the pages.
+CREATE TABLE IF NOT EXISTS nawasync_acts (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    at            INTEGER NOT NULL,
+    subject       TEXT NOT NULL,
+    act           TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    service       TEXT NOT NULL,
+    type          TEXT NOT NULL,
+    instance      TEXT NOT NULL,
+    target_id     TEXT NOT NULL,
+    target_key    INTEGER,
+    job_id        INTEGER,
+    address       TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    detail        TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS nawasync_acts_service ON nawasync_acts (service, id);
+CREATE INDEX IF NOT EXISTS nawasync_acts_target ON nawasync_acts (target_key, id) WHERE target_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS nawasync_acts_job ON nawasync_acts (job_id, id) WHERE job_id IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS nawasync_policies (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind          TEXT NOT NULL,
+    v0            TEXT NOT NULL,
+    v1            TEXT NOT NULL,
+    v2            TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS nawasync_policies_rule ON nawasync_policies (kind, v0, v1, v2);
+
+-- Syncs record here what changed on the remote, per object. The object's own jobs do not record it.
+CREATE TABLE IF NOT EXISTS nawasync_changes (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    at            INTEGER NOT NULL,
+    target_key    INTEGER NOT NULL,
+    job_id        INTEGER NOT NULL,
+    what          TEXT NOT NULL,
+    fields        TEXT
+);
+CREATE INDEX IF NOT EXISTS nawasync_changes_target ON nawasync_changes (target_key, id);
+
 CREATE TABLE IF NOT EXISTS nawasync_settings (
     name          TEXT NOT NULL PRIMARY KEY,
     value         TEXT NOT NULL
 );
-INSERT INTO nawasync_settings (name, value) VALUES ('schema_version', '1') ON CONFLICT DO NOTHING;
+INSERT INTO nawasync_settings (name, value) VALUES ('schema_version', '5') ON CONFLICT DO NOTHING;
 
 -- +goose Down
+DROP TABLE IF EXISTS nawasync_changes;
+DROP TABLE IF EXISTS nawasync_acts;
+DROP TABLE IF EXISTS nawasync_policies;
+DROP TABLE IF EXISTS nawasync_held;
+DROP TABLE IF EXISTS nawasync_held_rows;
+DROP TABLE IF EXISTS nawasync_keys;
 DROP TABLE IF EXISTS nawasync_settings;
 DROP TABLE IF EXISTS nawasync_duties;
 DROP TABLE IF EXISTS nawasync_last_success;

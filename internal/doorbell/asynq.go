@@ -1,4 +1,4 @@
-package worker
+package doorbell
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 // pause after an error (hibiken/asynq PR #1058) and would use a whole CPU core.
 type throttledClient struct{ redis.UniversalClient }
 
-const errorPause = 200 * time.Millisecond
+const dequeuePause = 200 * time.Millisecond
 
 func (c throttledClient) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
 	cmd := c.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
 		if c.Ping(ctx).Err() != nil {
-			timer := time.NewTimer(errorPause)
+			timer := time.NewTimer(dequeuePause)
 			defer timer.Stop()
 			select {
 			case <-ctx.Done():

@@ -1,0 +1,181 @@
+package worker
+
+import (
+	"container/heap"
+	"math"
+	"time"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
+)
+
+// A claim reads a stream from its mark on: what was before the mark has been claimed, or was locked
+// by somebody. Rows that become visible later with an earlier wake_at are found by their wake-up,
+// which moves the mark back, or by a full look. Without the mark, each claim would read all index
+// entries of claimed jobs that the database must keep as long as a transaction of the host is open.
+const (
+	// fullLookInterval is how long after a full look the next one may come.
+	fullLookInterval = time.Second
+	// fullLookShare limits full looks, and laps over all streams, to a fiftieth of the time.
+	fullLookShare = 50
+)
+
+// stream is what a puller knows about a stream.
+type stream struct {
+	jobstore.Stream
+	after    jobstore.Mark
+	version  int // counts wake-ups, so that a claim notices those that come while it runs
+	due      bool
+	fullAt   time.Time     // when the last look without a mark began
+	fullCost time.Duration // how long it took
+	laps     int           // the last lap that has listed the stream
+	wakeAt   int64         // when its first job comes due, in microseconds; never if unknown
+	index    int           // in the heap of later streams, or -1
+}
+
+const never = math.MaxInt64
+
+// streams are the streams of one queue. Due streams are in the order in which they are served next.
+type streams struct {
+	known map[jobstore.Stream]*stream
+	due   []*stream
+	later laterHeap
+	lap   int
+}
+
+func newStreams() *streams { return &streams{known: map[jobstore.Stream]*stream{}} }
+
+func (s *streams) get(key jobstore.Stream) *stream {
+	st := s.known[key]
+	if st == nil {
+		st = &stream{Stream: key, wakeAt: never, index: -1, laps: s.lap}
+		s.known[key] = st
+	}
+	return st
+}
+
+// wake notes that the stream has a job that may be claimed at the given time.
+func (s *streams) wake(key jobstore.Stream, at, now int64) {
+	st := s.get(key)
+	st.version++
+	if mark := (jobstore.Mark{WakeAt: at}); mark.Before(st.after) {
+		st.after = mark
+	}
+	s.schedule(st, at, now)
+}
+
+// list notes what a lap has found. A stream with due jobs gets a full look, unless it had one
+// recently.
+func (s *streams) list(found jobstore.StreamState, now int64) {
+	st := s.get(found.Stream)
+	st.laps = s.lap
+	if found.Paused {
+		return
+	}
+	if found.WakeAt <= now && time.Since(st.fullAt) >= max(fullLookInterval, fullLookShare*st.fullCost) {
+		st.after = jobstore.Mark{}
+	}
+	s.schedule(st, found.WakeAt, now)
+}
+
+func (s *streams) schedule(st *stream, at, now int64) {
+	switch {
+	case at <= now:
+		s.makeDue(st)
+	case st.due || at >= st.wakeAt:
+	case st.index >= 0:
+		st.wakeAt = at
+		heap.Fix(&s.later, st.index)
+	default:
+		st.wakeAt = at
+		heap.Push(&s.later, st)
+	}
+}
+
+func (s *streams) makeDue(st *stream) {
+	if st.index >= 0 {
+		heap.Remove(&s.later, st.index)
+	}
+	st.wakeAt = never
+	if !st.due {
+		st.due = true
+		s.due = append(s.due, st)
+	}
+}
+
+// next takes up to n due streams.
+func (s *streams) next(n int, now int64) []*stream {
+	for len(s.later) > 0 && s.later[0].wakeAt <= now {
+		s.makeDue(s.later[0])
+	}
+	n = min(n, len(s.due))
+	taken := append([]*stream(nil), s.due[:n]...)
+	s.due = append(s.due[:0], s.due[n:]...)
+	for _, st := range taken {
+		st.due = false
+	}
+	return taken
+}
+
+// nextAt returns when the first stream comes due, in microseconds, or never.
+func (s *streams) nextAt() int64 {
+	if len(s.due) > 0 {
+		return 0
+	}
+	if len(s.later) > 0 {
+		return s.later[0].wakeAt
+	}
+	return never
+}
+
+// looked notes what a claim has found in a stream. version is the stream's before the claim.
+func (s *streams) looked(st *stream, version, limit int, found jobstore.LookResult, now int64) {
+	full := found.Rows >= limit
+	if st.version == version {
+		switch {
+		case full && !found.Last.Before(st.after):
+			st.after = found.Last
+		case !full:
+			st.after = jobstore.Mark{WakeAt: now, ID: math.MaxInt64}
+		}
+	}
+	if full {
+		s.makeDue(st)
+	} else if found.Next > 0 {
+		s.schedule(st, found.Next, now)
+	}
+}
+
+// endLap forgets streams that the last two laps have not listed: they have no jobs.
+func (s *streams) endLap() {
+	for key, st := range s.known {
+		if st.laps < s.lap-1 && !st.due && st.index < 0 {
+			delete(s.known, key)
+		}
+	}
+	s.lap++
+}
+
+// laterHeap orders streams by the time at which they come due.
+type laterHeap []*stream
+
+func (h laterHeap) Len() int           { return len(h) }
+func (h laterHeap) Less(i, j int) bool { return h[i].wakeAt < h[j].wakeAt }
+func (h laterHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push and Pop are for package heap.
+func (h *laterHeap) Push(x any) {
+	st, _ := x.(*stream)
+	st.index = len(*h)
+	*h = append(*h, st)
+}
+
+// Pop removes the last stream.
+func (h *laterHeap) Pop() any {
+	last := len(*h) - 1
+	st := (*h)[last]
+	*h, st.index = (*h)[:last], -1
+	return st
+}
