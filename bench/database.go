@@ -10,6 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// connections is the size of the connection pool of nawasync and of River.
+const connections = 20
+
 type database struct{ url string }
 
 // newDatabase creates an empty database on the server of the URL admin. The returned function drops

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -24,16 +26,30 @@ func (noop) Kind() nawasync.Kind {
 }
 func (n noop) Target() nawasync.Target { return nawasync.Target{ID: n.ID} }
 
-type noopHandler struct{ nawasync.AbstractJob[noop] }
+// noopHandler calls started, unless it is nil, with the number of each job.
+type noopHandler struct {
+	nawasync.AbstractJob[noop]
 
-func (noopHandler) Execute(context.Context, *nawasync.Run[noop]) error { return nil }
+	started func(n int)
+}
+
+func (h noopHandler) Execute(_ context.Context, run *nawasync.Run[noop]) error {
+	if h.started == nil {
+		return nil
+	}
+	n, err := strconv.Atoi(run.Args.ID)
+	if err == nil {
+		h.started(n)
+	}
+	return err
+}
 
 // nawasyncSubject dispatches with an engine that is not started. Each drain starts a new engine, as
 // the drain of River does.
 type nawasyncSubject struct {
 	config   nawasync.Config
 	dispatch *nawasync.Engine
-	redis    *redis.Client
+	redis    *redis.Client // nil without Redis
 	finished atomic.Int64
 }
 
@@ -52,16 +68,36 @@ func openDB(url string, conns int) (*gorm.DB, error) {
 }
 
 func openNawasync(ctx context.Context, c config) (subject, error) {
-	db, err := openDB(c.postgres, 20)
+	return newNawasync(ctx, c, redisClient(c.redis))
+}
+
+// openWithoutRedis opens nawasync without a Redis client. It returns errUnavailable if the engine
+// cannot work jobs so.
+func openWithoutRedis(ctx context.Context, c config) (subject, error) {
+	s, err := newNawasync(ctx, c, nil)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := s.start(ctx, noopHandler{})
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
+	}
+	return s, stopEngine(ctx, engine)
+}
+
+// newNawasync opens a subject on an empty database. client may be nil.
+func newNawasync(ctx context.Context, c config, client *redis.Client) (*nawasyncSubject, error) {
+	db, err := openDB(c.postgres, connections)
 	if err != nil {
 		return nil, err
 	}
 	if err := migrations.Up(ctx, db); err != nil {
 		return nil, err
 	}
-	s := &nawasyncSubject{redis: redisClient(c.redis)}
+	s := &nawasyncSubject{redis: client}
 	s.config = nawasync.Config{
-		DB: db, Redis: s.redis, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers, Loops: 8}},
+		DB: db, Queues: map[string]nawasync.Queue{nawasync.DefaultQueue: {Slots: c.workers}},
 		// An event is sent after the commit of its outcome.
 		OnEvent: func(_ context.Context, event nawasync.Event) {
 			if event.Type == nawasync.EventSucceeded {
@@ -69,13 +105,22 @@ func openNawasync(ctx context.Context, c config) (subject, error) {
 			}
 		},
 	}
+	if client != nil {
+		s.config.Redis = client
+	}
 	s.dispatch, err = nawasync.New(s.config)
 	return s, err
 }
 
+func insertWith(engine *nawasync.Engine) dispatchFunc {
+	return func(ctx context.Context, n int) error {
+		_, err := engine.Dispatch(ctx, noop{strconv.Itoa(n)}, nawasync.Options{By: "bench"})
+		return err
+	}
+}
+
 func (s *nawasyncSubject) Insert(ctx context.Context, n int) error {
-	_, err := s.dispatch.Dispatch(ctx, noop{strconv.Itoa(n)}, nawasync.Options{By: "bench"})
-	return err
+	return insertWith(s.dispatch)(ctx, n)
 }
 
 func (s *nawasyncSubject) InsertMany(ctx context.Context, from, n int) error {
@@ -87,26 +132,45 @@ func (s *nawasyncSubject) InsertMany(ctx context.Context, from, n int) error {
 	return err
 }
 
-func (s *nawasyncSubject) Drain(ctx context.Context, n int) error {
+// start starts a new engine.
+func (s *nawasyncSubject) start(ctx context.Context, handler noopHandler) (*nawasync.Engine, error) {
 	engine, err := nawasync.New(s.config)
+	if err != nil {
+		return nil, err
+	}
+	if err := nawasync.Register(engine, handler); err != nil {
+		return nil, err
+	}
+	return engine, engine.Start(ctx)
+}
+
+func stopEngine(ctx context.Context, engine *nawasync.Engine) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return engine.Stop(ctx)
+}
+
+func (s *nawasyncSubject) Drain(ctx context.Context, n int) error {
+	engine, err := s.start(ctx, noopHandler{})
 	if err != nil {
 		return err
 	}
-	if err := nawasync.Register(engine, noopHandler{}); err != nil {
-		return err
-	}
-	if err := engine.Start(ctx); err != nil {
-		return err
-	}
 	err = waitUntil(ctx, n, func() (int, error) { return int(s.finished.Load()), nil })
-	stopCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	_ = engine.Stop(stopCtx)
-	return err
+	return errors.Join(err, stopEngine(ctx, engine))
+}
+
+func (s *nawasyncSubject) Work(ctx context.Context, started func(n int)) (working, error) {
+	engine, err := s.start(ctx, noopHandler{started: started})
+	if err != nil {
+		return working{}, err
+	}
+	return working{other: s.Insert, own: insertWith(engine), stop: engine.Stop}, nil
 }
 
 func (s *nawasyncSubject) Close() {
-	_ = s.redis.Close()
+	if s.redis != nil {
+		_ = s.redis.Close()
+	}
 	if pool, err := s.config.DB.DB(); err == nil {
 		_ = pool.Close()
 	}

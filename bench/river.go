@@ -18,11 +18,29 @@ type riverArgs struct {
 
 func (riverArgs) Kind() string { return "noop" }
 
+// riverWorker calls started, unless it is nil, with the number of each job.
 type riverWorker struct {
 	river.WorkerDefaults[riverArgs]
+
+	started func(n int)
 }
 
-func (riverWorker) Work(context.Context, *river.Job[riverArgs]) error { return nil }
+func (w riverWorker) Work(_ context.Context, job *river.Job[riverArgs]) error {
+	if w.started == nil {
+		return nil
+	}
+	n, err := strconv.Atoi(job.Args.ID)
+	if err == nil {
+		w.started(n)
+	}
+	return err
+}
+
+// River's lowest settings, for the best latency.
+const (
+	riverCooldown = time.Millisecond
+	riverPoll     = 50 * time.Millisecond
+)
 
 type riverSubject struct {
 	pool    *pgxpool.Pool
@@ -35,7 +53,7 @@ func openRiver(ctx context.Context, c config) (subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings.MaxConns = 20
+	settings.MaxConns = connections
 	pool, err := pgxpool.NewWithConfig(ctx, settings)
 	if err != nil {
 		return nil, err
@@ -51,27 +69,48 @@ func openRiver(ctx context.Context, c config) (subject, error) {
 	return &riverSubject{pool, insert, c.workers}, err
 }
 
-func (r *riverSubject) Insert(ctx context.Context, n int) error {
-	_, err := r.insert.Insert(ctx, riverArgs{strconv.Itoa(n)}, nil)
-	return err
+func riverInsertWith(client *river.Client[pgx.Tx]) dispatchFunc {
+	return func(ctx context.Context, n int) error {
+		_, err := client.Insert(ctx, riverArgs{strconv.Itoa(n)}, nil)
+		return err
+	}
 }
 
-func (r *riverSubject) InsertMany(ctx context.Context, from, n int) error {
+func (r *riverSubject) Insert(ctx context.Context, n int) error {
+	return riverInsertWith(r.insert)(ctx, n)
+}
+
+func riverParams(from, n int) []river.InsertManyParams {
 	params := make([]river.InsertManyParams, n)
 	for i := range params {
 		params[i].Args = riverArgs{strconv.Itoa(from + i)}
 	}
-	_, err := r.insert.InsertManyFast(ctx, params)
+	return params
+}
+
+// InsertMany returns the jobs, as nawasync's DispatchMany does.
+func (r *riverSubject) InsertMany(ctx context.Context, from, n int) error {
+	_, err := r.insert.InsertMany(ctx, riverParams(from, n))
 	return err
 }
 
-func (r *riverSubject) Drain(ctx context.Context, n int) error {
+// InsertManyFast uses COPY and returns no jobs.
+func (r *riverSubject) InsertManyFast(ctx context.Context, from, n int) error {
+	_, err := r.insert.InsertManyFast(ctx, riverParams(from, n))
+	return err
+}
+
+func (r *riverSubject) newWorker(worker riverWorker) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, riverWorker{})
-	client, err := river.NewClient(riverpgxv5.New(r.pool), &river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: r.workers}}, Workers: workers, FetchCooldown: time.Millisecond,
-		FetchPollInterval: 50 * time.Millisecond,
+	river.AddWorker(workers, worker)
+	return river.NewClient(riverpgxv5.New(r.pool), &river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: r.workers}}, Workers: workers, FetchCooldown: riverCooldown,
+		FetchPollInterval: riverPoll,
 	})
+}
+
+func (r *riverSubject) Drain(ctx context.Context, n int) error {
+	client, err := r.newWorker(riverWorker{})
 	if err != nil {
 		return err
 	}
@@ -93,6 +132,20 @@ func (r *riverSubject) Drain(ctx context.Context, n int) error {
 		}
 	}
 	return client.Stop(ctx)
+}
+
+// Work dispatches with a client that notifies the workers of every job: a client with the default
+// cooldown notifies once per 100 ms, and other jobs wait for the poll.
+func (r *riverSubject) Work(ctx context.Context, started func(n int)) (working, error) {
+	other, err := river.NewClient(riverpgxv5.New(r.pool), &river.Config{FetchCooldown: riverCooldown, FetchPollInterval: riverPoll})
+	if err != nil {
+		return working{}, err
+	}
+	client, err := r.newWorker(riverWorker{started: started})
+	if err != nil {
+		return working{}, err
+	}
+	return working{other: riverInsertWith(other), own: riverInsertWith(client), stop: client.Stop}, client.Start(ctx)
 }
 
 func (r *riverSubject) Close() { r.pool.Close() }
