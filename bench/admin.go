@@ -51,6 +51,7 @@ func adminBench(ctx context.Context, o options) error {
 			defer drop()
 			target = created.url
 		}
+		o.postgres = target // the server that the report describes
 		db, err = gorm.Open(postgres.Open(target), quiet)
 		seed = func() error { return seedPostgres(ctx, db, target, rows, now) }
 	}
@@ -74,7 +75,37 @@ func adminBench(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	return measurePages(handler, pagesToMeasure(rows, o.file != ""), rows, o.rounds)
+	run := &adminRun{table: table{name: "admin", header: []string{fmt.Sprintf("Page, %d jobs", rows), "p50, ms", "p95, ms", "Target, ms"}}}
+	if err := run.measurePages(handler, pagesToMeasure(rows, o.file != ""), o.rounds); err != nil {
+		return err
+	}
+	return run.report(ctx, db, o, rows)
+}
+
+// adminRun is a run of the benchmark of the pages.
+type adminRun struct {
+	measurements
+
+	table table
+}
+
+func (a *adminRun) report(ctx context.Context, db *gorm.DB, o options, rows int) error {
+	r := &report{
+		section: "admin", Environment: newEnvironment(), Figures: a.figures,
+		Parameters: map[string]any{"rounds": max(2, o.rounds), "jobs": rows},
+	}
+	if o.file != "" {
+		r.section, a.table.name = "admin-sqlite", "admin-sqlite"
+		var version string
+		if err := db.WithContext(ctx).Raw("SELECT sqlite_version()").Row().Scan(&version); err != nil {
+			return err
+		}
+		r.Environment.Versions["SQLite"] = version
+	} else if err := r.Environment.addPostgres(ctx, o.postgres); err != nil {
+		return err
+	}
+	r.tables = []table{a.table}
+	return r.emit(o)
 }
 
 // seedOnce migrates a database, and seeds it unless it has jobs already.
@@ -139,9 +170,9 @@ func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 	}
 }
 
-// measurePages requests each page several times, and prints the median and the 95th percentile.
-func measurePages(handler http.Handler, pages []pageBenchmark, rows, rounds int) error {
-	fmt.Printf("| Page, %d jobs | p50 | p95 | Target |\n|---|---|---|---|\n", rows)
+// measurePages requests each page several times, and adds the median and the 95th percentile to
+// the table.
+func (a *adminRun) measurePages(handler http.Handler, pages []pageBenchmark, rounds int) error {
 	for _, page := range pages {
 		var took []time.Duration
 		for round := range max(2, rounds) + 1 {
@@ -159,10 +190,10 @@ func measurePages(handler http.Handler, pages []pageBenchmark, rows, rounds int)
 			}
 		}
 		slices.Sort(took)
-		percentile := func(share float64) time.Duration {
-			return took[int(float64(len(took)-1)*share)].Round(100 * time.Microsecond)
-		}
-		fmt.Printf("| %s | %s | %s | %s |\n", page.name, percentile(0.5), percentile(0.95), page.limit)
+		p50, p95 := milliseconds(percentile(took, 0.5)), milliseconds(percentile(took, 0.95))
+		a.add(page.name, "p50_ms", p50)
+		a.add(page.name, "p95_ms", p95)
+		a.table.rows = append(a.table.rows, []string{page.name, format(p50, 1), format(p95, 1), format(milliseconds(page.limit), 0)})
 	}
 	return nil
 }

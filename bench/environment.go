@@ -75,8 +75,8 @@ func (e *environment) addRedis(ctx context.Context, addr string) error {
 	return err
 }
 
-// sentence says in one line how the figures were measured.
-func (e *environment) sentence(rounds any) string {
+// sentence describes the environment in one line, without a full stop.
+func (e *environment) sentence() string {
 	var versions, settings []string
 	for _, name := range slices.Sorted(maps.Keys(e.Versions)) {
 		versions = append(versions, name+" "+e.Versions[name])
@@ -88,5 +88,5 @@ func (e *environment) sentence(rounds any) string {
 	if len(settings) > 0 {
 		text += ", " + strings.Join(settings, ", ")
 	}
-	return fmt.Sprintf("%s. Rounds: %v.", text, rounds)
+	return text
 }

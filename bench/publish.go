@@ -50,7 +50,7 @@ func (r *report) replaceBlocks(document string) (string, error) {
 	for i, t := range r.tables {
 		content := t.markdown()
 		if i == 0 {
-			content = r.Environment.sentence(r.Parameters["rounds"]) + "\n\n" + content
+			content = r.sentence() + "\n\n" + content
 		}
 		begin := blockBegin + t.name + " -->"
 		before, rest, ok := strings.Cut(document, begin)
@@ -58,7 +58,7 @@ func (r *report) replaceBlocks(document string) (string, error) {
 		if !ok || !closed || strings.Contains(old, blockBegin) {
 			return "", fmt.Errorf("the lines %s and %s are missing; add them where the table belongs", begin, blockEnd)
 		}
-		document = before + begin + "\n" + content + blockEnd + after
+		document = before + begin + "\n\n" + content + "\n" + blockEnd + after
 	}
 	return document, nil
 }

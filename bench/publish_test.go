@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const documentBefore = `# Benchmarks
@@ -71,17 +72,21 @@ func TestPublishReplacesTheBlocksAndKeepsTheProse(t *testing.T) {
 Prose before.
 
 <!-- bench:jobs -->
+
 Measured on 2026-01-31, 2 cores, linux/amd64, Go 1.26. Rounds: 2.
 
 | new jobs |
 |---|
+
 <!-- /bench -->
 
 Prose between.
 
 <!-- bench:ratios -->
+
 | new ratios |
 |---|
+
 <!-- /bench -->
 
 Prose after.
@@ -121,5 +126,17 @@ func TestPublishWritesNothingIfABlockIsMissing(t *testing.T) {
 		if readFile(t, folder, "benchmarks.md") != document || readFile(t, folder, "benchmarks.json") != "{}" {
 			t.Errorf("a file was changed although the block %s is missing", missing)
 		}
+	}
+}
+
+func TestTheDocumentHasABlockForEachTable(t *testing.T) {
+	t.Parallel()
+	run := &jobsRun{options: options{latency: 1, idle: time.Second}}
+	names := []string{"ratios", "reconcile", "reconcile-ratios", "million", "admin", "admin-sqlite"}
+	for _, table := range run.tables() {
+		names = append(names, table.name)
+	}
+	if _, err := newReport(names...).replaceBlocks(readFile(t, "../docs", "benchmarks.md")); err != nil {
+		t.Error(err)
 	}
 }

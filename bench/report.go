@@ -84,14 +84,17 @@ type report struct {
 
 // emit prints the report, and writes it into the documents if the options name their folder.
 func (r *report) emit(o options) error {
-	for i, t := range r.tables {
-		if i > 0 {
-			fmt.Println()
-		}
-		fmt.Print(t.markdown())
+	fmt.Println(r.sentence())
+	for _, t := range r.tables {
+		fmt.Printf("\n%s", t.markdown())
 	}
 	if o.write == "" {
 		return nil
 	}
 	return r.publish(o.write)
+}
+
+// sentence says how the figures were measured.
+func (r *report) sentence() string {
+	return fmt.Sprintf("%s. Rounds: %v.", r.Environment.sentence(), r.Parameters["rounds"])
 }
