@@ -37,6 +37,9 @@ func latencyMetric(load, where, percentile string) string {
 // loadMetric returns the name of the rate at which the jobs of the loaded latency were dispatched.
 func loadMetric(where string) string { return "start_loaded_" + where + "_dispatched_per_s" }
 
+// loadSeconds is how long the load lasts, unless the jobs of a drain are fewer.
+const loadSeconds = 5
+
 // latencies measures the time from the call that dispatches a job until its handler begins: with
 // an idle queue, and under load; dispatched by another client, and by the client that works.
 func (t *trial) latencies(ctx context.Context) error {
@@ -62,8 +65,8 @@ func (t *trial) latencies(ctx context.Context) error {
 
 // measureLatency measures one way to dispatch, idle and under load.
 func (t *trial) measureLatency(ctx context.Context, watch *stopwatch, where string, dispatch dispatchFunc) error {
-	const warmUp = 10
-	if err := t.dispatchSlowly(ctx, warmUp, watch, dispatch); err != nil {
+	// Half a second under load opens the connections and does not count.
+	if _, err := t.dispatchAtRate(ctx, t.options.load/2, watch, dispatch); err != nil {
 		return err
 	}
 	if _, err := watch.collect(ctx); err != nil {
@@ -75,7 +78,7 @@ func (t *trial) measureLatency(ctx context.Context, watch *stopwatch, where stri
 	if err := t.addLatency(ctx, watch, "idle", where); err != nil {
 		return err
 	}
-	achieved, err := t.dispatchAtRate(ctx, watch, dispatch)
+	achieved, err := t.dispatchAtRate(ctx, min(loadSeconds*t.options.load, t.options.jobs), watch, dispatch)
 	if err != nil {
 		return err
 	}
@@ -106,11 +109,10 @@ func (t *trial) dispatchSlowly(ctx context.Context, n int, watch *stopwatch, dis
 	return nil
 }
 
-// dispatchAtRate dispatches jobs at the rate of the options, for up to 5 s, whether or not earlier
-// ones have started. It returns the rate that it reached.
-func (t *trial) dispatchAtRate(ctx context.Context, watch *stopwatch, dispatch dispatchFunc) (float64, error) {
+// dispatchAtRate dispatches n jobs at the rate of the options, whether or not earlier ones have
+// started. It returns the rate that it reached.
+func (t *trial) dispatchAtRate(ctx context.Context, n int, watch *stopwatch, dispatch dispatchFunc) (float64, error) {
 	const dispatchers = 16
-	n := min(5*t.options.load, t.options.jobs)
 	from, interval, begin := t.numbers(n), time.Second/time.Duration(t.options.load), time.Now()
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)

@@ -24,15 +24,17 @@ func (m *measurements) add(subject, metric string, value float64) {
 	if math.IsNaN(value) {
 		return
 	}
-	value = math.Round(value*1000) / 1000 // more digits are noise
 	f := m.find(subject, metric)
 	if f == nil {
 		f = &figure{Subject: subject, Metric: metric}
 		m.figures = append(m.figures, f)
 	}
-	f.Rounds = append(f.Rounds, value)
-	f.Median = median(f.Rounds)
+	f.Rounds = append(f.Rounds, roundFigure(value))
+	f.Median = roundFigure(median(f.Rounds))
 }
+
+// roundFigure rounds to three digits after the decimal point: more are noise.
+func roundFigure(value float64) float64 { return math.Round(value*1000) / 1000 }
 
 func (m *measurements) find(subject, metric string) *figure {
 	for _, f := range m.figures {

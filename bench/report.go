@@ -45,7 +45,7 @@ func atMost(name string, value, limit float64) ratio {
 func newRatio(name string, value float64, target string, reached bool) ratio {
 	r := ratio{Name: name, Target: target, digits: 2}
 	if !math.IsNaN(value) {
-		value = math.Round(value*1000) / 1000
+		value = roundFigure(value)
 		r.Measured = &value
 		if target != "" {
 			r.Reached = &reached

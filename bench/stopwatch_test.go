@@ -48,9 +48,9 @@ func TestStopwatchReportsJobsThatDoNotStart(t *testing.T) {
 func TestDispatchAtRateKeepsTheRateWhileJobsWait(t *testing.T) {
 	t.Parallel()
 	var dispatched atomic.Int64
-	trial := &trial{options: options{load: 500, jobs: 100}}
+	trial := &trial{options: options{load: 500}}
 	watch := &stopwatch{dispatched: map[int]time.Time{}}
-	achieved, err := trial.dispatchAtRate(t.Context(), watch, func(context.Context, int) error { // no job ever starts
+	achieved, err := trial.dispatchAtRate(t.Context(), 100, watch, func(context.Context, int) error { // no job ever starts
 		dispatched.Add(1)
 		return nil
 	})
@@ -58,7 +58,7 @@ func TestDispatchAtRateKeepsTheRateWhileJobsWait(t *testing.T) {
 		t.Errorf("dispatched %d jobs at %.0f/s, %v; want 100 at no more than 500/s", dispatched.Load(), achieved, err)
 	}
 	failure := errors.New("connection refused")
-	if _, err := trial.dispatchAtRate(t.Context(), watch, func(context.Context, int) error { return failure }); !errors.Is(err, failure) {
+	if _, err := trial.dispatchAtRate(t.Context(), 100, watch, func(context.Context, int) error { return failure }); !errors.Is(err, failure) {
 		t.Errorf("got %v, want %v", err, failure)
 	}
 }
