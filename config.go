@@ -3,6 +3,7 @@ package nawasync
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ type Config struct {
 	// HostAsynqServer says that the host handles the wake-ups in an asynq server of its own, with
 	// Engine.WakeHandler. The engine then starts no asynq server.
 	HostAsynqServer bool
+	// Heartbeat is a pool for the connection of the heartbeat. Nil takes one connection of DB for it.
+	// SQLite needs none.
+	Heartbeat *sql.DB
 	// Sealer encrypts arguments at rest. Required for kinds with a Secret.
 	Sealer secret.Sealer
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.

@@ -76,3 +76,32 @@ func locksOnBegin(ctx context.Context, db *gorm.DB) bool {
 	_, _ = other.ExecContext(ctx, "ROLLBACK")
 	return false
 }
+
+// minPool is the smallest pool with which an engine can work: one connection for the heartbeat and
+// one for all else.
+const minPool = 2
+
+// checkPool returns an error if the pool of Config.DB is too small to work, and logs a warning if
+// handlers that hold a connection each can use it up.
+func (e *Engine) checkPool() error {
+	pool, err := e.config.DB.DB()
+	if err != nil {
+		return fmt.Errorf("start the engine: %w", err)
+	}
+	most := pool.Stats().MaxOpenConnections
+	if most == 0 || e.config.DB.Name() == "sqlite" {
+		return nil
+	}
+	if most < minPool {
+		return fmt.Errorf("start the engine: the pool of Config.DB has at most %d connection; it needs %d or more: call SetMaxOpenConns, best with the number of slots and 2 more", most, minPool)
+	}
+	slots := 0
+	for _, q := range e.config.Queues {
+		slots += q.Slots
+	}
+	if most < slots+minPool {
+		e.logger.Warn("handlers that hold a database connection each can use up the pool; set SetMaxOpenConns to the number of slots and 2 more, or use fewer slots",
+			"max_open_connections", most, "slots", slots)
+	}
+	return nil
+}

@@ -71,7 +71,7 @@ func (e *Engine) Cancel(ctx context.Context, id int64, o OperatorOptions) (*trac
 
 func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job, error) {
 	// The job may start or return to the queue between the read and the write. Then try again.
-	for range 10 {
+	for try := 1; try <= maxCancelTries; try++ {
 		job, err := e.store.Load(ctx, id)
 		if err != nil {
 			return nil, err
@@ -96,6 +96,13 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 				CancelBy:   by,
 			}
 			settled, err := e.settle(ctx, []*jobstore.Outcome{out})
+			var locked *jobstore.LockedError
+			if errors.As(err, &locked) && try < maxCancelTries {
+				if err := sleep(ctx, lockedPause); err != nil {
+					return nil, err
+				}
+				continue // a worker claims the job, or a transaction of the host holds it
+			}
 			if err != nil {
 				return nil, e.lockHint(err)
 			}
@@ -104,7 +111,25 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 			}
 		}
 	}
-	return nil, fmt.Errorf("cancel job %d: its status changed during each of ten tries; try again", id)
+	return nil, fmt.Errorf("cancel job %d: its status changed during each of %d tries; try again", id, maxCancelTries)
+}
+
+const (
+	maxCancelTries = 20
+	// lockedPause is the pause before another try to cancel a job whose row is locked.
+	lockedPause = 100 * time.Millisecond
+)
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the end

@@ -117,7 +117,7 @@ func TestDatabaseAwayFor10SecondsLosesNoOutcomeAndRequeuesNoLiveJob(t *testing.T
 		proxy.SetDown(false)
 		for _, id := range append(short, long.ID) {
 			job := enginetest.WaitStatus(t, observer, id, tracker.StatusSuccess)
-			if job.Epoch != 0 || job.Attempt != 1 {
+			if job.Attempt != 1 { // a claim whose answer was lost counts for nothing: its job did not run
 				t.Errorf("job %+v, want it successful in its first attempt", job)
 			}
 		}

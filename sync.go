@@ -110,7 +110,13 @@ func (e *Engine) Start(ctx context.Context) error {
 		return errors.New("start the engine: it was started or stopped before; create another with New")
 	}
 	e.checkEviction(ctx)
-	w := e.buildRuntime()
+	if err := e.checkPool(); err != nil {
+		return err
+	}
+	w, err := e.buildRuntime()
+	if err != nil {
+		return err
+	}
 	if err := e.lease.Join(ctx); err != nil {
 		return err
 	}
@@ -149,7 +155,7 @@ func (e *Engine) checkEviction(ctx context.Context) {
 }
 
 // buildRuntime creates the lease, the worker and the background loops. It returns the worker.
-func (e *Engine) buildRuntime() *worker.Worker {
+func (e *Engine) buildRuntime() (*worker.Worker, error) {
 	slots := map[string]int{}
 	for name, q := range e.config.Queues {
 		slots[name] = q.Slots
@@ -165,8 +171,18 @@ func (e *Engine) buildRuntime() *worker.Worker {
 	if e.config.HostAsynqServer {
 		w.Dequeue = 0
 	}
+	heart, err := e.store.NewHeart(e.config.Heartbeat)
+	if err != nil {
+		return nil, fmt.Errorf("start the engine: %w", err)
+	}
 	e.lease = &lease.Lease{
-		Store: e.store, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.registeredKinds(), Queues: served,
+		Store: e.store, Heart: heart, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.registeredKinds(), Queues: served,
+		Blocked: func() time.Duration {
+			if e.store.PoolUsedUp() {
+				return 0 // the host's handlers hold the connections; the database is not the reason
+			}
+			return w.BlockedFor()
+		},
 		OnLost: func(string) { w.Interrupt(ErrLeaseLost) },
 		ReportRunning: func(running, cancelled []jobstore.Claim) {
 			w.Cancel(cancelled, ErrCancelled)
@@ -177,7 +193,7 @@ func (e *Engine) buildRuntime() *worker.Worker {
 	w.Prepare()
 	e.heartbeat = e.loop("lease", e.tuning.Beat, e.lease.Tick)
 	e.loops = e.maintenanceLoops()
-	return w
+	return w, nil
 }
 
 // maintenanceLoops creates the background loops except that of the lease.

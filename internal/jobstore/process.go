@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
@@ -19,18 +18,6 @@ func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 		return conn.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
 			p.ID, sqlkit.CleanText(p.Host, 255), p.PID, now, now, string(kinds), string(queues)).Error
 	})
-}
-
-// Beat increments a process's heartbeat counter and reports whether the heartbeat row exists.
-// A missing row means that a reaper considered the process dead.
-func (s *Store) Beat(ctx context.Context, id string) (bool, error) {
-	var n int64
-	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
-		done := conn.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ? WHERE id = ?", s.Now().UnixMicro(), id)
-		n = done.RowsAffected
-		return done.Error
-	})
-	return n > 0, err
 }
 
 // RemoveProcess deletes the heartbeat row of a process. It does not change the jobs that run there.
@@ -55,23 +42,4 @@ func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
 		return err
 	}, "SELECT DISTINCT worker FROM nawasync_jobs WHERE running_lane IS NOT NULL")
 	return list, err
-}
-
-// RunningClaims lists the jobs that run under a process's id and, of these, the jobs whose
-// cancellation was requested.
-func (s *Store) RunningClaims(ctx context.Context, worker string) (running, cancelled []Claim, err error) {
-	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
-		var c Claim
-		var at sql.NullInt64
-		err := rows.Scan(&c.ID, &c.Epoch, &at)
-		running = append(running, c)
-		if at.Valid {
-			cancelled = append(cancelled, c)
-		}
-		return err
-	}, "SELECT id, epoch, cancel_at FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ?", worker)
-	if err != nil {
-		err = fmt.Errorf("read the running jobs: %w", err)
-	}
-	return running, cancelled, err
 }

@@ -20,6 +20,7 @@ import (
 // processes wait longer than TTL before they take over the jobs.
 type Lease struct {
 	Store  *jobstore.Store
+	Heart  *jobstore.Heart
 	Logger *slog.Logger
 	TTL    time.Duration
 	Kinds  []string
@@ -30,6 +31,10 @@ type Lease struct {
 	// process's id according to the database. cancelled are the ones among them whose cancellation
 	// was requested.
 	ReportRunning func(running, cancelled []jobstore.Claim)
+
+	// Blocked returns how long neither claims nor outcomes have got through to the database. A process
+	// that only writes heartbeats is not alive: after TTL it loses its lease and writes none.
+	Blocked func() time.Duration
 
 	expiry     *time.Timer // ends the lease on time, even if a heartbeat hangs
 	mu         sync.Mutex
@@ -51,6 +56,7 @@ func (l *Lease) Join(ctx context.Context) error {
 // any more.
 func (l *Lease) Leave(ctx context.Context) error {
 	l.expiry.Stop()
+	l.Heart.Close()
 	return l.Store.RemoveProcess(ctx, l.Worker())
 }
 
@@ -89,8 +95,12 @@ func (l *Lease) Tick(ctx context.Context) (more bool, err error) {
 	// Half of TTL leaves enough time to wait for another writer in SQLite, which allows only one.
 	beatCtx, cancel := context.WithTimeout(ctx, l.TTL/2)
 	defer cancel()
+	if blocked := l.Blocked(); blocked > l.TTL {
+		l.lose()
+		return false, fmt.Errorf("no claim or outcome has got through to the database for %s; this process stops its heartbeat until one does", blocked.Round(time.Second))
+	}
 	start := time.Now()
-	known, err := l.Store.Beat(beatCtx, l.Worker())
+	known, err := l.Heart.Beat(beatCtx, l.Worker())
 	if err == nil && known {
 		l.mu.Lock()
 		rejoined := !l.lastBeatOK
@@ -122,13 +132,13 @@ func (l *Lease) lose() {
 	id := l.id
 	l.mu.Unlock()
 	if hadLease {
-		l.Logger.Error("the heartbeat did not reach the database for too long; the running jobs of this process are cancelled", "worker", id, "lease_ttl", l.TTL)
+		l.Logger.Error("this process has lost its lease, because its heartbeats, claims or outcomes did not reach the database for too long; its running jobs are cancelled", "worker", id, "lease_ttl", l.TTL)
 		l.OnLost(id)
 	}
 }
 
 func (l *Lease) runReport(ctx context.Context) error {
-	running, cancelled, err := l.Store.RunningClaims(ctx, l.Worker())
+	running, cancelled, err := l.Heart.RunningClaims(ctx, l.Worker())
 	if err == nil {
 		l.ReportRunning(running, cancelled)
 	}

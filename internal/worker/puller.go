@@ -22,8 +22,11 @@ type puller struct {
 	lap     lap
 }
 
-// lap is a walk over all streams of the queue that have jobs, a page at a time.
+// lap is a walk over all streams of the queue that have jobs, a page at a time. A walk reads the
+// index entries of claimed jobs that the database still keeps; when it is expensive for that reason,
+// the puller polls the streams that it knows, from their marks, until the next one.
 type lap struct {
+	poll time.Time         // when known streams are looked at again
 	from []jobstore.Stream // where the next page begins, for each kind; nil between two laps
 	next time.Time         // when the next lap begins
 	cost time.Duration     // of the pages of this lap so far
@@ -50,7 +53,7 @@ func (p *puller) wake(w jobstore.Wake) {
 // lookAtAll makes the puller look at all streams now.
 func (p *puller) lookAtAll() {
 	p.mu.Lock()
-	p.lap.next = time.Time{}
+	p.lap.next, p.lap.poll = time.Time{}, time.Time{}
 	for _, st := range p.streams.known {
 		st.fullAt = time.Time{}
 	}
@@ -139,6 +142,10 @@ func (p *puller) round() (worked bool, err error) {
 	}
 	slots += p.acquireMore(maxClaim - 1)
 	p.mu.Lock()
+	if !time.Now().Before(p.lap.poll) {
+		p.streams.poll(cap(p.slots))
+		p.lap.poll = time.Now().Add(p.worker.pollInterval())
+	}
 	chosen := p.streams.next(slots, p.now())
 	p.mu.Unlock()
 	if len(chosen) == 0 {
@@ -237,6 +244,7 @@ func (p *puller) lapStep() error {
 	}
 	if p.lap.from = nextPage(from, found, lapPage); p.lap.from == nil {
 		p.streams.endLap()
+		p.lap.poll = time.Now().Add(p.worker.pollInterval())
 		if next := time.Now().Add(fullLookShare * p.lap.cost); next.After(p.lap.next) && !p.lap.next.IsZero() {
 			p.lap.next = next
 		}
@@ -267,7 +275,7 @@ func nextPage(from []jobstore.Stream, found []jobstore.StreamState, limit int) [
 // await waits until a stream comes due, a lap is due, or there is a signal.
 func (p *puller) await() {
 	p.mu.Lock()
-	wait := time.Until(p.lap.next)
+	wait := min(time.Until(p.lap.next), time.Until(p.lap.poll))
 	if p.lap.from != nil {
 		wait = 0
 	}

@@ -28,6 +28,7 @@ type stream struct {
 	fullAt   time.Time     // when the last look without a mark began
 	fullCost time.Duration // how long it took
 	laps     int           // the last lap that has listed the stream
+	lookedAt time.Time     // when the last claim that found jobs ended
 	wakeAt   int64         // when its first job comes due, in microseconds; never if unknown
 	index    int           // in the heap of later streams, or -1
 }
@@ -40,6 +41,7 @@ type streams struct {
 	due   []*stream
 	later laterHeap
 	lap   int
+	idle  []*stream // known streams that the current round of polls has not looked at
 }
 
 func newStreams() *streams { return &streams{known: map[jobstore.Stream]*stream{}} }
@@ -130,6 +132,9 @@ func (s *streams) nextAt() int64 {
 // looked notes what a claim has found in a stream. version is the stream's before the claim.
 func (s *streams) looked(st *stream, version, limit int, found jobstore.LookResult, now int64) {
 	full := found.Rows >= limit
+	if found.Rows > 0 {
+		st.lookedAt = time.Now()
+	}
 	if st.version == version {
 		switch {
 		case full && !found.Last.Before(st.after):
@@ -145,14 +150,37 @@ func (s *streams) looked(st *stream, version, limit int, found jobstore.LookResu
 	}
 }
 
+const (
+	// rememberFor is how long a stream without jobs is remembered, so that polls look at it.
+	rememberFor = 10 * time.Minute
+	// maxRemembered is how many streams without jobs are remembered.
+	maxRemembered = 1000
+)
+
 // endLap forgets streams that the last two laps have not listed: they have no jobs.
 func (s *streams) endLap() {
 	for key, st := range s.known {
-		if st.laps < s.lap-1 && !st.due && st.index < 0 {
+		if st.laps < s.lap-1 && !st.due && st.index < 0 && (time.Since(st.lookedAt) > rememberFor || len(s.known) > maxRemembered) {
 			delete(s.known, key)
 		}
 	}
 	s.lap++
+}
+
+// poll makes up to n known streams due, in turn.
+func (s *streams) poll(n int) {
+	if len(s.idle) == 0 {
+		for _, st := range s.known {
+			s.idle = append(s.idle, st)
+		}
+	}
+	for range min(n, len(s.idle)) {
+		st := s.idle[len(s.idle)-1]
+		s.idle = s.idle[:len(s.idle)-1]
+		if st.index < 0 {
+			s.makeDue(st)
+		}
+	}
 }
 
 // laterHeap orders streams by the time at which they come due.
