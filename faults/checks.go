@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -46,42 +48,58 @@ func (h *harness) check(ctx context.Context, r *result) error {
 		{"one job of a lane or key at once", checkOverlaps},
 		{"a lane keeps the order of dispatch", checkLaneOrder},
 		{"each success has its effect and its write", checkEffects},
+		{"an attempt is consumed by its handler or by the death of its process", checkConsumed},
 		{"each object is created once", checkCreated},
-		{"each row equals the remote or says why", checkThings},
 		{"the statistics equal the jobs", checkStatistics},
 	} {
 		f := &findings{check: c.name}
 		c.fn(e, f)
 		r.violations = append(r.violations, f.list...)
 	}
+	rows := &findings{check: "each row equals the remote or says why"}
+	works := &findings{check: "every worker works after the last fault"}
+	if r.unfinished == 0 { // else the probes and the last syncs were not dispatched
+		checkThings(e, rows)
+		h.checkWorkers(e, works)
+	}
 	scopes := &findings{check: "nothing is parked for ever"}
 	if err := h.checkScopes(ctx, scopes); err != nil {
 		return err
 	}
-	r.violations = append(append(r.violations, scopes.list...), leaks.list...)
+	r.violations = slices.Concat(r.violations, rows.list, works.list, scopes.list, leaks.list)
 	for _, text := range h.past {
 		r.violations = append(r.violations, violation{"every process lives", text})
 	}
 	return nil
 }
 
+// checkTerminal reports the first open job of each target, with the number of those behind it.
 func checkTerminal(e *evidence, f *findings) {
 	fatal := map[int64]bool{}
 	for _, o := range e.orders {
 		fatal[o.JobID] = o.Fatal
 	}
+	type target struct{ service, typ, instance, id string }
+	open := map[target]int{}
+	var firsts []*jobRecord
 	for _, j := range e.list {
 		isFatal, raw := fatal[j.ID]
 		want := tracker.StatusSuccess
 		if isFatal {
 			want = tracker.StatusFailed
 		}
-		switch {
+		switch t := (target{j.Service, j.Type, j.Instance, j.TargetID}); {
 		case !j.Status.Terminal():
-			f.addf("%s, due at %s", j, time.UnixMicro(j.NotBefore).UTC().Format(time.RFC3339))
+			if open[t]++; open[t] == 1 {
+				firsts = append(firsts, j)
+			}
 		case raw && j.Status != want:
 			f.addf("%s; its handler leads to %s", j, want)
 		}
+	}
+	for _, j := range firsts {
+		behind := open[target{j.Service, j.Type, j.Instance, j.TargetID}] - 1
+		f.addf("%s, due at %s, with %d open jobs behind it", j, time.UnixMicro(j.NotBefore).UTC().Format(time.RFC3339), behind)
 	}
 }
 
@@ -177,6 +195,20 @@ func checkEffects(e *evidence, f *findings) {
 			f.addf("%s; its OnSuccess has committed in epochs %v", j, have)
 		case j.Status == tracker.StatusSuccess && !writes[j.ID]:
 			f.addf("%s, but the remote has not seen its write", j)
+		}
+	}
+}
+
+// checkConsumed looks for attempts of raw jobs that failed though the handler did nothing wrong: a
+// database that is away must not consume an attempt. No handler takes as long as its timeout.
+func checkConsumed(e *evidence, f *findings) {
+	for _, a := range e.ended {
+		j := e.jobs[a.JobID]
+		switch {
+		case j == nil || j.Service != "raw" || (a.Outcome != tracker.OutcomeRetry && a.Outcome != tracker.OutcomeFailed):
+		case a.ErrorClass == string(fault.ClassWorkerDied) || strings.HasSuffix(a.Error, handlerFails) || strings.HasSuffix(a.Error, neverSucceeds):
+		default:
+			f.addf("job %d epoch %d: %s, %s: %s", a.JobID, a.Epoch, a.Outcome, a.ErrorClass, a.Error)
 		}
 	}
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -68,6 +66,25 @@ func (h *harness) checkScopes(ctx context.Context, f *findings) error {
 		f.addf("%s %s is parked until %s: %s", s.Service, s.Instance, time.UnixMicro(s.PausedUntil).UTC().Format(time.RFC3339), s.Reason)
 	}
 	return err
+}
+
+// checkWorkers looks for living workers that run no jobs any more.
+func (h *harness) checkWorkers(e *evidence, f *findings) {
+	probes := map[int64]bool{}
+	for _, o := range e.orders {
+		if o.Kind == orderProbe {
+			probes[o.JobID] = true
+		}
+	}
+	works := map[string]bool{}
+	for _, x := range e.log.Executions {
+		works[x.Worker] = works[x.Worker] || probes[x.Job]
+	}
+	for _, name := range h.survivors {
+		if !works[name] {
+			f.addf("%s ran none of the %d jobs that were dispatched after the last fault", name, len(probes))
+		}
+	}
 }
 
 // checkLeaks stops one worker and starts another one in its place, so that the workers that have
@@ -137,71 +154,4 @@ func (h *harness) checkSessions(ctx context.Context, f *findings) {
 		sleep(ctx, time.Second)
 	}
 	f.addf("%d transactions of the database are open although no job is", n)
-}
-
-// recovery is how long something took, sorted.
-type recovery struct {
-	name  string
-	times []time.Duration
-}
-
-// recoveries measures from each fault to the next start of what it stopped. A job that did not
-// start elsewhere, because it was finished or its process woke first, is not counted.
-func recoveries(log remoteLog) []recovery {
-	var list []recovery
-	add := func(name string, d time.Duration) {
-		i := slices.IndexFunc(list, func(r recovery) bool { return r.name == name })
-		if i < 0 {
-			i, list = len(list), append(list, recovery{name: name})
-		}
-		list[i].times = append(list[i].times, d)
-	}
-	starts := map[int64][]execution{}
-	for _, x := range log.Executions {
-		starts[x.Job] = append(starts[x.Job], x)
-	}
-	for _, c := range log.Cuts {
-		for _, job := range c.Jobs {
-			i := slices.IndexFunc(starts[job], func(x execution) bool { return x.At > c.At && x.Worker != c.Worker })
-			if i < 0 {
-				continue
-			}
-			name := c.Kind + " of a worker → its job runs elsewhere"
-			if !outageWithin(log.Marks, c.At, starts[job][i].At) {
-				add(name+", database up all the time", starts[job][i].At-c.At)
-			}
-			add(name, starts[job][i].At-c.At)
-		}
-	}
-	for _, m := range log.Marks {
-		i, _ := slices.BinarySearchFunc(log.Executions, m.At, func(x execution, at time.Duration) int { return int(x.At - at) })
-		if i < len(log.Executions) && m.Name != downMark("database") && m.Name != downMark("Redis") {
-			add(m.Name+" → first start", log.Executions[i].At-m.At)
-		}
-	}
-	for _, r := range list {
-		slices.Sort(r.times)
-	}
-	slices.SortFunc(list, func(a, b recovery) int { return slices.Compare([]byte(a.name), []byte(b.name)) })
-	return list
-}
-
-func downMark(server string) string { return server + " down" }
-
-// outageWithin reports whether the database was down at some time between two moments.
-func outageWithin(marks []mark, from, until time.Duration) bool {
-	for _, m := range marks {
-		if m.Name == downMark("database") && m.At < until && m.At+startTimeout > from {
-			if i := slices.IndexFunc(marks, func(b mark) bool { return b.Name == "database back" && b.At > m.At }); i < 0 || marks[i].At > from {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// percentile returns the nearest rank.
-func (r recovery) percentile(p float64) string {
-	i := int(p*float64(len(r.times)) + 0.999999)
-	return fmt.Sprintf("%.1f s", r.times[max(i, 1)-1].Seconds())
 }

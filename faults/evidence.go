@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -45,10 +46,10 @@ type order struct {
 
 // attemptRecord is an ended attempt. A success has none if its handler logged nothing.
 type attemptRecord struct {
-	JobID      int64
-	Epoch      int
-	Outcome    tracker.Outcome
-	ErrorClass *string
+	JobID             int64
+	Epoch             int
+	Outcome           tracker.Outcome
+	ErrorClass, Error string
 }
 
 // effect is a row that the OnSuccess of a job has inserted.
@@ -68,7 +69,8 @@ type evidence struct {
 	jobs           map[int64]*jobRecord
 	list           []*jobRecord // ordered by id
 	attempts       map[attemptKey]attemptRecord
-	orders         []order // in the order of dispatch
+	ended          []attemptRecord // the same, in order
+	orders         []order         // in the order of dispatch
 	effects        []effect
 	things         []thing
 	counted, total []statistic // what the engine counted, and the jobs themselves
@@ -78,19 +80,21 @@ type evidence struct {
 // readEvidence reads everything after the last job has finished.
 func readEvidence(ctx context.Context, db *gorm.DB, remote *client) (*evidence, error) {
 	e := &evidence{jobs: map[int64]*jobRecord{}, attempts: map[attemptKey]attemptRecord{}}
-	var attempts []attemptRecord
 	const groups = "service, type, action, instance, "
 	for _, q := range []struct {
 		into any
 		sql  string
 	}{
 		{&e.list, "SELECT id, service, type, action, instance, target_id, status, epoch, attempt, not_before, error_class, error, worker FROM nawasync_jobs ORDER BY id"},
-		{&attempts, "SELECT job_id, epoch, outcome, error_class FROM nawasync_attempts"},
+		{&e.ended, "SELECT job_id, epoch, outcome, COALESCE(error_class, '') AS error_class, COALESCE(error, '') AS error FROM nawasync_attempts ORDER BY job_id, epoch"},
 		{&e.orders, "SELECT job_id, lane, kind, fatal FROM host_orders ORDER BY job_id, id"},
 		{&e.effects, "SELECT job_id, epoch FROM host_effects"},
 		{&e.things, "SELECT * FROM things ORDER BY id"},
-		{&e.counted, "SELECT " + groups + "outcome, CAST(SUM(jobs) AS " + bigint(db) + ") AS jobs FROM (SELECT " + groups + "outcome, jobs FROM nawasync_stats WHERE period = '" +
-			string(tracker.PeriodMinute) + "' UNION ALL SELECT " + groups + "outcome, jobs FROM nawasync_stat_deltas) AS parts GROUP BY " + groups + "outcome"},
+		{
+			&e.counted, "SELECT " + groups + "outcome, CAST(SUM(jobs) AS " + bigint(db) + ") AS jobs FROM (SELECT " + groups +
+				"outcome, jobs FROM nawasync_stats WHERE period = '" + string(tracker.PeriodMinute) + "' UNION ALL SELECT " + groups +
+				"outcome, jobs FROM nawasync_stat_deltas) AS parts GROUP BY " + groups + "outcome",
+		},
 		{&e.total, "SELECT " + groups + "status AS outcome, COUNT(*) AS jobs FROM nawasync_jobs WHERE finished_at IS NOT NULL GROUP BY " + groups + "status"},
 	} {
 		if err := db.WithContext(ctx).Raw(q.sql).Scan(q.into).Error; err != nil {
@@ -100,7 +104,7 @@ func readEvidence(ctx context.Context, db *gorm.DB, remote *client) (*evidence, 
 	for _, j := range e.list {
 		e.jobs[j.ID] = j
 	}
-	for _, a := range attempts {
+	for _, a := range e.ended {
 		e.attempts[attemptKey{a.JobID, a.Epoch}] = a
 	}
 	return e, remote.tell(ctx, "/dump", report{}, &e.log)
@@ -120,5 +124,5 @@ func (e *evidence) fenced(x execution) bool {
 	if !found {
 		return false
 	}
-	return a.Outcome == tracker.OutcomeReaped || a.Outcome == tracker.OutcomeStopped || (a.ErrorClass != nil && *a.ErrorClass == "worker_died")
+	return a.Outcome == tracker.OutcomeReaped || a.Outcome == tracker.OutcomeStopped || a.ErrorClass == string(fault.ClassWorkerDied)
 }

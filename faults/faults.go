@@ -109,12 +109,12 @@ func (h *harness) freeze(ctx context.Context, e event) error {
 
 func (h *harness) restart(ctx context.Context, s *server, down time.Duration, name string) error {
 	s.kill()
-	_ = h.remote.tell(ctx, "/mark", report{Kind: name + " down"}, nil)
+	_ = h.remote.tell(ctx, "/mark", report{Kind: downMark(name)}, nil)
 	sleep(ctx, down)
 	if err := s.start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	return h.remote.tell(ctx, "/mark", report{Kind: name + " back"}, nil)
+	return h.remote.tell(ctx, "/mark", report{Kind: name + " back", Ago: time.Since(s.down)}, nil)
 }
 
 // endSessions terminates every second session of the database. It ignores errors: the database may

@@ -16,6 +16,7 @@ import (
 const (
 	lanes       = 32
 	dispatchers = 4
+	probes      = 300
 )
 
 // errRollback is returned inside a transaction that must not commit.
@@ -81,6 +82,8 @@ func (h *host) handle(cmd command) error {
 		return nil
 	case "sync":
 		return retry(h.sync)
+	case "probe":
+		return retry(h.probe)
 	case string(holdRows), string(holdQueued), string(holdDispatch):
 		h.wg.Go(func() {
 			if err := h.hold(faultKind(cmd.Do), cmd.For); err != nil {
@@ -131,4 +134,17 @@ func (h *host) dispatch(ctx context.Context, random *rand.Rand, dispatcher int) 
 func (h *host) sync(ctx context.Context) error {
 	_, err := h.things.SyncNow(ctx, thing{}, "", nawasync.Options{By: "user:1"})
 	return err
+}
+
+// probe dispatches so many jobs at once that every worker gets some.
+func (h *host) probe(ctx context.Context) error {
+	return h.engine.Transaction(ctx, func(tx *gorm.DB) error {
+		for i := range probes {
+			t := task{Instance: "main", Lane: fmt.Sprintf("probe-%d", i), Millis: 200}
+			if err := dispatchOrder(ctx, h.engine, tx, t, orderProbe, nawasync.Options{By: "user:1"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -19,7 +19,14 @@ const (
 	orderDelayed = "delayed" // joins its lane when it is due
 	orderLate    = "late"    // committed long after its dispatch
 	orderUnique  = "unique"  // dispatched under a unique key, perhaps not for the first time
+	orderProbe   = "probe"   // dispatched after the last fault, so that every worker gets some
 	orderChain   = "chain"   // dispatched by the OnSuccess of another job
+)
+
+// The texts of the errors that the handler returns on purpose.
+const (
+	handlerFails  = "of this job fails"
+	neverSucceeds = "this job never succeeds"
 )
 
 // task holds the arguments of the raw jobs.
@@ -88,11 +95,11 @@ func (h taskHandler) work(ctx context.Context, run *nawasync.Run[task], r report
 	}
 	switch {
 	case run.Args.Fatal:
-		return nawasync.Permanent(errors.New("this job never succeeds"))
+		return nawasync.Permanent(errors.New(neverSucceeds))
 	case run.Args.Limited && executions == 1:
 		return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: 2 * time.Second, Err: errors.New("too many requests")}
 	case run.Attempt() <= run.Args.FailFirst:
-		return fmt.Errorf("attempt %d of this job fails", run.Attempt())
+		return fmt.Errorf("attempt %d %s", run.Attempt(), handlerFails)
 	}
 	if err := run.BeginWrite(ctx); err != nil {
 		return err

@@ -8,13 +8,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/redis/go-redis/v9"
 )
 
 // options are the command's flags.
@@ -30,9 +35,6 @@ type options struct {
 	verbose   bool
 }
 
-// errViolations makes the command exit with code 1 after a run whose checks failed.
-var errViolations = errors.New("the checks found violations")
-
 func main() {
 	if spec, ok := os.LookupEnv(childVariable); ok {
 		if err := runChild(spec); err != nil {
@@ -40,6 +42,7 @@ func main() {
 		}
 		return
 	}
+	quietDrivers()
 	o, planOnly, err := parseFlags()
 	if err == nil {
 		if planOnly {
@@ -55,6 +58,17 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// quietDrivers drops what the drivers log about connections that the faults have broken. Children
+// log it to their files.
+func quietDrivers() {
+	redis.SetLogger(discard{})
+	_ = mysql.SetLogger(log.New(io.Discard, "", 0)) // fails only for nil
+}
+
+type discard struct{}
+
+func (discard) Printf(context.Context, string, ...any) {}
 
 func parseFlags() (o options, planOnly bool, err error) {
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the schedule of faults and of the workload")
@@ -88,30 +102,43 @@ func parseFlags() (o options, planOnly bool, err error) {
 	return o, *plan, nil
 }
 
-// runAll runs the schedule on one database after the other.
+// runAll runs the schedule on all databases at the same time.
 func runAll(ctx context.Context, o options) error {
-	var failed error
-	for _, db := range o.databases {
-		dir, err := logFolder(o.dir, db)
-		if err != nil {
-			return err
+	results, errs := make([]*result, len(o.databases)), make([]error, len(o.databases))
+	var wg sync.WaitGroup
+	for i, db := range o.databases {
+		wg.Go(func() { results[i], errs[i] = runOne(ctx, o, db) })
+	}
+	wg.Wait()
+	for i, r := range results {
+		if r == nil {
+			continue
 		}
-		r, err := run(ctx, o, db, dir)
-		if err != nil {
-			return fmt.Errorf("%s: %w; the logs are in %s", db, err, dir)
-		}
-		r.print(os.Stdout)
-		switch {
-		case len(r.violations) > 0:
-			fmt.Printf("The logs of the processes are in %s.\n", dir)
-			failed = errViolations
-		case o.dir == "":
-			if err := os.RemoveAll(dir); err != nil {
-				return err
-			}
+		fmt.Print(r.markdown())
+		if len(r.violations) > 0 {
+			errs[i] = fmt.Errorf("%s: the checks found violations; the logs of the processes are in %s", o.databases[i], r.dir)
 		}
 	}
-	return failed
+	return errors.Join(errs...)
+}
+
+// runOne runs the schedule on one database. It keeps the logs only if something is wrong or the
+// user has named a folder.
+func runOne(ctx context.Context, o options, db string) (*result, error) {
+	dir, err := logFolder(o.dir, db)
+	if err != nil {
+		return nil, err
+	}
+	keep := o.dir != ""
+	o.dir = dir
+	r, err := run(ctx, o, db)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w; the logs are in %s", db, err, dir)
+	case len(r.violations) == 0 && !keep:
+		return r, os.RemoveAll(dir)
+	}
+	return r, nil
 }
 
 // logFolder creates the folder of one run. The servers run as another user, who must be able to

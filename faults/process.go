@@ -129,7 +129,7 @@ func (p *process) ask(ctx context.Context, cmd command) (reply, error) {
 		}
 		return r, nil
 	case <-p.exited:
-		return reply{}, fmt.Errorf("%s exited during %s: %v", p.name, cmd.Do, p.status)
+		return reply{}, fmt.Errorf("%s exited during %s; see its log", p.name, cmd.Do)
 	case <-time.After(replyTimeout):
 		return reply{}, fmt.Errorf("%s did not reply to %s within %s", p.name, cmd.Do, replyTimeout)
 	case <-ctx.Done():
@@ -141,11 +141,15 @@ func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
 // kill ends the child with SIGKILL and waits until it has exited.
 func (p *process) kill() {
-	p.mu.Lock()
-	p.killed = true
-	p.mu.Unlock()
+	p.expectExit()
 	_ = p.cmd.Process.Kill()
 	<-p.exited
+}
+
+func (p *process) expectExit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = true
 }
 
 // died returns an error if the child has exited although nobody killed it.

@@ -70,9 +70,10 @@ type report struct {
 	Job           int64
 	Epoch         int
 	Group, Worker string
-	Key           string // of a write
-	Kind          string // of a cut or a mark
-	Dead          bool   // of a cut: the process has exited
+	Key           string        // of a write
+	Kind          string        // of a cut or a mark
+	Dead          bool          // of a cut: the process has exited
+	Ago           time.Duration // of a mark: how long ago it was
 }
 
 // serveRemote runs the simulator until the process is killed.
@@ -170,7 +171,7 @@ func (a *remoteAPI) cut(in report) any {
 }
 
 func (a *remoteAPI) mark(in report) any {
-	a.log.Marks = append(a.log.Marks, mark{time.Since(a.begin), in.Kind})
+	a.log.Marks = append(a.log.Marks, mark{time.Since(a.begin) - in.Ago, in.Kind})
 	return true
 }
 

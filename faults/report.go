@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 )
@@ -46,15 +45,20 @@ func (r *result) summarize(e *evidence) {
 	r.recoveries = recoveries(e.log)
 }
 
-// print writes the result as Markdown.
-func (r *result) print(w io.Writer) {
+// markdown returns the result as a section of a document.
+func (r *result) markdown() string {
+	w := &strings.Builder{}
 	name := map[string]string{"postgres": "PostgreSQL", "mysql": "MariaDB"}[r.dialect]
 	fmt.Fprintf(w, "\n### %s, seed %d, %s of faults, %d workers, %s\n\n", name, r.seed, r.dur, r.workers, r.begin.UTC().Format("2006-01-02"))
 	fmt.Fprintf(w, "- Faults: %s\n", join(r.faults))
 	fmt.Fprintf(w, "- Jobs: %s\n", join(r.jobs))
 	fmt.Fprintf(w, "- Stored attempts: %s\n", join(r.attempts))
 	fmt.Fprintf(w, "- %d executions of raw jobs; %d began while a fenced one of the same lane still ran, with %d late writes at the remote\n", r.executions, r.fenced, r.late)
-	fmt.Fprintf(w, "- The jobs were finished %s after the last fault\n\n", r.drain.Round(100*time.Millisecond))
+	if r.unfinished > 0 {
+		fmt.Fprintf(w, "- %d jobs were not finished %s after the last fault\n\n", r.unfinished, r.drain.Round(time.Second))
+	} else {
+		fmt.Fprintf(w, "- All jobs were finished %s after the last fault, two syncs included\n\n", r.drain.Round(100*time.Millisecond))
+	}
 	if len(r.recoveries) > 0 {
 		fmt.Fprintln(w, "| Recovery | n | p50 | p95 | p99 | max |\n|---|---|---|---|---|---|")
 		for _, x := range r.recoveries {
@@ -64,7 +68,7 @@ func (r *result) print(w io.Writer) {
 	}
 	if len(r.violations) == 0 {
 		fmt.Fprintln(w, "No violations.")
-		return
+		return w.String()
 	}
 	fmt.Fprintf(w, "%d violations:\n\n", len(r.violations))
 	shown := map[string]int{}
@@ -73,11 +77,12 @@ func (r *result) print(w io.Writer) {
 			fmt.Fprintf(w, "- %s: %s\n", v.check, v.text)
 		}
 	}
-	for check, n := range shown {
-		if n > maxShown {
-			fmt.Fprintf(w, "- %s: %d more\n", check, n-maxShown)
+	for _, t := range sortedTallies(shown) {
+		if t.n > maxShown {
+			fmt.Fprintf(w, "- %s: %d more\n", t.name, t.n-maxShown)
 		}
 	}
+	return w.String()
 }
 
 func join(list []tally) string {

@@ -17,18 +17,19 @@ import (
 // harness runs the schedule on one database.
 type harness struct {
 	options
-	dialect, dir string
-	database     *server
-	redis        *server
-	db           *gorm.DB // without a proxy
-	remote       *client
-	api          *process
-	host         atomic.Pointer[process]
-	workers      []*slot
-	schedule     schedule
-	mu           sync.Mutex
-	hosts        int      // hosts that were started
-	past         []string // what must not happen whatever fault is injected
+	dialect   string
+	database  *server
+	redis     *server
+	db        *gorm.DB // without a proxy
+	remote    *client
+	api       *process
+	host      atomic.Pointer[process]
+	workers   []*slot
+	schedule  schedule
+	mu        sync.Mutex
+	hosts     int      // hosts that were started
+	survivors []string // the workers that live after the last fault
+	past      []string // what must not happen whatever fault is injected
 }
 
 // slot is the place of one worker. A killed worker is replaced by a process with another name.
@@ -40,8 +41,8 @@ type slot struct {
 }
 
 // run starts everything, injects the faults, waits until the jobs are finished, and checks.
-func run(ctx context.Context, o options, dialect, dir string) (*result, error) {
-	h := &harness{options: o, dialect: dialect, dir: dir, schedule: makeSchedule(o)}
+func run(ctx context.Context, o options, dialect string) (*result, error) {
+	h := &harness{options: o, dialect: dialect, schedule: makeSchedule(o)}
 	defer h.close()
 	if err := h.start(ctx); err != nil {
 		return nil, err
@@ -52,11 +53,9 @@ func run(ctx context.Context, o options, dialect, dir string) (*result, error) {
 	if err := h.restore(ctx); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
 	if err := h.finish(ctx, r); err != nil {
 		return nil, err
 	}
-	r.drain = time.Since(begin)
 	return r, h.check(ctx, r)
 }
 
@@ -176,44 +175,13 @@ func (h *harness) restore(ctx context.Context) error {
 		if _, err := s.waitReady(ctx); err != nil {
 			return err
 		}
+		h.survivors = append(h.survivors, s.name)
 	}
 	if _, err := h.host.Load().waitReady(ctx); err != nil {
 		return err
 	}
 	_, err := h.host.Load().ask(ctx, command{Do: "quiet"})
 	return err
-}
-
-// finish waits until every job is finished. Then two syncs show every difference between the
-// rows and the remote, and delete the rows of objects that are gone.
-func (h *harness) finish(ctx context.Context, r *result) error {
-	for range 3 {
-		open, err := h.waitFinished(ctx)
-		if err != nil {
-			return err
-		}
-		if open > 0 {
-			r.unfinished = open
-			return nil
-		}
-		if _, err := h.host.Load().ask(ctx, command{Do: "sync"}); err != nil {
-			return err
-		}
-	}
-	_, err := h.waitFinished(ctx)
-	return err
-}
-
-// waitFinished waits until no job is open. It returns how many still are after the time limit.
-func (h *harness) waitFinished(ctx context.Context) (open int64, err error) {
-	for deadline := time.Now().Add(h.drain); ; time.Sleep(250 * time.Millisecond) {
-		if err := h.db.WithContext(ctx).Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE finished_at IS NULL").Scan(&open).Error; err != nil {
-			return 0, err
-		}
-		if open == 0 || time.Now().After(deadline) {
-			return open, nil
-		}
-	}
 }
 
 // close ends every process.

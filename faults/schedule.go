@@ -44,7 +44,7 @@ type event struct {
 }
 
 func (e event) String() string {
-	text := fmt.Sprintf("%8s  %-16s for %s", e.At.Round(time.Millisecond), e.Kind, e.For.Round(time.Millisecond))
+	text := fmt.Sprintf("%8.3fs  %-16s for %.3fs", e.At.Seconds(), e.Kind, e.For.Seconds())
 	if e.Worker >= 0 {
 		text += fmt.Sprintf(", worker %d", e.Worker)
 	}
@@ -181,10 +181,10 @@ func (s schedule) count() []tally {
 
 func printSchedule(w io.Writer, s schedule) {
 	for i, skew := range s.skews {
-		fmt.Fprintf(w, "worker %d: the clock is off by %s\n", i, skew)
+		_, _ = fmt.Fprintf(w, "worker %d: the clock is off by %s\n", i, skew)
 	}
 	for _, e := range s.events {
-		fmt.Fprintln(w, e)
+		_, _ = fmt.Fprintln(w, e)
 	}
 }
 

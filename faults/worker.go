@@ -40,7 +40,7 @@ func runWorker(c *child) error {
 		err := engine.Stop(ctx)
 		// Stop must return when its context ends, whatever the servers do.
 		if late := time.Since(begin) - cmd.For; late > 2*time.Second {
-			err = errors.Join(err, fmt.Errorf("Stop returned %s after its context had ended", late))
+			err = errors.Join(err, fmt.Errorf("the engine stopped %s after the context of Stop had ended", late))
 		}
 		return err
 	})
