@@ -27,7 +27,7 @@ func startPostgres(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	s.args = []string{
-		bin + "/postgres", "-D", s.dir + "/data", "-p", s.port(), "-k", s.dir, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "fsync=off",
+		bin + "/postgres", "-D", s.dir + "/data", "-p", s.port(), "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300", "-c", "fsync=off",
 	}
 	admin := "postgres://postgres@" + s.address + "/postgres?sslmode=disable"
 	s.dsn = "postgres://postgres@" + s.address + "/nawasync?sslmode=disable"
@@ -51,7 +51,7 @@ func startMariaDB(ctx context.Context, dir string) (*server, error) {
 		return nil, err
 	}
 	s.args = []string{
-		program, "--no-defaults", data, "--port=" + s.port(), "--bind-address=127.0.0.1", "--socket=" + s.dir + "/sock", "--pid-file=" + s.dir + "/pid",
+		program, "--no-defaults", data, "--port=" + s.port(), "--bind-address=127.0.0.1", "--socket=sock", "--pid-file=" + s.dir + "/pid",
 		"--max-connections=300", "--innodb-flush-log-at-trx-commit=2",
 	}
 	admin := "root@tcp(" + s.address + ")/"
@@ -92,7 +92,7 @@ func startRedis(ctx context.Context, dir string) (*server, error) {
 	}
 	s.args = []string{"redis-server", "--port", s.port(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}
 	s.ping = func(ctx context.Context) error {
-		client := redis.NewClient(&redis.Options{Addr: s.address, MaxRetries: -1})
+		client := redis.NewClient(&redis.Options{Addr: s.address, MaxRetries: -1, DialerRetries: 1})
 		defer func() { _ = client.Close() }()
 		return client.Ping(ctx).Err()
 	}

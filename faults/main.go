@@ -136,9 +136,20 @@ func runOne(ctx context.Context, o options, db string) (*result, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w; the logs are in %s", db, err, dir)
 	case len(r.violations) == 0 && !keep:
-		return r, os.RemoveAll(dir)
+		return r, removeFolder(dir)
 	}
 	return r, nil
+}
+
+// removeFolder tries again for a while: PostgreSQL's processes end a moment after the server.
+func removeFolder(dir string) (err error) {
+	for range 50 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
 }
 
 // logFolder creates the folder of one run. The servers run as another user, who must be able to

@@ -26,7 +26,7 @@ type server struct {
 	mu                 sync.Mutex
 	cmd                *exec.Cmd
 	exited             chan struct{}
-	down               time.Time // when the last ping failed
+	down               time.Time // when it was last known not to answer
 }
 
 // start starts the server and waits until it answers. A server that exits is started again: after
@@ -72,6 +72,7 @@ func (s *server) launch() error {
 
 // answers waits until the server answers. It returns false if the server exits first.
 func (s *server) answers(ctx context.Context) bool {
+	s.down = time.Now()
 	for ctx.Err() == nil {
 		pingCtx, cancel := context.WithTimeout(ctx, time.Second)
 		err := s.ping(pingCtx)
