@@ -22,7 +22,7 @@ type client struct {
 
 func newClient(address, name string) *client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 2 * time.Second}
-	return &client{base: "http://" + address, name: name, http: &http.Client{Timeout: 10 * time.Second, Transport: transport}}
+	return &client{base: "http://" + address, name: name, http: &http.Client{Timeout: 30 * time.Second, Transport: transport}}
 }
 
 // tell reports something to the simulator. It ignores whether ctx has ended: a handler that was

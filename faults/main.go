@@ -133,6 +133,8 @@ func runOne(ctx context.Context, o options, db string) (*result, error) {
 	o.dir = dir
 	r, err := run(ctx, o, db)
 	switch {
+	case ctx.Err() != nil && !keep:
+		return nil, errors.Join(ctx.Err(), removeFolder(dir))
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w; the logs are in %s", db, err, dir)
 	case len(r.violations) == 0 && !keep:

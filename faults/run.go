@@ -48,7 +48,9 @@ func run(ctx context.Context, o options, dialect string) (*result, error) {
 		return nil, err
 	}
 	r := &result{options: o, dialect: dialect, faults: h.schedule.count(), begin: time.Now()}
-	h.inject(ctx)
+	if h.inject(ctx); ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	h.logf("restore everything")
 	if err := h.restore(ctx); err != nil {
 		return nil, err
