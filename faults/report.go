@@ -70,7 +70,7 @@ func (r *result) markdown() string {
 		fmt.Fprintln(w, "No violations.")
 		return w.String()
 	}
-	fmt.Fprintf(w, "%d violations:\n\n", len(r.violations))
+	fmt.Fprintf(w, "Violations: %d\n\n", len(r.violations))
 	shown := map[string]int{}
 	for _, v := range r.violations {
 		if shown[v.check]++; shown[v.check] <= maxShown {
