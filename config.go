@@ -118,6 +118,7 @@ func (c *Config) defaults() error {
 func (c *Config) SetTuning(t host.Tuning) { c.tuning = t }
 
 var defaultTuning = host.Tuning{
-	Poll: 250 * time.Millisecond, Listen: 2 * time.Second, Dequeue: 250 * time.Millisecond, Sweep: 5 * time.Second, Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,
+	Poll: 250 * time.Millisecond, Listen: 2 * time.Second, Dequeue: 250 * time.Millisecond, Sweep: 5 * time.Second,
+	Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,
 	Rollup: 2 * time.Second, Prune: time.Minute, Schedule: time.Second,
 }

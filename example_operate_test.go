@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
+
+	"github.com/hibiken/asynq"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
@@ -106,4 +109,17 @@ func ExampleEngine_RedisStatus() {
 	fmt.Println(status.DownSince.IsZero(), status.Err)
 	// Output:
 	// true <nil>
+}
+
+// A host that works asynq queues of its own can handle the engine's wake-ups in the same server.
+func ExampleEngine_WakeHandler() {
+	engine, _, _, stop := exampleEngine()
+	defer stop()
+	queues := map[string]int{"mails": 3}
+	maps.Copy(queues, engine.WakeQueues()) // with Config.HostAsynqServer set
+	mux := asynq.NewServeMux()
+	mux.Handle(nawasync.WakeTask, engine.WakeHandler())
+	fmt.Println(len(queues), nawasync.WakeTask)
+	// Output:
+	// 2 nawasync:wake
 }

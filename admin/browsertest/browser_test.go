@@ -93,9 +93,10 @@ func evaluate[T any](t *testing.T, b *browserTab, script string) T {
 
 type step = chromedp.Action[chromedp.Void]
 
-func waitVisible(selector string) step     { return chromedp.WaitVisible(chromedp.CSS(selector)) }
-func click(selector string) step           { return chromedp.Click(chromedp.CSS(selector)) }
-func typeText(selector, text string) step  { return chromedp.SendKeys(chromedp.CSS(selector), text) }
+func waitVisible(selector string) step    { return chromedp.WaitVisible(chromedp.CSS(selector)) }
+func click(selector string) step          { return chromedp.Click(chromedp.CSS(selector)) }
+func typeText(selector, text string) step { return chromedp.SendKeys(chromedp.CSS(selector), text) }
+
 func setValue(selector, value string) step { return chromedp.SetValue(chromedp.CSS(selector), value) }
 func pressKeys(keys string) step           { return chromedp.KeyEvent(keys) }
 

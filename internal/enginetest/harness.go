@@ -134,7 +134,8 @@ func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 // UnhurriedTuning has long intervals, so that the background loops do not run millions of times
 // during virtual weeks.
 var UnhurriedTuning = host.Tuning{
-	Poll: 5 * time.Second, Listen: time.Hour, Dequeue: 5 * time.Second, Sweep: time.Hour, Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
+	Poll: 5 * time.Second, Listen: time.Hour, Dequeue: 5 * time.Second, Sweep: time.Hour,
+	Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
 	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second,
 }
 

@@ -32,7 +32,8 @@ func (t Tuning) Or(other Tuning) Tuning {
 	}
 	return Tuning{
 		At:   at,
-		Poll: cmp.Or(t.Poll, other.Poll), Listen: cmp.Or(t.Listen, other.Listen), Dequeue: cmp.Or(t.Dequeue, other.Dequeue), Sweep: cmp.Or(t.Sweep, other.Sweep), Beat: cmp.Or(t.Beat, other.Beat),
+		Poll: cmp.Or(t.Poll, other.Poll), Listen: cmp.Or(t.Listen, other.Listen), Dequeue: cmp.Or(t.Dequeue, other.Dequeue), Sweep: cmp.Or(t.Sweep, other.Sweep),
+		Beat:     cmp.Or(t.Beat, other.Beat),
 		LeaseTTL: cmp.Or(t.LeaseTTL, other.LeaseTTL), DeadAfter: cmp.Or(t.DeadAfter, other.DeadAfter),
 		Rollup: cmp.Or(t.Rollup, other.Rollup), Prune: cmp.Or(t.Prune, other.Prune), Schedule: cmp.Or(t.Schedule, other.Schedule),
 	}

@@ -46,11 +46,11 @@ func (s *Store) insertUnique(conn *sqlkit.Conn, job *Job) (*Job, error) {
 		if err != nil {
 			return nil, busyKey(err)
 		}
-		held, err := s.lockHolder(conn, holder, job)
+		held, holds, err := s.lockHolder(conn, holder, job)
 		if err != nil {
 			return nil, busyKey(err)
 		}
-		if held != nil {
+		if holds {
 			if job.ID != 0 {
 				err = conn.Exec("DELETE FROM nawasync_jobs WHERE id = ?", job.ID).Error
 			}
@@ -87,25 +87,25 @@ func (s *Store) shareLock() string {
 }
 
 // lockHolder locks the job that holds a key until the caller's transaction ends, so that it neither
-// starts nor ends before what the caller writes is committed. It returns nil if the job no longer
-// holds its key.
-func (s *Store) lockHolder(conn *sqlkit.Conn, id int64, replaced *Job) (*Job, error) {
+// starts nor ends before what the caller writes is committed. holds is false if there is no such job
+// or it no longer holds its key.
+func (s *Store) lockHolder(conn *sqlkit.Conn, id int64, replaced *Job) (held *Job, holds bool, err error) {
 	if id == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	list, err := s.query(conn, true, "WHERE j.id = ?"+sqlkit.Pick(s.dialect.Name == "sqlite", "", " FOR UPDATE"), id)
 	if err != nil || len(list) == 0 {
-		return nil, err
+		return nil, false, err
 	}
-	held := list[0]
+	held = list[0]
 	if held.Status.Terminal() || (held.Status != tracker.StatusQueued && strings.HasPrefix(held.UniqueKey, keyUntilRunning)) {
-		return nil, nil
+		return nil, false, nil
 	}
 	held.Coalesced = true
 	if held.Status == tracker.StatusQueued && replaced.NotBefore.Before(held.NotBefore) && held.Epoch == 0 {
 		at := replaced.NotBefore.UnixMicro()
 		if err := conn.Exec(bringForward, at, at, at, at, at, id, at).Error; err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		held.NotBefore = replaced.NotBefore
 		held.DueAt = earlier(held.DueAt, held.NotBefore)
@@ -113,7 +113,7 @@ func (s *Store) lockHolder(conn *sqlkit.Conn, id int64, replaced *Job) (*Job, er
 			held.WakeAt = held.NotBefore
 		}
 	}
-	return held, nil
+	return held, true, nil
 }
 
 func earlier(a, b time.Time) time.Time {

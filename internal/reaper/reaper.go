@@ -12,8 +12,9 @@ import (
 
 // Reaper considers a process dead when the process's heartbeat counter has not changed for
 // DeadAfter. It measures this time with its own monotonic clock, so the clocks of other machines
-// do not matter. One failed read restarts the measurement: during an outage of the database, no
-// process can write its heartbeat, and none may be considered dead for that reason.
+// do not matter. The time between two reads does not count if one failed in between: during an outage
+// of the database, no process can write its heartbeat, and none may be considered dead for that
+// reason.
 type Reaper struct {
 	Store     *jobstore.Store
 	Logger    *slog.Logger
@@ -27,6 +28,8 @@ type Reaper struct {
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 
 	observed map[string]observation
+	readAt   time.Time // when the heartbeats were last read
+	failed   bool      // a read has failed since then
 }
 
 // observation is a heartbeat counter (or noHeartbeatRow) and the time at which the reaper first
@@ -47,10 +50,19 @@ const (
 func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	beats, err := r.readProcesses(ctx)
 	if err != nil {
-		r.observed = map[string]observation{}
+		r.failed = true
 		return false, err
 	}
 	now := time.Now()
+	if r.failed {
+		// Since the last read, no process may have been able to write its heartbeat.
+		away := now.Sub(r.readAt)
+		for worker, seen := range r.observed {
+			seen.since = seen.since.Add(away)
+			r.observed[worker] = seen
+		}
+	}
+	r.failed, r.readAt = false, now
 	observed := map[string]observation{}
 	for worker, beat := range beats {
 		if old, ok := r.observed[worker]; ok && old.beat == beat {

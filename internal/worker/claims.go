@@ -37,9 +37,9 @@ func (w *Worker) claimDue(looks []jobstore.Look, limit int) (result *jobstore.Cl
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		delete(w.claims.inFlight, n)
-		contexts := make([]context.Context, len(jobs))
-		for i, job := range jobs {
-			contexts[i] = w.register(job)
+		contexts := make([]context.Context, 0, len(jobs))
+		for _, job := range jobs {
+			contexts = append(contexts, w.register(job))
 		}
 		return contexts
 	}

@@ -186,14 +186,20 @@ func (s *streams) poll(n int) {
 // laterHeap orders streams by the time at which they come due.
 type laterHeap []*stream
 
-func (h laterHeap) Len() int           { return len(h) }
-func (h laterHeap) Less(i, j int) bool { return h[i].wakeAt < h[j].wakeAt }
-func (h laterHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+// Len, Less, Swap, Push and Pop are for package heap.
+func (h *laterHeap) Len() int { return len(*h) }
+
+// Less reports whether stream i comes due before stream j.
+func (h *laterHeap) Less(i, j int) bool { return (*h)[i].wakeAt < (*h)[j].wakeAt }
+
+// Swap exchanges two streams.
+func (h *laterHeap) Swap(i, j int) {
+	list := *h
+	list[i], list[j] = list[j], list[i]
+	list[i].index, list[j].index = i, j
 }
 
-// Push and Pop are for package heap.
+// Push adds a stream.
 func (h *laterHeap) Push(x any) {
 	st, _ := x.(*stream)
 	st.index = len(*h)
