@@ -90,3 +90,10 @@ func (e *Engine) failRedisCheck(err error) {
 	}
 	c.status.Err = err
 }
+
+// lastRedisStatus returns the result of the last check.
+func (e *Engine) lastRedisStatus() RedisStatus {
+	e.redisCheck.mu.Lock()
+	defer e.redisCheck.mu.Unlock()
+	return e.redisCheck.status
+}

@@ -39,6 +39,7 @@ type Engine struct {
 	telemetry    *telemetry
 	bell         *doorbell.Doorbell // nil without Redis
 	redisCheck   redisCheck
+	poolWatch    poolWatch
 	installation string                        // names this database in Redis and in idempotency keys
 	worker       atomic.Pointer[worker.Worker] // nil before Start
 
@@ -183,7 +184,8 @@ func (e *Engine) buildRuntime() (*worker.Worker, error) {
 			}
 			return w.BlockedFor()
 		},
-		OnLost: func(string) { w.Interrupt(ErrLeaseLost) },
+		OnLost:   func(string) { w.Interrupt(ErrLeaseLost) },
+		Troubles: func() []tracker.Trouble { return e.troubles(w) },
 		ReportRunning: func(running, cancelled []jobstore.Claim) {
 			w.Cancel(cancelled, ErrCancelled)
 			w.CheckOrphans(running)
@@ -214,7 +216,10 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
 		ExpiredOutcome: e.expiredOutcome, Settle: settle,
 	}
-	measureClock := func(ctx context.Context) (bool, error) { return false, e.measureClock(ctx) }
+	measureClock := func(ctx context.Context) (bool, error) {
+		e.RedisStatus(ctx) // the heartbeat reports the result
+		return false, e.measureClock(ctx)
+	}
 	return []*loop.Loop{
 		e.loop("sweeper", e.tuning.Sweep, laneSweeper.Tick),
 		e.loop("reaper", e.tuning.Beat, jobReaper.Tick),

@@ -19,9 +19,29 @@ type Process struct {
 	Beat      int64     `json:"beat"` // counts heartbeats; unlike BeatAt it does not depend on the process's clock
 	BeatAt    time.Time `json:"beat_at"`
 	StartedAt time.Time `json:"started_at"`
-	Kinds     []string  `json:"kinds"`  // the job kinds it serves, as service/type/action
-	Queues    []string  `json:"queues"` // the queues it claims jobs from
+	Kinds     []string  `json:"kinds"`              // the job kinds it serves, as service/type/action
+	Queues    []string  `json:"queues"`             // the queues it claims jobs from
+	Troubles  []Trouble `json:"troubles,omitempty"` // what hindered it at its last heartbeat
 }
+
+// Trouble is something that hinders a process. Its texts contain no secrets.
+type Trouble struct {
+	Code  TroubleCode `json:"code"`
+	Since time.Time   `json:"since"`
+	Text  string      `json:"text,omitempty"` // for example which row is locked, or the error
+}
+
+// TroubleCode names a kind of trouble.
+type TroubleCode string
+
+// The kinds of trouble that a process reports.
+const (
+	TroubleRedis   TroubleCode = "redis"   // Redis does not respond to it
+	TroubleBlocked TroubleCode = "blocked" // its claims or outcomes do not get through to the database
+	TroubleLocked  TroubleCode = "locked"  // an outcome waits for a row that another transaction has locked
+	TroublePool    TroubleCode = "pool"    // all database connections of its pool are in use
+	TroubleClock   TroubleCode = "clock"   // its clock differs from the database's
+)
 
 // Processes lists the heartbeat rows in order of id.
 func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
@@ -30,7 +50,8 @@ func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 		var p Process
 		var beatAt, startedAt int64
 		var kinds, queues string
-		if err := rows.Scan(&p.ID, &p.Host, &p.PID, &p.Beat, &beatAt, &startedAt, &kinds, &queues); err != nil {
+		var troubles sql.NullString
+		if err := rows.Scan(&p.ID, &p.Host, &p.PID, &p.Beat, &beatAt, &startedAt, &kinds, &queues, &troubles); err != nil {
 			return err
 		}
 		p.BeatAt, p.StartedAt = sqlkit.FromMicros(beatAt), sqlkit.FromMicros(startedAt)
@@ -40,9 +61,14 @@ func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 		if err := json.Unmarshal([]byte(queues), &p.Queues); err != nil {
 			return fmt.Errorf("decode queues of process %s: %w", p.ID, err)
 		}
+		if troubles.String != "" {
+			if err := json.Unmarshal([]byte(troubles.String), &p.Troubles); err != nil {
+				return fmt.Errorf("decode troubles of process %s: %w", p.ID, err)
+			}
+		}
 		list = append(list, p)
 		return nil
-	}, "SELECT id, host, pid, beat, beat_at, started_at, kinds, queues FROM nawasync_processes ORDER BY id")
+	}, "SELECT id, host, pid, beat, beat_at, started_at, kinds, queues, troubles FROM nawasync_processes ORDER BY id")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // Heart runs the statements of a process's heartbeat on a connection of its own, which the handlers
@@ -64,11 +65,17 @@ func (h *Heart) Close() {
 	}
 }
 
-// Beat increments a process's heartbeat counter and reports whether the heartbeat row exists.
-// A missing row means that a reaper considered the process dead.
-func (h *Heart) Beat(ctx context.Context, id string) (found bool, err error) {
+// Beat increments a process's heartbeat counter, stores its troubles and reports whether the
+// heartbeat row exists. A missing row means that a reaper considered the process dead.
+func (h *Heart) Beat(ctx context.Context, id string, troubles []tracker.Trouble) (found bool, err error) {
+	var text any
+	if len(troubles) > 0 {
+		if text, err = sqlkit.JSONText(troubles); err != nil {
+			return false, err
+		}
+	}
 	err = h.run(ctx, func(conn *sqlkit.Conn) error {
-		done := conn.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ? WHERE id = ?", h.store.Now().UnixMicro(), id)
+		done := conn.Exec("UPDATE nawasync_processes SET beat = beat + 1, beat_at = ?, troubles = ? WHERE id = ?", h.store.Now().UnixMicro(), text, id)
 		found = done.RowsAffected > 0
 		return done.Error
 	})

@@ -36,6 +36,9 @@ type Lease struct {
 	// that only writes heartbeats is not alive: after TTL it loses its lease and writes none.
 	Blocked func() time.Duration
 
+	// Troubles returns what hinders this process, for the operators.
+	Troubles func() []tracker.Trouble
+
 	expiry     *time.Timer // ends the lease on time, even if a heartbeat hangs
 	mu         sync.Mutex
 	id         string
@@ -100,7 +103,7 @@ func (l *Lease) Tick(ctx context.Context) (more bool, err error) {
 		return false, fmt.Errorf("no claim or outcome has got through to the database for %s; this process stops its heartbeat until one does", blocked.Round(time.Second))
 	}
 	start := time.Now()
-	known, err := l.Heart.Beat(beatCtx, l.Worker())
+	known, err := l.Heart.Beat(beatCtx, l.Worker(), l.Troubles())
 	if err == nil && known {
 		l.mu.Lock()
 		rejoined := !l.lastBeatOK

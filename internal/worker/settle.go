@@ -34,6 +34,7 @@ func (w *Worker) unregister(job *jobstore.Job) {
 // settle tries to write an outcome until it is written or refused, or until Stop ends the
 // retries. Between two tries it has no connection.
 func (w *Worker) settle(out *jobstore.Outcome) {
+	defer w.lockedOutcomes.remove(out.Job.ID)
 	for wait := minPause; ; wait = min(2*wait, maxPause) {
 		result, err := w.settleOnce(out)
 		var refused *jobstore.OnSuccessError
@@ -52,6 +53,7 @@ func (w *Worker) settle(out *jobstore.Outcome) {
 			w.Logger.Error("the process stops before an outcome could be written; the job will run again", "job_id", out.Job.ID, "error", err)
 			return
 		case errors.As(err, &locked):
+			w.lockedOutcomes.add(out.Job.ID, locked.Row)
 			w.Logger.Debug("an outcome cannot be written yet", "job_id", out.Job.ID, "error", err)
 		default:
 			w.Logger.Warn("an outcome could not be written; trying again", "job_id", out.Job.ID, "error", err)

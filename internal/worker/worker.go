@@ -51,6 +51,8 @@ type Worker struct {
 	// starting jobs instead of using more and more memory.
 	pending chan struct{}
 	through through
+	// lockedOutcomes are those that wait for a locked row.
+	lockedOutcomes lockedOutcomes
 
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once

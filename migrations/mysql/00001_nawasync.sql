@@ -93,7 +93,8 @@ CREATE TABLE IF NOT EXISTS nawasync_processes (
     beat_at       BIGINT NOT NULL,
     started_at    BIGINT NOT NULL,
     kinds         MEDIUMTEXT NOT NULL,
-    queues        MEDIUMTEXT NOT NULL
+    queues        MEDIUMTEXT NOT NULL,
+    troubles      MEDIUMTEXT
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 CREATE TABLE IF NOT EXISTS nawasync_scopes (

@@ -92,7 +92,8 @@ CREATE TABLE IF NOT EXISTS nawasync_processes (
     beat_at       BIGINT NOT NULL,
     started_at    BIGINT NOT NULL,
     kinds         TEXT NOT NULL,
-    queues        TEXT NOT NULL
+    queues        TEXT NOT NULL,
+    troubles      TEXT
 );
 
 CREATE TABLE IF NOT EXISTS nawasync_scopes (

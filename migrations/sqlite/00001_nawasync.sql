@@ -90,7 +90,8 @@ CREATE TABLE IF NOT EXISTS nawasync_processes (
     beat_at       INTEGER NOT NULL,
     started_at    INTEGER NOT NULL,
     kinds         TEXT NOT NULL,
-    queues        TEXT NOT NULL
+    queues        TEXT NOT NULL,
+    troubles      TEXT
 );
 
 CREATE TABLE IF NOT EXISTS nawasync_scopes (

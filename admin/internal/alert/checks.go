@@ -43,7 +43,7 @@ func checkRedis(in Input, p Formatter) []Alert {
 	if in.RedisDownSince.IsZero() {
 		return nil
 	}
-	text := p.Tf("Redis has been unreachable for %s. Queued jobs start only after Redis responds again; no job is lost.",
+	text := p.Tf("Redis has been unreachable for %s. Jobs start up to half a second later than usual; none is lost.",
 		format.Span(max(time.Second, in.Now.Sub(in.RedisDownSince))))
 	advice := p.T("Check that Redis runs, and that this process can connect to Redis.")
 	return []Alert{{SeverityCritical, text, in.RedisDownSince, p.QueryURL("status:queued"), advice}}

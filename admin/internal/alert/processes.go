@@ -1,0 +1,80 @@
+package alert
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nawasara/nawasync/admin/internal/format"
+	"github.com/nawasara/nawasync/tracker"
+)
+
+// frozenAfter is how old the last heartbeat of a process may be before the process is reported.
+const frozenAfter = 8 * time.Second
+
+// checkProcesses reports processes without a recent heartbeat, and what hinders the others.
+func checkProcesses(in Input, p Formatter) (list []Alert) {
+	for _, process := range in.Processes {
+		if age := in.Now.Sub(process.BeatAt); age > frozenAfter {
+			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(age))
+			advice := p.T("Its jobs go to other processes after 15 seconds. Check the process and its machine.")
+			list = append(list, Alert{SeverityCritical, text, process.BeatAt, p.QueryURL("status:running"), advice})
+			continue
+		}
+		for _, trouble := range process.Troubles {
+			if trouble.Code == tracker.TroubleRedis && !in.RedisDownSince.IsZero() {
+				continue // checkRedis reports it
+			}
+			list = append(list, troubleAlert(in, p, process, trouble))
+		}
+	}
+	return list
+}
+
+func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracker.Trouble) Alert {
+	span := format.Span(max(time.Second, in.Now.Sub(trouble.Since)))
+	a := Alert{Severity: SeverityCritical, Since: trouble.Since, URL: p.QueryURL("status:running")}
+	switch trouble.Code {
+	case tracker.TroubleRedis:
+		a.Text = p.Tf("Process %s has not reached Redis for %s. Jobs start up to half a second later than usual; none is lost.", process.ID, span)
+		a.Advice = p.T("Check that Redis runs, and that the process can connect to Redis.")
+	case tracker.TroubleBlocked:
+		a.Text = p.Tf("Claims and outcomes of process %s have not reached the database for %s. It gives up its jobs after 13 seconds.", process.ID, span)
+		a.Advice = p.T("Check the database and the network between them.")
+	case tracker.TroubleLocked:
+		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, trouble.Text, span)
+		a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
+	case tracker.TroublePool:
+		a.Text = p.Tf("All database connections of process %s have been in use for %s. Its jobs cannot start or end.", process.ID, span)
+		a.Advice = p.T("Raise SetMaxOpenConns to the number of slots and 2 more, or look for handlers that keep a transaction open.")
+	case tracker.TroubleClock:
+		a.Severity, a.Since = SeverityWarning, time.Time{}
+		a.Text = p.Tf("The clock of process %s differs from the database's by %s. The engine corrects it.", process.ID, trouble.Text)
+		a.Advice = p.T("Synchronize the machine's clock.")
+	default: // of a newer release
+		a.Text = p.Tf("Process %s: %s", process.ID, string(trouble.Code)+" "+trouble.Text)
+	}
+	return a
+}
+
+// checkServed reports schedules that no running process can work, even if none of their jobs is due
+// yet. checkOpen reports kinds with due jobs.
+func checkServed(in Input, p Formatter) (list []Alert) {
+	alive := Alive(in.Processes, in.Now)
+	due := map[string]bool{}
+	for _, o := range in.Open {
+		due[kindText(o.Service, o.Type, o.Action)] = o.Due > 0
+	}
+	for _, s := range in.Schedules {
+		kind := kindText(s.Service, s.Type, s.Action)
+		served := slices.ContainsFunc(alive, func(p tracker.Process) bool { return slices.Contains(p.Kinds, kind) })
+		if served || due[kind] {
+			continue
+		}
+		due[kind] = true // report each kind once
+		text := p.Tf("No running process handles %s, which schedule %s will dispatch.", kind, s.Name)
+		list = append(list, Alert{SeverityWarning, text, time.Time{}, p.ServiceURL(s.Service), p.T("Start a worker that registers a handler for this kind.")})
+	}
+	return list
+}
+
+func kindText(service, typ, action string) string { return service + "/" + typ + "/" + action }
