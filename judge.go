@@ -163,8 +163,14 @@ func (e *Engine) failAttempt(out *jobstore.Outcome, after time.Duration) *jobsto
 // expireInstead ends a job as expired if it would next come due after its expiry. It reports
 // whether it ended the job.
 func (e *Engine) expireInstead(out *jobstore.Outcome, after time.Duration) bool {
-	if e.store.Now().Add(after).Sub(out.Job.DueAt) < e.config.Expiry {
+	age := e.store.Now().Add(after).Sub(out.Job.DueAt)
+	if age < e.config.Expiry {
 		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), parkTimeout)
+	defer cancel()
+	if paused, err := e.store.PausedTime(ctx, out.Job.ID); err != nil || age-paused < e.config.Expiry {
+		return false // if the time cannot be read, the pruner expires the job later
 	}
 	out.Status, out.ErrorClass = tracker.StatusFailed, string(fault.ClassExpired)
 	out.Error = fmt.Sprintf("the job expired %s after it first came due; the last error: %s", e.config.Expiry, out.Error)

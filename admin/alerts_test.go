@@ -136,6 +136,24 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 				w.exec("UPDATE nawasync_jobs SET deadline_at = ?", w.now().Add(time.Minute).UnixMicro())
 			},
 		},
+		"a process is frozen": {
+			func(w *clockedSite) {
+				w.process("whm/mailbox/update")
+				w.exec("UPDATE nawasync_processes SET id = 'p1'")
+				w.advance(10 * time.Second)
+			},
+			"Process p1 has written no heartbeat for 10 s. It has died, is frozen, or cannot reach the database.", 2,
+			func(w *clockedSite) { w.exec("DELETE FROM nawasync_processes") },
+		},
+		"an outcome meets a locked row": {
+			func(w *clockedSite) {
+				w.process("whm/mailbox/update")
+				w.exec("UPDATE nawasync_processes SET id = 'p1', troubles = ?",
+					`[{"code":"locked","since":"2026-03-04T11:59:20Z","text":"the outcome of job 3 cannot be written: row 17 of boxes is locked"}]`)
+			},
+			"Process p1: the outcome of job 3 cannot be written: row 17 of boxes is locked. It has waited for 40 s.", 2,
+			func(w *clockedSite) { w.exec("UPDATE nawasync_processes SET troubles = NULL") },
+		},
 		"a person has paused": {
 			func(w *clockedSite) {
 				noError(w.t, w.engine.Pause(w.t.Context(), "whm", "", nawasync.PauseOptions{By: "ann", Reason: "the rack moves"}))

@@ -72,9 +72,12 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	return s.SetSetting(ctx, settingArguments, strconv.FormatInt(before.UnixMicro(), 10))
 }
 
-// Expired lists up to limit queued jobs that first came due before the given time.
+// Expired lists up to limit queued jobs that first came due before the given time. The time in which
+// their scope was paused does not count.
 func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]*Job, error) {
-	list, err := s.query(s.DB(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? LIMIT ?", before.UnixMicro(), limit)
+	now := s.Now().UnixMicro()
+	list, err := s.query(s.DB(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? AND j.due_at + "+pausedTime+" < ? LIMIT ?",
+		before.UnixMicro(), now, now, before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list expired jobs: %w", err)
 	}

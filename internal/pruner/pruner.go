@@ -74,6 +74,9 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err := p.Store.PruneStats(ctx, now.Add(-keepMinutes), now.Add(-keepHours)); err != nil {
 		return false, err
 	}
+	if err := p.Store.PrunePauses(ctx, now.Add(-2*p.Expiry)); err != nil {
+		return false, err
+	}
 	p.keysAfter, err = p.Store.PruneKeys(ctx, p.keysAfter, batch)
 	return false, err
 }

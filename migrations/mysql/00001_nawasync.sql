@@ -108,6 +108,16 @@ CREATE TABLE IF NOT EXISTS nawasync_scopes (
     PRIMARY KEY (service, instance)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+-- Pauses and parks that have ended. The time in them does not count towards a job's expiry.
+CREATE TABLE IF NOT EXISTS nawasync_pauses (
+    id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    service       VARCHAR(50) NOT NULL,
+    instance      VARCHAR(64) NOT NULL,
+    began_at      BIGINT NOT NULL,
+    ended_at      BIGINT NOT NULL,
+    KEY nawasync_pauses_scope (service, ended_at)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE IF NOT EXISTS nawasync_schedules (
     name          VARCHAR(100) NOT NULL PRIMARY KEY,
     service       VARCHAR(50) NOT NULL,
@@ -249,6 +259,7 @@ DROP TABLE IF EXISTS nawasync_acts;
 DROP TABLE IF EXISTS nawasync_policies;
 DROP TABLE IF EXISTS nawasync_held;
 DROP TABLE IF EXISTS nawasync_held_rows;
+DROP TABLE IF EXISTS nawasync_pauses;
 DROP TABLE IF EXISTS nawasync_keys;
 DROP TABLE IF EXISTS nawasync_settings;
 DROP TABLE IF EXISTS nawasync_duties;

@@ -105,6 +105,16 @@ CREATE TABLE IF NOT EXISTS nawasync_scopes (
     PRIMARY KEY (service, instance)
 );
 
+-- Pauses and parks that have ended. The time in them does not count towards a job's expiry.
+CREATE TABLE IF NOT EXISTS nawasync_pauses (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    service       TEXT NOT NULL,
+    instance      TEXT NOT NULL,
+    began_at      INTEGER NOT NULL,
+    ended_at      INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS nawasync_pauses_scope ON nawasync_pauses (service, ended_at);
+
 CREATE TABLE IF NOT EXISTS nawasync_schedules (
     name          TEXT NOT NULL PRIMARY KEY,
     service       TEXT NOT NULL,
@@ -246,6 +256,7 @@ DROP TABLE IF EXISTS nawasync_acts;
 DROP TABLE IF EXISTS nawasync_policies;
 DROP TABLE IF EXISTS nawasync_held;
 DROP TABLE IF EXISTS nawasync_held_rows;
+DROP TABLE IF EXISTS nawasync_pauses;
 DROP TABLE IF EXISTS nawasync_keys;
 DROP TABLE IF EXISTS nawasync_settings;
 DROP TABLE IF EXISTS nawasync_duties;

@@ -79,8 +79,8 @@ type Formatter interface {
 // Find returns up to 20 alerts, the critical ones first.
 func Find(in Input, p Formatter) []Alert {
 	found := slices.Concat(
-		checkRedis(in, p), checkProcesses(in, p), checkServed(in, p), checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p), checkSchedules(in, p), checkSnapshots(in, p),
-		checkFailures(in, p),
+		checkRedis(in, p), checkProcesses(in, p), checkServed(in, p), checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p),
+		checkSchedules(in, p), checkSnapshots(in, p), checkFailures(in, p),
 	)
 	slices.SortStableFunc(found, func(a, b Alert) int { return cmp.Compare(b.Severity, a.Severity) })
 	return found[:min(len(found), maxAlerts)]
