@@ -59,7 +59,7 @@ func (e *Engine) appendAudit(ctx context.Context, entry tracker.AuditEntry) {
 // auditableErrors are this module's own errors. An audit entry may show their texts.
 var auditableErrors = []error{
 	ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrDatabaseBusy, ErrNotFound, ErrStillOpen, ErrEnded, ErrNotEnded, ErrNoArguments, ErrSuperseded,
-	ErrExists, ErrUnchanged, ErrDeleting, ErrNoRepository, jobstore.ErrDecided, host.ErrNoConflict, errNotPaused,
+	ErrExists, ErrUnchanged, ErrRowGone, ErrDeleting, ErrNoRepository, jobstore.ErrDecided, host.ErrNoConflict, errNotPaused,
 }
 
 // auditText returns the text of a failure for the audit log. An error that is not this

@@ -25,6 +25,9 @@ var (
 	ErrNotEnded = errors.New("the job has not ended; cancel it first, or wait")
 	// ErrNoArguments is returned when a job's arguments are no longer kept.
 	ErrNoArguments = errors.New("the job's arguments are no longer kept; dispatch a new job from the application")
+	// ErrRowGone is returned for a retry of a creation whose snapshot row was deleted, for example
+	// because the creation was cancelled. Another creation may have been dispatched since.
+	ErrRowGone = errors.New("the snapshot row of the creation no longer exists; create the object again instead of retrying")
 	// ErrSuperseded is returned when a later job of the same target succeeded, because a retry
 	// would undo the later job's change.
 	ErrSuperseded = errors.New("a later job of the same target succeeded and a retry would undo its change; force the retry if that is intended")
@@ -134,8 +137,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the end
 // of the job's lane and returns it. If an earlier retry of the job is still open, or another job with
-// its UniqueKey, Retry adds no row and returns that job. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded or
-// ErrDeleting. A job that succeeded keeps no arguments; other jobs keep theirs for
+// its UniqueKey, Retry adds no row and returns that job. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded,
+// ErrRowGone or ErrDeleting. A job that succeeded keeps no arguments; other jobs keep theirs for
 // Config.KeepArguments.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
 	var job *tracker.Job
@@ -201,6 +204,9 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobsto
 		state, err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow)
 		if err != nil {
 			return err
+		}
+		if state == "" && job.SnapshotState == StatePendingCreate {
+			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrRowGone)
 		}
 		if state == StatePendingDelete {
 			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrDeleting)

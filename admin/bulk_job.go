@@ -197,7 +197,8 @@ func (b *bulkJob) processJob(ctx context.Context, run *nawasync.Run[bulkArgs], j
 		reason, err = reasonNoArguments, nil
 	case errors.Is(err, nawasync.ErrSuperseded):
 		reason, err = reasonSuperseded, nil
-	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotEnded), errors.Is(err, nawasync.ErrNotFound):
+	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotEnded), errors.Is(err, nawasync.ErrNotFound),
+		errors.Is(err, nawasync.ErrRowGone):
 		reason, err = reasonChanged, nil
 	}
 	switch {

@@ -67,3 +67,27 @@ func TestRetryAfterARefusedCreateDoesNotAdoptAnExistingObject(t *testing.T) {
 		}
 	})
 }
+
+func TestRetryOfACancelledCreationMakesNoSecondObject(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newShop(t, enginetest.New(t, db))
+		by := nawasync.OperatorOptions{By: "user:7"}
+		enginetest.NoError(t, s.engine.Pause(t.Context(), "shop", "", nawasync.PauseOptions{By: "user:7"})) // no job starts meanwhile
+		first, err := s.plainRepo.Create(t.Context(), plainGadget{Instance: "one", Name: "a", Plan: "x"}, byUser)
+		enginetest.NoError(t, err)
+		_, err = s.engine.Cancel(t.Context(), first.ID, by)
+		enginetest.NoError(t, err)
+		if _, err := s.engine.Retry(t.Context(), first.ID, nawasync.RetryOptions{By: "user:7"}); !errors.Is(err, nawasync.ErrRowGone) {
+			t.Errorf("Retry: error = %v, want ErrRowGone", err)
+		}
+		second, err := s.plainRepo.Create(t.Context(), plainGadget{Instance: "one", Name: "a", Plan: "x"}, byUser)
+		enginetest.NoError(t, err)
+		_, err = s.engine.Resume(t.Context(), "shop", "", by)
+		enginetest.NoError(t, err)
+		s.waitStatus(t, second, tracker.StatusSuccess)
+		if s.remote.Writes() != 1 {
+			t.Errorf("the remote counts %d writes, want 1", s.remote.Writes())
+		}
+	})
+}
