@@ -259,8 +259,7 @@ func nextPage(from []jobstore.Stream, found []jobstore.StreamState, limit int) [
 	}
 	last := map[string]string{}
 	for _, state := range found {
-		kind := state.Kind()
-		last[kind] = max(last[kind], state.Instance)
+		last[state.Kind()] = state.Instance // in the database's order, which may not be that of bytes
 	}
 	var next []jobstore.Stream
 	for _, f := range from {

@@ -1,0 +1,74 @@
+package worker //nolint:testpackage // the schedule of the streams is visible in this package only
+
+import (
+	"math"
+	"testing"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
+)
+
+func key(instance string) jobstore.Stream {
+	return jobstore.Stream{Queue: "q", Service: "s", Type: "t", Action: "a", Instance: instance}
+}
+
+func instances(list []*stream) (names string) {
+	for _, st := range list {
+		names += st.Instance
+	}
+	return names
+}
+
+func TestStreamsWithABacklogTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := newStreams()
+	for _, name := range []string{"a", "b", "c"} {
+		s.wake(key(name), 1, 10)
+	}
+	order := ""
+	for range 4 {
+		chosen := s.next(2, 10)
+		order += instances(chosen) + " "
+		for _, st := range chosen { // each has more jobs than were claimed
+			s.looked(st, st.version, 1, jobstore.LookResult{Rows: 1, Last: jobstore.Mark{WakeAt: 2, ID: 3}}, 10)
+		}
+	}
+	if order != "ab ca bc ab " {
+		t.Errorf("streams were served in the order %q", order)
+	}
+}
+
+func TestStreamComesDueAtTheTimeOfItsFirstJob(t *testing.T) {
+	t.Parallel()
+	s := newStreams()
+	s.wake(key("late"), 30, 10)
+	s.wake(key("soon"), 20, 10)
+	s.wake(key("late"), 25, 10)
+	if at := s.nextAt(); at != 20 {
+		t.Errorf("the first stream comes due at %d, want 20", at)
+	}
+	if got := instances(s.next(10, 25)); got != "soonlate" {
+		t.Errorf("due at 25: %q, want both", got)
+	}
+	if s.nextAt() != never {
+		t.Error("a stream is left")
+	}
+}
+
+func TestWakeUpDuringAClaimMovesTheMarkBack(t *testing.T) {
+	t.Parallel()
+	s := newStreams()
+	s.wake(key("a"), 5, 10)
+	st := s.next(1, 10)[0]
+	version := st.version
+	s.wake(key("a"), 7, 10) // committed after the claim has read the stream
+	s.looked(st, version, 8, jobstore.LookResult{Rows: 1, Last: jobstore.Mark{WakeAt: 5, ID: 1}}, 10)
+	if !st.due || st.after.WakeAt > 7 {
+		t.Errorf("due %v from mark %+v; want due, from 7 or earlier", st.due, st.after)
+	}
+	// Without a wake-up, all up to now has been read.
+	st = s.next(1, 10)[0]
+	s.looked(st, st.version, 8, jobstore.LookResult{}, 10)
+	if st.due || st.after != (jobstore.Mark{WakeAt: 10, ID: math.MaxInt64}) {
+		t.Errorf("due %v from mark %+v; want not due, from 10", st.due, st.after)
+	}
+}
