@@ -81,6 +81,13 @@ func (a *attempt) EarlierWrite() bool { return a.job.Wrote }
 // this job, and differs between jobs.
 func (a *attempt) IdempotencyKey() string { return a.key }
 
+const (
+	// beginWriteTimeout is how long BeginWrite waits for the database.
+	beginWriteTimeout = 3 * time.Second
+	// slowDatabase is how long it must have waited for an expired timeout to be the database's fault.
+	slowDatabase = time.Second
+)
+
 // BeginWrite must be called before each write to the remote. It checks that this process still
 // holds its lease. Before the first write it records in the job's row that the remote may have
 // changed. If it returns an error, the handler must not write and should return the error:
@@ -98,8 +105,14 @@ func (a *attempt) BeginWrite(ctx context.Context) error {
 	if a.beganWrite {
 		return nil
 	}
-	marked, err := a.store.MarkWrite(ctx, a.job)
+	begun := time.Now()
+	markCtx, cancel := context.WithTimeout(ctx, beginWriteTimeout)
+	defer cancel()
+	marked, err := a.store.MarkWrite(markCtx, a.job)
 	if err != nil {
+		if markCtx.Err() != nil && time.Since(begun) >= slowDatabase {
+			err = &host.DatabaseError{Err: err} // it is not the handler that has used up the time
+		}
 		return fmt.Errorf("record that job %d begins to write: %w", a.job.ID, host.DatabaseFailure(err))
 	}
 	if !marked {

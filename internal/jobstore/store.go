@@ -76,7 +76,40 @@ func (s *Store) Transaction(ctx context.Context, fn func(tx *gorm.DB) error) err
 	if s.dialect.Name != "sqlite" {
 		o = append(o, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	}
-	return sqlkit.Session(ctx, s.db).Transaction(fn, o...)
+	tx := sqlkit.Session(ctx, s.db).Begin(o...)
+	if tx.Error != nil {
+		return tx.Error
+	}
+	ended := false
+	defer func() {
+		if !ended { // fn panicked
+			_ = bounded(func() error { return tx.Rollback().Error })
+		}
+	}()
+	err = fn(tx)
+	ended = true
+	if err != nil {
+		_ = bounded(func() error { return tx.Rollback().Error })
+		return err
+	}
+	return bounded(func() error { return tx.Commit().Error })
+}
+
+// bounded runs the end of a transaction. database/sql gives it no deadline: on a connection that has
+// fallen silent, it would wait for as long as TCP does. bounded gives up after StatementTimeout and
+// leaves the connection to the goroutine. Whether a commit took place is then unknown, as after any
+// lost answer.
+func bounded(end func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- end() }()
+	timer := time.NewTimer(sqlkit.StatementTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("end a transaction: %w", sqlkit.ErrNoResponse)
+	}
 }
 
 // transactionTimeout is the deadline of a transaction of the Store that runs no code of the host.

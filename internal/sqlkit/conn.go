@@ -3,6 +3,8 @@ package sqlkit
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -62,7 +64,20 @@ func (c *Conn) ExecResult(query string, args ...any) (sql.Result, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, StatementTimeout)
 	defer cancel()
 	text, vars := c.render(query, args)
-	return c.pool.ExecContext(ctx, text, vars...)
+	done, err := c.pool.ExecContext(ctx, text, vars...)
+	return done, c.timedOut(ctx, err)
+}
+
+// ErrNoResponse means that a statement has not ended within StatementTimeout.
+var ErrNoResponse = errors.New("the database has not responded in time")
+
+// timedOut adds ErrNoResponse to the error of a statement that was ended by its own deadline and not
+// by the context of the Conn.
+func (c *Conn) timedOut(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && c.ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", ErrNoResponse, err)
+	}
+	return err
 }
 
 // Row runs a query of which only the first row is needed.
@@ -102,7 +117,7 @@ func Each(c *Conn, fn func(rows *sql.Rows) error, query string, args ...any) err
 	text, vars := c.render(query, args)
 	rows, err := c.pool.QueryContext(ctx, text, vars...)
 	if err != nil {
-		return err
+		return c.timedOut(ctx, err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -110,7 +125,7 @@ func Each(c *Conn, fn func(rows *sql.Rows) error, query string, args ...any) err
 			return err
 		}
 	}
-	return rows.Err()
+	return c.timedOut(ctx, rows.Err())
 }
 
 // Column runs a query of one column and returns its values.

@@ -58,11 +58,14 @@ func IsUndefined(err error) bool {
 }
 
 // IsUnavailable reports whether err says that the database could not be reached, closed the
-// connection, or is starting or shutting down: driver.ErrBadConn, an error of the network,
+// connection, has not responded in time, or is starting or shutting down: ErrNoResponse, driver.ErrBadConn, an error of the network,
 // SQLSTATE class 08, 57P01 to 57P03 or 53300, or MySQL's texts for these.
 func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
+	}
+	if errors.Is(err, ErrNoResponse) {
+		return true
 	}
 	if state, ok := sqlState(err); ok {
 		return strings.HasPrefix(state, "08") || slices.Contains([]string{"57P01", "57P02", "57P03", "53300"}, state)
