@@ -95,8 +95,10 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	return out
 }
 
+// checkLease returns ErrLeaseLost without a valid lease. An engine that is not started has no lease;
+// it runs jobs only in nawasynctest.Drain.
 func (e *Engine) checkLease() error {
-	if !e.lease.Valid() {
+	if e.lease != nil && !e.lease.Valid() {
 		return ErrLeaseLost
 	}
 	return nil

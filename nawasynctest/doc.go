@@ -1,7 +1,8 @@
 // Package nawasynctest helps to test handlers and repositories: [Work] runs one handler without
-// an engine, [NewEngine] returns an engine that needs no servers, [RequireDispatched] finds a
-// dispatched job, [WaitEnded] waits until a job has finished, and [FakeRemote] is an external
-// API in memory.
+// an engine, [NewEngine] returns an engine that needs no servers, [Drain] runs its jobs without
+// waiting for delays and backoffs, [Clock] is a clock that the test sets, [RequireDispatched] finds a
+// dispatched job, [WaitEnded] waits until a job of a started engine has finished, and [FakeRemote] is
+// an external API in memory.
 //
 // The package links an SQLite driver and an in-memory Redis server. Import it only from tests.
 package nawasynctest

@@ -40,7 +40,7 @@ func NewDB(t testing.TB) *gorm.DB {
 // NewEngine returns an engine with a new SQLite database and an in-memory Redis server. It seals
 // secrets with a random key and logs to the test's log. Each change function may set fields of the
 // Config, for example set DB to a database from NewDB to which the test has added tables. Register
-// handlers and then call Start; the engine is stopped when the test ends.
+// handlers and then call Drain or Start; the engine is stopped when the test ends.
 func NewEngine(t testing.TB, change ...func(*nawasync.Config)) *nawasync.Engine {
 	t.Helper()
 	server := miniredis.NewMiniRedis()
