@@ -14,7 +14,7 @@ import (
 )
 
 // maxTries is how often Drain tries to run one job.
-const maxTries = 1000
+const maxTries = 300
 
 // Drain runs the jobs of an engine one by one in the caller's goroutine until none is open, including
 // the jobs that other jobs dispatch. The next job is always the one that is due first; of several,
@@ -27,7 +27,7 @@ const maxTries = 1000
 //
 // Drain returns an error that names up to ten jobs that it cannot end: no handler is registered for the
 // kind, the queue is not in Config.Queues, or an operator has paused the scope without an end. It runs
-// all other jobs first. It also returns an error if a job has not ended after 1000 tries, or if ctx ends.
+// all other jobs first. It also returns an error if a job has not ended after 300 tries, or if ctx ends.
 // The attempt that then runs gets the cause nawasync.ErrStopping and is not consumed.
 func Drain(ctx context.Context, e *nawasync.Engine, clock *Clock) error {
 	internals := e.Internals(host.NewKey())
