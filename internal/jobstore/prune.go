@@ -62,7 +62,9 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return fmt.Errorf("setting %s: %w", settingArguments, err)
 	}
-	err = s.exec(ctx, func(conn *sqlkit.Conn) error {
+	// At its default isolation level, MySQL would lock the rows and gaps that the statement passes, and keep
+	// them while it waits for a row of somebody else: no job could be inserted meanwhile.
+	err = s.transaction(ctx, func(conn *sqlkit.Conn) error {
 		return conn.Exec(dropArguments,
 			[]tracker.Status{tracker.StatusFailed, tracker.StatusConflict, tracker.StatusSkipped, tracker.StatusCancelled}, since, before.UnixMicro()).Error
 	})
