@@ -71,3 +71,12 @@ const (
 	dropArguments = "UPDATE nawasync_jobs SET sealed = '' WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ? AND sealed IS NOT NULL AND sealed <> ''"
 	forgetJobs    = "UPDATE nawasync_jobs SET payload = NULL, sealed = NULL, result = NULL, error = NULL, diff = NULL, progress = NULL, updated_at = updated_at + 1"
 )
+
+// Updates of tracked rows; see tracked.go. The parameters of startTracked are (attempt, attempts,
+// now, deadline, now, worker, id), those of the others are (id).
+const (
+	startTracked = "UPDATE nawasync_jobs SET status = 'running', attempt = ?, max_attempts = ?, started_at = ?, deadline_at = ?, updated_at = ?, worker = ?, " +
+		"wake_at = NULL WHERE id = ? AND status = 'queued'"
+	hideTracked = "UPDATE nawasync_jobs SET wake_at = NULL WHERE id = ? AND status = 'queued'"
+	markDropped = "UPDATE nawasync_jobs SET sealed = '' WHERE id = ?"
+)
