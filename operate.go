@@ -82,7 +82,7 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 		switch {
 		case job.Status.Terminal():
 			return &job.Job, fmt.Errorf("cancel job %d: %w as %s", id, ErrEnded, job.Status)
-		case job.Status == tracker.StatusRunning:
+		case job.Status == tracker.StatusRunning && (!job.Tracked() || !job.Stuck(e.store.Now())):
 			requested, err := e.store.RequestCancel(ctx, id, by)
 			if err != nil {
 				return nil, fmt.Errorf("cancel job %d: %w", id, err)
@@ -95,7 +95,7 @@ func (e *Engine) cancel(ctx context.Context, id int64, by string) (*tracker.Job,
 				Job:        job,
 				Status:     tracker.StatusCancelled,
 				ErrorClass: string(fault.ClassCancelled),
-				Error:      "cancelled while it was queued",
+				Error:      "cancelled while it was " + string(job.Status),
 				CancelBy:   by,
 			}
 			settled, err := e.settle(ctx, []*jobstore.Outcome{out})
@@ -156,7 +156,7 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 		return nil, fmt.Errorf("retry job %d: %w: it is %s", old.ID, ErrNotEnded, old.Status)
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
-		return nil, fmt.Errorf("retry job %d: %w", old.ID, ErrNoArguments)
+		return nil, e.argumentsGone(old)
 	}
 	if !o.Force {
 		newer, err := e.store.NewerSuccess(ctx, &old.Job)
@@ -180,7 +180,12 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 	if job.UniqueKey = old.UniqueKey; job.UniqueKey == "" {
 		job.UniqueKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
 	}
-	job, err := e.insertFollowUp(ctx, job)
+	var err error
+	if old.Tracked() {
+		job, err = e.retryTracked(ctx, old, job)
+	} else {
+		job, err = e.insertFollowUp(ctx, job)
+	}
 	if err != nil {
 		return nil, err
 	}

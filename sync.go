@@ -37,6 +37,7 @@ type Engine struct {
 	secrets      secret.Revealer
 	backlog      backlog
 	telemetry    *telemetry
+	trackers     trackers
 	bell         *doorbell.Doorbell // nil without Redis
 	redisCheck   redisCheck
 	poolWatch    poolWatch

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/nawasara/nawasync/tracker"
 )
 
 func (o Options) validate() error {
@@ -45,6 +47,9 @@ func validateTarget(t Target) error {
 func validateQueue(name string) error {
 	if err := validateText("queue", name, 1, 50); err != nil {
 		return err
+	}
+	if strings.HasPrefix(name, tracker.AsynqQueue) {
+		return fmt.Errorf("%w: a queue's name must not begin with %q, which marks tracked tasks: %q", ErrInvalid, tracker.AsynqQueue, name)
 	}
 	if strings.ContainsAny(name, "{}") {
 		return fmt.Errorf("%w: a queue's name must not contain braces: %q", ErrInvalid, name)

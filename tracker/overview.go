@@ -17,10 +17,11 @@ type OpenJobs struct {
 	Action   string `json:"action"`
 	Instance string `json:"instance"`
 	Queued   int64  `json:"queued"` // due or not
-	Due      int64  `json:"due"`    // queued jobs that are due
+	Due      int64  `json:"due"`    // queued jobs that are due, without tracked ones, which need no worker
 	Running  int64  `json:"running"`
 	Stuck    int64  `json:"stuck"` // running jobs past their deadline
-	// Oldest is the earliest due time of the due jobs. It is zero if no job is due.
+	// Oldest is the earliest due time of the due jobs, tracked ones included. It is zero if no job is
+	// due.
 	Oldest time.Time `json:"oldest,omitzero"`
 }
 
@@ -42,10 +43,10 @@ func (r *Reader) OpenJobs(ctx context.Context) (list []OpenJobs, more bool, err 
 		list = append(list, o)
 		return err
 	}, `SELECT service, type, action, instance,
- SUM(CASE WHEN status = 'queued' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'queued' AND not_before <= ? THEN 1 ELSE 0 END),
+ SUM(CASE WHEN status = 'queued' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'queued' AND not_before <= ? AND queue NOT LIKE '`+AsynqQueue+`%' THEN 1 ELSE 0 END),
  SUM(CASE WHEN status = 'running' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'running' AND deadline_at < ? THEN 1 ELSE 0 END),
  MIN(CASE WHEN status = 'queued' AND not_before <= ? THEN not_before END)
- FROM (SELECT service, type, action, instance, status, not_before, deadline_at FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT ?) o
+ FROM (SELECT service, type, action, instance, queue, status, not_before, deadline_at FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT ?) o
  GROUP BY service, type, action, instance ORDER BY service, type, action, instance`, now, now, now, MaxOpenJobs)
 	if err != nil {
 		return nil, false, fmt.Errorf("count open jobs: %w", err)
