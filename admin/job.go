@@ -126,6 +126,9 @@ func (v *jobView) canManage() bool { return v.viewer.allowed(PermissionManage, v
 func (v *jobView) headline() string {
 	j := v.job
 	switch {
+	case j.Status == tracker.StatusRunning && j.Stuck(v.now) && j.Tracked():
+		return v.Tf("The task has been running for %s, past its deadline. Its process died and asynq has not delivered the task again, or its handler ignores its context. Cancel the job if the task no longer exists.",
+			format.Span(v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusRunning && j.Stuck(v.now):
 		return v.Tf("The job has been running for %s, past its deadline. Its handler ignores cancellation, and the job blocks its worker slot and its lane until the handler returns.",
 			format.Span(v.now.Sub(j.StartedAt)))
@@ -164,6 +167,10 @@ func (v *jobView) tookText() string {
 func (v *jobView) waitingText() string {
 	j := v.job
 	switch {
+	case j.Tracked() && j.NotBefore.After(v.now):
+		return v.Tf("asynq delivers the task to the application again %s, at about %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
+	case j.Tracked():
+		return v.Tf("The task has been waiting for the application's asynq server for %s.", format.Span(v.now.Sub(j.NotBefore)))
 	case v.pause != nil && v.pause.Parked:
 		return v.Tf("The job is waiting because the remote refused requests. The service is parked until %s.", v.fullTime(v.pause.Until))
 	case v.pause != nil:
