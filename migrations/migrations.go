@@ -34,6 +34,9 @@ var FS embed.FS
 // Version is the schema version that this release needs. A newer version is accepted.
 const Version = 5
 
+// first is the version of the first migration file. Earlier versions were never released.
+const first = 5
+
 // Table is the table in which goose records the applied versions. It is separate from goose's
 // default table, which the host application may use.
 const Table = "nawasync_migrations"
@@ -84,6 +87,10 @@ func Check(ctx context.Context, db *gorm.DB) error {
 		} else if pool, poolErr := db.DB(); poolErr != nil || pool.PingContext(ctx) != nil {
 			return fmt.Errorf("read the schema version: %w", err)
 		}
+	}
+	if found > 0 && found < first {
+		return fmt.Errorf("%w: it has version %d, which is from before the first release and cannot be upgraded; use a new database, or drop the tables whose names begin with nawasync_ and call migrations.Up(ctx, db)",
+			ErrOldSchema, found)
 	}
 	if found < Version {
 		return fmt.Errorf("%w: it has version %d and this release needs %d; call migrations.Up(ctx, db) once per deploy, before the processes start, or apply the files in migrations/%s with your own tool",
