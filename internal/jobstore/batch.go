@@ -49,13 +49,13 @@ func (s *Store) batch(conn *sqlkit.Conn, u updateStatement, ids []int64, rows an
 	}
 	// Without RETURNING, lock the rows that pass the fence, then update them by primary key.
 	// STRAIGHT_JOIN reads the rowset first: a plan that starts with nawasync_jobs would also
-	// lock the rows of other jobs.
-	err = sqlkit.Each(conn, collect, "SELECT j.id FROM "+rowset+" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+
+	// lock the rows of other jobs, and without the index a scan of a small table would wait for them.
+	err = sqlkit.Each(conn, collect, "SELECT j.id FROM "+rowset+" STRAIGHT_JOIN nawasync_jobs j FORCE INDEX (PRIMARY) ON j.id = v_id WHERE "+u.fence+
 		" ORDER BY j.id FOR UPDATE SKIP LOCKED", string(text))
 	if err != nil || len(won) == 0 {
 		return won, err
 	}
 	args := append([]any{string(text)}, u.args...)
-	return won, conn.Exec("UPDATE "+rowset+" STRAIGHT_JOIN nawasync_jobs j ON j.id = v_id SET "+u.set+" WHERE j.id IN ?",
+	return won, conn.Exec("UPDATE "+rowset+" STRAIGHT_JOIN nawasync_jobs j FORCE INDEX (PRIMARY) ON j.id = v_id SET "+u.set+" WHERE j.id IN ?",
 		append(args, slices.Collect(maps.Keys(won)))...).Error
 }
