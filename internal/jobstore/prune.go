@@ -51,6 +51,9 @@ func (s *Store) PruneStats(ctx context.Context, minutes, hours time.Time) error 
 // DropArguments has dropped the arguments of finished jobs.
 const settingArguments = "arguments_dropped_until"
 
+const finishedWithArguments = "SELECT id FROM nawasync_jobs WHERE status IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND finished_at < ?" +
+	" AND sealed IS NOT NULL AND sealed <> ''"
+
 // DropArguments drops the sealed arguments of jobs that finished without success before the
 // given time. A successful job drops its arguments when it finishes.
 func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
@@ -62,12 +65,15 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 	if err != nil {
 		return fmt.Errorf("setting %s: %w", settingArguments, err)
 	}
-	// At its default isolation level, MySQL would lock the rows and gaps that the statement passes, and keep
-	// them while it waits for a row of somebody else: no job could be inserted meanwhile.
-	err = s.transaction(ctx, func(conn *sqlkit.Conn) error {
-		return conn.Exec(dropArguments,
-			[]tracker.Status{tracker.StatusFailed, tracker.StatusConflict, tracker.StatusSkipped, tracker.StatusCancelled}, since, before.UnixMicro()).Error
-	})
+	// A plain read finds the jobs: an UPDATE with this condition would on MySQL also lock rows and gaps
+	// beside those that it changes, and wait for them.
+	ids, err := sqlkit.Column[int64](s.DB(ctx), finishedWithArguments,
+		[]tracker.Status{tracker.StatusFailed, tracker.StatusConflict, tracker.StatusSkipped, tracker.StatusCancelled}, since, before.UnixMicro())
+	for _, id := range ids {
+		if err == nil {
+			err = s.exec(ctx, func(conn *sqlkit.Conn) error { return conn.Exec(dropArguments, id).Error })
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("drop arguments: %w", err)
 	}
