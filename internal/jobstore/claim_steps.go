@@ -123,7 +123,8 @@ func (s *Store) startWinners(conn *sqlkit.Conn, worker string, looks []Look, win
 	for i, w := range winners {
 		ids[i] = w.mark.ID
 	}
-	update := "nawasync_jobs AS j SET " + setRunning + ", deadline_at = CASE " + s.dialect.KindText() + deadline + " WHERE j.id IN ? AND j.status = 'queued'"
+	// Without the index, MySQL would scan a small table and meet the locked rows of others.
+	update := "nawasync_jobs AS j" + sqlkit.Pick(s.dialect.Name == "mysql", " FORCE INDEX (PRIMARY)", "") + " SET " + setRunning + ", deadline_at = CASE " + s.dialect.KindText() + deadline + " WHERE j.id IN ? AND j.status = 'queued'"
 	args = append(args, ids)
 	collect := func(rows *sql.Rows) error {
 		row, err := jobrow.Scan(rows, true)
