@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/storetest"
@@ -50,6 +51,44 @@ func TestHundredThousandJobsOfOneLaneCostNoMoreThanHundredThousandLanes(t *testi
 	short, long := touched(many[200]), touched(one[200])
 	if long > 2*short+10 {
 		t.Errorf("a job of the long lane reads %d pages, a job of a short lane reads %d", long, short)
+	}
+}
+
+// Jobs of the future in a lane are in the claim index, but not in the way of the lane's due jobs.
+// The test counts pages again, for a claim and for what the ending of the claimed job reads.
+func TestDelayedAndQueuedJobsOfALaneDoNotRaiseTheCostOfADueJob(t *testing.T) {
+	t.Parallel()
+	db := testdb.Postgres(t)
+	b := storetest.New(t, db)
+	const n, lane, empty = 5000, 1, 2
+	newJob := func(lane int64, delay time.Duration) *jobstore.Job {
+		job := storetest.NewJob(lane)
+		job.Instance = fmt.Sprint("lane-", lane) // a stream of its own
+		storetest.SetTargetKey(job)
+		if delay > 0 {
+			job.NotBefore = b.Now().Add(delay)
+		}
+		return job
+	}
+	jobs := make([]*jobstore.Job, 0, 2*n)
+	for range n {
+		jobs = append(jobs, newJob(lane, time.Hour), newJob(lane, 0))
+	}
+	b.NoError(b.InsertOwn(t.Context(), jobs))
+	due := jobs[1]
+	alone := b.Insert(newJob(empty, 0))[0]
+	b.NoError(db.Exec("VACUUM ANALYZE nawasync_jobs").Error)
+	touched := func(job *jobstore.Job) int {
+		return buffers(t, db, b.LaneHeadsQuery(), fmt.Sprintf(`[{"v_lane":%d}]`, job.Lane)) + buffers(t, db, b.BehindQuery(), job.ID)
+	}
+	long, short := touched(due), touched(alone)
+	if long > 2*short+10 {
+		t.Errorf("a due job among %d delayed and %d queued ones of its lane reads %d pages, one of an empty lane %d", n, n, long, short)
+	}
+	// A claim finds the due job, and takes the others of its page out of the claim index.
+	claimed := b.ClaimDue(10, due)
+	if len(claimed.Jobs) != 1 || claimed.Jobs[0].ID != due.ID || claimed.Looks[0].Rows > 10 {
+		t.Errorf("the claim started %d jobs and looked at %d rows, want the first due job and at most 10 rows", len(claimed.Jobs), claimed.Looks[0].Rows)
 	}
 }
 
