@@ -23,12 +23,16 @@ import (
 //	poison    kills the process
 //	lanes     calls workLane
 //	dequeue   kills the process before it claims a job
+//	track     handles tracked tasks in an asynq server of its own; each waits a minute
 func runChild(c *enginetest.ChildProcess) error {
 	db, client, mode := c.DB, c.Redis, c.Mode
 	config := nawasync.Config{DB: db, Redis: client, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	e, err := nawasync.New(config)
 	if err != nil {
 		return err
+	}
+	if mode == "track" {
+		return runTrackedServer(e, client)
 	}
 	err = nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{
 		Wait: 10 * time.Millisecond,

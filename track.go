@@ -49,9 +49,9 @@ type TrackOptions struct {
 // asynq still delivers the tasks and decides about their attempts; the row only follows. Lanes,
 // pauses, leases and Config.Queues do not concern tracked tasks. The handler's error means what it
 // means to asynq: an error that wraps asynq.SkipRetry, or one of the last attempt, ends the job as
-// failed, and one that wraps asynq.RevokeTask as skipped. When a process dies, the job stays running until asynq delivers the task
-// again, which ends the lost attempt as reaped. A job whose task does not return is Stuck after the
-// task's deadline.
+// failed, and one that wraps asynq.RevokeTask as skipped. When a process dies, the job stays running
+// until asynq delivers the task again, which ends the lost attempt as reaped. A job whose task does
+// not return is Stuck after the task's deadline.
 //
 // Tracking never fails a task. Before and after the handler, Track waits up to 2 s for the database;
 // then it logs a warning and the task goes on. An outcome that could not be written is tried again in

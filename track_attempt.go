@@ -25,46 +25,77 @@ type trackedAttempt struct {
 	payload  taskPayload
 	delivery jobstore.Delivery
 	fresh    *jobstore.Job // the row that the task gets if it has none
-	job      *jobstore.Job // the row of the running attempt, or nil if it could not be written
+
+	began chan struct{} // closed when begin has written the row, or has failed
+	job   *jobstore.Job // after began: the row, or nil if it could not be written
 }
 
 // begin writes that the attempt runs. It returns the job if an operator has cancelled it, in which
-// case the task must not run.
+// case the task must not run. It does not wait for longer than trackTimeout.
 func (a *trackedAttempt) begin(ctx context.Context) (cancelled *jobstore.Job) {
-	defer a.recoverPanic()
-	ctx, cancel := context.WithTimeout(ctx, trackTimeout)
-	defer cancel()
-	job, err := a.engine.store.BeginTracked(ctx, a.fresh, a.delivery)
-	switch {
-	case err != nil:
-		a.warn("the start of a task is not recorded", err)
-	case job.Status.Terminal():
-		return job
-	default:
-		a.job = job
+	a.began = make(chan struct{})
+	go func() {
+		defer close(a.began)
+		a.writeStart(ctx)
+	}()
+	if waitFor(a.began) && a.job != nil && a.job.Status.Terminal() {
+		return a.job
 	}
 	return nil
 }
 
-// end records how the attempt ended. err is what the handler returned, or its panic with the stack.
+// waitFor waits for done, at most for trackTimeout. SQLite may be busy for longer, whatever the context
+// of its statements says. It reports whether done is closed.
+func waitFor(done <-chan struct{}) bool {
+	timer := time.NewTimer(trackTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (a *trackedAttempt) writeStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), trackTimeout)
+	defer cancel()
+	job, err := a.engine.store.BeginTracked(ctx, a.fresh, a.delivery)
+	if err != nil {
+		a.warn("the start of a task is not recorded", err)
+		return
+	}
+	a.job = job
+}
+
+// end records how the attempt ended. err is what the handler returned, or its panic with the stack. It
+// does not wait for longer than trackTimeout.
 func (a *trackedAttempt) end(ctx context.Context, err error, stack string) {
 	defer a.recoverPanic()
-	ended := ctx.Err() // before the waits below
-	write, cancel := context.WithTimeout(context.WithoutCancel(ctx), trackTimeout)
-	defer cancel()
-	if a.job == nil { // the database may be back
-		job, err := a.engine.store.BeginTracked(write, a.fresh, a.delivery)
-		if err != nil || job.Status.Terminal() {
-			a.warn("a task is not recorded", err)
-			return
-		}
-		a.job = job
-	}
-	out := a.outcome(ended, err)
+	out := a.outcome(ctx.Err(), err)
 	if stack != "" {
 		out.Stack = a.payload.redactor(a.options.MaskKeys).Text(stack)
 	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		a.writeEnd(ctx, out)
+	}()
+	waitFor(written)
+}
+
+func (a *trackedAttempt) writeEnd(ctx context.Context, out *jobstore.Outcome) {
+	<-a.began
+	if a.job == nil { // the database may be back
+		a.writeStart(ctx)
+	}
+	if a.job == nil || a.job.Status.Terminal() {
+		return
+	}
+	out.Job = a.job
 	a.engine.logAttempt(ctx, out)
+	write, cancel := context.WithTimeout(context.WithoutCancel(ctx), trackTimeout)
+	defer cancel()
 	if err := a.engine.settleTracked(write, out); err != nil {
 		a.warn("the outcome of a task is not recorded yet", err)
 		a.engine.settleTrackedLater(out)
@@ -74,7 +105,7 @@ func (a *trackedAttempt) end(ctx context.Context, err error, stack string) {
 // outcome translates the handler's result into what asynq does with the task. ended is the error of
 // the context: if it has ended, asynq has already failed the attempt and ignores the result.
 func (a *trackedAttempt) outcome(ended, err error) *jobstore.Outcome {
-	out := &jobstore.Outcome{Job: a.job, Now: a.engine.store.Now()}
+	out := &jobstore.Outcome{Now: a.engine.store.Now()}
 	if err == nil && ended == nil {
 		out.Status = tracker.StatusSuccess
 		return out

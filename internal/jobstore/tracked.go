@@ -38,8 +38,17 @@ func TrackedKey(queue, task string) string {
 	return "a:" + hex.EncodeToString(sum[:16])
 }
 
-// errDeliveredTwice means that another process has taken the key of a task at the same moment.
-var errDeliveredTwice = errors.New("asynq delivers the task to two handlers at once")
+var (
+	// errDeliveredTwice means that another process has taken the key of a task at the same moment.
+	errDeliveredTwice = errors.New("asynq delivers the task to two handlers at once")
+	// errLateDelivery means that a later attempt of the task has begun while this one waited for the
+	// database.
+	errLateDelivery = errors.New("asynq has delivered the task again in the meantime")
+)
+
+// lateDelivery is by how much another attempt must have started later to count as later. Clocks of two
+// machines may differ by less.
+const lateDelivery = time.Second
 
 // BeginTracked starts an attempt of a task's row and returns it. If the task has no row yet, or only
 // one that has ended, it adds fresh. If the row is still running, the process of that attempt has
@@ -63,6 +72,8 @@ func (s *Store) beginTracked(ctx context.Context, tx *gorm.DB, fresh *Job, d Del
 	switch {
 	case err != nil:
 		return nil, err
+	case job != nil && job.StartedAt.Sub(d.StartedAt) > lateDelivery:
+		return nil, errLateDelivery
 	case job == nil || job.Status.Terminal():
 		if job != nil && (d.Again || job.ID == d.Row) {
 			if job.Status == tracker.StatusCancelled {
