@@ -59,9 +59,9 @@ func TestBacklogOfOneTenantDelaysAnotherTenantByAtMostAFewJobs(t *testing.T) {
 func TestProcessThatServesAnotherKindTakesNoWakeUps(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		h := enginetest.New(t, db)
-		stranger := h.Tuned(host.Tuning{Poll: time.Hour}, nil)
-		enginetest.NoError(t, nawasync.Register(stranger, &enginetest.Handler[otherArgs]{Do: otherDoNothing}))
-		h.Start(stranger)
+		other := h.Tuned(host.Tuning{Poll: time.Hour}, nil)
+		enginetest.NoError(t, nawasync.Register(other, &enginetest.Handler[otherArgs]{Do: otherDoNothing}))
+		h.Start(other)
 		worker := h.Tuned(host.Tuning{Poll: time.Hour}, nil)
 		enginetest.Register(t, worker, enginetest.DoNothing)
 		h.Start(worker)

@@ -141,5 +141,6 @@ func (s *Store) startWinners(conn *sqlkit.Conn, worker string, looks []Look, win
 	if err := conn.Exec(s.withoutLockWait("UPDATE IGNORE "+update), args...).Error; err != nil {
 		return err
 	}
-	return sqlkit.Each(conn, collect, "SELECT "+jobrow.Columns(true)+" FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'running' AND j.worker = ?", ids, worker)
+	return sqlkit.Each(conn, collect, "SELECT "+jobrow.Columns(true)+" FROM nawasync_jobs j"+
+		" WHERE j.id IN ? AND j.status = 'running' AND j.worker = ?", ids, worker)
 }
