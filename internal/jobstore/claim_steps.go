@@ -124,7 +124,8 @@ func (s *Store) startWinners(conn *sqlkit.Conn, worker string, looks []Look, win
 		ids[i] = w.mark.ID
 	}
 	// Without the index, MySQL would scan a small table and meet the locked rows of others.
-	update := "nawasync_jobs AS j" + sqlkit.Pick(s.dialect.Name == "mysql", " FORCE INDEX (PRIMARY)", "") + " SET " + setRunning + ", deadline_at = CASE " + s.dialect.KindText() + deadline + " WHERE j.id IN ? AND j.status = 'queued'"
+	update := "nawasync_jobs AS j" + sqlkit.Pick(s.dialect.Name == "mysql", " FORCE INDEX (PRIMARY)", "") +
+		" SET " + setRunning + ", deadline_at = CASE " + s.dialect.KindText() + deadline + " WHERE j.id IN ? AND j.status = 'queued'"
 	args = append(args, ids)
 	collect := func(rows *sql.Rows) error {
 		row, err := jobrow.Scan(rows, true)
@@ -141,6 +142,5 @@ func (s *Store) startWinners(conn *sqlkit.Conn, worker string, looks []Look, win
 	if err := conn.Exec(s.withoutLockWait("UPDATE IGNORE "+update), args...).Error; err != nil {
 		return err
 	}
-	return sqlkit.Each(conn, collect, "SELECT "+jobrow.Columns(true)+" FROM nawasync_jobs j"+
-		" WHERE j.id IN ? AND j.status = 'running' AND j.worker = ?", ids, worker)
+	return sqlkit.Each(conn, collect, "SELECT "+jobrow.Columns(true)+" FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'running' AND j.worker = ?", ids, worker)
 }
