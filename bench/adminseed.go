@@ -20,7 +20,7 @@ import (
 var seedColumns = []string{
 	"target_key", "lane", "open_lane", "running_lane", "wake_at", "not_before", "due_at", "created_at", "updated_at", "started_at", "deadline_at", "finished_at",
 	"duration_ms",
-	"epoch", "ring", "attempt", "max_attempts", "wrote", "status", "service", "type", "action", "instance", "target_id", "queue", "triggered_by", "trigger_source",
+	"epoch", "in_lane", "attempt", "max_attempts", "wrote", "status", "service", "type", "action", "instance", "target_id", "queue", "triggered_by", "trigger_source",
 	"worker",
 	"error_class", "payload", "error",
 }
@@ -53,7 +53,7 @@ func seededJob(i, n int, now time.Time) []any {
 	}
 	return []any{
 		key, key, openLane, runningLane, wake, created, created, created, created, started, deadline, finished, duration,
-		int64(0), int64(1), int64(1), int64(3), false, status, service, typ, action, "main", target, "default", fmt.Sprintf("user:%d", random.IntN(50)), "manual",
+		int64(0), openLane != nil, int64(1), int64(3), false, status, service, typ, action, "main", target, "default", fmt.Sprintf("user:%d", random.IntN(50)), "manual",
 		worker,
 		class, fmt.Sprintf(`{"email":%q,"password":"***","quota":%d}`, target, random.IntN(1000)), text,
 	}
