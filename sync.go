@@ -38,7 +38,7 @@ type Engine struct {
 	backlog      backlog
 	telemetry    *telemetry
 	trackers     trackers
-	bell         *doorbell.Doorbell // nil without Redis
+	doorbell     *doorbell.Doorbell // nil without Redis
 	redisCheck   redisCheck
 	poolWatch    poolWatch
 	installation string                        // names this database in Redis and in idempotency keys
@@ -90,7 +90,7 @@ func New(config Config) (*Engine, error) {
 		return nil, err
 	}
 	if config.Redis != nil {
-		e.bell = doorbell.New(config.Redis, e.installation, config.Logger)
+		e.doorbell = doorbell.New(config.Redis, e.installation, config.Logger)
 	}
 	if err := e.measureClock(ctx); err != nil {
 		return nil, err
@@ -140,11 +140,11 @@ const evictionTimeout = 500 * time.Millisecond
 // checkEviction logs a warning if Redis may evict wake-ups. It does not wait for a Redis that does
 // not respond.
 func (e *Engine) checkEviction(ctx context.Context) {
-	if e.bell == nil {
+	if e.doorbell == nil {
 		return
 	}
 	policy := make(chan string, 1)
-	go func() { policy <- e.bell.EvictionPolicy(ctx) }() // the client may ignore the end of ctx
+	go func() { policy <- e.doorbell.EvictionPolicy(ctx) }() // the client may ignore the end of ctx
 	timer := time.NewTimer(evictionTimeout)
 	defer timer.Stop()
 	select {
@@ -167,7 +167,7 @@ func (e *Engine) buildRuntime() (*worker.Worker, error) {
 		served = nil
 	}
 	w := &worker.Worker{
-		Store: e.store, Bell: e.bell, Logger: e.logger, Slots: slots, Poll: e.tuning.Poll, Listen: e.tuning.Listen, Dequeue: e.tuning.Dequeue,
+		Store: e.store, Doorbell: e.doorbell, Logger: e.logger, Slots: slots, Poll: e.tuning.Poll, Listen: e.tuning.Listen, Dequeue: e.tuning.Dequeue,
 		Serves: e.servedKinds, Run: e.runJob, OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome, Settled: e.publishOutcome,
 	}
 	if e.config.HostAsynqServer {
@@ -263,8 +263,8 @@ func (e *Engine) Stop(ctx context.Context) error {
 		if started {
 			e.stopErr = e.stopWorking(ctx)
 		}
-		if e.bell != nil {
-			e.bell.Flush(ctx)
+		if e.doorbell != nil {
+			e.doorbell.Flush(ctx)
 		}
 	}()
 	select {

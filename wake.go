@@ -26,8 +26,8 @@ func (e *Engine) wake(wakes []jobstore.Wake) {
 			}
 		}
 	}
-	if e.bell != nil {
-		e.bell.Ring(others)
+	if e.doorbell != nil {
+		e.doorbell.Ring(others)
 	}
 }
 
@@ -39,10 +39,10 @@ const WakeTask = doorbell.TaskType
 // engine's workers and returns at once; before Start and after Stop it does nothing. Without
 // Config.Redis it returns a handler that does nothing.
 func (e *Engine) WakeHandler() asynq.Handler {
-	if e.bell == nil {
+	if e.doorbell == nil {
 		return asynq.HandlerFunc(func(context.Context, *asynq.Task) error { return nil })
 	}
-	return e.bell.Handler(func(wake jobstore.Wake) {
+	return e.doorbell.Handler(func(wake jobstore.Wake) {
 		if w := e.worker.Load(); w != nil {
 			w.Wake(wake)
 		}
@@ -52,12 +52,12 @@ func (e *Engine) WakeHandler() asynq.Handler {
 // WakeQueues returns the names in asynq of the queues in Config.Queues. Each has priority 1. Without
 // Config.Redis it returns nil.
 func (e *Engine) WakeQueues() map[string]int {
-	if e.bell == nil {
+	if e.doorbell == nil {
 		return nil
 	}
 	queues := map[string]int{}
 	for queue := range e.config.Queues {
-		queues[e.bell.QueueName(queue)] = 1
+		queues[e.doorbell.QueueName(queue)] = 1
 	}
 	return queues
 }

@@ -14,9 +14,9 @@ import (
 
 // Listener reads the wake-ups of one queue from its lists.
 type Listener struct {
-	bell  *Doorbell
-	queue string
-	keys  []string
+	doorbell *Doorbell
+	queue    string
+	keys     []string
 	// stopKey is a list of this listener alone. An entry in it ends a read at once; go-redis has no
 	// other way to end one.
 	stopKey string
@@ -45,7 +45,7 @@ const (
 // job, or returns false to end. block is how long one read waits.
 func (d *Doorbell) Listen(queue string, kinds []string, block time.Duration, ready func() bool, wake func(jobstore.Wake)) *Listener {
 	l := &Listener{
-		bell: d, queue: queue, stopKey: "nawasync:{" + d.prefix + "}:stop:" + rand.Text(), block: block, ready: ready, wake: wake,
+		doorbell: d, queue: queue, stopKey: "nawasync:{" + d.prefix + "}:stop:" + rand.Text(), block: block, ready: ready, wake: wake,
 		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 	l.keys = append(l.keys, l.stopKey)
@@ -59,11 +59,11 @@ func (d *Doorbell) Listen(queue string, kinds []string, block time.Duration, rea
 func (l *Listener) run() {
 	defer close(l.done)
 	for l.ready() && !l.stopped() {
-		reply, err := l.bell.redis.BLPop(context.Background(), l.block, l.keys...).Result()
+		reply, err := l.doorbell.redis.BLPop(context.Background(), l.block, l.keys...).Result()
 		switch {
 		case errors.Is(err, redis.Nil):
 		case err != nil:
-			l.bell.logger.Debug("could not read wake-ups from Redis", "queue", l.queue, "error", err)
+			l.doorbell.logger.Debug("could not read wake-ups from Redis", "queue", l.queue, "error", err)
 			l.pause()
 		case reply[0] != l.stopKey:
 			if wake, err := Decode([]byte(reply[1])); err == nil && wake.Queue == l.queue {
@@ -99,7 +99,7 @@ func (l *Listener) Stop() {
 	sent := make(chan struct{})
 	go func() { // the client may ignore the end of ctx
 		defer close(sent)
-		_, _ = l.bell.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, _ = l.doorbell.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			p.LPush(ctx, l.stopKey, "stop")
 			p.PExpire(ctx, l.stopKey, stopKeyLife)
 			return nil

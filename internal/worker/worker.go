@@ -14,10 +14,10 @@ import (
 
 // Worker is the worker of one process.
 type Worker struct {
-	Store  *jobstore.Store
-	Bell   *doorbell.Doorbell // nil without Redis
-	Logger *slog.Logger
-	Slots  map[string]int // how many jobs of each queue run at once
+	Store    *jobstore.Store
+	Doorbell *doorbell.Doorbell // nil without Redis
+	Logger   *slog.Logger
+	Slots    map[string]int // how many jobs of each queue run at once
 	// Poll is the mean time between two looks at all streams of an idle queue.
 	Poll time.Duration
 	// Listen is how long one read of wake-ups from Redis waits. Dequeue is the pause of asynq's
@@ -107,15 +107,15 @@ func (w *Worker) Start() error {
 	for queue, p := range w.pullers {
 		queues = append(queues, queue)
 		w.pulling.Go(p.run)
-		if w.Bell != nil {
-			w.listeners = append(w.listeners, w.Bell.Listen(queue, kinds, w.Listen, p.awaitSlot, p.wake))
+		if w.Doorbell != nil {
+			w.listeners = append(w.listeners, w.Doorbell.Listen(queue, kinds, w.Listen, p.awaitSlot, p.wake))
 		}
 	}
-	if w.Bell == nil || w.Dequeue <= 0 {
+	if w.Doorbell == nil || w.Dequeue <= 0 {
 		return nil
 	}
 	var err error
-	w.server, err = w.Bell.Serve(queues, w.Dequeue, w.Wake)
+	w.server, err = w.Doorbell.Serve(queues, w.Dequeue, w.Wake)
 	return err
 }
 
