@@ -9,11 +9,14 @@ import (
 	"time"
 )
 
-// Histogram counts durations in fixed logarithmic buckets, four per doubling, from 1 ms up.
-// Because all histograms have the same buckets, two periods can be merged and still give
-// correct percentiles. A quantile is too high by at most 19 %. The zero value is empty and
+// Histogram counts durations in fixed logarithmic buckets, four per doubling, from 1 ms up, and
+// adds them up. Because all histograms have the same buckets, two periods can be merged and still
+// give correct percentiles. A quantile is too high by at most 19 %. The zero value is empty and
 // ready to use. A Histogram is not safe for concurrent use.
-type Histogram struct{ counts map[int]int64 }
+type Histogram struct {
+	counts map[int]int64
+	sum    time.Duration
+}
 
 const bucketsPerDoubling = 4
 
@@ -31,7 +34,10 @@ func bucketBound(bucket int) time.Duration {
 }
 
 // Add counts one duration. A negative duration counts as zero.
-func (h *Histogram) Add(d time.Duration) { h.addCount(bucketOf(d), 1) }
+func (h *Histogram) Add(d time.Duration) {
+	h.addCount(bucketOf(d), 1)
+	h.sum += max(0, d)
+}
 
 func (h *Histogram) addCount(bucket int, n int64) {
 	if h.counts == nil {
@@ -40,8 +46,9 @@ func (h *Histogram) addCount(bucket int, n int64) {
 	h.counts[bucket] += n
 }
 
-// Merge adds the counts of other to h.
+// Merge adds the counts and the sum of other to h.
 func (h *Histogram) Merge(other Histogram) {
+	h.sum += other.sum
 	for bucket, n := range other.counts {
 		h.addCount(bucket, n)
 	}
@@ -52,6 +59,22 @@ func (h *Histogram) Count() int64 {
 	var n int64
 	for _, c := range h.counts {
 		n += c
+	}
+	return n
+}
+
+// Sum returns the sum of the durations counted. A stored histogram keeps it in microseconds.
+func (h *Histogram) Sum() time.Duration { return h.sum }
+
+// CountUpTo returns the number of durations counted in the buckets whose upper bound does not
+// exceed d. If d is 1 ms or a doubling of it, such as 4.096 s, these are exactly the durations
+// that do not exceed d.
+func (h *Histogram) CountUpTo(d time.Duration) int64 {
+	var n int64
+	for bucket, c := range h.counts {
+		if bucketBound(bucket) <= d {
+			n += c
+		}
 	}
 	return n
 }
@@ -78,8 +101,11 @@ func (h *Histogram) buckets() []int {
 	return keys
 }
 
-// String returns the stored form: "bucket:count" pairs in ascending order of buckets,
-// separated by spaces.
+// sumKey stands for the sum, in microseconds, in the stored form.
+const sumKey = "s"
+
+// String returns the stored form: "bucket:count" pairs in ascending order of buckets, and the sum
+// in microseconds as "s:sum" unless it is 0, separated by spaces.
 func (h *Histogram) String() string {
 	var b strings.Builder
 	for i, bucket := range h.buckets() {
@@ -87,6 +113,9 @@ func (h *Histogram) String() string {
 			b.WriteByte(' ')
 		}
 		fmt.Fprintf(&b, "%d:%d", bucket, h.counts[bucket])
+	}
+	if sum := h.sum.Microseconds(); sum > 0 {
+		fmt.Fprintf(&b, " %s:%d", sumKey, sum)
 	}
 	return b.String()
 }
@@ -96,9 +125,16 @@ func ParseHistogram(text string) (Histogram, error) {
 	var h Histogram
 	for pair := range strings.FieldsSeq(text) {
 		left, right, ok := strings.Cut(pair, ":")
-		bucket, err1 := strconv.Atoi(left)
-		n, err2 := strconv.ParseInt(right, 10, 64)
-		if !ok || err1 != nil || err2 != nil || n < 0 {
+		n, err := strconv.ParseInt(right, 10, 64)
+		if !ok || err != nil || n < 0 {
+			return Histogram{}, fmt.Errorf("parse histogram: invalid bucket %q", pair)
+		}
+		if left == sumKey {
+			h.sum += time.Duration(n) * time.Microsecond
+			continue
+		}
+		bucket, err := strconv.Atoi(left)
+		if err != nil {
 			return Histogram{}, fmt.Errorf("parse histogram: invalid bucket %q", pair)
 		}
 		h.addCount(bucket, n)

@@ -33,6 +33,7 @@ const MaxOpenJobs = 50_000
 func (r *Reader) OpenJobs(ctx context.Context) (list []OpenJobs, more bool, err error) {
 	now := r.Now().UnixMicro()
 	var seen int64
+	openRows, _ := r.dialect.LaneRows()
 	// Due jobs are found by not_before, because a job that waits in its lane has no wake_at.
 	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var o OpenJobs
@@ -46,7 +47,7 @@ func (r *Reader) OpenJobs(ctx context.Context) (list []OpenJobs, more bool, err 
  SUM(CASE WHEN status = 'queued' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'queued' AND not_before <= ? AND queue NOT LIKE '`+AsynqQueue+`%' THEN 1 ELSE 0 END),
  SUM(CASE WHEN status = 'running' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'running' AND deadline_at < ? THEN 1 ELSE 0 END),
  MIN(CASE WHEN status = 'queued' AND not_before <= ? THEN not_before END)
- FROM (SELECT service, type, action, instance, queue, status, not_before, deadline_at FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT ?) o
+ FROM (SELECT service, type, action, instance, queue, status, not_before, deadline_at FROM `+openRows+` WHERE open_lane IS NOT NULL LIMIT ?) o
  GROUP BY service, type, action, instance ORDER BY service, type, action, instance`, now, now, now, MaxOpenJobs)
 	if err != nil {
 		return nil, false, fmt.Errorf("count open jobs: %w", err)

@@ -15,8 +15,9 @@ import (
 // lockRollup names the row that every rollup transaction locks, so that only one runs at a time.
 const lockRollup = "fold"
 
-// Rollup adds up to limit deltas to the minute, hour and day rows and to the last successes. It
-// deletes these deltas and returns how many there were. Concurrent calls wait for each other.
+// Rollup adds up to limit deltas to the minute, hour and day rows, the totals and the last
+// successes. It deletes these deltas and returns how many there were. Concurrent calls wait for
+// each other.
 func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 	if err := s.ensureLock(ctx, lockRollup); err != nil {
 		return 0, fmt.Errorf("roll up statistics: %w", err)
@@ -45,6 +46,9 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 			if err := s.rollupPeriod(conn, period, deltas); err != nil {
 				return err
 			}
+		}
+		if err := s.rollupTotals(conn, deltas); err != nil {
+			return err
 		}
 		return s.rollupSuccesses(conn, deltas)
 	})
