@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 
@@ -74,6 +75,10 @@ type Config struct {
 	// TracerProvider and MeterProvider default to OpenTelemetry's global providers.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+	// Propagator writes and reads the trace context that a job keeps of its dispatch, up to 1,024
+	// bytes and without baggage. It defaults to OpenTelemetry's global propagator, and to W3C's
+	// trace context if that is not set.
+	Propagator propagation.TextMapPropagator
 
 	tuning host.Tuning
 }

@@ -149,7 +149,7 @@ func (e *Engine) insertTx(ctx context.Context, tx *gorm.DB, jobs []*jobstore.Job
 func (e *Engine) buildJobs(ctx context.Context, tx *gorm.DB, args []Args, o Options) ([]*jobstore.Job, error) {
 	jobs := make([]*jobstore.Job, len(args))
 	services := map[string]int{}
-	trace := traceparent(ctx)
+	trace := e.telemetry.inject(ctx)
 	for i, a := range args {
 		job, err := e.buildJob(a, o)
 		if err != nil {

@@ -150,7 +150,7 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	if err != nil {
 		return nil, err
 	}
-	job.Trace, job.RetryOf, job.Lane = traceparent(ctx), old.ID, old.Lane
+	job.Trace, job.RetryOf, job.Lane = i.telemetry.inject(ctx), old.ID, old.Lane
 	job.SnapshotTable, job.SnapshotRow, job.SnapshotState = old.SnapshotTable, old.SnapshotRow, state
 	if job, err = i.insertFollowUp(ctx, job); err != nil {
 		return nil, err

@@ -172,7 +172,7 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 	job := &jobstore.Job{Job: tracker.Job{
 		Service: old.Service, Type: old.Type, Action: old.Action, Instance: old.Instance, TargetID: old.TargetID,
 		Queue: old.Queue, MaxAttempts: old.MaxAttempts, TriggeredBy: o.By, TriggerSource: string(SourceRetry), RetryOf: old.ID,
-		Payload: old.Payload, Trace: traceparent(ctx),
+		Payload: old.Payload, Trace: e.telemetry.inject(ctx),
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}}
 	job.TargetKey, job.Lane, job.Sealed = old.TargetKey, old.Lane, old.Sealed

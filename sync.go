@@ -54,6 +54,7 @@ type Engine struct {
 	lease     *lease.Lease
 	heartbeat *loop.Loop   // the loop of the lease; it stops after all other loops
 	loops     []*loop.Loop // the other background loops
+	load      *loadGauges
 	stopCh    chan struct{}
 	stopErr   error
 }
@@ -80,7 +81,7 @@ func New(config Config) (*Engine, error) {
 	if err := checkDatabase(ctx, config.DB, config.Logger); err != nil {
 		return nil, err
 	}
-	if e.telemetry, err = newTelemetry(config.TracerProvider, config.MeterProvider); err != nil {
+	if e.telemetry, err = newTelemetry(config.TracerProvider, config.MeterProvider, config.Propagator); err != nil {
 		return nil, err
 	}
 	if err := store.Inspect(ctx); err != nil {
@@ -122,6 +123,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.lease.Join(ctx); err != nil {
 		return err
 	}
+	e.load = e.registerLoad()
 	e.started = true
 	e.heartbeat.Start()
 	for _, l := range e.loops {
@@ -287,6 +289,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 const stopOverrun = 2 * time.Second
 
 func (e *Engine) stopWorking(ctx context.Context) error {
+	defer e.load.close(ctx)
 	w := e.worker.Load()
 	left := 0
 	if w != nil {

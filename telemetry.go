@@ -24,6 +24,8 @@ const scopeName = "github.com/nawasara/nawasync"
 // attributes, so the number of time series is bounded.
 type telemetry struct {
 	tracer      trace.Tracer
+	meter       metric.Meter
+	configured  propagation.TextMapPropagator // Config.Propagator
 	dispatches  metric.Int64Counter
 	completions metric.Int64Counter
 	attempts    metric.Int64Counter
@@ -31,15 +33,15 @@ type telemetry struct {
 	duration    metric.Float64Histogram
 }
 
-func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider) (*telemetry, error) {
+func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider, propagator propagation.TextMapPropagator) (*telemetry, error) {
 	if tp == nil {
 		tp = otel.GetTracerProvider()
 	}
 	if mp == nil {
 		mp = otel.GetMeterProvider()
 	}
-	t := &telemetry{tracer: tp.Tracer(scopeName)}
 	meter := mp.Meter(scopeName)
+	t := &telemetry{tracer: tp.Tracer(scopeName), meter: meter, configured: propagator}
 	var errs [5]error
 	t.dispatches, errs[0] = meter.Int64Counter("nawasync.jobs.dispatched", metric.WithUnit("{job}"), metric.WithDescription("Jobs dispatched"))
 	t.completions, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithUnit("{job}"), metric.WithDescription("Jobs that ended"))
@@ -113,18 +115,16 @@ func (t *telemetry) startAttempt(ctx context.Context, j *jobstore.Job) (context.
 	attributes = append(attributes, attribute.String("messaging.message.id", strconv.FormatInt(j.ID, 10)),
 		attribute.Int("nawasync.job.attempt", j.Attempt), attribute.String("nawasync.job.instance", j.Instance))
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithNewRoot(), trace.WithAttributes(attributes...)}
-	if j.Trace != "" {
-		from := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": j.Trace})
-		if link := trace.SpanContextFromContext(from); link.IsValid() {
-			options = append(options, trace.WithLinks(trace.Link{SpanContext: link}))
-		}
+	if link := t.extract(j.Trace); link.IsValid() {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: link}))
 	}
 	return t.tracer.Start(ctx, "process "+j.Queue, options...)
 }
 
-// recordOutcome sets the outcome on the span of an attempt. Secrets are already redacted from the
-// error's text.
+// recordOutcome sets the outcome on the span of an attempt, and the span on the outcome. Secrets are
+// already redacted from the error's text.
 func (t *telemetry) recordOutcome(span trace.Span, out *jobstore.Outcome) {
+	out.Span = span.SpanContext()
 	span.SetAttributes(outcomeAttributes(string(out.AttemptOutcome()), out.ErrorClass)...)
 	if out.Error != "" && out.Status != tracker.StatusSkipped {
 		span.SetStatus(codes.Error, out.Error)
@@ -132,9 +132,9 @@ func (t *telemetry) recordOutcome(span trace.Span, out *jobstore.Outcome) {
 }
 
 // recordEnded counts the attempt that ended with the outcome, if there was one, and the job if
-// it ended too.
+// it ended too. The histograms can have the attempt's span as an exemplar.
 func (t *telemetry) recordEnded(out *jobstore.Outcome, j *jobstore.Job) {
-	ctx := context.Background()
+	ctx := trace.ContextWithSpanContext(context.Background(), out.Span)
 	if !t.completions.Enabled(ctx) {
 		return // no exporter: skip the cost of the attributes
 	}
@@ -149,11 +149,4 @@ func (t *telemetry) recordEnded(out *jobstore.Outcome, j *jobstore.Job) {
 	if j.Status.Terminal() {
 		t.completions.Add(ctx, 1, metric.WithAttributes(kindAttributes(j, outcomeAttributes(string(j.Status), j.ErrorClass)...)...))
 	}
-}
-
-// traceparent returns the context of the caller's span in W3C form, or "" if there is none.
-func traceparent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier["traceparent"]
 }

@@ -39,7 +39,7 @@ type Job struct {
 	RetryOf       int64  `json:"retry_of,omitempty"` // the job that this job retries, or 0
 	CancelBy      string `json:"cancel_by,omitempty"`
 	Worker        string `json:"worker,omitempty"` // id of the process that ran the job last
-	Trace         string `json:"trace,omitempty"`  // W3C traceparent of the dispatch
+	Trace         string `json:"trace,omitempty"`  // W3C traceparent of the dispatch; further headers, such as tracestate, are a line each
 
 	// The snapshot row that the job changes, and the pending state that the dispatch gave the
 	// row. All three are zero if the job changes no row. The pending state ends with the job.

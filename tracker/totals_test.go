@@ -88,7 +88,8 @@ func TestHistogramCountsExactlyUpToADoublingAndKeepsItsSum(t *testing.T) {
 		if histogram.Sum() != 3*time.Second+8501*time.Microsecond {
 			t.Errorf("the sum of %s is %s", histogram.String(), histogram.Sum())
 		}
-		for bound, want := range map[time.Duration]int64{time.Millisecond: 2, 4 * time.Millisecond: 3, 8 * time.Millisecond: 4, 2048 * time.Millisecond: 4, 4096 * time.Millisecond: 5} {
+		for ms, want := range map[time.Duration]int64{1: 2, 4: 3, 8: 4, 2048: 4, 4096: 5} {
+			bound := ms * time.Millisecond
 			if n := histogram.CountUpTo(bound); n != want {
 				t.Errorf("%d durations up to %s, want %d", n, bound, want)
 			}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -40,6 +41,8 @@ type Outcome struct {
 	Log        string
 	CancelBy   string
 	Now        time.Time // when the attempt ended; zero means the Store's time
+
+	Span trace.SpanContext // of the attempt, for the exemplars of metrics; it is not stored
 
 	// OnSuccess runs in the transaction of the outcome. Settle such an outcome alone: an error
 	// of OnSuccess rolls back its whole batch.
