@@ -215,19 +215,22 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, e
 // jobs, so it can miss a service that has no ended job.
 func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	var list []string
-	// Each query finds the next service by one index lookup. A DISTINCT would read all jobs.
+	openRows, _ := r.dialect.LaneRows()
+	// Each query finds the next service by one index lookup. A DISTINCT, or a MIN on MySQL, would
+	// read all jobs.
+	next := "SELECT service FROM " + r.dialect.ListRows() +
+		" WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ? AND status <> 'queued' ORDER BY service LIMIT 1"
 	for last := ""; ; {
-		var next sql.NullString
-		if err := r.session(ctx).Row("SELECT MIN(service) FROM nawasync_jobs WHERE finished_at IS NOT NULL AND deleted_at IS NULL AND service > ?",
-			last).Scan(&next); err != nil {
-			return nil, fmt.Errorf("list services: %w", err)
-		}
-		if !next.Valid {
+		err := r.session(ctx).Row(next, last).Scan(&last)
+		if errors.Is(err, sql.ErrNoRows) {
 			break
 		}
-		list, last = append(list, next.String), next.String
+		if err != nil {
+			return nil, fmt.Errorf("list services: %w", err)
+		}
+		list = append(list, last)
 	}
-	open, err := sqlkit.Column[string](r.session(ctx), "SELECT DISTINCT service FROM (SELECT service FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o")
+	open, err := sqlkit.Column[string](r.session(ctx), "SELECT DISTINCT service FROM (SELECT service FROM "+openRows+" WHERE open_lane IS NOT NULL LIMIT 10000) o")
 	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
 	}
