@@ -13,7 +13,7 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// health is the data of the health page, /health.json and /metrics.
+// health is the data of the health page and /health.json.
 type health struct {
 	At       time.Time       `json:"at"`
 	Window   string          `json:"window"`
@@ -59,6 +59,7 @@ type serviceHealth struct {
 	RunP95  time.Duration `json:"run_p95_ns"`
 	WaitP95 time.Duration `json:"wait_p95_ns"`
 	Queued  int64         `json:"queued"`
+	Due     int64         `json:"due"`
 	Running int64         `json:"running"`
 	Stuck   int64         `json:"stuck"`
 	Oldest  time.Time     `json:"oldest_queued,omitzero"`
@@ -163,13 +164,19 @@ type healthData struct {
 
 // readHealth reads the data of a window. From is the start of the window's first bar.
 func (p *request) readHealth(ctx context.Context, window healthWindow, from time.Time) (*healthData, error) {
-	d := &healthData{}
-	until := p.now.Add(time.Minute)
-	var err error
-	if d.stats, err = p.visibleStats(p.store().StatTotals(ctx, window.period, from.Add(-window.length), until, window.step)); err != nil {
+	d, err := p.readCounts(ctx, window, from)
+	if err != nil {
 		return nil, err
 	}
-	if d.times, err = p.visibleStats(p.store().Stats(ctx, window.coarser, p.now.Add(-window.length), until)); err != nil {
+	d.times, err = p.visibleStats(p.store().Stats(ctx, window.coarser, p.now.Add(-window.length), p.now.Add(time.Minute)))
+	return d, err
+}
+
+// readCounts is readHealth without the histograms.
+func (p *request) readCounts(ctx context.Context, window healthWindow, from time.Time) (*healthData, error) {
+	d := &healthData{}
+	var err error
+	if d.stats, err = p.visibleStats(p.store().StatTotals(ctx, window.period, from.Add(-window.length), p.now.Add(time.Minute), window.step)); err != nil {
 		return nil, err
 	}
 	if d.open, d.moreOpen, err = p.store().OpenJobs(ctx); err != nil {
@@ -226,6 +233,7 @@ func (h *health) sum(data *healthData, names []string) {
 
 func (s *serviceHealth) addOpen(o tracker.OpenJobs) {
 	s.Queued += o.Queued
+	s.Due += o.Due
 	s.Running += o.Running
 	s.Stuck += o.Stuck
 	if !o.Oldest.IsZero() && (s.Oldest.IsZero() || o.Oldest.Before(s.Oldest)) {

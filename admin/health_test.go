@@ -42,8 +42,8 @@ func TestHealthPageJSONAndMetricsShowTheSameFigures(t *testing.T) {
 		}
 		metrics := s.get("viewer", "/metrics").body
 		for _, line := range []string{
-			`nawasync_jobs_ended{service="whm",outcome="failed"} 2`, `nawasync_jobs_queued{service="whm"} 0`,
-			"# TYPE nawasync_run_seconds gauge",
+			`nawasync_jobs_ended_total{outcome="failed",service="whm"} 2`, `nawasync_jobs_queued{service="whm"} 0`,
+			"# TYPE nawasync_jobs_ended_total counter", "# TYPE nawasync_job_run_seconds histogram",
 		} {
 			if !strings.Contains(metrics, line) {
 				t.Errorf("the metrics lack %s:\n%s", line, metrics)

@@ -1,102 +1,169 @@
 package admin
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
+	"bytes"
+	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
 	"github.com/nawasara/nawasync/admin/internal/alert"
+	"github.com/nawasara/nawasync/tracker"
 )
 
-// metrics writes the figures of the health page in the exposition format of Prometheus. The only
-// labels are services and fixed words, so that the number of series stays small.
+// metrics writes the figures in the text format of Prometheus.
 func (p *request) metrics() error {
-	h, err := p.loadHealth(p.r.Context())
+	f, err := p.loadFigures(p.r.Context())
 	if err != nil {
 		return err
 	}
-	var m metricWriter
-	p.writeServiceGauges(&m, h.Services)
-	m.writeEnded(h)
-	m.writeRunSeconds(h.Services)
-	m.writeAlerts(h.Alerts)
-	p.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = p.w.Write([]byte(m.String()))
+	registry := prometheus.NewRegistry()
+	if err := registry.Register(figuresCollector{newDescriptions(), f}); err != nil {
+		return err
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		return err
+	}
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
+	var b bytes.Buffer
+	encoder := expfmt.NewEncoder(&b, format)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return err
+		}
+	}
+	p.w.Header().Set("Content-Type", string(format))
+	_, _ = b.WriteTo(p.w)
 	return nil
 }
 
-// metricWriter builds a text in the exposition format of Prometheus.
-type metricWriter struct{ strings.Builder }
-
-// describe starts a gauge. The help text must not contain a line break or a backslash.
-func (m *metricWriter) describe(name, help string) {
-	fmt.Fprintf(&m.Builder, "# HELP nawasync_%s %s\n# TYPE nawasync_%s gauge\n", name, help, name)
+// descriptions describe the metrics. The only labels are services and fixed words, so that the
+// number of time series stays small.
+type descriptions struct {
+	up, ended, runs, waits                              *prometheus.Desc
+	queued, due, running, stuck, oldest, limited        *prometheus.Desc
+	parked, paused, held, lastSuccess, alertsBySeverity *prometheus.Desc
 }
 
-// perService writes a gauge with one sample per service. A service for which value returns "" has
-// no sample.
-func (m *metricWriter) perService(services []serviceHealth, name, help string, value func(s serviceHealth) string) {
-	m.describe(name, help)
-	for _, s := range services {
-		if v := value(s); v != "" {
-			fmt.Fprintf(&m.Builder, "nawasync_%s{service=%s} %s\n", name, metricLabel(s.Service), v)
-		}
+func newDescriptions() *descriptions {
+	describe := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("nawasync_"+name, help, labels, nil)
+	}
+	return &descriptions{
+		up:    describe("up", "1 if the figures could be read from the database, and 0 if the other metrics are missing."),
+		ended: describe("jobs_ended_total", "Jobs that ended, also those that have been deleted since.", "service", "outcome"),
+		runs:  describe("job_run_seconds", "How long the last attempt of each ended job ran.", "service"),
+		waits: describe("job_wait_seconds",
+			"How long each ended job waited from when it first came due until its last attempt began, with earlier attempts and their backoff.", "service"),
+		queued:           describe("jobs_queued", "Queued jobs, due or not.", "service"),
+		due:              describe("jobs_due", "Queued jobs that are due.", "service"),
+		running:          describe("jobs_running", "Running jobs.", "service"),
+		stuck:            describe("jobs_stuck", "Running jobs past their deadline.", "service"),
+		oldest:           describe("oldest_queued_seconds", "How long the oldest due job has been waiting, or 0 if none waits.", "service"),
+		limited:          describe("open_jobs_limited", "1 if there are more than 50,000 open jobs, and the queued and running jobs are not counted completely."),
+		parked:           describe("scopes_parked", "Scopes that the engine parked because the remote refused a request.", "service"),
+		paused:           describe("scopes_paused", "Scopes that an operator paused.", "service"),
+		held:             describe("syncs_held", "Syncs that wait for an operator's decision.", "service"),
+		lastSuccess:      describe("last_success_timestamp_seconds", "When a job last succeeded.", "service"),
+		alertsBySeverity: describe("alerts", "Alerts of the health page, up to 20.", "severity"),
 	}
 }
 
-func (p *request) writeServiceGauges(m *metricWriter, services []serviceHealth) {
-	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	m.perService(services, "jobs_queued", "Queued jobs.", func(s serviceHealth) string { return count(s.Queued) })
-	m.perService(services, "jobs_running", "Running jobs.", func(s serviceHealth) string { return count(s.Running) })
-	m.perService(services, "jobs_stuck", "Running jobs past their deadline.", func(s serviceHealth) string { return count(s.Stuck) })
-	m.perService(services, "oldest_queued_seconds", "How long the oldest due job has been waiting.", func(s serviceHealth) string {
-		if s.Oldest.IsZero() {
-			return "0"
-		}
-		return formatSeconds(max(0, p.now.Sub(s.Oldest)))
-	})
-	m.perService(services, "last_success_timestamp_seconds", "When a job last succeeded.", func(s serviceHealth) string {
-		if s.Synced.IsZero() {
-			return ""
-		}
-		return count(s.Synced.Unix())
-	})
-}
-
-func (m *metricWriter) writeEnded(h *health) {
-	m.describe("jobs_ended", "Jobs that ended in the window ("+h.Window+"), by outcome.")
-	for _, s := range h.Services {
-		for _, outcome := range []struct {
-			name string
-			n    int64
-		}{{"success", s.Success}, {"failed", s.Failed}, {"other", s.Other}} {
-			fmt.Fprintf(&m.Builder, "nawasync_jobs_ended{service=%s,outcome=%q} %d\n", metricLabel(s.Service), outcome.name, outcome.n)
-		}
+func (d *descriptions) describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{
+		d.up, d.ended, d.runs, d.waits, d.queued, d.due, d.running, d.stuck, d.oldest, d.limited, d.parked, d.paused, d.held, d.lastSuccess, d.alertsBySeverity,
+	} {
+		ch <- desc
 	}
 }
 
-func (m *metricWriter) writeRunSeconds(services []serviceHealth) {
-	m.describe("run_seconds", "Run times in the window, by quantile.")
-	for _, s := range services {
-		fmt.Fprintf(&m.Builder, "nawasync_run_seconds{service=%s,quantile=\"0.5\"} %s\nnawasync_run_seconds{service=%[1]s,quantile=\"0.95\"} %[3]s\n",
-			metricLabel(s.Service), formatSeconds(s.RunP50), formatSeconds(s.RunP95))
-	}
+// outcomes are the values of the label outcome. Each has a sample from the first scrape on, so that
+// rate sees the first job.
+func outcomes() []tracker.Status {
+	return slices.DeleteFunc(tracker.Statuses(), func(s tracker.Status) bool { return !s.Terminal() })
 }
 
-func (m *metricWriter) writeAlerts(alerts []alert.Alert) {
-	m.describe("alerts", "Alerts of the health page, by severity.")
+// bucketBounds returns the upper bounds of the buckets: each doubling from 4 ms to 17 minutes. At
+// these the stored histograms have exact counts.
+func bucketBounds() (bounds []time.Duration) {
+	for bound := 4 * time.Millisecond; bound < 20*time.Minute; bound *= 2 {
+		bounds = append(bounds, bound)
+	}
+	return bounds
+}
+
+// figuresCollector sends figures that were read before.
+type figuresCollector struct {
+	*descriptions
+	*figures
+}
+
+// Describe implements prometheus.Collector.
+func (c figuresCollector) Describe(ch chan<- *prometheus.Desc) { c.describe(ch) }
+
+// Collect implements prometheus.Collector.
+func (c figuresCollector) Collect(ch chan<- prometheus.Metric) {
+	sendGauge(ch, c.up, 1)
+	sendGauge(ch, c.limited, boolFloat(c.moreOpen))
+	for i := range c.services {
+		c.collectService(ch, &c.services[i])
+	}
 	bySeverity := map[alert.Severity]int{}
-	for _, a := range alerts {
+	for _, a := range c.alerts {
 		bySeverity[a.Severity]++
 	}
-	fmt.Fprintf(&m.Builder, "nawasync_alerts{severity=\"warning\"} %d\nnawasync_alerts{severity=\"critical\"} %d\n",
-		bySeverity[alert.SeverityWarning], bySeverity[alert.SeverityCritical])
+	sendGauge(ch, c.alertsBySeverity, float64(bySeverity[alert.SeverityWarning]), "warning")
+	sendGauge(ch, c.alertsBySeverity, float64(bySeverity[alert.SeverityCritical]), "critical")
 }
 
-// metricLabel quotes a label value for the exposition format.
-func metricLabel(value string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
+func (c figuresCollector) collectService(ch chan<- prometheus.Metric, s *serviceFigures) {
+	for _, outcome := range outcomes() {
+		sendValue(ch, c.ended, prometheus.CounterValue, float64(s.ended[outcome]), s.Service, string(outcome))
+	}
+	sendHistogram(ch, c.runs, &s.allRuns, s.Service)
+	sendHistogram(ch, c.waits, &s.allWaits, s.Service)
+	oldest := 0.0
+	if !s.Oldest.IsZero() {
+		oldest = max(0, c.at.Sub(s.Oldest).Seconds())
+	}
+	for desc, value := range map[*prometheus.Desc]float64{
+		c.queued: float64(s.Queued), c.due: float64(s.Due), c.running: float64(s.Running), c.stuck: float64(s.Stuck), c.oldest: oldest,
+		c.parked: float64(s.parked), c.paused: float64(s.paused), c.held: float64(s.held),
+	} {
+		sendGauge(ch, desc, value, s.Service)
+	}
+	if !s.Synced.IsZero() {
+		sendGauge(ch, c.lastSuccess, float64(s.Synced.UnixMicro())/1e6, s.Service)
+	}
 }
 
-func formatSeconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
+// sendValue sends one sample. It leaves out a sample whose labels are not UTF-8: an invalid one
+// would fail the scrape of the host's whole registry.
+func sendValue(ch chan<- prometheus.Metric, desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+	if m, err := prometheus.NewConstMetric(desc, kind, value, labels...); err == nil {
+		ch <- m
+	}
+}
+
+func sendGauge(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	sendValue(ch, desc, prometheus.GaugeValue, value, labels...)
+}
+
+func sendHistogram(ch chan<- prometheus.Metric, desc *prometheus.Desc, h *tracker.Histogram, labels ...string) {
+	buckets := map[float64]uint64{}
+	for _, bound := range bucketBounds() {
+		buckets[bound.Seconds()] = uint64(max(0, h.CountUpTo(bound)))
+	}
+	if m, err := prometheus.NewConstHistogram(desc, uint64(max(0, h.Count())), h.Sum().Seconds(), buckets, labels...); err == nil {
+		ch <- m
+	}
+}
+
+func boolFloat(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
