@@ -179,7 +179,7 @@ func (t *taskTracker) newJob(task *asynq.Task, kind Kind, target Target, queue s
 	if err != nil {
 		return nil, taskPayload{}, fmt.Errorf("%s: %w", kind, err)
 	}
-	if validateText("traceparent", job.Trace, 0, maxTrace) != nil {
+	if validateText("traceparent", job.Trace, 0, maxTraceparent) != nil {
 		job.Trace = ""
 	}
 	job.TargetKey = jobrow.TargetKey(kind.Service, kind.Type, target.Instance, target.ID)
@@ -187,6 +187,6 @@ func (t *taskTracker) newJob(task *asynq.Task, kind Kind, target Target, queue s
 }
 
 const (
-	maxQueueName = 50
-	maxTrace     = 55 // the length of a W3C traceparent
+	maxQueueName   = 50
+	maxTraceparent = 55 // the length of a W3C traceparent
 )
