@@ -27,6 +27,21 @@ func (s *Store) RemoveProcess(ctx context.Context, id string) error {
 	})
 }
 
+// RemoveDeadProcess deletes the heartbeat row of a process whose counter is still at beat. alive reports
+// that the row has another counter. A missing row is no error and not alive.
+func (s *Store) RemoveDeadProcess(ctx context.Context, id string, beat int64) (alive bool, err error) {
+	err = s.exec(ctx, func(conn *sqlkit.Conn) error {
+		done := conn.Exec("DELETE FROM nawasync_processes WHERE id = ? AND beat = ?", id, beat)
+		if done.Error != nil || done.RowsAffected > 0 {
+			return done.Error
+		}
+		rows, err := sqlkit.Column[int64](conn, "SELECT beat FROM nawasync_processes WHERE id = ?", id)
+		alive = len(rows) > 0
+		return err
+	})
+	return alive, err
+}
+
 // RunningOn lists up to limit jobs with an id above after that run on a process, with their arguments.
 func (s *Store) RunningOn(ctx context.Context, worker string, after int64, limit int) ([]*Job, error) {
 	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.id > ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, after, limit)

@@ -12,9 +12,10 @@ import (
 
 // Reaper considers a process dead when the process's heartbeat counter has not changed for
 // DeadAfter. It measures this time with its own monotonic clock, so the clocks of other machines
-// do not matter. The time between two reads does not count if one failed in between: during an outage
-// of the database, no process can write its heartbeat, and none may be considered dead for that
-// reason.
+// do not matter. During an outage of the database, no process can write its heartbeat, and none may
+// be considered dead for that reason: after a failed read, each process has DeadAfter/3 to write one
+// from the first read that succeeds again. The time of the outage itself counts, because a process
+// that could not write its heartbeat meanwhile has lost its lease.
 type Reaper struct {
 	Store     *jobstore.Store
 	Logger    *slog.Logger
@@ -27,9 +28,12 @@ type Reaper struct {
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 
+	// now is the clock; nil means time.Now. Tests set it.
+	now func() time.Time
+
 	observed map[string]observation
-	readAt   time.Time // when the heartbeats were last read
-	failed   bool      // a read has failed since then
+	failed   bool      // the last read failed
+	backAt   time.Time // when a read first succeeded after failed ones
 }
 
 // observation is a heartbeat counter (or noHeartbeatRow) and the time at which the reaper first
@@ -54,15 +58,12 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	now := time.Now()
-	if r.failed {
-		// Since the last read, no process may have been able to write its heartbeat.
-		away := now.Sub(r.readAt)
-		for worker, seen := range r.observed {
-			seen.since = seen.since.Add(away)
-			r.observed[worker] = seen
-		}
+	if r.now != nil {
+		now = r.now()
 	}
-	r.failed, r.readAt = false, now
+	if r.failed {
+		r.failed, r.backAt = false, now
+	}
 	observed := map[string]observation{}
 	for worker, beat := range beats {
 		if old, ok := r.observed[worker]; ok && old.beat == beat {
@@ -72,6 +73,9 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 		}
 	}
 	r.observed = observed
+	if now.Sub(r.backAt) < r.DeadAfter/3 {
+		return false, nil
+	}
 	self := r.Self()
 	var errs []error
 	for worker, seen := range observed {
@@ -86,7 +90,7 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 		if now.Sub(seen.since) < limit {
 			continue
 		}
-		if err := r.reap(ctx, worker); err != nil {
+		if err := r.reap(ctx, worker, seen.beat); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -118,10 +122,12 @@ func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	return beats, nil
 }
 
-// reap settles the jobs of a dead process. It deletes the heartbeat row first: if the process is
-// still alive, its next heartbeat fails, and the process cancels its jobs.
-func (r *Reaper) reap(ctx context.Context, worker string) error {
-	if err := r.Store.RemoveProcess(ctx, worker); err != nil {
+// reap settles the jobs of a dead process. It deletes the heartbeat row first, unless the counter has
+// changed after all: if the process is still alive, its next heartbeat fails, and the process cancels
+// its jobs.
+func (r *Reaper) reap(ctx context.Context, worker string, beat int64) error {
+	alive, err := r.Store.RemoveDeadProcess(ctx, worker, beat)
+	if err != nil || alive {
 		return err
 	}
 	var errs []error
