@@ -22,6 +22,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // FS contains the migration files in the folders postgres, mysql and sqlite. Use FS to apply the
@@ -76,17 +78,14 @@ func Down(ctx context.Context, db *gorm.DB) error {
 // apply the migrations. If the database cannot be reached, Check returns the connection's error.
 func Check(ctx context.Context, db *gorm.DB) error {
 	var value string
-	row := db.Session(&gorm.Session{NewDB: true, Logger: db.Logger.LogMode(1)}).WithContext(ctx).
-		Raw("SELECT value FROM nawasync_settings WHERE name = 'schema_version'").Row()
 	found := 0
-	if row != nil {
-		if err := row.Scan(&value); err == nil {
-			found, _ = strconv.Atoi(value)
-		} else if ctx.Err() != nil {
-			return fmt.Errorf("read the schema version: %w", ctx.Err())
-		} else if pool, poolErr := db.DB(); poolErr != nil || pool.PingContext(ctx) != nil {
-			return fmt.Errorf("read the schema version: %w", err)
-		}
+	// Not through gorm's callbacks: a plugin such as dbresolver would read a replica, which may be behind.
+	if err := sqlkit.Connect(ctx, db).Row("SELECT value FROM nawasync_settings WHERE name = 'schema_version'").Scan(&value); err == nil {
+		found, _ = strconv.Atoi(value)
+	} else if ctx.Err() != nil {
+		return fmt.Errorf("read the schema version: %w", ctx.Err())
+	} else if pool, poolErr := db.DB(); poolErr != nil || pool.PingContext(ctx) != nil {
+		return fmt.Errorf("read the schema version: %w", err)
 	}
 	if found > 0 && found < first {
 		return fmt.Errorf("%w: it has version %d, which is from before the first release and cannot be upgraded; use a new database, or drop the tables whose names begin with nawasync_ and call migrations.Up(ctx, db)",

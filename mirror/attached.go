@@ -72,7 +72,7 @@ func (r attached) CountStates(ctx context.Context, instance string) (map[nawasyn
 		parts = append(parts, "SELECT '"+string(state)+"' AS state, COUNT(*) AS n FROM (SELECT 1 FROM "+r.quoted+" WHERE sync_status = ?"+where+" LIMIT ?) s")
 		args = append(append(append(args, string(state)), scope...), nawasync.MaxStateCount+1)
 	}
-	rows, err := sqlkit.Session(ctx, r.engine.DB()).Raw(strings.Join(parts, " UNION ALL "), args...).Rows()
+	rows, err := sqlkit.Primary(ctx, r.engine.DB()).Raw(strings.Join(parts, " UNION ALL "), args...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("count the rows of %s: %w", r.model.table, err)
 	}

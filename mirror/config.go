@@ -151,7 +151,7 @@ func (r *repo) checkConfig() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	sample := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
-	if err := sqlkit.Session(ctx, r.engine.DB()).Table(r.model.table).Select(r.columns()).Where("1 = 0").Find(sample.Interface()).Error; err != nil {
+	if err := sqlkit.Primary(ctx, r.engine.DB()).Table(r.model.table).Select(r.columns()).Where("1 = 0").Find(sample.Interface()).Error; err != nil {
 		return r.configErrorf("table %s does not match its snapshot struct: %w; add the missing columns in a migration (StatusColumns returns the statements for SyncStatus)",
 			r.model.table, err)
 	}
@@ -161,7 +161,7 @@ func (r *repo) checkConfig() error {
 // checkTable rejects database settings with which a job could change the wrong row or a read
 // would fail.
 func (r *repo) checkTable(ctx context.Context) error {
-	db := sqlkit.Session(ctx, r.engine.DB())
+	db := sqlkit.Primary(ctx, r.engine.DB())
 	switch db.Name() {
 	case "sqlite":
 		return r.checkAutoincrement(db)

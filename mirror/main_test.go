@@ -7,6 +7,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/testdb"
 )
 
 func TestMain(m *testing.M) {
@@ -14,5 +15,5 @@ func TestMain(m *testing.M) {
 		return
 	}
 	_ = flag.Set("rapid.checks", "40")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(testdb.ReplicaLeak))
 }

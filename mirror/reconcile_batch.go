@@ -178,7 +178,7 @@ func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared 
 			columns = append(columns, f.column)
 		}
 	}
-	return s.rowsByKey(sqlkit.Session(ctx, s.repo.engine.DB()), columns, items)
+	return s.rowsByKey(sqlkit.Primary(ctx, s.repo.engine.DB()), columns, items)
 }
 
 // rowsByKey reads columns of the rows with the keys of items, by key.

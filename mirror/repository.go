@@ -44,9 +44,9 @@ func (r *repo) kind(action string) nawasync.Kind {
 // loggers.
 func (r *repo) db(ctx context.Context) *gorm.DB {
 	if r.tx != nil {
-		return sqlkit.Session(ctx, r.tx)
+		return sqlkit.Primary(ctx, r.tx)
 	}
-	return sqlkit.Session(ctx, r.engine.DB())
+	return sqlkit.Primary(ctx, r.engine.DB())
 }
 
 // inTx runs fn in the transaction of WithTx or, without one, in a new transaction.

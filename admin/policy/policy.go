@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // ModelText is the casbin model of the operator pages. It has roles, and rules that consist of a
@@ -97,7 +98,7 @@ func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
 // LoadPolicy adds all stored rules to the model.
 func (a *Adapter) LoadPolicy(m model.Model) error {
 	var rules []rule
-	if err := a.session(context.Background()).Order("id").Find(&rules).Error; err != nil {
+	if err := sqlkit.Primary(context.Background(), a.db).Order("id").Find(&rules).Error; err != nil {
 		return fmt.Errorf("load the policies: %w", err)
 	}
 	for _, r := range rules {

@@ -11,12 +11,14 @@ import (
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// Proxy forwards the connections between an engine and its database. A test can cut them.
+// Proxy forwards the connections between an engine and its database. A test can cut them, or make
+// them stall.
 type Proxy struct {
 	listener net.Listener
 	target   string
 	mu       sync.Mutex
 	down     bool
+	stalled  chan struct{} // closed when the connections go on; nil if they do not stall
 	conns    map[net.Conn]bool
 	wg       sync.WaitGroup
 }
@@ -48,7 +50,7 @@ func (p *Proxy) pipe(c net.Conn) {
 	done := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{c, server}, {server, c}} {
 		p.wg.Go(func() {
-			_, _ = io.Copy(pair[0], pair[1])
+			_, _ = io.Copy(pair[0], stallingReader{pair[1], p})
 			_ = pair[0].Close()
 			done <- struct{}{}
 		})
@@ -72,6 +74,37 @@ func (p *Proxy) SetDown(down bool) {
 	}
 }
 
+// SetStalled makes every connection stall: the proxy accepts new ones and forwards nothing. With
+// stalled false it forwards what has waited.
+func (p *Proxy) SetStalled(stalled bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case stalled && p.stalled == nil:
+		p.stalled = make(chan struct{})
+	case !stalled && p.stalled != nil:
+		close(p.stalled)
+		p.stalled = nil
+	}
+}
+
+// stallingReader reads from a connection and keeps what it has read while the proxy stalls.
+type stallingReader struct {
+	io.Reader
+	proxy *Proxy
+}
+
+func (r stallingReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.proxy.mu.Lock()
+	stalled := r.proxy.stalled
+	r.proxy.mu.Unlock()
+	if stalled != nil && n > 0 {
+		<-stalled
+	}
+	return n, err
+}
+
 // NewProxy returns a proxy that listens on a free port and forwards connections to target.
 func NewProxy(t *testing.T, target string) *Proxy {
 	t.Helper()
@@ -81,28 +114,33 @@ func NewProxy(t *testing.T, target string) *Proxy {
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
+		p.SetStalled(false)
 		p.SetDown(true)
 		p.wg.Wait()
 	})
 	return p
 }
 
-// NewProxiedServers opens the harness's database through a proxy.
-func NewProxiedServers(t *testing.T, h *Harness) (*testdb.Database, *Proxy) {
+// ProxiedDSN returns the DSN of the harness's database through a new proxy.
+func ProxiedDSN(t *testing.T, h *Harness) (dsn string, p *Proxy) {
 	t.Helper()
-	var p *Proxy
-	dsn := h.DB.DSN
+	dsn = h.DB.DSN
 	if h.DB.Dialect == "postgres" {
 		u, err := url.Parse(dsn)
 		NoError(t, err)
 		p = NewProxy(t, u.Host)
 		u.Host = p.listener.Addr().String()
-		dsn = u.String()
-	} else {
-		from, to := strings.Index(dsn, "tcp(")+4, strings.Index(dsn, ")")
-		p = NewProxy(t, dsn[from:to])
-		dsn = dsn[:from] + p.listener.Addr().String() + dsn[to:]
+		return u.String(), p
 	}
+	from, to := strings.Index(dsn, "tcp(")+4, strings.Index(dsn, ")")
+	p = NewProxy(t, dsn[from:to])
+	return dsn[:from] + p.listener.Addr().String() + dsn[to:], p
+}
+
+// NewProxiedServers opens the harness's database through a proxy.
+func NewProxiedServers(t *testing.T, h *Harness) (*testdb.Database, *Proxy) {
+	t.Helper()
+	dsn, p := ProxiedDSN(t, h)
 	db, err := testdb.Open(h.DB.Dialect, dsn)
 	NoError(t, err)
 	t.Cleanup(func() {

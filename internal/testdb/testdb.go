@@ -115,16 +115,7 @@ func MySQL(t testing.TB) *Database {
 
 // Open opens a database. The dialect and the DSN have the form of those in a Database.
 func Open(dialect, dsn string) (*gorm.DB, error) {
-	var d gorm.Dialector
-	switch dialect {
-	case "postgres":
-		d = postgres.Open(dsn)
-	case "mysql":
-		d = mysql.Open(dsn)
-	default:
-		d = sqlite.Open(dsn)
-	}
-	db, err := gorm.Open(d, config())
+	db, err := gorm.Open(dialector(dialect, dsn), config())
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +126,16 @@ func Open(dialect, dsn string) (*gorm.DB, error) {
 	pool.SetMaxOpenConns(8)
 	pool.SetMaxIdleConns(8)
 	return db, nil
+}
+
+func dialector(dialect, dsn string) gorm.Dialector {
+	switch dialect {
+	case "postgres":
+		return postgres.Open(dsn)
+	case "mysql":
+		return mysql.Open(dsn)
+	}
+	return sqlite.Open(dsn)
 }
 
 func openDB(t testing.TB, dialect, dsn string) *Database {
