@@ -57,8 +57,7 @@ func testStalledReplica(t *testing.T, h *enginetest.Harness, sources bool) {
 	h.Start(during)
 	ids := dispatchNumbered(t, during, "during", 20)
 	waitSuccess(t, before, append(ids, dispatchNumbered(t, before, "before", 20)...))
-	// Longer than DeadAfter.
-	enginetest.Eventually(t, 30*time.Second, "both processes beat 50 times more", beatMore(t, during, 50))
+	enginetest.Eventually(t, 30*time.Second, "both processes beat for longer than DeadAfter", beatFor(t, during, 9*time.Second))
 	requireStatus(t, during, long.ID, tracker.StatusRunning)
 	close(release)
 	if done := enginetest.WaitStatus(t, during, long.ID, tracker.StatusSuccess); done.Epoch != 0 || done.Attempt != 1 {
@@ -86,25 +85,22 @@ func requireStalledReads(t *testing.T, e *nawasync.Engine) {
 	}
 }
 
-// beatMore returns a condition: two processes are known, and each has beaten n times since it was first
-// seen.
-func beatMore(t *testing.T, e *nawasync.Engine, n int64) func() bool {
-	first := map[string]int64{}
+// beatFor returns a condition: for d, two processes have been known, and each has beaten ten times.
+func beatFor(t *testing.T, e *nawasync.Engine, d time.Duration) func() bool {
+	t.Helper()
+	first, begun := map[string]int64{}, time.Now()
 	return func() bool {
-		t.Helper()
 		processes, err := e.Reader().Processes(t.Context())
 		enginetest.NoError(t, err)
-		if len(processes) != 2 {
-			return false
-		}
+		beaten := 0
 		for _, p := range processes {
 			if _, seen := first[p.ID]; !seen {
 				first[p.ID] = p.Beat
 			}
-			if p.Beat < first[p.ID]+n {
-				return false
+			if p.Beat >= first[p.ID]+10 {
+				beaten++
 			}
 		}
-		return true
+		return beaten == 2 && len(first) == 2 && time.Since(begun) > d
 	}
 }
