@@ -42,6 +42,18 @@ func (s *Store) RemoveDeadProcess(ctx context.Context, id string, beat int64) (a
 	return alive, err
 }
 
+// AwaitWriter waits on SQLite until this process could write. While a transaction of the host is
+// SQLite's only writer, no process can write its heartbeat. On other databases AwaitWriter does
+// nothing.
+func (s *Store) AwaitWriter(ctx context.Context) error {
+	if s.dialect.Name != "sqlite" {
+		return nil
+	}
+	return s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec("UPDATE nawasync_processes SET beat = beat WHERE id = ''").Error // takes the write lock and changes nothing
+	})
+}
+
 // RunningOn lists up to limit jobs with an id above after that run on a process, with their arguments.
 func (s *Store) RunningOn(ctx context.Context, worker string, after int64, limit int) ([]*Job, error) {
 	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.id > ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, after, limit)

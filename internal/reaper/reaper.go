@@ -15,7 +15,8 @@ import (
 // do not matter. During an outage of the database, no process can write its heartbeat, and none may
 // be considered dead for that reason: after a failed read, each process has DeadAfter/3 to write one
 // from the first read that succeeds again. The time of the outage itself counts, because a process
-// that could not write its heartbeat meanwhile has lost its lease.
+// that could not write its heartbeat meanwhile has lost its lease. A transaction that holds SQLite's
+// only write lock counts as an outage.
 type Reaper struct {
 	Store     *jobstore.Store
 	Logger    *slog.Logger
@@ -52,6 +53,7 @@ const (
 
 // Tick reads the heartbeats once and reaps the dead processes. more is always false.
 func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
+	start := time.Now()
 	beats, err := r.readProcesses(ctx)
 	if err != nil {
 		r.failed = true
@@ -61,7 +63,7 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	if r.now != nil {
 		now = r.now()
 	}
-	if r.failed {
+	if r.failed || time.Since(start) > r.Interval {
 		r.failed, r.backAt = false, now
 	}
 	observed := map[string]observation{}
@@ -102,6 +104,9 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.DeadAfter/4)
 	defer cancel()
+	if err := r.Store.AwaitWriter(ctx); err != nil {
+		return nil, err
+	}
 	// Read the jobs first: a process writes its heartbeat row before it claims a job, so the second
 	// read finds the row of every live worker.
 	workers, err := r.Store.RunningWorkers(ctx)
