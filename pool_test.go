@@ -3,6 +3,7 @@ package nawasync_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestHandlersThatUseUpThePoolFinishAndRunABoundedNumberOfTimes(t *testing.T)
 }
 
 func testUsedUpPool(t *testing.T, h *enginetest.Harness, writes bool) {
-	const connections, jobs, ttl = 4, 8, 5 * time.Second
+	const connections, jobs, ttl = 4, 7, 4 * time.Second
 	pool, err := h.DB.DB.DB()
 	enginetest.NoError(t, err)
 	pool.SetMaxOpenConns(connections)
@@ -33,15 +34,28 @@ func testUsedUpPool(t *testing.T, h *enginetest.Harness, writes bool) {
 		c.Queues = map[string]nawasync.Queue{"default": {Slots: connections}}
 	})
 	var runs enginetest.Runs
+	// The first job ends soon, and its connection goes to the handler that waits for one. Its outcome
+	// gets none until the others end.
+	firstHolds := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(firstHolds) })
 	enginetest.Register(t, e, func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 		runs.Record(run.Job())
-		return h.DB.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		hold := 2 * ttl
+		if run.Args.N == 0 {
+			hold = ttl / 8
+		} else {
+			<-firstHolds
+		}
+		return h.DB.WithContext(ctx).Transaction(func(*gorm.DB) error {
+			if run.Args.N == 0 {
+				begun()
+			}
 			if writes {
 				if err := run.BeginWrite(ctx); err != nil {
 					return err
 				}
 			}
-			timer := time.NewTimer(ttl + time.Second)
+			timer := time.NewTimer(hold)
 			defer timer.Stop()
 			select {
 			case <-timer.C:
