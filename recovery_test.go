@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -206,4 +207,44 @@ func TestClaimWhoseResponseWasLostIsReleased(t *testing.T) {
 			t.Errorf("job %+v, want it successful in its first attempt at epoch 1", row)
 		}
 	})
+}
+
+// On SQLite a transaction that writes for long keeps every process from beating. The processes lose
+// their leases, but none may be reaped.
+func TestWriterThatHoldsSQLiteForLongerThanTheLeaseCausesNoReap(t *testing.T) {
+	t.Parallel()
+	h := enginetest.New(t, testdb.SQLite(t))
+	tuning := host.Tuning{Beat: 100 * time.Millisecond, LeaseTTL: 2 * time.Second, DeadAfter: 3 * time.Second}
+	var runs enginetest.Runs
+	release := make(chan struct{})
+	var engines [2]*nawasync.Engine
+	for i := range engines {
+		engines[i] = h.Tuned(tuning, nil)
+		enginetest.Register(t, engines[i], func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+			runs.Record(run.Job())
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		})
+		h.Start(engines[i])
+	}
+	ids := dispatchNumbered(t, engines[0], "job", 4)
+	enginetest.Eventually(t, 10*time.Second, "all run", func() bool { return runs.Total() >= len(ids) })
+	unlock := lockJobs(t, h.DB)
+	timer := time.NewTimer(2 * tuning.DeadAfter)
+	defer timer.Stop()
+	<-timer.C
+	unlock()
+	close(release)
+	waitSuccess(t, engines[0], ids)
+	if runs.RanTwice() != 0 {
+		t.Errorf("%d attempts ran twice, want none", runs.RanTwice())
+	}
+	for _, text := range []string{"a process died", "considered this process dead"} {
+		if strings.Contains(h.Log.String(), text) {
+			t.Errorf("the log says %q although both processes live", text)
+		}
+	}
 }
