@@ -24,21 +24,25 @@ import (
 
 func TestMeasuredThroughputBesideAHostTransactionThatHoldsRows(t *testing.T) {
 	enginetest.Servers(t, func(t *testing.T, h *enginetest.Harness) {
-		rows := enginetest.Sized(20, 2000)
-		createBoxes(t, h, int64(rows))
+		boxes := enginetest.Sized(1200, 2000) // more than outcomes may be pending
+		createBoxes(t, h, int64(boxes))
 		l := startLoad(t, h)
 		var held []int64
 		committed := measureBeside(t, h, l, func() *gorm.DB {
-			var queued []int64
-			held, queued = dispatchToHold(t, l.engine, rows)
+			enginetest.NoError(t, l.engine.Pause(t.Context(), "boxes", "", nawasync.PauseOptions{By: "user:1"}))
+			held = dispatchOnBoxes(t, l.engine, boxes)
+			queued := dispatchDelayed(t, l.engine, enginetest.Sized(20, 2000))
+			held = append(held, queued...)
 			tx := h.DB.Begin()
 			enginetest.NoError(t, tx.Error)
+			t.Cleanup(func() { tx.Rollback() }) // before the database is dropped, which would wait for it
 			var n int64
 			enginetest.NoError(t, tx.Raw("SELECT COUNT(*) FROM boxes").Row().Scan(&n)) // opens a read view
 			var locked []int64
 			enginetest.NoError(t, tx.Raw("SELECT id FROM boxes FOR UPDATE").Scan(&locked).Error)
 			lockQueuedJobs(t, tx, queued)
-			held = append(held, queued...)
+			_, err := l.engine.Resume(t.Context(), "boxes", "", nawasync.OperatorOptions{By: "user:1"})
+			enginetest.NoError(t, err)
 			return tx
 		}, func() {
 			for _, id := range held {
@@ -69,6 +73,7 @@ func TestMeasuredThroughputBesideAReadOnlyTransaction(t *testing.T) {
 			}
 			tx := db.DB.Begin(options)
 			enginetest.NoError(t, tx.Error)
+			t.Cleanup(func() { tx.Rollback() })
 			var n int64
 			enginetest.NoError(t, tx.Raw("SELECT COUNT(*) FROM nawasync_jobs").Row().Scan(&n))
 			return tx
@@ -97,14 +102,13 @@ func measureBeside(t *testing.T, h *enginetest.Harness, l *load, open func() *go
 	var tx *gorm.DB
 	if open != nil {
 		tx = open()
-		t.Cleanup(func() { tx.Rollback() })
 	}
 	beats := watchBeats(t, l.engine)
 	begin, first := time.Now(), l.ran.Load()
 	if enginetest.Full() && h.DB.Dialect != "sqlite" {
 		killWorker(t, h)
 	}
-	hold := enginetest.Sized(3*time.Second, time.Minute) - window
+	hold := enginetest.Sized(6*time.Second, time.Minute) - window
 	l.measure(t, hold-time.Since(begin), enginetest.Sized(int64(1000), 100_000)-(l.ran.Load()-first))
 	last := l.measure(t, window, 250) // when most index entries are old
 	beside := rate{l.ran.Load() - first, time.Since(begin)}
@@ -125,32 +129,48 @@ func measureBeside(t *testing.T, h *enginetest.Harness, l *load, open func() *go
 	return committed
 }
 
-// dispatchToHold dispatches jobs that come due later, so that a transaction can lock their rows
-// before: one for each of the boxes, and as many without a row.
-func dispatchToHold(t *testing.T, e *nawasync.Engine, n int) (onRows, queued []int64) {
+// lockedBoxArgs are the arguments of jobs on snapshot rows.
+type lockedBoxArgs struct {
+	ID string `json:"id"`
+}
+
+func (lockedBoxArgs) Kind() nawasync.Kind {
+	return nawasync.Kind{Service: "boxes", Type: "box", Action: "update"}
+}
+
+func (l lockedBoxArgs) Target() nawasync.Target { return nawasync.Target{ID: l.ID} }
+
+// dispatchOnBoxes dispatches a job for each of n boxes.
+func dispatchOnBoxes(t *testing.T, e *nawasync.Engine, n int) (ids []int64) {
 	t.Helper()
-	o := nawasync.Options{Delay: enginetest.Sized(2*time.Second, 10*time.Second)}
 	enginetest.NoError(t, e.Transaction(t.Context(), func(tx *gorm.DB) error {
 		for i := range n {
-			job, err := e.Internals(host.NewKey()).DispatchOnRow(t.Context(), tx, loadArgs{ID: fmt.Sprint("box", i)}, o,
+			job, err := e.Internals(host.NewKey()).DispatchOnRow(t.Context(), tx, lockedBoxArgs{ID: fmt.Sprint(i)}, nawasync.Options{},
 				host.SnapshotRow{Table: "boxes", ID: int64(i) + 1, State: tracker.StatePendingUpdate})
 			if err != nil {
 				return err
 			}
-			onRows = append(onRows, job.ID)
+			ids = append(ids, job.ID)
 		}
 		return nil
 	}))
+	return ids
+}
+
+// dispatchDelayed dispatches n jobs of the load that come due after a moment, in which a transaction
+// can lock their rows.
+func dispatchDelayed(t *testing.T, e *nawasync.Engine, n int) (ids []int64) {
+	t.Helper()
 	args := make([]nawasync.Args, n)
 	for i := range args {
-		args[i] = loadArgs{ID: fmt.Sprint("queued", i)}
+		args[i] = loadArgs{ID: fmt.Sprint("delayed", i)}
 	}
-	jobs, err := e.DispatchMany(t.Context(), args, o)
+	jobs, err := e.DispatchMany(t.Context(), args, nawasync.Options{Delay: enginetest.Sized(5*time.Second, 20*time.Second)})
 	enginetest.NoError(t, err)
 	for _, job := range jobs {
-		queued = append(queued, job.ID)
+		ids = append(ids, job.ID)
 	}
-	return onRows, queued
+	return ids
 }
 
 // lockQueuedJobs locks rows of jobs one by one, so that MySQL locks no gaps between them.
