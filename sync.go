@@ -187,12 +187,11 @@ func (e *Engine) buildRuntime() (*worker.Worker, error) {
 			}
 			return w.BlockedFor()
 		},
-		OnLost:   func(string) { w.Interrupt(ErrLeaseLost) },
-		Troubles: func() []tracker.Trouble { return e.troubles(w) },
-		ReportRunning: func(running, cancelled []jobstore.Claim) {
-			w.Cancel(cancelled, ErrCancelled)
-			w.CheckOrphans(running)
-		},
+		OnLost:          func(string) { w.Interrupt(ErrLeaseLost) },
+		Troubles:        func() []tracker.Trouble { return e.troubles(w) },
+		Running:         w.Running,
+		ReportCancelled: func(cancelled []jobstore.Claim) { w.Cancel(cancelled, ErrCancelled) },
+		ReportRunning:   w.CheckOrphans,
 	}
 	w.Worker, w.HoldsLease = e.lease.Worker, e.lease.Valid
 	w.Prepare()

@@ -82,20 +82,44 @@ func (h *Heart) Beat(ctx context.Context, id string, troubles []tracker.Trouble)
 	return found, err
 }
 
-// RunningClaims lists the jobs that run under a process's id and, of these, the jobs whose
-// cancellation was requested.
-func (h *Heart) RunningClaims(ctx context.Context, worker string) (running, cancelled []Claim, err error) {
+// RunningClaims lists the jobs that run under a process's id. It reads all index entries of running
+// jobs, which the database keeps for each job that ran since the oldest transaction began. Therefore
+// do not call it with each beat.
+func (h *Heart) RunningClaims(ctx context.Context, worker string) ([]Claim, error) {
+	return h.claims(ctx, "SELECT id, epoch FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ?", worker)
+}
+
+// CancelledClaims returns those of the running jobs whose cancellation was requested. It reads the
+// rows by their ids, so its cost depends only on their number.
+func (h *Heart) CancelledClaims(ctx context.Context, running []Claim) ([]Claim, error) {
+	type idRow struct {
+		ID int64 `json:"v_id"`
+	}
+	rows := make([]idRow, len(running))
+	for i, c := range running {
+		rows[i].ID = c.ID
+	}
+	text, err := sqlkit.JSONText(rows)
+	if err != nil {
+		return nil, err
+	}
+	// A join could read all jobs, if the database does not know yet how many there are.
+	return h.claims(ctx, "SELECT v_id, (SELECT j.epoch FROM nawasync_jobs j WHERE j.id = v_id AND j.status = 'running' AND j.cancel_at IS NOT NULL) FROM "+
+		h.store.dialect.Rowset("id"), text)
+}
+
+// claims runs a query of ids and epochs. It leaves out rows without an epoch.
+func (h *Heart) claims(ctx context.Context, query string, arg any) (list []Claim, err error) {
 	read := func(conn *sqlkit.Conn) error {
 		return sqlkit.Each(conn, func(rows *sql.Rows) error {
-			var c Claim
-			var at sql.NullInt64
-			err := rows.Scan(&c.ID, &c.Epoch, &at)
-			running = append(running, c)
-			if at.Valid {
-				cancelled = append(cancelled, c)
+			var id int64
+			var epoch sql.NullInt64
+			err := rows.Scan(&id, &epoch)
+			if epoch.Valid {
+				list = append(list, Claim{id, int(epoch.Int64)})
 			}
 			return err
-		}, "SELECT id, epoch, cancel_at FROM nawasync_jobs WHERE running_lane IS NOT NULL AND worker = ?", worker)
+		}, query, arg)
 	}
 	if h.pool == nil {
 		err = read(h.store.DB(ctx)) // needs no write lock
@@ -103,9 +127,9 @@ func (h *Heart) RunningClaims(ctx context.Context, worker string) (running, canc
 		err = h.run(ctx, read)
 	}
 	if err != nil {
-		err = fmt.Errorf("read the running jobs: %w", err)
+		return nil, fmt.Errorf("read the running jobs: %w", err)
 	}
-	return running, cancelled, err
+	return list, nil
 }
 
 // PoolUsedUp reports whether all connections that the pool may open are in use.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -27,10 +28,14 @@ type Lease struct {
 	Queues []string
 	// OnLost is called with the process's old id when the lease is lost.
 	OnLost func(worker string)
-	// ReportRunning is called with each heartbeat. running are the jobs that run under this
-	// process's id according to the database. cancelled are the ones among them whose cancellation
-	// was requested.
-	ReportRunning func(running, cancelled []jobstore.Claim)
+	// Running lists the jobs that run in this process.
+	Running func() []jobstore.Claim
+	// ReportCancelled is called with each heartbeat, with the running jobs whose cancellation was
+	// requested.
+	ReportCancelled func(cancelled []jobstore.Claim)
+	// ReportRunning is called at most once each heartbeat with the jobs that run under this process's
+	// id according to the database.
+	ReportRunning func(running []jobstore.Claim)
 
 	// Blocked returns how long neither claims nor outcomes have got through to the database. A process
 	// that only writes heartbeats is not alive: after TTL it loses its lease and writes none.
@@ -39,6 +44,7 @@ type Lease struct {
 	// Troubles returns what hinders this process, for the operators.
 	Troubles func() []tracker.Trouble
 
+	listing    loop.Share  // of the jobs that run according to the database
 	expiry     *time.Timer // ends the lease on time, even if a heartbeat hangs
 	mu         sync.Mutex
 	id         string
@@ -140,10 +146,21 @@ func (l *Lease) lose() {
 	}
 }
 
+// runReport reads what the database says about the jobs of this process.
 func (l *Lease) runReport(ctx context.Context) error {
-	running, cancelled, err := l.Heart.RunningClaims(ctx, l.Worker())
-	if err == nil {
-		l.ReportRunning(running, cancelled)
+	if running := l.Running(); len(running) > 0 {
+		cancelled, err := l.Heart.CancelledClaims(ctx, running)
+		if err != nil {
+			return err
+		}
+		l.ReportCancelled(cancelled)
 	}
+	_, err := l.listing.Run(time.Now(), func() error {
+		running, err := l.Heart.RunningClaims(ctx, l.Worker())
+		if err == nil {
+			l.ReportRunning(running)
+		}
+		return err
+	})
 	return err
 }

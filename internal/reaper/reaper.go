@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/loop"
 )
 
 // Reaper considers a process dead when the process's heartbeat counter has not changed for
@@ -32,6 +33,7 @@ type Reaper struct {
 	// now is the clock; nil means time.Now. Tests set it.
 	now func() time.Time
 
+	listing  loop.Share // of the processes with running jobs
 	observed map[string]observation
 	failed   bool      // the last read failed
 	backAt   time.Time // when a read first succeeded after failed ones
@@ -54,15 +56,12 @@ const (
 // Tick reads the heartbeats once and reaps the dead processes. more is always false.
 func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	start := time.Now()
-	beats, err := r.readProcesses(ctx)
+	beats, listed, err := r.readProcesses(ctx)
 	if err != nil {
 		r.failed = true
 		return false, err
 	}
-	now := time.Now()
-	if r.now != nil {
-		now = r.now()
-	}
+	now := r.clock()
 	if r.failed || time.Since(start) > r.Interval {
 		r.failed, r.backAt = false, now
 	}
@@ -72,6 +71,11 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 			observed[worker] = old
 		} else {
 			observed[worker] = observation{beat, now}
+		}
+	}
+	for worker, old := range r.observed {
+		if _, found := beats[worker]; !found && !listed && old.beat == noHeartbeatRow {
+			observed[worker] = old
 		}
 	}
 	r.observed = observed
@@ -88,6 +92,9 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 		if seen.beat == noHeartbeatRow {
 			// A reaper deleted the row and then died, or the row was deleted by hand.
 			limit = 2 * r.Interval
+			if !listed {
+				continue // its jobs may have ended
+			}
 		}
 		if now.Sub(seen.since) < limit {
 			continue
@@ -99,32 +106,45 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	return false, errors.Join(errs...)
 }
 
-// readProcesses returns the heartbeat counter of each process. It fails after a quarter of
-// DeadAfter, so that a hanging read counts as a failed one.
-func (r *Reaper) readProcesses(ctx context.Context) (map[string]int64, error) {
+func (r *Reaper) clock() time.Time {
+	if r.now != nil {
+		return r.now()
+	}
+	return time.Now()
+}
+
+// readProcesses returns the heartbeat counter of each process. With listed, these are also the
+// processes that have running jobs and no heartbeat row. To find them, the database reads all index
+// entries of running jobs, which it keeps for each job that ran since the oldest transaction began, so
+// this step has a limited share of the time. readProcesses fails after a quarter of DeadAfter, so that
+// a hanging read counts as a failed one.
+func (r *Reaper) readProcesses(ctx context.Context) (beats map[string]int64, listed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.DeadAfter/4)
 	defer cancel()
 	if err := r.Store.AwaitWriter(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	beats = map[string]int64{}
 	// Read the jobs first: a process writes its heartbeat row before it claims a job, so the second
 	// read finds the row of every live worker.
-	workers, err := r.Store.RunningWorkers(ctx)
+	listed, err = r.listing.Run(r.clock(), func() error {
+		workers, err := r.Store.RunningWorkers(ctx)
+		for _, worker := range workers {
+			beats[worker] = noHeartbeatRow
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	processes, err := r.Store.Processes(ctx)
 	if err != nil {
-		return nil, err
-	}
-	beats := map[string]int64{}
-	for _, worker := range workers {
-		beats[worker] = noHeartbeatRow
+		return nil, false, err
 	}
 	for _, p := range processes {
 		beats[p.ID] = p.Beat
 	}
-	return beats, nil
+	return beats, listed, nil
 }
 
 // reap settles the jobs of a dead process. It deletes the heartbeat row first, unless the counter has

@@ -118,7 +118,7 @@ func TestProcessHasFiveSecondsToWriteItsHeartbeatAfterAnOutage(t *testing.T) {
 func TestHeartbeatAfterTheReadKeepsAProcessAlive(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		r := newRound(t, db)
-		beats, err := r.reaper.readProcesses(t.Context())
+		beats, _, err := r.reaper.readProcesses(t.Context())
 		r.NoError(err)
 		r.beat()
 		r.NoError(r.reaper.reap(t.Context(), r.job.Worker, beats[r.job.Worker]))
@@ -126,5 +126,20 @@ func TestHeartbeatAfterTheReadKeepsAProcessAlive(t *testing.T) {
 		if got := r.Stored(r.job.ID).Status; got != tracker.StatusRunning {
 			t.Errorf("the job is %s, want %s", got, tracker.StatusRunning)
 		}
+	})
+}
+
+// A process without a heartbeat row is found by a read of all running jobs, which may be expensive.
+func TestProcessWithoutARowIsReapedOnlyAfterAFreshListOfTheRunningJobs(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		r := newRound(t, db)
+		r.NoError(r.RemoveProcess(t.Context(), r.job.Worker))
+		r.now = r.now.Add(time.Hour)
+		r.tick() // finds it
+		_, _ = r.reaper.listing.Run(r.now.Add(time.Hour), func() error {
+			time.Sleep(100 * time.Millisecond) // no list within the next 5 s
+			return nil
+		})
+		r.check(map[time.Duration]tracker.Status{3 * time.Second: tracker.StatusRunning, 2 * time.Hour: tracker.StatusQueued}, 3*time.Second, 2*time.Hour)
 	})
 }

@@ -200,6 +200,17 @@ func (w *Worker) Interrupt(cause error) int {
 	return len(w.running)
 }
 
+// Running lists the jobs that run here.
+func (w *Worker) Running() []jobstore.Claim {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := make([]jobstore.Claim, 0, len(w.running))
+	for c := range w.running {
+		list = append(list, c)
+	}
+	return list
+}
+
 // Cancel cancels the contexts of the given jobs, if they run here.
 func (w *Worker) Cancel(claims []jobstore.Claim, cause error) {
 	w.mu.Lock()
