@@ -127,7 +127,16 @@ type Settled struct {
 
 // LockedError means that an outcome was not written because another transaction has locked a row.
 // Settle does not wait for locks: the caller tries again later, and meanwhile uses no connection.
-type LockedError struct{ Row string }
+type LockedError struct {
+	Row   string // names the row, for example "job 17"
+	table string // quoted
+	id    int64
+}
+
+// lockedJob returns the LockedError of a job's row.
+func lockedJob(id int64) *LockedError {
+	return &LockedError{fmt.Sprintf("job %d", id), "nawasync_jobs", id}
+}
 
 func (e *LockedError) Error() string { return e.Row + " is locked by another transaction" }
 
@@ -160,7 +169,7 @@ func (s *Store) Settle(ctx context.Context, outcomes []*Outcome) (results []Sett
 		errs = make([]error, len(outcomes))
 		for i, result := range results {
 			if result.locked {
-				errs[i] = &LockedError{fmt.Sprintf("job %d", outcomes[i].Job.ID)}
+				errs[i] = lockedJob(outcomes[i].Job.ID)
 			}
 		}
 		return results, errs

@@ -74,7 +74,7 @@ func (s *Store) lockSnapshot(conn *sqlkit.Conn, table string, row int64) error {
 	}
 	ids, err = sqlkit.Column[int64](conn, "SELECT id FROM "+table+where, row)
 	if err == nil && len(ids) > 0 {
-		err = &LockedError{fmt.Sprintf("row %d of %s", row, table)}
+		err = &LockedError{fmt.Sprintf("row %d of %s", row, table), table, row}
 	}
 	return err
 }

@@ -105,7 +105,7 @@ func (s *Store) endLostAttempt(ctx context.Context, tx *gorm.DB, job *Job, now t
 		return nil, err
 	}
 	if !results[0].Won {
-		return nil, &LockedError{fmt.Sprintf("job %d", job.ID)}
+		return nil, lockedJob(job.ID)
 	}
 	return results[0].Job, nil
 }
@@ -197,7 +197,7 @@ func (s *Store) SettleTracked(ctx context.Context, out *Outcome) (settled Settle
 		return nil
 	})
 	if err == nil && settled.locked {
-		err = &LockedError{fmt.Sprintf("job %d", out.Job.ID)}
+		err = lockedJob(out.Job.ID)
 	}
 	return settled, err
 }

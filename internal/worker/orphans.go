@@ -46,5 +46,5 @@ func (w *Worker) requeueOrphan(claim jobstore.Claim) {
 		return // if the job is still an orphan, the next calls of CheckOrphans find it
 	}
 	w.Logger.Warn("the database applied a claim after its answer was lost; the job goes back to the queue", "job_id", job.ID, "epoch", job.Epoch)
-	w.settle(w.OrphanOutcome(job))
+	w.settle(w.OrphanOutcome(job), func() {})
 }

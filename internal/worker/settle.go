@@ -17,10 +17,11 @@ func (w *Worker) runJob(ctx context.Context, p *puller, job *jobstore.Job) {
 	// written, the row still has the status running, and a reaper requeues the job.
 	w.pending <- struct{}{}
 	p.release(1)
-	defer func() { <-w.pending }()
+	place := w.pending
+	defer func() { <-place }()
 	// The job counts as running until its outcome is written, so that it is not taken for an orphan.
 	defer w.unregister(job)
-	w.settle(outcome)
+	w.settle(outcome, func() { place = w.leavePending(place) })
 }
 
 func (w *Worker) unregister(job *jobstore.Job) {
@@ -32,8 +33,8 @@ func (w *Worker) unregister(job *jobstore.Job) {
 }
 
 // settle tries to write an outcome until it is written or refused, or until Stop ends the
-// retries. Between two tries it has no connection.
-func (w *Worker) settle(out *jobstore.Outcome) {
+// retries. Between two tries it has no connection. It calls onLocked when it has found a row locked.
+func (w *Worker) settle(out *jobstore.Outcome, onLocked func()) {
 	defer w.lockedOutcomes.remove(out.Job.ID)
 	for wait := minPause; ; wait = min(2*wait, maxPause) {
 		result, err := w.settleOnce(out)
@@ -49,12 +50,14 @@ func (w *Worker) settle(out *jobstore.Outcome) {
 		case errors.As(err, &refused):
 			out = w.OnSuccessFailed(out, refused)
 			continue
+		case errors.As(err, &locked) && w.ctx.Err() == nil:
+			w.lockedOutcomes.add(out.Job.ID, locked.Row)
+			w.Logger.Debug("an outcome cannot be written yet", "job_id", out.Job.ID, "error", err)
+			onLocked()
+			w.awaitUnlocked(locked, wait)
 		case errors.Is(err, groupcommit.ErrStopped) || !w.waitForRetry(wait):
 			w.Logger.Error("the process stops before an outcome could be written; the job will run again", "job_id", out.Job.ID, "error", err)
 			return
-		case errors.As(err, &locked):
-			w.lockedOutcomes.add(out.Job.ID, locked.Row)
-			w.Logger.Debug("an outcome cannot be written yet", "job_id", out.Job.ID, "error", err)
 		default:
 			w.Logger.Warn("an outcome could not be written; trying again", "job_id", out.Job.ID, "error", err)
 		}

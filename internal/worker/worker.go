@@ -51,8 +51,12 @@ type Worker struct {
 	// starting jobs instead of using more and more memory.
 	pending chan struct{}
 	through through
-	// lockedOutcomes are those that wait for a locked row.
+	// lockedOutcomes are those that wait for a locked row. waiting limits their number, and unlocked
+	// looks whether their rows are free, at times that are counted from started.
 	lockedOutcomes lockedOutcomes
+	waiting        chan struct{}
+	unlocked       *groupcommit.Batcher[*jobstore.LockedError, bool]
+	started        time.Time
 
 	draining  chan struct{} // closed by Drain
 	drainOnce sync.Once
@@ -87,7 +91,8 @@ func (w *Worker) Prepare() {
 		w.through.end(firstFailure(errs))
 		return results, errs
 	})
-	w.pending = make(chan struct{}, maxPending)
+	w.pending, w.waiting, w.started = make(chan struct{}, maxPending), make(chan struct{}, maxLocked), time.Now()
+	w.unlocked = groupcommit.New(maxLocked, w.findUnlocked)
 	w.pullers = map[string]*puller{}
 	for queue, slots := range w.Slots {
 		w.pullers[queue] = &puller{
@@ -99,6 +104,7 @@ func (w *Worker) Prepare() {
 // Start begins to claim jobs. Redis need not be reachable.
 func (w *Worker) Start() error {
 	w.settlements.Start()
+	w.unlocked.Start()
 	kinds := make([]string, 0)
 	for _, served := range w.Serves() {
 		kinds = append(kinds, served.Kind)
@@ -237,6 +243,7 @@ func (w *Worker) Stop() {
 	wg.Wait()
 	w.pulling.Wait()
 	w.settlements.Stop()
+	w.unlocked.Stop()
 }
 
 // sleep waits for d, or until the worker drains.
