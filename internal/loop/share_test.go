@@ -1,15 +1,17 @@
-package loop
+package loop_test
 
 import (
 	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/loop"
 )
 
 func TestStepThatTakesASecondRunsAgainAfter50Seconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s Share
+		var s loop.Share
 		failed := errors.New("failed")
 		var runs []time.Duration
 		begin := time.Now()
@@ -35,7 +37,7 @@ func TestStepThatTakesASecondRunsAgainAfter50Seconds(t *testing.T) {
 
 func TestStepWithoutCostRunsEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s Share
+		var s loop.Share
 		for range 3 {
 			if ran, err := s.Run(time.Now(), func() error { return nil }); !ran || err != nil {
 				t.Errorf("ran = %v, error = %v; want true and no error", ran, err)
