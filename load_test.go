@@ -56,7 +56,8 @@ func startLoad(t *testing.T, h *enginetest.Harness) *load {
 		l.ran.Add(1)
 		return nil
 	}}))
-	enginetest.NoError(t, nawasync.Register(l.engine, &enginetest.Handler[lockedBoxArgs]{Do: func(context.Context, *nawasync.Run[lockedBoxArgs]) error { return nil }}))
+	doNothing := func(context.Context, *nawasync.Run[lockedBoxArgs]) error { return nil }
+	enginetest.NoError(t, nawasync.Register(l.engine, &enginetest.Handler[lockedBoxArgs]{Do: doNothing}))
 	h.Start(l.engine)
 	l.wg.Go(func() { l.dispatch(t) })
 	t.Cleanup(l.stopLoad)

@@ -284,8 +284,8 @@ func (e *Engine) Stop(ctx context.Context) error {
 	}
 }
 
-// stopOverrun is how much longer than its context Stop may take.
-const stopOverrun = 2 * time.Second
+// stopOverrun is how much longer than its context Stop may take, so that it usually can say what remains.
+const stopOverrun = 500 * time.Millisecond
 
 func (e *Engine) stopWorking(ctx context.Context) error {
 	defer e.load.close(ctx)

@@ -71,7 +71,7 @@ func TestMeasuredThroughputBesideAReadOnlyTransaction(t *testing.T) {
 			if db.Dialect == "sqlite" {
 				options.Isolation = sql.LevelDefault // it has one level
 			}
-			tx := db.DB.Begin(options)
+			tx := db.Begin(options)
 			enginetest.NoError(t, tx.Error)
 			t.Cleanup(func() { tx.Rollback() })
 			var n int64

@@ -67,7 +67,7 @@ func (r *round) beat() {
 	found, err := heart.Beat(r.t.Context(), r.job.Worker, nil)
 	r.NoError(err)
 	if !found {
-		r.t.Fatal("the heartbeat row is gone")
+		r.t.Fatal("the heartbeat row is missing")
 	}
 }
 
@@ -86,7 +86,8 @@ func (r *round) check(want map[time.Duration]tracker.Status, at ...time.Duration
 
 func TestJobsOfASilentProcessAreRequeuedAfterFifteenSeconds(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		newRound(t, db).check(map[time.Duration]tracker.Status{14 * time.Second: tracker.StatusRunning, 15 * time.Second: tracker.StatusQueued}, 14*time.Second, 15*time.Second)
+		want := map[time.Duration]tracker.Status{14 * time.Second: tracker.StatusRunning, 15 * time.Second: tracker.StatusQueued}
+		newRound(t, db).check(want, 14*time.Second, 15*time.Second)
 	})
 }
 
