@@ -123,13 +123,21 @@ type SyncResult struct {
 	Unchanged int64 `json:"unchanged"` // rows not written
 	InFlight  int64 `json:"in_flight"` // rows not written because a job changes them or changed them during the sync
 	Missing   int64 `json:"missing"`   // rows that are not in the listing
-	Deleted   int64 `json:"deleted"`   // missing rows that were deleted
-	Kept      int64 `json:"kept"`      // missing rows that an operator decided to keep
+	// Confirming counts the missing rows that a job with tracker.ConfirmAction is to delete, if
+	// the remote confirms that their objects are gone. A plan does not count them.
+	Confirming int64 `json:"confirming"`
+	Kept       int64 `json:"kept"` // missing rows that an operator decided to keep
 	// Drifted counts, by column, the values that were changed on the remote and not by a job.
 	Drifted map[string]int64 `json:"drifted,omitempty"`
 	// Samples has some of the values that Drifted counts.
 	Samples []map[string]any `json:"samples,omitempty"`
-	Proof   string           `json:"proof,omitempty"` // complete, exhausted or unproven
+	Proof   string           `json:"proof,omitempty"` // whole, counted, exhausted or unproven
+	// ProofNote says why the listing proves less than the remote claims.
+	ProofNote string `json:"proof_note,omitempty"`
+	// Refused counts the listed objects that could not be stored, and Refusals names some of
+	// them with the reason.
+	Refused  int64    `json:"refused,omitempty"`
+	Refusals []string `json:"refusals,omitempty"`
 	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
 	// sync would be held.
 	Held int64 `json:"held,omitempty"`

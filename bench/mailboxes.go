@@ -63,7 +63,7 @@ func (r *generatedRemote) List(_ context.Context, _ boxRow, _ string) iter.Seq2[
 				}
 				items = append(items, b)
 			}
-			if !yield(mirror.Page[boxRow]{Items: items, Proof: mirror.Proof{Level: mirror.ProofComplete, Total: int64(r.n)}}, nil) {
+			if !yield(mirror.Page[boxRow]{Items: items, Proof: mirror.Proof{Level: mirror.ProofCounted, Total: int64(r.n)}}, nil) {
 				return
 			}
 		}

@@ -36,7 +36,7 @@ func (r thingRemote) List(ctx context.Context, _ thing, _ string) iter.Seq2[mirr
 			yield(mirror.Page[thing]{}, err)
 			return
 		}
-		page := mirror.Page[thing]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(list))}}
+		page := mirror.Page[thing]{Proof: mirror.Proof{Level: mirror.ProofWhole, Total: int64(len(list))}}
 		for _, body := range list {
 			page.Items = append(page.Items, thing{Name: body.Name, Value: body.Value})
 		}

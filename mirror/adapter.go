@@ -19,6 +19,8 @@ type erasedRemote interface {
 	create(ctx context.Context, want reflect.Value) (erasedObject, error)
 	update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error)
 	remove(ctx context.Context, key reflect.Value) error
+	// scopeExists returns known = false if the Remote cannot tell.
+	scopeExists(ctx context.Context, scope reflect.Value) (exists, known bool, err error)
 }
 
 type erasedObject struct {
@@ -71,6 +73,15 @@ func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want
 
 func (a remoteAdapter[T]) remove(ctx context.Context, key reflect.Value) error {
 	return markRemote(a.Delete(ctx, asType[T](key)))
+}
+
+func (a remoteAdapter[T]) scopeExists(ctx context.Context, scope reflect.Value) (exists, known bool, err error) {
+	remote, ok := a.Remote.(ScopeRemote[T])
+	if !ok {
+		return false, false, nil
+	}
+	exists, err = remote.ScopeExists(ctx, asType[T](scope))
+	return exists, err == nil, markRemote(err)
 }
 
 func eraseObject[T any](o Object[T]) erasedObject {

@@ -37,11 +37,12 @@ type Config[T any] struct {
 	// Details lists the values besides "" that Remote.List accepts as detail.
 	Details []string
 	// MissingRuns is the number of consecutive complete listings without an object after
-	// which the object's row is deleted. Default 2.
+	// which a job calls Get for it, and deletes its row if the object is gone. Default 2.
 	MissingRuns int
 	// Limit returns how many of the scope's rows may be missing from a listing. If more are
-	// missing, the sync deletes nothing and is held until an operator decides. Default
-	// DefaultLimit.
+	// missing, or all that were known, the sync is held, and nothing is deleted until an operator
+	// decides. All rows of a scope may be missing if they are three or fewer and the scope is
+	// known to exist (ScopeRemote). Default DefaultLimit.
 	Limit func(rows int64) int64
 }
 
@@ -122,7 +123,7 @@ func (r *repo) configErrorf(format string, args ...any) error {
 
 // checkConfig checks the configuration and the table, and sets the defaults.
 func (r *repo) checkConfig() error {
-	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction}, r.actions.Update...)
+	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction, tracker.ConfirmAction}, r.actions.Update...)
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)

@@ -33,18 +33,24 @@ func exampleHold() (engine *nawasync.Engine, contacts nawasync.SyncedRepository[
 }
 
 // An operator has checked that the contacts no longer exist on the remote, and releases the held
-// sync. A new sync deletes the 30 rows.
+// sync. A new sync has the 30 rows confirmed by a job, which deletes them.
 func ExampleReleaseHold() {
 	engine, contacts, holdID, events, stop := exampleHold()
 	defer stop()
 	ctx := context.Background()
 	_, err := mirror.ReleaseHold(ctx, engine, holdID, nawasync.OperatorOptions{By: "user:1", Reason: "the domain was sold"})
-	fmt.Println(err, (<-events).Type)
+	fmt.Println(err)
+	for range 2 {
+		event := <-events
+		fmt.Println(event.Job.Action, event.Type)
+	}
 	page, _ := contacts.List(ctx, nawasync.Query{Total: -1})
 	fmt.Println(page.Total)
 	// Output:
 	// held
-	// <nil> succeeded
+	// <nil>
+	// sync succeeded
+	// confirm succeeded
 	// 10
 }
 

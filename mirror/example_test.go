@@ -33,7 +33,7 @@ type addressBook struct {
 func (b *addressBook) List(context.Context, contact, string) iter.Seq2[mirror.Page[contact], error] {
 	return func(yield func(mirror.Page[contact], error) bool) {
 		b.mu.Lock()
-		page := mirror.Page[contact]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(b.phone))}}
+		page := mirror.Page[contact]{Proof: mirror.Proof{Level: mirror.ProofWhole, Total: int64(len(b.phone))}}
 		for email, phone := range b.phone {
 			page.Items = append(page.Items, contact{Email: email, Phone: phone})
 		}

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -66,6 +67,30 @@ func (s *shop) sync(t testing.TB) *tracker.Job {
 	job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byUser)
 	enginetest.NoError(t, err)
 	return s.waitEnd(t, job)
+}
+
+// confirming waits until the newest job that confirms deletions ends.
+func (s *shop) confirming(t testing.TB) *tracker.Job {
+	t.Helper()
+	var id int64
+	enginetest.NoError(t, s.DB.Raw("SELECT COALESCE(MAX(id), 0) FROM nawasync_jobs WHERE action = ?", tracker.ConfirmAction).Row().Scan(&id))
+	if id == 0 {
+		t.Fatal("no sync has dispatched a job that confirms deletions")
+	}
+	return s.waitEnd(t, &tracker.Job{ID: id, Action: tracker.ConfirmAction})
+}
+
+// confirmed waits until the newest job that confirms deletions succeeds, and returns its result.
+func (s *shop) confirmed(t testing.TB) (result mirror.ConfirmResult) {
+	t.Helper()
+	job := s.confirming(t)
+	if job.Status != tracker.StatusSuccess {
+		t.Fatalf("job %d (confirm) ended with status %s, want success: %s", job.ID, job.Status, job.Error)
+	}
+	if len(job.Result) > 0 {
+		enginetest.NoError(t, json.Unmarshal(job.Result, &result))
+	}
+	return result
 }
 
 // waitEnd waits until a job has a terminal status.

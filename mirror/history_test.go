@@ -38,6 +38,7 @@ func TestSyncRecordsTheChangesOfEachObject(t *testing.T) {
 		}
 		s.remote.Put(list[3])
 		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
+		s.confirmed(t)
 		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
 		for name, want := range map[string][]tracker.ChangeKind{
 			"g0001": {tracker.ChangeDrifted}, "g0002": {tracker.ChangeDeleted, tracker.ChangeVanished}, "g0003": {tracker.ChangeReturned, tracker.ChangeVanished},

@@ -41,7 +41,7 @@ type recordRemote struct {
 func (m *recordRemote) List(context.Context, record, string) iter.Seq2[mirror.Page[record], error] {
 	return func(yield func(mirror.Page[record], error) bool) {
 		m.mu.Lock()
-		page := mirror.Page[record]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(m.records))}}
+		page := mirror.Page[record]{Proof: mirror.Proof{Level: mirror.ProofWhole, Total: int64(len(m.records))}}
 		for _, r := range m.records {
 			page.Items = append(page.Items, r)
 		}

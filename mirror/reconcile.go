@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/internal/host"
 )
@@ -37,7 +35,7 @@ type reconcile struct {
 
 	seen          bitmap.Bitmap   // ids of the listed rows, except those that this sync inserted
 	unmatchedKeys map[string]bool // keys of listed objects without a row
-	refused       []string        // listed objects that could not be stored, and why
+	unkeyed       int64           // number of listed objects that have no key in the scope
 	added         int64           // number of rows that this sync inserted
 	scopeEmpty    atomic.Bool     // the scope has no row yet, so there is nothing to compare with
 	firstLoad     bool            // the scope had no row when the sync began
@@ -50,14 +48,17 @@ type reconcile struct {
 	skipped      []func(reflect.Value) bool // report rows outside the listing
 	total        int64                      // number of objects that the server reports
 	totalChanged bool                       // the server reported two different totals
-	proof        *Proof
+	pages        int                        // number of pages so far
+	proof        *Proof                     // of the last page
+	level        ProofLevel                 // what the listing proves
 }
 
 // run lists the remote, and compares and writes each batch of the listing while the next one is
 // fetched (reconcile_list.go, reconcile_batch.go, reconcile_write.go, reconcile_insert.go).
 // Only if the listing proves to be complete does it handle the rows that were not listed
-// (reconcile_missing.go): it holds them for an operator, or marks and deletes them
-// (reconcile_apply.go).
+// (reconcile_missing.go): it holds them for an operator, or marks them as missing
+// (reconcile_apply.go). It deletes no row: a job of its own asks the remote for each object that
+// was missing for long enough (apply_confirm.go).
 func (s *reconcile) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
@@ -93,26 +94,4 @@ func (s *reconcile) begin(ctx context.Context) error {
 	s.firstLoad = len(ids) == 0
 	s.scopeEmpty.Store(s.firstLoad && s.attempt != nil)
 	return nil
-}
-
-// checkProof returns an error if the listing's own figures show that it is incomplete.
-func (s *reconcile) checkProof() error {
-	var problem string
-	distinct := s.seen.Len() + int64(len(s.unmatchedKeys)) + s.added
-	switch {
-	case s.proof == nil:
-		problem = "the listing ended without a single page"
-	case len(s.refused) > 0:
-		problem = fmt.Sprintf("%d objects could not be stored, for example: %s", len(s.refused), s.refused[0])
-	case s.totalChanged:
-		problem = "the server's count of objects changed during the listing"
-	case s.total > 0 && distinct != s.total:
-		problem = fmt.Sprintf("the listing is incomplete: the server counts %d objects and %d different objects were listed", s.total, distinct)
-	case s.proof.Level == ProofNone && s.total > 0:
-		problem = "the listing ended before its last page"
-	default:
-		s.result.Proof = s.proof.Level.String()
-		return nil
-	}
-	return fault.WithClass(fault.ClassTransient, errors.New(problem+"; the listed objects were stored, nothing was deleted"))
 }

@@ -10,14 +10,13 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
-	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// hold marks the missing rows, deletes only those that an operator has released, and adds a hold
-// for an operator to decide on. If the open hold already contains the same rows, it stays
+// hold marks the missing rows, has only those confirmed that an operator has released, and adds a
+// hold for an operator to decide on. If the open hold already contains the same rows, it stays
 // open and the sync succeeds.
-func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracker.Hold, undecided int64) error {
+func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracker.Hold, reason string) error {
 	if err := s.applyMissing(ctx, missing, false); err != nil {
 		return err
 	}
@@ -40,16 +39,19 @@ func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracke
 	if err != nil {
 		return err
 	}
+	limit := s.repo.limit(missing.everSynced)
+	if missing.emptied() {
+		limit = min(limit, missing.undecided()-1) // not all of them may be missing
+	}
 	hold := &tracker.Hold{
 		Service: s.repo.service, Type: s.repo.typ, Instance: s.args.target.Instance, JobID: s.attempt.Job().ID, Table: s.repo.model.table,
-		Rows: missing.everSynced, Missing: undecided, Limit: s.repo.limit(missing.everSynced), Arguments: arguments,
+		Rows: missing.everSynced, Missing: missing.undecided(), Limit: limit, Arguments: arguments,
 	}
 	if err := s.replaceHold(ctx, open, hold, rows); err != nil {
 		return err
 	}
 	s.result.Held = hold.ID
-	return fault.WithClass(fault.ClassHeld, fmt.Errorf("held: %d of %d rows are not in the listing, over the limit of %d; nothing was deleted; release or reject held sync %d",
-		undecided, missing.everSynced, hold.Limit, hold.ID))
+	return fault.WithClass(fault.ClassHeld, fmt.Errorf("held: %s; nothing was deleted; release or reject held sync %d", reason, hold.ID))
 }
 
 // rowsToHold returns the missing rows that no operator has decided on.
@@ -76,8 +78,7 @@ func (s *reconcile) sameRows(ctx context.Context, open *tracker.Hold, rows []tra
 		ids.Add(row.Row)
 	}
 	same, n := true, int64(0)
-	held := jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldOpen, Hold: open.ID}
-	err := s.repo.engine.Store().EachHeldRow(ctx, held, func(row int64) {
+	err := s.eachOpenHeldRow(ctx, open.ID, func(row int64) {
 		n++
 		same = same && ids.Has(row)
 	})
@@ -101,12 +102,11 @@ func (s *reconcile) replaceHold(ctx context.Context, open, hold *tracker.Hold, r
 }
 
 // applyMissing marks the missing rows. If withinLimit is set, it also counts the listing in
-// missing_runs, and deletes the rows that have been missing long enough. It always deletes rows
-// whose deletion an operator has released, and never those whose deletion an operator has
-// rejected.
+// missing_runs. Then it dispatches the job that asks the remote for the objects that have been
+// missing for long enough, or whose deletion an operator has released.
 func (s *reconcile) applyMissing(ctx context.Context, missing *missingRows, withinLimit bool) error {
 	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
-	return s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
+	err := s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
 		before := cloneResult(&s.result)
 		var changes []tracker.Change
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
@@ -115,7 +115,7 @@ func (s *reconcile) applyMissing(ctx context.Context, missing *missingRows, with
 			if err != nil {
 				return err
 			}
-			var remove, mark []int64
+			var mark []int64
 			for i := range rows.Len() {
 				row := rows.Index(i)
 				id, status := s.repo.model.idOf(row), s.repo.status(row)
@@ -124,24 +124,17 @@ func (s *reconcile) applyMissing(ctx context.Context, missing *missingRows, with
 					continue
 				}
 				s.result.Missing++
+				mark = append(mark, id)
 				longEnough := status.MissingRuns+1 >= s.repo.missingRuns && status.State != nawasync.StateConflict
-				kind := tracker.ChangeVanished
 				switch {
 				case missing.kept.Has(id):
 					s.result.Kept++
-					mark = append(mark, id)
 				case missing.released.Has(id), withinLimit && longEnough:
-					remove, kind = append(remove, id), tracker.ChangeDeleted
-				default:
-					mark = append(mark, id)
+					s.result.Confirming++
 				}
-				if kind == tracker.ChangeDeleted || status.MissingSince.IsZero() {
-					s.record(&changes, row, kind, nil)
+				if status.MissingSince.IsZero() {
+					s.record(&changes, row, tracker.ChangeVanished, nil)
 				}
-			}
-			s.result.Deleted += int64(len(remove))
-			if err := s.deleteRows(tx, remove); err != nil {
-				return err
 			}
 			if err := s.markMissing(tx, mark, now, withinLimit); err != nil {
 				return err
@@ -151,16 +144,10 @@ func (s *reconcile) applyMissing(ctx context.Context, missing *missingRows, with
 		s.recordedCount.Add(int64(len(changes)))
 		return err
 	})
-}
-
-func (s *reconcile) deleteRows(tx *gorm.DB, ids []int64) error {
-	if len(ids) == 0 {
-		return nil
+	if err != nil || s.result.Confirming == 0 {
+		return err
 	}
-	if err := tx.Exec("DELETE FROM "+s.repo.quoted+" WHERE id IN ?", ids).Error; err != nil {
-		return fmt.Errorf("delete from %s: %w", s.repo.model.table, err)
-	}
-	return nil
+	return s.dispatchConfirm(ctx)
 }
 
 // markMissing marks rows as missing. If countRun is set, it also adds 1 to missing_runs.

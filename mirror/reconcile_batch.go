@@ -18,11 +18,14 @@ import (
 // listingBatch is a part of the listing that is compared in one step.
 type listingBatch struct {
 	items       []reflect.Value
+	pages       []int        // number of the page of each item
 	fields      []string     // columns that the pages fetched; nil means all
 	requestedAt time.Time    // when the oldest of its pages was requested
 	firstNumber int64        // position of its first object in the listing, from 1
 	ready       []listedItem // items that can be compared
-	refused     []string     // errors of the other items
+	unstorable  []listedItem // items that have a key and cannot be stored; they count as seen
+	unkeyed     int64        // number of refused items that have no key in the scope
+	refused     []string     // which items cannot be stored, and why
 	err         error        // why preparing the batch failed
 }
 
@@ -44,7 +47,7 @@ type batchDiff struct {
 
 // processBatch compares the batch with the rows of its keys, and writes the differences.
 func (s *reconcile) processBatch(ctx context.Context, b listingBatch) error {
-	out, err := s.compare(ctx, b)
+	out, err := s.compareApart(ctx, b)
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -54,11 +57,11 @@ func (s *reconcile) processBatch(ctx context.Context, b listingBatch) error {
 }
 
 func (s *reconcile) compare(ctx context.Context, b listingBatch) (batchResult, error) {
-	d := batchDiff{batch: b, counted: batchResult{refused: b.refused}}
-	if len(b.ready) == 0 {
-		return d.counted, nil
+	d := batchDiff{batch: b, counted: batchResult{refused: b.refused, unkeyed: b.unkeyed}}
+	err := s.countUnstorable(ctx, b.unstorable, &d.counted)
+	if err != nil || len(b.ready) == 0 {
+		return d.counted, err
 	}
-	var err error
 	if d.compared, err = s.fieldsToCompare(b); err != nil {
 		return d.counted, err
 	}
@@ -114,37 +117,6 @@ func (s *reconcile) findDifferences(ctx context.Context, d *batchDiff) error {
 		}
 	}
 	return nil
-}
-
-// normaliseBatch makes storable copies of the batch's items; the originals belong to the
-// remote. If a key occurs twice, the last item wins.
-func (s *reconcile) normaliseBatch(b *listingBatch) {
-	m := s.repo.model
-	b.ready = make([]listedItem, 0, len(b.items))
-	indexOf := make(map[string]int, len(b.items))
-	for i, original := range b.items {
-		value := m.newRow()
-		value.Set(original)
-		for _, f := range m.scope {
-			f.value(value).Set(f.value(s.scope))
-		}
-		m.normalise(value)
-		target := nawasync.Target{Instance: m.instance(value), ID: joinKeyParts(value, m.key)}
-		if err := s.repo.engine.CheckTarget(target); err != nil {
-			b.refused = append(b.refused, fmt.Sprintf("object %d of the listing has the invalid key %.80q: %s", b.firstNumber+int64(i), target.ID, err))
-			continue
-		}
-		it := listedItem{value: value, key: m.keyText(value)}
-		if b.fields == nil {
-			it.hash = m.contentHash(value)
-		}
-		if i, duplicate := indexOf[it.key]; duplicate {
-			b.ready[i] = it
-			continue
-		}
-		indexOf[it.key] = len(b.ready)
-		b.ready = append(b.ready, it)
-	}
 }
 
 // fieldsToCompare returns the fields that the batch's pages fetched.
@@ -251,6 +223,7 @@ func (s *reconcile) insertedByThisRun(id int64, status *nawasync.SyncStatus) boo
 type batchResult struct {
 	result        nawasync.SyncResult
 	added         int64
+	unkeyed       int64
 	seen          []int64
 	unmatchedKeys []string
 	refused       []string
@@ -272,7 +245,7 @@ func (s *reconcile) addResult(out batchResult) {
 	for _, key := range out.unmatchedKeys {
 		s.unmatchedKeys[key] = true
 	}
-	s.refused = append(s.refused, out.refused...)
+	s.addRefused(out.refused, out.unkeyed)
 	s.recordedCount.Add(int64(len(out.changes)))
 }
 

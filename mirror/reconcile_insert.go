@@ -145,7 +145,8 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batch
 	for i, it := range in.items {
 		row, ok := rows[it.key]
 		if !ok {
-			out.refused = append(out.refused, fmt.Sprintf("%q: another row of %s has the same value in a unique column", joinKeyParts(it.value, m.key), m.table))
+			out.unmatchedKeys = append(out.unmatchedKeys, it.key) // it counts as seen
+			out.refused = append(out.refused, fmt.Sprintf("%.80q: another row of %s has the same value in a unique column", joinKeyParts(it.value, m.key), m.table))
 			continue
 		}
 		id := m.idOf(row)

@@ -19,9 +19,10 @@ func (s *reconcile) list(ctx context.Context) error {
 	batches, prepared, compared := make(chan listingBatch), make(chan listingBatch), make(chan error, 2)
 	go func() {
 		defer close(prepared)
+		p := preparer{repo: s.repo, scope: s.scope}
 		for b := range batches {
 			b.err = recoverPanic(func() error {
-				s.normaliseBatch(&b)
+				p.prepare(&b)
 				return nil
 			})
 			prepared <- b
@@ -136,6 +137,7 @@ func (s *reconcile) addPage(ctx context.Context, p erasedPage, to chan<- listing
 		s.total = p.proof.Total
 	}
 	s.proof = &p.proof
+	s.pages++
 	if p.skipped != nil {
 		s.skipped = append(s.skipped, p.skipped)
 	}
@@ -152,7 +154,7 @@ func (s *reconcile) addPage(ctx context.Context, p erasedPage, to chan<- listing
 			s.filling.requestedAt = p.requestedAt
 		}
 		s.listed++
-		s.filling.items = append(s.filling.items, p.items.Index(i))
+		s.filling.items, s.filling.pages = append(s.filling.items, p.items.Index(i)), append(s.filling.pages, s.pages)
 		if len(s.filling.items) == s.repo.table.MaxRows() {
 			if err := s.sendBatch(ctx, to); err != nil {
 				return err

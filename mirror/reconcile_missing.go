@@ -9,7 +9,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
@@ -22,10 +21,12 @@ const scanRows = 5000
 // listing began.
 type missingRows struct {
 	everSynced int64         // number of rows in the scope that have ever been synced
+	listed     int64         // how many of them the listing contained
 	rows       bitmap.Bitmap // the missing rows
 	kept       bitmap.Bitmap // rows whose deletion an operator has rejected
 	released   bitmap.Bitmap // rows whose deletion an operator has released
 	returned   []int64       // kept rows that are listed again
+	outside    []int64       // rows that were missing before and are outside this listing
 }
 
 // undecided returns the number of missing rows that no operator has decided on.
@@ -33,27 +34,32 @@ func (m *missingRows) undecided() int64 {
 	return m.rows.Len() - overlap(&m.rows, &m.kept) - overlap(&m.rows, &m.released)
 }
 
+// emptied reports whether everything that was known of the scope is missing. This is more often
+// the sign of a failure than of deletions.
+func (m *missingRows) emptied() bool { return m.listed == 0 && m.undecided() > 0 }
+
+// smallScope is how many rows a scope may have so that a sync which finds all of them missing is
+// not held, if the scope itself is known to exist.
+const smallScope = 3
+
 // handleMissing handles the rows that the listing did not contain. If too many are missing, the
-// sync is held and deletes nothing. Otherwise each row is marked or deleted.
+// sync is held. Otherwise each row is marked.
 func (s *reconcile) handleMissing(ctx context.Context) error {
-	if s.proof.Level == ProofNone {
+	if s.level == ProofNone {
 		return nil
 	}
 	missing, err := s.findMissing(ctx)
 	if err != nil {
 		return err
 	}
-	undecided := missing.undecided()
-	overLimit := undecided > s.repo.limit(missing.everSynced)
-	if s.proof.Level == ProofExhausted && !overLimit {
-		if err := s.confirmGone(ctx, missing); err != nil {
-			return err
-		}
+	reason, err := s.holdReason(ctx, missing)
+	if err != nil {
+		return err
 	}
 	if s.attempt == nil {
 		s.result.Missing = missing.rows.Len()
 		s.result.Kept = overlap(&missing.rows, &missing.kept)
-		if overLimit {
+		if reason != "" {
 			s.result.Held = -1
 		}
 		return nil
@@ -65,8 +71,8 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if overLimit {
-		return s.hold(ctx, missing, open, undecided)
+	if reason != "" {
+		return s.hold(ctx, missing, open, reason)
 	}
 	if open != nil {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
@@ -78,6 +84,29 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 		s.attempt.Logf("withdrew held sync %d: the number of missing rows is within the limit again", open.ID)
 	}
 	return s.applyMissing(ctx, missing, true)
+}
+
+// holdReason returns why an operator has to decide on the missing rows, or "".
+func (s *reconcile) holdReason(ctx context.Context, missing *missingRows) (string, error) {
+	undecided, limit := missing.undecided(), s.repo.limit(missing.everSynced)
+	if undecided > limit {
+		return fmt.Sprintf("%d of %d rows are not in the listing, over the limit of %d", undecided, missing.everSynced, limit), nil
+	}
+	if !missing.emptied() {
+		return "", nil
+	}
+	present := missing.everSynced <= smallScope && s.distinct() > 0 // a scope that lists new objects exists
+	if missing.everSynced <= smallScope && !present {
+		exists, known, err := s.repo.remote.scopeExists(ctx, s.scope)
+		if err != nil {
+			return "", fmt.Errorf("ask whether the scope exists, because all of its rows are missing: %w", err)
+		}
+		present = exists && known
+	}
+	if present {
+		return "", nil
+	}
+	return fmt.Sprintf("%d of %d rows are not in the listing, which has no object that was known before", undecided, missing.everSynced), nil
 }
 
 func overlap(a, b *bitmap.Bitmap) (n int64) {
@@ -99,7 +128,7 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 		return nil, err
 	}
 	where, args := s.inScope()
-	columns := []string{"id", "sync_status", "sync_job_id", "last_synced_at"}
+	columns := []string{"id", "sync_status", "sync_job_id", "last_synced_at", "missing_runs"}
 	if len(s.skipped) > 0 {
 		columns = s.repo.columns() // Page.Skipped may read any column
 	}
@@ -136,6 +165,11 @@ func (s *reconcile) readDecisions(ctx context.Context, out *missingRows) error {
 	return store.EachHeldRow(ctx, released, func(row int64) { out.released.Add(row) })
 }
 
+// eachOpenHeldRow calls fn with the rows that wait for a decision on the open hold.
+func (s *reconcile) eachOpenHeldRow(ctx context.Context, hold int64, fn func(row int64)) error {
+	return s.repo.engine.Store().EachHeldRow(ctx, jobstore.HeldRows{Scope: s.holdScope(), Status: tracker.HoldOpen, Hold: hold}, fn)
+}
+
 // holdScope returns the scope of the holds of this sync.
 func (s *reconcile) holdScope() jobstore.HoldScope {
 	return jobstore.HoldScope{Service: s.repo.service, Type: s.repo.typ, Instance: s.args.target.Instance}
@@ -151,10 +185,14 @@ func (s *reconcile) unlisted(rows reflect.Value, out *missingRows) (unlisted []r
 			continue // the remote has never had the object
 		}
 		if s.outsideListing(row) {
+			if status.MissingRuns > 0 {
+				out.outside = append(out.outside, id)
+			}
 			continue
 		}
 		out.everSynced++
 		if s.seen.Has(id) {
+			out.listed++
 			if out.kept.Has(id) {
 				out.returned = append(out.returned, id)
 			}
@@ -203,44 +241,17 @@ func (s *reconcile) eachBatch(ctx context.Context, rows *bitmap.Bitmap, fn func(
 	return nil
 }
 
-// confirmGone calls Get for each missing row, because a listing without a total proves nothing
-// by itself. Objects that Get finds are processed as if they had been listed.
-func (s *reconcile) confirmGone(ctx context.Context, missing *missingRows) error {
-	confirmed := bitmap.Bitmap{}
-	err := s.eachBatch(ctx, &missing.rows, func(ids []int64) error {
-		b := listingBatch{requestedAt: s.repo.engine.Store().Now(), firstNumber: s.listed + 1}
-		rows, _, err := s.lockRows(ctx, s.repo.db(ctx), ids, false)
-		if err != nil {
-			return err
-		}
-		for i := range rows.Len() {
-			row := rows.Index(i)
-			if missing.kept.Has(s.repo.model.idOf(row)) {
-				confirmed.Add(s.repo.model.idOf(row)) // an operator has decided to keep the row: skip Get
-				continue
-			}
-			object, err := s.repo.getRemote(ctx, row)
-			switch {
-			case fault.ClassOf(err) == fault.ClassGone:
-				confirmed.Add(s.repo.model.idOf(row))
-			case err != nil:
-				return fmt.Errorf("get %q, which is missing from the listing: %w", s.repo.model.target(row), err)
-			default:
-				b.items = append(b.items, object.value)
-			}
-		}
-		if len(b.items) == 0 {
-			return nil
-		}
-		s.normaliseBatch(&b)
-		return s.processBatch(ctx, b)
-	})
-	missing.rows = confirmed
-	return err
-}
-
-// clearReturned ends the rejections of kept rows that are listed again.
+// clearReturned ends the rejections of kept rows that are listed again. It also lets the rows
+// outside the listing start anew: the listings without a row must be consecutive.
 func (s *reconcile) clearReturned(ctx context.Context, missing *missingRows) error {
+	for chunk := range slices.Chunk(missing.outside, 500) {
+		err := s.fenced(ctx, func(tx *gorm.DB) error {
+			return tx.Exec("UPDATE "+s.repo.quoted+" SET missing_runs = 0 WHERE id IN ?", chunk).Error
+		})
+		if err != nil {
+			return fmt.Errorf("write %s: %w", s.repo.model.table, err)
+		}
+	}
 	for chunk := range slices.Chunk(missing.returned, 500) {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {
 			return s.repo.engine.Store().DropHeldRows(ctx, tx, s.holdScope(), chunk)

@@ -28,10 +28,18 @@ func TestExhaustedListingConfirmsMissingRowsWithGetAlthoughManyOthersAreKept(t *
 			p[0].Proof, p[0].Items = mirror.Proof{Level: mirror.ProofExhausted}, p[0].Items[5:] // the listing lacks five existing objects
 			return p
 		})
-		for range 3 {
-			if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Deleted != 0 || got.Kept != 40 {
-				t.Errorf("sync result = %+v, want 40 kept and none deleted", got)
+		for run := range 3 {
+			if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Confirming != int64(run%2*5) || got.Kept != 40 {
+				t.Errorf("result of sync %d = %+v, want 40 kept and five to confirm in the second one", run, got)
 			}
+			if run == 1 {
+				if got := s.confirmed(t); got.Deleted != 0 || got.Present != 5 {
+					t.Errorf("result of the confirmation = %+v, want five present and none deleted", got)
+				}
+			}
+		}
+		if n := len(s.rows(t)); n != 100 {
+			t.Errorf("%d rows are left, want 100", n)
 		}
 	})
 }
@@ -49,8 +57,11 @@ func TestUnlistedRowsBecomeMissingAndAreDeletedAfterTwoCompleteListings(t *testi
 			t.Errorf("status of the unlisted row = %+v, want missing for one run", row.SyncStatus)
 		}
 		s.remote.Put(list[3]) // one of the two is listed again
-		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Deleted != 1 || got.Updated != 1 {
-			t.Errorf("sync result = %+v, want one row deleted and one updated", got)
+		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Confirming != 1 || got.Updated != 1 {
+			t.Errorf("sync result = %+v, want one row to confirm and one updated", got)
+		}
+		if got := s.confirmed(t); got.Deleted != 1 || len(s.rows(t)) != 19 {
+			t.Errorf("result of the confirmation = %+v, with %d rows left; want one deleted and 19", got, len(s.rows(t)))
 		}
 		if row := s.row(t, "g0003"); row.State != nawasync.StateSynced || !row.MissingSince.IsZero() || row.MissingRuns != 0 {
 			t.Errorf("status of the row that is listed again = %+v, want synced", row.SyncStatus)
@@ -77,13 +88,15 @@ func TestUnprovenListingDeletesNothingAndAnExhaustedListingOnlyWhatGetConfirms(t
 		}
 		level = mirror.ProofExhausted
 		for run := range 2 {
-			if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Missing != 1 || got.Deleted != int64(run) {
-				t.Errorf("result of run %d with an exhausted listing = %+v, want 1 missing and %d deleted", run, got, run)
+			if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Missing != 2 || got.Confirming != int64(2*run) {
+				t.Errorf("result of run %d with an exhausted listing = %+v, want 2 missing and %d to confirm", run, got, 2*run)
 			}
 		}
-		rows := s.rows(t)
-		if _, found := rows["g0000"]; !found || len(rows) != 19 {
-			t.Errorf("rows = %v, want 19 with g0000", sortedNames(rows))
+		if got := s.confirmed(t); got.Deleted != 1 || got.Present != 1 {
+			t.Errorf("result of the confirmation = %+v, want one deleted and one present", got)
+		}
+		if rows := s.rows(t); len(rows) != 19 || rows["g0000"].State != nawasync.StateSynced {
+			t.Errorf("rows = %v, want 19 with g0000 synced", sortedNames(rows))
 		}
 	})
 }
@@ -111,8 +124,8 @@ func TestTooManyMissingRowsAreHeldUntilTheHoldIsWithdrawnRejectedOrReleased(t *t
 		}
 		// While the hold is open, further syncs delete nothing.
 		first := hold()
-		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Held != first.ID || got.Deleted != 0 {
-			t.Errorf("result of a sync during the hold = %+v, want hold %d and none deleted", got, first.ID)
+		if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Held != first.ID || got.Confirming != 0 {
+			t.Errorf("result of a sync during the hold = %+v, want hold %d and none to confirm", got, first.ID)
 		}
 		// When the objects are listed again, the hold is withdrawn.
 		s.remote.Put(list[:31]...)
@@ -126,8 +139,8 @@ func TestTooManyMissingRowsAreHeldUntilTheHoldIsWithdrawnRejectedOrReleased(t *t
 		// After a rejection, the rows are kept.
 		enginetest.NoError(t, mirror.RejectHold(t.Context(), s.engine, hold().ID, nawasync.OperatorOptions{By: "user:7"}))
 		for range 3 {
-			if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Kept != 31 || got.Deleted != 0 {
-				t.Errorf("result of a sync after the rejection = %+v, want 31 kept and none deleted", got)
+			if got := resultOf(t, s.waitStatus(t, s.sync(t), tracker.StatusSuccess)); got.Kept != 31 || got.Confirming != 0 {
+				t.Errorf("result of a sync after the rejection = %+v, want 31 kept and none to confirm", got)
 			}
 		}
 		s.remote.Put(list[:31]...)
@@ -137,8 +150,11 @@ func TestTooManyMissingRowsAreHeldUntilTheHoldIsWithdrawnRejectedOrReleased(t *t
 		s.remote.Put(list[0])
 		job, err := mirror.ReleaseHold(t.Context(), s.engine, held.ID, nawasync.OperatorOptions{By: "user:7"})
 		enginetest.NoError(t, err)
-		if got := resultOf(t, s.waitStatus(t, job, tracker.StatusSuccess)); got.Deleted != 30 {
-			t.Errorf("result of the released sync = %+v, want 30 deleted", got)
+		if got := resultOf(t, s.waitStatus(t, job, tracker.StatusSuccess)); got.Confirming != 30 {
+			t.Errorf("result of the released sync = %+v, want 30 to confirm", got)
+		}
+		if got := s.confirmed(t); got.Deleted != 30 {
+			t.Errorf("result of the confirmation = %+v, want 30 deleted", got)
 		}
 		if h, err := s.engine.Reader().Hold(t.Context(), held.ID); err != nil || h.Status != tracker.HoldReleased || h.ReleaseJob != job.ID ||
 			h.DecidedBy != "user:7" {

@@ -44,7 +44,7 @@ func TestNewContentFieldIsFilledInWithoutDrift(t *testing.T) {
 		newRepo, err := mirror.New(newEngine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainGadgetRemote{remote}})
 		enginetest.NoError(t, err)
 		h.Start(newEngine)
-		for _, want := range []nawasync.SyncResult{{Listed: 30, Updated: 30, Proof: "complete"}, {Listed: 30, Unchanged: 30, Proof: "complete"}} {
+		for _, want := range []nawasync.SyncResult{{Listed: 30, Updated: 30, Proof: "counted"}, {Listed: 30, Unchanged: 30, Proof: "counted"}} {
 			job, err := newRepo.SyncNow(t.Context(), plainGadget{Instance: "one"}, "", byUser)
 			enginetest.NoError(t, err)
 			if got := resultOf(t, enginetest.WaitStatus(t, newEngine, job.ID, tracker.StatusSuccess)); !reflect.DeepEqual(got, want) {

@@ -17,6 +17,7 @@ func (r *repo) register() error {
 		newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate),
 		newHandler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete),
 		newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh),
+		newHandler(r, tracker.ConfirmAction, r.syncQueue, r.syncTimeout, r.runConfirm),
 		newHandler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
 	}
 	for _, action := range r.actions.Update {

@@ -17,7 +17,8 @@ import (
 // A Remote must be safe for concurrent use.
 type Remote[T any] interface {
 	// List yields the objects of a scope, page by page. An error ends the listing, and the
-	// sync then deletes nothing. detail is "" or one of Config.Details; it selects how much
+	// sync then deletes nothing. Objects whose scope fields are set must be of this scope: the
+	// sync refuses others. detail is "" or one of Config.Details; it selects how much
 	// of each object to fetch.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
 	// Get reads one object by its key or, if the key is empty, by its natural fields. If
@@ -53,8 +54,8 @@ type Page[T any] struct {
 	// Fields lists the columns that were fetched; the sync leaves the others unchanged. Nil
 	// means all columns.
 	Fields []string
-	// Proof says how complete the listing is. The last page's proof counts. All
-	// totals that are not 0 must be equal.
+	// Proof says how complete the listing is. The last page's proof counts. If the pages have
+	// different totals, the listing counts as exhausted at most.
 	Proof Proof
 	// Skipped reports whether a row is outside the listing, for example because its account
 	// is suspended. The sync never counts such a row as missing. A row is outside the listing
@@ -69,30 +70,46 @@ type Page[T any] struct {
 type Proof struct {
 	Level ProofLevel
 	// Total is the number of objects in the whole listing, as the server reports it. 0 means
-	// no total; ProofComplete allows 0 if one successful response contained all objects.
+	// no total.
 	Total int64
 }
 
 // ProofLevel says how certain it is that a listing was complete.
 type ProofLevel int
 
-// String returns unproven, exhausted or complete.
+// String returns unproven, exhausted, counted or whole.
 func (l ProofLevel) String() string {
-	return [...]string{"unproven", "exhausted", "complete"}[min(max(l, 0), 2)]
+	return [...]string{"unproven", "exhausted", "counted", "whole"}[min(max(l, 0), 3)]
 }
 
-// The levels of proof.
+// The levels of proof. With each of them but ProofNone, rows that are not in the listing are
+// marked as missing. After Config.MissingRuns such listings, a job of its own calls Get for
+// each of them, and deletes those that Get reports as fault.ClassGone.
 const (
 	// ProofNone is a listing that may be incomplete. Missing rows stay.
 	ProofNone ProofLevel = iota
-	// ProofExhausted is a listing that was paged to its end, without a total. For each missing
-	// row the sync calls Get; only rows that Get reports as fault.ClassGone count as missing.
-	// They are deleted after Config.MissingRuns such listings.
+	// ProofExhausted is a listing that was paged to its end, without a total. A listing that
+	// does not keep what ProofCounted or ProofWhole promises counts as exhausted at most.
 	ProofExhausted
-	// ProofComplete is a listing with the server's total, or one successful response with all
-	// objects. Missing rows are deleted after Config.MissingRuns such listings.
-	ProofComplete
+	// ProofCounted is a listing with the server's own total, which must be equal to the number
+	// of different keys. Do not compute Total from the listed objects. If the server's count is
+	// absent from its answer, Total is 0, and the listing proves nothing. If the server counts
+	// something else than it lists, use ProofExhausted without a total.
+	ProofCounted
+	// ProofWhole is one single answer that contains everything, from an API that does not page.
+	// A listing of several pages counts as exhausted.
+	ProofWhole
 )
+
+// ScopeRemote is an optional interface of a Remote. With it, a scope whose last objects are gone
+// can be told from one that the remote no longer shows, for example because a token has lost a
+// permission.
+type ScopeRemote[T any] interface {
+	// ScopeExists reports whether the scope itself, for example the zone of DNS records, exists
+	// on the remote and can be read with the same credentials as its objects. Do not answer true
+	// because a list of its objects succeeds. It must be safe for concurrent use.
+	ScopeExists(ctx context.Context, scope T) (bool, error)
+}
 
 type beginWriteKey struct{}
 

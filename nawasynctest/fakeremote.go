@@ -289,12 +289,12 @@ func (f *FakeRemote[T]) listing(scope T, detail string) (
 	if size <= 0 {
 		size = 100
 	}
-	proof := mirror.Proof{Level: mirror.ProofComplete, Total: int64(len(all))}
+	proof := mirror.Proof{Level: mirror.ProofCounted, Total: int64(len(all))}
 	for chunk := range slices.Chunk(all, size) {
 		pages = append(pages, mirror.Page[T]{Items: chunk, Fields: columns, Proof: proof})
 	}
 	if len(pages) == 0 {
-		pages = append(pages, mirror.Page[T]{Proof: mirror.Proof{Level: mirror.ProofComplete}})
+		pages = append(pages, mirror.Page[T]{Proof: mirror.Proof{Level: mirror.ProofWhole}})
 	}
 	return pages, f.Pages, f.OnPage, f.ListErr
 }

@@ -65,8 +65,8 @@ func TestFakeRemoteListsOneScopeInPagesWithATotal(t *testing.T) {
 		for _, z := range page.Items {
 			names = append(names, z.Name)
 		}
-		if err == nil && (page.Proof.Level != mirror.ProofComplete || page.Proof.Total != 3) {
-			t.Errorf("proof = %+v, want complete with a total of 3", page.Proof)
+		if err == nil && (page.Proof.Level != mirror.ProofCounted || page.Proof.Total != 3) {
+			t.Errorf("proof = %+v, want counted with a total of 3", page.Proof)
 		}
 	}
 	if len(names) != 3 || names[0] != "a" || names[2] != "c" || !errors.Is(last, remote.ListErr) {

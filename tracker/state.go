@@ -21,3 +21,7 @@ const (
 
 // RefreshAction is the action of jobs that read one object from the remote again.
 const RefreshAction = "refresh"
+
+// ConfirmAction is the action of jobs that ask the remote for objects that were missing from
+// listings, and delete the rows of those that are gone.
+const ConfirmAction = "confirm"

@@ -36,7 +36,7 @@ func arrayText(values []any) (string, error) {
 		case time.Time:
 			quote(&b, v.Format(timeFormat))
 		default:
-			return "", fmt.Errorf("a value of type %T cannot be stored in a column", value)
+			return "", fmt.Errorf("a value of type %T %w", value, ErrValue)
 		}
 	}
 	b.WriteByte('}')

@@ -4,12 +4,17 @@ package bulk
 
 import (
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	"gorm.io/gorm"
 )
+
+// ErrValue is in the tree of an error about a value that no column can store, for example a uint64
+// beyond 2^63.
+var ErrValue = errors.New("cannot be stored in a column")
 
 // Table writes and finds the rows of one table. Create it with New. It is safe for concurrent
 // use.
@@ -342,7 +347,7 @@ func toDriverValues(rows [][]any) ([]any, error) {
 		for _, v := range row {
 			value, err := driver.DefaultParameterConverter.ConvertValue(v)
 			if err != nil {
-				return nil, fmt.Errorf("a value of type %T cannot be stored in a column: %w", v, err)
+				return nil, fmt.Errorf("a value of type %T %w: %w", v, ErrValue, err)
 			}
 			args = append(args, value)
 		}

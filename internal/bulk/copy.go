@@ -88,7 +88,7 @@ var copyEscapes = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\
 func copyValue(b *bytes.Buffer, v any, kind string) error {
 	value, err := driver.DefaultParameterConverter.ConvertValue(v)
 	if err != nil {
-		return fmt.Errorf("a value of type %T cannot be stored in a column: %w", v, err)
+		return fmt.Errorf("a value of type %T %w: %w", v, ErrValue, err)
 	}
 	switch x := value.(type) {
 	case nil:
@@ -110,7 +110,7 @@ func copyValue(b *bytes.Buffer, v any, kind string) error {
 	case time.Time:
 		b.WriteString(x.Format(timeFormat))
 	default:
-		err = fmt.Errorf("a value of type %T cannot be stored in a column", value)
+		err = fmt.Errorf("a value of type %T %w", value, ErrValue)
 	}
 	return err
 }

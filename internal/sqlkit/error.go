@@ -46,6 +46,22 @@ func IsLockTimeout(err error) bool {
 	return containsAny(err, "Error 1205 ", "Error 3572 ", "SQLITE_BUSY", "database is locked")
 }
 
+// IsRowRefused reports whether err says that the database refuses the data of a row, or of one row
+// of a batch: a value that is too long, out of range or of the wrong type, or a violated constraint.
+// On PostgreSQL these are the SQLSTATE classes 22 and 23, and 54000 for an index entry that is too
+// large. A batch that is too large for one packet of MySQL counts as well: a part of it may fit.
+func IsRowRefused(err error) bool {
+	if err == nil {
+		return false
+	}
+	if state, ok := sqlState(err); ok {
+		return strings.HasPrefix(state, "22") || strings.HasPrefix(state, "23") || state == "54000"
+	}
+	return IsUniqueViolation(err) || containsAny(err, "Error 1048 ", "Error 1118 ", "Error 1153 ", "Error 1264 ", "Error 1265 ", "Error 1292 ", "Error 1364 ",
+		"Error 1366 ", "Error 1406 ", "Error 1411 ", "Error 1451 ", "Error 1452 ", "Error 1526 ", "Error 1644 ", "Error 1690 ", "Error 3140 ", "Error 3819 ",
+		"Error 4025 ", "packet for query is too large", "constraint failed", "datatype mismatch", "string or blob too big")
+}
+
 // IsUndefined reports whether err says that a table or column does not exist.
 func IsUndefined(err error) bool {
 	if err == nil {

@@ -34,7 +34,7 @@ func (r *accounts) List(ctx context.Context, scope WhmAccount, _ string) iter.Se
 		for _, a := range list {
 			page.Items = append(page.Items, accountOf(scope.Instance, a))
 		}
-		page.Proof.Level = mirror.ProofComplete
+		page.Proof.Level = mirror.ProofWhole
 		yield(page, err)
 	}
 }

@@ -63,9 +63,9 @@ func (r *emails) List(ctx context.Context, scope WhmEmailAccount, detail string)
 				}
 			}
 		}
-		// The listing is complete: whmapi returns an error if an account's mailboxes differ from the
-		// server's count.
-		last := mirror.Page[WhmEmailAccount]{Proof: mirror.Proof{Level: mirror.ProofComplete, Total: total}}
+		// whmapi returns an error if the mailboxes of an account differ from the server's count, so
+		// total is the sum of the server's counts.
+		last := mirror.Page[WhmEmailAccount]{Proof: mirror.Proof{Level: mirror.ProofCounted, Total: total}}
 		if len(suspended) > 0 {
 			last.Skipped = func(row WhmEmailAccount) bool { return suspended[row.Account] }
 		}

@@ -1,0 +1,98 @@
+package mirror
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/nawasara/nawasync"
+)
+
+// preparer makes storable copies of listed objects. The batches of a listing must pass through one
+// preparer in their order.
+type preparer struct {
+	repo  *repo
+	scope reflect.Value
+
+	batch int              // number of the batch
+	page  int              // page of the last item
+	known map[string]place // where each key of the batch is; also of earlier batches of the same page
+}
+
+// place says where a key was listed.
+type place struct{ page, batch, index int }
+
+// prepare fills in b.ready, b.unstorable and b.refused. It copies the items, because the originals
+// belong to the remote.
+func (p *preparer) prepare(b *listingBatch) {
+	p.batch++
+	if len(b.pages) == 0 || b.pages[0] != p.page {
+		p.known = make(map[string]place, len(b.items))
+	}
+	b.ready = make([]listedItem, 0, len(b.items))
+	ambiguous := map[int]bool{} // indexes in b.ready
+	for i, original := range b.items {
+		it, refusal := p.item(original)
+		if refusal != "" {
+			b.refused, b.unkeyed = append(b.refused, fmt.Sprintf("object %d of the listing %s", b.firstNumber+int64(i), refusal)), b.unkeyed+1
+			continue
+		}
+		if b.fields == nil {
+			it.hash = p.repo.model.contentHash(it.value)
+		}
+		p.page = b.pages[i]
+		earlier, known := p.known[it.key]
+		switch {
+		case known && earlier.page == p.page: // the page does not say which of them is right
+			b.refused = append(b.refused, fmt.Sprintf("object %d of the listing has the key %.80q, which another object of the same page has", b.firstNumber+int64(i),
+				p.repo.model.target(it.value)))
+			if earlier.batch == p.batch && p.repo.model.contentHash(it.value) != p.repo.model.contentHash(b.ready[earlier.index].value) {
+				ambiguous[earlier.index] = true
+			}
+			continue
+		case known && earlier.batch == p.batch: // the later page is more recent
+			b.ready[earlier.index] = it
+			p.known[it.key] = place{p.page, p.batch, earlier.index}
+			continue
+		}
+		p.known[it.key] = place{p.page, p.batch, len(b.ready)}
+		b.ready = append(b.ready, it)
+	}
+	if len(ambiguous) > 0 {
+		p.refuseAmbiguous(b, ambiguous)
+	}
+}
+
+// refuseAmbiguous refuses the items whose key another, different object of the same page has.
+func (p *preparer) refuseAmbiguous(b *listingBatch, ambiguous map[int]bool) {
+	ready := b.ready
+	b.ready = make([]listedItem, 0, len(ready))
+	for i, it := range ready {
+		if !ambiguous[i] {
+			p.known[it.key] = place{p.known[it.key].page, p.batch, len(b.ready)}
+			b.ready = append(b.ready, it)
+			continue
+		}
+		b.unstorable = append(b.unstorable, it)
+		b.refused = append(b.refused, fmt.Sprintf("%.80q: the page has another, different object with this key", p.repo.model.target(it.value)))
+	}
+}
+
+// item returns a storable copy of a listed object, or says why there is none.
+func (p *preparer) item(original reflect.Value) (it listedItem, refusal string) {
+	m := p.repo.model
+	value := m.newRow()
+	value.Set(original)
+	for _, f := range m.scope {
+		if !f.value(value).IsZero() && !f.equal(value, p.scope) {
+			return it, fmt.Sprintf("says that its %s is %.80q, and was listed for %.80q; List must return only objects of the scope",
+				f.column, keyPart(f.value(value)), keyPart(f.value(p.scope)))
+		}
+		f.value(value).Set(f.value(p.scope))
+	}
+	m.normalise(value)
+	target := nawasync.Target{Instance: m.instance(value), ID: joinKeyParts(value, m.key)}
+	if err := p.repo.engine.CheckTarget(target); err != nil {
+		return it, fmt.Sprintf("has the invalid key %.80q: %s", target.ID, err)
+	}
+	return listedItem{value: value, key: m.keyText(value)}, ""
+}
