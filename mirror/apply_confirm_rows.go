@@ -106,7 +106,7 @@ func (c *confirmation) keep(ctx context.Context, b listingBatch) error {
 }
 
 // remove deletes the rows of objects that are gone. A row that the database does not let go, for
-// example because of a foreign key, is named and does not keep the others.
+// example because another table refers to it, is named and does not keep the others.
 func (c *confirmation) remove(ctx context.Context, gone []reflect.Value, asked time.Time) error {
 	err := c.removeAll(ctx, gone, asked)
 	if err == nil || !refusesRow(err) {

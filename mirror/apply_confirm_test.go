@@ -139,7 +139,7 @@ func TestObjectWithoutAUsableAnswerDoesNotKeepTheOthers(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSyncedShop(t, db, 20)
 		s.remote.Drop(numberedGadgets(3)...)
-		s.remote.beforeCall(func(call, name string) error {
+		s.remote.beforeCall(func(_, name string) error {
 			if name == "g0000" {
 				return errors.New("the server answered 500")
 			}
@@ -165,7 +165,7 @@ func TestRowThatTheDatabaseKeepsIsNamedAndDoesNotKeepTheOthers(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSyncedShop(t, db, 20)
-		enginetest.NoError(t, s.DB.Exec("CREATE TABLE invoices (gadget BIGINT, FOREIGN KEY (gadget) REFERENCES gadgets(id))").Error)
+		enginetest.NoError(t, s.DB.Exec("CREATE TABLE invoices (gadget BIGINT REFERENCES gadgets(id))").Error)
 		if db.Dialect == "sqlite" {
 			enginetest.NoError(t, s.DB.Exec("CREATE TRIGGER keep BEFORE DELETE ON gadgets WHEN EXISTS (SELECT 1 FROM invoices WHERE gadget = OLD.id) BEGIN SELECT RAISE(ABORT, 'an invoice refers to the row'); END").Error)
 		}
@@ -181,7 +181,7 @@ func TestRowThatTheDatabaseKeepsIsNamedAndDoesNotKeepTheOthers(t *testing.T) {
 	})
 }
 
-func TestRowOutsideAListingStartsAnew(t *testing.T) {
+func TestListingsWithoutARowMustBeConsecutive(t *testing.T) {
 	t.Parallel()
 	s := newSyncedShop(t, testdb.SQLite(t), 20)
 	s.remote.Drop(numberedGadgets(1)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nawasara/nawasync/internal/bulk"
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -23,8 +24,8 @@ func (s *reconcile) compareApart(ctx context.Context, b listingBatch) (batchResu
 	}
 	if len(b.ready) == 1 {
 		it := b.ready[0]
-		b.ready, b.unstorable = nil, append(b.unstorable[:len(b.unstorable):len(b.unstorable)], it)
-		b.refused = append(b.refused[:len(b.refused):len(b.refused)], fmt.Sprintf("%.80q: %s", s.repo.model.target(it.value), err))
+		b.ready, b.unstorable = nil, append(slices.Clip(b.unstorable), it)
+		b.refused = append(slices.Clip(b.refused), fmt.Sprintf("%.80q: %s", s.repo.model.target(it.value), err))
 		return s.compare(ctx, b)
 	}
 	half, rest := len(b.ready)/2, b
@@ -34,8 +35,7 @@ func (s *reconcile) compareApart(ctx context.Context, b listingBatch) (batchResu
 		return out, err
 	}
 	more, err := s.compareApart(ctx, rest)
-	out.add(more)
-	return out, err
+	return out.plus(more), err
 }
 
 // gaveUp reports whether so many objects were refused that no more batches are taken apart.
@@ -48,8 +48,8 @@ func (s *reconcile) gaveUp() bool {
 // refusesRow reports whether err says that a value of some row cannot be stored.
 func refusesRow(err error) bool { return sqlkit.IsRowRefused(err) || errors.Is(err, bulk.ErrValue) }
 
-// add adds the result of another part of the batch.
-func (o *batchResult) add(more batchResult) {
+// plus returns the sum with the result of another part of the batch.
+func (o batchResult) plus(more batchResult) batchResult {
 	if o.result.Drifted == nil {
 		o.result.Drifted = map[string]int64{}
 	}
@@ -58,6 +58,7 @@ func (o *batchResult) add(more batchResult) {
 	o.unkeyed += more.unkeyed
 	o.seen, o.unmatchedKeys = append(o.seen, more.seen...), append(o.unmatchedKeys, more.unmatchedKeys...)
 	o.refused, o.changes = append(o.refused, more.refused...), append(o.changes, more.changes...)
+	return o
 }
 
 // countUnstorable counts objects that cannot be stored as seen, so that their rows are not missing.

@@ -34,14 +34,6 @@ func (m *missingRows) undecided() int64 {
 	return m.rows.Len() - overlap(&m.rows, &m.kept) - overlap(&m.rows, &m.released)
 }
 
-// emptied reports whether everything that was known of the scope is missing. This is more often
-// the sign of a failure than of deletions.
-func (m *missingRows) emptied() bool { return m.listed == 0 && m.undecided() > 0 }
-
-// smallScope is how many rows a scope may have so that a sync which finds all of them missing is
-// not held, if the scope itself is known to exist.
-const smallScope = 3
-
 // handleMissing handles the rows that the listing did not contain. If too many are missing, the
 // sync is held. Otherwise each row is marked.
 func (s *reconcile) handleMissing(ctx context.Context) error {
@@ -84,29 +76,6 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 		s.attempt.Logf("withdrew held sync %d: the number of missing rows is within the limit again", open.ID)
 	}
 	return s.applyMissing(ctx, missing, true)
-}
-
-// holdReason returns why an operator has to decide on the missing rows, or "".
-func (s *reconcile) holdReason(ctx context.Context, missing *missingRows) (string, error) {
-	undecided, limit := missing.undecided(), s.repo.limit(missing.everSynced)
-	if undecided > limit {
-		return fmt.Sprintf("%d of %d rows are not in the listing, over the limit of %d", undecided, missing.everSynced, limit), nil
-	}
-	if !missing.emptied() {
-		return "", nil
-	}
-	present := missing.everSynced <= smallScope && s.distinct() > 0 // a scope that lists new objects exists
-	if missing.everSynced <= smallScope && !present {
-		exists, known, err := s.repo.remote.scopeExists(ctx, s.scope)
-		if err != nil {
-			return "", fmt.Errorf("ask whether the scope exists, because all of its rows are missing: %w", err)
-		}
-		present = exists && known
-	}
-	if present {
-		return "", nil
-	}
-	return fmt.Sprintf("%d of %d rows are not in the listing, which has no object that was known before", undecided, missing.everSynced), nil
 }
 
 func overlap(a, b *bitmap.Bitmap) (n int64) {
@@ -242,7 +211,7 @@ func (s *reconcile) eachBatch(ctx context.Context, rows *bitmap.Bitmap, fn func(
 }
 
 // clearReturned ends the rejections of kept rows that are listed again. It also lets the rows
-// outside the listing start anew: the listings without a row must be consecutive.
+// outside the listing start again with 0: the listings without a row must be consecutive.
 func (s *reconcile) clearReturned(ctx context.Context, missing *missingRows) error {
 	for chunk := range slices.Chunk(missing.outside, 500) {
 		err := s.fenced(ctx, func(tx *gorm.DB) error {

@@ -24,16 +24,16 @@ func (s *reconcile) checkProof() error {
 		problem = fmt.Sprintf("the listing is incomplete: the server counts %d objects and %d different objects were listed"+
 			" (if the server counts something else than it lists, the adapter must use ProofExhausted without a total)", total, s.distinct())
 	default:
-		s.level, s.result.ProofNote = s.provenLevel()
+		s.level, s.result.ProofNote = s.levelOf()
 		s.result.Proof = s.level.String()
 		return nil
 	}
 	return fault.WithClass(fault.ClassTransient, errors.New(problem+"; the listed objects were stored, nothing was deleted"))
 }
 
-// provenLevel returns what the listing proves. If that is less than the remote claims, note says
+// levelOf returns what the listing shows. If that is less than the remote claims, note says
 // why.
-func (s *reconcile) provenLevel() (level ProofLevel, note string) {
+func (s *reconcile) levelOf() (level ProofLevel, note string) {
 	level = s.proof.Level
 	switch {
 	case level == ProofCounted && s.total == 0 && s.listed > 0:

@@ -33,7 +33,7 @@ func TestListingProvesNoMoreThanItsPagesShow(t *testing.T) {
 		proof string
 		note  string
 	}{
-		"all pages but the count is absent from the answer": {
+		"the count is missing from the answer": {
 			func(p gadgetPages) gadgetPages { return withProof(p[:3], mirror.Proof{Level: mirror.ProofCounted}) }, "unproven", "without a total",
 		},
 		"several pages that claim to be one whole answer": {
@@ -180,7 +180,7 @@ func TestObjectsOfAnotherScopeAreRefusedAndNamed(t *testing.T) {
 		}
 		job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byUser)
 		enginetest.NoError(t, err)
-		enginetest.Eventually(t, 20e9, "the error of a listing with too many foreign objects", func() bool {
+		enginetest.Eventually(t, 20e9, "the error of a listing with too many objects of another scope", func() bool {
 			current, err := s.engine.Reader().Get(t.Context(), job.ID)
 			return err == nil && strings.Contains(current.Error, "22 of 23 objects could not be stored")
 		})

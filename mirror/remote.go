@@ -93,7 +93,7 @@ const (
 	ProofExhausted
 	// ProofCounted is a listing with the server's own total, which must be equal to the number
 	// of different keys. Do not compute Total from the listed objects. If the server's count is
-	// absent from its answer, Total is 0, and the listing proves nothing. If the server counts
+	// missing from its answer, Total is 0, and the listing proves nothing. If the server counts
 	// something else than it lists, use ProofExhausted without a total.
 	ProofCounted
 	// ProofWhole is one single answer that contains everything, from an API that does not page.

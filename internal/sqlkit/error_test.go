@@ -45,3 +45,32 @@ func TestUnavailableDatabaseIsToldFromOtherErrors(t *testing.T) {
 		t.Error("nil is unavailable")
 	}
 }
+
+func TestRefusedRowIsToldFromOtherErrors(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		stateError("22001"):                           true,
+		stateError("22003"):                           true,
+		stateError("23514"):                           true,
+		stateError("54000"):                           true,
+		stateError("40001"):                           false,
+		stateError("55P03"):                           false,
+		stateError("57014"):                           false,
+		stateError("42703"):                           false,
+		fmt.Errorf("insert: %w", stateError("23502")): true,
+		errors.New("Error 1406 (22001): Data too long for column 'name' at row 1"):       true,
+		errors.New("Error 1264 (22003): Out of range value for column 'quota' at row 1"): true,
+		errors.New("Error 4025 (23000): CONSTRAINT `short` failed"):                      true,
+		errors.New("Error 1213 (40001): Deadlock found when trying to get lock"):         false,
+		errors.New("Error 1205 (HY000): Lock wait timeout exceeded"):                     false,
+		errors.New("constraint failed: CHECK constraint failed: short (275)"):            true,
+		errors.New("database is locked (5) (SQLITE_BUSY)"):                               false,
+		errors.New("no such table: gadgets"):                                             false,
+		context.Canceled:                                                                 false,
+		nil:                                                                              false,
+	} {
+		if got := sqlkit.IsRowRefused(err); got != want {
+			t.Errorf("IsRowRefused(%v) = %v, want %v", err, got, want)
+		}
+	}
+}
