@@ -317,5 +317,5 @@ func (e *Engine) Resume(ctx context.Context, service, instance string, o Operato
 }
 
 func validateScope(service, instance string) error {
-	return errors.Join(validateText("service", service, 1, 50), validateText("instance", instance, 0, 64))
+	return errors.Join(validateText("service", service, 1, 50), validateText("instance", instance, 0, tracker.MaxInstance))
 }

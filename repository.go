@@ -18,7 +18,9 @@ type RepositoryReader[T any] interface {
 	List(ctx context.Context, q Query) (ListResult[T], error)
 	// Find returns the row with the primary key, or ErrNotFound.
 	Find(ctx context.Context, id int64) (T, error)
-	// FindKey returns the row with the same scope and key fields as key, or ErrNotFound.
+	// FindKey returns the row with the same scope and key fields as key or, if there is none, the newest
+	// row of a creation with them that failed. Without a key, it returns the oldest row with the same
+	// natural fields. It returns ErrNotFound.
 	FindKey(ctx context.Context, key T) (T, error)
 	// All yields every row that the query selects, ordered by id. It ignores the query's
 	// Limit, After and Sort.
@@ -31,7 +33,8 @@ type RepositoryReader[T any] interface {
 // RepositoryWriter turns changes into jobs. Each method marks the row as pending and adds the
 // job, in one transaction. It returns the job's row.
 type RepositoryWriter[T any] interface {
-	// Create creates an object. It returns ErrExists if a row with the same name exists.
+	// Create creates an object. It returns ErrExists if a row with the same name exists, and ErrBusy
+	// if an open transaction creates one. If the creation fails, the row stays, and gives up the name.
 	Create(ctx context.Context, want T, o Options) (*tracker.Job, error)
 	// Update changes the content and secret fields of an object. seen is the row as the user
 	// saw it. If a field that change sets has changed on the remote since then, the job ends
@@ -76,6 +79,9 @@ type SyncedRepository[T any] interface {
 var (
 	// ErrExists is returned by Create if a row with the same name exists.
 	ErrExists = errors.New("a row with that name already exists")
+	// ErrBusy is returned by Create if another open transaction is creating a row with the same
+	// name. Try again after it has ended.
+	ErrBusy = errors.New("another open transaction is creating a row with that name; try again after it has ended")
 	// ErrUnchanged is returned by Update if the change sets no field to a new value. No job is
 	// added.
 	ErrUnchanged = errors.New("the change sets no field to a new value")

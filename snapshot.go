@@ -28,14 +28,17 @@ const (
 // columns to a table. Repositories and completed jobs write the columns; the host should only
 // read them. The zero value belongs to a row that was never synced.
 type SyncStatus struct {
-	State        SyncState `gorm:"column:sync_status;size:16;not null;default:synced" json:"sync_status"`
-	SyncError    string    `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why the row is failed or in conflict
-	LastSyncedAt Timestamp `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when the remote's values were last written to the row
-	ContentHash  string    `gorm:"column:content_hash;size:32"                        json:"-"`                      // of the content fields
-	HashVersion  int64     `gorm:"column:hash_version"                                json:"-"`                      // the set of fields that the hash covers
-	SyncJobID    *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
-	MissingSince Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
-	MissingRuns  int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // consecutive complete listings without the object
+	// Identity makes the row unique in its table. It is a hash of the scope and the key; of the scope and
+	// the natural fields while the object has no key; of the row's id once its creation has failed.
+	Identity     tracker.Identity `gorm:"column:identity;size:32;not null;uniqueIndex"       json:"-"`
+	State        SyncState        `gorm:"column:sync_status;size:16;not null;default:synced" json:"sync_status"`
+	SyncError    string           `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why the row is failed or in conflict
+	LastSyncedAt Timestamp        `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when the remote's values were last written to the row
+	ContentHash  string           `gorm:"column:content_hash;size:32"                        json:"-"`                      // of the content fields
+	HashVersion  int64            `gorm:"column:hash_version"                                json:"-"`                      // the set of fields that the hash covers
+	SyncJobID    *int64           `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
+	MissingSince Timestamp        `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
+	MissingRuns  int              `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // consecutive complete listings without the object
 }
 
 // SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct

@@ -41,7 +41,7 @@ func validateKind(k Kind) error {
 }
 
 func validateTarget(t Target) error {
-	return errors.Join(validateText("Target.Instance", t.Instance, 0, 64), validateText("Target.ID", t.ID, 1, 255))
+	return errors.Join(validateText("Target.Instance", t.Instance, 0, tracker.MaxInstance), validateText("Target.ID", t.ID, 1, tracker.MaxTargetID))
 }
 
 func validateQueue(name string) error {

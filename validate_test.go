@@ -23,7 +23,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		}{
 			"empty target":     {enginetest.JobArgs{}, nawasync.Options{}, "Target.ID is empty"},
 			"long target":      {enginetest.JobArgs{ID: long}, nawasync.Options{}, "Target.ID has 256 bytes, over the limit of 255"},
-			"long instance":    {enginetest.JobArgs{ID: "a", Instance: long[:65]}, nawasync.Options{}, "limit of 64"},
+			"long instance":    {enginetest.JobArgs{ID: "a", Instance: long}, nawasync.Options{}, "limit of 255"},
 			"NUL in target":    {enginetest.JobArgs{ID: "a\x00b"}, nawasync.Options{}, "contains a NUL"},
 			"UTF-8 in target":  {enginetest.JobArgs{ID: "a\xff"}, nawasync.Options{}, "not valid UTF-8"},
 			"negative delay":   {enginetest.JobArgs{ID: "a"}, nawasync.Options{Delay: -1}, "negative"},

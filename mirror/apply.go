@@ -10,8 +10,10 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // keyOf returns a row with the scope, key and natural fields of a mutation.
@@ -21,25 +23,103 @@ func (r *repo) keyOf(m *mutation) (reflect.Value, error) {
 	return key, nawasync.Permanent(err)
 }
 
-// getRemote reads the remote object of a key.
+// getRemote reads the remote object of a key. It returns an otherObjectError if the remote answers with
+// an object of another key, as a remote does that redirects the old name of a renamed object.
 func (r *repo) getRemote(ctx context.Context, key reflect.Value) (erasedObject, error) {
-	o, err := r.remote.get(ctx, key)
-	if err == nil {
-		r.model.normalise(o.value)
+	o, err := r.findRemote(ctx, key)
+	if err == nil && r.model.hasKey(key) && r.model.keyIdentity(key) != r.model.keyIdentity(o.value) {
+		err = &otherObjectError{o, fmt.Errorf("the remote answers with the object %q; the object was probably renamed, or its name is used again", targetText(o.value, r.model.key))}
 	}
 	return o, err
 }
 
-// everSynced reports whether the row has ever been synced with its remote object. If not, an
-// object with the row's key may belong to another user: a change that was queued behind a
-// failed creation must not touch that object.
-func (r *repo) everSynced(ctx context.Context, a host.Attempt) (bool, error) {
-	row := r.model.newRow()
-	err := r.findRow(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)
-	if errors.Is(err, nawasync.ErrNotFound) {
-		return false, nil
+// findRemote reads the remote object of a key. A remote may spell the key in another way, or redirect.
+func (r *repo) findRemote(ctx context.Context, key reflect.Value) (erasedObject, error) {
+	o, err := r.remote.get(ctx, key)
+	if err != nil {
+		return o, err
 	}
-	return err == nil && !r.status(row).LastSyncedAt.IsZero(), err
+	return o, r.checkObject(o, key)
+}
+
+// checkObject normalises an object of the remote and refuses one without a key. If the object does not
+// say to which scope it belongs, it belongs to that of key.
+func (r *repo) checkObject(o erasedObject, key reflect.Value) error {
+	for _, f := range r.model.scope {
+		if f.value(o.value).IsZero() {
+			f.value(o.value).Set(f.value(key))
+		}
+	}
+	r.model.normalise(o.value)
+	if !r.model.hasKey(o.value) {
+		return fault.WithClass(fault.ClassConfig, fmt.Errorf("the adapter returned an object of type %s without its key; set the key fields in the values that Get, Create and Update return", r.typ))
+	}
+	return nil
+}
+
+// otherObjectError says that the remote answered with an object that was not asked for.
+type otherObjectError struct {
+	object erasedObject
+	err    error
+}
+
+func (e *otherObjectError) Error() string { return e.err.Error() }
+func (e *otherObjectError) Unwrap() error { return e.err }
+
+// gone ends a job whose object no longer exists.
+func gone(format string, args ...any) error {
+	return fault.WithClass(fault.ClassGone, fmt.Errorf(format, args...))
+}
+
+// boundKey returns the key of the object that a change was dispatched on. A change writes to no other
+// object: if the row stands for another one by now, boundKey returns an error that ends the job.
+func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key reflect.Value, err error) {
+	row := r.model.newRow()
+	err = r.findRow(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)
+	if errors.Is(err, nawasync.ErrNotFound) {
+		return row, gone("row %d of %s no longer exists; nothing was written", a.Job().SnapshotRow, r.model.table)
+	}
+	if err != nil {
+		return row, err
+	}
+	if r.status(row).LastSyncedAt.IsZero() {
+		return row, errNeverCreated
+	}
+	if m.Creation != 0 {
+		return row, r.checkCreation(ctx, m.Creation, row)
+	}
+	if key, err = r.keyOf(m); err == nil && !r.model.sameKey(key, row) {
+		err = gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", a.Job().SnapshotRow, r.model.table,
+			r.model.target(row), r.model.target(key))
+	}
+	return key, err
+}
+
+// errNeverCreated ends the changes that wait for a creation which failed. An object with that name, if
+// there is one, belongs to another client.
+var errNeverCreated = nawasync.Skip("the object was never created: its creation failed, or found an object of another client; nothing was written")
+
+// checkCreation checks that a row still stands for the object that a creation has made.
+func (r *repo) checkCreation(ctx context.Context, id int64, row reflect.Value) error {
+	job, err := r.engine.Store().Load(ctx, id)
+	if errors.Is(err, nawasync.ErrNotFound) {
+		return gone("the job %d that created the object has been pruned, so the object cannot be identified; nothing was written", id)
+	}
+	if err != nil {
+		return err
+	}
+	if job.Status != tracker.StatusSuccess {
+		return errNeverCreated
+	}
+	var result createResult
+	if err := json.Unmarshal(job.Result, &result); err != nil {
+		return fmt.Errorf("decode the result of job %d: %w", id, err)
+	}
+	if made := result.Created + result.Adopted; made != r.model.target(row) {
+		return gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", r.model.idOf(row), r.model.table,
+			r.model.target(row), made)
+	}
+	return nil
 }
 
 // userKnew reports whether the current remote value of f is the one that the user saw, or one
@@ -84,25 +164,17 @@ func (r *repo) writeOnSuccess(a host.Attempt, current erasedObject, result any) 
 	id := a.Job().SnapshotRow
 	a.SetResult(result)
 	a.OnSuccess(func(tx *gorm.DB) error {
-		return r.writeRow(tx.Statement.Context, tx, rowWrite{id: id, value: current.value, fields: r.fieldsRead(), fromRemote: true})
+		return r.writeRow(tx.Statement.Context, tx, rowWrite{id: id, value: current.value, fields: r.model.mirrored(), fromRemote: true})
 	})
 	return nil
 }
 
-// fieldsRead returns the fields to store after reading one object. If the remote assigns the
-// key, they include the key.
-func (r *repo) fieldsRead() []*field {
-	if len(r.model.natural) > 0 {
-		return append(r.model.identity(), r.model.mirrored()...)
-	}
-	return r.model.mirrored()
-}
-
 // rowWrite is a write of some fields of a row.
 type rowWrite struct {
-	id     int64
-	value  reflect.Value // holds the values of fields
-	fields []*field
+	id       int64
+	value    reflect.Value // holds the values of fields
+	fields   []*field
+	identity *tracker.Identity // the row's new identity; nil leaves it unchanged
 	// fromRemote says that value was read from the remote: the write then also updates the
 	// content hash and the time of the last sync.
 	fromRemote bool
@@ -113,6 +185,9 @@ func (r *repo) writeRow(ctx context.Context, tx *gorm.DB, w rowWrite) error {
 	set := map[string]any{}
 	for _, f := range w.fields {
 		set[f.column] = f.param(w.value)
+	}
+	if w.identity != nil {
+		set["identity"] = *w.identity
 	}
 	now := nawasync.Timestamp{Time: r.engine.Store().Now()}
 	for _, f := range r.model.updated {

@@ -47,12 +47,13 @@ func (c *confirmation) askWitnesses(ctx context.Context) (found bool, err error)
 		}
 	}
 	for i, row := range c.witnesses {
-		_, err := c.getSame(ctx, row)
+		_, err := c.repo.getRemote(ctx, row)
+		var other *otherObjectError
 		switch {
 		case err == nil:
 			c.witnesses[0], c.witnesses[i] = c.witnesses[i], c.witnesses[0]
 			return true, nil
-		case fault.ClassOf(err) != fault.ClassGone && !errors.Is(err, errOtherObject):
+		case fault.ClassOf(err) != fault.ClassGone && !errors.As(err, &other):
 			return false, fmt.Errorf("get %q, which was listed, to check the remote's answers: %w", c.repo.model.target(row), err)
 		}
 	}

@@ -35,8 +35,11 @@ func (c *confirmation) confirm(ctx context.Context, ids []int64) error {
 			c.counts.Dropped++
 			continue
 		}
-		object, err := c.getSame(ctx, row)
+		object, err := c.repo.getRemote(ctx, row)
+		var other *otherObjectError
 		switch {
+		case errors.As(err, &other):
+			stopped = c.renamed(ctx, row, other)
 		case err == nil:
 			present.items, present.pages = append(present.items, object.value), append(present.pages, 1)
 		case fault.ClassOf(err) == fault.ClassGone:
@@ -73,16 +76,18 @@ func endsAttempt(err error) bool {
 	}
 }
 
-// errOtherObject means that Get returned another object than the one that was asked for.
-var errOtherObject = errors.New("the remote answers with another object")
-
-// getSame reads the remote object of a row. An object with another key is an error.
-func (c *confirmation) getSame(ctx context.Context, row reflect.Value) (erasedObject, error) {
-	o, err := c.repo.getRemote(ctx, row)
-	if err == nil && c.repo.model.keyText(o.value) != c.repo.model.keyText(row) {
-		err = fmt.Errorf("%w: %.80q", errOtherObject, joinKeyParts(o.value, c.repo.model.key))
+// renamed handles a row whose key answers with another object.
+func (c *confirmation) renamed(ctx context.Context, row reflect.Value, other *otherObjectError) error {
+	joined, err := c.repo.joinRenamed(ctx, c.attempt, row, other)
+	switch {
+	case err != nil:
+		return err
+	case joined:
+		c.counts.Present++
+	default:
+		c.failed(row, other)
 	}
-	return o, err
+	return nil
 }
 
 // keep writes objects that still exist to their rows, as if they had been listed.

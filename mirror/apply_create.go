@@ -3,20 +3,30 @@ package mirror
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
-
-	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
-	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// runCreate reads the remote before it creates the object. An object that exists already may
-// belong to another user, or an earlier attempt whose response was lost may have created it.
-// runCreate adopts such an object only if that is safe.
+// creation is one attempt of a job that creates an object.
+type creation struct {
+	repo *repo
+	host.Attempt
+	args *mutation
+	want reflect.Value
+}
+
+// createResult is the result of a creation. One of the two has the object's target.
+type createResult struct {
+	Created string `json:"created,omitempty"`
+	Adopted string `json:"adopted,omitempty"`
+}
+
 func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error {
 	want, err := r.keyOf(m)
 	if err == nil {
@@ -25,36 +35,60 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	existing, err := r.getRemote(ctx, want)
-	if err == nil {
-		return r.adopt(a, existing, want, m)
-	}
-	if fault.ClassOf(err) != fault.ClassGone {
+	c := &creation{repo: r, Attempt: a, args: m, want: want}
+	return c.run(ctx)
+}
+
+// run reads the remote before it creates the object. An object that exists already may belong to
+// another client, or an earlier attempt whose response was lost may have created it. run adopts such an
+// object only if that is safe.
+func (c *creation) run(ctx context.Context) error {
+	done, err := c.begin(ctx)
+	if done || err != nil {
 		return err
 	}
-	if err := a.BeginWrite(ctx); err != nil {
+	existing, err := c.repo.findRemote(ctx, c.want)
+	switch {
+	case err == nil:
+		found, err := c.classify(ctx, existing)
+		if err != nil {
+			return err
+		}
+		if found {
+			return c.adopt(ctx, existing)
+		}
+	case fault.ClassOf(err) != fault.ClassGone:
 		return err
 	}
-	sent := deepCopy(want)
-	for _, f := range r.model.secrets {
-		f.value(sent).Set(reflect.ValueOf(m.WriteOnly[f.column]))
+	return c.create(ctx)
+}
+
+func (c *creation) create(ctx context.Context) error {
+	if err := c.BeginWrite(ctx); err != nil {
+		return err
 	}
-	created, err := r.remote.create(ctx, sent)
+	sent := deepCopy(c.want)
+	for _, f := range c.repo.model.secrets {
+		f.value(sent).Set(reflect.ValueOf(c.args.WriteOnly[f.column]))
+	}
+	created, err := c.repo.remote.create(ctx, sent)
 	if nothingWritten(fault.ClassOf(err)) && err != nil {
-		a.RetractWrite(ctx)
+		c.RetractWrite(ctx)
 	}
 	if fault.ClassOf(err) == fault.ClassAlreadyExists {
 		// The object was created after the first read: by another client, or by a duplicate
-		// of this request.
-		if existing, getErr := r.getRemote(ctx, want); getErr == nil {
-			return r.adopt(a, existing, want, m)
+		// of this request. Or the remote knows the object by another spelling of its key.
+		if existing, getErr := c.repo.findRemote(ctx, c.want); getErr == nil {
+			return c.adopt(ctx, existing)
 		}
+	}
+	if err == nil {
+		err = c.repo.checkObject(created, c.want)
 	}
 	if err != nil {
 		return err
 	}
-	r.model.normalise(created.value)
-	return r.createdOnSuccess(a, created, "created")
+	return c.take(ctx, created, createResult{Created: c.repo.model.target(created.value)})
 }
 
 // nothingWritten reports whether an error of the class proves that the remote wrote nothing.
@@ -67,61 +101,109 @@ func nothingWritten(class fault.Class) bool {
 	}
 }
 
+// begin reserves the name of the object for the row, which a retried creation has given up. If an earlier
+// attempt has stored the created object, begin ends the job.
+func (c *creation) begin(ctx context.Context) (done bool, err error) {
+	row := c.repo.model.newRow()
+	err = c.repo.findRow(ctx, row.Addr(), "id = ?", c.Job().SnapshotRow)
+	if errors.Is(err, nawasync.ErrNotFound) {
+		return false, nil // take inserts a row
+	}
+	if err != nil {
+		return false, err
+	}
+	if status := c.repo.status(row); !status.LastSyncedAt.IsZero() {
+		c.SetResult(createResult{Created: c.repo.model.target(row)})
+		return true, nil
+	} else if identity := c.repo.model.wantedIdentity(c.want); status.Identity != identity {
+		return false, c.writeIdentity(ctx, rowTake{row: c.Job().SnapshotRow, identity: identity}, c.want)
+	}
+	return false, nil
+}
+
+// classify reports whether an existing object may be the one that the job is to create. An object that
+// was mirrored before the job was dispatched is another one.
+func (c *creation) classify(ctx context.Context, existing erasedObject) (found bool, err error) {
+	m := c.repo.model
+	row := m.newRow()
+	err = c.repo.findRow(ctx, row.Addr(), "identity = ?", m.keyIdentity(existing.value))
+	if err != nil && !errors.Is(err, nawasync.ErrNotFound) {
+		return false, err
+	}
+	older := err == nil && m.idOf(row) < c.Job().SnapshotRow
+	switch {
+	case older && m.hasKey(c.want):
+		return false, c.taken(existing.value, m.idOf(row))
+	case older && c.EarlierWrite():
+		return false, c.repo.conflict(fmt.Sprintf("an earlier attempt may have created the object, but the remote answers with the object of row %d; look for the new object on the remote before you create it again",
+			m.idOf(row)), existing.value, c.changes())
+	case older:
+		return false, nil // several objects can have one name
+	case m.hasKey(c.want) && !m.sameKey(c.want, existing.value):
+		// The remote redirects, or spells the key in another way. It refuses the creation if it is the latter.
+		return c.EarlierWrite(), nil
+	}
+	return true, nil
+}
+
+// taken returns the conflict of a creation whose object has a row already.
+func (c *creation) taken(existing reflect.Value, row int64) error {
+	return c.repo.conflict(fmt.Sprintf("the object %q is row %d of %s already; this row was not joined with it", c.repo.model.target(existing), row, c.repo.model.table),
+		existing, c.changes())
+}
+
+// changes returns the wanted content as changes from nothing.
+func (c *creation) changes() map[string]*requestedChange {
+	list := map[string]*requestedChange{}
+	for _, f := range c.repo.model.content {
+		list[f.column] = &requestedChange{From: json.RawMessage("null"), To: c.args.Want[f.column]}
+	}
+	return list
+}
+
 // adopt ends a create job for an object that exists already. It adopts an object with the wanted
 // content. If the snapshot has secrets, which cannot be compared, an earlier attempt must also
 // have begun to write. Otherwise the job ends with a conflict.
-func (r *repo) adopt(a host.Attempt, existing erasedObject, want reflect.Value, m *mutation) error {
+func (c *creation) adopt(ctx context.Context, existing erasedObject) error {
 	var differ []string
-	for _, f := range r.model.content {
-		wanted := f.value(want)
+	for _, f := range c.repo.model.content {
+		wanted := f.value(c.want)
 		if wanted.Kind() == reflect.Pointer && wanted.IsNil() {
 			continue // the remote chooses the value
 		}
-		if !f.equal(existing.value, want) {
+		if !f.equal(existing.value, c.want) {
 			differ = append(differ, f.column)
 		}
 	}
-	changes := map[string]*requestedChange{}
-	for _, f := range r.model.content {
-		changes[f.column] = &requestedChange{From: json.RawMessage("null"), To: m.Want[f.column]}
-	}
 	switch {
 	case len(differ) > 0:
-		return r.conflict("an object with that name already exists with a different "+strings.Join(differ, " and ")+"; the object was not changed",
-			existing.value, changes)
-	case !a.EarlierWrite() && len(r.model.secrets) > 0:
-		return r.conflict("an object with that name already exists; its secrets cannot be compared, so the object was not adopted", existing.value, changes)
+		return c.repo.conflict("an object with that name already exists with a different "+strings.Join(differ, " and ")+"; the object was not changed",
+			existing.value, c.changes())
+	case !c.EarlierWrite() && len(c.repo.model.secrets) > 0:
+		return c.repo.conflict("an object with that name already exists; its secrets cannot be compared, so the object was not adopted", existing.value, c.changes())
 	}
-	if a.EarlierWrite() {
-		a.Logf("an earlier attempt created the object; adopted the object")
+	if c.EarlierWrite() {
+		c.Logf("an earlier attempt created the object; adopted the object")
 	}
-	return r.createdOnSuccess(a, existing, "adopted")
+	return c.take(ctx, existing, createResult{Adopted: c.repo.model.target(existing.value)})
 }
 
-// createdOnSuccess stores a created or adopted object in the transaction that marks the job a
-// success. how is the key of the job's result.
-func (r *repo) createdOnSuccess(a host.Attempt, object erasedObject, how string) error {
-	id := a.Job().SnapshotRow
-	a.SetResult(map[string]any{how: r.model.target(object.value)})
-	a.OnSuccess(func(tx *gorm.DB) error {
-		ctx := tx.Statement.Context
-		var rows int64
-		if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", id).Count(&rows).Error; err != nil {
-			return err
-		}
-		fields := append(r.model.identity(), r.model.mirrored()...)
-		if rows > 0 {
-			return r.writeRow(ctx, tx, rowWrite{id: id, value: object.value, fields: fields, fromRemote: true})
-		}
-		// The row was deleted in the meantime, by hand or because an earlier job was cancelled.
-		return r.insertRow(ctx, tx, object.value)
-	})
+// take stores a created or adopted object in the row at once, so that the death of this process cannot
+// lose the key that the remote has assigned.
+func (c *creation) take(ctx context.Context, object erasedObject, result createResult) error {
+	identity := c.repo.model.keyIdentity(object.value)
+	if err := c.writeIdentity(ctx, rowTake{row: c.Job().SnapshotRow, identity: identity, object: &object}, object.value); err != nil {
+		return err
+	}
+	c.SetResult(result)
 	return nil
 }
 
-// insertRow adds a row for a remote object, unless a row with the object's key exists.
-func (r *repo) insertRow(ctx context.Context, tx *gorm.DB, value reflect.Value) error {
-	columns, rows := r.newRows(r.model.mirrored(), []listedItem{{value: value}})
-	_, err := r.table.Insert(sqlkit.Session(ctx, tx), columns, rows)
+// writeIdentity gives the row an identity. If another row has it, the job ends with a conflict.
+func (c *creation) writeIdentity(ctx context.Context, t rowTake, object reflect.Value) error {
+	other, err := c.repo.takeIdentity(ctx, c.Attempt, t)
+	if err == nil && other != 0 {
+		err = c.taken(object, other)
+	}
 	return err
 }

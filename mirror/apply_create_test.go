@@ -25,7 +25,7 @@ func TestCreateNeverWritesToAnExistingObject(t *testing.T) {
 		if object, _ := s.remote.find("a"); object.Password.Reveal() != "theirs" || s.remote.Writes() != 0 {
 			t.Errorf("the existing object was changed; the remote counts %d writes", s.remote.Writes())
 		}
-		if row := s.row(t, "a"); row.State != nawasync.StateConflict || !row.LastSyncedAt.IsZero() {
+		if row := s.rows(t)["a"]; row.State != nawasync.StateConflict || !row.LastSyncedAt.IsZero() {
 			t.Errorf("row = %+v, want a conflict and no LastSyncedAt", row)
 		}
 		if _, err := mirror.Overwrite(t.Context(), s.engine, job.ID, nawasync.OperatorOptions{By: "user:7"}); !errors.Is(err, mirror.ErrNoConflict) {

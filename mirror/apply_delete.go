@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -15,22 +16,21 @@ import (
 // runDelete deletes the remote object if it has not changed since the user saw it. If the object
 // no longer exists, the job succeeds.
 func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error {
-	key, err := r.keyOf(m)
-	if err != nil {
-		return err
-	}
 	a.OnSuccess(func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM "+r.quoted+" WHERE id = ?", a.Job().SnapshotRow).Error
 	})
-	synced, err := r.everSynced(ctx, a)
+	key, err := r.boundKey(ctx, a, m)
+	if errors.Is(err, errNeverCreated) {
+		a.SetResult(map[string]any{"row_only": true})
+		return nil // an object with that name on the remote, if any, belongs to another client
+	}
 	if err != nil {
 		return err
 	}
-	if !synced {
-		a.SetResult(map[string]any{"row_only": true})
-		return nil // an object with that name on the remote, if any, belongs to another user
-	}
 	current, err := r.getRemote(ctx, key)
+	if other := (*otherObjectError)(nil); errors.As(err, &other) {
+		return gone("%q no longer exists: %w; nothing was deleted", r.model.target(key), err)
+	}
 	if fault.ClassOf(err) == fault.ClassGone {
 		a.SetResult(map[string]any{"already": true})
 		return nil

@@ -18,18 +18,11 @@ import (
 // runUpdate reads the remote object and writes the changed fields, unless one of them has
 // changed on the remote since the user saw it.
 func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error {
-	key, err := r.keyOf(m)
+	key, err := r.boundKey(ctx, a, m)
 	if err != nil {
 		return err
 	}
-	synced, err := r.everSynced(ctx, a)
-	if err != nil {
-		return err
-	}
-	if !synced {
-		return nawasync.Permanent(errors.New("the object was never synced: its creation failed, or found an existing object with the same name; nothing was written; refresh the row to read the remote object"))
-	}
-	current, err := r.getRemote(ctx, key)
+	current, err := r.getBound(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -53,12 +46,27 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 		return err
 	}
 	if updated.version == "" {
-		if updated, err = r.getRemote(ctx, key); err != nil {
+		if updated, err = r.getBound(ctx, key); err != nil {
 			return fmt.Errorf("read the object after the update: %w", err)
 		}
 	}
-	r.model.normalise(updated.value)
+	if err := r.checkObject(updated, key); err != nil {
+		return err
+	}
+	if r.model.keyIdentity(updated.value) != r.model.keyIdentity(key) {
+		return gone("the remote answered the update of %q with the object %q; refresh the row, and check that object on the remote", r.model.target(key), r.model.target(updated.value))
+	}
 	return r.verify(a, updated, want, touched, m)
+}
+
+// getBound reads the object of a change. If the remote answers with another object, the one that the
+// user saw no longer exists.
+func (r *repo) getBound(ctx context.Context, key reflect.Value) (erasedObject, error) {
+	o, err := r.getRemote(ctx, key)
+	if other := (*otherObjectError)(nil); errors.As(err, &other) {
+		err = gone("%q no longer exists: %w; nothing was written to that object", r.model.target(key), err)
+	}
+	return o, err
 }
 
 // threeWayMerge returns current with the changes of m, and the fields that are still to be

@@ -15,14 +15,11 @@ import (
 // scopeOf returns a row with the scope fields of a job's Target.Instance.
 func (m *model) scopeOf(instance string) (reflect.Value, error) {
 	row := m.newRow()
-	parts := []string{instance}
-	if len(m.scope) != 1 {
-		parts = strings.Split(instance, "/")
-	}
 	if len(m.scope) == 0 && instance == "" {
 		return row, nil
 	}
-	if len(parts) != len(m.scope) {
+	parts, ok := splitParts(instance, len(m.scope))
+	if !ok {
 		return row, fmt.Errorf("%w: instance %q is not a scope of table %s", nawasync.ErrInvalid, instance, m.table)
 	}
 	for i, f := range m.scope {
@@ -59,8 +56,8 @@ func (r attached) CountStates(ctx context.Context, instance string) (map[nawasyn
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range r.model.scope {
-			where, scope = where+" AND "+r.quote(f.column)+" = ?", append(scope, f.param(row))
+		if where, scope = r.equal(r.model.scope, row); where != "" {
+			where = " AND " + where
 		}
 	}
 	var parts []string

@@ -30,6 +30,9 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 	m := r.model
 	m.normalise(want)
 	args, err := r.newMutation(r.actions.Create, want)
+	if err == nil {
+		err = m.checkName(want)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +55,46 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 }
 
 // insertPlaceholderRow adds the row of an object that a job is about to create, so that all jobs
-// of the object share the row's lane. It reuses an existing row whose object was never created
-// or is missing, and returns nawasync.ErrExists for any other existing row.
+// of the object share the row's lane. It reuses the row of an object that is missing. For any other
+// row with that name it returns nawasync.ErrExists, and nawasync.ErrBusy if an open transaction is
+// adding one.
 func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want reflect.Value) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, sqlkit.StatementTimeout)
+	defer cancel()
+	db := sqlkit.Session(ctx, tx)
+	columns, values := r.placeholderValues(want)
+	identity := r.model.wantedIdentity(want)
+	for range 3 {
+		id, err := r.table.InsertOne(db, columns, values)
+		if id > 0 || err != nil {
+			return id, r.busyName(err)
+		}
+		row := r.model.newRow()
+		switch err := r.findIn(r.forUpdate(db), row.Addr(), "identity = ?", identity); {
+		case errors.Is(err, nawasync.ErrNotFound):
+			continue // it was deleted meanwhile
+		case err != nil:
+			return 0, r.busyName(err)
+		}
+		id, status := r.model.idOf(row), r.status(row)
+		if status.State != nawasync.StateMissing {
+			return 0, fmt.Errorf("%w: %s %q is row %d of %s in state %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
+		}
+		if err := r.writeRow(ctx, tx, rowWrite{id: id, value: want, fields: r.model.content}); err != nil {
+			return 0, err
+		}
+		// The row counts as never synced until the job has created the object.
+		return id, db.Exec("UPDATE "+r.quoted+" SET last_synced_at = NULL, missing_since = NULL, missing_runs = 0 WHERE id = ?", id).Error
+	}
+	return 0, fmt.Errorf("%w: another row of %s has the same value in a unique column", nawasync.ErrExists, r.model.table)
+}
+
+// placeholderValues returns the columns and values of the row of an object that is to be created.
+func (r *repo) placeholderValues(want reflect.Value) (columns []string, values []any) {
 	now := nawasync.Timestamp{Time: r.engine.Store().Now()}
-	columns := []string{"sync_status", "missing_runs"}
-	values := []any{nawasync.StatePendingCreate, 0}
-	for _, f := range append(r.model.identity(), r.model.mirrored()...) {
+	columns = []string{"identity", "sync_status", "missing_runs"}
+	values = []any{r.model.wantedIdentity(want), nawasync.StatePendingCreate, 0}
+	for _, f := range append(r.model.keyFields(), r.model.mirrored()...) {
 		value := f.param(want)
 		if f.role == roleKey && len(r.model.natural) > 0 && f.value(want).IsZero() {
 			value = nil // the remote assigns the key
@@ -68,30 +104,18 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 	for _, f := range append(slices.Clone(r.model.created), r.model.updated...) {
 		columns, values = append(columns, f.DBName), append(values, gormTime(f.FieldType, now))
 	}
-	db := sqlkit.Session(ctx, tx)
-	if _, err := r.table.Insert(db, columns, [][]any{values}); err != nil {
-		return 0, fmt.Errorf("insert into %s: %w", r.model.table, err)
+	return columns, values
+}
+
+// busyName returns nawasync.ErrBusy for a lock that another transaction held for too long.
+func (r *repo) busyName(err error) error {
+	if sqlkit.IsLockTimeout(err) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", nawasync.ErrBusy, err)
 	}
-	where, args := r.locate(want)
-	row := r.model.newRow()
-	if err := r.findIn(r.forUpdate(db), row.Addr(), where, args...); err != nil {
-		if errors.Is(err, nawasync.ErrNotFound) {
-			return 0, fmt.Errorf("%w: another row of %s has the same value in a unique column", nawasync.ErrExists, r.model.table)
-		}
-		return 0, err
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", r.model.table, err)
 	}
-	id, status := r.model.idOf(row), r.status(row)
-	switch {
-	case status.State == nawasync.StatePendingCreate && status.SyncJobID == nil:
-		return id, nil // the row was inserted above
-	case status.State == nawasync.StateMissing, status.State == nawasync.StateFailed && status.LastSyncedAt.IsZero():
-		if err := r.writeRow(ctx, tx, rowWrite{id: id, value: want, fields: r.model.content}); err != nil {
-			return 0, err
-		}
-		// The row counts as never synced until the job has created the object.
-		return id, db.Exec("UPDATE "+r.quoted+" SET last_synced_at = NULL, missing_since = NULL, missing_runs = 0 WHERE id = ?", id).Error
-	}
-	return 0, fmt.Errorf("%w: %s %q is row %d of %s in state %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
+	return nil
 }
 
 // forUpdate makes reads lock the rows that they find until the transaction ends.
@@ -119,7 +143,7 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	if !slices.Contains(r.actions.Update, action) {
 		return nil, fmt.Errorf("%w: Options.Action is %q; use one of Actions.Update: %s", nawasync.ErrInvalid, action, strings.Join(r.actions.Update, ", "))
 	}
-	for _, f := range append(m.identity(), m.observed...) {
+	for _, f := range append(m.keyFields(), m.observed...) {
 		if !f.equal(seen, want) {
 			return nil, fmt.Errorf("%w: field %s has the role %s; only content and secret fields can be changed", nawasync.ErrInvalid, f.Name, f.role)
 		}
@@ -143,7 +167,7 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	if len(args.Changes) == 0 && len(args.WriteOnly) == 0 {
 		return nil, nawasync.ErrUnchanged
 	}
-	err = r.changeFields(ctx, m.idOf(seen), args.Changes, func(tx *gorm.DB) error {
+	err = r.changeFields(ctx, m.idOf(seen), args, func(tx *gorm.DB) error {
 		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingUpdate))
 		return err
 	})
@@ -164,7 +188,7 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 		}
 		args.Seen[f.column] = &requestedChange{From: text}
 	}
-	err = r.changeFields(ctx, m.idOf(seen), args.Seen, func(tx *gorm.DB) error {
+	err = r.changeFields(ctx, m.idOf(seen), args, func(tx *gorm.DB) error {
 		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingDelete))
 		return err
 	})
@@ -174,7 +198,7 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 // changeFields locks the row and dispatches a job that changes it. The lock makes
 // concurrent changes of the row wait for each other. Values that earlier unfinished jobs of the
 // row will write count as seen by the user.
-func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*requestedChange, dispatch func(tx *gorm.DB) error) error {
+func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispatch func(tx *gorm.DB) error) error {
 	if id <= 0 {
 		return fmt.Errorf("%w: the row has no id; pass a row that List or Find returned", nawasync.ErrInvalid)
 	}
@@ -194,11 +218,15 @@ func (r *repo) changeFields(ctx context.Context, id int64, changes map[string]*r
 			if err != nil {
 				return err
 			}
-			for _, c := range changes {
+			args.Creation = 0
+			for _, c := range args.fields() {
 				c.Also = nil // a retried transaction must not add them twice
 			}
 			for _, job := range open {
-				r.acceptPendingValues(job, changes)
+				if job.Action == r.actions.Create {
+					args.Creation = job.ID
+				}
+				r.acceptPendingValues(job, args.fields())
 			}
 		}
 		return dispatch(tx)
@@ -253,6 +281,9 @@ func (r *repo) secretsOf(row reflect.Value) map[string]nawasync.Secret {
 }
 
 func (r *repo) newMutation(action string, row reflect.Value) (*mutation, error) {
-	key, err := encodeFields(row, append(r.model.identity(), r.model.natural...))
+	if err := r.model.checkScope(row); err != nil {
+		return nil, err
+	}
+	key, err := encodeFields(row, append(r.model.keyFields(), r.model.natural...))
 	return &mutation{kind: r.kind(action), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue, Key: key}, err
 }

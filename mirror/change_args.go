@@ -21,9 +21,20 @@ type mutation struct {
 	// WriteOnly holds the secrets to set. They are sealed with the arguments, written to the
 	// remote, and never stored in the table.
 	WriteOnly map[string]nawasync.Secret `json:"write_only,omitempty"`
+	// Creation is the open job that creates the object, if the change was dispatched behind one. The change
+	// then concerns the object that this job creates; else it concerns the one with the key of Key.
+	Creation int64 `json:"creation,omitempty"`
 	// Force writes without regard to the remote's current values: an operator chose to
 	// overwrite them.
 	Force bool `json:"force,omitempty"`
+}
+
+// fields returns the fields that the user saw: those of a change, or those of a deletion.
+func (m *mutation) fields() map[string]*requestedChange {
+	if m.Changes != nil {
+		return m.Changes
+	}
+	return m.Seen
 }
 
 func (m *mutation) Kind() nawasync.Kind { return m.kind }

@@ -133,7 +133,6 @@ func TestInvalidRepositoryCallsAreRefusedAndDispatchNothing(t *testing.T) {
 		}{
 			"a name that is taken": {errorOf(s.repo.Create(t.Context(), gadget{Instance: "one", Name: "a"}, byUser)), nawasync.ErrExists},
 			"no name":              {errorOf(s.repo.Create(t.Context(), gadget{Instance: "one"}, byUser)), nawasync.ErrInvalid},
-			"a trailing space":     {errorOf(s.repo.Create(t.Context(), gadget{Instance: "one", Name: "b "}, byUser)), nawasync.ErrInvalid},
 			"no change":            {errorOf(s.repo.Update(t.Context(), row, func(*gadget) {}, byUser)), nawasync.ErrUnchanged},
 			"another key":          {errorOf(s.repo.Update(t.Context(), row, func(g *gadget) { g.Name = "b" }, byUser)), nawasync.ErrInvalid},
 			"an observed field":    {errorOf(s.repo.Update(t.Context(), row, func(g *gadget) { g.Used = 5 }, byUser)), nawasync.ErrInvalid},

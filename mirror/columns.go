@@ -12,19 +12,23 @@ import (
 // columns returns every column that a repository reads or writes.
 func (r *repo) columns() []string {
 	list := []string{"id"}
-	for _, f := range append(r.model.identity(), r.model.mirrored()...) {
+	for _, f := range append(r.model.keyFields(), r.model.mirrored()...) {
 		list = append(list, f.column)
 	}
-	for _, c := range statusColumns() {
+	for _, c := range statusColumns("") {
 		list = append(list, c.name)
 	}
 	return list
 }
 
-// statusColumns returns the columns of nawasync.SyncStatus and their types. The types are the
-// same in every dialect.
-func statusColumns() []struct{ name, declaration string } {
+// statusColumns returns the columns of nawasync.SyncStatus and their types in a dialect.
+func statusColumns(dialect string) []struct{ name, declaration string } {
+	identity := map[string]string{
+		"postgres": "BYTEA NOT NULL", "mysql": "BINARY(32) NOT NULL",
+		"sqlite": "BLOB NOT NULL DEFAULT x''", // SQLite adds a NOT NULL column only with a default
+	}
 	return []struct{ name, declaration string }{
+		{"identity", identity[dialect]},
 		{"sync_status", "VARCHAR(16) NOT NULL DEFAULT 'synced'"},
 		{"sync_error", "TEXT"},
 		{"last_synced_at", "BIGINT"},
@@ -46,15 +50,13 @@ func (m *model) appendRemoteStatus(values []any, now nawasync.Timestamp, hash st
 }
 
 func isStatusColumn(name string) bool {
-	return slices.ContainsFunc(statusColumns(), func(c struct{ name, declaration string }) bool { return c.name == name })
+	return slices.ContainsFunc(statusColumns(""), func(c struct{ name, declaration string }) bool { return c.name == name })
 }
 
 var tableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
 
-func indexName(table string) string { return strings.ReplaceAll(table, ".", "_") + "_sync_status" }
-
-// StatusColumns returns the statements that add the SyncStatus columns to a table, and an
-// index of the rows that are not synced. Put them into a migration and run each statement
+// StatusColumns returns the statements that add the SyncStatus columns to an empty table, the unique
+// index of the identity, and an index of the rows that are not synced. Put them into a migration and run each statement
 // once. The dialect is postgres, mysql or sqlite; any other is an error. A table name with
 // characters other than letters, digits, underscores and one dot is nawasync.ErrInvalid.
 func StatusColumns(dialect, table string) ([]string, error) {
@@ -67,10 +69,12 @@ func StatusColumns(dialect, table string) ([]string, error) {
 		return nil, fmt.Errorf("%w: %q is not a valid table name", nawasync.ErrInvalid, table)
 	}
 	var list []string
-	for _, c := range statusColumns() {
+	for _, c := range statusColumns(dialect) {
 		list = append(list, "ALTER TABLE "+table+" ADD COLUMN "+c.name+" "+c.declaration)
 	}
-	index := "CREATE INDEX " + indexName(table) + " ON " + table + " (sync_status)"
+	name := strings.ReplaceAll(table, ".", "_")
+	list = append(list, "CREATE UNIQUE INDEX "+name+"_identity ON "+table+" (identity)")
+	index := "CREATE INDEX " + name + "_sync_status ON " + table + " (sync_status)"
 	if dialect != "mysql" {
 		index += " WHERE sync_status <> 'synced'"
 	}

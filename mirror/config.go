@@ -81,8 +81,7 @@ type snapshotRow[T any] interface {
 // handlers of the repository's jobs, so call it before Engine.Start. With an error it
 // registers nothing and returns a nil repository.
 //
-// It returns an error for invalid struct tags, for a table that lacks columns, and for a key
-// column whose collation treats different bytes as equal. It returns
+// It returns an error for invalid struct tags and for a table that lacks columns. It returns
 // nawasync.ErrRegistered for a second repository of the same service and type, and the
 // errors of nawasync.Register. e must not be nil.
 func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasync.SyncedRepository[T], error) {
@@ -167,10 +166,7 @@ func (r *repo) checkTable(ctx context.Context) error {
 	case "sqlite":
 		return r.checkAutoincrement(db)
 	case "mysql":
-		if err := r.checkParseTime(db); err != nil {
-			return err
-		}
-		return r.checkCollations(db)
+		return r.checkParseTime(db)
 	}
 	return nil
 }
@@ -194,25 +190,6 @@ func (r *repo) checkParseTime(db *gorm.DB) error {
 	var moment time.Time
 	if err := db.Raw("SELECT TIMESTAMP('2026-01-02 03:04:05')").Row().Scan(&moment); err != nil {
 		return r.configErrorf("the snapshot has a time.Time field, which the MySQL driver reads only with parseTime=true&loc=UTC in the DSN: %w", err)
-	}
-	return nil
-}
-
-// checkCollations rejects key columns with a collation, because nearly every collation of MySQL
-// treats some different keys as equal.
-func (r *repo) checkCollations(db *gorm.DB) error {
-	table := r.model.table[strings.LastIndexByte(r.model.table, '.')+1:]
-	for _, f := range append(r.model.identity(), r.model.natural...) {
-		var collation *string
-		err := db.Raw("SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?", table,
-			f.column).Row().Scan(&collation)
-		if err != nil {
-			return fmt.Errorf("read the collation of %s.%s: %w", r.model.table, f.column, err)
-		}
-		if collation != nil {
-			return r.configErrorf("the collation %s of %s.%s treats different keys as equal (trailing spaces, perhaps case and accents); declare the column VARBINARY",
-				*collation, r.model.table, f.column)
-		}
 	}
 	return nil
 }

@@ -11,21 +11,6 @@ import (
 	"github.com/nawasara/nawasync/mirror"
 )
 
-func TestMySQLKeyColumnWithACollationIsRefused(t *testing.T) {
-	t.Parallel()
-	h := enginetest.New(t, testdb.MySQL(t))
-	enginetest.NoError(t, h.DB.Exec("CREATE TABLE plain_gadgets (id BIGINT AUTO_INCREMENT PRIMARY KEY, instance VARCHAR(64) NOT NULL, name VARBINARY(255) NOT NULL, quota_mb INTEGER, plan TEXT, used BIGINT, UNIQUE (instance, name))").Error)
-	statements, err := mirror.StatusColumns("mysql", "plain_gadgets")
-	enginetest.NoError(t, err)
-	for _, statement := range statements {
-		enginetest.NoError(t, h.DB.Exec(statement).Error)
-	}
-	err = errorOf(mirror.New(h.Engine(nil), mirror.Config[plainGadget]{Service: "a", Type: "b"}))
-	if err == nil || !strings.Contains(err.Error(), "VARBINARY") || !strings.Contains(err.Error(), "plain_gadgets.instance") {
-		t.Errorf("New with a VARCHAR scope column: error = %v, want advice to use VARBINARY for plain_gadgets.instance", err)
-	}
-}
-
 func TestDuplicateRepositoriesAndActionNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newIdleShop(t, enginetest.New(t, testdb.SQLite(t)))

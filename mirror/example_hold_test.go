@@ -89,8 +89,10 @@ func ExampleStatusColumns() {
 	statements, err := mirror.StatusColumns("postgres", "contacts")
 	fmt.Println(err)
 	fmt.Println(statements[0])
+	fmt.Println(statements[1])
 	// Output:
 	// <nil>
+	// ALTER TABLE contacts ADD COLUMN identity BYTEA NOT NULL
 	// ALTER TABLE contacts ADD COLUMN sync_status VARCHAR(16) NOT NULL DEFAULT 'synced'
 }
 

@@ -77,7 +77,7 @@ func (b *addressBook) Delete(_ context.Context, key contact) error {
 // exampleContacts starts an engine with a repository of contacts. Each job that ends sends an event.
 func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
 	engine, _, events, stop = enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
-		db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, phone TEXT NOT NULL)")
+		db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, phone TEXT NOT NULL)")
 		statements, _ := mirror.StatusColumns("sqlite", "contacts") // a real application runs these in a migration
 		for _, statement := range statements {
 			db.Exec(statement)

@@ -7,7 +7,9 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // gadget is the snapshot struct of most tests in this package.
@@ -39,6 +41,11 @@ type plainGadget struct {
 
 func (plainGadget) TableName() string { return "plain_gadgets" }
 
+// gadgetIdentity returns the identity of a gadget in the instance "one".
+func gadgetIdentity(name string) tracker.Identity {
+	return tracker.Identity(jobrow.KeyIdentity([]string{"one"}, []string{name}))
+}
+
 // createGadgets creates the tables gadgets and plain_gadgets.
 func createGadgets(t testing.TB, h *enginetest.Harness) {
 	t.Helper()
@@ -54,7 +61,7 @@ func createGadgets(t testing.TB, h *enginetest.Harness) {
 		"gadgets":       fmt.Sprintf("tags TEXT, changed %s, created_at %s, ", timestamp, timestamp),
 		"plain_gadgets": "",
 	} {
-		enginetest.NoError(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE %s (id %s, instance %s NOT NULL, name %s NOT NULL, quota_mb INTEGER, plan %s, %s used BIGINT, UNIQUE (instance, name))", table, id, key, key, key, columns)).Error)
+		enginetest.NoError(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE %s (id %s, instance %s NOT NULL, name %s NOT NULL, quota_mb INTEGER, plan %s, %s used BIGINT)", table, id, key, key, key, columns)).Error)
 		statements, err := mirror.StatusColumns(h.DB.Dialect, table)
 		enginetest.NoError(t, err)
 		for _, statement := range statements {

@@ -54,5 +54,5 @@ func abbreviate(v any) any {
 // target returns the target of a row's jobs.
 func (s *reconcile) target(row reflect.Value) tracker.Target {
 	m := s.repo.model
-	return tracker.Target{Service: s.repo.service, Type: s.repo.typ, Instance: m.instance(row), ID: joinKeyParts(row, m.key)}
+	return tracker.Target{Service: s.repo.service, Type: s.repo.typ, Instance: m.instance(row), ID: targetText(row, m.key)}
 }

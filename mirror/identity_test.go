@@ -12,6 +12,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/nawasynctest"
@@ -114,7 +115,7 @@ func newIdleRecords(t *testing.T, db *testdb.Database, remote *recordRemote) (*n
 	case "sqlite":
 		id = "INTEGER PRIMARY KEY AUTOINCREMENT"
 	}
-	enginetest.NoError(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE records (id %s, zone %s NOT NULL, record_id %s, name %s NOT NULL, content TEXT NOT NULL, UNIQUE (zone, record_id))", id, key, key, key)).Error)
+	enginetest.NoError(t, h.DB.Exec(fmt.Sprintf("CREATE TABLE records (id %s, zone %s NOT NULL, record_id %s, name %s NOT NULL, content TEXT NOT NULL)", id, key, key, key)).Error)
 	statements, err := mirror.StatusColumns(db.Dialect, "records")
 	enginetest.NoError(t, err)
 	for _, statement := range statements {
@@ -192,7 +193,8 @@ func TestSyncDoesNotReinsertARowDeletedDuringTheListingBeforeItHadAnID(t *testin
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := &recordRemote{records: map[string]record{"id-9": {Zone: "z", RecordID: "id-9", Name: "www", Content: "192.0.2.1"}}}
 		e, repo := newRecords(t, db, remote)
-		enginetest.NoError(t, db.Exec("INSERT INTO records (zone, record_id, name, content, sync_status, missing_runs) VALUES ('z', NULL, 'www', '192.0.2.1', 'failed', 0)").Error)
+		enginetest.NoError(t, db.Exec("INSERT INTO records (zone, record_id, name, content, sync_status, missing_runs, identity) VALUES ('z', NULL, 'www', '192.0.2.1', 'failed', 0, ?)",
+			tracker.Identity(jobrow.NameIdentity([]string{"z"}, []string{"www"}))).Error)
 		remote.afterPage = func() {
 			row, err := repo.FindKey(t.Context(), record{Zone: "z", Name: "www"})
 			enginetest.NoError(t, err)

@@ -153,8 +153,8 @@ func (m *model) addField(f *field) error {
 	return nil
 }
 
-// identity returns the scope and key fields.
-func (m *model) identity() []*field { return append(slices.Clone(m.scope), m.key...) }
+// keyFields returns the scope and key fields.
+func (m *model) keyFields() []*field { return append(slices.Clone(m.scope), m.key...) }
 
 // mirrored returns the fields that a listing fills: content and observed.
 func (m *model) mirrored() []*field { return append(slices.Clone(m.content), m.observed...) }
@@ -165,31 +165,6 @@ func (m *model) idOf(row reflect.Value) int64 {
 		return int64(v.Uint())
 	}
 	return v.Int()
-}
-
-// instance returns Target.Instance of a row's jobs.
-func (m *model) instance(row reflect.Value) string { return joinKeyParts(row, m.scope) }
-
-// target returns Target.ID of a row's jobs: the key or, while the key is empty, the natural
-// fields.
-func (m *model) target(row reflect.Value) string {
-	if id := joinKeyParts(row, m.key); strings.Trim(id, "/") != "" || len(m.natural) == 0 {
-		return id
-	}
-	return joinKeyParts(row, m.natural)
-}
-
-// keyText returns the key as text. Two rows have the same key if their texts are equal byte by
-// byte.
-func (m *model) keyText(row reflect.Value) string {
-	if len(m.key) == 1 {
-		return keyPart(m.key[0].value(row))
-	}
-	var parts []string
-	for _, f := range m.key {
-		parts = append(parts, keyPart(f.value(row)))
-	}
-	return strings.Join(parts, "\x00")
 }
 
 // normalise changes values of the remote to values that every database stores and returns
@@ -241,7 +216,7 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 			return fail("field %s: %w", f.Name, err)
 		}
 	}
-	for _, c := range statusColumns() {
+	for _, c := range statusColumns("") {
 		if parsed.FieldsByDBName[c.name] == nil {
 			return fail("column %s is missing: embed nawasync.SyncStatus without a prefix", c.name)
 		}
@@ -256,15 +231,6 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	m.version = int64(sum.Sum32()&0x7fffffff)<<8 | hashAlgorithm
 	return m, nil
-}
-
-// joinKeyParts returns the values of fields as one text for job targets and messages.
-func joinKeyParts(row reflect.Value, fields []*field) string {
-	parts := make([]string, len(fields))
-	for i, f := range fields {
-		parts[i] = keyPart(f.value(row))
-	}
-	return strings.Join(parts, "/")
 }
 
 // value returns the field's value in a row, without an allocation.

@@ -190,18 +190,33 @@ func (r *repo) findIn(tx *gorm.DB, into reflect.Value, where string, args ...any
 	return nil
 }
 
-// locate returns the condition for the row with the scope and key of row. If the key is empty,
-// the condition uses the natural fields instead.
-func (r *repo) locate(row reflect.Value) (string, []any) {
-	fields := r.model.identity()
-	if len(r.model.natural) > 0 && !slices.ContainsFunc(r.model.key, func(f *field) bool { return !f.value(row).IsZero() }) {
-		fields = append(slices.Clone(r.model.scope), r.model.natural...)
+// findKey reads the row with the scope and key of key or, if there is none, the newest row whose creation
+// failed. If the key is empty, it reads the oldest row with the natural fields instead.
+func (r *repo) findKey(ctx context.Context, into, key reflect.Value) error {
+	if r.model.hasKey(key) || len(r.model.natural) == 0 {
+		err := r.findRow(ctx, into, "identity = ?", r.model.keyIdentity(key))
+		if !errors.Is(err, nawasync.ErrNotFound) {
+			return err
+		}
+		where, args := r.equal(r.model.keyFields(), key)
+		// The first condition selects the index of rows that are not synced.
+		return r.findIn(r.db(ctx).Order("id DESC"), into, "sync_status <> 'synced' AND last_synced_at IS NULL AND "+where, args...)
 	}
+	where, args := r.equal(append(slices.Clone(r.model.scope), r.model.natural...), key)
+	return r.findIn(r.db(ctx).Order("id"), into, where, args...)
+}
+
+// equal returns the condition that columns equal the fields of row byte by byte. It is empty if
+// there are no fields.
+func (r *repo) equal(fields []*field, row reflect.Value) (where string, args []any) {
 	var parts []string
-	var args []any
 	for _, f := range fields {
-		parts = append(parts, r.quote(f.column)+" = ?")
-		args = append(args, f.param(row))
+		column := r.quote(f.column)
+		parts, args = append(parts, column+" = ?"), append(args, f.param(row))
+		if r.engine.DB().Name() == "mysql" && f.IndirectFieldType.Kind() == reflect.String {
+			// Most collations treat some different texts as equal. The first condition can use an index.
+			parts, args = append(parts, "CAST(CONVERT("+column+" USING utf8mb4) AS BINARY) = ?"), append(args, f.param(row))
+		}
 	}
 	return strings.Join(parts, " AND "), args
 }

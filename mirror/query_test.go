@@ -53,7 +53,8 @@ func TestListPagesContainEveryRowOnceInEveryOrder(t *testing.T) {
 		found := s.listNames(t, nawasync.Query{Sort: "name", Limit: 10}, func() {
 			enginetest.NoError(t, s.DB.Exec("DELETE FROM gadgets WHERE name = ?", fmt.Sprintf("g%04d", deleted)).Error)
 			deleted++
-			enginetest.NoError(t, s.DB.Exec("INSERT INTO gadgets (instance, name) VALUES ('one', ?)", fmt.Sprintf("g0000-%d", deleted)).Error)
+			enginetest.NoError(t, s.DB.Exec("INSERT INTO gadgets (instance, name, identity) VALUES ('one', ?, ?)", fmt.Sprintf("g0000-%d", deleted),
+				gadgetIdentity(fmt.Sprintf("g0000-%d", deleted))).Error)
 		})
 		if len(found) != 47 || len(slices.Compact(slices.Clone(found))) != 47 {
 			t.Errorf("%d rows with deletes and inserts between the pages, want 47 distinct ones: %v", len(found), found)

@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // reconcileSlack allows for the clock difference between two processes. If a job of a row
@@ -33,14 +34,14 @@ type reconcile struct {
 	startedAt time.Time
 	maxID     int64 // rows with a higher id were added during the sync and never count as missing
 
-	seen          bitmap.Bitmap   // ids of the listed rows, except those that this sync inserted
-	unmatchedKeys map[string]bool // keys of listed objects without a row
-	unkeyed       int64           // number of listed objects that have no key in the scope
-	added         int64           // number of rows that this sync inserted
-	scopeEmpty    atomic.Bool     // the scope has no row yet, so there is nothing to compare with
-	firstLoad     bool            // the scope had no row when the sync began
-	recordedCount atomic.Int64    // changes in the history
-	mu            sync.Mutex      // guards what addResult changes
+	seen          bitmap.Bitmap             // ids of the listed rows, except those that this sync inserted
+	unmatchedKeys map[tracker.Identity]bool // keys of listed objects without a row
+	unkeyed       int64                     // number of listed objects that have no key in the scope
+	added         int64                     // number of rows that this sync inserted
+	scopeEmpty    atomic.Bool               // the scope has no row yet, so there is nothing to compare with
+	firstLoad     bool                      // the scope had no row when the sync began
+	recordedCount atomic.Int64              // changes in the history
+	mu            sync.Mutex                // guards what addResult changes
 
 	// The fields below belong to the goroutine that reads the listing.
 	filling      listingBatch               // the batch that is being filled
@@ -77,7 +78,7 @@ func (s *reconcile) run(ctx context.Context) error {
 
 // begin records the state of the table before the listing.
 func (s *reconcile) begin(ctx context.Context) error {
-	s.startedAt, s.unmatchedKeys = s.repo.engine.Store().Now(), map[string]bool{}
+	s.startedAt, s.unmatchedKeys = s.repo.engine.Store().Now(), map[tracker.Identity]bool{}
 	s.result.Drifted = map[string]int64{}
 	var maxID *int64
 	if err := s.repo.db(ctx).Table(s.repo.model.table).Select("MAX(id)").Scan(&maxID).Error; err != nil {

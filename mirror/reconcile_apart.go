@@ -66,7 +66,7 @@ func (s *reconcile) countUnstorable(ctx context.Context, items []listedItem, out
 	if len(items) == 0 {
 		return nil
 	}
-	columns := append([]string{"id", "sync_job_id"}, columnsOf(s.repo.model.key)...)
+	columns := []string{"id", "identity", "sync_job_id"}
 	rows, err := s.rowsByKey(sqlkit.Session(ctx, s.repo.engine.DB()), columns, items)
 	if err != nil && !refusesRow(err) { // a row cannot have a key that the database refuses
 		return err

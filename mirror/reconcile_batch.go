@@ -32,7 +32,7 @@ type listingBatch struct {
 // listedItem is one object of a batch.
 type listedItem struct {
 	value reflect.Value
-	key   string
+	key   tracker.Identity
 	hash  string // content hash; "" if the pages did not fetch all columns
 }
 
@@ -139,10 +139,9 @@ func (s *reconcile) fieldsToCompare(b listingBatch) ([]*field, error) {
 
 // localRows reads the rows with the keys of items, by key. It selects only the columns to
 // compare: if the pages fetched all columns, the content hash replaces the content.
-func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared []*field, full bool) (map[string]reflect.Value, error) {
-	m := s.repo.model
-	columns := []string{"id", "sync_status", "sync_job_id", "content_hash", "hash_version", "missing_since"}
-	for _, f := range m.key {
+func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared []*field, full bool) (map[tracker.Identity]reflect.Value, error) {
+	columns := []string{"id", "identity", "sync_status", "sync_job_id", "content_hash", "hash_version", "missing_since"}
+	for _, f := range s.repo.model.key {
 		columns = append(columns, f.column)
 	}
 	for _, f := range compared {
@@ -154,32 +153,24 @@ func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared 
 }
 
 // rowsByKey reads columns of the rows with the keys of items, by key.
-func (s *reconcile) rowsByKey(tx *gorm.DB, columns []string, items []listedItem) (map[string]reflect.Value, error) {
+func (s *reconcile) rowsByKey(tx *gorm.DB, columns []string, items []listedItem) (map[tracker.Identity]reflect.Value, error) {
 	m := s.repo.model
 	keys := make([][]any, len(items))
 	for i, it := range items {
-		for _, f := range m.key {
-			keys[i] = append(keys[i], f.param(it.value))
-		}
-	}
-	var scope []any
-	for _, f := range m.scope {
-		scope = append(scope, f.param(s.scope))
+		keys[i] = []any{it.key[:]}
 	}
 	found := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{
-		Select: columns, ScopeColumns: columnsOf(m.scope), Scope: scope, KeyColumns: columnsOf(m.key), Keys: keys,
-	})
+	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{Select: columns, KeyColumns: []string{"identity"}, Keys: keys})
 	if err == nil {
 		err = tx.Raw(query, args...).Find(found.Interface()).Error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)
 	}
-	rows := make(map[string]reflect.Value, found.Elem().Len())
+	rows := make(map[tracker.Identity]reflect.Value, found.Elem().Len())
 	for i := range found.Elem().Len() {
 		row := found.Elem().Index(i)
-		rows[m.keyText(row)] = row
+		rows[s.repo.status(row).Identity] = row
 	}
 	return rows, nil
 }
@@ -225,7 +216,7 @@ type batchResult struct {
 	added         int64
 	unkeyed       int64
 	seen          []int64
-	unmatchedKeys []string
+	unmatchedKeys []tracker.Identity
 	refused       []string
 	changes       []tracker.Change
 }
@@ -249,19 +240,11 @@ func (s *reconcile) addResult(out batchResult) {
 	s.recordedCount.Add(int64(len(out.changes)))
 }
 
-func columnsOf(fields []*field) []string {
-	list := make([]string, len(fields))
-	for i, f := range fields {
-		list[i] = f.column
-	}
-	return list
-}
-
 // inScope returns the condition for the rows of the scope. Unless it is empty, it ends with AND.
 func (s *reconcile) inScope() (where string, args []any) {
-	for _, f := range s.repo.model.scope {
-		where += s.repo.quote(f.column) + " = ? AND "
-		args = append(args, f.param(s.scope))
+	where, args = s.repo.equal(s.repo.model.scope, s.scope)
+	if where != "" {
+		where += " AND "
 	}
 	return where, args
 }

@@ -91,22 +91,29 @@ func (s *reconcile) skipUnidentified(tx *gorm.DB, out *batchResult, items []list
 	if len(m.natural) == 0 || len(items) == 0 {
 		return items, nil
 	}
-	where, args := s.inScope()
-	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	err := tx.Table(m.table).Select(columnsOf(m.natural)).Where(where+s.repo.quote(m.key[0].column)+" IS NULL", args...).Find(rows.Interface()).Error
+	names := make([][]any, len(items))
+	for i, it := range items {
+		name := m.nameIdentity(it.value)
+		names[i] = []any{name[:]}
+	}
+	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{Select: []string{"identity"}, KeyColumns: []string{"identity"}, Keys: names})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)
 	}
-	withoutKey := map[string]bool{}
+	rows := reflect.New(reflect.SliceOf(m.schema.ModelType))
+	if err := tx.Raw(query, args...).Find(rows.Interface()).Error; err != nil {
+		return nil, fmt.Errorf("read %s: %w", m.table, err)
+	}
+	withoutKey := map[tracker.Identity]bool{}
 	for i := range rows.Elem().Len() {
-		withoutKey[joinKeyParts(rows.Elem().Index(i), m.natural)] = true
+		withoutKey[s.repo.status(rows.Elem().Index(i)).Identity] = true
 	}
 	if len(withoutKey) == 0 {
 		return items, nil
 	}
 	var left []listedItem
 	for _, it := range items {
-		if withoutKey[joinKeyParts(it.value, m.natural)] {
+		if withoutKey[m.nameIdentity(it.value)] {
 			out.unmatchedKeys = append(out.unmatchedKeys, it.key)
 			out.result.InFlight++
 			continue
@@ -146,7 +153,7 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batch
 		row, ok := rows[it.key]
 		if !ok {
 			out.unmatchedKeys = append(out.unmatchedKeys, it.key) // it counts as seen
-			out.refused = append(out.refused, fmt.Sprintf("%.80q: another row of %s has the same value in a unique column", joinKeyParts(it.value, m.key), m.table))
+			out.refused = append(out.refused, fmt.Sprintf("%.80q: another row of %s has the same value in a unique column", targetText(it.value, m.key), m.table))
 			continue
 		}
 		id := m.idOf(row)
@@ -176,7 +183,7 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batch
 func (s *reconcile) targetKeys(items []listedItem, fields []*field) []int64 {
 	list := make([]int64, len(items))
 	for i, it := range items {
-		list[i] = jobrow.TargetKey(s.repo.service, s.repo.typ, s.repo.model.instance(it.value), joinKeyParts(it.value, fields))
+		list[i] = jobrow.TargetKey(s.repo.service, s.repo.typ, s.repo.model.instance(it.value), targetText(it.value, fields))
 	}
 	return list
 }
@@ -184,8 +191,8 @@ func (s *reconcile) targetKeys(items []listedItem, fields []*field) []int64 {
 // newRows returns the columns and values of new, synced rows for listed items.
 func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, rows [][]any) {
 	m, now := r.model, nawasync.Timestamp{Time: r.engine.Store().Now()}
-	fields := append(m.identity(), fetched...)
-	columns = append([]string{"sync_status"}, remoteStatusColumns[:len(remoteStatusColumns)-1]...) // a new row has never been missing
+	fields := append(m.keyFields(), fetched...)
+	columns = append([]string{"identity", "sync_status"}, remoteStatusColumns[:len(remoteStatusColumns)-1]...) // a new row has never been missing
 	for _, f := range fields {
 		columns = append(columns, f.column)
 	}
@@ -198,7 +205,11 @@ func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, 
 		if hash == "" {
 			hash = m.contentHash(value)
 		}
-		row := m.appendRemoteStatus(append(make([]any, 0, 1+len(columns)), string(nawasync.StateSynced)), now, hash)
+		identity := it.key
+		if identity == (tracker.Identity{}) {
+			identity = m.keyIdentity(value)
+		}
+		row := m.appendRemoteStatus(append(make([]any, 0, 1+len(columns)), identity[:], string(nawasync.StateSynced)), now, hash)
 		row = row[:len(row)-1]
 		for _, f := range fields {
 			row = append(row, f.param(value))

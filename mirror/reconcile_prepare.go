@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // preparer makes storable copies of listed objects. The batches of a listing must pass through one
@@ -13,9 +14,9 @@ type preparer struct {
 	repo  *repo
 	scope reflect.Value
 
-	batch int              // number of the batch
-	page  int              // page of the last item
-	known map[string]place // where each key of the batch is; also of earlier batches of the same page
+	batch int                        // number of the batch
+	page  int                        // page of the last item
+	known map[tracker.Identity]place // where each key of the batch is; also of earlier batches of the same page
 }
 
 // place says where a key was listed.
@@ -26,7 +27,7 @@ type place struct{ page, batch, index int }
 func (p *preparer) prepare(b *listingBatch) {
 	p.batch++
 	if len(b.pages) == 0 || b.pages[0] != p.page {
-		p.known = make(map[string]place, len(b.items))
+		p.known = make(map[tracker.Identity]place, len(b.items))
 	}
 	b.ready = make([]listedItem, 0, len(b.items))
 	ambiguous := map[int]bool{} // indexes in b.ready
@@ -90,9 +91,9 @@ func (p *preparer) item(original reflect.Value) (it listedItem, refusal string) 
 		f.value(value).Set(f.value(p.scope))
 	}
 	m.normalise(value)
-	target := nawasync.Target{Instance: m.instance(value), ID: joinKeyParts(value, m.key)}
+	target := nawasync.Target{Instance: m.instance(value), ID: targetText(value, m.key)}
 	if err := p.repo.engine.CheckTarget(target); err != nil {
 		return it, fmt.Sprintf("has the invalid key %.80q: %s", target.ID, err)
 	}
-	return listedItem{value: value, key: m.keyText(value)}, ""
+	return listedItem{value: value, key: m.keyIdentity(value)}, ""
 }

@@ -144,7 +144,7 @@ func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedIt
 			from, to := f.value(row).Interface(), f.value(it.value).Interface()
 			fields[f.column] = valueChange{abbreviate(from), abbreviate(to)}
 			if status.State == nawasync.StateSynced {
-				addDrift(&out.result, joinKeyParts(row, s.repo.model.key), f.column, from, to)
+				addDrift(&out.result, targetText(row, s.repo.model.key), f.column, from, to)
 			}
 		}
 		f.value(row).Set(f.value(it.value))

@@ -113,8 +113,7 @@ func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
 
 func (r *repository[T]) FindKey(ctx context.Context, key T) (T, error) {
 	var found T
-	where, args := r.locate(reflect.ValueOf(&key).Elem())
-	err := r.findRow(ctx, reflect.ValueOf(&found), where, args...)
+	err := r.findKey(ctx, reflect.ValueOf(&found), reflect.ValueOf(&key).Elem())
 	return found, err
 }
 

@@ -41,6 +41,9 @@ func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 	if detail != "" && !slices.Contains(r.details, detail) {
 		return syncArgs{}, fmt.Errorf("%w: the detail is %q; use one of Config.Details: %s", nawasync.ErrInvalid, detail, strings.Join(r.details, ", "))
 	}
+	if err := r.model.checkScope(scope); err != nil {
+		return syncArgs{}, err
+	}
 	fields, err := encodeFields(scope, r.model.scope)
 	target := "all"
 	if detail != "" {

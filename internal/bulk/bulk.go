@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // ErrValue is in the tree of an error about a value that no column can store, for example a uint64
@@ -65,6 +67,30 @@ func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64
 // InsertNew is the same as Insert.
 func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
 	return t.inserts(tx, columns, rows, "")
+}
+
+// InsertOne adds one row and returns its id, or 0 if a unique column already has the row's value.
+func (t *Table) InsertOne(tx *gorm.DB, columns []string, row []any) (id int64, err error) {
+	if t.dialect != "mysql" {
+		ids, err := t.Insert(tx, columns, [][]any{row})
+		if err != nil || len(ids) == 0 {
+			return 0, err
+		}
+		return ids[0], nil
+	}
+	args, err := toDriverValues([][]any{row})
+	if err != nil {
+		return 0, err
+	}
+	query := "INSERT INTO " + t.name + " (" + t.list(tx, columns) + ") VALUES (" + repeatRow("?", len(columns)) + ")"
+	done, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, query, args...)
+	if sqlkit.IsUniqueViolation(err) {
+		return 0, nil // MySQL rolls back the statement only
+	}
+	if err != nil {
+		return 0, err
+	}
+	return done.LastInsertId()
 }
 
 // inserts adds the rows with as many statements as they need.
@@ -187,7 +213,7 @@ func (t *Table) Find(tx *gorm.DB, q KeyQuery) (query string, args []any, err err
 	}
 	from := "SELECT " + q.selected(tx) + " FROM " + t.name + " t WHERE " + q.inScope(tx)
 	if len(q.KeyColumns) == 1 {
-		return from + "t." + tx.Statement.Quote(q.KeyColumns[0]) + " IN (" + repeatRow("?", len(q.Keys)) + ")", args, nil
+		return from + "t." + tx.Statement.Quote(q.KeyColumns[0]) + " IN ( " + repeatRow("?", len(q.Keys)) + ")", args, nil // the space keeps gorm from expanding a key of bytes
 	}
 	from += "(" + t.list(tx, q.KeyColumns) + ") IN ("
 	if t.dialect == "sqlite" {

@@ -19,7 +19,8 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
 		return conn.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			s.Now().UnixMicro(), sqlkit.CleanText(a.Subject, 255), sqlkit.CleanText(a.Action, 50), string(a.Outcome),
-			sqlkit.CleanText(a.Service, 50), sqlkit.CleanText(a.Type, 50), sqlkit.CleanText(a.Instance, 64), sqlkit.CleanText(a.TargetID, 255),
+			sqlkit.CleanText(a.Service, 50), sqlkit.CleanText(a.Type, 50), sqlkit.CleanText(a.Instance, tracker.MaxInstance),
+			sqlkit.CleanText(a.TargetID, tracker.MaxTargetID),
 			key, sqlkit.NullID(a.JobID), sqlkit.CleanText(a.Address, 64), sqlkit.CleanText(a.Reason, tracker.MaxError),
 			sqlkit.CleanText(a.Detail, tracker.MaxError)).Error
 	})

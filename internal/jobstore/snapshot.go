@@ -116,15 +116,26 @@ func (s *Store) settleSnapshot(conn *sqlkit.Conn, out *Outcome) error {
 		}
 		text = "the outcome on the remote is unknown: " + text
 	case tracker.StatusConflict:
-		return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateConflict, text, j.SnapshotRow,
-			j.ID).Error
+		return s.fail(conn, j, tracker.StateConflict, text)
 	case tracker.StatusFailed, tracker.StatusSuccess, tracker.StatusQueued, tracker.StatusRunning:
 	}
-	err := conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", tracker.StateFailed, text, j.SnapshotRow, j.ID).Error
-	if err != nil || !j.Wrote {
+	if err := s.fail(conn, j, tracker.StateFailed, text); err != nil || !j.Wrote {
 		return err
 	}
 	return s.insert(conn, []*Job{refreshJob(j)})
+}
+
+// fail puts the snapshot row of a job without success into a state. The row of a failed creation gives
+// up its name: it no longer stands for an object that has that name.
+func (s *Store) fail(conn *sqlkit.Conn, j *Job, state tracker.SyncState, text any) error {
+	table := s.quote(j.SnapshotTable)
+	if j.SnapshotState == tracker.StatePendingCreate { // also if a job that waits behind it has marked the row since
+		identity := jobrow.RowIdentity(j.SnapshotRow)
+		if err := conn.Exec("UPDATE "+table+" SET identity = ? WHERE id = ? AND last_synced_at IS NULL", identity[:], j.SnapshotRow).Error; err != nil {
+			return err
+		}
+	}
+	return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", state, text, j.SnapshotRow, j.ID).Error
 }
 
 // handToOpenJob makes the snapshot row pending for the newest other open job that changes it. It

@@ -36,13 +36,13 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 		"mysql": "BIGINT AUTO_INCREMENT PRIMARY KEY",
 	}[dialect], "TEXT"
 	if dialect == "mysql" {
-		text = "VARBINARY(255)"
+		text = "VARCHAR(255)"
 	}
 	statements, err := mirror.StatusColumns(dialect, "mailboxes")
 	if err != nil {
 		t.Fatal(err)
 	}
-	create := fmt.Sprintf("CREATE TABLE mailboxes (id %s, instance %s NOT NULL, address %s NOT NULL, quota INTEGER NOT NULL, UNIQUE (instance, address))", id,
+	create := fmt.Sprintf("CREATE TABLE mailboxes (id %s, instance %s NOT NULL, address %s NOT NULL, quota INTEGER NOT NULL)", id,
 		text, text)
 	for _, statement := range append([]string{create}, statements...) {
 		if err := db.Exec(statement).Error; err != nil {
