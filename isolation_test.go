@@ -13,6 +13,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -237,7 +238,8 @@ func createBoxes(t *testing.T, h *enginetest.Harness, n int64) {
 	t.Helper()
 	enginetest.NoError(t, h.DB.AutoMigrate(&box{}))
 	for id := range n {
-		enginetest.NoError(t, h.DB.Create(&box{ID: id + 1}).Error)
+		status := nawasync.SyncStatus{Identity: jobrow.RowIdentity(id + 1)}
+		enginetest.NoError(t, h.DB.Create(&box{ID: id + 1, SyncStatus: status}).Error)
 	}
 }
 
