@@ -32,13 +32,16 @@ type SyncStatus struct {
 	// the natural fields while the object has no key; of the row's id once its creation has failed.
 	Identity     tracker.Identity `gorm:"column:identity;size:32;not null;uniqueIndex"       json:"-"`
 	State        SyncState        `gorm:"column:sync_status;size:16;not null;default:synced" json:"sync_status"`
-	SyncError    string           `gorm:"column:sync_error"                                  json:"sync_error,omitempty"`   // why the row is failed or in conflict
-	LastSyncedAt Timestamp        `gorm:"column:last_synced_at"                              json:"last_synced_at"`         // when the remote's values were last written to the row
-	ContentHash  string           `gorm:"column:content_hash;size:32"                        json:"-"`                      // of the content fields
-	HashVersion  int64            `gorm:"column:hash_version"                                json:"-"`                      // the set of fields that the hash covers
-	SyncJobID    *int64           `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
-	MissingSince Timestamp        `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
-	MissingRuns  int              `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // consecutive complete listings without the object
+	SyncError    string           `gorm:"column:sync_error"                                  json:"sync_error,omitempty"` // why the row is failed or in conflict
+	LastSyncedAt Timestamp        `gorm:"column:last_synced_at"                              json:"last_synced_at"`       // when the remote's values were last written to the row
+	ContentHash  string           `gorm:"column:content_hash;size:32"                        json:"-"`                    // of the content fields
+	HashVersion  int64            `gorm:"column:hash_version"                                json:"-"`                    // the set of fields that the hash covers
+	// FetchedColumns lists the content columns that were ever fetched from the remote, separated by commas.
+	// A column that is not in the list has the zero value or NULL, which says nothing about the object.
+	FetchedColumns string    `gorm:"column:fetched_columns" json:"-"`
+	SyncJobID      *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
+	MissingSince   Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
+	MissingRuns    int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // consecutive complete listings without the object
 }
 
 // SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct

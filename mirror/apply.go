@@ -194,7 +194,8 @@ func (r *repo) writeRow(ctx context.Context, tx *gorm.DB, w rowWrite) error {
 		set[f.DBName] = gormTime(f.FieldType, now)
 	}
 	if w.fromRemote {
-		for i, v := range r.model.appendRemoteStatus(nil, now, r.model.contentHash(w.value)) {
+		hash := func() string { return r.model.contentHash(w.value) }
+		for i, v := range r.model.appendRemoteStatus(nil, now, r.model.allFetched, hash) {
 			set[remoteStatusColumns[i]] = v
 		}
 	}

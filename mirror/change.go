@@ -148,6 +148,9 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 			return nil, fmt.Errorf("%w: field %s has the role %s; only content and secret fields can be changed", nawasync.ErrInvalid, f.Name, f.role)
 		}
 	}
+	if err := r.readStatus(ctx, seen); err != nil {
+		return nil, err
+	}
 	args, err := r.newMutation(action, seen)
 	if err != nil {
 		return nil, err
@@ -156,6 +159,9 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	for _, f := range m.content {
 		if f.equal(seen, want) {
 			continue
+		}
+		if err := r.checkSeen(seen, f); err != nil {
+			return nil, err
 		}
 		from, fromErr := json.Marshal(f.value(seen).Interface())
 		to, toErr := json.Marshal(f.value(want).Interface())
@@ -176,12 +182,18 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 
 func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
 	m := r.model
+	if err := r.readStatus(ctx, seen); err != nil {
+		return nil, err
+	}
 	args, err := r.newMutation(r.actions.Delete, seen)
 	if err != nil {
 		return nil, err
 	}
 	args.Seen = map[string]*requestedChange{}
 	for _, f := range m.content {
+		if r.checkSeen(seen, f) != nil {
+			continue // nobody can have seen the value
+		}
 		text, err := json.Marshal(f.value(seen).Interface())
 		if err != nil {
 			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)

@@ -34,6 +34,7 @@ func statusColumns(dialect string) []struct{ name, declaration string } {
 		{"last_synced_at", "BIGINT"},
 		{"content_hash", "VARCHAR(32)"},
 		{"hash_version", "BIGINT"},
+		{"fetched_columns", "TEXT"},
 		{"sync_job_id", "BIGINT"},
 		{"missing_since", "BIGINT"},
 		{"missing_runs", "INTEGER NOT NULL DEFAULT 0"},
@@ -43,10 +44,15 @@ func statusColumns(dialect string) []struct{ name, declaration string } {
 // remoteStatusColumns are written whenever a row takes over the remote's content;
 // appendRemoteStatus appends their values. New rows leave out the last column: they have never
 // been missing.
-var remoteStatusColumns = []string{"last_synced_at", "content_hash", "hash_version", "missing_runs", "missing_since"}
+var remoteStatusColumns = []string{"last_synced_at", "content_hash", "hash_version", "fetched_columns", "missing_runs", "missing_since"}
 
-func (m *model) appendRemoteStatus(values []any, now nawasync.Timestamp, hash string) []any {
-	return append(values, now, hash, m.version, 0, nil)
+// appendRemoteStatus appends the values of remoteStatusColumns for a row of which fields were fetched. A
+// row that was not fetched completely has no hash: it differs from every complete listing.
+func (m *model) appendRemoteStatus(values []any, now nawasync.Timestamp, fetched string, hash func() string) []any {
+	if fetched != m.allFetched {
+		return append(values, now, nil, m.version, fetched, 0, nil)
+	}
+	return append(values, now, hash(), m.version, fetched, 0, nil)
 }
 
 func isStatusColumn(name string) bool {

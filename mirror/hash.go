@@ -16,7 +16,7 @@ import (
 
 // hashAlgorithm is the version of the text that appendCanonical writes. Raise it when that text
 // changes: the next sync then rewrites the stored hashes without reporting drift.
-const hashAlgorithm = 1
+const hashAlgorithm = 2
 
 // canonical appends the canonical text of a field's value: two values are equal if and only if
 // their texts are.

@@ -53,7 +53,7 @@ func TestContentHashIsStableAcrossReleases(t *testing.T) {
 
 const (
 	golden        = "b990526ec9d9d6e7135259aee7c4d64b"
-	goldenVersion = 503421329153
+	goldenVersion = 503421329154
 )
 
 func TestContentHashChangesOnlyWithTheContent(t *testing.T) {

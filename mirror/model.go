@@ -64,7 +64,8 @@ type model struct {
 
 	created, updated []*schema.Field // times that gorm sets
 	byColumn         map[string]*field
-	version          int64 // version of the content hash; it differs for each set of content fields
+	allFetched       string // SyncStatus.FetchedColumns of a row that was fetched completely
+	version          int64  // version of the content hash; it differs for each set of content fields
 }
 
 // add classifies a field of the struct and adds it to the model.
@@ -226,9 +227,12 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	slices.SortFunc(m.content, func(a, b *field) int { return strings.Compare(a.column, b.column) })
 	sum := fnv.New32a()
-	for _, f := range m.content {
+	columns := make([]string, len(m.content))
+	for i, f := range m.content {
+		columns[i] = f.column
 		_, _ = fmt.Fprintf(sum, "%s:%s:%v;", f.column, f.StructField.Type, f.unordered)
 	}
+	m.allFetched = strings.Join(columns, ",")
 	m.version = int64(sum.Sum32()&0x7fffffff)<<8 | hashAlgorithm
 	return m, nil
 }

@@ -141,6 +141,9 @@ func (s *reconcile) fieldsToCompare(b listingBatch) ([]*field, error) {
 // compare: if the pages fetched all columns, the content hash replaces the content.
 func (s *reconcile) localRows(ctx context.Context, items []listedItem, compared []*field, full bool) (map[tracker.Identity]reflect.Value, error) {
 	columns := []string{"id", "identity", "sync_status", "sync_job_id", "content_hash", "hash_version", "missing_since"}
+	if !full {
+		columns = append(columns, "fetched_columns")
+	}
 	for _, f := range s.repo.model.key {
 		columns = append(columns, f.column)
 	}
@@ -185,6 +188,9 @@ func (s *reconcile) unchanged(it listedItem, row reflect.Value, compared []*fiel
 		return false
 	}
 	for _, f := range compared {
+		if !full && f.role != roleObserved && !s.repo.model.fetched(status, f) {
+			return false
+		}
 		if (!full || f.role == roleObserved) && !f.equal(it.value, row) {
 			return false
 		}

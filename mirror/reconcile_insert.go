@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -200,16 +201,15 @@ func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, 
 	for _, f := range times {
 		columns = append(columns, f.DBName)
 	}
+	fetchedText := m.fetchedText(fetched)
 	for _, it := range items {
-		value, hash := it.value, it.hash
-		if hash == "" {
-			hash = m.contentHash(value)
-		}
+		value := it.value
+		hash := func() string { return cmp.Or(it.hash, m.contentHash(value)) }
 		identity := it.key
 		if identity == (tracker.Identity{}) {
 			identity = m.keyIdentity(value)
 		}
-		row := m.appendRemoteStatus(append(make([]any, 0, 1+len(columns)), identity[:], string(nawasync.StateSynced)), now, hash)
+		row := m.appendRemoteStatus(append(make([]any, 0, 1+len(columns)), identity[:], string(nawasync.StateSynced)), now, fetchedText, hash)
 		row = row[:len(row)-1]
 		for _, f := range fields {
 			row = append(row, f.param(value))

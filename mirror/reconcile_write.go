@@ -123,7 +123,8 @@ func (s *reconcile) updateParams(row reflect.Value, compared []*field, now nawas
 	}
 	size := 3 + len(remoteStatusColumns) + len(compared) + len(m.updated)
 	values := append(make([]any, 0, size), m.idOf(row), string(state), text)
-	values = m.appendRemoteStatus(values, now, m.contentHash(row))
+	fetched := m.fetchedText(m.withFetched(status, compared))
+	values = m.appendRemoteStatus(values, now, fetched, func() string { return m.contentHash(row) })
 	for _, f := range compared {
 		values = append(values, f.param(row))
 	}
@@ -140,7 +141,7 @@ func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedIt
 	known := status.HashVersion == s.repo.model.version
 	fields := map[string]valueChange{}
 	for _, f := range compared {
-		if f.role != roleObserved && known && !neverFetched(f.value(row)) && !f.equal(row, it.value) {
+		if f.role != roleObserved && known && s.repo.model.fetched(status, f) && !f.equal(row, it.value) {
 			from, to := f.value(row).Interface(), f.value(it.value).Interface()
 			fields[f.column] = valueChange{abbreviate(from), abbreviate(to)}
 			if status.State == nawasync.StateSynced {
@@ -156,7 +157,3 @@ func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedIt
 		s.record(&out.changes, row, tracker.ChangeDrifted, fields)
 	}
 }
-
-// neverFetched reports whether no listing has fetched the value yet. Storing such a value for
-// the first time is not drift.
-func neverFetched(v reflect.Value) bool { return v.Kind() == reflect.Pointer && v.IsNil() }
