@@ -84,17 +84,12 @@ func (i internals) Register(handlers []host.Handler) error {
 			timeout: func() time.Duration { return timeout }, backoff: AbstractJob[Args]{}.Backoff,
 			decode: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 				secrets, run, err := h.Decode(plain)
-				return secrets, func(ctx context.Context, a *attempt) error { return run(ctx, hostAttempt{a}) }, err
+				return secrets, func(ctx context.Context, a *attempt) error { return run(ctx, hostAttempt{a, i.Engine}) }, err
 			},
 		}
 	}
 	return i.register(regs)
 }
-
-// hostAttempt is an attempt with RetractWrite, which a Run does not have.
-type hostAttempt struct{ *attempt }
-
-func (a hostAttempt) RetractWrite(ctx context.Context) { a.retractWrite(ctx) }
 
 // Attach adds a repository to the engine's overviews. It returns ErrRegistered if the engine
 // already has a repository with the same service and type.

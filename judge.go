@@ -33,8 +33,9 @@ const (
 func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt, err error) *jobstore.Outcome {
 	a.mu.Lock()
 	a.job.Wrote = a.job.Wrote || a.beganWrite
+	state := a.state
 	a.mu.Unlock()
-	out := &jobstore.Outcome{Job: a.job, Result: a.resultJSON()}
+	out := &jobstore.Outcome{Job: a.job, Result: a.resultJSON(), State: state}
 	if err == nil {
 		out.Status, out.OnSuccess = tracker.StatusSuccess, e.onSuccess(ctx, a.onSuccess)
 		return out

@@ -60,6 +60,12 @@ func (*recordingStore) Now() time.Time { return time.Now() }
 
 func (*recordingStore) MarkWrite(context.Context, *jobstore.Job) (bool, error) { return true, nil }
 
+func (*recordingStore) State(context.Context, int64) ([]byte, error) { return nil, nil }
+
+func (*recordingStore) SetState(context.Context, *jobstore.Job, []byte) (bool, error) {
+	return true, nil
+}
+
 func (*recordingStore) ClearWrite(context.Context, *jobstore.Job) (bool, error) { return true, nil }
 
 func (s *recordingStore) SetProgress(_ context.Context, _ *jobstore.Job, progress string) (bool, error) {

@@ -52,6 +52,7 @@ type attempt struct {
 	result     any
 	onSuccess  []func(tx *gorm.DB) error
 	progress   time.Time // when the progress was last written
+	state      []byte    // what SetState or StoreState stored, sealed; empty to delete it, nil for neither
 }
 
 // attemptStore writes to the job's row while an attempt runs. Its methods return false if
@@ -61,6 +62,8 @@ type attemptStore interface {
 	MarkWrite(ctx context.Context, j *jobstore.Job) (bool, error)
 	ClearWrite(ctx context.Context, j *jobstore.Job) (bool, error)
 	SetProgress(ctx context.Context, j *jobstore.Job, progress string) (bool, error)
+	State(ctx context.Context, id int64) ([]byte, error)
+	SetState(ctx context.Context, j *jobstore.Job, state []byte) (bool, error)
 }
 
 // Job returns a copy of the job's row as it was claimed.

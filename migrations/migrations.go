@@ -34,10 +34,10 @@ import (
 var FS embed.FS
 
 // Version is the schema version that this release needs. A newer version is accepted.
-const Version = 5
+const Version = 6
 
 // first is the version of the first migration file. Earlier versions were never released.
-const first = 5
+const first = 6
 
 // Table is the table in which goose records the applied versions. It is separate from goose's
 // default table, which the host application may use.

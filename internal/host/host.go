@@ -26,9 +26,14 @@ func (k Key) Valid() bool { return k.valid }
 // its text in the audit log.
 var ErrNoConflict = errors.New("the job did not end with a conflict that can be resolved this way")
 
+// MaxState is the largest size of a job's state as JSON, in bytes.
+const MaxState = 64 << 10
+
 // Attempt is the running attempt of a job, as the job handlers of a repository use it. It is
 // safe for concurrent use.
 type Attempt interface {
+	AttemptState
+
 	// Job returns a copy of the job's row at the time of the claim.
 	Job() tracker.Job
 	// EarlierWrite reports whether an earlier attempt called BeginWrite, so that the remote
@@ -48,6 +53,21 @@ type Attempt interface {
 	Logf(format string, args ...any)
 	// Progress reports how far the job is.
 	Progress(ctx context.Context, done, total int64, note string)
+}
+
+// AttemptState is what a job remembers from one attempt to the next.
+type AttemptState interface {
+	// State decodes into v what the job has stored last, in this attempt or an earlier one. It returns
+	// false, and leaves v alone, if there is nothing.
+	State(ctx context.Context, v any) (bool, error)
+	// SetState stores v as JSON for the next attempt, sealed as arguments are, in the transaction in
+	// which this attempt returns the job to the queue. It is lost with the attempt's process; see
+	// StoreState. A later call replaces it, and nil deletes what is stored. v may have MaxState
+	// bytes. The state of a job that has ended is deleted, and a retry by an operator begins without.
+	SetState(v any) error
+	// StoreState is SetState that writes at once, so that v is there even if this process dies. It
+	// returns nawasync.ErrLeaseLost if another process may run the job.
+	StoreState(ctx context.Context, v any) error
 }
 
 // Handler runs the jobs of one kind of a repository.

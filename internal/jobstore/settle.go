@@ -32,6 +32,10 @@ type Outcome struct {
 	KeepAttempt bool      // with Queued: the attempt is not consumed
 	LeaseLost   bool      // with Queued: the process lost its lease during the attempt
 
+	// State replaces, with Queued, what the job has stored for its next attempt. Nil keeps that, and
+	// an empty State deletes it.
+	State []byte
+
 	Attempt    tracker.Outcome // what the list of attempts shows; "" means Status
 	Result     json.RawMessage
 	Error      string
@@ -225,6 +229,9 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 	results, written := settledOutcomes(outcomes, won)
 	if err := s.findLocked(conn, outcomes, results); err != nil {
 		return nil, err
+	}
+	if err := keepStates(conn, written); err != nil {
+		return nil, fmt.Errorf("write the states of jobs: %w", err)
 	}
 	if err := s.insertAttempts(conn, written); err != nil {
 		return nil, fmt.Errorf("write attempts: %w", err)

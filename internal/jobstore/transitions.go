@@ -29,7 +29,7 @@ var outcomeUpdate = updateStatement{
 	set: "status = v_status, epoch = epoch + v_bump, attempt = attempt - v_refund, leases_lost = leases_lost + v_lost, " +
 		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, " +
 		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +
-		"sealed = CASE WHEN v_status = 'success' AND sealed IS NOT NULL THEN '' ELSE sealed END, " +
+		"sealed = CASE WHEN v_status = 'success' AND sealed IS NOT NULL THEN '' ELSE sealed END, state = CASE WHEN v_status = 'queued' THEN state ELSE NULL END, " +
 		"finished_at = v_finished, duration_ms = COALESCE(v_duration, duration_ms), result = COALESCE(v_result, result), " +
 		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = CASE WHEN v_status = 'queued' THEN cancel_at ELSE NULL END, updated_at = ?",
 	fence: "j.epoch = v_epoch AND j.status = v_from",
@@ -39,12 +39,17 @@ var outcomeUpdate = updateStatement{
 const (
 	setWrote     = "wrote = ?"
 	setProgress  = "progress = ?"
+	setState     = "state = ?"
 	runningFence = ", updated_at = updated_at + 1 WHERE id = ? AND epoch = ? AND status = 'running' AND worker = ?"
 )
 
 // requestCancel requests the cancellation of a running job. The job's status does not change
 // before its handler returns. The parameters are (now, by, id).
 const requestCancel = "UPDATE nawasync_jobs SET cancel_at = ?, cancel_by = ? WHERE id = ? AND status = 'running'"
+
+// keepState sets the state of a job that outcomeUpdate has just returned to the queue, in the same
+// transaction. Few jobs have one. Its parameters are (state, id, epoch).
+const keepState = "UPDATE nawasync_jobs SET state = ? WHERE id = ? AND epoch = ? AND status = 'queued'"
 
 // Updates of wake_at, from when a queued job may be claimed. It is NULL while another job of the
 // lane is in the job's way; lane.go explains why no such job is forgotten.

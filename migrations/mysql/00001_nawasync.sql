@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     progress      TEXT,
     payload       MEDIUMTEXT,
     sealed        MEDIUMBLOB,
+    state         MEDIUMBLOB,
     result        MEDIUMTEXT,
     error         TEXT,
     diff          MEDIUMTEXT,
@@ -251,7 +252,7 @@ CREATE TABLE IF NOT EXISTS nawasync_settings (
     name          VARCHAR(50) NOT NULL PRIMARY KEY,
     value         VARCHAR(255) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO nawasync_settings (name, value) VALUES ('schema_version', '5');
+INSERT IGNORE INTO nawasync_settings (name, value) VALUES ('schema_version', '6');
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_changes;

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS nawasync_jobs (
     progress      TEXT,
     payload       TEXT,
     sealed        BYTEA,
+    state         BYTEA,
     result        TEXT,
     error         TEXT,
     diff          TEXT
@@ -250,7 +251,7 @@ CREATE TABLE IF NOT EXISTS nawasync_settings (
     name          TEXT NOT NULL PRIMARY KEY,
     value         TEXT NOT NULL
 );
-INSERT INTO nawasync_settings (name, value) VALUES ('schema_version', '5') ON CONFLICT DO NOTHING;
+INSERT INTO nawasync_settings (name, value) VALUES ('schema_version', '6') ON CONFLICT DO NOTHING;
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_changes;
