@@ -24,9 +24,12 @@ func Skip(reason string) error { return &skipError{reason} }
 // ConflictDetail shows an operator the versions of an object that differ. Each version is
 // marshalled as JSON and masked. A nil version is left out.
 type ConflictDetail struct {
-	Base    any `json:"base,omitempty"`    // the version that the user saw
-	Desired any `json:"desired,omitempty"` // the version that the user wants
-	Remote  any `json:"remote,omitempty"`  // the version that the remote has now
+	Base    any    `json:"base,omitempty"`    // the version that the user saw
+	Desired any    `json:"desired,omitempty"` // the version that the user wants
+	Remote  any    `json:"remote,omitempty"`  // the version that the remote has now
+	Author  string `json:"author,omitempty"`  // who changed the object on the remote, if the remote tells
+	// Answers is for package mirror. It holds what an answer to the conflict needs.
+	Answers any `json:"answers,omitempty"`
 }
 
 type conflictError struct {

@@ -38,10 +38,10 @@ type SyncStatus struct {
 	HashVersion  int64            `gorm:"column:hash_version"                                json:"-"`                    // the set of fields that the hash covers
 	// FetchedColumns lists the content columns that were ever fetched from the remote, separated by commas.
 	// A column that is not in the list has the zero value or NULL, which says nothing about the object.
-	FetchedColumns string    `gorm:"column:fetched_columns" json:"-"`
-	SyncJobID      *int64    `gorm:"column:sync_job_id"                                 json:"sync_job_id,omitempty"`  // the last job that changed the row
-	MissingSince   Timestamp `gorm:"column:missing_since"                               json:"missing_since,omitzero"` // the time of the first complete listing without the object
-	MissingRuns    int       `gorm:"column:missing_runs;not null"                       json:"missing_runs,omitempty"` // consecutive complete listings without the object
+	FetchedColumns string    `gorm:"column:fetched_columns"       json:"-"`
+	SyncJobID      *int64    `gorm:"column:sync_job_id"           json:"sync_job_id,omitempty"`  // the last job that changed the row
+	MissingSince   Timestamp `gorm:"column:missing_since"         json:"missing_since,omitzero"` // the time of the first complete listing without the object
+	MissingRuns    int       `gorm:"column:missing_runs;not null" json:"missing_runs,omitempty"` // consecutive complete listings without the object
 }
 
 // SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct

@@ -48,6 +48,9 @@ type Engine struct {
 	repositories []AttachedRepository
 	schedules    []scheduler.Entry
 
+	digestMu  sync.Mutex
+	digestKey []byte // nil until it is needed
+
 	mu        sync.Mutex
 	started   bool
 	stopped   bool

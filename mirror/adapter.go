@@ -21,12 +21,15 @@ type erasedRemote interface {
 	remove(ctx context.Context, key reflect.Value) error
 	// scopeExists returns known = false if the Remote cannot tell.
 	scopeExists(ctx context.Context, scope reflect.Value) (exists, known bool, err error)
+	// poll returns known = false if the Remote cannot be asked for the outcome of an accepted write.
+	poll(ctx context.Context, key reflect.Value, handle string) (known bool, err error)
 }
 
 type erasedObject struct {
 	value   reflect.Value
 	raw     json.RawMessage
 	version string
+	author  string
 }
 
 type erasedPage struct {
@@ -67,7 +70,7 @@ func (a remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erase
 }
 
 func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error) {
-	o, err := a.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version}, asType[T](want), touched)
+	o, err := a.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version, current.author}, asType[T](want), touched)
 	return eraseObject(o), markRemote(err)
 }
 
@@ -84,8 +87,16 @@ func (a remoteAdapter[T]) scopeExists(ctx context.Context, scope reflect.Value) 
 	return exists, err == nil, markRemote(err)
 }
 
+func (a remoteAdapter[T]) poll(ctx context.Context, key reflect.Value, handle string) (known bool, err error) {
+	remote, ok := a.Remote.(PollingRemote[T])
+	if !ok {
+		return false, nil
+	}
+	return true, markRemote(remote.Poll(ctx, asType[T](key), handle))
+}
+
 func eraseObject[T any](o Object[T]) erasedObject {
-	return erasedObject{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version}
+	return erasedObject{reflect.ValueOf(&o.Value).Elem(), o.Raw, o.Version, o.Author}
 }
 
 // remoteError marks an error of a call to the remote, so that it is not taken for one of the

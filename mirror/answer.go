@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
@@ -22,10 +23,7 @@ var ErrNoConflict = host.ErrNoConflict
 func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	a := answer{engine: engineOf(e), action: "keep_theirs", job: id, options: o}
 	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
-		return refreshArgs{
-			kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
-			target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow,
-		}, "", nil
+		return refreshOf(old), "", nil
 	})
 }
 
@@ -44,16 +42,59 @@ func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 		if err != nil {
 			return nil, "", fmt.Errorf("job %d: %w: the remote's values are not stored", id, ErrNoConflict)
 		}
-		for _, changes := range []map[string]*requestedChange{m.Changes, m.Seen} {
-			for column, c := range changes {
-				remote, ok := values.Remote[column]
-				if ok && string(remote) != `"`+secret.Masked+`"` {
-					c.From, c.Also = remote, nil
-				}
+		for column, c := range m.fields() {
+			if remote, ok := values.Remote[column]; ok {
+				basedOn(c, column, remote, values.Answers.Digests)
 			}
 		}
+		m.Insisted = true
 		return m, old.SnapshotState, nil
 	})
+}
+
+// basedOn makes a change one of the value that the remote had at the time of the conflict. The stored value may
+// be masked or shortened; its digest never is.
+func basedOn(c *requestedChange, column string, remote json.RawMessage, digests []tracker.ValueDigest) {
+	short := strings.Contains(string(remote), secret.Masked)
+	for _, d := range digests {
+		if d.Column == column {
+			c.Digest, short = d.Digest, short || d.Short
+		}
+	}
+	if c.Also = nil; !short {
+		c.From = remote
+	}
+}
+
+// Accept answers a conflict by taking the remote's values for the wanted ones, for example because the
+// remote stores them in another form. Other fields of the change are still written if the remote does not
+// have their values. It returns the new job, and the same errors as ApplyMine; and ErrNoConflict
+// if the conflict is over a deletion or over a field with the tag exact.
+func Accept(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
+	a := answer{engine: engineOf(e), action: "accept", job: id, options: o}
+	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
+		values, err := old.ConflictValues()
+		if err != nil || !values.Answers.Accept {
+			return nil, "", fmt.Errorf("job %d: %w: the remote's values cannot be accepted for this change; keep theirs, or apply yours", id, ErrNoConflict)
+		}
+		if old.SnapshotState == nawasync.StatePendingCreate { // nothing is left to be written
+			return refreshOf(old), "", nil
+		}
+		m, err := conflictArgs(a.engine, old)
+		if err != nil {
+			return nil, "", err
+		}
+		m.Accept = true
+		return m, old.SnapshotState, nil
+	})
+}
+
+// refreshOf returns the arguments of the job that copies the remote object into the row of a job.
+func refreshOf(old *jobstore.Job) refreshArgs {
+	return refreshArgs{
+		kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
+		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow,
+	}
 }
 
 // Overwrite answers a conflict by writing the change without regard to the remote's current
@@ -65,7 +106,7 @@ func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 		if err != nil {
 			return nil, "", err
 		}
-		m.Force = true
+		m.Force, m.Insisted = true, true
 		return m, old.SnapshotState, nil
 	})
 }

@@ -72,27 +72,28 @@ func gone(format string, args ...any) error {
 }
 
 // boundKey returns the key of the object that a change was dispatched on. A change writes to no other
-// object: if the row stands for another one by now, boundKey returns an error that ends the job.
-func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key reflect.Value, err error) {
-	row := r.model.newRow()
+// object: if the row stands for another one by now, boundKey returns an error that ends the job. It also
+// returns the row.
+func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key, row reflect.Value, err error) {
+	row = r.model.newRow()
 	err = r.findRow(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)
 	if errors.Is(err, nawasync.ErrNotFound) {
-		return row, gone("row %d of %s no longer exists; nothing was written", a.Job().SnapshotRow, r.model.table)
+		return row, row, gone("row %d of %s no longer exists; nothing was written", a.Job().SnapshotRow, r.model.table)
 	}
 	if err != nil {
-		return row, err
+		return row, row, err
 	}
 	if r.status(row).LastSyncedAt.IsZero() {
-		return row, errNeverCreated
+		return row, row, errNeverCreated
 	}
 	if m.Creation != 0 {
-		return row, r.checkCreation(ctx, m.Creation, row)
+		return row, row, r.checkCreation(ctx, m.Creation, row)
 	}
 	if key, err = r.keyOf(m); err == nil && !r.model.sameKey(key, row) {
 		err = gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", a.Job().SnapshotRow, r.model.table,
 			r.model.target(row), r.model.target(key))
 	}
-	return key, err
+	return key, row, err
 }
 
 // errNeverCreated ends the changes that wait for a creation which failed. An object with that name, if
@@ -120,42 +121,6 @@ func (r *repo) checkCreation(ctx context.Context, id int64, row reflect.Value) e
 			r.model.target(row), made)
 	}
 	return nil
-}
-
-// userKnew reports whether the current remote value of f is the one that the user saw, or one
-// that an earlier job of the row wrote.
-func (r *repo) userKnew(current reflect.Value, f *field, c *requestedChange) (bool, error) {
-	known := r.model.newRow()
-	for _, text := range append([]json.RawMessage{c.From}, c.Also...) {
-		if err := decodeField(known, f, text); err != nil {
-			return false, nawasync.Permanent(err)
-		}
-		if f.equal(current, known) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// conflict returns the error that ends a job with a conflict. It holds the values of the changed
-// fields: as the user saw them, as the user wants them, and as the remote has them now.
-func (r *repo) conflict(reason string, current reflect.Value, changes map[string]*requestedChange) error {
-	base, desired, remote := map[string]any{}, map[string]any{}, map[string]any{}
-	for column, c := range changes {
-		if r.model.byColumn[column] == nil {
-			continue // the job was dispatched by another release, which has this field
-		}
-		base[column] = c.From
-		if c.To != nil {
-			desired[column] = c.To
-		}
-		remote[column] = r.model.byColumn[column].value(current).Interface()
-	}
-	d := nawasync.ConflictDetail{Base: base, Remote: remote}
-	if len(desired) > 0 {
-		d.Desired = desired
-	}
-	return nawasync.Conflict(reason, d)
 }
 
 // writeOnSuccess stores the current remote object in the transaction that marks the job a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync"
@@ -15,13 +16,12 @@ import (
 
 // creation is one attempt of a job that creates an object.
 type creation struct {
-	repo *repo
-	host.Attempt
-	args *mutation
+	*remoteWrite
+
 	want reflect.Value
 }
 
-// createResult is the result of a creation. One of the two has the object's target.
+// createResult is the result of a creation. One of Created and Adopted has the object's target.
 type createResult struct {
 	Created string `json:"created,omitempty"`
 	Adopted string `json:"adopted,omitempty"`
@@ -35,7 +35,12 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	c := &creation{repo: r, Attempt: a, args: m, want: want}
+	w, err := r.resume(ctx, a, m)
+	if err != nil {
+		return err
+	}
+	w.key = want
+	c := &creation{remoteWrite: w, want: want}
 	return c.run(ctx)
 }
 
@@ -43,8 +48,14 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 // another client, or an earlier attempt whose response was lost may have created it. run adopts such an
 // object only if that is safe.
 func (c *creation) run(ctx context.Context) error {
-	done, err := c.begin(ctx)
-	if done || err != nil {
+	taken, err := c.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if taken { // an earlier attempt has stored the created object
+		return c.verify(ctx, createResult{Created: c.repo.model.target(c.row)})
+	}
+	if err := c.poll(ctx); err != nil {
 		return err
 	}
 	existing, err := c.repo.findRemote(ctx, c.want)
@@ -60,11 +71,23 @@ func (c *creation) run(ctx context.Context) error {
 	case fault.ClassOf(err) != fault.ClassGone:
 		return err
 	}
+	if pending := !c.state.BegunAt.IsZero() && c.repo.now().Before(c.until()); pending {
+		return c.again(c.state.BegunAt, c.until(), "an earlier attempt may have created the object, and the remote may not show it yet")
+	}
+	if c.state.Answered {
+		return c.notShown()
+	}
 	return c.create(ctx)
 }
 
+// notShown returns the error for a creation that the remote has confirmed, although it does not show the
+// object.
+func (c *creation) notShown() error {
+	return nawasync.Permanent(errors.New("accepted, not applied: the remote confirmed the creation and does not show the object; look for the object on the remote before you create it again"))
+}
+
 func (c *creation) create(ctx context.Context) error {
-	if err := c.BeginWrite(ctx); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return err
 	}
 	sent := deepCopy(c.want)
@@ -72,23 +95,36 @@ func (c *creation) create(ctx context.Context) error {
 		f.value(sent).Set(reflect.ValueOf(c.args.WriteOnly[f.column]))
 	}
 	created, err := c.repo.remote.create(ctx, sent)
-	if nothingWritten(fault.ClassOf(err)) && err != nil {
-		c.RetractWrite(ctx)
+	if handle, accepted := acceptedHandle(err); accepted {
+		return c.accept(ctx, handle)
 	}
 	if fault.ClassOf(err) == fault.ClassAlreadyExists {
+		c.RetractWrite(ctx)
 		// The object was created after the first read: by another client, or by a duplicate
 		// of this request. Or the remote knows the object by another spelling of its key.
 		if existing, getErr := c.repo.findRemote(ctx, c.want); getErr == nil {
 			return c.adopt(ctx, existing)
 		}
 	}
-	if err == nil {
-		err = c.repo.checkObject(created, c.want)
-	}
 	if err != nil {
+		if nothingWritten(fault.ClassOf(err)) {
+			c.RetractWrite(ctx)
+			return errors.Join(err, c.SetState(nil))
+		}
 		return err
 	}
-	return c.take(ctx, created, createResult{Created: c.repo.model.target(created.value)})
+	if err := c.repo.checkObject(created, c.want); err != nil {
+		return err
+	}
+	result := createResult{Created: c.repo.model.target(created.value)}
+	if err := c.take(ctx, created); err != nil {
+		return err
+	}
+	c.state.Answered, c.row = true, created.value
+	if created.version != "" {
+		return c.finish(ctx, created, result)
+	}
+	return c.verify(ctx, result)
 }
 
 // nothingWritten reports whether an error of the class proves that the remote wrote nothing.
@@ -101,9 +137,9 @@ func nothingWritten(class fault.Class) bool {
 	}
 }
 
-// begin reserves the name of the object for the row, which a retried creation has given up. If an earlier
-// attempt has stored the created object, begin ends the job.
-func (c *creation) begin(ctx context.Context) (done bool, err error) {
+// prepare reserves the name of the object for the row, which a retried creation has given up. It reports
+// whether an earlier attempt has stored the created object in the row.
+func (c *creation) prepare(ctx context.Context) (taken bool, err error) {
 	row := c.repo.model.newRow()
 	err = c.repo.findRow(ctx, row.Addr(), "id = ?", c.Job().SnapshotRow)
 	if errors.Is(err, nawasync.ErrNotFound) {
@@ -112,11 +148,11 @@ func (c *creation) begin(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	c.row = row
 	if status := c.repo.status(row); !status.LastSyncedAt.IsZero() {
-		c.SetResult(createResult{Created: c.repo.model.target(row)})
 		return true, nil
 	} else if identity := c.repo.model.wantedIdentity(c.want); status.Identity != identity {
-		return false, c.writeIdentity(ctx, rowTake{row: c.Job().SnapshotRow, identity: identity}, c.want)
+		return false, c.writeIdentity(ctx, rowTake{row: c.Job().SnapshotRow, identity: identity}, erasedObject{value: c.want})
 	}
 	return false, nil
 }
@@ -133,10 +169,13 @@ func (c *creation) classify(ctx context.Context, existing erasedObject) (found b
 	older := err == nil && m.idOf(row) < c.Job().SnapshotRow
 	switch {
 	case older && m.hasKey(c.want):
-		return false, c.taken(existing.value, m.idOf(row))
+		return false, c.taken(ctx, existing, m.idOf(row))
 	case older && c.EarlierWrite():
-		return false, c.repo.conflict(fmt.Sprintf("an earlier attempt may have created the object, but the remote answers with the object of row %d; look for the new object on the remote before you create it again",
-			m.idOf(row)), existing.value, c.changes())
+		return false, c.repo.conflict(ctx, conflicting{
+			reason: fmt.Sprintf("an earlier attempt may have created the object, but the remote answers with the object of row %d; look for the new object on the remote before you create it again",
+				m.idOf(row)),
+			current: existing, changes: c.changes(),
+		})
 	case older:
 		return false, nil // several objects can have one name
 	case m.hasKey(c.want) && !m.sameKey(c.want, existing.value):
@@ -147,9 +186,11 @@ func (c *creation) classify(ctx context.Context, existing erasedObject) (found b
 }
 
 // taken returns the conflict of a creation whose object has a row already.
-func (c *creation) taken(existing reflect.Value, row int64) error {
-	return c.repo.conflict(fmt.Sprintf("the object %q is row %d of %s already; this row was not joined with it", c.repo.model.target(existing), row, c.repo.model.table),
-		existing, c.changes())
+func (c *creation) taken(ctx context.Context, existing erasedObject, row int64) error {
+	return c.repo.conflict(ctx, conflicting{
+		reason:  fmt.Sprintf("the object %q is row %d of %s already; this row was not joined with it", c.repo.model.target(existing.value), row, c.repo.model.table),
+		current: existing, changes: c.changes(),
+	})
 }
 
 // changes returns the wanted content as changes from nothing.
@@ -165,45 +206,63 @@ func (c *creation) changes() map[string]*requestedChange {
 // content. If the snapshot has secrets, which cannot be compared, an earlier attempt must also
 // have begun to write. Otherwise the job ends with a conflict.
 func (c *creation) adopt(ctx context.Context, existing erasedObject) error {
-	var differ []string
-	for _, f := range c.repo.model.content {
-		wanted := f.value(c.want)
-		if wanted.Kind() == reflect.Pointer && wanted.IsNil() {
-			continue // the remote chooses the value
-		}
-		if !f.equal(existing.value, c.want) {
-			differ = append(differ, f.column)
-		}
+	differ := c.differences(existing.value)
+	if c.EarlierWrite() && c.repo.wroteLast(existing) {
+		differ = slices.DeleteFunc(differ, func(f *field) bool { return !f.exact })
 	}
+	var reason string
 	switch {
 	case len(differ) > 0:
-		return c.repo.conflict("an object with that name already exists with a different "+strings.Join(differ, " and ")+"; the object was not changed",
-			existing.value, c.changes())
+		reason = "an object with that name already exists with a different " + strings.Join(columnsOf(differ), " and ") + "; the object was not changed"
 	case !c.EarlierWrite() && len(c.repo.model.secrets) > 0:
-		return c.repo.conflict("an object with that name already exists; its secrets cannot be compared, so the object was not adopted", existing.value, c.changes())
+		reason = "an object with that name already exists; its secrets cannot be compared, so the object was not adopted"
+	}
+	if reason != "" {
+		return c.repo.conflict(ctx, conflicting{reason: reason, current: existing, changes: c.changes(), columns: columnsOf(differ), accept: c.EarlierWrite()})
 	}
 	if c.EarlierWrite() {
 		c.Logf("an earlier attempt created the object; adopted the object")
 	}
-	return c.take(ctx, existing, createResult{Adopted: c.repo.model.target(existing.value)})
+	if err := c.take(ctx, existing); err != nil {
+		return err
+	}
+	return c.succeed(existing, createResult{Adopted: c.repo.model.target(existing.value)})
+}
+
+// differences returns the content fields in which an object differs from the wanted one. The remote
+// chooses the value of a field that is wanted as nil.
+func (c *creation) differences(object reflect.Value) (list []*field) {
+	for _, f := range c.repo.model.content {
+		if wanted := f.value(c.want); wanted.Kind() == reflect.Pointer && wanted.IsNil() {
+			continue
+		}
+		if !f.equal(object, c.want) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func columnsOf(fields []*field) []string {
+	list := make([]string, len(fields))
+	for i, f := range fields {
+		list[i] = f.column
+	}
+	return list
 }
 
 // take stores a created or adopted object in the row at once, so that the death of this process cannot
 // lose the key that the remote has assigned.
-func (c *creation) take(ctx context.Context, object erasedObject, result createResult) error {
+func (c *creation) take(ctx context.Context, object erasedObject) error {
 	identity := c.repo.model.keyIdentity(object.value)
-	if err := c.writeIdentity(ctx, rowTake{row: c.Job().SnapshotRow, identity: identity, object: &object}, object.value); err != nil {
-		return err
-	}
-	c.SetResult(result)
-	return nil
+	return c.writeIdentity(ctx, rowTake{row: c.Job().SnapshotRow, identity: identity, object: &object}, object)
 }
 
 // writeIdentity gives the row an identity. If another row has it, the job ends with a conflict.
-func (c *creation) writeIdentity(ctx context.Context, t rowTake, object reflect.Value) error {
+func (c *creation) writeIdentity(ctx context.Context, t rowTake, object erasedObject) error {
 	other, err := c.repo.takeIdentity(ctx, c.Attempt, t)
 	if err == nil && other != 0 {
-		err = c.taken(object, other)
+		err = c.taken(ctx, object, other)
 	}
 	return err
 }

@@ -3,12 +3,14 @@ package mirror
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
 )
@@ -19,7 +21,11 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	a.OnSuccess(func(tx *gorm.DB) error {
 		return tx.Exec("DELETE FROM "+r.quoted+" WHERE id = ?", a.Job().SnapshotRow).Error
 	})
-	key, err := r.boundKey(ctx, a, m)
+	w, err := r.resume(ctx, a, m)
+	if err != nil {
+		return err
+	}
+	w.key, w.row, err = r.boundKey(ctx, a, m)
 	if errors.Is(err, errNeverCreated) {
 		a.SetResult(map[string]any{"row_only": true})
 		return nil // an object with that name on the remote, if any, belongs to another client
@@ -27,39 +33,87 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	current, err := r.getRemote(ctx, key)
+	if w.state.Answered {
+		return w.verifyDelete(ctx)
+	}
+	current, err := r.getRemote(ctx, w.key)
 	if other := (*otherObjectError)(nil); errors.As(err, &other) {
-		return gone("%q no longer exists: %w; nothing was deleted", r.model.target(key), err)
+		return gone("%q no longer exists: %w; nothing was deleted", r.model.target(w.key), err)
 	}
 	if fault.ClassOf(err) == fault.ClassGone {
+		if err := w.unlessSettling(ctx, false, nil); err != nil {
+			return w.remove(ctx) // the remote may just not show the object yet
+		}
 		a.SetResult(map[string]any{"already": true})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	if err := w.checkUnchanged(ctx, current); err != nil {
+		return w.unlessSettling(ctx, true, err)
+	}
+	return w.remove(ctx)
+}
+
+// checkUnchanged returns a conflict if the object has changed since the user saw it.
+func (w *remoteWrite) checkUnchanged(ctx context.Context, current erasedObject) error {
 	var changed []string
-	for _, column := range slices.Sorted(maps.Keys(m.Seen)) {
-		f := r.model.byColumn[column]
-		if f == nil || m.Force {
+	for _, column := range slices.Sorted(maps.Keys(w.args.Seen)) {
+		f := w.repo.model.byColumn[column]
+		if f == nil || w.args.Force {
 			continue
 		}
-		seen, err := r.userKnew(current.value, f, m.Seen[column])
+		known, err := w.knew(ctx, current.value, f, w.args.Seen[column])
 		if err != nil {
 			return err
 		}
-		if !seen {
+		if !known {
 			changed = append(changed, column)
 		}
 	}
-	if len(changed) > 0 {
-		return r.conflict(strings.Join(changed, " and ")+" changed on the remote after the user read the object; the object was not deleted", current.value, m.Seen)
+	if len(changed) == 0 {
+		return nil
 	}
-	if err := a.BeginWrite(ctx); err != nil {
+	return w.repo.conflict(ctx, conflicting{
+		reason:  strings.Join(changed, " and ") + " changed on the remote after the user read the object; the object was not deleted",
+		current: current, changes: w.args.Seen, columns: changed,
+	})
+}
+
+// remove deletes the object.
+func (w *remoteWrite) remove(ctx context.Context) error {
+	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	if err := r.remote.remove(ctx, key); err != nil && fault.ClassOf(err) != fault.ClassGone {
+	err := w.repo.remote.remove(ctx, w.key)
+	if handle, accepted := acceptedHandle(err); accepted {
+		return w.accept(ctx, handle)
+	}
+	if err != nil && fault.ClassOf(err) != fault.ClassGone {
 		return err
 	}
-	return nil
+	w.state.Answered = true
+	return w.verifyDelete(ctx)
+}
+
+// verifyDelete reads the object until the remote says that it is gone.
+func (w *remoteWrite) verifyDelete(ctx context.Context) error {
+	if err := errors.Join(w.SetState(w.state), ctx.Err()); err != nil {
+		return err
+	}
+	if err := w.poll(ctx); err != nil {
+		return err
+	}
+	_, err := w.repo.getRemote(ctx, w.key)
+	other := (*otherObjectError)(nil)
+	switch {
+	case fault.ClassOf(err) == fault.ClassGone, errors.As(err, &other):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the object after its deletion: %w", err)
+	case w.repo.now().Before(w.until()):
+		return w.again(w.state.BegunAt, w.until(), "the remote still shows the deleted object")
+	}
+	return nawasync.Permanent(errors.New("accepted, not applied: the remote confirmed the deletion and still has the object; check on the remote what prevents it"))
 }

@@ -29,13 +29,22 @@ func (r *repo) runRefresh(ctx context.Context, a host.Attempt, args *refreshArgs
 	if other := (*otherObjectError)(nil); errors.As(err, &other) {
 		return r.refreshRenamed(ctx, a, row, other)
 	}
+	w := &remoteWrite{Attempt: a, repo: r, key: row, row: row}
 	if fault.ClassOf(err) == fault.ClassGone {
+		if err := w.unlessSettling(ctx, false, nil); err != nil {
+			return err
+		}
 		a.SetResult(map[string]any{"gone": true})
 		r.missingOnSuccess(a, args.Row, nil)
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if r.model.contentHash(current.value) != r.status(row).ContentHash { // the remote may show an earlier state
+		if err := w.unlessSettling(ctx, false, nil); err != nil {
+			return err
+		}
 	}
 	r.refreshedOnSuccess(a, args.Row, current)
 	return nil

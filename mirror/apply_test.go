@@ -173,7 +173,7 @@ func TestKillBetweenTheRemoteResponseAndTheCommitReachesTheSameState(t *testing.
 					job, err = s.repo.Create(t.Context(), gadget{Instance: "one", Name: name, QuotaMB: new(5), Password: nawasync.NewSecret("ours")}, byUser)
 				} else {
 					s.remote.Put(gadget{Instance: "one", Name: name, QuotaMB: new(1), Password: nawasync.NewSecret("old")})
-					enginetest.NoError(t, h.DB.Exec("INSERT INTO gadgets (instance, name, quota_mb, plan, tags, sync_status, last_synced_at, used, identity) VALUES ('one', ?, 1, '', '[]', 'synced', 1, 0, ?)", name, gadgetIdentity(name)).Error)
+					enginetest.NoError(t, h.DB.Exec("INSERT INTO gadgets (instance, name, quota_mb, plan, tags, sync_status, last_synced_at, used, identity, fetched_columns) VALUES ('one', ?, 1, '', '[]', 'synced', 1, 0, ?, 'plan,quota_mb,tags')", name, gadgetIdentity(name)).Error)
 					seen := s.row(t, name)
 					if call == "update" {
 						job, err = s.repo.Update(t.Context(), seen, setQuota(5), byUser)

@@ -4,40 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
-	"github.com/nawasara/nawasync/secret"
 )
 
 // runUpdate reads the remote object and writes the changed fields, unless one of them has
-// changed on the remote since the user saw it.
+// changed on the remote since the user saw it. If an earlier attempt has written them, it only verifies
+// the write.
 func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error {
-	key, err := r.boundKey(ctx, a, m)
+	w, err := r.resume(ctx, a, m)
 	if err != nil {
 		return err
 	}
-	current, err := r.getBound(ctx, key)
+	if w.key, w.row, err = r.boundKey(ctx, a, m); err != nil {
+		return err
+	}
+	if w.state.Answered {
+		return w.verifyUpdate(ctx)
+	}
+	current, err := r.getBound(ctx, w.key)
+	if fault.ClassOf(err) == fault.ClassGone {
+		return w.unlessSettling(ctx, true, err)
+	}
 	if err != nil {
 		return err
 	}
-	want, touched, err := r.threeWayMerge(current.value, m)
-	if err != nil {
+	merged, err := w.merge(ctx, current)
+	switch {
+	case isConflict(err):
+		return w.unlessSettling(ctx, true, err)
+	case err != nil:
+		return err
+	case len(merged.touched) == 0:
+		if err := w.unlessSettling(ctx, false, nil); err != nil {
+			return err
+		}
+		return w.alreadyDone(current, merged)
+	}
+	return w.update(ctx, current, merged)
+}
+
+// alreadyDone ends an update whose values the remote has already.
+func (w *remoteWrite) alreadyDone(current erasedObject, merged merged) error {
+	result := map[string]any{"already": true}
+	w.noteAdjusted(result, merged.adjusted)
+	w.Logf("the remote already has these values; nothing was written")
+	return w.repo.writeOnSuccess(w.Attempt, current, result)
+}
+
+func (w *remoteWrite) update(ctx context.Context, current erasedObject, merged merged) error {
+	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	if len(touched) == 0 {
-		a.Logf("the remote already has these values; nothing was written")
-		return r.writeOnSuccess(a, current, map[string]any{"already": true})
+	w.written(current.value, merged.touched)
+	updated, err := w.repo.remote.update(ctx, current, merged.want, merged.touched)
+	if handle, accepted := acceptedHandle(err); accepted {
+		return w.accept(ctx, handle)
 	}
-	if err := a.BeginWrite(ctx); err != nil {
-		return err
-	}
-	updated, err := r.remote.update(ctx, current, want, touched)
 	if fault.ClassOf(err) == fault.ClassConflict && current.version != "" {
 		// The next attempt reads the object again, then merges the change or ends with a conflict.
 		return fault.WithClass(fault.ClassTransient, fmt.Errorf("the remote object changed between reading and writing: %w", err))
@@ -45,18 +72,73 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 	if err != nil {
 		return err
 	}
-	if updated.version == "" {
-		if updated, err = r.getBound(ctx, key); err != nil {
-			return fmt.Errorf("read the object after the update: %w", err)
-		}
+	if updated.version == "" && !w.repo.model.hasKey(updated.value) { // the answer had no object
+		w.answered(merged.want, merged.want)
+		return w.verifyUpdate(ctx)
 	}
-	if err := r.checkObject(updated, key); err != nil {
+	if err := w.repo.checkObject(updated, w.key); err != nil {
 		return err
 	}
-	if r.model.keyIdentity(updated.value) != r.model.keyIdentity(key) {
-		return gone("the remote answered the update of %q with the object %q; refresh the row, and check that object on the remote", r.model.target(key), r.model.target(updated.value))
+	if w.repo.model.keyIdentity(updated.value) != w.repo.model.keyIdentity(w.key) {
+		return gone("the remote answered the update of %q with the object %q; refresh the row, and check that object on the remote", w.repo.model.target(w.key),
+			w.repo.model.target(updated.value))
 	}
-	return r.verify(a, updated, want, touched, m)
+	w.answered(updated.value, merged.want)
+	if updated.version == "" {
+		return w.verifyUpdate(ctx)
+	}
+	v := w.compare(updated.value, merged.want, true)
+	if v.clean() {
+		return w.succeed(updated, v.adjusted)
+	}
+	return w.notApplied(ctx, updated, v)
+}
+
+// verifyUpdate reads the object and compares it with what was written. Until the remote must show the
+// write, a different value only makes it read the object again.
+func (w *remoteWrite) verifyUpdate(ctx context.Context) error {
+	if err := errors.Join(w.SetState(w.state), ctx.Err()); err != nil {
+		return err
+	}
+	if err := w.poll(ctx); err != nil {
+		return err
+	}
+	want, err := w.wanted()
+	if err != nil {
+		return err
+	}
+	updated, err := w.repo.getBound(ctx, w.key)
+	if fault.ClassOf(err) == fault.ClassGone && w.repo.now().Before(w.until()) {
+		return w.again(w.state.BegunAt, w.until(), "the remote does not show the updated object yet")
+	}
+	if err != nil {
+		return fmt.Errorf("read the object after the update: %w", err)
+	}
+	settled := !w.repo.now().Before(w.until())
+	v := w.compare(updated.value, want, w.repo.wroteLast(updated) || w.args.Force && settled)
+	if settled && w.args.Insisted {
+		w.keepStale(&v, updated.value)
+	}
+	if v.clean() {
+		return w.succeed(updated, v.adjusted)
+	}
+	if !settled {
+		return w.again(w.state.BegunAt, w.until(), "the remote does not show the new "+strings.Join(append(v.stale, v.unexpected...), " and ")+" yet")
+	}
+	return w.notApplied(ctx, updated, v)
+}
+
+// notApplied returns the error for a write that the remote has confirmed, although it shows other
+// values.
+func (w *remoteWrite) notApplied(ctx context.Context, updated erasedObject, v verification) error {
+	if len(v.unexpected) > 0 {
+		return w.repo.conflict(ctx, conflicting{
+			reason:  "the remote has a different " + strings.Join(v.unexpected, " and ") + " than was written: another client changed the value, or the remote stores it in another form",
+			current: updated, changes: w.args.Changes, columns: v.unexpected, accept: true,
+		})
+	}
+	return nawasync.Permanent(fmt.Errorf("accepted, not applied: the remote confirmed the update and still has the earlier %s; check on the remote what prevents the change",
+		strings.Join(v.stale, " and ")))
 }
 
 // getBound reads the object of a change. If the remote answers with another object, the one that the
@@ -67,58 +149,4 @@ func (r *repo) getBound(ctx context.Context, key reflect.Value) (erasedObject, e
 		err = gone("%q no longer exists: %w; nothing was written to that object", r.model.target(key), err)
 	}
 	return o, err
-}
-
-// threeWayMerge returns current with the changes of m, and the fields that are still to be
-// written. It returns a conflict if the remote value of a field is neither the one that the
-// user saw nor the one that the user wants.
-func (r *repo) threeWayMerge(current reflect.Value, m *mutation) (want reflect.Value, touched FieldDiff, err error) {
-	want = deepCopy(current)
-	var conflicting []string
-	for _, column := range slices.Sorted(maps.Keys(m.Changes)) {
-		f, c := r.model.byColumn[column], m.Changes[column]
-		if f == nil {
-			return want, nil, nawasync.Permanent(fmt.Errorf("table %s no longer has the column %s", r.model.table, column))
-		}
-		if err := decodeField(want, f, c.To); err != nil {
-			return want, nil, nawasync.Permanent(err)
-		}
-		if f.equal(current, want) {
-			continue
-		}
-		seen, err := r.userKnew(current, f, c)
-		if err != nil {
-			return want, nil, err
-		}
-		if !seen && !m.Force {
-			conflicting = append(conflicting, column)
-		}
-		touched = append(touched, FieldChange{column, f.value(current).Interface(), f.value(want).Interface()})
-	}
-	if len(conflicting) > 0 {
-		return want, nil, r.conflict(strings.Join(conflicting, " and ")+" changed on the remote after the user read the object; nothing was written", current, m.Changes)
-	}
-	for _, f := range r.model.secrets {
-		if value, ok := m.WriteOnly[f.column]; ok {
-			f.value(want).Set(reflect.ValueOf(value))
-			touched = append(touched, FieldChange{f.column, secret.Masked, value})
-		}
-	}
-	return want, touched, nil
-}
-
-// verify checks that the remote stored the written values, and stores the object in the row.
-func (r *repo) verify(a host.Attempt, updated erasedObject, want reflect.Value, touched FieldDiff, m *mutation) error {
-	for _, c := range touched {
-		f := r.model.byColumn[c.Field]
-		if f.role != roleSecret && !f.equal(updated.value, want) {
-			return r.conflict(fmt.Sprintf("the remote has a different %s than was written: another client changed the value, or the remote did not accept it", c.Field),
-				updated.value, m.Changes)
-		}
-	}
-	fields := make([]string, len(touched))
-	for i, c := range touched {
-		fields[i] = c.Field
-	}
-	return r.writeOnSuccess(a, updated, map[string]any{"written": fields})
 }

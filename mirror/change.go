@@ -173,11 +173,36 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	if len(args.Changes) == 0 && len(args.WriteOnly) == 0 {
 		return nil, nawasync.ErrUnchanged
 	}
+	if args.Seen, err = r.seenInGroups(seen, args.Changes); err != nil {
+		return nil, err
+	}
 	err = r.changeFields(ctx, m.idOf(seen), args, func(tx *gorm.DB) error {
 		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingUpdate))
 		return err
 	})
 	return job, err
+}
+
+// seenInGroups returns what the user saw of the fields that are in a group with a changed field.
+func (r *repo) seenInGroups(seen reflect.Value, changes map[string]*requestedChange) (list map[string]*requestedChange, err error) {
+	groups := map[string]bool{}
+	for column := range changes {
+		groups[r.model.byColumn[column].group] = true
+	}
+	for _, f := range r.model.content {
+		if f.group == "" || !groups[f.group] || changes[f.column] != nil || r.checkSeen(seen, f) != nil {
+			continue
+		}
+		text, err := json.Marshal(f.value(seen).Interface())
+		if err != nil {
+			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
+		}
+		if list == nil {
+			list = map[string]*requestedChange{}
+		}
+		list[f.column] = &requestedChange{From: text}
+	}
+	return list, nil
 }
 
 func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
@@ -230,7 +255,7 @@ func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispa
 			if err != nil {
 				return err
 			}
-			args.Creation = 0
+			args.Creation, args.Behind = 0, nil
 			for _, c := range args.fields() {
 				c.Also = nil // a retried transaction must not add them twice
 			}
@@ -238,7 +263,10 @@ func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispa
 				if job.Action == r.actions.Create {
 					args.Creation = job.ID
 				}
-				r.acceptPendingValues(job, args.fields())
+				if job.SnapshotState != "" {
+					args.Behind = append(args.Behind, job.ID)
+				}
+				r.acceptPendingValues(job, args)
 			}
 		}
 		return dispatch(tx)
@@ -246,7 +274,7 @@ func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispa
 }
 
 // acceptPendingValues adds the values that an unfinished job of the row writes to Also.
-func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*requestedChange) {
+func (r *repo) acceptPendingValues(job *jobstore.Job, args *mutation) {
 	plain, err := r.engine.Arguments(job)
 	if err != nil {
 		return // the job cannot decode its arguments either, and writes nothing
@@ -255,7 +283,7 @@ func (r *repo) acceptPendingValues(job *jobstore.Job, changes map[string]*reques
 	if json.Unmarshal(plain, &before) != nil {
 		return
 	}
-	for column, c := range changes {
+	for column, c := range args.fields() {
 		if earlier := before.Changes[column]; earlier != nil && earlier.To != nil {
 			c.Also = append(c.Also, earlier.To)
 		}

@@ -3,6 +3,7 @@ package mirror
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 
 	"github.com/nawasara/nawasync"
@@ -17,24 +18,40 @@ type mutation struct {
 	Key     map[string]json.RawMessage  `json:"key"`               // scope, key and natural fields
 	Want    map[string]json.RawMessage  `json:"want,omitempty"`    // of a create: the content
 	Changes map[string]*requestedChange `json:"changes,omitempty"` // of an update
-	Seen    map[string]*requestedChange `json:"seen,omitempty"`    // of a delete: the values the user saw, in From
+	// Seen holds the values that the user saw, in From: of a delete all of them, of an update those of the
+	// fields that are in a group with a changed one.
+	Seen map[string]*requestedChange `json:"seen,omitempty"`
 	// WriteOnly holds the secrets to set. They are sealed with the arguments, written to the
 	// remote, and never stored in the table.
 	WriteOnly map[string]nawasync.Secret `json:"write_only,omitempty"`
 	// Creation is the open job that creates the object, if the change was dispatched behind one. The change
 	// then concerns the object that this job creates; else it concerns the one with the key of Key.
 	Creation int64 `json:"creation,omitempty"`
+	// Behind lists the jobs of the row that were open when the change was dispatched. What they have changed,
+	// the user could not see.
+	Behind []int64 `json:"behind,omitempty"`
+	// Accept takes the remote's value of a field for the wanted one, where it is neither the seen nor the
+	// wanted one: an operator chose to accept it.
+	Accept bool `json:"accept,omitempty"`
+	// Insisted says that an operator has answered a conflict with this change: what the remote keeps after
+	// the write is its form of the wanted value, and no reason to ask again.
+	Insisted bool `json:"insisted,omitempty"`
 	// Force writes without regard to the remote's current values: an operator chose to
 	// overwrite them.
 	Force bool `json:"force,omitempty"`
 }
 
-// fields returns the fields that the user saw: those of a change, or those of a deletion.
-func (m *mutation) fields() map[string]*requestedChange {
-	if m.Changes != nil {
-		return m.Changes
+// fields yields the fields that the user saw, by column.
+func (m *mutation) fields() iter.Seq2[string, *requestedChange] {
+	return func(yield func(string, *requestedChange) bool) {
+		for _, list := range []map[string]*requestedChange{m.Changes, m.Seen} {
+			for column, c := range list {
+				if !yield(column, c) {
+					return
+				}
+			}
+		}
 	}
-	return m.Seen
 }
 
 func (m *mutation) Kind() nawasync.Kind { return m.kind }
@@ -50,6 +67,8 @@ type requestedChange struct {
 	// Also lists values that count as seen, like From: those that earlier unfinished jobs of the
 	// row write.
 	Also []json.RawMessage `json:"also,omitempty"`
+	// Digest is a keyed digest of a value that counts as seen, for a value that may not be stored.
+	Digest string `json:"digest,omitempty"`
 }
 
 // refreshArgs holds the arguments of a refresh. Package jobstore encodes the same JSON.

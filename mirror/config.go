@@ -39,6 +39,13 @@ type Config[T any] struct {
 	// MissingRuns is the number of consecutive complete listings without an object after
 	// which a job calls Get for it, and deletes its row if the object is gone. Default 2.
 	MissingRuns int
+	// Settle is how long the remote may show an earlier state of an object after the repository has written
+	// it, for example because reads go to a replica. Until then the repository waits and reads again
+	// before it reports a conflict, a missing object or a change that was not carried out; a sync leaves
+	// the object's row alone. Default 5 seconds; some remotes need minutes. Negative means not at all.
+	Settle time.Duration
+	// Author is the name that Object.Author has after a write of this repository. Optional.
+	Author string
 	// Limit returns how many of the scope's rows may be missing from a listing. If more are
 	// missing, or all that were known, the sync is held, and nothing is deleted until an operator
 	// decides. All rows of a scope may be missing if they are three or fewer and the scope is
@@ -95,6 +102,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		engine: eng, model: m, service: config.Service, typ: config.Type, actions: config.Actions.defaults(),
 		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout,
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
+		settle: config.Settle, author: config.Author,
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
@@ -139,6 +147,14 @@ func (r *repo) checkConfig() error {
 	}
 	if r.syncTimeout == 0 {
 		r.syncTimeout = time.Hour
+	}
+	switch {
+	case r.settle == 0:
+		r.settle = defaultSettle
+	case r.settle < 0:
+		r.settle = 0
+	case r.settle > maxSettle:
+		return r.configErrorf("Settle is %s; it must be at most %s", r.settle, maxSettle)
 	}
 	if r.limit == nil {
 		r.limit = DefaultLimit

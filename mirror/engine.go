@@ -22,6 +22,7 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	DispatchOnRow(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options, row host.SnapshotRow) (*tracker.Job, error)
 	FollowUp(ctx context.Context, old *jobstore.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
 	Arguments(job *jobstore.Job) ([]byte, error)
+	DigestKey(ctx context.Context) ([]byte, error)
 	Register(handlers []host.Handler) error
 	Attach(r nawasync.AttachedRepository) error
 	CheckKind(kind nawasync.Kind) error

@@ -54,10 +54,11 @@ func (s *shop) openEngine(t *testing.T) {
 	var err error
 	s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{
 		Service: "shop", Type: "gadget", Remote: s.remote, Details: []string{"light"}, Search: []string{"name", "plan"},
+		Settle:  -1,
 		Actions: mirror.Actions{Update: []string{"update", "update_quota"}, Sync: "sync_gadgets"},
 	})
 	enginetest.NoError(t, err)
-	s.plainRepo, err = mirror.New(s.engine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainGadgetRemote{s.remote}})
+	s.plainRepo, err = mirror.New(s.engine, mirror.Config[plainGadget]{Service: "shop", Type: "plain_gadget", Remote: plainGadgetRemote{s.remote}, Settle: -1})
 	enginetest.NoError(t, err)
 }
 

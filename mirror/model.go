@@ -38,7 +38,9 @@ type field struct {
 	*schema.Field
 	column    string
 	role      string
-	unordered bool // a list whose order has no meaning
+	unordered bool   // a list whose order has no meaning
+	exact     bool   // another value than the one that was written is never accepted
+	group     string // fields of one group conflict together
 }
 
 // contentHash returns the first half of a SHA-256 over the content fields, sorted by column.
@@ -70,7 +72,11 @@ type model struct {
 
 // add classifies a field of the struct and adds it to the model.
 func (m *model) add(f *schema.Field) error {
-	role, unordered := parseTag(f)
+	tag, err := parseTag(f)
+	if err != nil {
+		return err
+	}
+	role := tag.role
 	if role != roleSecret && secret.Contains(f.FieldType) {
 		return errors.New(`tag a nawasync.Secret with sync:"secret" gorm:"-"`)
 	}
@@ -97,17 +103,10 @@ func (m *model) add(f *schema.Field) error {
 	if role == roleSecret {
 		column = schema.NamingStrategy{}.ColumnName("", f.Name)
 	}
-	return m.addField(&field{Field: f, column: column, role: role, unordered: unordered})
-}
-
-// parseTag reads the struct tag sync. The tag "set" alone means a content field
-// whose values have no order.
-func parseTag(f *schema.Field) (role string, unordered bool) {
-	tag := strings.Split(f.Tag.Get("sync"), ",")
-	if tag[0] == "set" {
-		return "", true
+	if (tag.exact || tag.group != "") && role != roleContent && role != roleNatural {
+		return fmt.Errorf("exact and group are for content fields; the field has the role %s", role)
 	}
-	return tag[0], len(tag) > 1 && tag[1] == "set"
+	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, group: tag.group})
 }
 
 // checkStorage checks that a field of the role is stored, or not stored, as the role requires.
@@ -148,7 +147,7 @@ func (m *model) addField(f *field) error {
 	case roleIgnored:
 		return nil
 	default:
-		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, secret, ignored, content or set`, f.Tag.Get("sync"))
+		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, secret, ignored or content, and for content also set, exact or group=name`, f.Tag.Get("sync"))
 	}
 	m.byColumn[f.column] = f
 	return nil

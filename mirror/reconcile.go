@@ -15,9 +15,13 @@ import (
 )
 
 // reconcileSlack allows for the clock difference between two processes. If a job of a row
-// finished less than reconcileSlack before the page was requested, the sync leaves the row to
+// finished less than that before the page was requested, the sync leaves the row to
 // the next sync.
 const reconcileSlack = 200 * time.Millisecond
+
+// slack returns reconcileSlack or, if that is longer, how long the remote may show an earlier state of an
+// object after a job has written it.
+func (s *reconcile) slack() time.Duration { return max(reconcileSlack, s.repo.settle) }
 
 // reconcile is one sync: it compares the remote's listing with the rows of a scope.
 //

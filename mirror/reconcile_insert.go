@@ -69,7 +69,7 @@ func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", s.repo.model.table, err)
 	}
-	since := d.batch.requestedAt.Add(-reconcileSlack)
+	since := d.batch.requestedAt.Add(-s.slack())
 	finished, err := s.repo.engine.Store().AnyEndedSince(ctx, tx, s.repo.service, s.repo.typ, since)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 }
 
 // changedByJob reports whether a job is changing the row, or finished changing it later than
-// reconcileSlack before the time since.
+// the slack before the time since.
 func (s *reconcile) changedByJob(status *nawasync.SyncStatus, finishedAt map[int64]time.Time, since time.Time) bool {
 	if status.SyncJobID == nil {
 		return status.State.Pending() // another transaction is adding the row's job
@@ -66,7 +66,7 @@ func (s *reconcile) changedByJob(status *nawasync.SyncStatus, finishedAt map[int
 	// A row can be pending although its job has finished, for example because an older
 	// release left it so. The sync writes such a row and thereby corrects its state.
 	finished, known := finishedAt[*status.SyncJobID]
-	return known && (finished.IsZero() || !finished.Before(since.Add(-reconcileSlack)))
+	return known && (finished.IsZero() || !finished.Before(since.Add(-s.slack())))
 }
 
 // updateBatch writes the fetched fields of the rows that differ. In a dry run (Plan) it

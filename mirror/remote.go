@@ -25,15 +25,18 @@ type Remote[T any] interface {
 	// the object does not exist, return an error of fault.ClassGone.
 	Get(ctx context.Context, key T) (Object[T], error)
 	// Create creates an object and returns it as the remote stored it, with its key. If the
-	// object exists already, return an error of fault.ClassAlreadyExists.
+	// object exists already, return an error of fault.ClassAlreadyExists. If the returned object has no
+	// Version, the repository calls Get to verify the creation.
 	Create(ctx context.Context, want T) (Object[T], error)
 	// Update changes the touched fields. current was read immediately before; want is a copy
 	// of it with the new values of the touched fields and secrets. Update returns the object
-	// as the remote stored it. If that object has no Version, the repository calls Get to
-	// verify the update. Call BeginWrite before a second write.
+	// as the remote answered it; if the answer has no object, return want. A value that differs from
+	// the one in want, and from the earlier one, counts as the remote's form of it and is accepted. If the
+	// returned object has no Version, the repository calls Get to verify the update. Call BeginWrite
+	// before a second write.
 	Update(ctx context.Context, current Object[T], want T, touched FieldDiff) (Object[T], error)
 	// Delete deletes the object. If the object does not exist, return an error of
-	// fault.ClassGone: the job then succeeds.
+	// fault.ClassGone. The repository calls Get until that reports the object as gone.
 	Delete(ctx context.Context, key T) error
 }
 
@@ -46,6 +49,10 @@ type Object[T any] struct {
 	// none. If it is set, Update must fail with fault.ClassConflict when the object has a
 	// newer version.
 	Version string
+	// Author is who changed the object last, as the remote calls them; "" if it does not tell. Conflicts
+	// show it. If it equals Config.Author, a value in the object that the repository did not ask for is
+	// the remote's form of the value that it wrote.
+	Author string
 }
 
 // Page is a part of a listing.

@@ -27,6 +27,8 @@ type repo struct {
 	timeout, syncTimeout time.Duration
 	search, details      []string
 	missingRuns          int
+	settle               time.Duration // 0 if the remote shows each write at once
+	author               string
 	limit                func(int64) int64
 
 	table    *bulk.Table

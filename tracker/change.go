@@ -11,12 +11,13 @@ import (
 )
 
 // Change records one change of an object that a sync found on the remote and wrote to the
-// snapshot row. Changes that the object's own jobs made are not recorded.
+// snapshot row. Of the changes that the object's own jobs made, only those are recorded that nobody
+// asked for.
 type Change struct {
 	ID     int64           `json:"id"`
 	At     time.Time       `json:"at"`
 	Target Target          `json:"-"`
-	JobID  int64           `json:"job_id"` // the id of the sync
+	JobID  int64           `json:"job_id"` // the id of the sync, or of the job whose write it was
 	Kind   ChangeKind      `json:"what"`
 	Fields json.RawMessage `json:"fields,omitempty"` // the changed columns: {"column": {"from": …, "to": …}}, masked
 }
@@ -26,11 +27,12 @@ type ChangeKind string
 
 // The kinds of a Change.
 const (
-	ChangeAppeared ChangeKind = "appeared" // the listing has the object for the first time
-	ChangeDrifted  ChangeKind = "drifted"  // the object was changed outside nawasync
-	ChangeVanished ChangeKind = "vanished" // a complete listing did not have the object; its row is marked missing
-	ChangeReturned ChangeKind = "returned" // the object was missing and is in the listing again
-	ChangeDeleted  ChangeKind = "deleted"  // the object stayed missing and its row was deleted
+	ChangeAppeared   ChangeKind = "appeared"    // the listing has the object for the first time
+	ChangeDrifted    ChangeKind = "drifted"     // the object was changed outside nawasync
+	ChangeVanished   ChangeKind = "vanished"    // a complete listing did not have the object; its row is marked missing
+	ChangeReturned   ChangeKind = "returned"    // the object was missing and is in the listing again
+	ChangeSideEffect ChangeKind = "side_effect" // a job's write changed fields that the job did not set
+	ChangeDeleted    ChangeKind = "deleted"     // the object stayed missing and its row was deleted
 )
 
 // Changes lists up to limit (1 to 500) changes of a target, newest first, from since

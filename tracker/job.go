@@ -90,6 +90,25 @@ type ConflictValues struct {
 	Base    map[string]json.RawMessage `json:"base"`
 	Desired map[string]json.RawMessage `json:"desired"`
 	Remote  map[string]json.RawMessage `json:"remote"`
+	// Author is who changed the object on the remote; "" if the remote does not tell.
+	Author string `json:"author"`
+	// Answers is for package mirror, which carries out the answers to a conflict.
+	Answers ConflictAnswers `json:"answers"`
+}
+
+// ConflictAnswers says which answers to a conflict are possible.
+type ConflictAnswers struct {
+	// Accept says that the remote's values can be accepted as what was asked for.
+	Accept bool `json:"accept,omitempty"`
+	// Digests allows to compare values that Remote has masked or shortened.
+	Digests []ValueDigest `json:"digests,omitempty"`
+}
+
+// ValueDigest is a keyed digest of the value that a column had on the remote.
+type ValueDigest struct {
+	Column string `json:"column"`
+	Digest string `json:"digest"`
+	Short  bool   `json:"short,omitempty"` // Remote has only the beginning of the value
 }
 
 // ConflictValues decodes Diff. It returns an error if the job has no conflict values.

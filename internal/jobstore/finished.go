@@ -79,6 +79,22 @@ func (s *Store) EndedSince(ctx context.Context, tx *gorm.DB, targetKeys []int64,
 	return found, nil
 }
 
+// LastWrite returns when a job with one of the target keys last finished that has written to the
+// remote, if that is not before since. It does not count the job with the given id. Without such a
+// job it returns the zero time.
+func (s *Store) LastWrite(ctx context.Context, targetKeys []int64, except int64, since time.Time) (time.Time, error) {
+	last, err := sqlkit.Column[sql.NullInt64](s.DB(ctx),
+		"SELECT MAX(finished_at) FROM nawasync_jobs WHERE target_key IN ? AND finished_at IS NOT NULL AND finished_at >= ? AND wrote = ? AND id <> ?", targetKeys,
+		since.UnixMicro(), true, except)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for the last write: %w", err)
+	}
+	if len(last) == 0 || !last[0].Valid {
+		return time.Time{}, nil
+	}
+	return sqlkit.FromMicros(last[0].Int64), nil
+}
+
 // Fence locks the row of a running job until tx ends and reports whether the attempt of that
 // epoch still runs. While the lock is held, no other process can end the attempt, so a late
 // attempt cannot write through tx.

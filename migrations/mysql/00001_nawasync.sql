@@ -250,7 +250,7 @@ CREATE TABLE IF NOT EXISTS nawasync_changes (
 
 CREATE TABLE IF NOT EXISTS nawasync_settings (
     name          VARCHAR(50) NOT NULL PRIMARY KEY,
-    value         VARCHAR(255) NOT NULL
+    value         VARCHAR(2000) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 INSERT IGNORE INTO nawasync_settings (name, value) VALUES ('schema_version', '6');
 

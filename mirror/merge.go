@@ -1,0 +1,150 @@
+package mirror
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/secret"
+)
+
+// merged is the result of a three-way merge.
+type merged struct {
+	want     reflect.Value
+	touched  FieldDiff      // the fields that are still to be written
+	adjusted map[string]any // values of the remote that are accepted instead of the wanted ones, by column
+}
+
+// merge returns the current object with the changes of the job, and the fields that are still to be
+// written. It returns a conflict if the remote value of a field is neither one that the user knew
+// nor the one that the user wants, and likewise for the other fields of its group.
+func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merged, err error) {
+	out = merged{want: deepCopy(current.value), adjusted: map[string]any{}}
+	shown := maps.Clone(w.args.Changes)
+	var unknown, groups []string
+	for _, column := range slices.Sorted(maps.Keys(w.args.Changes)) {
+		f, c := w.repo.model.byColumn[column], w.args.Changes[column]
+		if f == nil {
+			return out, nawasync.Permanent(fmt.Errorf("table %s no longer has the column %s", w.repo.model.table, column))
+		}
+		if err := decodeField(out.want, f, c.To); err != nil {
+			return out, nawasync.Permanent(err)
+		}
+		if f.equal(current.value, out.want) {
+			continue
+		}
+		known, err := w.knew(ctx, current.value, f, c)
+		if err != nil {
+			return out, err
+		}
+		if !known && !w.args.Force {
+			if w.accepts(current, f) {
+				f.value(out.want).Set(f.value(current.value))
+				out.adjusted[column] = abbreviate(f.value(current.value).Interface())
+				continue
+			}
+			unknown = append(unknown, column)
+		}
+		out.touched = append(out.touched, FieldChange{column, f.value(current.value).Interface(), f.value(out.want).Interface()})
+		groups = append(groups, f.group)
+	}
+	others, err := w.unknownInGroups(ctx, current.value, groups, shown)
+	if err != nil {
+		return out, err
+	}
+	if unknown = append(unknown, others...); len(unknown) > 0 {
+		return out, w.repo.conflict(ctx, conflicting{
+			reason:  strings.Join(unknown, " and ") + " changed on the remote after the user read the object; nothing was written",
+			current: current, changes: shown, columns: unknown, accept: len(others) == 0,
+		})
+	}
+	for _, f := range w.repo.model.secrets {
+		if value, ok := w.args.WriteOnly[f.column]; ok {
+			f.value(out.want).Set(reflect.ValueOf(value))
+			out.touched = append(out.touched, FieldChange{f.column, secret.Masked, value})
+		}
+	}
+	return out, nil
+}
+
+// accepts reports whether a value that nobody asked for is accepted: the remote says that an earlier
+// attempt of this job wrote it, or a person has chosen to accept it.
+func (w *remoteWrite) accepts(current erasedObject, f *field) bool {
+	return !f.exact && (w.args.Accept || w.EarlierWrite() && w.repo.wroteLast(current))
+}
+
+// wroteLast reports whether the remote says that this repository changed the object last.
+func (r *repo) wroteLast(o erasedObject) bool { return r.author != "" && o.author == r.author }
+
+// unknownInGroups returns the columns that nobody knew among the other fields of the groups whose
+// fields are to be written. It adds them to shown, the fields that a conflict shows.
+func (w *remoteWrite) unknownInGroups(ctx context.Context, current reflect.Value, groups []string, shown map[string]*requestedChange) (
+	unknown []string, err error,
+) {
+	if w.args.Force {
+		return nil, nil
+	}
+	for _, column := range slices.Sorted(maps.Keys(w.args.Seen)) {
+		f, c := w.repo.model.byColumn[column], w.args.Seen[column]
+		if f == nil || f.group == "" || !slices.Contains(groups, f.group) {
+			continue
+		}
+		known, err := w.knew(ctx, current, f, c)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			unknown = append(unknown, column)
+			shown[column] = c
+		}
+	}
+	return unknown, nil
+}
+
+// knew reports whether the user knew the remote's value of a field, or could not: an earlier job of the
+// row, behind which this one was dispatched, has changed it.
+func (w *remoteWrite) knew(ctx context.Context, current reflect.Value, f *field, c *requestedChange) (bool, error) {
+	known, err := w.repo.userKnew(ctx, current, f, c)
+	if known || err != nil {
+		return known, err
+	}
+	value := w.repo.model.newRow()
+	for _, id := range w.args.Behind {
+		job, err := w.repo.engine.Store().Load(ctx, id)
+		if errors.Is(err, nawasync.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		var effects writeResult
+		if json.Unmarshal(job.Result, &effects) != nil {
+			continue
+		}
+		for _, text := range []json.RawMessage{effects.Adjusted[f.column], effects.Also[f.column].To} {
+			if len(text) > 0 && decodeField(value, f, text) == nil && f.equal(current, value) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// writeResult is the part of a job's result that says what else the write has changed.
+type writeResult struct {
+	// Adjusted has the written values that the remote stores in another form, by column.
+	Adjusted map[string]json.RawMessage `json:"adjusted,omitempty"`
+	// Also has the values that changed with the write although nobody asked for it.
+	Also map[string]changedAlso `json:"also_changed,omitempty"`
+}
+
+type changedAlso struct {
+	From json.RawMessage `json:"from"`
+	To   json.RawMessage `json:"to"`
+}
