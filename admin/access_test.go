@@ -57,6 +57,7 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			{"POST", id + "/delete", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/restore", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/keep_theirs", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/accept", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/apply_mine", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/overwrite", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", "/services/whm/pause?reason=x", [5]int{forbidden, forbidden, forbidden, see, missing}},

@@ -263,6 +263,15 @@ type comparison struct {
 	RemoteChanged                bool // Remote differs from Base
 }
 
+// conflictAuthor returns who changed the object on the remote, or "" if the remote does not tell.
+func (v *jobView) conflictAuthor() string {
+	values, err := v.job.ConflictValues()
+	if err != nil {
+		return ""
+	}
+	return values.Author
+}
+
 // comparisons returns the fields of the job's conflict.
 func (v *jobView) comparisons() []comparison {
 	detail, err := v.job.ConflictValues()

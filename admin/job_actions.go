@@ -45,6 +45,7 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 	return map[string]actionFunc{
 		"retry":       func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
 		"keep_theirs": resolve(p.T("Job %d copies the remote's values into the snapshot."), mirror.KeepTheirs),
+		"accept":      resolve(p.T("Job %d accepts the remote's values."), mirror.Accept),
 		"apply_mine":  resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine),
 		"overwrite":   resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
 		"cancel":      func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },

@@ -26,6 +26,11 @@ func (v *jobView) answers() []conflictAnswer {
 			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
 			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger"})
 	}
+	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept {
+		list = slices.Insert(list, 1, conflictAnswer{
+			"accept", v.T("Accept"), v.T("Takes the remote's values for the requested ones, for example because the remote stores them in another form. Other requested fields are still written."), "",
+		})
+	}
 	return list
 }
 

@@ -69,11 +69,11 @@ func (h *host) conflict(i int) *tracker.Job {
 func TestConflictIsResolvedOnTheJobsPage(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		h := newHost(t, db, 3)
+		h := newHost(t, db, 4)
 		for i, c := range []struct {
 			action string
 			quota  int
-		}{{"keep_theirs", 300}, {"apply_mine", 500}, {"overwrite", 500}} {
+		}{{"keep_theirs", 300}, {"accept", 300}, {"apply_mine", 500}, {"overwrite", 500}} {
 			job := h.conflict(i)
 			page := h.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body
 			for _, want := range []string{"<bdi>100</bdi>", "<ins><bdi>500</bdi></ins>", "<mark><bdi>300</bdi></mark>", "/" + c.action + `"`} {

@@ -88,6 +88,8 @@ func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 		return "?", p.T("missing from the listing"), "warn"
 	case tracker.ChangeReturned:
 		return "+", p.T("listed again"), "good"
+	case tracker.ChangeSideEffect:
+		return "≠", p.T("changed together with a job's change, although nobody asked for it"), "warn"
 	case tracker.ChangeDeleted:
 		return "✗", p.T("deleted: the remote no longer has the object"), "bad"
 	}

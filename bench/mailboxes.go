@@ -199,14 +199,14 @@ func (m *mirrorBench) copyAll(ctx context.Context, n int) error {
 	now := time.Now()
 	columns := []string{
 		"instance", "email", "account", "quota", "login", "incoming", "disk_used", "updated_at", "sync_status", "last_synced_at", "content_hash",
-		"hash_version", "missing_runs", "identity",
+		"hash_version", "fetched_columns", "missing_runs", "identity",
 	}
 	_, err = conn.CopyFrom(ctx, pgx.Identifier{"boxes"}, columns, pgx.CopyFromSlice(n, func(i int) ([]any, error) {
 		b := newBox(i)
 		identity := sha256.Sum256([]byte(b.Email))
 		return []any{
 			b.Instance, b.Email, b.Account, b.Quota, b.Login, b.Incoming, b.DiskUsed, now, "synced", now.UnixMicro(), "0123456789abcdef0123456789abcdef",
-			int64(1), 0, identity[:],
+			int64(1), "account,incoming,login,quota", 0, identity[:],
 		}, nil
 	}))
 	return err

@@ -21,7 +21,7 @@ type thing struct {
 // newThings returns the repository. Only workers have a remote.
 func newThings(e *nawasync.Engine, remote mirror.Remote[thing]) (nawasync.SyncedRepository[thing], error) {
 	return mirror.New(e, mirror.Config[thing]{
-		Service: "mirror", Type: "thing", Remote: remote, SyncQueue: syncQueue, Timeout: 30 * time.Second, SyncTimeout: time.Minute,
+		Service: "mirror", Type: "thing", Remote: remote, SyncQueue: syncQueue, Timeout: 30 * time.Second, SyncTimeout: time.Minute, Settle: -1, // the remote shows each write at once
 		Limit: func(rows int64) int64 { return rows }, // no sync is held: the command has no operator
 	})
 }

@@ -15,9 +15,9 @@ import (
 
 // verification compares what the remote shows after a write with what was written.
 type verification struct {
-	stale    []string       // columns with their value from before the write
-	unexpected  []string       // columns with a value that is neither the written one nor the one from before
-	adjusted map[string]any // values that the remote stores in another form than they were written
+	stale      []string       // columns with their value from before the write
+	unexpected []string       // columns with a value that is neither the written one nor the one from before
+	adjusted   map[string]any // values that the remote stores in another form than they were written
 }
 
 // compare compares an object with the written fields. certain says that values which nobody asked for

@@ -100,6 +100,8 @@ func changeWord(kind tracker.ChangeKind) string {
 		return "missing from the listing"
 	case tracker.ChangeReturned:
 		return "listed again"
+	case tracker.ChangeSideEffect:
+		return "changed together with a job's change, although nobody asked for it"
 	case tracker.ChangeDeleted:
 		return "deleted, because the remote no longer has the object"
 	}

@@ -61,7 +61,7 @@ func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 	everywhere(t, 40, func(t *testing.T, s *site) {
 		s.do("/sync")
 		const email = "info@alpha.example"
-		for answer, want := range map[string]int64{"keep_theirs": 50, "apply_mine": 444, "overwrite": 445} {
+		for answer, want := range map[string]int64{"keep_theirs": 50, "accept": 50, "apply_mine": 444, "overwrite": 445} {
 			_, page := s.get("/?q=" + email)
 			seen := regexp.MustCompile(`name="seen" value="(\{[^<>]*\})"`).FindStringSubmatch(page)
 			if seen == nil {
@@ -72,7 +72,7 @@ func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 				quota = 51
 			}
 			noError(t, s.server.Edit(email, sim.State{QuotaMB: &quota}))
-			requested := map[string]string{"keep_theirs": "443", "apply_mine": "444", "overwrite": "445"}[answer]
+			requested := map[string]string{"keep_theirs": "443", "accept": "446", "apply_mine": "444", "overwrite": "445"}[answer]
 			_, _, job := s.post("/mailboxes/update_quota", "email", email, "seen", html.UnescapeString(seen[1]), "quota_mb", requested)
 			page = s.await(job, "conflict")
 			if !strings.Contains(page, "<th>On the server</th>") || !strings.Contains(page, fmt.Sprintf("%d MB", quota)) || !strings.Contains(page, requested+" MB") {
@@ -90,7 +90,7 @@ func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 				t.Fatalf("answer %s: status %d, want %d", answer, resp.StatusCode, http.StatusSeeOther)
 			}
 			s.await(filepath.Base(resp.Header.Get("Location")), "success")
-			if answer == "keep_theirs" {
+			if answer == "keep_theirs" || answer == "accept" {
 				want = quota
 			}
 			if current := s.server.Mailbox(email); *current.QuotaMB != want {

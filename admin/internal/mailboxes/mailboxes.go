@@ -50,7 +50,7 @@ func New(t testing.TB, engine *nawasync.Engine, db *gorm.DB) (nawasync.SyncedRep
 		}
 	}
 	server := &Server{&nawasynctest.FakeRemote[Mailbox]{Key: func(m Mailbox) string { return m.Address }}}
-	boxes, err := mirror.New(engine, mirror.Config[Mailbox]{Service: "whm", Type: "box", Remote: server})
+	boxes, err := mirror.New(engine, mirror.Config[Mailbox]{Service: "whm", Type: "box", Remote: server, Settle: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,14 +20,17 @@ type Module struct {
 	Emails   nawasync.SyncedRepository[WhmEmailAccount]
 }
 
+// settle is negative because a WHM server answers after it has carried a change out, and has no replicas.
+const settle = -1
+
 // New creates the repositories. With nil servers, the process only reads rows and dispatches jobs.
 func New(e *nawasync.Engine, servers Servers) (*Module, error) {
 	accountConfig := mirror.Config[WhmAccount]{
-		Service: "whm", Type: "account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 90 * time.Second, Search: []string{"username", "domain", "contact"},
+		Service: "whm", Type: "account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 90 * time.Second, Settle: settle, Search: []string{"username", "domain", "contact"},
 		Actions: mirror.Actions{Update: []string{"update_package", "update_password", "suspend", "unsuspend"}, Delete: "terminate", Sync: "sync_accounts"},
 	}
 	emailConfig := mirror.Config[WhmEmailAccount]{
-		Service: "whm", Type: "email_account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 60 * time.Second, Search: []string{"email"}, Details: []string{WithDisk},
+		Service: "whm", Type: "email_account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 60 * time.Second, Settle: settle, Search: []string{"email"}, Details: []string{WithDisk},
 		Actions: mirror.Actions{Update: []string{"update_quota", "update_password", "suspend", "unsuspend"}, Sync: "sync_emails"},
 	}
 	if servers != nil {

@@ -62,6 +62,8 @@ func (s *Pages) finishForm(w http.ResponseWriter, r *http.Request, path string, 
 		showList(w, r, http.StatusUnprocessableEntity, "The list has no row with this name: choose Sync now to load the current rows from the server.")
 	case errors.Is(err, nawasync.ErrUnchanged):
 		showList(w, r, http.StatusUnprocessableEntity, "The row already has the requested values: enter a different value.")
+	case errors.Is(err, mirror.ErrUnseen):
+		showList(w, r, http.StatusUnprocessableEntity, "This value has not been loaded from the server yet: choose Sync now, then try again.")
 	case wrongForm, errors.Is(err, nawasync.ErrInvalid), errors.Is(err, nawasync.ErrExists), errors.Is(err, nawasync.ErrDeleting):
 		showList(w, r, http.StatusUnprocessableEntity, sentence(err))
 	case errors.Is(err, nawasync.ErrBacklogFull):
@@ -259,6 +261,8 @@ func (s *Pages) answerConflict(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("answer") {
 	case "keep_theirs":
 		job, err = mirror.KeepTheirs(r.Context(), s.Engine, id, o)
+	case "accept":
+		job, err = mirror.Accept(r.Context(), s.Engine, id, o)
 	case "apply_mine":
 		job, err = mirror.ApplyMine(r.Context(), s.Engine, id, o)
 	case "overwrite":

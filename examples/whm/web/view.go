@@ -295,6 +295,12 @@ func conflictText(field string, value json.RawMessage) string {
 // the only possible answer is to keep the object that the server already has.
 func (v jobView) Answerable() bool { return v.Job.SnapshotState != nawasync.StatePendingCreate }
 
+// Acceptable reports whether the server's values can be accepted for the requested ones.
+func (v jobView) Acceptable() bool {
+	values, err := v.Job.ConflictValues()
+	return err == nil && values.Answers.Accept
+}
+
 // StatusText explains the status of the job in one sentence.
 func (v jobView) StatusText() string {
 	j := v.Job
