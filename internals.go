@@ -106,6 +106,11 @@ func (i internals) Attach(r AttachedRepository) error {
 	return nil
 }
 
+// Attached returns the attached repository of a service and type, or ErrNoRepository.
+func (i internals) Attached(service, typ string) (AttachedRepository, error) {
+	return i.repository(service, typ)
+}
+
 // DispatchOnRow adds a job that changes a snapshot row, and sets the row's pending state. It
 // does both in tx.
 func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o Options, row host.SnapshotRow) (*tracker.Job, error) {

@@ -210,7 +210,7 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobsto
 		if err != nil {
 			return err
 		}
-		if state == "" && job.SnapshotState == StatePendingCreate {
+		if (state == "" || state == tracker.StateDeleted) && job.SnapshotState == StatePendingCreate {
 			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrRowGone)
 		}
 		if state == StatePendingDelete {

@@ -11,7 +11,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// RepositoryReader reads a snapshot table. It never calls the remote.
+// RepositoryReader reads a snapshot table. It never calls the remote. The rows of deleted objects are
+// hidden, except from a List or All whose Query.States has tracker.StateDeleted.
 type RepositoryReader[T any] interface {
 	// List returns one page of rows. It returns ErrInvalid for an unknown column, a Limit out
 	// of range, and a Query.After that belongs to another order.
@@ -41,8 +42,8 @@ type RepositoryWriter[T any] interface {
 	// with a conflict. The job does not write fields that change leaves as they are. Update
 	// returns ErrUnchanged, ErrDeleting or ErrNotFound.
 	Update(ctx context.Context, seen T, change func(*T), o Options) (*tracker.Job, error)
-	// Delete deletes an object. If the object has changed on the remote since the user saw
-	// it, the job ends with a conflict. Delete returns ErrDeleting or ErrNotFound.
+	// Delete deletes an object. Its row is hidden, and removed 30 days later. If the object has changed
+	// on the remote since the user saw it, the job ends with a conflict. Delete returns ErrDeleting or ErrNotFound.
 	Delete(ctx context.Context, seen T, o Options) (*tracker.Job, error)
 }
 
@@ -99,7 +100,8 @@ type Query struct {
 	// mirror.Config.Search. It ignores the case of ASCII letters. No index helps: a search
 	// reads all rows that the other conditions select.
 	Search string
-	// States selects rows with one of the sync states. Empty selects all states.
+	// States selects rows with one of the sync states. Empty selects all states but
+	// tracker.StateDeleted.
 	States []SyncState
 	// Sort is the column to order by; a "-" before it reverses the order. Rows with NULL come
 	// last. Default is the primary key. A large table needs an index on the column.
@@ -125,7 +127,7 @@ type ListResult[T any] struct {
 type SyncResult struct {
 	Listed    int64 `json:"listed"`    // objects in the listing, duplicates included
 	Created   int64 `json:"created"`   // rows added
-	Updated   int64 `json:"updated"`   // rows written
+	Updated   int64 `json:"updated"`   // rows written, and deleted rows whose objects are back
 	Unchanged int64 `json:"unchanged"` // rows not written
 	InFlight  int64 `json:"in_flight"` // rows not written because a job changes them or changed them during the sync
 	Missing   int64 `json:"missing"`   // rows that are not in the listing
@@ -144,6 +146,12 @@ type SyncResult struct {
 	// them with the reason.
 	Refused  int64    `json:"refused,omitempty"`
 	Refusals []string `json:"refusals,omitempty"`
+	// Purged counts the rows that were removed, 30 days after their objects were deleted.
+	Purged int64 `json:"purged,omitempty"`
+	// PurgeRefused counts those that the database refuses to remove, for example because another table
+	// refers to them, and PurgeRefusals names some of them with the reason.
+	PurgeRefused  int64    `json:"purge_refused,omitempty"`
+	PurgeRefusals []string `json:"purge_refusals,omitempty"`
 	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
 	// sync would be held.
 	Held int64 `json:"held,omitempty"`

@@ -29,7 +29,8 @@ const (
 // read them. The zero value belongs to a row that was never synced.
 type SyncStatus struct {
 	// Identity makes the row unique in its table. It is a hash of the scope and the key; of the scope and
-	// the natural fields while the object has no key; of the row's id once its creation has failed.
+	// the natural fields while the object has no key; of the row's id once its creation has failed, or
+	// the row is deleted.
 	Identity     tracker.Identity `gorm:"column:identity;size:32;not null;uniqueIndex"       json:"-"`
 	State        SyncState        `gorm:"column:sync_status;size:16;not null;default:synced" json:"sync_status"`
 	SyncError    string           `gorm:"column:sync_error"                                  json:"sync_error,omitempty"` // why the row is failed or in conflict
@@ -42,6 +43,11 @@ type SyncStatus struct {
 	SyncJobID      *int64    `gorm:"column:sync_job_id"           json:"sync_job_id,omitempty"`  // the last job that changed the row
 	MissingSince   Timestamp `gorm:"column:missing_since"         json:"missing_since,omitzero"` // the time of the first complete listing without the object
 	MissingRuns    int       `gorm:"column:missing_runs;not null" json:"missing_runs,omitempty"` // consecutive complete listings without the object
+	// DeletedAt is when the object was deleted. gorm's queries for the snapshot struct leave out such rows
+	// unless they are Unscoped.
+	DeletedAt tracker.DeletedAt `gorm:"column:deleted_at" json:"deleted_at,omitzero"`
+	// DeletedJobID is the job that has deleted the object. Nil means that the remote no longer had it.
+	DeletedJobID *int64 `gorm:"column:deleted_job_id" json:"deleted_job_id,omitempty"`
 }
 
 // SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct

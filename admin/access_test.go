@@ -56,6 +56,7 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 			{"POST", id + "/retry", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/delete", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/restore", [5]int{forbidden, forbidden, forbidden, see, missing}},
+			{"POST", id + "/restore_row", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/keep_theirs", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/accept", [5]int{forbidden, forbidden, forbidden, see, missing}},
 			{"POST", id + "/apply_mine", [5]int{forbidden, forbidden, forbidden, see, missing}},
@@ -109,7 +110,7 @@ func TestEveryRouteEnforcesThePermissionsOfEachSubject(t *testing.T) {
 		for _, a := range entries {
 			outcomes[a.Subject] = append(outcomes[a.Subject], a.Outcome)
 		}
-		if len(outcomes["viewer"]) != 7 || slices.Contains(outcomes["viewer"], tracker.AuditDone) || !slices.Contains(outcomes["operator"], tracker.AuditDone) ||
+		if len(outcomes["viewer"]) != 9 || slices.Contains(outcomes["viewer"], tracker.AuditDone) || !slices.Contains(outcomes["operator"], tracker.AuditDone) ||
 			len(outcomes) != 2 {
 			t.Errorf("%v", outcomes)
 		}

@@ -50,6 +50,7 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 		"overwrite":   resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
 		"cancel":      func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
 		"delete":      func(ctx context.Context) (flash, error) { return p.deleteJob(ctx, job) },
+		"restore_row": func(ctx context.Context) (flash, error) { return p.restoreRow(ctx, job) },
 		"restore":     func(ctx context.Context) (flash, error) { return p.restoreJob(ctx, job) },
 	}
 }
@@ -105,6 +106,26 @@ func (p *request) restoreJob(ctx context.Context, job *tracker.Job) (flash, erro
 		return flash{}, &refusedError{text: p.Tf("Job %d is not deleted.", job.ID)}
 	}
 	return flash{Text: p.Tf("Job %d was restored.", job.ID)}, p.h.engine.Restore(ctx, job.ID, p.operatorOptions())
+}
+
+// hasDeletedRow reports whether the job has deleted an object, whose row is kept for some time.
+func hasDeletedRow(job *tracker.Job) bool {
+	return job.SnapshotState == nawasync.StatePendingDelete && job.Status == tracker.StatusSuccess
+}
+
+func (p *request) restoreRow(ctx context.Context, job *tracker.Job) (flash, error) {
+	if !hasDeletedRow(job) {
+		return flash{}, &refusedError{text: p.Tf("Job %d has not deleted an object.", job.ID)}
+	}
+	row := mirror.DeletedRow{Service: job.Service, Type: job.Type, ID: job.SnapshotRow}
+	next, err := mirror.Restore(ctx, p.h.engine, row, p.operatorOptions())
+	switch {
+	case errors.Is(err, nawasync.ErrExists):
+		err = &refusedError{text: p.T("The row was not restored, because another row has the object's name by now."), alreadyRecorded: true}
+	case errors.Is(err, nawasync.ErrNotFound):
+		err = &refusedError{text: p.T("The row is not deleted: it was restored, or removed 30 days after the deletion."), alreadyRecorded: true}
+	}
+	return newJobFlash(p.T("The row was restored. Job %d reads its object."), next, err)
 }
 
 // retryBlockedReason returns why the job cannot be retried, or "" if it can.

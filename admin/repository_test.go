@@ -99,6 +99,39 @@ func TestConflictIsResolvedOnTheJobsPage(t *testing.T) {
 	})
 }
 
+func TestDeletedRowIsRestoredOnTheJobsPage(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHost(t, db, 3)
+		row := h.row(address(0))
+		job, err := h.boxes.Delete(h.t.Context(), row, nawasync.Options{By: "user:7"})
+		noError(t, err)
+		job = h.await(job.ID, tracker.StatusSuccess)
+		h.server.Set(address(0), 300) // it was made again on the remote
+		path := fmt.Sprintf("/jobs/%d", job.ID)
+		if viewed := h.get("viewer", path).body; strings.Contains(viewed, `/restore_row"`) {
+			t.Error("the page offers to restore the row to a viewer")
+		}
+		if page := h.get("operator", path).body; !strings.Contains(page, `/restore_row"`) {
+			t.Error("the page does not offer to restore the row")
+		}
+		h.post("operator", path+"/restore_row", "reason", "by mistake")
+		reading := h.related(job)[0]
+		h.await(reading.ID, tracker.StatusSuccess)
+		if restored := h.row(address(0)); restored.ID != row.ID || restored.State != nawasync.StateSynced || restored.Quota != 300 {
+			t.Errorf("row = %+v, want row %d with a quota of 300", restored, row.ID)
+		}
+		h.post("operator", path+"/restore_row")
+		if n := len(h.related(job)); n != 2 {
+			t.Errorf("%d jobs after the second click, want 2", n)
+		}
+		entries, err := h.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "restore_row"})
+		if err != nil || len(entries) != 2 || entries[0].Outcome != tracker.AuditFailed || entries[1].Reason != "by mistake" || entries[1].Subject != "operator" {
+			t.Errorf("audit log = %+v, %v, want a failed and a successful entry", entries, err)
+		}
+	})
+}
+
 // related returns all jobs of the job's target, the newest first.
 func (h *host) related(job *tracker.Job) []*tracker.Job {
 	h.t.Helper()

@@ -135,6 +135,8 @@ func (p *request) state(s nawasync.SyncState) string {
 		return p.T("conflict")
 	case nawasync.StateMissing:
 		return p.T("missing")
+	case tracker.StateDeleted:
+		return p.T("deleted")
 	}
 	return string(s)
 }

@@ -89,7 +89,7 @@ func readEvidence(ctx context.Context, db *gorm.DB, remote *client) (*evidence, 
 		{&e.ended, "SELECT job_id, epoch, outcome, COALESCE(error_class, '') AS error_class, COALESCE(error, '') AS error FROM nawasync_attempts ORDER BY job_id, epoch"},
 		{&e.orders, "SELECT job_id, lane, kind, fatal FROM host_orders ORDER BY job_id, id"},
 		{&e.effects, "SELECT job_id, epoch FROM host_effects"},
-		{&e.things, "SELECT * FROM things ORDER BY id"},
+		{&e.things, "SELECT * FROM things WHERE deleted_at IS NULL ORDER BY id"},
 		{
 			&e.counted, "SELECT " + groups + "outcome, CAST(SUM(jobs) AS " + bigint(db) + ") AS jobs FROM (SELECT " + groups +
 				"outcome, jobs FROM nawasync_stats WHERE period = '" + string(tracker.PeriodMinute) + "' UNION ALL SELECT " + groups +

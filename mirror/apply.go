@@ -24,11 +24,15 @@ func (r *repo) keyOf(m *mutation) (reflect.Value, error) {
 }
 
 // getRemote reads the remote object of a key. It returns an otherObjectError if the remote answers with
-// an object of another key, as a remote does that redirects the old name of a renamed object.
+// an object of another key, as a remote does that redirects the old name of a renamed object, or with
+// another incarnation of the object.
 func (r *repo) getRemote(ctx context.Context, key reflect.Value) (erasedObject, error) {
 	o, err := r.findRemote(ctx, key)
 	if err == nil && r.model.hasKey(key) && r.model.keyIdentity(key) != r.model.keyIdentity(o.value) {
-		err = &otherObjectError{o, fmt.Errorf("the remote answers with the object %q; the object was probably renamed, or its name is used again", targetText(o.value, r.model.key))}
+		err = &otherObjectError{object: o, err: fmt.Errorf("the remote answers with the object %q; the object was probably renamed, or its name is used again", targetText(o.value, r.model.key))}
+	}
+	if err == nil && r.model.remade(key, o.value) {
+		err = &otherObjectError{object: o, err: fmt.Errorf("the remote answers with another object of the same name, which was made since: %s", r.model.incarnationText(key, o.value)), remade: true}
 	}
 	return o, err
 }
@@ -61,6 +65,7 @@ func (r *repo) checkObject(o erasedObject, key reflect.Value) error {
 type otherObjectError struct {
 	object erasedObject
 	err    error
+	remade bool // it has the key that was asked for, and another incarnation
 }
 
 func (e *otherObjectError) Error() string { return e.err.Error() }
@@ -89,7 +94,7 @@ func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key, 
 	if m.Creation != 0 {
 		return row, row, r.checkCreation(ctx, m.Creation, row)
 	}
-	if key, err = r.keyOf(m); err == nil && !r.model.sameKey(key, row) {
+	if key, err = r.keyOf(m); err == nil && (!r.model.sameKey(key, row) || r.model.remade(key, row)) {
 		err = gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", a.Job().SnapshotRow, r.model.table,
 			r.model.target(row), r.model.target(key))
 	}

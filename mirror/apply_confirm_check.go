@@ -50,10 +50,10 @@ func (c *confirmation) askWitnesses(ctx context.Context) (found bool, err error)
 		_, err := c.repo.getRemote(ctx, row)
 		var other *otherObjectError
 		switch {
-		case err == nil:
+		case err == nil, errors.As(err, &other) && other.remade:
 			c.witnesses[0], c.witnesses[i] = c.witnesses[i], c.witnesses[0]
 			return true, nil
-		case fault.ClassOf(err) != fault.ClassGone && !errors.As(err, &other):
+		case fault.ClassOf(err) != fault.ClassGone && other == nil:
 			return false, fmt.Errorf("get %q, which was listed, to check the remote's answers: %w", c.repo.model.target(row), err)
 		}
 	}
@@ -82,7 +82,8 @@ func (c *confirmation) readWitnesses(ctx context.Context) error {
 func (c *confirmation) checkScope(ctx context.Context, ids []int64) error {
 	where, args := c.inScope()
 	var rows []int64
-	err := c.repo.db(ctx).Table(c.repo.model.table).Where(where+"last_synced_at IS NOT NULL", args...).Limit(smallScope+1).Pluck("id", &rows).Error
+	err := c.repo.db(ctx).Table(c.repo.model.table).Where(where+"last_synced_at IS NOT NULL AND deleted_at IS NULL", args...).Limit(smallScope+1).
+		Pluck("id", &rows).Error
 	if err != nil {
 		return fmt.Errorf("read %s: %w", c.repo.model.table, err)
 	}

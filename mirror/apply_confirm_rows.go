@@ -38,7 +38,9 @@ func (c *confirmation) confirm(ctx context.Context, ids []int64) error {
 		object, err := c.repo.getRemote(ctx, row)
 		var other *otherObjectError
 		switch {
-		case errors.As(err, &other):
+		case errors.As(err, &other) && other.remade:
+			gone = append(gone, row)
+		case other != nil:
 			stopped = c.renamed(ctx, row, other)
 		case err == nil:
 			present.items, present.pages = append(present.items, object.value), append(present.pages, 1)
@@ -155,7 +157,7 @@ func (c *confirmation) removeAll(ctx context.Context, gone []reflect.Value, aske
 			remove = append(remove, id)
 			c.record(&changes, row, tracker.ChangeDeleted, nil)
 		}
-		if err := c.deleteRows(tx, remove); err != nil {
+		if err := c.repo.markDeleted(tx, remove); err != nil {
 			return err
 		}
 		return c.repo.engine.Store().AddChanges(ctx, tx, changes)
@@ -166,15 +168,5 @@ func (c *confirmation) removeAll(ctx context.Context, gone []reflect.Value, aske
 	c.recordedCount.Add(int64(len(changes)))
 	c.counts.Deleted += int64(len(remove))
 	c.counts.Dropped += int64(len(gone) - len(remove))
-	return nil
-}
-
-func (c *confirmation) deleteRows(tx *gorm.DB, ids []int64) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	if err := tx.Exec("DELETE FROM "+c.repo.quoted+" WHERE id IN ?", ids).Error; err != nil {
-		return fmt.Errorf("delete from %s: %w", c.repo.model.table, err)
-	}
 	return nil
 }

@@ -143,7 +143,7 @@ func (c *creation) prepare(ctx context.Context) (taken bool, err error) {
 	row := c.repo.model.newRow()
 	err = c.repo.findRow(ctx, row.Addr(), "id = ?", c.Job().SnapshotRow)
 	if errors.Is(err, nawasync.ErrNotFound) {
-		return false, nil // take inserts a row
+		return false, c.repo.checkDeleted(ctx, c.Job().SnapshotRow) // else take inserts a row
 	}
 	if err != nil {
 		return false, err

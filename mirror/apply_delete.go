@@ -8,25 +8,22 @@ import (
 	"slices"
 	"strings"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
 )
 
 // runDelete deletes the remote object if it has not changed since the user saw it. If the object
-// no longer exists, the job succeeds.
+// no longer exists, the job succeeds. The row is marked as deleted.
 func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error {
-	a.OnSuccess(func(tx *gorm.DB) error {
-		return tx.Exec("DELETE FROM "+r.quoted+" WHERE id = ?", a.Job().SnapshotRow).Error
-	})
+	r.deletedOnSuccess(a)
 	w, err := r.resume(ctx, a, m)
 	if err != nil {
 		return err
 	}
 	w.key, w.row, err = r.boundKey(ctx, a, m)
 	if errors.Is(err, errNeverCreated) {
+		r.removedOnSuccess(a)
 		a.SetResult(map[string]any{"row_only": true})
 		return nil // an object with that name on the remote, if any, belongs to another client
 	}

@@ -51,8 +51,8 @@ func (r *repo) runRefresh(ctx context.Context, a host.Attempt, args *refreshArgs
 }
 
 // idleRow selects a row unless another of its jobs waits behind this one: the row then stays pending
-// for that job.
-const idleRow = " WHERE id = ? AND sync_status NOT IN ('pending_create', 'pending_update', 'pending_delete')"
+// for that job. It does not select a row that was deleted meanwhile.
+const idleRow = " WHERE id = ? AND sync_status NOT IN ('pending_create', 'pending_update', 'pending_delete', 'deleted')"
 
 // refreshedOnSuccess stores the remote object in the row.
 func (r *repo) refreshedOnSuccess(a host.Attempt, id int64, current erasedObject) {
@@ -91,6 +91,9 @@ func (r *repo) refreshRenamed(ctx context.Context, a host.Attempt, row reflect.V
 // object since, and nobody has touched the row, the object was renamed: both rows become one. Otherwise
 // a person decides, and joinRenamed returns false.
 func (r *repo) joinRenamed(ctx context.Context, a host.Attempt, row reflect.Value, other *otherObjectError) (joined bool, err error) {
+	if other.remade {
+		return false, nil // the next sync adds a row for it
+	}
 	id, identity := r.model.idOf(row), r.model.keyIdentity(other.object.value)
 	err = r.findRow(ctx, r.model.newRow().Addr(), "identity = ?", identity)
 	if errors.Is(err, nawasync.ErrNotFound) {

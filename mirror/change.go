@@ -245,7 +245,7 @@ func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispa
 		switch {
 		case err != nil:
 			return err
-		case state == "":
+		case state == "" || state == tracker.StateDeleted:
 			return fmt.Errorf("row %d of %s: %w", id, r.model.table, nawasync.ErrNotFound)
 		case state == nawasync.StatePendingDelete:
 			return fmt.Errorf("row %d of %s: %w", id, r.model.table, nawasync.ErrDeleting)
@@ -298,15 +298,19 @@ func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (jo
 	if err := r.findRow(ctx, row.Addr(), "id = ?", id); err != nil {
 		return nil, err
 	}
-	args := refreshArgs{
-		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue,
-		Row: id,
-	}
 	err = r.inTx(ctx, func(tx *gorm.DB) error {
-		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(id, ""))
+		job, err = r.engine.DispatchOnRow(ctx, tx, r.refreshOf(row), o, r.snapshotRow(id, ""))
 		return err
 	})
 	return job, err
+}
+
+// refreshOf returns the arguments of a job that refreshes a row.
+func (r *repo) refreshOf(row reflect.Value) refreshArgs {
+	return refreshArgs{
+		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue,
+		Row: r.model.idOf(row),
+	}
 }
 
 // secretsOf returns the secrets of a row that are set, by column.
@@ -324,6 +328,6 @@ func (r *repo) newMutation(action string, row reflect.Value) (*mutation, error) 
 	if err := r.model.checkScope(row); err != nil {
 		return nil, err
 	}
-	key, err := encodeFields(row, append(r.model.keyFields(), r.model.natural...))
+	key, err := encodeFields(row, append(append(r.model.keyFields(), r.model.natural...), r.model.incarnation...))
 	return &mutation{kind: r.kind(action), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue, Key: key}, err
 }

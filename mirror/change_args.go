@@ -15,7 +15,7 @@ type mutation struct {
 	target nawasync.Target
 	queue  string
 
-	Key     map[string]json.RawMessage  `json:"key"`               // scope, key and natural fields
+	Key     map[string]json.RawMessage  `json:"key"`               // scope, key, natural and incarnation fields
 	Want    map[string]json.RawMessage  `json:"want,omitempty"`    // of a create: the content
 	Changes map[string]*requestedChange `json:"changes,omitempty"` // of an update
 	// Seen holds the values that the user saw, in From: of a delete all of them, of an update those of the

@@ -38,6 +38,8 @@ func statusColumns(dialect string) []struct{ name, declaration string } {
 		{"sync_job_id", "BIGINT"},
 		{"missing_since", "BIGINT"},
 		{"missing_runs", "INTEGER NOT NULL DEFAULT 0"},
+		{"deleted_at", "BIGINT"},
+		{"deleted_job_id", "BIGINT"},
 	}
 }
 
@@ -80,7 +82,7 @@ func StatusColumns(dialect, table string) ([]string, error) {
 	}
 	name := strings.ReplaceAll(table, ".", "_")
 	list = append(list, "CREATE UNIQUE INDEX "+name+"_identity ON "+table+" (identity)")
-	index := "CREATE INDEX " + name + "_sync_status ON " + table + " (sync_status)"
+	index := "CREATE INDEX " + name + "_sync_status ON " + table + " (sync_status, deleted_at)"
 	if dialect != "mysql" {
 		index += " WHERE sync_status <> 'synced'"
 	}

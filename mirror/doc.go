@@ -18,7 +18,8 @@
 //	}
 //
 // The other roles are natural (content, and the name that finds an object before the remote
-// has assigned its id), set (a list whose order has no meaning) and ignored. You create the
+// has assigned its id), set (a list whose order has no meaning), incarnation (observed, and different
+// if the object was deleted and made again) and ignored. You create the
 // table in a migration; [StatusColumns] returns the statements for the SyncStatus columns.
 //
 //	accounts, err := mirror.New(engine, mirror.Config[Account]{Service: "whm", Type: "account", Remote: adapter})
@@ -30,5 +31,6 @@
 // sync_job.go. The method run in reconcile.go shows its steps: reconcile_list.go reads the
 // pages, reconcile_batch.go compares them with the table, reconcile_write.go and
 // reconcile_insert.go write the differences. reconcile_missing.go finds the rows that the
-// listing did not contain, and reconcile_apply.go holds, marks or deletes them.
+// listing did not contain, and reconcile_apply.go holds or marks them. deleted.go marks the rows of
+// deleted objects, reconcile_returned.go brings them back, and purge.go removes them.
 package mirror

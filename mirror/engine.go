@@ -25,6 +25,7 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	DigestKey(ctx context.Context) ([]byte, error)
 	Register(handlers []host.Handler) error
 	Attach(r nawasync.AttachedRepository) error
+	Attached(service, typ string) (nawasync.AttachedRepository, error)
 	CheckKind(kind nawasync.Kind) error
 	CheckTarget(target nawasync.Target) error
 	Operate(ctx context.Context, action string, o nawasync.OperatorOptions, do func(entry *tracker.AuditEntry) error) error

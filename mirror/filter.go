@@ -3,12 +3,14 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // countRows counts the rows of a query, up to q.Total of them. A negative q.Total has no limit.
@@ -44,7 +46,11 @@ func (r *repo) column(part, name string) (string, error) {
 
 // filtered returns the query without order, cursor and limit.
 func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error) {
-	db := r.db(ctx).Table(r.model.table)
+	// Unscoped, because a count has no struct for which gorm would add the condition.
+	db := r.db(ctx).Table(r.model.table).Unscoped()
+	if !slices.Contains(q.States, tracker.StateDeleted) {
+		db = db.Where("deleted_at IS NULL")
+	}
 	for name, value := range q.Where {
 		column, err := r.column("Where", name)
 		if err != nil {

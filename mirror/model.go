@@ -29,8 +29,10 @@ const (
 	roleKey      = "key"      // the remote's id
 	roleNatural  = "natural"  // content, and the name that finds an object before it has an id
 	roleObserved = "observed" // stored and refreshed, never a conflict
-	roleSecret   = "secret"   // written to the remote, never stored
-	roleIgnored  = "ignored"  // not synced
+	// roleIncarnation is observed, and differs if the remote's object was deleted and made again.
+	roleIncarnation = "incarnation"
+	roleSecret      = "secret"  // written to the remote, never stored
+	roleIgnored     = "ignored" // not synced
 )
 
 // field is one field of a snapshot struct.
@@ -63,6 +65,7 @@ type model struct {
 	id     *schema.Field
 
 	scope, key, natural, content, observed, secrets []*field // content includes the natural fields
+	incarnation                                     []*field // some of observed
 
 	created, updated []*schema.Field // times that gorm sets
 	byColumn         map[string]*field
@@ -90,7 +93,7 @@ func (m *model) add(f *schema.Field) error {
 			m.updated = append(m.updated, f)
 			return nil
 		case f.FieldType == reflect.TypeFor[gorm.DeletedAt]():
-			return errors.New("a snapshot cannot use soft deletion: gorm would hide deleted rows from syncs")
+			return errors.New("a snapshot cannot use gorm's soft deletion: nawasync.SyncStatus has its own")
 		case !stored:
 			return nil
 		}
@@ -142,12 +145,15 @@ func (m *model) addField(f *field) error {
 		m.content = append(m.content, f)
 	case roleObserved:
 		m.observed = append(m.observed, f)
+	case roleIncarnation:
+		f.role = roleObserved
+		m.observed, m.incarnation = append(m.observed, f), append(m.incarnation, f)
 	case roleSecret:
 		m.secrets = append(m.secrets, f)
 	case roleIgnored:
 		return nil
 	default:
-		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, secret, ignored or content, and for content also set, exact or group=name`, f.Tag.Get("sync"))
+		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact or group=name`, f.Tag.Get("sync"))
 	}
 	m.byColumn[f.column] = f
 	return nil
@@ -208,8 +214,14 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	if m.id == nil || len(parsed.PrimaryFields) != 1 || m.id.DBName != "id" || (m.id.GORMDataType != schema.Uint && m.id.GORMDataType != schema.Int) {
 		return fail("the struct needs one primary key, an integer in the column id, for example ID uint64")
 	}
+	status := map[string]bool{}
 	for _, f := range parsed.Fields {
-		if f == m.id || isStatusColumn(f.DBName) {
+		softDelete := f.FieldType == reflect.TypeFor[gorm.DeletedAt]()
+		if isStatusColumn(f.DBName) && status[f.DBName] && !softDelete {
+			return fail("two fields have the column %s, which belongs to nawasync.SyncStatus; give the other field another column", f.DBName)
+		}
+		if f == m.id || isStatusColumn(f.DBName) && !softDelete {
+			status[f.DBName] = true
 			continue
 		}
 		if err := m.add(f); err != nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -38,6 +40,18 @@ func TestInvalidSnapshotsAreRefusedWithTheReason(t *testing.T) {
 		Name string `sync:"key"`
 		nawasync.SyncStatus
 	}
+	type softDeleted struct {
+		ID        uint64
+		Name      string `sync:"key"`
+		DeletedAt gorm.DeletedAt
+		nawasync.SyncStatus
+	}
+	type sameColumn struct {
+		ID      uint64
+		Name    string    `sync:"key"`
+		Removed time.Time `gorm:"column:deleted_at"`
+		nawasync.SyncStatus
+	}
 	type noTable struct {
 		ID   uint64
 		Name string `sync:"key"`
@@ -47,6 +61,8 @@ func TestInvalidSnapshotsAreRefusedWithTheReason(t *testing.T) {
 		`sync:"key"`:    errorOf(mirror.New(e, mirror.Config[noKey]{Service: "a", Type: "b"})),
 		"Name":          errorOf(mirror.New(e, mirror.Config[badTag]{Service: "a", Type: "b"})),
 		"PIN":           errorOf(mirror.New(e, mirror.Config[openSecret]{Service: "a", Type: "b"})),
+		"soft deletion": errorOf(mirror.New(e, mirror.Config[softDeleted]{Service: "a", Type: "b"})),
+		"two fields":    errorOf(mirror.New(e, mirror.Config[sameColumn]{Service: "a", Type: "b"})),
 		"an integer":    errorOf(mirror.New(e, mirror.Config[textID]{Service: "a", Type: "b"})),
 		"StatusColumns": errorOf(mirror.New(e, mirror.Config[noTable]{Service: "a", Type: "b"})),
 		"service":       errorOf(mirror.New(e, mirror.Config[plainGadget]{Type: "b"})),

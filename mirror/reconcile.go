@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/bitmap"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
@@ -42,10 +44,13 @@ type reconcile struct {
 	unmatchedKeys map[tracker.Identity]bool // keys of listed objects without a row
 	unkeyed       int64                     // number of listed objects that have no key in the scope
 	added         int64                     // number of rows that this sync inserted
+	replaced      int64                     // number of rows whose objects were made again
+	replaceLimit  *int64                    // how many may be; nil until one is
 	scopeEmpty    atomic.Bool               // the scope has no row yet, so there is nothing to compare with
 	firstLoad     bool                      // the scope had no row when the sync began
 	recordedCount atomic.Int64              // changes in the history
 	mu            sync.Mutex                // guards what addResult changes
+	deleted       deletedRows               // the deleted rows of the scope
 
 	// The fields below belong to the goroutine that reads the listing.
 	filling      listingBatch               // the batch that is being filled
@@ -63,7 +68,8 @@ type reconcile struct {
 // Only if the listing proves to be complete does it handle the rows that were not listed
 // (reconcile_missing.go): it holds them for an operator, or marks them as missing
 // (reconcile_apply.go). It deletes no row: a job of its own asks the remote for each object that
-// was missing for long enough (apply_confirm.go).
+// was missing for long enough (apply_confirm.go). At the end it removes rows that were deleted long
+// ago (purge.go).
 func (s *reconcile) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
@@ -77,7 +83,14 @@ func (s *reconcile) run(ctx context.Context) error {
 	if err := s.checkProof(); err != nil {
 		return err
 	}
-	return s.handleMissing(ctx)
+	err := s.handleMissing(ctx)
+	if s.attempt == nil || (err != nil && fault.ClassOf(err) != fault.ClassHeld) {
+		return err
+	}
+	if failed := s.purge(ctx); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
 }
 
 // begin records the state of the table before the listing.

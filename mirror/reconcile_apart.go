@@ -55,6 +55,7 @@ func (o batchResult) plus(more batchResult) batchResult {
 	}
 	addCounts(&o.result, &more.result)
 	o.added += more.added
+	o.replaced += more.replaced
 	o.unkeyed += more.unkeyed
 	o.seen, o.unmatchedKeys = append(o.seen, more.seen...), append(o.unmatchedKeys, more.unmatchedKeys...)
 	o.refused, o.changes = append(o.refused, more.refused...), append(o.changes, more.changes...)

@@ -201,11 +201,15 @@ func (s *reconcile) unchanged(it listedItem, row reflect.Value, compared []*fiel
 // dryRun counts for a plan what writeBatch would write.
 func (s *reconcile) dryRun(ctx context.Context, d batchDiff) (batchResult, error) {
 	out := d.counted
-	for _, it := range d.unmatched {
+	added, err := s.bringBack(s.repo.db(ctx), d, d.unmatched, &out)
+	if err != nil {
+		return out, err
+	}
+	for _, it := range added {
 		out.unmatchedKeys = append(out.unmatchedKeys, it.key)
 	}
-	out.result.Created += int64(len(d.unmatched))
-	err := s.updateBatch(ctx, s.repo.db(ctx), d, &out)
+	remade, err := s.updateBatch(ctx, s.repo.db(ctx), d, &out)
+	out.result.Created += int64(len(added) + len(remade))
 	return out, err
 }
 
@@ -220,6 +224,7 @@ func (s *reconcile) insertedByThisRun(id int64, status *nawasync.SyncStatus) boo
 type batchResult struct {
 	result        nawasync.SyncResult
 	added         int64
+	replaced      int64
 	unkeyed       int64
 	seen          []int64
 	unmatchedKeys []tracker.Identity
@@ -236,6 +241,7 @@ func (o batchResult) clone() batchResult {
 func (s *reconcile) addResult(out batchResult) {
 	addCounts(&s.result, &out.result)
 	s.added += out.added
+	s.replaced += out.replaced
 	for _, id := range out.seen {
 		s.seen.Add(id)
 	}

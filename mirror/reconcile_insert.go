@@ -56,11 +56,14 @@ func (s *reconcile) inserter(conn *sql.Conn, skipTaken bool) insertFunc {
 	}
 }
 
-// insertBatch adds the objects that have no row, except those whose row a job has deleted since
+// insertBatch adds the objects that have no row and had none before, except those whose row a job has deleted since
 // the page was requested. The check for such jobs runs after the INSERT: from then until the
 // commit, no other transaction can add and delete a row with one of the keys.
 func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult, insert insertFunc) error {
 	items, err := s.skipUnidentified(tx, out, d.unmatched)
+	if err == nil {
+		items, err = s.bringBack(tx, d, items, out)
+	}
 	if err != nil || len(items) == 0 {
 		return err
 	}

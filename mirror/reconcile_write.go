@@ -22,9 +22,12 @@ import (
 func (s *reconcile) writeBatch(ctx context.Context, d batchDiff, skipTaken bool) (out batchResult, err error) {
 	err = s.fencedOn(ctx, func(tx *gorm.DB, conn *sql.Conn) error {
 		out = d.counted.clone() // discard the counts of a transaction that is retried
-		if err := s.updateBatch(ctx, tx, d, &out); err != nil {
+		remade, err := s.updateBatch(ctx, tx, d, &out)
+		if err != nil {
 			return err
 		}
+		d := d
+		d.unmatched = append(slices.Clip(d.unmatched), remade...)
 		if err := s.insertBatch(ctx, tx, d, &out, s.inserter(conn, skipTaken)); err != nil {
 			return err
 		}
@@ -70,15 +73,16 @@ func (s *reconcile) changedByJob(status *nawasync.SyncStatus, finishedAt map[int
 }
 
 // updateBatch writes the fetched fields of the rows that differ. In a dry run (Plan) it
-// only counts the rows.
-func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult) error {
+// only counts the rows. It returns the objects that were made again: their rows are deleted.
+func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, out *batchResult) (remade []listedItem, err error) {
 	if len(d.changed) == 0 {
-		return nil
+		return nil, nil
 	}
 	rows, finishedAt, err := s.lockRows(ctx, tx, slices.Sorted(maps.Keys(d.changed)), s.attempt != nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	replaced := replacedRows{}
 	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
 	var params [][]any
 	for i := range rows.Len() {
@@ -88,18 +92,23 @@ func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 			out.result.InFlight++
 			continue
 		}
-		s.copyFetched(out, row, d.changed[s.repo.model.idOf(row)], d.compared)
+		it := d.changed[s.repo.model.idOf(row)]
+		if s.repo.model.remade(row, it.value) {
+			replaced.add(row, it)
+			continue
+		}
+		s.copyFetched(out, row, it, d.compared)
 		params = append(params, s.updateParams(row, d.compared, now))
 	}
 	out.result.InFlight += int64(len(d.changed) - rows.Len()) // rows deleted since they were compared
 	out.result.Updated += int64(len(params))
-	if s.attempt == nil || len(params) == 0 {
-		return nil
+	if remade, err = s.replace(tx, replaced, out); err != nil || s.attempt == nil || len(params) == 0 {
+		return remade, err
 	}
 	if err := s.repo.table.Update(tx, s.updateColumns(d.compared), params); err != nil {
-		return fmt.Errorf("write %s: %w", s.repo.model.table, err)
+		return nil, fmt.Errorf("write %s: %w", s.repo.model.table, err)
 	}
-	return nil
+	return remade, nil
 }
 
 // updateColumns returns the columns of an update. The order is that of updateParams.

@@ -39,6 +39,9 @@ func (r *repo) takeIdentity(ctx context.Context, a host.Attempt, t rowTake) (oth
 			if err != nil {
 				return err
 			}
+			if state == tracker.StateDeleted {
+				return errRowDeleted
+			}
 			other, err = r.takeIdentityTx(ctx, tx, t, state != "")
 			return err
 		})

@@ -30,9 +30,9 @@ const (
 	ChangeAppeared   ChangeKind = "appeared"    // the listing has the object for the first time
 	ChangeDrifted    ChangeKind = "drifted"     // the object was changed outside nawasync
 	ChangeVanished   ChangeKind = "vanished"    // a complete listing did not have the object; its row is marked missing
-	ChangeReturned   ChangeKind = "returned"    // the object was missing and is in the listing again
+	ChangeReturned   ChangeKind = "returned"    // the object was missing, or its row deleted, and is in the listing again
 	ChangeSideEffect ChangeKind = "side_effect" // a job's write changed fields that the job did not set
-	ChangeDeleted    ChangeKind = "deleted"     // the object stayed missing and its row was deleted
+	ChangeDeleted    ChangeKind = "deleted"     // the object stayed missing, or was made again, and its row was deleted
 )
 
 // Changes lists up to limit (1 to 500) changes of a target, newest first, from since

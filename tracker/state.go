@@ -17,11 +17,12 @@ const (
 	StateFailed        SyncState = "failed"         // the last change failed; sync_error says why
 	StateConflict      SyncState = "conflict"       // the object also changed on the remote; an operator decides
 	StateMissing       SyncState = "missing"        // the last complete listing did not have the object
+	StateDeleted       SyncState = "deleted"        // the object was deleted; the row is hidden, and kept for 30 days
 )
 
 // RefreshAction is the action of jobs that read one object from the remote again.
 const RefreshAction = "refresh"
 
 // ConfirmAction is the action of jobs that ask the remote for objects that were missing from
-// listings, and delete the rows of those that are gone.
+// listings, and mark the rows of those that are gone as deleted.
 const ConfirmAction = "confirm"

@@ -22,7 +22,7 @@ func stateClass(state nawasync.SyncState) string {
 		return "nawasync-wait"
 	case state == nawasync.StateFailed, state == nawasync.StateConflict:
 		return "nawasync-bad"
-	case state == nawasync.StateMissing:
+	case state == nawasync.StateMissing, state == tracker.StateDeleted:
 		return "nawasync-missing"
 	}
 	return "nawasync-good"
@@ -38,6 +38,8 @@ func stateSign(state nawasync.SyncState) string {
 		return "≠"
 	case state == nawasync.StateMissing:
 		return "?"
+	case state == tracker.StateDeleted:
+		return "–"
 	}
 	return "✓"
 }
@@ -52,7 +54,7 @@ func stateWord(s nawasync.SyncStatus) string {
 		return "being deleted"
 	case nawasync.StateSynced:
 		return "in sync"
-	case nawasync.StateMissing, nawasync.StateFailed, nawasync.StateConflict:
+	case nawasync.StateMissing, nawasync.StateFailed, nawasync.StateConflict, tracker.StateDeleted:
 	}
 	return strings.ReplaceAll(string(s.State), "_", " ")
 }

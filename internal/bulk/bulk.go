@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -180,14 +181,15 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 	if err != nil {
 		return err
 	}
+	params := binaryParams(args, len(columns))
 	first := make([]string, len(columns))
-	for i := range columns {
-		first[i] = fmt.Sprintf("? AS c%d", i)
+	for i, param := range params {
+		first[i] = fmt.Sprintf("%s AS c%d", param, i)
 	}
 	for i, c := range columns[1:] {
 		set[i] = fmt.Sprintf("t.%s = v.c%d", tx.Statement.Quote(c), i+1)
 	}
-	source := "SELECT " + strings.Join(first, ", ") + strings.Repeat(" UNION ALL SELECT "+repeatRow("?", len(columns)), len(rows)-1)
+	source := "SELECT " + strings.Join(first, ", ") + strings.Repeat(" UNION ALL SELECT "+strings.Join(params, ","), len(rows)-1)
 	return exec(tx, "UPDATE "+t.name+" t JOIN ("+source+") v ON t.id = v.c0 SET "+strings.Join(set, ", "), args)
 }
 
@@ -379,6 +381,21 @@ func toDriverValues(rows [][]any) ([]any, error) {
 		}
 	}
 	return args, nil
+}
+
+// binaryParams returns a parameter for each column of rows. In a derived table, MySQL takes a parameter
+// for a text, and refuses bytes that are not one.
+func binaryParams(args []any, columns int) []string {
+	params := make([]string, columns)
+	for i := range params {
+		params[i] = "?"
+	}
+	for i, arg := range args {
+		if data, ok := arg.([]byte); ok && !utf8.Valid(data) {
+			params[i%columns] = "CAST(? AS BINARY)"
+		}
+	}
+	return params
 }
 
 // repeatRow repeats part n times, separated by commas.

@@ -16,7 +16,7 @@ func KeyIdentity(scope, key []string) Identity { return identity('k', scope, key
 func NameIdentity(scope, natural []string) Identity { return identity('n', scope, natural) }
 
 // RowIdentity returns the identity of a row that stands for no object of the remote: its creation
-// failed.
+// failed, or its object was deleted.
 func RowIdentity(id int64) Identity {
 	return identity('r', nil, []string{strconv.FormatInt(id, 10)})
 }

@@ -98,8 +98,9 @@ func (s *Store) settleSnapshot(conn *sqlkit.Conn, out *Outcome) error {
 	j := out.Job
 	table := s.quote(j.SnapshotTable)
 	if out.Status == tracker.StatusSuccess {
-		// The job's OnSuccess function writes all other columns.
-		return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ?", tracker.StateSynced, j.SnapshotRow, j.ID).Error
+		// The job's OnSuccess function writes all other columns. It has marked the row of a deleted object.
+		return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ? AND sync_status <> ?", tracker.StateSynced,
+			j.SnapshotRow, j.ID, tracker.StateDeleted).Error
 	}
 	if j.Status == tracker.StatusQueued {
 		// Another job that changes the row may still be open. The row then waits for that job.
@@ -183,13 +184,13 @@ func refreshJob(j *Job) *Job {
 }
 
 // MarkPending puts the job's snapshot row into the job's pending state. It keeps the error of the
-// row: if the job is cancelled, the row shows that error again.
+// row: if the job is cancelled, the row shows that error again. A deleted row stays as it is.
 func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 	if !s.snapshotChanges(j) {
 		return nil
 	}
-	return sqlkit.Connect(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ?", j.SnapshotState, j.ID,
-		j.SnapshotRow).Error
+	return sqlkit.Connect(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ? AND sync_status <> ?", j.SnapshotState, j.ID,
+		j.SnapshotRow, tracker.StateDeleted).Error
 }
 
 // LockRow locks a snapshot row until tx ends and returns its state, or "" when there is no such

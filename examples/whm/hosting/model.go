@@ -84,7 +84,7 @@ func CreateTables(ctx context.Context, db *gorm.DB) error {
 // process may have run the same statement first. After 20 rounds, create returns the last error.
 func create(ctx context.Context, db *gorm.DB, table string, statements []string) error {
 	complete := func() bool {
-		return db.WithContext(ctx).Exec("SELECT missing_runs FROM "+table+" WHERE 1 = 0").Error == nil
+		return db.WithContext(ctx).Exec("SELECT deleted_job_id FROM "+table+" WHERE 1 = 0").Error == nil
 	}
 	var lastErr error
 	for round := 0; !complete(); round++ {
