@@ -35,6 +35,7 @@ type zoneRemote struct {
 	mu       sync.Mutex
 	clock    *nawasynctest.Clock
 	lag      time.Duration
+	listLag  time.Duration // of listings, if it is longer
 	versions []zoneVersion
 	made     int
 
@@ -86,7 +87,7 @@ func (r *zoneRemote) stored() []zoneRecord { return r.shown(0) }
 
 func (r *zoneRemote) List(context.Context, zoneRecord, string) iter.Seq2[mirror.Page[zoneRecord], error] {
 	return func(yield func(mirror.Page[zoneRecord], error) bool) {
-		yield(mirror.Page[zoneRecord]{Items: r.shown(r.lag), Proof: mirror.Proof{Level: mirror.ProofWhole}}, nil)
+		yield(mirror.Page[zoneRecord]{Items: r.shown(max(r.lag, r.listLag)), Proof: mirror.Proof{Level: mirror.ProofWhole}}, nil)
 	}
 }
 

@@ -77,6 +77,9 @@ func (s *reconcile) compare(ctx context.Context, b listingBatch) (batchResult, e
 	if err := s.findDifferences(ctx, &d); err != nil {
 		return d.counted, err
 	}
+	if err := s.confirmRemembered(ctx, &d); err != nil {
+		return d.counted, err
+	}
 	if len(d.changed) == 0 && len(d.unmatched) == 0 {
 		return d.counted, nil
 	}

@@ -74,7 +74,7 @@ func (s *reconcile) bringBack(tx *gorm.DB, d batchDiff, items []listedItem, out 
 	if err != nil || len(ids) == 0 {
 		return items, err
 	}
-	rows, err := s.lockDeleted(tx, ids)
+	rows, err := s.readDeleted(tx, ids, s.attempt != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -114,13 +114,13 @@ func (s *reconcile) bringBack(tx *gorm.DB, d batchDiff, items []listedItem, out 
 	return left, nil
 }
 
-// lockDeleted reads deleted rows, by their former keys, and locks them unless this is a plan.
-func (s *reconcile) lockDeleted(tx *gorm.DB, ids []int64) (map[tracker.Identity][]reflect.Value, error) {
+// readDeleted reads deleted rows, by their former keys. If lock is set, the rows stay locked.
+func (s *reconcile) readDeleted(tx *gorm.DB, ids []int64, lock bool) (map[tracker.Identity][]reflect.Value, error) {
 	slices.Sort(ids)
 	found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
 	since := nawasync.Timestamp{Time: s.repo.engine.Store().Now().Add(-deletedRetention)}
 	query := tx.Unscoped().Table(s.repo.model.table).Select(s.repo.columns()).Where("id IN ? AND deleted_at >= ?", ids, since).Order("id")
-	if s.attempt != nil {
+	if lock {
 		query = s.repo.forUpdate(query)
 	}
 	if err := query.Find(found.Interface()).Error; err != nil {

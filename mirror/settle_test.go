@@ -233,3 +233,27 @@ func TestHandleOfAnAcceptedWriteIsLimited(t *testing.T) {
 		t.Errorf("Accepted with a handle of 9000 bytes = %v, want an error of the class config", err)
 	}
 }
+
+// The listing is a copy that lags by minutes; Get is not.
+func TestObjectThatAJobHasDeletedDoesNotComeBackWithAListingThatLags(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote := newZoneRemote(wwwRecord)
+		m := newZone(t, db, remote, mirror.Config[zoneRecord]{})
+		deleted := row(m, "www")
+		m.ends(m.drain(m.Delete(t.Context(), deleted, byUser)), tracker.StatusSuccess, "")
+		remote.listLag = time.Hour
+		for range 2 {
+			m.clock.Advance(time.Minute)
+			if result := resultOf(t, m.drain(m.SyncNow(t.Context(), inZone, "", byUser))); result.Created != 0 || result.Refused != 0 || len(m.rows()) != 0 {
+				t.Fatalf("result of a sync = %+v with rows %+v, want no row", result, m.rows())
+			}
+		}
+		remote.listLag = 0
+		remote.add(wwwRecord, false) // somebody makes it again
+		m.sync(inZone)
+		if again := row(m, "www"); again.ID == deleted.ID {
+			t.Errorf("row = %+v, want a new row for the new object", again)
+		}
+	})
+}
