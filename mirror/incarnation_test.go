@@ -1,7 +1,9 @@
 package mirror_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -27,6 +30,18 @@ func tenantOf(name, uid string) tenant {
 	return tenant{Realm: "r", Name: name, Email: name + "@example.com", UID: uid}
 }
 
+// countedTenants claims a listing whose objects the server has counted.
+type countedTenants struct{ *mapRemote[tenant] }
+
+func (r countedTenants) List(ctx context.Context, scope tenant, detail string) iter.Seq2[mirror.Page[tenant], error] {
+	return func(yield func(mirror.Page[tenant], error) bool) {
+		for page, err := range r.mapRemote.List(ctx, scope, detail) {
+			page.Proof = mirror.Proof{Level: mirror.ProofCounted, Total: int64(len(page.Items))}
+			yield(page, err)
+		}
+	}
+}
+
 // newTenants mirrors the tenants with a note each.
 func newTenants(t *testing.T, db *testdb.Database, list ...tenant) (*mapRemote[tenant], *mirrored[tenant]) {
 	t.Helper()
@@ -35,7 +50,7 @@ func newTenants(t *testing.T, db *testdb.Database, list ...tenant) (*mapRemote[t
 		keyOf:   func(v tenant) string { return v.Name },
 		find:    func(_ map[string]tenant, key tenant) string { return key.Name },
 	}
-	m := newMirrored[tenant](t, db, "tenants", "realm TEXT NOT NULL, name TEXT NOT NULL, email TEXT NOT NULL, uid TEXT, note TEXT", remote)
+	m := newMirrored[tenant](t, db, "tenants", "realm TEXT NOT NULL, name TEXT NOT NULL, email TEXT NOT NULL, uid TEXT, note TEXT", countedTenants{remote})
 	remote.put(list...)
 	m.sync(tenant{Realm: "r"})
 	enginetest.NoError(t, db.Exec("UPDATE tenants SET note = 'note'").Error)
@@ -59,7 +74,7 @@ func TestNameThatIsUsedAgainIsANewRow(t *testing.T) {
 			t.Errorf("plan = %+v, %v, want one row created", plan, err)
 		}
 		result := resultOf(t, m.sync(tenant{Realm: "r"}))
-		if result.Created != 1 || result.Updated != 0 || result.Unchanged != 1 || result.Missing != 0 || result.Proof != "whole" || len(result.Drifted) != 0 {
+		if result.Created != 1 || result.Updated != 0 || result.Unchanged != 1 || result.Missing != 0 || result.Proof != "counted" || len(result.Drifted) != 0 {
 			t.Errorf("sync result = %+v, want one row created and one unchanged", result)
 		}
 		rows := withDeleted(t, db)
