@@ -29,6 +29,9 @@ type internals struct{ *Engine }
 // DB returns the engine's database.
 func (i internals) DB() *gorm.DB { return i.config.DB }
 
+// HasOwnClock reports whether Config.Now replaces the system's clock. A timer then does not follow it.
+func (i internals) HasOwnClock() bool { return i.config.Now != nil }
+
 // Store returns the store, which reads and writes jobs.
 func (i internals) Store() *jobstore.Store { return i.store }
 

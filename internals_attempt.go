@@ -83,7 +83,7 @@ func (a hostAttempt) sealState(v any) ([]byte, error) {
 		return nil, fmt.Errorf("marshal the state of job %d, a %T: %w", a.job.ID, v, err)
 	}
 	if len(plain) > host.MaxState {
-		return nil, fmt.Errorf("store the state of job %d: %T is %d bytes of JSON, over the limit of %d", a.job.ID, v, len(plain), host.MaxState)
+		return nil, fmt.Errorf("store the state of job %d: %w: %T is %d bytes of JSON, over the limit of %d", a.job.ID, host.ErrStateTooLarge, v, len(plain), host.MaxState)
 	}
 	if a.engine.config.Sealer == nil {
 		return plain, nil

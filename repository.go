@@ -140,7 +140,7 @@ type SyncResult struct {
 	// Samples has some of the values that Drifted counts.
 	Samples []map[string]any `json:"samples,omitempty"`
 	Proof   string           `json:"proof,omitempty"` // whole, counted, exhausted or unproven
-	// ProofNote says why the listing proves less than the remote claims.
+	// ProofNote says why the listing proves less than the remote claims, and that it was resumed.
 	ProofNote string `json:"proof_note,omitempty"`
 	// Refused counts the listed objects that could not be stored, and Refusals names some of
 	// them with the reason.

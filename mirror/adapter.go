@@ -14,7 +14,9 @@ import (
 // erasedRemote is a Remote without its type parameter. Each reflect.Value is an addressable
 // snapshot struct.
 type erasedRemote interface {
-	list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error]
+	// list begins at a cursor, or at the beginning if from is "". A cursor needs a resumable Remote.
+	list(ctx context.Context, scope reflect.Value, detail, from string) iter.Seq2[erasedPage, error]
+	resumable() bool
 	get(ctx context.Context, key reflect.Value) (erasedObject, error)
 	create(ctx context.Context, want reflect.Value) (erasedObject, error)
 	update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error)
@@ -36,6 +38,7 @@ type erasedPage struct {
 	items  reflect.Value // a slice
 	fields []string
 	proof  Proof
+	cursor string
 	// requestedAt is Page.RequestedAt.
 	requestedAt time.Time
 	// skipped is nil if the listing covers every row.
@@ -45,10 +48,14 @@ type erasedPage struct {
 // remoteAdapter makes an erasedRemote of a Remote.
 type remoteAdapter[T any] struct{ Remote[T] }
 
-func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail string) iter.Seq2[erasedPage, error] {
+func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail, from string) iter.Seq2[erasedPage, error] {
 	return func(yield func(erasedPage, error) bool) {
-		for p, err := range a.List(ctx, asType[T](scope), detail) {
-			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, requestedAt: p.RequestedAt}
+		pages := a.List(ctx, asType[T](scope), detail)
+		if remote, ok := a.Remote.(ResumableRemote[T]); ok && from != "" {
+			pages = remote.ListFrom(ctx, asType[T](scope), detail, from)
+		}
+		for p, err := range pages {
+			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, cursor: p.Cursor, requestedAt: p.RequestedAt}
 			if skipped := p.Skipped; skipped != nil { // a closure over p would keep the page's items in memory
 				out.skipped = func(v reflect.Value) bool { return skipped(asType[T](v)) }
 			}
@@ -57,6 +64,11 @@ func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail 
 			}
 		}
 	}
+}
+
+func (a remoteAdapter[T]) resumable() bool {
+	_, ok := a.Remote.(ResumableRemote[T])
+	return ok
 }
 
 func (a remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (erasedObject, error) {

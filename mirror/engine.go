@@ -15,6 +15,7 @@ import (
 // jobs, writing jobs and rows in one transaction, and adding audit entries.
 type engine interface { //nolint:interfacebloat // one place lists everything that mirror needs
 	DB() *gorm.DB
+	HasOwnClock() bool
 	Store() *jobstore.Store
 	InTx(ctx context.Context, fn func(tx *gorm.DB) error) error
 	Dispatch(ctx context.Context, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)

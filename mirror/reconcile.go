@@ -47,6 +47,7 @@ type reconcile struct {
 	replaced      int64                     // number of rows whose objects were made again
 	replaceLimit  *int64                    // how many may be; nil until one is
 	scopeEmpty    atomic.Bool               // the scope has no row yet, so there is nothing to compare with
+	outside       bitmap.Bitmap             // rows that pages of earlier attempts excluded from the listing
 	firstLoad     bool                      // the scope had no row when the sync began
 	recordedCount atomic.Int64              // changes in the history
 	mu            sync.Mutex                // guards what addResult changes
@@ -60,6 +61,7 @@ type reconcile struct {
 	totalChanged bool                       // the server reported two different totals
 	pages        int                        // number of pages so far
 	proof        *Proof                     // of the last page
+	place        listingPlace               // how far the listing is (reconcile_resume.go)
 	level        ProofLevel                 // what the listing proves
 }
 
@@ -67,15 +69,21 @@ type reconcile struct {
 // fetched (reconcile_list.go, reconcile_batch.go, reconcile_write.go, reconcile_insert.go).
 // Only if the listing proves to be complete does it handle the rows that were not listed
 // (reconcile_missing.go): it holds them for an operator, or marks them as missing
-// (reconcile_apply.go). It deletes no row: a job of its own asks the remote for each object that
-// was missing for long enough (apply_confirm.go). At the end it removes rows that were deleted long
-// ago (purge.go).
+// (reconcile_apply.go). If the remote's rate limit ends the attempt, the next one goes on where it
+// stopped (reconcile_resume.go, reconcile_state.go). It deletes no row: a job of its own asks the
+// remote for each object that was missing for long enough (apply_confirm.go). At the end it removes
+// rows that were deleted long ago (purge.go).
 func (s *reconcile) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	if err := s.list(ctx); err != nil {
+	if err := s.recall(ctx); err != nil {
 		return err
+	}
+	if !s.place.complete {
+		if err := s.list(ctx); err != nil {
+			return err
+		}
 	}
 	if ctx.Err() != nil { // batches may have been dropped
 		return context.Cause(ctx)
@@ -83,7 +91,8 @@ func (s *reconcile) run(ctx context.Context) error {
 	if err := s.checkProof(); err != nil {
 		return err
 	}
-	err := s.handleMissing(ctx)
+	s.place.complete = true
+	err := s.remember(ctx, s.handleMissing(ctx))
 	if s.attempt == nil || (err != nil && fault.ClassOf(err) != fault.ClassHeld) {
 		return err
 	}

@@ -41,6 +41,9 @@ func (s *reconcile) list(ctx context.Context) error {
 		failed = errors.Join(failed, <-compared)
 	}
 	s.result.Listed = s.listed
+	if failed == nil && ctx.Err() == nil { // else batches may have been dropped
+		listErr = s.remember(ctx, listErr)
+	}
 	if failed != nil && errors.Is(listErr, errBatchFailed) {
 		return failed // listErr only says that a batch failed
 	}
@@ -90,14 +93,34 @@ func recoverPanic(fn func() error) (err error) {
 
 // readPages splits the remote's pages into batches and sends the batches.
 func (s *reconcile) readPages(ctx context.Context, to chan<- listingBatch) error {
+	for {
+		err := s.readFrom(ctx, to)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if sendErr := s.sendBatch(ctx, to); err == nil || sendErr != nil { // store the objects that were listed
+			return errors.Join(err, sendErr)
+		}
+		if goesOn, err := s.goOn(ctx, err); !goesOn {
+			return err
+		}
+	}
+}
+
+// readFrom reads the pages after the cursor, or from the beginning if there is none.
+func (s *reconcile) readFrom(ctx context.Context, to chan<- listingBatch) error {
 	next := s.repo.engine.Store().Now()
-	for p, err := range s.repo.remote.list(ctx, s.scope, s.args.Detail) {
+	if s.place.cursor == "" {
+		s.place.first = s.listed
+	} else {
+		s.place.resumed = true
+	}
+	for p, err := range s.repo.remote.list(ctx, s.scope, s.args.Detail, s.place.cursor) {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			err = fmt.Errorf("the listing failed after %d objects, nothing was deleted: %w", s.listed, err)
-			return errors.Join(err, s.sendBatch(ctx, to)) // store the objects that were listed
+			return err
 		}
 		if p.requestedAt.IsZero() {
 			p.requestedAt = next
@@ -107,12 +130,12 @@ func (s *reconcile) readPages(ctx context.Context, to chan<- listingBatch) error
 		if err := s.addPage(ctx, p, to); err != nil {
 			return err
 		}
+		if err := s.passed(p.cursor); err != nil {
+			return err
+		}
 		next = s.repo.engine.Store().Now()
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return s.sendBatch(ctx, to)
+	return nil
 }
 
 // sendBatch sends the batch that is being filled, unless it is empty.

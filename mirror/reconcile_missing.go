@@ -177,7 +177,7 @@ func (s *reconcile) unlisted(rows reflect.Value, out *missingRows) (unlisted []r
 
 // outsideListing reports whether the remote excluded the row from the listing.
 func (s *reconcile) outsideListing(row reflect.Value) bool {
-	return slices.ContainsFunc(s.skipped, func(skipped func(reflect.Value) bool) bool { return skipped(row) })
+	return s.outside.Has(s.repo.model.idOf(row)) || slices.ContainsFunc(s.skipped, func(skipped func(reflect.Value) bool) bool { return skipped(row) })
 }
 
 // splitInFlight adds the unlisted rows to missing, except those that a job changes or has changed

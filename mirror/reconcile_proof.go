@@ -18,9 +18,12 @@ func (s *reconcile) checkProof() error {
 		problem = "the listing ended without a single page"
 	case tooManyRefused(s.result.Refused, s.listed):
 		problem = fmt.Sprintf("%d of %d objects could not be stored, for example: %s", s.result.Refused, s.listed, s.result.Refusals[0])
+	case s.place.unproven:
+		s.result.Proof, s.result.ProofNote = ProofNone.String(), "the listing was resumed, and what it had seen before was too large to be stored"
+		return nil
 	case s.proof.Level == ProofNone && total > 0:
 		problem = fmt.Sprintf("the listing ended before its last page: the server counts %d objects and %d different objects were listed", total, s.distinct())
-	case total > 0 && s.distinct() != total && !s.totalChanged && s.repeated() == 0:
+	case total > 0 && !s.totalChanged && s.repeated() == 0 && (s.distinct() < total || s.distinct() > total && !s.wasResumed()):
 		problem = fmt.Sprintf("the listing is incomplete: the server counts %d objects and %d different objects were listed"+
 			" (if the server counts something else than it lists, the adapter must use ProofExhausted without a total)", total, s.distinct())
 	default:
@@ -31,13 +34,15 @@ func (s *reconcile) checkProof() error {
 	return fault.WithClass(fault.ClassTransient, errors.New(problem+"; the listed objects were stored, nothing was deleted"))
 }
 
-// levelOf returns what the listing shows. If that is less than the remote claims, note says
-// why.
+// levelOf returns what the listing shows. If that is less than the remote claims, or the listing was
+// resumed, note says why.
 func (s *reconcile) levelOf() (level ProofLevel, note string) {
 	level = s.proof.Level
 	switch {
 	case level == ProofCounted && s.total == 0 && s.listed > 0:
 		return ProofNone, "the remote claims ProofCounted without a total, which proves nothing"
+	case level >= ProofExhausted && s.wasResumed():
+		return ProofExhausted, "the listing was resumed, and may have missed what changed meanwhile"
 	case level <= ProofExhausted:
 		return level, ""
 	case level == ProofCounted && s.total == 0:
@@ -51,6 +56,9 @@ func (s *reconcile) levelOf() (level ProofLevel, note string) {
 	}
 	return min(level, ProofWhole), ""
 }
+
+// wasResumed reports whether the listing was put together from parts of different times.
+func (s *reconcile) wasResumed() bool { return s.place.resumed || s.place.expired > 0 }
 
 // distinct returns the number of different objects in the listing, including those that could not
 // be stored.

@@ -17,7 +17,7 @@ import (
 // A Remote must be safe for concurrent use.
 type Remote[T any] interface {
 	// List yields the objects of a scope, page by page. An error ends the listing, and the
-	// sync then deletes nothing. Objects whose scope fields are set must be of this scope: the
+	// sync then deletes nothing; see ResumableRemote for a listing that meets a rate limit. Objects whose scope fields are set must be of this scope: the
 	// sync refuses others. detail is "" or one of Config.Details; it selects how much
 	// of each object to fetch.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
@@ -64,6 +64,10 @@ type Page[T any] struct {
 	// Proof says how complete the listing is. The last page's proof counts. If the pages have
 	// different totals, the listing counts as exhausted at most.
 	Proof Proof
+	// Cursor is where the listing goes on after this page, for example the token of the next page or
+	// the last key: what ResumableRemote.ListFrom needs. It is stored sealed. "" means that the
+	// listing cannot go on after this page. A Remote without ListFrom must leave it empty.
+	Cursor string
 	// Skipped reports whether a row is outside the listing, for example because its account
 	// is suspended. The sync never counts such a row as missing. A row is outside the listing
 	// if any page's Skipped reports it. Nil reports none.

@@ -29,6 +29,9 @@ var ErrNoConflict = errors.New("the job did not end with a conflict that can be 
 // MaxState is the largest size of a job's state as JSON, in bytes.
 const MaxState = 64 << 10
 
+// ErrStateTooLarge is returned for a state of more than MaxState bytes.
+var ErrStateTooLarge = errors.New("the state of the job is too large")
+
 // Attempt is the running attempt of a job, as the job handlers of a repository use it. It is
 // safe for concurrent use.
 type Attempt interface {
