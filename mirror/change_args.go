@@ -100,11 +100,11 @@ func encodeFields(row reflect.Value, fields []*field) (map[string]json.RawMessag
 
 // decodeField sets a field of row to an encoded value.
 func decodeField(row reflect.Value, f *field, text json.RawMessage) error {
-	value := reflect.New(f.FieldType)
-	if err := json.Unmarshal(text, value.Interface()); err != nil {
+	value := reflect.New(f.FieldType).Elem()
+	if err := decodeExact(text, value); err != nil {
 		return fmt.Errorf("decode column %s: %q into %s: %w", f.column, text, f.FieldType, err)
 	}
-	f.value(row).Set(value.Elem())
+	f.value(row).Set(value)
 	return nil
 }
 

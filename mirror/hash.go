@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"gorm.io/gorm/schema"
 )
 
 // hashAlgorithm is the version of the text that appendCanonical writes. Raise it when that text
@@ -29,18 +31,45 @@ func (f *field) equal(a, b reflect.Value) bool {
 	return bytes.Equal(f.canonical(x[:0], a), f.canonical(y[:0], b))
 }
 
+// Canonical is an optional interface of a field's type, or of the type of a part of a field. Where values
+// are compared, Canonical returns the value to compare in place of its receiver: for example a copy of
+// an element without the id that the remote gives it, or a map without the entries that the remote leaves
+// out. What is stored and sent stays as it is. Canonical must not change its receiver, and must be safe for
+// concurrent use.
+type Canonical interface {
+	Canonical() any
+}
+
 // appendCanonical appends the canonical text of a value.
 //
-// A nil pointer differs from a zero value. Times count in whole microseconds of UTC. Floats
-// have their shortest text, and zero has no sign. A set is sorted and has no duplicates. A nil
-// list equals an empty one, since not every column type can store the difference.
+// A type decides what is equal by Canonical, Value (driver.Valuer) or MarshalText. A nil pointer differs
+// from a zero value. Times count in whole microseconds of UTC. Floats have their shortest text, and zero
+// has no sign. A set is sorted and has no duplicates. A nil list or map equals an empty one, since not
+// every column type can store the difference; a document of JSON that is null, empty or NULL is no value,
+// and differs from an empty list or map.
 func appendCanonical(out []byte, v reflect.Value, set bool) []byte {
-	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
-			return append(out, "nil"...)
+			return append(out, canonicalNone...)
 		}
 		v = v.Elem()
 	}
+	if v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			return append(out, canonicalNone...)
+		}
+		return appendFree(out, v)
+	}
+	if v.Type().PkgPath() != "" { // a type with a name, so that it may have methods
+		if text, ok := canonicalByMethod(v); ok {
+			return append(out, text...)
+		}
+	}
+	return appendByKind(out, v, set)
+}
+
+// appendByKind is appendCanonical for a value whose type has no methods that say what is equal.
+func appendByKind(out []byte, v reflect.Value, set bool) []byte {
 	switch v.Kind() {
 	case reflect.String:
 		return strconv.AppendQuote(out, v.String())
@@ -52,20 +81,14 @@ func appendCanonical(out []byte, v reflect.Value, set bool) []byte {
 		return strconv.AppendUint(out, v.Uint(), 10)
 	case reflect.Float32, reflect.Float64:
 		return appendFloat(out, v.Float(), v.Type().Bits())
-	default:
-	}
-	if text, ok := canonicalByMethod(v); ok {
-		return append(out, text...)
-	}
-	switch v.Kind() {
 	case reflect.Slice, reflect.Array:
 		return appendList(out, v, set)
 	case reflect.Map:
-		return appendMap(out, v)
+		return appendMap(out, v, func(out []byte, item reflect.Value) []byte { return appendCanonical(out, item, false) })
 	case reflect.Struct:
 		return appendStruct(out, v)
 	default:
-		return append(out, "nil"...)
+		return append(out, canonicalNone...)
 	}
 }
 
@@ -84,10 +107,10 @@ func appendList(out []byte, v reflect.Value, set bool) []byte {
 	return append(append(append(out, '['), strings.Join(parts, ",")...), ']')
 }
 
-func appendMap(out []byte, v reflect.Value) []byte {
+func appendMap(out []byte, v reflect.Value, appendItem func(out []byte, item reflect.Value) []byte) []byte {
 	var parts []string
 	for key, item := range v.Seq2() {
-		parts = append(parts, string(appendCanonical(append(appendCanonical(nil, key, false), ':'), item, false)))
+		parts = append(parts, string(appendItem(append(appendCanonical(nil, key, false), ':'), item)))
 	}
 	slices.Sort(parts)
 	return append(append(append(out, '{'), strings.Join(parts, ",")...), '}')
@@ -126,20 +149,13 @@ func appendFloat(out []byte, value float64, bits int) []byte {
 	return strconv.AppendFloat(out, value, 'g', -1, bits)
 }
 
-// canonicalByMethod returns the canonical text of a type whose value is not the sum of its
-// fields: a time, JSON, a driver.Valuer or an encoding.TextMarshaler.
+// canonicalByMethod returns the canonical text of a type that says what is equal: a time, JSON, or a type
+// with one of the methods of appendCanonical.
 func canonicalByMethod(v reflect.Value) (string, bool) {
 	if !v.CanInterface() {
 		return "", false
 	}
 	known := v.Interface()
-	if v.CanAddr() && v.Kind() == reflect.Struct { // the methods may have a pointer receiver
-		if at, ok := known.(time.Time); !ok {
-			known = v.Addr().Interface()
-		} else {
-			known = at
-		}
-	}
 	switch value := known.(type) {
 	case time.Time:
 		if value.IsZero() {
@@ -148,18 +164,22 @@ func canonicalByMethod(v reflect.Value) (string, bool) {
 		return "t:" + strconv.FormatInt(value.UnixMicro(), 10), true
 	case json.RawMessage:
 		return canonicalJSON(value), true
-	case driver.Valuer:
-		inner, err := value.Value()
-		if err != nil {
+	case json.Number:
+		return string(appendNumber(nil, string(value))), true
+	}
+	if !hasCanonicalMethod(v.Type()) {
+		if !hasCanonicalMethod(reflect.PointerTo(v.Type())) {
 			return "", false
 		}
-		if inner == nil {
-			return "nil", true
-		}
-		if text, ok := inner.([]byte); ok {
-			inner = string(text)
-		}
-		return string(appendCanonical(nil, reflect.ValueOf(inner), false)), true
+		receiver := reflect.New(v.Type()) // the methods have a pointer receiver
+		receiver.Elem().Set(v)
+		known = receiver.Interface()
+	}
+	switch value := known.(type) {
+	case Canonical:
+		return canonicalOf(v.Type(), value.Canonical()), true
+	case driver.Valuer:
+		return canonicalStored(v, value)
 	case encoding.TextMarshaler:
 		if text, err := value.MarshalText(); err == nil {
 			return strconv.Quote(string(text)), true
@@ -168,15 +188,61 @@ func canonicalByMethod(v reflect.Value) (string, bool) {
 	return "", false
 }
 
+// canonicalOf returns the canonical text of what Canonical returned. If it has the type t of the receiver,
+// its method is not called again.
+func canonicalOf(t reflect.Type, value any) string {
+	v := reflect.ValueOf(value)
+	switch {
+	case value == nil:
+		return canonicalNone
+	case v.Type() == t:
+		return string(appendByKind(nil, v, false))
+	default:
+		return string(appendCanonical(nil, v, false))
+	}
+}
+
+// canonicalStored returns the canonical text of what a driver.Valuer stores. A map, list or struct that
+// is stored as JSON is compared as JSON.
+func canonicalStored(v reflect.Value, valuer driver.Valuer) (string, bool) {
+	inner, err := valuer.Value()
+	if err != nil {
+		return "", false
+	}
+	if inner == nil {
+		return canonicalNone, true
+	}
+	if text, ok := inner.([]byte); ok {
+		inner = string(text)
+	}
+	if text, ok := inner.(string); ok {
+		document := strings.HasPrefix(strings.TrimSpace(text), "{") || strings.HasPrefix(strings.TrimSpace(text), "[")
+		composed := v.Kind() == reflect.Map || v.Kind() == reflect.Slice || v.Kind() == reflect.Array || v.Kind() == reflect.Struct
+		if storesJSON(valuer) || document && composed && v.Type().PkgPath() != "database/sql" {
+			return canonicalJSON([]byte(text)), true
+		}
+	}
+	return string(appendCanonical(nil, reflect.ValueOf(inner), false)), true
+}
+
+// storesJSON reports whether a type says that its column has JSON, as those of gorm.io/datatypes do.
+func storesJSON(value any) bool {
+	typed, ok := value.(schema.GormDataTypeInterface)
+	return ok && strings.HasPrefix(strings.ToLower(typed.GormDataType()), "json")
+}
+
+// hasCanonicalMethod reports whether a type has a method that says what is equal.
+func hasCanonicalMethod(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[Canonical]()) || t.Implements(reflect.TypeFor[driver.Valuer]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
 // canonicalStruct reports whether values of a struct type can be compared.
 func canonicalStruct(t reflect.Type) bool {
 	if t == reflect.TypeFor[time.Time]() {
 		return true
 	}
-	for _, known := range []reflect.Type{reflect.TypeFor[driver.Valuer](), reflect.TypeFor[encoding.TextMarshaler]()} {
-		if t.Implements(known) || reflect.PointerTo(t).Implements(known) {
-			return true
-		}
+	if hasCanonicalMethod(t) || hasCanonicalMethod(reflect.PointerTo(t)) {
+		return true
 	}
 	for f := range t.Fields() {
 		if f.IsExported() {
@@ -184,21 +250,6 @@ func canonicalStruct(t reflect.Type) bool {
 		}
 	}
 	return false
-}
-
-// canonicalJSON returns JSON with sorted keys and without spaces. It keeps the text of numbers.
-func canonicalJSON(raw json.RawMessage) string {
-	var value any
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return "nil"
-	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	if decoder.Decode(&value) != nil {
-		return strconv.Quote(string(raw))
-	}
-	text, _ := json.Marshal(value)
-	return string(text)
 }
 
 // keyPart returns the text of one field of a key.
@@ -209,6 +260,9 @@ func keyPart(v reflect.Value) string {
 		}
 		v = v.Elem()
 	}
+	if v.Type().PkgPath() != "" && (hasCanonicalMethod(v.Type()) || hasCanonicalMethod(reflect.PointerTo(v.Type()))) {
+		return plainText(v)
+	}
 	switch v.Kind() {
 	case reflect.String:
 		return v.String()
@@ -217,7 +271,12 @@ func keyPart(v reflect.Value) string {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return strconv.FormatUint(v.Uint(), 10)
 	default:
+		return plainText(v)
 	}
+}
+
+// plainText returns the canonical text of a value, without quotes.
+func plainText(v reflect.Value) string {
 	text := string(appendCanonical(nil, v, false))
 	if plain, err := strconv.Unquote(text); err == nil {
 		return plain

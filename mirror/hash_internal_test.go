@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"math"
 	"reflect"
@@ -52,7 +54,7 @@ func TestContentHashIsStableAcrossReleases(t *testing.T) {
 }
 
 const (
-	golden        = "b990526ec9d9d6e7135259aee7c4d64b"
+	golden        = "42f67db3b77884e21ec03ee1935cb6a7"
 	goldenVersion = 503421329154
 )
 
@@ -75,7 +77,8 @@ func TestContentHashChangesOnlyWithTheContent(t *testing.T) {
 		"0 for NULL":       {func(h *hashedV1) { h.Count = &zero }, false},
 		"order in a set":   {func(h *hashedV1) { h.Tags = []string{"b", "a", "a"} }, true},
 		"order in a list":  {func(h *hashedV1) { h.Order = []string{"b", "a"} }, false},
-		"spaces in JSON":   {func(h *hashedV1) { h.Raw = json.RawMessage(" null ") }, false},
+		"null in JSON":     {func(h *hashedV1) { h.Raw = json.RawMessage(" null ") }, true},
+		"an empty object":  {func(h *hashedV1) { h.Raw = json.RawMessage("{}") }, false},
 		"observed field":   {func(h *hashedV1) { h.Used = 9 }, true},
 		"the key":          {func(h *hashedV1) { h.Name = "other" }, true},
 		"the sync status":  {func(h *hashedV1) { h.State = nawasync.StateFailed }, true},
@@ -87,5 +90,59 @@ func TestContentHashChangesOnlyWithTheContent(t *testing.T) {
 		if equal := hashOf(t, m, row) == hashOf(t, m, base()); equal != c.equal {
 			t.Errorf("%s: hash stays equal = %v, want %v", name, equal, c.equal)
 		}
+	}
+}
+
+func TestValuesOfNoCertainTypeHaveOneCanonicalForm(t *testing.T) {
+	t.Parallel()
+	type pair struct{ a, b any }
+	text := func(v any) string { return string(appendCanonical(nil, reflect.ValueOf(&v).Elem(), false)) }
+	for name, c := range map[string]pair{
+		"spellings of a number": {[]any{1, 1.0, json.Number("1e0"), json.Number("0.10E+1"), uint8(1)}, json.RawMessage(`[1, 1.0, 1, 10e-1, 1.00]`)},
+		"a long number":         {int64(1<<53 + 1), json.Number("9007199254740993.0")},
+		"a number of JSON":      {map[string]int64{"a": 1<<62 + 1}, json.RawMessage(`{"a":4611686018427387905}`)},
+		"a long fraction":       {json.Number("0.12345678901234567890"), json.Number("1234567890123456789e-19")},
+		"minus zero":            {math.Copysign(0, -1), 0},
+		"a huge exponent":       {json.Number("1e100000000000000000000"), json.Number("10e99999999999999999999")},
+		"escapes":               {json.RawMessage(`"\u003c\u00e9\/"`), "<é/"},
+		"a duplicate key":       {json.RawMessage(`{"a":1,"a":2}`), map[string]any{"a": 2}},
+		"the order of keys":     {json.RawMessage(`{"b":1,"a":{"d":1,"c":2}}`), json.RawMessage(`{"a": {"c": 2, "d": 1}, "b": 1}`)},
+		"no value":              {json.RawMessage(" null "), json.RawMessage{}},
+		"a nil in a map":        {map[string]any{"a": nil}, json.RawMessage(`{"a":null}`)},
+		"a struct":              {struct{ A time.Time }{time.Unix(0, 0).UTC()}, map[string]any{"A": "1970-01-01T00:00:00Z"}},
+	} {
+		if text(c.a) != text(c.b) {
+			t.Errorf("%s: %s differs from %s", name, text(c.a), text(c.b))
+		}
+	}
+	for name, c := range map[string]pair{
+		"numbers beyond 2^53":   {int64(1<<53 + 1), int64(1 << 53)},
+		"a number and its text": {1, "1"},
+		"null and no entry":     {map[string]any{"a": nil}, map[string]any{}},
+		"null and an object":    {json.RawMessage("null"), json.RawMessage("{}")},
+		"signs":                 {-1, 1},
+		"powers of ten":         {100, 10},
+		"invalid JSON":          {json.RawMessage("abc"), json.RawMessage(`"abc"`)},
+	} {
+		if text(c.a) == text(c.b) {
+			t.Errorf("%s: both are %s", name, text(c.a))
+		}
+	}
+}
+
+// labels is stored as JSON by its own methods.
+type labels map[string]any
+
+func (l labels) Value() (driver.Value, error) { return json.Marshal(l) }
+
+func TestValueThatIsStoredAsJSONIsComparedAsJSON(t *testing.T) {
+	t.Parallel()
+	text := func(v any) string { return string(appendCanonical(nil, reflect.ValueOf(v), false)) }
+	if a, b := text(labels{"a": int64(1), "b": nil}), text(labels{"b": nil, "a": json.Number("1.0")}); a != b {
+		t.Errorf("%s differs from %s", a, b)
+	}
+	a, b := text(sql.NullString{String: `{"a":1}`, Valid: true}), text(sql.NullString{String: `{"a": 1}`, Valid: true})
+	if a == b {
+		t.Errorf("two texts are both %s", a)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -185,6 +186,10 @@ func (m *model) normalise(row reflect.Value) {
 			v = v.Elem()
 		}
 		switch {
+		case v.Type() == reflect.TypeFor[json.RawMessage]() && v.CanSet():
+			if canonicalJSON(v.Bytes()) == canonicalNone {
+				v.SetBytes(nil)
+			}
 		case v.Kind() == reflect.String && v.CanSet():
 			v.SetString(sqlkit.CleanText(v.String(), math.MaxInt))
 		case v.Type() == reflect.TypeFor[time.Time]() && v.CanSet():
@@ -236,6 +241,9 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	if len(m.key) == 0 {
 		return fail(`the key is missing: tag the remote's id with sync:"key"`)
 	}
+	for _, f := range m.byColumn {
+		f.readExactly()
+	}
 	slices.SortFunc(m.content, func(a, b *field) int { return strings.Compare(a.column, b.column) })
 	sum := fnv.New32a()
 	columns := make([]string, len(m.content))
@@ -255,6 +263,9 @@ func (f *field) value(row reflect.Value) reflect.Value {
 
 // param returns the field's value as a parameter of a statement.
 func (f *field) param(row reflect.Value) any {
+	if f.isRawJSON() {
+		return f.rawParam(row)
+	}
 	v, _ := f.ValueOf(context.Background(), row)
 	return v
 }

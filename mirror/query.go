@@ -78,7 +78,7 @@ func (r *repo) readPage(base *gorm.DB, sort string, after pageCursor, limit int,
 		if after.ID != 0 {
 			base = base.Where(id+" "+compare+" ?", after.ID)
 		}
-		err := base.Order(id + direction).Limit(limit).Find(into.Interface()).Error
+		err := r.model.readRows(base.Order(id+direction).Limit(limit), into)
 		return into.Elem().Len(), err
 	}
 	// Two queries, each of which an index can answer: rows with a value, then rows without.
@@ -95,7 +95,7 @@ func (r *repo) readPage(base *gorm.DB, sort string, after pageCursor, limit int,
 			v := value.Elem().Interface()
 			query = query.Where(name+" "+compare+"= ? AND ("+name+" "+compare+" ? OR "+id+" "+compare+" ?)", v, v, after.ID)
 		}
-		if err := query.Order(name + direction + ", " + id + direction).Limit(limit).Find(into.Interface()).Error; err != nil {
+		if err := r.model.readRows(query.Order(name+direction+", "+id+direction).Limit(limit), into); err != nil {
 			return 0, err
 		}
 		after.ID = 0
@@ -109,7 +109,7 @@ func (r *repo) readPage(base *gorm.DB, sort string, after pageCursor, limit int,
 	if after.ID != 0 {
 		query = query.Where(id+" "+compare+" ?", after.ID)
 	}
-	if err := query.Order(id + direction).Limit(limit - valued).Find(nulls.Interface()).Error; err != nil {
+	if err := r.model.readRows(query.Order(id+direction).Limit(limit-valued), nulls); err != nil {
 		return 0, err
 	}
 	into.Elem().Set(reflect.AppendSlice(into.Elem(), nulls.Elem()))
@@ -180,13 +180,14 @@ func (r *repo) findRow(ctx context.Context, into reflect.Value, where string, ar
 }
 
 func (r *repo) findIn(tx *gorm.DB, into reflect.Value, where string, args ...any) error {
-	err := tx.Table(r.model.table).Where(where, args...).Take(into.Interface()).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return fmt.Errorf("%s: %w", r.model.table, tracker.ErrNotFound)
-	}
-	if err != nil {
+	found := reflect.New(reflect.SliceOf(r.model.schema.ModelType))
+	if err := r.model.readRows(tx.Table(r.model.table).Where(where, args...).Limit(1), found); err != nil {
 		return fmt.Errorf("read %s: %w", r.model.table, err)
 	}
+	if found.Elem().Len() == 0 {
+		return fmt.Errorf("%s: %w", r.model.table, tracker.ErrNotFound)
+	}
+	into.Elem().Set(found.Elem().Index(0))
 	return nil
 }
 

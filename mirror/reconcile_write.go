@@ -46,7 +46,7 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 	if lock {
 		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
-	if err := query.Find(found.Interface()).Error; err != nil {
+	if err := s.repo.model.readRows(query, found); err != nil {
 		return rows, nil, fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
 	rows = found.Elem()
