@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -104,7 +105,8 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		settle: config.Settle, author: config.Author,
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
-		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
+		columnsChecked: new(atomic.Bool),
+		status:         func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
 		r.remote = remoteAdapter[T]{config.Remote}
@@ -182,9 +184,11 @@ func (r *repo) checkTable(ctx context.Context) error {
 	case "sqlite":
 		return r.checkAutoincrement(db)
 	case "mysql":
-		return r.checkParseTime(db)
+		if err := r.checkParseTime(db); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.checkColumns(db)
 }
 
 func (r *repo) checkAutoincrement(db *gorm.DB) error {

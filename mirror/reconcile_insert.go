@@ -83,9 +83,13 @@ func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 		for _, it := range items {
 			s.record(&out.changes, it.value, tracker.ChangeAppeared, nil)
 		}
-		return nil
+		return s.readBack(tx, items, append(s.repo.model.keyFields(), d.compared...))
 	}
-	return s.classifyInserts(ctx, tx, out, insertedItems{insertCount: in, items: items, since: since})
+	inserted, err := s.classifyInserts(ctx, tx, out, insertedItems{insertCount: in, items: items, since: since})
+	if err != nil {
+		return err
+	}
+	return s.readBack(tx, inserted, append(s.repo.model.keyFields(), d.compared...))
 }
 
 // skipUnidentified leaves out objects that a job is creating at the same time. Their row exists
@@ -136,8 +140,8 @@ type insertedItems struct {
 
 // classifyInserts finds out for each item whether this sync or another process inserted its row,
 // and which items cannot be stored. It deletes the rows of objects that a job has deleted since
-// the page was requested.
-func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batchResult, in insertedItems) error {
+// the page was requested. It returns the items whose rows this sync inserted.
+func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batchResult, in insertedItems) (added []listedItem, err error) {
 	m := s.repo.model
 	targets := s.targetKeys(in.items, m.key)
 	naturalTargets := targets // targets of jobs from before the remote assigned the key
@@ -146,11 +150,11 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batch
 	}
 	finished, err := s.repo.engine.Store().EndedSince(ctx, tx, append(slices.Clone(targets), naturalTargets...), in.since)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rows, err := s.rowsByKey(tx, s.repo.columns(), in.items)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var undo []int64
 	for i, it := range in.items {
@@ -169,6 +173,7 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batch
 		case inserted && in.ids != nil && !in.ids[id]:
 			out.result.Unchanged++ // another batch of this sync listed the same key and added the row
 		case inserted:
+			added = append(added, it)
 			out.added++
 			out.result.Created++
 			s.record(&out.changes, it.value, tracker.ChangeAppeared, nil)
@@ -178,9 +183,9 @@ func (s *reconcile) classifyInserts(ctx context.Context, tx *gorm.DB, out *batch
 		}
 	}
 	if len(undo) == 0 {
-		return nil
+		return added, nil
 	}
-	return tx.Exec("DELETE FROM "+s.repo.quoted+" WHERE id IN ? AND sync_job_id IS NULL", undo).Error
+	return added, tx.Exec("DELETE FROM "+s.repo.quoted+" WHERE id IN ? AND sync_job_id IS NULL", undo).Error
 }
 
 // targetKeys returns the job target keys of items. fields are the fields that name the target.

@@ -85,6 +85,7 @@ func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 	replaced := replacedRows{}
 	now := nawasync.Timestamp{Time: s.repo.engine.Store().Now()}
 	var params [][]any
+	var written []listedItem
 	for i := range rows.Len() {
 		row := rows.Index(i)
 		status := s.repo.status(row)
@@ -99,6 +100,7 @@ func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 		}
 		s.copyFetched(out, row, it, d.compared)
 		params = append(params, s.updateParams(row, d.compared, now))
+		written = append(written, it)
 	}
 	out.result.InFlight += int64(len(d.changed) - rows.Len()) // rows deleted since they were compared
 	out.result.Updated += int64(len(params))
@@ -108,7 +110,7 @@ func (s *reconcile) updateBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 	if err := s.repo.table.Update(tx, s.updateColumns(d.compared), params); err != nil {
 		return nil, fmt.Errorf("write %s: %w", s.repo.model.table, err)
 	}
-	return remade, nil
+	return remade, s.readBack(tx, written, d.compared)
 }
 
 // updateColumns returns the columns of an update. The order is that of updateParams.

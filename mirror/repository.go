@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -36,6 +37,8 @@ type repo struct {
 	status   func(reflect.Value) *nawasync.SyncStatus
 	revealer *secret.Revealer
 	tx       *gorm.DB // set by WithTx only
+
+	columnsChecked *atomic.Bool // a sync of this process has read rows back (readBack)
 }
 
 func (r *repo) kind(action string) nawasync.Kind {
