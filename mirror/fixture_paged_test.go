@@ -30,6 +30,7 @@ type pagedRemote struct {
 	page   func(p *mirror.Page[person]) // changes a page; may be nil
 	cursor func(cursor string) error    // runs when a listing goes on at a cursor; may be nil
 	refuse func()                       // runs when a call is refused; may be nil
+	before func(call string) error      // runs before each call; may be nil
 
 	mu      sync.Mutex
 	left    int
@@ -39,6 +40,11 @@ type pagedRemote struct {
 }
 
 func (r *pagedRemote) call(name string) error {
+	if r.before != nil {
+		if err := r.before(name); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := r.now(); !now.Before(r.resets) {

@@ -79,6 +79,16 @@ func TestListingWaitsInPlaceForAShortLimitAndEndsTheAttemptForALongOne(t *testin
 	})
 }
 
+// A timer would wait in real time.
+func TestListingOfAnEngineWithItsOwnClockEndsTheAttemptForAShortLimit(t *testing.T) {
+	t.Parallel()
+	remote, m := newPaged(t, testdb.SQLite(t), 250, paging)
+	remote.window = 50 * time.Second
+	if job := m.job(m.syncNow(realm)); job.Status != tracker.StatusSuccess || job.Epoch != 2 {
+		t.Errorf("the sync is %s (%s) in epoch %d, want success after two limits", job.Status, job.Error, job.Epoch)
+	}
+}
+
 func TestServerThatRepeatsAShortLimitEndsTheAttemptAfterAMinute(t *testing.T) {
 	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		remote, m := newPaged(t, h.DB, 250, paging)
