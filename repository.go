@@ -152,6 +152,10 @@ type SyncResult struct {
 	// refers to them, and PurgeRefusals names some of them with the reason.
 	PurgeRefused  int64    `json:"purge_refused,omitempty"`
 	PurgeRefusals []string `json:"purge_refusals,omitempty"`
+	// Collided counts the rows that were not rewritten, because a new mirror.Config.NormaliseVersion
+	// spells their key as that of another row. Collisions names some of them.
+	Collided   int64    `json:"collided,omitempty"`
+	Collisions []string `json:"collisions,omitempty"`
 	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
 	// sync would be held.
 	Held int64 `json:"held,omitempty"`

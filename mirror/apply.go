@@ -20,6 +20,7 @@ import (
 func (r *repo) keyOf(m *mutation) (reflect.Value, error) {
 	key := r.model.newRow()
 	err := r.model.decode(key, m.Key)
+	r.model.respell(key) // an older release may have dispatched the job
 	return key, nawasync.Permanent(err)
 }
 
@@ -27,6 +28,7 @@ func (r *repo) keyOf(m *mutation) (reflect.Value, error) {
 // an object of another key, as a remote does that redirects the old name of a renamed object, or with
 // another incarnation of the object.
 func (r *repo) getRemote(ctx context.Context, key reflect.Value) (erasedObject, error) {
+	key = r.model.respelled(key)
 	o, err := r.findRemote(ctx, key)
 	if err == nil && r.model.hasKey(key) && r.model.keyIdentity(key) != r.model.keyIdentity(o.value) {
 		err = &otherObjectError{object: o, err: fmt.Errorf("the remote answers with the object %q; the object was probably renamed, or its name is used again", targetText(o.value, r.model.key))}
@@ -39,6 +41,7 @@ func (r *repo) getRemote(ctx context.Context, key reflect.Value) (erasedObject, 
 
 // findRemote reads the remote object of a key. A remote may spell the key in another way, or redirect.
 func (r *repo) findRemote(ctx context.Context, key reflect.Value) (erasedObject, error) {
+	key = r.model.respelled(key)
 	o, err := r.remote.get(ctx, key)
 	if err != nil {
 		return o, err
@@ -91,6 +94,10 @@ func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key, 
 	if r.status(row).LastSyncedAt.IsZero() {
 		return row, row, errNeverCreated
 	}
+	if err := r.checkSameObject(ctx, row); err != nil {
+		return row, row, err
+	}
+	r.model.respell(row)
 	if m.Creation != 0 {
 		return row, row, r.checkCreation(ctx, m.Creation, row)
 	}
@@ -167,6 +174,9 @@ func (r *repo) writeRow(ctx context.Context, tx *gorm.DB, w rowWrite) error {
 		hash := func() string { return r.model.contentHash(w.value) }
 		for i, v := range r.model.appendRemoteStatus(nil, now, r.model.allFetched, hash) {
 			set[remoteStatusColumns[i]] = v
+		}
+		if w.identity == nil && r.model.spell != nil { // a row whose key has an older spelling is left to the next sync
+			set["hash_version"] = gorm.Expr("CASE WHEN hash_version < ? THEN hash_version ELSE ? END", r.model.normaliseFloor(), r.model.version)
 		}
 	}
 	if err := sqlkit.Session(ctx, tx).Table(r.model.table).Where("id = ?", w.id).Updates(set).Error; err != nil {

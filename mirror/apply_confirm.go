@@ -78,6 +78,7 @@ func (r *repo) runConfirm(ctx context.Context, a host.Attempt, args *confirmArgs
 	if err := r.model.decode(scope, args.Scope); err != nil {
 		return nawasync.Permanent(err)
 	}
+	r.model.respell(scope)
 	s := &reconcile{
 		repo: r, attempt: a, scope: scope,
 		args: &syncArgs{target: nawasync.Target{Instance: a.Job().Instance, ID: a.Job().TargetID}, Release: args.Release},

@@ -31,6 +31,7 @@ func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error
 	want, err := r.keyOf(m)
 	if err == nil {
 		err = nawasync.Permanent(r.model.decode(want, m.Want))
+		r.model.respell(want)
 	}
 	if err != nil {
 		return err

@@ -22,10 +22,10 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		return err
 	}
 	w.key, w.row, err = r.boundKey(ctx, a, m)
-	if errors.Is(err, errNeverCreated) {
+	if errors.Is(err, errNeverCreated) || errors.Is(err, errSameObject) {
 		r.removedOnSuccess(a)
 		a.SetResult(map[string]any{"row_only": true})
-		return nil // an object with that name on the remote, if any, belongs to another client
+		return nil // an object with that name on the remote, if any, belongs to another client or row
 	}
 	if err != nil {
 		return err

@@ -103,16 +103,16 @@ func (w *remoteWrite) verifyUpdate(ctx context.Context) error {
 	if err := w.poll(ctx); err != nil {
 		return err
 	}
-	want, err := w.wanted()
-	if err != nil {
-		return err
-	}
 	updated, err := w.repo.getBound(ctx, w.key)
 	if fault.ClassOf(err) == fault.ClassGone && w.repo.now().Before(w.until()) {
 		return w.again(w.state.BegunAt, w.until(), "the remote does not show the updated object yet")
 	}
 	if err != nil {
 		return fmt.Errorf("read the object after the update: %w", err)
+	}
+	want := deepCopy(updated.value)
+	if err := w.repo.applyChanges(want, w.args); err != nil {
+		return err
 	}
 	settled := !w.repo.now().Before(w.until())
 	v := w.compare(updated.value, want, w.repo.wroteLast(updated) || w.args.Force && settled)

@@ -31,6 +31,7 @@ func (m *model) scopeOf(instance string) (reflect.Value, error) {
 			return row, fmt.Errorf("%w: instance %q is not a scope of table %s", nawasync.ErrInvalid, instance, m.table)
 		}
 	}
+	m.respell(row)
 	return row, nil
 }
 

@@ -135,6 +135,7 @@ func gormTime(t reflect.Type, now nawasync.Timestamp) any {
 
 func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
 	m := r.model
+	m.respell(seen) // the row may have an older spelling
 	m.normalise(want)
 	action := o.Action
 	if action == "" {
@@ -210,6 +211,7 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 	if err := r.readStatus(ctx, seen); err != nil {
 		return nil, err
 	}
+	m.respell(seen)
 	args, err := r.newMutation(r.actions.Delete, seen)
 	if err != nil {
 		return nil, err
@@ -298,6 +300,7 @@ func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (jo
 	if err := r.findRow(ctx, row.Addr(), "id = ?", id); err != nil {
 		return nil, err
 	}
+	r.model.respell(row)
 	err = r.inTx(ctx, func(tx *gorm.DB) error {
 		job, err = r.engine.DispatchOnRow(ctx, tx, r.refreshOf(row), o, r.snapshotRow(id, ""))
 		return err

@@ -35,6 +35,20 @@ type Config[T any] struct {
 	SyncTimeout time.Duration
 	// Search lists the columns that Query.Search searches.
 	Search []string
+	// Normalise spells a value as the remote does, so that a value that a user enters and the one that
+	// the remote makes of it are equal: for example names in lower case, or without a dot at their
+	// end. It is called for every value that the remote returns, for every value that users ask for
+	// before it is sent, and for keys and scopes, of which only the scope, key and natural fields are
+	// set. It must not depend on anything else, must leave a value that it has returned as it is, and
+	// must be safe for concurrent use. Maps and lists are copies that it may change. If it panics, the job
+	// fails; in a method such as Create, the caller gets the panic. Set it in all processes, also those
+	// without a Remote. Optional.
+	Normalise func(*T)
+	// NormaliseVersion is the version of Normalise: 1 at first, one more with each change of what it
+	// returns. The next sync then rewrites the stored rows and their keys before it compares them,
+	// which counts as no drift. Deploy a new version to all workers: one with a lower version than that
+	// of the rows syncs nothing. Never lower it.
+	NormaliseVersion int
 	// Details lists the values besides "" that Remote.List accepts as detail.
 	Details []string
 	// MissingRuns is the number of consecutive complete listings without an object after
@@ -99,14 +113,21 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 	if err != nil {
 		return nil, err
 	}
+	var spell func(reflect.Value)
+	if config.Normalise != nil {
+		spell = func(v reflect.Value) { config.Normalise(v.Addr().Interface().(*T)) }
+	}
+	if err := m.useNormalise(spell, config.NormaliseVersion); err != nil {
+		return nil, fmt.Errorf("repository %s/%s: %w", config.Service, config.Type, err)
+	}
 	r := &repo{
 		engine: eng, model: m, service: config.Service, typ: config.Type, actions: config.Actions.defaults(),
 		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout,
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		settle: config.Settle, author: config.Author,
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
-		columnsChecked: new(atomic.Bool),
-		status:         func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
+		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
 		r.remote = remoteAdapter[T]{config.Remote}

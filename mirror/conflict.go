@@ -130,11 +130,12 @@ func (r *repo) userKnew(ctx context.Context, current reflect.Value, f *field, c 
 			return true, nil
 		}
 	}
-	known := r.model.newRow()
+	known := deepCopy(current) // Normalise may depend on other fields
 	for _, text := range append([]json.RawMessage{c.From}, c.Also...) {
 		if err := decodeField(known, f, text); err != nil {
 			return false, nawasync.Permanent(err)
 		}
+		r.model.respell(known)
 		if f.equal(current, known) {
 			return true, nil
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -26,16 +25,13 @@ type merged struct {
 // nor the one that the user wants, and likewise for the other fields of its group.
 func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merged, err error) {
 	out = merged{want: deepCopy(current.value), adjusted: map[string]any{}}
+	if err := w.repo.applyChanges(out.want, w.args); err != nil {
+		return out, err
+	}
 	shown := maps.Clone(w.args.Changes)
 	var unknown, groups []string
 	for _, column := range slices.Sorted(maps.Keys(w.args.Changes)) {
 		f, c := w.repo.model.byColumn[column], w.args.Changes[column]
-		if f == nil {
-			return out, nawasync.Permanent(fmt.Errorf("table %s no longer has the column %s", w.repo.model.table, column))
-		}
-		if err := decodeField(out.want, f, c.To); err != nil {
-			return out, nawasync.Permanent(err)
-		}
 		if f.equal(current.value, out.want) {
 			continue
 		}

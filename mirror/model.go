@@ -70,8 +70,9 @@ type model struct {
 
 	created, updated []*schema.Field // times that gorm sets
 	byColumn         map[string]*field
-	allFetched       string // SyncStatus.FetchedColumns of a row that was fetched completely
-	version          int64  // version of the content hash; it differs for each set of content fields
+	allFetched       string              // SyncStatus.FetchedColumns of a row that was fetched completely
+	spell            func(reflect.Value) // Config.Normalise; nil if there is none
+	version          int64               // version of the content hash; it differs for each set of content fields
 }
 
 // add classifies a field of the struct and adds it to the model.
@@ -174,9 +175,10 @@ func (m *model) idOf(row reflect.Value) int64 {
 	return v.Int()
 }
 
-// normalise changes values of the remote to values that every database stores and returns
+// normalise spells values as the remote does, and changes them to values that every database stores and returns
 // unchanged: valid UTF-8 without NUL, and times in whole microseconds.
 func (m *model) normalise(row reflect.Value) {
+	m.respell(row)
 	for _, f := range m.byColumn {
 		if f.role == roleSecret {
 			continue

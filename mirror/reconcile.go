@@ -41,6 +41,7 @@ type reconcile struct {
 	maxID     int64 // rows with a higher id were added during the sync and never count as missing
 
 	seen          bitmap.Bitmap             // ids of the listed rows, except those that this sync inserted
+	collided      bitmap.Bitmap             // ids of rows whose key is that of another row
 	unmatchedKeys map[tracker.Identity]bool // keys of listed objects without a row
 	unkeyed       int64                     // number of listed objects that have no key in the scope
 	added         int64                     // number of rows that this sync inserted
@@ -106,6 +107,9 @@ func (s *reconcile) run(ctx context.Context) error {
 func (s *reconcile) begin(ctx context.Context) error {
 	s.startedAt, s.unmatchedKeys = s.repo.engine.Store().Now(), map[tracker.Identity]bool{}
 	s.result.Drifted = map[string]int64{}
+	if err := s.respellRows(ctx); err != nil {
+		return err
+	}
 	var maxID *int64
 	if err := s.repo.db(ctx).Table(s.repo.model.table).Select("MAX(id)").Scan(&maxID).Error; err != nil {
 		return fmt.Errorf("read %s: %w", s.repo.model.table, err)
@@ -114,11 +118,14 @@ func (s *reconcile) begin(ctx context.Context) error {
 		s.maxID = *maxID
 	}
 	where, args := s.inScope()
-	var ids []int64
-	if err := s.repo.db(ctx).Table(s.repo.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("id", &ids).Error; err != nil {
+	var versions []int64
+	if err := s.repo.db(ctx).Table(s.repo.model.table).Where(where+"1 = 1", args...).Limit(1).Pluck("COALESCE(hash_version, 0)", &versions).Error; err != nil {
 		return fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
-	s.firstLoad = len(ids) == 0
+	s.firstLoad = len(versions) == 0
 	s.scopeEmpty.Store(s.firstLoad && s.attempt != nil)
-	return nil
+	if s.firstLoad {
+		return nil
+	}
+	return s.repo.checkVersion(versions[0])
 }

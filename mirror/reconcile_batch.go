@@ -109,6 +109,9 @@ func (s *reconcile) findDifferences(ctx context.Context, d *batchDiff) error {
 			d.unmatched = append(d.unmatched, it)
 			continue
 		}
+		if err := s.repo.checkVersion(s.repo.status(row).HashVersion); err != nil {
+			return err
+		}
 		id := s.repo.model.idOf(row)
 		if !s.insertedByThisRun(id, s.repo.status(row)) {
 			d.counted.seen = append(d.counted.seen, id)

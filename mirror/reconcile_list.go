@@ -23,7 +23,7 @@ func (s *reconcile) list(ctx context.Context) error {
 		for b := range batches {
 			b.err = recoverPanic(func() error {
 				p.prepare(&b)
-				return nil
+				return p.checkSpelling(b)
 			})
 			prepared <- b
 		}

@@ -153,6 +153,9 @@ func (s *reconcile) unlisted(rows reflect.Value, out *missingRows) (unlisted []r
 		if status.LastSyncedAt.IsZero() {
 			continue // the remote has never had the object
 		}
+		if s.collided.Has(id) {
+			continue // its object is that of another row
+		}
 		if s.outsideListing(row) {
 			if status.MissingRuns > 0 {
 				out.outside = append(out.outside, id)

@@ -84,13 +84,18 @@ func (p *preparer) item(original reflect.Value) (it listedItem, refusal string) 
 	value := m.newRow()
 	value.Set(original)
 	for _, f := range m.scope {
-		if !f.value(value).IsZero() && !f.equal(value, p.scope) {
+		if f.value(value).IsZero() {
+			f.value(value).Set(f.value(p.scope))
+		}
+	}
+	m.normalise(value)
+	for _, f := range m.scope {
+		if !f.equal(value, p.scope) {
 			return it, fmt.Sprintf("says that its %s is %.80q, and was listed for %.80q; List must return only objects of the scope",
 				f.column, keyPart(f.value(value)), keyPart(f.value(p.scope)))
 		}
 		f.value(value).Set(f.value(p.scope))
 	}
-	m.normalise(value)
 	target := nawasync.Target{Instance: m.instance(value), ID: targetText(value, m.key)}
 	if err := p.repo.engine.CheckTarget(target); err != nil {
 		return it, fmt.Sprintf("has the invalid key %.80q: %s", target.ID, err)

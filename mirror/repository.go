@@ -39,6 +39,7 @@ type repo struct {
 	tx       *gorm.DB // set by WithTx only
 
 	columnsChecked *atomic.Bool // a sync of this process has read rows back (readBack)
+	tableRespelled *atomic.Bool // a sync of this process has rewritten the old rows of the table (respellRows)
 }
 
 func (r *repo) kind(action string) nawasync.Kind {
@@ -118,7 +119,7 @@ func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
 
 func (r *repository[T]) FindKey(ctx context.Context, key T) (T, error) {
 	var found T
-	err := r.findKey(ctx, reflect.ValueOf(&found), reflect.ValueOf(&key).Elem())
+	err := r.findKey(ctx, reflect.ValueOf(&found), r.model.respelled(reflect.ValueOf(&key).Elem()))
 	return found, err
 }
 
@@ -140,6 +141,6 @@ func (r *repository[T]) All(ctx context.Context, q nawasync.Query) iter.Seq2[T, 
 }
 
 func (r *repository[T]) LastSyncedAt(ctx context.Context, scope T) (time.Time, error) {
-	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.model.instance(reflect.ValueOf(&scope).Elem()))
+	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.model.instance(r.model.respelled(reflect.ValueOf(&scope).Elem())))
 	return at, err
 }

@@ -41,6 +41,7 @@ func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 	if detail != "" && !slices.Contains(r.details, detail) {
 		return syncArgs{}, fmt.Errorf("%w: the detail is %q; use one of Config.Details: %s", nawasync.ErrInvalid, detail, strings.Join(r.details, ", "))
 	}
+	r.model.respell(scope)
 	if err := r.model.checkScope(scope); err != nil {
 		return syncArgs{}, err
 	}
@@ -71,6 +72,7 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	if err := r.model.decode(scope, args.Scope); err != nil {
 		return nawasync.Permanent(err)
 	}
+	r.model.respell(scope) // an older release may have dispatched the job
 	args.kind, args.queue = r.kind(r.actions.Sync), a.Job().Queue
 	args.target = nawasync.Target{Instance: a.Job().Instance, ID: a.Job().TargetID}
 	s := &reconcile{repo: r, attempt: a, scope: scope, args: args}

@@ -79,19 +79,6 @@ func (w *remoteWrite) answered(answer, want reflect.Value) {
 	}
 }
 
-// wanted returns a row with the values that an update is to write.
-func (w *remoteWrite) wanted() (reflect.Value, error) {
-	want := w.repo.model.newRow()
-	for column, c := range w.args.Changes {
-		if f := w.repo.model.byColumn[column]; f != nil {
-			if err := decodeField(want, f, c.To); err != nil {
-				return want, nawasync.Permanent(err)
-			}
-		}
-	}
-	return want, nil
-}
-
 // succeed ends the job: the row gets the remote's values, and the result says what was written, which
 // values the remote stores in another form, and what changed although nobody asked for it.
 func (w *remoteWrite) succeed(updated erasedObject, adjusted map[string]any) error {
