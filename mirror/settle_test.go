@@ -235,7 +235,7 @@ func TestHandleOfAnAcceptedWriteIsLimited(t *testing.T) {
 }
 
 // The listing is a copy that lags by minutes; Get is not.
-func TestObjectThatAJobHasDeletedDoesNotComeBackWithAListingThatLags(t *testing.T) {
+func TestObjectThatAJobHasDeletedDoesNotReturnWithAListingThatLags(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
