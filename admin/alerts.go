@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
@@ -47,8 +49,33 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 	if err != nil {
 		return nil, err
 	}
+	if in.Incomplete, err = p.incompleteSyncs(ctx, in); err != nil {
+		return nil, err
+	}
 	in.RedisDownSince = p.h.engine.RedisStatus(ctx).DownSince
 	return alert.Find(in, alertPage{p}), nil
+}
+
+// incompleteSyncs returns the results of the last successful syncs that left something out.
+func (p *request) incompleteSyncs(ctx context.Context, in alert.Input) (map[int64]nawasync.SyncResult, error) {
+	var ids []int64
+	for _, s := range in.Successes {
+		if in.IsSync(s.Service, s.Type, s.Action) {
+			ids = append(ids, s.JobID)
+		}
+	}
+	texts, err := p.store().IncompleteSyncs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	found := map[int64]nawasync.SyncResult{}
+	for id, text := range texts {
+		var result nawasync.SyncResult
+		if json.Unmarshal(text, &result) == nil {
+			found[id] = result
+		}
+	}
+	return found, nil
 }
 
 // alertPage implements alert.Page.

@@ -193,6 +193,18 @@ func TestHealthShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 			"Unresolved conflicts: 1.", 1,
 			func(w *clockedSite) { w.exec("UPDATE nawasync_jobs SET status = 'success'") },
 		},
+		"a sync could not store an object": {
+			func(w *clockedSite) {
+				w.process("whm/mailbox/update")
+				w.synced(0)
+				job := w.dispatch(chore{ID: "a"})
+				w.exec("UPDATE nawasync_jobs SET status = 'success', finished_at = ?, open_lane = NULL, wake_at = NULL, result = ? WHERE id = ?", w.now().UnixMicro(),
+					`{"listed":400,"refused":1,"refusals":["\"box-7\": value too long"],"created":0}`, job.ID)
+				w.exec("UPDATE nawasync_last_success SET job_id = ?", job.ID)
+			},
+			`The last sync of ` + main + ` could not store all objects. Not stored: 1, for example "box-7": value too long`, 1,
+			func(w *clockedSite) { w.exec("UPDATE nawasync_jobs SET result = '{\"listed\":400}'") },
+		},
 		"a snapshot without a schedule is stale": {
 			func(w *clockedSite) { w.synced(-27 * time.Hour) },
 			main + " is stale: the last successful sync was 27 h ago.", 1,

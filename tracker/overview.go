@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -80,6 +81,31 @@ func (r *Reader) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
 		return nil, fmt.Errorf("list last successes: %w", err)
 	}
 	return list, nil
+}
+
+// maxIncompleteSyncs is how many syncs IncompleteSyncs returns.
+const maxIncompleteSyncs = 20
+
+// IncompleteSyncs returns the results of up to 20 of the given jobs whose result says that objects could
+// not be stored, that rows collide, or that deleted rows could not be removed. The ids are those of
+// LastSuccesses; of more than 1,000 it checks only the first ones.
+func (r *Reader) IncompleteSyncs(ctx context.Context, ids []int64) (map[int64]json.RawMessage, error) {
+	found := map[int64]json.RawMessage{}
+	if len(ids) == 0 {
+		return found, nil
+	}
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var id int64
+		var result string
+		err := rows.Scan(&id, &result)
+		found[id] = json.RawMessage(result)
+		return err
+	}, `SELECT id, result FROM nawasync_jobs WHERE id IN ? AND (result LIKE '%"refused":%' OR result LIKE '%"collided":%' OR result LIKE '%"purge_refused":%') ORDER BY id LIMIT ?`,
+		ids[:min(len(ids), 1000)], maxIncompleteSyncs)
+	if err != nil {
+		return nil, fmt.Errorf("look for incomplete syncs: %w", err)
+	}
+	return found, nil
 }
 
 // TargetScope is a service, type and instance that has targets. Together with an id it

@@ -46,6 +46,8 @@ type Input struct {
 	Schedules    []tracker.Schedule
 	Successes    []tracker.LastSuccess
 	Repositories []nawasync.RepositoryInfo
+	// Incomplete has the results of the last successful syncs that left something out, by the job's id.
+	Incomplete map[int64]nawasync.SyncResult
 	Services     []Service
 	// Conflicts has the newest unresolved conflicts. The terms of ConflictsQuery find all of them.
 	Conflicts      tracker.Results
@@ -80,7 +82,7 @@ type Formatter interface {
 func Find(in Input, p Formatter) []Alert {
 	found := slices.Concat(
 		checkRedis(in, p), checkProcesses(in, p), checkServed(in, p), checkOpen(in, p), checkScopes(in, p), checkHolds(in, p), checkConflicts(in, p),
-		checkSchedules(in, p), checkSnapshots(in, p), checkFailures(in, p),
+		checkSchedules(in, p), checkSnapshots(in, p), checkIncomplete(in, p), checkFailures(in, p),
 	)
 	slices.SortStableFunc(found, func(a, b Alert) int { return cmp.Compare(b.Severity, a.Severity) })
 	return found[:min(len(found), maxAlerts)]

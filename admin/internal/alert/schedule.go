@@ -39,7 +39,7 @@ func checkSchedules(in Input, p Formatter) (list []Alert) {
 // ticked without any successful sync. With a schedule the limit is dueBy, without one staleAfter.
 func checkSnapshots(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Successes {
-		if !in.isSync(s.Service, s.Type, s.Action) {
+		if !in.IsSync(s.Service, s.Type, s.Action) {
 			continue
 		}
 		until := s.At.Add(staleAfter)
@@ -52,7 +52,7 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 		}
 	}
 	for _, s := range in.Schedules {
-		if !in.succeeded(s) && s.LastJob != 0 && in.isSync(s.Service, s.Type, s.Action) && in.Now.After(dueBy(s, s.LastTick.Add(-time.Second))) {
+		if !in.succeeded(s) && s.LastJob != 0 && in.IsSync(s.Service, s.Type, s.Action) && in.Now.After(dueBy(s, s.LastTick.Add(-time.Second))) {
 			text := p.Tf("%s has never been synced, although schedule %s has dispatched jobs.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), s.Name)
 			list = append(list, Alert{SeverityCritical, text, s.LastTick, p.JobURL(s.LastJob), p.T("Check the latest syncs.")})
 		}
@@ -60,8 +60,8 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 	return list
 }
 
-// isSync reports whether jobs of a kind sync a repository.
-func (in Input) isSync(service, typ, action string) bool {
+// IsSync reports whether jobs of a kind sync a repository.
+func (in Input) IsSync(service, typ, action string) bool {
 	return slices.ContainsFunc(in.Repositories, func(r nawasync.RepositoryInfo) bool {
 		return r.Service == service && r.Type == typ && r.Action == action
 	})

@@ -1,0 +1,38 @@
+package alert
+
+import (
+	"github.com/nawasara/nawasync/admin/internal/format"
+)
+
+// checkIncomplete finds syncs that succeeded and left something out.
+func checkIncomplete(in Input, p Formatter) (list []Alert) {
+	for _, s := range in.Successes {
+		result, found := in.Incomplete[s.JobID]
+		if !found {
+			continue
+		}
+		scope := p.ScopeText(s.Service+"/"+s.Type, s.Instance)
+		add := func(text, advice string) { list = append(list, Alert{SeverityWarning, text, s.At, p.JobURL(s.JobID), advice}) }
+		if result.Refused > 0 {
+			add(p.Tf("The last sync of %s could not store all objects. Not stored: %s, for example %s", scope, format.Thousands(result.Refused), first(result.Refusals)),
+				p.T("Fix the objects that the job names on the remote, or the columns of the table."))
+		}
+		if result.Collided > 0 {
+			add(p.Tf("Rows of %s stand for the same object as another row: %s, for example %s", scope, format.Thousands(result.Collided), first(result.Collisions)),
+				p.T("Move what refers to the rows that the job names, then delete these rows."))
+		}
+		if result.PurgeRefused > 0 {
+			add(p.Tf("The database keeps deleted rows of %s: %s, for example %s", scope, format.Thousands(result.PurgeRefused), first(result.PurgeRefusals)),
+				p.T("Remove what refers to the rows that the job names, or restore their objects."))
+		}
+	}
+	return list
+}
+
+// first returns the first of some texts.
+func first(list []string) string {
+	if len(list) == 0 {
+		return "…"
+	}
+	return format.FirstLine(list[0])
+}
