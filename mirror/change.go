@@ -55,9 +55,9 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 }
 
 // insertPlaceholderRow adds the row of an object that a job is about to create, so that all jobs
-// of the object share the row's lane. It reuses the row of an object that is missing. For any other
-// row with that name it returns nawasync.ErrExists, and nawasync.ErrBusy if an open transaction is
-// adding one.
+// of the object share the row's lane. The row of a missing object with that name is marked as deleted: the
+// new object is another one. For any other row with that name it returns nawasync.ErrExists, and
+// nawasync.ErrBusy if an open transaction is adding one.
 func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want reflect.Value) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, sqlkit.StatementTimeout)
 	defer cancel()
@@ -80,11 +80,9 @@ func (r *repo) insertPlaceholderRow(ctx context.Context, tx *gorm.DB, want refle
 		if status.State != nawasync.StateMissing {
 			return 0, fmt.Errorf("%w: %s %q is row %d of %s in state %s", nawasync.ErrExists, r.typ, r.model.target(want), id, r.model.table, status.State)
 		}
-		if err := r.writeRow(ctx, tx, rowWrite{id: id, value: want, fields: r.model.content}); err != nil {
+		if err := r.markDeleted(db, []int64{id}); err != nil {
 			return 0, err
 		}
-		// The row counts as never synced until the job has created the object.
-		return id, db.Exec("UPDATE "+r.quoted+" SET last_synced_at = NULL, missing_since = NULL, missing_runs = 0 WHERE id = ?", id).Error
 	}
 	return 0, fmt.Errorf("%w: another row of %s has the same value in a unique column", nawasync.ErrExists, r.model.table)
 }

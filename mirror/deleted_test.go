@@ -307,3 +307,50 @@ func TestRefreshThatOverlapsADeletionLeavesTheRowDeleted(t *testing.T) {
 		}
 	})
 }
+
+// A customer who signs up with the name of one whose object is missing must not get that customer's row.
+func TestCreationOfTheNameOfAMissingObjectIsANewRow(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote, m := newPersons(t, db, ann("ann"), ann("bob"))
+		m.sync(realm)
+		before := m.rows()[0]
+		delete(remote.objects, "ann")
+		m.sync(realm)
+		if row := m.rows()[0]; row.State != nawasync.StateMissing {
+			t.Fatalf("row = %+v, want it missing", row)
+		}
+		m.ends(m.drain(m.Create(t.Context(), ann("ann"), byUser)), tracker.StatusSuccess, "")
+		rows := m.rows()
+		if len(rows) != 2 || rows[1].Name != "ann" || rows[1].ID == before.ID || rows[1].State != nawasync.StateSynced {
+			t.Errorf("rows = %+v, want bob and a new row of ann, which had row %d", rows, before.ID)
+		}
+		page, err := m.List(t.Context(), nawasync.Query{States: []nawasync.SyncState{tracker.StateDeleted}})
+		enginetest.NoError(t, err)
+		if len(page.Items) != 1 || page.Items[0].ID != before.ID {
+			t.Errorf("deleted rows = %+v, want row %d", page.Items, before.ID)
+		}
+	})
+}
+
+// The object was only missing from listings: its row returns.
+func TestFailedCreationOfTheNameOfAMissingObjectGivesTheRowBackToTheObject(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote, m := newPersons(t, db, ann("ann"), ann("bob"))
+		m.sync(realm)
+		before := m.rows()[0]
+		hidden := remote.objects["ann"]
+		delete(remote.objects, "ann")
+		m.sync(realm)
+		remote.put(hidden)
+		other := ann("ann")
+		other.Email = "other@example.com"
+		m.ends(m.drain(m.Create(t.Context(), other, byUser)), tracker.StatusConflict, "already exists")
+		m.sync(realm)
+		rows := m.rows()
+		if len(rows) != 3 || rows[0].ID != before.ID || rows[0].State != nawasync.StateSynced || rows[2].State != nawasync.StateConflict {
+			t.Errorf("rows = %+v, want row %d of ann, bob and the failed creation", rows, before.ID)
+		}
+	})
+}
