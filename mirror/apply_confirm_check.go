@@ -53,6 +53,8 @@ func (c *confirmation) askWitnesses(ctx context.Context) (found bool, err error)
 		case err == nil, errors.As(err, &other) && other.remade:
 			c.witnesses[0], c.witnesses[i] = c.witnesses[i], c.witnesses[0]
 			return true, nil
+		case errors.Is(err, errors.ErrUnsupported): // only rows are deleted that an operator has released
+			return true, nil
 		case fault.ClassOf(err) != fault.ClassGone && other == nil:
 			return false, fmt.Errorf("get %q, which was listed, to check the remote's answers: %w", c.repo.model.target(row), err)
 		}

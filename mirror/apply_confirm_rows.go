@@ -42,6 +42,8 @@ func (c *confirmation) confirm(ctx context.Context, ids []int64) error {
 			gone = append(gone, row)
 		case other != nil:
 			stopped = c.renamed(ctx, row, other)
+		case errors.Is(err, errors.ErrUnsupported) && c.decisions.released.Has(c.repo.model.idOf(row)):
+			gone = append(gone, row) // nothing but the operator can say so
 		case err == nil:
 			present.items, present.pages = append(present.items, object.value), append(present.pages, 1)
 		case fault.ClassOf(err) == fault.ClassGone:

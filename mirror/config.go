@@ -124,7 +124,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		engine: eng, model: m, service: config.Service, typ: config.Type, actions: config.Actions.defaults(),
 		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout,
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
-		settle: config.Settle, author: config.Author,
+		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author,
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
 		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },

@@ -19,6 +19,9 @@ func (s *reconcile) holdReason(ctx context.Context, missing *missingRows) (strin
 	if undecided > limit {
 		return fmt.Sprintf("%d of %d rows are not in the listing, over the limit of %d", undecided, missing.everSynced, limit), nil
 	}
+	if cannot, err := s.cannotConfirm(ctx, missing); cannot || err != nil {
+		return fmt.Sprintf("%d of %d rows are not in the listing, and the remote has no Get that could confirm that their objects are gone", undecided, missing.everSynced), err
+	}
 	if !missing.emptied() {
 		return "", nil
 	}

@@ -26,6 +26,7 @@ type missingRows struct {
 	kept       bitmap.Bitmap // rows whose deletion an operator has rejected
 	released   bitmap.Bitmap // rows whose deletion an operator has released
 	returned   []int64       // kept rows that are listed again
+	due        bool          // one of them has been missing for long enough to be confirmed
 	outside    []int64       // rows that were missing before and are outside this listing
 }
 
@@ -114,7 +115,7 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.splitInFlight(unlisted, finishedAt, &out.rows)
+		s.splitInFlight(unlisted, finishedAt, out)
 		if rows.Len() < scanRows {
 			return out, nil
 		}
@@ -183,15 +184,16 @@ func (s *reconcile) outsideListing(row reflect.Value) bool {
 	return s.outside.Has(s.repo.model.idOf(row)) || slices.ContainsFunc(s.skipped, func(skipped func(reflect.Value) bool) bool { return skipped(row) })
 }
 
-// splitInFlight adds the unlisted rows to missing, except those that a job changes or has changed
+// splitInFlight adds the unlisted rows to the missing ones, except those that a job changes or has changed
 // since the sync began.
-func (s *reconcile) splitInFlight(unlisted []reflect.Value, finishedAt map[int64]time.Time, missing *bitmap.Bitmap) {
+func (s *reconcile) splitInFlight(unlisted []reflect.Value, finishedAt map[int64]time.Time, out *missingRows) {
 	for _, row := range unlisted {
 		if s.changedByJob(s.repo.status(row), finishedAt, s.startedAt) {
 			s.result.InFlight++
-		} else {
-			missing.Add(s.repo.model.idOf(row))
+			continue
 		}
+		out.rows.Add(s.repo.model.idOf(row))
+		out.due = out.due || s.repo.status(row).MissingRuns+1 >= s.repo.missingRuns
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
@@ -228,4 +229,33 @@ func TestScopeThatCannotBeAskedFailsTheSyncAndDeletesNothing(t *testing.T) {
 	if job := s.waitStatus(t, s.sync(t), tracker.StatusFailed); !strings.Contains(job.Error, "the zone cannot be read") || len(s.rows(t)) != 2 {
 		t.Errorf("error = %q with %d rows left, want the remote's error and 2", job.Error, len(s.rows(t)))
 	}
+}
+
+// withoutGet is a remote that cannot read a single object.
+type withoutGet struct{ *mapRemote[person] }
+
+func (withoutGet) Get(context.Context, person) (o mirror.Object[person], err error) {
+	return o, errors.ErrUnsupported
+}
+
+func TestDeletionsOfARemoteWithoutGetAreHeldAndReleasedByAnOperator(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote, _ := newPersons(t, db, ann("ann"), ann("bob"), ann("cid"))
+		m := newMirrored[person](t, db, "listed", personColumns, withoutGet{remote})
+		m.sync(realm)
+		delete(remote.objects, "bob")
+		m.sync(realm)
+		m.clock.Advance(time.Minute)
+		held := m.drain(m.SyncNow(t.Context(), realm, "", byUser))
+		m.ends(held, tracker.StatusConflict, "the remote has no Get")
+		if len(m.rows()) != 3 {
+			t.Fatalf("rows of the held sync = %+v, want all three", m.rows())
+		}
+		m.sync(realm) // the hold stays open
+		m.ends(m.drain(mirror.ReleaseHold(t.Context(), m.engine, resultOf(t, held).Held, operator)), tracker.StatusSuccess, "")
+		if rows := m.rows(); len(rows) != 2 || rows[0].Name != "ann" || rows[1].Name != "cid" {
+			t.Errorf("rows after the release = %+v, want ann and cid", rows)
+		}
+	})
 }

@@ -22,7 +22,9 @@ type Remote[T any] interface {
 	// of each object to fetch.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
 	// Get reads one object by its key or, if the key is empty, by its natural fields. If
-	// the object does not exist, return an error of fault.ClassGone.
+	// the object does not exist, return an error of fault.ClassGone. If the API cannot read a single object,
+	// return errors.ErrUnsupported: then objects cannot be changed, and an operator decides on each
+	// deletion that a sync finds.
 	Get(ctx context.Context, key T) (Object[T], error)
 	// Create creates an object and returns it as the remote stored it, with its key. If the
 	// object exists already, return an error of fault.ClassAlreadyExists. If the returned object has no

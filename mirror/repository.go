@@ -32,6 +32,8 @@ type repo struct {
 	author               string
 	limit                func(int64) int64
 
+	getSupport *atomic.Int32 // whether the remote has a Get; shared by the copies of WithTx
+
 	table    *bulk.Table
 	quoted   string // the table's quoted name
 	status   func(reflect.Value) *nawasync.SyncStatus
