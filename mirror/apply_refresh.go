@@ -115,24 +115,34 @@ func (r *repo) joinRenamed(ctx context.Context, a host.Attempt, row reflect.Valu
 // may have succeeded.
 func (r *repo) refreshUncreated(ctx context.Context, a host.Attempt, row reflect.Value) error {
 	existing, err := r.findRemote(ctx, row)
+	id, person := r.model.idOf(row), a.Job().TriggeredBy != "nawasync"
 	if fault.ClassOf(err) == fault.ClassGone {
 		a.SetResult(map[string]any{"gone": true})
+		a.OnSuccess(func(tx *gorm.DB) error { // nothing is in conflict with the creation any more
+			return tx.Exec("UPDATE "+r.quoted+" SET sync_status = 'failed', sync_error = ?"+idleRow+" AND sync_status = 'conflict' AND last_synced_at IS NULL",
+				"the object does not exist on the remote; create it again, or delete this row", id).Error
+		})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	person := a.Job().TriggeredBy != "nawasync"
 	for _, f := range r.model.content {
 		wanted := f.value(row)
 		if !person && (wanted.Kind() != reflect.Pointer || !wanted.IsNil()) && !f.equal(existing.value, row) {
 			return nawasync.Skip(fmt.Sprintf("an object with that name exists with a different %s; it may belong to another client, so it was not joined with the row; refresh the row to join them", f.column))
 		}
 	}
-	id := r.model.idOf(row)
 	taken, err := r.takeIdentity(ctx, a, rowTake{row: id, identity: r.model.keyIdentity(existing.value), object: &existing})
 	if err != nil {
 		return err
+	}
+	if taken != 0 && person { // theirs is the other row
+		a.SetResult(map[string]any{"row_removed": true, "other_row": taken})
+		a.OnSuccess(func(tx *gorm.DB) error {
+			return tx.Exec("DELETE FROM "+r.quoted+idleRow+" AND last_synced_at IS NULL", id).Error
+		})
+		return nil
 	}
 	if taken != 0 {
 		return nawasync.Permanent(fmt.Errorf("the object %q is row %d of %s already; delete this row", r.model.target(existing.value), taken, r.model.table))

@@ -10,6 +10,7 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -195,5 +196,37 @@ func TestObjectWithoutItsKeyIsAnErrorOfTheAdapter(t *testing.T) {
 		remote.objects["ann"] = person{Email: "ann@example.com"}
 		job := m.drain(m.Delete(t.Context(), m.rows()[0], byUser))
 		m.ends(job, tracker.StatusFailed, "without its key")
+	})
+}
+
+func TestKeepTheirsOfACreationWhoseObjectIsAnotherRowRemovesTheCreationsRow(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		_, m := newPersons(t, db, ann("ann"))
+		m.sync(realm)
+		creating := m.drain(m.Create(t.Context(), ann("Ann"), byUser))
+		m.ends(creating, tracker.StatusConflict, "row 1 of people")
+		job, err := mirror.KeepTheirs(t.Context(), m.engine, creating.ID, operator)
+		m.ends(m.drain(job, err), tracker.StatusSuccess, "")
+		if rows := m.rows(); len(rows) != 1 || rows[0].Name != "ann" || rows[0].State != nawasync.StateSynced {
+			t.Errorf("rows = %+v, want the row of ann alone", rows)
+		}
+	})
+}
+
+func TestKeepTheirsOfACreationWhoseObjectIsGoneEndsTheConflict(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		other := ann("ann")
+		other.Email = "other@example.com"
+		remote, m := newPersons(t, db, other)
+		creating := m.drain(m.Create(t.Context(), ann("ann"), byUser))
+		m.ends(creating, tracker.StatusConflict, "email")
+		delete(remote.objects, "ann")
+		job, err := mirror.KeepTheirs(t.Context(), m.engine, creating.ID, operator)
+		m.ends(m.drain(job, err), tracker.StatusSuccess, "")
+		if row := m.rows()[0]; row.State != nawasync.StateFailed || !strings.Contains(row.SyncError, "create it again") {
+			t.Errorf("row = %+v, want it failed with advice", row)
+		}
 	})
 }
