@@ -136,7 +136,11 @@ func (s *Store) fail(conn *sqlkit.Conn, j *Job, state tracker.SyncState, text an
 			return err
 		}
 	}
-	return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = ? WHERE id = ? AND sync_job_id = ?", state, text, j.SnapshotRow, j.ID).Error
+	// A row that waits for a newer job stays pending and keeps the error: it shows the error again if the newer
+	// job ends without a change.
+	return conn.Exec("UPDATE "+table+" SET sync_status = CASE WHEN sync_job_id = ? THEN ? ELSE sync_status END, sync_error = ?"+
+		" WHERE id = ? AND (sync_job_id = ? OR sync_status IN ('pending_create', 'pending_update', 'pending_delete'))",
+		j.ID, state, text, j.SnapshotRow, j.ID).Error
 }
 
 // handToOpenJob makes the snapshot row pending for the newest other open job that changes it. It
