@@ -32,18 +32,26 @@ type RepositoryReader[T any] interface {
 }
 
 // RepositoryWriter turns changes into jobs. Each method marks the row as pending and adds the
-// job, in one transaction. It returns the job's row.
+// job, in one transaction. It returns the job's row. The job reads the object after it has written, and
+// succeeds once the remote shows the change; a value that the remote stores in another form and says so in
+// its answer is accepted. To a deleted row, each method but Create returns ErrNotFound.
 type RepositoryWriter[T any] interface {
 	// Create creates an object. It returns ErrExists if a row with the same name exists, and ErrBusy
-	// if an open transaction creates one. If the creation fails, the row stays, and gives up the name.
+	// if an open transaction creates one. The row of a missing object is used again, that of a deleted
+	// object is not. An object that exists on the remote already is adopted if it has all wanted values
+	// and the struct has no secrets; else the job ends with a conflict. If the creation fails, the row stays, and
+	// gives up the name.
 	Create(ctx context.Context, want T, o Options) (*tracker.Job, error)
 	// Update changes the content and secret fields of an object. seen is the row as the user
 	// saw it. If a field that change sets has changed on the remote since then, the job ends
 	// with a conflict. The job does not write fields that change leaves as they are. Update
-	// returns ErrUnchanged, ErrDeleting or ErrNotFound.
+	// returns ErrUnchanged, ErrDeleting or ErrNotFound, and mirror.ErrUnseen for a field that was never
+	// fetched from the remote: refresh the row first.
 	Update(ctx context.Context, seen T, change func(*T), o Options) (*tracker.Job, error)
-	// Delete deletes an object. Its row is hidden, and removed 30 days later. If the object has changed
-	// on the remote since the user saw it, the job ends with a conflict. Delete returns ErrDeleting or ErrNotFound.
+	// Delete deletes an object. Its row is hidden, and removed 30 days later; that of an object which was
+	// never created is removed at once. If a field that was fetched has changed on the remote since the
+	// user saw it, the job ends with a conflict. If the object no longer exists, the job succeeds.
+	// Delete returns ErrDeleting or ErrNotFound.
 	Delete(ctx context.Context, seen T, o Options) (*tracker.Job, error)
 }
 
