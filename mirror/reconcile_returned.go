@@ -25,13 +25,13 @@ type deletedRows struct {
 // deletedRetention.
 func (s *reconcile) deletedIDs(tx *gorm.DB, items []listedItem) (ids []int64, err error) {
 	known := &s.deleted
-	known.mu.Lock()
-	defer known.mu.Unlock()
 	now := s.repo.engine.Store().Now()
 	since := now.Add(-deletedRetention)
+	known.mu.Lock()
 	if !known.loadedAt.IsZero() { // read those that were deleted since, and by transactions that were open then
 		since = known.loadedAt.Add(-time.Minute)
 	}
+	known.mu.Unlock() // a transaction that waited for it would keep the connection that the query needs
 	where, args := s.inScope()
 	columns := []string{"id"}
 	for _, f := range s.repo.model.keyFields() {
@@ -43,10 +43,14 @@ func (s *reconcile) deletedIDs(tx *gorm.DB, items []listedItem) (ids []int64, er
 	if err != nil {
 		return nil, fmt.Errorf("read the deleted rows of %s: %w", s.repo.model.table, err)
 	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
 	if known.ids == nil {
 		known.ids = map[tracker.Identity][]int64{}
 	}
-	known.loadedAt = now
+	if now.After(known.loadedAt) {
+		known.loadedAt = now
+	}
 	for i := range found.Elem().Len() {
 		row := found.Elem().Index(i)
 		key, id := s.repo.model.keyIdentity(row), s.repo.model.idOf(row)
