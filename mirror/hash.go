@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gorm.io/gorm/schema"
 )
@@ -72,7 +73,7 @@ func appendCanonical(out []byte, v reflect.Value, set bool) []byte {
 func appendByKind(out []byte, v reflect.Value, set bool) []byte {
 	switch v.Kind() {
 	case reflect.String:
-		return strconv.AppendQuote(out, v.String())
+		return appendText(out, v.String())
 	case reflect.Bool:
 		return strconv.AppendBool(out, v.Bool())
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -90,6 +91,14 @@ func appendByKind(out []byte, v reflect.Value, set bool) []byte {
 	default:
 		return append(out, canonicalNone...)
 	}
+}
+
+// appendText appends a text as it is after it was stored as JSON, which has no invalid UTF-8.
+func appendText(out []byte, text string) []byte {
+	if !utf8.ValidString(text) {
+		text = string([]rune(text))
+	}
+	return strconv.AppendQuote(out, text)
 }
 
 func appendList(out []byte, v reflect.Value, set bool) []byte {

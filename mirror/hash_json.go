@@ -33,7 +33,7 @@ const canonicalNone = "nil"
 // of its JSON: after a job or a column has stored the value, its type is another one.
 func appendFree(out []byte, v reflect.Value) []byte {
 	if v.Elem().Kind() == reflect.String && v.Elem().Type() == reflect.TypeFor[string]() {
-		return strconv.AppendQuote(out, v.Elem().String())
+		return appendText(out, v.Elem().String())
 	}
 	text, err := json.Marshal(v.Interface())
 	if err != nil { // it cannot be stored as JSON either

@@ -5,9 +5,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -76,6 +78,9 @@ func (s *reconcile) replace(tx *gorm.DB, p replacedRows, out *batchResult) ([]li
 	return p.items, s.repo.markDeleted(tx, ids)
 }
 
+// replaceWindow is the time in which Config.Limit limits how many rows syncs replace.
+const replaceWindow = 24 * time.Hour
+
 // readReplaceLimit returns how many rows of the scope a sync may replace.
 func (s *reconcile) readReplaceLimit(tx *gorm.DB) (int64, error) {
 	s.mu.Lock()
@@ -87,7 +92,14 @@ func (s *reconcile) readReplaceLimit(tx *gorm.DB) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("count the rows of %s: %w", s.repo.model.table, err)
 		}
-		limit := s.repo.limit(rows)
+		// Those that other attempts and syncs have replaced count too.
+		var recent int64
+		since := nawasync.Timestamp{Time: s.repo.now().Add(-replaceWindow)}
+		err = tx.Unscoped().Table(s.repo.model.table).Where(where+isDeleted+" AND deleted_at >= ? AND deleted_job_id IS NULL", append(slices.Clone(args), since)...).Count(&recent).Error
+		if err != nil {
+			return 0, fmt.Errorf("count the deleted rows of %s: %w", s.repo.model.table, err)
+		}
+		limit := s.repo.limit(rows) - recent
 		s.replaceLimit = &limit
 	}
 	return *s.replaceLimit, nil

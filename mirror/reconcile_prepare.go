@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 
 	"github.com/nawasara/nawasync"
@@ -33,6 +34,10 @@ func (p *preparer) prepare(b *listingBatch) {
 	ambiguous := map[int]bool{} // indexes in b.ready
 	for i, original := range b.items {
 		it, refusal := p.item(original)
+		if refusal != "" && it.value.IsValid() {
+			b.refused, b.unstorable = append(b.refused, fmt.Sprintf("%.80q %s", p.repo.model.target(it.value), refusal)), append(b.unstorable, it)
+			continue
+		}
 		if refusal != "" {
 			b.refused, b.unkeyed = append(b.refused, fmt.Sprintf("object %d of the listing %s", b.firstNumber+int64(i), refusal)), b.unkeyed+1
 			continue
@@ -99,6 +104,11 @@ func (p *preparer) item(original reflect.Value) (it listedItem, refusal string) 
 	target := nawasync.Target{Instance: m.instance(value), ID: targetText(value, m.key)}
 	if err := p.repo.engine.CheckTarget(target); err != nil {
 		return it, fmt.Sprintf("has the invalid key %.80q: %s", target.ID, err)
+	}
+	for _, f := range m.content {
+		if number := reflect.Indirect(f.value(value)); number.CanFloat() && (math.IsNaN(number.Float()) || math.IsInf(number.Float(), 0)) {
+			return listedItem{value: value, key: m.keyIdentity(value)}, fmt.Sprintf("has the %s %v, which JSON and some databases do not have", f.column, number.Float())
+		}
 	}
 	return listedItem{value: value, key: m.keyIdentity(value)}, ""
 }
