@@ -67,9 +67,15 @@ func (c *creation) run(ctx context.Context) error {
 			return err
 		}
 		if found {
+			if err := c.settled(ctx, existing); err != nil {
+				return err
+			}
 			return c.adopt(ctx, existing)
 		}
 	case fault.ClassOf(err) != fault.ClassGone:
+		return err
+	}
+	if err := c.afterRetry(ctx); err != nil {
 		return err
 	}
 	if pending := !c.state.BegunAt.IsZero() && c.repo.now().Before(c.until()); pending {
@@ -79,6 +85,30 @@ func (c *creation) run(ctx context.Context) error {
 		return c.notShown()
 	}
 	return c.create(ctx)
+}
+
+// settled returns an error that ends the attempt if a job has written the found object just before: the
+// remote may still show an object that was deleted.
+func (c *creation) settled(ctx context.Context, existing erasedObject) error {
+	w := *c.remoteWrite
+	w.key = existing.value
+	return w.unlessSettling(ctx, false, nil)
+}
+
+// afterRetry makes a creation that an operator has retried look for the object as long as one whose
+// answer was lost.
+func (c *creation) afterRetry(ctx context.Context) error {
+	if c.Job().RetryOf == 0 || !c.state.BegunAt.IsZero() {
+		return nil
+	}
+	old, err := c.repo.engine.Store().Load(ctx, c.Job().RetryOf)
+	if errors.Is(err, nawasync.ErrNotFound) {
+		return nil // it ended long ago
+	}
+	if err == nil && old.Wrote {
+		c.state.BegunAt = old.FinishedAt
+	}
+	return err
 }
 
 // notShown returns the error for a creation that the remote has confirmed, although it does not show the
@@ -114,14 +144,15 @@ func (c *creation) create(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := c.repo.checkObject(created, c.want); err != nil {
+	c.state.Answered = true // also if the object cannot be stored: it is not created again
+	if err := errors.Join(c.SetState(c.state), c.repo.checkObject(created, c.want)); err != nil {
 		return err
 	}
 	result := createResult{Created: c.repo.model.target(created.value)}
 	if err := c.take(ctx, created); err != nil {
 		return err
 	}
-	c.state.Answered, c.row = true, created.value
+	c.row = created.value
 	if created.version != "" {
 		return c.finish(ctx, created, result)
 	}
@@ -218,6 +249,9 @@ func (c *creation) adopt(ctx context.Context, existing erasedObject) error {
 	case !c.EarlierWrite() && len(c.repo.model.secrets) > 0:
 		reason = "an object with that name already exists; its secrets cannot be compared, so the object was not adopted"
 	}
+	if waiting := !c.state.BegunAt.IsZero() && c.repo.now().Before(c.until()); reason != "" && waiting {
+		return c.again(c.state.BegunAt, c.until(), "the remote does not show the wanted "+strings.Join(columnsOf(differ), " and ")+" yet")
+	}
 	if reason != "" {
 		return c.repo.conflict(ctx, conflicting{reason: reason, current: existing, changes: c.changes(), columns: columnsOf(differ), accept: c.EarlierWrite()})
 	}
@@ -227,7 +261,7 @@ func (c *creation) adopt(ctx context.Context, existing erasedObject) error {
 	if err := c.take(ctx, existing); err != nil {
 		return err
 	}
-	return c.succeed(existing, createResult{Adopted: c.repo.model.target(existing.value)})
+	return c.succeed(ctx, existing, createResult{Adopted: c.repo.model.target(existing.value)})
 }
 
 // differences returns the content fields in which an object differs from the wanted one. The remote

@@ -43,15 +43,18 @@ func (r *repo) runUpdate(ctx context.Context, a host.Attempt, m *mutation) error
 		if err := w.unlessSettling(ctx, false, nil); err != nil {
 			return err
 		}
-		return w.alreadyDone(current, merged)
+		return w.alreadyDone(ctx, current, merged)
 	}
 	return w.update(ctx, current, merged)
 }
 
 // alreadyDone ends an update whose values the remote has already.
-func (w *remoteWrite) alreadyDone(current erasedObject, merged merged) error {
+func (w *remoteWrite) alreadyDone(ctx context.Context, current erasedObject, merged merged) error {
 	result := map[string]any{"already": true}
 	w.noteAdjusted(result, merged.adjusted)
+	if err := w.noteDigests(ctx, result, current.value, sortedKeys(merged.adjusted)); err != nil {
+		return err
+	}
 	w.Logf("the remote already has these values; nothing was written")
 	return w.repo.writeOnSuccess(w.Attempt, current, result)
 }
@@ -61,6 +64,7 @@ func (w *remoteWrite) update(ctx context.Context, current erasedObject, merged m
 		return err
 	}
 	w.written(current.value, merged.touched)
+	w.state.Kept = sortedKeys(merged.adjusted)
 	updated, err := w.repo.remote.update(ctx, current, merged.want, merged.touched)
 	if handle, accepted := acceptedHandle(err); accepted {
 		return w.accept(ctx, handle)
@@ -88,8 +92,11 @@ func (w *remoteWrite) update(ctx context.Context, current erasedObject, merged m
 		return w.verifyUpdate(ctx)
 	}
 	v := w.compare(updated.value, merged.want, true)
+	if w.args.Insisted {
+		w.keepStale(&v, updated.value)
+	}
 	if v.clean() {
-		return w.succeed(updated, v.adjusted)
+		return w.succeed(ctx, updated, v.adjusted)
 	}
 	return w.notApplied(ctx, updated, v)
 }
@@ -120,7 +127,7 @@ func (w *remoteWrite) verifyUpdate(ctx context.Context) error {
 		w.keepStale(&v, updated.value)
 	}
 	if v.clean() {
-		return w.succeed(updated, v.adjusted)
+		return w.succeed(ctx, updated, v.adjusted)
 	}
 	if !settled {
 		return w.again(w.state.BegunAt, w.until(), "the remote does not show the new "+strings.Join(append(v.stale, v.unexpected...), " and ")+" yet")

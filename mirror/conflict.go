@@ -118,6 +118,20 @@ func (f *field) keyedDigest(key []byte, row reflect.Value) string {
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
+// hasDigest reports whether one of the digests is that of the field's value.
+func (r *repo) hasDigest(ctx context.Context, row reflect.Value, f *field, digests []tracker.ValueDigest) (bool, error) {
+	for _, d := range digests {
+		if d.Column != f.column {
+			continue
+		}
+		key, err := r.engine.DigestKey(ctx)
+		if err != nil || hmac.Equal([]byte(f.keyedDigest(key, row)), []byte(d.Digest)) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // userKnew reports whether the current remote value of f is the one that the user saw, or one that an
 // earlier job of the row wrote.
 func (r *repo) userKnew(ctx context.Context, current reflect.Value, f *field, c *requestedChange) (bool, error) {

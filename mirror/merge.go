@@ -11,6 +11,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // merged is the result of a three-way merge.
@@ -123,6 +124,9 @@ func (w *remoteWrite) knew(ctx context.Context, current reflect.Value, f *field,
 		if json.Unmarshal(job.Result, &effects) != nil {
 			continue
 		}
+		if known, err := w.repo.hasDigest(ctx, current, f, effects.Digests); known || err != nil {
+			return known, err
+		}
 		for _, text := range []json.RawMessage{effects.Adjusted[f.column], effects.Also[f.column].To} {
 			if len(text) > 0 && decodeField(value, f, text) == nil && f.equal(current, value) {
 				return true, nil
@@ -138,6 +142,8 @@ type writeResult struct {
 	Adjusted map[string]json.RawMessage `json:"adjusted,omitempty"`
 	// Also has the values that changed with the write although nobody asked for it.
 	Also map[string]changedAlso `json:"also_changed,omitempty"`
+	// Digests are those of values that Adjusted or Also has only masked or shortened.
+	Digests []tracker.ValueDigest `json:"digests,omitempty"`
 }
 
 type changedAlso struct {

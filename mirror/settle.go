@@ -40,6 +40,8 @@ type writeState struct {
 	Handle *string `json:"handle,omitempty"`
 	// Touched lists the columns that were written.
 	Touched []string `json:"touched,omitempty"`
+	// Kept lists the columns whose value on the remote was accepted instead of the wanted one.
+	Kept []string `json:"kept,omitempty"`
 	// Before has the digests of the content before the write, by column.
 	Before map[string]string `json:"before,omitempty"`
 	// Answer has the digests of those written values for which the remote's answer had another value.

@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -10,6 +12,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -81,16 +84,46 @@ func (w *remoteWrite) answered(answer, want reflect.Value) {
 
 // succeed ends the job: the row gets the remote's values, and the result says what was written, which
 // values the remote stores in another form, and what changed although nobody asked for it.
-func (w *remoteWrite) succeed(updated erasedObject, adjusted map[string]any) error {
+func (w *remoteWrite) succeed(ctx context.Context, updated erasedObject, adjusted map[string]any) error {
 	result := map[string]any{"written": w.state.Touched}
+	for _, column := range w.state.Kept {
+		if f := w.repo.model.byColumn[column]; f != nil {
+			adjusted[column] = abbreviate(f.value(updated.value).Interface())
+		}
+	}
 	w.noteAdjusted(result, adjusted)
 	also := w.alsoChanged(updated.value)
+	if err := w.noteDigests(ctx, result, updated.value, slices.Concat(sortedKeys(adjusted), sortedKeys(also))); err != nil {
+		return err
+	}
 	if len(also) > 0 {
 		result["also_changed"] = also
 		w.Logf("the write has also changed %s, which nobody asked for", strings.Join(sortedKeys(also), " and "))
 		w.OnSuccess(func(tx *gorm.DB) error { return w.recordAlso(tx, also) })
 	}
 	return w.repo.writeOnSuccess(w.Attempt, updated, result)
+}
+
+// noteDigests adds the digests of values that the result may only have masked or shortened, for the jobs
+// behind this one.
+func (w *remoteWrite) noteDigests(ctx context.Context, result map[string]any, updated reflect.Value, columns []string) error {
+	var list []tracker.ValueDigest
+	for _, column := range columns {
+		f := w.repo.model.byColumn[column]
+		text, err := json.Marshal(map[string]any{column: f.value(updated).Interface()})
+		if err != nil || len(text) <= maxFieldBytes && !bytes.Contains(nawasync.Mask(text), []byte(secret.Masked)) {
+			continue
+		}
+		key, err := w.repo.engine.DigestKey(ctx)
+		if err != nil {
+			return err
+		}
+		list = append(list, tracker.ValueDigest{Column: column, Digest: f.keyedDigest(key, updated)})
+	}
+	if len(list) > 0 {
+		result["digests"] = list
+	}
+	return nil
 }
 
 // noteAdjusted adds accepted values to the job's result and log.

@@ -52,7 +52,7 @@ func (c *creation) unexpected(object erasedObject) []*field {
 func (c *creation) finish(ctx context.Context, object erasedObject, result createResult) error {
 	unexpected := c.unexpected(object)
 	if len(unexpected) == 0 {
-		return c.succeed(object, result)
+		return c.succeed(ctx, object, result)
 	}
 	return c.repo.conflict(ctx, conflicting{
 		reason:  "the remote has a different " + strings.Join(columnsOf(unexpected), " and ") + " than was wanted: another client changed the value, or the remote stores it in another form",
@@ -62,7 +62,7 @@ func (c *creation) finish(ctx context.Context, object erasedObject, result creat
 
 // succeed ends the creation: the row gets the remote's values, and the result says which of them the
 // remote stores in another form than they were wanted.
-func (c *creation) succeed(object erasedObject, result createResult) error {
+func (c *creation) succeed(ctx context.Context, object erasedObject, result createResult) error {
 	all := map[string]any{}
 	text, err := json.Marshal(result)
 	if err == nil {
@@ -76,5 +76,8 @@ func (c *creation) succeed(object erasedObject, result createResult) error {
 		adjusted[f.column] = abbreviate(f.value(object.value).Interface())
 	}
 	c.noteAdjusted(all, adjusted)
+	if err := c.noteDigests(ctx, all, object.value, sortedKeys(adjusted)); err != nil {
+		return err
+	}
 	return c.repo.writeOnSuccess(c.Attempt, object, all)
 }
