@@ -218,6 +218,9 @@ func (v *jobView) classAdvice() string {
 	case fault.ClassTimeout:
 		return v.T("The job did not finish within its timeout. Check how fast the remote answers, then retry the job.")
 	case fault.ClassPermanent:
+		if strings.HasPrefix(v.job.Error, "accepted, not applied") {
+			return v.T("The remote confirmed the change and did not carry it out. Find out on the remote what prevents it, then retry the job.")
+		}
 		return v.T("The request was rejected, and a retry would be rejected again. Correct the value in the application.")
 	case fault.ClassGone:
 		return v.T("The remote no longer has the object. Sync the service to update the list.")

@@ -50,9 +50,11 @@ type remoteAdapter[T any] struct{ Remote[T] }
 
 func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail, from string) iter.Seq2[erasedPage, error] {
 	return func(yield func(erasedPage, error) bool) {
-		pages := a.List(ctx, asType[T](scope), detail)
+		var pages iter.Seq2[Page[T], error]
 		if remote, ok := a.Remote.(ResumableRemote[T]); ok && from != "" {
 			pages = remote.ListFrom(ctx, asType[T](scope), detail, from)
+		} else {
+			pages = a.List(ctx, asType[T](scope), detail)
 		}
 		for p, err := range pages {
 			out := erasedPage{items: reflect.ValueOf(p.Items), fields: p.Fields, proof: p.Proof, cursor: p.Cursor, requestedAt: p.RequestedAt}

@@ -41,6 +41,9 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		if err := w.unlessSettling(ctx, false, nil); err != nil {
 			return w.remove(ctx) // the remote may just not show the object yet
 		}
+		if err := w.checkGone(ctx); err != nil {
+			return err
+		}
 		a.SetResult(map[string]any{"already": true})
 		return nil
 	}
@@ -51,6 +54,18 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		return w.unlessSettling(ctx, true, err)
 	}
 	return w.remove(ctx)
+}
+
+// checkGone checks that the remote finds an object of the scope that was listed. If it does not, it may
+// answer "gone" for every object, for example because of a wrong address.
+func (w *remoteWrite) checkGone(ctx context.Context) error {
+	c := &confirmation{reconcile: &reconcile{repo: w.repo, attempt: w.Attempt, scope: w.row, args: &syncArgs{}}}
+	found, err := c.askWitnesses(ctx)
+	if err == nil && !found && len(c.witnesses) > 0 {
+		err = fault.WithClass(fault.ClassTransient, fmt.Errorf("the remote answers that the object is gone, and also that %.80q is, which was listed; check the remote's address and the permissions of its credentials",
+			w.repo.model.target(c.witnesses[0])))
+	}
+	return err
 }
 
 // checkUnchanged returns a conflict if the object has changed since the user saw it.

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -162,17 +163,18 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 		if err := r.checkSeen(seen, f); err != nil {
 			return nil, err
 		}
-		from, fromErr := json.Marshal(f.value(seen).Interface())
+		change, fromErr := r.seenValue(ctx, seen, f)
 		to, toErr := json.Marshal(f.value(want).Interface())
 		if err := errors.Join(fromErr, toErr); err != nil {
 			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
 		}
-		args.Changes[f.column] = &requestedChange{From: from, To: to}
+		change.To = to
+		args.Changes[f.column] = change
 	}
 	if len(args.Changes) == 0 && len(args.WriteOnly) == 0 {
 		return nil, nawasync.ErrUnchanged
 	}
-	if args.Seen, err = r.seenInGroups(seen, args.Changes); err != nil {
+	if args.Seen, err = r.seenInGroups(ctx, seen, args.Changes); err != nil {
 		return nil, err
 	}
 	err = r.changeFields(ctx, m.idOf(seen), args, func(tx *gorm.DB) error {
@@ -182,8 +184,25 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	return job, err
 }
 
+// seenValue returns what the user saw of a field. Arguments must not contain NUL, so a document with one is
+// compared by its digest.
+func (r *repo) seenValue(ctx context.Context, seen reflect.Value, f *field) (*requestedChange, error) {
+	text, err := json.Marshal(f.value(seen).Interface())
+	if err != nil {
+		return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
+	}
+	if !bytes.Contains(text, []byte(`\u0000`)) {
+		return &requestedChange{From: text}, nil
+	}
+	key, err := r.engine.DigestKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &requestedChange{Digest: f.keyedDigest(key, seen)}, nil
+}
+
 // seenInGroups returns what the user saw of the fields that are in a group with a changed field.
-func (r *repo) seenInGroups(seen reflect.Value, changes map[string]*requestedChange) (list map[string]*requestedChange, err error) {
+func (r *repo) seenInGroups(ctx context.Context, seen reflect.Value, changes map[string]*requestedChange) (list map[string]*requestedChange, err error) {
 	groups := map[string]bool{}
 	for column := range changes {
 		groups[r.model.byColumn[column].group] = true
@@ -192,14 +211,14 @@ func (r *repo) seenInGroups(seen reflect.Value, changes map[string]*requestedCha
 		if f.group == "" || !groups[f.group] || changes[f.column] != nil || r.checkSeen(seen, f) != nil {
 			continue
 		}
-		text, err := json.Marshal(f.value(seen).Interface())
+		c, err := r.seenValue(ctx, seen, f)
 		if err != nil {
-			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
+			return nil, err
 		}
 		if list == nil {
 			list = map[string]*requestedChange{}
 		}
-		list[f.column] = &requestedChange{From: text}
+		list[f.column] = c
 	}
 	return list, nil
 }
@@ -219,11 +238,9 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 		if r.checkSeen(seen, f) != nil {
 			continue // nobody can have seen the value
 		}
-		text, err := json.Marshal(f.value(seen).Interface())
-		if err != nil {
-			return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)
+		if args.Seen[f.column], err = r.seenValue(ctx, seen, f); err != nil {
+			return nil, err
 		}
-		args.Seen[f.column] = &requestedChange{From: text}
 	}
 	err = r.changeFields(ctx, m.idOf(seen), args, func(tx *gorm.DB) error {
 		job, err = r.engine.DispatchOnRow(ctx, tx, args, o, r.snapshotRow(m.idOf(seen), nawasync.StatePendingDelete))

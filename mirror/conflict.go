@@ -146,6 +146,9 @@ func (r *repo) userKnew(ctx context.Context, current reflect.Value, f *field, c 
 	}
 	known := deepCopy(current) // Normalise may depend on other fields
 	for _, text := range append([]json.RawMessage{c.From}, c.Also...) {
+		if len(text) == 0 {
+			continue // the change has only a digest
+		}
 		if err := decodeField(known, f, text); err != nil {
 			return false, nawasync.Permanent(err)
 		}

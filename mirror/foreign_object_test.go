@@ -230,3 +230,22 @@ func TestKeepTheirsOfACreationWhoseObjectIsGoneEndsTheConflict(t *testing.T) {
 		}
 	})
 }
+
+// A wrong address answers 404 to all.
+func TestDeletionIsNotDoneBecauseTheRemoteFindsNoObjectAtAll(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote, m := newPersons(t, db, ann("ann"), ann("bob"))
+		m.sync(realm)
+		find := remote.find
+		remote.find = func(map[string]person, person) string { return "nothing" }
+		job := m.drain(m.Delete(t.Context(), m.rows()[0], byUser))
+		m.ends(job, tracker.StatusFailed, "check the remote's address")
+		if rows := m.rows(); len(rows) != 2 {
+			t.Fatalf("rows = %+v, want both", rows)
+		}
+		remote.find = find
+		delete(remote.objects, "ann")
+		m.ends(m.drain(m.Delete(t.Context(), m.rows()[0], byUser)), tracker.StatusSuccess, "")
+	})
+}

@@ -57,7 +57,7 @@ func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merg
 	}
 	if unknown = append(unknown, others...); len(unknown) > 0 {
 		return out, w.repo.conflict(ctx, conflicting{
-			reason:  strings.Join(unknown, " and ") + " changed on the remote after the user read the object; nothing was written",
+			reason:  strings.Join(unknown, " and ") + w.changedText(),
 			current: current, changes: shown, columns: unknown, accept: len(others) == 0,
 		})
 	}
@@ -68,6 +68,14 @@ func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merg
 		}
 	}
 	return out, nil
+}
+
+// changedText says why a value is in conflict.
+func (w *remoteWrite) changedText() string {
+	if w.EarlierWrite() {
+		return " has neither the seen nor the wanted value after an attempt whose outcome is unknown: another client changed it, or the remote stores it in another form"
+	}
+	return " changed on the remote after the user read the object; nothing was written"
 }
 
 // accepts reports whether a value that nobody asked for is accepted: the remote says that an earlier

@@ -19,9 +19,9 @@ import (
 const (
 	defaultSettle = 5 * time.Second
 	maxSettle     = 24 * time.Hour
-	// The first wait before the remote is read again, and the longest. The waits double.
+	// The first wait before the remote is read again, and the longest. Each is half of the time since the write.
 	minSettleWait = 250 * time.Millisecond
-	maxSettleWait = time.Minute
+	maxSettleWait = 10 * time.Minute
 	// How long an accepted write may take if the remote can be asked for its outcome, and if not.
 	maxPolling  = 24 * time.Hour
 	maxAccepted = time.Hour
@@ -110,6 +110,10 @@ func (w *remoteWrite) poll(ctx context.Context) error {
 		w.state.Handle = &handle
 		return w.again(w.state.BegunAt, limit, "the remote has accepted the change and still carries it out")
 	}
+	if fault.ClassOf(err) == fault.ClassConflict { // it was not carried out; the next attempt merges it again
+		w.state = writeState{}
+		return errors.Join(fault.WithClass(fault.ClassTransient, fmt.Errorf("the remote did not carry out the accepted change: %w", err)), w.SetState(nil))
+	}
 	if err != nil {
 		return fmt.Errorf("ask for the outcome of the accepted change: %w", err)
 	}
@@ -135,7 +139,7 @@ func (w *remoteWrite) again(since, until time.Time, reason string) error {
 }
 
 func readAgain(now, since, until time.Time, reason string) error {
-	wait := min(max(now.Sub(since), minSettleWait), maxSettleWait)
+	wait := min(max(now.Sub(since)/2, minSettleWait), maxSettleWait)
 	wait = max(0, min(wait, until.Sub(now)))
 	return nawasync.RetryAfter(wait, fault.WithClass(fault.ClassTransient, errors.New(reason+"; the object is read again")))
 }

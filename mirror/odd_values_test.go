@@ -71,8 +71,8 @@ func newPagedTenants(t *testing.T, db *testdb.Database, n int) (*pagedTenants, *
 	return remote, m
 }
 
-// R8: a new release of the server reports other uids.
-func TestReviewResumedListingReplacesNoMoreRowsThanTheLimit(t *testing.T) {
+// A new release of the server reports other uids.
+func TestResumedListingReplacesNoMoreRowsThanTheLimit(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote, m := newPagedTenants(t, db, 60)
@@ -128,8 +128,8 @@ func newMeasured(t *testing.T, db *testdb.Database) (*mapRemote[measured], *mirr
 
 var someTime = time.Date(2026, 5, 4, 7, 21, 18, 504_123_987, time.FixedZone("WIB", 7*3600))
 
-// R9: odd values are stored, found unchanged by the next sync, and can be changed and deleted.
-func TestReviewOddValuesAreStoredChangedAndDeleted(t *testing.T) {
+// Odd values are stored, found unchanged by the next sync, and can be changed and deleted.
+func TestOddValuesAreStoredChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	empty, spaces := "", "  x  "
 	base := measured{Realm: "r", At: someTime, Weight: 0.995, Text: "a"}
@@ -201,8 +201,8 @@ func TestReviewOddValuesAreStoredChangedAndDeleted(t *testing.T) {
 	})
 }
 
-// R10: keys that a collation treats as equal, in one scope and in scopes that differ so.
-func TestReviewKeysThatDifferInOneByteAreDifferentObjects(t *testing.T) {
+// Keys that a collation treats as equal, in one scope and in scopes that differ so.
+func TestKeysThatDifferInOneByteAreDifferentObjects(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote, m := newMeasured(t, db)
@@ -228,8 +228,8 @@ func TestReviewKeysThatDifferInOneByteAreDifferentObjects(t *testing.T) {
 	})
 }
 
-// R11: a number that JSON and some databases do not have is refused, and stops nothing.
-func TestReviewNumberThatCannotBeStoredIsRefused(t *testing.T) {
+// A number that JSON and some databases do not have is refused, and stops nothing.
+func TestNumberThatCannotBeStoredIsRefused(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote, m := newMeasured(t, db)
@@ -243,8 +243,8 @@ func TestReviewNumberThatCannotBeStoredIsRefused(t *testing.T) {
 	})
 }
 
-// R12: a document with a NUL is stored, and can then not be deleted.
-func TestReviewDocumentWithANULCanBeDeleted(t *testing.T) {
+// A document with a NUL is stored, and can then not be deleted.
+func TestDocumentWithANULCanBeDeleted(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote, m := newMeasured(t, db)
@@ -256,8 +256,8 @@ func TestReviewDocumentWithANULCanBeDeleted(t *testing.T) {
 	})
 }
 
-// R13: a task of a whole day.
-func TestReviewDrainFollowsATaskThatTakesADay(t *testing.T) {
+// A task of a whole day.
+func TestDrainFollowsATaskThatTakesADay(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		zone := newZoneRemote(wwwRecord)

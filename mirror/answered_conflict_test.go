@@ -24,8 +24,8 @@ func spelled(config mirror.Config[zoneRecord]) mirror.Config[zoneRecord] {
 	return config
 }
 
-// Case 01 with a lost answer, where Normalise tells the remote's form.
-func TestReviewLostAnswerOfANormalisedValueIsRecognised(t *testing.T) {
+// The answer to the write is lost, and Normalise tells the remote's form.
+func TestLostAnswerOfANormalisedValueIsRecognised(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -48,8 +48,8 @@ func TestReviewLostAnswerOfANormalisedValueIsRecognised(t *testing.T) {
 	})
 }
 
-// Case 01: a sync after the conflict, and an answer after that sync.
-func TestReviewConflictCanBeAnsweredAfterASync(t *testing.T) {
+// A sync after the conflict, and an answer after that sync.
+func TestConflictCanBeAnsweredAfterASync(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		for name, answer := range map[string]func(*mirrored[zoneRecord], int64) (*tracker.Job, error){
@@ -84,8 +84,8 @@ func TestReviewConflictCanBeAnsweredAfterASync(t *testing.T) {
 	})
 }
 
-// Case 02: the second change is overruled by what the first has set.
-func TestReviewQueuedChangeThatTheRemoteOverrulesIsNoConflict(t *testing.T) {
+// The second change is overruled by what the first has set.
+func TestQueuedChangeThatTheRemoteOverrulesIsNoConflict(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -107,8 +107,8 @@ func TestReviewQueuedChangeThatTheRemoteOverrulesIsNoConflict(t *testing.T) {
 	})
 }
 
-// Case 05: the host's own columns and the id of a deleted object that is listed for a while.
-func TestReviewDeletedObjectThatIsListedForLongerThanSettleStaysDeleted(t *testing.T) {
+// The host's own columns and the id of a deleted object that is listed for a while.
+func TestDeletedObjectThatIsListedForLongerThanSettleStaysDeleted(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		other := wwwRecord
@@ -128,8 +128,8 @@ func TestReviewDeletedObjectThatIsListedForLongerThanSettleStaysDeleted(t *testi
 	})
 }
 
-// Case 09: a PUT that leaves out what was not touched, at a remote whose answer is an echo and at one that is read back.
-func TestReviewPutThatDropsFieldsIsNoted(t *testing.T) {
+// A PUT that leaves out what was not touched, at a remote whose answer is an echo and at one that is read back.
+func TestPutThatDropsFieldsIsNoted(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		for _, echo := range []bool{false, true} {
@@ -157,8 +157,8 @@ func TestReviewPutThatDropsFieldsIsNoted(t *testing.T) {
 	})
 }
 
-// Case 16: a DKIM text as natural field, created, found, listed and deleted.
-func TestReviewLongNaturalFieldsAreUsable(t *testing.T) {
+// A DKIM text as natural field, created, found, listed and deleted.
+func TestLongNaturalFieldsAreUsable(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -177,7 +177,7 @@ func TestReviewLongNaturalFieldsAreUsable(t *testing.T) {
 }
 
 // A conflict about a deletion of an object that nobody can accept, with each other answer.
-func TestReviewConflictOfADeletionCanBeAnswered(t *testing.T) {
+func TestConflictOfADeletionCanBeAnswered(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		for name, answer := range map[string]func(*mirrored[zoneRecord], int64) (*tracker.Job, error){

@@ -14,8 +14,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// R1: the listing and Get still show for 3 s what our own job has deleted.
-func TestReviewCreateRightAfterADeletionDoesNotAdoptTheDeletedObject(t *testing.T) {
+// The listing and Get still show for 3 s what our own job has deleted.
+func TestCreateRightAfterADeletionDoesNotAdoptTheDeletedObject(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -32,7 +32,7 @@ func TestReviewCreateRightAfterADeletionDoesNotAdoptTheDeletedObject(t *testing.
 	})
 }
 
-func TestReviewCreateRightAfterADeletionIsNoConflictWithTheDeletedObject(t *testing.T) {
+func TestCreateRightAfterADeletionIsNoConflictWithTheDeletedObject(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -44,8 +44,8 @@ func TestReviewCreateRightAfterADeletionIsNoConflictWithTheDeletedObject(t *test
 	})
 }
 
-// R2: retry by an operator of a creation whose outcome is unknown.
-func TestReviewRetryOfALostCreationLooksForTheObjectFirst(t *testing.T) {
+// Retry by an operator of a creation whose outcome is unknown.
+func TestRetryOfALostCreationLooksForTheObjectFirst(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -71,8 +71,8 @@ func TestReviewRetryOfALostCreationLooksForTheObjectFirst(t *testing.T) {
 	})
 }
 
-// R3: a remote with versions that keeps the earlier value as its form of mine.
-func TestReviewAnswersOfAConflictEndItAtARemoteWithVersions(t *testing.T) {
+// A remote with versions that keeps the earlier value as its form of mine.
+func TestAnswersOfAConflictEndItAtARemoteWithVersions(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		for name, answer := range map[string]func(m *mirrored[zoneRecord], id int64) (*tracker.Job, error){
@@ -103,8 +103,8 @@ func TestReviewAnswersOfAConflictEndItAtARemoteWithVersions(t *testing.T) {
 	})
 }
 
-// R4: two changes of one field; the remote's form of the first value is long.
-func TestReviewChangeBehindAnAdjustedLongValueIsNoConflict(t *testing.T) {
+// Two changes of one field; the remote's form of the first value is long.
+func TestChangeBehindAnAdjustedLongValueIsNoConflict(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		for name, form := range map[string]string{"long": strings.Repeat(`"a" `, 120), "masked": "https://x.example.com/?token=s3cr3t"} {
@@ -129,8 +129,8 @@ func TestReviewChangeBehindAnAdjustedLongValueIsNoConflict(t *testing.T) {
 	})
 }
 
-// R5: a creation that the remote carries out later and shows half done at first.
-func TestReviewAcceptedCreationThatIsShownHalfDoneIsReadAgain(t *testing.T) {
+// A creation that the remote carries out later and shows half done at first.
+func TestAcceptedCreationThatIsShownHalfDoneIsReadAgain(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)
@@ -147,8 +147,8 @@ func TestReviewAcceptedCreationThatIsShownHalfDoneIsReadAgain(t *testing.T) {
 	})
 }
 
-// R6: proxied records have ttl 1, whatever is asked for.
-func TestReviewFieldThatIsOverruledAndWasSoBeforeDoesNotFailTheOthers(t *testing.T) {
+// Proxied records have ttl 1, whatever is asked for.
+func TestFieldThatIsOverruledAndWasSoBeforeDoesNotFailTheOthers(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		proxied := wwwRecord
@@ -165,8 +165,8 @@ func TestReviewFieldThatIsOverruledAndWasSoBeforeDoesNotFailTheOthers(t *testing
 	})
 }
 
-// R7: accepted value beside a written one is noted.
-func TestReviewAcceptedValueBesideAWrittenOneIsNoted(t *testing.T) {
+// Accepted value beside a written one is noted.
+func TestAcceptedValueBesideAWrittenOneIsNoted(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote := newZoneRemote(wwwRecord)

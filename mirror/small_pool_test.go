@@ -10,8 +10,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// R14: two batches of a sync share the connection that the heartbeat leaves.
-func TestReviewSyncEndsWithASmallPool(t *testing.T) {
+// Two batches of a sync share the connection that the heartbeat leaves.
+func TestSyncEndsWithASmallPool(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		remote, m := newPaged(t, db, 20, paging)
