@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync"
@@ -55,20 +56,24 @@ func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 // basedOn makes a change one of the value that the remote had at the time of the conflict. The stored value may
 // be masked or shortened; its digest never is.
 func basedOn(c *requestedChange, column string, remote json.RawMessage, digests []tracker.ValueDigest) {
-	short := strings.Contains(string(remote), secret.Masked)
-	for _, d := range digests {
-		if d.Column == column {
-			c.Digest, short = d.Digest, short || d.Short
-		}
+	masked := strings.Contains(string(remote), secret.Masked)
+	at := slices.IndexFunc(digests, func(d tracker.ValueDigest) bool { return d.Column == column })
+	switch {
+	case at >= 0:
+		c.Digest = digests[at].Digest
+		masked = masked || digests[at].Short
+	case len(digests) > 0:
+		return // the remote had the value that the user saw
 	}
-	if c.Also = nil; !short {
+	if c.Also = nil; !masked {
 		c.From = remote
 	}
 }
 
 // Accept answers a conflict by taking the remote's values for the wanted ones, for example because the
 // remote stores them in another form. Other fields of the change are still written if the remote does not
-// have their values. It returns the new job, and the same errors as ApplyMine; and ErrNoConflict
+// have their values. If the remote has changed again since the conflict, the new job ends with another
+// conflict. Accept returns the new job, and the same errors as ApplyMine; and ErrNoConflict
 // if the conflict is over a deletion or over a field with the tag exact.
 func Accept(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	a := answer{engine: engineOf(e), action: "accept", job: id, options: o}
@@ -83,6 +88,13 @@ func Accept(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Operat
 		m, err := conflictArgs(a.engine, old)
 		if err != nil {
 			return nil, "", err
+		}
+		for column, c := range m.fields() {
+			for _, d := range values.Answers.Digests {
+				if d.Column == column {
+					c.Digest = d.Digest
+				}
+			}
 		}
 		m.Accept = true
 		return m, old.SnapshotState, nil
@@ -143,7 +155,7 @@ func (a answer) dispatch(ctx context.Context, build func(old *jobstore.Job) (naw
 // conflictArgs returns the arguments of a job that ended with a conflict over values.
 func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 	if old.SnapshotState == nawasync.StatePendingCreate {
-		return nil, fmt.Errorf("job %d: %w: the job found an existing object and does not adopt it; keep theirs to copy the object into the row", old.ID, ErrNoConflict)
+		return nil, fmt.Errorf("job %d: %w: the object of the creation exists on the remote with other values; keep theirs to copy them into the row, then change the row", old.ID, ErrNoConflict)
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, fmt.Errorf("job %d: %w", old.ID, nawasync.ErrNoArguments)

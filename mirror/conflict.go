@@ -67,7 +67,10 @@ func (r *repo) conflict(ctx context.Context, c conflicting) error {
 	if err != nil {
 		return err
 	}
-	for _, column := range slices.Sorted(maps.Keys(remote)) {
+	for _, column := range c.columns {
+		if remote[column] == nil {
+			continue
+		}
 		answers.Digests = append(answers.Digests, tracker.ValueDigest{
 			Column: column, Digest: r.model.byColumn[column].keyedDigest(key, c.current.value), Short: slices.Contains(short, column),
 		})

@@ -36,16 +36,20 @@ func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merg
 		if f.equal(current.value, out.want) {
 			continue
 		}
+		accepted, err := w.accepts(ctx, current, f, c)
+		if err != nil {
+			return out, err
+		}
+		if accepted {
+			f.value(out.want).Set(f.value(current.value))
+			out.adjusted[column] = abbreviate(f.value(current.value).Interface())
+			continue
+		}
 		known, err := w.knew(ctx, current.value, f, c)
 		if err != nil {
 			return out, err
 		}
 		if !known && !w.args.Force {
-			if w.accepts(current, f) {
-				f.value(out.want).Set(f.value(current.value))
-				out.adjusted[column] = abbreviate(f.value(current.value).Interface())
-				continue
-			}
 			unknown = append(unknown, column)
 		}
 		out.touched = append(out.touched, FieldChange{column, f.value(current.value).Interface(), f.value(out.want).Interface()})
@@ -78,10 +82,26 @@ func (w *remoteWrite) changedText() string {
 	return " changed on the remote after the user read the object; nothing was written"
 }
 
-// accepts reports whether a value that nobody asked for is accepted: the remote says that an earlier
-// attempt of this job wrote it, or a person has chosen to accept it.
-func (w *remoteWrite) accepts(current erasedObject, f *field) bool {
-	return !f.exact && (w.args.Accept || w.EarlierWrite() && w.repo.wroteLast(current))
+// accepts reports whether a value that nobody asked for is accepted: a person has chosen to accept exactly
+// this value, or the remote says that an earlier attempt of this job wrote it.
+func (w *remoteWrite) accepts(ctx context.Context, current erasedObject, f *field, c *requestedChange) (bool, error) {
+	if f.exact || w.args.Force {
+		return false, nil
+	}
+	if w.args.Accept && c.Digest != "" {
+		key, err := w.repo.engine.DigestKey(ctx)
+		if err != nil {
+			return false, err
+		}
+		if c.Digest == f.keyedDigest(key, current.value) {
+			return true, nil
+		}
+	}
+	if !w.EarlierWrite() || !w.repo.wroteLast(current) {
+		return false, nil
+	}
+	known, err := w.knew(ctx, current.value, f, c)
+	return !known, err
 }
 
 // wroteLast reports whether the remote says that this repository changed the object last.

@@ -245,7 +245,6 @@ func TestNumberThatCannotBeStoredIsRefused(t *testing.T) {
 		}
 	})
 }
-<<<<<<< HEAD:mirror/odd_values_test.go
 
 // Arguments must not contain NUL, so the deletion has a digest of the document.
 func TestDocumentWithANULCanBeDeleted(t *testing.T) {
@@ -271,5 +270,3 @@ func TestDrainFollowsATaskThatTakesADay(t *testing.T) {
 		m.ends(m.drain(m.Update(t.Context(), row(m, "www"), setContent("x"), byUser)), tracker.StatusSuccess, "")
 	})
 }
-=======
->>>>>>> 9ec8941 (Give the tests of odd values their own connection to MariaDB, and name a test plainly):mirror/review_more_test.go

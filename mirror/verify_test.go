@@ -258,3 +258,29 @@ func TestMaskedAndLongValuesOfAConflictCanBeAnswered(t *testing.T) {
 		}
 	})
 }
+
+func TestAcceptOfAValueThatHasChangedAgainIsAnotherConflict(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote := newZoneRemote(wwwRecord)
+		m := newZone(t, db, remote, mirror.Config[zoneRecord]{})
+		seen := row(m, "www")
+		theirs := func(ttl int64) {
+			changed := wwwRecord
+			changed.TTL = ttl
+			remote.add(changed, false)
+			m.clock.Advance(time.Minute)
+		}
+		theirs(77)
+		conflict := m.drain(m.Update(t.Context(), seen, func(r *zoneRecord) { r.TTL = 600 }, byUser))
+		theirs(78)
+		job, err := mirror.Accept(t.Context(), m.engine, conflict.ID, operator)
+		conflict = m.drain(job, err)
+		m.ends(conflict, tracker.StatusConflict, "ttl")
+		job, err = mirror.Accept(t.Context(), m.engine, conflict.ID, operator)
+		m.ends(m.drain(job, err), tracker.StatusSuccess, "")
+		if r := row(m, "www"); r.TTL != 78 || r.State != nawasync.StateSynced {
+			t.Errorf("row = %+v, want the accepted ttl", r)
+		}
+	})
+}
