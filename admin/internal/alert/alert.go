@@ -48,7 +48,7 @@ type Input struct {
 	Repositories []nawasync.RepositoryInfo
 	// Incomplete has the results of the last successful syncs that left something out, by the job's id.
 	Incomplete map[int64]nawasync.SyncResult
-	Services     []Service
+	Services   []Service
 	// Conflicts has the newest unresolved conflicts. The terms of ConflictsQuery find all of them.
 	Conflicts      tracker.Results
 	ConflictsQuery []string

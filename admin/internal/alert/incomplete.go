@@ -12,7 +12,9 @@ func checkIncomplete(in Input, p Formatter) (list []Alert) {
 			continue
 		}
 		scope := p.ScopeText(s.Service+"/"+s.Type, s.Instance)
-		add := func(text, advice string) { list = append(list, Alert{SeverityWarning, text, s.At, p.JobURL(s.JobID), advice}) }
+		add := func(text, advice string) {
+			list = append(list, Alert{SeverityWarning, text, s.At, p.JobURL(s.JobID), advice})
+		}
 		if result.Refused > 0 {
 			add(p.Tf("The last sync of %s could not store all objects. Not stored: %s, for example %s", scope, format.Thousands(result.Refused), first(result.Refusals)),
 				p.T("Fix the objects that the job names on the remote, or the columns of the table."))
