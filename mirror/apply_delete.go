@@ -41,8 +41,10 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		if err := w.unlessSettling(ctx, false, nil); err != nil {
 			return w.remove(ctx) // the remote may just not show the object yet
 		}
-		if err := w.checkGone(ctx); err != nil {
-			return err
+		if !w.EarlierWrite() { // else it is probably our own deletion
+			if err := w.checkGone(ctx); err != nil {
+				return err
+			}
 		}
 		a.SetResult(map[string]any{"already": true})
 		return nil
