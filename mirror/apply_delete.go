@@ -64,7 +64,7 @@ func (w *remoteWrite) checkGone(ctx context.Context) error {
 	c := &confirmation{reconcile: &reconcile{repo: w.repo, attempt: w.Attempt, scope: w.row, args: &syncArgs{}}}
 	found, err := c.askWitnesses(ctx)
 	if err == nil && !found && len(c.witnesses) > 0 {
-		err = fault.WithClass(fault.ClassTransient, fmt.Errorf("the remote answers that the object is gone, and also that %.80q is, which was listed; check the remote's address and the permissions of its credentials",
+		err = fault.WithClass(fault.ClassTransient, fmt.Errorf("the remote answers that the object is gone, and also that %.80q is, which was listed; check the remote's address and the permissions of its credentials, or sync first if all of these objects were deleted",
 			w.repo.model.target(c.witnesses[0])))
 	}
 	return err
