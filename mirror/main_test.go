@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if enginetest.RunChild(shopChild) {
 		return
 	}
-	_ = flag.Set("rapid.checks", "40")
+	_ = flag.Set("rapid.checks", defaultChecks)
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction(testdb.ReplicaLeak))
 }
+
+// defaultChecks is how often a property is checked unless the flag rapid.checks says otherwise.
+const defaultChecks = "40"
