@@ -131,6 +131,10 @@ func (c *creation) create(ctx context.Context) error {
 	}
 	if fault.ClassOf(err) == fault.ClassAlreadyExists {
 		c.RetractWrite(ctx)
+		c.state = writeState{} // nothing was written that the remote could show later
+		if err := c.SetState(nil); err != nil {
+			return err
+		}
 		// The object was created after the first read: by another client, or by a duplicate
 		// of this request. Or the remote knows the object by another spelling of its key.
 		if existing, getErr := c.repo.findRemote(ctx, c.want); getErr == nil {

@@ -65,6 +65,7 @@ func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merg
 			current: current, changes: shown, columns: unknown, accept: len(others) == 0,
 		})
 	}
+	out.completeGroups(w.repo.model, current.value, w.args.Changes)
 	for _, f := range w.repo.model.secrets {
 		if value, ok := w.args.WriteOnly[f.column]; ok {
 			f.value(out.want).Set(reflect.ValueOf(value))
@@ -72,6 +73,22 @@ func (w *remoteWrite) merge(ctx context.Context, current erasedObject) (out merg
 		}
 	}
 	return out, nil
+}
+
+// completeGroups adds the wanted fields of a group that the remote has already, if another field of the
+// group is to be written: the write is verified for all of them.
+func (o *merged) completeGroups(m *model, current reflect.Value, changes map[string]*requestedChange) {
+	groups := map[string]bool{}
+	for _, c := range o.touched {
+		groups[m.byColumn[c.Field].group] = true
+	}
+	for _, column := range slices.Sorted(maps.Keys(changes)) {
+		f := m.byColumn[column]
+		if _, accepted := o.adjusted[column]; f.group == "" || !groups[f.group] || accepted || o.touched.Has(column) {
+			continue
+		}
+		o.touched = append(o.touched, FieldChange{column, f.value(current).Interface(), f.value(o.want).Interface()})
+	}
 }
 
 // changedText says why a value is in conflict.

@@ -284,3 +284,21 @@ func TestAcceptOfAValueThatHasChangedAgainIsAnotherConflict(t *testing.T) {
 		}
 	})
 }
+
+func TestWantedFieldsOfAGroupAreWrittenTogether(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote := newZoneRemote(wwwRecord)
+		m := newZone(t, db, remote, mirror.Config[zoneRecord]{})
+		seen := row(m, "www")
+		theirs := wwwRecord
+		theirs.Content = "192.0.2.1"
+		remote.add(theirs, false)
+		m.clock.Advance(time.Minute)
+		job := m.drain(m.Update(t.Context(), seen, func(r *zoneRecord) { r.Type, r.Content = "A", "192.0.2.1" }, byUser))
+		m.ends(job, tracker.StatusSuccess, "")
+		if !strings.Contains(string(job.Result), `"written":["type","content"]`) {
+			t.Errorf("result = %s, want both fields written", job.Result)
+		}
+	})
+}
