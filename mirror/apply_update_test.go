@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
@@ -84,15 +85,16 @@ func TestConflictsAreDetectedAgainstTheValuesTheUserSaw(t *testing.T) {
 	})
 }
 
-func TestUpdateOfAMissingRemoteObjectFailsAndMarksTheRowFailed(t *testing.T) {
+func TestUpdateOfAnObjectThatIsGoneFailsAndMarksTheRowMissing(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSyncedShop(t, db, 1)
 		s.remote.Drop(numberedGadgets(1)...)
 		job := s.waitStatus(t, s.update(t, s.row(t, "g0000"), setQuota(5)), tracker.StatusFailed)
-		if row := s.row(t, "g0000"); row.State != nawasync.StateFailed || job.ErrorClass != string(fault.ClassGone) {
-			t.Errorf("row = %+v, want failed; error class of the job = %s, want %s", row, job.ErrorClass, fault.ClassGone)
+		if job.ErrorClass != string(fault.ClassGone) {
+			t.Errorf("error class of the job = %s, want %s", job.ErrorClass, fault.ClassGone)
 		}
+		enginetest.Eventually(t, 20*time.Second, "a missing row", func() bool { return s.row(t, "g0000").State == nawasync.StateMissing })
 	})
 }
 

@@ -302,3 +302,22 @@ func TestWantedFieldsOfAGroupAreWrittenTogether(t *testing.T) {
 		}
 	})
 }
+
+func TestWantedFieldThatAnotherWantedFieldOverrulesIsAccepted(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote := newZoneRemote(wwwRecord)
+		remote.store = func(r zoneRecord) zoneRecord {
+			if r.Content == "proxied" {
+				r.TTL = 1
+			}
+			return r
+		}
+		m := newZone(t, db, remote, mirror.Config[zoneRecord]{})
+		job := m.drain(m.Update(t.Context(), row(m, "www"), func(r *zoneRecord) { r.Content, r.TTL = "proxied", 600 }, byUser))
+		m.ends(job, tracker.StatusSuccess, "")
+		if r := row(m, "www"); r.TTL != 1 || r.Content != "proxied" || !strings.Contains(string(job.Result), `"adjusted":{"ttl":1}`) {
+			t.Errorf("row = %+v with result %s, want ttl 1, noted", r, job.Result)
+		}
+	})
+}

@@ -11,6 +11,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
@@ -120,8 +121,19 @@ func (s *Store) settleSnapshot(conn *sqlkit.Conn, out *Outcome) error {
 		return s.fail(conn, j, tracker.StateConflict, text)
 	case tracker.StatusFailed, tracker.StatusSuccess, tracker.StatusQueued, tracker.StatusRunning:
 	}
-	if err := s.fail(conn, j, tracker.StateFailed, text); err != nil || !j.Wrote {
+	if err := s.fail(conn, j, tracker.StateFailed, text); err != nil {
 		return err
+	}
+	refresh := j.Wrote
+	if !refresh && out.ErrorClass == string(fault.ClassGone) { // the refresh marks the row missing, unless it was deleted
+		rows, err := sqlkit.Column[int64](conn, "SELECT id FROM "+table+" WHERE id = ? AND sync_job_id = ? AND last_synced_at IS NOT NULL", j.SnapshotRow, j.ID)
+		if err != nil {
+			return err
+		}
+		refresh = len(rows) > 0
+	}
+	if !refresh {
+		return nil
 	}
 	return s.insert(conn, []*Job{refreshJob(j)})
 }
