@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -212,7 +211,12 @@ func (r *repo) newRows(fetched []*field, items []listedItem) (columns []string, 
 	fetchedText := m.fetchedText(fetched)
 	for _, it := range items {
 		value := it.value
-		hash := func() string { return cmp.Or(it.hash, m.contentHash(value)) }
+		hash := func() string {
+			if it.hash != "" {
+				return it.hash
+			}
+			return m.contentHash(value)
+		}
 		identity := it.key
 		if identity == (tracker.Identity{}) {
 			identity = m.keyIdentity(value)
