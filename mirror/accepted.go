@@ -21,8 +21,11 @@ func (e *acceptedError) Error() string {
 // Accepted returns the error with which Create, Update and Delete report that the remote has accepted
 // the write and will carry it out later, as HTTP status 202 means. handle is what [PollingRemote]
 // needs to ask for the outcome, for example the id of a task; it is stored sealed and may be empty. With a
-// handle of more than 8 KiB, Accepted returns an error of fault.ClassConfig instead. The repository does not repeat the write. The job stays open, and its row
-// pending, until Get shows the change.
+// handle of more than 8 KiB, Accepted returns an error of fault.ClassConfig instead.
+//
+// The repository does not repeat the write. The job stays open, and its row pending, until Get shows the
+// change; for up to 24 hours if the Remote is a PollingRemote, else for an hour or Config.Settle, whichever
+// is longer.
 func Accepted(handle string) error {
 	if len(handle) > maxHandle {
 		return fault.WithClass(fault.ClassConfig, fmt.Errorf("the handle of an accepted change has %d bytes; it may have %d", len(handle), maxHandle))

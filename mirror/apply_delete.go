@@ -38,7 +38,11 @@ func (r *repo) runDelete(ctx context.Context, a host.Attempt, m *mutation) error
 		return gone("%q no longer exists: %w; nothing was deleted", r.model.target(w.key), err)
 	}
 	if fault.ClassOf(err) == fault.ClassGone {
-		if err := w.unlessSettling(ctx, false, nil); err != nil {
+		since, err := w.settling(ctx, false)
+		if err != nil {
+			return err
+		}
+		if !since.IsZero() {
 			return w.remove(ctx) // the remote may just not show the object yet
 		}
 		if !w.EarlierWrite() { // else it is probably our own deletion

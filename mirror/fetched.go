@@ -58,7 +58,7 @@ func (m *model) withFetched(status *nawasync.SyncStatus, page []*field) []*field
 }
 
 // checkSeen returns ErrUnseen if a field of a row that is to be changed was never fetched. A row whose
-// object is still to be created has the values of the user himself.
+// object is still to be created has the user's own values.
 func (r *repo) checkSeen(row reflect.Value, f *field) error {
 	if status := r.status(row); status.LastSyncedAt.IsZero() || r.model.fetched(status, f) {
 		return nil

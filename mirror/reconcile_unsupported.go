@@ -12,8 +12,8 @@ const (
 	getUnsupported
 )
 
-// cannotConfirm reports whether rows have been missing for long enough and the remote cannot read a single object: its Get returns
-// errors.ErrUnsupported. A process asks once, for the first missing row.
+// cannotConfirm reports whether rows have been missing for long enough and the remote cannot read a single
+// object: its Get returns errors.ErrUnsupported. A process asks once, for the first missing row.
 func (s *reconcile) cannotConfirm(ctx context.Context, missing *missingRows) (bool, error) {
 	known := s.repo.getSupport
 	if !missing.due || missing.undecided() == 0 {

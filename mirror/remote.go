@@ -17,9 +17,9 @@ import (
 // A Remote must be safe for concurrent use.
 type Remote[T any] interface {
 	// List yields the objects of a scope, page by page. An error ends the listing, and the
-	// sync then deletes nothing; see ResumableRemote for a listing that meets a rate limit. Objects whose scope fields are set must be of this scope: the
-	// sync refuses others. detail is "" or one of Config.Details; it selects how much
-	// of each object to fetch.
+	// sync then deletes nothing; see ResumableRemote for a listing that meets a rate limit. Objects
+	// whose scope fields are set must be of this scope: the sync refuses others. detail is "" or one of
+	// Config.Details; it selects how much of each object to fetch.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
 	// Get reads one object by its key or, if the key is empty, by its natural fields. If
 	// the object does not exist, return an error of fault.ClassGone. If the API cannot read a single object,

@@ -147,21 +147,33 @@ func readAgain(now, since, until time.Time, reason string) error {
 // unlessSettling returns err, unless the repository has written the object just before: the remote may
 // show an earlier state. own includes the write of an earlier attempt of this job.
 func (w *remoteWrite) unlessSettling(ctx context.Context, own bool, err error) error {
-	since, readErr := w.repo.lastWrite(ctx, w.Job(), w.key)
+	since, readErr := w.settling(ctx, own)
 	if readErr != nil {
 		return readErr
+	}
+	if since.IsZero() {
+		return err
+	}
+	reason := fmt.Sprintf("the object was written at %s, and the remote may not show that yet", since.UTC().Format(time.TimeOnly))
+	if err != nil {
+		reason += " (" + err.Error() + ")"
+	}
+	return w.again(since, since.Add(w.repo.settle), reason)
+}
+
+// settling returns when the repository last wrote the object, if the remote may still show an earlier state.
+// Else it returns the zero time. own includes the write of an earlier attempt of this job.
+func (w *remoteWrite) settling(ctx context.Context, own bool) (since time.Time, err error) {
+	if since, err = w.repo.lastWrite(ctx, w.Job(), w.key); err != nil {
+		return time.Time{}, err
 	}
 	if own && w.state.BegunAt.After(since) {
 		since = w.state.BegunAt
 	}
-	if until := since.Add(w.repo.settle); !since.IsZero() && w.repo.now().Before(until) {
-		reason := fmt.Sprintf("the object was written at %s, and the remote may not show that yet", since.UTC().Format(time.TimeOnly))
-		if err != nil {
-			reason += " (" + err.Error() + ")"
-		}
-		return w.again(since, until, reason)
+	if since.IsZero() || !w.repo.now().Before(since.Add(w.repo.settle)) {
+		return time.Time{}, nil
 	}
-	return err
+	return since, nil
 }
 
 // lastWrite returns when a job other than the given one wrote the object, if that is less than
