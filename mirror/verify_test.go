@@ -321,3 +321,19 @@ func TestWantedFieldThatAnotherWantedFieldOverrulesIsAccepted(t *testing.T) {
 		}
 	})
 }
+
+// The answer of the write has no object, so the adapter returns what was sent.
+func TestThirdValueOfAReadWhoseAuthorIsThisRepositoryIsAccepted(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		remote := newZoneRemote(wwwRecord)
+		remote.store, remote.echo = dotted, true
+		remote.reader = func(o *mirror.Object[zoneRecord]) { o.Author = "nawasync-client" }
+		m := newZone(t, db, remote, mirror.Config[zoneRecord]{Author: "nawasync-client"})
+		job := m.drain(m.Update(t.Context(), row(m, "www"), setContent("Target.example.com"), byUser))
+		m.ends(job, tracker.StatusSuccess, "")
+		if r := row(m, "www"); r.Content != "target.example.com." || !strings.Contains(string(job.Result), "adjusted") {
+			t.Errorf("row = %+v with result %s, want the remote's value, noted", r, job.Result)
+		}
+	})
+}
