@@ -70,6 +70,9 @@ func TestTickOnFiveProcessesWithSkewedClocksAddsOneJob(t *testing.T) {
 				enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "at-start", Spec: "0 0 1 1 *", RunAtStart: true, Args: enginetest.JobArgs{ID: "start"}}))
 			}
 			h.Start(e)
+			// The first process registers the schedules. Registered by the third, 00:00 would be a
+			// tick still to come.
+			time.Sleep(time.Second)
 		}
 		time.Sleep(50 * time.Minute)
 		counts := map[string]int{}
