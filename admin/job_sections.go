@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -17,11 +16,11 @@ func (v *jobView) actionURL(action string) string {
 // conflictAnswer is one way to resolve a conflict. Class is the CSS class of its button.
 type conflictAnswer struct{ action, name, hint, class string }
 
-// answers returns the ways to resolve the job's conflict. For an object that the job wanted to
-// create, the remote's state is the only possible answer.
+// answers returns the ways to resolve the job's conflict. If a creation found an
+// object of another client, that object is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
 	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Copies the remote's values into the snapshot and drops the requested change."), "main"}}
-	if v.job.SnapshotState != nawasync.StatePendingCreate {
+	if v.job.Overwritable() {
 		list = append(list,
 			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
 			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger"})

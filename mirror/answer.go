@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,8 +31,9 @@ func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Op
 
 // ApplyMine answers a conflict by applying the change on top of the remote's values at the time
 // of the conflict. If the remote has changed again since then, the new job ends with another
-// conflict. ApplyMine returns the new job. Its errors include nawasync.ErrNotFound,
-// ErrNoArguments and ErrSuperseded, and ErrNoConflict.
+// conflict. After a creation, the change is an update of the created object. ApplyMine returns the new job. Its errors include nawasync.ErrNotFound,
+// ErrNoArguments and ErrSuperseded; and ErrNoConflict, also for a creation that found an object of
+// another client.
 func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	a := answer{engine: engineOf(e), action: "apply_mine", job: id, options: o}
 	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
@@ -49,7 +51,7 @@ func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 			}
 		}
 		m.Insisted = true
-		return m, old.SnapshotState, nil
+		return m, pendingState(m, old), nil
 	})
 }
 
@@ -119,7 +121,7 @@ func Overwrite(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Ope
 			return nil, "", err
 		}
 		m.Force, m.Insisted = true, true
-		return m, old.SnapshotState, nil
+		return m, pendingState(m, old), nil
 	})
 }
 
@@ -152,10 +154,11 @@ func (a answer) dispatch(ctx context.Context, build func(old *jobstore.Job) (naw
 	return job, err
 }
 
-// conflictArgs returns the arguments of a job that ended with a conflict over values.
+// conflictArgs returns the arguments of a job that ended with a conflict over values. Those of a creation
+// become an update of the object that it has created.
 func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
-	if old.SnapshotState == nawasync.StatePendingCreate {
-		return nil, fmt.Errorf("job %d: %w: the object of the creation exists on the remote with other values; keep theirs to copy them into the row, then change the row", old.ID, ErrNoConflict)
+	if !old.Overwritable() {
+		return nil, fmt.Errorf("job %d: %w: the object existed before the creation wrote; keep theirs to copy its values into the row, then change the row", old.ID, ErrNoConflict)
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, fmt.Errorf("job %d: %w", old.ID, nawasync.ErrNoArguments)
@@ -171,5 +174,38 @@ func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 	if err := json.Unmarshal(plain, m); err != nil {
 		return nil, fmt.Errorf("job %d: %w: its arguments are not those of a repository's change", old.ID, ErrNoConflict)
 	}
+	if old.SnapshotState == nawasync.StatePendingCreate {
+		return m.ofCreated(old)
+	}
 	return m, nil
+}
+
+// ofCreated returns the update that writes what a creation wanted to the object that it has created.
+func (m *mutation) ofCreated(old *jobstore.Job) (*mutation, error) {
+	values, err := old.ConflictValues()
+	var result createResult
+	if err == nil {
+		err = json.Unmarshal(old.Result, &result)
+	}
+	if err != nil || result.Created == "" {
+		return nil, fmt.Errorf("job %d: %w: its result does not name the created object", old.ID, ErrNoConflict)
+	}
+	update := &mutation{kind: m.kind, target: m.target, queue: m.queue, Key: m.Key, Creation: old.ID, Changes: map[string]*requestedChange{}}
+	update.kind.Action, update.target.ID = values.Answers.Update, result.Created
+	for column, want := range m.Want {
+		differs := slices.ContainsFunc(values.Answers.Digests, func(d tracker.ValueDigest) bool { return d.Column == column })
+		// An equal value belongs to the change too: its group is written together.
+		if differs || bytes.Equal(want, values.Remote[column]) {
+			update.Changes[column] = &requestedChange{From: values.Remote[column], To: want}
+		}
+	}
+	return update, nil
+}
+
+// pendingState returns the state of a row whose conflict a change answers.
+func pendingState(m *mutation, old *jobstore.Job) nawasync.SyncState {
+	if m.Changes != nil {
+		return nawasync.StatePendingUpdate
+	}
+	return old.SnapshotState
 }

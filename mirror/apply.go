@@ -121,7 +121,7 @@ func (r *repo) checkCreation(ctx context.Context, id int64, row reflect.Value) e
 	if err != nil {
 		return err
 	}
-	if job.Status != tracker.StatusSuccess {
+	if answered := job.Status == tracker.StatusConflict && len(job.Result) > 0; job.Status != tracker.StatusSuccess && !answered {
 		return errNeverCreated
 	}
 	var result createResult

@@ -30,6 +30,7 @@ type conflicting struct {
 	changes map[string]*requestedChange // the fields that the conflict shows
 	columns []string                    // those whose value on the remote is neither the seen nor the wanted one
 	accept  bool                        // whether the remote's values could be what the remote made of the wanted ones
+	created bool                        // whether the job has created the object and stored it in the row
 }
 
 // conflict returns the error that ends a job with a conflict. It holds the values of the fields as the
@@ -37,6 +38,9 @@ type conflicting struct {
 func (r *repo) conflict(ctx context.Context, c conflicting) error {
 	base, desired, remote := map[string]json.RawMessage{}, map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	answers := tracker.ConflictAnswers{Accept: c.accept}
+	if c.created && len(r.actions.Update) > 0 {
+		answers.Update = r.actions.Update[0]
+	}
 	for _, column := range slices.Sorted(maps.Keys(c.changes)) {
 		f := r.model.byColumn[column]
 		if f == nil {

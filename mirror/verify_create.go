@@ -54,9 +54,10 @@ func (c *creation) finish(ctx context.Context, object erasedObject, result creat
 	if len(unexpected) == 0 {
 		return c.succeed(ctx, object, result)
 	}
+	c.SetResult(result) // an answer to the conflict is bound to the created object
 	return c.repo.conflict(ctx, conflicting{
 		reason:  "the remote has a different " + strings.Join(columnsOf(unexpected), " and ") + " than was wanted: another client changed the value, or the remote stores it in another form",
-		current: object, changes: c.changes(), columns: columnsOf(unexpected), accept: true,
+		current: object, changes: c.changes(), columns: columnsOf(unexpected), accept: true, created: true,
 	})
 }
 

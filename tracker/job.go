@@ -100,6 +100,9 @@ type ConflictValues struct {
 type ConflictAnswers struct {
 	// Accept says that the remote's values can be accepted as what was asked for.
 	Accept bool `json:"accept,omitempty"`
+	// Update is the action of the job that writes the wanted values to an object that the job itself has
+	// created. It is empty for other jobs, and if a creation has stored no object in the row.
+	Update string `json:"update,omitempty"`
 	// Digests allows to compare values that Remote has masked or shortened.
 	Digests []ValueDigest `json:"digests,omitempty"`
 }
@@ -117,6 +120,16 @@ func (j *Job) ConflictValues() (v ConflictValues, err error) {
 		return ConflictValues{}, fmt.Errorf("decode conflict values of job %d: %w", j.ID, err)
 	}
 	return v, nil
+}
+
+// Overwritable reports whether the wanted values can be written to the object of the job's conflict. After a
+// creation that found an object of another client they cannot: nothing but the remote's values can be kept.
+func (j *Job) Overwritable() bool {
+	if j.SnapshotState != StatePendingCreate {
+		return true
+	}
+	values, err := j.ConflictValues()
+	return err == nil && values.Answers.Update != ""
 }
 
 // JobOf converts a stored row to a Job. It is for package jobstore.

@@ -227,7 +227,7 @@ func jobPage(p pageView, v jobView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				if v.Answerable() {
+				if v.Job.Overwritable() {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 19, "<form method=\"post\" action=\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

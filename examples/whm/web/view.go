@@ -291,10 +291,6 @@ func conflictText(field string, value json.RawMessage) string {
 	return sizeText(size, "Unlimited")
 }
 
-// Answerable reports whether an answer may write to the server. If a creation ended in a conflict,
-// the only possible answer is to keep the object that the server already has.
-func (v jobView) Answerable() bool { return v.Job.SnapshotState != nawasync.StatePendingCreate }
-
 // Acceptable reports whether the server's values can be accepted for the requested ones.
 func (v jobView) Acceptable() bool {
 	values, err := v.Job.ConflictValues()
