@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
 // puller claims the jobs of one queue as long as there are free slots and due jobs.
@@ -115,7 +116,11 @@ func (p *puller) run() {
 		worked, err := p.round()
 		switch {
 		case err != nil:
-			p.worker.Logger.Warn("jobs could not be claimed; trying again", "queue", p.queue, "error", err)
+			// Claims do not wait for locks on MariaDB, so one that meets a lock is no news: the other
+			// transaction may have ended already.
+			if !sqlkit.IsLockTimeout(err) || pause > minPause {
+				p.worker.Logger.Warn("jobs could not be claimed; trying again", "queue", p.queue, "error", err)
+			}
 			p.worker.sleep(pause)
 			pause = min(2*pause, maxPause)
 		case !worked:
