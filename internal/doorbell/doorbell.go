@@ -28,6 +28,10 @@ const (
 	maxPerWake = 8    // processes that the wake-up of one stream wakes
 	maxPending = 1000 // streams that wait to be sent
 	sendLimit  = 5 * time.Second
+	// A list with this many wake-ups is read slowly or not at all. Its next ones wait for crowdedPause and
+	// become one per stream meanwhile. So a burst costs Redis little, and no wake-up is trimmed off.
+	crowded      = 8
+	crowdedPause = 5 * time.Millisecond
 	// taskTimeout and the missing retries keep asynq from holding on to a wake-up: another one is as
 	// good.
 	taskTimeout = 5 * time.Second
@@ -43,6 +47,9 @@ type Doorbell struct {
 	mu      sync.Mutex
 	pending map[jobstore.Stream]jobstore.Wake
 	sending chan struct{} // closed when nothing is pending; nil if nothing is being sent
+
+	added chan struct{}        // has an entry when pending has changed
+	pause map[string]time.Time // by list: when the next wake-up may be sent to a crowded list; of sendPending
 }
 
 // New returns a Doorbell. The names of lists and queues in Redis begin with prefix, so that two
@@ -50,7 +57,7 @@ type Doorbell struct {
 func New(client redis.UniversalClient, prefix string, logger *slog.Logger) *Doorbell {
 	return &Doorbell{
 		redis: client, client: asynq.NewClientFromRedisClient(client), prefix: prefix, logger: logger,
-		pending: map[jobstore.Stream]jobstore.Wake{},
+		pending: map[jobstore.Stream]jobstore.Wake{}, added: make(chan struct{}, 1), pause: map[string]time.Time{},
 	}
 }
 
@@ -83,6 +90,11 @@ func (d *Doorbell) Ring(wakes []jobstore.Wake) {
 	if d.sending == nil {
 		d.sending = make(chan struct{})
 		go d.sendPending(d.sending)
+		return
+	}
+	select {
+	case d.added <- struct{}{}:
+	default:
 	}
 }
 
@@ -104,15 +116,18 @@ func (d *Doorbell) Flush(ctx context.Context) {
 func (d *Doorbell) sendPending(done chan struct{}) {
 	for {
 		d.mu.Lock()
-		wakes := d.pending
-		d.pending = map[jobstore.Stream]jobstore.Wake{}
-		if len(wakes) == 0 {
+		if len(d.pending) == 0 {
 			d.sending = nil
 			d.mu.Unlock()
 			close(done)
 			return
 		}
+		wakes, next := d.take(time.Now())
 		d.mu.Unlock()
+		if len(wakes) == 0 {
+			d.await(next)
+			continue
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), sendLimit)
 		if err := d.send(ctx, wakes); err != nil {
 			d.logger.Warn("could not wake workers through Redis; they find the jobs by polling", "streams", len(wakes), "error", err)
@@ -121,15 +136,42 @@ func (d *Doorbell) sendPending(done chan struct{}) {
 	}
 }
 
+// take removes and returns the pending wake-ups whose lists are not crowded. If there are none, next is
+// when it will return one.
+func (d *Doorbell) take(now time.Time) (wakes []jobstore.Wake, next time.Time) {
+	for stream, wake := range d.pending {
+		until := d.pause[d.listKey(wake.Queue, wake.Kind())]
+		if now.Before(until) {
+			if next.IsZero() || until.Before(next) {
+				next = until
+			}
+			continue
+		}
+		wakes = append(wakes, wake)
+		delete(d.pending, stream)
+	}
+	return wakes, next
+}
+
+// await waits until a time, or until a wake-up is added.
+func (d *Doorbell) await(until time.Time) {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-d.added:
+	}
+}
+
 // send puts the wake-ups into their lists in one round trip, and then into asynq's queues as far as
 // there is room.
-func (d *Doorbell) send(ctx context.Context, wakes map[jobstore.Stream]jobstore.Wake) error {
-	waiting := map[string]*redis.IntCmd{}
+func (d *Doorbell) send(ctx context.Context, wakes []jobstore.Wake) error {
+	waiting, lists := map[string]*redis.IntCmd{}, map[string]*redis.IntCmd{}
 	_, err := d.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, wake := range wakes {
 			key, payload := d.listKey(wake.Queue, wake.Kind()), encode(wake)
 			for range min(wake.Jobs, maxPerWake) {
-				p.LPush(ctx, key, payload)
+				lists[key] = p.LPush(ctx, key, payload)
 			}
 			p.LTrim(ctx, key, 0, maxWaiting-1)
 			if queue := d.QueueName(wake.Queue); waiting[queue] == nil {
@@ -140,6 +182,11 @@ func (d *Doorbell) send(ctx context.Context, wakes map[jobstore.Stream]jobstore.
 	})
 	if err != nil {
 		return err
+	}
+	for key, length := range lists {
+		if delete(d.pause, key); length.Val() >= crowded {
+			d.pause[key] = time.Now().Add(crowdedPause)
+		}
 	}
 	room := map[string]int{}
 	for queue, length := range waiting {
