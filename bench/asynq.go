@@ -119,7 +119,7 @@ func (a *asynqSubject) work(ctx context.Context, t *asynq.Task) error {
 	return nil
 }
 
-func (a *asynqSubject) Drain(ctx context.Context, n int) error {
+func (a *asynqSubject) Drain(ctx context.Context, n int, drained func()) error {
 	var servers []*asynq.Server
 	for range 2 {
 		server := asynq.NewServerFromRedisClient(a.redis, asynq.Config{
@@ -132,6 +132,7 @@ func (a *asynqSubject) Drain(ctx context.Context, n int) error {
 		servers = append(servers, server)
 	}
 	err := waitUntil(ctx, n, func() (int, error) { return int(a.done.Load()), nil })
+	drained()
 	log.SetOutput(os.Stderr)
 	for _, server := range servers {
 		server.Shutdown()

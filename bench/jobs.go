@@ -16,8 +16,9 @@ type subject interface {
 	Insert(ctx context.Context, n int) error
 	// InsertMany dispatches n jobs in one call.
 	InsertMany(ctx context.Context, from, n int) error
-	// Drain works all dispatched jobs, and returns when the last final row is durable.
-	Drain(ctx context.Context, n int) error
+	// Drain works all dispatched jobs. It calls drained when the last final row is durable, and then
+	// stops what it has started.
+	Drain(ctx context.Context, n int, drained func()) error
 	Close()
 }
 

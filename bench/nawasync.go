@@ -150,12 +150,13 @@ func stopEngine(ctx context.Context, engine *nawasync.Engine) error {
 	return engine.Stop(ctx)
 }
 
-func (s *nawasyncSubject) Drain(ctx context.Context, n int) error {
+func (s *nawasyncSubject) Drain(ctx context.Context, n int, drained func()) error {
 	engine, err := s.start(ctx, noopHandler{})
 	if err != nil {
 		return err
 	}
 	err = waitUntil(ctx, n, func() (int, error) { return int(s.finished.Load()), nil })
+	drained()
 	return errors.Join(err, stopEngine(ctx, engine))
 }
 

@@ -109,7 +109,7 @@ func (r *riverSubject) newWorker(worker riverWorker) (*river.Client[pgx.Tx], err
 	})
 }
 
-func (r *riverSubject) Drain(ctx context.Context, n int) error {
+func (r *riverSubject) Drain(ctx context.Context, n int, drained func()) error {
 	client, err := r.newWorker(riverWorker{})
 	if err != nil {
 		return err
@@ -131,6 +131,7 @@ func (r *riverSubject) Drain(ctx context.Context, n int) error {
 			return ctx.Err()
 		}
 	}
+	drained()
 	return client.Stop(ctx)
 }
 

@@ -59,7 +59,7 @@ func (t *trial) throughput(ctx context.Context) error {
 	if err := t.dispatchSingly(ctx); err != nil {
 		return fmt.Errorf("dispatch one by one: %w", err)
 	}
-	if err := t.subject.Drain(ctx, t.next); err != nil {
+	if err := t.subject.Drain(ctx, t.next, func() {}); err != nil {
 		return fmt.Errorf("first drain: %w", err)
 	}
 	// After a checkpoint, every subject writes the same full-page images to the WAL.
@@ -112,12 +112,17 @@ func (t *trial) dispatchMany(ctx context.Context, metric string, dispatch func(c
 
 // drain measures a drain, and the CPU time of the servers and of this process.
 func (t *trial) drain(ctx context.Context) error {
+	var used cpuTimes
+	var speed float64
 	before, begin := t.run.meter.read(ctx), time.Now()
-	if err := t.subject.Drain(ctx, t.next); err != nil {
+	err := t.subject.Drain(ctx, t.next, func() {
+		speed = rate(t.options.jobs, begin)
+		used = t.run.meter.read(ctx).since(before)
+	})
+	if err != nil {
 		return err
 	}
-	t.add(metricDrain, rate(t.options.jobs, begin))
-	used := t.run.meter.read(ctx).since(before)
+	t.add(metricDrain, speed)
 	perJob := func(seconds float64) float64 { return seconds * 1e6 / float64(t.options.jobs) }
 	t.add(metricPostgresCPU, perJob(used.postgres))
 	t.add(metricRedisCPU, perJob(used.redis))
