@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ const exportBatchSize = 500
 
 var csvHeader = []string{
 	"id", "status", "service", "type", "instance", "action", "target", "by", "source", "created", "started", "finished", "attempts",
-	"duration_ms", "class", "error",
+	"duration_ms", "class", "error", "retry_of",
 }
 
 // exportSearch parses the query of an export. An invalid query is an error: exporting all jobs
@@ -61,6 +62,7 @@ func (p *request) jobsCSV() error {
 	}
 	p.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	p.w.Header().Set("Content-Disposition", `attachment; filename="jobs.csv"`)
+	_, _ = io.WriteString(p.w, "\ufeff") // without a byte order mark, Excel does not read UTF-8
 	out := csv.NewWriter(p.w)
 	_ = out.Write(csvHeader)
 	flusher := http.NewResponseController(p.w)
@@ -108,10 +110,14 @@ func csvRecord(j *tracker.Job) []string {
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
+	retryOf := ""
+	if j.RetryOf != 0 {
+		retryOf = strconv.FormatInt(j.RetryOf, 10)
+	}
 	record := []string{
 		strconv.FormatInt(j.ID, 10), string(j.Status), j.Service, j.Type, j.Instance, j.Action, j.TargetID, j.TriggeredBy, j.TriggerSource,
 		timestamp(j.CreatedAt), timestamp(j.StartedAt), timestamp(j.FinishedAt), strconv.Itoa(j.Attempt), strconv.FormatInt(j.Duration.Milliseconds(), 10),
-		j.ErrorClass, j.Error,
+		j.ErrorClass, j.Error, retryOf,
 	}
 	for i := range record {
 		record[i] = escapeFormula(record[i])
@@ -119,11 +125,18 @@ func csvRecord(j *tracker.Job) []string {
 	return record
 }
 
-// escapeFormula prefixes a cell that a spreadsheet would evaluate as a formula (OWASP: CSV
-// injection).
+// escapeFormula puts an apostrophe before what a spreadsheet would evaluate as a formula: a cell, and the
+// text after a separator inside of one, because some spreadsheets split lines at semicolons or tabs (OWASP:
+// CSV injection). Full-width signs count as well.
 func escapeFormula(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
+	var out strings.Builder
+	begins := true // at the beginning of what a spreadsheet may take for a cell
+	for _, r := range cell {
+		if begins && strings.ContainsRune("=+-@＝＋－＠\t\r", r) {
+			out.WriteByte('\'')
+		}
+		begins = strings.ContainsRune(";\t\r\n", r) || begins && r == ' '
+		out.WriteRune(r)
 	}
-	return cell
+	return out.String()
 }

@@ -53,6 +53,9 @@ func TestExportEscapesFormulasAndIsComplete(t *testing.T) {
 	noError(t, err)
 	rows, err := csv.NewReader(strings.NewReader(s.get("viewer", "/jobs.csv").body)).ReadAll()
 	noError(t, err)
+	if rows[0][0] != "\ufeffid" {
+		t.Errorf("the export begins with %q, want a byte order mark", rows[0][0])
+	}
 	if len(rows) != 1101 || rows[1][6] != "'=HYPERLINK(1099)" || rows[1][7] != "'@user" {
 		t.Errorf("the export has %d rows, the first job is %q", len(rows), rows[1])
 	}
