@@ -276,11 +276,15 @@ func (a *example) serve(ctx context.Context) error {
 		return err
 	}
 	pages := &web.Pages{Engine: a.engine, Hosting: a.module, Instances: names, Simulated: a.simulated, Operators: operators, Logger: a.logger}
-	server := &http.Server{Handler: pages.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	host, _, _ := net.SplitHostPort(a.settings.addr)
+	server := &http.Server{Handler: web.OnlyHosts(pages.Handler(), host), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
 	address := "http://" + a.listener.Addr().String()
 	fmt.Fprintln(a.out, "the database is", redactDSN(a.settings.dsn))
 	fmt.Fprintln(a.out, "the page is", address)
 	fmt.Fprintf(a.out, "the operators' pages are %s%s/\n", address, web.AdminPrefix)
+	if ip, ok := a.listener.Addr().(*net.TCPAddr); ok && !ip.IP.IsLoopback() {
+		fmt.Fprintln(a.out, "WARNING: these pages have no login, and other computers can open them: whoever does can terminate accounts. Use -addr 127.0.0.1:8080.")
+	}
 	fmt.Fprintln(a.out, "choose “Sync now”, change a mailbox and open its job; press Ctrl-C to stop")
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(a.listener) }()

@@ -79,8 +79,6 @@ func sentence(err error) string {
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-const errIncompleteForm = formError("the form is incomplete: send the form again")
-
 // formPassword returns the password of a form.
 func formPassword(r *http.Request) (nawasync.Secret, error) {
 	password := nawasync.NewSecret(r.PostFormValue("password"))
@@ -122,9 +120,6 @@ func (s *Pages) changeMailbox(w http.ResponseWriter, r *http.Request) {
 
 // mailboxJob dispatches the job of a mailbox form.
 func (s *Pages) mailboxJob(r *http.Request) (*tracker.Job, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, errIncompleteForm
-	}
 	email, err := formEmail(r)
 	if err != nil {
 		return nil, err
@@ -190,9 +185,6 @@ func (s *Pages) changeAccount(w http.ResponseWriter, r *http.Request) {
 
 // accountJob dispatches the job of an account form.
 func (s *Pages) accountJob(r *http.Request) (*tracker.Job, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, errIncompleteForm
-	}
 	ctx, action := r.Context(), r.PathValue("action")
 	row := hosting.WhmAccount{Instance: s.instance(r), Username: clean(r.PostFormValue("username"))}
 	if action == "create" {

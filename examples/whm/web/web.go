@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -78,7 +79,7 @@ func (s *Pages) Handler() http.Handler {
 	return all
 }
 
-// secureHeaders sets the security headers of the pages and limits the size of a form.
+// secureHeaders sets the security headers of the pages and reads forms.
 func secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -86,9 +87,31 @@ func secureHeaders(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		next.ServeHTTP(w, r)
+		if r.Method != http.MethodPost || readForm(w, r) {
+			next.ServeHTTP(w, r)
+		}
 	})
+}
+
+// readForm parses a form, or answers with an error and returns false. It accepts no multipart form, since
+// net/http stores the files of one in the temporary folder.
+func readForm(w http.ResponseWriter, r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
+		http.Error(w, "Nothing was done. Send the form as application/x-www-form-urlencoded.", http.StatusUnsupportedMediaType)
+		return false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	var tooLarge *http.MaxBytesError
+	switch err := r.ParseForm(); {
+	case errors.As(err, &tooLarge):
+		http.Error(w, "Nothing was done. A form may have 64 KiB.", http.StatusRequestEntityTooLarge)
+	case err != nil:
+		http.Error(w, "Nothing was done. The form cannot be read; load the page again.", http.StatusBadRequest)
+	default:
+		return true
+	}
+	return false
 }
 
 // show renders a page. It renders into memory first, so that a rendering error becomes an error page
