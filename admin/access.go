@@ -8,8 +8,9 @@ import (
 )
 
 // Enforcer decides what a subject may do. The pages call Enforce with three strings: the subject,
-// the service and the permission. The service "*" stands for every service. An error counts as a
-// refusal. The enforcers of casbin implement this interface. Do not use one that caches decisions:
+// the service and the permission. What it answers for a service is final, so it must apply rules for every
+// service itself. The pages also ask for the service "*", which stands for every service, to know whether
+// a list needs a filter. An error counts as a refusal. The enforcers of casbin implement this interface. Do not use one that caches decisions:
 // it would still grant the permissions of a revoked role.
 type Enforcer interface {
 	Enforce(rvals ...any) (bool, error)
@@ -28,8 +29,8 @@ const (
 
 // The roles that policy.Seed creates.
 const (
-	RoleViewer   = "sync-viewer"   // has PermissionView
-	RoleOperator = "sync-operator" // has all three permissions
+	RoleViewer   = "role:sync-viewer"   // has PermissionView
+	RoleOperator = "role:sync-operator" // has all three permissions
 )
 
 // EveryService is the service name that stands for all services in a policy.
@@ -45,8 +46,8 @@ type viewer struct {
 	enforcerErr error           // the enforcer's last error
 }
 
-// allowed reports whether the subject has a permission on a service, directly or through
-// EveryService.
+// allowed reports whether the subject has a permission on a service. A denial of one service is final,
+// whatever the subject may do on every service.
 func (v *viewer) allowed(permission, service string) bool {
 	if v.subject == "" || v.enforcer == nil {
 		return false
@@ -59,27 +60,24 @@ func (v *viewer) allowed(permission, service string) bool {
 	if err != nil {
 		v.enforcerErr, decision = err, false
 	}
-	if !decision && service != EveryService && err == nil {
-		decision = v.allowed(permission, EveryService)
-	}
 	v.decisions[key] = decision
 	return decision
 }
 
 // servicesWith returns the services on which the subject has all of the permissions. The result is
-// nil if the subject has them on every service.
+// nil if the subject has them on every service and is denied none.
 func (v *viewer) servicesWith(permissions ...string) []string {
 	hasAll := func(service string) bool {
 		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.allowed(permission, service) })
-	}
-	if hasAll(EveryService) {
-		return nil
 	}
 	list := []string{}
 	for _, service := range v.allServices {
 		if hasAll(service) {
 			list = append(list, service)
 		}
+	}
+	if len(list) == len(v.allServices) && hasAll(EveryService) {
+		return nil
 	}
 	return list
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/casbin/casbin/v2"
+
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -240,6 +242,100 @@ func TestPolicyAdapterSeedsGrantsSavesAndRemovesRules(t *testing.T) {
 		}
 		if err := adapter.AddPolicy("p", "p", []string{"too", "short"}); err == nil {
 			t.Error("a rule with too few values was added")
+		}
+	})
+}
+
+func TestSubjectNamedLikeARoleDoesNotHaveTheRole(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "/sync", nil)
+		for _, subject := range []string{admin.RoleOperator, admin.RoleViewer, "sync-operator", "sync-viewer", policy.Role("dns-team"), "role:"} {
+			for _, path := range []string{"/jobs", "/jobs.json", "/health", "/metrics"} {
+				if got := s.get(subject, path); got.status != http.StatusForbidden {
+					t.Errorf("GET %s of %q: status %d, want 403", path, subject, got.status)
+				}
+			}
+		}
+		if got := s.get("operator", "/jobs"); got.status != http.StatusOK {
+			t.Errorf("GET /jobs of an operator: status %d, want 200", got.status)
+		}
+		if err := policy.Grant(t.Context(), db.DB, admin.RoleViewer, admin.RoleOperator); err == nil {
+			t.Error("a role was granted to a subject named like a role")
+		}
+	})
+}
+
+// An earlier release stored roles without the prefix, and a subject named like one had it.
+func TestRulesOfRolesWithoutPrefixAreReadAsRolesAndCanBeRemoved(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		adapter := policy.NewAdapter(db.DB)
+		for _, r := range [][]string{
+			{"p", "sync-viewer", "*", admin.PermissionView}, {"p", "dns-team", "cloudflare", admin.PermissionView}, {"p", "carl", "whm", admin.PermissionView},
+			{"g", "ann", "sync-viewer"}, {"g", "bob", "dns-team"},
+		} {
+			noError(t, adapter.AddPolicy(r[0], r[0], r[1:]))
+		}
+		model, err := policy.Model()
+		noError(t, err)
+		enforcer, err := casbin.NewSyncedEnforcer(model, adapter)
+		noError(t, err)
+		check := func(subject, service string, want bool) {
+			t.Helper()
+			got, err := enforcer.Enforce(subject, service, admin.PermissionView)
+			noError(t, err)
+			if got != want {
+				t.Errorf("%s views %s: %v, want %v", subject, service, got, want)
+			}
+		}
+		check("ann", "whm", true)
+		check("bob", "cloudflare", true)
+		check("bob", "whm", false)
+		check("carl", "whm", true)
+		for _, subject := range []string{"sync-viewer", "role:sync-viewer", "dns-team", "role:dns-team"} {
+			check(subject, "cloudflare", false)
+		}
+		if removed, err := enforcer.DeleteRolesForUser("ann"); err != nil || !removed {
+			t.Errorf("DeleteRolesForUser: %v, %v", removed, err)
+		}
+		noError(t, enforcer.LoadPolicy())
+		check("ann", "whm", false)
+		check("bob", "cloudflare", true)
+	})
+}
+
+// denying is an enforcer with a rule for every service and a denial of one.
+type denying struct{ service string }
+
+func (d denying) Enforce(rvals ...any) (bool, error) {
+	return rvals[0] == "operator" && rvals[1] != d.service, nil
+}
+
+func TestDenialOfOneServiceIsFinalWhateverIsAllowedOnEveryService(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "", func(c *admin.Config) { c.Enforcer = denying{"cloudflare"} })
+		hidden := s.dispatch(elsewhere{ID: "secret.example.org"})
+		shown := s.dispatch(chore{ID: "a@example.org"})
+		for _, path := range []string{"/jobs", "/jobs.json", "/jobs.csv", "/health", "/health.json", "/services", "/metrics", "/audit", "/jobs?q=service:cloudflare"} {
+			got := s.get("operator", path)
+			named := strings.Contains(got.body, "cloudflare") && !strings.Contains(path, "cloudflare") // a page shows its own query
+			if named || strings.Contains(got.body, "secret.example.org") {
+				t.Errorf("GET %s shows the denied service", path)
+			}
+		}
+		if got := s.get("operator", fmt.Sprintf("/jobs/%d", hidden.ID)); got.status != http.StatusNotFound {
+			t.Errorf("the page of a denied job: status %d, want 404", got.status)
+		}
+		if got := s.get("operator", "/services/cloudflare"); got.status != http.StatusNotFound {
+			t.Errorf("the page of a denied service: status %d, want 404", got.status)
+		}
+		if got := s.get("operator", fmt.Sprintf("/jobs/%d", shown.ID)); got.status != http.StatusOK {
+			t.Errorf("the page of another job: status %d, want 200", got.status)
+		}
+		if got := s.get("operator", "/jobs.json").body; !strings.Contains(got, "a@example.org") {
+			t.Errorf("the list lacks the job of another service: %s", got)
 		}
 	})
 }

@@ -247,7 +247,7 @@ func (p *request) loadBulkRun(id int64) (*bulkRun, error) {
 	if err := json.Unmarshal(job.Payload, &v.args); err != nil {
 		return nil, errNotFound
 	}
-	if v.args.By != p.viewer.subject && !p.viewer.allowed(PermissionView, EveryService) {
+	if v.args.By != p.viewer.subject && p.viewer.viewFilter() != nil {
 		return nil, errNotFound
 	}
 	if len(job.Result) > 0 {
@@ -297,7 +297,7 @@ func (p *request) stopBulkRun() error {
 		return err
 	}
 	entry := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.RunID, JobID: id}
-	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.allowed(PermissionManage, EveryService), PermissionManage, entry,
+	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.manageFilter() == nil, PermissionManage, entry,
 		func(ctx context.Context) (flash, error) {
 			_, err := p.h.engine.Cancel(ctx, id, p.operatorOptions())
 			return flash{Text: p.T("Stopping… Jobs that the bulk run has already changed stay changed.")}, err

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/casbin/casbin/v2/model"
 	"github.com/casbin/casbin/v2/persist"
@@ -20,7 +21,9 @@ import (
 )
 
 // ModelText is the casbin model of the operator pages. It has roles, and rules that consist of a
-// subject or role, a service or "*", and a permission.
+// subject or role, a service or "*", and a permission. The names of roles begin with RolePrefix, and a
+// subject with such a name has no permission: casbin counts every name as a role of itself, so a subject
+// named like a role would have the role.
 const ModelText = `
 [request_definition]
 r = sub, service, permission
@@ -31,8 +34,19 @@ g = _, _
 [policy_effect]
 e = some(where (p.eft == allow))
 [matchers]
-m = g(r.sub, p.sub) && (p.service == "*" || p.service == r.service) && p.permission == r.permission
+m = !keyMatch(r.sub, "role:*") && g(r.sub, p.sub) && (p.service == "*" || p.service == r.service) && p.permission == r.permission
 `
+
+// RolePrefix begins the name of every role.
+const RolePrefix = "role:"
+
+// Role returns the name of a role with RolePrefix, as rules have it.
+func Role(name string) string {
+	if strings.HasPrefix(name, RolePrefix) {
+		return name
+	}
+	return RolePrefix + name
+}
 
 // Model parses ModelText.
 func Model() (model.Model, error) {
@@ -83,13 +97,16 @@ func Seed(ctx context.Context, db *gorm.DB) error {
 	return nil
 }
 
-// Grant gives a role to a subject. Granting a role twice changes nothing. An existing enforcer
+// Grant gives a role to a subject. It adds RolePrefix to the role if it is missing. Granting a role twice changes nothing. An existing enforcer
 // applies the grant after its next LoadPolicy.
 func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
 	if subject == "" || role == "" {
 		return errors.New("grant a role: the subject or the role is empty")
 	}
-	if err := NewAdapter(db).add(ctx, "g", []string{subject, role}); err != nil {
+	if strings.HasPrefix(subject, RolePrefix) {
+		return fmt.Errorf("grant role %s to %s: a subject must not have the name of a role", role, subject)
+	}
+	if err := NewAdapter(db).add(ctx, "g", []string{subject, Role(role)}); err != nil {
 		return fmt.Errorf("grant role %s to %s: %w", role, subject, err)
 	}
 	return nil
@@ -101,12 +118,32 @@ func (a *Adapter) LoadPolicy(m model.Model) error {
 	if err := sqlkit.Primary(context.Background(), a.db).Order("id").Find(&rules).Error; err != nil {
 		return fmt.Errorf("load the policies: %w", err)
 	}
-	for _, r := range rules {
+	for _, r := range withPrefix(rules) {
 		if err := persist.LoadPolicyArray(r.fields(), m); err != nil {
 			return fmt.Errorf("load policy %d: %w", r.ID, err)
 		}
 	}
 	return nil
+}
+
+// withPrefix adds RolePrefix to the roles in the rules of an earlier release, which had none. A rule for
+// permissions then concerns a role if somebody has this role, or if it is one of Seed's.
+func withPrefix(rules []rule) []rule {
+	roles := map[string]bool{Role(admin.RoleViewer): true, Role(admin.RoleOperator): true}
+	for _, r := range rules {
+		if r.Kind == "g" {
+			roles[Role(r.V1)] = true
+		}
+	}
+	for i, r := range rules {
+		switch {
+		case r.Kind == "g":
+			rules[i].V1 = Role(r.V1)
+		case roles[Role(r.V0)]:
+			rules[i].V0 = Role(r.V0)
+		}
+	}
+	return rules
 }
 
 // fields returns the rule as casbin represents it: the kind and then the values.
@@ -160,13 +197,22 @@ func (a *Adapter) AddPolicy(_, kind string, values []string) error {
 	return a.add(context.Background(), kind, values)
 }
 
+// storedAs returns the forms in which the table may have a value: an earlier release stored roles without
+// RolePrefix.
+func storedAs(value string) []string {
+	if name, ok := strings.CutPrefix(value, RolePrefix); ok {
+		return []string{value, name}
+	}
+	return []string{value}
+}
+
 // RemovePolicy removes one rule.
 func (a *Adapter) RemovePolicy(_, kind string, values []string) error {
 	r, err := newRule(kind, values)
 	if err != nil {
 		return err
 	}
-	return a.session(context.Background()).Where("kind = ? AND v0 = ? AND v1 = ? AND v2 = ?", r.Kind, r.V0, r.V1, r.V2).Delete(&rule{}).Error
+	return a.session(context.Background()).Where("kind = ? AND v0 IN ? AND v1 IN ? AND v2 = ?", r.Kind, storedAs(r.V0), storedAs(r.V1), r.V2).Delete(&rule{}).Error
 }
 
 // RemoveFilteredPolicy removes the rules whose values, starting with the one at index from, equal
@@ -174,14 +220,14 @@ func (a *Adapter) RemovePolicy(_, kind string, values []string) error {
 func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, values ...string) error {
 	tx := a.session(context.Background()).Where("kind = ?", kind)
 	for i, value := range values {
-		columns := []string{"v0 = ?", "v1 = ?", "v2 = ?"}
+		columns := []string{"v0 IN ?", "v1 IN ?", "v2 IN ?"}
 		if value == "" {
 			continue
 		}
 		if from+i >= len(columns) {
 			return fmt.Errorf("remove policies: a rule has no value at index %d", from+i)
 		}
-		tx = tx.Where(columns[from+i], value)
+		tx = tx.Where(columns[from+i], storedAs(value))
 	}
 	return tx.Delete(&rule{}).Error
 }
