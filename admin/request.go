@@ -81,6 +81,12 @@ func (h *handler) pageHandler(serve func(p *request) error) http.HandlerFunc {
 			err = p.requireAccess()
 		}
 		if err == nil {
+			err = p.readForm()
+		}
+		if err == nil {
+			err = p.checkText()
+		}
+		if err == nil {
 			err = serve(p)
 		}
 		if err != nil {
@@ -241,11 +247,12 @@ func (p *request) back(f flash) error {
 }
 
 // localURL returns its argument if it is a URL of these pages, and the URL of the job list
-// otherwise. It keeps a forged form from redirecting to another site.
+// otherwise. It keeps a forged form from redirecting to another site. Browsers read "//", also written
+// with "\" or a percent-encoded slash, as the beginning of a host, so the path must not have it.
 func (p *request) localURL(to string) string {
 	u, err := url.Parse(to)
-	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") || strings.HasPrefix(to, "//") ||
-		strings.Contains(to, `\`) {
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || u.Opaque != "" || !strings.HasPrefix(u.Path, p.h.config.Prefix+"/") ||
+		strings.Contains(u.Path, "//") || strings.ContainsAny(u.Path, "\\\t\r\n") {
 		return p.url("/jobs")
 	}
 	return u.RequestURI()
