@@ -272,8 +272,11 @@ func TestRulesOfRolesWithoutPrefixAreReadAsRolesAndCanBeRemoved(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		adapter := policy.NewAdapter(db.DB)
 		for _, r := range [][]string{
-			{"p", "sync-viewer", "*", admin.PermissionView}, {"p", "dns-team", "cloudflare", admin.PermissionView}, {"p", "carl", "whm", admin.PermissionView},
-			{"g", "ann", "sync-viewer"}, {"g", "bob", "dns-team"},
+			{"p", "sync-viewer", "*", admin.PermissionView},
+			{"p", "dns-team", "cloudflare", admin.PermissionView},
+			{"p", "carl", "whm", admin.PermissionView},
+			{"g", "ann", "sync-viewer"},
+			{"g", "bob", "dns-team"},
 		} {
 			noError(t, adapter.AddPolicy(r[0], r[0], r[1:]))
 		}
@@ -318,7 +321,9 @@ func TestDenialOfOneServiceIsFinalWhateverIsAllowedOnEveryService(t *testing.T) 
 		s := newSite(t, db, "", func(c *admin.Config) { c.Enforcer = denying{"cloudflare"} })
 		hidden := s.dispatch(elsewhere{ID: "secret.example.org"})
 		shown := s.dispatch(chore{ID: "a@example.org"})
-		for _, path := range []string{"/jobs", "/jobs.json", "/jobs.csv", "/health", "/health.json", "/services", "/metrics", "/audit", "/jobs?q=service:cloudflare"} {
+		for _, path := range []string{
+			"/jobs", "/jobs.json", "/jobs.csv", "/health", "/health.json", "/services", "/metrics", "/audit", "/jobs?q=service:cloudflare",
+		} {
 			got := s.get("operator", path)
 			named := strings.Contains(got.body, "cloudflare") && !strings.Contains(path, "cloudflare") // a page shows its own query
 			if named || strings.Contains(got.body, "secret.example.org") {

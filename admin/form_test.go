@@ -108,7 +108,8 @@ func TestFormsRedirectToNoOtherSite(t *testing.T) {
 	for _, prefix := range []string{"", "/sync"} {
 		s := newSite(t, testdb.SQLite(t), prefix, nil)
 		for _, back := range []string{
-			"//evil.example/", "/%2fevil.example/", "/%2Fevil.example", "/sync//evil.example", prefix + "//evil.example", prefix + "/%2f%2fevil.example", `/\evil.example`,
+			"//evil.example/", "/%2fevil.example/", "/%2Fevil.example", "/sync//evil.example", prefix + "//evil.example", prefix + "/%2f%2fevil.example",
+			`/\evil.example`,
 			prefix + `/\evil.example`, "/%5cevil.example", "https://evil.example/sync/jobs", "javascript:alert(1)", "\t//evil.example", "/\t/evil.example", "/%09/evil.example",
 		} {
 			got := s.post("operator", "/preferences", "theme", "dark", "back", back)

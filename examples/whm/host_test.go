@@ -32,14 +32,16 @@ func TestRequestsForAnotherHostAreRefused(t *testing.T) {
 	for _, path := range []string{"/", "/accounts", "/admin/sync/jobs"} {
 		for host, want := range map[string]int{
 			"evil.example": http.StatusMisdirectedRequest, "evil.example:8080": http.StatusMisdirectedRequest, "localhost.evil.example": http.StatusMisdirectedRequest,
-			"127.0.0.1.evil.example": http.StatusMisdirectedRequest, "localhost": http.StatusOK, "LOCALHOST.:8080": http.StatusOK, "127.0.0.1:1": http.StatusOK, "[::1]:1": http.StatusOK,
+			"127.0.0.1.evil.example": http.StatusMisdirectedRequest, "localhost": http.StatusOK,
+			"LOCALHOST.:8080": http.StatusOK, "127.0.0.1:1": http.StatusOK, "[::1]:1": http.StatusOK,
 		} {
 			if got := s.send(http.MethodGet, path, host, "", nil); got != want {
 				t.Errorf("GET %s of host %s: status %d, want %d", path, host, got, want)
 			}
 		}
 	}
-	if got := s.send(http.MethodPost, "/accounts/terminate", "evil.example", "application/x-www-form-urlencoded", strings.NewReader("username=u1")); got != http.StatusMisdirectedRequest {
+	got := s.send(http.MethodPost, "/accounts/terminate", "evil.example", "application/x-www-form-urlencoded", strings.NewReader("username=u1"))
+	if got != http.StatusMisdirectedRequest {
 		t.Errorf("POST of another host: status %d, want 421", got)
 	}
 }

@@ -277,7 +277,8 @@ func (a *example) serve(ctx context.Context) error {
 	}
 	pages := &web.Pages{Engine: a.engine, Hosting: a.module, Instances: names, Simulated: a.simulated, Operators: operators, Logger: a.logger}
 	host, _, _ := net.SplitHostPort(a.settings.addr)
-	server := &http.Server{Handler: web.OnlyHosts(pages.Handler(), host), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	handler := web.OnlyHosts(pages.Handler(), host)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
 	address := "http://" + a.listener.Addr().String()
 	fmt.Fprintln(a.out, "the database is", redactDSN(a.settings.dsn))
 	fmt.Fprintln(a.out, "the page is", address)
