@@ -153,6 +153,36 @@ func TestLastRowsOfAScopeAreDeletedOnlyIfTheScopeExists(t *testing.T) {
 	})
 }
 
+func TestDeletedRowsDoNotMakeASmallScopeLarge(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := enginetest.New(t, db)
+		createGadgets(t, h)
+		s := &shop{Harness: h, remote: newGadgetRemote()}
+		s.engine = h.Engine(func(c *nawasync.Config) { c.Sealer = enginetest.Keyring(t, shopKey) })
+		var err error
+		s.repo, err = mirror.New(s.engine, mirror.Config[gadget]{
+			Service: "shop", Type: "gadget", Settle: -1, Remote: scopedGadgetRemote{s.remote, func() (bool, error) { return true, nil }},
+		})
+		enginetest.NoError(t, err)
+		h.Start(s.engine)
+		s.remote.Put(numberedGadgets(6)...)
+		s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
+		for _, g := range numberedGadgets(3) {
+			job, err := s.repo.Delete(t.Context(), s.row(t, g.Name), byUser)
+			enginetest.NoError(t, err)
+			s.waitStatus(t, job, tracker.StatusSuccess)
+		}
+		s.remote.Drop(numberedGadgets(6)...)
+		for range 2 {
+			s.waitStatus(t, s.sync(t), tracker.StatusSuccess)
+		}
+		if got := s.confirmed(t); got.Deleted != 3 || len(s.rows(t)) != 0 {
+			t.Errorf("result of the confirmation = %+v, want three deleted", got)
+		}
+	})
+}
+
 func TestReleaseOfAnEmptiedScopeDeletesNothingIfTheAnswersCannotBeChecked(t *testing.T) {
 	t.Parallel()
 	s := newSyncedShop(t, testdb.SQLite(t), 5)
