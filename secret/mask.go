@@ -5,21 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-// sensitiveKeys are the parts of a key, in lower case and without separators, that mark its
-// value as a secret.
-var sensitiveKeys = []string{"password", "passwd", "secret", "token", "apikey", "privatekey", "sshkey", "authorization", "credential", "cookie"}
-
 // Mask replaces the secrets in a JSON document with "***", whatever their depth and type. A
-// value is a secret if its key contains password, passwd, secret, token, api_key, private_key,
-// ssh_key, authorization, credential, cookie or one of the extra keys. Case, "-", "_" and
-// spaces in keys do not matter. In the remaining strings, Mask replaces the userinfo and secret
-// query values of URLs, HTTP credentials, and the secrets of JSON within the string. Numbers
+// value is a secret if its key contains password, passwd, passphrase, kata_sandi, secret, token, api_key,
+// private_key, ssh_key, auth_key, access_key, authorization, credential, cookie or one of the extra keys, or
+// has one of the words pwd, pin, otp, psk and jwt. Case, "-", "_", "." and spaces in keys do not matter. A
+// key that ends with a word such as lifespan, policy, type or url, as password_policy does, says something
+// about a secret and has none, unless it contains an extra key.
+//
+// In the remaining strings, Mask replaces the userinfo and secret query values of URLs, the passwords of
+// DSNs, HTTP credentials and headers, the values of secret keys in sentences (password=x, password: x) and
+// in JSON within a text, the password of curl -u, and PEM private keys. Numbers
 // keep their digits, and objects keep their order. A document that is not valid JSON is masked
 // as a whole. Mask is safe for concurrent use.
 func Mask(document []byte, extraKeys ...string) []byte {
@@ -31,20 +31,6 @@ func Mask(document []byte, extraKeys ...string) []byte {
 	return out
 }
 
-func normalisedKeys(keys []string) []string {
-	list := make([]string, 0, len(keys))
-	for _, key := range keys {
-		if key = normalise(key); key != "" {
-			list = append(list, key)
-		}
-	}
-	return list
-}
-
-var separators = strings.NewReplacer("-", "", "_", "", " ", "")
-
-func normalise(key string) string { return separators.Replace(strings.ToLower(key)) }
-
 type masker struct {
 	keys  []string // extra keys, normalised
 	found []string // the secrets that were masked
@@ -52,9 +38,11 @@ type masker struct {
 }
 
 func (m *masker) secretKey(key string) bool {
+	if sensitiveKey(key) {
+		return true
+	}
 	key = normalise(key)
-	contains := func(part string) bool { return strings.Contains(key, part) }
-	return slices.ContainsFunc(sensitiveKeys, contains) || slices.ContainsFunc(m.keys, contains)
+	return slices.ContainsFunc(m.keys, func(part string) bool { return strings.Contains(key, part) })
 }
 
 // level is one object or array that the walk is inside of.
@@ -62,6 +50,8 @@ type level struct {
 	object bool
 	key    bool // the next token is a key of the object
 	hidden bool // the level belongs to a secret key, so its content is not written
+	name   bool // the next value is a name, as of a header
+	named  bool // the object has a member name whose value is a secret key
 	n      int  // members or elements written
 }
 
@@ -116,7 +106,8 @@ func (w *walk) token(token json.Token) {
 			top.comma(&w.out)
 			writeString(&w.out, w.text(key))
 			w.out.WriteByte(':')
-			w.maskNext = w.secretKey(key)
+			w.maskNext = w.secretKey(key) || top.named && key == "value"
+			top.name = key == "name" || key == "key" || key == "header"
 		}
 		return
 	}
@@ -125,6 +116,9 @@ func (w *walk) token(token json.Token) {
 	}
 	if top != nil && top.object {
 		top.key = true
+		if name, ok := token.(string); ok && top.name {
+			top.named = w.secretKey(name)
+		}
 	}
 	w.value(token, hidden)
 }
@@ -182,50 +176,6 @@ func writeString(out *bytes.Buffer, s string) {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(s)       // never fails for a string
 	out.Truncate(out.Len() - 1) // remove the newline that Encode adds
-}
-
-var (
-	// The pattern allows an unescaped slash in the password. It therefore also matches a host
-	// and port before a later "@", which portPattern excludes.
-	userinfoPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
-	portPattern     = regexp.MustCompile(`^[0-9]{1,5}[/?#]`)
-	queryPattern    = regexp.MustCompile(`(^|[?&;#])([^=&;#?\s"'<>]+)=([^&;#\s"'<>]+)`)
-	authPattern     = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
-)
-
-// text masks secrets that can be recognised by their syntax: in URLs, form values, HTTP
-// credentials, and JSON.
-func (m *masker) text(s string) string {
-	if inner, ok := m.nested(s); ok {
-		return inner
-	}
-	if strings.Contains(s, "://") {
-		s = replaceAll(userinfoPattern, s, func(part []string) string {
-			password := part[3]
-			if portPattern.MatchString(password) && part[4] == "" {
-				return part[0] // as in https://host:2087/path?to=ann@example.org
-			}
-			if part[4] != "" {
-				password = part[4] // userinfo without a colon may be a token
-			}
-			m.remember(password, url.PathUnescape)
-			return part[1] + Masked + "@"
-		})
-	}
-	if strings.Contains(s, "=") {
-		s = replaceAll(queryPattern, s, func(part []string) string {
-			key, err := url.QueryUnescape(part[2])
-			if err == nil && !m.secretKey(key) || part[3] == Masked {
-				return part[0]
-			}
-			m.remember(part[3], url.QueryUnescape)
-			return part[1] + part[2] + "=" + Masked
-		})
-	}
-	return replaceAll(authPattern, s, func(part []string) string {
-		m.remember(part[2], nil)
-		return part[1] + " " + Masked
-	})
 }
 
 func replaceAll(pattern *regexp.Regexp, s string, replace func(part []string) string) string {
