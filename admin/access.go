@@ -10,8 +10,8 @@ import (
 // Enforcer decides what a subject may do. The pages call Enforce with three strings: the subject,
 // the service and the permission. What it answers for a service is final, so it must apply rules for every
 // service itself. The pages also ask for the service "*", which stands for every service, to know whether
-// a list needs a filter. An error counts as a refusal. The enforcers of casbin implement this interface. Do not use one that caches decisions:
-// it would still grant the permissions of a revoked role.
+// a list needs a filter. An error counts as a refusal. The enforcers of casbin implement this interface.
+// Do not use one that caches decisions: it would still grant the permissions of a revoked role.
 type Enforcer interface {
 	Enforce(rvals ...any) (bool, error)
 }

@@ -305,6 +305,11 @@ func TestRulesOfRolesWithoutPrefixAreReadAsRolesAndCanBeRemoved(t *testing.T) {
 		noError(t, enforcer.LoadPolicy())
 		check("ann", "whm", false)
 		check("bob", "cloudflare", true)
+		if removed, err := enforcer.DeleteRoleForUser("bob", policy.Role("dns-team")); err != nil || !removed {
+			t.Errorf("DeleteRoleForUser: %v, %v", removed, err)
+		}
+		noError(t, enforcer.LoadPolicy())
+		check("bob", "cloudflare", false)
 	})
 }
 

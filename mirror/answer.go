@@ -31,9 +31,9 @@ func KeepTheirs(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Op
 
 // ApplyMine answers a conflict by applying the change on top of the remote's values at the time
 // of the conflict. If the remote has changed again since then, the new job ends with another
-// conflict. After a creation, the change is an update of the created object. ApplyMine returns the new job. Its errors include nawasync.ErrNotFound,
-// ErrNoArguments and ErrSuperseded; and ErrNoConflict, also for a creation that found an object of
-// another client.
+// conflict. After a creation, the change is an update of the created object. ApplyMine returns the new
+// job. Its errors include nawasync.ErrNotFound, ErrNoArguments and ErrSuperseded; and ErrNoConflict, also
+// for a creation that found an object of another client.
 func ApplyMine(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	a := answer{engine: engineOf(e), action: "apply_mine", job: id, options: o}
 	return a.dispatch(ctx, func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error) {
@@ -194,9 +194,11 @@ func (m *mutation) ofCreated(old *jobstore.Job) (*mutation, error) {
 	update.kind.Action, update.target.ID = values.Answers.Update, result.Created
 	for column, want := range m.Want {
 		differs := slices.ContainsFunc(values.Answers.Digests, func(d tracker.ValueDigest) bool { return d.Column == column })
-		// An equal value belongs to the change too: its group is written together.
-		if differs || bytes.Equal(want, values.Remote[column]) {
-			update.Changes[column] = &requestedChange{From: values.Remote[column], To: want}
+		switch {
+		case differs: // the stored remote value may be masked or shortened; see basedOn
+			update.Changes[column] = &requestedChange{From: json.RawMessage("null"), To: want}
+		case bytes.Equal(want, values.Remote[column]): // belongs to the change too: its group is written together
+			update.Changes[column] = &requestedChange{From: want, To: want}
 		}
 	}
 	return update, nil

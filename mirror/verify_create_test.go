@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,5 +130,37 @@ func TestCreationThatFoundAnObjectOfAnotherClientCannotOverwriteIt(t *testing.T)
 			}
 		}
 		m.ends(m.drain(mirror.KeepTheirs(t.Context(), m.engine, conflict.ID, operator)), tracker.StatusSuccess, "")
+	})
+}
+
+// The conflict stores only the beginning of a long document, which cannot be decoded.
+func TestConflictOverALongDocumentOfACreatedObjectIsEndedByEachAnswer(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		for name, answer := range map[string]func(m *mirrored[measured], id int64) (*tracker.Job, error){
+			"apply mine": func(m *mirrored[measured], id int64) (*tracker.Job, error) {
+				return mirror.ApplyMine(t.Context(), m.engine, id, operator)
+			},
+			"overwrite": func(m *mirrored[measured], id int64) (*tracker.Job, error) {
+				return mirror.Overwrite(t.Context(), m.engine, id, operator)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				remote, m := newMeasured(t, testdbFresh(t, db))
+				want := measured{Realm: "r", Name: "new", At: someTime, Text: "a", Doc: map[string]any{"a": "mine"}}
+				remote.created = func() error {
+					theirs := remote.objects["new"]
+					theirs.Doc = map[string]any{"a": strings.Repeat("theirs ", 1000)}
+					remote.objects["new"] = theirs
+					return nil
+				}
+				conflict := m.drain(m.Create(t.Context(), want, byUser))
+				m.ends(conflict, tracker.StatusConflict, "a different doc")
+				m.ends(m.drain(answer(m, conflict.ID)), tracker.StatusSuccess, "")
+				if doc := remote.objects["new"].Doc; doc["a"] != "mine" {
+					t.Errorf("the remote has the document %.80v, want mine", doc)
+				}
+			})
+		}
 	})
 }

@@ -34,6 +34,8 @@ func TestCredentialsAreRecognisedByTheirFormInText(t *testing.T) {
 		"open nawasync:S3CR3T@tcp(127.0.0.1:3306)/app":                                "open nawasync:***@tcp(127.0.0.1:3306)/app",
 		"dial postgres://app:S3CR3T@db/app":                                           "dial postgres://***@db/app",
 		`the server said {"status":0,"api_token":"S3CR3T"} twice`:                     `the server said {"status":0,"api_token":"***"} twice`,
+		`sent {"token":{"value":"S3CR3T"},"n":1} to it`:                               `sent {"token":"***","n":1} to it`,
+		`open password="S3CR3T token=S3CR3T" now`:                                     `open password=*** now`,
 		`cut off {"user":"a","password":"S3CR3T`:                                      `cut off {"user":"a","password":"***"`,
 		`quoted "{\"pwd\":\"S3CR3T\",\"n\":1}" once`:                                  `quoted "{\"pwd\":\"***\",\"n\":1}" once`,
 		`headers [{"name":"X-Auth-Key","value":"S3CR3T"}]`:                            `headers [{"name":"X-Auth-Key","value":"***"}]`,

@@ -97,8 +97,8 @@ func Seed(ctx context.Context, db *gorm.DB) error {
 	return nil
 }
 
-// Grant gives a role to a subject. It adds RolePrefix to the role if it is missing. Granting a role twice changes nothing. An existing enforcer
-// applies the grant after its next LoadPolicy.
+// Grant gives a role to a subject. It adds RolePrefix to the role if it is missing. Granting a role twice
+// changes nothing. An existing enforcer applies the grant after its next LoadPolicy.
 func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
 	if subject == "" || role == "" {
 		return errors.New("grant a role: the subject or the role is empty")
