@@ -4,26 +4,39 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
+
+	"github.com/nawasara/nawasync/tracker"
 )
 
-// Enforcer decides what a subject may do. The pages call Enforce with three strings: the subject,
-// the service and the permission. What it answers for a service is final, so it must apply rules for every
-// service itself. The pages also ask for the service "*", which stands for every service, to know whether
-// a list needs a filter. An error counts as a refusal. The enforcers of casbin implement this interface.
-// Do not use one that caches decisions: it would still grant the permissions of a revoked role.
+// Enforcer decides what a subject may do. The pages call Enforce with four strings: the subject, the
+// service, the instance and the permission. An instance is "" for the jobs that have none. The pages
+// ask for the service or instance Every to know whether a subject may do something everywhere, and
+// then whether each existing one is denied. What Enforce answers for a service and instance is final:
+// it must apply rules for every service or instance itself. An error counts as a refusal. The enforcers
+// of casbin implement this interface. Do not use one that caches decisions: it would still grant the
+// permissions of a revoked role.
 type Enforcer interface {
 	Enforce(rvals ...any) (bool, error)
 }
 
+// VersionedEnforcer is an Enforcer whose rules can change in another process. The pages call Refresh
+// before each request, and bulk runs before each job. policy.Enforcer implements it.
+type VersionedEnforcer interface {
+	Enforcer
+	// Refresh applies the rules as they are now, and returns a text that differs when they differ. After
+	// an error the request fails, and nothing is allowed.
+	Refresh(ctx context.Context) (version string, err error)
+}
+
 // The permissions.
 const (
-	// PermissionView allows seeing the jobs, health, snapshots and audit log of a service.
+	// PermissionView allows seeing the jobs, health, snapshots and audit log of an instance.
 	PermissionView = "sync.job.view"
 	// PermissionManage allows retrying, cancelling and deleting jobs, resolving conflicts, and
 	// releasing or rejecting held syncs.
 	PermissionManage = "sync.job.manage"
-	// PermissionService allows pausing, resuming and syncing a service.
+	// PermissionService allows pausing, resuming and syncing an instance or, if the subject has it on
+	// every instance, a service.
 	PermissionService = "sync.service.manage"
 )
 
@@ -33,30 +46,34 @@ const (
 	RoleOperator = "role:sync-operator" // has all three permissions
 )
 
-// EveryService is the service name that stands for all services in a policy.
-const EveryService = "*"
+// Every stands for all services, or for all instances of a service.
+const Every = "*"
 
-// viewer holds what one subject may do. It calls the enforcer at most once for
-// each service and permission.
+// viewer holds what one subject may do. It calls the enforcer at most once for each question.
 type viewer struct {
 	subject     string
 	enforcer    Enforcer
-	allServices []string        // the existing services
-	decisions   map[string]bool // by permission and service
-	enforcerErr error           // the enforcer's last error
+	version     string                    // of the enforcer's rules; "" if they have none
+	existing    []tracker.ServiceInstance // what there is, sorted
+	decisions   map[question]bool
+	enforcerErr error // the enforcer's last error
+	cache       *visibilityCache
 }
 
-// allowed reports whether the subject has a permission on a service. A denial of one service is final,
-// whatever the subject may do on every service.
-func (v *viewer) allowed(permission, service string) bool {
+// question is what a viewer asks the enforcer about its subject.
+type question struct{ permission, service, instance string }
+
+// allowed reports whether the subject has a permission on an instance of a service. A denial is
+// final, whatever the subject may do on every service or instance.
+func (v *viewer) allowed(permission, service, instance string) bool {
 	if v.subject == "" || v.enforcer == nil {
 		return false
 	}
-	key := permission + " " + service
+	key := question{permission, service, instance}
 	if decision, ok := v.decisions[key]; ok {
 		return decision
 	}
-	decision, err := v.enforcer.Enforce(v.subject, service, permission)
+	decision, err := v.enforcer.Enforce(v.subject, service, instance, permission)
 	if err != nil {
 		v.enforcerErr, decision = err, false
 	}
@@ -64,43 +81,72 @@ func (v *viewer) allowed(permission, service string) bool {
 	return decision
 }
 
-// servicesWith returns the services on which the subject has all of the permissions. The result is
-// nil if the subject has them on every service and is denied none.
-func (v *viewer) servicesWith(permissions ...string) []string {
-	hasAll := func(service string) bool {
-		return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.allowed(permission, service) })
-	}
-	list := []string{}
-	for _, service := range v.allServices {
-		if hasAll(service) {
-			list = append(list, service)
+// visibility returns what the subject may see and do with all of the permissions. Nil is everything,
+// which is returned only if nothing that exists is denied.
+func (v *viewer) visibility(permissions ...string) *tracker.Visibility {
+	return v.cache.get(v, permissions, func() *tracker.Visibility {
+		has := func(service, instance string) bool {
+			return !slices.ContainsFunc(permissions, func(permission string) bool { return !v.allowed(permission, service, instance) })
 		}
-	}
-	if len(list) == len(v.allServices) && hasAll(EveryService) {
-		return nil
+		everything, out := has(Every, Every), &tracker.Visibility{}
+		for from, to := 0, 0; from < len(v.existing); from = to {
+			service := v.existing[from].Service
+			for to < len(v.existing) && v.existing[to].Service == service {
+				to++
+			}
+			allowed := slices.DeleteFunc(slices.Clone(v.existing[from:to]), func(i tracker.ServiceInstance) bool { return !has(service, i.Instance) })
+			if len(allowed) == to-from && has(service, Every) {
+				out.Services = append(out.Services, service)
+				continue
+			}
+			everything = false
+			out.Instances = append(out.Instances, allowed...)
+		}
+		if everything {
+			return nil
+		}
+		return out
+	})
+}
+
+// views returns what the subject may view.
+func (v *viewer) views() *tracker.Visibility { return v.visibility(PermissionView) }
+
+// manages returns what the subject may both view and manage.
+func (v *viewer) manages() *tracker.Visibility { return v.visibility(PermissionView, PermissionManage) }
+
+// visibleServices lists the existing services of which the subject may view something.
+func (v *viewer) visibleServices() (list []string) {
+	visible := v.views()
+	for _, i := range v.existing {
+		if len(list) > 0 && list[len(list)-1] == i.Service {
+			continue
+		}
+		shown := visible == nil || slices.Contains(visible.Services, i.Service) ||
+			slices.ContainsFunc(visible.Instances, func(j tracker.ServiceInstance) bool { return j.Service == i.Service })
+		if shown {
+			list = append(list, i.Service)
+		}
 	}
 	return list
 }
 
-// viewFilter returns the services to which a store query must be limited so that it finds only
-// jobs that the subject may view. Nil means no limit.
-func (v *viewer) viewFilter() []string { return v.servicesWith(PermissionView) }
-
-// manageFilter is viewFilter for jobs that the subject may both view and manage.
-func (v *viewer) manageFilter() []string { return v.servicesWith(PermissionView, PermissionManage) }
-
-// visibleServices lists the existing services that the subject may view.
-func (v *viewer) visibleServices() []string {
-	return slices.DeleteFunc(slices.Clone(v.allServices), func(service string) bool { return !v.allowed(PermissionView, service) })
+// allowedAnywhere reports whether the subject has a permission on at least one instance.
+func (v *viewer) allowedAnywhere(permission string) bool {
+	return v.allowed(permission, Every, Every) ||
+		slices.ContainsFunc(v.existing, func(i tracker.ServiceInstance) bool { return v.allowed(permission, i.Service, i.Instance) })
 }
 
-// allowedAnywhere reports whether the subject has a permission on at least one service.
-func (v *viewer) allowedAnywhere(permission string) bool {
-	return v.allowed(permission, EveryService) || slices.ContainsFunc(v.allServices, func(service string) bool { return v.allowed(permission, service) })
+// limited returns a reader that shows only what a visibility allows.
+func limited(reader *tracker.Reader, visible *tracker.Visibility) *tracker.Reader {
+	if visible == nil {
+		return reader
+	}
+	return reader.Limited(*visible)
 }
 
 func (h *handler) newViewer(r *http.Request) (*viewer, error) {
-	v := &viewer{enforcer: h.config.Enforcer, decisions: map[string]bool{}}
+	v := &viewer{enforcer: h.config.Enforcer, decisions: map[question]bool{}, cache: &h.visibilities}
 	if h.config.Subject != nil {
 		v.subject = h.config.Subject(r)
 	}
@@ -108,53 +154,18 @@ func (h *handler) newViewer(r *http.Request) (*viewer, error) {
 		return v, nil
 	}
 	var err error
-	v.allServices, err = h.services.list(r.Context(), h.engine.Reader().Now(), h.findServices)
+	if v.version, err = refresh(r.Context(), v.enforcer); err != nil {
+		return v, err
+	}
+	v.existing, err = h.instances.list(r.Context(), h.engine.Reader().Now(), h.findInstances)
 	return v, err
 }
 
-// serviceCache caches the list of existing services for serviceCacheTime.
-type serviceCache struct {
-	sem    chan struct{} // capacity 1; a mutex that a request stops waiting for when its context ends
-	readAt time.Time
-	names  []string
-}
-
-const serviceCacheTime = 5 * time.Second
-
-// list returns the cached services, or calls find if the cache has expired.
-func (c *serviceCache) list(ctx context.Context, now time.Time, find func(context.Context) ([]string, error)) ([]string, error) {
-	select {
-	case c.sem <- struct{}{}:
-		defer func() { <-c.sem }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// refresh applies the current rules of an enforcer, and returns their version or "".
+func refresh(ctx context.Context, enforcer Enforcer) (string, error) {
+	versioned, ok := enforcer.(VersionedEnforcer)
+	if !ok {
+		return "", nil
 	}
-	if age := now.Sub(c.readAt); age >= 0 && age < serviceCacheTime { // negative after the clock was set back
-		return c.names, nil
-	}
-	names, err := find(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c.readAt, c.names = now, names
-	return names, nil
-}
-
-// findServices lists the services that have jobs, schedules, or handlers in this process.
-func (h *handler) findServices(ctx context.Context) ([]string, error) {
-	store := h.engine.Reader()
-	list, err := store.Services(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list = append(list, h.engine.Services()...)
-	schedules, err := store.Schedules(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range schedules {
-		list = append(list, s.Service)
-	}
-	slices.Sort(list)
-	return slices.Compact(list), nil
+	return versioned.Refresh(ctx)
 }

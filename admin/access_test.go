@@ -229,7 +229,7 @@ func TestPolicyAdapterSeedsGrantsSavesAndRemovesRules(t *testing.T) {
 			t.Errorf("%d rules", n)
 		}
 		noError(t, adapter.RemoveFilteredPolicy("g", "g", 0, "ann", ""))
-		noError(t, adapter.RemovePolicy("p", "p", []string{admin.RoleViewer, "*", admin.PermissionView}))
+		noError(t, adapter.RemovePolicy("p", "p", []string{admin.RoleViewer, "*", "*", admin.PermissionView, "allow"}))
 		if n := rules(); n != 3 {
 			t.Errorf("%d rules", n)
 		}
@@ -272,9 +272,9 @@ func TestRulesOfRolesWithoutPrefixAreReadAsRolesAndCanBeRemoved(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		adapter := policy.NewAdapter(db.DB)
 		for _, r := range [][]string{
-			{"p", "sync-viewer", "*", admin.PermissionView},
-			{"p", "dns-team", "cloudflare", admin.PermissionView},
-			{"p", "carl", "whm", admin.PermissionView},
+			{"p", "sync-viewer", "*", "*", admin.PermissionView, "allow"},
+			{"p", "dns-team", "cloudflare", "*", admin.PermissionView, "allow"},
+			{"p", "carl", "whm", "*", admin.PermissionView, "allow"},
 			{"g", "ann", "sync-viewer"},
 			{"g", "bob", "dns-team"},
 		} {
@@ -286,7 +286,7 @@ func TestRulesOfRolesWithoutPrefixAreReadAsRolesAndCanBeRemoved(t *testing.T) {
 		noError(t, err)
 		check := func(subject, service string, want bool) {
 			t.Helper()
-			got, err := enforcer.Enforce(subject, service, admin.PermissionView)
+			got, err := enforcer.Enforce(subject, service, "", admin.PermissionView)
 			noError(t, err)
 			if got != want {
 				t.Errorf("%s views %s: %v, want %v", subject, service, got, want)

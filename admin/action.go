@@ -22,11 +22,16 @@ func (p *request) operatorOptions() nawasync.OperatorOptions {
 	return o
 }
 
-// runAction runs do if the operator has the permission on the service of the entry, and then
+// runAction runs do if the operator has the permission on the service and instance of the entry, and then
 // redirects to the page that sent the form. The engine writes the audit entry of a call that it
 // accepts. runAction writes the entry itself if the permission is missing or do rejects the action.
 func (p *request) runAction(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
-	f, err := p.runIfAllowed(p.viewer.allowed(permission, entry.Service), permission, entry, do)
+	return p.runActionIf(p.viewer.allowed(permission, entry.Service, entry.Instance), permission, entry, do)
+}
+
+// runActionIf is runAction for callers that check the permission themselves.
+func (p *request) runActionIf(allowed bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
+	f, err := p.runIfAllowed(allowed, permission, entry, do)
 	if err != nil {
 		return err
 	}
@@ -45,7 +50,7 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 		}
 		return flash{}, &httpError{
 			http.StatusForbidden, p.T("Not permitted"),
-			p.Tf("Nothing was done: your account lacks the permission %s on %s.", permission, entry.Service),
+			p.Tf("Nothing was done: your account lacks the permission %s on %s.", permission, p.scopeText(entry.Service, entry.Instance)),
 		}
 	}
 	f, err := do(ctx)

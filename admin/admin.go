@@ -59,10 +59,11 @@ type Link struct{ Name, URL string }
 
 // handler serves the pages of one engine.
 type handler struct {
-	engine   *nawasync.Engine
-	config   Config
-	services serviceCache
-	mux      *http.ServeMux
+	engine       *nawasync.Engine
+	config       Config
+	instances    instanceCache
+	visibilities visibilityCache
+	mux          *http.ServeMux
 }
 
 // contentSecurityPolicy allows resources from the pages' own origin only, and nothing inline.
@@ -88,7 +89,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Timeout < 0 || config.ExportRows < 0 {
 		return nil, errors.New("create the admin pages: Config.Timeout or Config.ExportRows is negative; set a positive value, or 0 for the default")
 	}
-	h := &handler{engine: engine, config: config, services: serviceCache{sem: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
 	h.mux = h.routes()
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -24,7 +23,6 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 			Name: s.Service, Ended: s.Ended, Success: s.Success, Failed: s.Failed, EndedBefore: s.before.Ended, FailedBefore: s.before.Failed,
 		})
 	}
-	hidden := func(service string) bool { return !p.viewer.allowed(PermissionView, service) }
 	var err error
 	if in.Processes, err = p.store().Processes(ctx); err != nil {
 		return nil, err
@@ -32,16 +30,13 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 	if in.Scopes, err = p.store().Scopes(ctx); err != nil {
 		return nil, err
 	}
-	in.Scopes = slices.DeleteFunc(in.Scopes, func(s tracker.Scope) bool { return hidden(s.Service) })
 	if in.Holds, err = p.store().Holds(ctx, "", "", true, 100); err != nil {
 		return nil, err
 	}
-	in.Holds = slices.DeleteFunc(in.Holds, func(h tracker.Hold) bool { return hidden(h.Service) })
 	if in.Schedules, err = p.store().Schedules(ctx); err != nil {
 		return nil, err
 	}
-	in.Schedules = slices.DeleteFunc(in.Schedules, func(s tracker.Schedule) bool { return hidden(s.Service) })
-	in.Conflicts, err = p.store().Search(ctx, tracker.Search{Services: p.viewer.viewFilter(), Terms: []tracker.Term{
+	in.Conflicts, err = p.store().Search(ctx, tracker.Search{Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.StatusConflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
 		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // checkHolds reports held syncs

@@ -23,7 +23,7 @@ func (p *request) auditLog() error {
 	p.title, p.section = p.T("Audit log"), "audit"
 	var err error
 	v.entries, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{
-		Services: p.viewer.viewFilter(), Subject: v.subject, Action: v.action,
+		Subject: v.subject, Action: v.action,
 		Before: p.intParam("before"), Limit: auditPageSize + 1,
 	})
 	if err != nil {

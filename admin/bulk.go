@@ -34,9 +34,10 @@ type bulkView struct {
 	action, queryText  string
 	previewedAt        time.Time // relative times of the query count from here
 	search             tracker.Search
-	lastJobID          int64 // the newest job of the query; newer jobs are not part of the run
-	searched, matching int64 // jobs that the preview read, and those that the run would change
-	incomplete         bool  // the query has more jobs than the preview read
+	visible            *tracker.Visibility // what the operator may manage; nil is everything
+	lastJobID          int64               // the newest job of the query; newer jobs are not part of the run
+	searched, matching int64               // jobs that the preview read, and those that the run would change
+	incomplete         bool                // the query has more jobs than the preview read
 	statuses           map[tracker.Status]int64
 	services           map[string]int64
 	skipped            map[skipReason]int64
@@ -97,7 +98,7 @@ func (p *request) preview(action, queryText string, at time.Time, lastJobID int6
 	if v.search, err = q.Search(at, p.zone); err != nil {
 		return nil, err
 	}
-	v.search.Services = p.viewer.manageFilter()
+	v.visible = p.viewer.manages()
 	before := int64(0)
 	if lastJobID > 0 {
 		before = lastJobID + 1
@@ -115,7 +116,7 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 	v.hasWorker = slices.ContainsFunc(alert.Alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
 	deadline := time.Now().Add(v.h.config.Timeout / 2)
 	for {
-		results, err := v.store().Search(ctx, withLimit(v.search, before, 500))
+		results, err := limited(v.h.engine.Reader(), v.visible).Search(ctx, withLimit(v.search, before, 500))
 		if err != nil {
 			return err
 		}
@@ -202,7 +203,7 @@ func (p *request) startBulkRun() error {
 		args := bulkArgs{
 			RunID: entry.TargetID, Action: v.action, Query: v.queryText, PreviewedAt: at,
 			CreatedFrom: v.search.From, CreatedTo: v.search.To, EndedFrom: v.search.EndedFrom, EndedTo: v.search.EndedTo,
-			LastJobID: lastJobID, Services: v.search.Services, By: p.viewer.subject, Reason: form("reason"),
+			LastJobID: lastJobID, Visible: v.visible, By: p.viewer.subject, Reason: form("reason"),
 		}
 		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
 		if err != nil {
@@ -233,10 +234,9 @@ type bulkRun struct {
 	older   int64                // ID of the last entry on this page if there are older ones, or 0
 }
 
-// loadBulkRun reads a run. The subject must have started the run or be allowed to view every
-// service.
+// loadBulkRun reads a run. The subject must have started the run or be allowed to view everything.
 func (p *request) loadBulkRun(id int64) (*bulkRun, error) {
-	job, err := p.store().Get(p.r.Context(), id)
+	job, err := p.h.engine.Reader().Get(p.r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (p *request) loadBulkRun(id int64) (*bulkRun, error) {
 	if err := json.Unmarshal(job.Payload, &v.args); err != nil {
 		return nil, errNotFound
 	}
-	if v.args.By != p.viewer.subject && p.viewer.viewFilter() != nil {
+	if v.args.By != p.viewer.subject && p.viewer.views() != nil {
 		return nil, errNotFound
 	}
 	if len(job.Result) > 0 {
@@ -270,7 +270,7 @@ func (p *request) showBulkRun() error {
 	}
 	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
 	filter := tracker.AuditFilter{
-		Services: p.viewer.viewFilter(), Address: runAddress(id), Since: v.job.CreatedAt, Before: p.intParam("before"),
+		Address: runAddress(id), Since: v.job.CreatedAt, Before: p.intParam("before"),
 		Limit: auditPageSize + 1,
 	}
 	if !v.job.FinishedAt.IsZero() {
@@ -297,7 +297,7 @@ func (p *request) stopBulkRun() error {
 		return err
 	}
 	entry := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.RunID, JobID: id}
-	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.manageFilter() == nil, PermissionManage, entry,
+	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.manages() == nil, PermissionManage, entry,
 		func(ctx context.Context) (flash, error) {
 			_, err := p.h.engine.Cancel(ctx, id, p.operatorOptions())
 			return flash{Text: p.T("Stopping… Jobs that the bulk run has already changed stay changed.")}, err
@@ -310,7 +310,7 @@ func (p *request) stopBulkRun() error {
 
 // listBulkRuns lists the runs that the subject may view, among the latest 50.
 func (p *request) listBulkRuns() error {
-	results, err := p.store().Search(p.r.Context(), tracker.Search{
+	results, err := p.h.engine.Reader().Search(p.r.Context(), tracker.Search{
 		Services: []string{bulkKind.Service},
 		Terms:    []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50,
 	})

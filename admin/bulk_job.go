@@ -29,10 +29,12 @@ type bulkArgs struct {
 	CreatedTo   time.Time `json:"to,omitzero"`
 	EndedFrom   time.Time `json:"ended_from,omitzero"`
 	EndedTo     time.Time `json:"ended_to,omitzero"`
-	LastJobID   int64     `json:"through"`  // the newest job of the query
-	Services    []string  `json:"services"` // the services that the operator may manage; nil means all
-	By          string    `json:"by"`       // the operator
-	Reason      string    `json:"reason"`
+	LastJobID   int64     `json:"through"` // the newest job of the query
+	// Visible is what the operator could manage at the time of the preview; nil means everything. A right
+	// that was granted later does not extend the run, and one that was revoked shortens it.
+	Visible *tracker.Visibility `json:"visible"`
+	By      string              `json:"by"` // the operator
+	Reason  string              `json:"reason"`
 }
 
 func (a bulkArgs) Kind() nawasync.Kind     { return bulkKind }
@@ -83,6 +85,7 @@ type bulkJob struct {
 
 	mu        sync.Mutex
 	viewersAt time.Time          // when viewers was last emptied
+	version   string             // of the rules that viewers' decisions rest on
 	viewers   map[string]*viewer // by operator; caches the enforcer's decisions
 }
 
@@ -91,12 +94,12 @@ func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
 // Execute processes the jobs of the query from the newest to the oldest. It checks for each job
 // whether the action still applies. An interrupted run continues where it stopped.
 func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) error {
-	store := b.engine.Reader()
+	store := limited(b.engine.Reader(), run.Args.Visible)
 	search, err := run.Args.search()
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
-	job, err := store.Get(ctx, run.Job().ID)
+	job, err := b.engine.Reader().Get(ctx, run.Job().ID)
 	if err != nil {
 		return err
 	}
@@ -220,8 +223,8 @@ func (b *bulkJob) skipReason(ctx context.Context, args bulkArgs, job *tracker.Jo
 	if reason := skipReasonFor(args.Action, job); reason != "" {
 		return reason, nil
 	}
-	if !b.allowed(args.By, job.Service) {
-		return reasonNotPermitted, nil
+	if allowed, err := b.allowed(ctx, args.By, job); err != nil || !allowed {
+		return reasonNotPermitted, err
 	}
 	if resumed && args.Action == "retry" {
 		retried, err := b.alreadyRetried(ctx, args, job)
@@ -233,21 +236,29 @@ func (b *bulkJob) skipReason(ctx context.Context, args bulkArgs, job *tracker.Jo
 	return "", nil
 }
 
-// allowed reports whether the operator may view and manage the service's jobs. It caches decisions
-// for serviceCacheTime only, so that revoking a role stops a run.
-func (b *bulkJob) allowed(operator, service string) bool {
+// allowed reports whether the operator may view and manage a job. With a VersionedEnforcer it asks with
+// the rules as they are now. Decisions of another Enforcer are cached for decisionCacheTime, so that
+// revoking a role stops a run.
+func (b *bulkJob) allowed(ctx context.Context, operator string, job *tracker.Job) (bool, error) {
+	version, err := refresh(ctx, b.enforcer)
+	if err != nil {
+		return false, err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if time.Since(b.viewersAt) > serviceCacheTime || b.viewers == nil {
-		b.viewersAt, b.viewers = time.Now(), map[string]*viewer{}
+	if b.viewers == nil || version != b.version || time.Since(b.viewersAt) > decisionCacheTime {
+		b.viewersAt, b.version, b.viewers = time.Now(), version, map[string]*viewer{}
 	}
 	v := b.viewers[operator]
 	if v == nil {
-		v = &viewer{subject: operator, enforcer: b.enforcer, decisions: map[string]bool{}}
+		v = &viewer{subject: operator, enforcer: b.enforcer, decisions: map[question]bool{}}
 		b.viewers[operator] = v
 	}
-	return v.allowed(PermissionManage, service) && v.allowed(PermissionView, service)
+	return v.allowed(PermissionManage, job.Service, job.Instance) && v.allowed(PermissionView, job.Service, job.Instance), nil
 }
+
+// decisionCacheTime is how long a bulk run uses the decisions of an enforcer without a version.
+const decisionCacheTime = 5 * time.Second
 
 // perform performs the action on one job on behalf of the operator.
 func (b *bulkJob) perform(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job) error {
@@ -296,6 +307,6 @@ func (a bulkArgs) search() (tracker.Search, error) {
 		return tracker.Search{}, fmt.Errorf("parse the query of the bulk run: %w", err)
 	}
 	s, err := q.Search(a.PreviewedAt, time.UTC)
-	s.Services, s.From, s.To, s.EndedFrom, s.EndedTo = a.Services, a.CreatedFrom, a.CreatedTo, a.EndedFrom, a.EndedTo
+	s.From, s.To, s.EndedFrom, s.EndedTo = a.CreatedFrom, a.CreatedTo, a.EndedFrom, a.EndedTo
 	return s, err
 }

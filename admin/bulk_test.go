@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/casbin/casbin/v2"
-
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
@@ -246,10 +245,8 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	s.failures(3)
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	_, _, path := s.startBulkRun(s.browser("operator"), "/bulk?action=delete&all=1&q=status:failed", url.Values{"reason": {"tidy"}})
-	roles := s.enforcer.(*casbin.SyncedEnforcer)
-	_, err := roles.DeleteRolesForUser("operator")
-	noError(t, err)
-	_, err = s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
+	noError(t, policy.Revoke(t.Context(), s.db.DB, "operator", admin.RoleOperator)) // as another process does
+	_, err := s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 	noError(t, err)
 	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓</span> success") })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
@@ -258,8 +255,7 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	if page := s.get("viewer", path).body; !strings.Contains(page, "the operator no longer has permission for the job&#39;s service") {
 		t.Errorf("the run's page does not show why the jobs were skipped:\n%s", page)
 	}
-	_, err = roles.AddRoleForUser("another", admin.RoleOperator)
-	noError(t, err)
+	noError(t, policy.Grant(t.Context(), s.db.DB, "another", admin.RoleOperator))
 	// A stopped run keeps its arguments, so only the check in the handler of the retry rejects it.
 	noError(t, s.engine.Pause(t.Context(), "nawasync", "", nawasync.PauseOptions{By: "test", Reason: "not yet"}))
 	another := s.browser("another")

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/chart"
@@ -39,7 +38,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	if first := to.Truncate(step).Add(-(chart.MaxBars - 1) * step); begin.Before(first) {
 		begin = first // the chart shows the end of a range that is too long for it
 	}
-	stats, err := p.visibleStats(p.store().StatCounts(ctx, period, begin, to))
+	stats, err := p.store().StatCounts(ctx, period, begin, to)
 	if err != nil {
 		return chart.BarChart{}, err
 	}
@@ -86,10 +85,4 @@ func (p *request) chartName(period tracker.Period) string {
 	case tracker.PeriodDay:
 	}
 	return p.T("Jobs ended per day. Filters other than service, type, instance and action do not apply.")
-}
-
-// visibleStats removes the statistics of services that the subject must not view. It takes an error
-// so that it can wrap a store call directly.
-func (p *request) visibleStats(list []tracker.Stat, err error) ([]tracker.Stat, error) {
-	return slices.DeleteFunc(list, func(s tracker.Stat) bool { return !p.viewer.allowed(PermissionView, s.Service) }), err
 }

@@ -35,7 +35,7 @@ const (
 // collectors of several engines if each is registered with a label, through
 // prometheus.WrapRegistererWith.
 func Collector(engine *nawasync.Engine) prometheus.Collector {
-	h := &handler{engine: engine, services: serviceCache{sem: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, instances: instanceCache{sem: make(chan struct{}, 1)}}
 	return &collector{newDescriptions(), &cached.Value[*figures]{Read: h.allFigures, MaxAge: collectMaxAge, Timeout: collectTimeout}}
 }
 
@@ -72,10 +72,10 @@ func (h *handler) allFigures(ctx context.Context) (*figures, error) {
 	}
 	p := &request{
 		h: h, r: (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/metrics"}}).WithContext(ctx), zone: time.UTC, now: h.engine.Reader().Now(),
-		viewer: &viewer{subject: "prometheus", enforcer: everyone{}, decisions: map[string]bool{}},
+		viewer: &viewer{subject: "prometheus", enforcer: everyone{}, decisions: map[question]bool{}},
 	}
 	var err error
-	if p.viewer.allServices, err = h.services.list(ctx, p.now, h.findServices); err != nil {
+	if p.viewer.existing, err = h.instances.list(ctx, p.now, h.findInstances); err != nil {
 		return nil, err
 	}
 	return p.loadFigures(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
@@ -45,4 +46,35 @@ func ExampleCollector() {
 	// Output:
 	// nawasync_jobs_ended_total hello success 1
 	// <nil>
+}
+
+// Ann may view one instance, and nothing of another, whatever her roles allow.
+func ExampleEnforcer() {
+	ctx := context.Background()
+	db, _, closeAll := enginetest.ExampleServers()
+	defer closeAll()
+	err := policy.Seed(ctx, db)
+	if err == nil {
+		err = policy.Grant(ctx, db, "ann", admin.RoleViewer)
+	}
+	if err == nil {
+		err = policy.Add(ctx, db, policy.Rule{Subject: "ann", Service: "whm", Instance: "vip", Permission: admin.PermissionView, Deny: true})
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	enforcer, err := policy.NewEnforcer(ctx, db)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, instance := range []string{"web1", "vip", "vip/2"} {
+		allowed, err := enforcer.Enforce("ann", "whm", instance, admin.PermissionView)
+		fmt.Println(instance, allowed, err)
+	}
+	// Output:
+	// web1 true <nil>
+	// vip false <nil>
+	// vip/2 false <nil>
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// figures are what /metrics and Collector report. They are limited to the services that the subject
-// may view.
+// figures are what /metrics and Collector report. They are limited to what the subject may
+// view.
 type figures struct {
 	at       time.Time
 	services []serviceFigures // in order of their names

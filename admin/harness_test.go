@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/casbin/casbin/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
@@ -166,14 +165,11 @@ func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawa
 	for _, grant := range [][2]string{{"viewer", admin.RoleViewer}, {"operator", admin.RoleOperator}} {
 		noError(t, policy.Grant(t.Context(), db.DB, grant[0], grant[1]))
 	}
-	model, err := policy.Model()
-	noError(t, err)
-	enforcer, err := casbin.NewSyncedEnforcer(model, policy.NewAdapter(db.DB))
-	noError(t, err)
 	for _, permission := range []string{admin.PermissionView, admin.PermissionManage, admin.PermissionService} {
-		_, err := enforcer.AddPolicy("other", "cloudflare", permission)
-		noError(t, err)
+		noError(t, policy.Add(t.Context(), db.DB, policy.Rule{Subject: "other", Service: "cloudflare", Permission: permission}))
 	}
+	enforcer, err := policy.NewEnforcer(t.Context(), db.DB)
+	noError(t, err)
 	s.enforcer = enforcer
 	config := admin.Config{Prefix: prefix, Enforcer: enforcer, Subject: func(r *http.Request) string { return r.Header.Get("X-Subject") }, Logger: logger}
 	if change != nil {

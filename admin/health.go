@@ -129,7 +129,7 @@ func (p *request) loadHealth(ctx context.Context) (*health, error) {
 	if out.Alerts, err = p.findAlerts(ctx, out, data.open, data.successes); err != nil {
 		return nil, err
 	}
-	failed, err := p.store().Failures(ctx, p.viewer.viewFilter(), out.From, maxErrors)
+	failed, err := p.store().Failures(ctx, out.From, maxErrors)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (p *request) healthWindow() healthWindow {
 	return window
 }
 
-// healthData is what the health page reads, limited to the services that the subject may view.
+// healthData is what the health page reads, limited to what the subject may view.
 type healthData struct {
 	stats     []tracker.Stat // counts of this window and of the one before
 	times     []tracker.Stat // histograms of this window
@@ -168,7 +168,7 @@ func (p *request) readHealth(ctx context.Context, window healthWindow, from time
 	if err != nil {
 		return nil, err
 	}
-	d.times, err = p.visibleStats(p.store().Stats(ctx, window.coarser, p.now.Add(-window.length), p.now.Add(time.Minute)))
+	d.times, err = p.store().Stats(ctx, window.coarser, p.now.Add(-window.length), p.now.Add(time.Minute))
 	return d, err
 }
 
@@ -176,18 +176,14 @@ func (p *request) readHealth(ctx context.Context, window healthWindow, from time
 func (p *request) readCounts(ctx context.Context, window healthWindow, from time.Time) (*healthData, error) {
 	d := &healthData{}
 	var err error
-	if d.stats, err = p.visibleStats(p.store().StatTotals(ctx, window.period, from.Add(-window.length), p.now.Add(time.Minute), window.step)); err != nil {
+	if d.stats, err = p.store().StatTotals(ctx, window.period, from.Add(-window.length), p.now.Add(time.Minute), window.step); err != nil {
 		return nil, err
 	}
 	if d.open, d.moreOpen, err = p.store().OpenJobs(ctx); err != nil {
 		return nil, err
 	}
-	d.open = slices.DeleteFunc(d.open, func(o tracker.OpenJobs) bool { return !p.viewer.allowed(PermissionView, o.Service) })
-	if d.successes, err = p.store().LastSuccesses(ctx); err != nil {
-		return nil, err
-	}
-	d.successes = slices.DeleteFunc(d.successes, func(s tracker.LastSuccess) bool { return !p.viewer.allowed(PermissionView, s.Service) })
-	return d, nil
+	d.successes, err = p.store().LastSuccesses(ctx)
+	return d, err
 }
 
 // sum adds the data up in the totals and in one serviceHealth per service. Every service in names

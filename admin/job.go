@@ -39,17 +39,10 @@ func (p *request) jobID() (id int64, asJSON bool, err error) {
 	return id, asJSON, nil
 }
 
-// visibleJob reads a job that the subject may view. It returns errNotFound if the subject may
-// not view the job, and the page is then the same as for a missing job.
+// visibleJob reads a job that the subject may view. It returns tracker.ErrNotFound if the
+// subject may not view the job, and the page is then the same as for a missing job.
 func (p *request) visibleJob(id int64) (*tracker.Job, error) {
-	job, err := p.store().Get(p.r.Context(), id)
-	if err != nil {
-		return nil, err
-	}
-	if !p.viewer.allowed(PermissionView, job.Service) {
-		return nil, errNotFound
-	}
-	return job, nil
+	return p.store().Get(p.r.Context(), id)
 }
 
 func (p *request) job() error {
@@ -120,7 +113,9 @@ func (v *jobView) isHeldSync() bool {
 }
 
 // canManage reports whether the subject may retry, cancel, delete or restore the job.
-func (v *jobView) canManage() bool { return v.viewer.allowed(PermissionManage, v.job.Service) }
+func (v *jobView) canManage() bool {
+	return v.viewer.allowed(PermissionManage, v.job.Service, v.job.Instance)
+}
 
 // headline returns one or two sentences about the state of the job.
 func (v *jobView) headline() string {

@@ -91,13 +91,12 @@ func (p *request) queryFromForm() error {
 	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n")))
 }
 
-// search turns the query into a store search that is limited to what the subject may view.
+// search turns the query into a store search.
 func (p *request) search(q query.Query) (tracker.Search, error) {
 	s, err := q.Search(p.now, p.zone)
 	if err != nil {
 		return s, err
 	}
-	s.Services = p.viewer.viewFilter()
 	targets := q.Values("target")
 	if len(targets) == 0 || s.Deleted {
 		return s, nil
@@ -109,8 +108,7 @@ func (p *request) search(q query.Query) (tracker.Search, error) {
 	}
 	s.Targets = []tracker.Target{}
 	for _, scope := range scopes {
-		if !matchesField(q, "service", scope.Service) || !matchesField(q, "type", scope.Type) || !matchesField(q, "instance", scope.Instance) ||
-			(s.Services != nil && !slices.Contains(s.Services, scope.Service)) {
+		if !matchesField(q, "service", scope.Service) || !matchesField(q, "type", scope.Type) || !matchesField(q, "instance", scope.Instance) {
 			continue
 		}
 		for _, target := range targets {
@@ -322,10 +320,10 @@ func (v *jobsView) searchedText() string {
 // emptyReason returns why the list is empty, and the name and URL of a link that may help.
 func (v *jobsView) emptyReason() (text, name, url string) {
 	switch {
-	case v.queryText == "" && v.viewer.viewFilter() == nil:
+	case v.queryText == "" && v.viewer.views() == nil:
 		return v.T("No jobs yet. Jobs appear here as soon as the application dispatches one."), "", ""
 	case v.queryText == "":
-		return v.T("No jobs in the services you have access to."), "", ""
+		return v.T("No jobs in the services and instances that you may view."), "", ""
 	case v.results.Partial && v.wantsNewer():
 		return v.T("No matches so far."), v.T("Continue the search"), v.newer()
 	case v.results.Partial:

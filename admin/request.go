@@ -295,4 +295,5 @@ func (p *request) queryURL(terms ...string) string {
 	return p.url("/jobs", "q", strings.Join(terms, " "))
 }
 
-func (p *request) store() *tracker.Reader { return p.h.engine.Reader() }
+// store returns a reader that shows what the subject may view.
+func (p *request) store() *tracker.Reader { return limited(p.h.engine.Reader(), p.viewer.views()) }

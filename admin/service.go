@@ -61,10 +61,10 @@ func (p *request) services() error {
 }
 
 // pathService returns the service in the path. It returns errNotFound if the service does not exist
-// or the subject must not view it.
+// or the subject may view nothing of it.
 func (p *request) pathService() (string, error) {
 	name := p.r.PathValue("service")
-	if !p.viewer.allowed(PermissionView, name) || !slices.Contains(p.viewer.allServices, name) {
+	if !slices.Contains(p.viewer.visibleServices(), name) {
 		return "", errNotFound
 	}
 	return name, nil
@@ -76,6 +76,9 @@ func (p *request) service() error {
 		return err
 	}
 	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}}
+	if v.instance != "" && !p.viewer.allowed(PermissionView, name, v.instance) {
+		return errNotFound
+	}
 	p.title, p.section = name, "services"
 	ctx := p.r.Context()
 	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadSchedules} {
@@ -203,6 +206,7 @@ func (v *serviceView) loadTables(ctx context.Context) {
 		if !table.Scoped {
 			instances = []string{""}
 		}
+		instances = slices.DeleteFunc(slices.Clone(instances), func(instance string) bool { return !v.viewer.allowed(PermissionView, v.name, instance) })
 		for _, instance := range instances {
 			if v.instance != "" && table.Scoped && instance != v.instance {
 				continue
@@ -234,6 +238,15 @@ func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryIn
 	return out
 }
 
+// scopeAsked returns the instance for which a pause needs the permission: a pause without an instance
+// concerns every instance.
+func scopeAsked(instance string) string { return cmp.Or(instance, Every) }
+
+// canPause reports whether the subject may pause and resume what the page shows.
+func (v *serviceView) canPause() bool {
+	return v.viewer.allowed(PermissionService, v.name, scopeAsked(v.instance))
+}
+
 // stateCountText returns a number of rows. Counting stops above nawasync.MaxStateCount.
 func stateCountText(n int64) string {
 	if n > nawasync.MaxStateCount {
@@ -261,10 +274,13 @@ func (p *request) serviceAction() error {
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
 	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: name, Instance: instance}
+	runAction := func(do func(ctx context.Context) (flash, error)) error {
+		return p.runActionIf(p.viewer.allowed(PermissionService, name, scopeAsked(instance)), PermissionService, entry, do)
+	}
 	engine := p.h.engine
 	switch entry.Action {
 	case "pause":
-		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
+		return runAction(func(ctx context.Context) (flash, error) {
 			if operator.Reason == "" {
 				return flash{}, &refusedError{text: p.T("Enter a reason, so that others know why the service is paused.")}
 			}
@@ -276,7 +292,7 @@ func (p *request) serviceAction() error {
 			return flash{Text: p.Tf("%s is paused. Queued jobs wait; running jobs continue.", p.scopeText(name, instance))}, err
 		})
 	case "resume":
-		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
+		return runAction(func(ctx context.Context) (flash, error) {
 			found, err := engine.Resume(ctx, name, instance, operator)
 			if err == nil && !found {
 				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
@@ -310,9 +326,6 @@ func (p *request) holdAction() error {
 	hold, err := p.store().Hold(p.r.Context(), id)
 	if err != nil {
 		return err
-	}
-	if !p.viewer.allowed(PermissionView, hold.Service) {
-		return errNotFound
 	}
 	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
 	switch entry.Action {

@@ -154,7 +154,7 @@ func servicePage(v *serviceView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if v.viewer.allowed(PermissionService, v.name) {
+				if v.viewer.allowed(PermissionService, v.name, scopeAsked(s.Instance)) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<form method=\"post\" action=\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -251,7 +251,7 @@ func servicePage(v *serviceView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if v.viewer.allowed(PermissionService, v.name) && v.exactPause() == nil {
+			if v.canPause() && v.exactPause() == nil {
 				templ_7745c5c3_Err = pauseForm(v).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -545,7 +545,7 @@ func tables(v *serviceView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if v.viewer.allowed(PermissionService, v.name) {
+				if v.viewer.allowed(PermissionService, v.name, t.Instance) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<form class=\"inline\" method=\"post\" action=\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -892,7 +892,7 @@ func holds(v *serviceView) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					if v.viewer.allowed(PermissionManage, v.name) {
+					if v.viewer.allowed(PermissionManage, v.name, h.Instance) {
 						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "<div class=\"actions\"><form method=\"post\" action=\"")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err

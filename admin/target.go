@@ -31,7 +31,7 @@ type timelineEvent struct {
 func (p *request) target() error {
 	q := p.r.URL.Query()
 	v := &targetView{request: p, service: q.Get("service"), typ: q.Get("type"), instance: q.Get("instance"), id: q.Get("id")}
-	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.allowed(PermissionView, v.service) {
+	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.allowed(PermissionView, v.service, v.instance) {
 		return errNotFound
 	}
 	p.title, p.section = v.id, "jobs"
@@ -43,7 +43,7 @@ func (p *request) target() error {
 	}
 	// A page shows the audit entries and changes from the time of its oldest job until the time of the
 	// oldest job on the page before, so that each of them is on exactly one page.
-	filter := tracker.AuditFilter{Target: target, Services: []string{v.service}, Limit: 500}
+	filter := tracker.AuditFilter{Target: target, Limit: 500}
 	if upTo := p.intParam("upto"); upTo > 0 {
 		filter.Until = time.UnixMicro(upTo)
 	}

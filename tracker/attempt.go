@@ -60,9 +60,12 @@ const MaxAttemptsKept = 20
 
 // Attempts lists the stored attempts of a job, oldest first. Only the last MaxAttemptsKept
 // are stored. A successful attempt without log lines has no row of its own; Attempts derives
-// it from the job.
+// it from the job. A limited Reader returns ErrNotFound for a job that it does not show.
 func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 	var list []Attempt
+	if !r.limit.shows(job.Service, job.Instance) {
+		return nil, fmt.Errorf("attempts of job %d: %w", job.ID, ErrNotFound)
+	}
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var a Attempt
 		var started, ended, ms int64

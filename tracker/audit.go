@@ -40,25 +40,22 @@ const (
 
 // AuditFilter selects entries of the audit log. A zero field matches every entry.
 type AuditFilter struct {
-	Services []string // the services whose entries the caller may see; nil is every service, an empty list none
-	Target   Target
-	JobID    int64
-	Subject  string
-	Action   string
-	Address  string
-	Since    time.Time // inclusive
-	Until    time.Time // exclusive
-	Before   int64     // lists entries with lower ids; 0 starts at the newest
-	Limit    int       // 1 to 500; 0 is 100
+	Target  Target
+	JobID   int64
+	Subject string
+	Action  string
+	Address string
+	Since   time.Time // inclusive
+	Until   time.Time // exclusive
+	Before  int64     // lists entries with lower ids; 0 starts at the newest
+	Limit   int       // 1 to 500; 0 is 100
 }
 
 // AuditLog lists the audit entries that match f, newest first.
 func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
-	where, args := []string{"1 = 1"}, []any{}
+	visible, args := r.limitCondition("nawasync_acts")
+	where := []string{visible}
 	add := func(clause string, arg any) { where, args = append(where, clause), append(args, arg) }
-	if f.Services != nil {
-		add("service IN ?", append([]string{"\x01"}, f.Services...))
-	}
 	if f.Target != (Target{}) {
 		add("target_key = ?", f.Target.key())
 	}

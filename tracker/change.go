@@ -38,6 +38,9 @@ const (
 // Changes lists up to limit (1 to 500) changes of a target, newest first, from since
 // (inclusive) to until (exclusive). The zero time is no bound.
 func (r *Reader) Changes(ctx context.Context, target Target, since, until time.Time, limit int) ([]Change, error) {
+	if !r.limit.shows(target.Service, target.Instance) {
+		return nil, nil
+	}
 	where, args := "target_key = ?", []any{target.key()}
 	if !since.IsZero() {
 		where, args = where+" AND at >= ?", append(args, since.UnixMicro())

@@ -59,7 +59,9 @@ func (r *Reader) holds(ctx context.Context, where string, args ...any) ([]Hold, 
 		err := rows.Scan(&h.ID, &h.Service, &h.Type, &h.Instance, &h.Status, &h.JobID, &release, &h.Table, &h.Rows, &h.Missing, &h.Limit, &created, &decided, &by,
 			&h.Arguments)
 		h.ReleaseJob, h.CreatedAt, h.DecidedAt, h.DecidedBy = release.Int64, sqlkit.FromMicros(created), sqlkit.FromMicros(decided.Int64), by.String
-		list = append(list, h)
+		if r.limit.shows(h.Service, h.Instance) {
+			list = append(list, h)
+		}
 		return err
 	}, "SELECT "+holdColumns+" FROM nawasync_held "+where, args...)
 	if err != nil {
@@ -71,7 +73,8 @@ func (r *Reader) holds(ctx context.Context, where string, args ...any) ([]Hold, 
 // Holds lists up to limit holds of a service and type, newest first. An empty service or type
 // matches all. If open is set, only open holds are listed.
 func (r *Reader) Holds(ctx context.Context, service, typ string, open bool, limit int) ([]Hold, error) {
-	where, args := "WHERE 1 = 1", []any{}
+	visible, args := r.limitCondition("nawasync_held")
+	where := "WHERE " + visible
 	if service != "" {
 		where, args = where+" AND service = ?", append(args, service)
 	}
@@ -97,9 +100,14 @@ func (r *Reader) Hold(ctx context.Context, id int64) (Hold, error) {
 }
 
 // HeldRows lists up to limit rows of a hold in ascending order of their row ids, starting
-// after the row id after.
+// after the row id after. A limited Reader returns ErrNotFound for a hold that it does not show.
 func (r *Reader) HeldRows(ctx context.Context, hold, after int64, limit int) ([]HeldRow, error) {
 	var list []HeldRow
+	if r.limit != nil {
+		if _, err := r.Hold(ctx, hold); err != nil {
+			return nil, err
+		}
+	}
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var row HeldRow
 		err := rows.Scan(&row.Row, &row.TargetID)

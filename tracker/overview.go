@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
+	"github.com/nawasara/nawasync/internal/statrow"
 )
 
 // OpenJobs counts the queued and running jobs of one kind and instance.
@@ -42,7 +43,9 @@ func (r *Reader) OpenJobs(ctx context.Context) (list []OpenJobs, more bool, err 
 		err := rows.Scan(&o.Service, &o.Type, &o.Action, &o.Instance, &o.Queued, &o.Due, &o.Running, &o.Stuck, &oldest)
 		o.Oldest = sqlkit.FromMicros(oldest.Int64)
 		seen += o.Queued + o.Running
-		list = append(list, o)
+		if r.limit.shows(o.Service, o.Instance) {
+			list = append(list, o)
+		}
 		return err
 	}, `SELECT service, type, action, instance,
  SUM(CASE WHEN status = 'queued' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'queued' AND not_before <= ? AND queue NOT LIKE '`+AsynqQueue+`%' THEN 1 ELSE 0 END),
@@ -69,6 +72,7 @@ type LastSuccess struct {
 // LastSuccesses lists the last success of each kind and instance that ever had one.
 func (r *Reader) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
 	var list []LastSuccess
+	visible, args := r.limitCondition("nawasync_last_success")
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var last LastSuccess
 		var at int64
@@ -76,7 +80,8 @@ func (r *Reader) LastSuccesses(ctx context.Context) ([]LastSuccess, error) {
 		last.At = sqlkit.FromMicros(at)
 		list = append(list, last)
 		return err
-	}, "SELECT service, type, action, instance, job_id, finished_at FROM nawasync_last_success ORDER BY service, type, action, instance")
+	}, "SELECT service, type, action, instance, job_id, finished_at FROM nawasync_last_success WHERE "+visible+
+		" ORDER BY service, type, action, instance", args...)
 	if err != nil {
 		return nil, fmt.Errorf("list last successes: %w", err)
 	}
@@ -94,14 +99,15 @@ func (r *Reader) IncompleteSyncs(ctx context.Context, ids []int64) (map[int64]js
 	if len(ids) == 0 {
 		return found, nil
 	}
+	visible, args := r.limitCondition("nawasync_jobs")
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id int64
 		var result string
 		err := rows.Scan(&id, &result)
 		found[id] = json.RawMessage(result)
 		return err
-	}, `SELECT id, result FROM nawasync_jobs WHERE id IN ? AND (result LIKE '%"refused":%' OR result LIKE '%"collided":%' OR result LIKE '%"purge_refused":%') ORDER BY id LIMIT ?`,
-		ids[:min(len(ids), 1000)], maxIncompleteSyncs)
+	}, `SELECT id, result FROM nawasync_jobs WHERE id IN ? AND (result LIKE '%"refused":%' OR result LIKE '%"collided":%' OR result LIKE '%"purge_refused":%') AND `+visible+" ORDER BY id LIMIT ?",
+		append(append([]any{ids[:min(len(ids), 1000)]}, args...), maxIncompleteSyncs)...)
 	if err != nil {
 		return nil, fmt.Errorf("look for incomplete syncs: %w", err)
 	}
@@ -115,29 +121,50 @@ type TargetScope struct{ Service, Type, Instance string }
 // TargetScopes lists every service, type and instance that has had jobs.
 func (r *Reader) TargetScopes(ctx context.Context) ([]TargetScope, error) {
 	var list []TargetScope
+	openRows, _ := r.dialect.LaneRows()
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var s TargetScope
 		err := rows.Scan(&s.Service, &s.Type, &s.Instance)
-		list = append(list, s)
+		if r.limit.shows(s.Service, s.Instance) {
+			list = append(list, s)
+		}
 		return err
 	}, "SELECT DISTINCT service, type, instance FROM nawasync_stats WHERE period = 'day' UNION SELECT DISTINCT service, type, instance FROM nawasync_stat_deltas"+
-		" UNION SELECT DISTINCT service, type, instance FROM (SELECT service, type, instance FROM nawasync_jobs WHERE open_lane IS NOT NULL LIMIT 10000) o")
+		" UNION SELECT DISTINCT service, type, instance FROM (SELECT service, type, instance FROM "+openRows+" WHERE open_lane IS NOT NULL LIMIT 10000) o")
 	if err != nil {
 		return nil, fmt.Errorf("list target scopes: %w", err)
 	}
 	return list, nil
 }
 
-// Failures lists up to limit jobs that failed or ended in conflict since the given time,
-// the most recently finished first. It lists only jobs of the given services; nil means every
-// service, an empty list none.
-func (r *Reader) Failures(ctx context.Context, services []string, since time.Time, limit int) ([]*Job, error) {
-	var list []*Job
-	for _, status := range []Status{StatusFailed, StatusConflict} { // one query per status, so that each uses an index
-		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL", []any{status, since.UnixMicro()}
-		if services != nil {
-			where, args = where+" AND j.service IN ?", append(args, append([]string{""}, services...))
+// ServiceInstances lists every service and instance that has had jobs or has open ones, in order. It
+// reads at most 10,000 open jobs.
+func (r *Reader) ServiceInstances(ctx context.Context) ([]ServiceInstance, error) {
+	var list []ServiceInstance
+	openRows, _ := r.dialect.LaneRows()
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var s ServiceInstance
+		err := rows.Scan(&s.Service, &s.Instance)
+		if r.limit.shows(s.Service, s.Instance) {
+			list = append(list, s)
 		}
+		return err
+	}, "SELECT service, instance FROM nawasync_stats WHERE period = ? UNION SELECT service, instance FROM nawasync_stat_deltas"+
+		" UNION SELECT service, instance FROM (SELECT service, instance FROM "+openRows+" WHERE open_lane IS NOT NULL LIMIT 10000) o ORDER BY service, instance",
+		statrow.PeriodTotal)
+	if err != nil {
+		return nil, fmt.Errorf("list instances: %w", err)
+	}
+	return list, nil
+}
+
+// Failures lists up to limit jobs that failed or ended in conflict since the given time,
+// the most recently finished first.
+func (r *Reader) Failures(ctx context.Context, since time.Time, limit int) ([]*Job, error) {
+	var list []*Job
+	visible, visibleArgs := r.limitCondition("j")
+	for _, status := range []Status{StatusFailed, StatusConflict} { // one query per status, so that each uses an index
+		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL AND "+visible, append([]any{status, since.UnixMicro()}, visibleArgs...)
 		jobs, err := r.jobs(ctx, false, where+" ORDER BY j.finished_at DESC LIMIT ?", append(args, limit)...)
 		if err != nil {
 			return nil, fmt.Errorf("list failures: %w", err)
@@ -182,6 +209,9 @@ func (r *Reader) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 // survives the pruning of the job.
 func (r *Reader) LastSuccess(ctx context.Context, service, typ, action, instance string) (time.Time, int64, error) {
 	var at, id int64
+	if !r.limit.shows(service, instance) {
+		return time.Time{}, 0, nil
+	}
 	const where = " WHERE service = ? AND type = ? AND action = ? AND instance = ?"
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var rowAt, rowID int64

@@ -202,6 +202,10 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 	if q.hasEndBounds() && b.ended == nil {
 		p.addResidual("j.finished_at >= ? AND j.finished_at < ?", q.endBounds()...)
 	}
+	if r.limit.byInstance() {
+		clause, args := r.limitCondition("j")
+		p.addResidual(clause, args...)
+	}
 	for _, t := range rest {
 		if err := p.addFilter(t, r.Now()); err != nil {
 			return p, err

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -43,6 +45,23 @@ const (
 	TroubleClock   TroubleCode = "clock"   // its clock differs from the database's
 )
 
+// limitProcess removes from p what names services, jobs or rows that the limit does not show.
+func (r *Reader) limitProcess(p *Process) {
+	if r.limit == nil {
+		return
+	}
+	p.Kinds = slices.DeleteFunc(p.Kinds, func(kind string) bool {
+		service, _, _ := strings.Cut(kind, "/")
+		return !r.limit.showsPart(service)
+	})
+	p.Queues = nil
+	for i, trouble := range p.Troubles {
+		if trouble.Code != TroubleClock { // its text is a duration
+			p.Troubles[i].Text = ""
+		}
+	}
+}
+
 // Processes lists the heartbeat rows in order of id.
 func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 	var list []Process
@@ -66,6 +85,7 @@ func (r *Reader) Processes(ctx context.Context) ([]Process, error) {
 				return fmt.Errorf("decode troubles of process %s: %w", p.ID, err)
 			}
 		}
+		r.limitProcess(&p)
 		list = append(list, p)
 		return nil
 	}, "SELECT id, host, pid, beat, beat_at, started_at, kinds, queues, troubles FROM nawasync_processes ORDER BY id")

@@ -29,6 +29,7 @@ type Reader struct {
 	db      *gorm.DB
 	dialect sqlkit.Dialect
 	now     func() time.Time
+	limit   *visibleSet // what the caller may see; nil is everything
 }
 
 // New returns a Reader for db, whose dialect must be postgres, mysql or sqlite. It returns an
@@ -63,17 +64,20 @@ func (r *Reader) Ping(ctx context.Context) error {
 func (r *Reader) session(ctx context.Context) *sqlkit.Conn { return sqlkit.Connect(ctx, r.db) }
 
 // jobs reads the jobs that the clause where selects. The clause calls the jobs table j. If wide
-// is set, jobs also reads the arguments, results, diffs and progress.
+// is set, jobs also reads the arguments, results, diffs and progress. It leaves out jobs that the limit
+// does not show.
 func (r *Reader) jobs(ctx context.Context, wide bool, where string, args ...any) ([]*Job, error) {
 	rows, err := jobrow.Query(r.session(ctx), wide, where, args...)
 	if err != nil {
 		return nil, err
 	}
 	jobs := make([]Job, len(rows))
-	list := make([]*Job, len(rows))
+	list := make([]*Job, 0, len(rows))
 	for i, row := range rows {
-		jobs[i] = JobOf(row)
-		list[i] = &jobs[i]
+		if r.limit.shows(row.Service, row.Instance) {
+			jobs[i] = JobOf(row)
+			list = append(list, &jobs[i])
+		}
 	}
 	return list, nil
 }

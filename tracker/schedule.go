@@ -40,7 +40,9 @@ func (r *Reader) Schedules(ctx context.Context) ([]Schedule, error) {
 		var job sql.NullInt64
 		err := rows.Scan(&row.Name, &row.Service, &row.Type, &row.Action, &row.Instance, &row.TargetID, &row.Spec, &row.Timezone, &tick, &job, &seen)
 		row.LastTick, row.LastJob, row.SeenAt = sqlkit.FromMicros(tick), job.Int64, sqlkit.FromMicros(seen)
-		list = append(list, row)
+		if r.limit.shows(row.Service, row.Instance) {
+			list = append(list, row)
+		}
 		return err
 	}, "SELECT name, service, type, action, instance, target_id, spec, timezone, last_tick, last_job, seen_at FROM nawasync_schedules ORDER BY name")
 	if err != nil {

@@ -31,6 +31,12 @@ func (r *Reader) Scopes(ctx context.Context) ([]Scope, error) {
 		var until, since int64
 		err := rows.Scan(&s.Service, &s.Instance, &until, &s.Parked, &s.By, &since, &s.Reason)
 		s.Until, s.Since = sqlkit.FromMicros(until), sqlkit.FromMicros(since)
+		if !r.limit.showsScope(s.Service, s.Instance) {
+			return err
+		}
+		if !r.limit.showsWhole(s.Service) && !r.limit.instances[ServiceInstance{s.Service, s.Instance}] {
+			s.Reason = "" // it may name instances that the caller must not see
+		}
 		list = append(list, s)
 		return err
 	}, "SELECT service, instance, paused_until, parked, paused_by, created_at, reason FROM nawasync_scopes WHERE paused_until > ? ORDER BY service, instance",

@@ -17,8 +17,8 @@ import (
 
 // Search selects the jobs that match all of its terms.
 type Search struct {
-	// Services are the services whose jobs the caller may see. Nil is every service, an empty
-	// list is none.
+	// Services limits the search to the jobs of these services, which an index finds. Nil means no
+	// limit; an empty list matches no job. For what a caller may see, use Reader.Limited.
 	Services []string
 	Terms    []Term
 	// Targets limits the search to the jobs of these objects, which an index finds. Nil means
@@ -104,6 +104,7 @@ const (
 // page ended. It stops after 200,000 jobs or one second, and Results says how far it got.
 func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
+	q = r.limitServices(q)
 	bounds, err := r.searchBounds(ctx, q)
 	if err != nil {
 		return Results{}, err
@@ -172,6 +173,7 @@ const MaxCount = 10_000
 // MaxCount+1 means that there are more than MaxCount jobs. If no index answers all terms,
 // Counts returns exact false, because counting would mean reading all jobs.
 func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, exact bool, err error) {
+	q = r.limitServices(q)
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string
 	var args []any
@@ -234,7 +236,7 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list services: %w", err)
 	}
-	list = append(list, open...)
+	list = slices.DeleteFunc(append(list, open...), func(service string) bool { return !r.limit.showsPart(service) })
 	slices.Sort(list)
 	return slices.Compact(list), nil
 }

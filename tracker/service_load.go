@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -31,6 +32,10 @@ func (r *Reader) ServiceLoads(ctx context.Context) (list []ServiceLoad, more boo
 	now := r.Now().UnixMicro()
 	openRows, _ := r.dialect.LaneRows()
 	var seen int64
+	openVisible, visibleArgs := r.limitCondition("o")
+	scopeVisible, _ := r.limitCondition("nawasync_scopes")
+	heldVisible, _ := r.limitCondition("nawasync_held")
+	args := slices.Concat([]any{now, now, now, MaxOpenJobs}, visibleArgs, []any{now}, visibleArgs, visibleArgs)
 	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var l ServiceLoad
 		var oldest sql.NullInt64
@@ -49,11 +54,11 @@ func (r *Reader) ServiceLoads(ctx context.Context) (list []ServiceLoad, more boo
  SUM(CASE WHEN status = 'queued' AND not_before <= ? AND queue NOT LIKE '`+AsynqQueue+`%' THEN 1 ELSE 0 END) AS due,
  SUM(CASE WHEN status = 'running' THEN 1 ELSE 0 END) AS running, SUM(CASE WHEN status = 'running' AND deadline_at < ? THEN 1 ELSE 0 END) AS stuck,
  MIN(CASE WHEN status = 'queued' AND not_before <= ? THEN not_before END) AS oldest, 0 AS parked, 0 AS paused, 0 AS held
- FROM (SELECT service, queue, status, not_before, deadline_at FROM `+openRows+` WHERE open_lane IS NOT NULL LIMIT ?) o GROUP BY service
+ FROM (SELECT service, instance, queue, status, not_before, deadline_at FROM `+openRows+` WHERE open_lane IS NOT NULL LIMIT ?) o WHERE `+openVisible+` GROUP BY service
  UNION ALL SELECT service, 0, 0, 0, 0, 0, SUM(CASE WHEN parked THEN 1 ELSE 0 END), SUM(CASE WHEN parked THEN 0 ELSE 1 END), 0
- FROM nawasync_scopes WHERE paused_until > ? GROUP BY service
- UNION ALL SELECT service, 0, 0, 0, 0, 0, 0, 0, COUNT(*) FROM nawasync_held WHERE open_key IS NOT NULL GROUP BY service
- ORDER BY service`, now, now, now, MaxOpenJobs, now)
+ FROM nawasync_scopes WHERE paused_until > ? AND `+scopeVisible+` GROUP BY service
+ UNION ALL SELECT service, 0, 0, 0, 0, 0, 0, 0, COUNT(*) FROM nawasync_held WHERE open_key IS NOT NULL AND `+heldVisible+` GROUP BY service
+ ORDER BY service`, args...)
 	if err != nil {
 		return nil, false, fmt.Errorf("read the load of the services: %w", err)
 	}

@@ -82,12 +82,14 @@ func (r *Reader) StatCounts(ctx context.Context, period Period, from, until time
 }
 
 func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time, histograms string) ([]Stat, error) {
+	visible, args := r.limitCondition("nawasync_stats")
 	sums := statSums{start: period.Start(from), until: until, stats: map[statBucketKey]*Stat{}}
 	// One transaction reads both tables from the same snapshot. If a rollup ran between two
 	// separate reads, jobs would be counted twice or not at all.
 	err := sqlkit.Session(ctx, r.db).Transaction(func(tx *gorm.DB) error {
 		conn := sqlkit.Connect(ctx, tx)
-		stored, err := statrow.Buckets(conn, string(period), histograms, "bucket >= ? AND bucket < ?", sqlkit.Micros(sums.start), sqlkit.Micros(until))
+		stored, err := statrow.Buckets(conn, string(period), histograms, "bucket >= ? AND bucket < ? AND "+visible,
+			append([]any{sqlkit.Micros(sums.start), sqlkit.Micros(until)}, args...)...)
 		if err != nil {
 			return err
 		}
@@ -101,6 +103,9 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 			return err
 		}
 		for _, d := range deltas {
+			if !r.limit.shows(d.Service, d.Instance) {
+				continue
+			}
 			if err := sums.add(d.StatKey, period.Start(sqlkit.FromMicros(d.Minute)), d.Jobs, d.Waits, d.Runs); err != nil {
 				return err
 			}
@@ -155,6 +160,9 @@ func (s *statSums) sorted() []Stat {
 func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time.Time, step time.Duration) ([]Stat, error) {
 	var list []Stat
 	stepMicros, start := step.Microseconds(), period.Start(from).UnixMicro()
+	visible, visibleArgs := r.limitCondition("nawasync_stats")
+	visibleDeltas, _ := r.limitCondition("nawasync_stat_deltas")
+	args := slices.Concat([]any{string(period), start, until.UnixMicro()}, visibleArgs, []any{start, until.UnixMicro()}, visibleArgs)
 	err := sqlkit.Session(ctx, r.db).Transaction(func(tx *gorm.DB) error {
 		list = nil
 		return sqlkit.Each(sqlkit.Connect(ctx, tx), func(rows *sql.Rows) error {
@@ -165,9 +173,9 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
 			list = append(list, stat)
 			return err
 		}, fmt.Sprintf(`SELECT b, service, outcome, SUM(jobs) FROM (
- SELECT bucket - (bucket %% %d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? GROUP BY 1, 2, 3
- UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ?) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, stepMicros),
-			string(period), start, until.UnixMicro(), start, until.UnixMicro())
+ SELECT bucket - (bucket %% %[1]d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? AND %[2]s GROUP BY 1, 2, 3
+ UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ? AND %[3]s) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, stepMicros, visible, visibleDeltas),
+			args...)
 	}, r.readTransaction()...)
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)

@@ -22,12 +22,13 @@ type EndedTotal struct {
 
 // EndedTotals returns the totals in order of service and outcome. A job that ended before its
 // first attempt is counted in Jobs, but not in Waits and Runs. EndedTotals reads one row for each
-// service and outcome, and the few rows that are not rolled up yet: it costs the same however many
-// jobs there are.
+// service, instance and outcome, and the few rows that are not rolled up yet: it costs the same however
+// many jobs there are.
 func (r *Reader) EndedTotals(ctx context.Context) ([]EndedTotal, error) {
 	type key struct{ service, outcome string }
 	sums := map[key]*EndedTotal{}
-	err := statrow.Totals(r.session(ctx), func(t statrow.Total) error {
+	visible, args := r.limitCondition("t")
+	err := statrow.Totals(r.session(ctx), visible, args, func(t statrow.Total) error {
 		k := key{t.Service, t.Outcome}
 		if sums[k] == nil {
 			sums[k] = &EndedTotal{Service: t.Service, Outcome: Status(t.Outcome)}

@@ -11,30 +11,33 @@ import (
 	"strings"
 
 	"github.com/casbin/casbin/v2/model"
-	"github.com/casbin/casbin/v2/persist"
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
-	"gorm.io/gorm/logger"
 
 	"github.com/nawasara/nawasync/admin"
-	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// ModelText is the casbin model of the operator pages. It has roles, and rules that consist of a
-// subject or role, a service or "*", and a permission. The names of roles begin with RolePrefix, and a
-// subject with such a name has no permission: casbin counts every name as a role of itself, so a subject
-// named like a role would have the role.
+// ModelText is the casbin model of the operator pages. A rule allows or denies a subject or role one
+// permission on an instance of a service. "*" stands for every service or instance, and a rule for an
+// instance also covers the instances whose names continue its name after a slash: "main" covers "main/a"
+// and not "main2". A rule that denies wins over all that allow.
+//
+// The names of roles begin with RolePrefix, and a subject with such a name has no permission: casbin
+// counts every name as a role of itself, so a subject named like a role would have the role. A request
+// for "*" asks about every service or instance; a rule that denies one of them denies it.
 const ModelText = `
 [request_definition]
-r = sub, service, permission
+r = sub, service, instance, permission
 [policy_definition]
-p = sub, service, permission
+p = sub, service, instance, permission, eft
 [role_definition]
 g = _, _
 [policy_effect]
-e = some(where (p.eft == allow))
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 [matchers]
-m = !keyMatch(r.sub, "role:*") && g(r.sub, p.sub) && (p.service == "*" || p.service == r.service) && p.permission == r.permission
+m = p.permission == r.permission && \
+  (p.service == "*" || p.service == r.service || (p.eft == "deny" && r.service == "*")) && \
+  (p.instance == "*" || p.instance == r.instance || keyMatch(r.instance, p.instance + "/*") || (p.eft == "deny" && r.instance == "*")) && \
+  !keyMatch(r.sub, "role:*") && g(r.sub, p.sub)
 `
 
 // RolePrefix begins the name of every role.
@@ -57,177 +60,94 @@ func Model() (model.Model, error) {
 	return m, nil
 }
 
-// Adapter is a casbin adapter that stores the rules in the table nawasync_policies. It uses the
-// application's gorm.DB: casbin's own GORM adapter would add 36 modules. It is safe for concurrent
-// use.
-type Adapter struct{ db *gorm.DB }
-
-// NewAdapter returns an adapter for a database with nawasync's schema.
-func NewAdapter(db *gorm.DB) *Adapter { return &Adapter{db} }
-
-var _ persist.Adapter = (*Adapter)(nil)
-
-// rule is a row of the policy table.
-type rule struct {
-	ID     int64  `gorm:"primaryKey"`
-	Kind   string // "p" for a permission of a subject or role, "g" for a role of a subject
-	V0, V1 string
-	V2     string
+// Rule allows or denies a subject or a role one permission.
+type Rule struct {
+	// Subject is the name of a subject, or of a role with RolePrefix.
+	Subject string
+	// Service is a service, or admin.Every for all.
+	Service string
+	// Instance is an instance of the service, and all instances whose names continue its name after a
+	// slash. Empty or admin.Every is all instances.
+	Instance string
+	// Permission is one of the permissions of package admin.
+	Permission string
+	// Deny denies the permission, whatever other rules allow.
+	Deny bool
 }
 
-func (rule) TableName() string { return "nawasync_policies" }
+// Add stores rules. Adding a rule that exists changes nothing. Processes with an Enforcer apply the rules
+// at once, other casbin enforcers after their next LoadPolicy.
+func Add(ctx context.Context, db *gorm.DB, rules ...Rule) error {
+	rows := make([]row, len(rules))
+	for i, r := range rules {
+		var err error
+		if rows[i], err = r.row(); err != nil {
+			return fmt.Errorf("add a policy: %w", err)
+		}
+	}
+	if err := NewAdapter(db).create(ctx, rows...); err != nil {
+		return fmt.Errorf("add policies: %w", err)
+	}
+	return nil
+}
 
-func (a *Adapter) session(ctx context.Context) *gorm.DB {
-	return a.db.Session(&gorm.Session{NewDB: true, Context: ctx, Logger: logger.Discard})
+// Remove deletes rules. Removing a rule that does not exist changes nothing.
+func Remove(ctx context.Context, db *gorm.DB, rules ...Rule) error {
+	for _, r := range rules {
+		stored, err := r.row()
+		if err == nil {
+			err = NewAdapter(db).remove(ctx, stored)
+		}
+		if err != nil {
+			return fmt.Errorf("remove a policy: %w", err)
+		}
+	}
+	return nil
 }
 
 // Seed adds the rules of admin.RoleViewer and admin.RoleOperator, for every service, if they are
 // missing. Call it once, when an application is installed: a later call adds rules again that an
 // administrator has removed. Use Grant to give a role to a person.
 func Seed(ctx context.Context, db *gorm.DB) error {
-	rules := []rule{
-		{Kind: "p", V0: admin.RoleViewer, V1: admin.EveryService, V2: admin.PermissionView},
-		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionView},
-		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionManage},
-		{Kind: "p", V0: admin.RoleOperator, V1: admin.EveryService, V2: admin.PermissionService},
-	}
-	if err := NewAdapter(db).session(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&rules).Error; err != nil {
-		return fmt.Errorf("seed the default policies: %w", err)
-	}
-	return nil
+	return Add(ctx, db,
+		Rule{Subject: admin.RoleViewer, Service: admin.Every, Permission: admin.PermissionView},
+		Rule{Subject: admin.RoleOperator, Service: admin.Every, Permission: admin.PermissionView},
+		Rule{Subject: admin.RoleOperator, Service: admin.Every, Permission: admin.PermissionManage},
+		Rule{Subject: admin.RoleOperator, Service: admin.Every, Permission: admin.PermissionService},
+	)
 }
 
 // Grant gives a role to a subject. It adds RolePrefix to the role if it is missing. Granting a role twice
-// changes nothing. An existing enforcer applies the grant after its next LoadPolicy.
+// changes nothing.
 func Grant(ctx context.Context, db *gorm.DB, subject, role string) error {
-	if subject == "" || role == "" {
-		return errors.New("grant a role: the subject or the role is empty")
+	stored, err := grant(subject, role)
+	if err == nil {
+		err = NewAdapter(db).create(ctx, stored)
 	}
-	if strings.HasPrefix(subject, RolePrefix) {
-		return fmt.Errorf("grant role %s to %s: a subject must not have the name of a role", role, subject)
-	}
-	if err := NewAdapter(db).add(ctx, "g", []string{subject, Role(role)}); err != nil {
+	if err != nil {
 		return fmt.Errorf("grant role %s to %s: %w", role, subject, err)
 	}
 	return nil
 }
 
-// LoadPolicy adds all stored rules to the model.
-func (a *Adapter) LoadPolicy(m model.Model) error {
-	var rules []rule
-	if err := sqlkit.Primary(context.Background(), a.db).Order("id").Find(&rules).Error; err != nil {
-		return fmt.Errorf("load the policies: %w", err)
+// Revoke takes a role from a subject. Revoking a role that the subject does not have changes nothing.
+func Revoke(ctx context.Context, db *gorm.DB, subject, role string) error {
+	stored, err := grant(subject, role)
+	if err == nil {
+		err = NewAdapter(db).remove(ctx, stored)
 	}
-	for _, r := range withPrefix(rules) {
-		if err := persist.LoadPolicyArray(r.fields(), m); err != nil {
-			return fmt.Errorf("load policy %d: %w", r.ID, err)
-		}
+	if err != nil {
+		return fmt.Errorf("revoke role %s of %s: %w", role, subject, err)
 	}
 	return nil
 }
 
-// withPrefix adds RolePrefix to the roles in the rules of an earlier release, which had none. A rule for
-// permissions then concerns a role if somebody has this role, or if it is one of Seed's.
-func withPrefix(rules []rule) []rule {
-	roles := map[string]bool{Role(admin.RoleViewer): true, Role(admin.RoleOperator): true}
-	for _, r := range rules {
-		if r.Kind == "g" {
-			roles[Role(r.V1)] = true
-		}
+func grant(subject, role string) (row, error) {
+	switch {
+	case subject == "" || role == "":
+		return row{}, errors.New("the subject or the role is empty")
+	case strings.HasPrefix(subject, RolePrefix):
+		return row{}, errors.New("a subject must not have the name of a role")
 	}
-	for i, r := range rules {
-		switch {
-		case r.Kind == "g":
-			rules[i].V1 = Role(r.V1)
-		case roles[Role(r.V0)]:
-			rules[i].V0 = Role(r.V0)
-		}
-	}
-	return rules
-}
-
-// fields returns the rule as casbin represents it: the kind and then the values.
-func (r rule) fields() []string {
-	if r.Kind == "g" {
-		return []string{r.Kind, r.V0, r.V1}
-	}
-	return []string{r.Kind, r.V0, r.V1, r.V2}
-}
-
-// SavePolicy replaces all stored rules with those of the model.
-func (a *Adapter) SavePolicy(m model.Model) error {
-	var rules []rule
-	for _, section := range []string{"p", "g"} {
-		for kind, assertion := range m[section] {
-			for _, values := range assertion.Policy {
-				r, err := newRule(kind, values)
-				if err != nil {
-					return err
-				}
-				rules = append(rules, r)
-			}
-		}
-	}
-	return a.session(context.Background()).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Where("1 = 1").Delete(&rule{}).Error; err != nil || len(rules) == 0 {
-			return err
-		}
-		return tx.Create(&rules).Error
-	})
-}
-
-func newRule(kind string, values []string) (rule, error) {
-	if (kind == "p" && len(values) != 3) || (kind == "g" && len(values) != 2) || (kind != "p" && kind != "g") {
-		return rule{}, fmt.Errorf("a rule of kind %q with %d values does not fit ModelText", kind, len(values))
-	}
-	values = append(append([]string{}, values...), "")
-	return rule{Kind: kind, V0: values[0], V1: values[1], V2: values[2]}, nil
-}
-
-func (a *Adapter) add(ctx context.Context, kind string, values []string) error {
-	r, err := newRule(kind, values)
-	if err != nil {
-		return err
-	}
-	return a.session(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&r).Error
-}
-
-// AddPolicy adds one rule. Adding a rule that exists changes nothing.
-func (a *Adapter) AddPolicy(_, kind string, values []string) error {
-	return a.add(context.Background(), kind, values)
-}
-
-// storedAs returns the forms in which the table may have a value: an earlier release stored roles without
-// RolePrefix.
-func storedAs(value string) []string {
-	if name, ok := strings.CutPrefix(value, RolePrefix); ok {
-		return []string{value, name}
-	}
-	return []string{value}
-}
-
-// RemovePolicy removes one rule.
-func (a *Adapter) RemovePolicy(_, kind string, values []string) error {
-	r, err := newRule(kind, values)
-	if err != nil {
-		return err
-	}
-	return a.session(context.Background()).Where("kind = ? AND v0 IN ? AND v1 IN ? AND v2 = ?", r.Kind, storedAs(r.V0), storedAs(r.V1), r.V2).Delete(&rule{}).Error
-}
-
-// RemoveFilteredPolicy removes the rules whose values, starting with the one at index from, equal
-// the given values. An empty value matches every value.
-func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, values ...string) error {
-	tx := a.session(context.Background()).Where("kind = ?", kind)
-	for i, value := range values {
-		columns := []string{"v0 IN ?", "v1 IN ?", "v2 IN ?"}
-		if value == "" {
-			continue
-		}
-		if from+i >= len(columns) {
-			return fmt.Errorf("remove policies: a rule has no value at index %d", from+i)
-		}
-		tx = tx.Where(columns[from+i], storedAs(value))
-	}
-	return tx.Delete(&rule{}).Error
+	return newRow("g", []string{subject, Role(role)})
 }

@@ -63,8 +63,8 @@ func Buckets(conn *sqlkit.Conn, period, histograms, where string, args ...any) (
 	return list, err
 }
 
-// PeriodTotal is the period of the rows that count all jobs that ever ended, by service and
-// outcome. Their type, instance and action are "". They are never deleted, so that a counter can be
+// PeriodTotal is the period of the rows that count all jobs that ever ended, by service,
+// instance and outcome. Their type and action are "". They are never deleted, so that a counter can be
 // read without the rows of every day.
 const PeriodTotal = "total"
 
@@ -75,16 +75,16 @@ type Total struct {
 	Waits, Runs      string
 }
 
-// Totals calls fn with the total rows and the deltas that are not rolled up yet. It may call fn
-// several times for one service and outcome. One statement reads both tables, so that a rollup
+// Totals calls fn with the total rows and the deltas that are not rolled up yet, if they meet the
+// condition where on the table t. It may call fn several times for one service and outcome. One statement reads both tables, so that a rollup
 // in between cannot count a job twice or not at all.
-func Totals(conn *sqlkit.Conn, fn func(Total) error) error {
+func Totals(conn *sqlkit.Conn, where string, args []any, fn func(Total) error) error {
 	return sqlkit.Each(conn, func(rows *sql.Rows) error {
 		var t Total
 		if err := rows.Scan(&t.Service, &t.Outcome, &t.Jobs, &t.Waits, &t.Runs); err != nil {
 			return err
 		}
 		return fn(t)
-	}, "SELECT service, outcome, jobs, waits, runs FROM nawasync_stats WHERE period = ?"+
-		" UNION ALL SELECT service, outcome, jobs, waits, runs FROM nawasync_stat_deltas", PeriodTotal)
+	}, "SELECT service, outcome, jobs, waits, runs FROM nawasync_stats t WHERE period = ? AND "+where+
+		" UNION ALL SELECT service, outcome, jobs, waits, runs FROM nawasync_stat_deltas t WHERE "+where, append(append([]any{PeriodTotal}, args...), args...)...)
 }

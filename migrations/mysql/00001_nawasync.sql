@@ -232,9 +232,11 @@ CREATE TABLE IF NOT EXISTS nawasync_policies (
     id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     kind          VARCHAR(10) NOT NULL,
     v0            VARCHAR(255) NOT NULL,
-    v1            VARCHAR(255) NOT NULL,
+    v1            VARCHAR(140) NOT NULL,
     v2            VARCHAR(100) NOT NULL,
-    UNIQUE KEY nawasync_policies_rule (kind, v0, v1, v2)
+    instance      VARCHAR(255) NOT NULL DEFAULT '',
+    effect        VARCHAR(5) NOT NULL DEFAULT '',
+    UNIQUE KEY nawasync_policies_rule (kind, v0, v1, v2, instance, effect)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- Syncs record here what changed on the remote, per object. The object's own jobs do not record it.
@@ -252,7 +254,7 @@ CREATE TABLE IF NOT EXISTS nawasync_settings (
     name          VARCHAR(50) NOT NULL PRIMARY KEY,
     value         VARCHAR(2000) NOT NULL
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO nawasync_settings (name, value) VALUES ('schema_version', '6');
+INSERT IGNORE INTO nawasync_settings (name, value) VALUES ('schema_version', '7');
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_changes;

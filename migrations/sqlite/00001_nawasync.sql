@@ -230,9 +230,11 @@ CREATE TABLE IF NOT EXISTS nawasync_policies (
     kind          TEXT NOT NULL,
     v0            TEXT NOT NULL,
     v1            TEXT NOT NULL,
-    v2            TEXT NOT NULL
+    v2            TEXT NOT NULL,
+    instance      TEXT NOT NULL DEFAULT '',
+    effect        TEXT NOT NULL DEFAULT ''
 );
-CREATE UNIQUE INDEX IF NOT EXISTS nawasync_policies_rule ON nawasync_policies (kind, v0, v1, v2);
+CREATE UNIQUE INDEX IF NOT EXISTS nawasync_policies_rule ON nawasync_policies (kind, v0, v1, v2, instance, effect);
 
 -- Syncs record here what changed on the remote, per object. The object's own jobs do not record it.
 CREATE TABLE IF NOT EXISTS nawasync_changes (
@@ -249,7 +251,7 @@ CREATE TABLE IF NOT EXISTS nawasync_settings (
     name          TEXT NOT NULL PRIMARY KEY,
     value         TEXT NOT NULL
 );
-INSERT INTO nawasync_settings (name, value) VALUES ('schema_version', '6') ON CONFLICT DO NOTHING;
+INSERT INTO nawasync_settings (name, value) VALUES ('schema_version', '7') ON CONFLICT DO NOTHING;
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_changes;

@@ -77,7 +77,12 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 func checkScopes(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Scopes {
 		text, severity := p.Tf("%s is paused by %s: %s", p.ScopeText(s.Service, s.Instance), s.By, s.Reason), SeverityWarning
-		if s.Parked {
+		switch {
+		case s.Parked && s.Reason == "": // the reader may not see all that the reason may name
+			text, severity = p.Tf("%s is parked until %s.", p.ScopeText(s.Service, s.Instance), p.FullTime(s.Until)), SeverityCritical
+		case s.Reason == "":
+			text = p.Tf("%s is paused by %s.", p.ScopeText(s.Service, s.Instance), s.By)
+		case s.Parked:
 			text = p.Tf("%s is parked until %s: %s", p.ScopeText(s.Service, s.Instance), p.FullTime(s.Until), format.FirstLine(s.Reason))
 			severity = SeverityCritical
 		}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/casbin/casbin/v2"
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
@@ -40,11 +39,7 @@ func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
 			return nil, err
 		}
 	}
-	model, err := policy.Model()
-	if err != nil {
-		return nil, err
-	}
-	return casbin.NewSyncedEnforcer(model, policy.NewAdapter(db))
+	return policy.NewEnforcer(ctx, db)
 }
 
 // Admin returns the handler of the operators' pages.

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/casbin/casbin/v2"
+	"gorm.io/gorm"
+
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// Enforcer applies the stored rules as they are now: before each request, and before each batch of
+// a bulk run, the pages call Refresh, which loads the rules again if they have changed. A right that
+// was revoked in another process is then gone at once. Its methods are safe for concurrent use.
+type Enforcer struct {
+	db      *gorm.DB
+	current atomic.Pointer[loaded]
+	loading sync.Mutex // held by the one caller that loads the rules
+}
+
+var _ admin.VersionedEnforcer = (*Enforcer)(nil)
+
+// loaded are the rules of one version. They are not changed, so that Enforce needs no lock.
+type loaded struct {
+	enforcer *casbin.Enforcer
+	version  string
+	at       time.Time
+}
+
+// reloadAfter is when the rules are loaded again although their version is the same. The version does
+// not change if somebody updates a row by hand.
+const reloadAfter = 30 * time.Second
+
+// NewEnforcer loads the stored rules. It returns an error if the database cannot be read or a rule
+// cannot be applied.
+func NewEnforcer(ctx context.Context, db *gorm.DB) (*Enforcer, error) {
+	e := &Enforcer{db: db}
+	if _, err := e.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Enforce reports whether a subject has a permission. Its arguments are the four texts that
+// admin.Enforcer names.
+func (e *Enforcer) Enforce(rvals ...any) (bool, error) {
+	return e.current.Load().enforcer.Enforce(rvals...)
+}
+
+// Refresh loads the rules if they have changed, and returns their version. If the database cannot be
+// read, it returns the error, and Enforce goes on with the rules that it has.
+func (e *Enforcer) Refresh(ctx context.Context) (string, error) {
+	version, err := e.storedVersion(ctx)
+	if err != nil {
+		return "", err
+	}
+	if now := e.current.Load(); now.isCurrent(version) {
+		return version, nil
+	}
+	e.loading.Lock()
+	defer e.loading.Unlock()
+	if now := e.current.Load(); now.isCurrent(version) {
+		return version, nil
+	}
+	return version, e.load(ctx, version)
+}
+
+func (l *loaded) isCurrent(version string) bool {
+	return l != nil && l.version == version && time.Since(l.at) < reloadAfter
+}
+
+// storedVersion returns a text that changes when a rule is added or removed. Ids are never used twice.
+func (e *Enforcer) storedVersion(ctx context.Context) (string, error) {
+	var rows, last, sum int64
+	row := sqlkit.Connect(ctx, e.db).Row("SELECT COUNT(*), COALESCE(MAX(id), 0), COALESCE(SUM(id), 0) FROM nawasync_policies")
+	if err := row.Scan(&rows, &last, &sum); err != nil {
+		return "", fmt.Errorf("read the version of the policies: %w", err)
+	}
+	return fmt.Sprintf("%d-%d-%d", rows, last, sum), nil
+}
+
+// load loads the rules. A change after storedVersion may be among them; then the next Refresh loads them
+// again.
+func (e *Enforcer) load(ctx context.Context, version string) error {
+	m, err := Model()
+	if err != nil {
+		return err
+	}
+	if err := NewAdapter(e.db).load(ctx, m); err != nil {
+		return err
+	}
+	enforcer, err := casbin.NewEnforcer(m)
+	if err != nil {
+		return fmt.Errorf("apply the policies: %w", err)
+	}
+	if err := enforcer.BuildRoleLinks(); err != nil {
+		return fmt.Errorf("apply the roles: %w", err)
+	}
+	e.current.Store(&loaded{enforcer, version, time.Now()})
+	return nil
+}

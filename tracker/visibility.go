@@ -1,0 +1,135 @@
+package tracker
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// ServiceInstance is one instance of a service. An empty Instance stands for the jobs of the
+// service that have no instance.
+type ServiceInstance struct {
+	Service  string `json:"service"`
+	Instance string `json:"instance"`
+}
+
+// Visibility says what a caller may see: everything of some services, and of other services single
+// instances. The zero value shows nothing.
+type Visibility struct {
+	Services  []string          `json:"services,omitempty"`
+	Instances []ServiceInstance `json:"instances,omitempty"`
+}
+
+// Limited returns a Reader that reads only what v shows: its lists and counts leave out everything
+// else, and its lookups return ErrNotFound for it. A pause of a whole service is shown to callers who
+// may see one of its instances; only those who may see all of it read the reason. Of a process it
+// returns the kinds of services of which v shows something, and no texts of troubles. Limiting a
+// limited Reader replaces the limit. Limited runs no statement.
+func (r *Reader) Limited(v Visibility) *Reader {
+	l := &visibleSet{services: map[string]bool{}, instances: map[ServiceInstance]bool{}, names: slices.Clone(v.Services)}
+	for _, service := range v.Services {
+		l.services[service] = true
+		l.serviceRows = append(l.serviceRows, limitRow{Service: service})
+	}
+	for _, i := range v.Instances {
+		if l.services[i.Service] || l.instances[i] {
+			continue
+		}
+		l.instances[i] = true
+		l.names = append(l.names, i.Service)
+		l.instanceRows = append(l.instanceRows, limitRow(i))
+	}
+	slices.Sort(l.names)
+	l.names = slices.Compact(l.names)
+	limited := *r
+	limited.limit = l
+	return &limited
+}
+
+// visibleSet is a Visibility in the form that the queries need. Nil shows everything.
+type visibleSet struct {
+	services                  map[string]bool
+	instances                 map[ServiceInstance]bool
+	names                     []string // of the services of which anything is shown, sorted
+	serviceRows, instanceRows []limitRow
+}
+
+// limitRow is a row of a Dialect.Rowset.
+type limitRow struct {
+	Service  string `json:"v_service"`
+	Instance string `json:"v_instance"`
+}
+
+// shows reports whether the jobs of an instance are shown.
+func (l *visibleSet) shows(service, instance string) bool {
+	return l == nil || l.services[service] || l.instances[ServiceInstance{service, instance}]
+}
+
+// showsWhole reports whether all instances of a service are shown.
+func (l *visibleSet) showsWhole(service string) bool { return l == nil || l.services[service] }
+
+// showsPart reports whether any instance of a service is shown.
+func (l *visibleSet) showsPart(service string) bool {
+	if l == nil {
+		return true
+	}
+	_, found := slices.BinarySearch(l.names, service)
+	return found
+}
+
+// showsScope reports whether a pause of a service (with the instance "") or of an instance concerns
+// anything that is shown. An instance contains those whose names continue its name after a slash.
+func (l *visibleSet) showsScope(service, instance string) bool {
+	if instance == "" || l.shows(service, instance) {
+		return l.showsPart(service)
+	}
+	for i := range l.instances {
+		if i.Service == service && strings.HasPrefix(i.Instance, instance+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// byInstance reports whether l shows single instances, which no index finds.
+func (l *visibleSet) byInstance() bool { return l != nil && len(l.instances) > 0 }
+
+// limitCondition returns a condition on the columns service and instance of a table, whose name or alias is
+// table. The instances are one parameter however many there are; the database builds a hash of them
+// once.
+func (r *Reader) limitCondition(table string) (clause string, args []any) {
+	l := r.limit
+	if l == nil {
+		return "1 = 1", nil
+	}
+	bin := sqlkit.Pick(r.dialect.Name == "mysql", " COLLATE utf8mb4_bin", "")
+	var parts []string
+	if len(l.serviceRows) > 0 {
+		text, _ := sqlkit.JSONText(l.serviceRows)
+		parts = append(parts, table+".service IN (SELECT v_service"+bin+" FROM "+r.dialect.Rowset("service:t")+")")
+		args = append(args, text)
+	}
+	if len(l.instanceRows) > 0 {
+		text, _ := sqlkit.JSONText(l.instanceRows)
+		set := "(SELECT v_service" + bin + ", v_instance" + bin + " FROM " + r.dialect.Rowset("service:t", "instance:t") + ")"
+		parts = append(parts, "("+table+".service, "+table+".instance) IN "+set)
+		args = append(args, text)
+	}
+	if len(parts) == 0 {
+		return "1 = 0", nil
+	}
+	return "(" + strings.Join(parts, " OR ") + ")", args
+}
+
+// limitServices returns a search for the services that both q and the limit allow.
+func (r *Reader) limitServices(q Search) Search {
+	switch {
+	case r.limit == nil:
+	case q.Services == nil:
+		q.Services = append([]string{}, r.limit.names...)
+	default:
+		q.Services = slices.DeleteFunc(slices.Clone(q.Services), func(service string) bool { return !r.limit.showsPart(service) })
+	}
+	return q
+}
