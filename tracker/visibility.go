@@ -103,23 +103,34 @@ func (r *Reader) limitCondition(table string) (clause string, args []any) {
 	if l == nil {
 		return "1 = 1", nil
 	}
-	bin := sqlkit.Pick(r.dialect.Name == "mysql", " COLLATE utf8mb4_bin", "")
 	var parts []string
 	if len(l.serviceRows) > 0 {
 		text, _ := sqlkit.JSONText(l.serviceRows)
-		parts = append(parts, table+".service IN (SELECT v_service"+bin+" FROM "+r.dialect.Rowset("service:t")+")")
+		parts = append(parts, table+".service IN (SELECT v_service FROM "+r.limitRows()+")")
 		args = append(args, text)
 	}
 	if len(l.instanceRows) > 0 {
 		text, _ := sqlkit.JSONText(l.instanceRows)
-		set := "(SELECT v_service" + bin + ", v_instance" + bin + " FROM " + r.dialect.Rowset("service:t", "instance:t") + ")"
-		parts = append(parts, "("+table+".service, "+table+".instance) IN "+set)
+		parts = append(parts, "("+table+".service, "+table+".instance) IN (SELECT v_service, v_instance FROM "+r.limitRows()+")")
 		args = append(args, text)
 	}
 	if len(parts) == 0 {
 		return "1 = 0", nil
 	}
 	return "(" + strings.Join(parts, " OR ") + ")", args
+}
+
+// limitRows returns a table of services and instances that is read from one JSON parameter. MySQL builds
+// a hash of a subquery only if its columns are short and have the collation of the column that they are
+// compared with.
+func (r *Reader) limitRows() string {
+	if r.dialect.Name != "mysql" {
+		return r.dialect.Rowset("service:t", "instance:t")
+	}
+	column := func(name string) string {
+		return "v_" + name + " VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PATH '$.v_" + name + "'"
+	}
+	return "JSON_TABLE(?, '$[*]' COLUMNS(" + column("service") + ", " + column("instance") + ")) AS v"
 }
 
 // limitServices returns a search for the services that both q and the limit allow.
