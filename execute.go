@@ -47,7 +47,8 @@ func (e *Engine) panicOutcome(job *jobstore.Job, value any, stack string) *jobst
 	func() {
 		defer func() { _ = recover() }() // the host's code may panic again
 		redactor := e.redactorOf(job)
-		out.Error, out.Stack = redactor.Text(fmt.Sprintf("panic outside of Execute: %v", value)), redactor.Text(stack)
+		out.Error = redactor.Clip(fmt.Sprintf("panic outside of Execute: %v", value), tracker.MaxError)
+		out.Stack = redactor.Clip(stack, tracker.MaxStack)
 	}()
 	return e.failAttempt(out, e.backoffOf(job))
 }
@@ -68,7 +69,8 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 		redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.maskKeys) }),
 	}
 	if err != nil {
-		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: a.redactor().Text(err.Error()), ErrorClass: string(fault.ClassUndecodable)}
+		text := a.redactor().Clip(err.Error(), tracker.MaxError)
+		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: text, ErrorClass: string(fault.ClassUndecodable)}
 	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
@@ -87,7 +89,7 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	stack, err := executeSafely(ctx, a, execute)
 	out = e.decideOutcome(ctx, r, a, err)
 	if stack != "" {
-		out.Stack = a.redactor().Text(stack)
+		out.Stack = a.redactor().Clip(stack, tracker.MaxStack)
 	}
 	out.Log = a.log.String()
 	e.telemetry.recordOutcome(span, out)

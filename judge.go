@@ -40,7 +40,7 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 		out.Status, out.OnSuccess = tracker.StatusSuccess, e.onSuccess(ctx, a.onSuccess)
 		return out
 	}
-	out.Error = a.redactor().Text(err.Error())
+	out.Error = a.redactor().Clip(err.Error(), tracker.MaxError)
 	cause := context.Cause(ctx)
 	var skip *skipError
 	var conflict *conflictError
@@ -210,7 +210,7 @@ func (e *Engine) park(ctx context.Context, out *jobstore.Outcome, class fault.Cl
 func (e *Engine) onSuccessFailedOutcome(success *jobstore.Outcome, err error) *jobstore.Outcome {
 	failed := &jobstore.Outcome{
 		Job: success.Job, Log: success.Log, ErrorClass: string(fault.ClassUnclassified),
-		Error: "the handler succeeded, but its OnSuccess failed: " + e.redactorOf(success.Job).Text(err.Error()),
+		Error: "the handler succeeded, but its OnSuccess failed: " + e.redactorOf(success.Job).Clip(err.Error(), tracker.MaxError),
 	}
 	return e.failAttempt(failed, e.backoffOf(success.Job))
 }

@@ -156,10 +156,13 @@ func (a *attempt) SetResult(v any) {
 	a.result = v
 }
 
-// Logf adds a line to the attempt's log and redacts secrets from it. When the log has reached
-// 64 KiB, Logf drops further lines.
+// maxLine is where a line of an attempt's log is cut, in bytes.
+const maxLine = tracker.MaxLog / 4
+
+// Logf adds a line to the attempt's log and redacts secrets from it. A line is cut at 16 KiB. When the
+// log has reached 64 KiB, Logf drops further lines.
 func (a *attempt) Logf(format string, args ...any) {
-	line := a.redactor().Text(fmt.Sprintf(format, args...))
+	line := a.redactor().Clip(fmt.Sprintf(format, args...), maxLine)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.log.Len()+len(line) < tracker.MaxLog-100 {
@@ -167,8 +170,11 @@ func (a *attempt) Logf(format string, args ...any) {
 	}
 }
 
-// Progress stores the job's progress: done of total, and a note. Total 0 means that the total
-// is unknown. Progress writes at most once a second, and always when done reaches total. It
+// maxNote is where the note of a progress is cut, in bytes. As JSON, it is still less than the store cuts.
+const maxNote = tracker.MaxError / 8
+
+// Progress stores the job's progress: done of total, and a note, which is cut at 1 KiB. Total 0 means that
+// the total is unknown. Progress writes at most once a second, and always when done reaches total. It
 // ignores errors.
 func (a *attempt) Progress(ctx context.Context, done, total int64, note string) {
 	a.mu.Lock()
@@ -181,7 +187,7 @@ func (a *attempt) Progress(ctx context.Context, done, total int64, note string) 
 	if !due {
 		return
 	}
-	text, err := json.Marshal(map[string]any{"done": done, "total": total, "note": a.redactor().Text(note)})
+	text, err := json.Marshal(map[string]any{"done": done, "total": total, "note": a.redactor().Clip(note, maxNote)})
 	if err == nil {
 		_, _ = a.store.SetProgress(ctx, a.job, string(text))
 	}
@@ -196,12 +202,15 @@ func (a *attempt) resultJSON() json.RawMessage {
 	}
 	text, err := json.Marshal(a.result)
 	if err != nil {
-		text, _ = json.Marshal(map[string]string{"error": "the result does not marshal: " + a.redactor().Text(err.Error())})
+		text, _ = json.Marshal(map[string]string{"error": "the result does not marshal: " + a.redactor().Clip(err.Error(), tracker.MaxError)})
 		return text
 	}
-	text = a.redactor().JSON(text)
+	size := len(text)
+	if size <= tracker.MaxResult {
+		text = a.redactor().JSON(text)
+	}
 	if len(text) > tracker.MaxResult {
-		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": len(text), "limit": tracker.MaxResult})
+		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": size, "limit": tracker.MaxResult})
 	}
 	return text
 }

@@ -74,7 +74,7 @@ func (a *trackedAttempt) end(ctx context.Context, err error, stack string) {
 	defer a.recoverPanic()
 	out := a.outcome(ctx.Err(), err)
 	if stack != "" {
-		out.Stack = a.payload.redactor(a.options.MaskKeys).Text(stack)
+		out.Stack = a.payload.redactor(a.options.MaskKeys).Clip(stack, tracker.MaxStack)
 	}
 	written := make(chan struct{})
 	go func() {
@@ -118,7 +118,7 @@ func (a *trackedAttempt) outcome(ended, err error) *jobstore.Outcome {
 	case ended == nil && errors.Is(err, asynq.SkipRetry):
 		out.Status = tracker.StatusFailed
 	}
-	out.Error = a.payload.redactor(a.options.MaskKeys).Text(err.Error())
+	out.Error = a.payload.redactor(a.options.MaskKeys).Clip(err.Error(), tracker.MaxError)
 	if out.Status == tracker.StatusSkipped {
 		return out
 	}

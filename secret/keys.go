@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // sensitiveParts are the parts of a key, in lower case and without separators, that mark its value as a
@@ -24,37 +25,37 @@ var harmlessEndings = []string{
 	"required", "strength", "timeout", "ttl", "type", "uri", "url",
 }
 
+// keyMatcher finds the parts of a key that mark its value as a secret.
+var keyMatcher = newMatcher(sensitiveParts)
+
 // sensitiveKey reports whether a key marks its value as a secret by itself.
 func sensitiveKey(key string) bool {
-	joined := normalise(key)
-	in := func(part string) bool { return strings.Contains(joined, part) }
-	found := slices.ContainsFunc(sensitiveParts, in)
-	if !found && !slices.ContainsFunc(sensitiveWords, in) {
-		return false
-	}
-	words := wordsOf(key)
-	if !found && !slices.ContainsFunc(words, func(word string) bool { return slices.Contains(sensitiveWords, word) }) {
-		return false
-	}
-	return len(words) == 1 || !slices.Contains(harmlessEndings, words[len(words)-1])
-}
-
-// wordsOf splits a key such as access_token, access.token or accessToken into its words, in lower case.
-func wordsOf(key string) []string {
-	var spaced strings.Builder
-	lower := false // the previous rune is a lower-case letter or a digit
+	var buffer [64]byte
+	word, words := buffer[:0], 0 // the last word of the key, in lower case, and how many words there are
+	state, found, ended, lower := int32(0), false, true, false
 	for _, r := range key {
-		if lower && unicode.IsUpper(r) {
-			spaced.WriteByte(' ')
+		if isSeparator(r) {
+			ended, lower = true, false
+			continue
+		}
+		if ended || lower && unicode.IsUpper(r) {
+			found = found || slices.Contains(sensitiveWords, string(word))
+			word, ended = word[:0], false
+			words++
 		}
 		lower = unicode.IsLower(r) || unicode.IsDigit(r)
-		if strings.ContainsRune("-_.", r) {
-			r = ' '
+		from := len(word)
+		word = utf8.AppendRune(word, unicode.ToLower(r))
+		for _, char := range word[from:] {
+			state = keyMatcher.step(state, char)
+			found = found || keyMatcher.nodes[state].longest > 0
 		}
-		spaced.WriteRune(unicode.ToLower(r))
 	}
-	return strings.Fields(spaced.String())
+	found = found || slices.Contains(sensitiveWords, string(word))
+	return found && (words == 1 || !slices.Contains(harmlessEndings, string(word)))
 }
+
+func isSeparator(r rune) bool { return r == '-' || r == '_' || r == '.' || r == ' ' }
 
 func normalisedKeys(keys []string) []string {
 	list := make([]string, 0, len(keys))

@@ -2,23 +2,18 @@ package secret
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"net/url"
-	"slices"
-	"strings"
+	"unicode/utf8"
 )
 
-// Redactor removes known secrets from the errors, stacks, log lines and results of a job. It is
-// safe for concurrent use.
-type Redactor struct {
-	masker   masker
-	replacer *strings.Replacer // nil if no secret is known
-}
-
-// minRedacted is the minimum length in bytes of a secret that is redacted. Shorter secrets would
-// also match parts of ordinary words.
-const minRedacted = 6
+// Redactor removes known secrets from the errors, stacks, log lines, results and payload of a job. It
+// finds them as they are, in percent encoding, with HTML entities, and with the escape sequences of JSON,
+// Go and C, each also three times over; in base64, also wrapped into lines, in hexadecimal digits and in
+// lists of numbers, each also twice over; and in UTF-16. It finds a secret of 3 to 5 bytes only as a whole
+// word that is in none of the last four. It does not look for shorter secrets, which most texts contain.
+// If the secrets have together more than 2 MiB, it masks every text as a whole. A Redactor is safe for
+// concurrent use.
+type Redactor struct{ masker masker }
 
 // NewRedactor returns a Redactor for a job with the given arguments, as JSON. payload is the
 // masked form of the arguments. The Redactor removes the values that Mask hides in the
@@ -26,80 +21,63 @@ const minRedacted = 6
 // payload hides are needed because a Secret in a field of type any is an ordinary string after
 // decoding and is therefore not among the given secrets.
 func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redactor {
-	m := masker{keys: normalisedKeys(extraKeys)}
+	m := newMasker(extraKeys)
+	m.collect = true
 	_, _ = m.document(arguments)
 	var plain, shown any
 	if !bytes.Equal(arguments, payload) && decodeNumbers(arguments, &plain) == nil && decodeNumbers(payload, &shown) == nil {
 		m.found = hiddenValues(m.found, plain, shown)
 	}
-	r := &Redactor{masker: masker{keys: m.keys}}
-	var forms []string
-	for _, secret := range append(m.found, secrets...) {
-		if len(secret) >= minRedacted && secret != Masked {
-			forms = append(forms, encodings(secret)...)
-		}
-	}
-	if len(forms) == 0 {
-		return r
-	}
-	// Longer forms come first, so that a form that contains another is replaced as a whole.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range slices.Compact(forms) {
-		pairs = append(pairs, form, Masked)
-	}
-	r.replacer = strings.NewReplacer(pairs...)
-	return r
-}
-
-// encodings returns the forms in which a secret may occur in a text: plain, URL-encoded, as a
-// JSON string, and in base64.
-func encodings(secret string) []string {
-	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
-	var quoted bytes.Buffer
-	writeString(&quoted, secret)
-	plain, _ := json.Marshal(secret)
-	forms = append(forms, strings.Trim(quoted.String(), `"`), string(plain[1:len(plain)-1]))
-	// Base64 encodes groups of three bytes. Within a longer text, for example "user:password",
-	// a secret can start at any of three positions of a group. The first and last characters
-	// also depend on the bytes around the secret, so they are cut off.
-	for shift := range 3 {
-		padded := append(make([]byte, shift), secret...)
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			text := encoding.EncodeToString(padded)
-			from, to := []int{0, 2, 3}[shift], len(text)
-			if len(padded)%3 != 0 {
-				to--
-			}
-			if to-from >= minRedacted {
-				forms = append(forms, text[from:to])
-			}
-		}
-	}
-	return forms
+	m.known = newKnown(append(m.found, secrets...))
+	return &Redactor{masker{keys: m.keys, known: m.known}}
 }
 
 // Text removes the known secrets from a text. It also masks secrets that it recognises by
 // their syntax, as Mask does in strings.
 func (r *Redactor) Text(text string) string {
-	if r.replacer != nil {
-		text = r.replacer.Replace(text)
-	}
-	m := masker{keys: r.masker.keys}
+	m := r.masker
 	return m.text(text)
 }
 
-// JSON masks a JSON document, as Mask does, and removes the known secrets from it. If the
+// lookahead is how many bytes behind a cut Clip reads. Each piece of a secret is shorter in every encoding,
+// so none is cut in two.
+const lookahead = 8 << 10
+
+// cutMark is the end of a text that was cut, as in the texts that the store cuts.
+const cutMark = "… (cut)"
+
+// Clip is Text for a text that is stored in at most limit bytes. It does not read a longer text to its end,
+// and cuts it after redacting, so that no part of a secret is left. A text that was cut ends with a mark.
+func (r *Redactor) Clip(text string, limit int) string {
+	m := r.masker
+	if len(text) <= limit+lookahead {
+		text = m.text(text)
+		if len(text) <= limit {
+			return text
+		}
+	} else {
+		text = text[:limit+lookahead]
+		text = apply(text, m.edits(text), limit)
+	}
+	cut := min(len(text), max(0, limit-len(cutMark)))
+	for cut > 0 && cut < len(text) && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + cutMark
+}
+
+// JSON masks a JSON document, as Mask does, and removes the known secrets from it, also from keys. If the
 // result is not valid JSON, for example because part of a number was replaced, the whole
 // document is masked.
 func (r *Redactor) JSON(document []byte) []byte {
-	m := masker{keys: r.masker.keys}
+	m := r.masker
 	out, err := m.document(document)
 	if err != nil {
 		return []byte(`"` + Masked + `"`)
 	}
-	if r.replacer != nil {
-		out = []byte(r.replacer.Replace(string(out)))
+	// A secret can still be in a list of numbers.
+	if edits := m.known.longOnly().edits(string(out)); len(edits) > 0 {
+		out = []byte(apply(string(out), edits, len(out)))
 		if !json.Valid(out) {
 			return []byte(`"` + Masked + `"`)
 		}

@@ -1,218 +1,257 @@
 package secret
 
 import (
-	"encoding/json"
-	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 )
 
-// The patterns of secrets that can be recognised by their syntax. They are linear in the text.
-var (
-	// The pattern allows an unescaped slash in the password. It therefore also matches a host
-	// and port before a later "@", which portPattern excludes.
-	userinfoPattern = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)(?:([^\s/?#@:"'<>]*):([^\s@"'<>]+)|([^\s/?#@:"'<>]+))@`)
-	portPattern     = regexp.MustCompile(`^[0-9]{1,5}[/?#]`)
-	// A DSN as user:password@tcp(host)/name.
-	dsnPattern   = regexp.MustCompile(`([^\s:/@"']+):([^\s"']+)@([a-z0-9]+\()`)
-	pairPattern  = regexp.MustCompile(`(^|[?&;#\s,({|])([^=&;#?\s"'<>,({|]+)=`)
-	valuePattern = regexp.MustCompile(`^(?:"[^"]*"|'[^']*'|[^&;#\s"'<>]+)`)
-	// A line of a header, an entry of YAML, or a part of a sentence.
-	colonPattern = regexp.MustCompile(`(^|[\s,;({\[|'"])([A-Za-z][A-Za-z0-9_.-]{0,63})(\s*:\s*)("[^"]*"|'[^']*'|[^\s,;"'<>]+)`)
-	authPattern  = regexp.MustCompile(`(?i)\b(bearer|basic) +([A-Za-z0-9._~+/=-]{6,})`)
-	// The headers whose value is the rest of the line.
-	headerPattern = regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(["']?\s*:\s*["'\[]?)((?:(?:basic|bearer|digest|negotiate|whm|cpanel|token|apikey) +)?)([^\r\n]+)`)
-	headerKey     = regexp.MustCompile(`(?i)(authorization|cookie)$`) // masked with headerPattern
-	curlPattern   = regexp.MustCompile(`((?:^|\s)(?:-u|--user)[ =]*["']?[^\s:"']+:)([^\s"']+)`)
-	pemPattern    = regexp.MustCompile(`(?s)(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|$)`)
-	memberPattern = regexp.MustCompile(`"([^"\\]{1,64})"(\s*:\s*)("(?:[^"\\]|\\.)*(?:"|$)|[^\s,}\]"{\[]+)`)
-	quotedPattern = regexp.MustCompile(`(\\+)"([^"\\]{1,64})\\+"(\s*:\s*)\\+"((?:[^"\\]|\\\\.)*)\\+"`)
-	namedPattern  = regexp.MustCompile(`("(?:name|key|header)"\s*:\s*"([^"\\]*)"\s*,\s*"value"\s*:\s*)"((?:[^"\\]|\\.)*)(?:"|$)`)
-)
-
-// text masks secrets that can be recognised by their syntax: in URLs, form values, HTTP
-// credentials and headers, sentences, and JSON.
+// text masks the known secrets in a text, and secrets that can be recognised by their syntax: in URLs, form
+// values, HTTP credentials and headers, sentences, and JSON.
 func (m *masker) text(s string) string {
 	if inner, ok := m.nested(s); ok {
 		return inner
 	}
-	if strings.Contains(s, "PRIVATE KEY-----") {
-		s = replaceAll(pemPattern, s, func(part []string) string { return part[1] + Masked + part[2] })
+	if edits := m.edits(s); len(edits) > 0 {
+		return apply(s, edits, len(s))
 	}
-	if strings.Contains(s, `"`) {
-		s = m.members(m.embedded(s))
+	return s
+}
+
+// edits returns the edits that mask a text which is not a JSON document.
+func (m *masker) edits(s string) []edit {
+	edits := m.known.edits(s)
+	if !strings.ContainsAny(s, triggers) {
+		return edits
 	}
-	if strings.Contains(s, "@") {
-		s = m.userinfo(s)
-	}
-	if strings.Contains(s, "=") {
-		s = m.pairs(s)
-	}
-	if strings.Contains(s, ":") {
-		s = replaceAll(headerPattern, s, func(part []string) string {
-			word, rest, _ := strings.Cut(part[4], " ")
-			if part[4] == Masked || part[3] == "" && isProse(word, " "+rest) {
-				return part[0]
+	sc := scanner{masker: m, s: s, edits: edits, colon: -1}
+	sc.scan()
+	return sc.edits
+}
+
+// scanner looks for secrets by their syntax. It reads the text once: what it masks, it skips, and what it
+// reads ahead or back is short or is not read again.
+type scanner struct {
+	*masker
+	s     string
+	edits []edit
+
+	// The word up to the present position: what is between white space and quotes.
+	wordStart int
+	colon     int // the first colon in it that a DSN's password may follow, or -1
+	wordEnd   int // a position in the present word that no end of it is before
+
+	named  bool // the last JSON member name, key or header was a secret key
+	nameAt int  // the end of that member
+}
+
+// triggers are the characters at which scan looks around.
+const triggers = ":=@- "
+
+func (sc *scanner) scan() {
+	for i := 0; i < len(sc.s); {
+		next := i + 1
+		switch sc.s[i] {
+		case ':':
+			next = max(next, sc.atColon(i))
+		case '=':
+			next = max(next, sc.pair(i))
+		case '@':
+			sc.dsn(i)
+		case '-':
+			next = max(next, sc.pem(i), sc.curl(i))
+		case ' ', '\t', '\n', '\r', '\f', '\v', '"', '\'':
+			if sc.s[i] == ' ' {
+				next = max(next, sc.credentials(i))
 			}
-			m.remember(strings.Trim(part[4], `"']`), nil)
-			return part[1] + part[2] + part[3] + Masked
-		})
-		s = m.colons(s)
+			sc.wordStart, sc.colon = next, -1
+		}
+		if next > i+1 && sc.wordStart < next && strings.ContainsAny(sc.s[i:next], " \t\n\r\f\v\"'") {
+			sc.wordStart, sc.colon = next, -1
+		}
+		i = next
 	}
-	if strings.Contains(s, "-u") {
-		s = replaceAll(curlPattern, s, func(part []string) string {
-			m.remember(part[2], nil)
-			return part[1] + Masked
-		})
-	}
-	return replaceAll(authPattern, s, func(part []string) string {
-		m.remember(part[2], nil)
-		return part[1] + " " + Masked
-	})
 }
 
-// userinfo masks the passwords of URLs and DSNs.
-func (m *masker) userinfo(s string) string {
-	if strings.Contains(s, "://") {
-		s = replaceAll(userinfoPattern, s, func(part []string) string {
-			password := part[3]
-			if portPattern.MatchString(password) && part[4] == "" {
-				return part[0] // as in https://host:2087/path?to=ann@example.org
-			}
-			if part[4] != "" {
-				password = part[4] // userinfo without a colon may be a token
-			}
-			m.remember(password, url.PathUnescape)
-			return part[1] + Masked + "@"
-		})
-	}
-	return replaceAll(dsnPattern, s, func(part []string) string {
-		m.remember(part[2], nil)
-		return part[1] + ":" + Masked + "@" + part[3]
-	})
+// mask adds an edit for s[from:to] and returns to. found is the secret in it.
+func (sc *scanner) mask(from, to int, found string) int {
+	return sc.replace(from, to, Masked, found)
 }
 
-// pairs masks the values of secret keys before an equals sign.
-func (m *masker) pairs(s string) string {
-	var out strings.Builder
-	from := 0
-	for _, at := range pairPattern.FindAllStringSubmatchIndex(s, -1) {
-		key, err := url.QueryUnescape(s[at[4]:at[5]])
-		if at[0] < from || err == nil && !m.secretKey(key) {
-			continue
-		}
-		quoted := valuePattern.FindString(s[at[1]:])
-		value := strings.Trim(quoted, `"'`)
-		if value == Masked || value == "" {
-			continue
-		}
-		m.remember(value, url.QueryUnescape)
-		out.WriteString(s[from:at[1]])
-		out.WriteString(Masked)
-		from = at[1] + len(quoted)
-	}
-	out.WriteString(s[from:])
-	return out.String()
+func (sc *scanner) replace(from, to int, text, found string) int {
+	sc.remember(found, nil)
+	sc.edits = append(sc.edits, edit{span{from, to}, text})
+	return to
 }
 
-// colons masks the values of secret keys before a colon. A single word between others is left, as in
-// "invalid token: unexpected end of file".
-func (m *masker) colons(s string) string {
-	var out strings.Builder
-	from := 0
-	for _, at := range colonPattern.FindAllStringSubmatchIndex(s, -1) {
-		key, quoted := s[at[4]:at[5]], s[at[8]:at[9]]
-		value := strings.Trim(quoted, `"'`)
-		if headerKey.MatchString(key) || !m.secretKey(key) || value == quoted && isProse(value, s[at[9]:]) {
-			continue
-		}
-		if value == "" || strings.HasPrefix(value, Masked) || strings.HasPrefix(value, "//") {
-			continue // masked already, or the rest of a URL
-		}
-		m.remember(value, nil)
-		out.WriteString(s[from:at[8]])
-		out.WriteString(Masked)
-		from = at[9]
+// atColon masks what follows a colon. It returns the end of what it has masked, or 0.
+func (sc *scanner) atColon(i int) int {
+	if sc.colon < 0 && i > sc.wordStart && strings.IndexByte(":/@", sc.s[i-1]) < 0 {
+		sc.colon = i
 	}
-	out.WriteString(s[from:])
-	return out.String()
+	if end := sc.userinfo(i); end > 0 {
+		return end
+	}
+	if end, ok := sc.jsonMember(i); ok {
+		return end
+	}
+	if end, ok := sc.header(i); ok {
+		return end
+	}
+	return sc.sentence(i)
 }
 
-// isProse reports whether a word is one of several of a sentence.
-func isProse(word, rest string) bool {
-	if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) }) {
-		return false
+func isSpace(char byte) bool { return char == ' ' || char >= '\t' && char <= '\r' }
+
+// skipSpace returns the first position from i on that has no white space.
+func (sc *scanner) skipSpace(i int) int {
+	for i < len(sc.s) && isSpace(sc.s[i]) {
+		i++
 	}
-	next, ok := strings.CutPrefix(rest, " ")
-	return ok && next != "" && unicode.IsLetter(rune(next[0]))
+	return i
 }
 
-// maxEmbedded limits how many JSON documents within a text are decoded. In later ones, only single members
-// are masked.
-const maxEmbedded = 8
-
-// embedded masks the JSON objects within a text.
-func (m *masker) embedded(s string) string {
-	var out strings.Builder
-	for range maxEmbedded {
-		at := strings.Index(s, `{"`)
-		if at < 0 {
-			break
-		}
-		var document json.RawMessage
-		if json.NewDecoder(strings.NewReader(s[at:])).Decode(&document) != nil {
-			out.WriteString(s[:at+1])
-			s = s[at+1:]
-			continue
-		}
-		masked, _ := m.nested(string(document))
-		if masked == "" {
-			masked = string(document) // nested too deeply
-		}
-		out.WriteString(s[:at])
-		out.WriteString(masked)
-		s = s[at+len(document):]
+// backSpace returns the position behind the last character before i that is no white space.
+func (sc *scanner) backSpace(i int) int {
+	for i > 0 && isSpace(sc.s[i-1]) {
+		i--
 	}
-	out.WriteString(s)
-	return out.String()
+	return i
 }
 
-// members masks the members of JSON within a text, also of a text that is cut off or escaped.
-func (m *masker) members(s string) string {
-	if strings.Contains(s, `"value"`) {
-		s = replaceAll(namedPattern, s, func(part []string) string {
-			if !m.secretKey(part[2]) || part[3] == Masked {
-				return part[0]
-			}
-			m.rememberJSON(part[3])
-			return part[1] + `"` + Masked + `"`
-		})
+// until returns the first position from i on with one of the characters, or the end.
+func (sc *scanner) until(i int, chars string) int {
+	if n := strings.IndexAny(sc.s[i:], chars); n >= 0 {
+		return i + n
 	}
-	s = replaceAll(memberPattern, s, func(part []string) string {
-		value := strings.Trim(part[3], `"`)
-		if !m.secretKey(part[1]) || value == Masked || value == "null" || value == "" {
-			return part[0]
-		}
-		m.rememberJSON(value)
-		return `"` + part[1] + `"` + part[2] + `"` + Masked + `"`
-	})
-	if !strings.Contains(s, `\"`) {
-		return s
-	}
-	return replaceAll(quotedPattern, s, func(part []string) string {
-		if !m.secretKey(part[2]) || part[4] == Masked || part[4] == "" {
-			return part[0]
-		}
-		m.rememberJSON(part[4])
-		return part[1] + `"` + part[2] + part[1] + `"` + part[3] + part[1] + `"` + Masked + part[1] + `"`
-	})
+	return len(sc.s)
 }
 
-// rememberJSON is remember for the inside of a JSON string.
-func (m *masker) rememberJSON(quoted string) {
-	m.remember(quoted, func(text string) (plain string, err error) {
-		err = json.Unmarshal([]byte(`"`+text+`"`), &plain)
-		return plain, err
-	})
+// maxKey is the maximum length of a key in a text.
+const maxKey = 64
+
+// keyBefore returns the start of the key that ends at end. A longer word is not a key.
+func (sc *scanner) keyBefore(end int) (int, bool) {
+	start := end
+	for start > 0 && (isWord(sc.s[start-1]) || sc.s[start-1] == '-' || sc.s[start-1] == '.') {
+		if start--; end-start > maxKey {
+			return 0, false
+		}
+	}
+	if start > 0 && start < end && sc.s[start-1] == '\\' && strings.IndexByte("nrt", sc.s[start]) >= 0 {
+		start++ // the letter of \n
+	}
+	return start, start < end
+}
+
+// schemes are the words between the name of a header and its secret.
+var schemes = []string{"basic", "bearer", "digest", "negotiate", "whm", "cpanel", "token", "apikey"}
+
+// header masks the values of headers that are the rest of the line. It returns true if the key is such a
+// header.
+func (sc *scanner) header(i int) (int, bool) {
+	end := sc.backSpace(i)
+	if end > 0 && (sc.s[end-1] == '"' || sc.s[end-1] == '\'') {
+		end--
+	}
+	start, ok := sc.keyBefore(strings.LastIndexFunc(sc.s[:end], func(r rune) bool { return r != '\\' }) + 1)
+	if !ok || !isHeader(sc.s[start:end]) {
+		return 0, false
+	}
+	at := sc.skipSpace(i + 1)
+	if at < len(sc.s) && strings.IndexByte(`"'[`, sc.s[at]) >= 0 {
+		at++
+	}
+	word := wordAt(sc.s, at)
+	rest := at + len(word)
+	switch {
+	case rest < len(sc.s) && sc.s[rest] == ' ' && isScheme(word):
+		for rest < len(sc.s) && sc.s[rest] == ' ' {
+			rest++
+		}
+		at = rest
+	case isProse(sc.s, at):
+		return 0, true
+	}
+	line := sc.until(at, "\r\n")
+	if value := sc.s[at:line]; value != "" && value != Masked {
+		return sc.mask(at, line, strings.Trim(value, `"'`)), true
+	}
+	return line, true
+}
+
+// isHeader reports whether the rest of the line after a key is a secret.
+func isHeader(key string) bool {
+	for _, name := range []string{"authorization", "cookie"} {
+		if n := len(key) - len(name); n >= 0 && strings.EqualFold(key[n:], name) {
+			return true
+		}
+	}
+	return false
+}
+
+func isScheme(word string) bool {
+	for _, scheme := range schemes {
+		if strings.EqualFold(word, scheme) {
+			return true
+		}
+	}
+	return false
+}
+
+// wordAt returns the letters at s[i:], at most 64 bytes.
+func wordAt(s string, i int) string {
+	end := i
+	for j, r := range s[i:min(len(s), i+maxKey)] {
+		if !unicode.IsLetter(r) {
+			return s[i:end]
+		}
+		end = i + j + len(string(r))
+	}
+	return s[i:min(end, len(s))]
+}
+
+// isProse reports whether a word at s[i:] is one of several of a sentence.
+func isProse(s string, i int) bool {
+	word := wordAt(s, i)
+	end := i + len(word)
+	return word != "" && end+1 < len(s) && s[end] == ' ' && unicode.IsLetter(rune(s[end+1]))
+}
+
+// sentence masks the value of a secret key after a colon: in a header, YAML or a sentence. A single word
+// between others is left, as in "invalid token: unexpected end of file".
+func (sc *scanner) sentence(i int) int {
+	end := sc.backSpace(i)
+	start, ok := sc.keyBefore(end)
+	if !ok || start > 0 && !isSpace(sc.s[start-1]) && strings.IndexByte(`,;({[|'"nrt`, sc.s[start-1]) < 0 {
+		return 0
+	}
+	at := sc.skipSpace(i + 1)
+	if !sc.secretKey(sc.s[start:end]) || at == len(sc.s) || isProse(sc.s, at) || strings.HasPrefix(sc.s[at:], "//") {
+		return 0
+	}
+	return sc.value(at, " \t\n\r\f\v,;\"'<>")
+}
+
+// value masks the value at s[at:]: what is in quotes, or what is before one of the ends. It returns its end.
+// A quote that is not closed holds the rest of the line.
+func (sc *scanner) value(at int, ends string) int {
+	if at == len(sc.s) {
+		return 0
+	}
+	var end int
+	var plain string
+	if quote := sc.s[at]; quote == '"' || quote == '\'' {
+		end = sc.until(at+1, string(rune(quote))+"\n")
+		plain = sc.s[at+1 : end]
+		if end < len(sc.s) && sc.s[end] == quote {
+			end++
+		}
+	} else {
+		end = sc.until(at, ends)
+		plain = sc.s[at:end]
+	}
+	if plain == "" || plain == Masked {
+		return end
+	}
+	return sc.mask(at, end, plain)
 }

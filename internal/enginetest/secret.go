@@ -3,11 +3,16 @@ package enginetest
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/nawasara/nawasync/migrations"
 	"github.com/nawasara/nawasync/secret"
@@ -70,9 +75,31 @@ func DumpDatabase(t *testing.T, h *Harness) string {
 // SecretForms returns the encodings in which a secret may appear in a text.
 func SecretForms(secret string) []string {
 	quoted, _ := json.Marshal(secret)
+	nested, _ := json.Marshal(string(quoted))
+	inBase64 := base64.StdEncoding.EncodeToString([]byte(secret))
+	var percent, unicode strings.Builder
+	for _, char := range []byte(secret) {
+		fmt.Fprintf(&percent, "%%%02x", char)
+	}
+	for _, r := range secret {
+		fmt.Fprintf(&unicode, `\u%04x`, r)
+	}
 	return []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("user:" + secret)),
-		base64.URLEncoding.EncodeToString([]byte("u:" + secret)),
+		inBase64, base64.StdEncoding.EncodeToString([]byte("user:" + secret)), base64.URLEncoding.EncodeToString([]byte("u:" + secret)),
+		strings.ToLower(percent.String()), strings.ToUpper(percent.String()), url.QueryEscape(url.QueryEscape(secret)), url.QueryEscape(percent.String()),
+		html.EscapeString(secret), hex.EncodeToString([]byte(secret)), fmt.Sprintf("%X", secret), unicode.String(),
+		strings.Trim(strconv.Quote(secret), `"`), strings.Trim(strconv.QuoteToASCII(secret), `"`), strings.Trim(string(nested), `"`),
+		strings.Trim(fmt.Sprintf("%v", []byte(secret)), "[]"), fmt.Sprintf("% x", secret),
+		inBase64[:12] + "\n" + inBase64[12:], base64.StdEncoding.EncodeToString([]byte(inBase64)), utf16Text(secret),
 	}
+}
+
+// utf16Text returns a text in UTF-16, as base64.
+func utf16Text(s string) string {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(s)) {
+		out = binary.LittleEndian.AppendUint16(out, unit)
+	}
+	return base64.StdEncoding.EncodeToString(out)
 }

@@ -1,0 +1,200 @@
+package secret
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// level is one object or array that the walk is inside of.
+type level struct {
+	object bool
+	key    bool // the next token is a key of the object
+	hidden bool // the level belongs to a secret key, so its content is not written
+	name   bool // the next value is a name, as of a header
+	named  bool // the object has a member name whose value is a secret key
+	n      int  // members or elements written
+}
+
+// walk copies a document token by token. Unlike decoding, it keeps the order of keys and
+// repeated keys, and nesting cannot overflow the call stack.
+type walk struct {
+	*masker
+	out      bytes.Buffer
+	stack    []level
+	maskNext bool // the next value belongs to a secret key
+}
+
+// document masks one JSON document. It returns an error if data is anything else.
+func (m *masker) document(data []byte) ([]byte, error) {
+	if !json.Valid(data) {
+		return nil, errors.New("not a JSON document")
+	}
+	w := walk{masker: m}
+	w.out.Grow(len(data))
+	for i := 0; i < len(data); {
+		switch char := data[i]; char {
+		case ' ', '\t', '\r', '\n', ',', ':':
+			i++
+		case '{', '[':
+			w.open(char)
+			i++
+		case '}', ']':
+			w.close(char)
+			i++
+		default:
+			end := tokenEnd(data, i)
+			w.token(data[i:end])
+			i = end
+		}
+	}
+	return w.out.Bytes(), nil
+}
+
+// tokenEnd returns the end of the string, number or word at the start of data[i:], which is valid JSON.
+func tokenEnd(data []byte, i int) int {
+	if data[i] != '"' {
+		for i < len(data) && strings.IndexByte(" \t\r\n,:]}", data[i]) < 0 {
+			i++
+		}
+		return i
+	}
+	for i++; data[i] != '"'; i++ {
+		if data[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// top returns the innermost level, or nil.
+func (w *walk) top() *level {
+	if len(w.stack) == 0 {
+		return nil
+	}
+	return &w.stack[len(w.stack)-1]
+}
+
+func (w *walk) close(char byte) {
+	if !w.top().hidden {
+		w.out.WriteByte(char)
+	}
+	w.stack = w.stack[:len(w.stack)-1]
+}
+
+func (w *walk) open(char byte) {
+	hidden := w.begin()
+	if !hidden {
+		w.out.WriteByte(char)
+	}
+	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden})
+}
+
+// begin starts a value and reports whether it is hidden.
+func (w *walk) begin() bool {
+	hidden := false
+	if top := w.top(); top != nil {
+		hidden = top.hidden
+		if top.object {
+			top.key = true
+		} else if !hidden {
+			top.comma(&w.out)
+		}
+	}
+	if w.maskNext {
+		writeString(&w.out, Masked)
+		hidden, w.maskNext = true, false
+	}
+	return hidden
+}
+
+// token writes a string, number, true, false or null.
+func (w *walk) token(token []byte) {
+	top := w.top()
+	if top != nil && top.key {
+		top.key = false
+		if !top.hidden {
+			w.member(top, stringOf(token))
+		}
+		return
+	}
+	isString := token[0] == '"'
+	if top != nil && top.name && isString {
+		top.named = w.secretKey(stringOf(token))
+	}
+	hidden := w.begin()
+	number := token[0] == '-' || token[0] >= '0' && token[0] <= '9'
+	switch {
+	case hidden && isString && w.collect:
+		w.found = append(w.found, stringOf(token))
+	case hidden && number && w.collect:
+		w.found = append(w.found, string(token))
+	case hidden:
+	case isString:
+		w.string(token)
+	case number && len(w.known.edits(string(token))) > 0:
+		writeString(&w.out, Masked)
+	default:
+		w.out.Write(token)
+	}
+}
+
+// member writes the key of a member.
+func (w *walk) member(top *level, key string) {
+	top.comma(&w.out)
+	writeString(&w.out, w.text(key))
+	w.out.WriteByte(':')
+	w.maskNext = w.secretKey(key) || top.named && key == "value"
+	top.name = key == "name" || key == "key" || key == "header"
+}
+
+func (w *walk) string(token []byte) {
+	plain := stringOf(token)
+	if shown := w.text(plain); shown != plain || !isSimple(token) {
+		writeString(&w.out, shown)
+		return
+	}
+	w.out.Write(token)
+}
+
+// isSimple reports whether a JSON string is written as it is.
+func isSimple(token []byte) bool {
+	for _, char := range token {
+		if char < ' ' || char >= utf8.RuneSelf-1 || char == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// stringOf returns the value of a JSON string.
+func stringOf(token []byte) string {
+	if isSimple(token) {
+		return string(token[1 : len(token)-1])
+	}
+	var value string
+	_ = json.Unmarshal(token, &value) // the document is valid
+	return value
+}
+
+func (l *level) comma(out *bytes.Buffer) {
+	if l.n > 0 {
+		out.WriteByte(',')
+	}
+	l.n++
+}
+
+func writeString(out *bytes.Buffer, s string) {
+	if isSimple([]byte(s)) && strings.IndexByte(s, '"') < 0 {
+		out.WriteByte('"')
+		out.WriteString(s)
+		out.WriteByte('"')
+		return
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s)       // never fails for a string
+	out.Truncate(out.Len() - 1) // remove the newline that Encode adds
+}
