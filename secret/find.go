@@ -17,35 +17,50 @@ const (
 	maxBlocks = 2
 	// maxEscapes is how many layers of escape sequences are decoded, on each of these layers.
 	maxEscapes = 3
+	// maxKinds is how many layers are decoded of which each is of one kind.
+	maxKinds = 2
 )
 
 // find adds the secrets in v, and in what v decodes to, to the spans.
 func (f *finder) find(v *view, blocks int) {
-	f.match(v, blocks == maxBlocks)
-	kinds := escapesIn(v.data)
-	for _, kind := range []escapes{percents, backslashes, entities} {
-		if kinds&kind == 0 || kinds == kind {
-			continue
-		}
-		// Decoded together, one kind may take the beginning of a secret for a sequence of another.
-		if decoded := v.decode(kind); decoded != nil {
-			f.match(decoded, blocks == maxBlocks)
-		}
-	}
+	words := blocks == maxBlocks
+	f.match(v, words)
 	f.blocks(v, blocks, false)
+	kinds := escapesIn(v.data)
+	if kinds&allEscapes == 0 {
+		return
+	}
+	f.kinds(v, kinds, words, maxKinds)
 	if blocks > 0 && kinds&percents != 0 && kinds&pluses != 0 {
 		if form := v.decode(percents | pluses); form != nil {
 			f.blocks(form, blocks, v.from == nil)
 		}
 	}
+	plain := v.from == nil
 	for range maxEscapes {
-		decoded := v.decode(allEscapes)
-		if decoded == nil {
+		if v = v.decode(allEscapes); v == nil {
 			return
 		}
-		f.match(decoded, blocks == maxBlocks)
-		f.blocks(decoded, blocks, v.from == nil)
-		v = decoded
+		f.match(v, words)
+		f.blocks(v, blocks, plain)
+	}
+}
+
+// kinds adds the secrets in v with one kind of escape sequences decoded after the other. Decoded together,
+// one kind may take a part of a secret for a sequence of another.
+func (f *finder) kinds(v *view, kinds escapes, words bool, layers int) {
+	for _, kind := range []escapes{percents, backslashes, entities, zeros} {
+		if kinds&kind == 0 {
+			continue
+		}
+		decoded := v.decode(kind)
+		if decoded == nil {
+			continue
+		}
+		f.match(decoded, words)
+		if layers > 1 {
+			f.kinds(decoded, escapesIn(decoded.data), words, layers-1)
+		}
 	}
 }
 

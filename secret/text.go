@@ -11,11 +11,19 @@ func (m *masker) text(s string) string {
 	if inner, ok := m.nested(s); ok {
 		return inner
 	}
-	if edits := m.edits(s); len(edits) > 0 {
-		return apply(s, edits, len(s))
+	for range maxPasses {
+		edits := m.edits(s)
+		if len(edits) == 0 {
+			break
+		}
+		s = apply(s, edits, len(s))
 	}
 	return s
 }
+
+// maxPasses is how often a text is searched, because what is left of it may have another form. Most texts
+// are searched once.
+const maxPasses = 3
 
 // edits returns the edits that mask a text which is not a JSON document.
 func (m *masker) edits(s string) []edit {
@@ -65,10 +73,18 @@ func (sc *scanner) scan() {
 			}
 			sc.wordStart, sc.colon = next, -1
 		}
-		if next > i+1 && sc.wordStart < next && strings.ContainsAny(sc.s[i:next], " \t\n\r\f\v\"'") {
-			sc.wordStart, sc.colon = next, -1
-		}
+		sc.skip(i+1, next)
 		i = next
+	}
+}
+
+// skip notes that a word has ended in s[i:j].
+func (sc *scanner) skip(i, j int) {
+	for ; i < j; i++ {
+		if char := sc.s[i]; isSpace(char) || char == '"' || char == '\'' {
+			sc.wordStart, sc.colon = j, -1
+			return
+		}
 	}
 }
 
@@ -229,10 +245,14 @@ func (sc *scanner) sentence(i int) int {
 	if !sc.secretKey(sc.s[start:end]) || at == len(sc.s) || isProse(sc.s, at) || strings.HasPrefix(sc.s[at:], "//") {
 		return 0
 	}
-	return sc.value(at, " \t\n\r\f\v,;\"'<>")
+	const ends = " \t\n\r\f\v,;\"'<>"
+	if strings.ContainsAny(sc.s[i:at], "\r\n") && sc.until(at, ends) != sc.until(at, "\r\n") {
+		return 0 // the next line is not a single value
+	}
+	return sc.value(at, ends)
 }
 
-// value masks the value at s[at:]: what is in quotes, or what is before one of the ends. It returns its end.
+// value masks the value at s[at:], which may be in quotes, up to one of the ends. It returns its end.
 // A quote that is not closed holds the rest of the line.
 func (sc *scanner) value(at int, ends string) int {
 	if at == len(sc.s) {
@@ -244,7 +264,7 @@ func (sc *scanner) value(at int, ends string) int {
 		end = sc.until(at+1, string(rune(quote))+"\n")
 		plain = sc.s[at+1 : end]
 		if end < len(sc.s) && sc.s[end] == quote {
-			end++
+			end = sc.until(end+1, ends) // as a shell reads "a"b
 		}
 	} else {
 		end = sc.until(at, ends)

@@ -58,10 +58,14 @@ func isPort(text string) bool {
 
 // endOfWord returns the first position from i on that ends the userinfo of a URL.
 func (sc *scanner) endOfWord(i int) int {
-	if i > sc.wordEnd {
-		sc.wordEnd = sc.until(i, " \t\n\r\f\v@\"'<>")
+	if i <= sc.wordEnd {
+		return sc.wordEnd
 	}
-	return sc.wordEnd
+	for i < len(sc.s) && !isSpace(sc.s[i]) && strings.IndexByte("@\"'<>", sc.s[i]) < 0 {
+		i++
+	}
+	sc.wordEnd = i
+	return i
 }
 
 // dsn masks the password of a DSN such as user:password@tcp(host)/name, whose @ is at i.
