@@ -25,6 +25,12 @@ const (
 func (f *finder) find(v *view, blocks int) {
 	words := blocks == maxBlocks
 	f.match(v, words)
+	if !words && !mayBeText(v.data) {
+		if bytes.Count(v.data, []byte{0}) >= minStretch/2 {
+			f.kinds(v, zeros, words, 1)
+		}
+		return
+	}
 	f.blocks(v, blocks, false)
 	kinds := escapesIn(v.data)
 	if kinds&allEscapes == 0 {
@@ -44,6 +50,24 @@ func (f *finder) find(v *view, blocks int) {
 		f.match(v, words)
 		f.blocks(v, blocks, plain)
 	}
+}
+
+// minStretch is the length in bytes of a piece of ASCII that text has and random bytes hardly ever have.
+const minStretch = 8
+
+// mayBeText reports whether data has a piece of ASCII or of UTF-16. What ordinary words decode to has none, so
+// that decoding it further is not worth while.
+func mayBeText(data []byte) bool {
+	n := 0
+	for _, char := range data {
+		if n++; char >= 0x7f || char < ' ' && char != 0 && !isSpace(char) {
+			n = 0
+		}
+		if n == minStretch {
+			return true
+		}
+	}
+	return false
 }
 
 // kinds adds the secrets in v with one kind of escape sequences decoded after the other. Decoded together,

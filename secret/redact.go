@@ -3,6 +3,8 @@ package secret
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -10,7 +12,8 @@ import (
 // finds them as they are, in percent encoding, with HTML entities, and with the escape sequences of JSON,
 // Go and C, each also three times over; in base64, also wrapped into lines, in hexadecimal digits and in
 // lists of numbers, each also twice over; and in UTF-16. It finds a secret of 3 to 5 bytes only as a whole
-// word that is in none of the last four. It does not look for shorter secrets, which most texts contain.
+// word that is in none of the last four. It does not look for shorter secrets, which most texts contain, nor
+// for values of less than 6 bytes that only their key marks as a secret, unless they have 4 and a digit.
 // If the secrets have together more than 2 MiB, it masks every text as a whole. A Redactor is safe for
 // concurrent use.
 type Redactor struct{ masker masker }
@@ -28,8 +31,14 @@ func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redact
 	if !bytes.Equal(arguments, payload) && decodeNumbers(arguments, &plain) == nil && decodeNumbers(payload, &shown) == nil {
 		m.found = hiddenValues(m.found, plain, shown)
 	}
-	m.known = newKnown(append(m.found, secrets...))
+	m.known = newKnown(append(slices.DeleteFunc(m.found, isOrdinary), secrets...))
 	return &Redactor{masker{keys: m.keys, known: m.known}}
+}
+
+// isOrdinary reports whether a value may well be an ordinary word or number, although its key is that of a
+// secret.
+func isOrdinary(value string) bool {
+	return len(value) < minWord+1 || len(value) < minRedacted && !strings.ContainsAny(value, "0123456789")
 }
 
 // Text removes the known secrets from a text. It also masks secrets that it recognises by

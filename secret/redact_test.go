@@ -84,6 +84,15 @@ func TestShortSecretsAreFoundOnlyAsWholeWords(t *testing.T) {
 	}
 }
 
+func TestShortValuesOfSecretKeysAreFoundIfTheyHaveADigit(t *testing.T) {
+	t.Parallel()
+	args := []byte(`{"credentials":{"pin":1234,"port":443,"user":"root","code":"12ab"}}`)
+	got := secret.NewRedactor(args, secret.Mask(args), nil, nil).Text("1234 443 root 12ab")
+	if want := "*** 443 root ***"; got != want {
+		t.Errorf("text became %q, want %q", got, want)
+	}
+}
+
 func TestSecretsInBytesAndKeysOfJSONAreRemoved(t *testing.T) {
 	t.Parallel()
 	const value = "hunter2hunter2"
@@ -156,11 +165,12 @@ func TestTheBeginningOfASecretIsRemovedWhereOthersCutATextOff(t *testing.T) {
 	t.Parallel()
 	redactor := redactorOf("hunter2-hunter3")
 	for in, want := range map[string]string{
-		"the server said: hunter2-hun… (cut), so":   "the server said: ***… (cut), so",
-		"the server said: hunt...":                  "the server said: ***...",
-		`{"note":"hunter2\u002dhunt\u2026"}`:        `{"note":"***…"}`,
-		`{"note":"hunter2\\u00… (cut)"}`:            `{"note":"***… (cut)"}`,
-		"the hunter is not at a cut, hun... either": "the hunter is not at a cut, hun... either",
+		"the server said: hunter2-hun… (cut), so":      "the server said: ***… (cut), so",
+		`"hunter2-hun… (cut)… (truncated, 900 bytes)"`: `"***… (cut)… (truncated, 900 bytes)"`,
+		"the server said: hunt...":                     "the server said: ***...",
+		`{"note":"hunter2\u002dhunt\u2026"}`:           `{"note":"***…"}`,
+		`{"note":"hunter2\\u00… (cut)"}`:               `{"note":"***… (cut)"}`,
+		"the hunter is not at a cut, hun... either":    "the hunter is not at a cut, hun... either",
 	} {
 		if got := redactor.Text(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
