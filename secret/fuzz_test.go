@@ -3,6 +3,8 @@ package secret_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"regexp"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/nawasara/nawasync/secret"
 )
 
 // The naive reference decodes a whole text with the standard library, one encoding after the other.
@@ -116,6 +120,7 @@ func FuzzRedact(f *testing.F) {
 				t.Errorf("%s within %s: %q is left of %q in %q", one.name, two.name, value, text, got)
 			}
 		}
+		checkJSON(t, redactor, text, before+value+after, value)
 		// Without the secret, the text is as without the redactor.
 		if plain := head + before + after + tail; !naiveFinds(plain, value[:4], 3) && strings.Trim(value, "%\\&") == value {
 			if got, want := redactor.Text(plain), redactorOf().Text(plain); got != want && !strings.Contains(plain, "...") && !strings.Contains(plain, "…") {
@@ -123,6 +128,22 @@ func FuzzRedact(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkJSON fails the test if the redactor leaves a secret in a string, a key or a []byte of a document.
+func checkJSON(t *testing.T, redactor *secret.Redactor, text, binary, value string) {
+	t.Helper()
+	document, err := json.Marshal(map[string]any{"list": []any{text}, text: 1, "binary": []byte(binary)})
+	check(t, err)
+	var got any
+	redacted := redactor.JSON(document)
+	check(t, json.Unmarshal(redacted, &got))
+	members, _ := got.(map[string]any)
+	for key, member := range members {
+		if naiveFinds(key, value, 2) || naiveFinds(fmt.Sprint(member), value, 2) {
+			t.Errorf("%q is left of %s in %s", value, document, redacted)
+		}
+	}
 }
 
 func FuzzMaskText(f *testing.F) {

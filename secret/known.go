@@ -2,6 +2,7 @@ package secret
 
 import (
 	"encoding/base64"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -124,7 +125,7 @@ func (k *known) edits(text string) []edit {
 	if k == nil || text == "" {
 		return nil
 	}
-	if k.all {
+	if k.all || len(text) > math.MaxInt32 {
 		return []edit{{span{0, len(text)}, Masked}}
 	}
 	f := finder{long: k.long, short: k.short}

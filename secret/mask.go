@@ -16,8 +16,8 @@ import (
 // In the remaining strings, Mask replaces the userinfo and secret query values of URLs, the passwords of
 // DSNs, HTTP credentials and headers, the values of secret keys in sentences (password=x, password: x) and
 // in JSON within a text, the password of curl -u, and PEM private keys. Numbers
-// keep their digits, and objects keep their order. A document that is not valid JSON is masked
-// as a whole. Mask is safe for concurrent use.
+// keep their digits, and objects keep their order. A document that is not valid JSON, or
+// that is nested more than 10,000 levels deep, is masked as a whole. Mask is safe for concurrent use.
 func Mask(document []byte, extraKeys ...string) []byte {
 	m := newMasker(extraKeys)
 	out, err := m.document(document)

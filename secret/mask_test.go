@@ -32,8 +32,8 @@ func TestMaskHidesSecretKeysAtAnyDepthAndOfAnyType(t *testing.T) {
 		}
 	}
 	deep := strings.Repeat(`{"a":[`, 50_000) + `{"password":"hunter2"}` + strings.Repeat(`]}`, 50_000)
-	if got := string(secret.Mask([]byte(deep))); strings.Contains(got, "hunter2") {
-		t.Error("a deeply nested secret was not masked")
+	if got := string(secret.Mask([]byte(deep))); got != `"***"` {
+		t.Errorf("a document that is nested too deeply became %.200s", got)
 	}
 	flatter := strings.Repeat(`{"a":[`, 1000) + `{"password":"hunter2"}` + strings.Repeat(`]}`, 1000)
 	if got := secret.Mask([]byte(flatter)); strings.Contains(string(got), "hunter2") || !json.Valid(got) {

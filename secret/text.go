@@ -237,6 +237,9 @@ func isProse(s string, i int) bool {
 // between others is left, as in "invalid token: unexpected end of file".
 func (sc *scanner) sentence(i int) int {
 	end := sc.backSpace(i)
+	if end > 0 && sc.s[end-1] == '\'' {
+		end-- // as Python prints a dict
+	}
 	start, ok := sc.keyBefore(end)
 	if !ok || start > 0 && !isSpace(sc.s[start-1]) && strings.IndexByte(`,;({[|'"nrt`, sc.s[start-1]) < 0 {
 		return 0

@@ -27,6 +27,7 @@ func TestCredentialsAreRecognisedByTheirFormInText(t *testing.T) {
 		"Set-Cookie: cpsession=S3CR3T; Path=/":                                        "Set-Cookie: ***",
 		"X-Auth-Key: S3CR3T\nX-Api-Key: S3CR3T":                                       "X-Auth-Key: ***\nX-Api-Key: ***",
 		"map[Authorization:[whm root:S3CR3T]]":                                        "map[Authorization:[whm ***",
+		"got {'token': 'S3CR3T', 'n': 1}":                                             "got {'token': ***, 'n': 1}",
 		"connect with password: S3CR3T failed":                                        "connect with password: *** failed",
 		"user=ann password=S3CR3T host=db":                                            "user=ann password=*** host=db",
 		"user=ann password='S3CR3T and more' host=db":                                 "user=ann password=*** host=db",
