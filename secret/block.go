@@ -105,7 +105,9 @@ func (v *view) eachList(fn func(*view)) {
 		if len(list.data) >= minRedacted {
 			fn(list)
 		}
-		*list = view{data: list.data[:0], from: list.from[:0], to: list.to[:0]}
+		if len(list.data) > 0 {
+			*list = view{data: list.data[:0], from: list.from[:0], to: list.to[:0]}
+		}
 	}
 	end := 0
 	for i := 0; i < len(v.data); {

@@ -160,7 +160,7 @@ func (f *finder) add(s span) {
 // blocks finds secrets in what the base64, hexadecimal digits and lists of numbers of v decode to. If changed
 // is set, only runs that decoding has changed are of interest.
 func (f *finder) blocks(v *view, blocks int, changed bool) {
-	if blocks == 0 || f.long == nil {
+	if blocks == 0 || f.long == nil || len(v.data) < minBase64 {
 		return
 	}
 	var out view

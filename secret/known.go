@@ -11,6 +11,7 @@ import (
 // known holds the secrets that are searched in texts. A nil known holds none.
 type known struct {
 	long, short *matcher
+	shortest    int  // no text shorter than this has a secret
 	all         bool // there are too many secrets to search for; every text is masked as a whole
 }
 
@@ -50,12 +51,12 @@ func newKnown(secrets []string) *known {
 	if len(long)+len(short) == 0 {
 		return nil
 	}
-	k := &known{}
+	k := &known{shortest: minRedacted}
 	if len(long) > 0 {
 		k.long = newMatcher(long)
 	}
 	if len(short) > 0 {
-		k.short = newMatcher(short)
+		k.short, k.shortest = newMatcher(short), minWord
 	}
 	return k
 }
@@ -122,7 +123,7 @@ func pieces(secret string) []string {
 
 // edits returns the edits that mask the secrets in a text and in its decoded forms.
 func (k *known) edits(text string) []edit {
-	if k == nil || text == "" {
+	if k == nil || text == "" || len(text) < k.shortest {
 		return nil
 	}
 	if k.all || len(text) > math.MaxInt32 {
@@ -142,5 +143,5 @@ func (k *known) longOnly() *known {
 	if k == nil || k.all {
 		return k
 	}
-	return &known{long: k.long}
+	return &known{long: k.long, shortest: k.shortest}
 }
