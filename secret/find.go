@@ -129,6 +129,17 @@ const (
 	maxCutEscape = 8
 )
 
+// tail adds the beginning of a secret at the end of a view.
+func (f *finder) tail(v *view) {
+	state := int32(0)
+	for _, char := range v.data {
+		state = f.long.step(state, fold(char))
+	}
+	if n := int(f.long.nodes[state].depth); n >= minCut {
+		f.add(v.source(len(v.data)-n, len(v.data)))
+	}
+}
+
 // cut adds the beginning of a secret if the text was cut at i. The beginning ends at end, where the matcher
 // is in the given state.
 func (f *finder) cut(v *view, i, end int, state int32) {
@@ -175,6 +186,9 @@ func (f *finder) blocks(v *view, blocks int, changed bool) {
 				out = view{out.data[:0], out.from[:0], out.to[:0]}
 				decoder(&out, places[phase:])
 				f.find(&out, blocks-1)
+				if last < len(v.data) && isCut(v.data[last:]) {
+					f.tail(&out)
+				}
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 // lists of numbers, each also twice over; and in UTF-16. It finds a secret of 3 to 5 bytes only as a whole
 // word that is in none of the last four. It does not look for shorter secrets, which most texts contain, nor
 // for values of less than 6 bytes that only their key marks as a secret, unless they have 4 and a digit.
+// Where another has cut a text, before "…" or "...", it also removes the beginning of a secret.
 // If the secrets have together more than 2 MiB, it masks every text as a whole. A Redactor is safe for
 // concurrent use.
 type Redactor struct{ masker masker }

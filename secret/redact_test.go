@@ -167,12 +167,14 @@ func TestTheBeginningOfASecretIsRemovedWhereOthersCutATextOff(t *testing.T) {
 	t.Parallel()
 	redactor := redactorOf("hunter2-hunter3")
 	for in, want := range map[string]string{
-		"the server said: hunter2-hun… (cut), so":      "the server said: ***… (cut), so",
-		`"hunter2-hun… (cut)… (truncated, 900 bytes)"`: `"***… (cut)… (truncated, 900 bytes)"`,
-		"the server said: hunt...":                     "the server said: ***...",
-		`{"note":"hunter2\u002dhunt\u2026"}`:           `{"note":"***…"}`,
-		`{"note":"hunter2\\u00… (cut)"}`:               `{"note":"***… (cut)"}`,
-		"the hunter is not at a cut, hun... either":    "the hunter is not at a cut, hun... either",
+		"the server said: hunter2-hun… (cut), so":        "the server said: ***… (cut), so",
+		`"hunter2-hun… (cut)… (truncated, 900 bytes)"`:   `"***… (cut)… (truncated, 900 bytes)"`,
+		"the server said: hunt...":                       "the server said: ***...",
+		`{"note":"hunter2\u002dhunt\u2026"}`:             `{"note":"***…"}`,
+		`{"note":"hunter2\\u00… (cut)"}`:                 `{"note":"***… (cut)"}`,
+		"dXNlcjpodW50ZXIyLWh1… or 757365723a68756e74...": "dXNlcj***… or 757365723a***...",
+		"%68un%74er…": "***…",
+		"the hunter is not at a cut, hun... either": "the hunter is not at a cut, hun... either",
 	} {
 		if got := redactor.Text(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
