@@ -63,7 +63,8 @@ func TestEveryOperatorActionAddsOneAuditEntryWithItsOutcome(t *testing.T) {
 		check(err, nil, "resume failed the scope was not paused")
 		_, err = e.SyncNow(ctx, nawasync.SyncRequest{Service: "notes", Type: "note"}, by)
 		check(err, nawasync.ErrNoRepository, "sync failed notes/note: this process has no such repository")
-		_, err = e.Forget(ctx, tracker.Target{Service: "notes", Type: "note", ID: "a"}, by)
+		enginetest.Dispatch(t, e, enginetest.JobArgs{ID: "b"})
+		_, err = e.Forget(ctx, tracker.Target{Service: "notes", Type: "note", ID: "b"}, by) // would clear the entries of "a"
 		check(err, nawasync.ErrStillOpen, "forget failed ")
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()

@@ -62,6 +62,8 @@ type Config struct {
 	KeepSuccess time.Duration
 	// KeepOther is how long jobs that ended without success are kept. Default 90 days.
 	KeepOther time.Duration
+	// KeepAudit is how long entries of the audit log are kept. Default 365 days.
+	KeepAudit time.Duration
 	// KeepArguments is how long the arguments of a job that ended without success are kept.
 	// The job can be retried for that long. Default 7 days.
 	KeepArguments time.Duration
@@ -91,10 +93,13 @@ func (c *Config) defaults() error {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.KeepSuccess = cmp.Or(c.KeepSuccess, 14*24*time.Hour)
 	c.KeepOther = cmp.Or(c.KeepOther, 90*24*time.Hour)
+	c.KeepAudit = cmp.Or(c.KeepAudit, 365*24*time.Hour)
 	c.KeepArguments = cmp.Or(c.KeepArguments, 7*24*time.Hour)
 	c.Expiry = cmp.Or(c.Expiry, 7*24*time.Hour)
 	c.StopGrace = cmp.Or(c.StopGrace, 5*time.Second)
-	for name, d := range map[string]time.Duration{"KeepSuccess": c.KeepSuccess, "KeepOther": c.KeepOther, "KeepArguments": c.KeepArguments, "Expiry": c.Expiry} {
+	for name, d := range map[string]time.Duration{
+		"KeepSuccess": c.KeepSuccess, "KeepOther": c.KeepOther, "KeepAudit": c.KeepAudit, "KeepArguments": c.KeepArguments, "Expiry": c.Expiry,
+	} {
 		if d < 0 {
 			return fmt.Errorf("the setting Config.%s is negative (%s); set a positive duration, or 0 for the default", name, d)
 		}

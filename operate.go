@@ -252,8 +252,11 @@ func (e *Engine) Restore(ctx context.Context, id int64, o OperatorOptions) error
 }
 
 // Forget erases the arguments, results and error texts of every ended job of one target, for
-// privacy. It returns the number of these jobs. The rows themselves stay. If the target also
-// has jobs that have not ended, Forget leaves those unchanged and returns ErrStillOpen.
+// privacy. It returns the number of these jobs. The rows themselves stay. Forget also removes the
+// target's ID, the reasons and the details from the target's entries in the audit log; who did
+// what, and when, stays. The entry of Forget itself does not name the target: do not name it in
+// OperatorOptions.Reason either. If the target also has jobs that have not ended, Forget leaves
+// those unchanged and returns ErrStillOpen.
 func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOptions) (n int, err error) {
 	err = errors.Join(
 		validateText("Target.Service", target.Service, 1, 50), validateText("Target.Type", target.Type, 1, 50),
@@ -263,7 +266,7 @@ func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOp
 		return 0, fmt.Errorf("forget: %w", err)
 	}
 	err = e.operate(ctx, "forget", o, func(entry *tracker.AuditEntry) (err error) {
-		entry.Service, entry.Type, entry.Instance, entry.TargetID = target.Service, target.Type, target.Instance, target.ID
+		entry.Service, entry.Type, entry.Instance = target.Service, target.Type, target.Instance
 		n, err = e.store.Forget(ctx, target)
 		return err
 	})

@@ -218,7 +218,7 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 	statsRollup := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
 	jobPruner := &pruner.Pruner{
 		Store: e.store, Interval: e.tuning.Prune, Holder: e.lease.Worker,
-		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
+		Success: e.config.KeepSuccess, Other: e.config.KeepOther, Audit: e.config.KeepAudit, Arguments: e.config.KeepArguments, Expiry: e.config.Expiry,
 		ExpiredOutcome: e.expiredOutcome, Settle: settle,
 	}
 	measureClock := func(ctx context.Context) (bool, error) {

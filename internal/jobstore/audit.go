@@ -9,7 +9,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// AppendAudit adds an entry to the audit log. Entries are never changed or deleted.
+// AppendAudit adds an entry to the audit log. An entry is deleted after its
+// retention, and Forget removes its target and its texts; nothing else changes it.
 func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 	key := any(nil)
 	if a.TargetID != "" {

@@ -14,9 +14,10 @@ import (
 var ErrStillOpen = errors.New("the target has open jobs")
 
 // Forget clears the arguments, results and texts of every finished job of a target and of
-// their attempts. It deletes the recorded changes of the target and returns the number of
-// cleared jobs. The job rows stay. Open jobs still need their arguments: if there are any,
-// Forget clears the finished jobs and returns ErrStillOpen.
+// their attempts. It deletes the recorded changes of the target, removes the target and the texts
+// from its entries in the audit log, and returns the number of cleared jobs. The job rows stay. Open
+// jobs still need their arguments: if there are any, Forget clears the finished jobs and returns
+// ErrStillOpen. The errors do not name the target, because the audit log stores them.
 func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 	key := jobrow.TargetKey(t.Service, t.Type, t.Instance, t.ID)
 	const where = " WHERE target_key = ? AND service = ? AND type = ? AND instance = ? AND target_id = ?"
@@ -32,16 +33,19 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 			" AND finished_at IS NOT NULL)", target...).Error; err != nil {
 			return err
 		}
+		if err := forgetAudit(conn, key, where, target); err != nil {
+			return err
+		}
 		if err := conn.Exec("DELETE FROM nawasync_changes WHERE target_key = ?", key).Error; err != nil {
 			return err
 		}
 		return conn.Row("SELECT COUNT(*) FROM nawasync_jobs"+where+" AND open_lane IS NOT NULL", target...).Scan(&open)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("forget %s/%s %q: %w", t.Service, t.Type, t.ID, err)
+		return 0, fmt.Errorf("forget a target of %s/%s: %w", t.Service, t.Type, err)
 	}
 	if open > 0 {
-		return int(n), fmt.Errorf("%w: %d of %s/%s %q; cancel them or wait until they finish, then call Forget again", ErrStillOpen, open, t.Service, t.Type, t.ID)
+		return int(n), fmt.Errorf("%w: %d of %s/%s; cancel them or wait until they finish, then call Forget again", ErrStillOpen, open, t.Service, t.Type)
 	}
 	return int(n), nil
 }

@@ -17,6 +17,7 @@ type Pruner struct {
 
 	Success   time.Duration // how long successful jobs are kept
 	Other     time.Duration // how long other finished jobs and recorded changes are kept
+	Audit     time.Duration // how long entries of the audit log are kept
 	Arguments time.Duration // how long jobs that finished without success keep their arguments
 	Expiry    time.Duration // how long a job may stay queued after it first came due
 	// ExpiredOutcome returns the outcome of an expired job.
@@ -65,7 +66,11 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if full || n == batch {
+	entries, err := p.Store.PruneAudit(ctx, now.Add(-p.Audit), batch)
+	if err != nil {
+		return false, err
+	}
+	if full || n == batch || entries == batch {
 		return true, nil
 	}
 	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {
