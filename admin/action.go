@@ -41,7 +41,12 @@ func (p *request) runActionIf(allowed bool, permission string, entry tracker.Aud
 // runIfAllowed is runAction for callers that check the permission themselves and render their own
 // answer. It returns an error if the action is not allowed. If do fails, the error text is in the
 // flash instead.
-func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
+func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (f flash, err error) {
+	done, err := p.limitRefusals(entry)
+	if err != nil {
+		return flash{}, err
+	}
+	defer func() { done(f, err) }()
 	ctx := p.r.Context()
 	if !allowed {
 		entry.Outcome, entry.Detail = tracker.AuditRefused, permission
@@ -53,7 +58,7 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 			p.Tf("Nothing was done: your account lacks the permission %s on %s.", permission, p.scopeText(entry.Service, entry.Instance)),
 		}
 	}
-	f, err := do(ctx)
+	f, err = do(ctx)
 	if refused, ok := errors.AsType[*refusedError](err); ok && !refused.alreadyRecorded {
 		entry.Outcome, entry.Detail = tracker.AuditFailed, refused.text
 		if err := p.recordAudit(ctx, entry); err != nil {

@@ -63,6 +63,7 @@ type handler struct {
 	config       Config
 	instances    instanceCache
 	visibilities visibilityCache
+	refusals     refusals
 	mux          *http.ServeMux
 }
 

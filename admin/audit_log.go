@@ -21,6 +21,7 @@ func (p *request) auditLog() error {
 	q := p.r.URL.Query()
 	v := &auditView{request: p, subject: strings.TrimSpace(q.Get("subject")), action: strings.TrimSpace(q.Get("action"))}
 	p.title, p.section = p.T("Audit log"), "audit"
+	p.recordLeftOut()
 	var err error
 	v.entries, err = p.store().AuditLog(p.r.Context(), tracker.AuditFilter{
 		Subject: v.subject, Action: v.action,
