@@ -1,15 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -52,16 +47,17 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 			*target = fromEnv
 		}
 	}
-	dir := filepath.Join(os.TempDir(), "nawasync-whm")
 	stringVar(&s.addr, "addr", "127.0.0.1:8080", "the `address` that the pages listen on; the pages have no login, so keep it on loopback")
-	stringVar(&s.dsn, "dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "the database: sqlite:FILE, postgres://… or mysql://user:password@host:port/name")
+	stringVar(&s.dsn, "dsn", "",
+		"the database: sqlite:FILE, postgres://… or mysql://user:password@host:port/name; empty means the file whm.db in the user's own folder")
 	stringVar(&s.redis, "redis", "", "the Redis server: redis://host:port/db; empty starts a Redis inside the process")
 	stringVar(&s.instances, "instances", "", "the server `names` when -whm-url is empty: one,two; empty means main,backup")
 	stringVar(&s.whmURL, "whm-url", "", "the WHM server: https://host:2087, or several: one=https://…,two=https://…; empty starts simulated servers")
 	stringVar(&s.whmUser, "whm-user", "root", "the WHM `user` that the token belongs to")
 	stringVar(&s.whmToken, "whm-token", "",
 		"the user's API token, or several: one=…,two=…; prefer the variable WHM_TOKEN, because every user of the machine can read flags")
-	stringVar(&s.key, "key", filepath.Join(dir, "seal.key"), "the `file` with the key that seals job arguments; created if it does not exist")
+	stringVar(&s.key, "key", "",
+		"the `file` with the key that seals job arguments, created if it does not exist; empty means seal.key in the user's own folder")
 	stringVar(&s.role, "role", "all", "what the process does: all, web (pages only) or worker (jobs only)")
 	flags.IntVar(&s.mailboxes, "mailboxes", 40, "the `number` of mailboxes of the first simulated server")
 	switch err := flags.Parse(args); {
@@ -73,9 +69,12 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 	case err != nil:
 		return s, fmt.Errorf("parse flags: %w; -help lists the flags", err)
 	case flags.NArg() > 0:
-		return s, fmt.Errorf("parse flags: unexpected argument %q; -help lists the flags", flags.Arg(0))
+		return s, fmt.Errorf("parse flags: argument %d is not a flag; -help lists the flags", len(args)-flags.NArg()+1) // it may be a secret
 	}
-	return s, s.check()
+	if err := s.check(); err != nil {
+		return s, err
+	}
+	return s.withFiles()
 }
 
 // check returns an error that names the first wrong flag and says how to fix it.
@@ -110,13 +109,23 @@ func (s settings) servers() ([]serverConfig, error) {
 	}
 	seen := map[string]bool{}
 	for _, server := range list {
-		name := server.name
-		if name == "" || len(name) > 30 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || seen[name] {
-			return nil, fmt.Errorf("server name %q: use 1 to 30 lower-case letters, digits and -, and a different name for each server", name)
+		if err := checkName(server.name); err != nil {
+			return nil, err
 		}
-		seen[name] = true
+		if seen[server.name] {
+			return nil, fmt.Errorf("server name %q: use a different name for each server", server.name)
+		}
+		seen[server.name] = true
 	}
 	return list, nil
+}
+
+// checkName does not show the name: what stands before the first = of a URL may be a password.
+func checkName(name string) error {
+	if name == "" || len(name) > 30 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return errors.New("-whm-url or -instances: a server's name is not valid; use 1 to 30 lower-case letters, digits and -, as in main=https://host:2087")
+	}
+	return nil
 }
 
 func (s settings) simulatedServers() (list []serverConfig) {
@@ -144,6 +153,9 @@ func (s settings) remoteServers() (list []serverConfig, err error) {
 		if !named {
 			name, url = "main", part
 		}
+		if err := checkName(name); err != nil {
+			return nil, err
+		}
 		token := tokens[name]
 		if len(tokens) == 0 {
 			token = s.whmToken
@@ -154,57 +166,4 @@ func (s settings) remoteServers() (list []serverConfig, err error) {
 		list = append(list, serverConfig{name, url, token})
 	}
 	return list, nil
-}
-
-const keySize = 32
-
-// readKey reads the sealing key. If the file does not exist, readKey creates a random key and
-// reports created.
-func readKey(path string) (key []byte, created bool, err error) {
-	key, err = os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, keySize)
-		_, _ = rand.Read(key) // never returns an error
-		return createKey(path, key)
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("-key: %w", err)
-	}
-	if len(key) != keySize {
-		return nil, false, fmt.Errorf("-key: %s has %d bytes, not %d; create a key with: openssl rand -out %[1]s %[3]d", path, len(key), keySize)
-	}
-	return key, false, nil
-}
-
-// createKey writes the key to a temporary file and links the file to path. The link is atomic: if
-// several processes start at the same time, one of them creates the key and the others read it.
-func createKey(path string, key []byte) ([]byte, bool, error) {
-	fail := func(err error) ([]byte, bool, error) { return nil, false, fmt.Errorf("-key: %w", err) }
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fail(err)
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".key-*") // creates the file with mode 0600
-	if err != nil {
-		return fail(err)
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(key)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return fail(err)
-	}
-	if err := os.Link(file.Name(), path); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return readKey(path)
-		}
-		return fail(err)
-	}
-	return key, true, nil
-}
-
-// redactDSN returns the DSN without its password.
-func redactDSN(dsn string) string {
-	if u, err := url.Parse(dsn); err == nil {
-		return u.Redacted()
-	}
-	return "(hidden: the DSN is not a URL)"
 }

@@ -78,7 +78,7 @@ func TestWrongSettingIsReportedInOneLineBeforeTheStart(t *testing.T) {
 		args []string
 	}{
 		{"-help lists the flags", []string{"-colour", "red"}},
-		{`unexpected argument "now"`, []string{"now"}},
+		{"is not a flag", []string{"hunter2"}},
 		{"all, web or worker", []string{"-role", "boss"}},
 		{"needs -redis", []string{"-role", "web"}},
 		{"needs -whm-url", []string{"-role", "worker", "-redis", "redis://127.0.0.1:1"}},
@@ -92,6 +92,14 @@ func TestWrongSettingIsReportedInOneLineBeforeTheStart(t *testing.T) {
 		{"-dsn: ", []string{"-dsn", "postgres://root:hunter2@127.0.0.1:1/x?connect_timeout=2"}},
 		{"use redis://", []string{"-redis", "localhost"}},
 		{"-redis: the server does not answer", []string{"-redis", "redis://127.0.0.1:1/0"}},
+		{"escaped as in a URL", []string{"-dsn", "postgres://root:hunter2%zz@127.0.0.1/x"}},
+		{"-dsn: the database does not answer", []string{"-dsn", "postgres://127.0.0.1:1/x?user=root&password=hunter2&sslmode=none"}},
+		{"with special characters of the password escaped", []string{"-redis", "redis://:hunter2/x@127.0.0.1:1"}},
+		{"is not the URL of a WHM server", []string{"-whm-url", "https//root:hunter2@whm.example:2087", "-whm-token", "x"}},
+		{"a server's name is not valid", []string{"-whm-url", "https://root:hunter2=@whm.example:2087", "-whm-token", "x"}},
+		{"contains a user", []string{"-whm-url", "https://root:hunter2@whm.example:2087", "-whm-token", "x"}},
+		{"whm.example:2086 would send", []string{"-whm-url", "http://root:hunter2@whm.example:2086", "-whm-token", "x"}},
+		{"has no token for the server", []string{"-whm-url", "one=https://whm.example:2087", "-whm-token", "two=hunter2"}},
 		{"in the clear", []string{"-whm-url", "http://whm.example:2086", "-whm-token", "x"}},
 		{"certificate is not trusted", []string{"-whm-url", secure.URL, "-whm-token", "x"}},
 	} {
@@ -119,7 +127,7 @@ func TestWrongSettingIsReportedInOneLineBeforeTheStart(t *testing.T) {
 func TestFlagsOverrideTheEnvironment(t *testing.T) {
 	t.Parallel()
 	environment := map[string]string{"WHM_TOKEN": "from the environment", "WHM_URL": "https://a.example:2087", "ADDR": "127.0.0.1:1"}
-	s, err := parse([]string{"-addr", "127.0.0.1:2"}, func(name string) string { return environment[name] }, io.Discard)
+	s, err := parse([]string{"-addr", "127.0.0.1:2", "-dsn", "sqlite:x", "-key", "x"}, func(name string) string { return environment[name] }, io.Discard)
 	noError(t, err)
 	if s.whmToken != "from the environment" || s.whmURL != "https://a.example:2087" || s.addr != "127.0.0.1:2" {
 		t.Errorf("settings %+v, want the flag's address and the environment's token and URL", s)

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -171,14 +172,14 @@ func (a *example) simulate(name string, mailboxes int) error {
 	if err != nil {
 		return fmt.Errorf("start the simulated WHM server %s: %w", name, err)
 	}
-	const token = "simulated" //nolint:gosec // only this simulated server accepts the token
+	token := rand.Text()
 	simulator := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
 	server := &http.Server{Handler: simulator, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }()
 	a.onClose(func() { _ = server.Close() })
 	address := "http://" + listener.Addr().String()
 	fmt.Fprintf(a.out, "simulated WHM server %s with %d mailboxes: %s\n", name, mailboxes, address)
-	fmt.Fprintf(a.out, "inject faults at %s/control/faults (see docs/whm.md)\n", address)
+	fmt.Fprintf(a.out, "inject faults at %s/control/faults with the token %s (see docs/whm.md)\n", address, simulator.ControlToken())
 	a.simulated[name] = simulator
 	a.whm[name], err = whmapi.New(whmapi.Config{URL: address, User: "root", Token: nawasync.NewSecret(token)})
 	return err

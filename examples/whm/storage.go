@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,13 +28,16 @@ func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 		if rest == "" {
 			return nil, errors.New("-dsn sqlite: the file name is missing; use sqlite:whm.db")
 		}
-		if err := os.MkdirAll(filepath.Dir(rest), 0o700); err != nil {
+		if err := createDatabaseFile(rest); err != nil {
 			return nil, fmt.Errorf("-dsn: %w", err)
 		}
 		// docs/operations.md explains why nawasync needs these parameters.
 		dialector = sqlite.Open("file:" + rest +
 			"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate")
 	case "postgres", "postgresql":
+		if _, err := url.Parse(dsn); err != nil { // the error would show the password
+			return nil, errors.New("-dsn: use postgres://user:password@host:port/name, with special characters of the password escaped as in a URL")
+		}
 		dialector = postgres.Open(dsn)
 	case "mysql":
 		c, err := mysqlConfig(dsn)
@@ -45,12 +46,12 @@ func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 		}
 		dialector = mysql.Open(c.FormatDSN())
 	default:
-		return nil, fmt.Errorf("-dsn: unknown scheme %.12q; use sqlite:, postgres:// or mysql://", scheme)
+		return nil, errors.New("-dsn: unknown scheme; use sqlite:, postgres:// or mysql://")
 	}
 	db, err := gorm.Open(dialector, &gorm.Config{Logger: logger.Discard})
 	if err != nil {
 		// A driver's error may have several lines. Join them, so that the error is one line of output.
-		return nil, fmt.Errorf("-dsn: the database does not answer: %s", strings.Join(strings.Fields(err.Error()), " "))
+		return nil, fmt.Errorf("-dsn: the database does not answer: %s", hidePassword(strings.Join(strings.Fields(err.Error()), " "), dsn))
 	}
 	pool, err := db.DB()
 	if err != nil {
@@ -61,7 +62,7 @@ func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := pool.PingContext(ctx); err != nil {
-		return nil, fmt.Errorf("-dsn: the database does not answer: %w", errors.Join(err, pool.Close()))
+		return nil, fmt.Errorf("-dsn: the database does not answer: %s", hidePassword(errors.Join(err, pool.Close()).Error(), dsn))
 	}
 	return db, nil
 }
@@ -90,13 +91,13 @@ func openRedis(ctx context.Context, address string) (*redis.Client, func(), erro
 	}
 	options, err := redis.ParseURL(address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("-redis: use redis://host:6379/0: %w", err)
+		return nil, nil, errors.New("-redis: use redis://user:password@host:6379/0, with special characters of the password escaped as in a URL")
 	}
 	client := redis.NewClient(options)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		return nil, nil, fmt.Errorf("-redis: the server does not answer: %w", errors.Join(err, client.Close()))
+		return nil, nil, fmt.Errorf("-redis: the server does not answer: %s", hidePassword(errors.Join(err, client.Close()).Error(), address))
 	}
 	return client, func() { _ = client.Close() }, nil
 }

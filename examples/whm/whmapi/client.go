@@ -53,9 +53,9 @@ func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return nil, fmt.Errorf("create WHM client: %q is not the URL of a WHM server; use https://host:2087", c.URL)
+		return nil, errors.New("create WHM client: the address is not the URL of a WHM server; use https://host:2087") // it may have a password
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("create WHM client: %q would send the token in the clear; use https and port 2087", c.URL)
+		return nil, fmt.Errorf("create WHM client: http://%s would send the token in the clear; use https and port 2087", u.Host)
 	case u.User != nil:
 		return nil, errors.New("create WHM client: the URL contains a user; set the user and the token separately")
 	case c.User == "" || c.Token.Reveal() == "":

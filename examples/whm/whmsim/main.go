@@ -26,10 +26,11 @@ func start() int {
 	mailboxes := flag.Int("mailboxes", 40, "the `number` of mailboxes")
 	user := flag.String("user", "root", "the WHM user")
 	token := flag.String("token", "secret-token", "the user's API token")
+	control := flag.String("control-token", "", "the `token` of the control API; empty makes a random one, which is printed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, sim.Options{User: *user, Token: *token, Mailboxes: *mailboxes}); err != nil {
+	if err := run(ctx, *addr, sim.Options{User: *user, Token: *token, Mailboxes: *mailboxes, ControlToken: *control}); err != nil {
 		fmt.Fprintln(os.Stderr, "whmsim:", err)
 		return 1
 	}
@@ -41,8 +42,10 @@ func run(ctx context.Context, addr string, o sim.Options) error {
 	if err != nil {
 		return fmt.Errorf("-addr: %w", err)
 	}
-	fmt.Printf("simulated WHM server: http://%s/json-api/ (user %s)\ninject faults at http://%[1]s/control/faults\n", listener.Addr(), o.User)
-	server := &http.Server{Handler: sim.New(o), ReadHeaderTimeout: 10 * time.Second}
+	simulator := sim.New(o)
+	fmt.Printf("simulated WHM server: http://%s/json-api/ (user %s)\n", listener.Addr(), o.User)
+	fmt.Printf("inject faults at http://%s/control/faults with the token %s\n", listener.Addr(), simulator.ControlToken())
+	server := &http.Server{Handler: simulator, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()

@@ -4,6 +4,8 @@
 package sim
 
 import (
+	"cmp"
+	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
@@ -17,12 +19,16 @@ type Options struct {
 	User      string // default "root"
 	Token     string // default "secret-token"
 	Mailboxes int    // the number of mailboxes of all accounts; default 40
+	// ControlToken is the token of the control API. Default a random one.
+	ControlToken string
 }
 
 // Server is a simulated WHM server. It is safe for concurrent use.
 type Server struct {
 	user, token string
-	control     *http.ServeMux
+	control     http.Handler
+	// controlToken is the token of control, which can do more than the WHM API.
+	controlToken string
 
 	mu       sync.Mutex
 	accounts []*account
@@ -42,8 +48,11 @@ func New(o Options) *Server {
 	if o.Mailboxes <= 0 {
 		o.Mailboxes = 40
 	}
-	s := &Server{user: o.User, token: o.Token, accounts: seed(o.Mailboxes), calls: map[string]int{}, tallies: map[string]*Tally{}}
-	s.control = s.controlMux()
+	s := &Server{
+		user: o.User, token: o.Token, controlToken: cmp.Or(o.ControlToken, rand.Text()), accounts: seed(o.Mailboxes),
+		calls: map[string]int{}, tallies: map[string]*Tally{},
+	}
+	s.control = s.protectControl(s.controlMux())
 	return s
 }
 

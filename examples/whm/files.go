@@ -1,0 +1,108 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// userFile returns the path of a file in the example's folder, which belongs to the user alone.
+func userFile(name, flag string) (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("-%s: there is no folder for the user's own files (%w); set HOME, or name a file with -%[1]s", flag, err)
+	}
+	return filepath.Join(dir, "nawasync-whm", name), nil
+}
+
+// withFiles returns the settings with the paths that neither a flag nor the environment has set.
+func (s settings) withFiles() (settings, error) {
+	var err error
+	if s.dsn == "" {
+		if s.dsn, err = userFile("whm.db", "dsn"); err != nil {
+			return s, err
+		}
+		s.dsn = "sqlite:" + s.dsn
+	}
+	if s.key == "" {
+		s.key, err = userFile("seal.key", "key")
+	}
+	return s, err
+}
+
+// createDatabaseFile creates the file of a SQLite database for the user alone, if it does not exist. SQLite
+// gives its other files the mode of this one.
+func createDatabaseFile(path string) error {
+	if strings.HasPrefix(path, ":") { // no file, for example :memory:
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the path is a setting
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+const keySize = 32
+
+// readKey reads the sealing key. If the file does not exist, readKey creates a random key and
+// reports created. It refuses a file that another user owns or may read.
+func readKey(path string) (key []byte, created bool, err error) {
+	file, err := os.Open(path) //nolint:gosec // the path is a setting
+	if errors.Is(err, fs.ErrNotExist) {
+		key = make([]byte, keySize)
+		_, _ = rand.Read(key) // never returns an error
+		return createKey(path, key)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("-key: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat() // of the open file, which nobody can exchange
+	if err == nil && info.Mode().IsRegular() {
+		err = checkPrivate(path, info)
+	}
+	if err == nil {
+		key, err = io.ReadAll(io.LimitReader(file, 1<<20))
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("-key: %w", err)
+	}
+	if len(key) != keySize {
+		return nil, false, fmt.Errorf("-key: %s has %d bytes, not %d; create a key with: openssl rand -out %[1]s %[3]d", path, len(key), keySize)
+	}
+	return key, false, nil
+}
+
+// createKey writes the key to a temporary file and links the file to path. The link is atomic: if
+// several processes start at the same time, one of them creates the key and the others read it.
+func createKey(path string, key []byte) ([]byte, bool, error) {
+	fail := func(err error) ([]byte, bool, error) { return nil, false, fmt.Errorf("-key: %w", err) }
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fail(err)
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".key-*") // creates the file with mode 0600
+	if err != nil {
+		return fail(err)
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(key)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fail(err)
+	}
+	if err := os.Link(file.Name(), path); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return readKey(path)
+		}
+		return fail(err)
+	}
+	return key, true, nil
+}
