@@ -38,10 +38,11 @@ type Config struct {
 	// ActionLabel returns the name that the pages show for a kind of job. If ActionLabel is nil or
 	// returns "", the pages show Kind.Action.
 	ActionLabel func(nawasync.Kind) string
-	// JobLinks returns the application's links for a job's page. Links that are neither a path nor
-	// an http or https URL are left out.
+	// JobLinks returns the application's links for a job's page. Links that are neither a path, which
+	// begins with one slash, nor an http or https URL with a host and without a user are left out.
 	JobLinks func(*tracker.Job) []Link
-	// Home links to the application's own pages. An empty URL shows no link.
+	// Home links to the application's own pages. An empty URL shows no link, nor does one that
+	// JobLinks would leave out.
 	Home Link
 	// Messages replaces texts of the pages. The keys are the English texts. The file messages.txt
 	// lists all of them.
@@ -78,7 +79,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 		return nil, errors.New("create the admin pages: the engine is nil; pass the one that nawasync.New returned")
 	}
 	config.Prefix = strings.TrimRight(config.Prefix, "/")
-	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || strings.ContainsAny(config.Prefix, "?#% ")) {
+	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || !isLocalPath(config.Prefix) || strings.ContainsAny(config.Prefix, "?#% ")) {
 		return nil, fmt.Errorf("create the admin pages: Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
 	}
 	if config.Location == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -381,16 +380,6 @@ func (p *request) label(j *tracker.Job) string {
 		}
 	}
 	return strings.ReplaceAll(j.Action, "_", " ")
-}
-
-// linkURL returns its argument if it is a path or an http or https URL. It returns "" otherwise, so
-// that a link of the application cannot run a script.
-func linkURL(to string) string {
-	u, err := url.Parse(to)
-	if err != nil || (u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https") || (u.Scheme == "" && !strings.HasPrefix(to, "/")) {
-		return ""
-	}
-	return to
 }
 
 // withLimit limits a search to the newest limit jobs with IDs below before; 0 means no bound.
