@@ -149,11 +149,23 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 func (v *bulkView) confirmation() int64 {
 	switch {
 	case v.incomplete:
-		return max(v.searched, 1) // the exact number is unknown; the page says that there are more
+		return bulkPreviewLimit // the exact number is unknown; the page says so
 	case v.matching > confirmAbove[v.action]:
 		return v.matching
 	}
 	return 0
+}
+
+// confirmedBy reports whether the operator has typed the number of jobs. The number is that of now: if
+// more jobs match than in the preview that the operator saw, nobody has confirmed them. Jobs that no longer
+// match are no reason to refuse, up to a tenth of the number.
+func (v *bulkView) confirmedBy(typed string) bool {
+	needed := v.confirmation()
+	if needed == 0 {
+		return true
+	}
+	n, err := strconv.ParseInt(typed, 10, 64)
+	return err == nil && n >= needed && n <= needed+needed/10
 }
 
 // actionCount returns the action with the number of jobs, for example "Retry 240 jobs". If the
@@ -197,8 +209,8 @@ func (p *request) startBulkRun() error {
 			return flash{}, err
 		case form("reason") == "":
 			return flash{}, &refusedError{text: p.T("Enter a reason. The audit log stores the reason with each job.")}
-		case v.confirmation() > 0 && (form("typed") == "" || form("typed") != form("must")):
-			return flash{}, &refusedError{text: p.Tf("Type %d, the number of jobs, to confirm.", v.confirmation())}
+		case !v.confirmedBy(form("typed")):
+			return flash{}, &refusedError{text: p.Tf("Type %d, the number of jobs, to confirm. It may have changed since the preview.", v.confirmation())}
 		}
 		args := bulkArgs{
 			RunID: entry.TargetID, Action: v.action, Query: v.queryText, PreviewedAt: at,

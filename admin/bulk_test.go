@@ -147,7 +147,7 @@ func TestBulkRunRequiresAReasonATypedCountAndAPermission(t *testing.T) {
 		}
 	}
 	// A form without a typed number is rejected too.
-	_, page, _ := s.startBulkRun(browser, q, url.Values{"reason": {"old"}, "must": {""}, "typed": {""}})
+	_, page, _ := s.startBulkRun(browser, q, url.Values{"reason": {"old"}, "typed": {""}})
 	if !strings.Contains(page, "Type 101, the number") {
 		t.Errorf("without a typed number the page shows:\n%s", page)
 	}
