@@ -18,7 +18,7 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	t.Parallel()
 	declared := map[string]bool{}
 	var files []string
-	names := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	names := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -39,7 +39,7 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	decisions, err := filepath.Glob("docs/decisions/*.md")
 	enginetest.NoError(t, err)
 	documents = append(documents, decisions...)
-	mentioned := regexp.MustCompile("`(Test[A-Z]\\w+)`")
+	mentioned := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
 	sources := regexp.MustCompile("`([\\w./]+\\.(?:go|templ|txt))`")
 	links := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
 	for _, document := range append(documents, "README.md", "CONTRIBUTING.md", "SECURITY.md") {
