@@ -57,6 +57,23 @@ func sensitiveKey(key string) bool {
 
 func isSeparator(r rune) bool { return r == '-' || r == '_' || r == '.' || r == ' ' }
 
+// hides reports whether a key marks its value as a secret, by itself or by an extra key.
+func hides(extra []string, key string) bool {
+	if len(extra) == 0 {
+		return sensitiveKey(key)
+	}
+	joined := normalise(key)
+	if slices.Contains(extra, "!"+joined) {
+		return false
+	}
+	return sensitiveKey(key) || slices.ContainsFunc(extra, func(part string) bool {
+		if whole, ok := strings.CutPrefix(part, "="); ok {
+			return joined == whole
+		}
+		return strings.Contains(joined, part)
+	})
+}
+
 func normalisedKeys(keys []string) []string {
 	list := make([]string, 0, len(keys))
 	for _, key := range keys {

@@ -2,7 +2,6 @@ package secret
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 )
 
@@ -38,17 +37,7 @@ type masker struct {
 
 func newMasker(extraKeys []string) masker { return masker{keys: normalisedKeys(extraKeys)} }
 
-// secretKey reports whether the value of a key is a secret.
-func (m *masker) secretKey(key string) bool {
-	if sensitiveKey(key) {
-		return true
-	}
-	if len(m.keys) == 0 {
-		return false
-	}
-	key = normalise(key)
-	return slices.ContainsFunc(m.keys, func(part string) bool { return strings.Contains(key, part) })
-}
+func (m *masker) secretKey(key string) bool { return hides(m.keys, key) }
 
 // remember adds secret to the found secrets, and also its unescaped form if the two differ.
 func (m *masker) remember(secret string, unescape func(string) (string, error)) {

@@ -58,25 +58,39 @@ func (c *Revealer) MayHold(t reflect.Type) bool {
 
 // Reveal marshals v as JSON with the values of its Secrets, and returns these values too. It
 // encodes a deep copy whose Secrets marshal their values, because the Secrets of v itself
-// marshal as "***". It returns an error if a Secret is in an unexported field or v is nested
-// too deeply.
+// marshal as "***". It returns an error if a Secret is in an unexported field, if its value is
+// not in the JSON, for example because a MarshalJSON formats it, or if v is nested too deeply.
+// The value of a field with the tag json:"-" is returned, but need not be in the JSON.
 func (c *Revealer) Reveal(v any) (plain []byte, secrets []string, err error) {
 	value := reflect.ValueOf(v)
 	if !value.IsValid() || !c.MayHold(value.Type()) {
 		plain, err = json.Marshal(v)
 		return plain, nil, err
 	}
-	r := copier{}
-	open, err := r.copy(value, 0)
+	open, err := (&copier{}).copy(value, 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	plain, err = json.Marshal(open.Interface())
-	return plain, r.secrets, err
+	if plain, err = json.Marshal(open.Interface()); err != nil {
+		return nil, nil, err
+	}
+	held := c.collect(value)
+	if err := checkSealed(plain, held); err != nil {
+		return nil, nil, err
+	}
+	if err := c.checkMarked(value, len(held)); err != nil {
+		return nil, nil, err
+	}
+	for _, h := range held {
+		secrets = append(secrets, h.value)
+	}
+	return plain, secrets, nil
 }
 
 // copier makes deep copies whose Secrets marshal their values.
-type copier struct{ secrets []string }
+type copier struct {
+	mark func(value string) string // changes the values; nil keeps them
+}
 
 func (r *copier) copy(v reflect.Value, depth int) (reflect.Value, error) {
 	if depth > maxDepth {
@@ -109,8 +123,8 @@ func (r *copier) copy(v reflect.Value, depth int) (reflect.Value, error) {
 }
 
 func (r *copier) copySecret(s Secret) reflect.Value {
-	if !s.IsZero() {
-		r.secrets = append(r.secrets, s.Reveal())
+	if r.mark != nil && !s.IsZero() {
+		s = New(r.mark(s.Reveal()))
 	}
 	s.open = true
 	return reflect.ValueOf(s)
@@ -137,6 +151,13 @@ func (r *copier) copyElem(from, to reflect.Value, depth int) error {
 func (r *copier) copyFields(from, to reflect.Value, depth int) error {
 	for i := range from.NumField() {
 		field := from.Type().Field(i)
+		if !field.IsExported() && field.Anonymous && field.Type.Kind() == reflect.Struct {
+			// The exported fields of an embedded struct are fields of the JSON, whatever its own name is.
+			if err := r.copyFields(from.Field(i), to.Field(i), depth+1); err != nil {
+				return err
+			}
+			continue
+		}
 		if !field.IsExported() {
 			if containsSecret(field.Type, false, map[reflect.Type]bool{}) {
 				return fmt.Errorf("field %s.%s holds a Secret but is not exported, so the job would not get it; export it", from.Type(), field.Name)
