@@ -50,10 +50,16 @@ func (e *Engine) appendAudit(ctx context.Context, entry tracker.AuditEntry) {
 	// Write the entry even if the caller's context has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
 	defer cancel()
-	if err := e.store.AppendAudit(ctx, entry); err != nil {
+	if err := e.writeAudit(ctx, entry); err != nil {
 		e.logger.Error("could not write an operator's action to the audit log",
 			"action", entry.Action, "by", entry.Subject, "job_id", entry.JobID, "error", err)
 	}
+}
+
+// writeAudit adds an entry to the audit log, without secrets in what an operator has typed.
+func (e *Engine) writeAudit(ctx context.Context, entry tracker.AuditEntry) error {
+	entry.Reason, entry.Detail = e.redactor.Text(entry.Reason), e.redactor.Text(entry.Detail)
+	return e.store.AppendAudit(ctx, entry)
 }
 
 // auditableErrors are this module's own errors. An audit entry may show their texts.

@@ -42,6 +42,12 @@ type Config struct {
 	Heartbeat *sql.DB
 	// Sealer encrypts arguments at rest. Required for kinds with a Secret.
 	Sealer secret.Sealer
+	// Secrets are the credentials of the clients in this process, for example API tokens and passwords.
+	// Wherever the engine stores, logs or reports a text, it replaces their values with "***": in the
+	// payloads, errors, stacks, logs, results and conflicts of jobs, histories of objects, reasons of
+	// operators, warnings and log lines. It does not search kinds, targets and the columns of a
+	// repository's table. Each value needs at least 6 bytes; empty ones are ignored.
+	Secrets []Secret
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.
 	Queues map[string]Queue
 	// Logger receives the engine's log. Default slog.Default().

@@ -66,7 +66,7 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	secrets, execute, err := r.decode(plain)
 	a := &attempt{
 		job: job, store: e.store, key: e.idempotencyKey(job), lease: e.checkLease,
-		redactor: sync.OnceValue(func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, r.maskKeys) }),
+		redactor: sync.OnceValue(func() *secret.Redactor { return e.newRedactor(plain, job.Payload, secrets, r.maskKeys) }),
 	}
 	if err != nil {
 		text := a.redactor().Clip(err.Error(), tracker.MaxError)
@@ -154,5 +154,5 @@ func (e *Engine) redactorOf(job *jobstore.Job) *secret.Redactor {
 		secrets, _, _ = r.decode(plain)
 		maskKeys = r.maskKeys
 	}
-	return secret.NewRedactor(plain, job.Payload, secrets, maskKeys)
+	return e.newRedactor(plain, job.Payload, secrets, maskKeys)
 }

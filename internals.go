@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"gorm.io/gorm"
@@ -44,6 +45,15 @@ func (i internals) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 // Arguments returns a job's arguments, unsealed.
 func (i internals) Arguments(job *jobstore.Job) ([]byte, error) { return i.openArguments(job) }
 
+// Payload returns the arguments as a job of Dispatch would show them, with secrets masked.
+func (i internals) Payload(args Args) ([]byte, error) {
+	job, err := i.buildJob(args, Options{})
+	if err != nil {
+		return nil, err
+	}
+	return job.Payload, nil
+}
+
 // CheckKind returns ErrInvalid if no job can have the kind.
 func (i internals) CheckKind(kind Kind) error { return validateKind(kind) }
 
@@ -53,8 +63,11 @@ func (i internals) CheckTarget(target Target) error { return validateTarget(targ
 // AppendAudit adds an entry to the audit log. It is for actions that do not go through the
 // engine, and for actions that an operator was not permitted to take.
 func (i internals) AppendAudit(ctx context.Context, entry tracker.AuditEntry) error {
-	return i.store.AppendAudit(ctx, entry)
+	return i.writeAudit(ctx, entry)
 }
+
+// Redacting returns a logger that removes the values of Config.Secrets from what it writes to l.
+func (i internals) Redacting(l *slog.Logger) *slog.Logger { return i.redactingLogger(l) }
 
 // Operate runs do for an operator and records the action and its outcome in the audit log. do
 // sets the entry's target.
@@ -83,7 +96,7 @@ func (i internals) Register(handlers []host.Handler) error {
 			queue = DefaultQueue
 		}
 		regs[n] = &registration{
-			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, containsSecret: h.ContainsSecret,
+			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, containsSecret: h.ContainsSecret, maskKeys: h.MaskKeys,
 			timeout: func() time.Duration { return timeout }, backoff: AbstractJob[Args]{}.Backoff,
 			decode: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 				secrets, run, err := h.Decode(plain)

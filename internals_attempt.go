@@ -16,6 +16,8 @@ type hostAttempt struct {
 	engine *Engine
 }
 
+func (a hostAttempt) Redact(document []byte) []byte { return a.redactor().JSON(document) }
+
 func (a hostAttempt) RetractWrite(ctx context.Context) { a.retractWrite(ctx) }
 
 func (a hostAttempt) State(ctx context.Context, v any) (bool, error) {

@@ -179,11 +179,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		if err := json.Unmarshal(plain, &args); err != nil {
 			return nil, nil, fmt.Errorf("decode the arguments into %T: %w", args, err)
 		}
-		_, secrets, err := e.secrets.Reveal(args)
-		if err != nil {
-			return nil, nil, err
-		}
-		return secrets, func(ctx context.Context, a *attempt) error {
+		return e.secrets.Values(args), func(ctx context.Context, a *attempt) error {
 			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
 		}, nil
 	}

@@ -292,7 +292,7 @@ func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOpt
 	}
 	return e.operate(ctx, "pause", OperatorOptions{o.By, o.Reason, o.Address}, func(entry *tracker.AuditEntry) error {
 		entry.Service, entry.Instance = service, instance
-		return e.store.Pause(ctx, tracker.Scope{Service: service, Instance: instance, Until: until, By: o.By, Reason: o.Reason})
+		return e.store.Pause(ctx, tracker.Scope{Service: service, Instance: instance, Until: until, By: o.By, Reason: e.redactor.Text(o.Reason)})
 	})
 }
 

@@ -1,6 +1,7 @@
 package nawasync
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -13,7 +14,7 @@ import (
 // for people to read and a sealed copy for the worker. Without one, the row holds the plain
 // arguments, and arguments with secrets are an error (ErrNoSealer).
 func (e *Engine) packArguments(job *jobstore.Job, args Args, maskKeys []string) error {
-	plain, _, err := e.secrets.Reveal(args)
+	plain, secrets, err := e.secrets.Reveal(args)
 	if err != nil {
 		return fmt.Errorf("%w: the arguments of type %T do not marshal: %w", ErrInvalid, args, err)
 	}
@@ -30,7 +31,7 @@ func (e *Engine) packArguments(job *jobstore.Job, args Args, maskKeys []string) 
 			return fmt.Errorf("%w: the arguments of type %T do not marshal: %w", ErrInvalid, args, err)
 		}
 	}
-	job.Payload = Mask(masked, maskKeys...)
+	job.Payload = e.maskPayload(plain, Mask(masked, maskKeys...), secrets, maskKeys)
 	if e.config.Sealer != nil {
 		job.Sealed, err = secret.Seal(e.config.Sealer, bindingOf(job), plain)
 		return err
@@ -40,11 +41,23 @@ func (e *Engine) packArguments(job *jobstore.Job, args Args, maskKeys []string) 
 	if err != nil {
 		return err
 	}
-	if !same {
+	if !same || len(secrets) > 0 {
 		return ErrNoSealer
 	}
 	job.Payload = plain
 	return nil
+}
+
+// maskPayload removes the values of the secrets from the masked form of the arguments: the same text may be in
+// another field, and a MarshalJSON may show a Secret.
+func (e *Engine) maskPayload(plain, masked []byte, secrets, maskKeys []string) []byte {
+	if len(secrets) > 0 || bytes.Contains(masked, []byte(secret.Masked)) {
+		return e.newRedactor(plain, masked, secrets, maskKeys).JSON(masked)
+	}
+	if len(e.ownSecrets) == 0 || bytes.Equal(e.redactor.JSON(masked), masked) {
+		return masked
+	}
+	return e.newRedactor(nil, nil, nil, maskKeys).JSON(masked)
 }
 
 // MaxArguments is the largest size of a job's arguments as JSON, in bytes.

@@ -2,6 +2,7 @@ package nawasync
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -82,6 +83,9 @@ func (e *Engine) endRedisCheck(err error) {
 
 // failRedisCheck stores that Redis does not respond.
 func (e *Engine) failRedisCheck(err error) {
+	if clean := e.redactor.Text(err.Error()); clean != err.Error() {
+		err = errors.New(clean)
+	}
 	c := &e.redisCheck
 	c.mu.Lock()
 	defer c.mu.Unlock()

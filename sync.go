@@ -35,6 +35,8 @@ type Engine struct {
 	clock        *clock
 	logger       *slog.Logger
 	secrets      secret.Revealer
+	ownSecrets   []string         // the values of Config.Secrets
+	redactor     *secret.Redactor // for texts that belong to no job
 	backlog      backlog
 	telemetry    *telemetry
 	trackers     trackers
@@ -69,9 +71,15 @@ func New(config Config) (*Engine, error) {
 	if err := config.defaults(); err != nil {
 		return nil, err
 	}
-	e := &Engine{
-		config: config, tuning: t, logger: config.Logger, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}),
+	own, err := ownSecretsOf(config.Secrets)
+	if err != nil {
+		return nil, err
 	}
+	e := &Engine{
+		ownSecrets: own, redactor: secret.NewRedactor(nil, nil, own, nil),
+		config: config, tuning: t, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}),
+	}
+	e.logger = e.redactingLogger(config.Logger)
 	e.clock = &clock{base: config.Now}
 	store, err := jobstore.New(config.DB, jobstore.Options{Now: e.clock.Now, At: t.At})
 	if err != nil {
@@ -81,7 +89,7 @@ func New(config Config) (*Engine, error) {
 	e.backlog = backlog{store: store, limit: config.MaxQueued, counts: map[string]*openCount{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := checkDatabase(ctx, config.DB, config.Logger); err != nil {
+	if err := checkDatabase(ctx, config.DB, e.logger); err != nil {
 		return nil, err
 	}
 	if e.telemetry, err = newTelemetry(config.TracerProvider, config.MeterProvider, config.Propagator); err != nil {
@@ -94,7 +102,7 @@ func New(config Config) (*Engine, error) {
 		return nil, err
 	}
 	if config.Redis != nil {
-		e.doorbell = doorbell.New(config.Redis, e.installation, config.Logger)
+		e.doorbell = doorbell.New(config.Redis, e.installation, e.logger)
 	}
 	if err := e.measureClock(ctx); err != nil {
 		return nil, err

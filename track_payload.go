@@ -13,11 +13,14 @@ import (
 )
 
 // taskPayload is a task as its row keeps it.
-type taskPayload struct{ plain, shown []byte }
+type taskPayload struct {
+	plain, shown []byte
+	engine       *Engine
+}
 
 // redactor returns a redactor for the secrets of the task.
 func (p taskPayload) redactor(maskKeys []string) *secret.Redactor {
-	return secret.NewRedactor(p.plain, p.shown, nil, maskKeys)
+	return p.engine.newRedactor(p.plain, p.shown, nil, maskKeys)
 }
 
 // keptTask is the stored form of a task. Text is a payload that is JSON, Binary any other.
@@ -32,11 +35,11 @@ type keptTask struct {
 // Sealer, the row keeps the task for a retry only if masking changes nothing.
 func (e *Engine) packTask(job *jobstore.Job, task *asynq.Task, maskKeys []string) taskPayload {
 	plain, hidden := encodeTask(task)
-	shown := Mask(hidden, maskKeys...)
+	shown := e.maskPayload(plain, Mask(hidden, maskKeys...), nil, maskKeys)
 	job.Payload, job.Sealed = shown, []byte{} // empty: the task is not kept
 	switch {
 	case len(plain) > MaxArguments:
-		job.Payload = fmt.Appendf(nil, `{"task":%s,"payload_bytes":%d}`, jsonText(task.Type()), len(task.Payload()))
+		job.Payload = fmt.Appendf(nil, `{"task":%s,"payload_bytes":%d}`, jsonText(e.redactor.Text(task.Type())), len(task.Payload()))
 	case validateJSON(plain) != nil: // the type or a header is not UTF-8
 		job.Payload = fmt.Appendf(nil, `{"payload_bytes":%d}`, len(task.Payload()))
 	case e.config.Sealer != nil:
@@ -51,7 +54,7 @@ func (e *Engine) packTask(job *jobstore.Job, task *asynq.Task, maskKeys []string
 			job.Payload, job.Sealed = plain, nil
 		}
 	}
-	return taskPayload{plain, shown}
+	return taskPayload{plain, shown, e}
 }
 
 // encodeTask returns the stored form of a task, and the same with a binary payload hidden. The bytes

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -87,7 +88,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	}
 	config.Timeout = cmp.Or(config.Timeout, 5*time.Second)
 	config.ExportRows = cmp.Or(config.ExportRows, 100_000)
-	config.Logger = cmp.Or(config.Logger, slog.Default())
+	config.Logger = engine.Internals(host.NewKey()).Redacting(cmp.Or(config.Logger, slog.Default()))
 	if config.Timeout < 0 || config.ExportRows < 0 {
 		return nil, errors.New("create the admin pages: Config.Timeout or Config.ExportRows is negative; set a positive value, or 0 for the default")
 	}

@@ -1,10 +1,10 @@
 package nawasynctest
 
 import (
-	"encoding/json"
 	"testing"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -20,7 +20,8 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 		Targets: []tracker.Target{{Service: kind.Service, Type: kind.Type, Instance: target.Instance, ID: target.ID}}, Limit: 100,
 	})
 	requireNoError(t, err)
-	want := maskedJSON(t, args)
+	want, err := e.Internals(host.NewKey()).Payload(args)
+	requireNoError(t, err)
 	var others []string
 	for _, found := range found.Jobs {
 		job, err := e.Reader().Get(t.Context(), found.ID) // Search leaves out the payload
@@ -33,14 +34,6 @@ func RequireDispatched(t testing.TB, e *nawasync.Engine, args nawasync.Args) *tr
 	}
 	t.Fatalf("no %s job of target %q, instance %q, was dispatched with %s; jobs of the target: %q", kind, target.ID, target.Instance, want, others)
 	return nil
-}
-
-// maskedJSON returns arguments as JSON with masked secrets.
-func maskedJSON(t testing.TB, args nawasync.Args) []byte {
-	t.Helper()
-	text, err := json.Marshal(args) // MarshalJSON of Secret masks its value
-	requireNoError(t, err)
-	return secret.Mask(text, optionsOf(args).MaskKeys...)
 }
 
 func optionsOf(args nawasync.Args) nawasync.JobOptions {

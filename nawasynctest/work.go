@@ -60,14 +60,18 @@ func Work[A nawasync.Args](t testing.TB, h nawasync.Handler[A], args A) WorkResu
 		}
 	}
 	options := optionsOf(args)
+	masked, err := json.Marshal(args) // MarshalJSON of Secret masks its value
+	requireNoError(t, err)
+	masked = secret.Mask(masked, options.MaskKeys...)
+	redactor := secret.NewRedactor(plain, masked, secrets, options.MaskKeys)
 	job := tracker.Job{
 		ID: 1, Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
 		Queue: cmp.Or(options.Queue, nawasync.DefaultQueue), Status: tracker.StatusRunning, Attempt: 1,
-		MaxAttempts: cmp.Or(options.MaxAttempts, nawasync.DefaultAttempts), Payload: maskedJSON(t, args),
+		MaxAttempts: cmp.Or(options.MaxAttempts, nawasync.DefaultAttempts), Payload: redactor.JSON(masked),
 	}
 	run, finish := nawasync.NewRun(host.NewKey(), received, host.RunOptions{
 		Job: job, IdempotencyKey: "nawasynctest-1",
-		Redactor: func() *secret.Redactor { return secret.NewRedactor(plain, job.Payload, secrets, options.MaskKeys) },
+		Redactor: func() *secret.Redactor { return redactor },
 	})
 	timeout := h.Timeout()
 	if timeout <= 0 {

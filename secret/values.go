@@ -153,7 +153,7 @@ func checkSealed(document []byte, held []heldSecret) error {
 	for _, text := range texts {
 		whole[text] = true
 	}
-	find := finder{texts: texts}
+	find := textFinder{texts: texts}
 	for _, h := range held {
 		if h.excluded || whole[h.value] || find.part(h.value) {
 			continue
@@ -209,8 +209,8 @@ func textsOf(document []byte) (texts []string, err error) {
 // fewParts is how many values are looked up one by one in the texts.
 const fewParts = 16
 
-// finder looks up values that are parts of texts, as a MarshalJSON may write them.
-type finder struct {
+// textFinder looks up values that are parts of texts, as a MarshalJSON may write them.
+type textFinder struct {
 	texts  []string
 	joined []byte
 	n      int
@@ -218,7 +218,7 @@ type finder struct {
 }
 
 // part reports whether a text contains value. It stays fast for many values.
-func (f *finder) part(value string) bool {
+func (f *textFinder) part(value string) bool {
 	if f.joined == nil {
 		f.joined = []byte(strings.Join(f.texts, "\x00") + "\x00")
 	}

@@ -29,10 +29,10 @@ func (h hidden) MarshalJSON() ([]byte, error) { return json.Marshal([]any{h.inne
 
 type embedded struct{ Any any }
 
-type list struct {
+type linked struct {
 	embedded
 
-	Next *list `json:",omitempty"`
+	Next *linked `json:",omitempty"`
 }
 
 type leftOut struct {
@@ -45,8 +45,8 @@ func TestRevealFindsSecretsWhereverJSONHasThem(t *testing.T) {
 	s := secret.New
 	for name, value := range map[string]any{
 		"a field":                     struct{ A secret.Secret }{s("value-1")},
-		"an embedded struct":          list{embedded: embedded{s("value-1")}},
-		"a pointer":                   &list{Next: &list{embedded: embedded{[]any{s("value-1")}}}},
+		"an embedded struct":          linked{embedded: embedded{s("value-1")}},
+		"a pointer":                   &linked{Next: &linked{embedded: embedded{[]any{s("value-1")}}}},
 		"a map's key":                 map[secret.Secret]int{s("value-1"): 1},
 		"a map's value":               map[string]any{"a": map[int]any{1: s("value-1")}},
 		"an array":                    [2]any{1, [1]secret.Secret{s("value-1")}},

@@ -217,7 +217,7 @@ func (a *example) createEngine(ctx context.Context) error {
 		return fmt.Errorf("-key: %w", err)
 	}
 	a.engine, err = nawasync.New(nawasync.Config{
-		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger,
+		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger, Secrets: a.credentials(),
 		Queues: map[string]nawasync.Queue{
 			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4},
 			nawasync.DefaultQueue: {Slots: 2},
@@ -228,6 +228,16 @@ func (a *example) createEngine(ctx context.Context) error {
 	}
 	a.module, err = hosting.New(a.engine, a.whm)
 	return err
+}
+
+// credentials returns what the clients of real servers send. The token of the simulated ones is an ordinary word.
+func (a *example) credentials() (list []nawasync.Secret) {
+	for name, client := range a.whm {
+		if a.simulated[name] == nil {
+			list = append(list, client.Secrets()...)
+		}
+	}
+	return list
 }
 
 // startEngine registers the schedules and starts the workers. A web process runs no jobs.

@@ -2,19 +2,13 @@ package enginetest
 
 import (
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"html"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
-	"unicode/utf16"
 
-	"github.com/nawasara/nawasync/migrations"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -35,8 +29,9 @@ func Keyring(t testing.TB, keys ...[]byte) *secret.Keyring {
 	return ring
 }
 
-// DumpDatabase returns the contents of all tables, of Redis and of the log as text.
-func DumpDatabase(t *testing.T, h *Harness) string {
+// DumpDatabase returns what is stored of an engine as text: all columns of all tables that the database
+// has, Redis, and the log. It leaves out the named tables, such as one of the test's own application.
+func DumpDatabase(t testing.TB, h *Harness, except ...string) string {
 	t.Helper()
 	var b strings.Builder
 	tables, err := h.DB.Migrator().GetTables()
@@ -45,61 +40,80 @@ func DumpDatabase(t *testing.T, h *Harness) string {
 		t.Fatalf("only the tables %v exist", tables)
 	}
 	for _, table := range tables {
-		if table == migrations.Table {
-			continue // goose's table
-		}
-		var rows []map[string]any
-		NoError(t, h.DB.Raw("SELECT * FROM "+table).Scan(&rows).Error)
-		for _, row := range rows {
-			for _, value := range row {
-				if raw, isBytes := value.([]byte); isBytes {
-					value = string(raw)
-				}
-				fmt.Fprintln(&b, value)
-			}
+		if !slices.Contains(except, table) {
+			dumpTable(t, &b, h, table)
 		}
 	}
 	if h.Mini != nil {
 		b.WriteString(h.Mini.Dump())
 	} else {
-		keys, err := h.Redis.Keys(t.Context(), "*").Result()
-		NoError(t, err)
-		for _, key := range keys {
-			fmt.Fprintln(&b, key, h.Redis.HGetAll(t.Context(), key).Val(), h.Redis.Get(t.Context(), key).Val(), h.Redis.LRange(t.Context(), key, 0, -1).Val())
-		}
+		dumpRedis(t, &b, h.Redis)
 	}
 	b.WriteString(h.Log.String())
 	return b.String()
 }
 
-// SecretForms returns the encodings in which a secret may appear in a text.
-func SecretForms(secret string) []string {
-	quoted, _ := json.Marshal(secret)
-	nested, _ := json.Marshal(string(quoted))
-	inBase64 := base64.StdEncoding.EncodeToString([]byte(secret))
-	var percent, unicode strings.Builder
-	for _, char := range []byte(secret) {
-		fmt.Fprintf(&percent, "%%%02x", char)
+// dumpTable writes each value of a table, as text.
+func dumpTable(t testing.TB, b *strings.Builder, h *Harness, table string) {
+	t.Helper()
+	rows, err := h.DB.Raw("SELECT * FROM " + h.DB.Statement.Quote(table)).Rows()
+	NoError(t, err)
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	NoError(t, err)
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		NoError(t, rows.Scan(into...))
+		for i, value := range values {
+			if raw, isBytes := value.([]byte); isBytes {
+				value = string(raw)
+			}
+			fmt.Fprintf(b, "%s.%s: %v\n", table, columns[i], value)
+		}
 	}
-	for _, r := range secret {
-		fmt.Fprintf(&unicode, `\u%04x`, r)
-	}
-	return []string{
-		secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`),
-		inBase64, base64.StdEncoding.EncodeToString([]byte("user:" + secret)), base64.URLEncoding.EncodeToString([]byte("u:" + secret)),
-		strings.ToLower(percent.String()), strings.ToUpper(percent.String()), url.QueryEscape(url.QueryEscape(secret)), url.QueryEscape(percent.String()),
-		html.EscapeString(secret), hex.EncodeToString([]byte(secret)), fmt.Sprintf("%X", secret), unicode.String(),
-		strings.Trim(strconv.Quote(secret), `"`), strings.Trim(strconv.QuoteToASCII(secret), `"`), strings.Trim(string(nested), `"`),
-		strings.Trim(fmt.Sprintf("%v", []byte(secret)), "[]"), fmt.Sprintf("% x", secret),
-		inBase64[:12] + "\n" + inBase64[12:], base64.StdEncoding.EncodeToString([]byte(inBase64)), utf16Text(secret),
+	NoError(t, rows.Err())
+}
+
+// dumpRedis writes each key of Redis with its value, whatever its type is.
+func dumpRedis(t testing.TB, b *strings.Builder, client *redis.Client) {
+	t.Helper()
+	ctx := t.Context()
+	keys, err := client.Keys(ctx, "*").Result()
+	NoError(t, err)
+	for _, key := range keys {
+		var value any
+		switch typ := client.Type(ctx, key).Val(); typ {
+		case "string":
+			value = client.Get(ctx, key).Val()
+		case "hash":
+			value = client.HGetAll(ctx, key).Val()
+		case "list":
+			value = client.LRange(ctx, key, 0, -1).Val()
+		case "set":
+			value = client.SMembers(ctx, key).Val()
+		case "zset":
+			value = client.ZRangeWithScores(ctx, key, 0, -1).Val()
+		case "stream":
+			value = client.XRange(ctx, key, "-", "+").Val()
+		case "none": // it has expired since
+		default:
+			t.Fatalf("the key %s has the unknown type %s", key, typ)
+		}
+		fmt.Fprintln(b, key, value)
 	}
 }
 
-// utf16Text returns a text in UTF-16, as base64.
-func utf16Text(s string) string {
-	var out []byte
-	for _, unit := range utf16.Encode([]rune(s)) {
-		out = binary.LittleEndian.AppendUint16(out, unit)
+// RequireNoSecret fails the test if a text has one of the secrets, in any spelling.
+func RequireNoSecret(t testing.TB, where, text string, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		for _, s := range Spellings(secret) {
+			if at := strings.Index(text, s.Text); at >= 0 {
+				t.Errorf("%s: a secret as %s (%q): …%s…", where, s.Name, s.Text, text[max(0, at-200):min(len(text), at+len(s.Text)+100)])
+			}
+		}
 	}
-	return base64.StdEncoding.EncodeToString(out)
 }

@@ -50,6 +50,8 @@ type Attempt interface {
 	RetractWrite(ctx context.Context)
 	// OnSuccess runs fn in the transaction that marks the job successful.
 	OnSuccess(fn func(tx *gorm.DB) error)
+	// Redact masks a JSON document and removes the secrets of the job and of the engine from it.
+	Redact(document []byte) []byte
 	// SetResult sets the result that is stored if the job succeeds.
 	SetResult(v any)
 	// Logf adds a line to the attempt's log.
@@ -78,6 +80,8 @@ type Handler struct {
 	Service, Type, Action string
 	Queue                 string        // "" is the default queue
 	Timeout               time.Duration // timeout of one attempt; 0 is the default
+	// MaskKeys are masked in addition to the keys that Mask always masks.
+	MaskKeys []string
 	// ContainsSecret says that the arguments contain a Secret, so that a Sealer is required.
 	ContainsSecret bool
 	// Decode decodes the arguments. It returns a function that runs the attempt, and the values

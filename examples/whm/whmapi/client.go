@@ -72,6 +72,9 @@ func New(c Config) (*Client, error) {
 	return &Client{base: u, user: c.User, token: c.Token, http: &client}, nil
 }
 
+// Secrets returns the credentials that the client sends, for nawasync.Config.Secrets.
+func (c *Client) Secrets() []secret.Secret { return []secret.Secret{c.token} }
+
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
