@@ -294,20 +294,29 @@ func (v *jobView) comparisons() []comparison {
 // changes returns the fields that an update sets, from the masked payload.
 func (v *jobView) changes() []comparison {
 	var payload struct {
-		Changes map[string]struct {
-			From json.RawMessage `json:"from"`
-			To   json.RawMessage `json:"to"`
-		} `json:"changes"`
+		Changes map[string]json.RawMessage `json:"changes"`
 	}
 	if json.Unmarshal(v.job.Payload, &payload) != nil {
 		return nil
 	}
 	var list []comparison
 	for _, name := range slices.Sorted(maps.Keys(payload.Changes)) {
-		c := payload.Changes[name]
-		list = append(list, comparison{Field: name, Base: valueText(c.From), Desired: valueText(c.To)})
+		from, to := changedValue(payload.Changes[name])
+		list = append(list, comparison{Field: name, Base: valueText(from), Desired: valueText(to)})
 	}
 	return list
+}
+
+// changedValue returns the values of a changed field. A field that is masked as a whole has two equal ones.
+func changedValue(text json.RawMessage) (from, to json.RawMessage) {
+	var value struct {
+		From json.RawMessage `json:"from"`
+		To   json.RawMessage `json:"to"`
+	}
+	if json.Unmarshal(text, &value) != nil {
+		return text, text
+	}
+	return value.From, value.To
 }
 
 func valueText(value json.RawMessage) string {

@@ -104,14 +104,8 @@ func driftedFields(c *tracker.Change) (list []comparison) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		var value struct {
-			From json.RawMessage `json:"from"`
-			To   json.RawMessage `json:"to"`
-		}
-		if json.Unmarshal(fields[name], &value) != nil { // the whole value is masked
-			value.From, value.To = fields[name], fields[name]
-		}
-		list = append(list, comparison{Field: name, Base: valueText(value.From), Remote: valueText(value.To)})
+		from, to := changedValue(fields[name])
+		list = append(list, comparison{Field: name, Base: valueText(from), Remote: valueText(to)})
 	}
 	return list
 }

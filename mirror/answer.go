@@ -190,7 +190,7 @@ func (m *mutation) ofCreated(old *jobstore.Job) (*mutation, error) {
 	if err != nil || result.Created == "" {
 		return nil, fmt.Errorf("job %d: %w: its result does not name the created object", old.ID, ErrNoConflict)
 	}
-	update := &mutation{kind: m.kind, target: m.target, queue: m.queue, Key: m.Key, Creation: old.ID, Changes: map[string]*requestedChange{}}
+	update := &mutation{kind: m.kind, target: m.target, queue: m.queue, MaskKeys: m.MaskKeys, Key: m.Key, Creation: old.ID, Changes: map[string]*requestedChange{}}
 	update.kind.Action, update.target.ID = values.Answers.Update, result.Created
 	for column, want := range m.Want {
 		differs := slices.ContainsFunc(values.Answers.Digests, func(d tracker.ValueDigest) bool { return d.Column == column })

@@ -347,5 +347,6 @@ func (r *repo) newMutation(action string, row reflect.Value) (*mutation, error) 
 		return nil, err
 	}
 	key, err := encodeFields(row, append(append(r.model.keyFields(), r.model.natural...), r.model.incarnation...))
-	return &mutation{kind: r.kind(action), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue, Key: key}, err
+	target := nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}
+	return &mutation{kind: r.kind(action), target: target, queue: r.queue, MaskKeys: r.maskKeys, Key: key}, err
 }

@@ -15,6 +15,8 @@ type mutation struct {
 	target nawasync.Target
 	queue  string
 
+	MaskKeys []string `json:"mask_keys,omitempty"` // of the repository; an answer to a conflict needs them
+
 	Key     map[string]json.RawMessage  `json:"key"`               // scope, key, natural and incarnation fields
 	Want    map[string]json.RawMessage  `json:"want,omitempty"`    // of a create: the content
 	Changes map[string]*requestedChange `json:"changes,omitempty"` // of an update
@@ -58,7 +60,9 @@ func (m *mutation) Kind() nawasync.Kind { return m.kind }
 
 func (m *mutation) Target() nawasync.Target { return m.target }
 
-func (m *mutation) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: m.queue} }
+func (m *mutation) Options() nawasync.JobOptions {
+	return nawasync.JobOptions{Queue: m.queue, MaskKeys: m.MaskKeys}
+}
 
 // requestedChange is the change of one field.
 type requestedChange struct {

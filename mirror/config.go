@@ -49,6 +49,12 @@ type Config[T any] struct {
 	// which counts as no drift. Deploy a new version to all workers: one with a lower version than that
 	// of the rows syncs nothing. Never lower it.
 	NormaliseVersion int
+	// MaskKeys are keys to mask in addition to those that nawasync.Mask always masks, as in
+	// nawasync.JobOptions: in what jobs store of their arguments, results and conflicts, and in the history
+	// of objects. They concern columns and the keys of documents within columns. For a single column, use
+	// the tags hidden and shown. A change with a masked value needs nawasync.Config.Sealer. Set MaskKeys
+	// in all processes, also those without a Remote.
+	MaskKeys []string
 	// Details lists the values besides "" that Remote.List accepts as detail.
 	Details []string
 	// MissingRuns is the number of consecutive complete listings without an object after
@@ -124,7 +130,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		engine: eng, model: m, service: config.Service, typ: config.Type, actions: config.Actions.defaults(),
 		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout,
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
-		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author,
+		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: append(m.maskKeys, config.MaskKeys...),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
 		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
@@ -181,6 +187,9 @@ func (r *repo) checkConfig() error {
 	}
 	if r.limit == nil {
 		r.limit = DefaultLimit
+	}
+	if err := r.checkMaskKeys(); err != nil {
+		return err
 	}
 	for _, column := range r.search {
 		if r.model.schema.FieldsByDBName[column] == nil {

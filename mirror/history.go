@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"reflect"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -30,7 +29,7 @@ func (s *reconcile) record(list *[]tracker.Change, row reflect.Value, kind track
 	c := tracker.Change{Target: s.target(row), JobID: s.attempt.Job().ID, Kind: kind}
 	if len(fields) > 0 {
 		if text, err := json.Marshal(fields); err == nil {
-			c.Fields = nawasync.Mask(text) // the keys are column names, so Mask hides the same fields as elsewhere
+			c.Fields = s.attempt.Redact(text) // the keys are column names, so the same fields are hidden as elsewhere
 		}
 	}
 	*list = append(*list, c)

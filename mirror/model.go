@@ -43,6 +43,7 @@ type field struct {
 	role      string
 	unordered bool   // a list whose order has no meaning
 	exact     bool   // another value than the one that was written is never accepted
+	hidden    bool   // the value is shown nowhere but in the table
 	group     string // fields of one group conflict together
 }
 
@@ -70,6 +71,7 @@ type model struct {
 
 	created, updated []*schema.Field // times that gorm sets
 	byColumn         map[string]*field
+	maskKeys         []string            // extra keys for secret.Mask, from the tags hidden and shown
 	allFetched       string              // SyncStatus.FetchedColumns of a row that was fetched completely
 	spell            func(reflect.Value) // Config.Normalise; nil if there is none
 	version          int64               // version of the content hash; it differs for each set of content fields
@@ -111,7 +113,10 @@ func (m *model) add(f *schema.Field) error {
 	if (tag.exact || tag.group != "") && role != roleContent && role != roleNatural {
 		return fmt.Errorf("exact and group are for content fields; the field has the role %s", role)
 	}
-	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, group: tag.group})
+	if err := m.addMask(tag, column, role); err != nil {
+		return err
+	}
+	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, group: tag.group})
 }
 
 // checkStorage checks that a field of the role is stored, or not stored, as the role requires.
@@ -155,7 +160,7 @@ func (m *model) addField(f *field) error {
 	case roleIgnored:
 		return nil
 	default:
-		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact or group=name`, f.Tag.Get("sync"))
+		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact, hidden, shown or group=name`, f.Tag.Get("sync"))
 	}
 	m.byColumn[f.column] = f
 	return nil

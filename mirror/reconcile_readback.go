@@ -62,17 +62,17 @@ func (r *repo) columnError(f *field, stored, returned reflect.Value) error {
 	}
 	return fault.WithClass(fault.ClassConfig, fmt.Errorf(
 		"column %s of table %s gives back %s for %s, so every sync would find the value changed; %s, or remove a trigger that changes it; the batch was not stored",
-		f.column, r.model.table, maskedValue(f, returned), maskedValue(f, stored), advice))
+		f.column, r.model.table, r.maskedValue(f, returned), r.maskedValue(f, stored), advice))
 }
 
 // maskedValue returns a value of a field as JSON, unless it may be a secret.
-func maskedValue(f *field, row reflect.Value) string {
+func (r *repo) maskedValue(f *field, row reflect.Value) string {
 	document, err := json.Marshal(map[string]any{f.column: abbreviate(f.value(row).Interface())})
 	if err != nil {
 		return "…"
 	}
 	var masked map[string]json.RawMessage
-	if json.Unmarshal(nawasync.Mask(document), &masked) != nil {
+	if json.Unmarshal(nawasync.Mask(document, r.maskKeys...), &masked) != nil {
 		return "…"
 	}
 	return string(masked[f.column])

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -154,6 +155,9 @@ func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedIt
 	for _, f := range compared {
 		if f.role != roleObserved && known && s.repo.model.fetched(status, f) && !f.equal(row, it.value) {
 			from, to := f.value(row).Interface(), f.value(it.value).Interface()
+			if f.hidden { // also in a plan, which no job redacts
+				from, to = secret.Masked, secret.Masked
+			}
 			fields[f.column] = valueChange{abbreviate(from), abbreviate(to)}
 			if status.State == nawasync.StateSynced {
 				addDrift(&out.result, targetText(row, s.repo.model.key), f.column, from, to)

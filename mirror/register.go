@@ -33,17 +33,16 @@ func (r *repo) register() error {
 func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run func(context.Context, host.Attempt, *A) error) host.Handler {
 	kind := r.kind(action)
 	return host.Handler{
-		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout,
-		ContainsSecret: len(r.model.secrets) > 0 && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
+		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout, MaskKeys: r.maskKeys,
+		ContainsSecret: (len(r.model.secrets) > 0 || r.model.hides()) && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
 		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)
 			if err := json.Unmarshal(plain, args); err != nil {
 				return nil, nil, fmt.Errorf("decode the arguments of %s: %w", kind, err)
 			}
-			_, secrets, err := r.revealer.Reveal(*args)
-			return secrets, func(ctx context.Context, a host.Attempt) error {
+			return r.revealer.Values(*args), func(ctx context.Context, a host.Attempt) error {
 				return databaseFailure(run(context.WithValue(ctx, beginWriteKey{}, a.BeginWrite), a, args))
-			}, err
+			}, nil
 		},
 	}
 }

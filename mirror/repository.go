@@ -30,6 +30,7 @@ type repo struct {
 	missingRuns          int
 	settle               time.Duration // 0 if the remote shows each write at once
 	author               string
+	maskKeys             []string // extra keys for secret.Mask
 	limit                func(int64) int64
 
 	getSupport *atomic.Int32 // whether the remote has a Get; shared by the copies of WithTx

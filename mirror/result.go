@@ -33,7 +33,7 @@ func addDrift(r *nawasync.SyncResult, target, column string, local, remote any) 
 	}
 	r.Drifted[column]++
 	if len(r.Samples) < maxSamples && len(fmt.Sprint(local))+len(fmt.Sprint(remote)) < maxSampleBytes {
-		// The key is the column's name, so Mask hides the same fields as elsewhere.
+		// The key is the column's name, so the same fields are masked as elsewhere.
 		r.Samples = append(r.Samples, map[string]any{"target_id": target, column: map[string]any{"local": local, "remote": remote}})
 	}
 }

@@ -11,6 +11,7 @@ import (
 type fieldTag struct {
 	role             string // "" if the tag names none: the field is content
 	unordered, exact bool
+	hidden, shown    bool
 	group            string
 }
 
@@ -23,12 +24,16 @@ func parseTag(f *schema.Field) (tag fieldTag, err error) {
 			tag.unordered = true
 		case part == "exact":
 			tag.exact = true
+		case part == "hidden":
+			tag.hidden = true
+		case part == "shown":
+			tag.shown = true
 		case isGroup && name != "":
 			tag.group = name
 		case i == 0:
 			tag.role = part
 		default:
-			return tag, fmt.Errorf(`unknown option %q in the tag sync:%q; use set, exact or group=name`, part, f.Tag.Get("sync"))
+			return tag, fmt.Errorf(`unknown option %q in the tag sync:%q; use set, exact, hidden, shown or group=name`, part, f.Tag.Get("sync"))
 		}
 	}
 	return tag, nil

@@ -11,7 +11,6 @@ import (
 
 	"gorm.io/gorm"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -111,7 +110,7 @@ func (w *remoteWrite) noteDigests(ctx context.Context, result map[string]any, up
 	for _, column := range columns {
 		f := w.repo.model.byColumn[column]
 		text, err := json.Marshal(map[string]any{column: f.value(updated).Interface()})
-		if err != nil || len(text) <= maxFieldBytes && !bytes.Contains(nawasync.Mask(text), []byte(secret.Masked)) {
+		if err != nil || len(text) <= maxFieldBytes && !bytes.Contains(w.Redact(text), []byte(secret.Masked)) {
 			continue
 		}
 		key, err := w.repo.engine.DigestKey(ctx)
@@ -134,7 +133,7 @@ func (w *remoteWrite) noteAdjusted(result, adjusted map[string]any) {
 	result["adjusted"] = adjusted
 	for _, column := range sortedKeys(adjusted) {
 		text, _ := json.Marshal(map[string]any{column: adjusted[column]})
-		w.Logf("adjusted: stored as %s", nawasync.Mask(text)) // the key is the column's name
+		w.Logf("adjusted: stored as %s", w.Redact(text)) // the key is the column's name
 	}
 }
 
@@ -161,7 +160,7 @@ func (w *remoteWrite) recordAlso(tx *gorm.DB, fields map[string]any) error {
 	job := w.Job()
 	change := tracker.Change{
 		Target: tracker.Target{Service: job.Service, Type: job.Type, Instance: job.Instance, ID: w.repo.model.target(w.key)},
-		JobID:  job.ID, Kind: tracker.ChangeSideEffect, Fields: nawasync.Mask(text),
+		JobID:  job.ID, Kind: tracker.ChangeSideEffect, Fields: w.Redact(text),
 	}
 	return w.repo.engine.Store().AddChanges(tx.Statement.Context, tx, []tracker.Change{change})
 }
