@@ -1,9 +1,6 @@
 package secret
 
-import (
-	"strings"
-	"unicode"
-)
+import "strings"
 
 // text masks the known secrets in a text, and secrets that can be recognised by their syntax: in URLs, form
 // values, HTTP credentials and headers, sentences, and JSON.
@@ -157,80 +154,6 @@ func (sc *scanner) keyBefore(end int) (int, bool) {
 		start++ // the letter of \n
 	}
 	return start, start < end
-}
-
-// schemes are the words between the name of a header and its secret.
-var schemes = []string{"basic", "bearer", "digest", "negotiate", "whm", "cpanel", "token", "apikey"}
-
-// header masks the values of headers that are the rest of the line. It returns true if the key is such a
-// header.
-func (sc *scanner) header(i int) (int, bool) {
-	end := sc.backSpace(i)
-	if end > 0 && (sc.s[end-1] == '"' || sc.s[end-1] == '\'') {
-		end--
-	}
-	start, ok := sc.keyBefore(strings.LastIndexFunc(sc.s[:end], func(r rune) bool { return r != '\\' }) + 1)
-	if !ok || !isHeader(sc.s[start:end]) {
-		return 0, false
-	}
-	at := sc.skipSpace(i + 1)
-	if at < len(sc.s) && strings.IndexByte(`"'[`, sc.s[at]) >= 0 {
-		at++
-	}
-	word := wordAt(sc.s, at)
-	rest := at + len(word)
-	switch {
-	case rest < len(sc.s) && sc.s[rest] == ' ' && isScheme(word):
-		for rest < len(sc.s) && sc.s[rest] == ' ' {
-			rest++
-		}
-		at = rest
-	case isProse(sc.s, at):
-		return 0, true
-	}
-	line := sc.until(at, "\r\n")
-	if value := sc.s[at:line]; value != "" && value != Masked {
-		return sc.mask(at, line, strings.Trim(value, `"'`)), true
-	}
-	return line, true
-}
-
-// isHeader reports whether the rest of the line after a key is a secret.
-func isHeader(key string) bool {
-	for _, name := range []string{"authorization", "cookie"} {
-		if n := len(key) - len(name); n >= 0 && strings.EqualFold(key[n:], name) {
-			return true
-		}
-	}
-	return false
-}
-
-func isScheme(word string) bool {
-	for _, scheme := range schemes {
-		if strings.EqualFold(word, scheme) {
-			return true
-		}
-	}
-	return false
-}
-
-// wordAt returns the letters at s[i:], at most 64 bytes.
-func wordAt(s string, i int) string {
-	end := i
-	for j, r := range s[i:min(len(s), i+maxKey)] {
-		if !unicode.IsLetter(r) {
-			return s[i:end]
-		}
-		end = i + j + len(string(r))
-	}
-	return s[i:min(end, len(s))]
-}
-
-// isProse reports whether a word at s[i:] is one of several of a sentence.
-func isProse(s string, i int) bool {
-	word := wordAt(s, i)
-	end := i + len(word)
-	return word != "" && end+1 < len(s) && s[end] == ' ' && unicode.IsLetter(rune(s[end+1]))
 }
 
 // sentence masks the value of a secret key after a colon: in a header, YAML or a sentence. A single word
