@@ -101,9 +101,13 @@ const (
 
 // Search returns one page of jobs, newest first. If an index answers all terms, every page of
 // the list costs the same. Otherwise Search reads jobs one by one, starting where the previous
-// page ended. It stops after 200,000 jobs or one second, and Results says how far it got.
+// page ended. It stops after 200,000 jobs or one second, and Results says how far it got. A search
+// with more than MaxTerms terms or MaxTermValues values is an error.
 func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
+	if err := q.checkSize(); err != nil {
+		return Results{}, err
+	}
 	q = r.limitServices(q)
 	bounds, err := r.searchBounds(ctx, q)
 	if err != nil {
@@ -173,6 +177,9 @@ const MaxCount = 10_000
 // MaxCount+1 means that there are more than MaxCount jobs. If no index answers all terms,
 // Counts returns exact false, because counting would mean reading all jobs.
 func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, exact bool, err error) {
+	if err := q.checkSize(); err != nil {
+		return nil, false, err
+	}
 	q = r.limitServices(q)
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
 	var parts []string

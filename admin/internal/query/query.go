@@ -78,6 +78,7 @@ func Parse(line string, zone *time.Location) (q Query, err error) {
 		return q, &Error{line[:80] + "…", 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("split the query into several searches")}
 	}
 	s := scanner{line: strings.ToValidUTF8(line, "\uFFFD")}
+	texts := 0 // values that are searched for in texts
 	for {
 		t, ok, err := s.next()
 		if err != nil {
@@ -87,6 +88,12 @@ func Parse(line string, zone *time.Location) (q Query, err error) {
 			break
 		}
 		if t, err = t.validate(s.line, zone); err != nil {
+			return Query{}, err
+		}
+		if t.field == "error" || t.field == "text" {
+			texts += len(t.values)
+		}
+		if err := t.checkSize(s.line, len(q.terms), texts); err != nil {
 			return Query{}, err
 		}
 		q.terms = append(q.terms, t)
