@@ -32,6 +32,7 @@ type Engine struct {
 	config       Config
 	tuning       host.Tuning
 	store        *jobstore.Store
+	reader       *tracker.Reader // for pages, with limits that the reader of the store lacks
 	clock        *clock
 	logger       *slog.Logger
 	secrets      secret.Revealer
@@ -85,7 +86,7 @@ func New(config Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.store = store
+	e.store, e.reader = store, store.WithOptions(tracker.Options{})
 	e.backlog = backlog{store: store, limit: config.MaxQueued, counts: map[string]*openCount{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -110,8 +111,9 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
-// Reader returns a reader of jobs, attempts and statistics, for pages.
-func (e *Engine) Reader() *tracker.Reader { return e.store.Reader }
+// Reader returns a reader of jobs, attempts and statistics, for pages. The database stops its queries
+// after 10 s; Reader.WithOptions returns one with other limits.
+func (e *Engine) Reader() *tracker.Reader { return e.reader }
 
 // Start starts the engine. The engine then claims jobs of the registered kinds and takes part in
 // the maintenance work that all processes share. ctx bounds Start itself and not the engine's work.

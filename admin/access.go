@@ -157,7 +157,7 @@ func (h *handler) newViewer(r *http.Request) (*viewer, error) {
 	if v.version, err = refresh(r.Context(), v.enforcer); err != nil {
 		return v, err
 	}
-	v.existing, err = h.instances.list(r.Context(), h.engine.Reader().Now(), h.findInstances)
+	v.existing, err = h.instances.list(r.Context(), h.reader.Now(), h.findInstances)
 	return v, err
 }
 

@@ -44,7 +44,7 @@ func (c *instanceCache) list(ctx context.Context, now time.Time, find func(conte
 // findInstances lists the services and instances that have jobs, schedules, pauses, or handlers in this
 // process. A service without a known instance has the instance "".
 func (h *handler) findInstances(ctx context.Context) ([]tracker.ServiceInstance, error) {
-	store := h.engine.Reader()
+	store := h.reader
 	list, err := store.ServiceInstances(ctx)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,8 @@ type Config struct {
 	// Messages replaces texts of the pages. The keys are the English texts. The file messages.txt
 	// lists all of them.
 	Messages map[string]string
-	// Timeout limits how long one page may read from the database. Default 5 s.
+	// Timeout limits how long one page may read from the database. The database itself stops a single
+	// query after two fifths of it, also if the reader has left or this process has died. Default 5 s.
 	Timeout time.Duration
 	// ExportRows limits the number of jobs in an export. Default 100,000.
 	ExportRows int
@@ -62,6 +63,7 @@ type Link struct{ Name, URL string }
 // handler serves the pages of one engine.
 type handler struct {
 	engine       *nawasync.Engine
+	reader       *tracker.Reader // with the limits of the pages
 	config       Config
 	instances    instanceCache
 	visibilities visibilityCache
@@ -92,7 +94,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Timeout < 0 || config.ExportRows < 0 {
 		return nil, errors.New("create the admin pages: Config.Timeout or Config.ExportRows is negative; set a positive value, or 0 for the default")
 	}
-	h := &handler{engine: engine, config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, reader: limitedReader(engine, config), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
 	h.mux = h.routes()
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {
@@ -144,7 +146,7 @@ func (h *handler) routes() *http.ServeMux {
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	if err := h.engine.Reader().Ping(ctx); err != nil {
+	if err := h.reader.Ping(ctx); err != nil {
 		writePlain(w, http.StatusServiceUnavailable, "the database does not answer\n")
 		return
 	}

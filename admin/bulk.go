@@ -116,7 +116,7 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 	v.hasWorker = slices.ContainsFunc(alert.Alive(processes, v.now), func(p tracker.Process) bool { return slices.Contains(p.Kinds, bulkKind.String()) })
 	deadline := time.Now().Add(v.h.config.Timeout / 2)
 	for {
-		results, err := limited(v.h.engine.Reader(), v.visible).Search(ctx, withLimit(v.search, before, 500))
+		results, err := limited(v.h.reader, v.visible).Search(ctx, withLimit(v.search, before, 500))
 		if err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ type bulkRun struct {
 
 // loadBulkRun reads a run. The subject must have started the run or be allowed to view everything.
 func (p *request) loadBulkRun(id int64) (*bulkRun, error) {
-	job, err := p.h.engine.Reader().Get(p.r.Context(), id)
+	job, err := p.h.reader.Get(p.r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -322,7 +322,7 @@ func (p *request) stopBulkRun() error {
 
 // listBulkRuns lists the runs that the subject may view, among the latest 50.
 func (p *request) listBulkRuns() error {
-	results, err := p.h.engine.Reader().Search(p.r.Context(), tracker.Search{
+	results, err := p.h.reader.Search(p.r.Context(), tracker.Search{
 		Services: []string{bulkKind.Service},
 		Terms:    []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50,
 	})

@@ -36,6 +36,9 @@ const (
 // prometheus.WrapRegistererWith.
 func Collector(engine *nawasync.Engine) prometheus.Collector {
 	h := &handler{engine: engine, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	if engine != nil {
+		h.reader = engine.Reader()
+	}
 	return &collector{newDescriptions(), &cached.Value[*figures]{Read: h.allFigures, MaxAge: collectMaxAge, Timeout: collectTimeout}}
 }
 
@@ -71,7 +74,7 @@ func (h *handler) allFigures(ctx context.Context) (*figures, error) {
 		return nil, errors.New("the engine is nil; pass the one that nawasync.New returned")
 	}
 	p := &request{
-		h: h, r: (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/metrics"}}).WithContext(ctx), zone: time.UTC, now: h.engine.Reader().Now(),
+		h: h, r: (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/metrics"}}).WithContext(ctx), zone: time.UTC, now: h.reader.Now(),
 		viewer: &viewer{subject: "prometheus", enforcer: everyone{}, decisions: map[question]bool{}},
 	}
 	var err error

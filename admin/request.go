@@ -15,6 +15,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -96,7 +97,7 @@ func (h *handler) pageHandler(serve func(p *request) error) http.HandlerFunc {
 }
 
 func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	p := &request{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.engine.Reader().Now()}
+	p := &request{h: h, w: w, r: r, viewer: &viewer{}, zone: h.config.Location, now: h.reader.Now()}
 	cookie := func(name string) string {
 		c, err := r.Cookie(name)
 		if err != nil {
@@ -158,6 +159,12 @@ func (p *request) fail(err error) {
 	case errors.As(err, &known):
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
 		known = &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The job or service may have been deleted, or your account may not have access.")}
+	case errors.Is(err, sqlkit.ErrTooSlow):
+		known = &httpError{
+			http.StatusServiceUnavailable, p.T("The database is slow"),
+			p.Tf("The database stopped a query after %s. The page retries every 10 seconds; a shorter time range or a single service is faster.",
+				p.h.config.statementTimeout()),
+		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		known = &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
@@ -296,4 +303,4 @@ func (p *request) queryURL(terms ...string) string {
 }
 
 // store returns a reader that shows what the subject may view.
-func (p *request) store() *tracker.Reader { return limited(p.h.engine.Reader(), p.viewer.views()) }
+func (p *request) store() *tracker.Reader { return limited(p.h.reader, p.viewer.views()) }

@@ -20,6 +20,15 @@ type Options struct {
 	// Now returns the current time. Queries never use the database's clock, so that tests can
 	// set the time and an engine can correct the skew of its own clock. Default time.Now.
 	Now func() time.Time
+	// StatementTimeout is the time after which the database itself stops a query: MySQL and MariaDB let
+	// a query run when its context has ended, and every database does when the process has died. The
+	// method that ran the query then returns an error that is context.DeadlineExceeded. On SQLite the
+	// driver must stop the query, which not every driver does. Default 10 s; a negative value is no
+	// timeout.
+	StatementTimeout time.Duration
+	// Connections is how many queries run at the same time, each on its connection. Others wait until
+	// their context ends. 0 is no limit.
+	Connections int
 }
 
 // Reader reads jobs, their histories, statistics and the audit log. It never writes. Its
@@ -29,7 +38,8 @@ type Reader struct {
 	db      *gorm.DB
 	dialect sqlkit.Dialect
 	now     func() time.Time
-	limit   *visibleSet // what the caller may see; nil is everything
+	limit   *visibleSet   // what the caller may see; nil is everything
+	guard   *sqlkit.Guard // nil if the database must not stop queries
 }
 
 // New returns a Reader for db, whose dialect must be postgres, mysql or sqlite. It returns an
@@ -45,7 +55,7 @@ func New(db *gorm.DB, o Options) (*Reader, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Reader{db: db, dialect: dialect, now: o.Now}, nil
+	return (&Reader{db: db, dialect: dialect, now: o.Now}).WithOptions(o), nil
 }
 
 // Now returns the time of Options.Now in UTC, truncated to microseconds.
@@ -61,7 +71,9 @@ func (r *Reader) Ping(ctx context.Context) error {
 }
 
 // session returns a database session without the host's conditions, hooks and SQL log.
-func (r *Reader) session(ctx context.Context) *sqlkit.Conn { return sqlkit.Connect(ctx, r.db) }
+func (r *Reader) session(ctx context.Context) *sqlkit.Conn {
+	return sqlkit.Connect(ctx, r.db).Guarded(r.guard)
+}
 
 // jobs reads the jobs that the clause where selects. The clause calls the jobs table j. If wide
 // is set, jobs also reads the arguments, results, diffs and progress. It leaves out jobs that the limit

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/internal/statrow"
 )
@@ -86,8 +84,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 	sums := statSums{start: period.Start(from), until: until, stats: map[statBucketKey]*Stat{}}
 	// One transaction reads both tables from the same snapshot. If a rollup ran between two
 	// separate reads, jobs would be counted twice or not at all.
-	err := sqlkit.Session(ctx, r.db).Transaction(func(tx *gorm.DB) error {
-		conn := sqlkit.Connect(ctx, tx)
+	err := r.snapshot(ctx, func(conn *sqlkit.Conn) error {
 		stored, err := statrow.Buckets(conn, string(period), histograms, "bucket >= ? AND bucket < ? AND "+visible,
 			append([]any{sqlkit.Micros(sums.start), sqlkit.Micros(until)}, args...)...)
 		if err != nil {
@@ -111,7 +108,7 @@ func (r *Reader) stats(ctx context.Context, period Period, from, until time.Time
 			}
 		}
 		return nil
-	}, r.readTransaction()...)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
 	}
@@ -163,9 +160,9 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
 	visible, visibleArgs := r.limitCondition("nawasync_stats")
 	visibleDeltas, _ := r.limitCondition("nawasync_stat_deltas")
 	args := slices.Concat([]any{string(period), start, until.UnixMicro()}, visibleArgs, []any{start, until.UnixMicro()}, visibleArgs)
-	err := sqlkit.Session(ctx, r.db).Transaction(func(tx *gorm.DB) error {
+	err := r.snapshot(ctx, func(conn *sqlkit.Conn) error {
 		list = nil
-		return sqlkit.Each(sqlkit.Connect(ctx, tx), func(rows *sql.Rows) error {
+		return sqlkit.Each(conn, func(rows *sql.Rows) error {
 			var stat Stat
 			var bucket int64
 			err := rows.Scan(&bucket, &stat.Service, &stat.Outcome, &stat.Jobs)
@@ -176,18 +173,9 @@ func (r *Reader) StatTotals(ctx context.Context, period Period, from, until time
  SELECT bucket - (bucket %% %[1]d) AS b, service, outcome, SUM(jobs) AS jobs FROM nawasync_stats WHERE period = ? AND bucket >= ? AND bucket < ? AND %[2]s GROUP BY 1, 2, 3
  UNION ALL SELECT minute - (minute %% %[1]d), service, outcome, jobs FROM nawasync_stat_deltas WHERE minute >= ? AND minute < ? AND %[3]s) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, stepMicros, visible, visibleDeltas),
 			args...)
-	}, r.readTransaction()...)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read statistics: %w", err)
 	}
 	return list, nil
-}
-
-// readTransaction returns the options of a transaction that reads one snapshot. SQLite needs
-// none.
-func (r *Reader) readTransaction() []*sql.TxOptions {
-	if r.dialect.Name == "sqlite" {
-		return nil
-	}
-	return []*sql.TxOptions{{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}
 }

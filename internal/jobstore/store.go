@@ -50,7 +50,7 @@ type Options struct {
 
 // New returns a Store on db, whose dialect is postgres, mysql or sqlite.
 func New(db *gorm.DB, o Options) (*Store, error) {
-	reader, err := tracker.New(db, tracker.Options{Now: o.Now})
+	reader, err := tracker.New(db, tracker.Options{Now: o.Now, StatementTimeout: -1}) // its context bounds each query
 	if err != nil {
 		return nil, err
 	}

@@ -21,10 +21,11 @@ const StatementTimeout = 10 * time.Second
 // "?" and "IN ?" as for gorm's Raw. A Conn on a pool is safe for concurrent use, one in a
 // transaction is not.
 type Conn struct {
-	ctx  context.Context
-	db   *gorm.DB
-	pool gorm.ConnPool
-	err  error // why there is no pool
+	ctx   context.Context
+	db    *gorm.DB
+	pool  gorm.ConnPool
+	err   error  // why there is no pool
+	guard *Guard // bounds the queries; nil if there are no more bounds than StatementTimeout
 }
 
 // Connect returns a Conn in tx if tx is a transaction, and on the pool in which gorm begins its
@@ -115,9 +116,33 @@ func Each(c *Conn, fn func(rows *sql.Rows) error, query string, args ...any) err
 	ctx, cancel := context.WithTimeout(c.ctx, StatementTimeout)
 	defer cancel()
 	text, vars := c.render(query, args)
-	rows, err := c.pool.QueryContext(ctx, text, vars...)
+	var fnErr error
+	scan := func(rows *sql.Rows) error {
+		fnErr = fn(rows)
+		return fnErr
+	}
+	var err error
+	if c.guard != nil {
+		err = c.guard.each(ctx, c, scan, text, vars)
+	} else {
+		err = scanAll(ctx, c.pool, scan, text, vars)
+	}
+	if fnErr != nil {
+		return fnErr
+	}
+	return c.timedOut(ctx, err)
+}
+
+// queryer is a pool, a connection or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// scanAll runs a query and calls fn for each row until fn returns an error.
+func scanAll(ctx context.Context, on queryer, fn func(*sql.Rows) error, text string, vars []any) error {
+	rows, err := on.QueryContext(ctx, text, vars...)
 	if err != nil {
-		return c.timedOut(ctx, err)
+		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -125,7 +150,7 @@ func Each(c *Conn, fn func(rows *sql.Rows) error, query string, args ...any) err
 			return err
 		}
 	}
-	return c.timedOut(ctx, rows.Err())
+	return rows.Err()
 }
 
 // Column runs a query of one column and returns its values.
