@@ -21,6 +21,7 @@ type plan struct {
 	residual     []string
 	residualArgs []any
 	readsError   bool   // a residual condition reads the error text
+	texts        int    // values that residual conditions search for in texts
 	low, high    int64  // ids in [low, high)
 	listTable    string // the jobs table with a hint to use the list index
 }
@@ -291,8 +292,9 @@ func (p *plan) addFilter(t Term, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if t.Field == FieldError || t.Field == FieldText {
+	if t.Field.isText() {
 		p.readsError = true
+		p.texts += len(t.Values)
 	}
 	if t.Not {
 		clause = "NOT (" + clause + ")"

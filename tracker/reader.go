@@ -29,6 +29,9 @@ type Options struct {
 	// Connections is how many queries run at the same time, each on its connection. Others wait until
 	// their context ends. 0 is no limit.
 	Connections int
+	// BeforeScan is called before a search reads jobs one by one because no index answers it. It may
+	// wait. The search returns its error, or calls done at its end. Nil is no call.
+	BeforeScan func(ctx context.Context) (done func(), err error)
 }
 
 // Reader reads jobs, their histories, statistics and the audit log. It never writes. Its
@@ -38,8 +41,9 @@ type Reader struct {
 	db      *gorm.DB
 	dialect sqlkit.Dialect
 	now     func() time.Time
-	limit   *visibleSet   // what the caller may see; nil is everything
-	guard   *sqlkit.Guard // nil if the database must not stop queries
+	limit   *visibleSet                                    // what the caller may see; nil is everything
+	scan    func(context.Context) (done func(), err error) // Options.BeforeScan
+	guard   *sqlkit.Guard                                  // nil if the database must not stop queries
 }
 
 // New returns a Reader for db, whose dialect must be postgres, mysql or sqlite. It returns an

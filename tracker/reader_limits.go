@@ -14,7 +14,7 @@ import (
 // clock of r. The returned Reader counts its own connections, not those of r.
 func (r *Reader) WithOptions(o Options) *Reader {
 	limited := *r
-	limited.guard = nil
+	limited.guard, limited.scan = nil, o.BeforeScan
 	if o.Now != nil {
 		limited.now = o.Now
 	}

@@ -95,8 +95,6 @@ type Results struct {
 const (
 	maxSearched   = 200_000 // jobs
 	maxSearchTime = time.Second
-	firstChunk    = 2_000 // jobs of the first query; later queries read more
-	maxChunk      = 40_000
 )
 
 // Search returns one page of jobs, newest first. If an index answers all terms, every page of
@@ -296,18 +294,7 @@ func (w *walk) run(ctx context.Context) error {
 		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
 		return err
 	}
-	end := w.reader.Now().Add(maxSearchTime)
-	for size := firstChunk; len(w.ids) <= w.limit; size = min(size*5, maxChunk) {
-		chunk := min(size, maxSearched-int(w.searched))
-		if chunk == 0 || (w.searched > 0 && w.reader.Now().After(end)) {
-			return w.stop(ctx)
-		}
-		n, err := w.readChunk(ctx, chunk)
-		if err != nil || n < int64(chunk) {
-			return err
-		}
-	}
-	return nil
+	return w.scan(ctx)
 }
 
 // readChunk reads the next jobs of the walk, at most size, and collects those that match the
