@@ -8,6 +8,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/interrupt"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/migrations"
 )
@@ -39,6 +40,22 @@ func checkDatabase(ctx context.Context, db *gorm.DB, logger *slog.Logger) error 
 	}
 	if !locksOnBegin(ctx, db) {
 		logger.Warn("SQLite transactions begin without the write lock and may fail when they write; add _txlock=immediate to the DSN", "dsn", sqliteDSN)
+	}
+	return checkInterrupt(ctx, db, logger)
+}
+
+// checkInterrupt logs whether SQLite's driver lets statements run whose context has ended.
+func checkInterrupt(ctx context.Context, db *gorm.DB, logger *slog.Logger) error {
+	pool, err := db.DB()
+	if err != nil {
+		return fmt.Errorf("check SQLite's driver: %w", err)
+	}
+	supported, err := interrupt.Supported(ctx, pool)
+	if err != nil {
+		return fmt.Errorf("check SQLite's driver: %w", err)
+	}
+	if !supported {
+		logger.Info("SQLite's driver does not stop a statement when its context ends; searches read few jobs at a time, but any other slow query runs to its end")
 	}
 	return nil
 }

@@ -40,3 +40,12 @@ func TestNewRefusesAnOldSchemaAndSQLiteWithoutWAL(t *testing.T) {
 		}
 	})
 }
+
+func TestNewSaysThatSQLitesDriverDoesNotStopStatements(t *testing.T) {
+	t.Parallel()
+	h := enginetest.New(t, testdb.SQLite(t))
+	h.Engine(nil)
+	if !strings.Contains(h.Log.String(), "driver does not stop a statement") {
+		t.Error("the log does not say so")
+	}
+}
