@@ -51,8 +51,14 @@ type Config struct {
 	// Timeout limits how long one page may read from the database. The database itself stops a single
 	// query after two fifths of it, also if the reader has left or this process has died. Default 5 s.
 	Timeout time.Duration
+	// Connections limits how many connections of the engine's pool the pages use at the same time, so
+	// that readers leave the others to the engine. Default a quarter of the pool, at least 1 and at
+	// most 10.
+	Connections int
 	// ExportRows limits the number of jobs in an export. Default 100,000.
 	ExportRows int
+	// ExportTime limits how long an export takes. Its last line says if jobs are missing. Default 5 min.
+	ExportTime time.Duration
 	// Logger receives the errors whose details a page does not show. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -64,6 +70,7 @@ type Link struct{ Name, URL string }
 type handler struct {
 	engine       *nawasync.Engine
 	reader       *tracker.Reader // with the limits of the pages
+	quotas       quotas
 	config       Config
 	instances    instanceCache
 	visibilities visibilityCache
@@ -90,11 +97,13 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	}
 	config.Timeout = cmp.Or(config.Timeout, 5*time.Second)
 	config.ExportRows = cmp.Or(config.ExportRows, 100_000)
+	config.ExportTime = cmp.Or(config.ExportTime, 5*time.Minute)
 	config.Logger = engine.Internals(host.NewKey()).Redacting(cmp.Or(config.Logger, slog.Default()))
-	if config.Timeout < 0 || config.ExportRows < 0 {
-		return nil, errors.New("create the admin pages: Config.Timeout or Config.ExportRows is negative; set a positive value, or 0 for the default")
+	if config.Timeout < 0 || config.ExportRows < 0 || config.ExportTime < 0 || config.Connections < 0 {
+		return nil, errors.New("create the admin pages: Config.Timeout, ExportRows, ExportTime or Connections is negative; set a positive value, or 0 for the default")
 	}
-	h := &handler{engine: engine, reader: limitedReader(engine, config), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, quotas: newQuotas(time.Now), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h.reader = limitedReader(engine, config, h.quotas)
 	h.mux = h.routes()
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {

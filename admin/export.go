@@ -50,7 +50,8 @@ func (p *request) jobsJSON() error {
 	return p.writeJSON(map[string]any{"jobs": jobs, "older": results.Older, "newer": results.Newer, "searched": results.Searched, "partial": results.Partial})
 }
 
-// jobsCSV streams the jobs that match the query, newest first, up to Config.ExportRows.
+// jobsCSV streams the jobs that match the query, newest first, up to Config.ExportRows and for
+// Config.ExportTime at most.
 func (p *request) jobsCSV() error {
 	search, err := p.exportSearch()
 	if err != nil {
@@ -60,6 +61,8 @@ func (p *request) jobsCSV() error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(p.requestCtx, p.h.config.ExportTime, errExportTime)
+	defer cancel()
 	p.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	p.w.Header().Set("Content-Disposition", `attachment; filename="jobs.csv"`)
 	_, _ = io.WriteString(p.w, "\ufeff") // without a byte order mark, Excel does not read UTF-8
@@ -77,29 +80,63 @@ func (p *request) jobsCSV() error {
 		}
 		out.Flush()
 		if out.Error() != nil || results.Older == 0 {
-			return nil //nolint:nilerr // the client has disconnected, or the export is complete
+			return nil // the client has disconnected, or the export is complete
 		}
 		_ = flusher.Flush()
-		if results, err = p.exportBatch(search, results.Older); err != nil {
-			// The status 200 is sent already, so the file itself must say that it is incomplete.
-			writeCSVNote(out, "the export stopped here: the database did not answer")
-			p.h.config.Logger.Error("export stopped early", "error", err)
+		before := results.Older
+		if results, err = p.exportBatch(ctx, search, before); err != nil {
+			p.writeExportError(ctx, out, before, err)
 			return nil
 		}
 	}
 }
 
+// errExportTime ends the context of an export that takes longer than Config.ExportTime.
+var errExportTime = errors.New("the export took too long")
+
 // exportBatch reads the jobs with IDs below before. Each batch has the full Config.Timeout, so that
-// a long export can finish.
-func (p *request) exportBatch(search tracker.Search, before int64) (tracker.Results, error) {
-	ctx, cancel := context.WithTimeout(p.requestCtx, p.h.config.Timeout)
-	defer cancel()
-	return p.store().Search(ctx, withLimit(search, before, exportBatchSize))
+// a long export can finish. An export waits for the quota of its subject.
+func (p *request) exportBatch(ctx context.Context, search tracker.Search, before int64) (tracker.Results, error) {
+	for {
+		batch, cancel := context.WithTimeout(ctx, p.h.config.Timeout)
+		results, err := p.store().Search(batch, withLimit(search, before, exportBatchSize))
+		cancel()
+		var busy *busyError
+		if ctx.Err() != nil {
+			return results, context.Cause(ctx)
+		}
+		if !errors.As(err, &busy) {
+			return results, err
+		}
+		wait := time.NewTimer(busy.after)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+		}
+	}
+}
+
+// writeExportError ends an export. The status 200 is sent already, so the file itself must say that it is
+// incomplete.
+func (p *request) writeExportError(ctx context.Context, out *csv.Writer, before int64, err error) {
+	if errors.Is(context.Cause(ctx), errExportTime) {
+		writeCSVNote(out, fmt.Sprintf("the export stopped here after %s: jobs with ids below %d are missing; narrow the query or the time range for the rest",
+			p.h.config.ExportTime, before))
+		return
+	}
+	if ctx.Err() != nil {
+		return // the client has disconnected
+	}
+	writeCSVNote(out, "the export stopped here: the database did not answer")
+	p.h.config.Logger.Error("export stopped early", "error", err)
 }
 
 // writeCSVNote writes a last row that has only a note, in the column of the target.
 func writeCSVNote(out *csv.Writer, note string) {
-	_ = out.Write([]string{"", "", "", "", "", "", note})
+	record := make([]string, len(csvHeader)) // strict readers refuse a row with fewer columns
+	record[6] = note
+	_ = out.Write(record)
 	out.Flush()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
@@ -64,5 +65,23 @@ func TestExportEscapesFormulasAndIsComplete(t *testing.T) {
 	all := s.get("viewer", "/jobs.csv").body
 	if !strings.Contains(all, "more than 1200 jobs: narrow the query") {
 		t.Error("an export with too many jobs does not say that it is incomplete")
+	}
+}
+
+func TestExportEndsAfterItsTimeAndSaysSo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.ExportTime = time.Nanosecond })
+	var args []nawasync.Args
+	for i := range 600 {
+		args = append(args, chore{ID: fmt.Sprint(i)})
+	}
+	jobs, err := s.engine.DispatchMany(t.Context(), args, nawasync.Options{})
+	noError(t, err)
+	rows, err := csv.NewReader(strings.NewReader(s.get("viewer", "/jobs.csv").body)).ReadAll()
+	noError(t, err)
+	last := rows[len(rows)-1][6]
+	if len(rows) != 1+500+1 || !strings.Contains(last, "stopped here after 1ns") ||
+		!strings.Contains(last, fmt.Sprintf("ids below %d are missing", jobs[100].ID)) {
+		t.Errorf("%d rows; the last one says %q", len(rows), last)
 	}
 }

@@ -101,3 +101,32 @@ func TestPageSaysThatTheDatabaseStoppedASlowQuery(t *testing.T) {
 		})
 	}
 }
+
+func TestRequestBeyondTheQuotaOfItsSubjectSaysWhenToTryAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK { // reads the list of services, which is cached
+		t.Fatal(got.status)
+	}
+	pool, err := s.db.DB.DB()
+	noError(t, err)
+	pool.SetMaxOpenConns(1)
+	held, err := pool.Conn(t.Context())
+	noError(t, err)
+	answers := make(chan answer, 5)
+	for range cap(answers) {
+		go func() { answers <- s.get("viewer", "/jobs") }()
+	}
+	// Four requests wait for the database.
+	if refused := <-answers; refused.status != http.StatusTooManyRequests || refused.header.Get("Retry-After") != "1" ||
+		!strings.Contains(refused.body, "Wait 1 seconds") {
+		t.Errorf("%d, Retry-After %q\n%s", refused.status, refused.header.Get("Retry-After"), refused.body)
+	}
+	noError(t, held.Close())
+	for range 4 {
+		<-answers
+	}
+	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK {
+		t.Errorf("after the others have ended: %d", got.status)
+	}
+}

@@ -88,7 +88,7 @@ func (h *handler) pageHandler(serve func(p *request) error) http.HandlerFunc {
 			err = p.checkText()
 		}
 		if err == nil {
-			err = serve(p)
+			err = p.withinQuota(serve)
 		}
 		if err != nil {
 			p.fail(err)
@@ -155,8 +155,11 @@ func (p *request) requireAccess() error {
 // error goes to the log only.
 func (p *request) fail(err error) {
 	var known *httpError
+	var busy *busyError
 	switch {
 	case errors.As(err, &known):
+	case errors.As(err, &busy):
+		known = p.tooBusy(busy)
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
 		known = &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The job or service may have been deleted, or your account may not have access.")}
 	case errors.Is(err, sqlkit.ErrTooSlow):
