@@ -90,6 +90,7 @@ type site struct {
 	calls    []string // what the fake remote received, including passwords
 	healthy  bool     // jobs with How "fail" succeed
 	handlers http.Handler
+	config   admin.Config
 }
 
 type buffer struct {
@@ -175,13 +176,22 @@ func newSiteOf(t *testing.T, db *testdb.Database, prefix string, tune func(*nawa
 	if change != nil {
 		change(&config)
 	}
-	s.handlers, err = admin.New(s.engine, config)
-	noError(t, err)
+	s.config = config
+	s.renew()
 	mux := http.NewServeMux()
-	mux.Handle(prefix+"/", s.handlers)
+	mux.HandleFunc(prefix+"/", func(w http.ResponseWriter, r *http.Request) { s.handlers.ServeHTTP(w, r) })
 	s.server = httptest.NewServer(mux)
 	t.Cleanup(s.server.Close)
 	return s
+}
+
+// renew replaces the handler of the pages by a new one, which has counted no refused form yet. No request
+// may be running.
+func (s *site) renew() {
+	s.t.Helper()
+	var err error
+	s.handlers, err = admin.New(s.engine, s.config)
+	noError(s.t, err)
 }
 
 func (s *site) start() {
