@@ -53,6 +53,7 @@ const Every = "*"
 type viewer struct {
 	subject     string
 	enforcer    Enforcer
+	loaded      bool                      // the rules and existing are current
 	version     string                    // of the enforcer's rules; "" if they have none
 	existing    []tracker.ServiceInstance // what there is, sorted
 	decisions   map[question]bool
@@ -66,7 +67,7 @@ type question struct{ permission, service, instance string }
 // allowed reports whether the subject has a permission on an instance of a service. A denial is
 // final, whatever the subject may do on every service or instance.
 func (v *viewer) allowed(permission, service, instance string) bool {
-	if v.subject == "" || v.enforcer == nil {
+	if !v.loaded || v.subject == "" || v.enforcer == nil {
 		return false
 	}
 	key := question{permission, service, instance}
@@ -93,6 +94,11 @@ func (v *viewer) visibility(permissions ...string) *tracker.Visibility {
 			service := v.existing[from].Service
 			for to < len(v.existing) && v.existing[to].Service == service {
 				to++
+			}
+			if service == bulkKind.Service {
+				// The jobs of bulk runs name what they change, so only those who see everything see them.
+				everything = everything && has(service, Every)
+				continue
 			}
 			allowed := slices.DeleteFunc(slices.Clone(v.existing[from:to]), func(i tracker.ServiceInstance) bool { return !has(service, i.Instance) })
 			if len(allowed) == to-from && has(service, Every) {
@@ -133,8 +139,8 @@ func (v *viewer) visibleServices() (list []string) {
 
 // allowedAnywhere reports whether the subject has a permission on at least one instance.
 func (v *viewer) allowedAnywhere(permission string) bool {
-	return v.allowed(permission, Every, Every) ||
-		slices.ContainsFunc(v.existing, func(i tracker.ServiceInstance) bool { return v.allowed(permission, i.Service, i.Instance) })
+	visible := v.visibility(permission)
+	return v.loaded && (visible == nil || len(visible.Services)+len(visible.Instances) > 0)
 }
 
 // limited returns a reader that shows only what a visibility allows.
@@ -145,20 +151,23 @@ func limited(reader *tracker.Reader, visible *tracker.Visibility) *tracker.Reade
 	return reader.Limited(*visible)
 }
 
-func (h *handler) newViewer(r *http.Request) (*viewer, error) {
+func (h *handler) newViewer(r *http.Request) *viewer {
 	v := &viewer{enforcer: h.config.Enforcer, decisions: map[question]bool{}, cache: &h.visibilities}
 	if h.config.Subject != nil {
 		v.subject = h.config.Subject(r)
 	}
-	if v.subject == "" || v.enforcer == nil {
-		return v, nil
+	return v
+}
+
+// load applies the current rules and reads what there is. Until then, nothing is allowed.
+func (v *viewer) load(ctx context.Context, h *handler) (err error) {
+	if v.version, err = refresh(ctx, v.enforcer); err != nil {
+		return err
 	}
-	var err error
-	if v.version, err = refresh(r.Context(), v.enforcer); err != nil {
-		return v, err
+	if v.existing, err = h.instances.list(ctx, h.reader.Now(), h.findInstances); err == nil {
+		v.loaded = true
 	}
-	v.existing, err = h.instances.list(r.Context(), h.reader.Now(), h.findInstances)
-	return v, err
+	return err
 }
 
 // refresh applies the current rules of an enforcer, and returns their version or "".

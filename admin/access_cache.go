@@ -37,8 +37,11 @@ func (c *instanceCache) list(ctx context.Context, now time.Time, find func(conte
 	if err != nil {
 		return nil, err
 	}
-	c.readAt, c.found = now, found
-	return found, nil
+	if !slices.Equal(found, c.found) { // an equal list stays the same, so that what was derived from it can be used again
+		c.found = found
+	}
+	c.readAt = now
+	return c.found, nil
 }
 
 // findInstances lists the services and instances that have jobs, schedules, pauses, or handlers in this
@@ -61,6 +64,9 @@ func (h *handler) findInstances(ctx context.Context) ([]tracker.ServiceInstance,
 		return nil, err
 	}
 	for _, s := range scopes {
+		if s.Instance == "" {
+			continue // a pause of the whole service
+		}
 		list = append(list, tracker.ServiceInstance{Service: s.Service, Instance: s.Instance})
 	}
 	for _, service := range h.engine.Services() {
@@ -77,36 +83,41 @@ func (h *handler) findInstances(ctx context.Context) ([]tracker.ServiceInstance,
 // the rules have no version. The zero value is ready to use, and nil keeps nothing.
 type visibilityCache struct {
 	mu    sync.Mutex
-	known map[visibilityKey]*tracker.Visibility
+	known map[visibilityKey]knownVisibility
 }
 
-type visibilityKey struct {
-	subject, permissions, version string
-	existing                      *tracker.ServiceInstance // the first of the list; a new list has another
+type visibilityKey struct{ subject, permissions string }
+
+// knownVisibility is what a subject may see by one version of the rules, of one list of instances.
+type knownVisibility struct {
+	visible  *tracker.Visibility
+	version  string
+	existing *tracker.ServiceInstance // the first of the list; another list has another
 }
 
 // maxVisibilities bounds the cache. It is emptied when it is full.
 const maxVisibilities = 1000
 
 func (c *visibilityCache) get(v *viewer, permissions []string, find func() *tracker.Visibility) *tracker.Visibility {
-	if c == nil || v.version == "" || len(v.existing) == 0 {
+	if c == nil || !v.loaded || v.version == "" || len(v.existing) == 0 {
 		return find()
 	}
-	key := visibilityKey{v.subject, strings.Join(permissions, " "), v.version, &v.existing[0]}
+	key := visibilityKey{v.subject, strings.Join(permissions, " ")}
 	c.mu.Lock()
-	visible, ok := c.known[key]
+	found, ok := c.known[key]
 	c.mu.Unlock()
-	if ok {
-		return visible
+	if ok && found.version == v.version && found.existing == &v.existing[0] {
+		return found.visible
 	}
-	if visible = find(); v.enforcerErr != nil {
+	visible := find()
+	if v.enforcerErr != nil {
 		return visible
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.known == nil || len(c.known) >= maxVisibilities {
-		c.known = map[visibilityKey]*tracker.Visibility{}
+		c.known = map[visibilityKey]knownVisibility{}
 	}
-	c.known[key] = visible
+	c.known[key] = knownVisibility{visible, v.version, &v.existing[0]}
 	return visible
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/casbin/casbin/v2"
-
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -266,50 +264,40 @@ func TestSubjectNamedLikeARoleDoesNotHaveTheRole(t *testing.T) {
 	})
 }
 
-// An earlier release stored roles without the prefix, and a subject named like one had it.
-func TestRulesOfRolesWithoutPrefixAreReadAsRolesAndCanBeRemoved(t *testing.T) {
+func TestRuleOfAPersonIsNotThatOfARoleWithTheSameName(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		adapter := policy.NewAdapter(db.DB)
-		for _, r := range [][]string{
-			{"p", "sync-viewer", "*", "*", admin.PermissionView, "allow"},
-			{"p", "dns-team", "cloudflare", "*", admin.PermissionView, "allow"},
-			{"p", "carl", "whm", "*", admin.PermissionView, "allow"},
-			{"g", "ann", "sync-viewer"},
-			{"g", "bob", "dns-team"},
-		} {
-			noError(t, adapter.AddPolicy(r[0], r[0], r[1:]))
-		}
-		model, err := policy.Model()
+		ctx := t.Context()
+		person := policy.Rule{Subject: "ops", Service: "whm", Permission: admin.PermissionManage}
+		team := policy.Rule{Subject: policy.Role("ops"), Service: "whm", Permission: admin.PermissionView}
+		noError(t, policy.Add(ctx, db.DB, person, team))
+		noError(t, policy.Grant(ctx, db.DB, "ann", "ops"))
+		enforcer, err := policy.NewEnforcer(ctx, db.DB)
 		noError(t, err)
-		enforcer, err := casbin.NewSyncedEnforcer(model, adapter)
-		noError(t, err)
-		check := func(subject, service string, want bool) {
+		check := func(subject, permission string, want bool) {
 			t.Helper()
-			got, err := enforcer.Enforce(subject, service, "", admin.PermissionView)
+			_, err := enforcer.Refresh(ctx)
 			noError(t, err)
-			if got != want {
-				t.Errorf("%s views %s: %v, want %v", subject, service, got, want)
+			if got, err := enforcer.Enforce(subject, "whm", "", permission); err != nil || got != want {
+				t.Errorf("%s has %s: %v, %v, want %v", subject, permission, got, err, want)
 			}
 		}
-		check("ann", "whm", true)
-		check("bob", "cloudflare", true)
-		check("bob", "whm", false)
-		check("carl", "whm", true)
-		for _, subject := range []string{"sync-viewer", "role:sync-viewer", "dns-team", "role:dns-team"} {
-			check(subject, "cloudflare", false)
+		check("ann", admin.PermissionView, true)
+		check("ann", admin.PermissionManage, false)
+		check("ops", admin.PermissionView, false)
+		check("ops", admin.PermissionManage, true)
+		noError(t, policy.Remove(ctx, db.DB, team))
+		check("ann", admin.PermissionView, false)
+		check("ops", admin.PermissionManage, true)
+
+		adapter := policy.NewAdapter(db.DB)
+		if err := adapter.AddPolicy("g", "g", []string{"bob", "ops"}); err == nil {
+			t.Error("a role without the prefix was granted")
 		}
-		if removed, err := enforcer.DeleteRolesForUser("ann"); err != nil || !removed {
-			t.Errorf("DeleteRolesForUser: %v, %v", removed, err)
+		noError(t, db.Exec("INSERT INTO nawasync_policies (kind, v0, v1, v2) VALUES ('g', 'bob', 'ops', '')").Error)
+		if _, err := policy.NewEnforcer(ctx, db.DB); err == nil || !strings.Contains(err.Error(), "begins with role:") {
+			t.Errorf("a stored grant of a role without the prefix: %v", err)
 		}
-		noError(t, enforcer.LoadPolicy())
-		check("ann", "whm", false)
-		check("bob", "cloudflare", true)
-		if removed, err := enforcer.DeleteRoleForUser("bob", policy.Role("dns-team")); err != nil || !removed {
-			t.Errorf("DeleteRoleForUser: %v, %v", removed, err)
-		}
-		noError(t, enforcer.LoadPolicy())
-		check("bob", "cloudflare", false)
 	})
 }
 

@@ -320,12 +320,13 @@ func (p *request) stopBulkRun() error {
 	return p.back(f)
 }
 
-// listBulkRuns lists the runs that the subject may view, among the latest 50.
+// listBulkRuns lists the latest 50 runs that the subject may view.
 func (p *request) listBulkRuns() error {
-	results, err := p.h.reader.Search(p.r.Context(), tracker.Search{
-		Services: []string{bulkKind.Service},
-		Terms:    []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}, Limit: 50,
-	})
+	terms := []tracker.Term{{Field: tracker.FieldType, Values: []string{bulkKind.Type}}}
+	if p.viewer.views() != nil {
+		terms = append(terms, tracker.Term{Field: tracker.FieldBy, Values: []string{p.viewer.subject}})
+	}
+	results, err := p.h.reader.Search(p.r.Context(), tracker.Search{Services: []string{bulkKind.Service}, Terms: terms, Limit: 50})
 	if err != nil {
 		return err
 	}

@@ -251,7 +251,7 @@ func (b *bulkJob) allowed(ctx context.Context, operator string, job *tracker.Job
 	}
 	v := b.viewers[operator]
 	if v == nil {
-		v = &viewer{subject: operator, enforcer: b.enforcer, decisions: map[question]bool{}}
+		v = &viewer{loaded: true, subject: operator, enforcer: b.enforcer, decisions: map[question]bool{}}
 		b.viewers[operator] = v
 	}
 	return v.allowed(PermissionManage, job.Service, job.Instance) && v.allowed(PermissionView, job.Service, job.Instance), nil

@@ -309,7 +309,7 @@ func bulkPage(v *bulkView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if v.lastJobID == 0 || (v.matching == 0 && !v.incomplete) {
+			if v.matching == 0 && !v.incomplete {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<p class=\"empty\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -75,7 +75,7 @@ func (h *handler) allFigures(ctx context.Context) (*figures, error) {
 	}
 	p := &request{
 		h: h, r: (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/metrics"}}).WithContext(ctx), zone: time.UTC, now: h.reader.Now(),
-		viewer: &viewer{subject: "prometheus", enforcer: everyone{}, decisions: map[question]bool{}},
+		viewer: &viewer{loaded: true, subject: "prometheus", enforcer: everyone{}, decisions: map[question]bool{}},
 	}
 	var err error
 	if p.viewer.existing, err = h.instances.list(ctx, p.now, h.findInstances); err != nil {

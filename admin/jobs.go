@@ -301,10 +301,14 @@ func (v *jobsView) extraTerms() string {
 
 func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.queryText) }
 
-// searchedText returns how many jobs were read for a search without an index, or "".
+// searchedText returns how far a search without an index came, or "".
 func (v *jobsView) searchedText() string {
 	r := v.results
 	switch {
+	case r.Searched == 0 && r.Partial && v.wantsNewer():
+		return v.T("The search stopped after a second. “Newer” continues it.")
+	case r.Searched == 0 && r.Partial:
+		return v.T("The search stopped after a second. “Older” continues it; a service, a status or a time range makes it faster.")
 	case r.Searched == 0:
 		return ""
 	case r.Partial && v.wantsNewer():

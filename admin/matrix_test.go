@@ -161,8 +161,9 @@ func (w *world) placeCells(at place) (list []cell) {
 	// serves is the answer to a form on the service's page. A pause without an instance asks for every instance.
 	serves := func(asked string) func(person) int {
 		return w.closed(func(p person) int {
-			answer := pick(p.may(admin.PermissionService, at.service, asked), http.StatusSeeOther, http.StatusForbidden)
-			return pick(w.viewsSomething(p, at.service), answer, http.StatusNotFound)
+			may := p.may(admin.PermissionService, at.service, asked) && p.may(admin.PermissionView, at.service, asked)
+			found := w.viewsSomething(p, at.service) && (asked == admin.Every || p.views(at))
+			return pick(found, pick(may, http.StatusSeeOther, http.StatusForbidden), http.StatusNotFound)
 		})
 	}
 	paused := at.instance

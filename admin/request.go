@@ -68,28 +68,23 @@ func (e *httpError) Error() string { return strings.TrimSuffix(e.title+": "+e.te
 // cases look the same, so that nobody can find out what exists.
 var errNotFound = errors.New("not found")
 
-// pageHandler wraps serve for subjects who may view at least one service. It loads the permissions,
-// applies Config.Timeout and shows errors as pages.
+// pageHandler wraps serve for subjects who may view at least one instance. It loads their rights, applies
+// Config.Timeout and the quota of the subject, and shows errors as pages.
 func (h *handler) pageHandler(serve func(p *request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), h.config.Timeout)
 		defer cancel()
 		p := h.newRequest(w, r.WithContext(ctx))
 		p.requestCtx = r.Context()
-		var err error
-		p.viewer, err = h.newViewer(p.r)
-		if err == nil {
-			err = p.requireAccess()
-		}
-		if err == nil {
-			err = p.readForm()
-		}
-		if err == nil {
-			err = p.checkText()
-		}
-		if err == nil {
-			err = p.withinQuota(serve)
-		}
+		p.viewer = h.newViewer(p.r)
+		err := p.withinQuota(func(p *request) error {
+			for _, step := range []func(*request) error{(*request).requireAccess, (*request).readForm, (*request).checkText, serve} {
+				if err := step(p); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			p.fail(err)
 		}
@@ -133,7 +128,8 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	return p
 }
 
-// requireAccess returns an error that states the reason if the subject may view no service.
+// requireAccess loads the rights of the subject. It returns an error that states the reason if the subject
+// may view nothing.
 func (p *request) requireAccess() error {
 	refuse := func(text string) error { return &httpError{http.StatusForbidden, p.T("Not permitted"), text} }
 	config := p.h.config
@@ -142,6 +138,11 @@ func (p *request) requireAccess() error {
 		return refuse(p.T("These pages are closed until the application configures access. Set Subject and Enforcer in admin.Config."))
 	case p.viewer.subject == "":
 		return refuse(p.T("Sign in to the application first."))
+	}
+	if err := p.viewer.load(p.r.Context(), p.h); err != nil {
+		return err
+	}
+	switch {
 	case !p.viewer.allowedAnywhere(PermissionView):
 		if p.viewer.enforcerErr != nil {
 			p.h.config.Logger.Error("enforcer failed", "error", p.viewer.enforcerErr)

@@ -122,11 +122,14 @@ func (v *serviceView) loadScopes(ctx context.Context) error {
 }
 
 func (v *serviceView) loadHolds(ctx context.Context) error {
-	holds, err := v.store().Holds(ctx, v.name, "", false, 20)
-	if err != nil {
+	store := v.store()
+	if v.instance != "" {
+		store = store.Limited(tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: v.name, Instance: v.instance}}})
+	}
+	var err error
+	if v.holds, err = store.Holds(ctx, v.name, "", false, 20); err != nil {
 		return err
 	}
-	v.holds = slices.DeleteFunc(holds, func(h tracker.Hold) bool { return v.instance != "" && h.Instance != v.instance })
 	for _, hold := range v.holds {
 		if hold.Status != tracker.HoldOpen {
 			continue
@@ -273,9 +276,16 @@ func (p *request) serviceAction() error {
 		return err
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
+	asked := scopeAsked(instance)
+	if p.r.PathValue("action") == "sync" {
+		asked = instance
+	}
+	if instance != "" && !p.viewer.allowed(PermissionView, name, instance) {
+		return errNotFound
+	}
 	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: name, Instance: instance}
 	runAction := func(do func(ctx context.Context) (flash, error)) error {
-		return p.runActionIf(p.viewer.allowed(PermissionService, name, scopeAsked(instance)), PermissionService, entry, do)
+		return p.runActionIf(p.viewer.allowed(PermissionService, name, asked) && p.viewer.allowed(PermissionView, name, asked), PermissionService, entry, do)
 	}
 	engine := p.h.engine
 	switch entry.Action {
@@ -301,7 +311,7 @@ func (p *request) serviceAction() error {
 		})
 	case "sync":
 		entry.Type = p.r.PostFormValue("type")
-		return p.runAction(PermissionService, entry, func(ctx context.Context) (flash, error) {
+		return runAction(func(ctx context.Context) (flash, error) {
 			job, err := engine.SyncNow(ctx, nawasync.SyncRequest{
 				Service: name, Type: entry.Type, Instance: instance, Detail: p.r.PostFormValue("detail"),
 			}, operator)

@@ -214,12 +214,20 @@ func TestPauseOfAServiceIsShownWithoutReasonToThoseWhoMayViewOneInstance(t *test
 			"operator":       {service, beta, group, "qbeta moves", "qbeta has moved", "qgroup rests"},
 			"alpha-operator": {service},
 			"group-operator": {service, group, "qgroup rests"},
+			"one-operator":   {service},
 			"not-beta":       {service, group, "qgroup rests"},
-			"qdns-operator":  {},
+			"dns-operator":  {},
 		} {
-			for _, path := range []string{"/health", "/services/qhost"} {
+			for _, path := range []string{"/health", "/services/qhost", "/audit"} {
+				if path == "/audit" {
+					w.renew() // which finds the instances again
+				}
 				body := w.get(name, path).body
-				for _, text := range []string{service, beta, group, "qbeta moves", "qbeta has moved", "qgroup rests"} {
+				texts := []string{service, beta, group, "qbeta moves", "qbeta has moved", "qgroup rests"}
+				if path == "/audit" {
+					texts = texts[3:]
+				}
+				for _, text := range texts {
 					if got := strings.Contains(body, text); got != slices.Contains(want, text) {
 						t.Errorf("GET %s of %s contains %q: %v", path, name, text, got)
 					}
@@ -227,6 +235,81 @@ func TestPauseOfAServiceIsShownWithoutReasonToThoseWhoMayViewOneInstance(t *test
 			}
 		}
 	})
+}
+
+func TestSearchTellsNothingAboutHiddenJobs(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		w := newWorld(t, db)
+		var hidden place
+		for _, at := range w.places {
+			if at.instance == "qbeta" {
+				hidden = at
+			}
+		}
+		for _, name := range []string{"alpha-operator", "dns-operator", "not-beta"} {
+			missing := w.get(name, "/jobs.json?q=id:999999999").body
+			if got := w.get(name, fmt.Sprintf("/jobs.json?q=id:%d", hidden.queued.ID)).body; got != missing {
+				t.Errorf("the answer to %s about a hidden job differs from that about a missing one:\n%s\n%s", name, got, missing)
+			}
+			for _, q := range []string{"is:deleted", "ended:1d", "service:qhost", "type:domain", "status:queued", "error:x"} {
+				if got := w.get(name, "/jobs.json?"+url.Values{"q": {q}}.Encode()).body; !strings.Contains(got, `"searched": 0`) {
+					t.Errorf("the answer to %s about %s counts jobs:\n%s", name, q, got)
+				}
+			}
+		}
+	})
+}
+
+func TestBulkRunsOfOthersAreHiddenFromThoseWhoDoNotSeeEverything(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		w := newWorld(t, db)
+		noError(t, admin.Register(w.engine, w.enforcer))
+		_, _, path := w.startBulkRun(w.browser("operator"), "/bulk?action=cancel&all=1&q=instance:qbeta", url.Values{"reason": {"qbeta is sold"}})
+		id := strings.TrimPrefix(path, "/bulk/")
+		for _, name := range []string{"not-beta", "alpha-operator"} {
+			for _, path := range []string{path, "/jobs/" + id, "/jobs/" + id + ".json", "/jobs.json?q=id:" + id} {
+				if got := w.get(name, path); strings.Contains(got.body, "qbeta is sold") || got.status == http.StatusOK && !strings.Contains(path, "q=") {
+					t.Errorf("GET %s of %s: status %d\n%s", path, name, got.status, got.body)
+				}
+			}
+			for _, path := range []string{"/bulk", "/audit", "/jobs.csv", "/health"} {
+				if got := w.get(name, path).body; strings.Contains(got, "qbeta is sold") || strings.Contains(got, "bulk cancel") {
+					t.Errorf("GET %s of %s shows the run of another operator", path, name)
+				}
+			}
+			if got := w.post(name, "/jobs/"+id+"/cancel", "reason", "x"); got.status != http.StatusNotFound {
+				t.Errorf("%s cancels the run of another operator: status %d", name, got.status)
+			}
+		}
+		own := w.startedBy("alpha-operator")
+		if got := w.get("alpha-operator", own); got.status != http.StatusOK {
+			t.Errorf("the own run: status %d", got.status)
+		}
+		if got := w.get("alpha-operator", "/bulk").body; !strings.Contains(got, own) {
+			t.Errorf("the list of runs lacks the own one:\n%s", got)
+		}
+	})
+}
+
+// startedBy starts a run as a subject and returns the path of its page.
+func (w *world) startedBy(subject string) string {
+	w.t.Helper()
+	_, _, path := w.startBulkRun(w.browser(subject), "/bulk?action=cancel&all=1&q=status:queued", url.Values{"reason": {"tidy"}})
+	return path
+}
+
+func TestOpenHoldsOfAnInstanceAreListedHoweverManyOthersThereAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testdb.SQLite(t))
+	for i := range 30 {
+		noError(t, w.db.Exec(`INSERT INTO nawasync_held (service, type, instance, open_key, status, job_id, snap_table, rows_known, rows_absent, rows_limit, created_at, arguments)
+ VALUES ('qhost', 'domain', 'qbeta', ?, 'open', 1, 'rows', 10, 9, 1, 0, '{}')`, fmt.Sprint("later", i)).Error)
+	}
+	if got := w.get("operator", "/services/qhost?instance=qalpha").body; !strings.Contains(got, "row.qhost.qalpha.example") {
+		t.Error("the page of the instance lacks its open hold")
+	}
 }
 
 func TestBulkRunChangesOnlyInstancesThatTheOperatorMayManage(t *testing.T) {
@@ -335,6 +418,7 @@ func TestPolicyRulesCoverInstancesByWholeComponentsAndADenialWins(t *testing.T) 
 			{Subject: "ann", Service: "wh*", Permission: view},
 			{Subject: "", Service: "whm", Permission: view},
 			{Subject: "ann", Service: "whm"},
+			{Subject: "ann", Service: "whm", Permission: "*", Deny: true},
 		} {
 			if err := policy.Add(t.Context(), db.DB, wrong); err == nil {
 				t.Errorf("the rule %+v was added", wrong)

@@ -70,6 +70,11 @@ func newWorld(t *testing.T, db *testdb.Database) *world {
 		{"group-operator", func(_, service, instance string) bool {
 			return service == "qhost" && (instance == "qgroup" || strings.HasPrefix(instance, "qgroup/"))
 		}},
+		{"one-operator", func(_, service, instance string) bool { return service == "qhost" && instance == "qgroup/one" }},
+		// May pause everything of a service of which it sees one instance.
+		{"alpha-viewer", func(permission, service, instance string) bool {
+			return service == "qhost" && (permission == admin.PermissionService || permission == admin.PermissionView && instance == "qalpha")
+		}},
 		{"not-beta", func(_, service, instance string) bool {
 			return service != "qhost" || instance != "qbeta" && instance != admin.Every
 		}},
@@ -82,8 +87,12 @@ func newWorld(t *testing.T, db *testdb.Database) *world {
 	}
 	every := []string{admin.PermissionView, admin.PermissionManage, admin.PermissionService}
 	ctx, rules := t.Context(), []policy.Rule{}
+	rules = append(rules,
+		policy.Rule{Subject: "alpha-viewer", Service: "qhost", Permission: admin.PermissionService},
+		policy.Rule{Subject: "alpha-viewer", Service: "qhost", Instance: "qalpha", Permission: admin.PermissionView})
 	for _, permission := range every {
 		rules = append(rules,
+			policy.Rule{Subject: "one-operator", Service: "qhost", Instance: "qgroup/one", Permission: permission},
 			policy.Rule{Subject: "dns-operator", Service: "qdns", Permission: permission},
 			policy.Rule{Subject: "alpha-operator", Service: "qhost", Instance: "qalpha", Permission: permission},
 			policy.Rule{Subject: policy.Role("group"), Service: "qhost", Instance: "qgroup", Permission: permission},

@@ -47,6 +47,10 @@ func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasy
 	if err != nil {
 		return nil, err
 	}
+	// The pages have checked the right to this instance, so it must be the one that the job gets.
+	if own := r.model.instance(scope); own != instance {
+		return nil, fmt.Errorf("%w: instance %q of table %s is written %q", nawasync.ErrInvalid, instance, r.model.table, own)
+	}
 	return r.syncNow(ctx, scope, detail, o)
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +57,11 @@ type AuditFilter struct {
 func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
 	visible, args := r.limitCondition("nawasync_acts")
 	where := []string{visible}
+	if r.limit.byInstance() { // the reason of a pause of the whole service may name any instance
+		whole, wholeArgs := r.Limited(Visibility{Services: slices.Collect(maps.Keys(r.limit.services))}).limitCondition("nawasync_acts")
+		where = append(where, "(nawasync_acts.instance <> '' OR act NOT IN ('pause', 'resume') OR "+whole+")")
+		args = append(args, wholeArgs...)
+	}
 	add := func(clause string, arg any) { where, args = append(where, clause), append(args, arg) }
 	if f.Target != (Target{}) {
 		add("target_key = ?", f.Target.key())

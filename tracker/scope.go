@@ -34,7 +34,7 @@ func (r *Reader) Scopes(ctx context.Context) ([]Scope, error) {
 		if !r.limit.showsScope(s.Service, s.Instance) {
 			return err
 		}
-		if !r.limit.showsWhole(s.Service) && !r.limit.instances[ServiceInstance{s.Service, s.Instance}] {
+		if s.Instance == "" && !r.limit.showsWhole(s.Service) {
 			s.Reason = "" // it may name instances that the caller must not see
 		}
 		list = append(list, s)

@@ -82,11 +82,11 @@ type Results struct {
 	// newer page. 0 means that there is no such page.
 	Older, Newer int64
 	// Searched is the number of jobs that were read one by one because no index answers all
-	// terms. It is 0 if an index answered the search.
+	// terms. It is 0 if an index answered the search, and always for a limited Reader.
 	Searched int64
 	// Partial is set if the search stopped at its limit before the page was full. Older (or
 	// Newer, if the search went to newer jobs) then continues the search. Reached is the creation time
-	// of the job at which it stopped.
+	// of the job at which it stopped; it is zero for a limited Reader.
 	Partial bool
 	Reached time.Time
 }
@@ -127,6 +127,9 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 		return Results{}, fmt.Errorf("search jobs: %w", err)
 	}
 	out := Results{Searched: w.searched, Partial: w.partial, Reached: w.reached}
+	if r.limit != nil { // these would tell about jobs that the limit hides
+		out.Searched, out.Reached = 0, time.Time{}
+	}
 	more := len(w.ids) > limit
 	if more {
 		w.ids = w.ids[:limit]

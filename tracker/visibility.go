@@ -24,9 +24,11 @@ type Visibility struct {
 // Limited returns a Reader that reads only what v shows: its lists and counts leave out everything
 // else, and its lookups return ErrNotFound for it. A pause of a whole service is shown to callers who
 // may see one of its instances; only those who may see all of it read the reason. Of a process it
-// returns the kinds of services of which v shows something, and no texts of troubles. Limiting a
-// limited Reader replaces the limit. Limited runs no statement.
+// returns the kinds of services of which v shows something, and no texts of troubles. Methods that return no
+// ErrNotFound return their zero value for what v does not show. Limiting a limited Reader leaves what both
+// limits show. Limited runs no statement.
 func (r *Reader) Limited(v Visibility) *Reader {
+	v = r.limit.both(v)
 	l := &visibleSet{services: map[string]bool{}, instances: map[ServiceInstance]bool{}, names: slices.Clone(v.Services)}
 	for _, service := range v.Services {
 		l.services[service] = true
@@ -55,6 +57,30 @@ type visibleSet struct {
 	serviceRows, instanceRows []limitRow
 }
 
+// both returns what l and v show.
+func (l *visibleSet) both(v Visibility) (out Visibility) {
+	if l == nil {
+		return v
+	}
+	for _, service := range v.Services {
+		if l.services[service] {
+			out.Services = append(out.Services, service)
+			continue
+		}
+		for i := range l.instances {
+			if i.Service == service {
+				out.Instances = append(out.Instances, i)
+			}
+		}
+	}
+	for _, i := range v.Instances {
+		if l.shows(i.Service, i.Instance) {
+			out.Instances = append(out.Instances, i)
+		}
+	}
+	return out
+}
+
 // limitRow is a row of a Dialect.Rowset.
 type limitRow struct {
 	Service  string `json:"v_service"`
@@ -79,17 +105,12 @@ func (l *visibleSet) showsPart(service string) bool {
 }
 
 // showsScope reports whether a pause of a service (with the instance "") or of an instance concerns
-// anything that is shown. An instance contains those whose names continue its name after a slash.
+// anything that is shown.
 func (l *visibleSet) showsScope(service, instance string) bool {
-	if instance == "" || l.shows(service, instance) {
+	if instance == "" {
 		return l.showsPart(service)
 	}
-	for i := range l.instances {
-		if i.Service == service && strings.HasPrefix(i.Instance, instance+"/") {
-			return true
-		}
-	}
-	return false
+	return l.shows(service, instance)
 }
 
 // byInstance reports whether l shows single instances, which no index finds.

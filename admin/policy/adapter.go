@@ -3,7 +3,6 @@ package policy
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/casbin/casbin/v2/model"
 	"github.com/casbin/casbin/v2/persist"
@@ -38,11 +37,8 @@ func (a *Adapter) load(ctx context.Context, m model.Model) error {
 	if err := sqlkit.Primary(ctx, a.db).Order("id").Find(&rows).Error; err != nil {
 		return fmt.Errorf("load the policies: %w", err)
 	}
-	for _, r := range withPrefix(rows) {
-		var err error
-		if r.Kind == "p" {
-			err = r.check()
-		}
+	for _, r := range rows {
+		err := r.check()
 		if err == nil {
 			err = persist.LoadPolicyArray(r.fields(), m)
 		}
@@ -83,17 +79,8 @@ func (a *Adapter) create(ctx context.Context, rows ...row) error {
 }
 
 func (a *Adapter) remove(ctx context.Context, r row) error {
-	return a.session(ctx).Where("kind = ? AND v0 IN ? AND v1 IN ? AND v2 = ? AND instance = ? AND effect = ?",
-		r.Kind, storedAs(r.V0), storedAs(r.V1), r.V2, r.Instance, r.Effect).Delete(&row{}).Error
-}
-
-// storedAs returns the forms in which the table may have a value: an earlier release stored roles without
-// RolePrefix.
-func storedAs(value string) []string {
-	if name, ok := strings.CutPrefix(value, RolePrefix); ok {
-		return []string{value, name}
-	}
-	return []string{value}
+	return a.session(ctx).Where("kind = ? AND v0 = ? AND v1 = ? AND v2 = ? AND instance = ? AND effect = ?",
+		r.Kind, r.V0, r.V1, r.V2, r.Instance, r.Effect).Delete(&row{}).Error
 }
 
 // AddPolicy adds one rule. Adding a rule that exists changes nothing.
@@ -119,19 +106,17 @@ func (a *Adapter) RemovePolicy(_, kind string, values []string) error {
 func (a *Adapter) RemoveFilteredPolicy(_, kind string, from int, values ...string) error {
 	tx := a.session(context.Background()).Where("kind = ?", kind)
 	for i, value := range values {
-		columns := []string{"v0 IN ?", "v1 IN ?", "instance IN ?", "v2 IN ?", "effect IN ?"}
+		columns := []string{"v0 = ?", "v1 = ?", "instance = ?", "v2 = ?", "effect = ?"}
 		if value == "" {
 			continue
 		}
 		if from+i >= len(columns) {
 			return fmt.Errorf("remove policies: a rule has no value at index %d", from+i)
 		}
-		stored := storedAs(value)
-		switch {
-		case from+i == 2 && value == admin.Every, from+i == 4 && value == effectAllow:
-			stored = []string{""}
+		if from+i == 2 && value == admin.Every || from+i == 4 && value == effectAllow {
+			value = ""
 		}
-		tx = tx.Where(columns[from+i], stored)
+		tx = tx.Where(columns[from+i], value)
 	}
 	return tx.Delete(&row{}).Error
 }

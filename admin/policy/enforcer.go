@@ -2,19 +2,21 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/casbin/casbin/v2"
+	"github.com/casbin/casbin/v2/persist"
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Enforcer applies the stored rules as they are now: before each request, and before each batch of
+// Enforcer applies the stored rules as they are now: before each request, and before each job of
 // a bulk run, the pages call Refresh, which loads the rules again if they have changed. A right that
 // was revoked in another process is then gone at once. Its methods are safe for concurrent use.
 type Enforcer struct {
@@ -25,12 +27,18 @@ type Enforcer struct {
 
 var _ admin.VersionedEnforcer = (*Enforcer)(nil)
 
-// loaded are the rules of one version. They are not changed, so that Enforce needs no lock.
+// loaded are the rules of one version.
 type loaded struct {
 	enforcer *casbin.Enforcer
 	version  string
 	at       time.Time
+
+	mu       sync.Mutex
+	subjects map[string]*casbin.Enforcer
 }
+
+// maxSubjects bounds loaded.subjects. The map is emptied when it is full.
+const maxSubjects = 1000
 
 // reloadAfter is when the rules are loaded again although their version is the same. The version does
 // not change if somebody updates a row by hand.
@@ -49,7 +57,55 @@ func NewEnforcer(ctx context.Context, db *gorm.DB) (*Enforcer, error) {
 // Enforce reports whether a subject has a permission. Its arguments are the four texts that
 // admin.Enforcer names.
 func (e *Enforcer) Enforce(rvals ...any) (bool, error) {
-	return e.current.Load().enforcer.Enforce(rvals...)
+	now := e.current.Load()
+	if now == nil {
+		return false, errors.New("the policies are not loaded: create the enforcer with policy.NewEnforcer")
+	}
+	subject, ok := "", false
+	if len(rvals) > 0 {
+		subject, ok = rvals[0].(string)
+	}
+	if !ok {
+		return false, errors.New("the first argument of Enforce must be the subject, a string")
+	}
+	enforcer, err := now.of(subject)
+	if err != nil {
+		return false, err
+	}
+	return enforcer.Enforce(rvals...)
+}
+
+// of returns an enforcer that has only the rules of a subject and its roles. The pages ask about each
+// instance, and an enforcer with the rules of everybody looks at each rule every time.
+func (l *loaded) of(subject string) (*casbin.Enforcer, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found := l.subjects[subject]; found != nil {
+		return found, nil
+	}
+	rules, err := l.enforcer.GetImplicitPermissionsForUser(subject)
+	if err != nil {
+		return nil, fmt.Errorf("find the policies of %s: %w", subject, err)
+	}
+	m, err := Model()
+	if err != nil {
+		return nil, err
+	}
+	for _, rule := range rules {
+		own := append([]string{"p", subject}, rule[1:]...) // the rule of a role becomes one of the subject
+		if err := persist.LoadPolicyArray(own, m); err != nil {
+			return nil, fmt.Errorf("apply the policies of %s: %w", subject, err)
+		}
+	}
+	enforcer, err := casbin.NewEnforcer(m)
+	if err != nil {
+		return nil, fmt.Errorf("apply the policies of %s: %w", subject, err)
+	}
+	if l.subjects == nil || len(l.subjects) >= maxSubjects {
+		l.subjects = map[string]*casbin.Enforcer{}
+	}
+	l.subjects[subject] = enforcer
+	return enforcer, nil
 }
 
 // Refresh loads the rules if they have changed, and returns their version. If the database cannot be
@@ -101,6 +157,6 @@ func (e *Enforcer) load(ctx context.Context, version string) error {
 	if err := enforcer.BuildRoleLinks(); err != nil {
 		return fmt.Errorf("apply the roles: %w", err)
 	}
-	e.current.Store(&loaded{enforcer, version, time.Now()})
+	e.current.Store(&loaded{enforcer: enforcer, version: version, at: time.Now()})
 	return nil
 }

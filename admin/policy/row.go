@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync/admin"
@@ -38,7 +39,8 @@ func (r Rule) row() (row, error) {
 func newRow(kind string, values []string) (row, error) {
 	switch {
 	case kind == "g" && len(values) == 2:
-		return row{Kind: kind, V0: values[0], V1: values[1]}, nil
+		r := row{Kind: kind, V0: values[0], V1: values[1]}
+		return r, r.check()
 	case kind != "p" || len(values) != 5:
 		return row{}, fmt.Errorf("a rule of kind %q with %d values does not fit ModelText: a rule is subject, service, instance, permission, allow or deny", kind, len(values))
 	}
@@ -54,9 +56,17 @@ func newRow(kind string, values []string) (row, error) {
 
 // check returns an error for a rule that would not do what it says.
 func (r row) check() error {
+	if r.Kind == "g" {
+		if !strings.HasPrefix(r.V1, RolePrefix) {
+			return fmt.Errorf("%s has the role %q; the name of a role begins with %s", r.V0, r.V1, RolePrefix)
+		}
+		return nil
+	}
 	switch {
 	case r.V0 == "" || r.V1 == "" || r.V2 == "":
 		return fmt.Errorf("the rule of %q lacks a subject, service or permission", r.V0)
+	case !slices.Contains([]string{admin.PermissionView, admin.PermissionManage, admin.PermissionService}, r.V2):
+		return fmt.Errorf("the rule of %q has the unknown permission %q", r.V0, r.V2)
 	case r.Effect != "" && r.Effect != effectDeny:
 		return fmt.Errorf("the rule of %q has the effect %q; write allow or deny", r.V0, r.Effect)
 	case strings.Contains(r.Instance, "*"):
@@ -82,24 +92,4 @@ func (r row) fields() []string {
 		effect = effectAllow
 	}
 	return []string{r.Kind, r.V0, r.V1, instance, r.V2, effect}
-}
-
-// withPrefix adds RolePrefix to the roles in the rules of an earlier release, which had none. A rule for
-// permissions then concerns a role if somebody has this role, or if it is one of Seed's.
-func withPrefix(rows []row) []row {
-	roles := map[string]bool{Role(admin.RoleViewer): true, Role(admin.RoleOperator): true}
-	for _, r := range rows {
-		if r.Kind == "g" {
-			roles[Role(r.V1)] = true
-		}
-	}
-	for i, r := range rows {
-		switch {
-		case r.Kind == "g":
-			rows[i].V1 = Role(r.V1)
-		case roles[Role(r.V0)]:
-			rows[i].V0 = Role(r.V0)
-		}
-	}
-	return rows
 }

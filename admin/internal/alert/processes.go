@@ -41,6 +41,11 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 		a.Text = p.Tf("Claims and outcomes of process %s have not reached the database for %s. It gives up its jobs after 13 seconds.", process.ID, span)
 		a.Advice = p.T("Check the database and the network between them.")
 	case tracker.TroubleLocked:
+		if trouble.Text == "" { // the reader may not see every job
+			a.Text = p.Tf("Process %s has waited for a locked row for %s.", process.ID, span)
+			a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
+			break
+		}
 		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, trouble.Text, span)
 		a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
 	case tracker.TroublePool:
