@@ -184,6 +184,7 @@ func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 		Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,
 		Queue: options.Queue, MaxAttempts: options.MaxAttempts, TriggeredBy: o.By, TriggerSource: string(o.Source),
 	}}
+	job.CreatedAt = e.store.Now() // the arguments are bound to it
 	job.TargetKey = jobrow.TargetKey(kind.Service, kind.Type, target.Instance, target.ID)
 	if job.TriggerSource == "" {
 		job.TriggerSource = string(SourceManual)

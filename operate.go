@@ -175,7 +175,10 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (
 		Payload: old.Payload, Trace: e.telemetry.inject(ctx),
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}}
-	job.TargetKey, job.Lane, job.Sealed = old.TargetKey, old.Lane, old.Sealed
+	job.TargetKey, job.Lane, job.CreatedAt = old.TargetKey, old.Lane, e.store.Now()
+	if err := e.sealAgain(old, job); err != nil {
+		return nil, fmt.Errorf("retry job %d: %w", old.ID, err)
+	}
 	// A second Retry, for example after a double click, returns the first retry while it is open.
 	if job.UniqueKey = old.UniqueKey; job.UniqueKey == "" {
 		job.UniqueKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)

@@ -62,16 +62,3 @@ func (e *Engine) maskPayload(plain, masked []byte, secrets, maskKeys []string) [
 
 // MaxArguments is the largest size of a job's arguments as JSON, in bytes.
 const MaxArguments = 1 << 20
-
-// bindingOf returns the kind and target that a job's sealed arguments are bound to.
-func bindingOf(j *jobstore.Job) secret.Binding {
-	return secret.Binding{Service: j.Service, Type: j.Type, Action: j.Action, Instance: j.Instance, TargetID: j.TargetID}
-}
-
-// openArguments returns a job's arguments. It opens them if they are sealed.
-func (e *Engine) openArguments(job *jobstore.Job) ([]byte, error) {
-	if len(job.Sealed) == 0 {
-		return job.Payload, nil
-	}
-	return secret.Open(e.config.Sealer, bindingOf(job), job.Sealed)
-}

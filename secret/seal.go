@@ -28,9 +28,8 @@ const (
 	sealIDSize   = 16
 )
 
-// Seal encrypts a text and binds it to b and to a random id that is stored with it. The same
-// kind of job for the same target, such as a retry, can open a copy of the sealed text. No
-// other job can. The text is padded, so that the length of the sealed text shows that of a
+// Seal encrypts a text and binds it to b and to a random id that is stored with it. No other
+// job can open a copy of the sealed text. The text is padded, so that the length of the sealed text shows that of a
 // password only roughly: in steps of 64 bytes, and of up to an eighth of a longer text. Seal
 // returns an error if b contains NUL. s must not be nil.
 func Seal(s Sealer, b Binding, plain []byte) ([]byte, error) {
@@ -93,9 +92,14 @@ func unpad(padded []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// Binding is the job kind and target that a sealed text belongs to. The text cannot be
-// opened for any other kind or target. No part may contain NUL.
-type Binding struct{ Service, Type, Action, Instance, TargetID string }
+// Binding is the job kind, the target and the row that a sealed text belongs to. The text cannot
+// be opened for any other. No part may contain NUL.
+type Binding struct {
+	Service, Type, Action, Instance, TargetID string
+	// Created is when the job's row was added, in microseconds since 1970, so that a text cannot be copied
+	// into the row of another job of the same kind and target. 0 is for a text that belongs to no row.
+	Created int64
+}
 
 // ambiguous reports whether another binding could have the same associated data, because a
 // part contains the separator NUL.
@@ -107,7 +111,7 @@ func (b Binding) ambiguous() bool {
 func (b Binding) associated(head []byte) []byte {
 	name := "nawasync"
 	if head[0] != sealUnpadded {
-		name = fmt.Sprintf("nawasync %d", head[0])
+		name = fmt.Sprintf("nawasync %d %d", head[0], b.Created)
 	}
 	parts := []string{name, b.Service, b.Type, b.Action, b.Instance, b.TargetID, string(head[1:])}
 	return []byte(strings.Join(parts, "\x00"))

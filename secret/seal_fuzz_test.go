@@ -28,7 +28,7 @@ func FuzzSeal(f *testing.F) {
 		if _, err := secret.Open(ring, fuzzBinding, junk); !errors.Is(err, secret.ErrUnseal) {
 			t.Fatalf("open of random bytes: %v", err)
 		}
-		own := secret.Binding{Service: service, Type: "t", Action: "a", TargetID: target}
+		own := secret.Binding{Service: service, Type: "t", Action: "a", TargetID: target, Created: int64(at)}
 		sealed, err := secret.Seal(ring, own, plain)
 		if strings.Contains(service+target, "\x00") {
 			if err == nil {
@@ -45,6 +45,8 @@ func FuzzSeal(f *testing.F) {
 		changed[uint(at)%uint(len(changed))] ^= max(1, flip)
 		other := own
 		other.TargetID += "y"
+		newer := own
+		newer.Created = int64(at) + 1
 		moved := own
 		moved.Type, moved.Service = "t"+service, service+"t"
 		for name, open := range map[string]func() ([]byte, error){
@@ -53,6 +55,7 @@ func FuzzSeal(f *testing.F) {
 			"a longer text":    func() ([]byte, error) { return secret.Open(ring, own, append(bytes.Clone(sealed), flip)) },
 			"another key":      func() ([]byte, error) { return secret.Open(keyring(t, bytes.Repeat([]byte("o"), 32)), own, sealed) },
 			"another target":   func() ([]byte, error) { return secret.Open(ring, other, sealed) },
+			"another row":      func() ([]byte, error) { return secret.Open(ring, newer, sealed) },
 			"a moved boundary": func() ([]byte, error) { return secret.Open(ring, moved, sealed) },
 		} {
 			if got, err := open(); !errors.Is(err, secret.ErrUnseal) || got != nil {

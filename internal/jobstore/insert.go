@@ -113,7 +113,10 @@ func (s *Store) InsertOwn(ctx context.Context, jobs []*Job) error {
 func (s *Store) setNewRows(jobs []*Job, now time.Time) {
 	heads := map[int64]bool{}
 	for _, job := range jobs {
-		job.Status, job.CreatedAt, job.UpdatedAt = tracker.StatusQueued, now, now
+		job.Status, job.UpdatedAt = tracker.StatusQueued, now
+		if job.CreatedAt.IsZero() { // else sealed arguments are bound to it
+			job.CreatedAt = now
+		}
 		if job.NotBefore.Before(now) {
 			job.NotBefore = now
 		}
