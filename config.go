@@ -46,7 +46,7 @@ type Config struct {
 	// Wherever the engine stores, logs or reports a text, it replaces their values with "***": in the
 	// payloads, errors, stacks, logs, results and conflicts of jobs, histories of objects, reasons of
 	// operators, warnings and log lines. It does not search kinds, targets and the columns of a
-	// repository's table. Each value needs at least 6 bytes; empty ones are ignored.
+	// repository's table. Each value needs at least 6 bytes. Empty ones, and spaces around a value, are ignored.
 	Secrets []Secret
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.
 	Queues map[string]Queue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/nawasara/nawasync/secret"
 )
@@ -17,7 +18,7 @@ const minSecret = 6
 func ownSecretsOf(list []Secret) ([]string, error) {
 	var values []string
 	for i, s := range list {
-		value := s.Reveal()
+		value := strings.TrimSpace(s.Reveal()) // a file's last line ends with a line break
 		switch {
 		case value == "":
 		case len(value) < minSecret:

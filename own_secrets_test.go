@@ -78,7 +78,7 @@ func TestCredentialsOfTheClientAreStoredAndShownNowhere(t *testing.T) {
 		var mu sync.Mutex
 		var events strings.Builder
 		e := h.Engine(func(c *nawasync.Config) {
-			c.Sealer, c.Secrets = enginetest.Keyring(t, enginetest.NewKey(t)), []nawasync.Secret{nawasync.NewSecret(""), nawasync.NewSecret(ownToken)}
+			c.Sealer, c.Secrets = enginetest.Keyring(t, enginetest.NewKey(t)), []nawasync.Secret{nawasync.NewSecret(" "), nawasync.NewSecret(ownToken + "\n")}
 			c.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 			c.OnEvent = func(_ context.Context, event nawasync.Event) {
 				text, err := json.Marshal(map[string]any{"job": event.Job, "scope": event.Scope})
