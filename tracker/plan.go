@@ -22,6 +22,7 @@ type plan struct {
 	residualArgs []any
 	readsError   bool   // a residual condition reads the error text
 	texts        int    // values that residual conditions search for in texts
+	few          bool   // an index selects the jobs of some ids or targets, so that a scan of them is short
 	low, high    int64  // ids in [low, high)
 	listTable    string // the jobs table with a hint to use the list index
 }
@@ -212,6 +213,7 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 			return p, err
 		}
 	}
+	p.few = q.ids() != nil || (q.Targets != nil && p.texts == 0)
 	return p, nil
 }
 

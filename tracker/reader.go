@@ -29,8 +29,8 @@ type Options struct {
 	// Connections is how many queries run at the same time, each on its connection. Others wait until
 	// their context ends. 0 is no limit.
 	Connections int
-	// BeforeScan is called before a search reads jobs one by one because no index answers it. It may
-	// wait. The search returns its error, or calls done at its end. Nil is no call.
+	// BeforeScan is called before a search reads many jobs one by one because no index answers it. It
+	// may wait. The search returns its error, or calls done at its end. Nil is no call.
 	BeforeScan func(ctx context.Context) (done func(), err error)
 }
 

@@ -23,7 +23,7 @@ const (
 // scan reads the jobs of the walk one by one. It stops early at the limits of a search, and at a chunk that
 // the database stops.
 func (w *walk) scan(ctx context.Context) error {
-	if w.reader.scan != nil {
+	if w.reader.scan != nil && !w.plan.few {
 		done, err := w.reader.scan(ctx)
 		if err != nil {
 			return err

@@ -251,22 +251,33 @@ func (r *Reader) Services(ctx context.Context) ([]string, error) {
 
 // firstIDSince returns the lowest id of the jobs created at or after the given time. It is a
 // binary search, because ids rise with the time of creation and created_at has no index.
-func (r *Reader) firstIDSince(ctx context.Context, at time.Time) (int64, error) {
-	var low, high int64
-	if err := r.session(ctx).Row("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Scan(&low,
-		&high); err != nil {
+func (r *Reader) firstIDSince(ctx context.Context, at time.Time) (first int64, err error) {
+	// One transaction for all steps saves their round trips; see sqlkit.Guard.
+	err = r.snapshot(ctx, func(conn *sqlkit.Conn) error {
+		first, err = firstIDSince(conn, at)
+		return err
+	})
+	if err != nil {
 		return 0, fmt.Errorf("find the first job since %s: %w", at.UTC().Format(time.RFC3339), err)
+	}
+	return first, nil
+}
+
+func firstIDSince(conn *sqlkit.Conn, at time.Time) (int64, error) {
+	var low, high int64
+	if err := conn.Row("SELECT COALESCE((SELECT MIN(id) FROM nawasync_jobs), 0), COALESCE((SELECT MAX(id) FROM nawasync_jobs), 0)").Scan(&low, &high); err != nil {
+		return 0, err
 	}
 	high++
 	for low < high {
 		middle := low + (high-low)/2
 		var id, created int64
-		if err := r.session(ctx).Row("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Scan(&id, &created); errors.Is(err,
+		if err := conn.Row("SELECT id, created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", middle).Scan(&id, &created); errors.Is(err,
 			sql.ErrNoRows) {
 			high = middle // no job has such an id, or the last one was just pruned
 			continue
 		} else if err != nil {
-			return 0, fmt.Errorf("find the first job since %s: %w", at.UTC().Format(time.RFC3339), err)
+			return 0, err
 		}
 		if created >= at.UnixMicro() {
 			high = middle
