@@ -102,8 +102,13 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Timeout < 0 || config.ExportRows < 0 || config.ExportTime < 0 || config.Connections < 0 {
 		return nil, errors.New("create the admin pages: Config.Timeout, ExportRows, ExportTime or Connections is negative; set a positive value, or 0 for the default")
 	}
-	h := &handler{engine: engine, quotas: newQuotas(time.Now), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
-	h.reader = limitedReader(engine, config, h.quotas)
+	if config.Connections == 0 {
+		config.Connections = defaultConnections(engine)
+	}
+	h := &handler{engine: engine, quotas: newQuotas(time.Now, config.Connections), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h.reader = engine.Reader().WithOptions(tracker.Options{
+		StatementTimeout: config.statementTimeout(), Connections: config.Connections, BeforeScan: h.quotas.beforeScan,
+	})
 	h.mux = h.routes()
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {

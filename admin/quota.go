@@ -11,7 +11,7 @@ import (
 // The limits of what one subject may cost this process and its database. A reader who clicks through
 // pages uses a small part of it; scripts that send expensive requests all the time get 429.
 const (
-	subjectRequests = 4               // requests at the same time
+	subjectRequests = 4               // requests at the same time, or half the connections if those are fewer
 	requestBudget   = 3 * time.Second // time of requests beside others of the subject
 	subjectScans    = 1               // searches at the same time that read jobs one by one
 	processScans    = 3
@@ -129,9 +129,11 @@ func (q *quota) usage(subject string) *usage {
 // quotas are the quotas of the pages.
 type quotas struct{ requests, exports, scans *quota }
 
-func newQuotas(now func() time.Time) quotas {
+// newQuotas returns the quotas of pages with a number of connections. One subject cannot use all of them.
+func newQuotas(now func() time.Time, connections int) quotas {
+	requests := min(max(connections/2, 1), subjectRequests)
 	return quotas{
-		requests: &quota{perSubject: subjectRequests, budget: requestBudget, freeAlone: true, now: now, subjects: map[string]*usage{}},
+		requests: &quota{perSubject: requests, budget: requestBudget, freeAlone: true, now: now, subjects: map[string]*usage{}},
 		exports:  &quota{perSubject: subjectExports, now: now, subjects: map[string]*usage{}},
 		scans:    &quota{perSubject: subjectScans, total: processScans, budget: scanBudget, now: now, subjects: map[string]*usage{}},
 	}

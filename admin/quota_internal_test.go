@@ -25,7 +25,7 @@ func use(t *testing.T, q *quota, subject string, took time.Duration) bool {
 func TestSubjectWithManyRequestsAtTheSameTimeIsRefusedAndOthersAreNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuotas(time.Now).requests
+		q := newQuotas(time.Now, 8).requests
 		for range subjectRequests {
 			_, _, ok := q.enter(t.Context(), "reader")
 			if !ok {
@@ -45,7 +45,7 @@ func TestSubjectWithManyRequestsAtTheSameTimeIsRefusedAndOthersAreNot(t *testing
 func TestRequestWaitsUntilAnotherOfItsSubjectEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuotas(time.Now).exports
+		q := newQuotas(time.Now, 8).exports
 		go use(t, q, "reader", quotaWait/2)
 		synctest.Wait()
 		if !use(t, q, "reader", 0) {
@@ -57,7 +57,7 @@ func TestRequestWaitsUntilAnotherOfItsSubjectEnds(t *testing.T) {
 func TestSubjectThatUsesItsBudgetUpIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuotas(time.Now).scans
+		q := newQuotas(time.Now, 8).scans
 		var used time.Duration
 		begin := time.Now()
 		for time.Since(begin) < 10*time.Minute {
@@ -77,7 +77,7 @@ func TestSubjectThatUsesItsBudgetUpIsSlowedDown(t *testing.T) {
 func TestRequestsOneAfterAnotherUseNoBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuotas(time.Now).requests
+		q := newQuotas(time.Now, 8).requests
 		for range 100 {
 			if !use(t, q, "reader", time.Second) {
 				t.Fatal("a request was refused")
@@ -89,7 +89,7 @@ func TestRequestsOneAfterAnotherUseNoBudget(t *testing.T) {
 func TestQuotaForgetsIdleSubjects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuotas(time.Now).requests
+		q := newQuotas(time.Now, 8).requests
 		for i := range 5000 {
 			use(t, q, string(rune(i)), time.Second)
 		}
@@ -102,7 +102,7 @@ func TestQuotaForgetsIdleSubjects(t *testing.T) {
 func TestRequestStopsWaitingWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuotas(time.Now).exports
+		q := newQuotas(time.Now, 8).exports
 		if _, _, ok := q.enter(t.Context(), "reader"); !ok {
 			t.Fatal("the first request was refused")
 		}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
-	"github.com/nawasara/nawasync/tracker"
 )
 
 // maxConnections is the largest default of Config.Connections.
@@ -14,14 +13,11 @@ const maxConnections = 10
 // statementTimeout returns how long the database works on one query of a page.
 func (c Config) statementTimeout() time.Duration { return c.Timeout * 2 / 5 }
 
-// limitedReader returns the reader of the pages.
-func limitedReader(engine *nawasync.Engine, config Config, q quotas) *tracker.Reader {
-	connections := config.Connections
-	if connections == 0 {
-		connections = maxConnections
-		if pool, err := engine.Internals(host.NewKey()).DB().DB(); err == nil && pool.Stats().MaxOpenConnections > 0 {
-			connections = min(max(pool.Stats().MaxOpenConnections/4, 1), maxConnections)
-		}
+// defaultConnections returns the default of Config.Connections.
+func defaultConnections(engine *nawasync.Engine) int {
+	pool, err := engine.Internals(host.NewKey()).DB().DB()
+	if err != nil || pool.Stats().MaxOpenConnections == 0 {
+		return maxConnections
 	}
-	return engine.Reader().WithOptions(tracker.Options{StatementTimeout: config.statementTimeout(), Connections: connections, BeforeScan: q.beforeScan})
+	return min(max(pool.Stats().MaxOpenConnections/4, 1), maxConnections)
 }

@@ -14,6 +14,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"github.com/nawasara/nawasync/admin"
 	internal "github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
@@ -105,7 +106,7 @@ func TestPageSaysThatTheDatabaseStoppedASlowQuery(t *testing.T) {
 
 func TestRequestBeyondTheQuotaOfItsSubjectSaysWhenToTryAgain(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, testdb.SQLite(t), "", nil)
+	s := newSite(t, testdb.SQLite(t), "", func(c *admin.Config) { c.Connections = 8 })
 	if got := s.get("viewer", "/jobs"); got.status != http.StatusOK { // reads the list of services, which is cached
 		t.Fatal(got.status)
 	}
