@@ -142,8 +142,7 @@ func (p *request) requireAccess() error {
 	if err := p.viewer.load(p.r.Context(), p.h); err != nil {
 		return err
 	}
-	switch {
-	case !p.viewer.allowedAnywhere(PermissionView):
+	if !p.viewer.allowedAnywhere(PermissionView) {
 		if p.viewer.enforcerErr != nil {
 			p.h.config.Logger.Error("enforcer failed", "error", p.viewer.enforcerErr)
 		}

@@ -216,7 +216,7 @@ func TestPauseOfAServiceIsShownWithoutReasonToThoseWhoMayViewOneInstance(t *test
 			"group-operator": {service, group, "qgroup rests"},
 			"one-operator":   {service},
 			"not-beta":       {service, group, "qgroup rests"},
-			"dns-operator":  {},
+			"dns-operator":   {},
 		} {
 			for _, path := range []string{"/health", "/services/qhost", "/audit"} {
 				if path == "/audit" {
