@@ -22,15 +22,16 @@ import (
 type pagedRemote struct {
 	*mapRemote[person]
 
-	now    func() time.Time
-	size   int                          // objects per page
-	limit  int                          // calls per window; 0 means no limit
-	window time.Duration                // begins with its first call
-	proof  mirror.Proof                 // of each page
-	page   func(p *mirror.Page[person]) // changes a page; may be nil
-	cursor func(cursor string) error    // runs when a listing goes on at a cursor; may be nil
-	refuse func()                       // runs when a call is refused; may be nil
-	before func(call string) error      // runs before each call; may be nil
+	now     func() time.Time
+	size    int                          // objects per page
+	limit   int                          // calls per window; 0 means no limit
+	window  time.Duration                // begins with its first call
+	proof   mirror.Proof                 // of each page
+	page    func(p *mirror.Page[person]) // changes a page; may be nil
+	stopped bool                         // page has stopped the attempt
+	cursor  func(cursor string) error    // runs when a listing goes on at a cursor; may be nil
+	refuse  func()                       // runs when a call is refused; may be nil
+	before  func(call string) error      // runs before each call; may be nil
 
 	mu      sync.Mutex
 	left    int
@@ -65,7 +66,7 @@ func (r *pagedRemote) List(ctx context.Context, scope person, detail string) ite
 	return r.ListFrom(ctx, scope, detail, "")
 }
 
-func (r *pagedRemote) ListFrom(_ context.Context, _ person, _, after string) iter.Seq2[mirror.Page[person], error] {
+func (r *pagedRemote) ListFrom(ctx context.Context, _ person, _, after string) iter.Seq2[mirror.Page[person], error] {
 	return func(yield func(mirror.Page[person], error) bool) {
 		if after != "" && r.cursor != nil {
 			if err := r.cursor(after); err != nil {
@@ -95,6 +96,9 @@ func (r *pagedRemote) ListFrom(_ context.Context, _ person, _, after string) ite
 			}
 			if r.page != nil {
 				r.page(&p)
+				if r.stopped {
+					<-ctx.Done() // the end of an attempt reaches it a moment later
+				}
 			}
 			if !yield(p, nil) {
 				return

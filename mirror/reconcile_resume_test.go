@@ -211,12 +211,14 @@ func TestAttemptThatIsStoppedGoesOnWhereItBegan(t *testing.T) {
 			if remote.refused == 1 && len(remote.calls) == 15 { // in the second attempt
 				stop()
 			}
+			remote.stopped = ctx.Err() != nil
 		}
 		job, err := m.SyncNow(t.Context(), realm, "", byUser)
 		enginetest.NoError(t, err)
 		if err := nawasynctest.Drain(ctx, m.engine, m.clock); err == nil {
 			t.Fatal("the sync was not stopped")
 		}
+		remote.page, remote.stopped = nil, false
 		m.ends(m.drain(job, nil), tracker.StatusSuccess, "")
 		if n := remote.times(); n["list "] != 1 || n["list p00099"] != 2 || len(m.rows()) != 250 {
 			t.Errorf("%d rows after the calls %v, want 250 and nothing listed again that the first attempt had listed", len(m.rows()), n)
