@@ -182,6 +182,7 @@ func (p *request) tooBusy(busy *busyError) *httpError {
 	p.w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
 	return &httpError{
 		http.StatusTooManyRequests, p.T("Too many requests"),
-		p.Tf("Your account has sent many requests or expensive searches. Wait %d seconds; a service, a status or a time range makes a search cheap.", max(1, seconds)),
+		p.T("Your account has sent many requests or expensive searches. A service, a status or a time range makes a search cheap.") + " " +
+			p.plural(int64(max(1, seconds)), "Wait 1 second.", "Wait %s seconds."),
 	}
 }

@@ -121,7 +121,7 @@ func TestRequestBeyondTheQuotaOfItsSubjectSaysWhenToTryAgain(t *testing.T) {
 	}
 	// Four requests wait for the database.
 	if refused := <-answers; refused.status != http.StatusTooManyRequests || refused.header.Get("Retry-After") != "1" ||
-		!strings.Contains(refused.body, "Wait 1 seconds") {
+		!strings.Contains(refused.body, "Wait 1 second.") {
 		t.Errorf("%d, Retry-After %q\n%s", refused.status, refused.header.Get("Retry-After"), refused.body)
 	}
 	noError(t, held.Close())
