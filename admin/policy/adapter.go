@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/casbin/casbin/v2/model"
@@ -29,24 +31,30 @@ func (a *Adapter) session(ctx context.Context) *gorm.DB {
 }
 
 // LoadPolicy adds all stored rules to the model.
-func (a *Adapter) LoadPolicy(m model.Model) error { return a.load(context.Background(), m) }
+func (a *Adapter) LoadPolicy(m model.Model) error {
+	_, err := a.load(context.Background(), m)
+	return err
+}
 
-// load fails if a rule cannot be applied: without a rule that denies, too much would be allowed.
-func (a *Adapter) load(ctx context.Context, m model.Model) error {
+// load returns a hash of the rules. It fails if a rule cannot be applied: without a rule that denies, too
+// much would be allowed.
+func (a *Adapter) load(ctx context.Context, m model.Model) (hash string, err error) {
 	var rows []row
 	if err := sqlkit.Primary(ctx, a.db).Order("id").Find(&rows).Error; err != nil {
-		return fmt.Errorf("load the policies: %w", err)
+		return "", fmt.Errorf("load the policies: %w", err)
 	}
+	sum := sha256.New()
 	for _, r := range rows {
 		err := r.check()
 		if err == nil {
 			err = persist.LoadPolicyArray(r.fields(), m)
 		}
 		if err != nil {
-			return fmt.Errorf("load policy %d: %w", r.ID, err)
+			return "", fmt.Errorf("load policy %d: %w", r.ID, err)
 		}
+		_, _ = fmt.Fprintf(sum, "%q\n", r.fields()) // never fails
 	}
-	return nil
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // SavePolicy replaces all stored rules with those of the model.

@@ -27,10 +27,11 @@ type Enforcer struct {
 
 var _ admin.VersionedEnforcer = (*Enforcer)(nil)
 
-// loaded are the rules of one version.
+// loaded are the rules as they were at one time.
 type loaded struct {
 	enforcer *casbin.Enforcer
-	version  string
+	counts   string // of the stored rules; see storedCounts
+	version  string // a hash of the rules
 	at       time.Time
 
 	mu       sync.Mutex
@@ -40,8 +41,8 @@ type loaded struct {
 // maxSubjects bounds loaded.subjects. The map is emptied when it is full.
 const maxSubjects = 1000
 
-// reloadAfter is when the rules are loaded again although their version is the same. The version does
-// not change if somebody updates a row by hand.
+// reloadAfter is when the rules are loaded again although their counts are the same: these do not change if
+// somebody updates a row by hand.
 const reloadAfter = 30 * time.Second
 
 // NewEnforcer loads the stored rules. It returns an error if the database cannot be read or a rule
@@ -111,52 +112,53 @@ func (l *loaded) of(subject string) (*casbin.Enforcer, error) {
 // Refresh loads the rules if they have changed, and returns their version. If the database cannot be
 // read, it returns the error, and Enforce goes on with the rules that it has.
 func (e *Enforcer) Refresh(ctx context.Context) (string, error) {
-	version, err := e.storedVersion(ctx)
+	counts, err := e.storedCounts(ctx)
 	if err != nil {
 		return "", err
 	}
-	if now := e.current.Load(); now.isCurrent(version) {
-		return version, nil
+	if now := e.current.Load(); now.isCurrent(counts) {
+		return now.version, nil
 	}
 	e.loading.Lock()
 	defer e.loading.Unlock()
-	if now := e.current.Load(); now.isCurrent(version) {
-		return version, nil
+	if now := e.current.Load(); now.isCurrent(counts) {
+		return now.version, nil
 	}
-	return version, e.load(ctx, version)
+	return e.load(ctx, counts)
 }
 
-func (l *loaded) isCurrent(version string) bool {
-	return l != nil && l.version == version && time.Since(l.at) < reloadAfter
+func (l *loaded) isCurrent(counts string) bool {
+	return l != nil && l.counts == counts && time.Since(l.at) < reloadAfter
 }
 
-// storedVersion returns a text that changes when a rule is added or removed. Ids are never used twice.
-func (e *Enforcer) storedVersion(ctx context.Context) (string, error) {
+// storedCounts returns a text that changes when a rule is added or removed. Ids are never used twice.
+func (e *Enforcer) storedCounts(ctx context.Context) (string, error) {
 	var rows, last, sum int64
 	row := sqlkit.Connect(ctx, e.db).Row("SELECT COUNT(*), COALESCE(MAX(id), 0), COALESCE(SUM(id), 0) FROM nawasync_policies")
 	if err := row.Scan(&rows, &last, &sum); err != nil {
-		return "", fmt.Errorf("read the version of the policies: %w", err)
+		return "", fmt.Errorf("look for changed policies: %w", err)
 	}
 	return fmt.Sprintf("%d-%d-%d", rows, last, sum), nil
 }
 
-// load loads the rules. A change after storedVersion may be among them; then the next Refresh loads them
-// again.
-func (e *Enforcer) load(ctx context.Context, version string) error {
+// load loads the rules and returns their version. A change after storedCounts may be among them; then the next
+// Refresh loads them again.
+func (e *Enforcer) load(ctx context.Context, counts string) (string, error) {
 	m, err := Model()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := NewAdapter(e.db).load(ctx, m); err != nil {
-		return err
+	version, err := NewAdapter(e.db).load(ctx, m)
+	if err != nil {
+		return "", err
 	}
 	enforcer, err := casbin.NewEnforcer(m)
 	if err != nil {
-		return fmt.Errorf("apply the policies: %w", err)
+		return "", fmt.Errorf("apply the policies: %w", err)
 	}
 	if err := enforcer.BuildRoleLinks(); err != nil {
-		return fmt.Errorf("apply the roles: %w", err)
+		return "", fmt.Errorf("apply the roles: %w", err)
 	}
-	e.current.Store(&loaded{enforcer: enforcer, version: version, at: time.Now()})
-	return nil
+	e.current.Store(&loaded{enforcer: enforcer, counts: counts, version: version, at: time.Now()})
+	return version, nil
 }
