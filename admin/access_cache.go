@@ -52,6 +52,10 @@ func (h *handler) findInstances(ctx context.Context) ([]tracker.ServiceInstance,
 	if err != nil {
 		return nil, err
 	}
+	services, err := store.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
 	schedules, err := store.Schedules(ctx)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func (h *handler) findInstances(ctx context.Context) ([]tracker.ServiceInstance,
 		}
 		list = append(list, tracker.ServiceInstance{Service: s.Service, Instance: s.Instance})
 	}
-	for _, service := range h.engine.Services() {
+	for _, service := range slices.Concat(services, h.engine.Services()) {
 		list = append(list, tracker.ServiceInstance{Service: service})
 	}
 	slices.SortFunc(list, func(a, b tracker.ServiceInstance) int {

@@ -20,7 +20,7 @@ const (
 
 	budgetShare = 8                      // a budget grows by one second in so many
 	reserved    = 500 * time.Millisecond // what a request that runs probably costs
-	quotaWait   = time.Second            // how long a request waits before it is refused
+	quotaWait   = 2 * time.Second        // how long a request waits before it is refused; refusals cost time too
 	quotaPoll   = 50 * time.Millisecond
 )
 
