@@ -61,7 +61,8 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	defer span.End()
 	plain, err := e.openArguments(job)
 	if err != nil {
-		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: err.Error(), ErrorClass: string(fault.ClassUndecodable)}
+		text := e.redactor.Clip(err.Error(), tracker.MaxError)
+		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: text, ErrorClass: string(fault.ClassUndecodable)}
 	}
 	secrets, execute, err := r.decode(plain)
 	a := &attempt{

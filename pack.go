@@ -52,7 +52,7 @@ func (e *Engine) packArguments(job *jobstore.Job, args Args, maskKeys []string) 
 // another field, and a MarshalJSON may show a Secret.
 func (e *Engine) maskPayload(plain, masked []byte, secrets, maskKeys []string) []byte {
 	if len(secrets) > 0 || bytes.Contains(masked, []byte(secret.Masked)) {
-		return e.newRedactor(plain, masked, secrets, maskKeys).JSON(masked)
+		return secret.MaskShort(e.newRedactor(plain, masked, secrets, maskKeys).JSON(masked), secrets)
 	}
 	if len(e.ownSecrets) == 0 || bytes.Equal(e.redactor.JSON(masked), masked) {
 		return masked

@@ -1,6 +1,7 @@
 package nawasync
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -207,10 +208,32 @@ func (a *attempt) resultJSON() json.RawMessage {
 	}
 	size := len(text)
 	if size <= tracker.MaxResult {
-		text = a.redactor().JSON(text)
+		text = keepTargets(a.result, text, a.redactor().JSON(text))
 	}
 	if len(text) > tracker.MaxResult {
 		text, _ = json.Marshal(map[string]any{"truncated": true, "bytes": size, "limit": tracker.MaxResult})
+	}
+	return text
+}
+
+// keepTargets returns the redacted form of a result with its targets as they were.
+func keepTargets(result any, plain, redacted []byte) []byte {
+	own, ok := result.(host.ResultWithTargets)
+	if !ok || bytes.Equal(plain, redacted) {
+		return redacted
+	}
+	var from, to map[string]json.RawMessage
+	if json.Unmarshal(plain, &from) != nil || json.Unmarshal(redacted, &to) != nil {
+		return redacted
+	}
+	for _, key := range own.TargetKeys() {
+		if value, ok := from[key]; ok {
+			to[key] = value
+		}
+	}
+	text, err := json.Marshal(to)
+	if err != nil {
+		return redacted
 	}
 	return text
 }

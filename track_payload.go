@@ -35,7 +35,10 @@ type keptTask struct {
 // Sealer, the row keeps the task for a retry only if masking changes nothing.
 func (e *Engine) packTask(job *jobstore.Job, task *asynq.Task, maskKeys []string) taskPayload {
 	plain, hidden := encodeTask(task)
-	shown := e.maskPayload(plain, Mask(hidden, maskKeys...), nil, maskKeys)
+	var shown []byte
+	if len(plain) <= MaxArguments {
+		shown = e.maskPayload(plain, Mask(hidden, maskKeys...), nil, maskKeys)
+	}
 	job.Payload, job.Sealed = shown, []byte{} // empty: the task is not kept
 	switch {
 	case len(plain) > MaxArguments:

@@ -113,6 +113,7 @@ func (e *Engine) cancelUnqueued(ctx context.Context, job *jobstore.Job, cause er
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unqueuedTimeout)
 	defer cancel()
 	return e.settleTracked(ctx, &jobstore.Outcome{
-		Job: job, Status: tracker.StatusCancelled, ErrorClass: string(fault.ClassCancelled), Error: cause.Error(), CancelBy: "nawasync",
+		Job: job, Status: tracker.StatusCancelled, ErrorClass: string(fault.ClassCancelled), CancelBy: "nawasync",
+		Error: e.redactor.Clip(cause.Error(), tracker.MaxError),
 	})
 }

@@ -101,6 +101,7 @@ func (p *request) errorText(err error) string {
 		{mirror.ErrDecided, p.T("This held sync was already decided, or the remote lists the rows again.")},
 		{mirror.ErrNoConflict, p.T("The job has no conflict that this action can resolve. Reload the page to see the current status.")},
 		{nawasync.ErrNoRepository, p.T("The sync was not queued because this process has no repository for that table. Create the repository with mirror.New.")},
+		{nawasync.ErrNoSealer, p.T("The text looks like a secret, and this application has no Config.Sealer to store one. Leave the secret out.")},
 		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until some jobs have finished, or raise Config.MaxQueued.")},
 		{tracker.ErrNotFound, p.T("The job no longer exists. It was deleted or pruned.")},
 	} {

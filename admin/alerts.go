@@ -36,7 +36,7 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 	if in.Schedules, err = p.store().Schedules(ctx); err != nil {
 		return nil, err
 	}
-	in.Conflicts, err = p.store().Search(ctx, tracker.Search{Terms: []tracker.Term{
+	in.Conflicts, err = p.store().Search(ownScan(ctx), tracker.Search{Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.StatusConflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
 		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // checkHolds reports held syncs

@@ -99,11 +99,11 @@ func (p *request) preview(action, queryText string, at time.Time, lastJobID int6
 		return nil, err
 	}
 	v.visible = p.viewer.manages()
-	before := int64(0)
+	ctx, before := p.r.Context(), int64(0)
 	if lastJobID > 0 {
-		before = lastJobID + 1
+		ctx, before = ownScan(ctx), lastJobID+1
 	}
-	return v, v.loadPreview(p.r.Context(), before)
+	return v, v.loadPreview(ctx, before)
 }
 
 // loadPreview counts the jobs with IDs below before; 0 means all. It stops after bulkPreviewLimit

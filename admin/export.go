@@ -172,7 +172,7 @@ func escapeFormula(cell string) string {
 		if begins && strings.ContainsRune("=+-@＝＋－＠\t\r", r) {
 			out.WriteByte('\'')
 		}
-		begins = strings.ContainsRune(";\t\r\n", r) || begins && r == ' '
+		begins = strings.ContainsRune(";\t\r\n", r) || begins && (r == ' ' || r == '"')
 		out.WriteRune(r)
 	}
 	return out.String()

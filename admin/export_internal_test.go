@@ -18,6 +18,7 @@ func TestCellsAreEscapedWhereverASpreadsheetMayBeginOne(t *testing.T) {
 		"＝1":                   "'＝1",
 		"a;＋1":                 "a;'＋1",
 		"\t=1":                 "'\t'=1",
+		`x;"=1+1`:              `x;"'=1+1`,
 		"info@example.org;":    "info@example.org;",
 		"2026-01-01T00:00:00Z": "2026-01-01T00:00:00Z",
 	} {

@@ -142,6 +142,15 @@ func newQuotas(now func() time.Time, connections int) quotas {
 // subjectKey is the key of the subject in the context of a request.
 type subjectKey struct{}
 
+// ownScanKey marks the context of searches that the quota does not count.
+type ownScanKey struct{}
+
+// ownScan returns a context for searches that are not the subject's own: those of the alerts, and the count
+// behind a form, which must not be refused after its preview.
+func ownScan(ctx context.Context) context.Context {
+	return context.WithValue(ctx, ownScanKey{}, true)
+}
+
 // busyError is a refusal by a quota.
 type busyError struct{ after time.Duration }
 
@@ -149,6 +158,9 @@ func (*busyError) Error() string { return "too many requests or searches at the 
 
 // beforeScan waits until a search may read jobs one by one.
 func (q quotas) beforeScan(ctx context.Context) (done func(), err error) {
+	if ctx.Value(ownScanKey{}) != nil {
+		return func() {}, nil
+	}
 	subject, _ := ctx.Value(subjectKey{}).(string)
 	leave, after, ok := q.scans.enter(ctx, subject)
 	if !ok {

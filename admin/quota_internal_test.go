@@ -114,3 +114,27 @@ func TestRequestStopsWaitingWhenItsContextEnds(t *testing.T) {
 		}
 	})
 }
+
+func TestSearchesOfThePagesThemselvesAreNotCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuotas(time.Now, 4)
+		ctx := context.WithValue(t.Context(), subjectKey{}, "reader")
+		for range 20 { // uses the budget up
+			done, err := q.beforeScan(ctx)
+			if err != nil {
+				break
+			}
+			time.Sleep(scanBudget)
+			done()
+		}
+		if _, err := q.beforeScan(ctx); err == nil {
+			t.Fatal("the budget is not used up")
+		}
+		done, err := q.beforeScan(ownScan(ctx))
+		if err != nil {
+			t.Fatalf("a search of the pages themselves: %v", err)
+		}
+		done()
+	})
+}

@@ -27,6 +27,16 @@ type createResult struct {
 	Adopted string `json:"adopted,omitempty"`
 }
 
+// TargetKeys implements host.ResultWithTargets: with a part of the target redacted, a later change would not
+// find the object.
+func (createResult) TargetKeys() []string { return []string{"created", "adopted"} }
+
+// createReport is a createResult with what else is to be said about the creation.
+type createReport map[string]any
+
+// TargetKeys implements host.ResultWithTargets.
+func (createReport) TargetKeys() []string { return createResult{}.TargetKeys() }
+
 func (r *repo) runCreate(ctx context.Context, a host.Attempt, m *mutation) error {
 	want, err := r.keyOf(m)
 	if err == nil {

@@ -80,5 +80,5 @@ func (c *creation) succeed(ctx context.Context, object erasedObject, result crea
 	if err := c.noteDigests(ctx, all, object.value, sortedKeys(adjusted)); err != nil {
 		return err
 	}
-	return c.repo.writeOnSuccess(c.Attempt, object, all)
+	return c.repo.writeOnSuccess(c.Attempt, object, createReport(all))
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // schemes are the words between the name of a header and its secret.
-var schemes = []string{"basic", "bearer", "digest", "negotiate", "whm", "cpanel", "token", "apikey"}
+var schemes = []string{"basic", "bearer", "digest", "negotiate", "ntlm", "hawk", "oauth", "bot", "whm", "cpanel", "token", "apikey"}
 
 // header masks the values of headers that are the rest of the line. It returns true if the key is such a
 // header.
@@ -31,7 +31,7 @@ func (sc *scanner) header(i int) (int, bool) {
 			rest++
 		}
 		at = rest
-	case isProse(sc.s, at):
+	case isProse(sc.s, at) && unicode.IsLower(rune(sc.s[at])): // a scheme begins with a capital
 		return 0, true
 	}
 	line := sc.until(at, "\r\n")

@@ -24,13 +24,13 @@ func (sc *scanner) jsonMember(i int) (end int, ok bool) {
 		open++
 	}
 	quoted := open < len(sc.s) && sc.s[open] == '"'
-	if quoted && (key == "name" || key == "key" || key == "header") {
+	if quoted && isName(key) {
 		valueEnd := sc.endOfString(open+1, open-at, maxKey)
 		sc.named, sc.nameAt = sc.secretKey(sc.s[open+1:valueEnd]), valueEnd
 		return 0, true
 	}
 	secret := sc.secretKey(key)
-	if key == "value" && sc.named {
+	if strings.EqualFold(key, "value") && sc.named {
 		secret = secret || strings.IndexByte(sc.s[sc.nameAt:start], '}') < 0
 		sc.named = false
 	}

@@ -22,6 +22,9 @@ func TestCredentialsAreRecognisedByTheirFormInText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"GET /json-api HTTP/1.1\r\nAuthorization: whm root:S3CR3T\r\nAccept: */*":     "GET /json-api HTTP/1.1\r\nAuthorization: whm ***\r\nAccept: */*",
+		"Proxy-Authorization: NTLM S3CR3T\r\nX: y":                                    "Proxy-Authorization: NTLM ***\r\nX: y",
+		"Authorization: Unknown S3CR3T":                                               "Authorization: ***",
+		"Authorization: OAuth S3CR3T":                                                 "Authorization: OAuth ***",
 		"authorization: S3CR3T with words":                                            "authorization: ***",
 		"Cookie: session=S3CR3T; other=S3CR3T":                                        "Cookie: ***",
 		"Set-Cookie: cpsession=S3CR3T; Path=/":                                        "Set-Cookie: ***",
@@ -91,6 +94,7 @@ func TestHeadersAsNamesAndValuesAreMasked(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"headers":[{"name":"Authorization","value":"x"},{"name":"Accept","value":"y"}]}`: `{"headers":[{"name":"Authorization","value":"***"},{"name":"Accept","value":"y"}]}`,
 		`{"key":"api_key","note":"n","value":{"a":"x"}}`:                                   `{"key":"api_key","note":"n","value":"***"}`,
+		`[{"Name":"X-Auth-Key","Value":"x"}]`:                                              `[{"Name":"X-Auth-Key","Value":"***"}]`,
 		`{"name":"password_policy","value":"x"}`:                                           `{"name":"password_policy","value":"x"}`,
 	} {
 		if got := string(secret.Mask([]byte(in))); got != want {

@@ -146,8 +146,13 @@ func (w *walk) member(top *level, key string) {
 	top.comma(&w.out)
 	writeString(&w.out, w.text(key))
 	w.out.WriteByte(':')
-	w.maskNext = w.secretKey(key) || top.named && key == "value"
-	top.name = key == "name" || key == "key" || key == "header"
+	w.maskNext = w.secretKey(key) || top.named && strings.EqualFold(key, "value")
+	top.name = isName(key)
+}
+
+// isName reports whether the value of a key may be the name of a header.
+func isName(key string) bool {
+	return strings.EqualFold(key, "name") || strings.EqualFold(key, "key") || strings.EqualFold(key, "header")
 }
 
 func (w *walk) string(token []byte) {

@@ -22,7 +22,7 @@ type plan struct {
 	residualArgs []any
 	readsError   bool   // a residual condition reads the error text
 	texts        int    // values that residual conditions search for in texts
-	few          bool   // an index selects the jobs of some ids or targets, so that a scan of them is short
+	few          bool   // the search is not one that Options.BeforeScan is asked about
 	low, high    int64  // ids in [low, high)
 	listTable    string // the jobs table with a hint to use the list index
 }
@@ -213,7 +213,8 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 			return p, err
 		}
 	}
-	p.few = q.ids() != nil || (q.Targets != nil && p.texts == 0)
+	// What a limited reader may see is not a search of its own.
+	p.few = q.ids() != nil || (q.Targets != nil && p.texts == 0) || len(rest) == 0
 	return p, nil
 }
 

@@ -89,6 +89,10 @@ type Handler struct {
 	Decode func(plain []byte) (secrets []string, run func(ctx context.Context, a Attempt) error, err error)
 }
 
+// ResultWithTargets is a result that marshals as an object of which some members are targets. They are stored as
+// they are: later jobs read them, and a job's target is stored in the clear anyway.
+type ResultWithTargets interface{ TargetKeys() []string }
+
 // SnapshotRow is the row of a host's table that a job changes.
 type SnapshotRow struct {
 	Table string

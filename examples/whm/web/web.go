@@ -138,7 +138,11 @@ func (s *Pages) internalError(w http.ResponseWriter, err error) {
 // instance returns the name of the server in a request. For an unknown name it returns the default
 // server.
 func (s *Pages) instance(r *http.Request) string {
-	if name := r.FormValue("instance"); slices.Contains(s.Instances, name) {
+	name := r.URL.Query().Get("instance")
+	if r.Method == http.MethodPost {
+		name = r.PostFormValue("instance") // the body was read within its limits before
+	}
+	if slices.Contains(s.Instances, name) {
 		return name
 	}
 	return s.Instances[0]
