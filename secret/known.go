@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"encoding/base64"
 	"math"
 	"slices"
@@ -83,7 +84,7 @@ func formsOf(secret string) []string {
 		forms = append(forms, little, big, validText(little), validText(big))
 	}
 	if len(secret)%4 == 0 { // as encoding/json encodes a []byte
-		if binary, err := base64.StdEncoding.DecodeString(secret); err == nil && len(binary) >= minRedacted {
+		if binary, err := base64.StdEncoding.DecodeString(secret); err == nil && len(bytes.Trim(binary, "\x00")) >= minRedacted {
 			forms = append(forms, string(binary))
 		}
 	}

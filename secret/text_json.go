@@ -40,7 +40,23 @@ func (sc *scanner) jsonMember(i int) (end int, ok bool) {
 	if quoted {
 		return sc.jsonString(open, open-at), true
 	}
+	if sc.beginsAnother(at) {
+		return 0, true // the value is missing
+	}
 	return sc.jsonValue(at, level), true
+}
+
+// beginsAnother reports whether what stands at i is not the value of a key, but a key of its own, as in
+// "password: x" on the next line, or a PEM block.
+func (sc *scanner) beginsAnother(i int) bool {
+	if strings.HasPrefix(sc.s[i:], "-----BEGIN") {
+		return true
+	}
+	end := i
+	for end < len(sc.s) && end-i < maxKey && (isWord(sc.s[end]) || sc.s[end] == '-') {
+		end++
+	}
+	return end > i && end < len(sc.s) && (sc.s[end] == ':' || sc.s[end] == '=')
 }
 
 // backslashes returns how many backslashes there are before i.
