@@ -123,7 +123,7 @@ func FuzzRedact(f *testing.F) {
 		}
 		checkJSON(t, redactor, text, before+value+after, value)
 		// Without the secret, the text is as without the redactor.
-		if plain := head + before + after + tail; !strings.Contains(value, "\x00") && !naiveFinds(plain, value[:4], 3) && strings.Trim(value, "%\\&") == value {
+		if plain := head + before + after + tail; !strings.Contains(value, "\x00") && !naiveFinds(plain, value[:4], 3) && strings.Trim(value, "%\\& ") == value {
 			if got, want := redactor.Text(plain), redactorOf().Text(plain); got != want && !strings.Contains(plain, "...") && !strings.Contains(plain, "…") {
 				t.Errorf("%q without %q became %q, want %q", plain, value, got, want)
 			}
