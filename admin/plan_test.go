@@ -150,3 +150,35 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 		}
 	}
 }
+
+// After a burst of failures the statistics say that nearly every job failed. Then other jobs end, and the
+// failed ones are far behind the newest jobs. The database must not search for them from the newest job on.
+func TestListOfAStatusReadsOnlyItsJobsWhileTheStatisticsAreOld(t *testing.T) {
+	t.Parallel()
+	db := testdb.Postgres(t)
+	var recorder statementRecorder
+	recorded := &testdb.Database{DB: recorder.open(t, db.DSN), Dialect: db.Dialect, DSN: db.DSN}
+	s := newSiteOf(t, recorded, "", nil, func(c *admin.Config) { c.Timeout = 5 * time.Minute })
+	noError(t, db.Exec("ALTER TABLE nawasync_jobs SET (autovacuum_enabled = off)").Error)
+	insert := func(service, status string, n int) {
+		noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+ SELECT 7, i, 0, 0, 0, 0, 1, 0, FALSE, 1, 3, ?, ?, 'mailbox', 'update', 'main', 'box', 'default', 'user:1', 'manual' FROM generate_series(1, ?) i`,
+			status, service, n).Error)
+	}
+	insert("whm", "failed", 5000)
+	noError(t, db.Exec("ANALYZE nawasync_jobs").Error)
+	insert("cloudflare", "success", 20_000)
+	for _, path := range []string{"/jobs?q=status:failed", "/jobs?q=service:whm", "/jobs?q=status:failed&after=-1"} {
+		recorder.take()
+		if got := s.get("viewer", path); got.status != http.StatusOK {
+			t.Fatalf("%s: %d\n%s", path, got.status, s.log)
+		}
+		for _, statement := range recorder.take() {
+			if strings.Contains(statement.text, "status = ") || strings.Contains(statement.text, "(status, id)") {
+				if plan := explain(t, db.DB, statement); strings.Contains(plan, "nawasync_jobs_pkey") {
+					t.Errorf("%s reads jobs in the order of their ids:\n%s\n%s", path, statement.text, plan)
+				}
+			}
+		}
+	}
+}

@@ -25,6 +25,7 @@ type plan struct {
 	few          bool   // the search is not one that Options.BeforeScan is asked about
 	low, high    int64  // ids in [low, high)
 	listTable    string // the jobs table with a hint to use the list index
+	rowBounds    bool   // bound and order a stream by its column and the id together; see stream.bounds
 }
 
 type stream struct {
@@ -32,6 +33,39 @@ type stream struct {
 	args     []any
 	openOnly bool // reads open jobs only, of which there are few
 	byList   bool // reads in the order of the list index
+	// column, if set, must equal value. It is the column before the id in the index of the stream.
+	column string
+	value  any
+}
+
+// bounds returns the conditions for ids in [low, high), and the order of the stream. PostgreSQL has no hints.
+// When its statistics are old, it may expect matches early in the primary key and then read all jobs.
+// Bounds and an order over the pair of column and id leave the index of the stream as the only choice.
+func (st stream) bounds(low, high int64, descending, pair bool) (clause string, args []any, order string) {
+	switch {
+	case st.openOnly:
+		// Open jobs have their own index. Writing id + 0 instead of id makes the database use
+		// that index. With id, a cached plan would use the primary key and scan all jobs between
+		// the bounds.
+		return "(id + 0) >= ? AND (id + 0) < ?", []any{low, high}, idOrder(descending)
+	case st.column == "":
+		return "id >= ? AND id < ?", []any{low, high}, idOrder(descending)
+	case !pair:
+		return st.column + " = ? AND id >= ? AND id < ?", []any{st.value, low, high}, idOrder(descending)
+	}
+	columns := "(" + st.column + ", id)"
+	order = " ORDER BY " + st.column + ", id"
+	if descending {
+		order = " ORDER BY " + st.column + " DESC, id DESC"
+	}
+	return columns + " >= (?, ?) AND " + columns + " < (?, ?)", []any{st.value, low, st.value, high}, order
+}
+
+func idOrder(descending bool) string {
+	if descending {
+		return " ORDER BY id DESC"
+	}
+	return " ORDER BY id"
 }
 
 // residualColumns returns the columns that residual conditions may read. The error text is
@@ -46,25 +80,19 @@ func (p *plan) residualColumns() string {
 
 // union returns a query for columns of the first limit rows of each stream whose ids are in
 // [low, high). The first column is the id.
-func (p *plan) union(columns string, low, high int64, limit int, order string) (query string, args []any) {
+func (p *plan) union(columns string, low, high int64, limit int, descending bool) (query string, args []any) {
 	parts := make([]string, len(p.streams))
 	for i, st := range p.streams {
-		// Open jobs have their own index. Writing id + 0 instead of id makes the database use
-		// that index. With id, a cached plan would use the primary key and scan all jobs between
-		// the bounds.
-		id := "id"
-		if st.openOnly {
-			id = "(id + 0)"
-		}
 		table := "nawasync_jobs"
 		if st.byList {
 			table = p.listTable
 		}
+		bounds, boundArgs, order := st.bounds(low, high, descending, p.rowBounds)
 		// The limit is part of the text. With a parameter, the database may cache a plan that
 		// reads far too many rows.
-		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + id + " >= ? AND " + id + " < ?" +
+		parts[i] = "SELECT " + columns + " FROM (SELECT " + columns + " FROM " + table + " WHERE " + st.where + " AND " + bounds +
 			order + fmt.Sprintf(" LIMIT %d) s%d", limit, i)
-		args = append(append(args, st.args...), low, high)
+		args = append(append(args, st.args...), boundArgs...)
 	}
 	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") u", args
 }
@@ -182,7 +210,7 @@ func (q Search) ids() []string {
 }
 
 func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
-	p := &plan{low: b.low, high: b.high, listTable: r.dialect.ListRows()}
+	p := &plan{low: b.low, high: b.high, listTable: r.dialect.ListRows(), rowBounds: r.dialect.Name == "postgres"}
 	services, few := q.Services, b.selectsFewRows(q)
 	var rest []Term
 	for _, t := range q.Terms {
@@ -257,7 +285,7 @@ func (p *plan) addTargetStreams(targets []Target) {
 		keys[i] = target.key()
 	}
 	for _, key := range keys {
-		p.addStream(stream{where: "target_key = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{key}})
+		p.addStream(stream{where: "finished_at IS NOT NULL AND deleted_at IS NULL", column: "target_key", value: key})
 	}
 	if len(keys) > 0 {
 		p.addStream(stream{where: "open_lane IS NOT NULL AND target_key IN ?", args: []any{keys}, openOnly: true})
@@ -281,8 +309,8 @@ func (p *plan) addStatusStreams(statuses []Status, services, allServices []strin
 		for _, status := range statuses {
 			if status.Terminal() {
 				p.addStream(stream{
-					where: "service = ? AND status = '" + string(status) + "' AND finished_at IS NOT NULL AND deleted_at IS NULL",
-					args:  []any{service}, byList: true,
+					where: "service = ? AND finished_at IS NOT NULL AND deleted_at IS NULL", args: []any{service},
+					column: "status", value: string(status), byList: true,
 				})
 			}
 		}

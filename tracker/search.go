@@ -200,7 +200,7 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, e
 		if len(plan.streams) == 0 {
 			continue
 		}
-		union, unionArgs := plan.union("id", plan.low, plan.high, MaxCount+1, " ORDER BY id DESC")
+		union, unionArgs := plan.union("id", plan.low, plan.high, MaxCount+1, true)
 		parts = append(parts, "SELECT '"+string(status)+"' AS status, COUNT(*) AS n FROM ("+union+fmt.Sprintf(" LIMIT %d) c", MaxCount+1))
 		args = append(args, unionArgs...)
 	}
@@ -303,7 +303,7 @@ type walk struct {
 
 func (w *walk) run(ctx context.Context) error {
 	if len(w.plan.residual) == 0 {
-		union, args := w.plan.union("id", w.low, w.high, w.limit+1, w.order())
+		union, args := w.plan.union("id", w.low, w.high, w.limit+1, !w.ascending)
 		var err error
 		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
 		return err
@@ -342,7 +342,7 @@ func (w *walk) readChunk(ctx context.Context, size int) (int64, error) {
 
 // chunkQuery returns a subquery, called j, for the first limit rows with ids in [low, high).
 func (w *walk) chunkQuery(columns string, low, high int64, limit int) (query string, args []any) {
-	union, args := w.plan.union(columns, low, high, limit, w.order())
+	union, args := w.plan.union(columns, low, high, limit, !w.ascending)
 	return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", limit), args
 }
 
@@ -362,12 +362,7 @@ func (w *walk) stop(ctx context.Context) error {
 	return err
 }
 
-func (w *walk) order() string {
-	if w.ascending {
-		return " ORDER BY id"
-	}
-	return " ORDER BY id DESC"
-}
+func (w *walk) order() string { return idOrder(!w.ascending) }
 
 func (w *walk) read(ctx context.Context, query string, args []any) (ids []int64, err error) {
 	err = sqlkit.Each(w.reader.session(ctx), func(rows *sql.Rows) error {
