@@ -2,63 +2,136 @@
 
 document.documentElement.classList.add("js");
 
-const live = Number(document.body.dataset.live || 0);
-const note = document.querySelector(".live-note");
-let asOf = document.body.dataset.asOf;
+// Live updates load the page again and merge its live regions into the ones that are shown. An element
+// that did not change stays, so that ticks, texts, opened details, focus and scroll position stay too.
 
-// busy reports whether an update would disturb the reader: text or jobs are selected, or a field
-// is being edited.
+const note = document.querySelector(".live-note");
+let live = Number(document.body.dataset.live || 0); // seconds between updates; 0 is off
+let asOf = document.body.dataset.asOf;
+let failures = 0;
+let timer = 0;
+
+// hasInput reports whether the reader ticked, chose or typed something in an element.
+function hasInput(element) {
+	return [...element.querySelectorAll("input:not([type=hidden]), select, textarea")].some((field) => {
+		if (field.type === "checkbox") { return field.checked !== field.defaultChecked; }
+		if (field.options) { return !(field.selectedOptions[0]?.defaultSelected ?? true) && field.selectedIndex > 0; }
+		return field.value !== field.defaultValue;
+	});
+}
+
+// busy reports whether an update could disturb the reader: something is selected or entered.
 function busy() {
-	return String(getSelection()) !== ""
-		|| document.querySelector("main input:checked[name=id]") !== null
+	return String(getSelection()) !== "" || [...document.querySelectorAll("[data-live-region]")].some(hasInput)
 		|| document.activeElement.matches("[data-live-region] :is(input:not([type=checkbox]), select, textarea)");
 }
 
 // showStatus shows the state of the live updates. The text "" means that the page is up to date.
-function showStatus(text) {
-	if (note.textContent !== text) { note.textContent = text; }
+function showStatus(text, button = false) {
+	const [message, resume] = note.children;
+	if (message.textContent !== text) { message.textContent = text; }
 	note.hidden = text === "";
+	resume.hidden = !button;
 }
 
-// signature returns a text that identifies a focusable element of the page, so that the same
-// element can be found after an update.
-function signature(element) {
-	return [element.tagName, element.getAttribute("href"), element.name, element.value, element.matches("summary") && element.textContent].join(" ");
+// keyOf returns a text that identifies an element among its siblings, or "". A form's field that is called
+// id hides the property of the form, so it reads attributes.
+function keyOf(node) {
+	const names = node.nodeName === "FORM" ? ["id", "data-key", "action"] : ["id", "data-key"];
+	return names.map((name) => node.nodeType === 1 && node.getAttribute(name)).find(Boolean) || "";
 }
 
-// refresh loads the current page again and replaces the live regions with the new ones. If the
-// request fails, the page stays and shows when it was last updated. The next refresh tries again.
-async function refresh() {
-	if (document.hidden) { return; }
-	if (busy()) { return showStatus(note.dataset.paused); }
+// merge makes an element equal to a new one. It keeps what the reader opened or entered.
+function merge(old, fresh) {
+	if (old.isEqualNode(fresh)) { return; }
+	for (const { name } of [...old.attributes]) {
+		if (name !== "open" && !fresh.hasAttribute(name)) { old.removeAttribute(name); }
+	}
+	for (const { name, value } of fresh.attributes) {
+		if (name !== "open" && old.getAttribute(name) !== value) { old.setAttribute(name, value); }
+	}
+	const keys = new Set([...fresh.children].map(keyOf));
+	const kept = new Map();
+	for (const child of [...old.children]) {
+		const key = keyOf(child);
+		if (key && !keys.has(key) && !hasInput(child)) {
+			child.remove();
+		} else if (key) {
+			kept.set(key, child);
+		}
+	}
+	let at = old.firstChild;
+	for (const next of [...fresh.childNodes]) {
+		while (at?.nodeType === 1 && (at.dataset.added || (keyOf(at) && !keys.has(keyOf(at))))) { at = at.nextSibling; }
+		const key = keyOf(next);
+		const same = key ? kept.get(key) : at?.nodeName === next.nodeName && !keyOf(at) && at;
+		if (!same) {
+			old.insertBefore(next, at);
+			continue;
+		}
+		if (same === at) {
+			at = at.nextSibling;
+		} else {
+			old.insertBefore(same, at);
+		}
+		if (same.nodeType === 1) {
+			merge(same, next);
+		} else if (same.nodeValue !== next.nodeValue) {
+			same.nodeValue = next.nodeValue;
+		}
+	}
+	while (at) {
+		const rest = at;
+		at = at.nextSibling;
+		if (rest.nodeType !== 1 || !(rest.dataset.added || hasInput(rest))) { rest.remove(); }
+	}
+}
+
+// update loads the page again. If the request fails, the page stays and shows when it was last updated.
+async function update() {
 	let next;
 	try {
-		const answer = await fetch(location.href, { credentials: "same-origin", headers: { "X-Live": "1" } });
+		const answer = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(15000) });
 		next = new DOMParser().parseFromString(await answer.text(), "text/html");
 		// The response may be a sign-in page.
 		if (!answer.ok || !next.body.dataset.asOf) { throw new Error(String(answer.status)); }
 	} catch {
+		failures++;
 		return showStatus(`${note.dataset.lost} ${asOf}`);
 	}
-	if (busy()) { return showStatus(note.dataset.paused); }
-	const focused = signature(document.activeElement);
+	failures = 0;
 	for (const region of document.querySelectorAll("[data-live-region]")) {
 		const fresh = next.querySelector(`[data-live-region="${region.dataset.liveRegion}"]`);
-		if (!fresh) { continue; }
-		const open = new Set([...region.querySelectorAll("details[open] > summary")].map((s) => s.textContent));
-		for (const details of fresh.querySelectorAll("details")) {
-			if (open.has(details.querySelector("summary").textContent)) { details.open = true; }
-		}
-		const inside = region.contains(document.activeElement);
-		region.replaceChildren(...fresh.childNodes);
-		if (inside) { [...region.querySelectorAll("a, button, input, summary")].find((e) => signature(e) === focused)?.focus({ preventScroll: true }); }
+		if (fresh) { merge(region, fresh); }
 	}
+	document.title = next.title;
+	live = Number(document.body.dataset.live = next.body.dataset.live);
 	asOf = next.body.dataset.asOf;
 	showStatus("");
 	addCopyButtons();
 }
 
-if (live > 0) { setInterval(refresh, live * 1000); }
+// tick updates the page unless nobody looks at it or the reader is busy, and plans the next tick. After
+// failures it waits longer, up to a minute.
+async function tick() {
+	clearTimeout(timer);
+	if (document.hidden) { return; }
+	if (busy()) {
+		showStatus(`${note.dataset.updated} ${asOf}. ${note.dataset.paused}`, true);
+	} else {
+		await update();
+	}
+	plan();
+}
+
+function plan() {
+	clearTimeout(timer);
+	if (live > 0) { timer = setTimeout(tick, Math.min(live * 1000 * 2 ** Math.min(failures, 6), Math.max(60000, live * 1000))); }
+}
+
+note.querySelector("button").addEventListener("click", async () => { await update(); plan(); });
+document.addEventListener("visibilitychange", () => { if (live > 0 && !document.hidden) { tick(); } });
+plan();
 
 // addCopyButtons adds a button to each document that can be copied.
 function addCopyButtons() {
@@ -68,6 +141,7 @@ function addCopyButtons() {
 		const button = document.createElement("button");
 		button.type = "button";
 		button.className = "copy";
+		button.dataset.added = "yes";
 		button.textContent = pre.dataset.copy;
 		button.addEventListener("click", () => navigator.clipboard.writeText(pre.textContent));
 		pre.before(button);
@@ -103,7 +177,7 @@ const press = {
 	"j": () => move(1),
 	"k": () => move(-1),
 	"x": () => document.activeElement.closest("tr")?.querySelector("input[name=id]")?.click(),
-	"r": () => refresh(),
+	"r": () => tick(),
 };
 
 // move focuses the first link of another row: down by the given number of rows, or up if it is

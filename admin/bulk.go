@@ -281,6 +281,7 @@ func (p *request) showBulkRun() error {
 		return err
 	}
 	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
+	p.refreshWhile(refreshJob, v.job)
 	filter := tracker.AuditFilter{
 		Address: runAddress(id), Since: v.job.CreatedAt, Before: p.intParam("before"),
 		Limit: auditPageSize + 1,
@@ -340,6 +341,7 @@ func (p *request) listBulkRuns() error {
 			return err
 		}
 		runs = append(runs, v)
+		p.refreshWhile(refreshList, v.job)
 	}
 	return p.render(bulkRunsPage(p, runs))
 }

@@ -182,6 +182,9 @@ func (p *request) readCounts(ctx context.Context, window healthWindow, from time
 	if d.open, d.moreOpen, err = p.store().OpenJobs(ctx); err != nil {
 		return nil, err
 	}
+	if len(d.open) > 0 {
+		p.auto = refreshWide
+	}
 	d.successes, err = p.store().LastSuccesses(ctx)
 	return d, err
 }

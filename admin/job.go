@@ -62,6 +62,7 @@ func (p *request) job() error {
 		return p.writeJSON(map[string]any{"job": job, "attempts": v.attempts})
 	}
 	p.title, p.section = p.Tf("Job %d", job.ID), "jobs"
+	p.refreshWhile(refreshJob, job)
 	if err := v.loadRelated(p.r.Context()); err != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ func (p *request) jobs() error {
 	if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
 		return err
 	}
+	p.refreshWhile(refreshList, v.results.Jobs...)
 	// The counts and the chart may fail or time out without hiding the list.
 	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()

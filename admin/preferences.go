@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"strings"
 	"time"
 )
@@ -20,7 +19,7 @@ func (p *request) preferences() error {
 		p.setCookie(cookieTheme, theme, year)
 	}
 	if live := p.r.PostFormValue("live"); p.r.PostForm.Has("live") {
-		p.setCookie(cookieLive, cmp.Or(live, "0"), year)
+		p.setCookie(cookieLive, live, year)
 	}
 	if keys := p.r.PostFormValue("keys"); p.r.PostForm.Has("keys") {
 		p.setCookie(cookieKeys, keys, year)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +29,8 @@ type request struct {
 	viewer *viewer
 	zone   *time.Location
 	theme  string // "light", "dark", or "" for the system's theme
-	live   int    // seconds between automatic refreshes; 0 turns them off
+	live   string // seconds between live updates; "0" turns them off, "" means while jobs run
+	auto   int    // seconds between live updates while jobs run; 0 if the page shows no open job
 	keys   string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
 	now    time.Time
 	flash  *flash // the result of the last action, if this is the first page after that action
@@ -112,8 +115,8 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	if theme := cookie(cookieTheme); theme == "light" || theme == "dark" {
 		p.theme = theme
 	}
-	if n, ok := map[string]int{"5": 5, "15": 15, "60": 60}[cookie(cookieLive)]; ok {
-		p.live = n
+	if seconds := cookie(cookieLive); slices.Contains([]string{"0", "5", "15", "60"}, seconds) {
+		p.live = seconds
 	}
 	p.keys = "on"
 	if cookie(cookieKeys) == "off" {
@@ -126,6 +129,23 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		}
 	}
 	return p
+}
+
+// refreshSeconds returns how often the page updates itself, in seconds.
+func (p *request) refreshSeconds() string { return cmp.Or(p.live, strconv.Itoa(p.auto)) }
+
+// Seconds between the live updates of pages with open jobs.
+const (
+	refreshJob  = 2
+	refreshList = 5
+	refreshWide = 15 // a page of many figures
+)
+
+// refreshWhile makes the page update itself while one of the jobs is open.
+func (p *request) refreshWhile(seconds int, jobs ...*tracker.Job) {
+	if slices.ContainsFunc(jobs, func(j *tracker.Job) bool { return !j.Status.Terminal() }) {
+		p.auto = seconds
+	}
 }
 
 // requireAccess loads the rights of the subject. It returns an error that states the reason if the subject

@@ -173,6 +173,7 @@ func (v *serviceView) loadActions(ctx context.Context) error {
 		if o.Service == v.name && (v.instance == "" || o.Instance == v.instance) {
 			kindOf(o.Type, o.Action).addOpen(o)
 			v.waiting += o.Queued
+			v.auto = refreshWide
 		}
 	}
 	v.drawTrend()

@@ -48,6 +48,7 @@ func (p *request) target() error {
 		filter.Until = time.UnixMicro(upTo)
 	}
 	v.older = results.Older
+	p.refreshWhile(refreshList, results.Jobs...)
 	for _, job := range results.Jobs {
 		v.events = append(v.events, timelineEvent{at: job.CreatedAt, job: job})
 		if v.older != 0 {

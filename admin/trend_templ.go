@@ -29,7 +29,7 @@ func trendSection(v *serviceView) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if v.trend.Outcomes.Top > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section aria-labelledby=\"trend\"><h2 id=\"trend\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<section data-key=\"trend\" aria-labelledby=\"trend\"><h2 id=\"trend\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
