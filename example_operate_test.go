@@ -86,7 +86,7 @@ func ExampleEngine_Forget() {
 }
 
 // SyncNow finds a repository of package mirror by its service and type. This engine has no
-// repositories, so SyncNow and CountStates return ErrNoRepository.
+// repositories, so SyncNow, CountStates and InstancesWith return ErrNoRepository.
 func ExampleEngine_SyncNow() {
 	engine, _, _, stop := exampleEngine()
 	defer stop()
@@ -96,8 +96,11 @@ func ExampleEngine_SyncNow() {
 	fmt.Println(errors.Is(err, nawasync.ErrNoRepository))
 	_, err = engine.CountStates(ctx, "whm", "mailbox", "")
 	fmt.Println(errors.Is(err, nawasync.ErrNoRepository))
+	_, err = engine.InstancesWith(ctx, "whm", "mailbox", []string{"main"}, "info@example.org")
+	fmt.Println(errors.Is(err, nawasync.ErrNoRepository))
 	// Output:
 	// 0
+	// true
 	// true
 	// true
 }

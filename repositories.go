@@ -29,6 +29,9 @@ type AttachedRepository interface {
 	// CountStates counts the rows by sync state. It stops counting a state at
 	// MaxStateCount+1 rows. Instance "" counts the rows of all instances.
 	CountStates(ctx context.Context, instance string) (map[SyncState]int64, error)
+	// InstancesWith returns those of the instances, in alphabetical order, that have a row whose jobs
+	// have the given Target.ID. Deleted rows do not count.
+	InstancesWith(ctx context.Context, instances []string, id string) ([]string, error)
 }
 
 // Repositories lists the repositories of this process, ordered by service and type.
@@ -97,4 +100,15 @@ func (e *Engine) CountStates(ctx context.Context, service, typ, instance string)
 		return nil, err
 	}
 	return r.CountStates(ctx, instance)
+}
+
+// InstancesWith returns those of the instances that have a row for an object, in alphabetical order. The
+// object's ID is that of its jobs' Target; the object need not have a job. Deleted rows do not count.
+// InstancesWith returns ErrNoRepository when this process has no such repository.
+func (e *Engine) InstancesWith(ctx context.Context, service, typ string, instances []string, id string) ([]string, error) {
+	r, err := e.repository(service, typ)
+	if err != nil {
+		return nil, err
+	}
+	return r.InstancesWith(ctx, instances, id)
 }

@@ -280,7 +280,7 @@ func (p *request) showBulkRun() error {
 	if err != nil {
 		return err
 	}
-	p.title, p.section = p.Tf("Bulk run %d", id), "bulk"
+	p.title, p.section = p.Tf("Bulk run %d: %s, %s", id, bulkActionText(p, v.args.Action), p.status(v.job.Status)), "bulk"
 	p.refreshWhile(refreshJob, v.job)
 	filter := tracker.AuditFilter{
 		Address: runAddress(id), Since: v.job.CreatedAt, Before: p.intParam("before"),

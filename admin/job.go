@@ -61,7 +61,7 @@ func (p *request) job() error {
 	if asJSON {
 		return p.writeJSON(map[string]any{"job": job, "attempts": v.attempts})
 	}
-	p.title, p.section = p.Tf("Job %d", job.ID), "jobs"
+	p.title, p.section = p.Tf("Job %d: %s %s, %s", job.ID, p.label(job), format.Cut(job.TargetID, 60), p.status(job.Status)), "jobs"
 	p.refreshWhile(refreshJob, job)
 	if err := v.loadRelated(p.r.Context()); err != nil {
 		return err

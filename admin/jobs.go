@@ -27,6 +27,7 @@ type jobsView struct {
 	problem    string // why the counts or the chart are missing
 	size       int
 	services   []string
+	objects    []tracker.Target // objects that are called like the search word
 	chart      chart.BarChart
 }
 
@@ -56,6 +57,10 @@ func (p *request) jobs() error {
 		return err
 	}
 	p.refreshWhile(refreshList, v.results.Jobs...)
+	p.title = v.viewTitle()
+	if v.objects, err = v.findObjects(p.r.Context()); err != nil {
+		return err
+	}
 	// The counts and the chart may fail or time out without hiding the list.
 	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()
@@ -246,6 +251,20 @@ func (v *jobsView) selectAllText() string {
 		return v.Tf("All %s jobs that match", cappedCount(total))
 	}
 	return v.plural(int64(total), "The 1 job that matches", "All %s jobs that match")
+}
+
+// viewTitle returns the title of the list, which names the view or the query.
+func (v *jobsView) viewTitle() string {
+	name := format.Cut(v.queryText, 80)
+	for _, view := range v.namedQueries() {
+		if view.current {
+			name = view.name
+		}
+	}
+	if name == "" {
+		return v.T("Jobs")
+	}
+	return v.Tf("Jobs: %s", name)
 }
 
 // namedQueries returns links to frequently needed queries.

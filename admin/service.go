@@ -30,8 +30,9 @@ type serviceView struct {
 	actions        []serviceHealth             // one for each kind of job
 	trend          chart.Trend
 	schedules      []tracker.Schedule
-	processes      int    // live processes that handle jobs of the service
-	problem        string // why the snapshot counts are missing
+	processes      int             // live processes that handle jobs of the service
+	handled        map[string]bool // kinds that a live process handles
+	problem        string          // why the snapshot counts are missing
 }
 
 // tableView is a snapshot table, limited to one instance.
@@ -75,11 +76,11 @@ func (p *request) service() error {
 	if err != nil {
 		return err
 	}
-	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}}
+	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}, handled: map[string]bool{}}
 	if v.instance != "" && !p.viewer.allowed(PermissionView, name, v.instance) {
 		return errNotFound
 	}
-	p.title, p.section = name, "services"
+	p.title, p.section = p.scopeText(name, v.instance), "services"
 	ctx := p.r.Context()
 	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadSchedules} {
 		if err := load(ctx); err != nil {
@@ -92,7 +93,7 @@ func (p *request) service() error {
 
 // loadInstances reads the instances of the service and counts its processes.
 func (v *serviceView) loadInstances(ctx context.Context) error {
-	scopes, err := v.store().TargetScopes(ctx)
+	scopes, err := v.store().ServiceInstances(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,12 +102,13 @@ func (v *serviceView) loadInstances(ctx context.Context) error {
 			v.instances = append(v.instances, scope.Instance)
 		}
 	}
-	slices.Sort(v.instances)
-	v.instances = slices.Compact(v.instances)
 	processes, err := v.store().Processes(ctx)
 	for _, process := range alert.Alive(processes, v.now) {
 		if slices.ContainsFunc(process.Kinds, func(kind string) bool { return strings.HasPrefix(kind, v.name+"/") }) {
 			v.processes++
+		}
+		for _, kind := range process.Kinds {
+			v.handled[kind] = true
 		}
 	}
 	return err
@@ -240,6 +242,11 @@ func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryIn
 		}
 	}
 	return out
+}
+
+// canSync reports whether a sync of the table would run: a live process handles it.
+func (v *serviceView) canSync(t tableView) bool {
+	return v.handled[nawasync.Kind{Service: t.Service, Type: t.Type, Action: t.Action}.String()]
 }
 
 // scopeAsked returns the instance for which a pause needs the permission: a pause without an instance

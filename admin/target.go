@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -34,7 +35,7 @@ func (p *request) target() error {
 	if v.service == "" || v.typ == "" || v.id == "" || !p.viewer.allowed(PermissionView, v.service, v.instance) {
 		return errNotFound
 	}
-	p.title, p.section = v.id, "jobs"
+	p.title, p.section = p.Tf("%s, %s", format.Cut(v.id, 60), v.typ), "jobs"
 	target := tracker.Target{Service: v.service, Type: v.typ, Instance: v.instance, ID: v.id}
 	ctx, before := p.r.Context(), p.intParam("before")
 	results, err := p.store().Search(ctx, tracker.Search{Targets: []tracker.Target{target}, Services: []string{v.service}, Before: before, Limit: 50})

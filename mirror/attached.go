@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync"
@@ -18,21 +19,30 @@ func (m *model) scopeOf(instance string) (reflect.Value, error) {
 	if len(m.scope) == 0 && instance == "" {
 		return row, nil
 	}
-	parts, ok := splitParts(instance, len(m.scope))
-	if !ok {
+	if !setParts(row, m.scope, instance) {
 		return row, fmt.Errorf("%w: instance %q is not a scope of table %s", nawasync.ErrInvalid, instance, m.table)
-	}
-	for i, f := range m.scope {
-		text := json.RawMessage(parts[i])
-		if f.FieldType.Kind() == reflect.String {
-			text, _ = json.Marshal(parts[i])
-		}
-		if err := decodeField(row, f, text); err != nil {
-			return row, fmt.Errorf("%w: instance %q is not a scope of table %s", nawasync.ErrInvalid, instance, m.table)
-		}
 	}
 	m.respell(row)
 	return row, nil
+}
+
+// setParts sets fields of a row from the text that joinParts made of them. It returns false if the
+// text does not fit the fields.
+func setParts(row reflect.Value, fields []*field, text string) bool {
+	parts, ok := splitParts(text, len(fields))
+	if !ok {
+		return false
+	}
+	for i, f := range fields {
+		value := json.RawMessage(parts[i])
+		if f.FieldType.Kind() == reflect.String {
+			value, _ = json.Marshal(parts[i])
+		}
+		if decodeField(row, f, value) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // attached implements nawasync.AttachedRepository, which the engine's overviews use.
@@ -52,6 +62,33 @@ func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasy
 		return nil, fmt.Errorf("%w: instance %q of table %s is written %q", nawasync.ErrInvalid, instance, r.model.table, own)
 	}
 	return r.syncNow(ctx, scope, detail, o)
+}
+
+func (r attached) InstancesWith(ctx context.Context, instances []string, id string) ([]string, error) {
+	byIdentity := map[string]string{}
+	var identities []tracker.Identity
+	for _, instance := range instances {
+		row, err := r.model.scopeOf(instance)
+		if err != nil || !setParts(row, r.model.key, id) {
+			continue // no row of the table can have these texts
+		}
+		r.model.respell(row)
+		identity := r.model.keyIdentity(row)
+		byIdentity[string(identity[:])] = instance
+		identities = append(identities, identity)
+	}
+	var found []string
+	for part := range slices.Chunk(identities, 500) {
+		list, err := sqlkit.Column[tracker.Identity](sqlkit.Connect(ctx, r.engine.DB()), "SELECT identity FROM "+r.quoted+" WHERE identity IN ? AND sync_status <> ?", part, tracker.StateDeleted)
+		if err != nil {
+			return nil, fmt.Errorf("look for %s in %s: %w", id, r.model.table, err)
+		}
+		for _, identity := range list {
+			found = append(found, byIdentity[string(identity[:])])
+		}
+	}
+	slices.Sort(found)
+	return found, nil
 }
 
 func (r attached) CountStates(ctx context.Context, instance string) (map[nawasync.SyncState]int64, error) {

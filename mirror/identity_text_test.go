@@ -3,6 +3,7 @@ package mirror_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,31 @@ func TestCreationInAnOpenTransactionOfTheSameNameIsBusy(t *testing.T) {
 		}
 		if _, err := m.Create(t.Context(), entry{Account: "a", Zone: "z", Type: "A", Name: "ftp", Content: "x"}, byUser); err != nil {
 			t.Errorf("a creation of another name returns %v", err)
+		}
+	})
+}
+
+func TestInstancesWithAnObjectAreFoundByItsTargetWithoutAJob(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		first := www("192.0.2.1")
+		first.Key = " a/b%"
+		remote, m := newEntries(t, db, first)
+		m.sync(entry{Account: "a", Zone: "z"})
+		find := func(id string) []string {
+			found, err := m.engine.InstancesWith(t.Context(), "api", "entries", []string{"a/z", "b/z", "not two parts"}, id)
+			enginetest.NoError(t, err)
+			return found
+		}
+		if found := find("%20a/b%25"); !slices.Equal(found, []string{"a/z"}) {
+			t.Errorf("the object is in %v, want in a/z", found)
+		}
+		if found := find("other"); len(found) != 0 {
+			t.Errorf("an object that does not exist is in %v", found)
+		}
+		m.ends(m.drain(m.Delete(t.Context(), m.rows()[0], byUser)), tracker.StatusSuccess, "")
+		if found := find("%20a/b%25"); len(found) != 0 || len(remote.keys()) != 0 {
+			t.Errorf("the deleted object is in %v", found)
 		}
 	})
 }

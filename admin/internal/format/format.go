@@ -54,8 +54,13 @@ func Percent(part, of int64) string {
 // FirstLine returns the first line of an error for a list, cut after 160 characters.
 func FirstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	if runes := []rune(line); len(runes) > 160 {
-		return string(runes[:160]) + "…"
+	return Cut(line, 160)
+}
+
+// Cut returns the first n characters of a text, with "…" after them if the text is longer.
+func Cut(text string, n int) string {
+	if runes := []rune(text); len(runes) > n {
+		return string(runes[:n]) + "…"
 	}
-	return line
+	return text
 }
