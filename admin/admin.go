@@ -48,6 +48,9 @@ type Config struct {
 	// Messages replaces texts of the pages. The keys are the English texts. The file messages.txt
 	// lists all of them.
 	Messages map[string]string
+	// Language is the language of the texts that Messages replaces, as a BCP 47 tag such as "id" or
+	// "pt-BR". Screen readers and hyphenation follow it. Default "en".
+	Language string
 	// Timeout limits how long one page may read from the database. The database itself stops a single
 	// query after two fifths of it, also if the reader has left or this process has died. Default 5 s.
 	Timeout time.Duration
@@ -91,6 +94,9 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	config.Prefix = strings.TrimRight(config.Prefix, "/")
 	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || !isLocalPath(config.Prefix) || strings.ContainsAny(config.Prefix, "?#% ")) {
 		return nil, fmt.Errorf("create the admin pages: Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
+	}
+	if config.Language = cmp.Or(config.Language, "en"); strings.Trim(config.Language, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
+		return nil, fmt.Errorf("create the admin pages: Config.Language is %q; write a language tag such as en or pt-BR", config.Language)
 	}
 	if config.Location == nil {
 		config.Location = time.UTC

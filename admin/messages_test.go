@@ -93,7 +93,14 @@ func TestConfigMessagesReplaceTextsOfThePages(t *testing.T) {
 			"Jobs": "Pekerjaan", "Job %d": "Pekerjaan %d", "%s: %q is not a valid value": "%s: %q tidak valid", "a number": "angka",
 			"use %s": "harus %s",
 		}
+		c.Language = "id"
 	})
+	if page := s.get("viewer", "/jobs").body; !strings.Contains(page, `<html lang="id"`) {
+		t.Error("the page does not name its language")
+	}
+	if _, err := admin.New(s.engine, admin.Config{Language: "in donesian"}); err == nil || !strings.Contains(err.Error(), "write a language tag") {
+		t.Errorf("New with a wrong language: %v", err)
+	}
 	if page := s.get("viewer", "/jobs").body; !strings.Contains(page, "<h1>Pekerjaan</h1>") {
 		t.Error(page)
 	}
