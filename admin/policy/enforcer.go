@@ -22,7 +22,11 @@ import (
 type Enforcer struct {
 	db      *gorm.DB
 	current atomic.Pointer[loaded]
-	loading sync.Mutex // held by the one caller that loads the rules
+	// reading has capacity 1: one caller at a time looks for changed rules, so that many requests use one
+	// connection. It is a mutex that a caller stops waiting for when its context ends.
+	reading chan struct{}
+	begun   atomic.Int64 // how often a caller has begun to look
+	read    int64        // the number of the last time that succeeded; only the holder of reading uses it
 }
 
 var _ admin.VersionedEnforcer = (*Enforcer)(nil)
@@ -48,7 +52,7 @@ const reloadAfter = 30 * time.Second
 // NewEnforcer loads the stored rules. It returns an error if the database cannot be read or a rule
 // cannot be applied.
 func NewEnforcer(ctx context.Context, db *gorm.DB) (*Enforcer, error) {
-	e := &Enforcer{db: db}
+	e := &Enforcer{db: db, reading: make(chan struct{}, 1)}
 	if _, err := e.Refresh(ctx); err != nil {
 		return nil, err
 	}
@@ -109,9 +113,31 @@ func (l *loaded) of(subject string) (*casbin.Enforcer, error) {
 	return enforcer, nil
 }
 
-// Refresh loads the rules if they have changed, and returns their version. If the database cannot be
-// read, it returns the error, and Enforce goes on with the rules that it has.
+// Refresh loads the rules if they have changed, and returns their version. It uses one connection of the
+// pool, however many callers there are: callers that come while another reads share the next result. If
+// the database cannot be read or ctx ends, it returns the error, and Enforce goes on with the rules that
+// it has.
 func (e *Enforcer) Refresh(ctx context.Context) (string, error) {
+	begun := e.begun.Load()
+	select {
+	case e.reading <- struct{}{}:
+		defer func() { <-e.reading }()
+	case <-ctx.Done():
+		return "", fmt.Errorf("wait for the policies: %w", ctx.Err())
+	}
+	if e.read > begun { // somebody has begun to read after this call
+		return e.current.Load().version, nil
+	}
+	number := e.begun.Add(1)
+	version, err := e.refresh(ctx)
+	if err == nil {
+		e.read = number
+	}
+	return version, err
+}
+
+// refresh is Refresh for the one caller that reads.
+func (e *Enforcer) refresh(ctx context.Context) (string, error) {
 	counts, err := e.storedCounts(ctx)
 	if err != nil {
 		return "", err
@@ -119,11 +145,8 @@ func (e *Enforcer) Refresh(ctx context.Context) (string, error) {
 	if now := e.current.Load(); now.isCurrent(counts) {
 		return now.version, nil
 	}
-	e.loading.Lock()
-	defer e.loading.Unlock()
-	if now := e.current.Load(); now.isCurrent(counts) {
-		return now.version, nil
-	}
+	ctx, cancel := context.WithTimeout(ctx, sqlkit.StatementTimeout)
+	defer cancel()
 	return e.load(ctx, counts)
 }
 
