@@ -177,13 +177,14 @@ func (r *Reader) Failures(ctx context.Context, since time.Time, limit int) ([]*J
 }
 
 // LanePredecessors lists up to limit open jobs that j waits for in its lane, running jobs
-// first. It returns nil if j is not queued.
+// first. It returns nil if j is not queued. Jobs that a limited Reader does not show do not count.
 func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Job, error) {
 	if j.Status != StatusQueued {
 		return nil, nil
 	}
-	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND j.in_lane = TRUE)) ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
-		j.ID, j.ID, j.ID, limit)
+	visible, args := r.limitCondition("j")
+	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND j.in_lane = TRUE)) AND "+visible+
+		" ORDER BY j.running_lane IS NULL, j.id LIMIT ?", append(append([]any{j.ID, j.ID, j.ID}, args...), limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list lane predecessors of job %d: %w", j.ID, err)
 	}
