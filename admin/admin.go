@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/internal/cached"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -56,7 +58,7 @@ type Config struct {
 	Timeout time.Duration
 	// Connections limits how many connections of the engine's pool the pages use at the same time, so
 	// that readers leave the others to the engine. Default a quarter of the pool, at least 1 and at
-	// most 10.
+	// most 10. One more answers /readyz, however many requests there are, and one counts snapshot rows.
 	Connections int
 	// ExportRows limits the number of jobs in an export. Default 100,000.
 	ExportRows int
@@ -78,6 +80,9 @@ type handler struct {
 	instances    instanceCache
 	visibilities visibilityCache
 	refusals     refusals
+	pings        *cached.Value[struct{}] // whether the database answers
+	counting     chan struct{}           // capacity 1: one page at a time counts snapshot rows
+	proof        atomic.Pointer[string]  // see proofKey
 	mux          *http.ServeMux
 }
 
@@ -112,9 +117,13 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 		config.Connections = defaultConnections(engine)
 	}
 	h := &handler{engine: engine, quotas: newQuotas(time.Now, config.Connections), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h.counting = make(chan struct{}, 1)
 	h.reader = engine.Reader().WithOptions(tracker.Options{
 		StatementTimeout: config.statementTimeout(), Connections: config.Connections, BeforeScan: h.quotas.beforeScan,
 	})
+	h.pings = &cached.Value[struct{}]{MaxAge: pingMaxAge, Timeout: pingTimeout, Read: func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, h.reader.Ping(ctx)
+	}}
 	h.mux = h.routes()
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range config.TrustedOrigins {
@@ -160,17 +169,6 @@ func (h *handler) routes() *http.ServeMux {
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.HandleFunc("GET /assets/{file}", h.asset)
 	return mux
-}
-
-// ready reports whether the database answers. It needs no permission, so it shows nothing else.
-func (h *handler) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if err := h.reader.Ping(ctx); err != nil {
-		writePlain(w, http.StatusServiceUnavailable, "the database does not answer\n")
-		return
-	}
-	writePlain(w, http.StatusOK, "ok\n")
 }
 
 func writePlain(w http.ResponseWriter, status int, text string) {

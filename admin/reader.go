@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -20,4 +21,16 @@ func defaultConnections(engine *nawasync.Engine) int {
 		return maxConnections
 	}
 	return min(max(pool.Stats().MaxOpenConnections/4, 1), maxConnections)
+}
+
+// countStates counts the snapshot rows of a table. One page at a time does, because the query runs on a
+// connection of the engine.
+func (h *handler) countStates(ctx context.Context, table nawasync.RepositoryInfo, instance string) (map[nawasync.SyncState]int64, error) {
+	select {
+	case h.counting <- struct{}{}:
+		defer func() { <-h.counting }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return h.engine.CountStates(ctx, table.Service, table.Type, instance)
 }

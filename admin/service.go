@@ -224,7 +224,7 @@ func (v *serviceView) loadTables(ctx context.Context) {
 
 func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryInfo, instance string, successes []tracker.LastSuccess) tableView {
 	out := tableView{RepositoryInfo: table, Instance: instance}
-	counts, err := v.h.engine.CountStates(ctx, table.Service, table.Type, instance)
+	counts, err := v.h.countStates(ctx, table, instance)
 	if err != nil {
 		v.problem = v.T("The snapshot rows could not be counted in time. Reload the page to try again.")
 	}
