@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -24,7 +26,8 @@ func (p *request) operatorOptions() nawasync.OperatorOptions {
 
 // runAction runs do if the operator has the permission on the service and instance of the entry, and then
 // redirects to the page that sent the form. The engine writes the audit entry of a call that it
-// accepts. runAction writes the entry itself if the permission is missing or do rejects the action.
+// accepts. runAction writes the entry itself if the permission is missing, do rejects the action, or do
+// fails before it calls the engine.
 func (p *request) runAction(permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) error {
 	return p.runActionIf(p.viewer.allowed(permission, entry.Service, entry.Instance), permission, entry, do)
 }
@@ -39,8 +42,8 @@ func (p *request) runActionIf(allowed bool, permission string, entry tracker.Aud
 }
 
 // runIfAllowed is runAction for callers that check the permission themselves and render their own
-// answer. It returns an error if the action is not allowed. If do fails, the error text is in the
-// flash instead.
+// answer. It returns an error if the action is not allowed or has not begun. If do fails, the error text
+// is in the flash instead.
 func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (f flash, err error) {
 	done, err := p.limitRefusals(entry)
 	if err != nil {
@@ -65,17 +68,41 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 			return flash{}, err
 		}
 	}
+	if hasNotBegun(err) {
+		entry.Outcome, entry.Detail = tracker.AuditFailed, p.problem(err).title
+		return flash{}, errors.Join(err, p.recordAudit(ctx, entry))
+	}
 	if err != nil {
 		f = flash{Bad: true, Text: p.errorText(err)}
 	}
 	return f, nil
 }
 
-// recordAudit adds an entry to the audit log for an action that no engine call records.
+// auditTimeout is how long a refusal waits for its audit entry to be written.
+const auditTimeout = 5 * time.Second
+
+// recordAudit adds an entry to the audit log for an action that no engine call records. It does so even if
+// the sender has left or the time of the request is over.
 func (p *request) recordAudit(ctx context.Context, entry tracker.AuditEntry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+	defer cancel()
 	o := p.operatorOptions()
 	entry.Subject, entry.Reason, entry.Address = o.By, o.Reason, o.Address
 	return p.h.engine.Internals(host.NewKey()).AppendAudit(ctx, entry)
+}
+
+// readError is the error of what an action reads before it calls the engine.
+type readError struct{ error }
+
+func (e readError) Unwrap() error { return e.error }
+
+// hasNotBegun reports whether an action failed before it called the engine, which records its calls.
+func hasNotBegun(err error) bool {
+	if _, ok := errors.AsType[*busyError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[readError](err)
+	return ok || errors.Is(err, sqlkit.ErrTooSlow)
 }
 
 // refusedError reports that an action is not possible in the current state. Its text is in the
@@ -104,6 +131,8 @@ func (p *request) errorText(err error) string {
 		{nawasync.ErrNoSealer, p.T("The text looks like a secret, and this application has no Config.Sealer to store one. Leave the secret out.")},
 		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until some jobs have finished, or raise Config.MaxQueued.")},
 		{tracker.ErrNotFound, p.T("The job no longer exists. It was deleted or pruned.")},
+		{nawasync.ErrDatabaseBusy, p.T("Another transaction holds the database's only write lock. Repeat the action.")},
+		{context.DeadlineExceeded, p.T("The database did not answer in time, so the action may or may not have been done. Check the status below before you repeat the action.")},
 	} {
 		if errors.Is(err, known.is) {
 			return known.text

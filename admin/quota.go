@@ -192,9 +192,13 @@ func (p *request) withinQuota(serve func(p *request) error) error {
 func (p *request) tooBusy(busy *busyError) *httpError {
 	seconds := int(busy.after.Round(time.Second).Seconds())
 	p.w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
+	done := ""
+	if p.r.Method == http.MethodPost {
+		done = p.T("Nothing was done.") + " "
+	}
 	return &httpError{
 		http.StatusTooManyRequests, p.T("Too many requests"),
-		p.T("Your account has sent many requests or expensive searches. A service, a status or a time range makes a search cheap.") + " " +
+		done + p.T("Your account has sent many requests or expensive searches. A service, a status or a time range makes a search cheap.") + " " +
 			p.plural(int64(max(1, seconds)), "Wait 1 second.", "Wait %s seconds."),
 	}
 }

@@ -171,34 +171,50 @@ func (p *request) requireAccess() error {
 	return nil
 }
 
-// fail shows an error as a page, or as JSON for a path that ends in .json. The text of an unexpected
-// error goes to the log only.
-func (p *request) fail(err error) {
-	var known *httpError
-	var busy *busyError
+// problem returns the page for an error. No action has begun if an error gets here.
+func (p *request) problem(err error) *httpError {
+	if known, ok := errors.AsType[*httpError](err); ok {
+		return known
+	}
+	if busy, ok := errors.AsType[*busyError](err); ok {
+		return p.tooBusy(busy)
+	}
+	slow := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	switch {
-	case errors.As(err, &known):
-	case errors.As(err, &busy):
-		known = p.tooBusy(busy)
 	case errors.Is(err, errNotFound), errors.Is(err, tracker.ErrNotFound):
-		known = &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The job or service may have been deleted, or your account may not have access.")}
+		return &httpError{http.StatusNotFound, p.T("Page not found"), p.T("The job or service may have been deleted, or your account may not have access.")}
+	case slow && p.r.Method == http.MethodPost:
+		return &httpError{
+			http.StatusServiceUnavailable, p.T("The database is slow"),
+			p.T("Nothing was done: the database did not answer in time. Repeat the action; a bulk run of a shorter time range or a single service is faster."),
+		}
+	case p.r.Method == http.MethodPost:
+		return &httpError{
+			http.StatusServiceUnavailable, p.T("The database does not answer"),
+			p.T("Nothing was done. The log of the process that serves this page has the error."),
+		}
 	case errors.Is(err, sqlkit.ErrTooSlow):
-		known = &httpError{
+		return &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
 			p.Tf("The database stopped a query after %s. The page retries every 10 seconds; a shorter time range or a single service is faster.",
 				p.h.config.statementTimeout()),
 		}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		known = &httpError{
+	case slow:
+		return &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
 			p.Tf("The database did not answer within %s. The page retries every 10 seconds; a shorter time range or a single service is faster.", p.h.config.Timeout),
 		}
-	default:
-		known = &httpError{
-			http.StatusServiceUnavailable, p.T("The database does not answer"),
-			p.T("The page retries every 10 seconds. The log of the process that serves this page has the error."),
-		}
 	}
+	return &httpError{
+		http.StatusServiceUnavailable, p.T("The database does not answer"),
+		p.T("The page retries every 10 seconds. The log of the process that serves this page has the error."),
+	}
+}
+
+// fail shows an error as a page, or as JSON for a path that ends in .json. The text of an unexpected
+// error goes to the log only.
+func (p *request) fail(err error) {
+	known := p.problem(err)
 	if known.status >= http.StatusInternalServerError {
 		p.h.config.Logger.Error("page request failed", "path", p.r.URL.Path, "error", err)
 	}
@@ -309,6 +325,15 @@ func (p *request) currentURL() string {
 		return p.h.config.Prefix + p.r.URL.EscapedPath()
 	}
 	return p.h.config.Prefix + p.r.URL.EscapedPath() + "?" + p.r.URL.RawQuery
+}
+
+// retryURL returns the URL of the page to load after a problem: this page or, after a form, the one that sent
+// the form.
+func (p *request) retryURL() string {
+	if p.r.Method == http.MethodGet {
+		return p.currentURL()
+	}
+	return p.localURL(p.r.PostForm.Get("back")) // not PostFormValue, which would read a form that was refused
 }
 
 func (p *request) jobURL(id int64) string { return p.url(fmt.Sprintf("/jobs/%d", id)) }
