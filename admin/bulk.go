@@ -42,7 +42,8 @@ type bulkView struct {
 	services           map[string]int64
 	skipped            map[skipReason]int64
 	samples            []*tracker.Job
-	hasWorker          bool // a live process handles bulk runs
+	hasWorker          bool   // a live process handles bulk runs
+	proof              string // that the preview has shown this number of jobs
 }
 
 // bulk previews a bulk run for the action and the query of the request. It changes nothing. Without
@@ -70,6 +71,9 @@ func (p *request) bulk() error {
 	if err != nil {
 		return err
 	}
+	if v.proof, err = v.proofOf(p.r.Context(), v.shown()); err != nil {
+		return err
+	}
 	return p.render(bulkPage(v))
 }
 
@@ -91,6 +95,7 @@ func (p *request) preview(action, queryText string, at time.Time, lastJobID int6
 		action:      action,
 		queryText:   q.String(),
 		previewedAt: at,
+		lastJobID:   lastJobID,
 		statuses:    map[tracker.Status]int64{},
 		services:    map[string]int64{},
 		skipped:     map[skipReason]int64{},
@@ -145,29 +150,6 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 	}
 }
 
-// confirmation returns the number of jobs that the operator must type to confirm, or 0.
-func (v *bulkView) confirmation() int64 {
-	switch {
-	case v.incomplete:
-		return bulkPreviewLimit // the exact number is unknown; the page says so
-	case v.matching > confirmAbove[v.action]:
-		return v.matching
-	}
-	return 0
-}
-
-// confirmedBy reports whether the operator has typed the number of jobs. The number is that of now: if
-// more jobs match than in the preview that the operator saw, nobody has confirmed them. Jobs that no longer
-// match are no reason to refuse, up to a tenth of the number.
-func (v *bulkView) confirmedBy(typed string) bool {
-	needed := v.confirmation()
-	if needed == 0 {
-		return true
-	}
-	n, err := strconv.ParseInt(typed, 10, 64)
-	return err == nil && n >= needed && n <= needed+needed/10
-}
-
 // actionCount returns the action with the number of jobs, for example "Retry 240 jobs". If the
 // preview is incomplete, the number is unknown and left out.
 func (v *bulkView) actionCount() string {
@@ -206,16 +188,18 @@ func (p *request) startBulkRun() error {
 		}
 		switch {
 		case err != nil:
-			return flash{}, err
+			return flash{}, readError{err}
 		case form("reason") == "":
 			return flash{}, &refusedError{text: p.T("Enter a reason. The audit log stores the reason with each job.")}
-		case !v.confirmedBy(form("typed")):
-			return flash{}, &refusedError{text: p.Tf("Type %d, the number of jobs, to confirm. It may have changed since the preview.", v.confirmation())}
+		}
+		most, err := v.confirmedMost(ctx, form("typed"), form("shown"), form("proof"))
+		if err != nil {
+			return flash{}, err
 		}
 		args := bulkArgs{
 			RunID: entry.TargetID, Action: v.action, Query: v.queryText, PreviewedAt: at,
 			CreatedFrom: v.search.From, CreatedTo: v.search.To, EndedFrom: v.search.EndedFrom, EndedTo: v.search.EndedTo,
-			LastJobID: lastJobID, Visible: v.visible, By: p.viewer.subject, Reason: form("reason"),
+			LastJobID: lastJobID, Most: most, Visible: v.visible, By: p.viewer.subject, Reason: form("reason"),
 		}
 		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
 		if err != nil {

@@ -30,6 +30,8 @@ type bulkArgs struct {
 	EndedFrom   time.Time `json:"ended_from,omitzero"`
 	EndedTo     time.Time `json:"ended_to,omitzero"`
 	LastJobID   int64     `json:"through"` // the newest job of the query
+	// Most is how many jobs the operator has confirmed; 0 is any number. The run skips the others.
+	Most int64 `json:"most,omitempty"`
 	// Visible is what the operator could manage at the time of the preview; nil means everything. A right
 	// that was granted later does not extend the run, and one that was revoked shortens it.
 	Visible *tracker.Visibility `json:"visible"`
@@ -61,6 +63,9 @@ func (s *bulkState) count(counter *int64, reason skipReason) {
 	}
 	s.Reasons[reason]++
 }
+
+// reached returns how many jobs the run has changed or failed to change, also before an interruption.
+func (s *bulkState) reached() int64 { return s.Done + s.Failed + s.Reasons[reasonRetried] }
 
 var bulkActions = []string{"retry", "cancel", "delete", "restore"}
 
@@ -192,6 +197,9 @@ func (b *bulkJob) alreadyRetried(ctx context.Context, args bulkArgs, job *tracke
 // false if the run was interrupted and the job is still to be processed.
 func (b *bulkJob) processJob(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
 	reason, err := b.skipReason(ctx, run.Args, job, resumed)
+	if reason == "" && err == nil && run.Args.Most > 0 && state.reached() >= run.Args.Most {
+		reason = reasonUnconfirmed
+	}
 	if reason == "" && err == nil {
 		err = b.perform(ctx, run, job)
 	}

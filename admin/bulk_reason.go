@@ -14,6 +14,7 @@ const (
 	reasonSuperseded   skipReason = "superseded"
 	reasonNotPermitted skipReason = "revoked"
 	reasonRetried      skipReason = "retried"
+	reasonUnconfirmed  skipReason = "unconfirmed"
 	reasonError        skipReason = "error"
 )
 
@@ -40,6 +41,8 @@ func (p *request) skipReasonText(r skipReason) string {
 		return p.T("the operator no longer has permission for the job's service")
 	case reasonRetried:
 		return p.T("this bulk run has already retried the job")
+	case reasonUnconfirmed:
+		return p.T("the run has changed as many jobs as were confirmed: start another one")
 	case reasonError:
 		return p.T("an error occurred: see the log of the bulk run")
 	}
