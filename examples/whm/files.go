@@ -36,7 +36,7 @@ func (s settings) withFiles() (settings, error) {
 }
 
 // createDatabaseFile creates the file of a SQLite database for the user alone, if it does not exist. SQLite
-// gives its other files the mode of this one.
+// gives its other files the mode of this one. It refuses files that another user owns or may read.
 func createDatabaseFile(path string) error {
 	if strings.HasPrefix(path, ":") { // no file, for example :memory:
 		return nil
@@ -44,11 +44,33 @@ func createDatabaseFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
+	for _, suffix := range []string{"-wal", "-shm", "-journal", ""} { // SQLite reads what it finds in these
+		switch info, err := os.Stat(path + suffix); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return err
+		case info.Mode().IsRegular():
+			if err := checkPrivate(path+suffix, info); err != nil {
+				return err
+			}
+		}
+		if suffix == "" {
+			return nil // to open and close the file would release the locks of this process
+		}
+	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the path is a setting
 	if err != nil {
 		return err
 	}
 	return file.Close()
+}
+
+// sqliteDSN returns the DSN of a SQLite file. In a DSN, some characters of a path have a meaning.
+func sqliteDSN(path string) string {
+	// docs/operations.md explains why nawasync needs these parameters.
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) +
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
 }
 
 const keySize = 32

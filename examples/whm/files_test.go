@@ -79,6 +79,55 @@ func TestKeyFileOfOthersIsRefused(t *testing.T) {
 	}
 }
 
+func TestDatabaseFileOfOthersIsRefused(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("files have no mode")
+	}
+	dir := filepath.Join(t.TempDir(), "new")
+	path := filepath.Join(dir, "50%41? #.db")
+	open := func() error {
+		db, err := openDatabase(t.Context(), "sqlite:"+path)
+		if err != nil {
+			return err
+		}
+		noError(t, db.Exec("CREATE TABLE IF NOT EXISTS x (n INTEGER)").Error)
+		pool, err := db.DB()
+		noError(t, err)
+		return pool.Close()
+	}
+	noError(t, open())
+	for name, want := range map[string]os.FileMode{dir: 0o700, path: 0o600} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want the mode %o", name, info, err, want)
+		}
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("SQLite used another file than %s: %v, %v", path, files, err)
+	}
+	for _, file := range []string{path, path + "-wal", path + "-journal"} {
+		if file != path {
+			noError(t, os.WriteFile(file, nil, 0o600))
+		}
+		noError(t, os.Chmod(file, 0o644))
+		if err := open(); err == nil || !strings.Contains(err.Error(), "-dsn: other users may read or change "+file+" (mode 0644); run: chmod 600 "+file) {
+			t.Errorf("error %v for a file %s that others may read", err, file)
+		}
+		noError(t, os.Chmod(file, 0o600))
+		if os.Geteuid() == 0 { // only root can give a file away
+			noError(t, os.Chown(file, 65534, -1))
+			if err := open(); err == nil || !strings.Contains(err.Error(), file+" belongs to the user 65534") {
+				t.Errorf("error %v for a file %s of another user", err, file)
+			}
+			noError(t, os.Chown(file, os.Geteuid(), -1))
+		}
+		if file != path {
+			noError(t, os.Remove(file))
+		}
+	}
+	noError(t, open())
+}
+
 func TestPrintedDatabaseAddressHasNoPassword(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string]string{

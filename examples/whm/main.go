@@ -230,7 +230,8 @@ func (a *example) createEngine(ctx context.Context) error {
 	return err
 }
 
-// credentials returns what the clients of real servers send. The token of the simulated ones is an ordinary word.
+// credentials returns what the clients of real servers send. The simulated servers end with this process, and so do
+// their tokens.
 func (a *example) credentials() (list []nawasync.Secret) {
 	for name, client := range a.whm {
 		if a.simulated[name] == nil {

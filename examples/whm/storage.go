@@ -31,9 +31,7 @@ func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 		if err := createDatabaseFile(rest); err != nil {
 			return nil, fmt.Errorf("-dsn: %w", err)
 		}
-		// docs/operations.md explains why nawasync needs these parameters.
-		dialector = sqlite.Open("file:" + rest +
-			"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate")
+		dialector = sqlite.Open(sqliteDSN(rest))
 	case "postgres", "postgresql":
 		if _, err := url.Parse(dsn); err != nil { // the error would show the password
 			return nil, errors.New("-dsn: use postgres://user:password@host:port/name, with special characters of the password escaped as in a URL")
