@@ -225,6 +225,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 // noRoute answers 405 if the path exists with another method, and 404 otherwise.
 func (h *handler) noRoute(w http.ResponseWriter, r *http.Request) {
 	p, other := h.newRequest(w, r), r.Clone(r.Context())
+	p.viewer = h.newViewer(r) // without its rights, which the page does not need
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other.Method = method
 		if _, pattern := h.mux.Handler(other); pattern != "" {

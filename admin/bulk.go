@@ -283,6 +283,9 @@ func (p *request) showBulkRun() error {
 	return p.render(bulkRunPage(v))
 }
 
+// canStop reports whether the subject may stop the run: if it has started the run, or may manage everything.
+func (v *bulkRun) canStop() bool { return v.args.By == v.viewer.subject || v.viewer.manages() == nil }
+
 // stopBulkRun cancels a run. Jobs that the run has changed stay changed.
 func (p *request) stopBulkRun() error {
 	id, _, err := p.jobID()
@@ -294,7 +297,7 @@ func (p *request) stopBulkRun() error {
 		return err
 	}
 	entry := tracker.AuditEntry{Action: "cancel", Service: bulkKind.Service, Type: bulkKind.Type, TargetID: v.args.RunID, JobID: id}
-	f, err := p.runIfAllowed(v.args.By == p.viewer.subject || p.viewer.manages() == nil, PermissionManage, entry,
+	f, err := p.runIfAllowed(v.canStop(), PermissionManage, entry,
 		func(ctx context.Context) (flash, error) {
 			_, err := p.h.engine.Cancel(ctx, id, p.operatorOptions())
 			return flash{Text: p.T("Stopping… Jobs that the bulk run has already changed stay changed.")}, err

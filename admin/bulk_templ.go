@@ -864,7 +864,7 @@ func bulkRunPage(v *bulkRun) templ.Component {
 					}
 				}
 			}
-			if !v.job.Status.Terminal() {
+			if !v.job.Status.Terminal() && v.canStop() {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<form class=\"actions\" method=\"post\" action=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -903,7 +903,7 @@ func bulkRunPage(v *bulkRun) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-			} else if v.args.Action == "delete" {
+			} else if v.job.Status.Terminal() && v.args.Action == "delete" {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 79, "<p><a href=\"")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -24,6 +24,7 @@ type jobView struct {
 	predecessors []*tracker.Job // the jobs before it in its lane; open jobs only
 	entries      []tracker.AuditEntry
 	newer        int64          // ID of a later job of the same target that succeeded; 0 if there is none
+	retryOfShown bool           // the subject may view the job that this one retries, and it exists
 	pause        *tracker.Scope // what pauses or parks the job; nil if nothing does
 	hasWorker    bool           // a live process handles its kind
 	fullStack    bool           // show all frames of stacks
@@ -79,6 +80,13 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 	v.related = slices.DeleteFunc(results.Jobs, func(other *tracker.Job) bool { return other.ID == j.ID })
 	if v.entries, err = store.AuditLog(ctx, tracker.AuditFilter{JobID: j.ID, Limit: 50}); err != nil {
 		return err
+	}
+	if j.RetryOf != 0 {
+		shown, err := store.ByID(ctx, []int64{j.RetryOf})
+		if err != nil {
+			return err
+		}
+		v.retryOfShown = shown[j.RetryOf] != nil
 	}
 	if j.Status.Terminal() {
 		v.newer, err = store.NewerSuccess(ctx, j)

@@ -1,0 +1,121 @@
+package admin_test
+
+import (
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/testdb"
+)
+
+var (
+	linkPattern    = regexp.MustCompile(`<a[^>]* href="([^"]*)"`)
+	formPattern    = regexp.MustCompile(`<form[^>]* method="post" action="([^"]*)"`)
+	headingPattern = regexp.MustCompile(`<(h[1-6]|tbody|ul|ol|dl|nav)(?: [^>]*)?>\s*</`)
+)
+
+// The test follows every link of every page that each person sees. A link or a form that leads to an error tells about
+// something that the person may not view, or offers what it may not do.
+func TestNoLinkOrFormThatASubjectSeesIsDead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testdb.SQLite(t))
+	w.addRelations()
+	w.renew() // which finds the services again
+	for _, p := range w.persons {
+		if !w.viewsSomething(p, "") {
+			continue
+		}
+		queue := []string{"/jobs", "/health", "/services", "/audit", "/bulk", "/jobs?q=is:deleted", "/jobs?q=status:cancelled&n=25", "/jobs?q=servise:x", "/nothing"}
+		seen := map[string]bool{}
+		for _, path := range queue {
+			seen[path] = true
+		}
+		for len(queue) > 0 {
+			path := queue[0]
+			queue = queue[1:]
+			got := w.get(p.name, path)
+			if got.status >= http.StatusBadRequest && path != "/nothing" && path != "/jobs?q=servise:x" {
+				t.Errorf("a page of %q links to %s, which answers %d", p.name, path, got.status)
+			}
+			if !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+				continue
+			}
+			if empty := headingPattern.FindString(got.body); empty != "" {
+				t.Errorf("%s shows %q an empty element: %s", path, p.name, empty)
+			}
+			for _, link := range linkPattern.FindAllStringSubmatch(got.body, -1) {
+				next := html.UnescapeString(link[1])
+				if strings.HasPrefix(path, "/jobs?") && strings.HasPrefix(next, "/jobs?") {
+					continue // the filters of a list lead to many others
+				}
+				if strings.HasPrefix(next, "/") && !seen[next] {
+					seen[next] = true
+					queue = append(queue, next)
+				}
+			}
+			w.checkForms(t, p, path, got.body)
+		}
+	}
+}
+
+// checkForms reports the forms of a page that the person may not send. It sends none that would do something.
+func (w *world) checkForms(t *testing.T, p person, path, body string) {
+	t.Helper()
+	for _, form := range formPattern.FindAllStringSubmatch(body, -1) {
+		action := html.UnescapeString(form[1])
+		service, name, isService := strings.Cut(strings.TrimPrefix(action, "/services/"), "/")
+		switch {
+		case action == "/preferences":
+		case isService && strings.HasPrefix(action, "/services/"):
+			if !p.mayAnywhere(w, admin.PermissionService) {
+				t.Errorf("%s offers %q to %s %s", path, p.name, name, service)
+			}
+		case !p.mayAnywhere(w, admin.PermissionManage):
+			t.Errorf("%s offers %q the form %s", path, p.name, action)
+		}
+	}
+}
+
+// mayAnywhere reports whether the person has a permission on any place that it may view.
+func (p person) mayAnywhere(w *world, permission string) bool {
+	for _, at := range w.places {
+		if p.views(at) && p.may(permission, at.service, at.instance) || p.may(permission, at.service, admin.Every) {
+			return true
+		}
+	}
+	return false
+}
+
+// addRelations adds jobs, a schedule and audit entries that refer to jobs of other places.
+func (w *world) addRelations() {
+	w.t.Helper()
+	ctx := w.t.Context()
+	var alpha, beta place
+	for _, at := range w.places {
+		switch at.instance {
+		case "qalpha":
+			alpha = at
+		case "qbeta":
+			beta = at
+		}
+	}
+	for _, text := range []string{
+		"UPDATE nawasync_jobs SET retry_of = ?, open_lane = (SELECT open_lane FROM nawasync_jobs WHERE id = ?), lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) WHERE id = ?",
+	} {
+		noError(w.t, w.db.Exec(text, beta.cancelled.ID, beta.queued.ID, beta.queued.ID, alpha.queued.ID).Error)
+	}
+	noError(w.t, w.engine.Pause(ctx, "qhost", "", nawasync.PauseOptions{By: "someone", Reason: "all of it"}))
+	noError(w.t, w.engine.Pause(ctx, "qhost", "qbeta", nawasync.PauseOptions{By: "someone", Reason: "only beta"}))
+	noError(w.t, admin.Register(w.engine, w.enforcer))
+	w.startBulkRun(w.browser("operator"), "/bulk?action=cancel&all=1&q=instance:qbeta", url.Values{"reason": {"tidy"}})
+	w.startBulkRun(w.browser("alpha-operator"), "/bulk?action=cancel&all=1&q=status:queued", url.Values{"reason": {"tidy"}})
+	for _, name := range []string{"operator", "alpha-operator"} {
+		w.post(name, "/services/qhost/pause", "instance", "qalpha", "reason", "x")
+		w.post(name, "/services/qhost/sync", "instance", "qalpha", "type", "domain")
+	}
+}
