@@ -114,7 +114,7 @@ func (p *request) preview(action, queryText string, at time.Time, lastJobID int6
 // loadPreview counts the jobs with IDs below before; 0 means all. It stops after bulkPreviewLimit
 // jobs or half of Config.Timeout.
 func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
-	processes, err := v.store().Processes(ctx)
+	processes, err := v.h.reader.Processes(ctx) // not v.store, which hides the kind of bulk runs from most
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,36 @@ func TestNoLinkOrFormThatASubjectSeesIsDead(t *testing.T) {
 	}
 }
 
+// Its only link skips the header.
+func TestPageForASubjectWithoutRightsOffersNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	s.dispatch(chore{ID: "a"})
+	for _, subject := range []string{"", "nobody"} {
+		for _, path := range []string{"/jobs", "/health", "/jobs/1"} {
+			got := s.get(subject, path)
+			links, forms := linkPattern.FindAllString(got.body, -1), strings.Count(got.body, "<form")
+			if got.status != http.StatusForbidden || len(links) != 1 || forms != 0 {
+				t.Errorf("GET %s of %q: status %d, links %v, %d forms", path, subject, got.status, links, forms)
+			}
+		}
+	}
+}
+
+func TestPreviewOfALimitedOperatorKnowsTheWorkersOfBulkRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testdb.SQLite(t))
+	noError(t, admin.Register(w.engine, w.enforcer))
+	w.start()
+	const warning = "No running process handles bulk runs"
+	w.until(func() bool {
+		return !strings.Contains(w.get("operator", "/bulk?action=cancel&all=1&q=status:queued").body, warning)
+	})
+	if got := w.get("alpha-operator", "/bulk?action=cancel&all=1&q=status:queued"); got.status != http.StatusOK || strings.Contains(got.body, warning) {
+		t.Errorf("status %d\n%s", got.status, got.body)
+	}
+}
+
 // checkForms reports the forms of a page that the person may not send. It sends none that would do something.
 func (w *world) checkForms(t *testing.T, p person, path, body string) {
 	t.Helper()

@@ -14,3 +14,9 @@ func (p *request) sections() []navLink {
 		{name: p.T("Audit log"), url: p.url("/audit"), current: p.section == "audit"},
 	}
 }
+
+// mayView reports whether the subject may view something, or might: before its rights are known, for example
+// on the page for an unknown address, a link to the jobs is better than none.
+func (p *request) mayView() bool {
+	return p.viewer.subject != "" && (!p.viewer.loaded || p.viewer.allowedAnywhere(PermissionView))
+}
