@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -10,19 +11,8 @@ import (
 // sensitiveParts are the parts of a key, in lower case and without separators, that mark its value as a
 // secret.
 var sensitiveParts = []string{
-	"password", "passwd", "passphrase", "katasandi", "secret", "token", "apikey", "privatekey", "sshkey", "authkey", "accesskey", "authorization",
-	"credential", "cookie",
-}
-
-// sensitiveWords mark the value of a key as a secret if they are whole words of it. Within a word, they are
-// parts of harmless ones.
-var sensitiveWords = []string{"pwd", "pin", "otp", "psk", "jwt"}
-
-// harmlessEndings are the last words of keys whose values say something about a secret, as in
-// access_token_lifespan or password_policy.
-var harmlessEndings = []string{
-	"age", "at", "count", "enabled", "endpoint", "expiration", "expires", "expiry", "format", "in", "interval", "length", "lifespan", "lifetime", "policy",
-	"required", "strength", "timeout", "ttl", "type", "uri", "url",
+	"password", "passwd", "passphrase", "passcode", "katasandi", "secret", "token", "apikey", "privatekey", "sshkey", "authkey", "accesskey",
+	"authorization", "credential", "cookie", "pwd",
 }
 
 // keyMatcher finds the parts of a key that mark its value as a secret.
@@ -30,32 +20,76 @@ var keyMatcher = newMatcher(sensitiveParts)
 
 // sensitiveKey reports whether a key marks its value as a secret by itself.
 func sensitiveKey(key string) bool {
-	var buffer [64]byte
-	word, words := buffer[:0], 0 // the last word of the key, in lower case, and how many words there are
-	state, found, ended, lower := int32(0), false, true, false
-	for _, r := range key {
-		if isSeparator(r) {
-			ended, lower = true, false
-			continue
-		}
-		if ended || lower && unicode.IsUpper(r) {
-			found = found || slices.Contains(sensitiveWords, string(word))
-			word, ended = word[:0], false
-			words++
-		}
-		lower = unicode.IsLower(r) || unicode.IsDigit(r)
-		from := len(word)
-		word = utf8.AppendRune(word, unicode.ToLower(r))
-		for _, char := range word[from:] {
-			state = keyMatcher.step(state, char)
-			found = found || keyMatcher.nodes[state].longest > 0
-		}
-	}
-	found = found || slices.Contains(sensitiveWords, string(word))
-	return found && (words == 1 || !slices.Contains(harmlessEndings, string(word)))
+	sensitive, harmless := classifyKey(key)
+	return sensitive && !harmless
 }
 
-func isSeparator(r rune) bool { return r == '-' || r == '_' || r == '.' || r == ' ' }
+// classifyKey reports whether a key contains the name of a secret, and whether its last word says that the
+// value is only something about a secret.
+func classifyKey(key string) (sensitive, harmless bool) {
+	var buffer [64]byte
+	w := keyWords{word: buffer[:0], ended: true}
+	for i, r := range key {
+		w.add(r, key[i:])
+	}
+	w.end()
+	return w.found, w.harmless && w.words > 1
+}
+
+// keyWords reads the words of a key: user[pinCode] has three.
+type keyWords struct {
+	word  []byte // the present word, in lower case
+	words int    // how many words with a letter have ended
+	state int32  // of keyMatcher, which reads the words without what separates them
+
+	ended, lower, upper bool // whether a new word begins, and what the last character was
+	found, harmless     bool
+}
+
+// add reads one more character, which rest begins with.
+func (w *keyWords) add(r rune, rest string) {
+	if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) {
+		if w.ended, w.lower, w.upper = true, false, false; !isSeparator(r) {
+			w.state = 0 // no name of a secret goes on behind a slash
+		}
+		return
+	}
+	upper := unicode.IsUpper(r)
+	if w.ended || upper && (w.lower || w.upper && beginsWord(rest)) {
+		w.end()
+	}
+	w.ended, w.upper, w.lower = false, upper, !upper
+	from := len(w.word)
+	w.word = utf8.AppendRune(w.word, unicode.ToLower(r))
+	for _, char := range w.word[from:] {
+		w.state = keyMatcher.step(w.state, char)
+		w.found = w.found || keyMatcher.nodes[w.state].longest > 0
+	}
+}
+
+// end ends the present word. A number at its end does not count, nor does a word that is a number.
+func (w *keyWords) end() {
+	if word := bytes.TrimRight(w.word, "0123456789"); len(word) > 0 {
+		w.words++
+		w.found = w.found || isSecretWord(string(word))
+		w.harmless = slices.Contains(harmlessEndings, string(word))
+	}
+	w.word = w.word[:0]
+}
+
+// beginsWord reports whether the capital that s begins with is the first letter of a word behind an
+// abbreviation: the C of OTPCode, and not the N of PINs.
+func beginsWord(s string) bool {
+	_, n := utf8.DecodeRuneInString(s)
+	next, size := utf8.DecodeRuneInString(s[n:])
+	if !unicode.IsLower(next) {
+		return false
+	}
+	after, _ := utf8.DecodeRuneInString(s[n+size:])
+	return next != 's' || unicode.IsLower(after)
+}
+
+func isSeparator(r rune) bool { return strings.ContainsRune("-_. []", r) }
 
 // hides reports whether a key marks its value as a secret, by itself or by an extra key.
 func hides(extra []string, key string) bool {
@@ -84,6 +118,6 @@ func normalisedKeys(keys []string) []string {
 	return list
 }
 
-var separators = strings.NewReplacer("-", "", "_", "", " ", "", ".", "")
+var separators = strings.NewReplacer("-", "", "_", "", " ", "", ".", "", "[", "", "]", "")
 
 func normalise(key string) string { return separators.Replace(strings.ToLower(key)) }

@@ -6,11 +6,12 @@ import (
 )
 
 // Mask replaces the secrets in a JSON document with "***", whatever their depth and type. A
-// value is a secret if its key contains password, passwd, passphrase, kata_sandi, secret, token, api_key,
-// private_key, ssh_key, auth_key, access_key, authorization, credential, cookie or one of the extra keys, or
-// has one of the words pwd, pin, otp, psk and jwt. Case, "-", "_", "." and spaces in keys do not matter. A
-// key that ends with a word such as lifespan, policy, type or url, as password_policy does, says something
-// about a secret and has none, unless it contains an extra key.
+// value is a secret if its key contains password, passwd, pwd, passphrase, passcode, kata_sandi, secret, token,
+// api_key, private_key, ssh_key, auth_key, access_key, authorization, credential, cookie or one of the extra
+// keys, or has one of the words pass, pin, otp, psk and jwt, as db_pass, dbpass, OTPCode, pin2 and user[pin]
+// do. Case, "-", "_", ".", brackets and spaces in keys do not matter. A key that ends with a word such as
+// lifespan, policy, type or url, as password_policy does, says something about a secret and has none, unless
+// it contains an extra key.
 //
 // In the remaining strings, Mask replaces the userinfo and secret query values of URLs, the passwords of
 // DSNs, HTTP credentials and headers, the values of secret keys in sentences (password=x, password: x) and

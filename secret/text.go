@@ -145,7 +145,8 @@ const maxKey = 64
 // keyBefore returns the start of the key that ends at end. A longer word is not a key.
 func (sc *scanner) keyBefore(end int) (int, bool) {
 	start := end
-	for start > 0 && (isWord(sc.s[start-1]) || sc.s[start-1] == '-' || sc.s[start-1] == '.') {
+	brackets := end > 0 && sc.s[end-1] == ']' // as in user[password]
+	for start > 0 && (isWord(sc.s[start-1]) || sc.s[start-1] == '-' || sc.s[start-1] == '.' || brackets && strings.IndexByte("[]", sc.s[start-1]) >= 0) {
 		if start--; end-start > maxKey {
 			return 0, false
 		}
@@ -156,8 +157,8 @@ func (sc *scanner) keyBefore(end int) (int, bool) {
 	return start, start < end
 }
 
-// sentence masks the value of a secret key after a colon: in a header, YAML or a sentence. A single word
-// between others is left, as in "invalid token: unexpected end of file".
+// sentence masks the value of a secret key after a colon: in a header, YAML or a sentence. Words of prose are
+// left, as in "invalid token: unexpected end of file".
 func (sc *scanner) sentence(i int) int {
 	end := sc.backSpace(i)
 	if end > 0 && sc.s[end-1] == '\'' {
@@ -168,7 +169,7 @@ func (sc *scanner) sentence(i int) int {
 		return 0
 	}
 	at := sc.skipSpace(i + 1)
-	if !sc.secretKey(sc.s[start:end]) || at == len(sc.s) || isProse(sc.s, at) || strings.HasPrefix(sc.s[at:], "//") {
+	if !sc.secretKey(sc.s[start:end]) || at == len(sc.s) || sc.isProse(start, i, at) || strings.HasPrefix(sc.s[at:], "//") {
 		return 0
 	}
 	const ends = " \t\n\r\f\v,;\"'<>"

@@ -31,7 +31,7 @@ func (sc *scanner) header(i int) (int, bool) {
 			rest++
 		}
 		at = rest
-	case isProse(sc.s, at) && unicode.IsLower(rune(sc.s[at])): // a scheme begins with a capital
+	case at < len(sc.s) && unicode.IsLower(rune(sc.s[at])) && sc.isProse(start, i, at): // a scheme begins with a capital
 		return 0, true
 	}
 	line := sc.until(at, "\r\n")
@@ -70,11 +70,4 @@ func wordAt(s string, i int) string {
 		end = i + j + len(string(r))
 	}
 	return s[i:min(end, len(s))]
-}
-
-// isProse reports whether a word at s[i:] is one of several of a sentence.
-func isProse(s string, i int) bool {
-	word := wordAt(s, i)
-	end := i + len(word)
-	return word != "" && end+1 < len(s) && s[end] == ' ' && unicode.IsLetter(rune(s[end+1]))
 }
