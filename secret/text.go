@@ -45,12 +45,11 @@ type scanner struct {
 	colon     int // the first colon in it that a DSN's password may follow, or -1
 	wordEnd   int // a position in the present word that no end of it is before
 
-	named  bool // the last JSON member name, key or header was a secret key
-	nameAt int  // the end of that member
+	textPairs
 }
 
 // triggers are the characters at which scan looks around.
-const triggers = ":=@- "
+const triggers = ":=@-, "
 
 func (sc *scanner) scan() {
 	for i := 0; i < len(sc.s); {
@@ -62,6 +61,8 @@ func (sc *scanner) scan() {
 			next = max(next, sc.pair(i))
 		case '@':
 			sc.dsn(i)
+		case ',':
+			next = max(next, sc.arrayPair(i))
 		case '-':
 			next = max(next, sc.pem(i), sc.curl(i))
 		case ' ', '\t', '\n', '\r', '\f', '\v', '"', '\'':

@@ -25,16 +25,18 @@ func (sc *scanner) jsonMember(i int) (end int, ok bool) {
 	}
 	quoted := open < len(sc.s) && sc.s[open] == '"'
 	if quoted && isName(key) {
-		valueEnd := sc.endOfString(open+1, open-at, maxKey)
-		sc.named, sc.nameAt = sc.secretKey(sc.s[open+1:valueEnd]), valueEnd
+		sc.noteName(start-level, open+1, sc.endOfString(open+1, open-at, maxKey))
 		return 0, true
 	}
 	secret := sc.secretKey(key)
-	if strings.EqualFold(key, "value") && sc.named {
-		secret = secret || strings.IndexByte(sc.s[sc.nameAt:start], '}') < 0
+	if isValue(key) && sc.named {
+		secret = secret || sameObject(sc.s[sc.nameAt:start])
 		sc.named = false
 	}
 	if !secret {
+		if isValue(key) {
+			sc.noteValue(at, level)
+		}
 		return 0, true
 	}
 	if quoted {

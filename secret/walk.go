@@ -14,8 +14,9 @@ type level struct {
 	key    bool // the next token is a key of the object
 	hidden bool // the level belongs to a secret key, so its content is not written
 	name   bool // the next value is a name, as of a header
-	named  bool // the object has a member name whose value is a secret key
 	n      int  // members or elements written
+
+	pairLevel
 }
 
 // walk copies a document token by token. Unlike decoding, it keeps the order of keys and
@@ -25,6 +26,10 @@ type walk struct {
 	out      bytes.Buffer
 	stack    []level
 	maskNext bool // the next value belongs to a secret key
+
+	at, end      int         // the start and the end of the present token
+	values       []pairValue // of pairs whose name is not known yet, level by level
+	hiddenValues []pairValue // of pairs whose name is that of a secret
 }
 
 // document masks one JSON document. It returns an error if data is anything else.
@@ -35,6 +40,7 @@ func (m *masker) document(data []byte) ([]byte, error) {
 	w := walk{masker: m}
 	w.out.Grow(len(data))
 	for i := 0; i < len(data); {
+		w.at, w.end = i, i+1
 		switch char := data[i]; char {
 		case ' ', '\t', '\r', '\n', ',', ':':
 			i++
@@ -45,12 +51,12 @@ func (m *masker) document(data []byte) ([]byte, error) {
 			w.close(char)
 			i++
 		default:
-			end := tokenEnd(data, i)
-			w.token(data[i:end])
-			i = end
+			w.end = tokenEnd(data, i)
+			w.token(data[i:w.end])
+			i = w.end
 		}
 	}
-	return w.out.Bytes(), nil
+	return w.result(data), nil
 }
 
 // tokenEnd returns the end of the string, number or word at the start of data[i:], which is valid JSON.
@@ -78,10 +84,12 @@ func (w *walk) top() *level {
 }
 
 func (w *walk) close(char byte) {
-	if !w.top().hidden {
+	if top := w.top(); !top.hidden {
 		w.out.WriteByte(char)
+		w.endPairs(top)
 	}
 	w.stack = w.stack[:len(w.stack)-1]
+	w.endValue(w.top())
 }
 
 func (w *walk) open(char byte) {
@@ -89,7 +97,7 @@ func (w *walk) open(char byte) {
 	if !hidden {
 		w.out.WriteByte(char)
 	}
-	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden})
+	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden, pairLevel: pairLevel{first: len(w.values)}})
 }
 
 // begin starts a value and reports whether it is hidden.
@@ -101,6 +109,9 @@ func (w *walk) begin() bool {
 			top.key = true
 		} else if !hidden {
 			top.comma(&w.out)
+		}
+		if !hidden {
+			w.beginValue(top)
 		}
 	}
 	if w.maskNext {
@@ -121,10 +132,13 @@ func (w *walk) token(token []byte) {
 		return
 	}
 	isString := token[0] == '"'
-	if top != nil && top.name && isString {
-		top.named = w.secretKey(stringOf(token))
+	if top != nil && !top.hidden {
+		w.beforeToken(top, token)
 	}
 	hidden := w.begin()
+	if top != nil && !top.object && !hidden && isString {
+		w.noteElement(top, stringOf(token))
+	}
 	number := token[0] == '-' || token[0] >= '0' && token[0] <= '9'
 	switch {
 	case hidden && isString && w.collect:
@@ -139,6 +153,18 @@ func (w *walk) token(token []byte) {
 	default:
 		w.out.Write(token)
 	}
+	w.endValue(top)
+}
+
+// beforeToken looks at a value of the level before it is written.
+func (w *walk) beforeToken(top *level, token []byte) {
+	isString := token[0] == '"'
+	if top.name && isString {
+		w.noteName(top, stringOf(token))
+	}
+	if top.option {
+		w.maskNext, top.option = !isString || token[1] != '-', false
+	}
 }
 
 // member writes the key of a member.
@@ -146,13 +172,8 @@ func (w *walk) member(top *level, key string) {
 	top.comma(&w.out)
 	writeString(&w.out, w.text(key))
 	w.out.WriteByte(':')
-	w.maskNext = w.secretKey(key) || top.named && strings.EqualFold(key, "value")
-	top.name = isName(key)
-}
-
-// isName reports whether the value of a key may be the name of a header.
-func isName(key string) bool {
-	return strings.EqualFold(key, "name") || strings.EqualFold(key, "key") || strings.EqualFold(key, "header")
+	w.maskNext = w.secretKey(key) || top.named && isValue(key)
+	top.name, top.wanted = isName(key), !w.maskNext && isValue(key)
 }
 
 func (w *walk) string(token []byte) {
