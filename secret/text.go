@@ -45,11 +45,13 @@ type scanner struct {
 	colon     int // the first colon in it that a DSN's password may follow, or -1
 	wordEnd   int // a position in the present word that no end of it is before
 
+	pathEnd int // the end of the last path that was searched for a secret
+
 	textPairs
 }
 
 // triggers are the characters at which scan looks around.
-const triggers = ":=@-, "
+const triggers = ":=@-,/% "
 
 func (sc *scanner) scan() {
 	for i := 0; i < len(sc.s); {
@@ -61,6 +63,16 @@ func (sc *scanner) scan() {
 			next = max(next, sc.pair(i))
 		case '@':
 			sc.dsn(i)
+		case '/':
+			end := i
+			if i > 0 && sc.s[i-1] == '\\' {
+				end--
+			}
+			next = max(next, sc.path(end, i+1))
+		case '%':
+			if n := separatorAt(sc.s, i); n > 0 {
+				next = max(next, sc.path(i, i+n))
+			}
 		case ',':
 			next = max(next, sc.arrayPair(i))
 		case '-':

@@ -18,6 +18,9 @@ func (sc *scanner) jsonMember(i int) (end int, ok bool) {
 	if strings.IndexByte(key, '\\') >= 0 {
 		key = decodeText(key)
 	}
+	if strings.Contains(key, "://") {
+		return 0, true // as in the errors of net/http, which quote the URL
+	}
 	at := sc.skipSpace(i + 1)
 	open := at // the position of the quote, if the value is a string
 	for open < len(sc.s) && sc.s[open] == '\\' {

@@ -50,6 +50,7 @@ func TestCredentialsAreRecognisedByTheirFormInText(t *testing.T) {
 		"key -----BEGIN PRIVATE KEY-----\nS3CR3T":                                     "key -----BEGIN PRIVATE KEY-----***",
 		// These are no secrets.
 		"invalid token: unexpected end of file":     "invalid token: unexpected end of file",
+		`Post "https://h/oauth/token": EOF`:         `Post "https://h/oauth/token": EOF`,
 		"authorization: not allowed for this zone":  "authorization: not allowed for this zone",
 		"https://h:2087/x?to=a@example.org":         "https://h:2087/x?to=a@example.org",
 		"quota=5 plan=gold mail: info@example.org":  "quota=5 plan=gold mail: info@example.org",

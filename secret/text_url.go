@@ -99,14 +99,27 @@ func (sc *scanner) pair(i int) int {
 	if plain, err := url.QueryUnescape(key); err == nil {
 		key = plain
 	}
-	if !sc.secretKey(key) {
+	const ends = "&;#\" \t\n\r\f\v'<>"
+	if !sc.secretKey(key) && !sc.isSignature(start, i, ends) {
 		return 0
 	}
-	end := sc.value(i+1, "&;#\" \t\n\r\f\v'<>")
+	end := sc.value(i+1, ends)
 	if end > i+1 {
 		sc.remember(strings.Trim(sc.s[i+1:end], `"'`), url.QueryUnescape)
 	}
 	return end
+}
+
+// isSignature reports whether a key at start belongs to a query, and whether its value, behind the equals sign at
+// i, is a signature or another secret of queries.
+func (sc *scanner) isSignature(start, i int, ends string) bool {
+	if n := strings.LastIndex(sc.s[start:i], `\u0026`); n >= 0 {
+		start += n + len(`\u0026`)
+	} else if start == 0 || strings.IndexByte("?&;", sc.s[start-1]) < 0 {
+		return false
+	}
+	key := sc.s[start:i]
+	return isOneOf(signatures, key) || isOneOf(codes, key) && isRandom(sc.s[i+1:sc.until(i+1, ends)])
 }
 
 // curl masks the password of curl -u, whose first minus sign is at i.

@@ -12,6 +12,7 @@ import (
 type level struct {
 	object bool
 	key    bool // the next token is a key of the object
+	urls   bool // the strings of the level may be URLs with secrets
 	hidden bool // the level belongs to a secret key, so its content is not written
 	name   bool // the next value is a name, as of a header
 	n      int  // members or elements written
@@ -26,6 +27,7 @@ type walk struct {
 	out      bytes.Buffer
 	stack    []level
 	maskNext bool // the next value belongs to a secret key
+	urlNext  bool // the next value belongs to a key of URLs with secrets
 
 	at, end      int         // the start and the end of the present token
 	values       []pairValue // of pairs whose name is not known yet, level by level
@@ -97,7 +99,7 @@ func (w *walk) open(char byte) {
 	if !hidden {
 		w.out.WriteByte(char)
 	}
-	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden, pairLevel: pairLevel{first: len(w.values)}})
+	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden, urls: w.takeURLs(), pairLevel: pairLevel{first: len(w.values)}})
 }
 
 // begin starts a value and reports whether it is hidden.
@@ -147,7 +149,7 @@ func (w *walk) token(token []byte) {
 		w.found = append(w.found, string(token))
 	case hidden:
 	case isString:
-		w.string(token)
+		w.string(token, w.takeURLs())
 	case number && len(w.known.edits(string(token))) > 0:
 		writeString(&w.out, Masked)
 	default:
@@ -173,12 +175,25 @@ func (w *walk) member(top *level, key string) {
 	writeString(&w.out, w.text(key))
 	w.out.WriteByte(':')
 	w.maskNext = w.secretKey(key) || top.named && isValue(key)
+	w.urlNext = !w.maskNext && holdsURL(key)
 	top.name, top.wanted = isName(key), !w.maskNext && isValue(key)
 }
 
-func (w *walk) string(token []byte) {
+// takeURLs reports whether the value that begins may be a URL with a secret.
+func (w *walk) takeURLs() bool {
+	top := w.top()
+	urls := w.urlNext || top != nil && top.urls
+	w.urlNext = false
+	return urls
+}
+
+func (w *walk) string(token []byte, urls bool) {
 	plain := stringOf(token)
-	if shown := w.text(plain); shown != plain || !isSimple(token) {
+	shown := w.text(plain)
+	if urls {
+		shown = w.url(shown)
+	}
+	if shown != plain || !isSimple(token) {
 		writeString(&w.out, shown)
 		return
 	}
