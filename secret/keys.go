@@ -1,7 +1,6 @@
 package secret
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -27,23 +26,29 @@ func sensitiveKey(key string) bool {
 // classifyKey reports whether a key contains the name of a secret, and whether its last word says that the
 // value is only something about a secret.
 func classifyKey(key string) (sensitive, harmless bool) {
-	var buffer [64]byte
-	w := keyWords{word: buffer[:0], ended: true}
+	w := keyWords{ended: true}
 	for i, r := range key {
 		w.add(r, key[i:])
 	}
 	w.end()
-	return w.found, w.harmless && w.words > 1
+	return w.found, w.found && w.words > 1 && slices.Contains(harmlessEndings, string(w.last.text[:w.last.n]))
 }
 
 // keyWords reads the words of a key: user[pinCode] has three.
 type keyWords struct {
-	word  []byte // the present word, in lower case
-	words int    // how many words with a letter have ended
-	state int32  // of keyMatcher, which reads the words without what separates them
+	word  keyWord // the present word
+	last  keyWord // the last one that has ended and has a letter
+	words int     // how many of these there were
+	state int32   // of keyMatcher, which reads the words without what separates them
 
 	ended, lower, upper bool // whether a new word begins, and what the last character was
-	found, harmless     bool
+	found               bool
+}
+
+// keyWord is a word of a key in lower case. The end of a long one is left out.
+type keyWord struct {
+	text [48]byte
+	n    int
 }
 
 // add reads one more character, which rest begins with.
@@ -59,9 +64,10 @@ func (w *keyWords) add(r rune, rest string) {
 		w.end()
 	}
 	w.ended, w.upper, w.lower = false, upper, !upper
-	from := len(w.word)
-	w.word = utf8.AppendRune(w.word, unicode.ToLower(r))
-	for _, char := range w.word[from:] {
+	var buffer [utf8.UTFMax]byte
+	encoded := buffer[:utf8.EncodeRune(buffer[:], unicode.ToLower(r))]
+	w.word.n += copy(w.word.text[w.word.n:], encoded)
+	for _, char := range encoded {
 		w.state = keyMatcher.step(w.state, char)
 		w.found = w.found || keyMatcher.nodes[w.state].longest > 0
 	}
@@ -69,12 +75,14 @@ func (w *keyWords) add(r rune, rest string) {
 
 // end ends the present word. A number at its end does not count, nor does a word that is a number.
 func (w *keyWords) end() {
-	if word := bytes.TrimRight(w.word, "0123456789"); len(word) > 0 {
-		w.words++
-		w.found = w.found || isSecretWord(string(word))
-		w.harmless = slices.Contains(harmlessEndings, string(word))
+	for w.word.n > 0 && w.word.text[w.word.n-1] >= '0' && w.word.text[w.word.n-1] <= '9' {
+		w.word.n--
 	}
-	w.word = w.word[:0]
+	if w.word.n > 0 {
+		w.words++
+		w.found = w.found || isSecretWord(string(w.word.text[:w.word.n]))
+		w.last, w.word.n = w.word, 0
+	}
 }
 
 // beginsWord reports whether the capital that s begins with is the first letter of a word behind an

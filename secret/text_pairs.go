@@ -138,7 +138,7 @@ func (sc *scanner) isPair(before, end int, key, value string) bool {
 	if strings.HasPrefix(key, "--") {
 		return !strings.HasPrefix(value, "-")
 	}
-	if sc.secretHeader(key) && !isHeaderName(value) {
+	if mayBeHeader(key) && !isHeaderName(value) {
 		return true
 	}
 	if before < 2 || strings.IndexByte("[(", sc.s[before-1]) < 0 {

@@ -138,7 +138,7 @@ func (w *walk) token(token []byte) {
 		w.beforeToken(top, token)
 	}
 	hidden := w.begin()
-	if top != nil && !top.object && !hidden && isString {
+	if top != nil && !top.object && !hidden && isString && len(token) <= maxName {
 		w.noteElement(top, stringOf(token))
 	}
 	number := token[0] == '-' || token[0] >= '0' && token[0] <= '9'
@@ -157,6 +157,9 @@ func (w *walk) token(token []byte) {
 	}
 	w.endValue(top)
 }
+
+// maxName is more than the length of the name of a pair in a list.
+const maxName = 4 * maxKey
 
 // beforeToken looks at a value of the level before it is written.
 func (w *walk) beforeToken(top *level, token []byte) {

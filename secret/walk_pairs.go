@@ -69,9 +69,9 @@ func (w *walk) noteElement(l *level, text string) {
 }
 
 // secretHeader reports whether a text is the name of a header whose value is a secret.
-func (m *masker) secretHeader(text string) bool {
-	return (isHeader(text) || strings.IndexByte(text, '-') > 0) && m.secretKey(text)
-}
+func (m *masker) secretHeader(text string) bool { return mayBeHeader(text) && m.secretKey(text) }
+
+func mayBeHeader(key string) bool { return isHeader(key) || strings.IndexByte(key, '-') > 0 }
 
 // endPairs decides about the values of a level that ends.
 func (w *walk) endPairs(l *level) {
@@ -126,7 +126,7 @@ var harmlessHeaders = []string{
 
 // isHeaderName reports whether a text is likely the name of a header and not a value.
 func isHeaderName(text string) bool {
-	return isOneOf(harmlessHeaders, text) || strings.HasPrefix(strings.ToLower(text), "x-") && !strings.ContainsAny(text, " :=/")
+	return isOneOf(harmlessHeaders, text) || hasPrefixFold(text, "x-") && !strings.ContainsAny(text, " :=/")
 }
 
 func isOneOf(list []string, text string) bool {
