@@ -230,17 +230,6 @@ func (a *example) createEngine(ctx context.Context) error {
 	return err
 }
 
-// credentials returns what the clients of real servers send. The simulated servers end with this process, and so do
-// their tokens.
-func (a *example) credentials() (list []nawasync.Secret) {
-	for name, client := range a.whm {
-		if a.simulated[name] == nil {
-			list = append(list, client.Secrets()...)
-		}
-	}
-	return list
-}
-
 // startEngine registers the schedules and starts the workers. A web process runs no jobs.
 func (a *example) startEngine(ctx context.Context) error {
 	if a.settings.role == "web" {
