@@ -66,7 +66,8 @@ func (i internals) AppendAudit(ctx context.Context, entry tracker.AuditEntry) er
 	return i.writeAudit(ctx, entry)
 }
 
-// Redacting returns a logger that removes the values of Config.Secrets from what it writes to l.
+// Redacting returns a logger that removes the values of Config.Secrets, and what looks like a secret by its
+// form, from what it writes to l.
 func (i internals) Redacting(l *slog.Logger) *slog.Logger { return i.redactingLogger(l) }
 
 // Operate runs do for an operator and records the action and its outcome in the audit log. do

@@ -18,6 +18,8 @@ type hostAttempt struct {
 
 func (a hostAttempt) Redact(document []byte) []byte { return a.redactor().JSON(document) }
 
+func (a hostAttempt) RedactText(text string) string { return a.redactor().Text(text) }
+
 func (a hostAttempt) RetractWrite(ctx context.Context) { a.retractWrite(ctx) }
 
 func (a hostAttempt) State(ctx context.Context, v any) (bool, error) {

@@ -38,11 +38,9 @@ func (e *Engine) newRedactor(arguments, payload []byte, secrets, maskKeys []stri
 	return secret.NewRedactor(arguments, payload, slices.Concat(secrets, e.ownSecrets), maskKeys)
 }
 
-// redactingLogger returns a logger that removes the values of Config.Secrets from what it writes to l.
+// redactingLogger returns a logger that removes the values of Config.Secrets, and what looks like a secret by
+// its form, from what it writes to l.
 func (e *Engine) redactingLogger(l *slog.Logger) *slog.Logger {
-	if len(e.ownSecrets) == 0 {
-		return l
-	}
 	return slog.New(redactingHandler{l.Handler(), e.redactor})
 }
 

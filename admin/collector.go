@@ -12,6 +12,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/cached"
+	"github.com/nawasara/nawasync/internal/host"
 )
 
 const (
@@ -39,12 +40,13 @@ func Collector(engine *nawasync.Engine) prometheus.Collector {
 	if engine != nil {
 		h.reader = engine.Reader()
 	}
-	return &collector{newDescriptions(), &cached.Value[*figures]{Read: h.allFigures, MaxAge: collectMaxAge, Timeout: collectTimeout}}
+	return &collector{newDescriptions(), h.warn, &cached.Value[*figures]{Read: h.allFigures, MaxAge: collectMaxAge, Timeout: collectTimeout}}
 }
 
 // collector implements prometheus.Collector.
 type collector struct {
 	*descriptions
+	warn    func(text string, err error)
 	figures *cached.Value[*figures]
 }
 
@@ -55,11 +57,21 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) { c.describe(ch) }
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	f, err := c.figures.Get(context.Background())
 	if err != nil {
-		slog.Default().Warn("the metrics could not be read from the database", "error", err)
+		c.warn("the metrics could not be read from the database", err)
 		sendGauge(ch, c.up, 0)
 		return
 	}
 	figuresCollector{c.descriptions, f}.Collect(ch)
+}
+
+// warn writes to the log of slog.Default, which is asked for each time because the application may set it
+// late.
+func (h *handler) warn(text string, err error) {
+	logger := slog.Default()
+	if h.engine != nil {
+		logger = h.engine.Internals(host.NewKey()).Redacting(logger)
+	}
+	logger.Warn(text, "error", err)
 }
 
 // everyone permits everything. The collector uses it because nobody reads its figures by a request.

@@ -83,7 +83,7 @@ func (r *repo) refreshRenamed(ctx context.Context, a host.Attempt, row reflect.V
 		return nil
 	}
 	a.SetResult(map[string]any{"gone": true, "answer": r.model.target(other.object.value)})
-	r.missingOnSuccess(a, r.model.idOf(row), other.Error())
+	r.missingOnSuccess(a, r.model.idOf(row), a.RedactText(other.Error()))
 	return nil
 }
 

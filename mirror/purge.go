@@ -60,6 +60,6 @@ func (s *reconcile) purgeRow(ctx context.Context, row reflect.Value, before nawa
 		s.attempt.Logf("a deleted row was not removed: %s", text)
 	}
 	return s.fenced(ctx, func(tx *gorm.DB) error {
-		return tx.Exec("UPDATE "+s.repo.quoted+" SET sync_error = ?"+where, "not removed: "+text, id, before).Error
+		return tx.Exec("UPDATE "+s.repo.quoted+" SET sync_error = ?"+where, "not removed: "+s.attempt.RedactText(text), id, before).Error
 	})
 }

@@ -192,6 +192,9 @@ func (s *reconcile) respellRow(row reflect.Value, b *respelling) error {
 	if other, taken := b.takenBy[identity]; taken && other != id && identity != status.Identity {
 		text := fmt.Sprintf("%s%d since NormaliseVersion %d spells both keys as %.80q; move what refers to this row, then delete it, which keeps the object",
 			sameObjectText, other, m.version>>normaliseShift, m.target(spelled))
+		if s.attempt != nil {
+			text = s.attempt.RedactText(text)
+		}
 		b.collided = append(b.collided, collision{
 			row: id, other: other, inScope: m.instance(spelled) == m.instance(s.scope), target: m.target(row), text: text, known: status.SyncError == text,
 		})

@@ -52,6 +52,8 @@ type Attempt interface {
 	OnSuccess(fn func(tx *gorm.DB) error)
 	// Redact masks a JSON document and removes the secrets of the job and of the engine from it.
 	Redact(document []byte) []byte
+	// RedactText does the same with a text.
+	RedactText(text string) string
 	// SetResult sets the result that is stored if the job succeeds.
 	SetResult(v any)
 	// Logf adds a line to the attempt's log.
