@@ -58,7 +58,7 @@ type JobOptions struct {
 	// MaxAttempts is how many attempts the job may consume. Default DefaultAttempts.
 	MaxAttempts int
 	// MaskKeys are keys of the arguments to mask in addition to the keys that Mask always
-	// masks.
+	// masks. See secret.Mask for keys to show.
 	MaskKeys []string
 	// UniqueKey prevents duplicate jobs. While a job with the same kind, instance and key is
 	// open, a further dispatch returns that job. "" allows duplicates.

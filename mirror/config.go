@@ -52,7 +52,7 @@ type Config[T any] struct {
 	// MaskKeys are keys to mask in addition to those that nawasync.Mask always masks, as in
 	// nawasync.JobOptions: in what jobs store of their arguments, results and conflicts, and in the history
 	// of objects. They concern columns and the keys of documents within columns. For a single column, use
-	// the tags hidden and shown. A change with a masked value needs nawasync.Config.Sealer. Set MaskKeys
+	// the tags hidden and shown, of which shown concerns no document within a column. A change with a masked value needs nawasync.Config.Sealer. Set MaskKeys
 	// in all processes, also those without a Remote.
 	MaskKeys []string
 	// Details lists the values besides "" that Remote.List accepts as detail.
@@ -130,7 +130,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		engine: eng, model: m, service: config.Service, typ: config.Type, actions: config.Actions.defaults(),
 		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout,
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
-		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: append(m.maskKeys, config.MaskKeys...),
+		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
 		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },

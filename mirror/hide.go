@@ -4,6 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/nawasara/nawasync"
 )
@@ -23,6 +27,35 @@ func (m *model) addMask(tag fieldTag, column, role string) error {
 		m.maskKeys = append(m.maskKeys, "!"+column)
 	}
 	return nil
+}
+
+// allMaskKeys returns the mask keys of the tags and the given ones. A key to show is that of a column: it does not
+// count in the documents within columns, which may come from anywhere.
+func (m *model) allMaskKeys(extra []string) []string {
+	keys := append(slices.Clone(m.maskKeys), extra...)
+	if !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "!") }) {
+		return keys
+	}
+	for _, column := range sortedKeys(m.byColumn) {
+		if m.byColumn[column].isDocument() {
+			keys = append(keys, "/"+column)
+		}
+	}
+	return keys
+}
+
+// isDocument reports whether the field's JSON may be an object or an array.
+func (f *field) isDocument() bool {
+	t := f.IndirectFieldType
+	if f.role == roleSecret || t == reflect.TypeFor[time.Time]() {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array, reflect.Interface, reflect.Pointer:
+		return true
+	default:
+		return t.Implements(reflect.TypeFor[json.Marshaler]())
+	}
 }
 
 // hides reports whether the model has a hidden field.

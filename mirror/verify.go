@@ -165,7 +165,7 @@ func (w *remoteWrite) recordAlso(tx *gorm.DB, fields map[string]any) error {
 	return w.repo.engine.Store().AddChanges(tx.Statement.Context, tx, []tracker.Change{change})
 }
 
-func sortedKeys(values map[string]any) []string {
+func sortedKeys[T any](values map[string]T) []string {
 	keys := make([]string, 0, len(values))
 	for key := range values {
 		keys = append(keys, key)

@@ -101,14 +101,11 @@ func isSeparator(r rune) bool { return strings.ContainsRune("-_. []", r) }
 
 // hides reports whether a key marks its value as a secret, by itself or by an extra key.
 func hides(extra []string, key string) bool {
-	if len(extra) == 0 {
-		return sensitiveKey(key)
+	if sensitive := sensitiveKey(key); sensitive || len(extra) == 0 {
+		return sensitive
 	}
 	joined := normalise(key)
-	if slices.Contains(extra, "!"+joined) {
-		return false
-	}
-	return sensitiveKey(key) || slices.ContainsFunc(extra, func(part string) bool {
+	return slices.ContainsFunc(extra, func(part string) bool {
 		if whole, ok := strings.CutPrefix(part, "="); ok {
 			return joined == whole
 		}
@@ -116,14 +113,21 @@ func hides(extra []string, key string) bool {
 	})
 }
 
-func normalisedKeys(keys []string) []string {
-	list := make([]string, 0, len(keys))
+// parseKeys sorts extra keys: those to mask, those to show, and those whose values are documents of their own.
+func parseKeys(keys []string) (mask, show, documents []string) {
 	for _, key := range keys {
-		if key = normalise(key); key != "" {
-			list = append(list, key)
+		shown, isShown := strings.CutPrefix(key, "!")
+		document, isDocument := strings.CutPrefix(key, "/")
+		switch {
+		case isShown:
+			show = append(show, normalise(shown))
+		case isDocument:
+			documents = append(documents, normalise(document))
+		case normalise(key) != "":
+			mask = append(mask, normalise(key))
 		}
 	}
-	return list
+	return mask, show, documents
 }
 
 var separators = strings.NewReplacer("-", "", "_", "", " ", "", ".", "", "[", "", "]", "")

@@ -13,6 +13,10 @@ import (
 // lifespan, policy, type or url, as password_policy does, says something about a secret and has none, unless
 // it contains an extra key.
 //
+// An extra key that begins with "=" is a whole key, and not a part. One with "!" is a whole key whose value is
+// shown: in the document itself, but not in texts, in JSON within a string, within a value that is shown, and
+// within the values of the extra keys with "/", which are documents of their own.
+//
 // In the remaining strings, Mask replaces the userinfo and secret query values of URLs, the passwords of
 // DSNs, HTTP credentials and headers, the values of secret keys in sentences (password=x, password: x) and
 // in JSON within a text, the password of curl -u, and PEM private keys. Numbers
@@ -28,15 +32,23 @@ func Mask(document []byte, extraKeys ...string) []byte {
 }
 
 type masker struct {
-	keys  []string // extra keys, normalised
+	keys  []string // extra keys to mask, normalised
 	known *known   // secrets to remove from strings and numbers
 	found []string // the secrets that were masked, if collect is set
 	depth int      // number of JSON strings that the document is nested in
 
 	collect bool
+
+	// Keys to show in the document, and keys whose values are documents of their own, where the former do not
+	// count. They concern no JSON within a string and no text.
+	shown, documents []string
 }
 
-func newMasker(extraKeys []string) masker { return masker{keys: normalisedKeys(extraKeys)} }
+func newMasker(extraKeys []string) masker {
+	var m masker
+	m.keys, m.shown, m.documents = parseKeys(extraKeys)
+	return m
+}
 
 func (m *masker) secretKey(key string) bool { return hides(m.keys, key) }
 

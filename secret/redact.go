@@ -33,7 +33,7 @@ func NewRedactor(arguments, payload []byte, secrets, extraKeys []string) *Redact
 		m.found = hiddenValues(m.found, plain, shown)
 	}
 	m.known = newKnown(append(slices.DeleteFunc(m.found, isOrdinary), secrets...))
-	return &Redactor{masker{keys: m.keys, known: m.known}}
+	return &Redactor{masker{keys: m.keys, known: m.known, shown: m.shown, documents: m.documents}}
 }
 
 // isOrdinary reports whether a value may well be an ordinary word or number, although its key is that of a

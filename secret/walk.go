@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,6 +14,7 @@ type level struct {
 	object bool
 	key    bool // the next token is a key of the object
 	urls   bool // the strings of the level may be URLs with secrets
+	own    bool // the level belongs to a document of its own, or to a key to show: keys to show do not count
 	hidden bool // the level belongs to a secret key, so its content is not written
 	name   bool // the next value is a name, as of a header
 	n      int  // members or elements written
@@ -27,6 +29,7 @@ type walk struct {
 	out      bytes.Buffer
 	stack    []level
 	maskNext bool // the next value belongs to a secret key
+	ownNext  bool // the next value is a document of its own, or belongs to a key to show
 	urlNext  bool // the next value belongs to a key of URLs with secrets
 
 	at, end      int         // the start and the end of the present token
@@ -99,7 +102,7 @@ func (w *walk) open(char byte) {
 	if !hidden {
 		w.out.WriteByte(char)
 	}
-	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden, urls: w.takeURLs(), pairLevel: pairLevel{first: len(w.values)}})
+	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden, urls: w.takeURLs(), own: w.takeOwn(), pairLevel: pairLevel{first: len(w.values)}})
 }
 
 // begin starts a value and reports whether it is hidden.
@@ -177,9 +180,27 @@ func (w *walk) member(top *level, key string) {
 	top.comma(&w.out)
 	writeString(&w.out, w.text(key))
 	w.out.WriteByte(':')
-	w.maskNext = w.secretKey(key) || top.named && isValue(key)
+	shown := w.shows(top, key)
+	w.maskNext = !shown && w.secretKey(key) || top.named && isValue(key)
+	w.ownNext = shown || isKeyOf(w.documents, key)
 	w.urlNext = !w.maskNext && holdsURL(key)
 	top.name, top.wanted = isName(key), !w.maskNext && isValue(key)
+}
+
+// shows reports whether a member of the level is shown in spite of its key.
+func (w *walk) shows(l *level, key string) bool { return !l.own && isKeyOf(w.shown, key) }
+
+// isKeyOf reports whether a key is one of the given ones, which are normalised.
+func isKeyOf(keys []string, key string) bool {
+	return len(keys) > 0 && slices.Contains(keys, normalise(key))
+}
+
+// takeOwn reports whether keys to show do not count in the object or array that begins.
+func (w *walk) takeOwn() bool {
+	top := w.top()
+	own := w.ownNext || top != nil && top.own
+	w.ownNext = false
+	return own
 }
 
 // takeURLs reports whether the value that begins may be a URL with a secret.
