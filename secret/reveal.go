@@ -78,7 +78,7 @@ func (c *Revealer) Reveal(v any) (plain []byte, secrets []string, err error) {
 	if err := checkSealed(plain, held); err != nil {
 		return nil, nil, err
 	}
-	if err := c.checkMarked(value, len(held)); err != nil {
+	if err := c.checkMarked(value, held); err != nil {
 		return nil, nil, err
 	}
 	for _, h := range held {

@@ -2,7 +2,6 @@ package secret
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding"
 	"encoding/json"
 	"errors"
@@ -158,31 +157,10 @@ func checkSealed(document []byte, held []heldSecret) error {
 		if h.excluded || whole[h.value] || find.part(h.value) {
 			continue
 		}
-		return fmt.Errorf("the Secret in %s is not in the JSON that would be sealed, so the job would get another value: a MarshalJSON or MarshalText that formats a Secret writes %s, and JSON cannot hold text that is not UTF-8; marshal the Secret itself or the result of its method Reveal, and binary values in base64",
+		return fmt.Errorf("the Secret in %s is not in the JSON that would be sealed, so the job would get another value: a MarshalJSON or MarshalText that formats a Secret writes %s, and JSON cannot hold text that is not UTF-8; marshal the Secret itself or the whole result of its method Reveal, whatever its length, and binary values in base64",
 			h.path, Masked)
 	}
 	return nil
-}
-
-// checkMarked checks each Secret of v by itself, even if several have the same value or another field has it: it
-// marshals a copy in which no two values are equal. It accepts that a MarshalJSON refuses these values.
-func (c *Revealer) checkMarked(v reflect.Value, held int) error {
-	if held == 0 {
-		return nil
-	}
-	end, n := rand.Text(), 0
-	marked, err := (&copier{mark: func(value string) string {
-		n++
-		return fmt.Sprintf("%s-%d-%s", value, n, end)
-	}}).copy(v, 0)
-	if err != nil {
-		return err
-	}
-	document, err := json.Marshal(marked.Interface())
-	if err != nil {
-		return nil //nolint:nilerr // the original was marshalled
-	}
-	return checkSealed(document, c.collect(marked))
 }
 
 // textsOf returns the strings, keys and numbers of a JSON document.
