@@ -1,6 +1,9 @@
 package secret
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // span is the part text[from:to] of a text.
 type span struct{ from, to int }
@@ -52,18 +55,26 @@ func (f *finder) find(v *view, blocks int) {
 	}
 }
 
-// minStretch is the length in bytes of a piece of ASCII that text has and random bytes hardly ever have.
+// minStretch is the length in bytes of a piece of UTF-8 that text has and random bytes hardly ever have.
 const minStretch = 8
 
-// mayBeText reports whether data has a piece of ASCII or of UTF-16. What ordinary words decode to has none, so
+// mayBeText reports whether data has a piece of UTF-8 or of UTF-16. What ordinary words decode to has none, so
 // that decoding it further is not worth while.
 func mayBeText(data []byte) bool {
 	n := 0
-	for _, char := range data {
-		if n++; char >= 0x7f || char < ' ' && char != 0 && !isSpace(char) {
-			n = 0
+	for i := 0; i < len(data); {
+		size := 1
+		switch char := data[i]; {
+		case char >= utf8.RuneSelf:
+			if _, size = utf8.DecodeRune(data[i:]); size == 1 {
+				n = -1
+			}
+		case char == 0x7f || char < ' ' && char != 0 && !isSpace(char):
+			n = -1
 		}
-		if n == minStretch {
+		n += size
+		i += size
+		if n >= minStretch {
 			return true
 		}
 	}

@@ -106,6 +106,7 @@ func FuzzRedact(f *testing.F) {
 	}
 	f.Add("%00\"00", "0", "0", "0", "0", uint8(11), uint8(23), uint16(7)) // zero bytes, then escapes
 	f.Add("AAAAAAAA", "use\x00\x00\x00\x00\x00\x00\x00\x00r:", ";", "before ", " af-er", uint8('\r'), uint8('~'), uint16(38))
+	f.Add("ä\x00 ö", "us:re", ";", "before ", " after", uint8('\n'), uint8('F'), uint16(30)) // little ASCII
 	f.Fuzz(func(t *testing.T, value, before, after, head, tail string, first, second uint8, cut uint16) {
 		if len(value) < 6 || len(value) > 200 || len(before)+len(after)+len(head)+len(tail) > 500 || !utf8.ValidString(value) {
 			t.Skip()
