@@ -70,6 +70,9 @@ func (i internals) AppendAudit(ctx context.Context, entry tracker.AuditEntry) er
 // form, from what it writes to l.
 func (i internals) Redacting(l *slog.Logger) *slog.Logger { return i.redactingLogger(l) }
 
+// Redact removes the values of Config.Secrets from a text.
+func (i internals) Redact(text string) string { return i.redactor.Text(text) }
+
 // Operate runs do for an operator and records the action and its outcome in the audit log. do
 // sets the entry's target.
 func (i internals) Operate(ctx context.Context, action string, o OperatorOptions, do func(entry *tracker.AuditEntry) error) error {

@@ -43,17 +43,16 @@ func (p *request) runActionIf(allowed bool, permission string, entry tracker.Aud
 
 // runIfAllowed is runAction for callers that check the permission themselves and render their own
 // answer. It returns an error if the action is not allowed or has not begun. If do fails, the error text
-// is in the flash instead.
+// is in the flash instead. A form that is sent again does not run do again.
 func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (f flash, err error) {
 	done, err := p.limitRefusals(entry)
 	if err != nil {
 		return flash{}, err
 	}
 	defer func() { done(f, err) }()
-	ctx := p.r.Context()
 	if !allowed {
 		entry.Outcome, entry.Detail = tracker.AuditRefused, permission
-		if err := p.recordAudit(ctx, entry); err != nil {
+		if err := p.recordAudit(p.r.Context(), entry); err != nil {
 			return flash{}, err
 		}
 		return flash{}, &httpError{
@@ -61,7 +60,13 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 			p.Tf("Nothing was done: your account lacks the permission %s on %s.", permission, p.scopeText(entry.Service, entry.Instance)),
 		}
 	}
-	f, err = do(ctx)
+	return p.once(func() (flash, error) { return p.perform(entry, do) })
+}
+
+// perform runs do and records that it was refused.
+func (p *request) perform(entry tracker.AuditEntry, do func(ctx context.Context) (flash, error)) (flash, error) {
+	ctx := p.r.Context()
+	f, err := do(ctx)
 	if refused, ok := errors.AsType[*refusedError](err); ok && !refused.alreadyRecorded {
 		entry.Outcome, entry.Detail = tracker.AuditFailed, refused.text
 		if err := p.recordAudit(ctx, entry); err != nil {

@@ -87,8 +87,9 @@ function merge(old, fresh) {
 	}
 }
 
-// update loads the page again. If the request fails, the page stays and shows when it was last updated.
-async function update() {
+// update loads the page again. If the request fails, the page stays and shows when it was last updated. An
+// update that the reader has not asked for waits until the reader is not busy.
+async function update(asked) {
 	let next;
 	try {
 		const answer = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(15000) });
@@ -100,6 +101,7 @@ async function update() {
 		return showStatus(`${note.dataset.lost} ${asOf}`);
 	}
 	failures = 0;
+	if (sending() || (!asked && busy())) { return; }
 	for (const region of document.querySelectorAll("[data-live-region]")) {
 		const fresh = next.querySelector(`[data-live-region="${region.dataset.liveRegion}"]`);
 		if (fresh) { merge(region, fresh); }
@@ -115,11 +117,11 @@ async function update() {
 // failures it waits longer, up to a minute.
 async function tick() {
 	clearTimeout(timer);
-	if (document.hidden) { return; }
+	if (document.hidden || sending()) { return; }
 	if (busy()) {
 		showStatus(`${note.dataset.updated} ${asOf}. ${note.dataset.paused}`, true);
 	} else {
-		await update();
+		await update(false);
 	}
 	plan();
 }
@@ -129,7 +131,7 @@ function plan() {
 	if (live > 0) { timer = setTimeout(tick, Math.min(live * 1000 * 2 ** Math.min(failures, 6), Math.max(60000, live * 1000))); }
 }
 
-note.querySelector("button").addEventListener("click", async () => { await update(); plan(); });
+note.querySelector("button").addEventListener("click", async () => { await update(true); plan(); });
 document.addEventListener("visibilitychange", () => { if (live > 0 && !document.hidden) { tick(); } });
 plan();
 
@@ -200,3 +202,20 @@ addEventListener("keydown", (event) => {
 		press[event.key]();
 	}
 });
+
+// Forms that act are sent once: until the next page is there, their buttons are disabled and the live
+// updates stop, which would bring new ones. The server knows a form that is sent again without this, too.
+function sending() { return document.querySelector("form[aria-busy]") !== null; }
+
+addEventListener("submit", (event) => {
+	const form = event.target;
+	if (form.method !== "post") { return; }
+	if (form.hasAttribute("aria-busy")) { return event.preventDefault(); }
+	form.setAttribute("aria-busy", "true");
+	showStatus(note.dataset.sending);
+	// Later, because the name and value of a disabled button are not sent.
+	setTimeout(() => { for (const button of form.querySelectorAll("button")) { button.disabled = true; } });
+});
+
+// A browser that goes back may show the page as it was left, with forms that were sent.
+addEventListener("pageshow", (event) => { if (event.persisted && sending()) { location.reload(); } });

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -174,8 +173,7 @@ func bulkActionText(p *request, action string) string {
 // startBulkRun dispatches the bulk run of a preview.
 func (p *request) startBulkRun() error {
 	form := func(name string) string { return strings.TrimSpace(p.r.PostFormValue(name)) }
-	entry := tracker.AuditEntry{Action: "bulk " + form("action"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: rand.Text()}
-	var job *tracker.Job
+	entry := tracker.AuditEntry{Action: "bulk " + form("action"), Service: bulkKind.Service, Type: bulkKind.Type, TargetID: p.formToken()}
 	f, err := p.runIfAllowed(p.viewer.allowedAnywhere(PermissionManage), PermissionManage, entry, func(ctx context.Context) (flash, error) {
 		lastJobID, err := strconv.ParseInt(form("through"), 10, 64)
 		at, atErr := time.Parse(time.RFC3339Nano, form("at"))
@@ -201,7 +199,7 @@ func (p *request) startBulkRun() error {
 			CreatedFrom: v.search.From, CreatedTo: v.search.To, EndedFrom: v.search.EndedFrom, EndedTo: v.search.EndedTo,
 			LastJobID: lastJobID, Most: most, Visible: v.visible, By: p.viewer.subject, Reason: form("reason"),
 		}
-		job, err = p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
+		job, err := p.h.engine.Dispatch(ctx, args, nawasync.Options{By: args.By})
 		if err != nil {
 			return flash{}, &refusedError{text: p.errorText(err)}
 		}
@@ -209,15 +207,15 @@ func (p *request) startBulkRun() error {
 		if err := p.recordAudit(ctx, entry); err != nil {
 			return flash{}, err
 		}
-		return flash{Text: v.queryText, Job: job.ID}, nil
+		return flash{Job: job.ID}, nil
 	})
 	switch {
 	case err != nil:
 		return err
-	case job == nil:
+	case f.Bad:
 		return p.back(f)
 	}
-	return p.redirect(p.url(fmt.Sprintf("/bulk/%d", job.ID)))
+	return p.redirect(p.url(fmt.Sprintf("/bulk/%d", f.Job)))
 }
 
 // bulkRun is the data of a bulk run's page.

@@ -20,7 +20,7 @@ var bulkKind = nawasync.Kind{Service: "nawasync", Type: "bulk", Action: "run"}
 // bulkArgs describes one action on all jobs of a query. The set of jobs is fixed at the time of the
 // preview: newer jobs are not part of it, and relative times count from the preview.
 type bulkArgs struct {
-	RunID       string    `json:"run"`    // random; makes the run a target of its own
+	RunID       string    `json:"run"`    // the token of the form; makes the run a target of its own
 	Action      string    `json:"action"` // one of bulkActions
 	Query       string    `json:"query"`
 	PreviewedAt time.Time `json:"at"`
@@ -41,6 +41,9 @@ type bulkArgs struct {
 
 func (a bulkArgs) Kind() nawasync.Kind     { return bulkKind }
 func (a bulkArgs) Target() nawasync.Target { return nawasync.Target{ID: a.RunID} }
+
+// Options lets a form that is sent twice start one run.
+func (a bulkArgs) Options() nawasync.JobOptions { return nawasync.JobOptions{UniqueKey: a.RunID} }
 
 // bulkState is the progress of a run. It is stored with the job, so that another process can
 // continue the run.

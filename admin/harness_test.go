@@ -3,9 +3,11 @@ package admin_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -226,6 +228,9 @@ func (s *site) post(subject, path string, form ...string) answer {
 func (s *site) request(subject, method, path string, form url.Values, header map[string]string) answer {
 	s.t.Helper()
 	var body io.Reader
+	if method == http.MethodPost {
+		form = withToken(form)
+	}
 	if form != nil {
 		body = strings.NewReader(form.Encode())
 	}
@@ -245,6 +250,13 @@ func (s *site) request(subject, method, path string, form url.Values, header map
 	data, err := io.ReadAll(response.Body)
 	noError(s.t, err)
 	return answer{response.StatusCode, response.Header, string(data)}
+}
+
+// withToken returns a form as a page has it: with a token, unless it has one.
+func withToken(form url.Values) url.Values {
+	out := url.Values{"token": {rand.Text()}}
+	maps.Copy(out, form)
+	return out
 }
 
 // browser returns a client that keeps cookies and follows redirects.

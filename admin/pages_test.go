@@ -22,7 +22,7 @@ func (s *site) follow(browser *http.Client, path string, form ...string) string 
 	for i := 0; i+1 < len(form); i += 2 {
 		values.Set(form[i], form[i+1])
 	}
-	response, err := browser.PostForm(s.server.URL+s.prefix+path, values)
+	response, err := browser.PostForm(s.server.URL+s.prefix+path, withToken(values))
 	noError(s.t, err)
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)

@@ -127,7 +127,10 @@ func (q *quota) usage(subject string) *usage {
 }
 
 // quotas are the quotas of the pages.
-type quotas struct{ requests, exports, scans *quota }
+type quotas struct {
+	requests, exports, scans *quota
+	repeats                  *quota // of requests that wait for the answer of the same form
+}
 
 // newQuotas returns the quotas of pages with a number of connections. One subject cannot use all of them.
 func newQuotas(now func() time.Time, connections int) quotas {
@@ -135,6 +138,7 @@ func newQuotas(now func() time.Time, connections int) quotas {
 	return quotas{
 		requests: &quota{perSubject: requests, budget: requestBudget, freeAlone: true, now: now, subjects: map[string]*usage{}},
 		exports:  &quota{perSubject: subjectExports, now: now, subjects: map[string]*usage{}},
+		repeats:  &quota{perSubject: subjectRequests, now: now, subjects: map[string]*usage{}},
 		scans:    &quota{perSubject: subjectScans, total: processScans, budget: scanBudget, now: now, subjects: map[string]*usage{}},
 	}
 }
@@ -182,7 +186,8 @@ func (p *request) withinQuota(serve func(p *request) error) error {
 	if !ok {
 		return &busyError{after}
 	}
-	defer leave()
+	p.leaveQuota = sync.OnceFunc(leave)
+	defer p.leaveQuota()
 	p.r = p.r.WithContext(context.WithValue(p.r.Context(), subjectKey{}, p.viewer.subject))
 	p.requestCtx = context.WithValue(p.requestCtx, subjectKey{}, p.viewer.subject)
 	return serve(p)

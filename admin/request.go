@@ -37,6 +37,7 @@ type request struct {
 
 	// requestCtx is the request's context without Config.Timeout. Exports need more time.
 	requestCtx context.Context //nolint:containedctx // see above
+	leaveQuota func()          // gives the request's place in its quota back; later calls do nothing
 
 	title   string
 	section string // the current section of the navigation

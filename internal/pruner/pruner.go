@@ -36,6 +36,9 @@ const (
 	keepHours   = 90 * 24 * time.Hour
 )
 
+// keepForms is how long a form of the pages that was sent is kept, so that the form cannot be sent again.
+const keepForms = 24 * time.Hour
+
 // Tick prunes one batch of each type of row, unless another process is pruning. more reports
 // whether there is more to prune.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
@@ -70,7 +73,11 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if full || n == batch || entries == batch {
+	forms, err := p.Store.PruneForms(ctx, now.Add(-keepForms), batch)
+	if err != nil {
+		return false, err
+	}
+	if full || n == batch || entries == batch || forms == batch {
 		return true, nil
 	}
 	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {

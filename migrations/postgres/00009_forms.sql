@@ -1,0 +1,15 @@
+-- Forms of the pages that were sent, by the random token that each form has, so that a form that is
+-- sent twice is handled once. request is a hash of the subject, the path and the fields; answer is NULL
+-- until the action has ended.
+-- +goose Up
+CREATE TABLE IF NOT EXISTS nawasync_forms (
+    token         TEXT NOT NULL PRIMARY KEY,
+    request       TEXT NOT NULL,
+    started_at    BIGINT NOT NULL,
+    answer        TEXT
+);
+CREATE INDEX IF NOT EXISTS nawasync_forms_started ON nawasync_forms (started_at);
+UPDATE nawasync_settings SET value = '9' WHERE name = 'schema_version';
+
+-- +goose Down
+DROP TABLE IF EXISTS nawasync_forms;
