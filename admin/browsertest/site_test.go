@@ -99,6 +99,8 @@ type site struct {
 	conflicts                                   []int64 // jobs whose conflicts can be resolved
 	bulk                                        string  // path of a bulk run's page
 	unavailable                                 atomic.Bool
+	slow                                        atomic.Int64 // nanoseconds by which a proxy delays answers to forms
+	posts                                       atomic.Int64 // forms that arrived
 }
 
 // newSite serves the pages, with data if full is true.
@@ -139,6 +141,10 @@ func newSite(t *testing.T, full bool) *site {
 			return
 		}
 		handler.ServeHTTP(w, r)
+		if r.Method == http.MethodPost {
+			s.posts.Add(1)
+			time.Sleep(time.Duration(s.slow.Load())) // a short answer is sent after this
+		}
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
