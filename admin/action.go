@@ -60,7 +60,11 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 			p.Tf("Nothing was done: your account lacks the permission %s on %s.", permission, p.scopeText(entry.Service, entry.Instance)),
 		}
 	}
-	return p.once(func() (flash, error) { return p.perform(entry, do) })
+	f, err = p.once(func() (flash, error) { return p.perform(entry, do) })
+	if unclaimed, ok := errors.AsType[claimError](err); ok {
+		return p.perform(entry, func(context.Context) (flash, error) { return flash{}, readError{unclaimed.error} })
+	}
+	return f, err
 }
 
 // perform runs do and records that it was refused.

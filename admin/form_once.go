@@ -41,6 +41,9 @@ func (p *request) formToken() string {
 	return token
 }
 
+// claimError is the error of a form that was not claimed, so that its action has not begun.
+type claimError struct{ error }
+
 // once runs the action of a form, unless the form was sent before. Then it returns the result of the first
 // request.
 func (p *request) once(do func() (flash, error)) (flash, error) {
@@ -52,7 +55,7 @@ func (p *request) once(do func() (flash, error)) (flash, error) {
 	earlier, err := store.ClaimForm(p.r.Context(), token, request)
 	switch {
 	case err != nil:
-		return flash{}, err
+		return flash{}, claimError{err}
 	case earlier == nil:
 		return p.runAndRecord(store, token, do)
 	case earlier.Request != request:
