@@ -118,6 +118,12 @@ func (v *viewer) visibility(permissions ...string) *tracker.Visibility {
 // views returns what the subject may view.
 func (v *viewer) views() *tracker.Visibility { return v.visibility(PermissionView) }
 
+// viewsInstance reports whether an instance of a service exists and the subject may view it. A rule for an
+// instance also allows those below it, of which a form could name any number that do not exist.
+func (v *viewer) viewsInstance(service, instance string) bool {
+	return slices.Contains(v.existing, tracker.ServiceInstance{Service: service, Instance: instance}) && v.allowed(PermissionView, service, instance)
+}
+
 // manages returns what the subject may both view and manage.
 func (v *viewer) manages() *tracker.Visibility { return v.visibility(PermissionView, PermissionManage) }
 

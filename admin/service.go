@@ -77,7 +77,7 @@ func (p *request) service() error {
 		return err
 	}
 	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}, handled: map[string]bool{}}
-	if v.instance != "" && !p.viewer.allowed(PermissionView, name, v.instance) {
+	if v.instance != "" && !p.viewer.viewsInstance(name, v.instance) {
 		return errNotFound
 	}
 	p.title, p.section = p.scopeText(name, v.instance), "services"
@@ -284,11 +284,11 @@ func (p *request) serviceAction() error {
 		return err
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
-	asked := scopeAsked(instance)
-	if p.r.PathValue("action") == "sync" {
-		asked = instance
+	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsInstance(name, instance)
+	if p.r.PathValue("action") == "sync" { // also the first one of an instance
+		asked, found = instance, instance == "" || p.viewer.allowed(PermissionView, name, instance)
 	}
-	if instance != "" && !p.viewer.allowed(PermissionView, name, instance) {
+	if !found {
 		return errNotFound
 	}
 	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: name, Instance: instance}
