@@ -18,7 +18,8 @@ var harmlessPasses = []string{"compass", "bypass", "trespass", "surpass", "overp
 // pinOwners are the words that a PIN is written together with, as in cardpin. Too many other words end with
 // pin for a rule.
 var pinOwners = []string{
-	"account", "admin", "atm", "auth", "bank", "card", "customer", "device", "door", "login", "mobile", "my", "new", "old", "phone", "sim", "sms", "user", "voicemail",
+	"account", "admin", "atm", "auth", "bank", "card", "customer", "device", "door", "login", "mobile", "my", "new", "old", "phone", "sim", "sms",
+	"user", "voicemail",
 }
 
 // isSecretWord reports whether a word of a key, in lower case, is the name of a secret.

@@ -12,9 +12,11 @@ func TestKeysAreReadWordByWord(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]bool{
 		"OTPCode": true, "PINCode": true, "userPIN": true, "JWTValue": true, "PINs": true, "OTPs": true, "pincode": true, "otpcode": true, "Passcode": true,
-		"dbpwd": true, "DBPwd": true, "dbpass": true, "db_pass": true, "DB_PASS": true, "smtpPass": true, "cardpin": true, "smsotp": true, "totp": true, "wpapsk": true,
+		"dbpwd": true, "DBPwd": true, "dbpass": true, "db_pass": true, "DB_PASS": true, "smtpPass": true, "cardpin": true,
+		"smsotp": true, "totp": true, "wpapsk": true,
 		"otp1": true, "pin2": true, "pin_2": true, "PIN2Code": true, "pass1": true, "dbpwd2": true, "password2": true,
-		"user[pin]": true, "user[password]": true, "user[otp1]": true, "users[0][pin]": true, "user[api][key]": true, "settings/pin": true, "$otp": true, "pin:": true,
+		"user[pin]": true, "user[password]": true, "user[otp1]": true, "users[0][pin]": true, "user[api][key]": true,
+		"settings/pin": true, "$otp": true, "pin:": true,
 		"access_token_lifespan": false, "password_policy": false, "otp_policy": false, "OTPPolicy": false, "password_policy_2": false, "user[password_policy]": false,
 		"pinned": false, "pinning": false, "opinion": false, "spin": false, "hairpin": false, "compass": false, "encompass": false, "bypass": false, "passive": false,
 		"passport_country": false, "pass_rate": false, "psk_type": false, "passed": false, "topology": false, "laptop": false, "photo/kenya.jpg": false,

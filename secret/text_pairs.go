@@ -86,7 +86,8 @@ func (sc *scanner) arrayPair(i int) int {
 	if closing < 1 || sc.s[closing] != '"' && sc.s[closing] != '\'' {
 		return 0
 	}
-	quote, level, start := sc.s[closing], 0, 0
+	quote, level := sc.s[closing], 0
+	var start int
 	if quote == '"' {
 		level = sc.backslashes(closing)
 		start = sc.openingQuote(closing-level-1, level)

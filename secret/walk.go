@@ -102,7 +102,8 @@ func (w *walk) open(char byte) {
 	if !hidden {
 		w.out.WriteByte(char)
 	}
-	w.stack = append(w.stack, level{object: char == '{', key: char == '{', hidden: hidden, urls: w.takeURLs(), own: w.takeOwn(), pairLevel: pairLevel{first: len(w.values)}})
+	object := char == '{'
+	w.stack = append(w.stack, level{object: object, key: object, hidden: hidden, urls: w.takeURLs(), own: w.takeOwn(), pairLevel: pairLevel{first: len(w.values)}})
 }
 
 // begin starts a value and reports whether it is hidden.

@@ -121,7 +121,8 @@ func isValue(key string) bool { return isOneOf(valueKeys, key) }
 
 // harmlessHeaders are common names of headers whose values are no secrets.
 var harmlessHeaders = []string{
-	"accept", "accept-encoding", "accept-language", "cache-control", "content-length", "content-type", "host", "origin", "referer", "user-agent", "x-requested-with",
+	"accept", "accept-encoding", "accept-language", "cache-control", "content-length", "content-type", "host", "origin", "referer", "user-agent",
+	"x-requested-with",
 }
 
 // isHeaderName reports whether a text is likely the name of a header and not a value.

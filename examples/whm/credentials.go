@@ -8,7 +8,7 @@ import (
 )
 
 // credentials returns what this process sends to the database, to Redis and to the WHM servers. The tokens of
-// the simulated servers are made anew at each start.
+// the simulated servers change with each start.
 func (a *example) credentials() (list []nawasync.Secret) {
 	add := func(value, user string) {
 		// nawasync removes a value wherever it occurs. A short one, and one that is the user's name too, would
