@@ -61,12 +61,19 @@ func (p *request) bulk() error {
 		if len(ids) == 0 {
 			return &httpError{http.StatusUnprocessableEntity, p.T("No jobs selected"), p.T("Go back and select one or more jobs.")}
 		}
-		deleted := strings.Contains(queryText, "is:deleted")
+		q, err := query.Parse(queryText, p.zone)
+		if wrong, ok := errors.AsType[*query.Error](err); ok {
+			return p.wrongQuery(queryText, wrong)
+		}
+		deleted := q.Value("is") == "deleted"
 		if queryText = "id:" + strings.Join(ids, ","); deleted {
 			queryText += " is:deleted"
 		}
 	}
 	v, err := p.preview(values.Get("action"), queryText, p.now, 0)
+	if wrong, ok := errors.AsType[*query.Error](err); ok {
+		return p.wrongQuery(queryText, wrong)
+	}
 	if err != nil {
 		return err
 	}
@@ -77,15 +84,12 @@ func (p *request) bulk() error {
 }
 
 // preview finds the jobs that a bulk run would change. Relative times of the query count from at.
-// Jobs with an ID above lastJobID are left out; 0 means no limit.
+// Jobs with an ID above lastJobID are left out; 0 means no limit. The error of an invalid query is a *query.Error.
 func (p *request) preview(action, queryText string, at time.Time, lastJobID int64) (*bulkView, error) {
 	if !slices.Contains(bulkActions, action) {
 		return nil, p.unknownAction()
 	}
 	q, err := query.Parse(queryText, p.zone)
-	if wrong, ok := errors.AsType[*query.Error](err); ok {
-		return nil, &httpError{http.StatusUnprocessableEntity, p.T("Invalid query"), p.message(wrong.Message) + ": " + p.message(wrong.Hint)}
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +187,9 @@ func (p *request) startBulkRun() error {
 		v, err := p.preview(form("action"), form("q"), at, lastJobID)
 		if known, ok := errors.AsType[*httpError](err); ok {
 			return flash{}, &refusedError{text: known.Error()}
+		}
+		if wrong, ok := errors.AsType[*query.Error](err); ok {
+			return flash{}, &refusedError{text: p.T("Invalid query") + ": " + p.message(wrong.Message) + ": " + p.message(wrong.Hint)}
 		}
 		switch {
 		case err != nil:

@@ -49,8 +49,8 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	}
 	for _, s := range stats {
 		i := int(s.Bucket.Sub(begin) / step)
-		if i < 0 || i >= len(bars) || !matchesField(q, "service", s.Service) || !matchesField(q, "type", s.Type) || !matchesField(q, "instance", s.Instance) ||
-			!matchesField(q, "action", s.Action) {
+		if i < 0 || i >= len(bars) || !q.Allows("service", s.Service) || !q.Allows("type", s.Type) || !q.Allows("instance", s.Instance) ||
+			!q.Allows("action", s.Action) {
 			continue
 		}
 		bars[i].Add(s)
@@ -60,6 +60,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 		b := &bars[i]
 		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), p.jobCount(b.Good+b.Bad),
 			format.Thousands(b.Bad))
+		// The bars count by end, whenever a job was created, so the link replaces every time range.
 		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.timeRange(b.From, b.To)).String())
 	}
 	return out, nil

@@ -53,7 +53,12 @@ func (p *request) jobsJSON() error {
 // jobsCSV streams the jobs that match the query, newest first, up to Config.ExportRows and for
 // Config.ExportTime at most.
 func (p *request) jobsCSV() error {
-	search, err := p.exportSearch()
+	queryText := p.r.URL.Query().Get("q")
+	q, err := query.Parse(queryText, p.zone)
+	if wrong, ok := errors.AsType[*query.Error](err); ok {
+		return p.wrongQuery(queryText, wrong) // a browser shows this page instead of saving a file
+	}
+	search, err := p.search(q)
 	if err != nil {
 		return err
 	}

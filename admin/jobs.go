@@ -40,12 +40,10 @@ func (p *request) jobs() error {
 	if p.r.URL.Query().Has("form") {
 		return p.queryFromForm()
 	}
-	v := &jobsView{request: p, queryText: p.r.URL.Query().Get("q"), size: p.pageSize(), services: p.viewer.visibleServices()}
-	p.title, p.section = p.T("Jobs"), "jobs"
+	v := p.newJobsView(p.r.URL.Query().Get("q"))
 	q, err := query.Parse(v.queryText, p.zone)
-	if errors.As(err, &v.queryError) {
-		p.renderStatus(http.StatusUnprocessableEntity, jobsPage(v))
-		return nil
+	if wrong, ok := errors.AsType[*query.Error](err); ok {
+		return p.wrongQuery(v.queryText, wrong)
 	}
 	v.query, v.queryText = q, q.String()
 	search, err := p.search(q)
@@ -73,21 +71,35 @@ func (p *request) jobs() error {
 	return p.render(jobsPage(v))
 }
 
-// queryFromForm redirects the plain form to the list with the same query.
+func (p *request) newJobsView(queryText string) *jobsView {
+	p.title, p.section = p.T("Jobs"), "jobs"
+	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), services: p.viewer.visibleServices()}
+}
+
+// wrongQuery shows the job list with an invalid query in its search box, and no jobs.
+func (p *request) wrongQuery(queryText string, wrong *query.Error) error {
+	v := p.newJobsView(queryText)
+	v.queryError = wrong
+	p.renderStatus(http.StatusUnprocessableEntity, jobsPage(v))
+	return nil
+}
+
+// queryFromForm redirects the plain form, and the search box of the header, to the list with the same query.
+// The list shows what is wrong with it.
 func (p *request) queryFromForm() error {
 	values := p.r.URL.Query()
-	q, err := query.Parse(values.Get("rest"), p.zone)
-	if err != nil {
-		q = query.Query{}
-	}
+	var fields query.Query
 	for _, field := range append([]string{"status"}, formFields...) {
 		var list []string
 		for _, value := range values[field] {
-			if value = strings.TrimSpace(value); value != "" {
-				list = append(list, value)
-			}
+			list = append(list, query.ParseInput(value)...)
 		}
-		q = q.With(field, list...)
+		fields = fields.And(field, list...)
+	}
+	rest := values.Get("rest")
+	q, err := query.Parse(strings.TrimSpace(fields.String()+" "+rest), p.zone)
+	if err != nil {
+		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n")))
 	}
 	// A number alone, typed in the search field of the header, is a job ID.
 	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
@@ -113,7 +125,7 @@ func (p *request) search(q query.Query) (tracker.Search, error) {
 	}
 	s.Targets = []tracker.Target{}
 	for _, scope := range scopes {
-		if !matchesField(q, "service", scope.Service) || !matchesField(q, "type", scope.Type) || !matchesField(q, "instance", scope.Instance) {
+		if !q.Allows("service", scope.Service) || !q.Allows("type", scope.Type) || !q.Allows("instance", scope.Instance) {
 			continue
 		}
 		for _, target := range targets {
@@ -124,12 +136,6 @@ func (p *request) search(q query.Query) (tracker.Search, error) {
 		s.Targets = nil // too many for one statement; the store then filters row by row, up to its limit
 	}
 	return s, nil
-}
-
-// matchesField reports whether the query allows a value of a field.
-func matchesField(q query.Query, field, value string) bool {
-	values := q.Values(field)
-	return len(values) == 0 || slices.Contains(values, value)
 }
 
 // intParam returns a positive number from the URL's query, or 0.
@@ -197,24 +203,33 @@ type navLink struct {
 }
 
 func (v *jobsView) tabs() []navLink {
-	now := v.query.Values("status")
-	total := 0
-	for _, n := range v.counts {
-		total += n
-	}
-	all := navLink{name: v.T("All"), url: v.link(v.query.With("status")), current: len(now) == 0}
+	now, every := v.query.Only("status"), v.query.With("status")
+	all := navLink{name: v.T("All"), url: v.link(every), current: !v.query.Has("status")}
 	if v.counted {
-		all.count = cappedCount(total)
+		all.count = cappedCount(v.countOf(every))
 	}
 	list := []navLink{all}
 	for _, status := range tracker.Statuses() {
-		t := navLink{name: v.status(status), status: status, url: v.link(v.query.With("status", string(status))), current: len(now) == 1 && now[0] == string(status)}
+		q := v.query.With("status", string(status))
+		t := navLink{name: v.status(status), status: status, url: v.link(q), current: now == string(status)}
 		if v.counted {
-			t.count = cappedCount(v.counts[status])
+			t.count = cappedCount(v.countOf(q))
 		}
 		list = append(list, t)
 	}
 	return list
+}
+
+// countOf returns the number of jobs of a query that differs from the page's by its status terms only. The
+// counts are those without any status term.
+func (v *jobsView) countOf(q query.Query) int {
+	total := 0
+	for status, n := range v.counts {
+		if q.Allows("status", string(status)) {
+			total += n
+		}
+	}
+	return total
 }
 
 func cappedCount(n int) string {
@@ -240,13 +255,7 @@ func (v *jobsView) selectAllText() string {
 	if !v.counted {
 		return v.T("All jobs that match")
 	}
-	total := 0
-	statuses := v.query.Values("status")
-	for status, n := range v.counts {
-		if len(statuses) == 0 || slices.Contains(statuses, string(status)) {
-			total += n
-		}
-	}
+	total := v.countOf(v.query)
 	if total > tracker.MaxCount {
 		return v.Tf("All %s jobs that match", cappedCount(total))
 	}
@@ -283,7 +292,7 @@ func (v *jobsView) namedQueries() []navLink {
 // timeField returns the query field that the time links set: "since" for when jobs were created, or
 // "ended".
 func (v *jobsView) timeField() string {
-	if len(v.query.Values("ended")) > 0 {
+	if v.query.Has("ended") {
 		return "ended"
 	}
 	return "since"
@@ -296,27 +305,45 @@ func (v *jobsView) timeFieldName() string {
 	return v.T("Created within")
 }
 
-// windows returns the time links, and a link that switches between creation and end.
+// windows returns the time links, and a link that switches between creation and end. A link for one of the
+// two keeps what the query says about the other.
 func (v *jobsView) windows() []navLink {
-	always, field := v.query.With("since").With("created").With("ended"), v.timeField()
-	now := v.query.Value(field)
-	list := []navLink{{name: v.T("Any time"), url: v.link(always), current: now == "" && v.query.Value("created") == ""}}
+	field, others := v.timeField(), v.query.With("ended")
+	if field == "since" {
+		others = v.query.With("since").With("created")
+	}
+	list := []navLink{{name: v.T("Any time"), url: v.link(v.anyTime()), current: !v.query.Has("since", "created", "ended")}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
-		list = append(list, navLink{name: w, url: v.link(always.With(field, w)), current: now == w})
+		current := v.query.Only(field) == w && (field == "ended" || !v.query.Has("created"))
+		list = append(list, navLink{name: w, url: v.link(others.With(field, w)), current: current})
 	}
-	if field == "ended" {
-		return append(list, navLink{name: v.T("Created"), url: v.link(always.With("since", "24h"))})
+	switch {
+	case field == "since":
+		return append(list, navLink{name: v.T("Ended"), url: v.link(others.With("ended", "24h"))})
+	case !others.Has("since", "created"):
+		others = others.With("since", "24h")
 	}
-	return append(list, navLink{name: v.T("Ended"), url: v.link(always.With("ended", "24h"))})
+	return append(list, navLink{name: v.T("Created"), url: v.link(others)})
 }
 
-// extraTerms returns the terms of the query for which the plain form has no input.
+// anyTime returns the query without its time range.
+func (v *jobsView) anyTime() query.Query { return v.query.With("since").With("created").With("ended") }
+
+// extraTerms returns the terms of the query that no input of the plain form shows, or all of an invalid query.
 func (v *jobsView) extraTerms() string {
-	q := v.query
-	for _, field := range append([]string{"status"}, formFields...) {
-		q = q.With(field)
+	if v.queryError != nil {
+		return v.queryText
 	}
-	return q.String()
+	return v.query.Rest(append([]string{"status"}, formFields...)...).String()
+}
+
+// serviceChoices returns the services that the plain form offers. A query may name others, or several.
+func (v *jobsView) serviceChoices() []string {
+	now := v.query.Input("service")
+	if now == "" || slices.Contains(v.services, now) {
+		return v.services
+	}
+	return append([]string{now}, v.services...)
 }
 
 func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.queryText) }
@@ -351,8 +378,8 @@ func (v *jobsView) emptyReason() (text, name, url string) {
 		return v.T("No matches so far."), v.T("Continue the search"), v.newer()
 	case v.results.Partial:
 		return v.T("No matches so far."), v.T("Continue the search"), v.older()
-	case v.query.Value("since") != "" || v.query.Value("created") != "" || v.query.Value("ended") != "":
-		return v.T("No jobs match in this time range."), v.T("Search all time"), v.link(v.query.With("since").With("created").With("ended"))
+	case v.query.Has("since", "created", "ended"):
+		return v.T("No jobs match in this time range."), v.T("Search all time"), v.link(v.anyTime())
 	}
 	return v.T("No jobs match."), v.T("Clear filters"), v.url("/jobs")
 }
@@ -367,7 +394,7 @@ func (v *jobsView) inputs() []input {
 	}
 	var list []input
 	for _, field := range formFields[1:] {
-		list = append(list, input{field, names[field], v.query.Value(field)})
+		list = append(list, input{field, names[field], v.query.Input(field)})
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,5 +84,69 @@ func TestExportEndsAfterItsTimeAndSaysSo(t *testing.T) {
 	if len(rows) != 1+500+1 || !strings.Contains(last, "stopped here after 1ns") ||
 		!strings.Contains(last, fmt.Sprintf("ids below %d are missing", jobs[100].ID)) {
 		t.Errorf("%d rows; the last one says %q", len(rows), last)
+	}
+}
+
+// A wrong term that is ignored would list all jobs.
+func TestWrongTermIsAnErrorWithACaretWhereverItIsEntered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "/sync", nil)
+	job := s.dispatch(chore{ID: "someone@example.org"})
+	boxes := 0
+	for _, page := range []string{
+		"/jobs", "/health", "/services", "/services/whm", "/audit", "/bulk", "/bulk?action=cancel&all=1", fmt.Sprintf("/jobs/%d", job.ID), "/jobs/99", "/nothing",
+	} {
+		if strings.Contains(s.get("operator", page).body, `<input id="search" type="search" name="rest"`) {
+			boxes++
+		}
+	}
+	if boxes != 10 {
+		t.Errorf("%d of 10 pages have the search box that the test enters a query in", boxes)
+	}
+	const text = "status:queued servise:whm"
+	for _, path := range []string{
+		"/jobs?q=", "/jobs?form=1&rest=", "/jobs?form=1&target=&status=queued&rest=", "/jobs.csv?q=", "/bulk?action=cancel&all=1&q=", "/bulk?action=cancel&id=1&q=",
+	} {
+		response, err := s.browser("operator").Get(s.server.URL + "/sync" + path + url.QueryEscape(text))
+		noError(t, err)
+		data, err := io.ReadAll(response.Body)
+		noError(t, err)
+		noError(t, response.Body.Close())
+		page := string(data)
+		for _, want := range []string{
+			"status:queued <mark>servise:whm</mark>", strings.Repeat(" ", 14) + "^", "did you mean service:?", "The error is at character ", ": servise:whm",
+			`aria-describedby="query-error"`, text + `" placeholder`, `name="rest" value="` + text,
+		} {
+			if strings.Contains(path, "form=1&target") {
+				want = strings.NewReplacer(text, "status:queued "+text, strings.Repeat(" ", 14), strings.Repeat(" ", 28)).Replace(want)
+			}
+			if !strings.Contains(page, want) {
+				t.Errorf("%s shows no %q", path, want)
+			}
+		}
+		if response.StatusCode != http.StatusUnprocessableEntity || strings.Contains(page, "someone@example.org<") {
+			t.Errorf("%s: status %d, want 422 without a job", path, response.StatusCode)
+		}
+	}
+	got := s.get("operator", "/jobs.json?q="+url.QueryEscape(text))
+	if got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "At byte 14") {
+		t.Errorf("JSON: %d %s", got.status, got.body)
+	}
+	form := []string{"action", "cancel", "q", text, "reason", "x", "through", "1", "at", "2020-01-01T00:00:00Z"}
+	if page := s.follow(s.browser("operator"), "/bulk", form...); !strings.Contains(page, "there is no field") {
+		t.Error("a bulk run with a wrong query says nothing about it")
+	}
+}
+
+func TestFilterFormKeepsWhatItCannotShow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	page := s.get("viewer", "/jobs?q="+url.QueryEscape(`service:cloudflare,whm -service:x target:"a,b",c error:one error:two`)).body
+	for _, want := range []string{
+		`<option value="cloudflare,whm" selected>`, `name="target" value="&#34;a,b&#34;,c"`, `name="error" value="one"`, `name="rest" value="-service:x error:two"`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the form has no %s", want)
+		}
 	}
 }

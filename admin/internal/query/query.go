@@ -75,7 +75,8 @@ const MaxBytes = 2000
 // Parse parses a query. Times without an offset are in the zone. The error is an *Error.
 func Parse(line string, zone *time.Location) (q Query, err error) {
 	if len(line) > MaxBytes {
-		return q, &Error{line[:80] + "…", 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("split the query into several searches")}
+		begin := strings.ToValidUTF8(line[:80], "") + "…"
+		return q, &Error{begin, 0, newMessage("the query is longer than %d bytes", MaxBytes), newMessage("split the query into several searches")}
 	}
 	s := scanner{line: strings.ToValidUTF8(line, "\uFFFD")}
 	texts := 0 // values that are searched for in texts
@@ -136,10 +137,8 @@ func (q Query) With(field string, values ...string) Query {
 
 // Values returns the values of the field's first term that is neither negated nor a comparison.
 func (q Query) Values(field string) []string {
-	for _, t := range q.terms {
-		if t.field == field && !t.not && t.op == "" {
-			return t.values
-		}
+	if i := q.shown(field); i >= 0 {
+		return q.terms[i].values
 	}
 	return nil
 }
