@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -83,7 +85,7 @@ func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 			}
 			s.waitForText("/?state=conflict&q="+email, "1 mailbox with")
 			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-			resp, err := client.PostForm(s.url+"/jobs/"+job+"/"+answer, nil)
+			resp, err := client.PostForm(s.url+"/jobs/"+job+"/"+answer, url.Values{"token": {rand.Text()}})
 			noError(t, err)
 			resp.Body.Close()
 			if resp.StatusCode != http.StatusSeeOther {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"html"
 	"io"
 	"net/http"
@@ -342,7 +343,7 @@ func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
 			}
 		}
 		response, err := http.PostForm(s.url+"/admin/sync/services/whm/sync",
-			url.Values{"type": {"account"}, "instance": {"main"}, "back": {"/admin/sync/services/whm"}})
+			url.Values{"token": {rand.Text()}, "type": {"account"}, "instance": {"main"}, "back": {"/admin/sync/services/whm"}})
 		noError(t, err)
 		page, err := io.ReadAll(response.Body)
 		noError(t, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"html"
 	"io"
 	"log/slog"
@@ -147,7 +148,7 @@ func (s *site) get(path string) (int, string) {
 // post sends a form. It returns the status, the page and the id of the dispatched job.
 func (s *site) post(path string, form ...string) (status int, body, job string) {
 	s.t.Helper()
-	values := url.Values{}
+	values := url.Values{"token": {rand.Text()}}
 	for i := 0; i < len(form); i += 2 {
 		values.Set(form[i], form[i+1])
 	}

@@ -74,8 +74,9 @@ func (s *Pages) Handler() http.Handler {
 	})
 	mux.Handle("GET /admin", http.RedirectHandler(AdminPrefix+"/", http.StatusSeeOther))
 	all := http.NewServeMux()
-	all.Handle("/", secureHeaders(http.NewCrossOriginProtection().Handler(mux))) // refuses the forms of other sites
-	all.Handle(AdminPrefix+"/", s.Operators)                                     // sets its own headers
+	forms := &once{forms: map[string]*sentForm{}}
+	all.Handle("/", secureHeaders(http.NewCrossOriginProtection().Handler(forms.handle(mux)))) // refuses the forms of other sites
+	all.Handle(AdminPrefix+"/", s.Operators)                                                   // sets its own headers
 	return all
 }
 
