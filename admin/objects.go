@@ -23,7 +23,7 @@ func (v *jobsView) findObjects(ctx context.Context) ([]tracker.Target, error) {
 	}
 	var found []tracker.Target
 	for _, table := range v.h.engine.Repositories() {
-		if !matchesField(v.query, "service", table.Service) || !matchesField(v.query, "type", table.Type) {
+		if !v.query.Allows("service", table.Service) || !v.query.Allows("type", table.Type) {
 			continue
 		}
 		instances := []string{""}
@@ -36,7 +36,7 @@ func (v *jobsView) findObjects(ctx context.Context) ([]tracker.Target, error) {
 			}
 		}
 		instances = slices.DeleteFunc(instances, func(instance string) bool {
-			return !v.viewer.allowed(PermissionView, table.Service, instance) || !matchesField(v.query, "instance", instance)
+			return !v.viewer.allowed(PermissionView, table.Service, instance) || !v.query.Allows("instance", instance)
 		})
 		with, err := v.h.engine.InstancesWith(ctx, table.Service, table.Type, instances, names[0])
 		if err != nil {
