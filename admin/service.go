@@ -77,7 +77,7 @@ func (p *request) service() error {
 		return err
 	}
 	v := &serviceView{request: p, name: name, instance: p.r.URL.Query().Get("instance"), heldRows: map[int64][]tracker.HeldRow{}, handled: map[string]bool{}}
-	if v.instance != "" && !p.viewer.viewsInstance(name, v.instance) {
+	if v.instance != "" && !p.viewer.allowed(PermissionView, name, v.instance) {
 		return errNotFound
 	}
 	p.title, p.section = p.scopeText(name, v.instance), "services"
