@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -75,6 +76,20 @@ func TestPageForASubjectWithoutRightsOffersNothing(t *testing.T) {
 			if got.status != http.StatusForbidden || len(links) != 1 || forms != 0 {
 				t.Errorf("GET %s of %q: status %d, links %v, %d forms", path, subject, got.status, links, forms)
 			}
+		}
+	}
+}
+
+// The form for preferences on that page leads back as well, not to an address that takes only forms.
+func TestPageForARefusedFormLeadsBackToWhereItWasSent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	job := s.dispatch(chore{ID: "a"})
+	for back, want := range map[string]string{"/jobs?q=status:queued": "/jobs?q=status:queued", "": "/jobs", "//evil.example/": "/jobs"} {
+		got := s.post("viewer", fmt.Sprintf("/jobs/%d/cancel", job.ID), "back", back)
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, `href="`+want+`">Go back</a>`) ||
+			!strings.Contains(got.body, `name="back" value="`+want+`"`) {
+			t.Errorf("back to %q: status %d\n%s", back, got.status, got.body)
 		}
 	}
 }

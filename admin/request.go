@@ -167,7 +167,7 @@ func (p *request) requireAccess() error {
 		if p.viewer.enforcerErr != nil {
 			p.h.config.Logger.Error("enforcer failed", "error", p.viewer.enforcerErr)
 		}
-		return refuse(p.Tf("Your account lacks the permission %s. Ask an administrator for the role %s.", PermissionView, RoleViewer))
+		return refuse(p.Tf("Your account lacks the permission %s. Ask an administrator for the role %s.", PermissionView, strings.TrimPrefix(RoleViewer, "role:")))
 	}
 	return nil
 }

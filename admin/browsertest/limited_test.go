@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -64,7 +66,7 @@ func TestPagesOfALimitedOperatorFitAndNameNoOtherInstance(t *testing.T) {
 	for name, path := range pages {
 		urls[name] = limited + path
 	}
-	for name, url := range urls {
+	for name, address := range urls {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int64{1440, 390} {
 				where := fmt.Sprintf("%s %s %d", name, theme, width)
@@ -72,7 +74,7 @@ func TestPagesOfALimitedOperatorFitAndNameNoOtherInstance(t *testing.T) {
 					Name:  "prefers-color-scheme",
 					Value: theme,
 				}}})
-				b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(url), waitVisible("main"))
+				b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(address), waitVisible("main"))
 				if overflow := evaluate[int64](t, b, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
 					t.Errorf("%s: the page is %d px wider than the window", where, overflow)
 				}
@@ -86,5 +88,33 @@ func TestPagesOfALimitedOperatorFitAndNameNoOtherInstance(t *testing.T) {
 				takeScreenshot(t, b, true, "limited-"+name, theme, width)
 			}
 		}
+	}
+	s.tooMany(t, b, limited)
+}
+
+// tooMany sends a form after the operator has sent as many as may be refused, and looks at the answer.
+func (s *site) tooMany(t *testing.T, b *browserTab, limited string) {
+	t.Helper()
+	for range 50 {
+		response, err := http.PostForm(limited+"/services/whm/pause", url.Values{"reason": {"all of it"}})
+		noError(t, err)
+		noError(t, response.Body.Close())
+		if response.StatusCode != http.StatusForbidden {
+			t.Fatalf("pause of the whole service: status %d, want 403", response.StatusCode)
+		}
+	}
+	for _, width := range []int64{1440, 390} {
+		b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(limited+"/services/whm?instance=main"), waitVisible("main"),
+			typeText(`form[action$="/pause"] [name="reason"]`, "the rack"), click(`form[action$="/pause"] button`), waitVisible(`h1`))
+		for end := time.Now().Add(20 * time.Second); !strings.Contains(evaluate[string](t, b, "document.title"), "Too many refused forms"); {
+			if time.Now().After(end) {
+				t.Fatalf("the browser shows %s", evaluate[string](t, b, "document.body.innerText"))
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if overflow := evaluate[int64](t, b, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
+			t.Errorf("the refusal is %d px wider than the window of %d px", overflow, width)
+		}
+		takeScreenshot(t, b, true, "limited-too-many", "dark", width)
 	}
 }
