@@ -18,7 +18,7 @@ func TestPredecessorsThatALimitedReaderDoesNotShowTakeNoPlaceOfOthers(t *testing
 			job.Instance = instance
 			last = b.Insert(job)[0].ID
 		}
-		reader := b.Reader.Limited(tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "whm", Instance: "main"}}})
+		reader := b.Limited(tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "whm", Instance: "main"}}})
 		job, err := reader.Get(t.Context(), last)
 		b.NoError(err)
 		list, err := reader.LanePredecessors(t.Context(), job, 2)
