@@ -155,6 +155,8 @@ func FuzzMaskText(f *testing.F) {
 		"https://ann:" + value + "@host/x", "ann:" + value + "@tcp(host)/x", "curl -u ann:" + value + " x", `{"token":"` + value + `"}`,
 		`{\"token\":\"` + value + `\"}`, `{"name":"cookie","value":"` + value + `"}`, `{"secrets":["x",{"y":"` + value + `"}]}`,
 		"-----BEGIN PRIVATE KEY-----\n" + value + "\n-----END PRIVATE KEY-----", "Bearer " + value,
+		`{"value":"` + value + `","name":"cookie"}`, `[["token","` + value + `"]]`, `["X-Api-Key","` + value + `"]`, "user[pin]=" + value,
+		"(password: " + value + " for user ann)", "https://hooks.slack.com/services/T00/B00/" + value, "/bot1234567:" + value + "/getMe",
 	}
 	for i := range forms {
 		f.Add("before", " after", uint8(i))

@@ -17,8 +17,9 @@ import (
 // shown: in the document itself, but not in texts, in JSON within a string, within a value that is shown, and
 // within the values of the extra keys with "/", which are documents of their own.
 //
-// In the remaining strings, Mask replaces the userinfo and secret query values of URLs, the passwords of
-// DSNs, HTTP credentials and headers, the values of secret keys in sentences (password=x, password: x) and
+// In the remaining strings, Mask replaces the userinfo and secret query values of URLs, the secrets in
+// well-known paths such as those of webhooks, the passwords of DSNs, HTTP credentials and headers, also as pairs
+// of a name and a value, the values of secret keys in sentences (password=x, password: x) and
 // in JSON within a text, the password of curl -u, and PEM private keys. Numbers
 // keep their digits, and objects keep their order. A document that is not valid JSON, or
 // that is nested more than 10,000 levels deep, is masked as a whole. Mask is safe for concurrent use.

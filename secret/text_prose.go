@@ -9,8 +9,8 @@ import (
 // proseWords begin what a sentence says of a secret. They are no values.
 var proseWords = []string{
 	"a", "an", "and", "bad", "can", "cannot", "denied", "does", "empty", "expired", "failed", "had", "has", "in", "incorrect", "invalid", "is",
-	"malformed", "mismatch", "missing", "must", "no", "not", "or", "rejected", "required", "revoked", "should", "the", "this", "to", "too", "unexpected", "unknown", "was",
-	"with", "wrong", "your",
+	"malformed", "mismatch", "missing", "must", "no", "not", "or", "rejected", "required", "revoked", "should", "the", "this", "to", "too", "unexpected",
+	"unknown", "was", "with", "wrong", "your",
 }
 
 // connectors follow a value in a sentence, as in "password: x for user ann".

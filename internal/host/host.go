@@ -36,6 +36,7 @@ var ErrStateTooLarge = errors.New("the state of the job is too large")
 // safe for concurrent use.
 type Attempt interface {
 	AttemptState
+	AttemptRedactor
 
 	// Job returns a copy of the job's row at the time of the claim.
 	Job() tracker.Job
@@ -50,16 +51,20 @@ type Attempt interface {
 	RetractWrite(ctx context.Context)
 	// OnSuccess runs fn in the transaction that marks the job successful.
 	OnSuccess(fn func(tx *gorm.DB) error)
-	// Redact masks a JSON document and removes the secrets of the job and of the engine from it.
-	Redact(document []byte) []byte
-	// RedactText does the same with a text.
-	RedactText(text string) string
 	// SetResult sets the result that is stored if the job succeeds.
 	SetResult(v any)
 	// Logf adds a line to the attempt's log.
 	Logf(format string, args ...any)
 	// Progress reports how far the job is.
 	Progress(ctx context.Context, done, total int64, note string)
+}
+
+// AttemptRedactor removes the secrets of a job and of the engine.
+type AttemptRedactor interface {
+	// Redact masks a JSON document and removes the secrets from it.
+	Redact(document []byte) []byte
+	// RedactText does the same with a text.
+	RedactText(text string) string
 }
 
 // AttemptState is what a job remembers from one attempt to the next.
