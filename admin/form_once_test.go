@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -353,4 +355,25 @@ func TestEveryFormOfThePagesHasAToken(t *testing.T) {
 	if n := len(tokens); n < 2 || n != strings.Count(page, `method="post"`) || len(slices.Compact(tokens)) != n {
 		t.Errorf("the page has the tokens %q", tokens)
 	}
+}
+
+func TestAnswersOfFormsContainNoSecretOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		const credential = "credential-of-the-client"
+		s := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Secrets = []nawasync.Secret{nawasync.NewSecret(credential)} }, nil)
+		s.dispatch(chore{ID: "a"})
+		got := s.post("operator", "/services/whm/resume", "instance", credential)
+		_, cookie, _ := strings.Cut(got.result(), "nawasync_flash=")
+		cookie, _, _ = strings.Cut(cookie, ";")
+		flash, err := base64.RawURLEncoding.DecodeString(cookie)
+		noError(t, err)
+		var answer string
+		noError(t, db.Raw("SELECT answer FROM nawasync_forms").Row().Scan(&answer))
+		for _, text := range []string{string(flash), answer} {
+			if strings.Contains(text, credential) || !strings.Contains(text, "is not paused") {
+				t.Errorf("the answer is %s", text)
+			}
+		}
+	})
 }
