@@ -31,8 +31,9 @@ func TestFormThatIsSentTwiceDispatchesOneJob(t *testing.T) {
 	if _, _, job := s.post("/mailboxes/update_password", form...); job != jobs[0] {
 		t.Errorf("after the job ended, the form dispatched job %q", job)
 	}
-	if status, _, job := s.post("/mailboxes/update_password", append(form, "password", "battery staple")...); status != http.StatusUnprocessableEntity || job != "" {
-		t.Errorf("another password: status %d, job %q, want 422 and no job", status, job)
+	status, _, other := s.post("/mailboxes/update_password", append(form, "password", "battery staple")...)
+	if status != http.StatusUnprocessableEntity || other != "" {
+		t.Errorf("another password: status %d, job %q, want 422 and no job", status, other)
 	}
 	if _, _, job := s.post("/mailboxes/update_password", form[2:]...); job == jobs[0] || job == "" {
 		t.Errorf("a new form dispatched job %q", job)
