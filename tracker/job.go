@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/signature"
 )
 
 // Job is a copy of one row of nawasync_jobs; changing it does not change the row. Times are
@@ -33,6 +34,9 @@ type Job struct {
 
 	Error      string `json:"error,omitempty"`
 	ErrorClass string `json:"error_class,omitempty"`
+	// ErrorGroup is the ErrorGroup.ID of a job that failed or ended in conflict. It is "" for other jobs, and
+	// for those that ended before errors were grouped.
+	ErrorGroup string `json:"error_group,omitempty"`
 
 	TriggeredBy   string `json:"triggered_by"`
 	TriggerSource string `json:"trigger_source"`     // manual, scheduled, event, api, retry
@@ -134,10 +138,14 @@ func (j *Job) Overwritable() bool {
 
 // JobOf converts a stored row to a Job. It is for package jobstore.
 func JobOf(r *jobrow.Row) Job {
+	group := ""
+	if r.ErrorSignature.Valid {
+		group = signature.ID(r.ErrorSignature.Int64)
+	}
 	return Job{
 		ID: r.ID, Service: r.Service, Type: r.Type, Action: r.Action, Instance: r.Instance, TargetID: r.TargetID, Queue: r.Queue,
 		Status: Status(r.Status), Epoch: r.Epoch, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, Wrote: r.Wrote,
-		Payload: r.Payload, Result: r.Result, Diff: r.Diff, Progress: r.Progress, Error: r.Error, ErrorClass: r.ErrorClass,
+		Payload: r.Payload, Result: r.Result, Diff: r.Diff, Progress: r.Progress, Error: r.Error, ErrorClass: r.ErrorClass, ErrorGroup: group,
 		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, CancelBy: r.CancelBy, Worker: r.Worker, Trace: r.Trace,
 		SnapshotTable: r.SnapshotTable, SnapshotRow: r.SnapshotRow, SnapshotState: SyncState(r.SnapshotState),
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt, NotBefore: r.NotBefore, StartedAt: r.StartedAt, DeadlineAt: r.DeadlineAt,

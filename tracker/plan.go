@@ -71,7 +71,7 @@ func idOrder(descending bool) string {
 // residualColumns returns the columns that residual conditions may read. The error text is
 // included only if a condition reads it, because it is long.
 func (p *plan) residualColumns() string {
-	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at, finished_at"
+	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at, finished_at, error_signature"
 	if p.readsError {
 		return columns + ", error"
 	}
@@ -102,6 +102,7 @@ type searchBounds struct {
 	low, high int64
 	services  []string // all services with jobs; nil if no plan needs them
 	ended     []int64  // the jobs that ended within the search's bounds; nil if there are too many or no bounds
+	byGroup   bool     // ended has only the jobs of the search's error groups
 }
 
 func (r *Reader) searchBounds(ctx context.Context, q Search) (b searchBounds, err error) {
@@ -116,7 +117,12 @@ func (r *Reader) searchBounds(ctx context.Context, q Search) (b searchBounds, er
 			return b, err
 		}
 	}
-	if q.hasEndBounds() && !q.isSelective() {
+	if q.isByGroup() {
+		if b.ended, err = r.groupIDs(ctx, q); err != nil {
+			return b, err
+		}
+		b.byGroup = b.ended != nil
+	} else if q.hasEndBounds() && !q.isSelective() {
 		if b.ended, err = r.endedIDs(ctx, q); err != nil {
 			return b, err
 		}
@@ -185,6 +191,8 @@ func (q Search) statuses() []Status {
 		switch {
 		case t.Field == FieldStatus:
 			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return slices.Contains(t.Values, string(status)) == t.Not })
+		case t.Field == FieldErrorGroup && !t.Not:
+			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return status != StatusFailed && status != StatusConflict })
 		case t.Field == FieldStuck && !t.Not:
 			statuses = slices.DeleteFunc(statuses, func(status Status) bool { return status != StatusRunning })
 		}
@@ -215,6 +223,7 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 	var rest []Term
 	for _, t := range q.Terms {
 		switch {
+		case (t.Field == FieldErrorGroup || t.Field == FieldService) && !t.Not && b.byGroup: // ended has no others
 		case t.Field == FieldStatus && !few: // chooseStreams reads only these statuses
 		case t.Field == FieldService && !t.Not && !few:
 			if services == nil {
@@ -232,7 +241,7 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 	if q.hasEndBounds() && b.ended == nil {
 		p.addResidual("j.finished_at >= ? AND j.finished_at < ?", q.endBounds()...)
 	}
-	if r.limit.byInstance() {
+	if r.limit.byInstance() && !b.byGroup {
 		clause, args := r.limitCondition("j")
 		p.addResidual(clause, args...)
 	}
@@ -255,7 +264,7 @@ func (p *plan) addResidual(clause string, args ...any) {
 // chooseStreams adds the streams that read the fewest rows for the search.
 func (p *plan) chooseStreams(q Search, b searchBounds, services []string) error {
 	statuses := q.statuses()
-	if q.Services != nil && b.selectsFewRows(q) {
+	if q.Services != nil && b.selectsFewRows(q) && !b.byGroup {
 		p.addResidual("j.service IN ?", append([]string{""}, q.Services...))
 	}
 	switch everyStatus := len(statuses) == len(Statuses()); {
@@ -344,6 +353,9 @@ func (t Term) condition(now time.Time) (clause string, args []any, err error) {
 	case FieldError, FieldText:
 		clause, args = t.containsCondition()
 		return clause, args, nil
+	case FieldErrorGroup:
+		hashes, err := parseGroups(t.Values)
+		return "COALESCE(j.error_signature, 0) IN ? AND j.error_signature IS NOT NULL", []any{hashes}, err
 	case FieldAttempts:
 		return t.compareCondition("j.attempt")
 	case FieldDuration:

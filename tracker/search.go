@@ -65,6 +65,8 @@ const (
 	FieldDuration Field = "duration" // the milliseconds of the last attempt, compared with one value by Op
 	FieldStuck    Field = "stuck"    // the job runs past its deadline; has no value
 	FieldRepaired Field = "repaired" // a later job of the same target succeeded; has no value
+
+	FieldErrorGroup Field = "group" // the ErrorGroup.ID of the job's error
 )
 
 // Term is one condition of a Search. A job matches if it matches one of the values.
@@ -183,6 +185,9 @@ func (r *Reader) Counts(ctx context.Context, q Search) (counts map[Status]int, e
 	}
 	q = r.limitServices(q)
 	q.Terms = slices.DeleteFunc(slices.Clone(q.Terms), func(t Term) bool { return t.Field == FieldStatus })
+	if q.isByGroup() {
+		return r.groupCounts(ctx, q)
+	}
 	var parts []string
 	var args []any
 	byStatus := q

@@ -33,6 +33,7 @@ type Row struct {
 	Wrote                                                  bool
 	Payload, Result, Diff, Progress                        json.RawMessage
 	Error, ErrorClass                                      string
+	ErrorSignature                                         sql.NullInt64 // see package signature
 	TriggeredBy, TriggerSource, CancelBy                   string
 	RetryOf                                                int64
 	Worker, Trace                                          string
@@ -50,7 +51,8 @@ const (
  j.status, j.epoch, j.in_lane, j.leases_lost, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
  j.retry_of, j.cancel_by, j.worker, j.trace, j.unique_key, j.created_at, j.updated_at, j.due_at, j.not_before,
  j.wake_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
- j.snap_table, j.snap_row, j.snap_state, j.deleted_at`
+ j.snap_table, j.snap_row, j.snap_state, j.deleted_at,
+ j.error_signature`
 	wideColumns = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
 
@@ -91,6 +93,7 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 		&n.retryOf, &n.cancelBy, &n.worker, &n.trace, &n.key, &n.created, &n.updated, &n.due, &n.notBefore,
 		&n.wake, &n.started, &n.deadline, &n.finished, &n.cancel, &n.duration, &n.text,
 		&n.table, &n.row, &n.state, &n.deleted,
+		&r.ErrorSignature,
 	}
 	if wide {
 		into = append(into, &n.payload, &r.Sealed, &n.result, &n.diff, &n.progress)

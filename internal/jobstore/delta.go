@@ -3,6 +3,7 @@ package jobstore
 import (
 	"strings"
 
+	"github.com/nawasara/nawasync/internal/signature"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/internal/statrow"
 	"github.com/nawasara/nawasync/tracker"
@@ -17,6 +18,9 @@ type statDelta struct {
 	lastAt  int64 // when that job finished, in microseconds
 	waits   tracker.Histogram
 	runs    tracker.Histogram
+
+	error   *signature.Signature // of the errors of the jobs; nil if they neither failed nor ended in conflict
+	firstAt int64                // when the first of these jobs finished, in microseconds
 }
 
 // insertDeltas appends what the finished jobs of a batch add to the statistics. It only
@@ -26,6 +30,7 @@ func (s *Store) insertDeltas(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	type key struct {
 		statrow.StatKey
 		minute int64
+		error  signature.Signature
 	}
 	deltas := map[key]*statDelta{}
 	var order []*statDelta
@@ -36,14 +41,20 @@ func (s *Store) insertDeltas(conn *sqlkit.Conn, outcomes []*Outcome) error {
 		k := key{
 			statrow.StatKey{Service: out.Job.Service, Type: out.Job.Type, Instance: out.Job.Instance, Action: out.Job.Action, Outcome: string(out.Status)},
 			tracker.PeriodMinute.Start(out.Now).UnixMicro(),
+			signature.Signature{},
 		}
+		if out.signature != nil {
+			k.error = *out.signature
+		}
+		at := out.Now.UnixMicro()
 		d := deltas[k]
 		if d == nil {
-			d = &statDelta{StatKey: k.StatKey, minute: k.minute}
+			d = &statDelta{StatKey: k.StatKey, minute: k.minute, error: out.signature, firstAt: at}
 			deltas[k], order = d, append(order, d)
 		}
 		d.jobs++
-		if at := out.Now.UnixMicro(); at >= d.lastAt {
+		d.firstAt = min(d.firstAt, at)
+		if at >= d.lastAt {
 			d.lastAt, d.lastJob = at, out.Job.ID
 		}
 		if !out.Job.StartedAt.IsZero() {
@@ -54,11 +65,20 @@ func (s *Store) insertDeltas(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	if len(order) == 0 {
 		return nil
 	}
-	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	var args []any
 	for _, d := range order {
-		args = append(args, d.minute, d.Service, d.Type, d.Action, d.Instance, d.Outcome, d.jobs, d.lastJob, d.lastAt, d.waits.String(), d.runs.String())
+		args = append(args, d.values()...)
 	}
-	return conn.Exec("INSERT INTO nawasync_stat_deltas (minute, service, type, action, instance, outcome, jobs, last_job, last_at, waits, runs) VALUES "+
-		strings.TrimSuffix(strings.Repeat(row+", ", len(order)), ", "), args...).Error
+	return conn.Exec("INSERT INTO nawasync_stat_deltas (minute, service, type, action, instance, outcome, jobs, last_job, last_at, waits, runs, "+
+		"error_signature, error_class, error_text, first_at) VALUES "+strings.TrimSuffix(strings.Repeat(row+", ", len(order)), ", "), args...).Error
+}
+
+// values returns the columns of the delta. Those of the errors are NULL if its jobs have none.
+func (d *statDelta) values() []any {
+	list := []any{d.minute, d.Service, d.Type, d.Action, d.Instance, d.Outcome, d.jobs, d.lastJob, d.lastAt, d.waits.String(), d.runs.String()}
+	if d.error == nil {
+		return append(list, nil, nil, nil, nil)
+	}
+	return append(list, d.error.Hash, d.error.Class, d.error.Text, d.firstAt)
 }

@@ -23,7 +23,7 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		return 0, fmt.Errorf("roll up statistics: %w", err)
 	}
 	err = s.transaction(ctx, func(conn *sqlkit.Conn) error {
-		if err := conn.Exec("UPDATE nawasync_duties SET held_until = held_until + 1 WHERE name = ?", lockRollup).Error; err != nil {
+		if err := holdRollup(conn); err != nil {
 			return err
 		}
 		deltas, err := statrow.Deltas(conn, limit)
@@ -50,12 +50,20 @@ func (s *Store) Rollup(ctx context.Context, limit int) (moved int, err error) {
 		if err := s.rollupTotals(conn, deltas); err != nil {
 			return err
 		}
+		if err := s.rollupErrors(conn, deltas); err != nil {
+			return err
+		}
 		return s.rollupSuccesses(conn, deltas)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("roll up statistics: %w", err)
 	}
 	return moved, nil
+}
+
+// holdRollup waits until no rollup runs, and keeps others from running until the end of the transaction.
+func holdRollup(conn *sqlkit.Conn) error {
+	return conn.Exec("UPDATE nawasync_duties SET held_until = held_until + 1 WHERE name = ?", lockRollup).Error
 }
 
 // rollupPeriod adds deltas to the rows of one period. It writes the rows in the order of their

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/signature"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -51,6 +52,8 @@ type Outcome struct {
 	// OnSuccess runs in the transaction of the outcome. Settle such an outcome alone: an error
 	// of OnSuccess rolls back its whole batch.
 	OnSuccess func(tx *gorm.DB) error
+
+	signature *signature.Signature // of the error by which the job is counted; nil if it neither failed nor ended in conflict
 }
 
 func (out *Outcome) row() outcomeRow {
@@ -66,6 +69,9 @@ func (out *Outcome) row() outcomeRow {
 	if out.Status.Terminal() {
 		at := out.Now.UnixMicro()
 		row.Finished = &at
+		if out.signature != nil {
+			row.Signature = &out.signature.Hash
+		}
 		return row
 	}
 	due := out.due().UnixMicro()
@@ -104,6 +110,9 @@ func (out *Outcome) resultJob() *Job {
 	}
 	if out.Status.Terminal() {
 		j.FinishedAt, j.CancelAt = out.Now, time.Time{}
+		if out.signature != nil {
+			j.ErrorGroup = signature.ID(out.signature.Hash)
+		}
 		if out.Status == tracker.StatusSuccess && j.Sealed != nil {
 			j.Sealed = []byte{}
 		}
@@ -161,6 +170,7 @@ type outcomeRow struct {
 	Class     *string        `json:"v_class,omitempty"`
 	Diff      *string        `json:"v_diff,omitempty"`
 	CancelBy  *string        `json:"v_cancel_by,omitempty"`
+	Signature *int64         `json:"v_signature,omitempty"`
 }
 
 // Settle writes a batch of outcomes in one transaction: the job rows, the attempts, the
@@ -213,6 +223,9 @@ func (s *Store) settleBatch(ctx context.Context, outcomes []*Outcome) (results [
 func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) ([]Settled, error) {
 	conn := sqlkit.Connect(ctx, tx)
 	now := s.Now()
+	for _, out := range outcomes {
+		s.sign(out)
+	}
 	ids, rows := outcomeRows(outcomes, now)
 	if err := s.boundOnSuccess(conn, outcomes); err != nil {
 		return nil, err

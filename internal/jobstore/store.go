@@ -37,6 +37,7 @@ type Store struct {
 	// lostTables maps the name of each missing snapshot table to the time at which it was found
 	// missing.
 	lostTables sync.Map
+	signatures errorLimit
 	atMoment   func(Moment) // nil outside of tests
 }
 

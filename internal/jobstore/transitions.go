@@ -24,14 +24,14 @@ const setRunning = "status = 'running', attempt = attempt + 1, open_lane = lane,
 var outcomeUpdate = updateStatement{
 	columns: []string{
 		"id", "epoch", "from:t", "status:t", "bump", "refund", "lost", "not_before", "finished", "duration", "result:t", "error:t", "class:t", "diff:t",
-		"cancel_by:t",
+		"cancel_by:t", "signature",
 	},
 	set: "status = v_status, epoch = epoch + v_bump, attempt = attempt - v_refund, leases_lost = leases_lost + v_lost, " +
 		"not_before = COALESCE(v_not_before, not_before), wake_at = v_not_before, " +
 		"open_lane = CASE WHEN v_status = 'queued' THEN lane ELSE NULL END, running_lane = NULL, " +
 		"sealed = CASE WHEN v_status = 'success' AND sealed IS NOT NULL THEN '' ELSE sealed END, state = CASE WHEN v_status = 'queued' THEN state ELSE NULL END, " +
 		"finished_at = v_finished, duration_ms = COALESCE(v_duration, duration_ms), result = COALESCE(v_result, result), " +
-		"error = v_error, error_class = v_class, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = CASE WHEN v_status = 'queued' THEN cancel_at ELSE NULL END, updated_at = ?",
+		"error = v_error, error_class = v_class, error_signature = v_signature, diff = v_diff, cancel_by = COALESCE(v_cancel_by, cancel_by), cancel_at = CASE WHEN v_status = 'queued' THEN cancel_at ELSE NULL END, updated_at = ?",
 	fence: "j.epoch = v_epoch AND j.status = v_from",
 }
 

@@ -39,6 +39,14 @@ const (
 // keepForms is how long a form of the pages that was sent is kept, so that the form cannot be sent again.
 const keepForms = 24 * time.Hour
 
+// How long minute, hour and day rows of the counts of errors are kept: somewhat longer than the longest time
+// range of which a page reads them.
+const (
+	keepErrorMinutes = 24 * time.Hour
+	keepErrorHours   = 30 * 24 * time.Hour
+	keepErrorDays    = 365 * 24 * time.Hour
+)
+
 // Tick prunes one batch of each type of row, unless another process is pruning. more reports
 // whether there is more to prune.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
@@ -84,6 +92,9 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if err := p.Store.PruneStats(ctx, now.Add(-keepMinutes), now.Add(-keepHours)); err != nil {
+		return false, err
+	}
+	if err := p.Store.PruneErrors(ctx, now.Add(-keepErrorMinutes), now.Add(-keepErrorHours), now.Add(-keepErrorDays)); err != nil {
 		return false, err
 	}
 	if err := p.Store.PrunePauses(ctx, now.Add(-2*p.Expiry)); err != nil {

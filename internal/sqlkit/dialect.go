@@ -63,6 +63,21 @@ func (d Dialect) ListRows() string {
 	return "nawasync_jobs INDEXED BY nawasync_jobs_list"
 }
 
+// ErrorRows returns the jobs table j, with a hint to read it by the index of error signatures.
+func (d Dialect) ErrorRows() string {
+	switch d.Name {
+	case "postgres":
+		return "nawasync_jobs j"
+	case "mysql":
+		return "nawasync_jobs j FORCE INDEX (nawasync_jobs_error)"
+	}
+	return "nawasync_jobs j INDEXED BY nawasync_jobs_error"
+}
+
+// ErrorTime returns the time of end in the index of error signatures of the jobs j. On MySQL the index has a
+// column of its own; see the migration.
+func (d Dialect) ErrorTime() string { return Pick(d.Name == "mysql", "j.error_at", "j.finished_at") }
+
 // Behind returns an expression that is 1 if an earlier job of j's lane is open, and 0 otherwise.
 func (d Dialect) Behind() string {
 	table, id := d.LaneRows()

@@ -28,16 +28,23 @@ type Delta struct {
 	Jobs            int64
 	LastJob, LastAt int64 // the job that ended last, and when
 	Waits, Runs     string
+
+	Error     sql.NullInt64 // signature of the errors of the jobs; not valid if they have none
+	ErrorText sql.NullString
+	Class     sql.NullString
+	FirstAt   sql.NullInt64 // when the first of the jobs ended; only with an Error
 }
 
 // Deltas reads up to limit deltas that are not rolled up yet, oldest first.
 func Deltas(conn *sqlkit.Conn, limit int) (list []Delta, err error) {
 	err = sqlkit.Each(conn, func(rows *sql.Rows) error {
 		var d Delta
-		err := rows.Scan(&d.ID, &d.Minute, &d.Service, &d.Type, &d.Action, &d.Instance, &d.Outcome, &d.Jobs, &d.LastJob, &d.LastAt, &d.Waits, &d.Runs)
+		err := rows.Scan(&d.ID, &d.Minute, &d.Service, &d.Type, &d.Action, &d.Instance, &d.Outcome, &d.Jobs, &d.LastJob, &d.LastAt, &d.Waits, &d.Runs,
+			&d.Error, &d.Class, &d.ErrorText, &d.FirstAt)
 		list = append(list, d)
 		return err
-	}, "SELECT id, minute, service, type, action, instance, outcome, jobs, last_job, last_at, waits, runs FROM nawasync_stat_deltas ORDER BY id LIMIT ?", limit)
+	}, "SELECT id, minute, service, type, action, instance, outcome, jobs, last_job, last_at, waits, runs, error_signature, error_class, error_text, first_at"+
+		" FROM nawasync_stat_deltas ORDER BY id LIMIT ?", limit)
 	return list, err
 }
 
