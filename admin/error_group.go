@@ -1,10 +1,7 @@
 package admin
 
 import (
-	"cmp"
-	"regexp"
-	"slices"
-	"strings"
+	"context"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
@@ -12,76 +9,85 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// errorGroup is a set of failed jobs with the same error signature.
+// maxErrorGroups is how many error groups a page shows.
+const maxErrorGroups = 10
+
+// errorGroup counts the jobs of a time range that failed or ended in conflict with the same error.
 type errorGroup struct {
+	ID        string    `json:"id"` // as in the query term group:ID
 	Signature string    `json:"signature"`
-	Example   string    `json:"example"`
+	Example   string    `json:"example"` // the error of the last job; empty if it was pruned or deleted
 	Class     string    `json:"class"`
-	Jobs      int       `json:"jobs"`
+	Jobs      int64     `json:"jobs"`
 	First     time.Time `json:"first"`
 	Last      time.Time `json:"last"`
+	LastJob   int64     `json:"last_job"`
 	Services  []string  `json:"services"`
 	url       string
 }
 
-// varyingParts matches what differs between two occurrences of the same error: IDs, addresses,
-// numbers and quoted words.
-var varyingParts = regexp.MustCompile(`"[^"]*"|'[^']*'|“[^”]*”|[\w.+-]+@[\w.-]+|\b(?:[0-9a-f]{8,}|\d[\d.,:]*)\b|\b[\w-]+(?:\.[\w-]+)+\b`)
-
-// errorSignature returns the first line of an error with its varying parts replaced by "…".
-func errorSignature(text string) string {
-	line := format.FirstLine(text)
-	return strings.Join(strings.Fields(varyingParts.ReplaceAllString(line, "…")), " ")
+// errorGroups has the largest error groups of a time range.
+type errorGroups struct {
+	list []errorGroup
+	jobs int64 // of all groups
 }
 
-// groupErrors groups failed jobs by their error signature and returns the 10 largest groups. The
-// jobs must be sorted by end time, latest first. The parameter ended is a query term that limits the
-// link of a group to the same time range.
-func (p *request) groupErrors(jobs []*tracker.Job, ended string) []errorGroup {
-	groups := map[string]*errorGroup{}
-	for _, j := range jobs {
-		key := errorSignature(j.Error)
-		if key == "" {
-			continue
-		}
-		g := groups[key]
-		if g == nil {
-			g = &errorGroup{Signature: key, Example: format.FirstLine(j.Error), Class: j.ErrorClass, Last: j.FinishedAt}
-			groups[key] = g
-		}
-		g.Jobs++
-		g.First = j.FinishedAt
-		if !slices.Contains(g.Services, j.Service) {
-			g.Services = append(g.Services, j.Service)
-		}
+// loadErrorGroups reads the groups of the jobs that ended since from, the start of a bucket of the period, and
+// that the store shows. The links of the groups have the query terms.
+func (p *request) loadErrorGroups(ctx context.Context, store *tracker.Reader, period tracker.Period, from time.Time, terms ...string) (errorGroups, error) {
+	out := errorGroups{list: []errorGroup{}}
+	groups, jobs, err := store.ErrorGroups(ctx, period, from, p.now.Add(time.Minute), maxErrorGroups)
+	if err != nil {
+		return out, err
 	}
-	list := []errorGroup{}
+	ids := make([]int64, len(groups))
+	for i, g := range groups {
+		ids[i] = g.LastJob
+	}
+	last, err := store.ByID(ctx, ids)
+	if err != nil {
+		return out, err
+	}
+	out.jobs = jobs
 	for _, g := range groups {
-		g.url = p.queryURL("status:conflict,failed", errorTerm(g.Signature), ended)
-		list = append(list, *g)
-	}
-	slices.SortFunc(list, func(a, b errorGroup) int {
-		return cmp.Or(cmp.Compare(b.Jobs, a.Jobs), cmp.Compare(a.Signature, b.Signature))
-	})
-	return list[:min(len(list), 10)]
-}
-
-// errorTerm returns the query term that finds jobs with a signature. It searches for the longest
-// fixed part. It returns "" if there is none.
-func errorTerm(signature string) string {
-	part := longestPart(strings.Split(signature, "…"))
-	if part == "" {
-		return ""
-	}
-	return "error:" + query.Quote(part, false)
-}
-
-func longestPart(parts []string) string {
-	best := ""
-	for _, part := range parts {
-		if part = strings.TrimSpace(part); len(part) > len(best) {
-			best = part
+		group := errorGroup{
+			ID: g.ID, Signature: g.Text, Class: g.Class, Jobs: g.Jobs, First: g.First, Last: g.Last, LastJob: g.LastJob, Services: g.Services,
+			url: p.queryURL(append(terms, groupTerm(g.ID), "ended:"+p.timeRange(from, time.Time{}))...),
 		}
+		if job := last[g.LastJob]; job != nil && job.ErrorGroup == g.ID && job.DeletedAt.IsZero() {
+			group.Example = format.FirstLine(job.Error)
+		}
+		out.list = append(out.list, group)
 	}
-	return best
+	return out, nil
+}
+
+// groupTerm returns the query term that finds the jobs of an error group.
+func groupTerm(id string) string { return "group:" + query.Quote(id, false) }
+
+// otherErrors is the ID of the group of errors that are not told apart.
+const otherErrors = "other"
+
+// groupText returns the text for a group.
+func (p *request) groupText(g errorGroup) string {
+	switch {
+	case g.ID == otherErrors:
+		return p.T("Other errors, which are too many different ones to count each")
+	case g.Signature == "":
+		return p.T("No error text")
+	}
+	return g.Signature
+}
+
+// errorsNote says what the counts of the groups mean.
+func (p *request) errorsNote(groups errorGroups) string {
+	shown := int64(0)
+	for _, g := range groups.list {
+		shown += g.Jobs
+	}
+	if shown < groups.jobs {
+		return p.Tf("%s of the %s jobs of this time range that failed or ended in conflict have one of these errors. Deleted and pruned jobs count too.",
+			format.Thousands(shown), format.Thousands(groups.jobs))
+	}
+	return p.T("Counts all jobs of this time range that failed or ended in conflict, also those deleted or pruned since.")
 }

@@ -26,6 +26,7 @@ type health struct {
 	Services []serviceHealth `json:"services"`
 	Errors   []errorGroup    `json:"errors"`
 	MoreOpen bool            `json:"more_open,omitempty"` // only tracker.MaxOpenJobs open jobs were counted
+	errors   errorGroups
 	recent   []*tracker.Job
 }
 
@@ -88,7 +89,7 @@ var healthWindows = []healthWindow{
 
 const (
 	minEndedForShare = 20  // with fewer ended jobs a percentage would mislead
-	maxErrors        = 500 // how many failed jobs are grouped by their error
+	maxFailures      = 500 // how many failed jobs are read to find the latest of each object
 )
 
 type healthView struct {
@@ -129,11 +130,14 @@ func (p *request) loadHealth(ctx context.Context) (*health, error) {
 	if out.Alerts, err = p.findAlerts(ctx, out, data.open, data.successes); err != nil {
 		return nil, err
 	}
-	failed, err := p.store().Failures(ctx, out.From, maxErrors)
+	if out.errors, err = p.loadErrorGroups(ctx, p.store(), window.period, out.From); err != nil {
+		return nil, err
+	}
+	out.Errors = out.errors.list
+	failed, err := p.store().Failures(ctx, out.From, maxFailures)
 	if err != nil {
 		return nil, err
 	}
-	out.Errors = p.groupErrors(failed, out.endedTerm(p))
 	out.recent = latestFailures(failed, 10)
 	out.summarize(p)
 	for i := range out.Services {

@@ -254,14 +254,13 @@ func (v *jobView) retriedAs() int64 {
 	return 0
 }
 
-// sameErrorURL returns the URL of the service's jobs with the same error signature. It returns "" if
-// the job has no error to search for.
+// sameErrorURL returns the URL of the service's jobs with the same error. It returns "" if the job has no error
+// or ended before errors were grouped.
 func (v *jobView) sameErrorURL() string {
-	term := errorTerm(errorSignature(v.job.Error))
-	if term == "" {
+	if v.job.ErrorGroup == "" {
 		return ""
 	}
-	return v.queryURL("status:conflict,failed", "service:"+v.job.Service, term, "since:30d")
+	return v.queryURL("service:"+v.job.Service, groupTerm(v.job.ErrorGroup), "ended:30d")
 }
 
 // comparison has the values of one field of a conflict, of an update or of a change on the remote.

@@ -97,10 +97,10 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 	var recorder statementRecorder
 	recorded := &testdb.Database{DB: recorder.open(t, db.DSN), Dialect: db.Dialect, DSN: db.DSN}
 	s := newSiteOf(t, recorded, "", func(c *nawasync.Config) { c.Now = func() time.Time { return now } }, func(c *admin.Config) { c.Timeout = 5 * time.Minute })
-	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error)
+	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, open_lane, wake_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error, error_signature)
  SELECT i % 5000, i, 0, 0, 1767225600000000 + i * 1000000::bigint, 0, CASE WHEN i < 59900 THEN 1767225600000000 + i * 1000000::bigint END, CASE WHEN i >= 59900 THEN i END, CASE WHEN i >= 59900 THEN 0 END, 0, FALSE, 1, 3,
  CASE WHEN i >= 59900 THEN 'queued' ELSE (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'failed', 'conflict', 'skipped', 'cancelled'])[1 + i % 10] END,
- (ARRAY['whm', 'cloudflare'])[1 + i % 2], 'mailbox', 'update', 'main', 'box' || i % 5000, 'default', 'user:' || i % 7, 'manual', 'quota exceeded' FROM generate_series(0, 59999) i`).Error)
+ (ARRAY['whm', 'cloudflare'])[1 + i % 2], 'mailbox', 'update', 'main', 'box' || i % 5000, 'default', 'user:' || i % 7, 'manual', 'quota exceeded', CASE WHEN i < 59900 AND i % 10 IN (6, 7) THEN 171 END FROM generate_series(0, 59999) i`).Error)
 	noError(t, db.Exec("VACUUM ANALYZE").Error)
 	var id int64
 	noError(t, db.Raw("SELECT MAX(id) - 30000 FROM nawasync_jobs").Row().Scan(&id))
@@ -111,7 +111,8 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 	}
 	for _, q := range []string{
 		"since:1h", "created:2026-01-01", "ended:1h", "status:failed ended:24h", "service:whm ended:30d", "service:whm", "target:box17",
-		"status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed", fmt.Sprint("id:", id),
+		"status:failed -is:repaired", "is:stuck", "by:user:3", "error:quota status:failed",
+		"group:00000000000000ab ended:1h", "group:00000000000000ab", fmt.Sprint("id:", id),
 	} {
 		paths = append(paths, "/jobs?q="+url.QueryEscape(q))
 	}

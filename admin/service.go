@@ -29,6 +29,7 @@ type serviceView struct {
 	heldRows       map[int64][]tracker.HeldRow // by hold ID; the first rows of each open hold
 	actions        []serviceHealth             // one for each kind of job
 	trend          chart.Trend
+	errors         errorGroups
 	schedules      []tracker.Schedule
 	processes      int             // live processes that handle jobs of the service
 	handled        map[string]bool // kinds that a live process handles
@@ -82,7 +83,7 @@ func (p *request) service() error {
 	}
 	p.title, p.section = p.scopeText(name, v.instance), "services"
 	ctx := p.r.Context()
-	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadSchedules} {
+	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules} {
 		if err := load(ctx); err != nil {
 			return err
 		}
@@ -123,10 +124,26 @@ func (v *serviceView) loadScopes(ctx context.Context) error {
 	return err
 }
 
+// ownStore returns a reader that shows only what the page is about.
+func (v *serviceView) ownStore() *tracker.Reader {
+	own := tracker.Visibility{Services: []string{v.name}}
+	if v.instance != "" {
+		own = tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: v.name, Instance: v.instance}}}
+	}
+	return v.store().Limited(own)
+}
+
+// loadErrors reads the most frequent errors of the last 7 days.
+func (v *serviceView) loadErrors(ctx context.Context) (err error) {
+	from := tracker.PeriodHour.Start(v.now.Add(-7 * 24 * time.Hour))
+	v.errors, err = v.loadErrorGroups(ctx, v.ownStore(), tracker.PeriodHour, from, "service:"+query.Quote(v.name, false), v.instanceTerm())
+	return err
+}
+
 func (v *serviceView) loadHolds(ctx context.Context) error {
 	store := v.store()
 	if v.instance != "" {
-		store = store.Limited(tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: v.name, Instance: v.instance}}})
+		store = v.ownStore()
 	}
 	var err error
 	if v.holds, err = store.Holds(ctx, v.name, "", false, 20); err != nil {

@@ -59,6 +59,7 @@ var fields = []fieldSpec{
 	{"source", newMessage("manual, scheduled, event, api or retry")},
 	{"class", Message{}},
 	{"error", Message{}},
+	{"group", newMessage("other, or the 16 hexadecimal digits of an error group")},
 	{"id", newMessage("a number")},
 	{"retry", newMessage("a number")},
 	{"attempts", newMessage("a number, >3 or <3")},

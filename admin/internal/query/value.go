@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/signature"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -27,6 +28,10 @@ func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 		return oneOf("open", "stuck", "repaired", "deleted")
 	case "source":
 		return oneOf("manual", "scheduled", "event", "api", "retry")
+	case "group":
+		lower := strings.ToLower(value)
+		_, err := signature.ParseID(lower)
+		return lower, err == nil
 	case "id", "retry":
 		n, err := strconv.ParseInt(value, 10, 64)
 		return strconv.FormatInt(n, 10), err == nil && n > 0
