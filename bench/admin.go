@@ -21,6 +21,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/internal/signature"
 )
 
 const sqliteOptions = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_txlock=immediate"
@@ -130,6 +131,7 @@ type pageBenchmark struct {
 // pagesToMeasure returns the pages. Lists have a higher time limit in SQLite.
 func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 	q := func(terms string) string { return "/jobs?q=" + url.QueryEscape(terms) }
+	quota := "group:" + signature.ID(signature.Of("transient", "quota exceeded for …").Hash)
 	var tabs, windows, deep []string
 	for _, status := range []string{"queued", "running", "success", "failed", "conflict", "skipped", "cancelled"} {
 		tabs = append(tabs, q("status:"+status))
@@ -156,6 +158,7 @@ func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 			q("ended:1h"), q("ended:24h"), q("ended:30d"), q("status:failed ended:24h"),
 			q("status:failed service:whm ended:7d"), q("service:whm ended:24h"),
 		}},
+		{"jobs, by error group", list, []string{q(quota + " ended:1h"), q(quota + " ended:24h"), q(quota + " ended:30d"), q(quota)}},
 		{"jobs, unresolved", list, []string{q("status:conflict,failed -is:repaired")}},
 		{"jobs, stuck", list, []string{q("is:stuck")}},
 		{"jobs, by a frequent error", time.Second, []string{q(`error:"quota exceeded"`)}},

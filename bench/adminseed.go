@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"gorm.io/gorm"
 
+	"github.com/nawasara/nawasync/internal/signature"
 	"github.com/nawasara/nawasync/migrations"
 )
 
@@ -22,7 +23,7 @@ var seedColumns = []string{
 	"duration_ms",
 	"epoch", "in_lane", "attempt", "max_attempts", "wrote", "status", "service", "type", "action", "instance", "target_id", "queue", "triggered_by", "trigger_source",
 	"worker",
-	"error_class", "payload", "error",
+	"error_class", "payload", "error", "error_signature",
 }
 
 // seedHistory is the age of the oldest seeded job.
@@ -51,11 +52,15 @@ func seededJob(i, n int, now time.Time) []any {
 	if status != "queued" {
 		started, duration, worker = created+50_000, int64(random.IntN(3000)), "host-1-ABCDEFGH"
 	}
+	var errorGroup any
+	if status == "failed" || status == "conflict" {
+		errorGroup = signature.Of(fmt.Sprint(class), fmt.Sprint(text), target, "main").Hash
+	}
 	return []any{
 		key, key, openLane, runningLane, wake, created, created, created, created, started, deadline, finished, duration,
 		int64(0), openLane != nil, int64(1), int64(3), false, status, service, typ, action, "main", target, "default", fmt.Sprintf("user:%d", random.IntN(50)), "manual",
 		worker,
-		class, fmt.Sprintf(`{"email":%q,"password":"***","quota":%d}`, target, random.IntN(1000)), text,
+		class, fmt.Sprintf(`{"email":%q,"password":"***","quota":%d}`, target, random.IntN(1000)), text, errorGroup,
 	}
 }
 
@@ -188,9 +193,37 @@ func seedStats(db *gorm.DB, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		if err := db.Exec(fmt.Sprintf(`INSERT INTO nawasync_error_stats (period, bucket, service, instance, signature, jobs, last_job, first_at, last_at)
+ SELECT '%s', (finished_at / %d) * %[2]d, service, instance, error_signature, COUNT(*), MAX(id), MIN(finished_at), MAX(finished_at) FROM nawasync_jobs
+ WHERE error_signature IS NOT NULL AND finished_at >= %[3]d GROUP BY 2, 3, 4, 5`, p.name, us, now.Add(-p.since).UnixMicro())).Error; err != nil {
+			return err
+		}
+	}
+	if err := seedErrorTexts(db); err != nil {
+		return err
 	}
 	return db.Exec(`INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at)
  SELECT service, type, action, instance, MAX(id), MAX(finished_at) FROM nawasync_jobs WHERE status = 'success' GROUP BY service, type, action, instance`).Error
+}
+
+// seedErrorTexts adds the texts of the error groups of the seeded jobs.
+func seedErrorTexts(db *gorm.DB) error {
+	var groups []struct {
+		First, Last, At, Until int64
+		Class, Text            string
+	}
+	if err := db.Raw(`SELECT g.first, g.last, g.at, g.until, j.error_class AS class, j.error AS text FROM
+ (SELECT MIN(id) AS first, MAX(id) AS last, MIN(finished_at) AS at, MAX(finished_at) AS until FROM nawasync_jobs WHERE error_signature IS NOT NULL GROUP BY error_signature) g
+ JOIN nawasync_jobs j ON j.id = g.last`).Scan(&groups).Error; err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if err := db.Exec(`INSERT INTO nawasync_errors (signature, class, text, first_at, last_at) SELECT error_signature, ?, ?, ?, ? FROM nawasync_jobs WHERE id = ?`,
+			g.Class, signature.Normalise(g.Text), g.At, g.Until, g.Last).Error; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // migrate migrates a database, and reports whether it has jobs already.
