@@ -113,9 +113,13 @@ func TestErrorGroupsTheirListsAndTheirExportsAgreeForEverySubjectAndWindow(t *te
 				if failed := csvIDs(t, s, subject, "status:failed"+ended); len(failed) != health.Totals.Failed {
 					t.Errorf("%s, %s: %d failed jobs are exported, the overview has %d", subject, window, len(failed), health.Totals.Failed)
 				}
+				page := s.get(subject, "/health?window="+window).body
 				var grouped []string
 				for _, g := range health.Errors {
 					q := "group:" + g.ID + ended
+					if !strings.Contains(page, `href="/jobs?q=`+url.QueryEscape(q)+`"`) {
+						t.Errorf("%s, %s: the page has no link for %s", subject, window, q)
+					}
 					list := listedIDs(t, s, subject, q)
 					grouped = append(grouped, list...)
 					seen++

@@ -23,6 +23,9 @@ func (q Search) errorGroups() []string {
 			values = t.Values
 		}
 	}
+	if len(values) == 0 {
+		return nil
+	}
 	return values
 }
 

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,6 +154,18 @@ func checkGroups(t *testing.T, reader *tracker.Reader, period tracker.Period, fr
 		if err != nil || int64(len(list.Jobs)) != g.Jobs || list.Searched != 0 {
 			t.Errorf("%s: the list of %s has %d jobs (%d searched, %v), want %d", name, id, len(list.Jobs), list.Searched, err, g.Jobs)
 		}
+		byService := 0
+		for _, service := range g.Services {
+			ofService := []tracker.Term{{Field: tracker.FieldService, Values: []string{service}}, q.Terms[0]}
+			list, err := reader.Search(t.Context(), tracker.Search{Terms: ofService, EndedFrom: q.EndedFrom, EndedTo: q.EndedTo, Limit: 500})
+			if err != nil || list.Searched != 0 {
+				t.Errorf("%s: the list of %s and %s searched %d jobs (%v)", name, id, service, list.Searched, err)
+			}
+			byService += len(list.Jobs)
+		}
+		if int64(byService) != g.Jobs {
+			t.Errorf("%s: the lists of %s by service have %d jobs, want %d", name, id, byService, g.Jobs)
+		}
 		counts, exact, err := reader.Counts(t.Context(), q)
 		if err != nil || !exact || int64(counts[tracker.StatusFailed]+counts[tracker.StatusConflict]) != g.Jobs || len(counts) > 2 {
 			t.Errorf("%s: the counts of %s are %v (%v, %v), want %d", name, id, counts, exact, err, g.Jobs)
@@ -289,5 +303,48 @@ func TestCountsOfErrorsArePrunedByPeriodAndTextsAtTheEnd(t *testing.T) {
 				t.Errorf("step %d: %d texts", i, texts)
 			}
 		}
+	})
+}
+
+// A rollup moves counts from one table to another. A reader sees each of them once.
+func TestErrorsAreCountedOnceWhileTheyAreRolledUp(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		const all = 50
+		var jobs []*jobstore.Job
+		for i := range all {
+			jobs = append(jobs, storetest.NewJob(int64(i)))
+		}
+		b.Insert(jobs...)
+		claimed := b.ClaimDue(all, jobs[0]).Jobs
+		var ended atomic.Int64
+		var work sync.WaitGroup
+		work.Go(func() {
+			random := rand.New(rand.NewPCG(1, 1))
+			for _, job := range claimed {
+				_, errs := b.Settle(t.Context(), []*jobstore.Outcome{failure(job, random)})
+				if errs[0] != nil {
+					t.Error(errs[0])
+				}
+				ended.Add(1)
+			}
+		})
+		work.Go(func() {
+			for ended.Load() < all && !t.Failed() {
+				if _, err := b.Rollup(t.Context(), 3); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		for last := int64(0); last < all && !t.Failed(); {
+			before := ended.Load()
+			_, n, err := b.ErrorGroups(t.Context(), tracker.PeriodDay, b.Now(), b.Now().Add(time.Minute), 1)
+			b.NoError(err)
+			if after := ended.Load(); n < before || n > after+1 || n < last {
+				t.Errorf("%d jobs are counted after %d; %d to %d have ended", n, last, before, after)
+			}
+			last = n
+		}
+		work.Wait()
 	})
 }
