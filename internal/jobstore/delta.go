@@ -30,27 +30,34 @@ func (s *Store) insertDeltas(conn *sqlkit.Conn, outcomes []*Outcome) error {
 	type key struct {
 		statrow.StatKey
 		minute int64
-		error  signature.Signature
 	}
-	deltas := map[key]*statDelta{}
+	type groupKey struct {
+		key
+		grouped   bool
+		signature int64
+	}
+	// The first delta of a key has the histograms of all: there may be one delta for each error.
+	first, deltas := map[key]*statDelta{}, map[groupKey]*statDelta{}
 	var order []*statDelta
 	for _, out := range outcomes {
 		if !out.Status.Terminal() {
 			continue
 		}
-		k := key{
+		k := groupKey{key: key{
 			statrow.StatKey{Service: out.Job.Service, Type: out.Job.Type, Instance: out.Job.Instance, Action: out.Job.Action, Outcome: string(out.Status)},
 			tracker.PeriodMinute.Start(out.Now).UnixMicro(),
-			signature.Signature{},
-		}
+		}}
 		if out.signature != nil {
-			k.error = *out.signature
+			k.grouped, k.signature = true, out.signature.Hash
 		}
 		at := out.Now.UnixMicro()
 		d := deltas[k]
 		if d == nil {
 			d = &statDelta{StatKey: k.StatKey, minute: k.minute, error: out.signature, firstAt: at}
 			deltas[k], order = d, append(order, d)
+			if first[k.key] == nil {
+				first[k.key] = d
+			}
 		}
 		d.jobs++
 		d.firstAt = min(d.firstAt, at)
@@ -58,8 +65,8 @@ func (s *Store) insertDeltas(conn *sqlkit.Conn, outcomes []*Outcome) error {
 			d.lastAt, d.lastJob = at, out.Job.ID
 		}
 		if !out.Job.StartedAt.IsZero() {
-			d.waits.Add(out.Job.StartedAt.Sub(out.Job.DueAt))
-			d.runs.Add(out.Now.Sub(out.Job.StartedAt))
+			first[k.key].waits.Add(out.Job.StartedAt.Sub(out.Job.DueAt))
+			first[k.key].runs.Add(out.Now.Sub(out.Job.StartedAt))
 		}
 	}
 	if len(order) == 0 {

@@ -18,7 +18,7 @@ const (
 // host name, path and time, and for each of the names. Its cost is linear in the length of the text.
 func Normalise(text string, names ...string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(cutText(text, maxRead)), "\n")
-	n := normaliser{}
+	n := normaliser{out: make([]byte, 0, len(line)+len(placeholder))}
 	for line != "" {
 		if length := nameLength(line, n.last, names); length > 0 {
 			n.replace()
