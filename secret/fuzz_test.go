@@ -166,6 +166,7 @@ func FuzzMaskText(f *testing.F) {
 	}
 	f.Add("token:", "", uint8(3))       // the header is not the token
 	f.Add(`"token":`, "", uint8(1))     // nor is the key on the next line
+	f.Add(`"token":`, "}", uint8('\'')) // nor is the one in brackets
 	f.Add(`"token:"0":`, "0", uint8(0)) // what is left looks like a key
 	f.Fuzz(func(t *testing.T, before, after string, form uint8) {
 		if !utf8.ValidString(before + after) {

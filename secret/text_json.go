@@ -57,6 +57,9 @@ func (sc *scanner) beginsAnother(i int) bool {
 	if strings.HasPrefix(sc.s[i:], "-----BEGIN") {
 		return true
 	}
+	if strings.HasPrefix(sc.s[i:], "(") {
+		i++ // as in (password: x for user ann)
+	}
 	end := i
 	for end < len(sc.s) && end-i < maxKey && (isWord(sc.s[end]) || sc.s[end] == '-') {
 		end++
