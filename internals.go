@@ -152,6 +152,11 @@ func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o 
 	return &job.Job, nil
 }
 
+// RetryFor is Engine.Retry on behalf of a bulk run. What the run has added is found by it.
+func (i internals) RetryFor(ctx context.Context, run, id int64, o RetryOptions) (*tracker.Job, error) {
+	return i.retryFor(ctx, run, id, o)
+}
+
 // FollowUp adds a job that answers the conflict of an ended job, on the same snapshot row. It
 // sets the row's pending state; state "" leaves the row unchanged. With a state, it returns
 // ErrSuperseded if a later job of the target succeeded, because the new job would undo the
@@ -172,8 +177,8 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	}
 	job.Trace, job.RetryOf, job.Lane = i.telemetry.inject(ctx), old.ID, old.Lane
 	job.SnapshotTable, job.SnapshotRow, job.SnapshotState = old.SnapshotTable, old.SnapshotRow, state
-	if job, err = i.insertFollowUp(ctx, job); err != nil {
-		return nil, err
+	if job, err = i.insertFollowUp(ctx, job, jobstore.FollowUp{Of: old.ID, Answer: true}); err != nil {
+		return nil, fmt.Errorf("answer the conflict of job %d: %w", old.ID, err)
 	}
 	i.telemetry.recordDispatched(ctx, span, []*jobstore.Job{job})
 	return &job.Job, nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
@@ -29,8 +27,9 @@ var (
 	// because the creation was cancelled. Another creation may have been dispatched since.
 	ErrRowGone = errors.New("the snapshot row of the creation no longer exists; create the object again instead of retrying")
 	// ErrSuperseded is returned when a later job of the same target succeeded, because a retry
-	// would undo the later job's change.
-	ErrSuperseded = errors.New("a later job of the same target succeeded and a retry would undo its change; force the retry if that is intended")
+	// would undo the later job's change. It is also returned for a job that was already retried: the
+	// text then names the last retry, which is the job to retry.
+	ErrSuperseded = jobstore.ErrSuperseded
 )
 
 // OperatorOptions identify the operator who takes an action. Every action is recorded in the
@@ -46,7 +45,8 @@ func (o OperatorOptions) validate() error { return validateText("OperatorOptions
 // RetryOptions are the OperatorOptions of a retry.
 type RetryOptions struct {
 	By, Reason, Address string // see OperatorOptions
-	// Force retries the job even if a later job of the same target succeeded.
+	// Force retries the job even if a later job of the same target succeeded. It does not retry a job
+	// whose last retry failed: that retry is the job to retry.
 	Force bool
 }
 
@@ -133,98 +133,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// Retry dispatches an ended job again. It adds a new row with the same sealed arguments at the end
-// of the job's lane and returns it. If an earlier retry of the job is still open, or another job with
-// its UniqueKey, Retry adds no row and returns that job. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded,
-// ErrRowGone or ErrDeleting. A job that succeeded keeps no arguments; other jobs keep theirs for
-// Config.KeepArguments.
-func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
-	var job *tracker.Job
-	err := e.operateOn(ctx, "retry", id, OperatorOptions{o.By, o.Reason, o.Address}, func(old *jobstore.Job, entry *tracker.AuditEntry) (err error) {
-		if job, err = e.retry(ctx, old, o); err == nil {
-			entry.Detail = fmt.Sprintf("job %d", job.ID)
-		}
-		return err
-	})
-	return job, err
-}
-
-func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions) (*tracker.Job, error) {
-	if !old.Status.Terminal() {
-		return nil, fmt.Errorf("retry job %d: %w: it is %s", old.ID, ErrNotEnded, old.Status)
-	}
-	if old.ArgumentsDropped() || len(old.Payload) == 0 {
-		return nil, e.argumentsGone(old)
-	}
-	if !o.Force {
-		newer, err := e.store.NewerSuccess(ctx, &old.Job)
-		if err != nil {
-			return nil, err
-		}
-		if newer != 0 {
-			return nil, fmt.Errorf("retry job %d: %w (job %d)", old.ID, ErrSuperseded, newer)
-		}
-	}
-	ctx, span := e.telemetry.startDispatch(ctx)
-	defer span.End()
-	job := &jobstore.Job{Job: tracker.Job{
-		Service: old.Service, Type: old.Type, Action: old.Action, Instance: old.Instance, TargetID: old.TargetID,
-		Queue: old.Queue, MaxAttempts: old.MaxAttempts, TriggeredBy: o.By, TriggerSource: string(SourceRetry), RetryOf: old.ID,
-		Payload: old.Payload, Trace: e.telemetry.inject(ctx),
-		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
-	}}
-	job.TargetKey, job.Lane, job.CreatedAt = old.TargetKey, old.Lane, e.store.Now()
-	if err := e.sealAgain(old, job); err != nil {
-		return nil, fmt.Errorf("retry job %d: %w", old.ID, err)
-	}
-	// A second Retry, for example after a double click, returns the first retry while it is open.
-	if job.UniqueKey = old.UniqueKey; job.UniqueKey == "" {
-		job.UniqueKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
-	}
-	var err error
-	if old.Tracked() {
-		job, err = e.retryTracked(ctx, old, job)
-	} else {
-		job, err = e.insertFollowUp(ctx, job)
-	}
-	if err != nil {
-		return nil, err
-	}
-	e.telemetry.recordDispatched(ctx, span, []*jobstore.Job{job})
-	return &job.Job, nil
-}
-
-// insertFollowUp inserts a job that follows an ended one and marks its snapshot row as pending.
-// It returns the job, or the open job that holds the same unique key.
-func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job) (*jobstore.Job, error) {
-	jobs := []*jobstore.Job{job}
-	if job.SnapshotState == "" {
-		if err := e.store.InsertOwn(ctx, jobs); err != nil {
-			return nil, e.lockHint(err)
-		}
-		e.wake(jobstore.WakesOf(jobs))
-		return jobs[0], nil
-	}
-	err := e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) error {
-		jobs[0] = job // a failed try of this transaction may have replaced the job
-		state, err := e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow)
-		if err != nil {
-			return err
-		}
-		if (state == "" || state == tracker.StateDeleted) && job.SnapshotState == StatePendingCreate {
-			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrRowGone)
-		}
-		if state == StatePendingDelete {
-			return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrDeleting)
-		}
-		if err := e.insertTx(ctx, tx, jobs); err != nil || jobs[0].Coalesced {
-			return err
-		}
-		return e.store.MarkPending(ctx, tx, job)
-	})
-	return jobs[0], err
 }
 
 // Delete removes an ended job from the lists. Restore undoes the deletion until the job is pruned.

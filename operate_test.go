@@ -107,10 +107,15 @@ func TestRetriesOfOneJobAreOneJobWhileTheFirstIsOpen(t *testing.T) {
 		for id := range retries {
 			enginetest.WaitStatus(t, e, id, tracker.StatusFailed)
 		}
-		again, err := e.Retry(t.Context(), failed.ID, nawasync.RetryOptions{By: "user:1"})
-		enginetest.NoError(t, err)
-		if retries[again.ID] {
-			t.Error("after the first retry has ended, a second one was not dispatched")
+		for id := range retries {
+			if again, err := e.Retry(t.Context(), failed.ID, nawasync.RetryOptions{By: "user:1"}); !errors.Is(err, nawasync.ErrSuperseded) {
+				t.Errorf("after the first retry has failed, the job itself was retried as %+v, error %v", again, err)
+			}
+			again, err := e.Retry(t.Context(), id, nawasync.RetryOptions{By: "user:1"})
+			enginetest.NoError(t, err)
+			if again.ID == id || again.RetryOf != id {
+				t.Errorf("the retry of the failed retry %d is %+v", id, again)
+			}
 		}
 	})
 }

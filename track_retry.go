@@ -42,7 +42,7 @@ func (e *Engine) argumentsGone(job *jobstore.Job) error {
 }
 
 // retryTracked adds the row of a retry, and enqueues its task in the host's asynq queue.
-func (e *Engine) retryTracked(ctx context.Context, old, job *jobstore.Job) (*jobstore.Job, error) {
+func (e *Engine) retryTracked(ctx context.Context, old, job *jobstore.Job, follows jobstore.FollowUp) (*jobstore.Job, error) {
 	plain, err := e.openArguments(old)
 	if err != nil {
 		return nil, fmt.Errorf("retry job %d: %w", old.ID, err)
@@ -56,8 +56,8 @@ func (e *Engine) retryTracked(ctx context.Context, old, job *jobstore.Job) (*job
 		return nil, fmt.Errorf("retry job %d of kind %s: %w", old.ID, old.Kind(), ErrNotTracked)
 	}
 	job.UniqueKey = jobstore.UniqueKey(fmt.Sprintf("retry:%d", old.ID), false)
-	if job, err = e.store.AddTracked(ctx, job); err != nil {
-		return nil, e.lockHint(err)
+	if job, err = e.store.AddTracked(ctx, job, follows); err != nil {
+		return nil, fmt.Errorf("retry job %d: %w", old.ID, e.lockHint(err))
 	}
 	if job.Coalesced && job.Attempt > 0 {
 		return job, nil // asynq has the task

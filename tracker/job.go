@@ -41,9 +41,12 @@ type Job struct {
 	TriggeredBy   string `json:"triggered_by"`
 	TriggerSource string `json:"trigger_source"`     // manual, scheduled, event, api, retry
 	RetryOf       int64  `json:"retry_of,omitempty"` // the job that this job retries, or 0
-	CancelBy      string `json:"cancel_by,omitempty"`
-	Worker        string `json:"worker,omitempty"` // id of the process that ran the job last
-	Trace         string `json:"trace,omitempty"`  // W3C traceparent of the dispatch; further headers, such as tracestate, are a line each
+	// RetriedAs is the job that follows this ended one, or 0: its retry, or the answer to its conflict. It is 0 again
+	// when that job is cancelled.
+	RetriedAs int64  `json:"retried_as,omitempty"`
+	CancelBy  string `json:"cancel_by,omitempty"`
+	Worker    string `json:"worker,omitempty"` // id of the process that ran the job last
+	Trace     string `json:"trace,omitempty"`  // W3C traceparent of the dispatch; further headers, such as tracestate, are a line each
 
 	// The snapshot row that the job changes, and the pending state that the dispatch gave the
 	// row. All three are zero if the job changes no row. The pending state ends with the job.
@@ -146,7 +149,8 @@ func JobOf(r *jobrow.Row) Job {
 		ID: r.ID, Service: r.Service, Type: r.Type, Action: r.Action, Instance: r.Instance, TargetID: r.TargetID, Queue: r.Queue,
 		Status: Status(r.Status), Epoch: r.Epoch, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, Wrote: r.Wrote,
 		Payload: r.Payload, Result: r.Result, Diff: r.Diff, Progress: r.Progress, Error: r.Error, ErrorClass: r.ErrorClass, ErrorGroup: group,
-		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, CancelBy: r.CancelBy, Worker: r.Worker, Trace: r.Trace,
+		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, RetriedAs: r.RetriedAs,
+		CancelBy: r.CancelBy, Worker: r.Worker, Trace: r.Trace,
 		SnapshotTable: r.SnapshotTable, SnapshotRow: r.SnapshotRow, SnapshotState: SyncState(r.SnapshotState),
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt, NotBefore: r.NotBefore, StartedAt: r.StartedAt, DeadlineAt: r.DeadlineAt,
 		FinishedAt: r.FinishedAt, CancelAt: r.CancelAt, DeletedAt: r.DeletedAt, Duration: r.Duration,

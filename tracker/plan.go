@@ -71,7 +71,7 @@ func idOrder(descending bool) string {
 // residualColumns returns the columns that residual conditions may read. The error text is
 // included only if a condition reads it, because it is long.
 func (p *plan) residualColumns() string {
-	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, attempt, duration_ms, deadline_at, finished_at, error_signature"
+	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, retried_as, attempt, duration_ms, deadline_at, finished_at, error_signature"
 	if p.readsError {
 		return columns + ", error"
 	}
@@ -203,14 +203,22 @@ func (q Search) statuses() []Status {
 	return statuses
 }
 
-// isSelective reports whether the search selects few rows by target, id or deletion. The other
+// isSelective reports whether the search selects few rows by target, id, bulk run or deletion. The other
 // terms are then residual conditions.
-func (q Search) isSelective() bool { return q.Targets != nil || q.Deleted || q.ids() != nil }
+func (q Search) isSelective() bool {
+	return q.Targets != nil || q.Deleted || q.ids() != nil || q.runs() != nil
+}
 
 // ids returns the values of a term that selects jobs by id, or nil.
-func (q Search) ids() []string {
+func (q Search) ids() []string { return q.valuesOf(FieldID) }
+
+// runs returns the values of a term that selects jobs by the bulk run that added them, or nil.
+func (q Search) runs() []string { return q.valuesOf(FieldRun) }
+
+// valuesOf returns the values of the first term of a field that is not negated, or nil.
+func (q Search) valuesOf(field Field) []string {
 	for _, t := range q.Terms {
-		if t.Field == FieldID && !t.Not {
+		if t.Field == field && !t.Not {
 			return t.Values
 		}
 	}
@@ -251,7 +259,7 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 		}
 	}
 	// What a limited reader may see is not a search of its own.
-	p.few = q.ids() != nil || (q.Targets != nil && p.texts == 0) || len(rest) == 0
+	p.few = q.ids() != nil || q.runs() != nil || (q.Targets != nil && p.texts == 0) || len(rest) == 0
 	return p, nil
 }
 
@@ -274,6 +282,10 @@ func (p *plan) chooseStreams(q Search, b searchBounds, services []string) error 
 		return err
 	case q.Targets != nil:
 		p.addTargetStreams(q.Targets)
+	case q.runs() != nil:
+		runs, err := parseIDs(q.runs())
+		p.addStream(stream{where: "id IN (SELECT job_id FROM nawasync_bulk_jobs WHERE run_id IN ?)", args: []any{runs}})
+		return err
 	case q.Deleted:
 		p.addStream(stream{where: "deleted_at IS NOT NULL"})
 	case b.ended != nil:
@@ -350,6 +362,11 @@ func (t Term) condition(now time.Time) (clause string, args []any, err error) {
 		return "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}, nil
 	case FieldRepaired:
 		return "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')", nil, nil
+	case FieldRetried:
+		return "j.retried_as IS NOT NULL", nil, nil
+	case FieldRun:
+		runs, err := parseIDs(t.Values)
+		return "EXISTS (SELECT 1 FROM nawasync_bulk_jobs b WHERE b.run_id IN ? AND b.job_id = j.id)", []any{runs}, err
 	case FieldError, FieldText:
 		clause, args = t.containsCondition()
 		return clause, args, nil

@@ -26,6 +26,9 @@ func (s *Store) Prune(ctx context.Context, status tracker.Status, before time.Ti
 		if err := conn.Exec("DELETE FROM nawasync_attempts WHERE job_id IN ?", ids).Error; err != nil {
 			return err
 		}
+		if err := conn.Exec("DELETE FROM nawasync_bulk_jobs WHERE run_id IN ?", ids).Error; err != nil {
+			return err
+		}
 		return conn.Exec("DELETE FROM nawasync_jobs WHERE id IN ?", ids).Error
 	})
 	if err != nil {

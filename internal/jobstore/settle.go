@@ -246,6 +246,9 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 	if err := keepStates(conn, written); err != nil {
 		return nil, fmt.Errorf("write the states of jobs: %w", err)
 	}
+	if err := unlinkCancelled(conn, written); err != nil {
+		return nil, fmt.Errorf("return cancelled retries to their originals: %w", err)
+	}
 	if err := s.insertAttempts(conn, written); err != nil {
 		return nil, fmt.Errorf("write attempts: %w", err)
 	}

@@ -82,6 +82,9 @@ func (s *Store) beginTracked(ctx context.Context, tx *gorm.DB, fresh *Job, d Del
 			fresh.RetryOf = job.ID
 		}
 		job, err = fresh, s.insertTracked(conn, fresh, d, holder)
+		if err == nil && fresh.RetryOf != 0 {
+			err = conn.Exec(setRetriedAs, fresh.ID, fresh.RetryOf).Error
+		}
 	case job.Status == tracker.StatusRunning:
 		job, err = s.endLostAttempt(ctx, tx, job, d.StartedAt)
 	}
@@ -170,14 +173,20 @@ func (s *Store) prepareTracked(job *Job, now time.Time) {
 	job.WakeAt, job.InLane = time.Time{}, false
 }
 
-// AddTracked adds the row of a task that the caller is about to enqueue. If another open job holds
-// the row's UniqueKey, it returns that job, with Coalesced set, and adds no row.
-func (s *Store) AddTracked(ctx context.Context, job *Job) (added *Job, err error) {
+// AddTracked adds the row of a task that the caller is about to enqueue and that follows an ended job. If
+// an open job already does, or holds the row's UniqueKey, it returns that job, with Coalesced set, and adds
+// no row.
+func (s *Store) AddTracked(ctx context.Context, job *Job, f FollowUp) (added *Job, err error) {
 	err = s.RetryTx(ctx, func(tx *gorm.DB) error {
+		if added, err = s.CheckFollowUp(ctx, tx, f); err != nil || added != nil {
+			return err
+		}
 		fresh := *job
 		s.prepareTracked(&fresh, s.Now())
-		added, err = s.insertUnique(sqlkit.Connect(ctx, tx), &fresh)
-		return err
+		if added, err = s.insertUnique(sqlkit.Connect(ctx, tx), &fresh); err != nil {
+			return err
+		}
+		return s.LinkFollowUp(ctx, tx, f, added)
 	})
 	return added, err
 }

@@ -42,13 +42,16 @@ func checkHidden(t *testing.T, b *storetest.Fixture, job *jobstore.Job) {
 func TestTrackedRowIsHiddenFromWorkersReapersAndSweepsUntilItEnds(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
-		added, err := b.AddTracked(t.Context(), retryJob())
+		original := b.End(1, tracker.StatusFailed)
+		follows, fresh := jobstore.FollowUp{Of: original.ID}, retryJob()
+		fresh.RetryOf = original.ID
+		added, err := b.AddTracked(t.Context(), fresh, follows)
 		b.NoError(err)
 		checkHidden(t, b, added)
-		again, err := b.AddTracked(t.Context(), retryJob())
+		again, err := b.AddTracked(t.Context(), fresh, follows)
 		b.NoError(err)
-		if again.ID != added.ID || !again.Coalesced {
-			t.Errorf("added %+v, want the open job %d", again, added.ID)
+		if again.ID != added.ID || !again.Coalesced || b.Stored(original.ID).RetriedAs != added.ID {
+			t.Errorf("added %+v, want the open job %d, named in job %d", again, added.ID, original.ID)
 		}
 		d := delivery(b, 1)
 		d.Row = added.ID

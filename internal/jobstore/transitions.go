@@ -12,7 +12,7 @@ package jobstore
 //
 // Every write of an attempt is fenced by id, epoch and the status that the writer expects, so
 // that only one of two writers wins. The status of a terminal row never changes again. Such a
-// row can only lose its arguments and texts, be deleted, and be restored.
+// row can only lose its arguments and texts, be deleted and restored, and name the job that follows it.
 
 // setRunning moves a job from queued to running. Its parameters are (now, now, worker). Callers
 // also set deadline_at.
@@ -74,7 +74,11 @@ const (
 	deleteJob     = "UPDATE nawasync_jobs SET deleted_at = ? WHERE id = ? AND finished_at IS NOT NULL AND deleted_at IS NULL"
 	restoreJob    = "UPDATE nawasync_jobs SET deleted_at = NULL WHERE id = ? AND deleted_at IS NOT NULL"
 	dropArguments = "UPDATE nawasync_jobs SET sealed = '' WHERE id = ? AND finished_at IS NOT NULL"
-	forgetJobs    = "UPDATE nawasync_jobs SET payload = NULL, sealed = NULL, result = NULL, error = NULL, diff = NULL, progress = NULL, updated_at = updated_at + 1"
+	// setRetriedAs names the job that follows an ended one, and clearRetriedAs takes the name back when that
+	// job is cancelled. Their parameters are (that job, id) and (id, that job).
+	setRetriedAs   = "UPDATE nawasync_jobs SET retried_as = ? WHERE id = ? AND finished_at IS NOT NULL"
+	clearRetriedAs = "UPDATE nawasync_jobs SET retried_as = NULL WHERE id = ? AND retried_as = ?"
+	forgetJobs     = "UPDATE nawasync_jobs SET payload = NULL, sealed = NULL, result = NULL, error = NULL, diff = NULL, progress = NULL, updated_at = updated_at + 1"
 )
 
 // Updates of tracked rows; see tracked.go. The parameters of startTracked are (attempt, attempts,

@@ -1,0 +1,127 @@
+package tracker
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
+// LaterJobs are the ids of jobs of one target that were dispatched after a job of it. 0 means that
+// there is none. Refreshes count only for a refresh. Deleted jobs count only if they succeeded.
+type LaterJobs struct {
+	Succeeded int64 // the newest that succeeded
+	Failed    int64 // the newest that failed or ended in conflict
+	Open      int64 // the newest that has not ended and shares the lane
+	// The same for jobs of the same action.
+	SameFailed, SameOpen int64
+	SameDropped          int64 // the newest of the same action that was cancelled or skipped
+}
+
+// Newest returns the newest of the jobs that succeeded, failed or are open, or 0.
+func (l LaterJobs) Newest() int64 { return max(l.Succeeded, l.Failed, l.Open) }
+
+// LaterJobs returns the later jobs of the targets of jobs, by the ids of jobs. The map has no entry for a
+// job without any. It does not depend on what a limited Reader shows: whoever sees a job sees its target.
+func (r *Reader) LaterJobs(ctx context.Context, jobs []*Job) (map[int64]LaterJobs, error) {
+	found := map[int64]LaterJobs{}
+	for chunk := range slices.Chunk(jobs, 500) {
+		if err := r.laterEnded(ctx, chunk, found); err != nil {
+			return nil, fmt.Errorf("look for later jobs of the same objects: %w", err)
+		}
+		if err := r.laterOpen(ctx, chunk, found); err != nil {
+			return nil, fmt.Errorf("look for later open jobs of the same objects: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// newestLater returns an expression for the newest later job of j's target that a condition on r selects. Each
+// is one look into the index of targets.
+func newestLater(condition string) string {
+	return "(SELECT r.id FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND " + condition +
+		" ORDER BY r.id DESC LIMIT 1)"
+}
+
+func (r *Reader) laterEnded(ctx context.Context, jobs []*Job, found map[int64]LaterJobs) error {
+	const (
+		failed  = "r.status IN ('failed', 'conflict') AND r.deleted_at IS NULL"
+		dropped = "r.status IN ('cancelled', 'skipped') AND r.deleted_at IS NULL"
+		counts  = " AND (r.action = j.action OR r.action <> '" + RefreshAction + "')"
+		same    = " AND r.action = j.action"
+	)
+	query := "SELECT j.id, " + newestLater("r.status = 'success' AND r.action <> '"+RefreshAction+"'") + ", " + newestLater(failed+counts) + ", " +
+		newestLater(failed+same) + ", " + newestLater(dropped+same) + " FROM nawasync_jobs j WHERE j.id IN ?"
+	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var id int64
+		var succeeded, failed, sameFailed, sameDropped sql.NullInt64
+		err := rows.Scan(&id, &succeeded, &failed, &sameFailed, &sameDropped)
+		later := LaterJobs{Succeeded: succeeded.Int64, Failed: failed.Int64, SameFailed: sameFailed.Int64, SameDropped: sameDropped.Int64}
+		if later != (LaterJobs{}) {
+			found[id] = later
+		}
+		return err
+	}, query, jobIDs(jobs))
+}
+
+// laterOpen finds open jobs by their lanes, because no index finds them by their targets. It reads each
+// open job of these lanes once.
+func (r *Reader) laterOpen(ctx context.Context, jobs []*Job, found map[int64]LaterJobs) error {
+	byTarget := map[int64][]*Job{}
+	for _, job := range jobs {
+		key := job.Target().key()
+		byTarget[key] = append(byTarget[key], job)
+	}
+	lanes, err := sqlkit.Column[int64](r.session(ctx), "SELECT DISTINCT lane FROM nawasync_jobs WHERE id IN ?", jobIDs(jobs))
+	if err != nil || len(lanes) == 0 {
+		return err
+	}
+	table, _ := r.dialect.LaneRows()
+	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var id, target int64
+		var action string
+		if err := rows.Scan(&id, &target, &action); err != nil {
+			return err
+		}
+		for _, job := range byTarget[target] {
+			if id <= job.ID || (action != job.Action && action == RefreshAction) {
+				continue
+			}
+			later := found[job.ID]
+			later.Open = max(later.Open, id)
+			if action == job.Action {
+				later.SameOpen = max(later.SameOpen, id)
+			}
+			found[job.ID] = later
+		}
+		return nil
+	}, "SELECT id, target_key, action FROM "+table+" WHERE open_lane IN ?", lanes)
+}
+
+func jobIDs(jobs []*Job) []int64 {
+	ids := make([]int64, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ID
+	}
+	return ids
+}
+
+// RunOutcomes counts the jobs that a bulk run has added, by status. Pruned jobs are not counted.
+func (r *Reader) RunOutcomes(ctx context.Context, run int64) (map[Status]int64, error) {
+	counts := map[Status]int64{}
+	visible, args := r.limitCondition("j")
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var status Status
+		var n int64
+		err := rows.Scan(&status, &n)
+		counts[status] = n
+		return err
+	}, "SELECT j.status, COUNT(*) FROM nawasync_bulk_jobs b JOIN nawasync_jobs j ON j.id = b.job_id WHERE b.run_id = ? AND "+visible+" GROUP BY j.status",
+		append([]any{run}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("count the jobs of bulk run %d: %w", run, err)
+	}
+	return counts, nil
+}
