@@ -175,7 +175,7 @@ func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o
 	if err != nil {
 		return nil, err
 	}
-	job.Trace, job.RetryOf, job.Lane = i.telemetry.inject(ctx), old.ID, old.Lane
+	job.Trace, job.RetryOf, job.Original, job.Lane = i.telemetry.inject(ctx), old.ID, old.OriginalID(), old.Lane
 	job.SnapshotTable, job.SnapshotRow, job.SnapshotState = old.SnapshotTable, old.SnapshotRow, state
 	if job, err = i.insertFollowUp(ctx, job, jobstore.FollowUp{Of: old.ID, Answer: true}); err != nil {
 		return nil, fmt.Errorf("answer the conflict of job %d: %w", old.ID, err)

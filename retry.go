@@ -75,7 +75,7 @@ func (e *Engine) buildRetry(ctx context.Context, old *jobstore.Job, by string) (
 		Payload: old.Payload, Trace: e.telemetry.inject(ctx),
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}}
-	job.TargetKey, job.Lane, job.CreatedAt = old.TargetKey, old.Lane, e.store.Now()
+	job.Original, job.TargetKey, job.Lane, job.CreatedAt = old.OriginalID(), old.TargetKey, old.Lane, e.store.Now()
 	if err := e.sealAgain(old, job); err != nil {
 		return nil, fmt.Errorf("retry job %d: %w", old.ID, err)
 	}

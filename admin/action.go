@@ -125,6 +125,9 @@ func (e *refusedError) Error() string { return e.text }
 
 // errorText returns the text that the page shows for an error.
 func (p *request) errorText(err error) string {
+	if text := p.retriedErrorText(err); text != "" {
+		return text
+	}
 	for _, known := range []struct {
 		is   error
 		text string

@@ -16,7 +16,7 @@ import (
 func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.OpenJobs, successes []tracker.LastSuccess) ([]alert.Alert, error) {
 	in := alert.Input{
 		Now: p.now, Open: open, Successes: successes, Repositories: p.h.engine.Repositories(), Ended: h.endedTerm(p),
-		ConflictsQuery: []string{"status:conflict", "-is:repaired", "-class:" + string(fault.ClassHeld)},
+		ConflictsQuery: []string{"status:conflict", "-is:repaired", "-is:retried", "-class:" + string(fault.ClassHeld)},
 	}
 	for _, s := range h.Services {
 		in.Services = append(in.Services, alert.Service{
@@ -39,6 +39,7 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 	in.Conflicts, err = p.store().Search(ownScan(ctx), tracker.Search{Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.StatusConflict)}},
 		{Field: tracker.FieldRepaired, Not: true},
+		{Field: tracker.FieldRetried, Not: true},
 		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // checkHolds reports held syncs
 	}, Limit: 100})
 	if err != nil {

@@ -40,6 +40,8 @@ type bulkView struct {
 	statuses           map[tracker.Status]int64
 	services           map[string]int64
 	skipped            map[skipReason]int64
+	laterOpen          int64 // of the matching jobs, those with a later open job of the object
+	laterFailed        int64 // those with a later failed one
 	samples            []*tracker.Job
 	hasWorker          bool   // a live process handles bulk runs
 	proof              string // that the preview has shown this number of jobs
@@ -128,14 +130,21 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 		if err != nil {
 			return err
 		}
-		for _, job := range results.Jobs {
-			v.lastJobID = max(v.lastJobID, job.ID)
+		if len(results.Jobs) > 0 {
+			v.lastJobID = max(v.lastJobID, results.Jobs[0].ID)
+		}
+		decided, err := v.decide(ctx, results.Jobs)
+		if err != nil {
+			return err
+		}
+		for i, job := range results.Jobs {
 			v.searched++
-			if reason := skipReasonFor(v.action, job); reason != "" {
+			if reason := decided[i].reason; reason != "" {
 				v.skipped[reason]++
 				continue
 			}
 			v.matching++
+			v.countLater(decided[i].later)
 			v.statuses[job.Status]++
 			v.services[job.Service]++
 			if len(v.samples) < bulkSampleSize {
@@ -231,6 +240,7 @@ type bulkRun struct {
 	job     *tracker.Job
 	args    bulkArgs
 	state   bulkState
+	made    runJobs
 	entries []tracker.AuditEntry // what the run did to each job, limited to services that the subject may view
 	older   int64                // ID of the last entry on this page if there are older ones, or 0
 }
@@ -279,6 +289,9 @@ func (p *request) showBulkRun() error {
 		filter.Until = v.job.FinishedAt.Add(time.Minute)
 	}
 	if v.entries, err = p.store().AuditLog(p.r.Context(), filter); err != nil {
+		return err
+	}
+	if v.made, err = p.loadRunJobs(v.job); err != nil {
 		return err
 	}
 	if len(v.entries) > auditPageSize {

@@ -49,6 +49,7 @@ func (a bulkArgs) Options() nawasync.JobOptions { return nawasync.JobOptions{Uni
 // continue the run.
 type bulkState struct {
 	Cursor  int64                `json:"cursor"` // jobs with this ID or a higher one are processed
+	After   int64                `json:"after"`  // for a run from the oldest job: those with this ID or a lower one are
 	Done    int64                `json:"done"`
 	Skipped int64                `json:"skipped"`
 	Failed  int64                `json:"failed"`
@@ -68,7 +69,7 @@ func (s *bulkState) count(counter *int64, reason skipReason) {
 }
 
 // reached returns how many jobs the run has changed or failed to change, also before an interruption.
-func (s *bulkState) reached() int64 { return s.Done + s.Failed + s.Reasons[reasonRetried] }
+func (s *bulkState) reached() int64 { return s.Done + s.Failed }
 
 var bulkActions = []string{"retry", "cancel", "delete", "restore"}
 
@@ -99,10 +100,17 @@ type bulkJob struct {
 
 func (*bulkJob) Timeout() time.Duration { return 24 * time.Hour }
 
-// Execute processes the jobs of the query from the newest to the oldest. It checks for each job
-// whether the action still applies. An interrupted run continues where it stopped.
+// bulkWork is an attempt of a run.
+type bulkWork struct {
+	*bulkJob
+	run    *nawasync.Run[bulkArgs]
+	choice retryChoice
+	state  bulkState
+}
+
+// Execute processes the jobs of the query one by one. It checks for each job whether the action still
+// applies. An interrupted run continues where it stopped.
 func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) error {
-	store := limited(b.engine.Reader(), run.Args.Visible)
 	search, err := run.Args.search()
 	if err != nil {
 		return nawasync.Permanent(err)
@@ -115,23 +123,42 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
-	resumed := job.Epoch > 0
-	for state.Cursor > 1 {
-		results, err := store.Search(ctx, withLimit(search, state.Cursor, bulkBatchSize))
-		if err != nil {
+	w := &bulkWork{b, run, retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID}, state}
+	for more := w.state.Cursor > 1; more; {
+		if more, err = w.processBatch(ctx); err != nil {
 			return err
 		}
-		if err := b.processBatch(ctx, run, results.Jobs, &state, resumed); err != nil {
-			return err
-		}
-		if results.Older == 0 {
-			break
-		}
-		state.Cursor = results.Older
-		b.saveProgress(ctx, run, state, false)
+		w.saveProgress(ctx, false)
 	}
-	run.SetResult(state)
+	run.SetResult(w.state)
 	return nil
+}
+
+// oldestFirst reports whether the run goes from the oldest job to the newest: retries are dispatched in the order
+// of their jobs. Other actions begin with the newest, so that the cancellation of one job does not start the next.
+func (a bulkArgs) oldestFirst() bool { return a.Action == "retry" }
+
+// nextBatch returns the next jobs of the run, in the order in which to process them, and where the batch after them
+// begins, or 0.
+func (w *bulkWork) nextBatch(ctx context.Context) (jobs []*tracker.Job, next int64, err error) {
+	if !w.run.Args.oldestFirst() {
+		results, err := w.choice.store.Search(ctx, withLimit(w.choice.search, w.state.Cursor, bulkBatchSize))
+		return results.Jobs, results.Older, err
+	}
+	search := withLimit(w.choice.search, w.choice.lastJobID+1, bulkBatchSize)
+	search.After, search.Oldest = w.state.After, true
+	results, err := w.choice.store.Search(ctx, search)
+	slices.Reverse(results.Jobs)
+	return results.Jobs, results.Newer, err
+}
+
+// advance records that the run has come to a job.
+func (w *bulkWork) advance(id int64) {
+	if w.run.Args.oldestFirst() {
+		w.state.After = id
+	} else {
+		w.state.Cursor = id
+	}
 }
 
 // savedState returns the progress that an earlier attempt stored, or the state of a new run.
@@ -158,68 +185,76 @@ func progressNote(job *tracker.Job) string {
 	return progress.Note
 }
 
-// processBatch processes the jobs in order. When ctx ends, it stores the progress and returns the
-// cause.
-func (b *bulkJob) processBatch(ctx context.Context, run *nawasync.Run[bulkArgs], jobs []*tracker.Job, state *bulkState, resumed bool) error {
-	for _, job := range jobs {
-		if ctx.Err() != nil || !b.processJob(ctx, run, job, state, resumed) {
-			run.SetResult(*state)
-			b.saveProgress(context.WithoutCancel(ctx), run, *state, true)
-			return context.Cause(ctx)
-		}
-		state.Cursor = job.ID
+// processBatch processes the next jobs and reports whether there are more. When ctx ends, it stores the
+// progress and returns the cause.
+func (w *bulkWork) processBatch(ctx context.Context) (more bool, err error) {
+	jobs, next, err := w.nextBatch(ctx)
+	if err != nil {
+		return false, err
 	}
-	return nil
+	decided := make([]retryDecision, len(jobs))
+	if w.run.Args.Action == "retry" {
+		if decided, err = w.choice.decide(ctx, jobs); err != nil {
+			return false, err
+		}
+	}
+	for i, job := range jobs {
+		if ctx.Err() != nil || !w.processJob(ctx, job, decided[i].reason) {
+			w.run.SetResult(w.state)
+			w.saveProgress(context.WithoutCancel(ctx), true)
+			return false, context.Cause(ctx)
+		}
+		w.advance(job.ID)
+	}
+	if next != 0 {
+		w.advance(next)
+	}
+	return next != 0, nil
 }
 
 // saveProgress stores the state as the note of the job's progress. Progress drops reports that
 // follow each other within a second, except one in which done equals total. A final report uses that
 // exception.
-func (b *bulkJob) saveProgress(ctx context.Context, run *nawasync.Run[bulkArgs], state bulkState, final bool) {
-	text, err := json.Marshal(state)
+func (w *bulkWork) saveProgress(ctx context.Context, final bool) {
+	text, err := json.Marshal(w.state)
 	if err != nil {
 		return
 	}
-	done, total := state.Done+state.Skipped+state.Failed, int64(0)
+	done, total := w.state.Done+w.state.Skipped+w.state.Failed, int64(0)
 	if final {
 		total = done
 	}
-	run.Progress(ctx, done, total, string(text))
+	w.run.Progress(ctx, done, total, string(text))
 }
 
-// alreadyRetried reports whether this run has already retried the job. A run that was interrupted
-// may not have stored the retry in its progress.
-func (b *bulkJob) alreadyRetried(ctx context.Context, args bulkArgs, job *tracker.Job) (bool, error) {
-	results, err := b.engine.Reader().Search(ctx, tracker.Search{Targets: []tracker.Target{job.Target()}, After: job.ID, Limit: 100})
-	return slices.ContainsFunc(results.Jobs, func(next *tracker.Job) bool {
-		return next.RetryOf == job.ID && next.TriggeredBy == args.By && !next.CreatedAt.Before(args.PreviewedAt)
-	}), err
-}
-
-// processJob performs the action on one job, or skips the job, and counts the result. It returns
-// false if the run was interrupted and the job is still to be processed.
-func (b *bulkJob) processJob(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job, state *bulkState, resumed bool) bool {
-	reason, err := b.skipReason(ctx, run.Args, job, resumed)
-	if reason == "" && err == nil && run.Args.Most > 0 && state.reached() >= run.Args.Most {
-		reason = reasonUnconfirmed
-	}
-	if reason == "" && err == nil {
-		err = b.perform(ctx, run, job)
+// processJob performs the action on one job, or skips the job, and counts the result. reason is why a retry
+// leaves it out, or "". It returns false if the run was interrupted and the job is still to be processed.
+func (w *bulkWork) processJob(ctx context.Context, job *tracker.Job, reason skipReason) bool {
+	reason, err := w.skipReason(ctx, job, reason)
+	if reason == "" && err == nil && (w.run.Args.Action != "retry" || job.RetriedAs == 0) {
+		if most := w.run.Args.Most; most > 0 && w.state.reached() >= most {
+			reason = reasonUnconfirmed
+		} else {
+			reason, err = w.perform(ctx, job)
+		}
 	}
 	switch {
 	case errors.Is(err, nawasync.ErrNoArguments):
 		reason, err = reasonNoArguments, nil
 	case errors.Is(err, nawasync.ErrSuperseded):
 		reason, err = reasonSuperseded, nil
+	case errors.Is(err, nawasync.ErrDeleting):
+		reason, err = reasonLaterOpen, nil
 	case errors.Is(err, nawasync.ErrEnded), errors.Is(err, nawasync.ErrNotEnded), errors.Is(err, nawasync.ErrNotFound),
 		errors.Is(err, nawasync.ErrRowGone):
 		reason, err = reasonChanged, nil
 	}
+	state := &w.state
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false
 	case err != nil:
-		run.Logf("job %d: %v", job.ID, err)
+		w.run.Logf("job %d: %v", job.ID, err)
 		state.count(&state.Failed, reasonError)
 	case reason != "":
 		state.count(&state.Skipped, reason)
@@ -229,20 +264,20 @@ func (b *bulkJob) processJob(ctx context.Context, run *nawasync.Run[bulkArgs], j
 	return true
 }
 
-// skipReason returns why the run must skip the job, or "".
-func (b *bulkJob) skipReason(ctx context.Context, args bulkArgs, job *tracker.Job, resumed bool) (skipReason, error) {
-	if reason := skipReasonFor(args.Action, job); reason != "" {
+// skipReason returns why the run must skip the job, or "". A run that was interrupted may not have stored that it
+// has retried the job: that is no reason to count it as skipped.
+func (w *bulkWork) skipReason(ctx context.Context, job *tracker.Job, reason skipReason) (skipReason, error) {
+	if reason == "" {
+		reason = skipReasonFor(w.run.Args.Action, job)
+	}
+	if reason == reasonRetried {
+		return w.reasonOfRetry(ctx, job.RetriedAs)
+	}
+	if reason != "" {
 		return reason, nil
 	}
-	if allowed, err := b.allowed(ctx, args.By, job); err != nil || !allowed {
+	if allowed, err := w.allowed(ctx, w.run.Args.By, job); err != nil || !allowed {
 		return reasonNotPermitted, err
-	}
-	if resumed && args.Action == "retry" {
-		retried, err := b.alreadyRetried(ctx, args, job)
-		if retried {
-			return reasonRetried, err
-		}
-		return "", err
 	}
 	return "", nil
 }
@@ -271,22 +306,24 @@ func (b *bulkJob) allowed(ctx context.Context, operator string, job *tracker.Job
 // decisionCacheTime is how long a bulk run uses the decisions of an enforcer without a version.
 const decisionCacheTime = 5 * time.Second
 
-// perform performs the action on one job on behalf of the operator.
-func (b *bulkJob) perform(ctx context.Context, run *nawasync.Run[bulkArgs], job *tracker.Job) error {
-	args := run.Args
-	o := nawasync.OperatorOptions{By: args.By, Reason: args.Reason, Address: runAddress(run.Job().ID)}
-	var err error
-	switch args.Action {
+// operator returns who started the run, for what the run does to a job.
+func (w *bulkWork) operator() nawasync.OperatorOptions {
+	return nawasync.OperatorOptions{By: w.run.Args.By, Reason: w.run.Args.Reason, Address: runAddress(w.run.Job().ID)}
+}
+
+// perform performs the action on one job on behalf of the operator, or returns why it does not.
+func (w *bulkWork) perform(ctx context.Context, job *tracker.Job) (reason skipReason, err error) {
+	switch w.run.Args.Action {
 	case "retry":
-		_, err = b.engine.Retry(ctx, job.ID, nawasync.RetryOptions{By: o.By, Reason: o.Reason, Address: o.Address})
+		return w.retryJob(ctx, job)
 	case "cancel":
-		_, err = b.engine.Cancel(ctx, job.ID, o)
+		_, err = w.engine.Cancel(ctx, job.ID, w.operator())
 	case "delete":
-		err = b.engine.Delete(ctx, job.ID, o)
+		err = w.engine.Delete(ctx, job.ID, w.operator())
 	case "restore":
-		err = b.engine.Restore(ctx, job.ID, o)
+		err = w.engine.Restore(ctx, job.ID, w.operator())
 	}
-	return err
+	return "", err
 }
 
 // runAddress returns the address of a bulk run's actions in the audit log.
@@ -307,6 +344,8 @@ func skipReasonFor(action string, job *tracker.Job) skipReason {
 		return reasonConflict
 	case action == "retry" && job.Service == bulkKind.Service:
 		return reasonBulkRun
+	case action == "retry" && job.RetriedAs != 0:
+		return reasonRetried
 	}
 	return ""
 }

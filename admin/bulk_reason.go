@@ -15,6 +15,8 @@ const (
 	reasonNotPermitted skipReason = "revoked"
 	reasonRetried      skipReason = "retried"
 	reasonUnconfirmed  skipReason = "unconfirmed"
+	reasonOlder        skipReason = "older"
+	reasonLaterOpen    skipReason = "later_open"
 	reasonError        skipReason = "error"
 )
 
@@ -40,9 +42,13 @@ func (p *request) skipReasonText(r skipReason) string {
 	case reasonNotPermitted:
 		return p.T("the operator no longer has permission for the job's service")
 	case reasonRetried:
-		return p.T("this bulk run has already retried the job")
+		return p.T("the job was already retried, and its retry stands for it")
 	case reasonUnconfirmed:
 		return p.T("the run has changed as many jobs as were confirmed: start another one")
+	case reasonOlder:
+		return p.T("the job is an older failure of the same object and action, and only the newest is retried")
+	case reasonLaterOpen:
+		return p.T("a later job for the same object has not ended")
 	case reasonError:
 		return p.T("an error occurred: see the log of the bulk run")
 	}

@@ -20,7 +20,7 @@ const exportBatchSize = 500
 
 var csvHeader = []string{
 	"id", "status", "service", "type", "instance", "action", "target", "by", "source", "created", "started", "finished", "attempts",
-	"duration_ms", "class", "error", "retry_of",
+	"duration_ms", "class", "error", "retry_of", "retried_as",
 }
 
 // exportSearch parses the query of an export. An invalid query is an error: exporting all jobs
@@ -152,14 +152,16 @@ func csvRecord(j *tracker.Job) []string {
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	retryOf := ""
-	if j.RetryOf != 0 {
-		retryOf = strconv.FormatInt(j.RetryOf, 10)
+	idOrNone := func(id int64) string {
+		if id == 0 {
+			return ""
+		}
+		return strconv.FormatInt(id, 10)
 	}
 	record := []string{
 		strconv.FormatInt(j.ID, 10), string(j.Status), j.Service, j.Type, j.Instance, j.Action, j.TargetID, j.TriggeredBy, j.TriggerSource,
 		timestamp(j.CreatedAt), timestamp(j.StartedAt), timestamp(j.FinishedAt), strconv.Itoa(j.Attempt), strconv.FormatInt(j.Duration.Milliseconds(), 10),
-		j.ErrorClass, j.Error, retryOf,
+		j.ErrorClass, j.Error, idOrNone(j.RetryOf), idOrNone(j.RetriedAs),
 	}
 	for i := range record {
 		record[i] = escapeFormula(record[i])

@@ -25,6 +25,9 @@ type jobView struct {
 	entries      []tracker.AuditEntry
 	newer        int64          // ID of a later job of the same target that succeeded; 0 if there is none
 	retryOfShown bool           // the subject may view the job that this one retries, and it exists
+	newest       int64          // ID of the newest of the later jobs; 0 if there is none
+	later        []*tracker.Job // the newest later jobs of the same target that are open, failed and succeeded
+	retries      []*tracker.Job // the job's retry, the retry of that one, and so on
 	pause        *tracker.Scope // what pauses or parks the job; nil if nothing does
 	hasWorker    bool           // a live process handles its kind
 	fullStack    bool           // show all frames of stacks
@@ -89,8 +92,7 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 		v.retryOfShown = shown[j.RetryOf] != nil
 	}
 	if j.Status.Terminal() {
-		v.newer, err = store.NewerSuccess(ctx, j)
-		return err
+		return v.loadRetries(ctx)
 	}
 	if v.predecessors, err = store.LanePredecessors(ctx, j, 6); err != nil {
 		return err
@@ -195,6 +197,8 @@ func (v *jobView) waitingText() string {
 func (v *jobView) advice() string {
 	j := v.job
 	switch {
+	case j.RetriedAs != 0: // the retry is what there is to look after
+		return ""
 	case v.newer != 0 && (j.Status == tracker.StatusFailed || j.Status == tracker.StatusConflict):
 		return v.Tf("Nothing to do: job %d changed the same object later and succeeded. A retry of this job would undo that change.", v.newer)
 	case v.isHeldSync():
@@ -242,16 +246,6 @@ func (v *jobView) classAdvice() string {
 		return v.T("The job waited too long and expired. Check that the change is still wanted, then retry the job.")
 	}
 	return ""
-}
-
-// retriedAs returns the ID of the newest retry of the job among the related jobs, or 0.
-func (v *jobView) retriedAs() int64 {
-	for _, other := range v.related {
-		if other.RetryOf == v.job.ID {
-			return other.ID
-		}
-	}
-	return 0
 }
 
 // sameErrorURL returns the URL of the service's jobs with the same error. It returns "" if the job has no error

@@ -64,21 +64,6 @@ func newJobFlash(text string, job *tracker.Job, err error) (flash, error) {
 	return flash{Text: fmt.Sprintf(text, job.ID), Job: job.ID}, nil
 }
 
-func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error) {
-	switch {
-	case job.Service == bulkKind.Service: // the retry would act with the permissions of the operator who started the run
-		return flash{}, &refusedError{text: p.T("A bulk run cannot be retried. Start a new one from the job list.")}
-	case !job.Status.Terminal():
-		return flash{}, &refusedError{text: p.T("Only an ended job can be retried.")}
-	}
-	operator := p.operatorOptions()
-	next, err := p.h.engine.Retry(ctx, job.ID, nawasync.RetryOptions{
-		By: operator.By, Reason: operator.Reason, Address: operator.Address,
-		Force: p.r.PostFormValue("force") == "yes",
-	})
-	return newJobFlash(p.T("Retried as job %d."), next, err)
-}
-
 func (p *request) cancelJob(ctx context.Context, job *tracker.Job) (flash, error) {
 	now, err := p.h.engine.Cancel(ctx, job.ID, p.operatorOptions())
 	if err != nil {

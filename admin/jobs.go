@@ -280,7 +280,7 @@ func (v *jobsView) viewTitle() string {
 func (v *jobsView) namedQueries() []navLink {
 	var list []navLink
 	for _, named := range []struct{ name, query string }{
-		{v.T("Unresolved"), "status:conflict,failed -is:repaired"},
+		{v.T("Unresolved"), "status:conflict,failed -is:repaired -is:retried"},
 		{v.T("Stuck"), "is:stuck"},
 		{v.T("Deleted"), "is:deleted"},
 	} {

@@ -75,7 +75,7 @@ func TestTrackedTasksAreShownBesideTheJobsAndRetriedFromTheirPage(t *testing.T) 
 		t.Error("health misses a worker for a task that asynq delivers")
 	}
 	close(healthy)
-	if got := s.post("operator", fmt.Sprintf("/jobs/%d/retry", failed.ID)); got.status != http.StatusSeeOther {
+	if got := s.post("operator", fmt.Sprintf("/jobs/%d/retry", failed.ID), "force", "yes", "later", "2"); got.status != http.StatusSeeOther {
 		t.Errorf("the retry answers %d", got.status)
 	}
 	if retry := awaitRow(3, tracker.StatusSuccess); retry.RetryOf != failed.ID || retry.TriggeredBy != "operator" {

@@ -43,10 +43,13 @@ type Job struct {
 	RetryOf       int64  `json:"retry_of,omitempty"` // the job that this job retries, or 0
 	// RetriedAs is the job that follows this ended one, or 0: its retry, or the answer to its conflict. It is 0 again
 	// when that job is cancelled.
-	RetriedAs int64  `json:"retried_as,omitempty"`
-	CancelBy  string `json:"cancel_by,omitempty"`
-	Worker    string `json:"worker,omitempty"` // id of the process that ran the job last
-	Trace     string `json:"trace,omitempty"`  // W3C traceparent of the dispatch; further headers, such as tracestate, are a line each
+	RetriedAs int64 `json:"retried_as,omitempty"`
+	// Original is the first job of the chain of retries that the job belongs to, or 0 if it retries none. It asked
+	// for the change: jobs of one target are newer or older by it.
+	Original int64  `json:"original,omitempty"`
+	CancelBy string `json:"cancel_by,omitempty"`
+	Worker   string `json:"worker,omitempty"` // id of the process that ran the job last
+	Trace    string `json:"trace,omitempty"`  // W3C traceparent of the dispatch; further headers, such as tracestate, are a line each
 
 	// The snapshot row that the job changes, and the pending state that the dispatch gave the
 	// row. All three are zero if the job changes no row. The pending state ends with the job.
@@ -85,6 +88,14 @@ func (j Job) MarshalJSON() ([]byte, error) {
 // ignores its context. The job keeps its worker slot and its lane until the handler returns.
 func (j *Job) Stuck(now time.Time) bool {
 	return j.Status == StatusRunning && !j.DeadlineAt.IsZero() && now.After(j.DeadlineAt)
+}
+
+// OriginalID returns Original, or the id of a job that retries none.
+func (j *Job) OriginalID() int64 {
+	if j.Original != 0 {
+		return j.Original
+	}
+	return j.ID
 }
 
 // ArgumentsDropped reports whether the job had sealed arguments that have been removed. Its
@@ -149,7 +160,7 @@ func JobOf(r *jobrow.Row) Job {
 		ID: r.ID, Service: r.Service, Type: r.Type, Action: r.Action, Instance: r.Instance, TargetID: r.TargetID, Queue: r.Queue,
 		Status: Status(r.Status), Epoch: r.Epoch, Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, Wrote: r.Wrote,
 		Payload: r.Payload, Result: r.Result, Diff: r.Diff, Progress: r.Progress, Error: r.Error, ErrorClass: r.ErrorClass, ErrorGroup: group,
-		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, RetriedAs: r.RetriedAs,
+		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, RetriedAs: r.RetriedAs, Original: r.Original,
 		CancelBy: r.CancelBy, Worker: r.Worker, Trace: r.Trace,
 		SnapshotTable: r.SnapshotTable, SnapshotRow: r.SnapshotRow, SnapshotState: SyncState(r.SnapshotState),
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt, NotBefore: r.NotBefore, StartedAt: r.StartedAt, DeadlineAt: r.DeadlineAt,

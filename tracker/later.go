@@ -9,8 +9,9 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// LaterJobs are the ids of jobs of one target that were dispatched after a job of it. 0 means that
-// there is none. Refreshes count only for a refresh. Deleted jobs count only if they succeeded.
+// LaterJobs are the ids of jobs of one target that ask for a later change than a job of it, or retry it. A retry
+// asks for the change of its Original: it is earlier than the jobs that were dispatched between the two. 0
+// means that there is none. Refreshes count only for a refresh. Deleted jobs count only if they succeeded.
 type LaterJobs struct {
 	Succeeded int64 // the newest that succeeded
 	Failed    int64 // the newest that failed or ended in conflict
@@ -18,6 +19,9 @@ type LaterJobs struct {
 	// The same for jobs of the same action.
 	SameFailed, SameOpen int64
 	SameDropped          int64 // the newest of the same action that was cancelled or skipped
+	// Overtaken is the newest retry, dispatched after the job, of an earlier one. It has ended without success, and was
+	// not retried again. It is 0 if the retry of the job would run in its turn.
+	Overtaken int64
 }
 
 // Newest returns the newest of the jobs that succeeded, failed or are open, or 0.
@@ -39,26 +43,38 @@ func (r *Reader) LaterJobs(ctx context.Context, jobs []*Job) (map[int64]LaterJob
 }
 
 // newestLater returns an expression for the newest later job of j's target that a condition on r selects. Each
-// is one look into the index of targets.
-func newestLater(condition string) string {
-	return "(SELECT r.id FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > j.id AND r.finished_at IS NOT NULL AND " + condition +
-		" ORDER BY r.id DESC LIMIT 1)"
+// is one look into the index of targets. Without the hint and the COALESCE, a query planner may read all jobs of
+// a status instead, when it has last seen few of them.
+func (r *Reader) newestLater(statuses, condition string) string {
+	table := map[string]string{
+		"postgres": "nawasync_jobs r", "mysql": "nawasync_jobs r FORCE INDEX (nawasync_jobs_target)", "sqlite": "nawasync_jobs r INDEXED BY nawasync_jobs_target",
+	}[r.dialect.Name]
+	return "(SELECT r.id FROM " + table + " WHERE r.target_key = j.target_key AND r.id > COALESCE(j.original, j.id) AND r.finished_at IS NOT NULL AND " +
+		"COALESCE(r.status, '') IN (" + statuses + ") AND " + condition + " ORDER BY r.id DESC LIMIT 1)"
 }
+
+// laterWish is the condition that r asks for a later change than j, or retries it.
+const laterWish = "COALESCE(r.original, r.id) >= COALESCE(j.original, j.id) AND (r.id > j.id OR COALESCE(r.original, r.id) > COALESCE(j.original, j.id))"
 
 func (r *Reader) laterEnded(ctx context.Context, jobs []*Job, found map[int64]LaterJobs) error {
 	const (
-		failed  = "r.status IN ('failed', 'conflict') AND r.deleted_at IS NULL"
-		dropped = "r.status IN ('cancelled', 'skipped') AND r.deleted_at IS NULL"
-		counts  = " AND (r.action = j.action OR r.action <> '" + RefreshAction + "')"
-		same    = " AND r.action = j.action"
+		failed  = "'failed', 'conflict'"
+		dropped = "'cancelled', 'skipped'"
+		visible = laterWish + " AND r.deleted_at IS NULL"
+		counts  = visible + " AND (r.action = j.action OR r.action <> '" + RefreshAction + "')"
+		same    = visible + " AND r.action = j.action"
 	)
-	query := "SELECT j.id, " + newestLater("r.status = 'success' AND r.action <> '"+RefreshAction+"'") + ", " + newestLater(failed+counts) + ", " +
-		newestLater(failed+same) + ", " + newestLater(dropped+same) + " FROM nawasync_jobs j WHERE j.id IN ?"
+	query := "SELECT j.id, " + r.newestLater("'success'", "r.action <> '"+RefreshAction+"' AND "+laterWish) + ", " + r.newestLater(failed, counts) + ", " +
+		r.newestLater(failed, same) + ", " + r.newestLater(dropped, same) + ", " +
+		r.newestLater(failed+", "+dropped, "r.id > j.id AND r.original < COALESCE(j.original, j.id) AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
+		" FROM nawasync_jobs j WHERE j.id IN ?"
 	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id int64
-		var succeeded, failed, sameFailed, sameDropped sql.NullInt64
-		err := rows.Scan(&id, &succeeded, &failed, &sameFailed, &sameDropped)
-		later := LaterJobs{Succeeded: succeeded.Int64, Failed: failed.Int64, SameFailed: sameFailed.Int64, SameDropped: sameDropped.Int64}
+		var succeeded, failed, sameFailed, sameDropped, overtaken sql.NullInt64
+		err := rows.Scan(&id, &succeeded, &failed, &sameFailed, &sameDropped, &overtaken)
+		later := LaterJobs{
+			Succeeded: succeeded.Int64, Failed: failed.Int64, SameFailed: sameFailed.Int64, SameDropped: sameDropped.Int64, Overtaken: overtaken.Int64,
+		}
 		if later != (LaterJobs{}) {
 			found[id] = later
 		}
@@ -80,13 +96,14 @@ func (r *Reader) laterOpen(ctx context.Context, jobs []*Job, found map[int64]Lat
 	}
 	table, _ := r.dialect.LaneRows()
 	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
-		var id, target int64
+		var id, original, target int64
 		var action string
-		if err := rows.Scan(&id, &target, &action); err != nil {
+		if err := rows.Scan(&id, &original, &target, &action); err != nil {
 			return err
 		}
 		for _, job := range byTarget[target] {
-			if id <= job.ID || (action != job.Action && action == RefreshAction) {
+			isLater := original > job.OriginalID() || (original == job.OriginalID() && id > job.ID)
+			if !isLater || (action != job.Action && action == RefreshAction) {
 				continue
 			}
 			later := found[job.ID]
@@ -97,7 +114,7 @@ func (r *Reader) laterOpen(ctx context.Context, jobs []*Job, found map[int64]Lat
 			found[job.ID] = later
 		}
 		return nil
-	}, "SELECT id, target_key, action FROM "+table+" WHERE open_lane IN ?", lanes)
+	}, "SELECT id, COALESCE(original, id), target_key, action FROM "+table+" WHERE open_lane IN ?", lanes)
 }
 
 func jobIDs(jobs []*Job) []int64 {

@@ -64,7 +64,7 @@ const (
 	FieldAttempts Field = "attempts" // the number of attempts, compared with one value by Op
 	FieldDuration Field = "duration" // the milliseconds of the last attempt, compared with one value by Op
 	FieldStuck    Field = "stuck"    // the job runs past its deadline; has no value
-	FieldRepaired Field = "repaired" // a later job of the same target succeeded; has no value
+	FieldRepaired Field = "repaired" // a later job of the same target succeeded, or a retry of the job; has no value
 	FieldRetried  Field = "retried"  // the job has a retry, or its conflict an answer; has no value
 	FieldRun      Field = "run"      // the id of the bulk run that added the job
 

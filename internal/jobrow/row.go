@@ -35,7 +35,7 @@ type Row struct {
 	Error, ErrorClass                                      string
 	ErrorSignature                                         sql.NullInt64 // see package signature
 	TriggeredBy, TriggerSource, CancelBy                   string
-	RetryOf, RetriedAs                                     int64
+	RetryOf, RetriedAs, Original                           int64
 	Worker, Trace                                          string
 	SnapshotTable                                          string
 	SnapshotRow                                            int64
@@ -49,7 +49,7 @@ type Row struct {
 const (
 	narrowColumns = `j.id, j.target_key, j.lane, j.service, j.type, j.action, j.instance, j.target_id, j.queue,
  j.status, j.epoch, j.in_lane, j.leases_lost, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
- j.retry_of, j.retried_as, j.cancel_by, j.worker, j.trace, j.unique_key, j.created_at, j.updated_at, j.due_at, j.not_before,
+ j.retry_of, j.retried_as, j.original, j.cancel_by, j.worker, j.trace, j.unique_key, j.created_at, j.updated_at, j.due_at, j.not_before,
  j.wake_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
  j.snap_table, j.snap_row, j.snap_state, j.deleted_at,
  j.error_signature`
@@ -82,7 +82,7 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	var n struct { // a struct needs one allocation for all values that are converted
 		errorClass, cancelBy, worker, trace, key, text, table, state, payload, result, diff, progress sql.NullString
 
-		row, retryOf, retriedAs, duration, wake, started, deadline, finished, cancel, deleted sql.NullInt64
+		row, retryOf, retriedAs, original, duration, wake, started, deadline, finished, cancel, deleted sql.NullInt64
 
 		created, updated, due, notBefore int64
 	}
@@ -90,7 +90,7 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	into := []any{
 		&r.ID, &r.TargetKey, &r.Lane, &r.Service, &r.Type, &r.Action, &r.Instance, &r.TargetID, &r.Queue,
 		&r.Status, &r.Epoch, &r.InLane, &r.LeasesLost, &r.Attempt, &r.MaxAttempts, &r.Wrote, &n.errorClass, &r.TriggeredBy, &r.TriggerSource,
-		&n.retryOf, &n.retriedAs, &n.cancelBy, &n.worker, &n.trace, &n.key, &n.created, &n.updated, &n.due, &n.notBefore,
+		&n.retryOf, &n.retriedAs, &n.original, &n.cancelBy, &n.worker, &n.trace, &n.key, &n.created, &n.updated, &n.due, &n.notBefore,
 		&n.wake, &n.started, &n.deadline, &n.finished, &n.cancel, &n.duration, &n.text,
 		&n.table, &n.row, &n.state, &n.deleted,
 		&r.ErrorSignature,
@@ -104,7 +104,8 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.UniqueKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String,
 		n.text.String
 	r.SnapshotTable, r.SnapshotRow, r.SnapshotState = n.table.String, n.row.Int64, n.state.String
-	r.RetryOf, r.RetriedAs, r.Duration = n.retryOf.Int64, n.retriedAs.Int64, time.Duration(n.duration.Int64)*time.Millisecond
+	r.RetryOf, r.RetriedAs, r.Original = n.retryOf.Int64, n.retriedAs.Int64, n.original.Int64
+	r.Duration = time.Duration(n.duration.Int64) * time.Millisecond
 	r.CreatedAt, r.UpdatedAt = sqlkit.FromMicros(n.created), sqlkit.FromMicros(n.updated)
 	r.DueAt, r.NotBefore = sqlkit.FromMicros(n.due), sqlkit.FromMicros(n.notBefore)
 	r.WakeAt = sqlkit.FromMicros(n.wake.Int64)

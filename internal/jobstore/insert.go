@@ -26,6 +26,7 @@ var insertColumns = []struct{ name, typ string }{
 	{"created_at", "bigint"},
 	{"updated_at", "bigint"},
 	{"retry_of", "bigint"},
+	{"original", "bigint"},
 	{"epoch", "integer"},
 	{"attempt", "integer"},
 	{"max_attempts", "integer"},
@@ -50,7 +51,7 @@ var insertColumns = []struct{ name, typ string }{
 func insertValues(j *Job) []any {
 	return []any{
 		j.TargetKey, j.Lane, j.Lane, j.InLane, sqlkit.Micros(j.WakeAt), sqlkit.Micros(j.NotBefore),
-		sqlkit.Micros(j.DueAt), sqlkit.Micros(j.CreatedAt), sqlkit.Micros(j.UpdatedAt), sqlkit.NullID(j.RetryOf), j.Epoch, j.Attempt,
+		sqlkit.Micros(j.DueAt), sqlkit.Micros(j.CreatedAt), sqlkit.Micros(j.UpdatedAt), sqlkit.NullID(j.RetryOf), sqlkit.NullID(j.Original), j.Epoch, j.Attempt,
 		j.MaxAttempts, string(j.Status), j.Service, j.Type, j.Action, j.Instance, j.TargetID,
 		j.Queue, sqlkit.NullText(j.UniqueKey), j.TriggeredBy, j.TriggerSource, sqlkit.NullText(j.Trace), sqlkit.NullText(string(j.Payload)),
 		sqlkit.NullBytes(j.Sealed), sqlkit.NullText(j.SnapshotTable), sqlkit.NullID(j.SnapshotRow), sqlkit.NullText(string(j.SnapshotState)),

@@ -79,7 +79,7 @@ func (s *Store) beginTracked(ctx context.Context, tx *gorm.DB, fresh *Job, d Del
 			if job.Status == tracker.StatusCancelled {
 				return job, nil
 			}
-			fresh.RetryOf = job.ID
+			fresh.RetryOf, fresh.Original = job.ID, job.OriginalID()
 		}
 		job, err = fresh, s.insertTracked(conn, fresh, d, holder)
 		if err == nil && fresh.RetryOf != 0 {

@@ -2,6 +2,8 @@
 -- +goose Up
 -- retried_as is the job that follows an ended one: its retry, or the answer to its conflict.
 ALTER TABLE nawasync_jobs ADD COLUMN IF NOT EXISTS retried_as BIGINT;
+-- original is the first job of a chain of retries.
+ALTER TABLE nawasync_jobs ADD COLUMN IF NOT EXISTS original BIGINT;
 
 -- The jobs that a bulk run has added.
 CREATE TABLE IF NOT EXISTS nawasync_bulk_jobs (

@@ -8,6 +8,8 @@ CREATE TABLE IF NOT EXISTS nawasync_bulk_jobs (
 );
 -- retried_as is the job that follows an ended one: its retry, or the answer to its conflict.
 ALTER TABLE nawasync_jobs ADD COLUMN retried_as INTEGER;
+-- original is the first job of a chain of retries.
+ALTER TABLE nawasync_jobs ADD COLUMN original INTEGER;
 UPDATE nawasync_settings SET value = '8' WHERE name = 'schema_version' AND value = '7';
 
 -- +goose Down

@@ -49,7 +49,7 @@ type fieldSpec struct {
 // fields lists all fields in their canonical order.
 var fields = []fieldSpec{
 	{"status", newMessage("queued, running, success, failed, conflict, skipped or cancelled")},
-	{"is", newMessage("open, stuck, repaired or deleted")},
+	{"is", newMessage("open, stuck, repaired, retried or deleted")},
 	{"service", Message{}},
 	{"type", Message{}},
 	{"instance", Message{}},
@@ -62,6 +62,7 @@ var fields = []fieldSpec{
 	{"group", newMessage("other, or the 16 hexadecimal digits of an error group")},
 	{"id", newMessage("a number")},
 	{"retry", newMessage("a number")},
+	{"run", newMessage("a number")},
 	{"attempts", newMessage("a number, >3 or <3")},
 	{"duration", newMessage("a duration such as 10s, >10s or <2m")},
 	{"since", newMessage("a duration such as 15m, 24h or 30d")},

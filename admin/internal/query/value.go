@@ -25,14 +25,14 @@ func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 		}
 		return oneOf(list...)
 	case "is":
-		return oneOf("open", "stuck", "repaired", "deleted")
+		return oneOf("open", "stuck", "repaired", "retried", "deleted")
 	case "source":
 		return oneOf("manual", "scheduled", "event", "api", "retry")
 	case "group":
 		lower := strings.ToLower(value)
 		_, err := signature.ParseID(lower)
 		return lower, err == nil
-	case "id", "retry":
+	case "id", "retry", "run":
 		n, err := strconv.ParseInt(value, 10, 64)
 		return strconv.FormatInt(n, 10), err == nil && n > 0
 	case "attempts":
