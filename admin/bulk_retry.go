@@ -41,18 +41,18 @@ type retryDecision struct {
 func (c retryChoice) decide(ctx context.Context, jobs []*tracker.Job) ([]retryDecision, error) {
 	decided := make([]retryDecision, len(jobs))
 	newest := newestFailures(jobs)
-	var candidates []*tracker.Job
 	for i, job := range jobs {
-		switch reason := skipReasonFor("retry", job); {
-		case reason != "":
-			decided[i].reason = reason
-		case newest[objectAction{job.Target(), job.Action}] != job:
+		decided[i].reason = skipReasonFor("retry", job)
+		if decided[i].reason == "" && newest[objectAction{job.Target(), job.Action}] != job {
 			decided[i].reason = reasonOlder
-		default:
-			candidates = append(candidates, job)
 		}
 	}
-	later, err := c.store.LaterJobs(ctx, candidates)
+	if len(newest) < len(jobs) { // some objects have many failures
+		if err := c.leaveOutOlder(ctx, jobs, decided); err != nil {
+			return nil, err
+		}
+	}
+	later, err := c.store.LaterJobs(ctx, undecided(jobs, decided))
 	if err != nil {
 		return nil, err
 	}
@@ -65,21 +65,43 @@ func (c retryChoice) decide(ctx context.Context, jobs []*tracker.Job) ([]retryDe
 			continue
 		}
 		l := later[job.ID]
-		decided[i] = retryDecision{reasonOfLater(l), l}
-		if decided[i].reason == "" && l.SameDropped != 0 {
+		reason := reasonOfLater(l)
+		if reason == "" && l.SameDropped != 0 {
 			older := selected[l.SameDropped]
 			if !older {
-				older, err = c.selectsLater(ctx, job)
-			}
-			if err != nil {
-				return nil, err
+				if older, err = c.selectsLater(ctx, job); err != nil {
+					return nil, err
+				}
 			}
 			if older {
-				decided[i].reason = reasonOlder
+				reason = reasonOlder
 			}
 		}
+		decided[i] = retryDecision{reason, l}
 	}
 	return decided, nil
+}
+
+// undecided returns the jobs that nothing stands in the way of yet.
+func undecided(jobs []*tracker.Job, decided []retryDecision) (list []*tracker.Job) {
+	for i, job := range jobs {
+		if decided[i].reason == "" {
+			list = append(list, job)
+		}
+	}
+	return list
+}
+
+// leaveOutOlder decides about jobs that a later failure stands in the way of. Looking for all later jobs of an
+// object with very many would take long.
+func (c retryChoice) leaveOutOlder(ctx context.Context, jobs []*tracker.Job, decided []retryDecision) error {
+	failed, err := c.store.SameFailed(ctx, undecided(jobs, decided))
+	for i, job := range jobs {
+		if decided[i].reason == "" && failed[job.ID] != 0 {
+			decided[i].reason = reasonOlder
+		}
+	}
+	return err
 }
 
 // newestFailures returns the job of each object and action that asked for the latest change, of those that ended

@@ -56,17 +56,38 @@ func (r *Reader) newestLater(statuses, condition string) string {
 // laterWish is the condition that r asks for a later change than j, or retries it.
 const laterWish = "COALESCE(r.original, r.id) >= COALESCE(j.original, j.id) AND (r.id > j.id OR COALESCE(r.original, r.id) > COALESCE(j.original, j.id))"
 
+// The conditions and statuses of later jobs.
+const (
+	failedLater  = "'failed', 'conflict'"
+	droppedLater = "'cancelled', 'skipped'"
+	visibleLater = laterWish + " AND r.deleted_at IS NULL"
+	sameLater    = visibleLater + " AND r.action = j.action"
+	countedLater = visibleLater + " AND (r.action = j.action OR r.action <> '" + RefreshAction + "')"
+)
+
+// SameFailed returns LaterJobs.SameFailed of jobs, by their ids. It is fast for many jobs of one target if a late one
+// has failed.
+func (r *Reader) SameFailed(ctx context.Context, jobs []*Job) (map[int64]int64, error) {
+	found := map[int64]int64{}
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var id int64
+		var failed sql.NullInt64
+		err := rows.Scan(&id, &failed)
+		if failed.Valid {
+			found[id] = failed.Int64
+		}
+		return err
+	}, "SELECT j.id, "+r.newestLater(failedLater, sameLater)+" FROM nawasync_jobs j WHERE j.id IN ?", jobIDs(jobs))
+	if err != nil {
+		return nil, fmt.Errorf("look for later failures of the same objects: %w", err)
+	}
+	return found, nil
+}
+
 func (r *Reader) laterEnded(ctx context.Context, jobs []*Job, found map[int64]LaterJobs) error {
-	const (
-		failed  = "'failed', 'conflict'"
-		dropped = "'cancelled', 'skipped'"
-		visible = laterWish + " AND r.deleted_at IS NULL"
-		counts  = visible + " AND (r.action = j.action OR r.action <> '" + RefreshAction + "')"
-		same    = visible + " AND r.action = j.action"
-	)
-	query := "SELECT j.id, " + r.newestLater("'success'", "r.action <> '"+RefreshAction+"' AND "+laterWish) + ", " + r.newestLater(failed, counts) + ", " +
-		r.newestLater(failed, same) + ", " + r.newestLater(dropped, same) + ", " +
-		r.newestLater(failed+", "+dropped, "r.id > j.id AND r.original < COALESCE(j.original, j.id) AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
+	query := "SELECT j.id, " + r.newestLater("'success'", "r.action <> '"+RefreshAction+"' AND "+laterWish) + ", " +
+		r.newestLater(failedLater, countedLater) + ", " + r.newestLater(failedLater, sameLater) + ", " + r.newestLater(droppedLater, sameLater) + ", " +
+		r.newestLater(failedLater+", "+droppedLater, "r.id > j.id AND r.original < COALESCE(j.original, j.id) AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
 		" FROM nawasync_jobs j WHERE j.id IN ?"
 	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id int64
