@@ -20,12 +20,13 @@ type plan struct {
 	streams      []stream
 	residual     []string
 	residualArgs []any
-	readsError   bool   // a residual condition reads the error text
-	texts        int    // values that residual conditions search for in texts
-	few          bool   // the search is not one that Options.BeforeScan is asked about
-	low, high    int64  // ids in [low, high)
-	listTable    string // the jobs table with a hint to use the list index
-	rowBounds    bool   // bound and order a stream by its column and the id together; see stream.bounds
+	readsError   bool    // a residual condition reads the error text
+	texts        int     // values that residual conditions search for in texts
+	known        []int64 // if not nil, the ids of all jobs of the streams, in ascending order
+	few          bool    // the search is not one that Options.BeforeScan is asked about
+	low, high    int64   // ids in [low, high)
+	listTable    string  // the jobs table with a hint to use the list index
+	rowBounds    bool    // bound and order a stream by its column and the id together; see stream.bounds
 }
 
 type stream struct {
@@ -231,7 +232,7 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 	var rest []Term
 	for _, t := range q.Terms {
 		switch {
-		case (t.Field == FieldErrorGroup || t.Field == FieldService) && !t.Not && b.byGroup: // ended has no others
+		case b.byGroup && t.answeredByGroup(): // ended has no others
 		case t.Field == FieldStatus && !few: // chooseStreams reads only these statuses
 		case t.Field == FieldService && !t.Not && !few:
 			if services == nil {
@@ -242,6 +243,9 @@ func (r *Reader) plan(q Search, b searchBounds) (*plan, error) {
 		default:
 			rest = append(rest, t)
 		}
+	}
+	if b.byGroup {
+		p.known = b.ended
 	}
 	if err := p.chooseStreams(q, b, services); err != nil {
 		return p, err

@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -44,21 +43,29 @@ func parseGroups(values []string) ([]int64, error) {
 	return hashes, nil
 }
 
-// groupIDs returns the ids of the jobs of the search's error groups that ended within its bounds, of its services
-// and of what the reader shows. It returns nil if there are more than MaxCount.
-func (r *Reader) groupIDs(ctx context.Context, q Search) ([]int64, error) {
+// groupJobs returns a query for columns of up to MaxCount+1 jobs of the search's error groups that ended within
+// its bounds, of its services and of what the reader shows.
+func (r *Reader) groupJobs(q Search, columns string) (query string, args []any, err error) {
 	hashes, err := parseGroups(q.errorGroups())
 	if err != nil {
-		return nil, fmt.Errorf("search jobs: %w", err)
+		return "", nil, fmt.Errorf("search jobs: %w", err)
 	}
 	visible, visibleArgs := r.limitCondition("j")
-	services, serviceArgs := q.serviceCondition()
+	services, serviceArgs := q.groupCondition()
 	var parts []string
-	var args []any
 	for i, hash := range hashes {
-		parts = append(parts, "SELECT id FROM (SELECT j.id FROM "+r.dialect.ErrorRows()+" WHERE j.error_signature = ? AND "+r.dialect.ErrorTime()+
+		parts = append(parts, "SELECT "+columns+" FROM (SELECT "+columns+" FROM "+r.dialect.ErrorRows()+" WHERE j.error_signature = ? AND "+r.dialect.ErrorTime()+
 			" >= ? AND "+r.dialect.ErrorTime()+" < ? AND j.deleted_at IS NULL AND "+visible+services+fmt.Sprintf(" LIMIT %d) g%d", MaxCount+1, i))
 		args = slices.Concat(args, []any{hash}, q.endBounds(), visibleArgs, serviceArgs)
+	}
+	return "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + fmt.Sprintf(") e LIMIT %d", MaxCount+1), args, nil
+}
+
+// groupIDs returns the ids of groupJobs, or nil if there are more than MaxCount.
+func (r *Reader) groupIDs(ctx context.Context, q Search) ([]int64, error) {
+	query, args, err := r.groupJobs(q, "id")
+	if err != nil {
+		return nil, err
 	}
 	ids := []int64{}
 	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
@@ -66,52 +73,80 @@ func (r *Reader) groupIDs(ctx context.Context, q Search) ([]int64, error) {
 		err := rows.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, "SELECT id FROM ("+strings.Join(parts, " UNION ALL ")+fmt.Sprintf(") e LIMIT %d", MaxCount+1), args...)
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("search jobs by error group: %w", err)
 	}
 	if len(ids) > MaxCount {
 		return nil, nil
 	}
+	slices.Sort(ids)
 	return ids, nil
 }
 
-// serviceCondition returns a condition on the service of a job j that begins with AND, or "".
-func (q Search) serviceCondition() (clause string, args []any) {
+// nextIDs returns the first ids of the walk, one more than its limit, from ids in ascending order.
+func (w *walk) nextIDs(ids []int64) []int64 {
+	from, _ := slices.BinarySearch(ids, w.low)
+	to, _ := slices.BinarySearch(ids, w.high)
+	ids = slices.Clone(ids[from:max(from, to)])
+	if !w.ascending {
+		slices.Reverse(ids)
+	}
+	return ids[:min(len(ids), w.limit+1)]
+}
+
+// groupFields are the fields of terms that groupJobs answers, with the columns of a job j.
+var groupFields = map[Field]string{FieldErrorGroup: "", FieldService: "j.service", FieldInstance: "j.instance"}
+
+// answeredByGroup reports whether groupJobs answers a term.
+func (t Term) answeredByGroup() bool {
+	_, answered := groupFields[t.Field]
+	return answered && !t.Not
+}
+
+// groupCondition returns the condition of the services and instances of a search on a job j. It begins with AND
+// or is "".
+func (q Search) groupCondition() (clause string, args []any) {
 	if q.Services != nil {
 		clause, args = " AND j.service IN ?", []any{append([]string{""}, q.Services...)}
 	}
 	for _, t := range q.Terms {
-		if t.Field == FieldService && !t.Not {
-			clause, args = clause+" AND j.service IN ?", append(args, append([]string{""}, t.Values...))
+		if column := groupFields[t.Field]; column != "" && !t.Not {
+			clause, args = clause+" AND "+column+" IN ?", append(args, t.Values)
 		}
 	}
 	return clause, args
 }
 
-// groupCounts counts the jobs of error groups by status. If there are more than MaxCount, or the search reads
-// texts, exact is false.
+// groupCounts counts the jobs of error groups by status. exact is false if there are more than MaxCount, or if
+// the search has terms that only the jobs themselves answer.
 func (r *Reader) groupCounts(ctx context.Context, q Search) (counts map[Status]int, exact bool, err error) {
-	bounds, err := r.searchBounds(ctx, q)
-	if err != nil || bounds.ended == nil {
+	for _, t := range q.Terms {
+		if !t.answeredByGroup() {
+			return nil, false, nil
+		}
+	}
+	if !q.From.IsZero() || !q.To.IsZero() {
+		return nil, false, nil
+	}
+	query, args, err := r.groupJobs(q, "status")
+	if err != nil {
 		return nil, false, err
 	}
+	total := 0
 	counts = map[Status]int{}
-	plan, err := r.plan(q, bounds)
-	if err != nil || plan.texts > 0 || len(plan.streams) == 0 {
-		return counts, err == nil && plan.texts == 0, err
-	}
-	rows, args := plan.union(plan.residualColumns(), plan.low, plan.high, MaxCount, true)
 	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var status Status
 		var n int
 		err := rows.Scan(&status, &n)
-		counts[status] = n
+		counts[status], total = n, total+n
 		return err
-	}, "SELECT j.status, COUNT(*) FROM ("+rows+") j WHERE "+cmp.Or(strings.Join(plan.residual, " AND "), "1 = 1")+" GROUP BY j.status",
-		append(args, plan.residualArgs...)...)
+	}, "SELECT status, COUNT(*) FROM ("+query+") c GROUP BY status", args...)
 	if err != nil {
 		return nil, false, fmt.Errorf("count jobs of error groups: %w", err)
+	}
+	if total > MaxCount {
+		return nil, false, nil
 	}
 	return counts, true, nil
 }

@@ -309,6 +309,10 @@ type walk struct {
 }
 
 func (w *walk) run(ctx context.Context) error {
+	if len(w.plan.residual) == 0 && w.plan.known != nil {
+		w.ids = w.nextIDs(w.plan.known)
+		return nil
+	}
 	if len(w.plan.residual) == 0 {
 		union, args := w.plan.union("id", w.low, w.high, w.limit+1, !w.ascending)
 		var err error

@@ -156,7 +156,8 @@ func checkGroups(t *testing.T, reader *tracker.Reader, period tracker.Period, fr
 		}
 		byService := 0
 		for _, service := range g.Services {
-			ofService := []tracker.Term{{Field: tracker.FieldService, Values: []string{service}}, q.Terms[0]}
+			instances := tracker.Term{Field: tracker.FieldInstance, Values: []string{"", "main", "b.example"}}
+			ofService := []tracker.Term{{Field: tracker.FieldService, Values: []string{service}}, q.Terms[0], instances}
 			list, err := reader.Search(t.Context(), tracker.Search{Terms: ofService, EndedFrom: q.EndedFrom, EndedTo: q.EndedTo, Limit: 500})
 			if err != nil || list.Searched != 0 {
 				t.Errorf("%s: the list of %s and %s searched %d jobs (%v)", name, id, service, list.Searched, err)
