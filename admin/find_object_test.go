@@ -86,10 +86,10 @@ func TestTitlesNameWhatThePageShows(t *testing.T) {
 	h := newHost(t, db, 1)
 	for path, want := range map[string]string{
 		"/jobs": "Jobs",
-		"/jobs?q=status:conflict,failed+-is:repaired": "Jobs: Unresolved",
-		"/jobs?q=service:whm":                         "Jobs: service:whm",
-		"/services/whm?instance=main":                 "whm on main",
-		"/jobs/1":                                     "Job 1: sync all, success",
+		"/jobs?q=status:conflict,failed+-is:repaired+-is:retried": "Jobs: Unresolved",
+		"/jobs?q=service:whm":         "Jobs: service:whm",
+		"/services/whm?instance=main": "whm on main",
+		"/jobs/1":                     "Job 1: sync all, success",
 	} {
 		if _, rest, _ := strings.Cut(h.get("operator", path).body, "<title>"); !strings.HasPrefix(rest, want+" · Sync<") {
 			t.Errorf("%s has the title %.60q, want %q", path, rest, want)

@@ -159,7 +159,7 @@ func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 			q("status:failed service:whm ended:7d"), q("service:whm ended:24h"),
 		}},
 		{"jobs, by error group", list, []string{q(quota + " ended:1h"), q(quota + " ended:24h"), q(quota + " ended:30d"), q(quota)}},
-		{"jobs, unresolved", list, []string{q("status:conflict,failed -is:repaired")}},
+		{"jobs, unresolved", list, []string{q("status:conflict,failed -is:repaired -is:retried")}},
 		{"jobs, stuck", list, []string{q("is:stuck")}},
 		{"jobs, by a frequent error", time.Second, []string{q(`error:"quota exceeded"`)}},
 		{"jobs, by user and text without a match", 1500 * time.Millisecond, []string{q("by:nobody"), q(`error:"no such text"`), q("zzz-nothing")}},
