@@ -363,6 +363,7 @@ func TestAnswersOfFormsContainNoSecretOfTheConfiguration(t *testing.T) {
 		const credential = "credential-of-the-client"
 		s := newSiteOf(t, db, "", func(c *nawasync.Config) { c.Secrets = []nawasync.Secret{nawasync.NewSecret(credential)} }, nil)
 		s.dispatch(chore{ID: "a"})
+		noError(t, s.engine.Pause(t.Context(), "whm", credential, nawasync.PauseOptions{}))
 		got := s.post("operator", "/services/whm/resume", "instance", credential)
 		_, cookie, _ := strings.Cut(got.result(), "nawasync_flash=")
 		cookie, _, _ = strings.Cut(cookie, ";")
@@ -371,7 +372,7 @@ func TestAnswersOfFormsContainNoSecretOfTheConfiguration(t *testing.T) {
 		var answer string
 		noError(t, db.Raw("SELECT answer FROM nawasync_forms").Row().Scan(&answer))
 		for _, text := range []string{string(flash), answer} {
-			if strings.Contains(text, credential) || !strings.Contains(text, "is not paused") {
+			if strings.Contains(text, credential) || !strings.Contains(text, "has been resumed") {
 				t.Errorf("the answer is %s", text)
 			}
 		}
