@@ -62,7 +62,7 @@ func (p *request) runIfAllowed(allowed bool, permission string, entry tracker.Au
 	}
 	f, err = p.once(func() (flash, error) { return p.perform(entry, do) })
 	if unclaimed, ok := errors.AsType[claimError](err); ok {
-		return p.perform(entry, func(context.Context) (flash, error) { return flash{}, readError{unclaimed.error} })
+		return p.perform(entry, func(context.Context) (flash, error) { return flash{}, readError(unclaimed) })
 	}
 	return f, err
 }

@@ -78,8 +78,9 @@ func (r attached) InstancesWith(ctx context.Context, instances []string, id stri
 		identities = append(identities, identity)
 	}
 	var found []string
+	query := "SELECT identity FROM " + r.quoted + " WHERE identity IN ? AND sync_status <> ?"
 	for part := range slices.Chunk(identities, 500) {
-		list, err := sqlkit.Column[tracker.Identity](sqlkit.Connect(ctx, r.engine.DB()), "SELECT identity FROM "+r.quoted+" WHERE identity IN ? AND sync_status <> ?", part, tracker.StateDeleted)
+		list, err := sqlkit.Column[tracker.Identity](sqlkit.Connect(ctx, r.engine.DB()), query, part, tracker.StateDeleted)
 		if err != nil {
 			return nil, fmt.Errorf("look for %s in %s: %w", id, r.model.table, err)
 		}
