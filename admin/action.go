@@ -11,7 +11,6 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/sqlkit"
-	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -122,41 +121,3 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string { return e.text }
-
-// errorText returns the text that the page shows for an error.
-func (p *request) errorText(err error) string {
-	if text := p.retriedErrorText(err); text != "" {
-		return text
-	}
-	for _, known := range []struct {
-		is   error
-		text string
-	}{
-		{nawasync.ErrEnded, p.T("The job has already ended.")},
-		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer stored, so the job cannot be retried. Repeat the action in the application.")},
-		{nawasync.ErrRowGone, p.T("The row of this creation no longer exists, because the creation was cancelled or the row was deleted. Create the object again instead.")},
-		{nawasync.ErrNotTracked, p.T("Nothing was enqueued: this process cannot enqueue tasks of this kind in asynq. Call Engine.Track with a Client in the process of these pages.")},
-		{nawasync.ErrSuperseded, p.T("A later job for the same object succeeded, and a retry would undo its change. To retry anyway, select “Retry although a later job succeeded”.")},
-		{mirror.ErrDecided, p.T("This held sync was already decided, or the remote lists the rows again.")},
-		{mirror.ErrNoConflict, p.T("The job has no conflict that this action can resolve. Reload the page to see the current status.")},
-		{nawasync.ErrNoRepository, p.T("The sync was not queued because this process has no repository for that table. Create the repository with mirror.New.")},
-		{nawasync.ErrNoSealer, p.T("The text looks like a secret, and this application has no Config.Sealer to store one. Leave the secret out.")},
-		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until some jobs have finished, or raise Config.MaxQueued.")},
-		{tracker.ErrNotFound, p.T("The job no longer exists. It was deleted or pruned.")},
-		{nawasync.ErrDatabaseBusy, p.T("Another transaction holds the database's only write lock. Repeat the action.")},
-		{context.DeadlineExceeded, p.T("The database did not answer in time, so the action may or may not have been done. Check the status below before you repeat the action.")},
-	} {
-		if errors.Is(err, known.is) {
-			return known.text
-		}
-	}
-	if refused, ok := errors.AsType[*refusedError](err); ok {
-		return refused.text
-	}
-	if errors.Is(err, nawasync.ErrInvalid) {
-		return err.Error()
-	}
-	// The text of a database error may contain details that do not belong on a page.
-	p.h.config.Logger.Error("operator action failed", "path", p.r.URL.Path, "error", err)
-	return p.T("The action failed because of an internal error. See the log of the process that serves this page.")
-}

@@ -45,13 +45,24 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 	return map[string]actionFunc{
 		"retry":       func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
 		"keep_theirs": resolve(p.T("Job %d copies the remote's values into the snapshot."), mirror.KeepTheirs),
-		"accept":      resolve(p.T("Job %d accepts the remote's values."), mirror.Accept),
-		"apply_mine":  resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine),
-		"overwrite":   resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite),
+		"accept":      p.confirmed(resolve(p.T("Job %d accepts the remote's values."), mirror.Accept)),
+		"apply_mine":  p.confirmed(resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine)),
+		"overwrite":   p.confirmed(resolve(p.T("Job %d overwrites the remote's values."), mirror.Overwrite)),
 		"cancel":      func(ctx context.Context) (flash, error) { return p.cancelJob(ctx, job) },
 		"delete":      func(ctx context.Context) (flash, error) { return p.deleteJob(ctx, job) },
 		"restore_row": func(ctx context.Context) (flash, error) { return p.restoreRow(ctx, job) },
 		"restore":     func(ctx context.Context) (flash, error) { return p.restoreJob(ctx, job) },
+	}
+}
+
+// confirmed runs an action that writes to the remote or deletes rows only if the operator has ticked the box of
+// confirmBox.
+func (p *request) confirmed(do actionFunc) actionFunc {
+	return func(ctx context.Context) (flash, error) {
+		if p.r.PostFormValue("confirm") != "yes" {
+			return flash{}, &refusedError{text: p.T("Tick the box beside the button to confirm.")}
+		}
+		return do(ctx)
 	}
 }
 

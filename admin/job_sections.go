@@ -13,21 +13,22 @@ func (v *jobView) actionURL(action string) string {
 	return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, action))
 }
 
-// conflictAnswer is one way to resolve a conflict. Class is the CSS class of its button.
-type conflictAnswer struct{ action, name, hint, class string }
+// conflictAnswer is one way to resolve a conflict. Class is the CSS class of its button. An answer that writes to
+// the remote has the text of a box to tick.
+type conflictAnswer struct{ action, name, hint, class, confirm string }
 
 // answers returns the ways to resolve the job's conflict. If a creation found an
 // object of another client, that object is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
-	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Copies the remote's values into the snapshot and drops the requested change."), "main"}}
+	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Copies the remote's values into the snapshot and drops the requested change."), "main", ""}}
 	if v.job.Overwritable() {
 		list = append(list,
-			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), ""},
-			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger"})
+			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), "", v.T("Yes, write to the remote")},
+			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger", v.T("Yes, overwrite the remote's values")})
 	}
 	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept {
 		list = slices.Insert(list, 1, conflictAnswer{
-			"accept", v.T("Accept"), v.T("Takes the remote's values for the requested ones, for example because the remote stores them in another form. Other requested fields are still written."), "",
+			"accept", v.T("Accept"), v.T("Takes the remote's values for the requested ones, for example because the remote stores them in another form. Other requested fields are still written."), "", v.T("Yes, write the other fields"),
 		})
 	}
 	return list

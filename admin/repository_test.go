@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,13 @@ func TestConflictIsResolvedOnTheJobsPage(t *testing.T) {
 				t.Errorf("the page offers %s to a viewer", c.action)
 			}
 			before := len(h.related(job))
-			h.post("operator", fmt.Sprintf("/jobs/%d/%s", job.ID, c.action))
+			path := fmt.Sprintf("/jobs/%d/%s", job.ID, c.action)
+			if c.action != "keep_theirs" { // an answer that writes to the remote
+				if h.post("operator", path); len(h.related(job)) != before {
+					t.Errorf("%s was not confirmed, and made a job", c.action)
+				}
+			}
+			h.post("operator", path, "confirm", "yes", "reason", "agreed with Ann")
 			answers := h.related(job)
 			if len(answers) != before+1 {
 				t.Fatalf("%s made %d jobs", c.action, len(answers)-before)
@@ -178,7 +185,12 @@ func decideHeldSync(t *testing.T, h *host, action string, left int) {
 		}
 	}
 	browser := h.browser("operator")
-	if page := h.follow(browser, "/held/1/"+action, "back", "/admin/sync/services/whm"); strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
+	if action == "release" {
+		if page := h.follow(browser, "/held/1/release", "back", "/admin/sync/services/whm"); !strings.Contains(page, "Tick the box") || !strings.Contains(page, "/held/1/") {
+			t.Errorf("after a release that was not confirmed: %s", page)
+		}
+	}
+	if page := h.follow(browser, "/held/1/"+action, "back", "/admin/sync/services/whm", "confirm", "yes", "reason", "agreed"); strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
 		t.Errorf("after %s: %s", action, page)
 	}
 	h.until(func() bool {
@@ -188,7 +200,11 @@ func decideHeldSync(t *testing.T, h *host, action string, left int) {
 		noError(t, err)
 		return len(all.Items) == left && open == 0
 	})
-	if page := h.follow(browser, "/held/1/"+action); !strings.Contains(page, "This held sync was already decided") {
+	entries, err := h.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: action})
+	if err != nil || len(entries) == 0 || !slices.ContainsFunc(entries, func(e tracker.AuditEntry) bool { return e.Reason == "agreed" }) {
+		t.Errorf("the audit log lacks the reason: %+v, %v", entries, err)
+	}
+	if page := h.follow(browser, "/held/1/"+action, "confirm", "yes"); !strings.Contains(page, "This held sync was already decided") {
 		t.Errorf("a second decision shows: %s", page)
 	}
 }

@@ -365,13 +365,13 @@ func (p *request) holdAction() error {
 	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
 	switch entry.Action {
 	case "release":
-		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
+		return p.runAction(PermissionManage, entry, p.confirmed(func(ctx context.Context) (flash, error) {
 			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, p.operatorOptions())
 			if err != nil {
 				return flash{}, err
 			}
 			return flash{Text: p.Tf("Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.", job.ID), Job: job.ID}, nil
-		})
+		}))
 	case "reject":
 		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
 			return flash{Text: p.T("Rejected. The rows are kept and stay marked as missing.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operatorOptions())

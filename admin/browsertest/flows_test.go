@@ -29,6 +29,13 @@ const done = ".notice.good"
 func (s *site) flows(decide string) []flow {
 	job := func(id int64) string { return fmt.Sprintf("/jobs/%d", id) }
 	button := func(action string) string { return fmt.Sprintf("main form[action$='/%s'] button", action) }
+	confirm := func(action string) [2]string {
+		return [2]string{fmt.Sprintf("main form[action$='/%s'] input[name=confirm]", action), " "}
+	}
+	decision := [][2]string{confirm("release")}
+	if decide == "reject" {
+		decision = nil
+	}
 	return []flow{
 		{"retry", job(s.failed), nil, button("retry"), done},
 		{"cancel a queued job", job(s.queued), [][2]string{{"#reason-cancel", "not today"}}, button("cancel"), done},
@@ -36,9 +43,9 @@ func (s *site) flows(decide string) []flow {
 		{"delete", job(s.panicked), [][2]string{{"#reason-delete", "tidy"}}, button("delete"), done},
 		{"restore", job(s.panicked), nil, button("restore"), done},
 		{"keep_theirs", job(s.conflicts[0]), nil, button("keep_theirs"), done},
-		{"apply_mine", job(s.conflicts[1]), nil, button("apply_mine"), done},
-		{"overwrite", job(s.conflicts[2]), nil, button("overwrite"), done},
-		{"decide on a held sync", "/services/whm", nil, button(decide), done},
+		{"apply_mine", job(s.conflicts[1]), [][2]string{{"#reason-apply_mine", "agreed"}, confirm("apply_mine")}, button("apply_mine"), done},
+		{"overwrite", job(s.conflicts[2]), [][2]string{confirm("overwrite")}, button("overwrite"), done},
+		{"decide on a held sync", "/services/whm", decision, button(decide), done},
 		{"sync now", "/services/whm", nil, button("sync"), done},
 		{"resume an instance", "/services/whm?instance=backup", nil, button("resume"), done},
 		{"pause", "/services/whm", [][2]string{{"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
