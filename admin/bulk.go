@@ -294,6 +294,9 @@ func (p *request) showBulkRun() error {
 	if v.made, err = p.loadRunJobs(v.job); err != nil {
 		return err
 	}
+	if v.made.open() > 0 {
+		p.auto = refreshJob
+	}
 	if len(v.entries) > auditPageSize {
 		v.entries = v.entries[:auditPageSize]
 		v.older = v.entries[auditPageSize-1].ID

@@ -28,6 +28,11 @@ func (r runJobs) total() (n int64) {
 	return n
 }
 
+// open returns how many of the jobs have not ended.
+func (r runJobs) open() int64 {
+	return r.counts[tracker.StatusQueued] + r.counts[tracker.StatusRunning]
+}
+
 // loadRunJobs reads what became of the jobs of a run.
 func (p *request) loadRunJobs(run *tracker.Job) (made runJobs, err error) {
 	ctx := ownScan(p.r.Context())
@@ -87,7 +92,7 @@ func (p *request) runFailures(ctx context.Context, run int64) (failed []*tracker
 
 // madeParts returns the numbers of the new jobs by what became of them, with links to their lists.
 func (v *bulkRun) madeParts() []navLink {
-	open := v.made.counts[tracker.StatusQueued] + v.made.counts[tracker.StatusRunning]
+	open := v.made.open()
 	var parts []navLink
 	add := func(n int64, text string, terms ...string) {
 		if n > 0 {

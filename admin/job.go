@@ -70,6 +70,7 @@ func (p *request) job() error {
 	if err := v.loadRelated(p.r.Context()); err != nil {
 		return err
 	}
+	p.refreshWhile(refreshJob, v.retries...)
 	return p.render(jobPage(v))
 }
 

@@ -21,6 +21,19 @@ func TestPageOfAnOpenJobUpdatesItselfUntilTheJobEnds(t *testing.T) {
 	b.noProblems(t, "live")
 }
 
+// After Retry, the page of the failed job shows how its retry runs and ends.
+func TestPageOfARetriedJobFollowsTheRetry(t *testing.T) {
+	t.Parallel()
+	s, b := newSite(t, false), newTab(t)
+	id := s.run(t, chore{ID: "bob@site.example", How: "fail"}, tracker.StatusFailed)
+	noError(t, s.engine.Pause(t.Context(), "whm", "main", nawasync.PauseOptions{By: "operator"}))
+	b.do(t, chromedp.Navigate(fmt.Sprintf("%s/jobs/%d", s.url, id)), click("main form[action$='/retry'] button"), waitVisible("body[data-live='2']"))
+	_, err := s.engine.Resume(t.Context(), "whm", "main", nawasync.OperatorOptions{By: "operator"})
+	noError(t, err)
+	b.until(t, `document.body.dataset.live === "0" && document.querySelector("main").textContent.includes("failed")`)
+	b.noProblems(t, "live")
+}
+
 // A live update must not take from the reader what the reader entered, opened or scrolled to.
 func TestLiveUpdateKeepsTicksTextsDetailsScrollAndFocus(t *testing.T) {
 	t.Parallel()
