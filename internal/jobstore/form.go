@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -62,6 +63,16 @@ func (s *Store) AnswerForm(ctx context.Context, token, answer string) error {
 		return fmt.Errorf("record the answer of a form: %w", err)
 	}
 	return nil
+}
+
+// forgetForms clears the answers that contain a target's ID. The forms stay answered, so that they are not
+// handled again.
+func forgetForms(conn *sqlkit.Conn, id string) error {
+	quoted, err := sqlkit.JSONText(id)
+	if err != nil {
+		return err
+	}
+	return conn.Exec("UPDATE nawasync_forms SET answer = '{}' WHERE answer LIKE ? ESCAPE '!'", "%"+sqlkit.EscapeLike(strings.Trim(quoted, `"`))+"%").Error
 }
 
 // PruneForms deletes up to limit forms that were sent before a time, and returns their number.

@@ -3,6 +3,7 @@ package jobstore_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,6 +65,27 @@ func TestOldFormsArePrunedInBatches(t *testing.T) {
 		}
 		if _, err := b.Form(t.Context(), "token4"); err != nil {
 			t.Errorf("a newer form: %v", err)
+		}
+	})
+}
+
+func TestForgetClearsTheAnswersOfFormsThatNameTheTarget(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		target := tracker.Target{Service: "whm", Type: "box", ID: `ann_"a"@example.org`}
+		for token, text := range map[string]string{"named": `the row of ann_\"a\"@example.org`, "other": `the row of annx\"a\"@example.org`} {
+			_, err := b.ClaimForm(t.Context(), token, "request")
+			b.NoError(err)
+			b.NoError(b.AnswerForm(t.Context(), token, `{"text":"`+text+`"}`))
+		}
+		_, err := b.Forget(t.Context(), target)
+		b.NoError(err)
+		for token, want := range map[string]bool{"named": false, "other": true} {
+			form, err := b.Form(t.Context(), token)
+			if err != nil || form.Answer == "" || strings.Contains(form.Answer, "example.org") != want {
+				t.Errorf("the form %s is %+v, %v", token, form, err)
+			}
 		}
 	})
 }
