@@ -101,7 +101,7 @@ func (t queryTerm) validate(line string, zone *time.Location) (queryTerm, error)
 	if field < 0 {
 		names := newMessage("the fields are %s; put \" around text that contains a colon", fieldNames())
 		if near := closestField(t.field); near != "" {
-			names = newMessage("did you mean %s:? %s", near, names)
+			names = newMessage("did you mean %s:? Otherwise, %s", near, names)
 		}
 		return fail(newMessage("there is no field %q", t.field), names)
 	}
