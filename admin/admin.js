@@ -203,6 +203,16 @@ addEventListener("keydown", (event) => {
 	}
 });
 
+// The menu closes by Escape and by a click elsewhere.
+const menu = document.querySelector(".menu");
+addEventListener("click", (event) => { if (menu?.open && !menu.contains(event.target)) { menu.open = false; } });
+addEventListener("keydown", (event) => {
+	if (event.key === "Escape" && menu?.open) {
+		menu.open = false;
+		menu.querySelector("summary").focus();
+	}
+});
+
 // Forms that act are sent once: until the next page is there, their buttons are disabled and the live
 // updates stop, which would bring new ones. The server knows a form that is sent again without this, too.
 function sending() { return document.querySelector("form[aria-busy]") !== null; }

@@ -22,7 +22,12 @@ func linkURL(to string) string {
 	case err != nil, u.User != nil, u.Opaque != "":
 		return ""
 	case u.Scheme == "http" || u.Scheme == "https":
-		if u.Hostname() == "" || strings.Contains(u.Host, `\`) {
+		// Browsers and Go read a backslash and a percent sign in a host differently.
+		host := to[strings.Index(to, "//")+2:]
+		if end := strings.IndexAny(host, "/?#"); end >= 0 {
+			host = host[:end]
+		}
+		if u.Hostname() == "" || strings.ContainsAny(host, `\%`) {
 			return ""
 		}
 		return to
