@@ -36,7 +36,7 @@ func TestButtonIsDisabledWhileItsFormIsSent(t *testing.T) {
 		await new Promise((resolve) => setTimeout(resolve, 100));
 		button.form.requestSubmit();
 		const note = document.querySelector(".live-note");
-		return [button.disabled, button.form.ariaBusy, note.hidden, note.textContent].join(" ");
+		return [button.disabled, button.form.ariaBusy, note.hidden, note.innerText.trim()].join(" ");
 	})()`)
 	if pressed != "true true false Sending…" {
 		t.Errorf("while the form is sent, the button is disabled, the form busy, the status hidden: %s", pressed)
