@@ -183,6 +183,10 @@ func bulkActionText(p *request, action string) string {
 	return map[string]string{"retry": p.T("Retry"), "cancel": p.T("Cancel"), "delete": p.T("Delete"), "restore": p.T("Restore")}[action]
 }
 
+// maxPreviewAge is how old the preview of a bulk run may be. A tab that was restored later than that shows what is
+// no longer true, and its token is forgotten.
+const maxPreviewAge = 12 * time.Hour
+
 // startBulkRun dispatches the bulk run of a preview.
 func (p *request) startBulkRun() error {
 	form := func(name string) string { return strings.TrimSpace(p.r.PostFormValue(name)) }
@@ -190,7 +194,7 @@ func (p *request) startBulkRun() error {
 	f, err := p.runIfAllowed(p.viewer.allowedAnywhere(PermissionManage), PermissionManage, entry, func(ctx context.Context) (flash, error) {
 		lastJobID, err := strconv.ParseInt(form("through"), 10, 64)
 		at, atErr := time.Parse(time.RFC3339Nano, form("at"))
-		if err != nil || atErr != nil || lastJobID <= 0 || lastJobID == math.MaxInt64 || at.After(p.now) {
+		if err != nil || atErr != nil || lastJobID <= 0 || lastJobID == math.MaxInt64 || at.After(p.now) || p.now.Sub(at) > maxPreviewAge {
 			return flash{}, &refusedError{text: p.T("The form was incomplete, and nothing was done. Start again from the job list.")}
 		}
 		v, err := p.preview(form("action"), form("q"), at, lastJobID)
@@ -295,7 +299,7 @@ func (p *request) showBulkRun() error {
 		return err
 	}
 	if v.made.open() > 0 {
-		p.auto = refreshJob
+		p.auto = refreshList
 	}
 	if len(v.entries) > auditPageSize {
 		v.entries = v.entries[:auditPageSize]

@@ -106,6 +106,7 @@ type bulkWork struct {
 	run    *nawasync.Run[bulkArgs]
 	choice retryChoice
 	state  bulkState
+	ahead  map[int64]bool // jobs that retryOvertaken has retried before their turn, which has not come
 }
 
 // Execute processes the jobs of the query one by one. It checks for each job whether the action still
@@ -123,12 +124,12 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
-	w := &bulkWork{b, run, retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID}, state}
+	w := &bulkWork{b, run, retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID}, state, map[int64]bool{}}
 	for more := w.state.Cursor > 1; more; {
 		if more, err = w.processBatch(ctx); err != nil {
 			return err
 		}
-		w.saveProgress(ctx, false)
+		w.saveProgress(ctx, true)
 	}
 	run.SetResult(w.state)
 	return nil
@@ -231,12 +232,17 @@ func (w *bulkWork) saveProgress(ctx context.Context, final bool) {
 // leaves it out, or "". It returns false if the run was interrupted and the job is still to be processed.
 func (w *bulkWork) processJob(ctx context.Context, job *tracker.Job, reason skipReason) bool {
 	reason, err := w.skipReason(ctx, job, reason)
-	if reason == "" && err == nil && (w.run.Args.Action != "retry" || job.RetriedAs == 0) {
-		if most := w.run.Args.Most; most > 0 && w.state.reached() >= most {
-			reason = reasonUnconfirmed
-		} else {
-			reason, err = w.perform(ctx, job)
-		}
+	early := w.ahead[job.ID]
+	delete(w.ahead, job.ID)
+	switch retried := w.run.Args.Action == "retry" && job.RetriedAs != 0; {
+	case reason != "" || err != nil || early:
+	case retried && job.Tracked(): // its task may not have been enqueued
+		reason, err = w.retryNow(ctx, job)
+	case retried:
+	case !w.mayReachMore():
+		reason = reasonUnconfirmed
+	default:
+		reason, err = w.perform(ctx, job)
 	}
 	switch {
 	case errors.Is(err, nawasync.ErrNoArguments):
@@ -262,6 +268,12 @@ func (w *bulkWork) processJob(ctx context.Context, job *tracker.Job, reason skip
 		state.count(&state.Done, "")
 	}
 	return true
+}
+
+// mayReachMore reports whether the run has changed fewer jobs than the operator has confirmed.
+func (w *bulkWork) mayReachMore() bool {
+	most := w.run.Args.Most
+	return most == 0 || w.state.reached()+int64(len(w.ahead)) < most
 }
 
 // skipReason returns why the run must skip the job, or "". A run that was interrupted may not have stored that it

@@ -222,10 +222,15 @@ func (w *bulkWork) retryOvertaken(ctx context.Context, job *tracker.Job) error {
 		return err
 	}
 	for i, other := range earlier {
-		if decided[i].reason == "" {
-			if _, err := w.retryNow(ctx, other); err != nil {
-				return err
-			}
+		if decided[i].reason != "" || !w.mayReachMore() {
+			continue
+		}
+		reason, err := w.retryNow(ctx, other)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		if err == nil && reason == "" { // another error is counted when the run gets to the job
+			w.ahead[other.ID] = true
 		}
 	}
 	return nil

@@ -52,7 +52,10 @@ func (p *request) once(do func() (flash, error)) (flash, error) {
 		return flash{}, &httpError{http.StatusUnprocessableEntity, p.T("The form is out of date"), p.T("Nothing was done. Reload the page and send the form again.")}
 	}
 	request := p.formHash()
-	earlier, err := store.ClaimForm(p.r.Context(), token, request)
+	// Not the browser's context: it gives the request up when somebody presses the button again, and the row may be written all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.r.Context()), p.h.config.Timeout)
+	defer cancel()
+	earlier, err := store.ClaimForm(ctx, token, request)
 	switch {
 	case err != nil:
 		return flash{}, claimError{err}
@@ -88,6 +91,14 @@ func (p *request) runAndRecord(store *jobstore.Store, token string, do func() (f
 	f, err := do()
 	f.Text = sqlkit.CleanText(p.h.engine.Internals(host.NewKey()).Redact(f.Text), maxFlashText)
 	recorded := f
+	if hasNotBegun(err) { // the form can be sent again
+		ctx, cancel = context.WithTimeout(detached, p.h.config.Timeout)
+		defer cancel()
+		if failed := store.ReleaseForm(ctx, token); failed != nil {
+			p.h.config.Logger.Error("could not release a form", "path", sent.URL.Path, "error", failed)
+		}
+		return f, err
+	}
 	if err != nil {
 		recorded = flash{Bad: true, Text: p.unknownResult()}
 	}

@@ -378,3 +378,43 @@ func TestAnswersOfFormsContainNoSecretOfTheConfiguration(t *testing.T) {
 		}
 	})
 }
+
+// The browser gives the first post up while the form is claimed, because somebody presses the button again.
+func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, opener := range testdb.Openers()[1:] {
+		t.Run(opener.Name, func(t *testing.T) {
+			t.Parallel()
+			db := opener.Open(t)
+			s := newSite(t, db, "", func(c *admin.Config) { c.Connections, c.Timeout = 8, 3*time.Second })
+			job := s.dispatch(chore{ID: "a"})
+			s.get("operator", "/jobs")
+			path, form := fmt.Sprintf("/jobs/%d/cancel", job.ID), url.Values{"token": {formToken}, "back": {"/health"}}
+			// The claim waits for a lock, as for a slow disk.
+			tx := db.Begin()
+			noError(t, tx.Exec("INSERT INTO nawasync_forms (token, request, started_at) VALUES (?, 'x', 1)", formToken).Error)
+			ctx, giveUp := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				request, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL+path, strings.NewReader(form.Encode()))
+				request.Header.Set("X-Subject", "operator")
+				request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				_, err := http.DefaultTransport.RoundTrip(request)
+				done <- err
+			}()
+			time.Sleep(500 * time.Millisecond)
+			giveUp()
+			<-done
+			time.Sleep(300 * time.Millisecond)
+			noError(t, tx.Rollback().Error)
+			time.Sleep(300 * time.Millisecond)
+			got := s.request("operator", http.MethodPost, path, form, nil)
+			if got.status != http.StatusSeeOther {
+				t.Errorf("the second post: %d, still being worked on: %v", got.status, strings.Contains(got.body, "still being worked on"))
+			}
+			if n := s.count("status = 'cancelled'"); n != 1 {
+				t.Errorf("%d jobs are cancelled, want 1", n)
+			}
+		})
+	}
+}

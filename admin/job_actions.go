@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/mirror"
@@ -38,6 +39,9 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 	// resolve returns an action that resolves the job's conflict with a new job.
 	resolve := func(text string, do func(context.Context, *nawasync.Engine, int64, nawasync.OperatorOptions) (*tracker.Job, error)) actionFunc {
 		return func(ctx context.Context) (flash, error) {
+			if seen, _ := strconv.ParseInt(p.r.PostFormValue("answered"), 10, 64); seen != job.RetriedAs {
+				return flash{}, &refusedError{text: p.T("Somebody has answered this conflict in the meantime. Look at the answer, then decide again if it is wrong.")}
+			}
 			next, err := do(ctx, p.h.engine, job.ID, p.operatorOptions())
 			return newJobFlash(text, next, err)
 		}

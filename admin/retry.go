@@ -59,6 +59,8 @@ func (v *jobView) retriedText() string {
 	switch {
 	case v.job.RetriedAs == 0:
 		return ""
+	case last == nil && v.job.Status == tracker.StatusConflict:
+		return v.Tf("Answered by job %d, which is no longer stored.", v.job.RetriedAs)
 	case last == nil:
 		return v.Tf("Retried as job %d, which is no longer stored.", v.job.RetriedAs)
 	case v.job.Status == tracker.StatusConflict:
@@ -72,10 +74,14 @@ func (v *jobView) retriedText() string {
 // retryInstead returns the job to retry or to wait for instead of this one, or nil. That is its last retry, unless that
 // has succeeded.
 func (v *jobView) retryInstead() *tracker.Job {
-	if last := v.lastRetry(); last != nil && last.Status != tracker.StatusSuccess && last.Status != tracker.StatusSkipped {
-		return last
+	last := v.lastRetry()
+	if last == nil || last.Status == tracker.StatusSuccess || last.Status == tracker.StatusSkipped {
+		return nil
 	}
-	return nil
+	if last.Tracked() && last.Status == tracker.StatusQueued && last.Attempt == 0 {
+		return nil // its task may not have been enqueued; another retry enqueues it
+	}
+	return last
 }
 
 // needsForce reports whether only a forced retry runs the job again.
@@ -101,11 +107,14 @@ func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error)
 	case !job.Status.Terminal():
 		return flash{}, &refusedError{text: p.T("Only an ended job can be retried.")}
 	}
-	later, err := p.store().LaterJobs(ctx, []*tracker.Job{job})
-	if err != nil {
-		return flash{}, err
-	}
 	confirmed := p.r.PostFormValue("force") == "yes"
+	var later map[int64]tracker.LaterJobs
+	if job.RetriedAs == 0 || confirmed { // otherwise the engine returns the retry, or names it
+		var err error
+		if later, err = p.store().LaterJobs(ctx, []*tracker.Job{job}); err != nil {
+			return flash{}, err
+		}
+	}
 	seen, _ := strconv.ParseInt(p.r.PostFormValue("later"), 10, 64)
 	newest := later[job.ID].Newest()
 	switch {
@@ -137,7 +146,7 @@ func (p *request) retriedErrorText(err error) string {
 	case retried.Status == tracker.StatusFailed, retried.Status == tracker.StatusConflict:
 		return p.Tf("The job was already retried. Its last retry is job %d, which did not succeed: continue with that job.", retried.As)
 	}
-	return p.Tf("The job was already retried as job %d. To run it again, select “Retry although …” on its page.", retried.As)
+	return p.Tf("The job was already retried as job %d. To run it again, select “Retry although …” on the page of the job that was retried.", retried.As)
 }
 
 // isAnswered reports whether an answer to the job's conflict is open.

@@ -210,3 +210,24 @@ func TestConflictOfADeletionCanBeAnswered(t *testing.T) {
 		}
 	})
 }
+
+// A conflict was answered. A second answer that is cancelled must not make it an unanswered one.
+func TestCancelledSecondAnswerLeavesTheFirst(t *testing.T) {
+	t.Parallel()
+	s := newSyncedShop(t, testdb.SQLite(t), 1)
+	s.changeRemote("g0000", setQuota(300))
+	conflict := s.waitStatus(t, s.update(t, s.row(t, "g0000"), setQuota(500)), tracker.StatusConflict)
+	operator := nawasync.OperatorOptions{By: "user:7"}
+	kept, err := mirror.KeepTheirs(t.Context(), s.engine, conflict.ID, operator)
+	enginetest.NoError(t, err)
+	s.waitStatus(t, kept, tracker.StatusSuccess)
+	enginetest.NoError(t, s.engine.Pause(t.Context(), conflict.Service, "", nawasync.PauseOptions{By: "user:7"}))
+	// Another operator, whose page is from before the answer.
+	second, err := mirror.Overwrite(t.Context(), s.engine, conflict.ID, nawasync.OperatorOptions{By: "user:8"})
+	enginetest.NoError(t, err)
+	_, err = s.engine.Cancel(t.Context(), second.ID, operator)
+	enginetest.NoError(t, err)
+	if now, err := s.engine.Reader().Get(t.Context(), conflict.ID); err != nil || now.RetriedAs != kept.ID {
+		t.Errorf("the conflict names job %d as its answer, %v; want %d", now.RetriedAs, err, kept.ID)
+	}
+}

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -92,10 +93,7 @@ func (j *Job) Stuck(now time.Time) bool {
 
 // OriginalID returns Original, or the id of a job that retries none.
 func (j *Job) OriginalID() int64 {
-	if j.Original != 0 {
-		return j.Original
-	}
-	return j.ID
+	return cmp.Or(j.Original, j.RetryOf, j.ID) // rows from before schema version 8 have no Original
 }
 
 // ArgumentsDropped reports whether the job had sealed arguments that have been removed. Its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -49,12 +50,12 @@ func (r *Reader) newestLater(statuses, condition string) string {
 	table := map[string]string{
 		"postgres": "nawasync_jobs r", "mysql": "nawasync_jobs r FORCE INDEX (nawasync_jobs_target)", "sqlite": "nawasync_jobs r INDEXED BY nawasync_jobs_target",
 	}[r.dialect.Name]
-	return "(SELECT r.id FROM " + table + " WHERE r.target_key = j.target_key AND r.id > COALESCE(j.original, j.id) AND r.finished_at IS NOT NULL AND " +
+	return "(SELECT r.id FROM " + table + " WHERE r.target_key = j.target_key AND r.id > COALESCE(j.original, j.retry_of, j.id) AND r.finished_at IS NOT NULL AND " +
 		"COALESCE(r.status, '') IN (" + statuses + ") AND " + condition + " ORDER BY r.id DESC LIMIT 1)"
 }
 
 // laterWish is the condition that r asks for a later change than j, or retries it.
-const laterWish = "COALESCE(r.original, r.id) >= COALESCE(j.original, j.id) AND (r.id > j.id OR COALESCE(r.original, r.id) > COALESCE(j.original, j.id))"
+const laterWish = "COALESCE(r.original, r.retry_of, r.id) >= COALESCE(j.original, j.retry_of, j.id) AND (r.id > j.id OR COALESCE(r.original, r.retry_of, r.id) > COALESCE(j.original, j.retry_of, j.id))"
 
 // The conditions and statuses of later jobs.
 const (
@@ -87,7 +88,7 @@ func (r *Reader) SameFailed(ctx context.Context, jobs []*Job) (map[int64]int64, 
 func (r *Reader) laterEnded(ctx context.Context, jobs []*Job, found map[int64]LaterJobs) error {
 	query := "SELECT j.id, " + r.newestLater("'success'", "r.action <> '"+RefreshAction+"' AND "+laterWish) + ", " +
 		r.newestLater(failedLater, countedLater) + ", " + r.newestLater(failedLater, sameLater) + ", " + r.newestLater(droppedLater, sameLater) + ", " +
-		r.newestLater(failedLater+", "+droppedLater, "r.id > j.id AND r.original < COALESCE(j.original, j.id) AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
+		r.newestLater(failedLater+", "+droppedLater, "r.id > j.id AND COALESCE(r.original, r.retry_of) < COALESCE(j.original, j.retry_of, j.id) AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
 		" FROM nawasync_jobs j WHERE j.id IN ?"
 	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id int64
@@ -135,7 +136,7 @@ func (r *Reader) laterOpen(ctx context.Context, jobs []*Job, found map[int64]Lat
 			found[job.ID] = later
 		}
 		return nil
-	}, "SELECT id, COALESCE(original, id), target_key, action FROM "+table+" WHERE open_lane IN ?", lanes)
+	}, "SELECT id, COALESCE(original, retry_of, id), target_key, action FROM "+table+" WHERE open_lane IN ? AND target_key IN ?", lanes, slices.Collect(maps.Keys(byTarget)))
 }
 
 func jobIDs(jobs []*Job) []int64 {

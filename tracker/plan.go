@@ -365,7 +365,7 @@ func (t Term) condition(now time.Time) (clause string, args []any, err error) {
 	case FieldStuck:
 		return "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}, nil
 	case FieldRepaired:
-		return "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > COALESCE(j.original, j.id) AND COALESCE(r.original, r.id) >= COALESCE(j.original, j.id)" +
+		return "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > COALESCE(j.original, j.retry_of, j.id) AND COALESCE(r.original, r.retry_of, r.id) >= COALESCE(j.original, j.retry_of, j.id)" +
 			" AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')", nil, nil
 	case FieldRetried:
 		return "j.retried_as IS NOT NULL", nil, nil

@@ -140,14 +140,20 @@ func (s *Store) LinkFollowUp(ctx context.Context, tx *gorm.DB, f FollowUp, job *
 	return nil
 }
 
-// unlinkCancelled makes the ended jobs whose retry was cancelled jobs without a retry again: nothing
-// stands for them any more.
+// unlinkCancelled lets the follow-up before it stand for an ended job whose last one was cancelled. Without such
+// a follow-up, the job is one without a retry again.
 func unlinkCancelled(conn *sqlkit.Conn, written []*Outcome) error {
 	for _, out := range written {
 		if out.Status != tracker.StatusCancelled || out.Job.RetryOf == 0 {
 			continue
 		}
-		if err := conn.Exec(clearRetriedAs, out.Job.RetryOf, out.Job.ID).Error; err != nil {
+		var before sql.NullInt64
+		err := conn.Row("SELECT MAX(id) FROM nawasync_jobs WHERE target_key = ? AND finished_at IS NOT NULL AND retry_of = ? AND id <> ? AND status <> 'cancelled'",
+			out.Job.TargetKey, out.Job.RetryOf, out.Job.ID).Scan(&before)
+		if err != nil {
+			return err
+		}
+		if err := conn.Exec(resetRetriedAs, before, out.Job.RetryOf, out.Job.ID).Error; err != nil {
 			return err
 		}
 	}

@@ -88,3 +88,14 @@ func (s *Store) PruneForms(ctx context.Context, before time.Time, limit int) (in
 	}
 	return len(tokens), nil
 }
+
+// ReleaseForm forgets the form with a token, whose action has not begun.
+func (s *Store) ReleaseForm(ctx context.Context, token string) error {
+	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec("DELETE FROM nawasync_forms WHERE token = ? AND answer IS NULL", token).Error
+	})
+	if err != nil {
+		return fmt.Errorf("release a form: %w", err)
+	}
+	return nil
+}

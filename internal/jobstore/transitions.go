@@ -74,10 +74,10 @@ const (
 	deleteJob     = "UPDATE nawasync_jobs SET deleted_at = ? WHERE id = ? AND finished_at IS NOT NULL AND deleted_at IS NULL"
 	restoreJob    = "UPDATE nawasync_jobs SET deleted_at = NULL WHERE id = ? AND deleted_at IS NOT NULL"
 	dropArguments = "UPDATE nawasync_jobs SET sealed = '' WHERE id = ? AND finished_at IS NOT NULL"
-	// setRetriedAs names the job that follows an ended one, and clearRetriedAs takes the name back when that
-	// job is cancelled. Their parameters are (that job, id) and (id, that job).
+	// setRetriedAs names the job that follows an ended one, and resetRetriedAs names the one before it, or none, when
+	// that job is cancelled. Their parameters are (that job, id) and (the one before, id, that job).
 	setRetriedAs   = "UPDATE nawasync_jobs SET retried_as = ? WHERE id = ? AND finished_at IS NOT NULL"
-	clearRetriedAs = "UPDATE nawasync_jobs SET retried_as = NULL WHERE id = ? AND retried_as = ?"
+	resetRetriedAs = "UPDATE nawasync_jobs SET retried_as = ? WHERE id = ? AND retried_as = ?"
 	forgetJobs     = "UPDATE nawasync_jobs SET payload = NULL, sealed = NULL, result = NULL, error = NULL, diff = NULL, progress = NULL, updated_at = updated_at + 1"
 )
 

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS nawasync_forms (
     answer        TEXT,
     KEY nawasync_forms_started (started_at)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-UPDATE nawasync_settings SET value = '9' WHERE name = 'schema_version';
+UPDATE nawasync_settings SET value = '9' WHERE name = 'schema_version' AND value = '8';
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_forms;

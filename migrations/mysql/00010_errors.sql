@@ -28,7 +28,7 @@ ALTER TABLE nawasync_jobs ADD COLUMN /*M! IF NOT EXISTS */ error_signature BIGIN
     ADD INDEX /*M! IF NOT EXISTS */ nawasync_jobs_error (error_signature, error_at);
 ALTER TABLE nawasync_stat_deltas ADD COLUMN /*M! IF NOT EXISTS */ error_signature BIGINT, ADD COLUMN /*M! IF NOT EXISTS */ error_class VARCHAR(30),
     ADD COLUMN /*M! IF NOT EXISTS */ error_text VARCHAR(1000), ADD COLUMN /*M! IF NOT EXISTS */ first_at BIGINT;
-UPDATE nawasync_settings SET value = '10' WHERE name = 'schema_version';
+UPDATE nawasync_settings SET value = '10' WHERE name = 'schema_version' AND value = '9';
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_error_stats;

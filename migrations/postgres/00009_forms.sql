@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS nawasync_forms (
     answer        TEXT
 );
 CREATE INDEX IF NOT EXISTS nawasync_forms_started ON nawasync_forms (started_at);
-UPDATE nawasync_settings SET value = '9' WHERE name = 'schema_version';
+UPDATE nawasync_settings SET value = '9' WHERE name = 'schema_version' AND value = '8';
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_forms;

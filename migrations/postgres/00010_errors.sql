@@ -25,7 +25,7 @@ ALTER TABLE nawasync_jobs ADD COLUMN IF NOT EXISTS error_signature BIGINT;
 CREATE INDEX IF NOT EXISTS nawasync_jobs_error ON nawasync_jobs (error_signature, finished_at) WHERE error_signature IS NOT NULL;
 ALTER TABLE nawasync_stat_deltas ADD COLUMN IF NOT EXISTS error_signature BIGINT, ADD COLUMN IF NOT EXISTS error_class TEXT,
     ADD COLUMN IF NOT EXISTS error_text TEXT, ADD COLUMN IF NOT EXISTS first_at BIGINT;
-UPDATE nawasync_settings SET value = '10' WHERE name = 'schema_version';
+UPDATE nawasync_settings SET value = '10' WHERE name = 'schema_version' AND value = '9';
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_error_stats;

@@ -27,7 +27,7 @@ ALTER TABLE nawasync_stat_deltas ADD COLUMN error_signature INTEGER;
 ALTER TABLE nawasync_stat_deltas ADD COLUMN error_class TEXT;
 ALTER TABLE nawasync_stat_deltas ADD COLUMN error_text TEXT;
 ALTER TABLE nawasync_stat_deltas ADD COLUMN first_at INTEGER;
-UPDATE nawasync_settings SET value = '10' WHERE name = 'schema_version';
+UPDATE nawasync_settings SET value = '10' WHERE name = 'schema_version' AND value = '9';
 
 -- +goose Down
 DROP TABLE IF EXISTS nawasync_error_stats;
