@@ -15,7 +15,7 @@ let timer = 0;
 function hasInput(element) {
 	return [...element.querySelectorAll("input:not([type=hidden]), select, textarea")].some((field) => {
 		if (field.type === "checkbox") { return field.checked !== field.defaultChecked; }
-		if (field.options) { return !(field.selectedOptions[0]?.defaultSelected ?? true) && field.selectedIndex > 0; }
+		if (field.options) { return field.selectedIndex !== Math.max(0, [...field.options].findIndex((o) => o.defaultSelected)); }
 		return field.value !== field.defaultValue;
 	});
 }
@@ -41,6 +41,9 @@ function keyOf(node) {
 	return names.map((name) => node.nodeType === 1 && node.getAttribute(name)).find(Boolean) || "";
 }
 
+// goes reports whether a node without a key may be dropped before its place is known.
+function goes(node) { return !keyOf(node) && !node.dataset?.added && !(node.nodeType === 1 && hasInput(node)); }
+
 // merge makes an element equal to a new one. It keeps what the reader opened or entered.
 function merge(old, fresh) {
 	if (old.isEqualNode(fresh)) { return; }
@@ -57,17 +60,22 @@ function merge(old, fresh) {
 		if (key && !keys.has(key) && !hasInput(child)) {
 			child.remove();
 		} else if (key) {
-			kept.set(key, child);
+			kept.set(key, [...kept.get(key) || [], child]);
 		}
 	}
 	let at = old.firstChild;
 	for (const next of [...fresh.childNodes]) {
 		while (at?.nodeType === 1 && (at.dataset.added || (keyOf(at) && !keys.has(keyOf(at))))) { at = at.nextSibling; }
 		const key = keyOf(next);
-		const same = key ? kept.get(key) : at?.nodeName === next.nodeName && !keyOf(at) && at;
+		const same = key ? kept.get(key)?.shift() : at?.nodeName === next.nodeName && !keyOf(at) && at;
 		if (!same) {
 			old.insertBefore(next, at);
 			continue;
+		}
+		while (key && same && at && at !== same && same.compareDocumentPosition(at) & 2 && goes(at)) { // to move same would take the focus from it
+			const gone = at;
+			at = at.nextSibling;
+			gone.remove();
 		}
 		if (same === at) {
 			at = at.nextSibling;
@@ -92,7 +100,9 @@ function merge(old, fresh) {
 async function update(asked) {
 	let next;
 	try {
-		const answer = await fetch(location.href, { credentials: "same-origin", signal: AbortSignal.timeout(15000) });
+		const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", signal: AbortSignal.timeout(15000) });
+		// The reader was signed out, or lost the right to this page: what it shows must not stay.
+		if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) { return location.reload(); }
 		next = new DOMParser().parseFromString(await answer.text(), "text/html");
 		// The response may be a sign-in page.
 		if (!answer.ok || !next.body.dataset.asOf) { throw new Error(String(answer.status)); }

@@ -21,7 +21,8 @@ func TestEveryErrorOfAnActionHasAText(t *testing.T) {
 	withText := map[string]error{
 		"ErrEnded": nawasync.ErrEnded, "ErrNoArguments": nawasync.ErrNoArguments, "ErrRowGone": nawasync.ErrRowGone, "ErrNotTracked": nawasync.ErrNotTracked,
 		"ErrSuperseded": nawasync.ErrSuperseded, "ErrDecided": mirror.ErrDecided, "ErrNoConflict": mirror.ErrNoConflict, "ErrNoRepository": nawasync.ErrNoRepository,
-		"ErrNoSealer": nawasync.ErrNoSealer, "ErrBacklogFull": nawasync.ErrBacklogFull, "ErrNotFound": nawasync.ErrNotFound, "ErrDatabaseBusy": nawasync.ErrDatabaseBusy,
+		"ErrNoSealer": nawasync.ErrNoSealer, "ErrBacklogFull": nawasync.ErrBacklogFull, "ErrNotFound": nawasync.ErrNotFound,
+		"ErrDatabaseBusy": nawasync.ErrDatabaseBusy,
 		"ErrDeleting": nawasync.ErrDeleting, "ErrExists": nawasync.ErrExists, "ErrNotEnded": nawasync.ErrNotEnded, "ErrStillOpen": nawasync.ErrStillOpen,
 		"ErrUnchanged": nawasync.ErrUnchanged, "ErrBusy": nawasync.ErrBusy, "ErrKeyBusy": nawasync.ErrKeyBusy, "ErrUnseen": mirror.ErrUnseen,
 		"ErrUnseal": secret.ErrUnseal, "ErrInvalid": nawasync.ErrInvalid,

@@ -96,3 +96,15 @@ func TestTitlesNameWhatThePageShows(t *testing.T) {
 		}
 	}
 }
+
+// The host may drop a table, or lock it. The list of jobs does not need it.
+func TestSearchShowsJobsAlthoughObjectsCannotBeRead(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHost(t, db, 1)
+		noError(t, db.DB.Exec("DROP TABLE mailboxes").Error)
+		if page := h.get("viewer", "/jobs?q=sync"); page.status != 200 {
+			t.Errorf("status %d, want 200 and the jobs", page.status)
+		}
+	})
+}

@@ -399,7 +399,10 @@ func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
 				request, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL+path, strings.NewReader(form.Encode()))
 				request.Header.Set("X-Subject", "operator")
 				request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-				_, err := http.DefaultTransport.RoundTrip(request)
+				response, err := http.DefaultTransport.RoundTrip(request)
+				if err == nil {
+					_ = response.Body.Close()
+				}
 				done <- err
 			}()
 			time.Sleep(500 * time.Millisecond)

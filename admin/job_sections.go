@@ -24,7 +24,10 @@ func (v *jobView) answers() []conflictAnswer {
 	if v.job.Overwritable() {
 		list = append(list,
 			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), "", v.T("Yes, write to the remote")},
-			conflictAnswer{"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger", v.T("Yes, overwrite the remote's values")})
+			conflictAnswer{
+				"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger",
+				v.T("Yes, overwrite the remote's values"),
+			})
 	}
 	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept {
 		list = slices.Insert(list, 1, conflictAnswer{

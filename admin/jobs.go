@@ -54,14 +54,17 @@ func (p *request) jobs() error {
 	if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
 		return err
 	}
-	p.refreshWhile(refreshList, v.results.Jobs...)
-	p.title = v.viewTitle()
-	if v.objects, err = v.findObjects(p.r.Context()); err != nil {
-		return err
+	if v.results.Searched == 0 { // such a search costs up to a second of the reader's quota
+		p.refreshWhile(refreshList, v.results.Jobs...)
 	}
-	// The counts and the chart may fail or time out without hiding the list.
+	p.title = v.viewTitle()
+	// The objects, the counts and the chart may fail or time out without hiding the list.
 	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()
+	if v.objects, err = v.findObjects(ctx); err != nil {
+		p.h.config.Logger.Error("object search failed", "error", err)
+		v.problem = p.T("The objects could not be searched. The list below is complete.")
+	}
 	if v.counts, v.counted, err = p.store().Counts(ctx, search); err != nil {
 		v.problem = p.T("The counts could not be read in time. The list below is complete.")
 	}

@@ -38,7 +38,7 @@ func (v *jobsView) findObjects(ctx context.Context) ([]tracker.Target, error) {
 		instances = slices.DeleteFunc(instances, func(instance string) bool {
 			return !v.viewer.allowed(PermissionView, table.Service, instance) || !v.query.Allows("instance", instance)
 		})
-		with, err := v.h.engine.InstancesWith(ctx, table.Service, table.Type, instances, names[0])
+		with, err := v.h.instancesWith(ctx, table, instances, names[0])
 		if err != nil {
 			return nil, err
 		}

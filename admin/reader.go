@@ -25,12 +25,30 @@ func defaultConnections(engine *nawasync.Engine) int {
 
 // countStates counts the snapshot rows of a table. One page at a time does, because the query runs on a
 // connection of the engine.
-func (h *handler) countStates(ctx context.Context, table nawasync.RepositoryInfo, instance string) (map[nawasync.SyncState]int64, error) {
+func (h *handler) countStates(ctx context.Context, table nawasync.RepositoryInfo, instance string) (counts map[nawasync.SyncState]int64, err error) {
+	err = h.oneAtATime(ctx, func() (err error) {
+		counts, err = h.engine.CountStates(ctx, table.Service, table.Type, instance)
+		return err
+	})
+	return counts, err
+}
+
+// instancesWith returns those of the instances whose snapshot rows have an ID, like countStates one page at a time.
+func (h *handler) instancesWith(ctx context.Context, table nawasync.RepositoryInfo, instances []string, id string) (found []string, err error) {
+	err = h.oneAtATime(ctx, func() (err error) {
+		found, err = h.engine.InstancesWith(ctx, table.Service, table.Type, instances, id)
+		return err
+	})
+	return found, err
+}
+
+// oneAtATime runs a query of snapshot rows when no other page does.
+func (h *handler) oneAtATime(ctx context.Context, query func() error) error {
 	select {
 	case h.counting <- struct{}{}:
 		defer func() { <-h.counting }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	return h.engine.CountStates(ctx, table.Service, table.Type, instance)
+	return query()
 }

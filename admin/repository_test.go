@@ -186,11 +186,13 @@ func decideHeldSync(t *testing.T, h *host, action string, left int) {
 	}
 	browser := h.browser("operator")
 	if action == "release" {
-		if page := h.follow(browser, "/held/1/release", "back", "/admin/sync/services/whm"); !strings.Contains(page, "Tick the box") || !strings.Contains(page, "/held/1/") {
+		page := h.follow(browser, "/held/1/release", "back", "/admin/sync/services/whm")
+		if !strings.Contains(page, "Tick the box") || !strings.Contains(page, "/held/1/") {
 			t.Errorf("after a release that was not confirmed: %s", page)
 		}
 	}
-	if page := h.follow(browser, "/held/1/"+action, "back", "/admin/sync/services/whm", "confirm", "yes", "reason", "agreed"); strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
+	page = h.follow(browser, "/held/1/"+action, "back", "/admin/sync/services/whm", "confirm", "yes", "reason", "agreed")
+	if strings.Contains(page, "Not done") || strings.Contains(page, "/held/1/") {
 		t.Errorf("after %s: %s", action, page)
 	}
 	h.until(func() bool {

@@ -31,6 +31,7 @@ type request struct {
 	theme  string // "light", "dark", or "" for the system's theme
 	live   string // seconds between live updates; "0" turns them off, "" means while jobs run
 	auto   int    // seconds between live updates while jobs run; 0 if the page shows no open job
+	still  bool   // the page says what went wrong; an update of it could only fail
 	keys   string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
 	now    time.Time
 	flash  *flash // the result of the last action, if this is the first page after that action
@@ -133,7 +134,12 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 }
 
 // refreshSeconds returns how often the page updates itself, in seconds.
-func (p *request) refreshSeconds() string { return cmp.Or(p.live, strconv.Itoa(p.auto)) }
+func (p *request) refreshSeconds() string {
+	if p.still {
+		return "0"
+	}
+	return cmp.Or(p.live, strconv.Itoa(p.auto))
+}
 
 // Seconds between the live updates of pages with open jobs.
 const (
@@ -247,6 +253,7 @@ func (p *request) render(c templ.Component) error {
 // leave half a page.
 func (p *request) renderStatus(status int, c templ.Component) {
 	var b bytes.Buffer
+	p.still = status >= http.StatusBadRequest
 	if err := c.Render(context.WithoutCancel(p.r.Context()), &b); err != nil {
 		p.h.config.Logger.Error("render page failed", "path", p.r.URL.Path, "error", err)
 		writePlain(p.w, http.StatusInternalServerError, "the page could not be rendered; the log of this process has the error\n")

@@ -1,6 +1,9 @@
 package secret
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // text masks the known secrets in a text, and secrets that can be recognised by their syntax: in URLs, form
 // values, HTTP credentials and headers, sentences, and JSON.
@@ -182,6 +185,9 @@ func (sc *scanner) sentence(i int) int {
 		return 0
 	}
 	at := sc.skipSpace(i + 1)
+	if !sc.secretKey(sc.s[start:end]) {
+		start = sc.twoWords(start, end)
+	}
 	if !sc.secretKey(sc.s[start:end]) || at == len(sc.s) || sc.isProse(start, i, at) || strings.HasPrefix(sc.s[at:], "//") {
 		return 0
 	}
@@ -190,6 +196,20 @@ func (sc *scanner) sentence(i int) int {
 		return 0 // the next line is not a single value
 	}
 	return sc.value(at, ends)
+}
+
+// twoWords returns the start of a key of two words, such as API key or kata sandi, whose second word is
+// s[start:end]. It returns start if the two together are no more than that word.
+func (sc *scanner) twoWords(start, end int) int {
+	if start == 0 || sc.s[start-1] != ' ' {
+		return start
+	}
+	first, ok := sc.keyBefore(start - 1)
+	last := strings.ToLower(sc.s[start:end])
+	if !ok || !slices.Contains([]string{"key", "sandi", "code", "phrase", "word"}, last) || !sc.secretKey(sc.s[first:end]) {
+		return start
+	}
+	return first
 }
 
 // value masks the value at s[at:], which may be in quotes, up to one of the ends. It returns its end.

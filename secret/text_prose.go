@@ -13,6 +13,12 @@ var proseWords = []string{
 	"unknown", "was", "with", "wrong", "your",
 }
 
+// stateWords are those that say it alone, as in "token: expired".
+var stateWords = []string{
+	"denied", "empty", "eof", "expired", "failed", "incorrect", "invalid", "malformed", "mismatch", "missing", "rejected", "required", "revoked",
+	"unexpected", "unknown", "wrong",
+}
+
 // connectors follow a value in a sentence, as in "password: x for user ann".
 var connectors = []string{"and", "as", "at", "by", "does", "for", "from", "is", "of", "on", "was", "with"}
 
@@ -22,6 +28,9 @@ var connectors = []string{"and", "as", "at", "by", "does", "for", "from", "is", 
 func (sc *scanner) isProse(start, i, at int) bool {
 	word := wordAt(sc.s, at)
 	end := at + len(word)
+	if (end == len(sc.s) || strings.IndexByte(" .,;:!)\r\n", sc.s[end]) >= 0) && slices.Contains(stateWords, strings.ToLower(word)) {
+		return true
+	}
 	if word == "" || end+1 >= len(sc.s) || sc.s[end] != ' ' || !unicode.IsLetter(rune(sc.s[end+1])) {
 		return false
 	}

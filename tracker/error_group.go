@@ -23,7 +23,7 @@ type ErrorGroup struct {
 	Text        string
 	Jobs        int64
 	First, Last time.Time // when the first and the last of the jobs ended
-	LastJob     int64     // the highest id of the jobs; the job may have been pruned since
+	LastJob     int64     // one of the jobs that ended last; it may have been pruned since
 	Services    []string  // in alphabetical order
 }
 

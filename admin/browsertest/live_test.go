@@ -84,3 +84,40 @@ func TestLiveUpdatesArePausedWhileTheTabIsHidden(t *testing.T) {
 	b.do(t, waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", later)))
 	b.noProblems(t, "live")
 }
+
+// What stands above a list can come and go: the counts' notice, for example. The list stays in place.
+func TestLiveUpdateKeepsFocusWhenSomethingAboveItGoes(t *testing.T) {
+	t.Parallel()
+	s, b := newSite(t, true), newTab(t)
+	b.do(t, chromedp.Navigate(s.url+"/jobs"))
+	b.until(t, `document.querySelector("[data-live-region] td a") !== null`)
+	evaluate[int](t, b, `(() => { const region = document.querySelector("[data-live-region]"), note = document.createElement("p");
+		note.className = "notice warn"; note.id = ""; note.textContent = "The counts could not be read in time.";
+		region.insertBefore(note, [...region.children].find((c) => c.nodeName === "FORM"));
+		region.querySelector("td a").focus(); return 0; })()`)
+	b.do(t, pressKeys("r"))
+	b.until(t, `document.querySelector("[data-live-region] > p.notice") === null`)
+	if at := evaluate[string](t, b, `document.activeElement.nodeName`); at != "A" {
+		t.Errorf("the focus is on %s, want the link", at)
+	}
+}
+
+// Attempts that were not consumed have the same number. All stay, also when the reader opens one.
+func TestLiveUpdateKeepsAttemptsOfTheSameNumber(t *testing.T) {
+	t.Parallel()
+	s, b := newSite(t, false), newTab(t)
+	job, err := s.engine.Dispatch(t.Context(), chore{ID: "limited@site.example", How: "limited"}, nawasync.Options{})
+	noError(t, err)
+	s.until(t, func() bool {
+		list, err := s.engine.Reader().Attempts(t.Context(), job)
+		noError(t, err)
+		return len(list) == 2
+	})
+	b.do(t, chromedp.Navigate(fmt.Sprintf("%s/jobs/%d", s.url, job.ID)))
+	b.until(t, `document.querySelectorAll("details.attempt").length === 2`)
+	b.do(t, click("details.attempt:last-of-type summary"), pressKeys("r"))
+	evaluate[int](t, b, `new Promise((r) => setTimeout(() => r(0), 3000))`)
+	if n := evaluate[int](t, b, `document.querySelectorAll("details.attempt").length`); n != 2 {
+		t.Errorf("%d attempts are shown after an update, want 2", n)
+	}
+}

@@ -55,6 +55,9 @@ func (c chore) Kind() nawasync.Kind {
 func (c chore) Target() nawasync.Target      { return nawasync.Target{Instance: "main", ID: c.ID} }
 func (c chore) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 1} }
 
+// limitedRuns counts the attempts of the only chore that is limited.
+var limitedRuns atomic.Int32
+
 type doer struct {
 	nawasync.AbstractJob[chore]
 }
@@ -66,6 +69,12 @@ func (*doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
 		return nawasync.Permanent(errors.New("quota exceeded for " + run.Args.ID))
 	case "panic":
 		panic("a mistake in the handler")
+	case "limited": // two attempts that do not count, and one that runs
+		if limitedRuns.Add(1) <= 2 {
+			return nawasync.RetryAfter(0, errors.New("429 too many requests"))
+		}
+		<-ctx.Done()
+		return ctx.Err()
 	case "wait":
 		<-ctx.Done()
 		return ctx.Err()

@@ -10,15 +10,15 @@ import (
 )
 
 // PruneErrors deletes the counts of errors that are older than the given times, and the texts of errors that
-// have not occurred since days.
-func (s *Store) PruneErrors(ctx context.Context, minutes, hours, days time.Time) error {
+// have not occurred since texts: a text must not outlive the jobs that it is of, because Forget finds it by them.
+func (s *Store) PruneErrors(ctx context.Context, minutes, hours, days, texts time.Time) error {
 	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
 		for period, before := range map[tracker.Period]time.Time{tracker.PeriodMinute: minutes, tracker.PeriodHour: hours, tracker.PeriodDay: days} {
 			if err := conn.Exec("DELETE FROM nawasync_error_stats WHERE period = ? AND bucket < ?", string(period), before.UnixMicro()).Error; err != nil {
 				return err
 			}
 		}
-		return conn.Exec("DELETE FROM nawasync_errors WHERE last_at < ?", days.UnixMicro()).Error
+		return conn.Exec("DELETE FROM nawasync_errors WHERE last_at < ?", texts.UnixMicro()).Error
 	})
 	if err != nil {
 		return fmt.Errorf("prune the counts of errors: %w", err)

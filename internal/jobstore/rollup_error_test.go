@@ -282,6 +282,31 @@ func TestForgetRemovesTheTextsOfErrorsThatNoOtherJobHas(t *testing.T) {
 	})
 }
 
+// The job is pruned after its retention. Its text must not outlive it: Forget can no longer find it.
+func TestForgetRemovesTheTextsOfErrorsOfPrunedJobs(t *testing.T) {
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		b := storetest.New(t, db)
+		job := b.ClaimOne(b.Insert(storetest.NewJob(1))[0])
+		b.SettleAll(&jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: "Ann Smith has left"})
+		_, err := b.Rollup(t.Context(), 100)
+		b.NoError(err)
+		begin := b.Now()
+		b.Advance(91 * 24 * time.Hour)
+		_, err = b.Prune(t.Context(), tracker.StatusFailed, b.Now().Add(-90*24*time.Hour), 100)
+		b.NoError(err)
+		b.NoError(b.PruneErrors(t.Context(), begin, begin, begin, b.Now().Add(-90*24*time.Hour)))
+		_, err = b.Forget(t.Context(), job.Target())
+		b.NoError(err)
+		groups, _, err := b.ErrorGroups(t.Context(), tracker.PeriodDay, begin, b.Now(), 10)
+		b.NoError(err)
+		for _, g := range groups {
+			if g.Text != "" {
+				t.Errorf("the job is gone and its target forgotten, but the text %q is kept", g.Text)
+			}
+		}
+	})
+}
+
 func TestCountsOfErrorsArePrunedByPeriodAndTextsAtTheEnd(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
@@ -291,7 +316,7 @@ func TestCountsOfErrorsArePrunedByPeriodAndTextsAtTheEnd(t *testing.T) {
 		b.NoError(err)
 		begin, before, after := b.Now(), b.Now().Add(-24*time.Hour), b.Now().Add(time.Minute)
 		for i, times := range [][3]time.Time{{before, before, before}, {after, before, before}, {after, after, before}, {after, after, after}} {
-			b.NoError(b.PruneErrors(t.Context(), times[0], times[1], times[2]))
+			b.NoError(b.PruneErrors(t.Context(), times[0], times[1], times[2], times[2]))
 			for j, period := range []tracker.Period{tracker.PeriodMinute, tracker.PeriodHour, tracker.PeriodDay} {
 				_, jobs, err := b.ErrorGroups(t.Context(), period, begin, after, 10)
 				if err != nil || (jobs == 1) != (j >= i) {

@@ -39,9 +39,14 @@ type errorLimit struct {
 
 // hourSignatures has the signatures of one service and hour, with how often each was seen.
 type hourSignatures struct {
-	hour time.Time
-	seen map[int64]int
+	hour  time.Time
+	seen  map[int64]int
+	limit int // of seen
 }
+
+// newAfterNoise is how many new signatures an hour may add after one that was full of texts that occurred once.
+// These would add up over the days for which counts are kept.
+const newAfterNoise = 10
 
 // admits reports whether an error may be counted by its own signature.
 func (l *errorLimit) admits(service string, hash int64, at time.Time) bool {
@@ -51,7 +56,7 @@ func (l *errorLimit) admits(service string, hash int64, at time.Time) bool {
 	h := l.services[service]
 	switch {
 	case h == nil:
-		h = &hourSignatures{hour, map[int64]int{}}
+		h = &hourSignatures{hour, map[int64]int{}, maxSignatures}
 		if l.services == nil {
 			l.services = map[string]*hourSignatures{}
 		}
@@ -59,7 +64,7 @@ func (l *errorLimit) admits(service string, hash int64, at time.Time) bool {
 	case hour.After(h.hour):
 		h.begin(hour)
 	}
-	if _, known := h.seen[hash]; !known && len(h.seen) >= maxSignatures {
+	if _, known := h.seen[hash]; !known && len(h.seen) >= h.limit {
 		return false
 	}
 	h.seen[hash]++
@@ -69,11 +74,18 @@ func (l *errorLimit) admits(service string, hash int64, at time.Time) bool {
 // begin begins another hour. Errors that occurred several times keep their place, up to half of the
 // places: they must not lose it to texts that differ in every job.
 func (h *hourSignatures) begin(hour time.Time) {
-	kept := map[int64]int{}
+	kept, once := map[int64]int{}, 0
 	for hash, n := range h.seen {
+		if n == 1 {
+			once++
+		}
 		if n > 1 && len(kept) < maxSignatures/2 {
 			kept[hash] = 0
 		}
 	}
-	h.hour, h.seen = hour, kept
+	full := len(h.seen) >= h.limit
+	h.hour, h.seen, h.limit = hour, kept, maxSignatures
+	if full && once >= newAfterNoise {
+		h.limit = min(maxSignatures, len(kept)+newAfterNoise)
+	}
 }

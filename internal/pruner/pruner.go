@@ -39,8 +39,8 @@ const (
 // keepForms is how long a form of the pages that was sent is kept, so that the form cannot be sent again.
 const keepForms = 24 * time.Hour
 
-// How long minute, hour and day rows of the counts of errors are kept: somewhat longer than the longest time
-// range of which a page reads them.
+// How long minute, hour and day rows of the counts of errors are kept. Pages read one hour of minutes, seven days of
+// hours and 30 days of days.
 const (
 	keepErrorMinutes = 24 * time.Hour
 	keepErrorHours   = 30 * 24 * time.Hour
@@ -94,7 +94,8 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err := p.Store.PruneStats(ctx, now.Add(-keepMinutes), now.Add(-keepHours)); err != nil {
 		return false, err
 	}
-	if err := p.Store.PruneErrors(ctx, now.Add(-keepErrorMinutes), now.Add(-keepErrorHours), now.Add(-keepErrorDays)); err != nil {
+	texts := now.Add(-min(p.Other, keepErrorDays))
+	if err := p.Store.PruneErrors(ctx, now.Add(-keepErrorMinutes), now.Add(-keepErrorHours), now.Add(-keepErrorDays), texts); err != nil {
 		return false, err
 	}
 	if err := p.Store.PrunePauses(ctx, now.Add(-2*p.Expiry)); err != nil {

@@ -104,15 +104,17 @@ func nameLength(text string, before rune, names []string) (length int) {
 	return length
 }
 
-// closing has the closing mark of each opening quotation mark.
+// closing has the closing marks of each opening quotation mark.
 func closing(opening rune) string {
 	switch opening {
 	case '"', '\'', '`':
 		return string(opening)
-	case '“', '„':
+	case '“':
 		return "”"
-	case '‘':
-		return "’"
+	case '„':
+		return "“”"
+	case '‘', '‚':
+		return "’‘"
 	case '«':
 		return "»"
 	}
@@ -120,17 +122,31 @@ func closing(opening rune) string {
 }
 
 // quotedLength returns the length of the quoted text with which a text begins, or 0. A quotation mark after a
-// letter, as in can't, opens nothing.
+// letter, as in can't, opens nothing, and one before a letter, as in 'Ann O'Hara', closes nothing. A mark behind a
+// backslash is part of the quoted text, unless the text began with one. A quoted text without an end goes on
+// where the text was cut.
 func quotedLength(text string, before rune) int {
 	r, size := utf8.DecodeRuneInString(text)
-	mark := closing(r)
-	if mark == "" || isWordRune(before) {
+	marks := closing(r)
+	if marks == "" || isWordRune(before) {
 		return 0
 	}
-	if end := strings.Index(text[size:], mark); end >= 0 {
-		return size + end + len(mark)
+	for i := size; i < len(text); {
+		c, n := utf8.DecodeRuneInString(text[i:])
+		i += n
+		if c == '\\' && before != '\\' {
+			_, n = utf8.DecodeRuneInString(text[i:])
+			i += n
+		} else if strings.ContainsRune(marks, c) {
+			if next, _ := utf8.DecodeRuneInString(text[i:]); c == '"' || i == len(text) || !isWordRune(next) {
+				return i
+			}
+		}
 	}
-	return 0
+	if r == '\'' || r == '‘' || r == '‚' {
+		return 0 // more likely an apostrophe
+	}
+	return len(text)
 }
 
 // cutText returns text, cut to limit bytes between two characters.

@@ -65,6 +65,26 @@ func TestNamesOfTheJobBecomePlaceholdersOnlyAsWholeWords(t *testing.T) {
 	}
 }
 
+// What is quoted is a name or what somebody has sent. None of it stays, also if it has quotation marks itself or
+// if its end was cut off.
+func TestNothingOfAQuotedTextStays(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`unexpected response "{\"error\":\"no such user\",\"user\":\"ann smith\"}"`:                     "unexpected response …",
+		`unexpected response {\"error\":\"no such user\",\"user\":\"ann smith\"}`:                       `unexpected response {\…:\…,\…:\…}`,
+		`cannot parse "Ann \"Annie\" Smith" again`:                                                      "cannot parse … again",
+		`unexpected response "Dear Ann Smith, ` + strings.Repeat("your account has expired ", 40) + `"`: "unexpected response …",
+		"unexpected response \"Dear Ann Smith,\nyour account\"":                                         "unexpected response …",
+		`name 'Ann O'Hara' is too long`:                                                                 "name … is too long",
+		`Benutzer „Ann Smith“ fehlt`:                                                                    "Benutzer … fehlt",
+		`Benutzer ‚Ann Smith‘ fehlt`:                                                                    "Benutzer … fehlt",
+	} {
+		if got := signature.Normalise(text); got != want {
+			t.Errorf("Normalise(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestSignatureDiffersByClassAndItsIDIsReadBack(t *testing.T) {
 	t.Parallel()
 	a, b := signature.Of("permanent", "no such user 1"), signature.Of("permanent", "no such user 2")
