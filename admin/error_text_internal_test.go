@@ -23,7 +23,7 @@ func TestEveryErrorOfAnActionHasAText(t *testing.T) {
 		"ErrSuperseded": nawasync.ErrSuperseded, "ErrDecided": mirror.ErrDecided, "ErrNoConflict": mirror.ErrNoConflict, "ErrNoRepository": nawasync.ErrNoRepository,
 		"ErrNoSealer": nawasync.ErrNoSealer, "ErrBacklogFull": nawasync.ErrBacklogFull, "ErrNotFound": nawasync.ErrNotFound,
 		"ErrDatabaseBusy": nawasync.ErrDatabaseBusy,
-		"ErrDeleting": nawasync.ErrDeleting, "ErrExists": nawasync.ErrExists, "ErrNotEnded": nawasync.ErrNotEnded, "ErrStillOpen": nawasync.ErrStillOpen,
+		"ErrDeleting":     nawasync.ErrDeleting, "ErrExists": nawasync.ErrExists, "ErrNotEnded": nawasync.ErrNotEnded, "ErrStillOpen": nawasync.ErrStillOpen,
 		"ErrUnchanged": nawasync.ErrUnchanged, "ErrBusy": nawasync.ErrBusy, "ErrKeyBusy": nawasync.ErrKeyBusy, "ErrUnseen": mirror.ErrUnseen,
 		"ErrUnseal": secret.ErrUnseal, "ErrInvalid": nawasync.ErrInvalid,
 	}
