@@ -97,7 +97,7 @@ func TestSecondOperatorIsToldOfTheRetry(t *testing.T) {
 }
 
 // A process that dies between the row of a retry and its task leaves an open row without a task. The pages must offer
-// what mends it, which is to retry the job again (see retryTracked).
+// what repairs it: to retry the job again (see retryTracked).
 func TestTrackedRetryWithoutItsTaskCanBeMended(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, testdb.SQLite(t), "", nil)

@@ -55,7 +55,8 @@ func TestEveryFormThatIsSentTwiceIsHandledOnce(t *testing.T) {
 		cells := append(w.actionCells(), w.placeCells(w.places[0])...)
 		cells = slices.DeleteFunc(cells, func(c cell) bool { return c.method != http.MethodPost })
 		through := fmt.Sprint(w.places[0].queued.ID)
-		bulk := url.Values{"action": {"cancel"}, "q": {"status:queued"}, "reason": {"x"}, "through": {through}, "at": {"2020-01-01T00:00:00Z"}}
+		at := w.engine.Reader().Now().Format(time.RFC3339Nano)
+		bulk := url.Values{"action": {"cancel"}, "q": {"status:queued"}, "reason": {"x"}, "through": {through}, "at": {at}}
 		cells = append(cells, cell{http.MethodPost, "/bulk?" + bulk.Encode(), nil})
 		for _, route := range routes(t) {
 			if !slices.ContainsFunc(cells, func(c cell) bool { return route.answers(access{method: c.method, path: c.path}) }) && route.method == http.MethodPost {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/alert"
@@ -66,11 +67,14 @@ func (p *request) job() error {
 		return p.writeJSON(map[string]any{"job": job, "attempts": v.attempts})
 	}
 	p.title, p.section = p.Tf("Job %d: %s %s, %s", job.ID, p.label(job), format.Cut(job.TargetID, 60), p.status(job.Status)), "jobs"
-	p.refreshWhile(refreshJob, job)
 	if err := v.loadRelated(p.r.Context()); err != nil {
 		return err
 	}
-	p.refreshWhile(refreshJob, v.retries...)
+	wait := refreshJob
+	if v.pause != nil || job.NotBefore.After(p.now.Add(time.Minute)) { // nothing happens for a while
+		wait = refreshWide
+	}
+	p.refreshWhile(wait, append(v.retries, job)...)
 	return p.render(jobPage(v))
 }
 

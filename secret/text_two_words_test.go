@@ -16,6 +16,7 @@ func TestKeysOfTwoWordsInSentences(t *testing.T) {
 		"kata sandi: rahasia123":                      "kata sandi: ***",
 		"Private key: abcdef123456":                   "Private key: ***",
 		"primary key: 42, sort key: b, error code: 7": "primary key: 42, sort key: b, error code: 7",
+		"Basic authentication is required":            "Basic authentication is required",
 		"token: expired":                              "token: expired",
 		"oauth2: refresh token: EOF":                  "oauth2: refresh token: EOF",
 		"Password: Required.":                         "Password: Required.",

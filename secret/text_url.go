@@ -2,6 +2,7 @@ package secret
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -167,11 +168,14 @@ func (sc *scanner) credentials(i int) int {
 	for end < len(sc.s) && (isWord(sc.s[end]) || strings.IndexByte(".~+/=-", sc.s[end]) >= 0) {
 		end++
 	}
-	if end-at < minRedacted {
+	if end-at < minRedacted || slices.Contains(schemeWords, strings.ToLower(sc.s[at:end])) {
 		return 0
 	}
 	return sc.mask(at, end, sc.s[at:end])
 }
+
+// schemeWords follow the name of a scheme in a sentence, as in "Basic authentication is required".
+var schemeWords = []string{"access", "auth", "authentication", "authorization", "credential", "credentials", "login", "realm", "scheme", "token", "tokens"}
 
 const (
 	pemBegin = "-----BEGIN "
