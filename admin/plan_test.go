@@ -146,7 +146,8 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 				}
 			}
 		}
-		if counts[1] != counts[2] || counts[1] > 90 {
+		// One more is allowed for a new connection.
+		if least, most := min(counts[1], counts[2]), max(counts[1], counts[2]); most > least+1 || most > 90 {
 			t.Errorf("%s runs %v statements in the three rounds", path, counts)
 		}
 	}
