@@ -156,34 +156,36 @@ func TestEveryPageIsAccessibleInEverySizeAndTheme(t *testing.T) {
 				if !full && (path == "" || strings.Contains(path, "/jobs/0")) {
 					continue
 				}
-				for _, theme := range []string{"light", "dark"} {
-					for _, width := range map[string][]int64{"light": {1440, 1024, 860, 720, 640, 360}, "dark": {1440, 360}}[theme] {
-						where := fmt.Sprintf("%s %s %d", name, theme, width)
-						call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{
-							Name:  "prefers-color-scheme",
-							Value: theme,
-						}}})
-						b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(s.url+path), waitVisible("main"))
-						if overflow := evaluate[int64](t, b, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
-							t.Errorf("%s: the page is %d px wider than the window", where, overflow)
-						}
-						if name != "missing" {
-							b.noProblems(t, where)
-						}
-						b.problems = nil
-						takeScreenshot(t, b, full, name, theme, width)
-						if (width != 1440 && width != 360) || (width == 360 && theme == "dark") {
-							continue // axe would see the same elements in the same colours
-						}
-						var found []finding
-						evaluate[int](t, b, string(axe)+";0")
-						text := evaluate[string](t, b, `axe.run().then((r) => JSON.stringify(r.violations.map((v) => ({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => ({html: n.html}))}))))`)
-						noError(t, json.Unmarshal([]byte(text), &found))
-						for _, f := range found {
-							t.Errorf("%s: axe: %s: %s: %+v", where, f.ID, f.Help, f.Nodes)
+				t.Run(name, func(t *testing.T) {
+					for _, theme := range []string{"light", "dark"} {
+						for _, width := range map[string][]int64{"light": {1440, 1024, 860, 720, 640, 360}, "dark": {1440, 360}}[theme] {
+							where := fmt.Sprintf("%s %s %d", name, theme, width)
+							call(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{
+								Name:  "prefers-color-scheme",
+								Value: theme,
+							}}})
+							b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(s.url+path), waitVisible("main"))
+							if overflow := evaluate[int64](t, b, "document.documentElement.scrollWidth - innerWidth"); overflow > 0 {
+								t.Errorf("%s: the page is %d px wider than the window", where, overflow)
+							}
+							if name != "missing" {
+								b.noProblems(t, where)
+							}
+							b.problems = nil
+							takeScreenshot(t, b, full, name, theme, width)
+							if (width != 1440 && width != 360) || (width == 360 && theme == "dark") {
+								continue // axe would see the same elements in the same colours
+							}
+							var found []finding
+							evaluate[int](t, b, string(axe)+";0")
+							text := evaluate[string](t, b, `axe.run().then((r) => JSON.stringify(r.violations.map((v) => ({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => ({html: n.html}))}))))`)
+							noError(t, json.Unmarshal([]byte(text), &found))
+							for _, f := range found {
+								t.Errorf("%s: axe: %s: %s: %+v", where, f.ID, f.Help, f.Nodes)
+							}
 						}
 					}
-				}
+				})
 			}
 		})
 	}
