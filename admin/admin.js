@@ -205,19 +205,21 @@ addEventListener("keydown", (event) => {
 	if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) { return; }
 	if (Date.now() - leader < 1500) {
 		leader = 0;
-		const section = ["j", "h", "s", "b", "a"].indexOf(event.key);
-		if (section >= 0) { location.assign(document.querySelectorAll("header nav a")[section].href); }
+		const section = document.querySelector(`header nav a[data-go="${CSS.escape(event.key)}"]`);
+		if (section) { location.assign(section.href); }
 	} else if (press[event.key]) {
 		event.preventDefault();
 		press[event.key]();
 	}
 });
 
-// The menu closes by Escape and by a click elsewhere.
-const menu = document.querySelector(".menu");
-addEventListener("click", (event) => { if (menu?.open && !menu.contains(event.target)) { menu.open = false; } });
+// Menus close by Escape and by a click elsewhere.
+const openMenus = () => document.querySelectorAll(".menu[open]");
+addEventListener("click", (event) => {
+	for (const menu of openMenus()) { menu.open = menu.contains(event.target); }
+});
 addEventListener("keydown", (event) => {
-	if (event.key === "Escape" && menu?.open) {
+	for (const menu of event.key === "Escape" ? openMenus() : []) {
 		menu.open = false;
 		menu.querySelector("summary").focus();
 	}

@@ -14,13 +14,13 @@ var styleSheet []byte
 var script []byte
 
 //go:embed icon.svg
-var icon []byte
+var favicon []byte
 
 // The asset names contain a hash of the content, so browsers may cache them forever.
 var (
 	styleName  = assetName("style", styleSheet, "css")
 	scriptName = assetName("admin", script, "js")
-	iconName   = assetName("icon", icon, "svg")
+	iconName   = assetName("icon", favicon, "svg")
 )
 
 func assetName(name string, content []byte, ending string) string {
@@ -35,7 +35,7 @@ func (h *handler) asset(w http.ResponseWriter, r *http.Request) {
 	case scriptName:
 		content, kind = script, "text/javascript; charset=utf-8"
 	case iconName:
-		content, kind = icon, "image/svg+xml"
+		content, kind = favicon, "image/svg+xml"
 	default:
 		h.newRequest(w, r).fail(errNotFound)
 		return

@@ -1,18 +1,32 @@
 package admin
 
-// sections returns the links of the main navigation. It returns nil for a subject who may view
-// nothing.
-func (p *request) sections() []navLink {
+import "strings"
+
+// navSection is a link of the main navigation.
+type navSection struct {
+	navLink
+	icon string
+	key  string // of the keyboard shortcut, after g
+}
+
+// sections returns the links of the main navigation, and those in its menu. It returns nothing for a subject
+// who may view nothing.
+func (p *request) sections() (main, more []navSection) {
 	if !p.viewer.allowedAnywhere(PermissionView) {
-		return nil
+		return nil, nil
 	}
-	return []navLink{
-		{name: p.T("Jobs"), url: p.url("/jobs"), current: p.section == "jobs"},
-		{name: p.T("Health"), url: p.url("/health"), current: p.section == "health"},
-		{name: p.T("Services"), url: p.url("/services"), current: p.section == "services"},
-		{name: p.T("Bulk runs"), url: p.url("/bulk"), current: p.section == "bulk"},
-		{name: p.T("Audit log"), url: p.url("/audit"), current: p.section == "audit"},
+	section := func(name, path, icon, key string) navSection {
+		current := p.section == strings.TrimPrefix(path, "/") || p.section == "overview" && path == "/"
+		return navSection{navLink{name: name, url: p.url(path), current: current}, icon, key}
 	}
+	main = []navSection{
+		section(p.T("Overview"), "/", "overview", "o"), section(p.T("Jobs"), "/jobs", "jobs", "j"),
+		section(p.T("Services"), "/services", "services", "s"),
+	}
+	more = []navSection{
+		section(p.T("Workers"), "/workers", "", "w"), section(p.T("Bulk runs"), "/bulk", "", "b"), section(p.T("Audit log"), "/audit", "", "a"),
+	}
+	return main, more
 }
 
 // mayView reports whether the subject may view something, or might: before its rights are known, for example

@@ -433,13 +433,15 @@ func (v *serviceView) instanceTerm() string {
 func stateTone(s nawasync.SyncState) string {
 	switch {
 	case s.Pending():
-		return "wait"
+		return "busy"
 	case s == nawasync.StateFailed:
 		return "bad"
-	case s == nawasync.StateConflict, s == nawasync.StateMissing:
+	case s == nawasync.StateConflict:
+		return "odd"
+	case s == nawasync.StateMissing:
 		return "warn"
 	}
-	return "good"
+	return "calm"
 }
 
 // holdStatusText returns the text for the status of a held sync.

@@ -94,7 +94,7 @@ func actionName(action string) string { return strings.ReplaceAll(action, "_", "
 func tone(s tracker.Status) string {
 	return map[tracker.Status]string{
 		tracker.StatusQueued: "wait", tracker.StatusRunning: "busy", tracker.StatusSuccess: "good", tracker.StatusFailed: "bad",
-		tracker.StatusConflict: "warn", tracker.StatusSkipped: "calm",
+		tracker.StatusConflict: "odd", tracker.StatusSkipped: "calm",
 		tracker.StatusCancelled: "calm",
 	}[s]
 }

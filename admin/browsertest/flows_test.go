@@ -60,7 +60,7 @@ func (s *site) flows(decide string) []flow {
 			"main form button.danger, main form button.main", ".totals",
 		},
 		{"stop a bulk run", "", nil, button("stop"), done},
-		{"preferences", "/health", [][2]string{{".menu summary", " "}, {"select[name=live]", "1"}}, ".menu button", "body[data-live='15']"},
+		{"preferences", "/health", [][2]string{{".preferences summary", " "}, {"select[name=live]", "1"}}, ".preferences button", "body[data-live='15']"},
 	}
 }
 
@@ -149,7 +149,7 @@ func TestEveryFlowWorksWithScriptsOff(t *testing.T) {
 		click(".plain input[name=status][value=failed]"),
 		typeText(".plain input[name=target]", "bob@delta.example\r"), waitVisible("#q[value*='bob@delta.example']"),
 		waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
-	b.do(t, chromedp.Navigate(s.url+"/health"), click(".menu summary"), waitVisible("select[name=theme]"), setValue("select[name=theme]", "dark"), click(".menu button"),
+	b.do(t, chromedp.Navigate(s.url+"/health"), click(".preferences summary"), waitVisible("select[name=theme]"), setValue("select[name=theme]", "dark"), click(".preferences button"),
 		waitVisible("html[data-theme=dark]"))
 	b.noProblems(t, "without scripts")
 }
@@ -180,7 +180,7 @@ func TestKeyboardShortcutsNavigateUnlessTurnedOff(t *testing.T) {
 	if !focus("#main") {
 		t.Error("the skip link does not focus the main content")
 	}
-	b.do(t, click(".menu summary"), setValue("select[name=keys]", "off"), click(".menu button"), waitVisible("body[data-keys=off]"),
+	b.do(t, click(".preferences summary"), setValue("select[name=keys]", "off"), click(".preferences button"), waitVisible("body[data-keys=off]"),
 		chromedp.Navigate(s.url+"/jobs"), waitVisible(".js #q"),
 		pressKeys("/"))
 	if focus("#q") {

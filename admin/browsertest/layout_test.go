@@ -18,9 +18,9 @@ func TestFirstJobIsWithin260PixelsOfTheTop(t *testing.T) {
 func TestMenuClosesByEscapeAndByAClickElsewhere(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t, false), newTab(t)
-	b.do(t, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(s.url+"/jobs"), click(".menu summary"), waitVisible("select[name=theme]"), pressKeys("\x1b"))
-	b.until(t, `!document.querySelector(".menu").open && document.activeElement.matches(".menu summary")`)
-	b.do(t, click(".menu summary"), waitVisible("select[name=theme]"), click("h1"))
-	b.until(t, `!document.querySelector(".menu").open`)
+	b.do(t, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(s.url+"/jobs"), click(".preferences summary"), waitVisible("select[name=theme]"), pressKeys("\x1b"))
+	b.until(t, `!document.querySelector(".preferences").open && document.activeElement.matches(".preferences summary")`)
+	b.do(t, click(".preferences summary"), waitVisible("select[name=theme]"), click("h1"))
+	b.until(t, `!document.querySelector(".preferences").open`)
 	b.noProblems(t, "menu")
 }

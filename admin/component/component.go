@@ -31,11 +31,11 @@ func stateClass(state nawasync.SyncState) string {
 func stateSign(state nawasync.SyncState) string {
 	switch {
 	case state.Pending():
-		return "…"
+		return "◐"
 	case state == nawasync.StateFailed:
 		return "✗"
 	case state == nawasync.StateConflict:
-		return "≠"
+		return "⇄"
 	case state == nawasync.StateMissing:
 		return "?"
 	case state == tracker.StateDeleted:
@@ -63,8 +63,8 @@ func stateWord(s nawasync.SyncStatus) string {
 // the colours apart. It returns "" for an unknown status.
 func StatusSign(s tracker.Status) string {
 	return map[tracker.Status]string{
-		tracker.StatusQueued: "◷", tracker.StatusRunning: "▶", tracker.StatusSuccess: "✓", tracker.StatusFailed: "✗",
-		tracker.StatusConflict: "≠", tracker.StatusSkipped: "–", tracker.StatusCancelled: "⊘",
+		tracker.StatusQueued: "○", tracker.StatusRunning: "◐", tracker.StatusSuccess: "✓", tracker.StatusFailed: "✗",
+		tracker.StatusConflict: "⇄", tracker.StatusSkipped: "–", tracker.StatusCancelled: "⊘",
 	}[s]
 }
 

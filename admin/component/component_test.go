@@ -16,8 +16,8 @@ import (
 func TestSyncBadgeShowsEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[nawasync.SyncState]string{
-		nawasync.StateSynced: "✓ in sync", nawasync.StatePendingCreate: "… being created", nawasync.StatePendingUpdate: "… being changed",
-		nawasync.StatePendingDelete: "… being deleted", nawasync.StateFailed: "✗ failed", nawasync.StateConflict: "≠ conflict", nawasync.StateMissing: "? missing",
+		nawasync.StateSynced: "✓ in sync", nawasync.StatePendingCreate: "◐ being created", nawasync.StatePendingUpdate: "◐ being changed",
+		nawasync.StatePendingDelete: "◐ being deleted", nawasync.StateFailed: "✗ failed", nawasync.StateConflict: "⇄ conflict", nawasync.StateMissing: "? missing",
 	} {
 		var b strings.Builder
 		status := nawasync.SyncStatus{State: state, SyncError: `"><script>alert(1)</script>`, SyncJobID: new(int64(7))}
@@ -76,7 +76,7 @@ func TestTargetTimelineShowsJobsAndEscapesTheirTexts(t *testing.T) {
 	link := func(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprint("/jobs/", id)) }
 	jobs := []*tracker.Job{{ID: 7, Action: "update_quota", Status: tracker.StatusConflict, TriggeredBy: "<b>Ann</b>", CreatedAt: now.Add(-time.Hour)}}
 	for want, list := range map[string][]*tracker.Job{
-		"No jobs or changes yet.": nil, "≠ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs,
+		"No jobs or changes yet.": nil, "⇄ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs,
 		`href="/jobs/7"`: jobs, "60 minutes ago": jobs,
 	} {
 		var b strings.Builder

@@ -337,7 +337,7 @@ func icon(s tracker.Status) string {
 	case tracker.StatusFailed:
 		return "✗"
 	case tracker.StatusConflict:
-		return "≠"
+		return "⇄"
 	case tracker.StatusCancelled:
 		return "⊘"
 	case tracker.StatusRunning:
