@@ -294,7 +294,7 @@ func (p *request) problemCount(alerts []alert.Alert) string {
 	}
 	var parts []string
 	if critical > 0 {
-		parts = append(parts, p.Tf("%s critical", format.Thousands(critical)))
+		parts = append(parts, p.Tf("%s critical", format.Thousands(p, critical)))
 	}
 	if warnings > 0 {
 		parts = append(parts, p.plural(warnings, "1 warning", "%s warnings"))
@@ -334,7 +334,7 @@ func (v *healthView) share(s serviceHealth) string {
 	case n < minEndedForShare:
 		return v.Tf("%d of %d jobs", s.Success, n)
 	default:
-		return format.Percent(s.Success, n)
+		return format.Percent(v, s.Success, n)
 	}
 }
 
@@ -346,18 +346,18 @@ func (v *healthView) windows() []navLink {
 	return list
 }
 
-func quantilesText(h tracker.Histogram) string {
+func quantilesText(l format.Language, h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
-	return format.Span(h.Quantile(0.5)) + ", " + format.Span(h.Quantile(0.95))
+	return format.Span(l, h.Quantile(0.5)) + ", " + format.Span(l, h.Quantile(0.95))
 }
 
-func quantileText(h tracker.Histogram) string {
+func quantileText(l format.Language, h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
-	return format.Span(h.Quantile(0.95))
+	return format.Span(l, h.Quantile(0.95))
 }
 
 // figure is a count on the health page, with a link to the counted jobs.

@@ -16,12 +16,12 @@ func (v *serviceView) drawTrend() {
 	for _, part := range c.Parts {
 		done, took := part.Outcomes, chart.Bar{}
 		to := part.From.Add(c.Step)
-		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.shortTime(part.From), v.jobCount(done.Good+done.Bad), format.Thousands(done.Bad))
+		done.Title = v.Tf("%s: %s ended, %s of them failed or in conflict", v.shortTime(part.From), v.jobCount(done.Good+done.Bad), format.Thousands(v, done.Bad))
 		done.URL = v.queryURL("service:"+v.name, v.instanceTerm(), "ended:"+v.timeRange(part.From, to))
 		if part.Runs.Count() > 0 {
 			p50, p95 := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)
 			took.Good, took.Bad = p50.Microseconds(), (p95 - p50).Microseconds()
-			took.Title = v.Tf("%s: run time p50 %s, p95 %s", v.shortTime(part.From), format.Span(p50), format.Span(p95))
+			took.Title = v.Tf("%s: run time p50 %s, p95 %s", v.shortTime(part.From), format.Span(v, p50), format.Span(v, p95))
 		}
 		c.Outcomes.Bars, c.Times.Bars = append(c.Outcomes.Bars, done), append(c.Times.Bars, took)
 	}
@@ -31,10 +31,10 @@ func (v *serviceView) drawTrend() {
 
 // longest returns the run time that the highest bar shows.
 func (v *serviceView) longest() string {
-	return format.Span(time.Duration(v.trend.Times.Top) * time.Microsecond)
+	return format.Span(v, time.Duration(v.trend.Times.Top)*time.Microsecond)
 }
 
 // trendShare returns how many jobs of a part failed or ended in conflict, and how many ended.
 func (v *serviceView) trendShare(c chart.TrendPart) string {
-	return fmt.Sprintf("%s / %s", format.Thousands(c.Outcomes.Bad), format.Thousands(c.Outcomes.Good+c.Outcomes.Bad))
+	return fmt.Sprintf("%s / %s", format.Thousands(v, c.Outcomes.Bad), format.Thousands(v, c.Outcomes.Good+c.Outcomes.Bad))
 }

@@ -19,14 +19,14 @@ func checkFailures(in Input, p Formatter) (list []Alert) {
 		one := Alert{Severity: SeverityCritical, URL: p.QueryURL("status:failed", "service:"+s.Name, in.Ended), Advice: p.T("Check the errors of the failed jobs.")}
 		switch {
 		case s.Success == 0:
-			one.Text = p.Tf("%[2]s: none of the last %[1]s jobs succeeded.", format.Thousands(s.Ended), s.Name)
+			one.Text = p.Tf("%[2]s: none of the last %[1]s jobs succeeded.", format.Thousands(p, s.Ended), s.Name)
 		case s.Ended < minEnded || s.Failed*10 <= s.Ended:
 			continue
 		case s.EndedBefore < minEnded:
-			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed.", format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name)
+			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed.", format.Percent(p, s.Failed, s.Ended), format.Thousands(p, s.Ended), s.Name)
 		default:
 			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed; %[4]s in the previous time range.",
-				format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name, format.Percent(s.FailedBefore, s.EndedBefore))
+				format.Percent(p, s.Failed, s.Ended), format.Thousands(p, s.Ended), s.Name, format.Percent(p, s.FailedBefore, s.EndedBefore))
 			// A failure rate that has not doubled since the preceding window is a known problem.
 			if s.Failed*s.EndedBefore <= 2*s.FailedBefore*s.Ended {
 				one.Severity = SeverityWarning
@@ -44,7 +44,7 @@ func checkRedis(in Input, p Formatter) []Alert {
 		return nil
 	}
 	text := p.Tf("Redis has been unreachable for %s. Jobs start up to half a second later than usual; none is lost.",
-		format.Span(max(time.Second, in.Now.Sub(in.RedisDownSince))))
+		format.Span(p, max(time.Second, in.Now.Sub(in.RedisDownSince))))
 	advice := p.T("Check that Redis runs, and that this process can connect to Redis.")
 	return []Alert{{SeverityCritical, text, in.RedisDownSince, p.QueryURL("status:queued"), advice}}
 }
@@ -58,14 +58,14 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 		served := slices.ContainsFunc(processes, func(p tracker.Process) bool { return slices.Contains(p.Kinds, kind) })
 		switch {
 		case o.Due > 0 && !served:
-			text := p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(o.Queued))
+			text := p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(p, o.Queued))
 			list = append(list, Alert{SeverityCritical, text, o.Oldest, url, p.T("Start a worker that registers a handler for this kind.")})
 		case !o.Oldest.IsZero() && in.Now.Sub(o.Oldest) > lateAfter:
-			text := p.Tf("A job of %s has been waiting for %s.", kind, format.Span(in.Now.Sub(o.Oldest)))
+			text := p.Tf("A job of %s has been waiting for %s.", kind, format.Span(p, in.Now.Sub(o.Oldest)))
 			list = append(list, Alert{SeverityWarning, text, o.Oldest, url, p.T("Open the job to see what blocks it.")})
 		}
 		if o.Stuck > 0 {
-			text := p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(o.Stuck))
+			text := p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(p, o.Stuck))
 			url := p.QueryURL("is:stuck", "service:"+o.Service)
 			list = append(list, Alert{SeverityCritical, text, time.Time{}, url, p.T("The handlers ignore cancellation. Restart the worker.")})
 		}
@@ -95,7 +95,7 @@ func checkScopes(in Input, p Formatter) (list []Alert) {
 func checkHolds(in Input, p Formatter) (list []Alert) {
 	for _, hold := range in.Holds {
 		text := p.Tf("A sync of %s is held: %s of %s rows are missing from the listing. Nothing was deleted.",
-			p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Missing), format.Thousands(hold.Rows))
+			p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(p, hold.Missing), format.Thousands(p, hold.Rows))
 		advice := p.T("Review the missing rows, then release or reject the sync.")
 		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), advice})
 	}
@@ -108,7 +108,7 @@ func checkConflicts(in Input, p Formatter) []Alert {
 	if n == 0 {
 		return nil
 	}
-	count := format.Thousands(n)
+	count := format.Thousands(p, n)
 	if in.Conflicts.Older != 0 {
 		count += "+"
 	}

@@ -15,7 +15,7 @@ const frozenAfter = 8 * time.Second
 func checkProcesses(in Input, p Formatter) (list []Alert) {
 	for _, process := range in.Processes {
 		if age := in.Now.Sub(process.BeatAt); age > frozenAfter {
-			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(age))
+			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(p, age))
 			advice := p.T("Its jobs go to other processes after 15 seconds. Check the process and its machine.")
 			list = append(list, Alert{SeverityCritical, text, process.BeatAt, p.QueryURL("status:running"), advice})
 			continue
@@ -31,7 +31,7 @@ func checkProcesses(in Input, p Formatter) (list []Alert) {
 }
 
 func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracker.Trouble) Alert {
-	span := format.Span(max(time.Second, in.Now.Sub(trouble.Since)))
+	span := format.Span(p, max(time.Second, in.Now.Sub(trouble.Since)))
 	a := Alert{Severity: SeverityCritical, Since: trouble.Since, URL: p.QueryURL("status:running")}
 	switch trouble.Code {
 	case tracker.TroubleRedis:
