@@ -17,6 +17,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/language"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
@@ -212,12 +213,12 @@ func (p *request) problem(err error) *httpError {
 		return &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
 			p.Tf("The database stopped a query after %s. The page retries every 10 seconds; a shorter time range or a single service is faster.",
-				p.h.config.statementTimeout()),
+				format.Span(p, p.h.config.statementTimeout())),
 		}
 	case slow:
 		return &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
-			p.Tf("The database did not answer within %s. The page retries every 10 seconds; a shorter time range or a single service is faster.", p.h.config.Timeout),
+			p.Tf("The database did not answer within %s. The page retries every 10 seconds; a shorter time range or a single service is faster.", format.Span(p, p.h.config.Timeout)),
 		}
 	}
 	return &httpError{

@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
@@ -46,7 +48,7 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 			a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
 			break
 		}
-		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, trouble.Text, span)
+		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, lockedText(p, trouble.Text), span)
 		a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
 	case tracker.TroublePool:
 		a.Text = p.Tf("All database connections of process %s have been in use for %s. Its jobs cannot start or end.", process.ID, span)
@@ -59,6 +61,17 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 		a.Text = p.Tf("Process %s: %s", process.ID, string(trouble.Code)+" "+trouble.Text)
 	}
 	return a
+}
+
+// lockedText translates the text of a locked row, which the process has stored in English.
+func lockedText(p Formatter, text string) string {
+	var job int64
+	_, row, found := strings.Cut(text, "cannot be written: ")
+	row, locked := strings.CutSuffix(row, " is locked")
+	if _, err := fmt.Sscanf(text, "the outcome of job %d ", &job); err != nil || !found || !locked {
+		return text
+	}
+	return p.Tf("the outcome of job %d cannot be written: %s is locked", job, row)
 }
 
 // checkServed reports schedules that no running process can work, even if none of their jobs is due
