@@ -145,7 +145,7 @@ func (h *host) fill() {
 	h.dispatch(chore{ID: "running"}) // waits for the job before it
 	noError(h.t, h.engine.Pause(ctx, "cloudflare", "", nawasync.PauseOptions{By: "someone", Reason: "because"}))
 	h.dispatch(elsewhere{ID: "paused"})
-	cancelled := h.dispatch(elsewhere{ID: "cancelled"})
+	cancelled := h.dispatch(elsewhere{ID: "c9"})
 	h.post("operator", fmt.Sprintf("/jobs/%d/cancel", cancelled.ID), "reason", "because")
 	h.post("operator", fmt.Sprintf("/jobs/%d/delete", failed.ID))
 	h.startBulkRun(h.browser("operator"), "/bulk?action=retry&all=1&q=status:failed", url.Values{"reason": {"because"}})
