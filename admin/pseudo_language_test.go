@@ -85,6 +85,7 @@ func bracketed(t *testing.T) map[string]string {
 
 var (
 	dataPattern      = regexp.MustCompile(`(?s)<(bdi|pre|code|kbd|style|script|q)\b[^>]*>.*?</(bdi|pre|code|kbd|style|script|q)>`)
+	classPattern     = regexp.MustCompile(`<a href="[^"]*q=class%3A[^"]*">[^<]*</a>`)
 	otherLanguage    = regexp.MustCompile(`<option value="[^"]*" lang="[^"]*"[^>]*>[^<]*</option>`)
 	tagPattern       = regexp.MustCompile(`<(?:[^>"]|"[^"]*")*>`)
 	spokenPattern    = regexp.MustCompile(`\s(?:aria-label|aria-description|title|placeholder|alt|label|data-label|data-copy|data-updated|data-paused|data-lost|data-sending)="([^"]*)"`)
@@ -100,7 +101,7 @@ var (
 // untranslated returns the texts that a page shows or that a screen reader speaks, and that are neither in brackets
 // nor data.
 func untranslated(page string) (found []string) {
-	page = otherLanguage.ReplaceAllString(dataPattern.ReplaceAllString(page, " "), " ")
+	page = otherLanguage.ReplaceAllString(classPattern.ReplaceAllString(dataPattern.ReplaceAllString(page, " "), " "), " ")
 	texts := tagPattern.Split(page, -1)
 	for _, attribute := range spokenPattern.FindAllStringSubmatch(page, -1) {
 		texts = append(texts, attribute[1])
