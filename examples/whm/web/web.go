@@ -132,7 +132,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, status int, page te
 // error, because it may contain internal details.
 func (s *Pages) internalError(w http.ResponseWriter, err error) {
 	s.Logger.Error("request failed", "error", err)
-	http.Error(w, "The request failed because of an internal error. Try again; if the request fails again, read the error in the log.",
+	http.Error(w, "The request failed because of an internal error. Reload the page and try again; if the request fails again, read the error in the log.",
 		http.StatusInternalServerError)
 }
 
