@@ -32,6 +32,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	accounts []*account
+	hidden   map[string]*mailbox // by address
 	faults   []*Fault
 	calls    map[string]int    // by function
 	tallies  map[string]*Tally // by username or address
@@ -50,7 +51,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		user: o.User, token: o.Token, controlToken: cmp.Or(o.ControlToken, rand.Text()), accounts: seed(o.Mailboxes),
-		calls: map[string]int{}, tallies: map[string]*Tally{},
+		hidden: map[string]*mailbox{}, calls: map[string]int{}, tallies: map[string]*Tally{},
 	}
 	s.control = s.protectControl(s.controlMux())
 	return s
