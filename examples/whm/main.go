@@ -230,8 +230,8 @@ func (a *example) createEngine(ctx context.Context) error {
 	return err
 }
 
-// startEngine registers the schedules, starts the workers and dispatches the first syncs, so that there is
-// data to look at. A web process runs no jobs.
+// startEngine registers the schedules, starts the workers and dispatches the first syncs, so that the
+// pages have data. A web process runs no jobs.
 func (a *example) startEngine(ctx context.Context) error {
 	if a.settings.role == "web" {
 		return nil

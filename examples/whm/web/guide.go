@@ -132,6 +132,11 @@ func (v *guideView) Waiting() (n int) {
 	return n
 }
 
+// working reports whether a job of the guide has not ended, and a step will be ticked when it does.
+func (v *guideView) working() bool {
+	return v != nil && (v.Changed != nil && !v.Ended && !v.Changed.Status.Terminal() || v.Waiting() > 0)
+}
+
 // Done reports which steps are done.
 func (v *guideView) Done() [5]bool {
 	return [5]bool{v.Changed != nil, v.Ended, v.Answered, v.Decided, len(v.Limited) > 0 && v.Waiting() == 0}

@@ -227,6 +227,9 @@ func (s *Pages) mailboxes(w http.ResponseWriter, r *http.Request, status int, pr
 		return
 	}
 	p.refreshDuring(v)
+	if p.Refresh == 0 && guide.working() {
+		p.Refresh = 2
+	}
 	s.show(w, r, status, mailboxes(p, v, list.Items, users, guide))
 }
 
