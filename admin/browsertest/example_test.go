@@ -47,31 +47,6 @@ func startWHMExample(t *testing.T) string {
 	return ""
 }
 
-// A newcomer follows the guide of the example in a browser with scripts off.
-func TestGuideOfTheExampleWorksWithScriptsOff(t *testing.T) {
-	t.Parallel()
-	address, b := startWHMExample(t), newTab(t)
-	call(t, b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	in := func(n int, selector string) string { return fmt.Sprintf(".guide li:nth-child(%d) details[open] %s", n, selector) }
-	ticked := func(n int) string { return fmt.Sprintf(".guide li:nth-child(%d) .mark.good", n) }
-	gone := func(selector string) step { return waitVisible(fmt.Sprintf("html:not(:has(%s)) main", selector)) }
-	settled := gone("meta[http-equiv=refresh]") // a click while the page reloads would be lost
-	home := chromedp.Navigate(address)
-	for i, steps := range [][]step{
-		{home, waitVisible("td[data-label=Quota]"), click(in(1, "button"))},
-		{waitVisible(ticked(1)), waitVisible(ticked(2)), settled, click(in(3, "button"))},
-		{waitVisible(in(3, "a")), settled, click(in(3, "a")), click("form[action$=keep_theirs] button"), gone("form[action$=keep_theirs]")},
-		{home, waitVisible(ticked(3)), click(in(4, "button"))},
-		{waitVisible(in(4, "a")), settled, click(in(4, "a")), click("form[action$=reject] button"), gone("form[action$=reject]")},
-		{home, waitVisible(ticked(4)), click(in(4, "button")), gone(in(4, "button")), settled, click(in(5, "button"))},
-		{waitVisible(in(5, "a")), waitVisible(ticked(5))},
-	} {
-		t.Log("step", i)
-		b.do(t, steps...)
-	}
-	b.noProblems(t, "the guide")
-}
-
 func TestExamplesPagesAreAccessibleAndFit(t *testing.T) {
 	t.Parallel()
 	axe, err := os.ReadFile(filepath.Join("node_modules", "axe-core", "axe.min.js"))
