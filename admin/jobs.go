@@ -275,8 +275,8 @@ func (v *jobsView) windows() []navLink {
 	return append(list, navLink{name: v.T("Created"), url: v.link(others)})
 }
 
-// windowName returns the name of the time range.
-func (v *jobsView) windowName() string {
+// currentWindow returns the name of the time range.
+func (v *jobsView) currentWindow() string {
 	for _, w := range v.windows() {
 		if w.current {
 			return w.name
