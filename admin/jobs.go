@@ -29,6 +29,8 @@ type jobsView struct {
 	services   []string
 	objects    []tracker.Target // objects that are called like the search word
 	chart      chart.BarChart
+	groups     *groupedJobs // nil if the list is not grouped
+	views      viewMenu
 }
 
 var pageSizes = []int{25, 50, 100}
@@ -51,8 +53,13 @@ func (p *request) jobs() error {
 		return err
 	}
 	search = p.withPage(search)
-	if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
+	if v.groups, err = v.loadGroups(p.r.Context(), search); err != nil {
 		return err
+	}
+	if v.groups == nil {
+		if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
+			return err
+		}
 	}
 	if v.results.Searched == 0 { // such a search costs up to a second of the reader's quota
 		p.refreshWhile(refreshList, v.results.Jobs...)
@@ -76,7 +83,7 @@ func (p *request) jobs() error {
 
 func (p *request) newJobsView(queryText string) *jobsView {
 	p.title, p.section = p.T("Jobs"), "jobs"
-	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), services: p.viewer.visibleServices()}
+	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), services: p.viewer.visibleServices(), views: p.loadViews()}
 }
 
 // wrongQuery shows the job list with an invalid query in its search box, and no jobs.
@@ -102,13 +109,13 @@ func (p *request) queryFromForm() error {
 	rest := values.Get("rest")
 	q, err := query.Parse(strings.TrimSpace(fields.String()+" "+rest), p.zone)
 	if err != nil {
-		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n")))
+		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n"), "group", p.groupParam()))
 	}
 	// A number alone, typed in the search field of the header, is a job ID.
 	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
 		return p.redirect(p.jobURL(id))
 	}
-	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n")))
+	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n"), "group", p.groupParam()))
 }
 
 // search turns the query into a store search.
@@ -175,7 +182,7 @@ func (p *request) pageSize() int {
 
 // link returns the URL of the first page of the list with another query.
 func (v *jobsView) link(q query.Query) string {
-	return v.url("/jobs", "q", q.String(), "n", v.shownSize())
+	return v.url("/jobs", "q", q.String(), "n", v.shownSize(), "group", v.groupParam())
 }
 
 // shownSize returns the page size for a URL, or "" for the default.
@@ -268,7 +275,7 @@ func (v *jobsView) selectAllText() string {
 // viewTitle returns the title of the list, which names the view or the query.
 func (v *jobsView) viewTitle() string {
 	name := format.Cut(v.queryText, 80)
-	for _, view := range v.namedQueries() {
+	for _, view := range append(v.namedQueries(), v.viewLinks()...) {
 		if view.current {
 			name = view.name
 		}
