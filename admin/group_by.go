@@ -68,7 +68,9 @@ func (v *jobsView) loadGroups(ctx context.Context, search tracker.Search) (*grou
 				line.newest = append(line.newest, job)
 			}
 		}
-		v.refreshWhile(refreshList, line.newest...)
+		if !found.Partial { // such a search costs up to a second of the reader's quota
+			v.refreshWhile(refreshWide, line.newest...)
+		}
 		out.list = append(out.list, line)
 	}
 	return out, nil
@@ -78,9 +80,8 @@ func (v *jobsView) loadGroups(ctx context.Context, search tracker.Search) (*grou
 func (v *jobsView) groupLine(g tracker.JobGroup) jobGroup {
 	line := jobGroup{JobGroup: g}
 	for _, status := range signOrder {
-		if g.Statuses[status] > 0 {
+		if g.Statuses[status] > 0 && (line.sign == "" || needsPerson(status) && g.Statuses[status] > g.Statuses[line.sign]) {
 			line.sign = status
-			break
 		}
 	}
 	q := v.query
@@ -101,7 +102,11 @@ func (v *jobsView) groupLine(g tracker.JobGroup) jobGroup {
 		return line
 	}
 	line.url = v.url("/jobs", "q", line.query, "n", v.shownSize())
-	if g.Statuses[tracker.StatusFailed] > 0 && v.canManage() && !v.query.Has("is") {
+	manages := v.canManage()
+	if g.Target.Service != "" {
+		manages = v.viewer.allowed(PermissionManage, g.Target.Service, g.Target.Instance)
+	}
+	if g.Statuses[tracker.StatusFailed] > 0 && manages && !v.query.Has("is") {
 		line.retryURL = v.url("/bulk", "action", "retry", "all", "1", "q", q.With("status", string(tracker.StatusFailed)).String())
 	}
 	return line
@@ -111,6 +116,11 @@ func (v *jobsView) groupLine(g tracker.JobGroup) jobGroup {
 var signOrder = []tracker.Status{
 	tracker.StatusConflict, tracker.StatusFailed, tracker.StatusRunning, tracker.StatusQueued,
 	tracker.StatusSuccess, tracker.StatusSkipped, tracker.StatusCancelled,
+}
+
+// needsPerson reports whether jobs with the status may need a person.
+func needsPerson(status tracker.Status) bool {
+	return status == tracker.StatusFailed || status == tracker.StatusConflict
 }
 
 // groupMenu returns the ways to group the list.

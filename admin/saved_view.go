@@ -118,8 +118,8 @@ func (p *request) viewEntry(action, text string) tracker.AuditEntry {
 	return entry
 }
 
-// saveView saves the query of the list under a name.
-func (p *request) saveView() error {
+// addSavedView saves the query of the list under a name.
+func (p *request) addSavedView() error {
 	form := p.r.PostForm
 	view := tracker.SavedView{Owner: p.viewer.subject, Name: viewName(form.Get("name")), Shared: form.Get("shared") != ""}
 	q, err := query.Parse(form.Get("q"), p.zone)
@@ -193,8 +193,8 @@ func (p *request) recordView(ctx context.Context, entry tracker.AuditEntry, view
 	return p.recordAudit(ctx, entry)
 }
 
-// changeView renames, shares or deletes a view of the subject, or stops sharing one.
-func (p *request) changeView() error {
+// changeSavedView renames, shares or deletes a view of the subject, or stops sharing one.
+func (p *request) changeSavedView() error {
 	id, err := strconv.ParseInt(p.r.PathValue("id"), 10, 64)
 	if err != nil {
 		return errNotFound
