@@ -28,6 +28,7 @@ func TestEveryAnswerHasTheHeadersThatProtectTheReader(t *testing.T) {
 		{get, "/jobs"},
 		{get, "/jobs.json"},
 		{get, "/jobs.csv"},
+		{get, "/suggest.json"},
 		{get, id},
 		{get, id + ".json"},
 		{get, "/audit"},

@@ -153,6 +153,7 @@ func (h *handler) routes() *http.ServeMux {
 	get("/jobs", (*request).jobs)
 	get("/jobs.json", (*request).jobsJSON)
 	get("/jobs.csv", (*request).jobsCSV)
+	get("/suggest.json", (*request).suggest)
 	get("/jobs/{id}", (*request).job)
 	post("/jobs/{id}/{action}", (*request).jobAction)
 	get("/target", (*request).target)

@@ -121,6 +121,7 @@ async function update(asked) {
 	asOf = next.body.dataset.asOf;
 	showStatus("");
 	addCopyButtons();
+	countSelected();
 }
 
 // tick updates the page unless nobody looks at it or the reader is busy, and plans the next tick. After
@@ -168,7 +169,15 @@ document.addEventListener("change", (event) => {
 	if (event.target.matches("input[name=page]")) {
 		for (const box of document.querySelectorAll("main input[name=id]")) { box.checked = event.target.checked; }
 	}
+	countSelected();
 });
+document.addEventListener("reset", () => setTimeout(countSelected));
+
+// countSelected shows how many jobs are selected.
+function countSelected() {
+	const text = document.querySelector("[data-count]"), n = document.querySelectorAll("main input[name=id]:checked").length;
+	if (text && n > 0) { text.textContent = n === 1 ? text.dataset.one : text.dataset.many.replace("%s", n); }
+}
 document.addEventListener("click", (event) => {
 	if (!event.target.matches("main input[name=id]")) { return; }
 	const boxes = [...document.querySelectorAll("main input[name=id]")];

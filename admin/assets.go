@@ -13,14 +13,18 @@ var styleSheet []byte
 //go:embed admin.js
 var script []byte
 
+//go:embed suggest.js
+var suggestScript []byte
+
 //go:embed icon.svg
 var favicon []byte
 
 // The asset names contain a hash of the content, so browsers may cache them forever.
 var (
-	styleName  = assetName("style", styleSheet, "css")
-	scriptName = assetName("admin", script, "js")
-	iconName   = assetName("icon", favicon, "svg")
+	styleName   = assetName("style", styleSheet, "css")
+	scriptName  = assetName("admin", script, "js")
+	suggestName = assetName("suggest", suggestScript, "js")
+	iconName    = assetName("icon", favicon, "svg")
 )
 
 func assetName(name string, content []byte, ending string) string {
@@ -34,6 +38,8 @@ func (h *handler) asset(w http.ResponseWriter, r *http.Request) {
 	case styleName:
 	case scriptName:
 		content, kind = script, "text/javascript; charset=utf-8"
+	case suggestName:
+		content, kind = suggestScript, "text/javascript; charset=utf-8"
 	case iconName:
 		content, kind = favicon, "image/svg+xml"
 	default:

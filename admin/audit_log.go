@@ -41,7 +41,7 @@ func (v *auditView) olderURL() string {
 	return v.url("/audit", "subject", v.subject, "action", v.action, "before", strconv.FormatInt(v.older, 10))
 }
 
-// addressText returns how the audit log shows the address of an operator, or the bulk run that acted for one.
+// addressText returns how the audit log shows the address of an operator, or the bulk run that did so for one.
 func (p *request) addressText(address string) string {
 	if id, err := strconv.ParseInt(strings.TrimPrefix(address, runAddressPrefix), 10, 64); err == nil {
 		return p.Tf("bulk run %d", id)

@@ -39,7 +39,7 @@ func (p *request) jobsJSON() error {
 	if err != nil {
 		return err
 	}
-	results, err := p.store().Search(p.r.Context(), p.withPage(search))
+	results, err := p.searchPage(search)
 	if err != nil {
 		return err
 	}

@@ -26,14 +26,13 @@ type jobsView struct {
 	counted    bool   // counts is complete
 	problem    string // why the counts or the chart are missing
 	size       int
+	sort       string // the URL parameter
 	services   []string
 	objects    []tracker.Target // objects that are called like the search word
 	chart      chart.BarChart
 	groups     *groupedJobs // nil if the list is not grouped
 	views      viewMenu
 }
-
-var pageSizes = []int{25, 50, 100}
 
 // formFields are the query fields that the plain form has inputs for.
 var formFields = []string{"service", "type", "instance", "action", "target", "by", "error", "since", "ended"}
@@ -52,12 +51,11 @@ func (p *request) jobs() error {
 	if err != nil {
 		return err
 	}
-	search = p.withPage(search)
 	if v.groups, err = v.loadGroups(p.r.Context(), search); err != nil {
 		return err
 	}
 	if v.groups == nil {
-		if v.results, err = p.store().Search(p.r.Context(), search); err != nil {
+		if v.results, err = p.searchPage(search); err != nil {
 			return err
 		}
 	}
@@ -83,7 +81,7 @@ func (p *request) jobs() error {
 
 func (p *request) newJobsView(queryText string) *jobsView {
 	p.title, p.section = p.T("Jobs"), "jobs"
-	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), services: p.viewer.visibleServices(), views: p.loadViews()}
+	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), sort: p.sortParam(), services: p.viewer.visibleServices(), views: p.loadViews()}
 }
 
 // wrongQuery shows the job list with an invalid query in its search box, and no jobs.
@@ -109,13 +107,13 @@ func (p *request) queryFromForm() error {
 	rest := values.Get("rest")
 	q, err := query.Parse(strings.TrimSpace(fields.String()+" "+rest), p.zone)
 	if err != nil {
-		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n"), "group", p.groupParam()))
+		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n"), "sort", p.sortParam(), "group", p.groupParam()))
 	}
 	// A number alone, typed in the search field of the header, is a job ID.
 	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
 		return p.redirect(p.jobURL(id))
 	}
-	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n"), "group", p.groupParam()))
+	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n"), "sort", p.sortParam(), "group", p.groupParam()))
 }
 
 // search turns the query into a store search.
@@ -148,61 +146,9 @@ func (p *request) search(q query.Query) (tracker.Search, error) {
 	return s, nil
 }
 
-// intParam returns a positive number from the URL's query, or 0.
-func (p *request) intParam(name string) int64 {
-	n, err := strconv.ParseInt(p.r.URL.Query().Get(name), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return max(0, n)
-}
-
-// fromOldest is the value of the URL parameter "after" that means the last page, with the oldest
-// jobs.
-const fromOldest = "-1"
-
-// wantsNewer reports whether the request selects its page by the URL parameter "after".
-func (p *request) wantsNewer() bool {
-	return p.r.URL.Query().Get("after") == fromOldest || p.intParam("after") > 0
-}
-
-// withPage limits a search to the page that the request names.
-func (p *request) withPage(s tracker.Search) tracker.Search {
-	s.Before, s.After, s.Oldest = p.intParam("before"), p.intParam("after"), p.r.URL.Query().Get("after") == fromOldest
-	s.Limit = p.pageSize()
-	return s
-}
-
-func (p *request) pageSize() int {
-	if n := int(p.intParam("n")); slices.Contains(pageSizes, n) {
-		return n
-	}
-	return 50
-}
-
 // link returns the URL of the first page of the list with another query.
 func (v *jobsView) link(q query.Query) string {
-	return v.url("/jobs", "q", q.String(), "n", v.shownSize(), "group", v.groupParam())
-}
-
-// shownSize returns the page size for a URL, or "" for the default.
-func (v *jobsView) shownSize() string {
-	if v.size == 50 {
-		return ""
-	}
-	return strconv.Itoa(v.size)
-}
-
-func (v *jobsView) older() string {
-	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "before", strconv.FormatInt(v.results.Older, 10))
-}
-
-func (v *jobsView) oldest() string {
-	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "after", fromOldest)
-}
-
-func (v *jobsView) newer() string {
-	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "after", strconv.FormatInt(v.results.Newer, 10))
+	return v.url("/jobs", "q", q.String(), "n", v.shownSize(), "sort", v.sort, "group", v.groupParam())
 }
 
 // navLink is a link in a navigation, such as a tab.
@@ -325,7 +271,7 @@ func (v *jobsView) windows() []navLink {
 	list := []navLink{{name: v.T("Any time"), url: v.link(v.anyTime()), current: !v.query.Has("since", "created", "ended")}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
 		current := v.query.Only(field) == w && (field == "ended" || !v.query.Has("created"))
-		list = append(list, navLink{name: w, url: v.link(others.With(field, w)), current: current})
+		list = append(list, navLink{name: v.request.windowName(w), url: v.link(others.With(field, w)), current: current})
 	}
 	switch {
 	case field == "since":
@@ -334,6 +280,16 @@ func (v *jobsView) windows() []navLink {
 		others = others.With("since", "24h")
 	}
 	return append(list, navLink{name: v.T("Created"), url: v.link(others)})
+}
+
+// windowName returns the name of the time range.
+func (v *jobsView) windowName() string {
+	for _, w := range v.windows() {
+		if w.current {
+			return w.name
+		}
+	}
+	return v.T("custom")
 }
 
 // anyTime returns the query without its time range.
@@ -377,21 +333,39 @@ func (v *jobsView) searchedText() string {
 	return v.plural(r.Searched, "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")
 }
 
-// emptyReason returns why the list is empty, and the name and URL of a link that may help.
-func (v *jobsView) emptyReason() (text, name, url string) {
+// dispatchExample is the line that produces a job.
+const dispatchExample = `engine.Dispatch(ctx, args, nawasync.Options{By: "user:7"})`
+
+// firstUse reports whether there has been no job yet.
+func (v *jobsView) firstUse() bool { return v.queryText == "" && v.viewer.views() == nil }
+
+// emptyReason returns why the list is empty, and links that may help.
+func (v *jobsView) emptyReason() (text string, links []navLink) {
+	clearFilters := navLink{name: v.T("Clear filters"), url: v.clearURL()}
 	switch {
-	case v.queryText == "" && v.viewer.views() == nil:
-		return v.T("No jobs yet. Jobs appear here as soon as the application dispatches one."), "", ""
+	case v.firstUse():
+		return v.T("No jobs yet. Jobs appear here as soon as the application dispatches one:"), nil
 	case v.queryText == "":
-		return v.T("No jobs in the services and instances that you may view."), "", ""
+		return v.T("No jobs in the services and instances that you may view."), nil
 	case v.results.Partial && v.wantsNewer():
-		return v.T("No matches so far."), v.T("Continue the search"), v.newer()
+		return v.T("No matches so far."), []navLink{{name: v.T("Continue the search"), url: v.newer()}, clearFilters}
 	case v.results.Partial:
-		return v.T("No matches so far."), v.T("Continue the search"), v.older()
+		return v.T("No matches so far."), []navLink{{name: v.T("Continue the search"), url: v.older()}, clearFilters}
 	case v.query.Has("since", "created", "ended"):
-		return v.T("No jobs match in this time range."), v.T("Search all time"), v.link(v.anyTime())
+		return v.T("No jobs match in this time range."), []navLink{{name: v.T("Search all time"), url: v.link(v.anyTime())}, clearFilters}
 	}
-	return v.T("No jobs match."), v.T("Clear filters"), v.url("/jobs")
+	return v.T("No jobs match."), []navLink{clearFilters}
+}
+
+// clearURL returns the URL of the list without a query.
+func (v *jobsView) clearURL() string { return v.link(query.Query{}) }
+
+// captionText names the table and its order.
+func (v *jobsView) captionText() string {
+	if v.sort == oldestFirst {
+		return v.T("Jobs, oldest first")
+	}
+	return v.T("Jobs, newest first")
 }
 
 // input is a text input of the plain form.
@@ -441,10 +415,4 @@ func (p *request) label(j *tracker.Job) string {
 		}
 	}
 	return strings.ReplaceAll(j.Action, "_", " ")
-}
-
-// withLimit limits a search to the newest limit jobs with IDs below before; 0 means no bound.
-func withLimit(s tracker.Search, before int64, limit int) tracker.Search {
-	s.Before, s.Limit = before, limit
-	return s
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// preferences stores the language, the time zone, the theme, the refresh interval and the keyboard shortcuts in
-// cookies.
+// preferences stores the language, the time zone, the theme, the refresh interval, the keyboard shortcuts and the look
+// of lists in cookies.
 func (p *request) preferences() error {
 	const year = 365 * 24 * 3600
 	if zone := strings.TrimSpace(p.r.PostFormValue("zone")); zone != "" {
@@ -27,5 +27,6 @@ func (p *request) preferences() error {
 	if keys := p.r.PostFormValue("keys"); p.r.PostForm.Has("keys") {
 		p.setCookie(cookieKeys, keys, year)
 	}
+	p.saveView(year)
 	return p.redirect(p.localURL(p.r.PostFormValue("back")))
 }

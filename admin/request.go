@@ -37,8 +37,11 @@ type request struct {
 	auto           int    // seconds between live updates while jobs run; 0 if the page shows no open job
 	still          bool   // the page says what went wrong; an update of it could only fail
 	keys           string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
-	now            time.Time
-	flash          *flash // the result of the last action, if this is the first page after that action
+	// density is the height of rows: "", "comfortable" or "compact". columns are those of tables of jobs.
+	density string
+	columns []string
+	now     time.Time
+	flash   *flash // the result of the last action, if this is the first page after that action
 
 	// requestCtx is the request's context without Config.Timeout. Exports need more time.
 	requestCtx context.Context //nolint:containedctx // see above
@@ -63,6 +66,8 @@ const (
 	cookieKeys     = "nawasync_keys"
 	cookieLanguage = "nawasync_language"
 	cookieFlash    = "nawasync_flash"
+	cookieDensity  = "nawasync_density"
+	cookieColumns  = "nawasync_columns"
 )
 
 // httpError is an error with a status code and a text in the reader's language. It is shown as a
@@ -133,6 +138,7 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	if cookie(cookieKeys) == "off" {
 		p.keys = "off"
 	}
+	p.density, p.columns = parseDensity(cookie(cookieDensity)), parseColumns(cookie(cookieColumns))
 	if text := cookie(cookieFlash); text != "" && r.Method == http.MethodGet && len(text) < 4000 {
 		var f flash
 		if data, err := base64.RawURLEncoding.DecodeString(text); err == nil && json.Unmarshal(data, &f) == nil {

@@ -22,7 +22,7 @@ func (s *site) saveView(browser *http.Client, name, q string, form ...string) st
 
 // viewsMenu returns the texts of the links to saved views.
 func viewsMenu(page string) (names []string) {
-	_, menu, _ := strings.Cut(page, `class="pop saved-views"`)
+	_, menu, _ := strings.Cut(page, `class="menu saved-views"`)
 	menu, _, _ = strings.Cut(menu, "</details>")
 	for _, link := range regexp.MustCompile(`<li><a href="[^"]*"[^>]*><bdi>([^<]*)</bdi>`).FindAllStringSubmatch(menu, -1) {
 		names = append(names, link[1])

@@ -53,7 +53,7 @@ func (s *site) flows(decide string) []flow {
 		{"filter by query", "/jobs", [][2]string{{"#q", "target:bob@delta.example"}}, ".query button", "#q[value*='bob@delta.example']"},
 		{"find a job by its number", "/health", [][2]string{{"#search", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
 		{"filter the audit log", "/audit", [][2]string{{"input[name=action]", "pause"}}, ".query button", "input[name=action][value=pause]"},
-		{"select all jobs of a query", "/jobs?q=status:failed", nil, "input[name=all]", "input[name=all]:checked"},
+		{"select all jobs of a query", "/jobs?q=status:failed", [][2]string{{"input[name=id]", " "}}, "input[name=all]", "input[name=all]:checked"},
 		{
 			"bulk run", "/bulk?action=delete&all=1&q=target:eve@delta.example",
 			[][2]string{{"input[name=reason]", "tidy"}},
@@ -145,9 +145,9 @@ func TestEveryFlowWorksWithScriptsOff(t *testing.T) {
 	}
 	s.checkResults(t)
 	// The plain form and the theme work without scripts too.
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".plain summary"), waitVisible(".plain input[name=status][value=failed]"),
-		click(".plain input[name=status][value=failed]"),
-		typeText(".plain input[name=target]", "bob@delta.example\r"), waitVisible("#q[value*='bob@delta.example']"),
+	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".filters summary"), waitVisible(".filters input[name=status][value=failed]"),
+		click(".filters input[name=status][value=failed]"),
+		typeText(".filters input[name=target]", "bob@delta.example\r"), waitVisible("#q[value*='bob@delta.example']"),
 		waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
 	b.do(t, chromedp.Navigate(s.url+"/health"), click(".preferences summary"), waitVisible("select[name=theme]"), setValue("select[name=theme]", "dark"), click(".preferences button"),
 		waitVisible("html[data-theme=dark]"))

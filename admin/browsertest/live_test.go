@@ -39,7 +39,7 @@ func TestLiveUpdateKeepsTicksTextsDetailsScrollAndFocus(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t, true), newTab(t)
 	ticked := fmt.Sprintf("input[name=id][value='%d']", s.running)
-	b.do(t, chromedp.Navigate(s.url+"/jobs?q=status:running"), click("input[name=all]"), click(ticked), pressKeys("r"))
+	b.do(t, chromedp.Navigate(s.url+"/jobs?q=status:running"), click(ticked), click("input[name=all]"), pressKeys("r"))
 	b.until(t, `document.querySelector(".live-note").textContent.includes("paused")`)
 	// The ticked job ends and another one starts.
 	_, err := s.engine.Cancel(t.Context(), s.running, nawasync.OperatorOptions{})

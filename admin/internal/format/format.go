@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Language translates texts. It also says how numbers are written, by its translation of "1,234.5".
@@ -94,4 +95,21 @@ func Cut(text string, n int) string {
 		return string(runes[:n]) + "…"
 	}
 	return text
+}
+
+// tailLength is how many characters of a long name stay visible at its end.
+const tailLength = 10
+
+// Halves splits a name of more than 24 characters into the part that may be cut and its end. The end of a shorter
+// name is "".
+func Halves(name string) (head, tail string) {
+	runes := []rune(name)
+	if len(runes) <= 24 {
+		return name, ""
+	}
+	at := len(runes) - tailLength
+	for at > 0 && unicode.In(runes[at], unicode.Mn, unicode.Me, unicode.Cf) { // they belong to the character before
+		at--
+	}
+	return string(runes[:at]), string(runes[at:])
 }

@@ -11,6 +11,12 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
+// The values of the fields is and source.
+var (
+	isValues     = []string{"open", "stuck", "repaired", "retried", "deleted"}
+	sourceValues = []string{"manual", "scheduled", "event", "api", "retry"}
+)
+
 // canonicalValue returns the canonical form of a value, and whether the field allows the value.
 func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 	oneOf := func(list ...string) (string, bool) {
@@ -25,9 +31,9 @@ func canonicalValue(field, value string, zone *time.Location) (string, bool) {
 		}
 		return oneOf(list...)
 	case "is":
-		return oneOf("open", "stuck", "repaired", "retried", "deleted")
+		return oneOf(isValues...)
 	case "source":
-		return oneOf("manual", "scheduled", "event", "api", "retry")
+		return oneOf(sourceValues...)
 	case "group":
 		lower := strings.ToLower(value)
 		_, err := signature.ParseID(lower)
