@@ -169,6 +169,8 @@ func (h *handler) routes() *http.ServeMux {
 	post("/bulk", (*request).startBulkRun)
 	get("/bulk/{id}", (*request).showBulkRun)
 	post("/bulk/{id}/stop", (*request).stopBulkRun)
+	post("/views", (*request).addSavedView)
+	post("/views/{id}/{action}", (*request).changeSavedView)
 	post("/preferences", (*request).preferences)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writePlain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", h.ready)

@@ -30,6 +30,8 @@ type jobsView struct {
 	services   []string
 	objects    []tracker.Target // objects that are called like the search word
 	chart      chart.BarChart
+	groups     *groupedJobs // nil if the list is not grouped
+	views      viewMenu
 }
 
 // formFields are the query fields that the plain form has inputs for.
@@ -49,8 +51,13 @@ func (p *request) jobs() error {
 	if err != nil {
 		return err
 	}
-	if v.results, err = p.searchPage(search); err != nil {
+	if v.groups, err = v.loadGroups(p.r.Context(), search); err != nil {
 		return err
+	}
+	if v.groups == nil {
+		if v.results, err = p.searchPage(search); err != nil {
+			return err
+		}
 	}
 	if v.results.Searched == 0 { // such a search costs up to a second of the reader's quota
 		p.refreshWhile(refreshList, v.results.Jobs...)
@@ -74,7 +81,7 @@ func (p *request) jobs() error {
 
 func (p *request) newJobsView(queryText string) *jobsView {
 	p.title, p.section = p.T("Jobs"), "jobs"
-	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), sort: p.sortParam(), services: p.viewer.visibleServices()}
+	return &jobsView{request: p, queryText: queryText, size: p.pageSize(), sort: p.sortParam(), services: p.viewer.visibleServices(), views: p.loadViews()}
 }
 
 // wrongQuery shows the job list with an invalid query in its search box, and no jobs.
@@ -100,13 +107,13 @@ func (p *request) queryFromForm() error {
 	rest := values.Get("rest")
 	q, err := query.Parse(strings.TrimSpace(fields.String()+" "+rest), p.zone)
 	if err != nil {
-		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n"), "sort", p.sortParam()))
+		return p.redirect(p.url("/jobs", "q", strings.TrimSpace(fields.String()+" "+rest), "n", values.Get("n"), "sort", p.sortParam(), "group", p.groupParam()))
 	}
 	// A number alone, typed in the search field of the header, is a job ID.
 	if id, err := strconv.ParseInt(q.String(), 10, 64); err == nil && id > 0 {
 		return p.redirect(p.jobURL(id))
 	}
-	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n"), "sort", p.sortParam()))
+	return p.redirect(p.url("/jobs", "q", q.String(), "n", values.Get("n"), "sort", p.sortParam(), "group", p.groupParam()))
 }
 
 // search turns the query into a store search.
@@ -141,7 +148,7 @@ func (p *request) search(q query.Query) (tracker.Search, error) {
 
 // link returns the URL of the first page of the list with another query.
 func (v *jobsView) link(q query.Query) string {
-	return v.url("/jobs", "q", q.String(), "n", v.shownSize(), "sort", v.sort)
+	return v.url("/jobs", "q", q.String(), "n", v.shownSize(), "sort", v.sort, "group", v.groupParam())
 }
 
 // navLink is a link in a navigation, such as a tab.
@@ -214,7 +221,7 @@ func (v *jobsView) selectAllText() string {
 // viewTitle returns the title of the list, which names the view or the query.
 func (v *jobsView) viewTitle() string {
 	name := format.Cut(v.queryText, 80)
-	for _, view := range v.namedQueries() {
+	for _, view := range append(v.namedQueries(), v.viewLinks()...) {
 		if view.current {
 			name = view.name
 		}
@@ -264,7 +271,7 @@ func (v *jobsView) windows() []navLink {
 	list := []navLink{{name: v.T("Any time"), url: v.link(v.anyTime()), current: !v.query.Has("since", "created", "ended")}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
 		current := v.query.Only(field) == w && (field == "ended" || !v.query.Has("created"))
-		list = append(list, navLink{name: v.windowName(w), url: v.link(others.With(field, w)), current: current})
+		list = append(list, navLink{name: v.request.windowName(w), url: v.link(others.With(field, w)), current: current})
 	}
 	switch {
 	case field == "since":

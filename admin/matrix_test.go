@@ -121,7 +121,7 @@ func pick(ok bool, yes, no int) int {
 func (w *world) listCells() (list []cell) {
 	for _, path := range []string{
 		"/jobs", "/jobs?q=status:cancelled", "/jobs?q=example", "/jobs?q=instance:qbeta", "/jobs?q=service:qhost+error:x", "/jobs?q=is:deleted",
-		"/jobs?after=-1&n=25",
+		"/jobs?after=-1&n=25", "/jobs?group=error&q=status:cancelled", "/jobs?group=object", "/jobs?group=service&q=instance:qbeta",
 		"/jobs.json", "/jobs.json?q=status:queued", "/jobs?sort=oldest", "/suggest.json?key=instance", "/suggest.json?key=type", "/suggest.json", "/jobs.csv", "/jobs.csv?q=status:cancelled", "/health", "/health?window=1h",
 		"/health.json", "/services", "/metrics",
 		"/audit", "/audit?subject=someone", "/bulk",
@@ -147,6 +147,18 @@ func (w *world) actionCells() []cell {
 		})},
 		{http.MethodGet, "/bulk/1", w.closed(always(http.StatusNotFound))},
 		{http.MethodPost, "/bulk/1/stop", w.closed(always(http.StatusNotFound))},
+		{http.MethodPost, "/views?name=own&q=status:failed", w.closed(always(http.StatusSeeOther))},
+		{http.MethodPost, "/views?name=shared&shared=yes&q=status:queued", w.closed(func(p person) int {
+			return pick(w.managesAll(p, ""), http.StatusSeeOther, http.StatusForbidden)
+		})},
+		{http.MethodPost, "/views?name=host&shared=yes&q=service:qhost", w.closed(func(p person) int {
+			return pick(w.managesAll(p, "qhost"), http.StatusSeeOther, http.StatusForbidden)
+		})},
+		{http.MethodPost, "/views?name=beta&shared=yes&q=service:qhost+instance:qbeta", w.closed(func(p person) int {
+			return pick(w.managesAll(p, "qhost"), http.StatusSeeOther, http.StatusForbidden)
+		})},
+		{http.MethodGet, "/jobs", w.closed(always(http.StatusOK))}, // with the shared views
+		{http.MethodPost, "/views/99/delete", w.closed(always(http.StatusNotFound))},
 		{http.MethodPost, "/preferences", w.closed(always(http.StatusSeeOther))},
 	}
 }

@@ -116,6 +116,9 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 	} {
 		paths = append(paths, "/jobs?q="+url.QueryEscape(q))
 	}
+	for _, group := range []string{"error", "object", "service"} {
+		paths = append(paths, "/jobs?group="+group, "/jobs?group="+group+"&q=status:failed+service:whm", "/jobs?group="+group+"&q=ended:1h")
+	}
 	for _, status := range tracker.Statuses() {
 		paths = append(paths, "/jobs?q=status:"+string(status), fmt.Sprintf("/jobs?q=status:%s+service:whm&before=%d", status, id))
 	}

@@ -163,3 +163,18 @@ func (w *world) managesSomething(p person) bool {
 	}
 	return false
 }
+
+// managesAll reports whether the person may view and manage all places of a service, or every one if the name is "".
+func (w *world) managesAll(p person, service string) bool {
+	every := admin.Every
+	if service != "" {
+		every = service
+	}
+	all := p.may(admin.PermissionManage, every, admin.Every) && p.may(admin.PermissionView, every, admin.Every)
+	for _, at := range w.places {
+		if service == "" || at.service == service {
+			all = all && p.views(at) && p.may(admin.PermissionManage, at.service, at.instance)
+		}
+	}
+	return all
+}

@@ -13,7 +13,7 @@ import (
 func TestFileThatRunsAgainKeepsTheVersion(t *testing.T) {
 	t.Parallel()
 	db := testdb.SQLite(t)
-	for _, name := range []string{"00009_forms.sql"} {
+	for _, name := range []string{"00009_forms.sql", "00011_saved_views.sql"} {
 		text, err := fs.ReadFile(migrations.FS, "sqlite/"+name)
 		if err != nil {
 			t.Fatal(err)

@@ -110,22 +110,9 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	if err := q.checkSize(); err != nil {
 		return Results{}, err
 	}
-	q = r.limitServices(q)
-	bounds, err := r.searchBounds(ctx, q)
-	if err != nil {
+	w, err := r.newWalk(ctx, q, limit)
+	if err != nil || w == nil {
 		return Results{}, err
-	}
-	plan, err := r.plan(q, bounds)
-	if err != nil || len(plan.streams) == 0 {
-		return Results{}, err
-	}
-	w := walk{reader: r, plan: plan, limit: limit, ascending: q.After > 0 || q.Oldest}
-	w.low, w.high = plan.low, plan.high
-	if q.Before > 0 {
-		w.high = min(w.high, q.Before)
-	}
-	if q.After > 0 {
-		w.low = max(w.low, q.After+1)
 	}
 	if err := w.run(ctx); err != nil {
 		return Results{}, fmt.Errorf("search jobs: %w", err)
@@ -148,6 +135,28 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	}
 	out.Newer, out.Older = w.adjacentPages(q, more)
 	return out, nil
+}
+
+// newWalk returns a walk that collects up to limit+1 jobs of the page of a search, or nil if no job can match.
+func (r *Reader) newWalk(ctx context.Context, q Search, limit int) (*walk, error) {
+	q = r.limitServices(q)
+	bounds, err := r.searchBounds(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := r.plan(q, bounds)
+	if err != nil || len(plan.streams) == 0 {
+		return nil, err
+	}
+	w := &walk{reader: r, plan: plan, limit: limit, ascending: q.After > 0 || q.Oldest}
+	w.low, w.high = plan.low, plan.high
+	if q.Before > 0 {
+		w.high = min(w.high, q.Before)
+	}
+	if q.After > 0 {
+		w.low = max(w.low, q.After+1)
+	}
+	return w, nil
 }
 
 // adjacentPages returns Results.Newer and Results.Older. more says that the walk found more

@@ -15,9 +15,10 @@ var ErrStillOpen = errors.New("the target has open jobs")
 
 // Forget clears the arguments, results and texts of every finished job of a target and of
 // their attempts, the texts of error groups that only these jobs had, and the answers of forms that name the
-// target. It deletes the recorded changes of the target, removes the target and the texts from its entries in
-// the audit log, and returns the number of cleared jobs. The job rows stay. Open jobs still need their arguments:
-// if there are any, Forget clears the finished jobs and returns ErrStillOpen. The errors do not name the target, because the audit log stores them.
+// target. It deletes the recorded changes of the target and the saved views that name the target, removes the
+// target and the texts from its entries in the audit log, and returns the number of cleared jobs. The job rows
+// stay. Open jobs still need their arguments: if there are any, Forget clears the finished jobs and returns
+// ErrStillOpen. The errors do not name the target, because the audit log stores them.
 func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 	key := jobrow.TargetKey(t.Service, t.Type, t.Instance, t.ID)
 	const where = " WHERE target_key = ? AND service = ? AND type = ? AND instance = ? AND target_id = ?"
@@ -50,6 +51,9 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 			return err
 		}
 		if err := forgetForms(conn, t.ID); err != nil {
+			return err
+		}
+		if err := forgetViews(conn, t.ID); err != nil {
 			return err
 		}
 		if err := conn.Exec("DELETE FROM nawasync_changes WHERE target_key = ?", key).Error; err != nil {

@@ -33,6 +33,7 @@ func ParseInput(text string) (values []string) {
 		}
 		end := at + strings.IndexByte(text[at:]+",", ',')
 		value := strings.TrimSpace(text[at:end])
+		empty := value == ""
 		if s.at < len(text) && text[s.at] == '"' {
 			quoted, err := s.value(false)
 			for s.at < len(text) && isSpace(text[s.at]) {
@@ -42,7 +43,7 @@ func ParseInput(text string) (values []string) {
 				value, end = quoted, s.at
 			}
 		}
-		if value != "" {
+		if !empty {
 			values = append(values, value)
 		}
 		at = end
@@ -89,6 +90,16 @@ func (q Query) Only(field string) string {
 		return ""
 	}
 	return value
+}
+
+// Named returns the values of all terms of a field, also of negated ones.
+func (q Query) Named(field string) (values []string) {
+	for _, t := range q.terms {
+		if t.field == field {
+			values = append(values, t.values...)
+		}
+	}
+	return values
 }
 
 // Has reports whether the query has a term of one of the fields that is not negated.

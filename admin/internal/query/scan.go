@@ -41,7 +41,9 @@ func (s *scanner) next() (t queryTerm, ok bool, err error) {
 		if err != nil {
 			return t, false, err
 		}
-		if value == "" {
+		// Jobs of a service with one instance only have the instance "".
+		isEmptyInstance := t.field == "instance" && s.at > begin
+		if value == "" && !isEmptyInstance {
 			return t, false, &Error{
 				s.line, begin, newMessage("%s: a value is missing", t.field),
 				newMessage("add the value after the colon, for example %s; put \" around a value with spaces", example(t.field)),
