@@ -75,3 +75,6 @@ func (i internals) onSchedule(ctx context.Context, action, name string, o Operat
 		return do(s)
 	})
 }
+
+// HasRedis reports whether Config.Redis is set.
+func (i internals) HasRedis() bool { return i.config.Redis != nil }

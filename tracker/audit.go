@@ -66,11 +66,7 @@ type AuditFilter struct {
 // run, outcome other than AuditDone and time range, and, of those that are listed, the entries of a subject, action
 // and service.
 func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, error) {
-	where, args := r.auditConditions(f)
-	order := "DESC"
-	if f.After > 0 {
-		order = "ASC"
-	}
+	query, args := r.auditQuery(f)
 	var list []AuditEntry
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var a AuditEntry
@@ -80,8 +76,7 @@ func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, err
 		a.At, a.JobID = sqlkit.FromMicros(at), job.Int64
 		list = append(list, a)
 		return err
-	}, "SELECT id, at, subject, act, outcome, service, type, instance, target_id, job_id, address, reason, detail, run_id FROM nawasync_acts WHERE "+
-		where+" ORDER BY id "+order+" LIMIT ?", append(args, min(max(cmp.Or(f.Limit, 100), 1), 500))...)
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log: %w", err)
 	}
@@ -89,6 +84,17 @@ func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, err
 		slices.Reverse(list)
 	}
 	return list, nil
+}
+
+// auditQuery returns the query of AuditLog.
+func (r *Reader) auditQuery(f AuditFilter) (query string, args []any) {
+	where, args := r.auditConditions(f)
+	order := "DESC"
+	if f.After > 0 {
+		order = "ASC"
+	}
+	return "SELECT id, at, subject, act, outcome, service, type, instance, target_id, job_id, address, reason, detail, run_id FROM nawasync_acts WHERE " +
+		where + " ORDER BY id " + order + " LIMIT ?", append(args, min(max(cmp.Or(f.Limit, 100), 1), 500))
 }
 
 // auditConditions returns the conditions of a filter. What an index of some entries only depends on is not a
