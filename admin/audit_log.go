@@ -66,7 +66,7 @@ func (v *auditView) filtered() bool {
 	return slices.ContainsFunc(auditFields, func(field string) bool { return v.text(field) != "" })
 }
 
-// addressText returns how the audit log shows the address of an operator, or the bulk run that acted for one.
+// addressText returns how the audit log shows the address of an operator, or the bulk run that took an action for one.
 func (p *request) addressText(address string) string {
 	if id, err := strconv.ParseInt(strings.TrimPrefix(address, runAddressPrefix), 10, 64); err == nil {
 		return p.Tf("bulk run %d", id)

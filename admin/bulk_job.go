@@ -109,7 +109,7 @@ type bulkWork struct {
 	choice retryChoice
 	state  bulkState
 	ahead  map[int64]bool                   // jobs that retryOvertaken has retried before their turn, which has not come
-	begun  map[tracker.ServiceInstance]bool // instances on which this attempt has acted
+	begun  map[tracker.ServiceInstance]bool // instances on which this attempt has taken an action
 }
 
 // actionContext returns the context of the action on a job, by which the audit log knows the run.
