@@ -2,7 +2,7 @@
 ROOT := $(dir $(lastword $(MAKEFILE_LIST)))
 STEPS := $(shell sed -n 's/^steps="\(.*\)"$$/\1/p' $(ROOT).ci/run)
 
-.PHONY: all generate $(STEPS)
+.PHONY: all generate screenshots $(STEPS)
 all:
 	$(ROOT).ci/run
 
@@ -12,3 +12,7 @@ $(STEPS):
 # What is generated: the pages' Go, and api/*.txt.
 generate:
 	cd $(ROOT) && go generate ./...
+
+# The pictures of the README and the documents. Needs Chromium.
+screenshots:
+	cd $(ROOT)admin/browsertest && go run ./screenshots -o ../../docs/images

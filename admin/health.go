@@ -341,7 +341,7 @@ func (v *healthView) share(s serviceHealth) string {
 func (v *healthView) windows() []navLink {
 	var list []navLink
 	for _, w := range healthWindows {
-		list = append(list, navLink{name: w.name, url: v.url("/health", "window", w.name), current: w.name == v.Window})
+		list = append(list, navLink{name: v.windowName(w.name), url: v.url("/health", "window", w.name), current: w.name == v.Window})
 	}
 	return list
 }

@@ -178,6 +178,23 @@ func (p *request) shortTime(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
+// windowName returns the name of a time window, which a query writes as 24h.
+func (p *request) windowName(window string) string {
+	switch window {
+	case "15m":
+		return p.T("15m")
+	case "1h":
+		return p.T("1h")
+	case "24h":
+		return p.T("24h")
+	case "7d":
+		return p.T("7d")
+	case "30d":
+		return p.T("30d")
+	}
+	return window
+}
+
 // timeAgo returns how long ago a time was, or how far in the future it is.
 func (p *request) timeAgo(t time.Time) string {
 	d := p.now.Sub(t)

@@ -64,7 +64,7 @@ func newTab(t *testing.T) *browserTab {
 		defer b.mu.Unlock()
 		switch e := event.(type) {
 		case *log.EventEntryAdded: // CSP violations and failed requests
-			if !strings.Contains(e.Entry.Text, "status of 422") {
+			if e.Entry.Level != log.EntryLevelVerbose && !strings.Contains(e.Entry.Text, "status of 422") { // verbose entries are hints
 				b.problems = append(b.problems, e.Entry.Text+" "+e.Entry.URL)
 			}
 		case *runtime.EventExceptionThrown:

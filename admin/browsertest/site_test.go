@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -145,6 +146,9 @@ func newSite(t *testing.T, full bool) *site {
 	noError(t, err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/admin/sync/", func(w http.ResponseWriter, r *http.Request) {
+		if language := os.Getenv("NAWASYNC_LANGUAGE"); language != "" { // for screenshots
+			r.Header.Set("Accept-Language", language)
+		}
 		if s.unavailable.Load() {
 			http.Error(w, "bad gateway", http.StatusBadGateway)
 			return

@@ -22,13 +22,14 @@ type settings struct {
 	key       string
 	role      string
 	mailboxes int
+	sync      bool
 }
 
 const usage = `whm shows the accounts and mailboxes of WHM servers and changes them through jobs.
 
 Without flags, whm uses a SQLite file, a Redis inside the process and two simulated WHM servers.
 
-An environment variable can set each flag except -mailboxes: the flag's name in capitals, with _ for -. A flag
+An environment variable can set each flag except -mailboxes and -sync: the flag's name in capitals, with _ for -. A flag
 overrides its variable.
 
 `
@@ -60,6 +61,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 		"the `file` with the key that seals job arguments, created if it does not exist; empty means seal.key in the user's own folder")
 	stringVar(&s.role, "role", "all", "what the process does: all, web (pages only) or worker (jobs only)")
 	flags.IntVar(&s.mailboxes, "mailboxes", 40, "the `number` of mailboxes of the first simulated server")
+	flags.BoolVar(&s.sync, "sync", true, "whether the process syncs all accounts and mailboxes when it starts")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(out, usage)

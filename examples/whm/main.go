@@ -230,7 +230,8 @@ func (a *example) createEngine(ctx context.Context) error {
 	return err
 }
 
-// startEngine registers the schedules and starts the workers. A web process runs no jobs.
+// startEngine registers the schedules, starts the workers and dispatches the first syncs, so that the
+// pages have data. A web process runs no jobs.
 func (a *example) startEngine(ctx context.Context) error {
 	if a.settings.role == "web" {
 		return nil
@@ -249,6 +250,11 @@ func (a *example) startEngine(ctx context.Context) error {
 			a.logger.Warn("the engine did not stop cleanly", "error", err)
 		}
 	})
+	if a.settings.sync {
+		if err := a.module.SyncAll(ctx, names, nawasync.Options{By: "start"}); err != nil {
+			a.logger.Warn("the first sync was not dispatched; the schedules sync later", "error", err)
+		}
+	}
 	return nil
 }
 
@@ -287,7 +293,7 @@ func (a *example) serve(ctx context.Context) error {
 	if ip, ok := a.listener.Addr().(*net.TCPAddr); ok && !ip.IP.IsLoopback() {
 		fmt.Fprintln(a.out, "WARNING: these pages have no login, and other computers can open them: whoever does can terminate accounts. Use -addr 127.0.0.1:8080.")
 	}
-	fmt.Fprintln(a.out, "choose “Sync now”, change a mailbox and open its job; press Ctrl-C to stop")
+	fmt.Fprintln(a.out, "press Ctrl-C to stop")
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(a.listener) }()
 	select {

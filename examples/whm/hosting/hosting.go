@@ -1,6 +1,7 @@
 package hosting
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -39,6 +40,18 @@ func New(e *nawasync.Engine, servers Servers) (*Module, error) {
 	accountRepository, accountErr := mirror.New(e, accountConfig)
 	emailRepository, emailErr := mirror.New(e, emailConfig)
 	return &Module{accountRepository, emailRepository}, errors.Join(accountErr, emailErr)
+}
+
+// SyncAll dispatches a sync of the accounts and one of the mailboxes for each server. A sync that is already
+// open is not dispatched again.
+func (m *Module) SyncAll(ctx context.Context, instances []string, o nawasync.Options) error {
+	var failed []error
+	for _, instance := range instances {
+		_, accountErr := m.Accounts.SyncNow(ctx, WhmAccount{Instance: instance}, "", o)
+		_, emailErr := m.Emails.SyncNow(ctx, WhmEmailAccount{Instance: instance}, WithDisk, o)
+		failed = append(failed, accountErr, emailErr)
+	}
+	return errors.Join(failed...)
 }
 
 // Schedule adds the schedules that sync each server: accounts every 30 minutes, mailboxes every

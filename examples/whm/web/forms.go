@@ -114,17 +114,17 @@ func formSeen(r *http.Request) (seen seenValues, ok bool) {
 }
 
 func (s *Pages) changeMailbox(w http.ResponseWriter, r *http.Request) {
-	job, err := s.mailboxJob(r)
+	job, err := s.mailboxJob(r, r.PathValue("action"))
 	s.finishForm(w, r, "/", job, err)
 }
 
 // mailboxJob dispatches the job of a mailbox form.
-func (s *Pages) mailboxJob(r *http.Request) (*tracker.Job, error) {
+func (s *Pages) mailboxJob(r *http.Request, action string) (*tracker.Job, error) {
 	email, err := formEmail(r)
 	if err != nil {
 		return nil, err
 	}
-	ctx, action := r.Context(), r.PathValue("action")
+	ctx := r.Context()
 	row := hosting.WhmEmailAccount{Instance: s.instance(r), Email: email}
 	if action == "create" {
 		return s.createMailbox(r, row)
@@ -329,7 +329,6 @@ func (s *Pages) remoteEdit(w http.ResponseWriter, r *http.Request, v remoteEditV
 		s.internalError(w, err)
 		return
 	}
-	v.Available = s.Simulated[p.Instance] != nil
 	s.show(w, r, http.StatusOK, remoteEdit(p, v))
 }
 

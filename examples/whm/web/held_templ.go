@@ -258,7 +258,7 @@ func remoteEdit(p pageView, v remoteEditView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if !v.Available {
+			if !p.Simulated {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "<p class=\"empty\">This page only changes simulated servers in this process. Change the mailbox on the server itself.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -13,7 +13,7 @@ import (
 
 // once handles each form once, however often it is sent: people press a button again when the answer is slow,
 // and proxies repeat requests. Each form has a random token. The first request with a token is handled to
-// its end, even if the browser gives up, and later ones get the same redirect.
+// its end, even if the browser gives up, and later ones get the same answer.
 //
 // The tokens are in memory, which is enough for one web process. Several need a table that all of them see, with
 // a unique key on the token.
@@ -83,11 +83,12 @@ func (o *once) claim(token string, content [sha256.Size]byte) (form *sentForm, f
 	return form, true
 }
 
-// finish completes the answer to a form. A refused form is forgotten: it has changed nothing, and its page is large.
+// finish completes the answer to a form. A refused form is forgotten: it has changed nothing, and can be corrected.
+// After any other answer the form may have changed something, even if the answer is an error.
 func (o *once) finish(token string, form *sentForm) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if form.status != http.StatusSeeOther {
+	if form.status >= 400 && form.status < 500 {
 		delete(o.forms, token)
 	}
 	close(form.done)

@@ -23,7 +23,8 @@ type pageView struct {
 	Instances             []string
 	Problem               string       // why the submitted form was refused
 	Watched               *tracker.Job // the job of the submitted form
-	Refresh               bool         // whether the page reloads, because a job has not ended
+	Refresh               int          // seconds until the page reloads, because a job has not ended; 0 is never
+	Simulated             bool         // whether the server is a simulated one in this process
 }
 
 type link struct {
@@ -52,6 +53,9 @@ func (p pageView) Sections() (list []link) {
 		{Name: "Held syncs", URL: "/held"},
 		{Name: "Edit on server", URL: "/elsewhere"},
 	} {
+		if s.URL == "/elsewhere" && !p.Simulated {
+			continue
+		}
 		list = append(list, link{s.Name, linkTo(string(s.URL), p.Instance), current(string(s.URL) == p.Path)})
 	}
 	return list
@@ -82,6 +86,7 @@ type listView struct {
 	SyncedAt, Now    time.Time
 	Held             []tracker.Hold
 	Jobs             []*tracker.Job
+	FirstSync        *tracker.Job // the newest sync of a list that was never synced, or nil
 }
 
 var states = []struct{ value, label string }{
@@ -116,7 +121,22 @@ func (v listView) Empty() string {
 	if v.Search != "" || v.State != "" {
 		return fmt.Sprintf("No %s match the search. Change the search or the state.", v.Plural)
 	}
+	if job := v.FirstSync; job != nil && !job.Status.Terminal() {
+		return fmt.Sprintf("The first sync copies the %s from the server. The page shows them as soon as the sync ends.", v.Plural)
+	} else if job != nil && job.Error != "" {
+		return fmt.Sprintf("The first sync did not succeed: %s. Choose Sync now to try again.", job.Error)
+	}
 	return fmt.Sprintf("The list has no %s. Choose Sync now to copy them from the server.", v.Plural)
+}
+
+// Ready reports whether the list may be changed: a form would be lost while the page reloads for the first sync.
+func (v listView) Ready() bool { return v.FirstSync == nil || v.FirstSync.Status.Terminal() }
+
+// refreshDuring reloads the page while the first sync of a list runs.
+func (p *pageView) refreshDuring(v listView) {
+	if p.Refresh == 0 && v.FirstSync != nil {
+		p.Refresh = refreshFor(v.FirstSync)
+	}
 }
 
 func (v listView) values(after string) url.Values {
@@ -242,10 +262,9 @@ type heldView struct {
 }
 
 type remoteEditView struct {
-	Available bool // whether the server is a simulated server in this process
-	Email     string
-	Done      string // the change that the last form made
-	Problem   string // why the last form changed nothing
+	Email   string
+	Done    string // the change that the last form made
+	Problem string // why the last form changed nothing
 }
 
 // jobView holds the values of a job's page.

@@ -63,6 +63,7 @@ func (s *Pages) Handler() http.Handler {
 	mux.HandleFunc("POST /held/{id}/{answer}", s.answerHold)
 	mux.HandleFunc("GET /elsewhere", func(w http.ResponseWriter, r *http.Request) { s.remoteEdit(w, r, remoteEditView{}) })
 	mux.HandleFunc("POST /elsewhere", s.changeRemote)
+	mux.HandleFunc("POST /try/{step}", s.tryStep)
 	mux.HandleFunc("POST /sync", s.sync)
 	mux.HandleFunc("POST /user", s.changeUser)
 	mux.HandleFunc("POST /mailboxes/{action}", s.changeMailbox)
@@ -132,7 +133,7 @@ func (s *Pages) show(w http.ResponseWriter, r *http.Request, status int, page te
 // error, because it may contain internal details.
 func (s *Pages) internalError(w http.ResponseWriter, err error) {
 	s.Logger.Error("request failed", "error", err)
-	http.Error(w, "The request failed because of an internal error. Try again; if the request fails again, read the error in the log.",
+	http.Error(w, "The request failed because of an internal error. Reload the page and try again; if the request fails again, read the error in the log.",
 		http.StatusInternalServerError)
 }
 
@@ -153,16 +154,28 @@ func (s *Pages) instance(r *http.Request) string {
 // refreshes until the job ends.
 func (s *Pages) page(r *http.Request, title, path, problem string) (pageView, error) {
 	p := pageView{User: demoUser(r), Title: title, Path: path, Instance: s.instance(r), Instances: s.Instances, Problem: problem}
+	p.Simulated = s.Simulated[p.Instance] != nil
 	if id, _ := strconv.ParseInt(r.URL.Query().Get("job"), 10, 64); id > 0 {
 		jobs, err := s.Engine.Reader().ByID(r.Context(), []int64{id})
 		if err != nil {
 			return p, err
 		}
 		if p.Watched = jobs[id]; p.Watched != nil {
-			p.Refresh = !p.Watched.Status.Terminal()
+			p.Refresh = refreshFor(p.Watched)
 		}
 	}
 	return p, nil
+}
+
+// refreshFor returns after how many seconds a page with the job reloads. 0 means never.
+func refreshFor(job *tracker.Job) int {
+	switch {
+	case job.Status.Terminal():
+		return 0
+	case time.Until(job.NotBefore) > 2*time.Second:
+		return 5
+	}
+	return 1
 }
 
 // query returns the query of a list and the chosen state. An unknown state means any state.
@@ -197,6 +210,10 @@ func (s *Pages) mailboxes(w http.ResponseWriter, r *http.Request, status int, pr
 	if err == nil {
 		err = s.addHoldsAndJobs(ctx, &v, "email_account")
 	}
+	var guide *guideView
+	if err == nil {
+		guide, err = s.guide(ctx, p.Instance)
+	}
 	var users []string
 	for a, rowErr := range s.Hosting.Accounts.All(ctx, nawasync.Query{Where: map[string]any{"instance": p.Instance}}) {
 		if rowErr != nil || len(users) == 200 {
@@ -209,7 +226,11 @@ func (s *Pages) mailboxes(w http.ResponseWriter, r *http.Request, status int, pr
 		s.listError(w, r, err)
 		return
 	}
-	s.show(w, r, status, mailboxes(p, v, list.Items, users))
+	p.refreshDuring(v)
+	if p.Refresh == 0 && guide.working() {
+		p.Refresh = 2
+	}
+	s.show(w, r, status, mailboxes(p, v, list.Items, users, guide))
 }
 
 func (s *Pages) accounts(w http.ResponseWriter, r *http.Request, status int, problem string) {
@@ -230,6 +251,7 @@ func (s *Pages) accounts(w http.ResponseWriter, r *http.Request, status int, pro
 		s.listError(w, r, err)
 		return
 	}
+	p.refreshDuring(v)
 	s.show(w, r, status, accounts(p, v, list.Items))
 }
 
@@ -245,7 +267,8 @@ func listOf[T any](r *http.Request, v *listView, p pageView, repository nawasync
 	return list, err
 }
 
-// addHoldsAndJobs adds the held syncs of the list's server and the latest jobs.
+// addHoldsAndJobs adds the held syncs of the list's server and the latest jobs. Before the first sync has ended,
+// it adds that sync.
 func (s *Pages) addHoldsAndJobs(ctx context.Context, v *listView, typ string) error {
 	v.Now = s.Engine.Reader().Now()
 	holds, err := s.Engine.Reader().Holds(ctx, "whm", typ, true, 100)
@@ -259,6 +282,15 @@ func (s *Pages) addHoldsAndJobs(ctx context.Context, v *listView, typ string) er
 	}
 	page, err := s.Engine.Reader().Search(ctx, tracker.Search{Services: []string{"whm"}, Limit: latestJobs})
 	v.Jobs = page.Jobs
+	if err != nil || !v.SyncedAt.IsZero() {
+		return err
+	}
+	first, err := s.Engine.Reader().Search(ctx, tracker.Search{Services: []string{"whm"}, Limit: 1, Terms: []tracker.Term{
+		term(tracker.FieldType, typ), term(tracker.FieldInstance, v.Instance), {Field: tracker.FieldAction, Values: []string{"sync_accounts", "sync_emails"}},
+	}})
+	if len(first.Jobs) > 0 {
+		v.FirstSync = first.Jobs[0]
+	}
 	return err
 }
 
@@ -303,7 +335,12 @@ func (s *Pages) job(w http.ResponseWriter, r *http.Request) {
 		s.internalError(w, err)
 		return
 	}
-	p := pageView{User: demoUser(r), Title: "Job " + strconv.FormatInt(id, 10), Instance: job.Instance, Instances: s.Instances, Refresh: !job.Status.Terminal()}
+	p, err := s.page(r, "Job "+strconv.FormatInt(id, 10), "", "")
+	if err != nil {
+		s.internalError(w, err)
+		return
+	}
+	p.Instance, p.Refresh = job.Instance, refreshFor(job)
 	s.show(w, r, http.StatusOK, jobPage(p, jobView{job, attempts, conflictOf(job), history.Jobs, changes, s.Engine.Reader().Now()}))
 }
 

@@ -33,8 +33,11 @@ const mebibyte = 1 << 20
 
 // seed creates accounts and spreads the mailboxes over them. The result is the same for each start.
 // An additional account has no mailboxes.
-func seed(mailboxes int) []*account {
-	names := []string{"alpha", "bravo", "carol", "delta"}
+func seed(mailboxes int, names []string) []*account {
+	if len(names) == 0 {
+		names = []string{"alpha", "bravo", "carol", "delta"}
+	}
+	names = slices.Clone(names)
 	for len(names) < min(mailboxes/2500, 40) {
 		names = append(names, fmt.Sprintf("site%03d", len(names)+1))
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -32,12 +33,17 @@ const (
 
 // Fault makes calls of a function fail.
 type Fault struct {
-	Function   string `json:"function"` // "" and "*" mean every function
-	Mode       Mode   `json:"mode"`
-	Times      int    `json:"times"` // the number of calls; 0 means all calls until Clear
+	Function string `json:"function"` // "" and "*" mean every function
+	Mode     Mode   `json:"mode"`
+	Times    int    `json:"times"` // the number of calls; 0 means all calls until Clear
+	// Seconds is how long the fault stays. 0 means until Clear. With ModeRateLimit, Retry-After is the rest of
+	// this time.
+	Seconds    int    `json:"seconds,omitempty"`
 	DelayMS    int    `json:"delay_ms,omitempty"`
 	RetryAfter int    `json:"retry_after,omitempty"` // in seconds; default 1
 	Reason     string `json:"reason,omitempty"`
+
+	until time.Time // zero if Seconds is 0
 }
 
 var modes = []Mode{ModeSlow, ModeDown, ModeError500, ModeGarbage, ModeTruncated, ModeRefuse, ModeForbidden, ModeRateLimit, ModeLost}
@@ -46,6 +52,9 @@ var modes = []Mode{ModeSlow, ModeDown, ModeError500, ModeGarbage, ModeTruncated,
 func (s *Server) Inject(f Fault) error {
 	if !slices.Contains(modes, f.Mode) {
 		return fmt.Errorf("unknown mode %q; use one of %v", f.Mode, modes)
+	}
+	if f.Seconds > 0 {
+		f.until = time.Now().Add(time.Duration(f.Seconds) * time.Second)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,11 +74,16 @@ func (s *Server) Clear() {
 func (s *Server) nextFault(function string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
+	s.faults = slices.DeleteFunc(s.faults, func(f *Fault) bool { return !f.until.IsZero() && !now.Before(f.until) })
 	for i, f := range s.faults {
 		if f.Function != "" && f.Function != "*" && f.Function != function {
 			continue
 		}
 		used := *f
+		if f.Mode == ModeRateLimit && !f.until.IsZero() {
+			used.RetryAfter = int(math.Ceil(f.until.Sub(now).Seconds()))
+		}
 		if f.Times == 1 {
 			s.faults = slices.Delete(s.faults, i, i+1)
 		} else if f.Times > 1 {

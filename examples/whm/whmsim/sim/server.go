@@ -19,6 +19,8 @@ type Options struct {
 	User      string // default "root"
 	Token     string // default "secret-token"
 	Mailboxes int    // the number of mailboxes of all accounts; default 40
+	// Accounts are the usernames of the accounts that have mailboxes. Default alpha, bravo, carol and delta.
+	Accounts []string
 	// ControlToken is the token of the control API. Default a random one.
 	ControlToken string
 }
@@ -32,6 +34,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	accounts []*account
+	hidden   map[string]*mailbox // by address
 	faults   []*Fault
 	calls    map[string]int    // by function
 	tallies  map[string]*Tally // by username or address
@@ -49,8 +52,8 @@ func New(o Options) *Server {
 		o.Mailboxes = 40
 	}
 	s := &Server{
-		user: o.User, token: o.Token, controlToken: cmp.Or(o.ControlToken, rand.Text()), accounts: seed(o.Mailboxes),
-		calls: map[string]int{}, tallies: map[string]*Tally{},
+		user: o.User, token: o.Token, controlToken: cmp.Or(o.ControlToken, rand.Text()), accounts: seed(o.Mailboxes, o.Accounts),
+		hidden: map[string]*mailbox{}, calls: map[string]int{}, tallies: map[string]*Tally{},
 	}
 	s.control = s.protectControl(s.controlMux())
 	return s
