@@ -66,6 +66,7 @@ func (e *Engine) writeAudit(ctx context.Context, entry tracker.AuditEntry) error
 var auditableErrors = []error{
 	ErrInvalid, ErrNoSealer, ErrBacklogFull, ErrDatabaseBusy, ErrNotFound, ErrStillOpen, ErrEnded, ErrNotEnded, ErrNoArguments, ErrSuperseded,
 	ErrExists, ErrUnchanged, ErrRowGone, ErrDeleting, ErrNoRepository, jobstore.ErrDecided, host.ErrNoConflict, errNotPaused,
+	errScheduleNotPaused, errScheduleOrphaned,
 }
 
 // auditText returns the text of a failure for the audit log. An error that is not this

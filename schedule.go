@@ -70,9 +70,12 @@ func (e *Engine) Schedule(s Schedule) error {
 			TargetID: job.TargetID, Spec: s.Spec, Timezone: s.Timezone,
 		},
 		Spec: spec, Jitter: s.Jitter, RunAtStart: s.RunAtStart,
-		Dispatch: func(ctx context.Context, tx *gorm.DB, due time.Time) (int64, error) {
+		Dispatch: func(ctx context.Context, tx *gorm.DB, due time.Time, by string) (int64, error) {
 			o := options
 			o.At = due
+			if by != "" {
+				o.By, o.Source = by, SourceManual
+			}
 			job, err := e.DispatchTx(ctx, tx, s.Args, o)
 			if err != nil {
 				return 0, err

@@ -2,12 +2,14 @@ package nawasync_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -109,6 +111,97 @@ func TestScheduleTicksOnAfterItsClockWasAheadAndIsSetBack(t *testing.T) {
 		enginetest.NoError(t, err)
 		if now := e.Reader().Now(); rows[0].Orphaned(now) || rows[0].LastTick.After(now) {
 			t.Errorf("at %s the schedule is %+v; want that it was seen, with a last tick in the past", now, rows[0])
+		}
+	})
+}
+
+func TestPausedScheduleLeavesItsTicksOutAndRunsWhenAnOperatorAsks(t *testing.T) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
+		var ran atomic.Int64
+		start := func() *nawasync.Engine {
+			e := h.Unhurried(nil)
+			enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+				ran.Add(1)
+				return nil
+			})
+			enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "hourly", Spec: "0 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
+			return h.Start(e)
+		}
+		first := start()
+		start() // a tick or a request is one job on two processes
+		expect := func(when string, want int64) {
+			t.Helper()
+			if n := ran.Load(); n != want {
+				t.Fatalf("%s: %d runs, want %d", when, n, want)
+			}
+		}
+		internals, ctx := first.Internals(host.NewKey()), t.Context()
+		time.Sleep(90 * time.Minute)
+		expect("after a tick", 1)
+
+		enginetest.NoError(t, internals.PauseSchedule(ctx, "hourly", nawasync.PauseOptions{By: "ann", Reason: "moves"}))
+		time.Sleep(3 * time.Hour)
+		expect("paused for three ticks", 1)
+		for range 2 {
+			_, served, err := internals.RunSchedule(ctx, "hourly", nawasync.OperatorOptions{By: "bob"})
+			enginetest.NoError(t, err)
+			if !served {
+				t.Fatal("a schedule that two processes register is not served")
+			}
+		}
+		time.Sleep(time.Minute)
+		expect("two requests at once", 2)
+		page, err := first.Reader().Search(ctx, tracker.Search{Limit: 1})
+		enginetest.NoError(t, err)
+		if job := page.Jobs[0]; job.TriggeredBy != "bob" || job.TriggerSource != "manual" {
+			t.Errorf("the run that bob asked for is %+v", job)
+		}
+
+		found, err := internals.ResumeSchedule(ctx, "hourly", nawasync.OperatorOptions{By: "ann"})
+		enginetest.NoError(t, err)
+		again, err := internals.ResumeSchedule(ctx, "hourly", nawasync.OperatorOptions{By: "ann"})
+		enginetest.NoError(t, err)
+		if !found || again {
+			t.Errorf("resumed: %t, and again: %t; want true, and false", found, again)
+		}
+		time.Sleep(20 * time.Minute)
+		expect("resumed, before the next tick", 2)
+		time.Sleep(time.Hour)
+		expect("resumed, after the next tick", 3)
+
+		until := first.Reader().Now().Add(2 * time.Hour)
+		enginetest.NoError(t, internals.PauseSchedule(ctx, "hourly", nawasync.PauseOptions{By: "ann", Until: until}))
+		time.Sleep(2*time.Hour + time.Minute)
+		expect("a pause of two hours", 3)
+		time.Sleep(time.Hour)
+		expect("an hour after the pause has ended by itself", 4)
+
+		if err := internals.PauseSchedule(ctx, "hourly", nawasync.PauseOptions{Until: until}); !errors.Is(err, nawasync.ErrInvalid) {
+			t.Errorf("a pause until a time in the past: %v, want ErrInvalid", err)
+		}
+		if err := internals.PauseSchedule(ctx, "none", nawasync.PauseOptions{}); !errors.Is(err, nawasync.ErrNotFound) {
+			t.Errorf("a pause of an unknown schedule: %v, want ErrNotFound", err)
+		}
+		entries, err := first.Reader().AuditLog(ctx, tracker.AuditFilter{Subject: "ann", Action: "resume_schedule"})
+		enginetest.NoError(t, err)
+		if len(entries) != 2 || entries[1].Outcome != tracker.AuditDone || entries[0].Outcome != tracker.AuditFailed || entries[1].Detail != "schedule hourly" {
+			t.Errorf("the audit log has %+v; want a resume that was done, and one that failed", entries)
+		}
+	})
+}
+
+func TestScheduleThatNoProcessRegistersCannotRunNow(t *testing.T) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
+		e := h.Unhurried(nil)
+		enginetest.Register(t, e, enginetest.DoNothing)
+		enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "hourly", Spec: "0 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
+		e = h.Start(e)
+		time.Sleep(time.Minute)
+		enginetest.NoError(t, e.Stop(t.Context()))
+		time.Sleep(time.Hour)
+		asked, served, err := e.Internals(host.NewKey()).RunSchedule(t.Context(), "hourly", nawasync.OperatorOptions{By: "ann"})
+		if err != nil || asked || served {
+			t.Errorf("asked %t, served %t, %v; want neither", asked, served, err)
 		}
 	})
 }

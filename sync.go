@@ -177,9 +177,9 @@ func (e *Engine) buildRuntime() (*worker.Worker, error) {
 	for name, q := range e.config.Queues {
 		slots[name] = q.Slots
 	}
-	served := slices.Sorted(maps.Keys(slots))
+	served, servedSlots := slices.Sorted(maps.Keys(slots)), slots
 	if len(e.handlers) == 0 {
-		served = nil
+		served, servedSlots = nil, nil
 	}
 	w := &worker.Worker{
 		Store: e.store, Doorbell: e.doorbell, Logger: e.logger, Slots: slots, Poll: e.tuning.Poll, Listen: e.tuning.Listen, Dequeue: e.tuning.Dequeue,
@@ -193,7 +193,7 @@ func (e *Engine) buildRuntime() (*worker.Worker, error) {
 		return nil, fmt.Errorf("start the engine: %w", err)
 	}
 	e.lease = &lease.Lease{
-		Store: e.store, Heart: heart, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.registeredKinds(), Queues: served,
+		Store: e.store, Heart: heart, Logger: e.logger, TTL: e.tuning.LeaseTTL, Kinds: e.registeredKinds(), Queues: served, Slots: servedSlots,
 		Blocked: func() time.Duration {
 			if e.store.PoolUsedUp() {
 				return 0 // the host's handlers hold the connections; the database is not the reason

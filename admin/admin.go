@@ -161,6 +161,8 @@ func (h *handler) routes() *http.ServeMux {
 	get("/health", (*request).health)
 	get("/health.json", (*request).healthJSON)
 	get("/metrics", (*request).metrics)
+	get("/workers", (*request).workersPage)
+	get("/audit.csv", (*request).auditCSV)
 	get("/services", (*request).services)
 	get("/services/{service}", (*request).service)
 	post("/services/{service}/{action}", (*request).serviceAction)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/query"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -107,7 +108,16 @@ type bulkWork struct {
 	run    *nawasync.Run[bulkArgs]
 	choice retryChoice
 	state  bulkState
-	ahead  map[int64]bool // jobs that retryOvertaken has retried before their turn, which has not come
+	ahead  map[int64]bool                   // jobs that retryOvertaken has retried before their turn, which has not come
+	begun  map[tracker.ServiceInstance]bool // instances on which this attempt has taken an action
+}
+
+// actionContext returns the context of the action on a job, by which the audit log knows the run.
+func (w *bulkWork) actionContext(ctx context.Context, job *tracker.Job) context.Context {
+	at := tracker.ServiceInstance{Service: job.Service, Instance: job.Instance}
+	first := !w.begun[at]
+	w.begun[at] = true
+	return jobstore.WithBulkRun(ctx, jobstore.BulkRun{ID: w.run.Job().ID, First: first})
 }
 
 // Execute processes the jobs of the query one by one. It checks for each job whether the action still
@@ -125,7 +135,7 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
-	w := &bulkWork{b, run, retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID}, state, map[int64]bool{}}
+	w := &bulkWork{b, run, retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID}, state, map[int64]bool{}, map[tracker.ServiceInstance]bool{}}
 	for more := w.state.Cursor > 1; more; {
 		if more, err = w.processBatch(ctx); err != nil {
 			return err
@@ -326,6 +336,9 @@ func (w *bulkWork) operator() nawasync.OperatorOptions {
 
 // perform performs the action on one job on behalf of the operator, or returns why it does not.
 func (w *bulkWork) perform(ctx context.Context, job *tracker.Job) (reason skipReason, err error) {
+	if w.run.Args.Action != "retry" {
+		ctx = w.actionContext(ctx, job)
+	}
 	switch w.run.Args.Action {
 	case "retry":
 		return w.retryJob(ctx, job)

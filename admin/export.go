@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,16 +69,13 @@ func (p *request) jobsCSV() error {
 	}
 	ctx, cancel := context.WithTimeoutCause(p.requestCtx, p.h.config.ExportTime, errExportTime)
 	defer cancel()
-	p.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	p.w.Header().Set("Content-Disposition", `attachment; filename="jobs.csv"`)
-	_, _ = io.WriteString(p.w, "\ufeff") // without a byte order mark, Excel does not read UTF-8
-	out := csv.NewWriter(p.w)
+	out := p.startCSV("jobs.csv")
 	_ = out.Write(csvHeader)
 	flusher := http.NewResponseController(p.w)
 	for written := 0; ; {
 		for _, j := range results.Jobs {
 			if written == p.h.config.ExportRows {
-				writeCSVNote(out, fmt.Sprintf("more than %d jobs: narrow the query for the rest", written))
+				writeCSVNote(out, csvHeader, fmt.Sprintf("more than %d jobs: narrow the query for the rest", written))
 				return nil
 			}
 			_ = out.Write(csvRecord(j))
@@ -90,7 +88,7 @@ func (p *request) jobsCSV() error {
 		_ = flusher.Flush()
 		before := results.Older
 		if results, err = p.exportBatch(ctx, search, before); err != nil {
-			p.writeExportError(ctx, out, before, err)
+			p.writeExportError(ctx, out, csvHeader, before, err)
 			return nil
 		}
 	}
@@ -99,19 +97,36 @@ func (p *request) jobsCSV() error {
 // errExportTime ends the context of an export that takes longer than Config.ExportTime.
 var errExportTime = errors.New("the export took too long")
 
-// exportBatch reads the jobs with IDs below before. Each batch has the full Config.Timeout, so that
-// a long export can finish. An export waits for the quota of its subject.
-func (p *request) exportBatch(ctx context.Context, search tracker.Search, before int64) (tracker.Results, error) {
+// startCSV begins the answer of an export.
+func (p *request) startCSV(name string) *csv.Writer {
+	p.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	p.w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	_, _ = io.WriteString(p.w, "\ufeff") // without a byte order mark, Excel does not read UTF-8
+	return csv.NewWriter(p.w)
+}
+
+// exportBatch reads the jobs with IDs below before.
+func (p *request) exportBatch(ctx context.Context, search tracker.Search, before int64) (results tracker.Results, err error) {
+	err = p.exportRead(ctx, func(ctx context.Context) (err error) {
+		results, err = p.store().Search(ctx, withLimit(search, before, exportBatchSize))
+		return err
+	})
+	return results, err
+}
+
+// exportRead reads one batch of an export. Each batch has the full Config.Timeout, so that a long export can
+// finish. An export waits for the quota of its subject.
+func (p *request) exportRead(ctx context.Context, read func(ctx context.Context) error) error {
 	for {
 		batch, cancel := context.WithTimeout(ctx, p.h.config.Timeout)
-		results, err := p.store().Search(batch, withLimit(search, before, exportBatchSize))
+		err := read(batch)
 		cancel()
 		var busy *busyError
 		if ctx.Err() != nil {
-			return results, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		if !errors.As(err, &busy) {
-			return results, err
+			return err
 		}
 		wait := time.NewTimer(busy.after)
 		select {
@@ -124,23 +139,23 @@ func (p *request) exportBatch(ctx context.Context, search tracker.Search, before
 
 // writeExportError ends an export. The status 200 is sent already, so the file itself must say that it is
 // incomplete.
-func (p *request) writeExportError(ctx context.Context, out *csv.Writer, before int64, err error) {
+func (p *request) writeExportError(ctx context.Context, out *csv.Writer, header []string, before int64, err error) {
 	if errors.Is(context.Cause(ctx), errExportTime) {
-		writeCSVNote(out, fmt.Sprintf("the export stopped here after %s: jobs with ids below %d are missing; narrow the query or the time range for the rest",
+		writeCSVNote(out, header, fmt.Sprintf("the export stopped here after %s: rows with ids below %d are missing; narrow the query or the time range for the rest",
 			p.h.config.ExportTime, before))
 		return
 	}
 	if ctx.Err() != nil {
 		return // the client has disconnected
 	}
-	writeCSVNote(out, "the export stopped here: the database did not answer")
+	writeCSVNote(out, header, "the export stopped here: the database did not answer")
 	p.h.config.Logger.Error("export stopped early", "error", err)
 }
 
 // writeCSVNote writes a last row that has only a note, in the column of the target.
-func writeCSVNote(out *csv.Writer, note string) {
-	record := make([]string, len(csvHeader)) // strict readers refuse a row with fewer columns
-	record[6] = note
+func writeCSVNote(out *csv.Writer, header []string, note string) {
+	record := make([]string, len(header)) // strict readers refuse a row with fewer columns
+	record[slices.Index(header, "target")] = note
 	_ = out.Write(record)
 	out.Flush()
 }
@@ -158,11 +173,15 @@ func csvRecord(j *tracker.Job) []string {
 		}
 		return strconv.FormatInt(id, 10)
 	}
-	record := []string{
+	return escapeRecord([]string{
 		strconv.FormatInt(j.ID, 10), string(j.Status), j.Service, j.Type, j.Instance, j.Action, j.TargetID, j.TriggeredBy, j.TriggerSource,
 		timestamp(j.CreatedAt), timestamp(j.StartedAt), timestamp(j.FinishedAt), strconv.Itoa(j.Attempt), strconv.FormatInt(j.Duration.Milliseconds(), 10),
 		j.ErrorClass, j.Error, idOrNone(j.RetryOf), idOrNone(j.RetriedAs),
-	}
+	})
+}
+
+// escapeRecord applies escapeFormula to each cell of a row.
+func escapeRecord(record []string) []string {
 	for i := range record {
 		record[i] = escapeFormula(record[i])
 	}

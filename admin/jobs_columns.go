@@ -105,8 +105,8 @@ func (p *request) columnName(column string) string {
 	return p.T("Wait / run time")
 }
 
-// progressText returns how far an open job is, or "".
-func (p *request) progressText(j *tracker.Job) string {
+// openText returns how far an open job is, or "".
+func (p *request) openText(j *tracker.Job) string {
 	switch {
 	case j.Status == tracker.StatusRunning && !j.StartedAt.IsZero():
 		return p.Tf("running for %s", format.Span(p, p.now.Sub(j.StartedAt)))

@@ -59,7 +59,7 @@ func (w *world) check(t *testing.T, c cell, p person) {
 		if p.views(at) {
 			continue
 		}
-		for _, what := range []string{"queued", "cancelled", "reason", "row"} {
+		for _, what := range []string{"queued", "cancelled", "reason", "row", "schedule"} {
 			if text := targetOf(at, what); strings.Contains(got.body, text) && !strings.Contains(c.path, text) {
 				t.Errorf("%s %s shows %q the text %s", c.method, c.path, p.name, text)
 			}
@@ -124,7 +124,7 @@ func (w *world) listCells() (list []cell) {
 		"/jobs?after=-1&n=25", "/jobs?group=error&q=status:cancelled", "/jobs?group=object", "/jobs?group=service&q=instance:qbeta",
 		"/jobs.json", "/jobs.json?q=status:queued", "/jobs?sort=oldest", "/suggest.json?key=instance", "/suggest.json?key=type", "/suggest.json", "/jobs.csv", "/jobs.csv?q=status:cancelled", "/health", "/health?window=1h",
 		"/health.json", "/services", "/metrics",
-		"/audit", "/audit?subject=someone", "/bulk",
+		"/audit", "/audit?subject=someone", "/audit?outcome=done&after=1", "/audit?object=x", "/audit?run=1", "/audit.csv", "/workers", "/bulk",
 	} {
 		list = append(list, cell{http.MethodGet, path, w.closed(always(http.StatusOK))})
 	}
@@ -203,6 +203,13 @@ func (w *world) placeCells(at place) (list []cell) {
 	}
 	form := url.Values{"reason": {"x"}, "type": {"domain"}, "instance": {at.instance}}.Encode()
 	list = append(list, cell{http.MethodPost, "/services/" + at.service + "/sync?" + form, serves(at.instance)})
+	schedule := url.Values{"reason": {"x"}, "schedule": {scheduleOf(at)}}.Encode()
+	for _, action := range []string{"pause_schedule", "run_schedule", "resume_schedule"} {
+		list = append(list, cell{http.MethodPost, "/services/" + at.service + "/" + action + "?" + schedule, w.closed(func(p person) int {
+			found := w.viewsSomething(p, at.service) && p.views(at)
+			return pick(found, pick(p.may(admin.PermissionService, at.service, at.instance), http.StatusSeeOther, http.StatusForbidden), http.StatusNotFound)
+		})})
+	}
 	for _, action := range []string{"release", "reject"} {
 		list = append(list, cell{http.MethodPost, fmt.Sprintf("/held/%d/%s?reason=x", at.hold, action), manages})
 	}

@@ -31,9 +31,12 @@ type serviceView struct {
 	trend          chart.Trend
 	errors         errorGroups
 	schedules      []tracker.Schedule
-	processes      int             // live processes that handle jobs of the service
-	handled        map[string]bool // kinds that a live process handles
-	problem        string          // why the snapshot counts are missing
+	running        []*tracker.Job
+	moreRunning    bool
+	workers        map[string]tracker.Process // by ID
+	processes      int                        // live processes that handle jobs of the service
+	handled        map[string]bool            // kinds that a live process handles
+	problem        string                     // why the snapshot counts are missing
 }
 
 // tableView is a snapshot table, limited to one instance.
@@ -42,6 +45,7 @@ type tableView struct {
 	Instance string
 	states   []stateCount
 	synced   time.Time // when the last successful sync ended
+	staleAt  time.Time // from when on the rows are stale
 	job      int64     // ID of that sync
 }
 
@@ -83,7 +87,7 @@ func (p *request) service() error {
 	}
 	p.title, p.section = p.scopeText(name, v.instance), "services"
 	ctx := p.r.Context()
-	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules} {
+	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules, v.loadRunning} {
 		if err := load(ctx); err != nil {
 			return err
 		}
@@ -104,6 +108,7 @@ func (v *serviceView) loadInstances(ctx context.Context) error {
 		}
 	}
 	processes, err := v.store().Processes(ctx)
+	v.workers = byID(processes)
 	for _, process := range alert.Alive(processes, v.now) {
 		if slices.ContainsFunc(process.Kinds, func(kind string) bool { return strings.HasPrefix(kind, v.name+"/") }) {
 			v.processes++
@@ -256,6 +261,7 @@ func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryIn
 	for _, s := range successes {
 		if s.Service == table.Service && s.Type == table.Type && s.Action == table.Action && s.Instance == instance {
 			out.synced, out.job = s.At, s.JobID
+			out.staleAt = alert.Input{Schedules: v.schedules}.StaleAt(s)
 		}
 	}
 	return out
@@ -300,6 +306,13 @@ func (p *request) serviceAction() error {
 	if err != nil {
 		return err
 	}
+	if strings.HasSuffix(p.r.PathValue("action"), "_schedule") {
+		return p.scheduleAction(name)
+	}
+	if typ, at, ok := strings.Cut(p.r.PostFormValue("table"), "/"); ok { // the menu of the page's head has all tables
+		p.r.PostForm.Set("type", typ)
+		p.r.PostForm.Set("instance", at)
+	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
 	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsInstance(name, instance)
 	if p.r.PathValue("action") == "sync" { // also the first one of an instance
@@ -319,11 +332,7 @@ func (p *request) serviceAction() error {
 			if operator.Reason == "" {
 				return flash{}, &refusedError{text: p.T("Enter a reason, so that others know why the service is paused.")}
 			}
-			var until time.Time
-			if minutes, err := strconv.Atoi(p.r.PostFormValue("minutes")); err == nil && minutes > 0 {
-				until = p.now.Add(time.Duration(minutes) * time.Minute)
-			}
-			err := engine.Pause(ctx, name, instance, nawasync.PauseOptions{By: operator.By, Reason: operator.Reason, Address: operator.Address, Until: until})
+			err := engine.Pause(ctx, name, instance, p.pauseOptions())
 			return flash{Text: p.Tf("%s is paused. Queued jobs wait; running jobs continue.", p.scopeText(name, instance))}, err
 		})
 	case "resume":
@@ -388,20 +397,59 @@ func (v *serviceView) instanceTabs() []navLink {
 	return list
 }
 
-// statusText returns one sentence about the state of the service.
-func (v *serviceView) statusText() string {
-	switch {
-	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Parked }):
-		return v.T("Parked: the remote refused requests, so the engine waits before it tries again.")
-	case slices.ContainsFunc(v.scopes, func(s tracker.Scope) bool { return s.Instance == "" || s.Instance == v.instance }):
-		return v.T("Paused.")
-	case len(v.scopes) > 0:
-		return v.T("Some instances are paused.")
-	case v.processes == 0:
-		return v.T("No running process handles this service.")
+// serviceState is the state of a service as its page's head shows it.
+type serviceState struct{ sign, word, tone, text string }
+
+// state returns the state of the service and why it is so.
+func (v *serviceView) state() serviceState {
+	exact := v.exactPause()
+	if exact == nil && v.instance != "" { // a pause of the whole service
+		for _, s := range v.scopes {
+			exact = &s
+		}
 	}
-	return v.Tf("Running on %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting))
+	switch {
+	case exact != nil && exact.Parked:
+		return serviceState{"‖", v.T("Parked"), "warn", v.T("The remote refused requests, so the engine waits before it tries again.")}
+	case exact != nil:
+		return serviceState{"‖", v.T("Paused"), "warn", v.T("Queued jobs wait. Running jobs continue.")}
+	case v.processes == 0:
+		return serviceState{"✗", v.T("Degraded"), "bad", v.T("No running process handles this service. Start one, or its jobs wait.")}
+	case len(v.scopes) > 0:
+		return serviceState{"!", v.T("Degraded"), "warn", v.T("Some instances are paused or parked.")}
+	case len(v.openHolds()) > 0:
+		return serviceState{"!", v.T("Degraded"), "warn", v.plural(int64(len(v.openHolds())), "1 held sync waits for a decision.", "%s held syncs wait for a decision.")}
+	}
+	return serviceState{"✓", v.T("Running"), "calm", v.Tf("On %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting))}
 }
+
+// openHolds returns the held syncs that wait for a decision.
+func (v *serviceView) openHolds() []tracker.Hold {
+	return slices.DeleteFunc(slices.Clone(v.holds), func(h tracker.Hold) bool { return h.Status != tracker.HoldOpen })
+}
+
+// closedHolds returns the held syncs that were decided.
+func (v *serviceView) closedHolds() []tracker.Hold {
+	return slices.DeleteFunc(slices.Clone(v.holds), func(h tracker.Hold) bool { return h.Status == tracker.HoldOpen })
+}
+
+// syncable returns the tables that the subject can sync now.
+func (v *serviceView) syncable() []tableView {
+	return slices.DeleteFunc(slices.Clone(v.tables), func(t tableView) bool {
+		return !v.canSync(t) || !v.viewer.allowed(PermissionService, v.name, t.Instance)
+	})
+}
+
+// syncedText says how fresh the rows of a table are.
+func (v *serviceView) syncedText(t tableView) string {
+	if t.synced.IsZero() {
+		return v.T("never synced")
+	}
+	return v.Tf("synced %s", v.timeAgo(t.synced))
+}
+
+// stale reports whether the next sync of a table is late.
+func (v *serviceView) stale(t tableView) bool { return !t.synced.IsZero() && v.now.After(t.staleAt) }
 
 func (v *serviceView) pauseText(s tracker.Scope) string {
 	switch name := v.scopeText(s.Service, s.Instance); {

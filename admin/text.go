@@ -101,6 +101,14 @@ func (p *request) actionName(action string) string {
 		return p.T("reject")
 	case "forget":
 		return p.T("forget")
+	case "pause_schedule":
+		return p.T("pause schedule")
+	case "resume_schedule":
+		return p.T("resume schedule")
+	case "run_schedule":
+		return p.T("run schedule")
+	case "export_audit_log":
+		return p.T("export audit log")
 	}
 	return strings.ReplaceAll(action, "_", " ")
 }

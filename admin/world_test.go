@@ -9,6 +9,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/policy"
+	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -133,8 +134,14 @@ func (w *world) add(p place, where nawasync.Args) {
  VALUES (?, 'domain', ?, ?, 'open', ?, 'rows', 10, 9, 1, ?, '{}')`, p.service, p.instance, p.service+p.instance, p.queued.ID, w.engine.Reader().Now().UnixMicro()).Error)
 	noError(w.t, w.db.Raw("SELECT MAX(id) FROM nawasync_held").Row().Scan(&p.hold))
 	noError(w.t, w.db.Exec("INSERT INTO nawasync_held_rows (held_id, snap_row, target_id) VALUES (?, 1, ?)", p.hold, targetOf(p, "row")).Error)
+	noError(w.t, enginetest.Store(w.engine).SeeSchedule(w.t.Context(), tracker.Schedule{
+		Name: scheduleOf(p), Service: p.service, Type: "domain", Action: "park", Instance: p.instance, Spec: "@hourly",
+	}, w.engine.Reader().Now()))
 	w.places = append(w.places, p)
 }
+
+// scheduleOf returns the name of the schedule of a place.
+func scheduleOf(p place) string { return targetOf(p, "schedule") }
 
 // targetOf returns a text that only the jobs of a place contain. Unlike the names of instances, none
 // is part of another.

@@ -128,7 +128,8 @@ func (s *site) pages() map[string]string {
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),
 		"bulk-run":        s.bulk,
-		"audit":           "/audit", "bulk": "/bulk", "bulk-preview": "/bulk?action=retry&all=1&q=status:failed", "missing": "/jobs/999999",
+		"audit":           "/audit", "audit-wrong": "/audit?outcome=lost", "audit-none": "/audit?subject=nobody&object=x", "workers": "/workers", "service-instance": "/services/whm?instance=main",
+		"bulk": "/bulk", "bulk-preview": "/bulk?action=retry&all=1&q=status:failed", "missing": "/jobs/999999",
 	}
 }
 

@@ -162,12 +162,23 @@ func newSite(t *testing.T, full bool) *site {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.url = server.URL + "/admin/sync"
+	if full {
+		s.schedule(t)
+	}
 	noError(t, s.engine.Start(t.Context()))
 	t.Cleanup(func() { _ = s.engine.Stop(context.Background()) })
 	if full {
 		s.fill(t, db)
 	}
 	return s
+}
+
+// schedule registers schedules that do not tick during a test.
+func (s *site) schedule(t *testing.T) {
+	t.Helper()
+	for name, spec := range map[string]string{"boxes-yearly": "30 2 1 1 *", "boxes-weekly": "0 0 * * 0", "a-schedule-with-a-long-name-" + hostile[0][:10]: "@every 9000h"} {
+		noError(t, s.engine.Schedule(nawasync.Schedule{Name: name, Spec: spec, Args: chore{ID: "scheduled@site.example"}}))
+	}
 }
 
 type everyone struct{}
@@ -215,6 +226,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'conflict', error_class = 'conflict', error = 'quota changed on the remote after the user read the object; nothing was written', diff = ?, snap_state = 'pending_update', snap_table = 'none', snap_row = 1 WHERE id = ?", string(diff), s.conflict).Error)
 	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.StatusRunning)
 	noError(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
+	noError(t, db.Exec("UPDATE nawasync_schedules SET paused_until = ?, paused_by = 'operator', paused_reason = 'the list is wrong' WHERE name = 'boxes-weekly'", tracker.Forever.UnixMicro()).Error)
 	s.fillMirror(t)
 	s.bulk = s.runBulkDelete(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})

@@ -16,10 +16,11 @@ func (s *Store) AppendAudit(ctx context.Context, a tracker.AuditEntry) error {
 	if a.TargetID != "" {
 		key = jobrow.TargetKey(a.Service, a.Type, a.Instance, a.TargetID)
 	}
-	const columns = "at, subject, act, outcome, service, type, instance, target_id, target_key, job_id, address, reason, detail"
+	run := BulkRunOf(ctx)
+	const columns = "run_id, listed, at, subject, act, outcome, service, type, instance, target_id, target_key, job_id, address, reason, detail"
 	err := s.exec(ctx, func(conn *sqlkit.Conn) error {
-		return conn.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			s.Now().UnixMicro(), sqlkit.CleanText(a.Subject, 255), sqlkit.CleanText(a.Action, 50), string(a.Outcome),
+		return conn.Exec("INSERT INTO nawasync_acts ("+columns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			run.ID, run.ID == 0 || run.First, s.Now().UnixMicro(), sqlkit.CleanText(a.Subject, 255), sqlkit.CleanText(a.Action, 50), string(a.Outcome),
 			sqlkit.CleanText(a.Service, 50), sqlkit.CleanText(a.Type, 50), sqlkit.CleanText(a.Instance, tracker.MaxInstance),
 			sqlkit.CleanText(a.TargetID, tracker.MaxTargetID),
 			key, sqlkit.NullID(a.JobID), sqlkit.CleanText(a.Address, 64), sqlkit.CleanText(a.Reason, tracker.MaxError),

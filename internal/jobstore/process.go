@@ -13,10 +13,11 @@ import (
 func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 	kinds, _ := json.Marshal(p.Kinds)
 	queues, _ := json.Marshal(p.Queues)
+	slots, _ := json.Marshal(p.Slots)
 	now := s.Now().UnixMicro()
 	return s.exec(ctx, func(conn *sqlkit.Conn) error {
-		return conn.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
-			p.ID, sqlkit.CleanText(p.Host, 255), p.PID, now, now, string(kinds), string(queues)).Error
+		return conn.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues, version, slots) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
+			p.ID, sqlkit.CleanText(p.Host, 255), p.PID, now, now, string(kinds), string(queues), sqlkit.CleanText(p.Version, 100), string(slots)).Error
 	})
 }
 

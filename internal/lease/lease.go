@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type Lease struct {
 	TTL    time.Duration
 	Kinds  []string
 	Queues []string
+	Slots  map[string]int // how many jobs of each queue run at once
 	// OnLost is called with the process's old id when the lease is lost.
 	OnLost func(worker string)
 	// Running lists the jobs that run in this process.
@@ -89,7 +91,7 @@ func (l *Lease) join(ctx context.Context) error {
 	host, _ := os.Hostname()
 	id := fmt.Sprintf("%.30s-%d-%s", host, os.Getpid(), rand.Text()[:10])
 	start := time.Now()
-	if err := l.Store.AddProcess(ctx, tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues}); err != nil {
+	if err := l.Store.AddProcess(ctx, tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues, Slots: l.Slots, Version: buildVersion()}); err != nil {
 		return fmt.Errorf("write the heartbeat row: %w", err)
 	}
 	l.mu.Lock()
@@ -163,4 +165,29 @@ func (l *Lease) runReport(ctx context.Context) error {
 		return err
 	})
 	return err
+}
+
+// buildVersion returns the version of the program: of its main module or, if it was built from a checkout, the
+// first digits of the commit.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	var revision, modified string
+	for _, setting := range info.Settings {
+		switch {
+		case setting.Key == "vcs.revision":
+			revision = fmt.Sprintf("%.12s", setting.Value)
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			modified = "+dirty"
+		}
+	}
+	if revision == "" {
+		return ""
+	}
+	return revision + modified
 }

@@ -23,8 +23,9 @@ type Entry struct {
 	Spec       *cronspec.Spec
 	Jitter     time.Duration // upper limit of the delay that is added to each tick; 0 means none
 	RunAtStart bool          // also dispatch a job when the process starts
-	// Dispatch adds the tick's job, due at the given time, in tx. It returns the job's id.
-	Dispatch func(ctx context.Context, tx *gorm.DB, due time.Time) (int64, error)
+	// Dispatch adds a job, due at the given time, in tx. It returns the job's id. by is the operator who
+	// has asked for the job, or "" for the job of a tick.
+	Dispatch func(ctx context.Context, tx *gorm.DB, due time.Time, by string) (int64, error)
 }
 
 // Scheduler is the scheduler of one process.
@@ -80,13 +81,19 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	last := map[string]time.Time{}
+	stored := map[string]tracker.Schedule{}
 	for _, row := range rows {
-		last[row.Name] = row.LastTick
+		stored[row.Name] = row
 	}
 	var errs []error
 	for _, e := range s.Entries {
-		name, before := e.Row.Name, last[e.Row.Name]
+		name, row := e.Row.Name, stored[e.Row.Name]
+		before := row.LastTick
+		if !row.RunAskedAt.IsZero() {
+			if err := s.runAsked(ctx, e, row.RunAskedAt, now); err != nil {
+				errs = append(errs, fmt.Errorf("dispatch the run of schedule %s that an operator asked for: %w", name, err))
+			}
+		}
 		if mayReset && before.Sub(now) > clockTolerance {
 			if err := s.Store.ResetTick(ctx, name, before, now); err != nil {
 				errs = append(errs, fmt.Errorf("reset the last tick of schedule %s: %w", name, err))
@@ -100,7 +107,7 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 			tick = now.Add(time.Microsecond)
 		}
 		if !tick.IsZero() {
-			if err := s.dispatch(ctx, e, before, tick); err != nil {
+			if err := s.handleTick(ctx, e, row, tick); err != nil {
 				errs = append(errs, fmt.Errorf("dispatch schedule %s: %w", name, err))
 				continue
 			}
@@ -113,6 +120,30 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	return false, errors.Join(errs...)
 }
 
+// handleTick dispatches the job of a tick or, during a pause of the schedule, leaves it out.
+func (s *Scheduler) handleTick(ctx context.Context, e Entry, row tracker.Schedule, tick time.Time) error {
+	if !row.PausedUntil.Before(tick) {
+		return s.Store.SkipTick(ctx, row.Name, row.LastTick, tick)
+	}
+	return s.dispatch(ctx, e, row.LastTick, tick)
+}
+
+// runAsked dispatches the job that an operator has asked for, unless another process has. It is not a tick: the
+// next tick stays where it is.
+func (s *Scheduler) runAsked(ctx context.Context, e Entry, asked, now time.Time) error {
+	return s.Transaction(ctx, func(tx *gorm.DB) error {
+		by, won, err := s.Store.ClaimScheduleRun(ctx, tx, e.Row.Name, asked)
+		if err != nil || !won {
+			return err
+		}
+		id, err := e.Dispatch(ctx, tx, now, by)
+		if err != nil {
+			return err
+		}
+		return s.Store.SetTickJob(ctx, tx, e.Row.Name, id)
+	})
+}
+
 // dispatch dispatches the job of a tick, unless another process has claimed the tick. before is
 // the last tick that this process has read.
 func (s *Scheduler) dispatch(ctx context.Context, e Entry, before, tick time.Time) error {
@@ -121,7 +152,7 @@ func (s *Scheduler) dispatch(ctx context.Context, e Entry, before, tick time.Tim
 		if err != nil || !won {
 			return err
 		}
-		id, err := e.Dispatch(ctx, tx, tick.Add(jitter(e.Row.Name, tick, e.Jitter)))
+		id, err := e.Dispatch(ctx, tx, tick.Add(jitter(e.Row.Name, tick, e.Jitter)), "")
 		if err != nil {
 			return err
 		}

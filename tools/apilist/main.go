@@ -31,7 +31,7 @@ var packages = []struct {
 	{"fault", 0},
 	{"secret", 0},
 	{"mirror", 35},
-	{"tracker", 54},
+	{"tracker", 56},
 	{"admin", 0},
 	{"admin/component", 0},
 	{"admin/policy", 0},

@@ -32,6 +32,14 @@ func checkProcesses(in Input, p Formatter) (list []Alert) {
 	return list
 }
 
+// Troubles returns what hinders a process, as it said with its last heartbeat.
+func Troubles(process tracker.Process, now time.Time, p Formatter) (list []Alert) {
+	for _, trouble := range process.Troubles {
+		list = append(list, troubleAlert(Input{Now: now}, p, process, trouble))
+	}
+	return list
+}
+
 func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracker.Trouble) Alert {
 	span := format.Span(p, max(time.Second, in.Now.Sub(trouble.Since)))
 	a := Alert{Severity: SeverityCritical, Since: trouble.Since, URL: p.QueryURL("status:running")}

@@ -42,11 +42,7 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 		if !in.IsSync(s.Service, s.Type, s.Action) {
 			continue
 		}
-		until := s.At.Add(staleAfter)
-		if schedule, found := in.scheduleOf(s); found {
-			until = dueBy(schedule, s.At)
-		}
-		if in.Now.After(until) {
+		if in.Now.After(in.StaleAt(s)) {
 			text := p.Tf("%s is stale: the last successful sync was %s.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), p.TimeAgo(s.At))
 			list = append(list, Alert{SeverityWarning, text, s.At, p.ServiceURL(s.Service), p.T("Check the latest syncs.")})
 		}
@@ -58,6 +54,14 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 		}
 	}
 	return list
+}
+
+// StaleAt returns from when on a table is stale that was last synced by s. It uses the schedules only.
+func (in Input) StaleAt(s tracker.LastSuccess) time.Time {
+	if schedule, found := in.scheduleOf(s); found {
+		return dueBy(schedule, s.At)
+	}
+	return s.At.Add(staleAfter)
 }
 
 // IsSync reports whether jobs of a kind sync a repository.
