@@ -30,6 +30,7 @@ func TestEveryAnswerHasTheHeadersThatProtectTheReader(t *testing.T) {
 		{get, "/jobs.csv"},
 		{get, id},
 		{get, id + ".json"},
+		{get, id + "/edit"},
 		{get, "/audit"},
 		{get, "/health"},
 		{get, "/target?service=whm&type=mailbox&instance=main&id=ours@example.org"},

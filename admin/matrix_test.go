@@ -175,13 +175,19 @@ func (w *world) placeCells(at place) (list []cell) {
 	list = append(list,
 		cell{http.MethodGet, id, views},
 		cell{http.MethodGet, id + ".json", views},
+		cell{http.MethodGet, id + "/edit", func(p person) int {
+			if views(p) != http.StatusOK {
+				return views(p)
+			}
+			return pick(p.may(admin.PermissionManage, at.service, at.instance), http.StatusOK, http.StatusForbidden)
+		}},
 		cell{http.MethodGet, "/target?" + query, views},
 		cell{http.MethodGet, "/services/" + at.service, service},
 		cell{http.MethodGet, "/services/" + at.service + "?" + url.Values{"instance": {at.instance}}.Encode(), func(p person) int {
 			return pick(at.instance == "", service(p), views(p))
 		}},
 	)
-	for _, action := range []string{"retry", "cancel", "delete", "restore", "restore_row", "keep_theirs", "accept", "apply_mine", "overwrite"} {
+	for _, action := range []string{"retry", "cancel", "delete", "restore", "restore_row", "edit", "keep_theirs", "accept", "apply_mine", "overwrite"} {
 		list = append(list, cell{http.MethodPost, id + "/" + action + "?reason=x", manages})
 	}
 	for _, action := range []string{"pause", "resume"} {

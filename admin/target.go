@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -79,8 +78,8 @@ func (v *targetView) olderURL() string {
 		strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
-// changeText returns how the page shows a change that a sync found.
-func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
+// syncText returns how the page shows a change that a sync found.
+func (p *request) syncText(c *tracker.Change) (sign, words, tone string) {
 	switch c.Kind {
 	case tracker.ChangeAppeared:
 		return "+", p.T("new on the remote"), "good"
@@ -100,14 +99,10 @@ func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 
 // driftedFields returns the fields that were changed on the remote. The values of secret fields are
 // masked.
-func driftedFields(c *tracker.Change) (list []comparison) {
+func (v *targetView) driftedFields(c *tracker.Change) []comparison {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(c.Fields, &fields) != nil {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		from, to := changedValue(fields[name])
-		list = append(list, comparison{Field: name, Base: valueText(from), Remote: valueText(to)})
-	}
-	return list
+	return v.compareChanged(v.service, v.typ, fields)
 }
