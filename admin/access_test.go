@@ -48,6 +48,7 @@ func TestEveryAnswerHasTheHeadersThatProtectTheReader(t *testing.T) {
 		{get, "/nothing"},
 		{get, "/jobs?q=servise:whm"},
 		{get, "/jobs?q=%00"},
+		{post, "/target/refresh"},
 		{post, "/bulk"},
 		{post, "/bulk/1/stop"},
 		{post, id + "/cancel"},

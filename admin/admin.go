@@ -164,6 +164,7 @@ func (h *handler) routes() *http.ServeMux {
 	get("/jobs/{id}/edit", (*request).editJob)
 	post("/jobs/{id}/{action}", (*request).jobAction)
 	get("/target", (*request).target)
+	post("/target/refresh", (*request).refreshTarget)
 	get("/audit", (*request).auditLog)
 	get("/health", (*request).health)
 	get("/health.json", (*request).healthJSON)

@@ -70,6 +70,14 @@ func outcomeTone(outcome tracker.Outcome) string {
 	return "warn" // the outcomes that are not a job status: retry, parked, stopped, reaped
 }
 
+// outcomeIcon returns the icon of an attempt's outcome.
+func outcomeIcon(outcome tracker.Outcome) string {
+	if tone(tracker.Status(outcome)) != "" {
+		return string(outcome)
+	}
+	return string(tracker.StatusQueued) // the job went back to the queue
+}
+
 // document is a JSON document of a job, indented for reading.
 type document struct{ name, text, hint string }
 

@@ -190,6 +190,7 @@ func (w *world) placeCells(at place) (list []cell) {
 	for _, action := range []string{"retry", "cancel", "delete", "restore", "restore_row", "edit", "keep_theirs", "accept", "apply_mine", "overwrite"} {
 		list = append(list, cell{http.MethodPost, id + "/" + action + "?reason=x", manages})
 	}
+	list = append(list, cell{http.MethodPost, "/target/refresh?" + query, manages})
 	for _, action := range []string{"pause", "resume"} {
 		form := url.Values{"reason": {"x"}, "instance": {at.instance}}.Encode()
 		list = append(list, cell{http.MethodPost, "/services/" + at.service + "/" + action + "?" + form, serves(paused)},
