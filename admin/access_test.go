@@ -48,6 +48,8 @@ func TestEveryAnswerHasTheHeadersThatProtectTheReader(t *testing.T) {
 		{get, "/nothing"},
 		{get, "/jobs?q=servise:whm"},
 		{get, "/jobs?q=%00"},
+		{get, "/conflicts?job=1"},
+		{post, "/conflicts"},
 		{post, "/target/refresh"},
 		{post, "/bulk"},
 		{post, "/bulk/1/stop"},

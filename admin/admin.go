@@ -164,6 +164,8 @@ func (h *handler) routes() *http.ServeMux {
 	get("/jobs/{id}/edit", (*request).editJob)
 	post("/jobs/{id}/{action}", (*request).jobAction)
 	get("/target", (*request).target)
+	get("/conflicts", (*request).conflicts)
+	post("/conflicts", (*request).answerConflicts)
 	post("/target/refresh", (*request).refreshTarget)
 	get("/audit", (*request).auditLog)
 	get("/health", (*request).health)

@@ -89,7 +89,7 @@ func targetPage(v *targetView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if v.row != nil {
-				var templ_7745c5c3_Var6 = []any{stateTone(v.row.State)}
+				var templ_7745c5c3_Var6 = []any{"badge", stateTone(v.row.State)}
 				templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var6...)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
