@@ -86,10 +86,17 @@ func (v *jobView) retryInstead() *tracker.Job {
 
 // retriesFirst reports whether the retry is what an operator would press first.
 func (v *jobView) retriesFirst() bool {
-	if v.retryBlockedReason() != "" || v.job.RetriedAs != 0 || v.job.Status == tracker.StatusSuccess || v.job.Status == tracker.StatusSkipped {
+	if v.retryBlockedReason() != "" || v.job.RetriedAs != 0 || v.newest != 0 || v.job.Status == tracker.StatusSuccess || v.job.Status == tracker.StatusSkipped {
 		return false
 	}
 	return (v.job.Status != tracker.StatusConflict || v.job.SnapshotState == "") && !v.isHeldSync()
+}
+
+// warnsOfLater reports whether the page itself warns of later jobs of the object, and not just the form: somebody may
+// want to retry the job.
+func (v *jobView) warnsOfLater() bool {
+	return len(v.later) > 0 && v.canManage() && v.retryBlockedReason() == "" && v.retryInstead() == nil &&
+		(v.job.Status == tracker.StatusFailed || v.job.Status == tracker.StatusCancelled)
 }
 
 // needsForce reports whether only a forced retry runs the job again.

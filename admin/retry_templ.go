@@ -181,7 +181,7 @@ func retryForm(v *jobView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			if len(v.later) > 0 {
+			if len(v.later) > 0 && !v.warnsOfLater() {
 				templ_7745c5c3_Err = laterJobs(v).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
