@@ -50,7 +50,7 @@ func bytesText(n int64) string {
 		at, size = at-1, size/1024 // 1,500 MB, not 1.46 GB
 	}
 	if n%size == 0 {
-		return format.Thousands(n/size) + "\u00a0" + units[at]
+		return format.Thousands(english{}, n/size) + "\u00a0" + units[at]
 	}
 	return strconv.FormatFloat(float64(n)/float64(size), 'g', max(3, len(strconv.FormatInt(n/size, 10))), 64) + "\u00a0" + units[at]
 }
@@ -70,7 +70,7 @@ func FormatDuration(unit time.Duration) Format {
 // durationText returns a duration in its two largest units.
 func durationText(d time.Duration) string {
 	if d < time.Second {
-		return format.Span(d)
+		return format.Span(english{}, d)
 	}
 	var parts []string
 	for _, u := range []struct {
@@ -122,3 +122,9 @@ func checkFields(fields map[string]Field) error {
 	}
 	return nil
 }
+
+// english writes numbers and units as the formats do. A Format does not know the reader's language.
+type english struct{}
+
+func (english) T(text string) string                 { return text }
+func (english) Tf(format string, args ...any) string { return fmt.Sprintf(format, args...) }

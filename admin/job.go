@@ -308,7 +308,7 @@ func (v *jobView) sameErrorText() string {
 	case v.same <= 0:
 		return ""
 	case v.sameMore:
-		return v.Tf("More than %s other jobs of the last 30 days have the same error.", format.Thousands(tracker.MaxCount))
+		return v.Tf("More than %s other jobs of the last 30 days have the same error.", format.Thousands(v, tracker.MaxCount))
 	}
 	return v.plural(int64(v.same), "1 other job of the last 30 days has the same error.", "%s other jobs of the last 30 days have the same error.")
 }

@@ -44,7 +44,7 @@ func (v *jobView) milestones() []milestone {
 	}
 	for _, a := range v.entries {
 		_, word, tone := v.auditOutcome(a)
-		m := milestone{at: a.At, text: actionName(a.Action) + ": " + a.Subject, tone: "calm", detail: a.Detail, reason: a.Reason}
+		m := milestone{at: a.At, text: v.actionName(a.Action) + ": " + a.Subject, tone: "calm", detail: a.Detail, reason: a.Reason}
 		if a.Outcome != tracker.AuditDone {
 			m.tone, m.detail = tone, strings.TrimSpace(word+" "+a.Detail)
 		}
@@ -118,10 +118,10 @@ func (v *jobView) progressText(p *progress) string {
 	ran := v.now.Sub(v.job.StartedAt)
 	switch {
 	case p.Total <= 0:
-		return v.Tf("%s done", format.Thousands(p.Done))
+		return v.Tf("%s done", format.Thousands(v, p.Done))
 	case p.Done == 0 || p.Done == p.Total || ran <= 0:
-		return v.Tf("%s of %s", format.Thousands(p.Done), format.Thousands(p.Total))
+		return v.Tf("%s of %s", format.Thousands(v, p.Done), format.Thousands(v, p.Total))
 	}
 	left := time.Duration(float64(ran) / float64(p.Done) * float64(p.Total-p.Done))
-	return v.Tf("%s of %s, about %s left", format.Thousands(p.Done), format.Thousands(p.Total), format.Span(left))
+	return v.Tf("%s of %s, about %s left", format.Thousands(v, p.Done), format.Thousands(v, p.Total), format.Span(v, left))
 }
