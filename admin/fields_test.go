@@ -87,8 +87,8 @@ func TestPagesShowFieldsAsTheApplicationDescribesThem(t *testing.T) {
 		h.await(job.ID, tracker.StatusSuccess)
 		page := text(h.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body)
 		for _, want := range []string{
-			`<span class="muted">Mail quota</span> <del><bdi title="100">100 MB</bdi></del> → <ins><bdi title="1024">1 GB</bdi></ins>`,
-			`<span class="muted">password</span> <bdi>***</bdi>`, "Requested by <bdi>Ann</bdi>",
+			`<bdi class="muted">Mail quota</bdi> <del><bdi title="100">100 MB</bdi></del> → <ins><bdi title="1024">1 GB</bdi></ins>`,
+			`<bdi class="muted">password</bdi> <bdi>***</bdi>`, "Requested by <bdi>Ann</bdi>",
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the job's page lacks %s:\n%s", want, page)

@@ -33,6 +33,7 @@ func (p *request) jobAction() error {
 		if done, err := p.refuseEdit(job); done || err != nil {
 			return err
 		}
+		p.r.PostForm.Set("back", p.jobURL(job.ID)) // the page of the form has nothing to do any more
 	}
 	return p.runAction(PermissionManage, tracker.AuditEntry{
 		Action: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, JobID: job.ID,

@@ -44,9 +44,9 @@ func (v *jobView) milestones() []milestone {
 	}
 	for _, a := range v.entries {
 		_, word, tone := v.auditOutcome(a)
-		m := milestone{at: a.At, text: v.actionName(a.Action) + ": " + a.Subject, tone: "calm", detail: a.Detail, reason: a.Reason}
+		m := milestone{at: a.At, text: v.actionName(a.Action) + ": " + a.Subject, tone: "calm", detail: v.detailText(a.Detail), reason: a.Reason}
 		if a.Outcome != tracker.AuditDone {
-			m.tone, m.detail = tone, strings.TrimSpace(word+" "+a.Detail)
+			m.tone, m.detail = tone, strings.TrimSpace(word+" "+v.detailText(a.Detail))
 		}
 		list = append(list, m)
 	}
