@@ -167,6 +167,15 @@ func (e *Engine) buildJobs(ctx context.Context, tx *gorm.DB, args []Args, o Opti
 	return jobs, nil
 }
 
+// uniqueKey returns the key of a job that coalesces with others, or "".
+func uniqueKey(kind Kind, target Target, options JobOptions) string {
+	if options.UniqueKey == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, options.UniqueKey}, "\x00")))
+	return jobstore.UniqueKey(hex.EncodeToString(sum[:16]), options.UniqueUntilRunning)
+}
+
 // buildJob makes a row for the arguments, or returns an error if they are not valid.
 func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	if args == nil {
@@ -193,10 +202,7 @@ func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	if options.Lane != "" {
 		job.Lane = jobrow.NamedLane(kind.Service, options.Lane)
 	}
-	if options.UniqueKey != "" {
-		sum := sha256.Sum256([]byte(strings.Join([]string{kind.String(), target.Instance, options.UniqueKey}, "\x00")))
-		job.UniqueKey = jobstore.UniqueKey(hex.EncodeToString(sum[:16]), options.UniqueUntilRunning)
-	}
+	job.UniqueKey = uniqueKey(kind, target, options)
 	switch {
 	case !o.At.IsZero():
 		job.NotBefore = o.At

@@ -151,6 +151,8 @@ type registration struct {
 	// decode decodes the arguments. It returns the values of their Secrets, and a function
 	// that runs the handler with the arguments.
 	decode func(plain []byte) (secrets []string, execute func(ctx context.Context, a *attempt) error, err error)
+	// arguments decodes the arguments into their Go type. It is nil for the jobs of repositories.
+	arguments func(plain []byte) (Args, error)
 }
 
 // ErrStarted is returned when a handler or schedule is registered after Start.
@@ -182,6 +184,11 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		return e.secrets.Values(args), func(ctx context.Context, a *attempt) error {
 			return h.Execute(ctx, &Run[A]{Args: args, attempt: a})
 		}, nil
+	}
+	r.arguments = func(plain []byte) (Args, error) {
+		var args A
+		err := json.Unmarshal(plain, &args)
+		return args, err
 	}
 	return e.register([]*registration{r})
 }

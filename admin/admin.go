@@ -42,6 +42,10 @@ type Config struct {
 	// ActionLabel returns the name that the pages show for a kind of job. If ActionLabel is nil or
 	// returns "", the pages show Kind.Action.
 	ActionLabel func(nawasync.Kind) string
+	// Fields describes the fields of objects for people: on the pages, a field has this name and its values this form. A key
+	// is service/type.field, such as "whm/mailbox.quota", or the name of a field of all other types, such as "quota". The
+	// field is the name of its column, which is also that in the JSON of a job. The map must not change later.
+	Fields map[string]Field
 	// JobLinks returns the application's links for a job's page. Links that are neither a path, which
 	// begins with one slash, nor an http or https URL with a host and without a user are left out.
 	JobLinks func(*tracker.Job) []Link
@@ -107,6 +111,9 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Language = cmp.Or(config.Language, "en"); strings.Trim(config.Language, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
 		return nil, fmt.Errorf("create the admin pages: Config.Language is %q; write a language tag such as en or pt-BR", config.Language)
 	}
+	if err := checkFields(config.Fields); err != nil {
+		return nil, err
+	}
 	if config.Location == nil {
 		config.Location = time.UTC
 	}
@@ -155,8 +162,12 @@ func (h *handler) routes() *http.ServeMux {
 	get("/jobs.csv", (*request).jobsCSV)
 	get("/suggest.json", (*request).suggest)
 	get("/jobs/{id}", (*request).job)
+	get("/jobs/{id}/edit", (*request).editJob)
 	post("/jobs/{id}/{action}", (*request).jobAction)
 	get("/target", (*request).target)
+	get("/conflicts", (*request).conflicts)
+	post("/conflicts", (*request).answerConflicts)
+	post("/target/refresh", (*request).refreshTarget)
 	get("/audit", (*request).auditLog)
 	get("/health", (*request).health)
 	get("/health.json", (*request).healthJSON)

@@ -189,7 +189,7 @@ document.addEventListener("click", (event) => {
 });
 
 // Keyboard shortcuts: / focuses the search box, j and k move through a list, x selects a job,
-// r refreshes, g and a letter open a section. They are ignored while a field is edited, and can be
+// n opens the next page or conflict, r refreshes, g and a letter open a section. They are ignored while a field is edited, and can be
 // disabled in the preferences.
 let leader = 0;
 const press = {
@@ -199,6 +199,7 @@ const press = {
 	"k": () => move(-1),
 	"x": () => document.activeElement.closest("tr")?.querySelector("input[name=id]")?.click(),
 	"r": () => tick(),
+	"n": () => document.querySelector("main a[rel=next]")?.click(),
 };
 
 // move focuses the first link of another row: down by the given number of rows, or up if it is

@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"gorm.io/gorm"
@@ -77,4 +78,17 @@ func ExampleEnforcer() {
 	// web1 true <nil>
 	// vip false <nil>
 	// vip/2 false <nil>
+}
+
+// The quota of mailboxes is stored in MB, and the state as a number.
+func ExampleField() {
+	config := admin.Config{Fields: map[string]admin.Field{
+		"whm/mailbox.quota": {Label: "Quota", Format: admin.FormatBytes(1 << 20)},
+		"state":             {Label: "State", Format: admin.FormatEnum(map[string]string{"0": "off", "1": "on"})},
+	}}
+	for name, value := range map[string]string{"whm/mailbox.quota": "700"} {
+		field := config.Fields[name]
+		fmt.Printf("%s %q\n", field.Label, field.Format([]byte(value), time.UTC))
+	}
+	// Output: Quota "700\u00a0MB"
 }

@@ -3,7 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"maps"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +12,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/admin/internal/format"
+	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -32,6 +33,9 @@ type jobView struct {
 	pause        *tracker.Scope // what pauses or parks the job; nil if nothing does
 	hasWorker    bool           // a live process handles its kind
 	fullStack    bool           // show all frames of stacks
+	same         int            // other jobs of the last 30 days with the same error
+	sameMore     bool           // there are more than that
+	nextConflict int64          // another unresolved conflict of the same kind; 0 if there is none
 }
 
 // jobID returns the job ID in the path, and whether the path ends in .json.
@@ -97,7 +101,7 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 		v.retryOfShown = shown[j.RetryOf] != nil
 	}
 	if j.Status.Terminal() {
-		return v.loadRetries(ctx)
+		return v.loadEnded(ctx)
 	}
 	if v.predecessors, err = store.LanePredecessors(ctx, j, 6); err != nil {
 		return err
@@ -118,6 +122,36 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 	kind := nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}.String()
 	for _, process := range alert.Alive(processes, v.now) {
 		v.hasWorker = v.hasWorker || slices.Contains(process.Kinds, kind)
+	}
+	return nil
+}
+
+// loadEnded reads what followed an ended job, and how many others ended with the same error.
+func (v *jobView) loadEnded(ctx context.Context) error {
+	if err := v.loadRetries(ctx); err != nil {
+		return err
+	}
+	if err := v.loadNextConflict(ctx); err != nil || v.job.ErrorGroup == "" {
+		return err
+	}
+	q, err := query.Parse(v.sameErrorQuery(), v.zone)
+	if err != nil {
+		return err
+	}
+	search, err := v.search(q)
+	if err != nil {
+		return err
+	}
+	counts, exact, err := v.store().Counts(ctx, search)
+	if err != nil || !exact {
+		return err
+	}
+	for _, n := range counts {
+		v.same += n
+		v.sameMore = v.sameMore || n > tracker.MaxCount
+	}
+	if v.job.DeletedAt.IsZero() && v.now.Sub(v.job.FinishedAt) < sameErrorDays*24*time.Hour {
+		v.same-- // the job itself
 	}
 	return nil
 }
@@ -208,8 +242,6 @@ func (v *jobView) advice() string {
 		return v.Tf("Nothing to do: job %d changed the same object later and succeeded. A retry of this job would undo that change.", v.newer)
 	case v.isHeldSync():
 		return v.T("Review the missing rows on the service's page, then release or reject the sync.")
-	case j.Status == tracker.StatusConflict:
-		return v.T("Compare the values below, then choose which to keep.")
 	case j.Status != tracker.StatusFailed:
 		return ""
 	case j.ArgumentsDropped():
@@ -253,88 +285,40 @@ func (v *jobView) classAdvice() string {
 	return ""
 }
 
+// sameErrorDays is how far back a job's page counts jobs with the same error.
+const sameErrorDays = 30
+
+// sameErrorQuery finds the service's jobs with the same error.
+func (v *jobView) sameErrorQuery() string {
+	return fmt.Sprintf("service:%s %s ended:%dd", v.job.Service, groupTerm(v.job.ErrorGroup), sameErrorDays)
+}
+
 // sameErrorURL returns the URL of the service's jobs with the same error. It returns "" if the job has no error
 // or ended before errors were grouped.
 func (v *jobView) sameErrorURL() string {
 	if v.job.ErrorGroup == "" {
 		return ""
 	}
-	return v.queryURL("service:"+v.job.Service, groupTerm(v.job.ErrorGroup), "ended:30d")
+	return v.queryURL(v.sameErrorQuery())
 }
 
-// comparison has the values of one field of a conflict, of an update or of a change on the remote.
-type comparison struct {
-	Field, Base, Desired, Remote string
-	RemoteChanged                bool // Remote differs from Base
-}
-
-// conflictAuthor returns who changed the object on the remote, or "" if the remote does not tell.
-func (v *jobView) conflictAuthor() string {
-	values, err := v.job.ConflictValues()
-	if err != nil {
+// sameErrorText says how many other jobs have the same error, or "" if there are none.
+func (v *jobView) sameErrorText() string {
+	switch {
+	case v.same <= 0:
 		return ""
+	case v.sameMore:
+		return v.Tf("More than %s other jobs of the last 30 days have the same error.", format.Thousands(v, tracker.MaxCount))
 	}
-	return values.Author
+	return v.plural(int64(v.same), "1 other job of the last 30 days has the same error.", "%s other jobs of the last 30 days have the same error.")
 }
 
-// comparisons returns the fields of the job's conflict.
-func (v *jobView) comparisons() []comparison {
-	detail, err := v.job.ConflictValues()
-	if err != nil {
-		return nil
+// errorTone returns the CSS class of the box with the job's error.
+func (v *jobView) errorTone() string {
+	if v.job.Status == tracker.StatusFailed {
+		return "bad"
 	}
-	names := map[string]bool{}
-	for _, side := range []map[string]json.RawMessage{detail.Base, detail.Desired, detail.Remote} {
-		for name := range side {
-			names[name] = true
-		}
-	}
-	var list []comparison
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		c := comparison{name, valueText(detail.Base[name]), valueText(detail.Desired[name]), valueText(detail.Remote[name]), false}
-		c.RemoteChanged = c.Base != c.Remote
-		list = append(list, c)
-	}
-	return list
-}
-
-// changes returns the fields that an update sets, from the masked payload.
-func (v *jobView) changes() []comparison {
-	var payload struct {
-		Changes map[string]json.RawMessage `json:"changes"`
-	}
-	if json.Unmarshal(v.job.Payload, &payload) != nil {
-		return nil
-	}
-	var list []comparison
-	for _, name := range slices.Sorted(maps.Keys(payload.Changes)) {
-		from, to := changedValue(payload.Changes[name])
-		list = append(list, comparison{Field: name, Base: valueText(from), Desired: valueText(to)})
-	}
-	return list
-}
-
-// changedValue returns the values of a changed field. A field that is masked as a whole has two equal ones.
-func changedValue(text json.RawMessage) (from, to json.RawMessage) {
-	var value struct {
-		From json.RawMessage `json:"from"`
-		To   json.RawMessage `json:"to"`
-	}
-	if json.Unmarshal(text, &value) != nil {
-		return text, text
-	}
-	return value.From, value.To
-}
-
-func valueText(value json.RawMessage) string {
-	if len(value) == 0 {
-		return ""
-	}
-	var text string
-	if json.Unmarshal(value, &text) == nil {
-		return text
-	}
-	return string(value)
+	return "warn"
 }
 
 // prettyJSON indents a JSON document. It does not decode the document, so large numbers stay exact.

@@ -29,6 +29,12 @@ func (p *request) jobAction() error {
 	if !ok {
 		return p.unknownAction()
 	}
+	if name == "edit" && p.viewer.allowed(PermissionManage, job.Service, job.Instance) {
+		if done, err := p.refuseEdit(job); done || err != nil {
+			return err
+		}
+		p.r.PostForm.Set("back", p.jobURL(job.ID)) // the page of the form has nothing to do any more
+	}
 	return p.runAction(PermissionManage, tracker.AuditEntry{
 		Action: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, JobID: job.ID,
 	}, do)
@@ -48,6 +54,7 @@ func (p *request) jobActions(job *tracker.Job) map[string]actionFunc {
 	}
 	return map[string]actionFunc{
 		"retry":       func(ctx context.Context) (flash, error) { return p.retryJob(ctx, job) },
+		"edit":        func(ctx context.Context) (flash, error) { return p.retryEdited(ctx, job) },
 		"keep_theirs": resolve(p.T("Job %d copies the remote's values into the snapshot."), mirror.KeepTheirs),
 		"accept":      p.confirmed(resolve(p.T("Job %d accepts the remote's values."), mirror.Accept)),
 		"apply_mine":  p.confirmed(resolve(p.T("Job %d applies the requested change on top of the remote's values."), mirror.ApplyMine)),

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
@@ -13,36 +14,14 @@ func (v *jobView) actionURL(action string) string {
 	return v.url(fmt.Sprintf("/jobs/%d/%s", v.job.ID, action))
 }
 
-// conflictAnswer is one way to resolve a conflict. Class is the CSS class of its button. An answer that writes to
-// the remote has the text of a box to tick.
-type conflictAnswer struct{ action, name, hint, class, confirm string }
-
-// answers returns the ways to resolve the job's conflict. If a creation found an
-// object of another client, that object is the only possible answer.
-func (v *jobView) answers() []conflictAnswer {
-	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.T("Copies the remote's values into the snapshot and drops the requested change."), "main", ""}}
-	if v.job.Overwritable() {
-		list = append(list,
-			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.T("Applies the requested change if the remote still has the values shown above."), "", v.T("Yes, write to the remote")},
-			conflictAnswer{
-				"overwrite", v.T("Overwrite"), v.T("Writes the requested values, whatever the remote has now."), "danger",
-				v.T("Yes, overwrite the remote's values"),
-			})
-	}
-	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept {
-		list = slices.Insert(list, 1, conflictAnswer{
-			"accept", v.T("Accept"), v.T("Takes the remote's values for the requested ones, for example because the remote stores them in another form. Other requested fields are still written."), "", v.T("Yes, write the other fields"),
-		})
-	}
-	return list
-}
-
 // milestone is an entry in a job's timeline.
 type milestone struct {
 	at    time.Time
 	text  string
 	after string // the time since the previous milestone, such as "+3 s"
 	tone  string
+	// Of an operator's action: what the audit log says of it.
+	detail, reason string
 }
 
 func (v *jobView) milestones() []milestone {
@@ -51,9 +30,10 @@ func (v *jobView) milestones() []milestone {
 	if j.DueAt.After(j.CreatedAt.Add(time.Second)) {
 		list = append(list, milestone{at: j.DueAt, text: v.T("first due"), tone: "calm"})
 	}
-	for _, a := range v.attempts {
-		list = append(list, milestone{at: a.StartedAt, text: v.Tf("attempt %d", a.Attempt), tone: "calm"},
-			milestone{at: a.EndedAt, text: v.outcome(a.Outcome), tone: outcomeTone(a.Outcome)})
+	for i, a := range v.attempts {
+		if i == 0 {
+			list = append(list, milestone{at: a.StartedAt, text: v.T("first attempt"), tone: "calm"})
+		}
 	}
 	if j.Status == tracker.StatusRunning {
 		list = append(list, milestone{at: j.StartedAt, text: v.Tf("attempt %d", j.Attempt), tone: "busy"})
@@ -62,9 +42,14 @@ func (v *jobView) milestones() []milestone {
 		list = append(list, milestone{at: j.CancelAt, text: v.Tf("cancellation requested by %s", j.CancelBy), tone: "warn"})
 	}
 	for _, a := range v.entries {
-		list = append(list, milestone{at: a.At, text: v.actionName(a.Action) + ": " + a.Subject, tone: "calm"})
+		_, word, tone := v.auditOutcome(a)
+		m := milestone{at: a.At, text: v.actionName(a.Action) + ": " + a.Subject, tone: "calm", detail: v.detailText(a.Detail), reason: a.Reason}
+		if a.Outcome != tracker.AuditDone {
+			m.tone, m.detail = tone, strings.TrimSpace(word+" "+v.detailText(a.Detail))
+		}
+		list = append(list, m)
 	}
-	if !j.FinishedAt.IsZero() && len(v.attempts) == 0 {
+	if !j.FinishedAt.IsZero() {
 		list = append(list, milestone{at: j.FinishedAt, text: v.status(j.Status), tone: tone(j.Status)})
 	}
 	if j.Status == tracker.StatusQueued && j.NotBefore.After(v.now) {
@@ -84,6 +69,14 @@ func outcomeTone(outcome tracker.Outcome) string {
 	return "warn" // the outcomes that are not a job status: retry, parked, stopped, reaped
 }
 
+// outcomeIcon returns the icon of an attempt's outcome.
+func outcomeIcon(outcome tracker.Outcome) string {
+	if tone(tracker.Status(outcome)) != "" {
+		return string(outcome)
+	}
+	return string(tracker.StatusQueued) // the job went back to the queue
+}
+
 // document is a JSON document of a job, indented for reading.
 type document struct{ name, text, hint string }
 
@@ -92,11 +85,35 @@ func (v *jobView) documents() []document {
 	for _, d := range []document{
 		{v.T("Arguments"), prettyJSON(v.job.Payload), v.T("Secrets are masked. No page shows them.")},
 		{v.T("Result"), prettyJSON(v.job.Result), ""},
-		{v.T("Progress"), prettyJSON(v.job.Progress), ""},
 	} {
 		if d.text != "" {
 			list = append(list, d)
 		}
 	}
 	return list
+}
+
+// progress returns how far the job is, or nil if it does not run or has not told.
+func (v *jobView) progress() *progress {
+	p := progressOf(v.job)
+	if v.job.Status != tracker.StatusRunning || p == nil || p.Done < 0 || p.Done == 0 && p.Total <= 0 && p.Note == "" {
+		return nil
+	}
+	if p.Total > 0 {
+		p.Done = min(p.Done, p.Total)
+	}
+	return p
+}
+
+// progressText returns the progress in words. The time left assumes that the job goes on as fast as until now.
+func (v *jobView) progressText(p *progress) string {
+	ran := v.now.Sub(v.job.StartedAt)
+	switch {
+	case p.Total <= 0:
+		return v.Tf("%s done", format.Thousands(v, p.Done))
+	case p.Done == 0 || p.Done == p.Total || ran <= 0:
+		return v.Tf("%s of %s", format.Thousands(v, p.Done), format.Thousands(v, p.Total))
+	}
+	left := time.Duration(float64(ran) / float64(p.Done) * float64(p.Total-p.Done))
+	return v.Tf("%s of %s, about %s left", format.Thousands(v, p.Done), format.Thousands(v, p.Total), format.Span(v, left))
 }

@@ -170,6 +170,9 @@ func (w *world) placeCells(at place) (list []cell) {
 	manages := w.closed(func(p person) int {
 		return pick(p.views(at), pick(p.may(admin.PermissionManage, at.service, at.instance), http.StatusSeeOther, http.StatusForbidden), http.StatusNotFound)
 	})
+	edits := func(p person) int { // a page for operators
+		return pick(manages(p) == http.StatusSeeOther, http.StatusOK, manages(p))
+	}
 	// serves is the answer to a form on the service's page. A pause without an instance asks for every instance.
 	serves := func(asked string) func(person) int {
 		return w.closed(func(p person) int {
@@ -187,15 +190,19 @@ func (w *world) placeCells(at place) (list []cell) {
 	list = append(list,
 		cell{http.MethodGet, id, views},
 		cell{http.MethodGet, id + ".json", views},
+		cell{http.MethodGet, id + "/edit", edits},
 		cell{http.MethodGet, "/target?" + query, views},
 		cell{http.MethodGet, "/services/" + at.service, service},
 		cell{http.MethodGet, "/services/" + at.service + "?" + url.Values{"instance": {at.instance}}.Encode(), func(p person) int {
 			return pick(at.instance == "", service(p), views(p))
 		}},
 	)
-	for _, action := range []string{"retry", "cancel", "delete", "restore", "restore_row", "keep_theirs", "accept", "apply_mine", "overwrite"} {
+	for _, action := range []string{"retry", "cancel", "delete", "restore", "restore_row", "edit", "keep_theirs", "accept", "apply_mine", "overwrite"} {
 		list = append(list, cell{http.MethodPost, id + "/" + action + "?reason=x", manages})
 	}
+	list = append(list, cell{http.MethodPost, "/target/refresh?" + query, manages},
+		cell{http.MethodGet, fmt.Sprintf("/conflicts?job=%d", at.cancelled.ID), edits},
+		cell{http.MethodPost, fmt.Sprintf("/conflicts?job=%d&id=%d&answer=keep_theirs", at.cancelled.ID, at.cancelled.ID), manages})
 	for _, action := range []string{"pause", "resume"} {
 		form := url.Values{"reason": {"x"}, "instance": {at.instance}}.Encode()
 		list = append(list, cell{http.MethodPost, "/services/" + at.service + "/" + action + "?" + form, serves(paused)},

@@ -29,7 +29,7 @@ func newHost(t *testing.T, db *testdb.Database, n int) *host {
 	return newHostOf(t, db, n, nil)
 }
 
-// newHostOf is newHost with changes to the configuration of the pages.
+// newHostOf is newHost with changes to the pages' configuration.
 func newHostOf(t *testing.T, db *testdb.Database, n int, change func(*admin.Config)) *host {
 	t.Helper()
 	h := &host{site: newSite(t, db, "/admin/sync", change)}
@@ -234,7 +234,7 @@ func TestTargetHistoryShowsWhatSyncsFound(t *testing.T) {
 		history := func(subject, address string) answer {
 			return h.get(subject, "/target?"+url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {address}}.Encode())
 		}
-		for _, want := range []string{"changed on the remote", "quota: <del><bdi>100</bdi></del> → <ins><bdi>350</bdi></ins>"} {
+		for _, want := range []string{"changed on the remote", "quota <del><bdi>100</bdi></del> → <ins><bdi>350</bdi></ins>"} {
 			if page := history("viewer", address(1)).body; !strings.Contains(page, want) {
 				t.Errorf("the history lacks %s: %s", want, page)
 			}

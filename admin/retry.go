@@ -84,6 +84,21 @@ func (v *jobView) retryInstead() *tracker.Job {
 	return last
 }
 
+// retriesFirst reports whether the retry is what an operator would press first.
+func (v *jobView) retriesFirst() bool {
+	if v.retryBlockedReason() != "" || v.job.RetriedAs != 0 || v.newest != 0 || v.job.Status == tracker.StatusSuccess || v.job.Status == tracker.StatusSkipped {
+		return false
+	}
+	return (v.job.Status != tracker.StatusConflict || v.job.SnapshotState == "") && !v.isHeldSync()
+}
+
+// warnsOfLater reports whether the page itself warns of later jobs of the object, and not just the form: somebody may
+// want to retry the job.
+func (v *jobView) warnsOfLater() bool {
+	return len(v.later) > 0 && v.canManage() && v.retryBlockedReason() == "" && v.retryInstead() == nil &&
+		(v.job.Status == tracker.StatusFailed || v.job.Status == tracker.StatusCancelled)
+}
+
 // needsForce reports whether only a forced retry runs the job again.
 func (v *jobView) needsForce() bool { return v.newer != 0 || v.job.RetriedAs != 0 }
 
@@ -101,28 +116,9 @@ func (v *jobView) laterText(job *tracker.Job) string {
 // retryJob retries a job. If later jobs of its object succeeded, failed or are open, the form must name the newest
 // of them, which the operator has seen.
 func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error) {
-	switch {
-	case job.Service == bulkKind.Service: // the retry would act with the permissions of the operator who started the run
-		return flash{}, &refusedError{text: p.T("A bulk run cannot be retried. Start a new one from the job list.")}
-	case !job.Status.Terminal():
-		return flash{}, &refusedError{text: p.T("Only an ended job can be retried.")}
-	}
-	confirmed := p.r.PostFormValue("force") == "yes"
-	var later map[int64]tracker.LaterJobs
-	if job.RetriedAs == 0 || confirmed { // otherwise the engine returns the retry, or names it
-		var err error
-		if later, err = p.store().LaterJobs(ctx, []*tracker.Job{job}); err != nil {
-			return flash{}, err
-		}
-	}
-	seen, _ := strconv.ParseInt(p.r.PostFormValue("later"), 10, 64)
-	newest := later[job.ID].Newest()
-	switch {
-	case newest == 0:
-	case !confirmed:
-		return flash{}, &refusedError{text: p.Tf("Job %d of the same object was dispatched later. To retry anyway, select “Retry although …” on this page.", newest)}
-	case seen < newest:
-		return flash{}, &refusedError{text: p.Tf("Job %d of the same object was dispatched in the meantime. Look at it, then retry if the change is still wanted.", newest)}
+	confirmed, err := p.checkRetry(ctx, job)
+	if err != nil {
+		return flash{}, err
 	}
 	operator := p.operatorOptions()
 	next, err := p.h.engine.Retry(ctx, job.ID, nawasync.RetryOptions{
@@ -132,6 +128,34 @@ func (p *request) retryJob(ctx context.Context, job *tracker.Job) (flash, error)
 		return flash{Text: p.Tf("Job %d, which has not ended, already does this.", next.ID), Job: next.ID}, nil
 	}
 	return newJobFlash(p.T("Retried as job %d."), next, err)
+}
+
+// checkRetry refuses the retry of a job that the operator must confirm, and has not. It reports whether the operator
+// has confirmed it.
+func (p *request) checkRetry(ctx context.Context, job *tracker.Job) (confirmed bool, err error) {
+	switch {
+	case job.Service == bulkKind.Service: // the retry would act with the permissions of the operator who started the run
+		return false, &refusedError{text: p.T("A bulk run cannot be retried. Start a new one from the job list.")}
+	case !job.Status.Terminal():
+		return false, &refusedError{text: p.T("Only an ended job can be retried.")}
+	}
+	confirmed = p.r.PostFormValue("force") == "yes"
+	var later map[int64]tracker.LaterJobs
+	if job.RetriedAs == 0 || confirmed { // otherwise the engine returns the retry, or names it
+		if later, err = p.store().LaterJobs(ctx, []*tracker.Job{job}); err != nil {
+			return false, err
+		}
+	}
+	seen, _ := strconv.ParseInt(p.r.PostFormValue("later"), 10, 64)
+	newest := later[job.ID].Newest()
+	switch {
+	case newest == 0:
+	case !confirmed:
+		return false, &refusedError{text: p.Tf("Job %d of the same object was dispatched later. To retry anyway, select “Retry although …” on this page.", newest)}
+	case seen < newest:
+		return false, &refusedError{text: p.Tf("Job %d of the same object was dispatched in the meantime. Look at it, then retry if the change is still wanted.", newest)}
+	}
+	return confirmed, nil
 }
 
 // retriedErrorText returns the text for a job that another job already follows, or "".

@@ -2,12 +2,13 @@ package admin
 
 import (
 	"encoding/json"
-	"maps"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -16,8 +17,11 @@ type targetView struct {
 	*request
 	service, typ, instance, id string
 	events                     []timelineEvent
-	older                      int64     // bound of the page with older jobs; 0 if there is none
-	oldest                     time.Time // when the oldest job of this page was created, if there are older ones
+	row                        *host.ShownRow // the object's row; nil if this process has no repository of it, or the table no row
+	fields                     []objectField
+	conflict                   *tracker.Job // the conflict over the object that nobody has answered, or nil
+	older                      int64        // bound of the page with older jobs; 0 if there is none
+	oldest                     time.Time    // when the oldest job of this page was created, if there are older ones
 }
 
 // timelineEvent is a line of the history: a job, an operator's action, or a change that a sync
@@ -27,6 +31,17 @@ type timelineEvent struct {
 	job    *tracker.Job
 	entry  *tracker.AuditEntry
 	change *tracker.Change
+}
+
+// key identifies the event among those of the page.
+func (e timelineEvent) key() string {
+	switch {
+	case e.job != nil:
+		return fmt.Sprintf("job-%d", e.job.ID)
+	case e.entry != nil:
+		return fmt.Sprintf("entry-%d", e.entry.ID)
+	}
+	return fmt.Sprintf("change-%d", e.change.At.UnixMicro())
 }
 
 func (p *request) target() error {
@@ -47,6 +62,9 @@ func (p *request) target() error {
 	filter := tracker.AuditFilter{Target: target, Limit: 500}
 	if upTo := p.intParam("upto"); upTo > 0 {
 		filter.Until = time.UnixMicro(upTo)
+	}
+	if err := p.store().LoadDetails(ctx, results.Jobs); err != nil {
+		return err
 	}
 	v.older = results.Older
 	p.refreshWhile(refreshList, results.Jobs...)
@@ -70,6 +88,11 @@ func (p *request) target() error {
 	for _, change := range changes {
 		v.events = append(v.events, timelineEvent{at: change.At, change: &change})
 	}
+	if before == 0 {
+		if err := v.loadRow(ctx, results.Jobs); err != nil {
+			return err
+		}
+	}
 	slices.SortStableFunc(v.events, func(a, b timelineEvent) int { return b.at.Compare(a.at) })
 	return p.render(targetPage(v))
 }
@@ -79,8 +102,8 @@ func (v *targetView) olderURL() string {
 		strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
-// changeText returns how the page shows a change that a sync found.
-func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
+// syncText returns how the page shows a change that a sync found.
+func (p *request) syncText(c *tracker.Change) (sign, words, tone string) {
 	switch c.Kind {
 	case tracker.ChangeAppeared:
 		return "+", p.T("new on the remote"), "good"
@@ -100,14 +123,10 @@ func (p *request) changeText(c *tracker.Change) (sign, words, tone string) {
 
 // driftedFields returns the fields that were changed on the remote. The values of secret fields are
 // masked.
-func driftedFields(c *tracker.Change) (list []comparison) {
+func (v *targetView) driftedFields(c *tracker.Change) []comparison {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(c.Fields, &fields) != nil {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		from, to := changedValue(fields[name])
-		list = append(list, comparison{Field: name, Base: valueText(from), Remote: valueText(to)})
-	}
-	return list
+	return v.compareChanged(v.service, v.typ, fields)
 }

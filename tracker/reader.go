@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -126,4 +127,34 @@ func (r *Reader) ByID(ctx context.Context, ids []int64) (map[int64]*Job, error) 
 		found[job.ID] = job
 	}
 	return found, nil
+}
+
+// maxLoadedDetail is the size of the largest document that LoadDetails reads, in bytes.
+const maxLoadedDetail = 4 << 10
+
+// LoadDetails reads Payload, Diff and Progress of up to 1,000 jobs that a list has returned without them, in one
+// statement. It leaves out what has more than 4 KiB.
+func (r *Reader) LoadDetails(ctx context.Context, jobs []*Job) error {
+	byID, ids := map[int64]*Job{}, []int64{}
+	for _, job := range jobs[:min(len(jobs), 1000)] {
+		byID[job.ID], ids = job, append(ids, job.ID)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
+		var id int64
+		var payload, diff, progress sql.NullString
+		if err := rows.Scan(&id, &payload, &diff, &progress); err != nil {
+			return err
+		}
+		job := byID[id]
+		job.Payload, job.Diff, job.Progress = sqlkit.RawJSON(payload), sqlkit.RawJSON(diff), sqlkit.RawJSON(progress)
+		return nil
+	}, `SELECT id, CASE WHEN LENGTH(payload) <= ? THEN payload END, CASE WHEN LENGTH(diff) <= ? THEN diff END,
+ CASE WHEN LENGTH(progress) <= ? THEN progress END FROM nawasync_jobs WHERE id IN ?`, maxLoadedDetail, maxLoadedDetail, maxLoadedDetail, ids)
+	if err != nil {
+		return fmt.Errorf("read the arguments of jobs: %w", err)
+	}
+	return nil
 }

@@ -40,7 +40,7 @@ func (s *site) flows(decide string) []flow {
 		{"retry", job(s.failed), nil, button("retry"), done},
 		{"cancel a queued job", job(s.queued), [][2]string{{"#reason-cancel", "not today"}}, button("cancel"), done},
 		{"cancel a running job", job(s.running), nil, button("cancel"), done},
-		{"delete", job(s.panicked), [][2]string{{"#reason-delete", "tidy"}}, button("delete"), done},
+		{"delete", job(s.panicked), [][2]string{{".job-actions summary", " "}, {"#reason-delete", "tidy"}}, button("delete"), done},
 		{"restore", job(s.panicked), nil, button("restore"), done},
 		{"keep_theirs", job(s.conflicts[0]), nil, button("keep_theirs"), done},
 		{"apply_mine", job(s.conflicts[1]), [][2]string{{"#reason-apply_mine", "agreed"}, confirm("apply_mine")}, button("apply_mine"), done},

@@ -77,6 +77,7 @@ func (*doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
 		<-ctx.Done()
 		return ctx.Err()
 	case "wait":
+		run.Progress(ctx, 45, 100, "reading page 3")
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -265,6 +266,14 @@ func (s *site) fillMirror(t *testing.T) {
 }
 
 var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+
+// conflictID returns the id of a conflict, or 0 if there are none.
+func (s *site) conflictID(i int) int64 {
+	if i >= len(s.conflicts) {
+		return 0
+	}
+	return s.conflicts[i]
+}
 
 // runBulkDelete deletes two jobs by a bulk run. It submits the form of the preview and returns the
 // path of the run's page.

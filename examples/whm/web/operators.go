@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -45,8 +47,35 @@ func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
 // Admin returns the handler of the operators' pages.
 func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
 	return admin.New(e, admin.Config{
-		Prefix: AdminPrefix, Subject: demoUser, Enforcer: enforcer, Environment: "demo", Home: admin.Link{Name: "WHM", URL: "/"},
+		Prefix: AdminPrefix, Subject: demoUser, Enforcer: enforcer, Environment: "demo", Home: admin.Link{Name: "WHM", URL: "/"}, Fields: adminFields(),
 	})
+}
+
+// adminFields describes the fields of the tables for the operators.
+func adminFields() map[string]admin.Field {
+	yesNo := admin.FormatBool("yes", "no")
+	return map[string]admin.Field{
+		"whm/account.disk_limit":  {Label: "Disk limit", Format: limitText("null")},
+		"whm/email_account.quota": {Label: "Quota", Format: limitText("0")},
+		"disk_used":               {Label: "Disk usage", Format: admin.FormatBytes(1)},
+		"suspended":               {Label: "Suspended", Format: yesNo},
+		"suspended_login":         {Label: "Login suspended", Format: yesNo},
+		"suspended_incoming":      {Label: "Incoming mail suspended", Format: yesNo},
+		"suspend_reason":          {Label: "Reason of the suspension"},
+		"whm/account.plan":        {Label: "Plan"},
+		"whm/account.contact":     {Label: "Contact"},
+	}
+}
+
+// limitText returns a format of a number of bytes of which one value means that there is no limit.
+func limitText(unlimited string) admin.Format {
+	size := admin.FormatBytes(1)
+	return func(value json.RawMessage, zone *time.Location) string {
+		if string(value) == unlimited {
+			return "unlimited"
+		}
+		return size(value, zone)
+	}
 }
 
 // changeUser stores the chosen demo user in a cookie and opens the operators' pages.
