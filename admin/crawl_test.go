@@ -31,7 +31,7 @@ func TestNoLinkOrFormThatASubjectSeesIsDead(t *testing.T) {
 		if !w.viewsSomething(p, "") {
 			continue
 		}
-		queue := []string{"/jobs", "/health", "/services", "/audit", "/bulk", "/jobs?q=is:deleted", "/jobs?q=status:cancelled&n=25", "/jobs?q=servise:x", "/nothing"}
+		queue := []string{"/jobs", "/", "/services", "/audit", "/bulk", "/jobs?q=is:deleted", "/jobs?q=status:cancelled&n=25", "/jobs?q=servise:x", "/nothing"}
 		seen := map[string]bool{}
 		for _, path := range queue {
 			seen[path] = true
@@ -70,7 +70,7 @@ func TestPageForASubjectWithoutRightsOffersNothing(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.dispatch(chore{ID: "a"})
 	for _, subject := range []string{"", "nobody"} {
-		for _, path := range []string{"/jobs", "/health", "/jobs/1"} {
+		for _, path := range []string{"/jobs", "/", "/jobs/1"} {
 			got := s.get(subject, path)
 			links, forms := linkPattern.FindAllString(got.body, -1), strings.Count(got.body, "<form")
 			if got.status != http.StatusForbidden || len(links) != 1 || forms != 0 {

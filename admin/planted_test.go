@@ -78,7 +78,7 @@ func TestPlantedSecretsAreInNoTablePageExportOrLog(t *testing.T) {
 		noError(t, s.engine.Pause(t.Context(), "whm", "main", nawasync.PauseOptions{By: "user:7", Reason: reason}))
 		urls := []string{
 			"/", "/jobs", "/jobs?q=" + url.QueryEscape("error:planted"), "/jobs.json", "/jobs.csv", "/target?service=whm&type=mailbox&instance=main&id=a",
-			"/audit", "/health", "/health.json", "/metrics", "/services", "/services/whm", "/bulk?action=retry&all=1&q=status:failed", "/bulk/1",
+			"/audit", "/", "/health", "/health.json", "/metrics", "/services", "/services/whm", "/bulk?action=retry&all=1&q=status:failed", "/bulk/1",
 			"/livez", "/readyz", "/assets/none.css",
 		}
 		for _, id := range ids {

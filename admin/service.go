@@ -51,15 +51,15 @@ type stateCount struct {
 	N     int64
 }
 
-type servicesView struct{ healthView }
+type servicesView struct{ overviewView }
 
 func (p *request) services() error {
 	p.title, p.section = p.T("Services"), "services"
-	found, err := p.loadHealth(p.r.Context())
+	found, err := p.loadOverview(p.r.Context())
 	if err != nil {
 		return err
 	}
-	return p.render(servicesPage(&servicesView{healthView{p, *found}}))
+	return p.render(servicesPage(&servicesView{overviewView{p, *found}}))
 }
 
 // pathService returns the service in the path. It returns errNotFound if the service does not exist
@@ -195,7 +195,6 @@ func (v *serviceView) loadActions(ctx context.Context) error {
 			v.auto = refreshWide
 		}
 	}
-	v.drawTrend()
 	for _, kind := range kinds {
 		v.actions = append(v.actions, *kind)
 	}

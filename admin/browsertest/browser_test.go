@@ -122,7 +122,7 @@ func (s *site) pages() map[string]string {
 	job := func(id int64) string { return fmt.Sprintf("/jobs/%d", id) }
 	return map[string]string{
 		"jobs": "/jobs", "jobs-form": "/jobs?q=status:failed+error:quota", "jobs-wrong": "/jobs?q=status:failed+servise:whm", "jobs-none": "/jobs?q=target:nobody",
-		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.queued), "conflict": job(s.conflict), "health": "/health",
+		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.queued), "conflict": job(s.conflict), "overview": "/", "overview-week": "/?window=7d",
 		"services": "/services", "service": "/services/whm",
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),

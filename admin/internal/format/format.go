@@ -64,3 +64,8 @@ func Cut(text string, n int) string {
 	}
 	return text
 }
+
+// Decimal formats a number with at most two digits after the point.
+func Decimal(f float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", f), "0"), ".")
+}
