@@ -36,4 +36,5 @@
 package nawasync
 
 //go:generate go tool -modfile=tools/go.mod templ generate -include-version=false -log-level error -path .
+//go:generate go run -C tools ./messages -root ..
 //go:generate go run -C tools ./apilist -root ..

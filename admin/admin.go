@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/language"
 	"github.com/nawasara/nawasync/internal/cached"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
@@ -47,11 +48,13 @@ type Config struct {
 	// Home links to the application's own pages. An empty URL shows no link, nor does one that
 	// JobLinks would leave out.
 	Home Link
-	// Messages replaces texts of the pages. The keys are the English texts. The file messages.txt
-	// lists all of them.
+	// Messages replaces texts of the pages in the language Language. The keys are the English texts. The
+	// file messages.txt lists all of them.
 	Messages map[string]string
-	// Language is the language of the texts that Messages replaces, as a BCP 47 tag such as "id" or
-	// "pt-BR". Screen readers and hyphenation follow it. Default "en".
+	// Language is the language of Messages, as a BCP 47 tag such as "id" or "pt-BR". Readers get it whose
+	// browser asks for no language that the pages have; the others get theirs, or the one that they choose
+	// in the menu. The pages have English and Indonesian; a text that Messages lacks in another language is
+	// in English. Default "en".
 	Language string
 	// Timeout limits how long one page may read from the database. The database itself stops a single
 	// query after two fifths of it, also if the reader has left or this process has died. Default 5 s.
@@ -77,6 +80,7 @@ type handler struct {
 	reader       *tracker.Reader // with the limits of the pages
 	quotas       quotas
 	config       Config
+	languages    *language.Set
 	instances    instanceCache
 	visibilities visibilityCache
 	refusals     refusals
@@ -116,7 +120,7 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Connections == 0 {
 		config.Connections = defaultConnections(engine)
 	}
-	h := &handler{engine: engine, quotas: newQuotas(time.Now, config.Connections), config: config, instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h := &handler{engine: engine, quotas: newQuotas(time.Now, config.Connections), config: config, languages: language.NewSet(config.Language, config.Messages), instances: instanceCache{sem: make(chan struct{}, 1)}}
 	h.counting = make(chan struct{}, 1)
 	h.reader = engine.Reader().WithOptions(tracker.Options{
 		StatementTimeout: config.statementTimeout(), Connections: config.Connections, BeforeScan: h.quotas.beforeScan,

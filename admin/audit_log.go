@@ -41,6 +41,30 @@ func (v *auditView) olderURL() string {
 	return v.url("/audit", "subject", v.subject, "action", v.action, "before", strconv.FormatInt(v.older, 10))
 }
 
+// addressText returns how the audit log shows the address of an operator, or the bulk run that acted for one.
+func (p *request) addressText(address string) string {
+	if id, err := strconv.ParseInt(strings.TrimPrefix(address, runAddressPrefix), 10, 64); err == nil {
+		return p.Tf("bulk run %d", id)
+	}
+	return address
+}
+
+// detailText returns how the audit log shows the detail of an action. The engine stores its details in English.
+func (p *request) detailText(detail string) string {
+	switch detail {
+	case "cancellation requested":
+		return p.T("cancellation requested")
+	case "the job was already deleted":
+		return p.T("the job was already deleted")
+	case "the job was not deleted":
+		return p.T("the job was not deleted")
+	}
+	if id, err := strconv.ParseInt(strings.TrimPrefix(detail, "job "), 10, 64); err == nil {
+		return p.Tf("job %d", id)
+	}
+	return detail
+}
+
 // auditOutcome returns how the pages show the outcome of an action.
 func (p *request) auditOutcome(a tracker.AuditEntry) (sign, word, tone string) {
 	switch a.Outcome {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -339,7 +340,9 @@ func (w *bulkWork) perform(ctx context.Context, job *tracker.Job) (reason skipRe
 }
 
 // runAddress returns the address of a bulk run's actions in the audit log.
-func runAddress(id int64) string { return fmt.Sprintf("bulk run %d", id) }
+func runAddress(id int64) string { return runAddressPrefix + strconv.FormatInt(id, 10) }
+
+const runAddressPrefix = "bulk run "
 
 // skipReasonFor returns why the action does not apply to a job, or "" if it does.
 func skipReasonFor(action string, job *tracker.Job) skipReason {

@@ -99,21 +99,21 @@ func (v *bulkRun) madeParts() []navLink {
 			parts = append(parts, navLink{name: text, url: v.queryURL(append([]string{v.runTerm()}, terms...)...)})
 		}
 	}
-	add(v.made.counts[tracker.StatusSuccess], v.Tf("%s succeeded", format.Thousands(v.made.counts[tracker.StatusSuccess])), "status:success")
+	add(v.made.counts[tracker.StatusSuccess], v.Tf("%s succeeded", format.Thousands(v, v.made.counts[tracker.StatusSuccess])), "status:success")
 	add(v.made.counts[tracker.StatusFailed], v.failedText(), "status:failed")
-	add(v.made.counts[tracker.StatusConflict], v.Tf("%s in conflict", format.Thousands(v.made.counts[tracker.StatusConflict])), "status:conflict")
-	add(v.made.counts[tracker.StatusSkipped], v.Tf("%s skipped", format.Thousands(v.made.counts[tracker.StatusSkipped])), "status:skipped")
-	add(v.made.counts[tracker.StatusCancelled], v.Tf("%s cancelled", format.Thousands(v.made.counts[tracker.StatusCancelled])), "status:cancelled")
-	add(open, v.Tf("%s waiting or running", format.Thousands(open)), "is:open")
+	add(v.made.counts[tracker.StatusConflict], v.Tf("%s in conflict", format.Thousands(v, v.made.counts[tracker.StatusConflict])), "status:conflict")
+	add(v.made.counts[tracker.StatusSkipped], v.Tf("%s skipped", format.Thousands(v, v.made.counts[tracker.StatusSkipped])), "status:skipped")
+	add(v.made.counts[tracker.StatusCancelled], v.Tf("%s cancelled", format.Thousands(v, v.made.counts[tracker.StatusCancelled])), "status:cancelled")
+	add(open, v.Tf("%s waiting or running", format.Thousands(v, open)), "is:open")
 	if gone := v.state.Done - v.made.total(); gone > 0 && v.args.Action == "retry" && v.viewer.views() == nil {
-		parts = append(parts, navLink{name: v.Tf("%s no longer stored", format.Thousands(gone))})
+		parts = append(parts, navLink{name: v.Tf("%s no longer stored", format.Thousands(v, gone))})
 	}
 	return parts
 }
 
 // failedText says how many of the new jobs failed again, and for how many reasons.
 func (v *bulkRun) failedText() string {
-	n := format.Thousands(v.made.counts[tracker.StatusFailed])
+	n := format.Thousands(v, v.made.counts[tracker.StatusFailed])
 	if reasons := len(v.made.reasons); reasons > 1 && !v.made.partial {
 		return v.Tf("%s failed again (%d reasons)", n, reasons)
 	}

@@ -59,7 +59,7 @@ func (p *request) jobsChart(ctx context.Context, q query.Query, search tracker.S
 	for i := range bars {
 		b := &bars[i]
 		b.Title = p.Tf("%s: %s ended, %s of them failed or in conflict", b.From.In(p.zone).Format("2006-01-02 15:04"), p.jobCount(b.Good+b.Bad),
-			format.Thousands(b.Bad))
+			format.Thousands(p, b.Bad))
 		// The bars count by end, whenever a job was created, so the link replaces every time range.
 		b.URL = p.url("/jobs", "q", q.With("since").With("created").With("ended", p.timeRange(b.From, b.To)).String())
 	}

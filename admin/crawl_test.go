@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,35 +32,48 @@ func TestNoLinkOrFormThatASubjectSeesIsDead(t *testing.T) {
 		if !w.viewsSomething(p, "") {
 			continue
 		}
-		queue := []string{"/jobs", "/", "/services", "/audit", "/bulk", "/jobs?q=is:deleted", "/jobs?q=status:cancelled&n=25", "/jobs?q=servise:x", "/nothing"}
-		seen := map[string]bool{}
-		for _, path := range queue {
-			seen[path] = true
-		}
-		for len(queue) > 0 {
-			path := queue[0]
-			queue = queue[1:]
-			got := w.get(p.name, path)
+		w.crawl(p.name, crawlStart, func(path string, got answer) {
 			if got.status >= http.StatusBadRequest && path != "/nothing" && path != "/jobs?q=servise:x" {
 				t.Errorf("a page of %q links to %s, which answers %d", p.name, path, got.status)
 			}
 			if !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
-				continue
+				return
 			}
 			if empty := headingPattern.FindString(got.body); empty != "" {
 				t.Errorf("%s shows %q an empty element: %s", path, p.name, empty)
 			}
-			for _, link := range linkPattern.FindAllStringSubmatch(got.body, -1) {
-				next := html.UnescapeString(link[1])
-				if strings.HasPrefix(path, "/jobs?") && strings.HasPrefix(next, "/jobs?") {
-					continue // the filters of a list lead to many others
-				}
-				if strings.HasPrefix(next, "/") && !seen[next] {
-					seen[next] = true
-					queue = append(queue, next)
-				}
-			}
 			w.checkForms(t, p, path, got.body)
+		})
+	}
+}
+
+// crawlStart has the pages from which links lead to all others.
+var crawlStart = []string{"/jobs", "/", "/services", "/audit", "/bulk", "/jobs?q=is:deleted", "/jobs?q=status:cancelled&n=25", "/jobs?q=servise:x", "/nothing"}
+
+// crawl visits the pages and all that they link to, each once.
+func (s *site) crawl(subject string, start []string, visit func(path string, got answer)) {
+	s.t.Helper()
+	queue, seen := slices.Clone(start), map[string]bool{}
+	for _, path := range queue {
+		seen[path] = true
+	}
+	for len(queue) > 0 {
+		path := queue[0]
+		queue = queue[1:]
+		got := s.get(subject, path)
+		visit(path, got)
+		if !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+			continue
+		}
+		for _, link := range linkPattern.FindAllStringSubmatch(got.body, -1) {
+			next := strings.TrimPrefix(html.UnescapeString(link[1]), s.prefix)
+			if strings.HasPrefix(path, "/jobs?") && strings.HasPrefix(next, "/jobs?") {
+				continue // the filters of a list lead to many others
+			}
+			if strings.HasPrefix(next, "/") && !seen[next] {
+				seen[next] = true
+				queue = append(queue, next)
+			}
 		}
 	}
 }
@@ -70,7 +84,7 @@ func TestPageForASubjectWithoutRightsOffersNothing(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.dispatch(chore{ID: "a"})
 	for _, subject := range []string{"", "nobody"} {
-		for _, path := range []string{"/jobs", "/", "/jobs/1"} {
+		for _, path := range []string{"/jobs", "/health", "/jobs/1"} {
 			got := s.get(subject, path)
 			links, forms := linkPattern.FindAllString(got.body, -1), strings.Count(got.body, "<form")
 			if got.status != http.StatusForbidden || len(links) != 1 || forms != 0 {

@@ -108,7 +108,7 @@ func (p *request) errorsNote(groups errorGroups) string {
 	}
 	if shown < groups.jobs {
 		return p.Tf("%s of the %s jobs of this time range that failed or ended in conflict have one of these errors. Deleted and pruned jobs count too.",
-			format.Thousands(shown), format.Thousands(groups.jobs))
+			format.Thousands(p, shown), format.Thousands(p, groups.jobs))
 	}
 	return p.T("Counts all jobs of this time range that failed or ended in conflict, also those deleted or pruned since.")
 }

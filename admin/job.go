@@ -139,14 +139,14 @@ func (v *jobView) headline() string {
 	switch {
 	case j.Status == tracker.StatusRunning && j.Stuck(v.now) && j.Tracked():
 		return v.Tf("The task has been running for %s, past its deadline. Its process died and asynq has not delivered the task again, or its handler ignores its context. Cancel the job if the task no longer exists.",
-			format.Span(v.now.Sub(j.StartedAt)))
+			format.Span(v, v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusRunning && j.Stuck(v.now):
 		return v.Tf("The job has been running for %s, past its deadline. Its handler ignores cancellation, and the job blocks its worker slot and its lane until the handler returns.",
-			format.Span(v.now.Sub(j.StartedAt)))
+			format.Span(v, v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusRunning && !j.CancelAt.IsZero():
 		return v.Tf("Cancelling… %s requested the cancellation; the job is still running.", j.CancelBy)
 	case j.Status == tracker.StatusRunning:
-		return v.Tf("The job has been running for %[3]s, attempt %[1]d of %[2]d.", j.Attempt, j.MaxAttempts, format.Span(v.now.Sub(j.StartedAt)))
+		return v.Tf("The job has been running for %[3]s, attempt %[1]d of %[2]d.", j.Attempt, j.MaxAttempts, format.Span(v, v.now.Sub(j.StartedAt)))
 	case j.Status == tracker.StatusQueued:
 		return v.waitingText()
 	case j.Status == tracker.StatusSuccess:
@@ -168,7 +168,7 @@ func (v *jobView) headline() string {
 
 func (v *jobView) tookText() string {
 	n := max(1, len(v.attempts), v.job.Attempt)
-	took := format.Span(v.job.FinishedAt.Sub(v.job.DueAt))
+	took := format.Span(v, v.job.FinishedAt.Sub(v.job.DueAt))
 	if n == 1 {
 		return v.Tf("1 attempt; it ended %s after the job was due", took)
 	}
@@ -181,7 +181,7 @@ func (v *jobView) waitingText() string {
 	case j.Tracked() && j.NotBefore.After(v.now):
 		return v.Tf("asynq delivers the task to the application again %s, at about %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.Tracked():
-		return v.Tf("The task has been waiting for the application's asynq server for %s.", format.Span(v.now.Sub(j.NotBefore)))
+		return v.Tf("The task has been waiting for the application's asynq server for %s.", format.Span(v, v.now.Sub(j.NotBefore)))
 	case v.pause != nil && v.pause.Parked:
 		return v.Tf("The job is waiting because the remote refused requests. The service is parked until %s.", v.fullTime(v.pause.Until))
 	case v.pause != nil:
@@ -195,7 +195,7 @@ func (v *jobView) waitingText() string {
 	case !v.hasWorker:
 		return v.Tf("The job is waiting because no running process handles %s/%s/%s. Start a worker that registers a handler for this kind.", j.Service, j.Type, j.Action)
 	}
-	return v.Tf("The job has been waiting for a worker for %s.", format.Span(v.now.Sub(j.NotBefore)))
+	return v.Tf("The job has been waiting for a worker for %s.", format.Span(v, v.now.Sub(j.NotBefore)))
 }
 
 // advice returns what the operator should do, or "" if there is nothing to do.

@@ -62,7 +62,7 @@ func (v *jobView) milestones() []milestone {
 		list = append(list, milestone{at: j.CancelAt, text: v.Tf("cancellation requested by %s", j.CancelBy), tone: "warn"})
 	}
 	for _, a := range v.entries {
-		list = append(list, milestone{at: a.At, text: actionName(a.Action) + ": " + a.Subject, tone: "calm"})
+		list = append(list, milestone{at: a.At, text: v.actionName(a.Action) + ": " + a.Subject, tone: "calm"})
 	}
 	if !j.FinishedAt.IsZero() && len(v.attempts) == 0 {
 		list = append(list, milestone{at: j.FinishedAt, text: v.status(j.Status), tone: tone(j.Status)})
@@ -72,7 +72,7 @@ func (v *jobView) milestones() []milestone {
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
 	for i := 1; i < len(list); i++ {
-		list[i].after = "+" + format.Span(list[i].at.Sub(list[i-1].at))
+		list[i].after = "+" + format.Span(v, list[i].at.Sub(list[i-1].at))
 	}
 	return list
 }

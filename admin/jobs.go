@@ -209,14 +209,14 @@ func (v *jobsView) tabs() []navLink {
 	now, every := v.query.Only("status"), v.query.With("status")
 	all := navLink{name: v.T("All"), url: v.link(every), current: !v.query.Has("status")}
 	if v.counted {
-		all.count = cappedCount(v.countOf(every))
+		all.count = v.cappedCount(v.countOf(every))
 	}
 	list := []navLink{all}
 	for _, status := range tracker.Statuses() {
 		q := v.query.With("status", string(status))
 		t := navLink{name: v.status(status), status: status, url: v.link(q), current: now == string(status)}
 		if v.counted {
-			t.count = cappedCount(v.countOf(q))
+			t.count = v.cappedCount(v.countOf(q))
 		}
 		list = append(list, t)
 	}
@@ -235,11 +235,11 @@ func (v *jobsView) countOf(q query.Query) int {
 	return total
 }
 
-func cappedCount(n int) string {
+func (p *request) cappedCount(n int) string {
 	if n > tracker.MaxCount {
-		return format.Thousands(tracker.MaxCount) + "+"
+		return format.Thousands(p, tracker.MaxCount) + "+"
 	}
-	return format.Thousands(int64(n))
+	return format.Thousands(p, int64(n))
 }
 
 // canManage reports whether the subject may select jobs for a bulk action.
@@ -260,7 +260,7 @@ func (v *jobsView) selectAllText() string {
 	}
 	total := v.countOf(v.query)
 	if total > tracker.MaxCount {
-		return v.Tf("All %s jobs that match", cappedCount(total))
+		return v.Tf("All %s jobs that match", v.cappedCount(total))
 	}
 	return v.plural(int64(total), "The 1 job that matches", "All %s jobs that match")
 }
@@ -362,10 +362,10 @@ func (v *jobsView) searchedText() string {
 	case r.Searched == 0:
 		return ""
 	case r.Partial && v.wantsNewer():
-		return v.Tf("Searched %s newer jobs up to %s. “Newer” continues the search.", format.Thousands(r.Searched), v.fullTime(r.Reached))
+		return v.Tf("Searched %s newer jobs up to %s. “Newer” continues the search.", format.Thousands(v, r.Searched), v.fullTime(r.Reached))
 	case r.Partial:
 		return v.Tf("Searched %s jobs back to %s. “Older” continues the search; a service, a status or a time range makes the search faster.",
-			format.Thousands(r.Searched), v.fullTime(r.Reached))
+			format.Thousands(v, r.Searched), v.fullTime(r.Reached))
 	}
 	return v.plural(r.Searched, "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")
 }
@@ -419,11 +419,11 @@ func (p *request) waitedRan(j *tracker.Job) string {
 	case j.StartedAt.IsZero() && j.Status.Terminal():
 		return "–"
 	case j.StartedAt.IsZero():
-		return format.Span(p.now.Sub(j.DueAt)) + ", –"
+		return format.Span(p, p.now.Sub(j.DueAt)) + ", –"
 	case j.Status == tracker.StatusRunning:
-		return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p.now.Sub(j.StartedAt)) + "…"
+		return format.Span(p, j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p, p.now.Sub(j.StartedAt)) + "…"
 	}
-	return format.Span(j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(j.Duration)
+	return format.Span(p, j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p, j.Duration)
 }
 
 // label returns the name of the job's action.

@@ -17,8 +17,8 @@ func TestMessagesFileListsExactlyTheTextsOfThePages(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
 	literal := `"((?:[^"\\]|\\.)*)"`
-	calls := regexp.MustCompile(`\b(?:[pv]\.Tf?|newMessage)\(` + literal + `|\b[pv]\.plural\(.*?, ` + literal + `, ` + literal + `\)`)
-	for _, pattern := range []string{"*.go", "*.templ", "internal/query/*.go", "internal/alert/*.go"} {
+	calls := regexp.MustCompile(`\b(?:\w+\.Tf?|languageOf\(ctx\)\.Tf?|newMessage)\(` + literal + `|\b[pv]\.plural\(.*?, ` + literal + `, ` + literal + `\)`)
+	for _, pattern := range []string{"*.go", "*.templ", "internal/*/*.go", "component/*.go", "component/*.templ"} {
 		files, err := filepath.Glob(pattern)
 		noError(t, err)
 		for _, name := range files {

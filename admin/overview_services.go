@@ -174,23 +174,23 @@ func (v *overviewView) share(s serviceHealth) string {
 	case n < minEndedForShare:
 		return v.Tf("%d of %d jobs", s.Success, n)
 	default:
-		return format.Percent(s.Success, n)
+		return format.Percent(v, s.Success, n)
 	}
 }
 
-func quantilesText(h tracker.Histogram) string {
+func quantilesText(l format.Language, h tracker.Histogram) string {
 	if h.Count() == 0 {
 		return "–"
 	}
-	return quantileOf(h, 0.5) + ", " + quantileOf(h, 0.95)
+	return quantileOf(l, h, 0.5) + ", " + quantileOf(l, h, 0.95)
 }
 
-func quantileText(h tracker.Histogram) string { return quantileOf(h, 0.95) }
+func quantileText(l format.Language, h tracker.Histogram) string { return quantileOf(l, h, 0.95) }
 
 // quantileOf returns a quantile as text.
-func quantileOf(h tracker.Histogram, q float64) string {
+func quantileOf(l format.Language, h tracker.Histogram, q float64) string {
 	if h.Count() == 0 {
 		return "–"
 	}
-	return format.Span(h.Quantile(q))
+	return format.Span(l, h.Quantile(q))
 }

@@ -95,7 +95,7 @@ func (p *request) problemCount(alerts []alert.Alert) string {
 	}
 	var parts []string
 	if critical > 0 {
-		parts = append(parts, p.Tf("%s critical", format.Thousands(critical)))
+		parts = append(parts, p.Tf("%s critical", format.Thousands(p, critical)))
 	}
 	if warnings > 0 {
 		parts = append(parts, p.plural(warnings, "1 warning", "%s warnings"))
@@ -113,7 +113,7 @@ func (p *request) severityText(a alert.Alert) string {
 
 // sinceText says since when an alert has had its cause, and how long that is.
 func (p *request) sinceText(a alert.Alert) string {
-	return p.Tf("since %s (%s)", p.shortTime(a.Since), format.Span(p.now.Sub(a.Since)))
+	return p.Tf("since %s (%s)", p.shortTime(a.Since), format.Span(p, p.now.Sub(a.Since)))
 }
 
 // mayResume reports whether the next step of an alert is a form that the subject may send.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// preferences stores the time zone, the theme, the refresh interval and the keyboard shortcuts in
+// preferences stores the language, the time zone, the theme, the refresh interval and the keyboard shortcuts in
 // cookies.
 func (p *request) preferences() error {
 	const year = 365 * 24 * 3600
@@ -14,6 +14,9 @@ func (p *request) preferences() error {
 			return p.back(flash{Bad: true, Text: p.Tf("%q is not a time zone. Enter a name such as Asia/Jakarta or UTC.", zone)})
 		}
 		p.setCookie(cookieZone, zone, year)
+	}
+	if language := p.r.PostFormValue("language"); p.r.PostForm.Has("language") {
+		p.setCookie(cookieLanguage, language, year)
 	}
 	if theme := p.r.PostFormValue("theme"); p.r.PostForm.Has("theme") {
 		p.setCookie(cookieTheme, theme, year)

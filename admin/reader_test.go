@@ -98,7 +98,7 @@ func TestPageSaysThatTheDatabaseStoppedASlowQuery(t *testing.T) {
 				noError(t, db.Exec(text).Error)
 			}
 			got := s.get("operator", "/audit")
-			if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "stopped a query after 2s") {
+			if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "stopped a query after 2\u00a0s") {
 				t.Errorf("%d: %s", got.status, got.body)
 			}
 		})

@@ -134,7 +134,7 @@ func (p *request) limitRefusals(entry tracker.AuditEntry) (done func(f flash, er
 	p.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 	return nil, &httpError{
 		http.StatusTooManyRequests, p.T("Too many refused forms"),
-		p.Tf("Nothing was done. Many of your forms were refused or have failed. Repeat the action in %s.", format.Span(wait)),
+		p.Tf("Nothing was done. Many of your forms were refused or have failed. Repeat the action in %s.", format.Span(p, wait)),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/internal/mailboxes"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -25,7 +26,13 @@ type host struct {
 
 func newHost(t *testing.T, db *testdb.Database, n int) *host {
 	t.Helper()
-	h := &host{site: newSite(t, db, "/admin/sync", nil)}
+	return newHostOf(t, db, n, nil)
+}
+
+// newHostOf is newHost with changes to the configuration of the pages.
+func newHostOf(t *testing.T, db *testdb.Database, n int, change func(*admin.Config)) *host {
+	t.Helper()
+	h := &host{site: newSite(t, db, "/admin/sync", change)}
 	h.boxes, h.server = mailboxes.New(t, h.engine, db.DB)
 	for i := range n {
 		h.server.Set(address(i), 100)

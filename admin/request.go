@@ -17,24 +17,28 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/nawasara/nawasync/admin/internal/format"
+	"github.com/nawasara/nawasync/admin/internal/language"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
 
 // request is an HTTP request with the permissions and the preferences of its sender.
 type request struct {
-	h      *handler
-	w      http.ResponseWriter
-	r      *http.Request
-	viewer *viewer
-	zone   *time.Location
-	theme  string // "light", "dark", or "" for the system's theme
-	live   string // seconds between live updates; "0" turns them off, "" means while jobs run
-	auto   int    // seconds between live updates while jobs run; 0 if the page shows no open job
-	still  bool   // the page says what went wrong; an update of it could only fail
-	keys   string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
-	now    time.Time
-	flash  *flash // the result of the last action, if this is the first page after that action
+	h              *handler
+	w              http.ResponseWriter
+	r              *http.Request
+	viewer         *viewer
+	language       *language.Language
+	chosenLanguage string // the tag that the reader has chosen in the menu, or ""
+	zone           *time.Location
+	theme          string // "light", "dark", or "" for the system's theme
+	live           string // seconds between live updates; "0" turns them off, "" means while jobs run
+	auto           int    // seconds between live updates while jobs run; 0 if the page shows no open job
+	still          bool   // the page says what went wrong; an update of it could only fail
+	keys           string // "on" or "off": keyboard shortcuts, which can interfere with screen readers and speech input
+	now            time.Time
+	flash          *flash // the result of the last action, if this is the first page after that action
 
 	// requestCtx is the request's context without Config.Timeout. Exports need more time.
 	requestCtx context.Context //nolint:containedctx // see above
@@ -53,11 +57,12 @@ type flash struct {
 
 // The names of the cookies. A value comes from the browser, so it is validated before use.
 const (
-	cookieZone  = "nawasync_zone"
-	cookieTheme = "nawasync_theme"
-	cookieLive  = "nawasync_live"
-	cookieKeys  = "nawasync_keys"
-	cookieFlash = "nawasync_flash"
+	cookieZone     = "nawasync_zone"
+	cookieTheme    = "nawasync_theme"
+	cookieLive     = "nawasync_live"
+	cookieKeys     = "nawasync_keys"
+	cookieLanguage = "nawasync_language"
+	cookieFlash    = "nawasync_flash"
 )
 
 // httpError is an error with a status code and a text in the reader's language. It is shown as a
@@ -108,6 +113,10 @@ func (h *handler) newRequest(w http.ResponseWriter, r *http.Request) *request {
 			return ""
 		}
 		return value
+	}
+	p.language = h.languages.Choose(cookie(cookieLanguage), strings.Join(r.Header.Values("Accept-Language"), ","))
+	if cookie(cookieLanguage) == p.language.Tag() {
+		p.chosenLanguage = p.language.Tag()
 	}
 	if name := cookie(cookieZone); name != "" && name != "Local" && len(name) < 64 {
 		if zone, err := time.LoadLocation(name); err == nil {
@@ -204,12 +213,12 @@ func (p *request) problem(err error) *httpError {
 		return &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
 			p.Tf("The database stopped a query after %s. The page retries every 10 seconds; a shorter time range or a single service is faster.",
-				p.h.config.statementTimeout()),
+				format.Span(p, p.h.config.statementTimeout())),
 		}
 	case slow:
 		return &httpError{
 			http.StatusServiceUnavailable, p.T("The database is slow"),
-			p.Tf("The database did not answer within %s. The page retries every 10 seconds; a shorter time range or a single service is faster.", p.h.config.Timeout),
+			p.Tf("The database did not answer within %s. The page retries every 10 seconds; a shorter time range or a single service is faster.", format.Span(p, p.h.config.Timeout)),
 		}
 	}
 	return &httpError{

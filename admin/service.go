@@ -275,11 +275,11 @@ func (v *serviceView) canPause() bool {
 }
 
 // stateCountText returns a number of rows. Counting stops above nawasync.MaxStateCount.
-func stateCountText(n int64) string {
+func stateCountText(p *request, n int64) string {
 	if n > nawasync.MaxStateCount {
-		return format.Thousands(nawasync.MaxStateCount) + "+"
+		return format.Thousands(p, nawasync.MaxStateCount) + "+"
 	}
-	return format.Thousands(n)
+	return format.Thousands(p, n)
 }
 
 // exactPause returns the pause of the service or instance that the page shows, or nil. It ignores

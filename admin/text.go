@@ -14,14 +14,9 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// T returns the application's translation of a text, or the text itself. messages.txt lists all
-// texts that are passed to T and Tf; a test keeps the list complete.
-func (p *request) T(text string) string {
-	if other := p.h.config.Messages[text]; other != "" {
-		return other
-	}
-	return text
-}
+// T returns the text in the reader's language, or the text itself. messages.txt lists all texts that are passed to T
+// and Tf; a test keeps the list complete.
+func (p *request) T(text string) string { return p.language.T(text) }
 
 // Tf is T for a format string.
 func (p *request) Tf(format string, args ...any) string { return fmt.Sprintf(p.T(format), args...) }
@@ -32,13 +27,13 @@ func (p *request) plural(n int64, one, many string) string {
 	if n == 1 {
 		return p.T(one)
 	}
-	return p.Tf(many, format.Thousands(n))
+	return p.Tf(many, format.Thousands(p, n))
 }
 
 // jobCount returns a number of jobs with its unit.
 func (p *request) jobCount(n int64) string { return p.plural(n, "1 job", "%s jobs") }
 
-// message returns a message of package query in the application's language.
+// message returns a message of package query in the reader's language.
 func (p *request) message(t query.Message) string {
 	args := slices.Clone(t.Args)
 	for i, arg := range args {
@@ -49,25 +44,7 @@ func (p *request) message(t query.Message) string {
 	return p.Tf(t.Format, args...)
 }
 
-func (p *request) status(s tracker.Status) string {
-	switch s {
-	case tracker.StatusQueued:
-		return p.T("queued")
-	case tracker.StatusRunning:
-		return p.T("running")
-	case tracker.StatusSuccess:
-		return p.T("success")
-	case tracker.StatusFailed:
-		return p.T("failed")
-	case tracker.StatusConflict:
-		return p.T("conflict")
-	case tracker.StatusSkipped:
-		return p.T("skipped")
-	case tracker.StatusCancelled:
-		return p.T("cancelled")
-	}
-	return string(s)
-}
+func (p *request) status(s tracker.Status) string { return format.Status(p, s) }
 
 // sourceText returns the text for what dispatched a job.
 func (p *request) sourceText(source string) string {
@@ -86,8 +63,46 @@ func (p *request) sourceText(source string) string {
 	return source
 }
 
-// actionName returns the name of an operator's action as the audit log shows it.
-func actionName(action string) string { return strings.ReplaceAll(action, "_", " ") }
+// actionName returns the name of an operator's action as the audit log shows it. The application may have added
+// entries with other actions.
+func (p *request) actionName(action string) string {
+	if bulk, found := strings.CutPrefix(action, "bulk "); found {
+		return p.Tf("bulk %s", p.actionName(bulk))
+	}
+	switch action {
+	case "retry":
+		return p.T("retry")
+	case "cancel":
+		return p.T("cancel")
+	case "delete":
+		return p.T("delete")
+	case "restore":
+		return p.T("restore")
+	case "restore_row":
+		return p.T("restore row")
+	case "keep_theirs":
+		return p.T("keep theirs")
+	case "accept":
+		return p.T("accept")
+	case "apply_mine":
+		return p.T("apply mine")
+	case "overwrite":
+		return p.T("overwrite")
+	case "pause":
+		return p.T("pause")
+	case "resume":
+		return p.T("resume")
+	case "sync":
+		return p.T("sync")
+	case "release":
+		return p.T("release")
+	case "reject":
+		return p.T("reject")
+	case "forget":
+		return p.T("forget")
+	}
+	return strings.ReplaceAll(action, "_", " ")
+}
 
 // tone returns the CSS class of a status.
 func tone(s tracker.Status) string {
@@ -159,13 +174,13 @@ func (p *request) timeAgo(t time.Time) string {
 	d := p.now.Sub(t)
 	switch {
 	case d < -time.Second:
-		return p.Tf("in %s", format.Span(-d))
+		return p.Tf("in %s", format.Span(p, -d))
 	case d < time.Second:
 		return p.T("just now")
 	case d < 10*time.Second:
 		d = d.Truncate(time.Second)
 	}
-	return p.Tf("%s ago", format.Span(d))
+	return p.Tf("%s ago", format.Span(p, d))
 }
 
 // sortedKeys returns the keys of counts in order.

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/chart"
@@ -35,22 +37,22 @@ func (p *request) newTrendView(counts, times chart.Trend, terms ...string) trend
 	for _, part := range counts.Parts {
 		c := v.column(part)
 		c.Values = []int64{part.Success, part.Failed, part.Other}
-		c.Title = p.Tf("%s: %s succeeded, %s failed, %s other", v.stepText(part), format.Thousands(part.Success), format.Thousands(part.Failed), format.Thousands(part.Other))
+		c.Title = p.Tf("%s: %s succeeded, %s failed, %s other", v.stepText(part), format.Thousands(p, part.Success), format.Thousands(p, part.Failed), format.Thousands(p, part.Other))
 		v.throughput.Columns = append(v.throughput.Columns, c)
 	}
 	top := max(1, v.throughput.Top())
-	v.throughput.Draw(chart.CountStep(top), axisText(p.jobCount, format.Thousands))
+	v.throughput.Draw(chart.CountStep(top), axisText(p.jobCount, func(n int64) string { return format.Thousands(p, n) }))
 
 	v.runs = chart.Plot{Name: p.T("Run time over time"), Lines: true, Series: []chart.Series{{Name: seriesP50}, {Name: seriesP95}}}
 	for _, part := range times.Parts {
 		c := v.column(part)
 		p50, p95 := part.Runs.Quantile(0.5), part.Runs.Quantile(0.95)
 		c.Values, c.Empty = []int64{p50.Microseconds(), p95.Microseconds()}, part.Runs.Count() == 0
-		c.Title = p.Tf("%s: run time p50 %s, p95 %s", v.stepText(part), format.Span(p50), format.Span(p95))
+		c.Title = p.Tf("%s: run time p50 %s, p95 %s", v.stepText(part), format.Span(p, p50), format.Span(p, p95))
 		v.runs.Columns = append(v.runs.Columns, c)
 	}
 	longest := time.Duration(max(1000, v.runs.Top())) * time.Microsecond
-	v.runs.Draw(chart.DurationStep(longest).Microseconds(), durationAxis())
+	v.runs.Draw(chart.DurationStep(longest).Microseconds(), durationAxis(p))
 	for _, plot := range []*chart.Plot{&v.throughput, &v.runs} {
 		v.labelTimes(plot)
 	}
@@ -126,21 +128,21 @@ func axisText(first, others func(int64) string) func(int64) string {
 }
 
 // durationAxis returns the labels of a value axis of microseconds, in the unit of the highest one.
-func durationAxis() func(int64) string {
-	unit, name := time.Millisecond, "ms"
+func durationAxis(l format.Language) func(int64) string {
+	unit, name := time.Millisecond, l.T("%s ms")
 	number := func(value int64) string {
-		return format.Decimal(float64(time.Duration(value)*time.Microsecond) / float64(unit))
+		return format.Decimal(l, float64(time.Duration(value)*time.Microsecond)/float64(unit))
 	}
 	return axisText(func(value int64) string {
 		for _, u := range []struct {
 			length time.Duration
 			name   string
-		}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		}{{24 * time.Hour, l.T("%s d")}, {time.Hour, l.T("%s h")}, {time.Minute, l.T("%s min")}, {time.Second, l.T("%s s")}} {
 			if time.Duration(value)*time.Microsecond >= u.length {
 				unit, name = u.length, u.name
 				break
 			}
 		}
-		return number(value) + "\u00a0" + name
+		return strings.ReplaceAll(fmt.Sprintf(name, number(value)), " ", "\u00a0")
 	}, number)
 }

@@ -45,14 +45,13 @@ type stream struct {
 func (st stream) bounds(low, high int64, descending, pair bool) (clause string, args []any, order string) {
 	switch {
 	case st.openOnly:
-		// Open jobs have their own index. Writing id + 0 instead of id makes the database use
-		// that index. With id, a cached plan would use the primary key and scan all jobs between
-		// the bounds.
-		return "(id + 0) >= ? AND (id + 0) < ?", []any{low, high}, idOrder(descending)
+		// Open jobs have their own index. With id + 0 instead of id, in the order too, the database
+		// cannot use the primary key, which reads all ended jobs between the open ones.
+		return "(id + 0) >= ? AND (id + 0) < ?", []any{low, high}, idOrder("(id + 0)", descending)
 	case st.column == "":
-		return "id >= ? AND id < ?", []any{low, high}, idOrder(descending)
+		return "id >= ? AND id < ?", []any{low, high}, idOrder("id", descending)
 	case !pair:
-		return st.column + " = ? AND id >= ? AND id < ?", []any{st.value, low, high}, idOrder(descending)
+		return st.column + " = ? AND id >= ? AND id < ?", []any{st.value, low, high}, idOrder("id", descending)
 	}
 	columns := "(" + st.column + ", id)"
 	order = " ORDER BY " + st.column + ", id"
@@ -62,11 +61,11 @@ func (st stream) bounds(low, high int64, descending, pair bool) (clause string, 
 	return columns + " >= (?, ?) AND " + columns + " < (?, ?)", []any{st.value, low, st.value, high}, order
 }
 
-func idOrder(descending bool) string {
+func idOrder(id string, descending bool) string {
 	if descending {
-		return " ORDER BY id DESC"
+		return " ORDER BY " + id + " DESC"
 	}
-	return " ORDER BY id"
+	return " ORDER BY " + id
 }
 
 // residualColumns returns the columns that residual conditions may read. The error text is

@@ -373,7 +373,7 @@ func (w *walk) stop(ctx context.Context) error {
 	return err
 }
 
-func (w *walk) order() string { return idOrder(!w.ascending) }
+func (w *walk) order() string { return idOrder("id", !w.ascending) }
 
 func (w *walk) read(ctx context.Context, query string, args []any) (ids []int64, err error) {
 	err = sqlkit.Each(w.reader.session(ctx), func(rows *sql.Rows) error {

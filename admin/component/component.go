@@ -1,18 +1,18 @@
 // Package component provides templ components for an application's own pages: the sync badge of a
 // row, the line that shows when a list was last synced, a link to a job, and the history of a
 // target. The components set CSS classes (nawasync-badge, nawasync-good, -wait, -bad, …) but bring
-// no styles.
+// no styles. WithLanguage chooses their language.
 package component
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/language"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -44,17 +44,24 @@ func stateSign(state nawasync.SyncState) string {
 	return "✓"
 }
 
-func stateWord(s nawasync.SyncStatus) string {
+func stateWord(l *language.Language, s nawasync.SyncStatus) string {
 	switch s.State {
 	case nawasync.StatePendingCreate:
-		return "being created"
+		return l.T("being created")
 	case nawasync.StatePendingUpdate:
-		return "being changed"
+		return l.T("being changed")
 	case nawasync.StatePendingDelete:
-		return "being deleted"
+		return l.T("being deleted")
 	case nawasync.StateSynced:
-		return "in sync"
-	case nawasync.StateMissing, nawasync.StateFailed, nawasync.StateConflict, tracker.StateDeleted:
+		return l.T("in sync")
+	case nawasync.StateMissing:
+		return l.T("missing")
+	case nawasync.StateFailed:
+		return l.T("failed")
+	case nawasync.StateConflict:
+		return l.T("conflict")
+	case tracker.StateDeleted:
+		return l.T("deleted")
 	}
 	return strings.ReplaceAll(string(s.State), "_", " ")
 }
@@ -76,12 +83,12 @@ type event struct {
 	change string       // its kind and its fields
 }
 
-func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
+func timeline(l *language.Language, jobs []*tracker.Job, changes []tracker.Change) (list []event) {
 	for _, job := range jobs {
 		list = append(list, event{at: job.CreatedAt, jobID: job.ID, job: job})
 	}
 	for _, c := range changes {
-		text := changeWord(c.Kind)
+		text := changeWord(l, c.Kind)
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(c.Fields, &fields) == nil && len(fields) > 0 {
 			text += ": " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
@@ -92,20 +99,20 @@ func timeline(jobs []*tracker.Job, changes []tracker.Change) (list []event) {
 	return list
 }
 
-func changeWord(kind tracker.ChangeKind) string {
+func changeWord(l *language.Language, kind tracker.ChangeKind) string {
 	switch kind {
 	case tracker.ChangeAppeared:
-		return "new on the remote"
+		return l.T("new on the remote")
 	case tracker.ChangeDrifted:
-		return "changed on the remote"
+		return l.T("changed on the remote")
 	case tracker.ChangeVanished:
-		return "missing from the listing"
+		return l.T("missing from the listing")
 	case tracker.ChangeReturned:
-		return "listed again"
+		return l.T("listed again")
 	case tracker.ChangeSideEffect:
-		return "changed together with a job's change, although nobody asked for it"
+		return l.T("changed together with a job's change, although nobody asked for it")
 	case tracker.ChangeDeleted:
-		return "deleted, because the remote no longer has the object"
+		return l.T("deleted, because the remote no longer has the object")
 	}
 	return string(kind)
 }
@@ -120,16 +127,16 @@ func problem(s nawasync.SyncStatus) string {
 }
 
 // timeAgo returns how long ago a time was, in a suitable unit.
-func timeAgo(d time.Duration) string {
+func timeAgo(l *language.Language, d time.Duration) string {
 	switch {
 	case d < 10*time.Second:
-		return "just now"
+		return l.T("just now")
 	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds ago", int(d.Seconds()))
+		return l.Tf("%d seconds ago", int(d.Seconds()))
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+		return l.Tf("%d minutes ago", int(d.Minutes()))
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+		return l.Tf("%d hours ago", int(d.Hours()))
 	}
-	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	return l.Tf("%d days ago", int(d.Hours()/24))
 }

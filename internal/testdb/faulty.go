@@ -36,7 +36,7 @@ func OpenFaulty(dialect, dsn string, fault func() Fault) (*gorm.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	faulty := sql.OpenDB(connector{pool.Driver(), dsn, fault})
+	faulty := sql.OpenDB(connector{inner: pool.Driver(), dsn: dsn, fault: fault, onQuery: func(string, []driver.NamedValue) {}})
 	closeDB(plain)
 	faulty.SetMaxOpenConns(8)
 	faulty.SetMaxIdleConns(8)
@@ -50,10 +50,27 @@ func OpenFaulty(dialect, dsn string, fault func() Fault) (*gorm.DB, error) {
 	return gorm.Open(&sqlite.Dialector{Conn: faulty}, config())
 }
 
+// OpenRecorded opens a database of SQLite again and calls onQuery before every query.
+func OpenRecorded(dsn string, onQuery func(query string, args []driver.NamedValue)) (*gorm.DB, error) {
+	plain, err := Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := plain.DB()
+	if err != nil {
+		return nil, err
+	}
+	recorded := sql.OpenDB(connector{inner: pool.Driver(), dsn: dsn, fault: func() Fault { return FaultNone }, onQuery: onQuery})
+	closeDB(plain)
+	recorded.SetMaxOpenConns(8)
+	return gorm.Open(&sqlite.Dialector{Conn: recorded}, config())
+}
+
 type connector struct {
-	inner driver.Driver
-	dsn   string
-	fault func() Fault
+	inner   driver.Driver
+	dsn     string
+	fault   func() Fault
+	onQuery func(query string, args []driver.NamedValue)
 }
 
 func (c connector) Driver() driver.Driver { return c.inner }
@@ -63,13 +80,14 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &faultyConn{inner, c.fault}, nil
+	return &faultyConn{inner, c.fault, c.onQuery}, nil
 }
 
 // faultyConn is a connection that adds faults.
 type faultyConn struct {
 	driver.Conn
-	fault func() Fault
+	fault   func() Fault
+	onQuery func(query string, args []driver.NamedValue)
 }
 
 func (c *faultyConn) Ping(ctx context.Context) error {
@@ -114,6 +132,7 @@ func (c *faultyConn) QueryContext(ctx context.Context, query string, args []driv
 	if !ok {
 		return nil, driver.ErrSkip
 	}
+	c.onQuery(query, args)
 	fault := c.fault()
 	if fault == FaultRefused {
 		return nil, ErrFault

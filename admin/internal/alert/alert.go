@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -76,8 +77,7 @@ type Service struct {
 
 // Formatter translates texts and formats values and links for the page that shows the alerts.
 type Formatter interface {
-	T(text string) string
-	Tf(format string, args ...any) string
+	format.Language
 	FullTime(t time.Time) string
 	TimeAgo(t time.Time) string
 	ScopeText(service, instance string) string

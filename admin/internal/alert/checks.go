@@ -17,20 +17,20 @@ func checkFailures(in Input, p Formatter) (list []Alert) {
 			continue
 		}
 		one := Alert{
-			Severity: SeverityCritical, Effect: p.Tf("Jobs that will not be retried automatically: %s.", format.Thousands(s.Failed)),
+			Severity: SeverityCritical, Effect: p.Tf("Jobs that will not be retried automatically: %s.", format.Thousands(p, s.Failed)),
 			Advice: p.T("Check the errors of the failed jobs."),
 			Next:   Next{Label: p.T("Show failed jobs"), URL: p.QueryURL("status:failed", "service:"+s.Name, in.Ended)},
 		}
 		switch {
 		case s.Success == 0:
-			one.Text = p.Tf("%[2]s: none of the last %[1]s jobs succeeded.", format.Thousands(s.Ended), s.Name)
+			one.Text = p.Tf("%[2]s: none of the last %[1]s jobs succeeded.", format.Thousands(p, s.Ended), s.Name)
 		case s.Ended < minEnded || s.Failed*10 <= s.Ended:
 			continue
 		case s.EndedBefore < minEnded:
-			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed.", format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name)
+			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed.", format.Percent(p, s.Failed, s.Ended), format.Thousands(p, s.Ended), s.Name)
 		default:
 			one.Text = p.Tf("%[3]s: %[1]s of %[2]s jobs failed; %[4]s in the previous time range.",
-				format.Percent(s.Failed, s.Ended), format.Thousands(s.Ended), s.Name, format.Percent(s.FailedBefore, s.EndedBefore))
+				format.Percent(p, s.Failed, s.Ended), format.Thousands(p, s.Ended), s.Name, format.Percent(p, s.FailedBefore, s.EndedBefore))
 			// A failure rate that has not doubled since the preceding window is a known problem.
 			if s.Failed*s.EndedBefore <= 2*s.FailedBefore*s.Ended {
 				one.Severity = SeverityWarning
@@ -49,7 +49,7 @@ func checkRedis(in Input, p Formatter) []Alert {
 	}
 	return []Alert{{
 		Severity: SeverityCritical, Since: in.RedisDownSince,
-		Text:   p.Tf("Redis has been unreachable for %s.", format.Span(max(time.Second, in.Now.Sub(in.RedisDownSince)))),
+		Text:   p.Tf("Redis has been unreachable for %s.", format.Span(p, max(time.Second, in.Now.Sub(in.RedisDownSince)))),
 		Effect: p.T("Jobs start up to half a second late. None is lost."),
 		Advice: p.T("Check that Redis runs, and that this process can connect to Redis."),
 		Next:   Next{Label: p.T("Show queued jobs"), URL: p.QueryURL("status:queued")},
@@ -67,7 +67,7 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 		case o.Due > 0 && !served:
 			list = append(list, Alert{
 				Severity: SeverityCritical, Since: o.Oldest,
-				Text:   p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(o.Queued)),
+				Text:   p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(p, o.Queued)),
 				Effect: p.T("The jobs wait until a process handles their kind."),
 				Advice: p.T("Start a worker that registers a handler for this kind."),
 				Next:   Next{Label: p.T("Show workers"), URL: p.WorkersURL()},
@@ -75,8 +75,8 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 		case !o.Oldest.IsZero() && in.Now.Sub(o.Oldest) > lateAfter:
 			list = append(list, Alert{
 				Severity: SeverityWarning, Since: o.Oldest,
-				Text:   p.Tf("A job of %s has been waiting for %s.", kind, format.Span(in.Now.Sub(o.Oldest))),
-				Effect: p.Tf("Jobs of this kind that are due: %s.", format.Thousands(o.Due)),
+				Text:   p.Tf("A job of %s has been waiting for %s.", kind, format.Span(p, in.Now.Sub(o.Oldest))),
+				Effect: p.Tf("Jobs of this kind that are due: %s.", format.Thousands(p, o.Due)),
 				Advice: p.T("Open the job to see what blocks it."),
 				Next:   jobs,
 			})
@@ -84,7 +84,7 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 		if o.Stuck > 0 {
 			list = append(list, Alert{
 				Severity: SeverityCritical,
-				Text:     p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(o.Stuck)),
+				Text:     p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(p, o.Stuck)),
 				Effect:   p.T("Each of these jobs occupies a slot of its worker."),
 				Advice:   p.T("The handlers ignore cancellation. Restart the worker."),
 				Next:     Next{Label: p.T("Show stuck jobs"), URL: p.QueryURL("is:stuck", "service:"+o.Service)},
@@ -122,7 +122,7 @@ func checkHolds(in Input, p Formatter) (list []Alert) {
 		list = append(list, Alert{
 			Severity: SeverityCritical, Since: hold.CreatedAt,
 			Text: p.Tf("A sync of %s is held: %s of %s rows are missing from the listing.",
-				p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(hold.Missing), format.Thousands(hold.Rows)),
+				p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(p, hold.Missing), format.Thousands(p, hold.Rows)),
 			Effect: p.T("Nothing was deleted."),
 			Advice: p.T("Review the missing rows, then release or reject the sync."),
 			Next:   Next{Label: p.T("Review"), URL: p.ServiceURL(hold.Service) + "#holds"},
@@ -137,7 +137,7 @@ func checkConflicts(in Input, p Formatter) []Alert {
 	if n == 0 {
 		return nil
 	}
-	count := format.Thousands(n)
+	count := format.Thousands(p, n)
 	if in.Conflicts.Older != 0 {
 		count += "+"
 	}

@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
@@ -15,7 +17,7 @@ const frozenAfter = 8 * time.Second
 func checkProcesses(in Input, p Formatter) (list []Alert) {
 	for _, process := range in.Processes {
 		if age := in.Now.Sub(process.BeatAt); age > frozenAfter {
-			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(age))
+			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(p, age))
 			list = append(list, Alert{
 				Severity: SeverityCritical, Text: text, Since: process.BeatAt, Effect: p.T("Its jobs go to other processes after 15 seconds."),
 				Advice: p.T("Check the process and its machine."), Next: Next{Label: p.T("Show workers"), URL: p.WorkersURL()},
@@ -33,7 +35,7 @@ func checkProcesses(in Input, p Formatter) (list []Alert) {
 }
 
 func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracker.Trouble) Alert {
-	span := format.Span(max(time.Second, in.Now.Sub(trouble.Since)))
+	span := format.Span(p, max(time.Second, in.Now.Sub(trouble.Since)))
 	a := Alert{Severity: SeverityCritical, Since: trouble.Since, Next: Next{Label: p.T("Show workers"), URL: p.WorkersURL()}}
 	switch trouble.Code {
 	case tracker.TroubleRedis:
@@ -50,7 +52,7 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 			a.Text = p.Tf("Process %s has waited for a locked row for %s.", process.ID, span)
 			break
 		}
-		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, trouble.Text, span)
+		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, lockedText(p, trouble.Text), span)
 	case tracker.TroublePool:
 		a.Text = p.Tf("All database connections of process %s have been in use for %s.", process.ID, span)
 		a.Effect = p.T("Its jobs cannot start or end.")
@@ -64,6 +66,17 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 		a.Text = p.Tf("Process %s: %s", process.ID, string(trouble.Code)+" "+trouble.Text)
 	}
 	return a
+}
+
+// lockedText translates the text of a locked row, which the process has stored in English.
+func lockedText(p Formatter, text string) string {
+	var job int64
+	_, row, found := strings.Cut(text, "cannot be written: ")
+	row, locked := strings.CutSuffix(row, " is locked")
+	if _, err := fmt.Sscanf(text, "the outcome of job %d ", &job); err != nil || !found || !locked {
+		return text
+	}
+	return p.Tf("the outcome of job %d cannot be written: %s is locked", job, row)
 }
 
 // checkServed reports schedules that no running process can work, even if none of their jobs is due
