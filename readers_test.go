@@ -92,7 +92,7 @@ func expensivePaths() []string {
 	} {
 		paths = append(paths, "/jobs?q="+url.QueryEscape(q))
 	}
-	return append(paths, "/jobs.csv?q="+url.QueryEscape("error:"+list), "/jobs.json?after=-1&q="+url.QueryEscape("error:"+list), "/health", "/services/whm",
+	return append(paths, "/jobs.csv?q="+url.QueryEscape("error:"+list), "/jobs.json?after=-1&q="+url.QueryEscape("error:"+list), "/", "/services/whm",
 		"/bulk?action=retry&all=1&q="+url.QueryEscape("error:"+list))
 }
 
@@ -142,7 +142,7 @@ func operate(t *testing.T, server *httptest.Server, atLeast time.Duration) (long
 	t.Helper()
 	slowest := ""
 	for begin := time.Now(); ; time.Sleep(enginetest.Sized(200*time.Millisecond, 3*time.Second)) {
-		for _, path := range []string{"/jobs", "/health", "/jobs?q=status:failed", "/services"} {
+		for _, path := range []string{"/jobs", "/", "/jobs?q=status:failed", "/services"} {
 			sent := time.Now()
 			if status, _ := fetch(t.Context(), t, server.Client(), server, "operator", path); status != http.StatusOK {
 				t.Errorf("an operator's request of %s: %d", path, status)

@@ -30,7 +30,7 @@ type VersionedEnforcer interface {
 
 // The permissions.
 const (
-	// PermissionView allows seeing the jobs, health, snapshots and audit log of an instance.
+	// PermissionView allows seeing the figures, jobs, snapshots and audit log of an instance.
 	PermissionView = "sync.job.view"
 	// PermissionManage allows retrying, cancelling and deleting jobs, resolving conflicts, and
 	// releasing or rejecting held syncs.

@@ -182,7 +182,7 @@ func TestListsCountsAndExportsCoverOnlyViewableServices(t *testing.T) {
 	}
 	s.await(s.dispatch(elsewhere{ID: "b"}).ID, tracker.StatusSuccess)
 	for subject, want := range map[string]string{"viewer": "4", "other": "1"} {
-		for _, path := range []string{"/jobs", "/health"} {
+		for _, path := range []string{"/jobs", "/"} {
 			if page := s.get(subject, path); !strings.Contains(page.body, `<span class="count">`+want+`</span>`) && !strings.Contains(page.body, ">"+want+"</a>") {
 				t.Errorf("%s for %s does not count %s", path, subject, want)
 			}
@@ -268,7 +268,7 @@ func TestSubjectNamedLikeARoleDoesNotHaveTheRole(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "/sync", nil)
 		for _, subject := range []string{admin.RoleOperator, admin.RoleViewer, "sync-operator", "sync-viewer", policy.Role("dns-team"), "role:"} {
-			for _, path := range []string{"/jobs", "/jobs.json", "/health", "/metrics"} {
+			for _, path := range []string{"/jobs", "/jobs.json", "/", "/metrics"} {
 				if got := s.get(subject, path); got.status != http.StatusForbidden {
 					t.Errorf("GET %s of %q: status %d, want 403", path, subject, got.status)
 				}
@@ -334,7 +334,7 @@ func TestDenialOfOneServiceIsFinalWhateverIsAllowedOnEveryService(t *testing.T) 
 		hidden := s.dispatch(elsewhere{ID: "secret.example.org"})
 		shown := s.dispatch(chore{ID: "a@example.org"})
 		for _, path := range []string{
-			"/jobs", "/jobs.json", "/jobs.csv", "/health", "/health.json", "/services", "/metrics", "/audit", "/jobs?q=service:cloudflare",
+			"/jobs", "/jobs.json", "/jobs.csv", "/", "/health.json", "/services", "/metrics", "/audit", "/jobs?q=service:cloudflare",
 		} {
 			got := s.get("operator", path)
 			named := strings.Contains(got.body, "cloudflare") && !strings.Contains(path, "cloudflare") // a page shows its own query

@@ -122,7 +122,7 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "because operator paused the service") {
 		t.Error("the job's page does not show what the job waits for")
 	}
-	if page := s.get("viewer", "/health").body; !strings.Contains(page, "the rack moves") {
+	if page := s.get("viewer", "/").body; !strings.Contains(page, "the rack moves") {
 		t.Error("the health page does not show the pause")
 	}
 	if page := s.follow(browser, "/services/whm/resume"); !strings.Contains(page, "has been resumed") {

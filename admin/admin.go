@@ -1,4 +1,4 @@
-// Package admin serves the operator pages: jobs, health, services, the history of each target, and
+// Package admin serves the operator pages: the overview, jobs, services, the history of each target, and
 // the audit log. New returns an http.Handler for the application's mux. Without a Subject and an
 // Enforcer every page answers 403.
 package admin
@@ -156,7 +156,7 @@ func (h *handler) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	get := func(path string, show func(p *request) error) { mux.HandleFunc("GET "+path, h.pageHandler(show)) }
 	post := func(path string, do func(p *request) error) { mux.HandleFunc("POST "+path, h.pageHandler(do)) }
-	get("/{$}", func(p *request) error { return p.redirect(p.url("/jobs")) })
+	get("/{$}", (*request).overview)
 	get("/jobs", (*request).jobs)
 	get("/jobs.json", (*request).jobsJSON)
 	get("/jobs.csv", (*request).jobsCSV)
@@ -169,8 +169,8 @@ func (h *handler) routes() *http.ServeMux {
 	post("/conflicts", (*request).answerConflicts)
 	post("/target/refresh", (*request).refreshTarget)
 	get("/audit", (*request).auditLog)
-	get("/health", (*request).health)
-	get("/health.json", (*request).healthJSON)
+	get("/health", (*request).oldOverview)
+	get("/health.json", (*request).overviewJSON)
 	get("/metrics", (*request).metrics)
 	get("/workers", (*request).workersPage)
 	get("/audit.csv", (*request).auditCSV)

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -11,30 +12,27 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// findAlerts reads the processes, pauses, holds, schedules and conflicts, and derives the alerts
-// from them and from h.
-func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.OpenJobs, successes []tracker.LastSuccess) ([]alert.Alert, error) {
+// findAlerts reads the schedules and conflicts, and derives the alerts from them and from what o has read. It returns
+// an error if o lacks a part, because alerts would be missing or wrong.
+func (p *request) findAlerts(ctx context.Context, o *overview) ([]alert.Alert, error) {
+	for _, part := range []part{partCounts, partOpen, partSuccesses, partState} {
+		if err := o.failed[part]; err != nil {
+			return []alert.Alert{}, fmt.Errorf("check for problems: %w", err)
+		}
+	}
 	in := alert.Input{
-		Now: p.now, Open: open, Successes: successes, Repositories: p.h.engine.Repositories(), Ended: h.endedTerm(p),
+		Now: p.now, Open: o.data.open, Successes: o.data.successes, Repositories: p.h.engine.Repositories(), Ended: o.endedTerm(p),
+		Processes: o.data.processes, Scopes: o.data.scopes, Holds: o.data.holds,
 		ConflictsQuery: []string{"status:conflict", "-is:repaired", "-is:retried", "-class:" + string(fault.ClassHeld)},
 	}
-	for _, s := range h.Services {
+	for _, s := range o.Services {
 		in.Services = append(in.Services, alert.Service{
 			Name: s.Service, Ended: s.Ended, Success: s.Success, Failed: s.Failed, EndedBefore: s.before.Ended, FailedBefore: s.before.Failed,
 		})
 	}
 	var err error
-	if in.Processes, err = p.store().Processes(ctx); err != nil {
-		return nil, err
-	}
-	if in.Scopes, err = p.store().Scopes(ctx); err != nil {
-		return nil, err
-	}
-	if in.Holds, err = p.store().Holds(ctx, "", "", true, 100); err != nil {
-		return nil, err
-	}
 	if in.Schedules, err = p.store().Schedules(ctx); err != nil {
-		return nil, err
+		return []alert.Alert{}, err
 	}
 	in.Conflicts, err = p.store().Search(ownScan(ctx), tracker.Search{Terms: []tracker.Term{
 		{Field: tracker.FieldStatus, Values: []string{string(tracker.StatusConflict)}},
@@ -43,10 +41,10 @@ func (p *request) findAlerts(ctx context.Context, h *health, open []tracker.Open
 		{Field: tracker.FieldClass, Values: []string{string(fault.ClassHeld)}, Not: true}, // checkHolds reports held syncs
 	}, Limit: 100})
 	if err != nil {
-		return nil, err
+		return []alert.Alert{}, err
 	}
 	if in.Incomplete, err = p.incompleteSyncs(ctx, in); err != nil {
-		return nil, err
+		return []alert.Alert{}, err
 	}
 	in.RedisDownSince = p.h.engine.RedisStatus(ctx).DownSince
 	return alert.Find(in, alertPage{p}), nil
@@ -83,3 +81,4 @@ func (p alertPage) ScopeText(service, instance string) string { return p.scopeTe
 func (p alertPage) QueryURL(terms ...string) string           { return p.queryURL(terms...) }
 func (p alertPage) ServiceURL(service string) string          { return p.serviceURL(service) }
 func (p alertPage) JobURL(id int64) string                    { return p.jobURL(id) }
+func (p alertPage) WorkersURL() string                        { return p.url("/workers") }

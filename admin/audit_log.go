@@ -297,15 +297,15 @@ func (v *auditView) exportURL() string { return v.filterURL("/audit.csv") }
 
 func (v *auditView) runURL(id int64) string { return v.url("/bulk/" + strconv.FormatInt(id, 10)) }
 
-// auditOutcome returns how the pages show the outcome of an action.
-func (p *request) auditOutcome(a tracker.AuditEntry) (sign, word, tone string) {
+// auditOutcome returns the icon, the word and the tone of the outcome of an action.
+func (p *request) auditOutcome(a tracker.AuditEntry) (shape, word, tone string) {
 	switch a.Outcome {
 	case tracker.AuditRefused:
-		return "⊘", p.T("not permitted"), "warn"
+		return "cancelled", p.T("not permitted"), "warn"
 	case tracker.AuditFailed:
-		return "✗", p.T("failed"), "bad"
+		return "failed", p.T("failed"), "bad"
 	}
-	return "✓", p.T("done"), "good"
+	return "success", p.T("done"), "calm"
 }
 
 func (p *request) auditTargetURL(a tracker.AuditEntry) string {

@@ -2,10 +2,13 @@ package admin
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -23,7 +26,8 @@ type errorGroup struct {
 	Last      time.Time `json:"last"`
 	LastJob   int64     `json:"last_job"`
 	Services  []string  `json:"services"`
-	url       string
+	terms     []string
+	last      *tracker.Job // LastJob; nil if it was pruned or deleted
 }
 
 // errorGroups has the largest error groups of a time range.
@@ -52,10 +56,10 @@ func (p *request) loadErrorGroups(ctx context.Context, store *tracker.Reader, pe
 	for _, g := range groups {
 		group := errorGroup{
 			ID: g.ID, Signature: g.Text, Class: g.Class, Jobs: g.Jobs, First: g.First, Last: g.Last, LastJob: g.LastJob, Services: g.Services,
-			url: p.queryURL(append(terms, groupTerm(g.ID), "ended:"+p.timeRange(from, time.Time{}))...),
+			terms: slices.Concat(terms, []string{groupTerm(g.ID), "ended:" + p.timeRange(from, time.Time{})}),
 		}
 		if job := last[g.LastJob]; job != nil && job.ErrorGroup == g.ID && job.DeletedAt.IsZero() {
-			group.Example = format.FirstLine(job.Error)
+			group.Example, group.last = format.FirstLine(job.Error), job
 		}
 		out.list = append(out.list, group)
 	}
@@ -67,6 +71,23 @@ func groupTerm(id string) string { return "group:" + query.Quote(id, false) }
 
 // otherErrors is the ID of the group of errors that are not told apart.
 const otherErrors = "other"
+
+// groupRetryURL returns the preview of a bulk retry of a group, or "" if the subject may not manage the jobs of any
+// of its services or a retry is no answer to them.
+func (p *request) groupRetryURL(g errorGroup) string {
+	if g.Class == string(fault.ClassHeld) || g.Class == string(fault.ClassConflict) {
+		return "" // an operator decides them one by one
+	}
+	manages := p.viewer.manages()
+	if manages != nil && !slices.ContainsFunc(g.Services, func(service string) bool {
+		return slices.Contains(manages.Services, service) ||
+			slices.ContainsFunc(manages.Instances, func(i tracker.ServiceInstance) bool { return i.Service == service })
+	}) {
+		return ""
+	}
+	terms := slices.DeleteFunc(slices.Clone(g.terms), func(term string) bool { return term == "" })
+	return p.url("/bulk", "action", "retry", "all", "1", "q", strings.Join(terms, " "))
+}
 
 // groupText returns the text for a group.
 func (p *request) groupText(g errorGroup) string {

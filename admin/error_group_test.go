@@ -113,7 +113,7 @@ func TestErrorGroupsTheirListsAndTheirExportsAgreeForEverySubjectAndWindow(t *te
 				if failed := csvIDs(t, s, subject, "status:failed"+ended); len(failed) != health.Totals.Failed {
 					t.Errorf("%s, %s: %d failed jobs are exported, the overview has %d", subject, window, len(failed), health.Totals.Failed)
 				}
-				page := s.get(subject, "/health?window="+window).body
+				page := s.get(subject, "/?window="+window).body
 				var grouped []string
 				for _, g := range health.Errors {
 					q := "group:" + g.ID + ended
@@ -143,7 +143,7 @@ func TestErrorGroupsTheirListsAndTheirExportsAgreeForEverySubjectAndWindow(t *te
 	})
 }
 
-func TestHealthPageShowsErrorsBeyondTheNewestFailures(t *testing.T) {
+func TestOverviewShowsErrorsBeyondTheNewestFailures(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t, testdb.SQLite(t))
 	end := func(from, to int, text string) {
@@ -167,7 +167,7 @@ func TestHealthPageShowsErrorsBeyondTheNewestFailures(t *testing.T) {
 	end(0, 700, "the token of %d was revoked")
 	end(700, 1300, "quota exceeded for %d")
 	s := newSiteOf(t, b.Database, "", func(c *nawasync.Config) { c.Now = b.Now }, nil)
-	for path, title := range map[string]string{"/health": "Most frequent errors", "/services/whm": "Most frequent errors in the last 7 days"} {
+	for path, title := range map[string]string{"/": "Recent failures", "/services/whm": "Most frequent errors in the last 7 days"} {
 		page := s.get("viewer", path)
 		for _, text := range []string{title, "the token of … was revoked", ">700<", "53 %", "quota exceeded for …", ">600<"} {
 			if page.status != http.StatusOK || !strings.Contains(page.body, text) {

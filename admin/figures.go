@@ -29,21 +29,23 @@ type serviceFigures struct {
 // loadFigures reads the figures. It costs the same however many jobs have ended: the totals have
 // one row for each service and outcome, and of ended jobs only the newest conflicts are read.
 func (p *request) loadFigures(ctx context.Context) (*figures, error) {
-	window := healthWindows[2] // as the health page by default, so that the alerts are the same
-	h := &health{At: p.now, Window: window.name, From: p.now.Add(-window.length).Truncate(window.step)}
-	data, err := p.readCounts(ctx, window, h.From)
-	if err != nil {
+	window := timeWindows[2] // as the overview by default, so that the alerts are the same
+	o := p.newOverview(window)
+	o.readCounts(ctx, p, window)
+	if err := o.err(); err != nil {
 		return nil, err
 	}
-	h.sum(data, p.viewer.visibleServices())
-	out := &figures{at: p.now, moreOpen: data.moreOpen}
-	if out.alerts, err = p.findAlerts(ctx, h, data.open, data.successes); err != nil {
+	o.sum(p.viewer.visibleServices())
+	out := &figures{at: p.now, moreOpen: o.MoreOpen}
+	var err error
+	if out.alerts, err = p.findAlerts(ctx, o); err != nil {
 		return nil, err
 	}
-	for _, s := range h.Services {
+	for _, s := range o.Services {
 		out.services = append(out.services, serviceFigures{serviceHealth: s, ended: map[tracker.Status]int64{}})
 	}
-	for _, load := range []func(context.Context, *tracker.Reader) error{out.loadTotals, out.loadScopes, out.loadHolds} {
+	out.countScopes(o.data.scopes)
+	for _, load := range []func(context.Context, *tracker.Reader) error{out.loadTotals, out.loadHolds} {
 		if err := load(ctx, p.store()); err != nil {
 			return nil, err
 		}
@@ -73,8 +75,7 @@ func (f *figures) loadTotals(ctx context.Context, store *tracker.Reader) error {
 	return err
 }
 
-func (f *figures) loadScopes(ctx context.Context, store *tracker.Reader) error {
-	scopes, err := store.Scopes(ctx)
+func (f *figures) countScopes(scopes []tracker.Scope) {
 	for _, scope := range scopes {
 		switch s := f.service(scope.Service); {
 		case s == nil:
@@ -84,7 +85,6 @@ func (f *figures) loadScopes(ctx context.Context, store *tracker.Reader) error {
 			s.paused++
 		}
 	}
-	return err
 }
 
 func (f *figures) loadHolds(ctx context.Context, store *tracker.Reader) error {

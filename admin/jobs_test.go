@@ -102,7 +102,7 @@ func TestWrongTermIsAnErrorWithACaretWhereverItIsEntered(t *testing.T) {
 	job := s.dispatch(chore{ID: "someone@example.org"})
 	boxes := 0
 	for _, page := range []string{
-		"/jobs", "/health", "/services", "/services/whm", "/audit", "/bulk", "/bulk?action=cancel&all=1", fmt.Sprintf("/jobs/%d", job.ID), "/jobs/99", "/nothing",
+		"/jobs", "/", "/services", "/services/whm", "/audit", "/bulk", "/bulk?action=cancel&all=1", fmt.Sprintf("/jobs/%d", job.ID), "/jobs/99", "/nothing",
 	} {
 		if strings.Contains(s.get("operator", page).body, `<input id="search" type="search" name="rest"`) {
 			boxes++

@@ -67,7 +67,7 @@ func newDescriptions() *descriptions {
 		paused:           describe("scopes_paused", "Scopes that an operator paused.", "service"),
 		held:             describe("syncs_held", "Syncs that wait for an operator's decision.", "service"),
 		lastSuccess:      describe("last_success_timestamp_seconds", "When a job last succeeded.", "service"),
-		alertsBySeverity: describe("alerts", "Alerts of the health page, up to 20.", "severity"),
+		alertsBySeverity: describe("alerts", "Alerts of the overview, up to 20.", "severity"),
 	}
 }
 

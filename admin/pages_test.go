@@ -41,7 +41,7 @@ func TestPagesWorkUnderAnyPrefixAndBehindStripPrefix(t *testing.T) {
 	bare := newSite(t, s.db, "", nil)
 	for base, prefix := range map[string]string{s.server.URL: "/admin/sync", inner.URL: "/admin/sync", bare.server.URL: ""} {
 		seen := map[string]bool{}
-		links := []string{prefix + "/jobs", prefix + "/health", prefix + "/services", prefix + "/audit", prefix + fmt.Sprintf("/jobs/%d", job.ID)}
+		links := []string{prefix + "/jobs", prefix + "/", prefix + "/services", prefix + "/audit", prefix + fmt.Sprintf("/jobs/%d", job.ID)}
 		for len(links) > 0 {
 			link := links[0]
 			links = links[1:]
@@ -122,7 +122,7 @@ func TestEveryPageRendersWithAnEmptyDatabase(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		s := newSite(t, db, "", nil)
 		for _, path := range []string{
-			"/jobs", "/jobs?q=status:failed+since:1h", "/jobs?q=target:x", "/health", "/health?window=7d", "/services", "/services/whm",
+			"/jobs", "/jobs?q=status:failed+since:1h", "/jobs?q=target:x", "/", "/?window=7d", "/services", "/services/whm",
 			"/audit", "/bulk", "/metrics", "/jobs.csv",
 		} {
 			if got := s.get("viewer", path); got.status != http.StatusOK {

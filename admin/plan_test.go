@@ -106,7 +106,7 @@ func TestPagesUseIndexesLimitCountsAndRunAConstantNumberOfStatements(t *testing.
 	noError(t, db.Raw("SELECT MAX(id) - 30000 FROM nawasync_jobs").Row().Scan(&id))
 	recorder.take()
 	paths := []string{
-		"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/health", "/services/whm",
+		"/jobs", fmt.Sprintf("/jobs?before=%d", id), fmt.Sprintf("/jobs/%d", id), "/", "/services/whm",
 		"/target?service=whm&type=mailbox&instance=main&id=box17", "/audit",
 	}
 	for _, q := range []string{

@@ -64,7 +64,7 @@ func TestEveryQueryOfThePagesHasATimeoutAtTheDatabase(t *testing.T) {
 	job := s.dispatch(chore{ID: "a"})
 	for _, path := range []string{
 		"/jobs", "/jobs?q=error:x", "/jobs?q=target:a", "/jobs?q=since:1h", "/jobs?q=ended:1h", "/jobs.json", "/jobs.csv", fmt.Sprint("/jobs/", job.ID),
-		"/target?service=whm&type=mailbox&instance=main&id=a", "/audit", "/health", "/health.json", "/metrics", "/services", "/services/whm", "/bulk",
+		"/target?service=whm&type=mailbox&instance=main&id=a", "/audit", "/", "/health.json", "/metrics", "/services", "/services/whm", "/bulk",
 		"/bulk?action=retry&all=1&q=error:x",
 	} {
 		watch.mu.Lock()

@@ -183,7 +183,7 @@ func decideHeldSync(t *testing.T, h *host, action string, left int) {
 	if page := h.get("viewer", "/services/whm").body; strings.Contains(page, "/held/1/") {
 		t.Error("the page offers the decision to a viewer")
 	}
-	if health := h.get("operator", "/health").body; !strings.Contains(health, "A sync of whm/box on main is held: 15 of 20") {
+	if health := h.get("operator", "/").body; !strings.Contains(health, "A sync of whm/box on main is held: 15 of 20") {
 		t.Error("the health page does not show the held sync")
 	}
 	for subject, want := range map[string]int{"viewer": http.StatusForbidden, "other": http.StatusNotFound, "nobody": http.StatusForbidden} {

@@ -22,7 +22,7 @@ func TestSecretsAppearOnNoPageExportOrLog(t *testing.T) {
 		job := s.await(s.dispatch(chore{ID: "a", How: "fail", Password: nawasync.NewSecret(secretText)}).ID, tracker.StatusFailed)
 		for _, path := range []string{
 			"/jobs", "/jobs.csv", "/jobs.json", fmt.Sprintf("/jobs/%d", job.ID), fmt.Sprintf("/jobs/%d?stack=full", job.ID), fmt.Sprintf("/jobs/%d.json", job.ID),
-			"/health", "/health.json", "/metrics",
+			"/", "/health.json", "/metrics",
 			"/services/whm", "/target?service=whm&type=mailbox&instance=main&id=a", "/audit", "/jobs?q=error:hunter2", "/jobs?q=status:x",
 		} {
 			got := s.get("operator", path)
@@ -52,10 +52,10 @@ func TestHostileStringsAreEscapedEverywhere(t *testing.T) {
 		job := s.await(s.dispatch(chore{ID: hostile, How: "fail"}).ID, tracker.StatusFailed)
 		target := "/target?" + url.Values{"service": {"whm"}, "type": {"mailbox"}, "instance": {"main"}, "id": {hostile}}.Encode()
 		for _, path := range []string{
-			"/jobs", fmt.Sprintf("/jobs/%d", job.ID), "/health", target, "/audit", "/services/whm",
+			"/jobs", fmt.Sprintf("/jobs/%d", job.ID), "/", target, "/audit", "/services/whm",
 			"/jobs?q=" + url.QueryEscape(hostile), "/jobs?q=" + url.QueryEscape(`target:"`+strings.ReplaceAll(hostile, `"`, `\"`)+`"`), "/jobs?form=1&target=" +
 				url.QueryEscape(hostile),
-			"/health?window=" + url.QueryEscape(hostile), "/audit?subject=" + url.QueryEscape(hostile), "/jobs?before=" + url.QueryEscape(hostile) + "&n=x",
+			"/?window=" + url.QueryEscape(hostile), "/audit?subject=" + url.QueryEscape(hostile), "/jobs?before=" + url.QueryEscape(hostile) + "&n=x",
 		} {
 			got := s.get("operator", path)
 			if strings.Contains(got.body, "<script>alert") || got.status >= 500 {

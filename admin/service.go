@@ -55,15 +55,15 @@ type stateCount struct {
 	N     int64
 }
 
-type servicesView struct{ healthView }
+type servicesView struct{ overviewView }
 
 func (p *request) services() error {
 	p.title, p.section = p.T("Services"), "services"
-	found, err := p.loadHealth(p.r.Context())
+	found, err := p.loadOverview(p.r.Context())
 	if err != nil {
 		return err
 	}
-	return p.render(servicesPage(&servicesView{healthView{p, *found}}))
+	return p.render(servicesPage(&servicesView{overviewView{p, *found}}))
 }
 
 // pathService returns the service in the path. It returns errNotFound if the service does not exist
@@ -200,7 +200,6 @@ func (v *serviceView) loadActions(ctx context.Context) error {
 			v.auto = refreshWide
 		}
 	}
-	v.drawTrend()
 	for _, kind := range kinds {
 		v.actions = append(v.actions, *kind)
 	}
@@ -397,9 +396,6 @@ func (v *serviceView) instanceTabs() []navLink {
 	return list
 }
 
-// serviceState is the state of a service as its page's head shows it.
-type serviceState struct{ sign, word, tone, text string }
-
 // state returns the state of the service and why it is so.
 func (v *serviceView) state() serviceState {
 	exact := v.exactPause()
@@ -410,17 +406,17 @@ func (v *serviceView) state() serviceState {
 	}
 	switch {
 	case exact != nil && exact.Parked:
-		return serviceState{"‖", v.T("Parked"), "warn", v.T("The remote refused requests, so the engine waits before it tries again.")}
+		return serviceState{v.T("parked"), "held", "bad", v.T("The remote refused requests, so the engine waits before it tries again.")}
 	case exact != nil:
-		return serviceState{"‖", v.T("Paused"), "warn", v.T("Queued jobs wait. Running jobs continue.")}
+		return serviceState{v.T("paused"), "held", "warn", v.T("Queued jobs wait. Running jobs continue.")}
 	case v.processes == 0:
-		return serviceState{"✗", v.T("Degraded"), "bad", v.T("No running process handles this service. Start one, or its jobs wait.")}
+		return serviceState{v.T("no worker"), "failed", "bad", v.T("No running process handles this service. Start one, or its jobs wait.")}
 	case len(v.scopes) > 0:
-		return serviceState{"!", v.T("Degraded"), "warn", v.T("Some instances are paused or parked.")}
+		return serviceState{v.T("partly paused"), "held", "warn", v.T("Some instances are paused or parked.")}
 	case len(v.openHolds()) > 0:
-		return serviceState{"!", v.T("Degraded"), "warn", v.plural(int64(len(v.openHolds())), "1 held sync waits for a decision.", "%s held syncs wait for a decision.")}
+		return serviceState{v.T("sync held"), "held", "warn", v.plural(int64(len(v.openHolds())), "1 held sync waits for a decision.", "%s held syncs wait for a decision.")}
 	}
-	return serviceState{"✓", v.T("Running"), "calm", v.Tf("On %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting))}
+	return serviceState{v.T("running"), "success", "calm", v.Tf("On %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting))}
 }
 
 // openHolds returns the held syncs that wait for a decision.

@@ -102,23 +102,23 @@ func (v *targetView) olderURL() string {
 		strconv.FormatInt(v.oldest.UnixMicro(), 10))
 }
 
-// syncText returns how the page shows a change that a sync found.
-func (p *request) syncText(c *tracker.Change) (sign, words, tone string) {
+// syncText returns the icon, the words and the tone of a change that a sync found.
+func (p *request) syncText(c *tracker.Change) (shape, words, tone string) {
 	switch c.Kind {
 	case tracker.ChangeAppeared:
-		return "+", p.T("new on the remote"), "good"
+		return "new", p.T("new on the remote"), "good"
 	case tracker.ChangeDrifted:
-		return "≠", p.T("changed on the remote"), "warn"
+		return "conflict", p.T("changed on the remote"), "warn"
 	case tracker.ChangeVanished:
-		return "?", p.T("missing from the listing"), "warn"
+		return "missing", p.T("missing from the listing"), "warn"
 	case tracker.ChangeReturned:
-		return "+", p.T("listed again"), "good"
+		return "new", p.T("listed again"), "good"
 	case tracker.ChangeSideEffect:
-		return "≠", p.T("changed together with a job's change, although nobody asked for it"), "warn"
+		return "conflict", p.T("changed together with a job's change, although nobody asked for it"), "warn"
 	case tracker.ChangeDeleted:
-		return "✗", p.T("deleted: the remote no longer has the object"), "bad"
+		return "failed", p.T("deleted: the remote no longer has the object"), "bad"
 	}
-	return "•", string(c.Kind), "calm"
+	return "skipped", string(c.Kind), "calm"
 }
 
 // driftedFields returns the fields that were changed on the remote. The values of secret fields are

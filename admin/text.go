@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
@@ -213,15 +212,6 @@ func (p *request) timeAgo(t time.Time) string {
 func sortedKeys[K cmp.Ordered](counts map[K]int64) []K { return slices.Sorted(maps.Keys(counts)) }
 
 func contains(list []string, value string) bool { return slices.Contains(list, value) }
-
-// severity returns a sign for the severity of an alert, for readers who cannot tell the colours
-// apart.
-func severity(a alert.Alert) string {
-	if a.Severity == alert.SeverityCritical {
-		return "✗"
-	}
-	return "!"
-}
 
 // flashRole returns the ARIA role of the flash. Screen readers announce an "alert" at once and a
 // "status" when they are idle.

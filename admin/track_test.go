@@ -71,7 +71,7 @@ func TestTrackedTasksAreShownBesideTheJobsAndRetriedFromTheirPage(t *testing.T) 
 	}
 	// The task is due by now, and nawasync has no worker for it: that is as it should be.
 	noError(t, s.db.Exec("UPDATE nawasync_jobs SET not_before = ? WHERE id = 2", time.Now().Add(-time.Second).UnixMicro()).Error)
-	if health := s.get("viewer", "/health").body; strings.Contains(health, "No running process handles") {
+	if health := s.get("viewer", "/").body; strings.Contains(health, "No running process handles") {
 		t.Error("health misses a worker for a task that asynq delivers")
 	}
 	close(healthy)

@@ -218,7 +218,7 @@ func TestPauseOfAServiceIsShownWithoutReasonToThoseWhoMayViewOneInstance(t *test
 			"not-beta":       {service, group, "qgroup rests"},
 			"dns-operator":   {},
 		} {
-			for _, path := range []string{"/health", "/services/qhost", "/audit"} {
+			for _, path := range []string{"/", "/services/qhost", "/audit"} {
 				if path == "/audit" {
 					w.renew() // which finds the instances again
 				}
@@ -274,7 +274,7 @@ func TestBulkRunsOfOthersAreHiddenFromThoseWhoDoNotSeeEverything(t *testing.T) {
 					t.Errorf("GET %s of %s: status %d\n%s", path, name, got.status, got.body)
 				}
 			}
-			for _, path := range []string{"/bulk", "/audit", "/jobs.csv", "/health"} {
+			for _, path := range []string{"/bulk", "/audit", "/jobs.csv", "/"} {
 				if got := w.get(name, path).body; strings.Contains(got, "qbeta is sold") || strings.Contains(got, "bulk cancel") {
 					t.Errorf("GET %s of %s shows the run of another operator", path, name)
 				}

@@ -51,7 +51,7 @@ func (s *site) flows(decide string) []flow {
 		{"pause", "/services/whm", [][2]string{{"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
 		{"resume", "/services/whm", nil, button("resume"), done},
 		{"filter by query", "/jobs", [][2]string{{"#q", "target:bob@delta.example"}}, ".query button", "#q[value*='bob@delta.example']"},
-		{"find a job by its number", "/health", [][2]string{{"#search", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
+		{"find a job by its number", "/", [][2]string{{"#search", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
 		{"filter the audit log", "/audit", [][2]string{{"input[name=action]", "pause"}}, ".query button", "input[name=action][value=pause]"},
 		{"select all jobs of a query", "/jobs?q=status:failed", [][2]string{{"input[name=id]", " "}}, "input[name=all]", "input[name=all]:checked"},
 		{
@@ -60,7 +60,7 @@ func (s *site) flows(decide string) []flow {
 			"main form button.danger, main form button.main", ".totals",
 		},
 		{"stop a bulk run", "", nil, button("stop"), done},
-		{"preferences", "/health", [][2]string{{".preferences summary", " "}, {"select[name=live]", "1"}}, ".preferences button", "body[data-live='15']"},
+		{"preferences", "/", [][2]string{{".preferences summary", " "}, {"select[name=live]", "1"}}, ".preferences button", "body[data-live='15']"},
 	}
 }
 
@@ -149,7 +149,7 @@ func TestEveryFlowWorksWithScriptsOff(t *testing.T) {
 		click(".filters input[name=status][value=failed]"),
 		typeText(".filters input[name=target]", "bob@delta.example\r"), waitVisible("#q[value*='bob@delta.example']"),
 		waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", s.failed)))
-	b.do(t, chromedp.Navigate(s.url+"/health"), click(".preferences summary"), waitVisible("select[name=theme]"), setValue("select[name=theme]", "dark"), click(".preferences button"),
+	b.do(t, chromedp.Navigate(s.url+"/"), click(".preferences summary"), waitVisible("select[name=theme]"), setValue("select[name=theme]", "dark"), click(".preferences button"),
 		waitVisible("html[data-theme=dark]"))
 	b.noProblems(t, "without scripts")
 }
@@ -176,7 +176,7 @@ func TestKeyboardShortcutsNavigateUnlessTurnedOff(t *testing.T) {
 		waitVisible("#details"))
 	b.do(t, waitVisible(".js main"), pressKeys("g"), pressKeys("s"), waitVisible("header nav a[href$='/services'][aria-current]"))
 	// The skip link jumps over the navigation.
-	b.do(t, chromedp.Navigate(s.url+"/health"), waitVisible("#services"), pressKeys("\t"), pressKeys("\r"))
+	b.do(t, chromedp.Navigate(s.url+"/"), waitVisible("#services"), pressKeys("\t"), pressKeys("\r"))
 	if !focus("#main") {
 		t.Error("the skip link does not focus the main content")
 	}

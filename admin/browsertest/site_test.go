@@ -228,11 +228,33 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	s.running = s.run(t, chore{ID: "running@site.example", How: "wait"}, tracker.StatusRunning)
 	noError(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
 	noError(t, db.Exec("UPDATE nawasync_schedules SET paused_until = ?, paused_by = 'operator', paused_reason = 'the list is wrong' WHERE name = 'boxes-weekly'", tracker.Forever.UnixMicro()).Error)
+	s.fillHistory(t, db)
 	s.fillMirror(t)
 	s.bulk = s.runBulkDelete(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})
 	noError(t, err)
 	s.queued = delayed.ID
+}
+
+// fillHistory counts jobs that ended earlier, with an hour of which nothing is known.
+func (s *site) fillHistory(t *testing.T, db *gorm.DB) {
+	t.Helper()
+	now := time.Now()
+	for period, step := range map[tracker.Period]time.Duration{tracker.PeriodMinute: time.Minute, tracker.PeriodHour: time.Hour, tracker.PeriodDay: 24 * time.Hour} {
+		for i := 1; i < 60; i++ {
+			if i%9 == 0 {
+				continue
+			}
+			for outcome, jobs := range map[tracker.Status]int{tracker.StatusSuccess: 20 + i*i%37, tracker.StatusFailed: i % 5 * (i % 3), tracker.StatusSkipped: i % 7} {
+				var runs tracker.Histogram
+				for k := range jobs {
+					runs.Add(time.Duration(80+i*7%60+k*k) * time.Millisecond)
+				}
+				noError(t, db.Exec("INSERT INTO nawasync_stats (period, bucket, service, type, action, instance, outcome, jobs, waits, runs) VALUES (?, ?, 'whm', 'email_account', 'update_quota', 'main', ?, ?, '', ?)",
+					period, period.Start(now.Add(-time.Duration(i)*step)).UnixMicro(), outcome, jobs, runs.String()).Error)
+			}
+		}
+	}
 }
 
 // fillMirror syncs mailboxes and then changes three and deletes most of them on the remote. It leaves

@@ -330,7 +330,7 @@ func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
 	everywhere(t, 40, func(t *testing.T, s *site) {
 		s.do("/sync")
 		for user, want := range map[string]int{"operator": http.StatusOK, "viewer": http.StatusOK, "nobody": http.StatusForbidden} {
-			for _, path := range []string{"/admin/sync/jobs", "/admin/sync/health", "/admin/sync/services/whm", "/admin/sync/bulk"} {
+			for _, path := range []string{"/admin/sync/jobs", "/admin/sync/", "/admin/sync/services/whm", "/admin/sync/bulk"} {
 				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
 				noError(t, err)
 				request.AddCookie(&http.Cookie{Name: "demo_user", Value: user})

@@ -1,4 +1,4 @@
-// Package alert derives the alerts of the health page from data that the page has read.
+// Package alert derives the alerts of the overview from data that the page has read.
 package alert
 
 import (
@@ -14,10 +14,18 @@ import (
 // Alert is a problem that an operator should look at.
 type Alert struct {
 	Severity Severity  `json:"severity"` // SeverityWarning or SeverityCritical
-	Text     string    `json:"text"`
+	Text     string    `json:"text"`     // the cause
 	Since    time.Time `json:"since,omitzero"`
-	URL      string    `json:"-"`      // the page with the details
-	Advice   string    `json:"advice"` // what the operator should do
+	Effect   string    `json:"effect,omitempty"` // what the problem does to jobs and objects; "" if Text says it
+	Advice   string    `json:"advice"`           // what the operator should do
+	Next     Next      `json:"-"`
+}
+
+// Next is the next step: a link or, for a paused or parked scope, a form that resumes the scope.
+type Next struct {
+	Label, URL string
+	// Resume is the scope that the step resumes. Readers who may not resume it get the link.
+	Resume *tracker.Scope
 }
 
 // Severity says how serious an alert is.
@@ -76,6 +84,7 @@ type Formatter interface {
 	QueryURL(terms ...string) string
 	ServiceURL(service string) string
 	JobURL(id int64) string
+	WorkersURL() string
 }
 
 // Find returns up to 20 alerts, the critical ones first.

@@ -16,7 +16,11 @@ func checkFailures(in Input, p Formatter) (list []Alert) {
 		if s.Failed < 3 {
 			continue
 		}
-		one := Alert{Severity: SeverityCritical, URL: p.QueryURL("status:failed", "service:"+s.Name, in.Ended), Advice: p.T("Check the errors of the failed jobs.")}
+		one := Alert{
+			Severity: SeverityCritical, Effect: p.Tf("Jobs that will not be retried automatically: %s.", format.Thousands(p, s.Failed)),
+			Advice: p.T("Check the errors of the failed jobs."),
+			Next:   Next{Label: p.T("Show failed jobs"), URL: p.QueryURL("status:failed", "service:"+s.Name, in.Ended)},
+		}
 		switch {
 		case s.Success == 0:
 			one.Text = p.Tf("%[2]s: none of the last %[1]s jobs succeeded.", format.Thousands(p, s.Ended), s.Name)
@@ -43,10 +47,13 @@ func checkRedis(in Input, p Formatter) []Alert {
 	if in.RedisDownSince.IsZero() {
 		return nil
 	}
-	text := p.Tf("Redis has been unreachable for %s. Jobs start up to half a second later than usual; none is lost.",
-		format.Span(p, max(time.Second, in.Now.Sub(in.RedisDownSince))))
-	advice := p.T("Check that Redis runs, and that this process can connect to Redis.")
-	return []Alert{{SeverityCritical, text, in.RedisDownSince, p.QueryURL("status:queued"), advice}}
+	return []Alert{{
+		Severity: SeverityCritical, Since: in.RedisDownSince,
+		Text:   p.Tf("Redis has been unreachable for %s.", format.Span(p, max(time.Second, in.Now.Sub(in.RedisDownSince)))),
+		Effect: p.T("Jobs start up to half a second late. None is lost."),
+		Advice: p.T("Check that Redis runs, and that this process can connect to Redis."),
+		Next:   Next{Label: p.T("Show queued jobs"), URL: p.QueryURL("status:queued")},
+	}}
 }
 
 // checkOpen finds jobs without a live worker, jobs that have waited too long, and stuck jobs.
@@ -54,20 +61,34 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 	processes := Alive(in.Processes, in.Now)
 	for _, o := range in.Open {
 		kind := nawasync.Kind{Service: o.Service, Type: o.Type, Action: o.Action}.String()
-		url := p.QueryURL("service:"+o.Service, "type:"+o.Type, "action:"+o.Action, "is:open")
+		jobs := Next{Label: p.T("Show the jobs"), URL: p.QueryURL("service:"+o.Service, "type:"+o.Type, "action:"+o.Action, "is:open")}
 		served := slices.ContainsFunc(processes, func(p tracker.Process) bool { return slices.Contains(p.Kinds, kind) })
 		switch {
 		case o.Due > 0 && !served:
-			text := p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(p, o.Queued))
-			list = append(list, Alert{SeverityCritical, text, o.Oldest, url, p.T("Start a worker that registers a handler for this kind.")})
+			list = append(list, Alert{
+				Severity: SeverityCritical, Since: o.Oldest,
+				Text:   p.Tf("No running process handles %s. Queued jobs: %s.", kind, format.Thousands(p, o.Queued)),
+				Effect: p.T("The jobs wait until a process handles their kind."),
+				Advice: p.T("Start a worker that registers a handler for this kind."),
+				Next:   Next{Label: p.T("Show workers"), URL: p.WorkersURL()},
+			})
 		case !o.Oldest.IsZero() && in.Now.Sub(o.Oldest) > lateAfter:
-			text := p.Tf("A job of %s has been waiting for %s.", kind, format.Span(p, in.Now.Sub(o.Oldest)))
-			list = append(list, Alert{SeverityWarning, text, o.Oldest, url, p.T("Open the job to see what blocks it.")})
+			list = append(list, Alert{
+				Severity: SeverityWarning, Since: o.Oldest,
+				Text:   p.Tf("A job of %s has been waiting for %s.", kind, format.Span(p, in.Now.Sub(o.Oldest))),
+				Effect: p.Tf("Jobs of this kind that are due: %s.", format.Thousands(p, o.Due)),
+				Advice: p.T("Open the job to see what blocks it."),
+				Next:   jobs,
+			})
 		}
 		if o.Stuck > 0 {
-			text := p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(p, o.Stuck))
-			url := p.QueryURL("is:stuck", "service:"+o.Service)
-			list = append(list, Alert{SeverityCritical, text, time.Time{}, url, p.T("The handlers ignore cancellation. Restart the worker.")})
+			list = append(list, Alert{
+				Severity: SeverityCritical,
+				Text:     p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(p, o.Stuck)),
+				Effect:   p.T("Each of these jobs occupies a slot of its worker."),
+				Advice:   p.T("The handlers ignore cancellation. Restart the worker."),
+				Next:     Next{Label: p.T("Show stuck jobs"), URL: p.QueryURL("is:stuck", "service:"+o.Service)},
+			})
 		}
 	}
 	return list
@@ -86,7 +107,11 @@ func checkScopes(in Input, p Formatter) (list []Alert) {
 			text = p.Tf("%s is parked until %s: %s", p.ScopeText(s.Service, s.Instance), p.FullTime(s.Until), format.FirstLine(s.Reason))
 			severity = SeverityCritical
 		}
-		list = append(list, Alert{severity, text, s.Since, p.ServiceURL(s.Service), p.T("Fix the cause, then resume the service.")})
+		list = append(list, Alert{
+			Severity: severity, Text: text, Since: s.Since, Effect: p.T("Queued jobs wait. Running jobs continue."),
+			Advice: p.T("Fix the cause, then resume the service."),
+			Next:   Next{Label: p.T("Show the service"), URL: p.ServiceURL(s.Service), Resume: &s},
+		})
 	}
 	return list
 }
@@ -94,10 +119,14 @@ func checkScopes(in Input, p Formatter) (list []Alert) {
 // checkHolds finds syncs that wait for a decision.
 func checkHolds(in Input, p Formatter) (list []Alert) {
 	for _, hold := range in.Holds {
-		text := p.Tf("A sync of %s is held: %s of %s rows are missing from the listing. Nothing was deleted.",
-			p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(p, hold.Missing), format.Thousands(p, hold.Rows))
-		advice := p.T("Review the missing rows, then release or reject the sync.")
-		list = append(list, Alert{SeverityCritical, text, hold.CreatedAt, p.ServiceURL(hold.Service), advice})
+		list = append(list, Alert{
+			Severity: SeverityCritical, Since: hold.CreatedAt,
+			Text: p.Tf("A sync of %s is held: %s of %s rows are missing from the listing.",
+				p.ScopeText(hold.Service+"/"+hold.Type, hold.Instance), format.Thousands(p, hold.Missing), format.Thousands(p, hold.Rows)),
+			Effect: p.T("Nothing was deleted."),
+			Advice: p.T("Review the missing rows, then release or reject the sync."),
+			Next:   Next{Label: p.T("Review"), URL: p.ServiceURL(hold.Service) + "#holds"},
+		})
 	}
 	return list
 }
@@ -112,7 +141,11 @@ func checkConflicts(in Input, p Formatter) []Alert {
 	if in.Conflicts.Older != 0 {
 		count += "+"
 	}
-	text := p.Tf("Unresolved conflicts: %s.", count)
-	advice := p.T("Open each job and choose which values to keep.")
-	return []Alert{{SeverityWarning, text, in.Conflicts.Jobs[n-1].CreatedAt, p.QueryURL(in.ConflictsQuery...), advice}}
+	return []Alert{{
+		Severity: SeverityWarning, Since: in.Conflicts.Jobs[n-1].CreatedAt,
+		Text:   p.Tf("Unresolved conflicts: %s.", count),
+		Effect: p.T("The objects keep the values of the remote."),
+		Advice: p.T("Open each job and choose which values to keep."),
+		Next:   Next{Label: p.T("Review"), URL: p.QueryURL(in.ConflictsQuery...)},
+	}}
 }

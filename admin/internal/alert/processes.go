@@ -18,8 +18,10 @@ func checkProcesses(in Input, p Formatter) (list []Alert) {
 	for _, process := range in.Processes {
 		if age := in.Now.Sub(process.BeatAt); age > frozenAfter {
 			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(p, age))
-			advice := p.T("Its jobs go to other processes after 15 seconds. Check the process and its machine.")
-			list = append(list, Alert{SeverityCritical, text, process.BeatAt, p.QueryURL("status:running"), advice})
+			list = append(list, Alert{
+				Severity: SeverityCritical, Text: text, Since: process.BeatAt, Effect: p.T("Its jobs go to other processes after 15 seconds."),
+				Advice: p.T("Check the process and its machine."), Next: Next{Label: p.T("Show workers"), URL: p.WorkersURL()},
+			})
 			continue
 		}
 		for _, trouble := range process.Troubles {
@@ -42,28 +44,31 @@ func Troubles(process tracker.Process, now time.Time, p Formatter) (list []Alert
 
 func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracker.Trouble) Alert {
 	span := format.Span(p, max(time.Second, in.Now.Sub(trouble.Since)))
-	a := Alert{Severity: SeverityCritical, Since: trouble.Since, URL: p.QueryURL("status:running")}
+	a := Alert{Severity: SeverityCritical, Since: trouble.Since, Next: Next{Label: p.T("Show workers"), URL: p.WorkersURL()}}
 	switch trouble.Code {
 	case tracker.TroubleRedis:
-		a.Text = p.Tf("Process %s has not reached Redis for %s. Jobs start up to half a second later than usual; none is lost.", process.ID, span)
+		a.Text = p.Tf("Process %s has not reached Redis for %s.", process.ID, span)
+		a.Effect = p.T("Jobs start up to half a second late. None is lost.")
 		a.Advice = p.T("Check that Redis runs, and that the process can connect to Redis.")
 	case tracker.TroubleBlocked:
-		a.Text = p.Tf("Claims and outcomes of process %s have not reached the database for %s. It gives up its jobs after 13 seconds.", process.ID, span)
+		a.Text = p.Tf("Claims and outcomes of process %s have not reached the database for %s.", process.ID, span)
+		a.Effect = p.T("The process gives up its jobs after 13 seconds.")
 		a.Advice = p.T("Check the database and the network between them.")
 	case tracker.TroubleLocked:
+		a.Effect, a.Advice = p.T("Other jobs are not affected."), p.T("End the transaction that holds the row.")
 		if trouble.Text == "" { // the reader may not see every job
 			a.Text = p.Tf("Process %s has waited for a locked row for %s.", process.ID, span)
-			a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
 			break
 		}
 		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, lockedText(p, trouble.Text), span)
-		a.Advice = p.T("End the transaction that holds the row. Other jobs are not affected.")
 	case tracker.TroublePool:
-		a.Text = p.Tf("All database connections of process %s have been in use for %s. Its jobs cannot start or end.", process.ID, span)
+		a.Text = p.Tf("All database connections of process %s have been in use for %s.", process.ID, span)
+		a.Effect = p.T("Its jobs cannot start or end.")
 		a.Advice = p.T("Raise SetMaxOpenConns to the number of slots and 2 more, or look for handlers that keep a transaction open.")
 	case tracker.TroubleClock:
 		a.Severity, a.Since = SeverityWarning, time.Time{}
-		a.Text = p.Tf("The clock of process %s differs from the database's by %s. The engine corrects it.", process.ID, trouble.Text)
+		a.Text = p.Tf("The clock of process %s differs from the database's by %s.", process.ID, trouble.Text)
+		a.Effect = p.T("The engine corrects the difference.")
 		a.Advice = p.T("Synchronize the machine's clock.")
 	default: // of a newer release
 		a.Text = p.Tf("Process %s: %s", process.ID, string(trouble.Code)+" "+trouble.Text)
@@ -98,7 +103,10 @@ func checkServed(in Input, p Formatter) (list []Alert) {
 		}
 		due[kind] = true // report each kind once
 		text := p.Tf("No running process handles %s, which schedule %s will dispatch.", kind, s.Name)
-		list = append(list, Alert{SeverityWarning, text, time.Time{}, p.ServiceURL(s.Service), p.T("Start a worker that registers a handler for this kind.")})
+		list = append(list, Alert{
+			Severity: SeverityWarning, Text: text, Effect: p.T("The jobs of the schedule will wait."),
+			Advice: p.T("Start a worker that registers a handler for this kind."), Next: Next{Label: p.T("Show workers"), URL: p.WorkersURL()},
+		})
 	}
 	return list
 }

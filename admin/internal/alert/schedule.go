@@ -24,12 +24,18 @@ func checkSchedules(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Schedules {
 		if s.Orphaned(in.Now) {
 			text := p.Tf("Schedule %s is orphaned: no process has registered the schedule since %s.", s.Name, p.FullTime(s.SeenAt))
-			list = append(list, Alert{SeverityWarning, text, s.SeenAt, p.ServiceURL(s.Service), p.T("Start a process that registers the schedule, or remove the schedule.")})
+			list = append(list, Alert{
+				Severity: SeverityWarning, Text: text, Since: s.SeenAt, Effect: p.T("The schedule dispatches no jobs."),
+				Advice: p.T("Start a process that registers the schedule, or remove the schedule."), Next: serviceStep(p, s.Service),
+			})
 			continue
 		}
 		if due := NextTick(s, s.LastTick); !due.IsZero() && in.Now.Sub(due) > lateAfter {
 			text := p.Tf("Schedule %s is late: no job was dispatched at %s.", s.Name, p.FullTime(due))
-			list = append(list, Alert{SeverityCritical, text, due, p.ServiceURL(s.Service), p.T("Check that a worker is running, and read its log.")})
+			list = append(list, Alert{
+				Severity: SeverityCritical, Text: text, Since: due, Effect: p.T("The schedule dispatches no jobs."),
+				Advice: p.T("Check that a worker is running, and read its log."), Next: Next{Label: p.T("Show workers"), URL: p.WorkersURL()},
+			})
 		}
 	}
 	return list
@@ -44,13 +50,19 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 		}
 		if in.Now.After(in.StaleAt(s)) {
 			text := p.Tf("%s is stale: the last successful sync was %s.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), p.TimeAgo(s.At))
-			list = append(list, Alert{SeverityWarning, text, s.At, p.ServiceURL(s.Service), p.T("Check the latest syncs.")})
+			list = append(list, Alert{
+				Severity: SeverityWarning, Text: text, Since: s.At, Effect: p.T("The snapshot may differ from the remote."),
+				Advice: p.T("Check the latest syncs."), Next: serviceStep(p, s.Service),
+			})
 		}
 	}
 	for _, s := range in.Schedules {
 		if !in.succeeded(s) && s.LastJob != 0 && in.IsSync(s.Service, s.Type, s.Action) && in.Now.After(dueBy(s, s.LastTick.Add(-time.Second))) {
 			text := p.Tf("%s has never been synced, although schedule %s has dispatched jobs.", p.ScopeText(s.Service+"/"+s.Type, s.Instance), s.Name)
-			list = append(list, Alert{SeverityCritical, text, s.LastTick, p.JobURL(s.LastJob), p.T("Check the latest syncs.")})
+			list = append(list, Alert{
+				Severity: SeverityCritical, Text: text, Since: s.LastTick, Effect: p.T("The snapshot lacks the objects of the remote."),
+				Advice: p.T("Check the latest syncs."), Next: Next{Label: p.T("Show the last sync"), URL: p.JobURL(s.LastJob)},
+			})
 		}
 	}
 	return list
@@ -62,6 +74,11 @@ func (in Input) StaleAt(s tracker.LastSuccess) time.Time {
 		return dueBy(schedule, s.At)
 	}
 	return s.At.Add(staleAfter)
+}
+
+// serviceStep returns the step to the page of a service.
+func serviceStep(p Formatter, service string) Next {
+	return Next{Label: p.T("Show the service"), URL: p.ServiceURL(service)}
 }
 
 // IsSync reports whether jobs of a kind sync a repository.

@@ -113,3 +113,10 @@ func Halves(name string) (head, tail string) {
 	}
 	return string(runes[:at]), string(runes[at:])
 }
+
+// Decimal formats a number with at most two digits after the point.
+func Decimal(l Language, f float64) string {
+	_, decimal := separators(l)
+	text := strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(f, 'f', 2, 64), "0"), ".")
+	return strings.Replace(text, ".", decimal, 1)
+}
