@@ -33,6 +33,8 @@ func TestEveryAnswerHasTheHeadersThatProtectTheReader(t *testing.T) {
 		{get, id + ".json"},
 		{get, id + "/edit"},
 		{get, "/audit"},
+		{get, "/audit.csv"},
+		{get, "/workers"},
 		{get, "/health"},
 		{get, "/target?service=whm&type=mailbox&instance=main&id=ours@example.org"},
 		{get, "/health.json"},

@@ -96,7 +96,7 @@ func TestCraftedRequestsReachNoOtherInstance(t *testing.T) {
 		_, _, path := w.startBulkRun(w.browser(attacker), fmt.Sprintf("/bulk?action=delete&id=%d&id=%d", beta.cancelled.ID, alpha.cancelled.ID), url.Values{
 			"reason": {"x"}, "q": {fmt.Sprintf("id:%d,%d", beta.cancelled.ID, alpha.cancelled.ID)}, "through": {"1000000"},
 		})
-		w.until(func() bool { return strings.Contains(w.get(attacker, path).body, "✓</span> success") })
+		w.until(func() bool { return endedWell(w.get(attacker, path).body) })
 		w.leaksNothing(t, path, w.get(attacker, path), beta)
 		for _, at := range []place{alpha, beta} {
 			job, err := w.engine.Reader().Get(t.Context(), at.cancelled.ID)

@@ -35,6 +35,11 @@ type auditItem struct {
 	counts  []tracker.AuditCount
 }
 
+// hasEntries reports whether the page has entries that the run made, beside the one of its start.
+func (i *auditItem) hasEntries() bool {
+	return slices.ContainsFunc(i.entries, func(e tracker.AuditEntry) bool { return e.RunID != 0 })
+}
+
 const auditPageSize = 50
 
 // auditFields are the filters in the URL of the audit log.

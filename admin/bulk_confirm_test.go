@@ -142,7 +142,7 @@ func TestBulkRunChangesNoMoreJobsThanWereConfirmed(t *testing.T) {
 		var page string
 		s.until(func() bool {
 			page = s.get("operator", path).body
-			return strings.Contains(page, "✓</span> success")
+			return endedWell(page)
 		})
 		if n := s.count("deleted_at IS NOT NULL"); n != 101 || !strings.Contains(page, "the run has changed as many jobs as were confirmed") {
 			t.Errorf("the run deleted %d jobs, want 101:\n%s", n, page)

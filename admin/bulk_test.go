@@ -99,7 +99,7 @@ func TestBulkRunRetriesAllMatchingJobsAndReportsSkippedOnes(t *testing.T) {
 		var body string
 		s.until(func() bool {
 			body = s.get("operator", path).body
-			return strings.Contains(body, "✓</span> success")
+			return endedWell(body)
 		})
 		if !strings.Contains(body, `rel="next"`) || strings.Count(body, fmt.Sprintf("bulk run %s", path[strings.LastIndex(path, "/")+1:])) != 50 {
 			t.Errorf("the run's page does not list the run's actions: %s", body)
@@ -183,7 +183,7 @@ func TestBulkRunChangesOnlyManageableJobsAndDeletedJobsCanBeRestored(t *testing.
 	theirs := s.await(s.dispatch(elsewhere{ID: "a"}).ID, tracker.StatusSuccess)
 	browser := s.browser("other")
 	_, _, path := s.startBulkRun(browser, "/bulk?action=delete&all=1&q=", url.Values{"reason": {"tidy"}})
-	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
+	s.until(func() bool { return endedWell(s.get("other", path).body) })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d jobs of another service are deleted", n)
 	}
@@ -195,7 +195,7 @@ func TestBulkRunChangesOnlyManageableJobsAndDeletedJobsCanBeRestored(t *testing.
 		t.Errorf("the run's page for a subject without permissions: %d", got.status)
 	}
 	_, _, path = s.startBulkRun(browser, fmt.Sprintf("/bulk?action=restore&id=%d&q=is:deleted", theirs.ID), url.Values{"reason": {"a mistake"}})
-	s.until(func() bool { return strings.Contains(s.get("other", path).body, "✓</span> success") })
+	s.until(func() bool { return endedWell(s.get("other", path).body) })
 	if now, err = s.engine.Reader().Get(t.Context(), theirs.ID); err != nil || !now.DeletedAt.IsZero() {
 		t.Errorf("the job is %+v, %v", now, err)
 	}
@@ -233,7 +233,7 @@ func TestBulkRunContinuesInAnotherProcessAndCanBeStopped(t *testing.T) {
 		enforcer.left.Store(1000)
 		noError(t, admin.Register(next.engine, enforcer))
 		next.start()
-		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "✓</span> success") })
+		next.until(func() bool { return endedWell(next.get("operator", path).body) })
 		var retried, twice int
 		noError(t, db.Raw("SELECT COUNT(DISTINCT retry_of), COUNT(*) - COUNT(DISTINCT retry_of) FROM nawasync_jobs WHERE retry_of IS NOT NULL").Row().Scan(&retried,
 			&twice))
@@ -264,7 +264,7 @@ func TestBulkRunOfARevokedOperatorChangesNothingAndCannotBeRetried(t *testing.T)
 	noError(t, policy.Revoke(t.Context(), s.db.DB, "operator", admin.RoleOperator)) // as another process does
 	_, err := s.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 	noError(t, err)
-	s.until(func() bool { return strings.Contains(s.get("viewer", path).body, "✓</span> success") })
+	s.until(func() bool { return endedWell(s.get("viewer", path).body) })
 	if n := s.count("deleted_at IS NOT NULL"); n != 0 {
 		t.Errorf("%d jobs are deleted, want none", n)
 	}

@@ -129,7 +129,7 @@ func (w *world) checkForms(t *testing.T, p person, path, body string) {
 		action := html.UnescapeString(form[1])
 		service, name, isService := strings.Cut(strings.TrimPrefix(action, "/services/"), "/")
 		switch {
-		case action == "/preferences":
+		case action == "/preferences", strings.HasPrefix(action, "/views"): // of one's own
 		case isService && strings.HasPrefix(action, "/services/"):
 			if !p.mayAnywhere(w, admin.PermissionService) {
 				t.Errorf("%s offers %q to %s %s", path, p.name, name, service)

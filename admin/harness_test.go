@@ -13,6 +13,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -297,3 +298,8 @@ func (s *site) await(id int64, want tracker.Status) *tracker.Job {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+var successBadge = regexp.MustCompile(`<span class="badge good">\s*<svg[^>]*><use[^>]*></use></svg>\s*success`)
+
+// endedWell reports whether the page of a job says that it succeeded.
+func endedWell(page string) bool { return successBadge.MatchString(page) }

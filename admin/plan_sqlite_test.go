@@ -49,7 +49,7 @@ func TestPagesOnSQLiteDoNotScanAllJobs(t *testing.T) {
 	s := newSiteOf(t, &testdb.Database{DB: recorded, Dialect: db.Dialect, DSN: db.DSN}, "", nil, nil)
 	paths := []string{
 		"/jobs", "/jobs?q=since:1h", "/jobs?q=service:whm", "/jobs?q=status:failed+service:whm", "/jobs?q=ended:1h", "/jobs?q=target:box17",
-		"/jobs?q=error:quota+status:failed", "/jobs?q=is:stuck", "/jobs?q=is:open", "/jobs?q=status:failed+-is:repaired", "/health", "/services/whm",
+		"/jobs?q=error:quota+status:failed", "/jobs?q=is:stuck", "/jobs?q=is:open", "/jobs?q=status:failed+-is:repaired", "/", "/services/whm",
 		"/target?service=whm&type=mailbox&instance=main&id=box17", "/metrics",
 	}
 	for _, status := range tracker.Statuses() {

@@ -37,7 +37,7 @@ func (s *site) retryAll(q string) (preview, page string) {
 	}
 	s.until(func() bool {
 		page = s.get("operator", path).body
-		return strings.Contains(page, "✓</span> success")
+		return endedWell(page)
 	})
 	return preview, page
 }

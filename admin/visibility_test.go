@@ -321,7 +321,7 @@ func TestBulkRunChangesOnlyInstancesThatTheOperatorMayManage(t *testing.T) {
 		for _, name := range []string{"group-operator", "beta-reader"} {
 			browser := w.browser(name)
 			_, _, path := w.startBulkRun(browser, "/bulk?action=delete&all=1&q=status:cancelled", url.Values{"reason": {"tidy"}})
-			w.until(func() bool { return strings.Contains(w.get(name, path).body, "✓</span> success") })
+			w.until(func() bool { return endedWell(w.get(name, path).body) })
 			for _, p := range w.persons {
 				if p.name != name {
 					continue
@@ -351,7 +351,7 @@ func TestBulkRunLeavesOutInstancesThatWereDeniedMeanwhile(t *testing.T) {
 			policy.Rule{Subject: "operator", Service: "qhost", Instance: "qalpha", Permission: admin.PermissionManage, Deny: true}))
 		_, err := w.engine.Resume(t.Context(), "nawasync", "", nawasync.OperatorOptions{})
 		noError(t, err)
-		w.until(func() bool { return strings.Contains(w.get("operator", path).body, "✓</span> success") })
+		w.until(func() bool { return endedWell(w.get("operator", path).body) })
 		for _, at := range w.places {
 			job, err := w.engine.Reader().Get(t.Context(), at.cancelled.ID)
 			noError(t, err)
