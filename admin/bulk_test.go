@@ -244,7 +244,7 @@ func TestBulkRunContinuesInAnotherProcessAndCanBeStopped(t *testing.T) {
 		_, _, path = next.startBulkRun(next.browser("operator"), "/bulk?action=retry&all=1&q=status:failed", url.Values{"reason": {"again"}})
 		next.until(func() bool { return next.count("retry_of IS NOT NULL") > 430 })
 		next.post("operator", path+"/stop", "back", path)
-		next.until(func() bool { return strings.Contains(next.get("operator", path).body, "⊘</span> cancelled") })
+		next.until(func() bool { return shows(next.get("operator", path).body, "cancelled") })
 		if page := next.get("operator", path).body; strings.Contains(page, `<dt>Succeeded</dt><dd>0</dd>`) {
 			t.Errorf("the page of a stopped run does not show what it did:\n%s", page)
 		}

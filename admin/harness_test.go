@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,7 +300,12 @@ func (s *site) await(id int64, want tracker.Status) *tracker.Job {
 	}
 }
 
-var successBadge = regexp.MustCompile(`<span class="badge good">\s*<svg[^>]*><use[^>]*></use></svg>\s*success`)
+var badgePattern = regexp.MustCompile(`<span class="badge \w+">\s*<svg[^>]*><use[^>]*></use></svg>\s*([^<]*)`)
+
+// shows reports whether a page has the badge of a status.
+func shows(page, status string) bool {
+	return slices.ContainsFunc(badgePattern.FindAllStringSubmatch(page, -1), func(found []string) bool { return strings.TrimSpace(found[1]) == status })
+}
 
 // endedWell reports whether the page of a job says that it succeeded.
-func endedWell(page string) bool { return successBadge.MatchString(page) }
+func endedWell(page string) bool { return shows(page, "success") }
