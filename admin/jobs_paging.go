@@ -137,12 +137,3 @@ func (v *jobsView) sorts() []navLink {
 	}
 	return list
 }
-
-// otherOrder returns the link to the list in the other order.
-func (v *jobsView) otherOrder() navLink {
-	list := v.sorts()
-	if list[0].current {
-		return list[1]
-	}
-	return list[0]
-}

@@ -30,6 +30,19 @@ func TestSyncBadgeShowsEachStateBySignAndWordAndEscapesItsError(t *testing.T) {
 	}
 }
 
+func TestComponentsFollowTheLanguageOfTheContext(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[string]string{"id": "Belum pernah", "en": "Never synced.", "xx": "Never synced."} {
+		var b strings.Builder
+		if err := component.LastSynced(time.Time{}, time.Now()).Render(component.WithLanguage(t.Context(), tag), &b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %s", tag, b.String())
+		}
+	}
+}
+
 func TestLastSyncedShowsNeverOrTheTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
