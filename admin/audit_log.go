@@ -317,11 +317,16 @@ func (p *request) auditTargetURL(a tracker.AuditEntry) string {
 	return p.url("/target", "service", a.Service, "type", a.Type, "instance", a.Instance, "id", a.TargetID)
 }
 
-// filterText returns the filters in one line.
+// filterText returns the filters in one line, without the ID of an object: Forget could not remove it from the audit
+// entry of an export, which concerns no object.
 func (v *auditView) filterText() string {
 	var parts []string
 	for _, field := range auditFields {
-		if text := v.text(field); text != "" {
+		switch text := v.text(field); {
+		case text == "":
+		case field == "object":
+			parts = append(parts, "one object")
+		default:
 			parts = append(parts, field+": "+text)
 		}
 	}

@@ -195,4 +195,10 @@ func TestAuditExportIsScopedSafeForSpreadsheetsAndRecorded(t *testing.T) {
 	if len(entries) != 2 || entries[0].Subject != "other" || entries[0].Detail != "action: retry" {
 		t.Errorf("the exports are recorded as %+v", entries)
 	}
+	rows("viewer", "/audit.csv?action=retry&object=ann@example.org")
+	entries, err = s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "export_audit_log", Limit: 1})
+	noError(t, err)
+	if entries[0].Detail != "one object, action: retry" {
+		t.Errorf("the export of an object, which Forget must not miss, is recorded as %q", entries[0].Detail)
+	}
 }

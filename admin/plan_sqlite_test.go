@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"database/sql/driver"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -47,17 +48,23 @@ func TestPagesOnSQLiteDoNotScanAllJobs(t *testing.T) {
 	recorded, err := testdb.OpenRecorded(db.DSN, recorder.record)
 	noError(t, err)
 	s := newSiteOf(t, &testdb.Database{DB: recorded, Dialect: db.Dialect, DSN: db.DSN}, "", nil, nil)
+	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error, error_signature, snap_table, snap_row, snap_state)
+ VALUES (7, 7, 0, 0, 0, 0, 1, 0, FALSE, 1, 3, 'conflict', 'whm', 'mailbox', 'update', 'main', 'box', 'default', 'user:1', 'manual', 'changed', 171, 'boxes', 1, 'pending_update')`).Error)
+	var conflict int64
+	noError(t, db.Raw("SELECT MAX(id) FROM nawasync_jobs").Row().Scan(&conflict))
 	paths := []string{
 		"/jobs", "/jobs?q=since:1h", "/jobs?q=service:whm", "/jobs?q=status:failed+service:whm", "/jobs?q=ended:1h", "/jobs?q=target:box17",
 		"/jobs?q=error:quota+status:failed", "/jobs?q=is:stuck", "/jobs?q=is:open", "/jobs?q=status:failed+-is:repaired", "/", "/services/whm",
 		"/target?service=whm&type=mailbox&instance=main&id=box17", "/metrics",
+		"/?window=7d", "/jobs?group=error", "/jobs?group=object&q=status:failed", "/jobs?group=service&q=service:whm", "/workers", "/audit?object=x", "/suggest.json?key=type&prefix=a",
+		"/suggest.json?key=action&prefix=u", fmt.Sprintf("/conflicts?job=%d", conflict), fmt.Sprintf("/jobs/%d", conflict), fmt.Sprintf("/jobs/%d/edit", conflict),
 	}
 	for _, status := range tracker.Statuses() {
 		paths = append(paths, "/jobs?q=status:"+string(status))
 	}
 	for _, path := range paths {
 		recorder.take()
-		if got := s.get("viewer", path); got.status != http.StatusOK && got.status != http.StatusSeeOther {
+		if got := s.get("operator", path); got.status != http.StatusOK && got.status != http.StatusSeeOther {
 			t.Fatalf("%s: %d\n%s", path, got.status, got.body)
 		}
 		for _, q := range recorder.take() {

@@ -82,7 +82,8 @@ func TestPlantedSecretsAreInNoTablePageExportOrLog(t *testing.T) {
 			"/livez", "/readyz", "/assets/none.css",
 		}
 		for _, id := range ids {
-			urls = append(urls, fmt.Sprintf("/jobs/%d", id), fmt.Sprintf("/jobs/%d?stack=full", id), fmt.Sprintf("/jobs/%d.json", id))
+			urls = append(urls, fmt.Sprintf("/jobs/%d", id), fmt.Sprintf("/jobs/%d?stack=full", id), fmt.Sprintf("/jobs/%d.json", id),
+				fmt.Sprintf("/jobs/%d/edit", id), fmt.Sprintf("/conflicts?job=%d", id))
 		}
 		for _, route := range routes(t) {
 			shows := func(path string) bool { return route.path.MatchString(strings.Split(path, "?")[0]) }

@@ -173,15 +173,21 @@ func (q quotas) beforeScan(ctx context.Context) (done func(), err error) {
 	return leave, nil
 }
 
+// of returns the quota of the requests for a path.
+func (q quotas) of(path string) *quota {
+	switch path {
+	case "/jobs.csv", "/audit.csv":
+		return q.exports // an export runs for minutes
+	}
+	return q.requests
+}
+
 // withinQuota serves the request when the quota of its subject allows.
 func (p *request) withinQuota(serve func(p *request) error) error {
 	if p.viewer.subject == "" || p.viewer.enforcer == nil {
 		return serve(p) // which refuses it without reading anything
 	}
-	q := p.h.quotas.requests
-	if p.r.URL.Path == "/jobs.csv" {
-		q = p.h.quotas.exports // an export runs for minutes
-	}
+	q := p.h.quotas.of(p.r.URL.Path)
 	leave, after, ok := q.enter(p.r.Context(), p.viewer.subject)
 	if !ok {
 		return &busyError{after}

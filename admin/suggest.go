@@ -65,7 +65,7 @@ func (p *request) knownValues(ctx context.Context, key string) (values []string,
 		return p.viewer.visibleServices(), nil
 	case "instance":
 		for _, i := range p.viewer.existing {
-			if i.Instance != "" && p.viewer.viewsInstance(i.Service, i.Instance) {
+			if i.Instance != "" && p.viewer.allowed(PermissionView, i.Service, i.Instance) {
 				values = append(values, i.Instance)
 			}
 		}

@@ -45,6 +45,7 @@ func TestIndexesFindTheEntriesOfEachFilterOfTheAuditLog(t *testing.T) {
 			"run": {RunID: 7}, "object": {TargetID: "box17"}, "outcome": {Outcome: AuditFailed},
 			"subject": {Listed: true, Subject: "user3"}, "action": {Listed: true, Action: "act3"}, "service": {Listed: true, Service: "service3"},
 			"subject before": {Listed: true, Subject: "user3", Before: 9000}, "subject after": {Listed: true, Subject: "user3", After: 9000},
+			"subject_all": {Subject: "user3"}, "action_all": {Action: "act3"}, "subject_all done": {Subject: "user3", Outcome: AuditDone},
 			"since": {Listed: true, Since: at, Until: at.Add(time.Hour)}, "failed since": {Outcome: AuditFailed, Since: at, Until: at.Add(time.Hour)},
 		} {
 			plan := explain(t, db, r, filter)

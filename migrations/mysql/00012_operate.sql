@@ -21,7 +21,9 @@ ALTER TABLE nawasync_acts ADD COLUMN /*M! IF NOT EXISTS */ run_id BIGINT NOT NUL
     ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_outcome (outcome, id),
     ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_subject (listed, subject, id),
     ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_action (listed, act, id),
-    ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_listed_service (listed, service, id);
+    ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_listed_service (listed, service, id),
+    ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_subject_all (subject, id),
+    ADD INDEX /*M! IF NOT EXISTS */ nawasync_acts_action_all (act, id);
 UPDATE nawasync_settings SET value = '12' WHERE name = 'schema_version' AND value = '11';
 
 -- +goose Down
@@ -33,6 +35,8 @@ ALTER TABLE nawasync_acts DROP INDEX /*M! IF EXISTS */ nawasync_acts_run,
     DROP INDEX /*M! IF EXISTS */ nawasync_acts_subject,
     DROP INDEX /*M! IF EXISTS */ nawasync_acts_action,
     DROP INDEX /*M! IF EXISTS */ nawasync_acts_listed_service,
+    DROP INDEX /*M! IF EXISTS */ nawasync_acts_subject_all,
+    DROP INDEX /*M! IF EXISTS */ nawasync_acts_action_all,
     DROP COLUMN /*M! IF EXISTS */ listed,
     DROP COLUMN /*M! IF EXISTS */ run_id;
 ALTER TABLE nawasync_processes DROP COLUMN /*M! IF EXISTS */ slots,

@@ -21,6 +21,8 @@ CREATE INDEX IF NOT EXISTS nawasync_acts_outcome ON nawasync_acts (outcome, id) 
 CREATE INDEX IF NOT EXISTS nawasync_acts_subject ON nawasync_acts (subject, id) WHERE listed = TRUE;
 CREATE INDEX IF NOT EXISTS nawasync_acts_action ON nawasync_acts (act, id) WHERE listed = TRUE;
 CREATE INDEX IF NOT EXISTS nawasync_acts_listed_service ON nawasync_acts (service, id) WHERE listed = TRUE;
+CREATE INDEX IF NOT EXISTS nawasync_acts_subject_all ON nawasync_acts (subject, id);
+CREATE INDEX IF NOT EXISTS nawasync_acts_action_all ON nawasync_acts (act, id);
 UPDATE nawasync_settings SET value = '12' WHERE name = 'schema_version' AND value = '11';
 
 -- +goose Down
@@ -32,6 +34,8 @@ DROP INDEX IF EXISTS nawasync_acts_outcome;
 DROP INDEX IF EXISTS nawasync_acts_subject;
 DROP INDEX IF EXISTS nawasync_acts_action;
 DROP INDEX IF EXISTS nawasync_acts_listed_service;
+DROP INDEX IF EXISTS nawasync_acts_subject_all;
+DROP INDEX IF EXISTS nawasync_acts_action_all;
 ALTER TABLE nawasync_acts DROP COLUMN listed;
 ALTER TABLE nawasync_acts DROP COLUMN run_id;
 ALTER TABLE nawasync_processes DROP COLUMN slots;
