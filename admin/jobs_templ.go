@@ -1828,7 +1828,7 @@ func searchedNote(v *jobsView) templ.Component {
 	})
 }
 
-// selectionBar runs an action on the selected jobs. It is shown while at least one is selected.
+// selectionBar has the actions for the selected jobs. It is shown while at least one is selected.
 func selectionBar(v *jobsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
