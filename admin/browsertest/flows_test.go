@@ -32,9 +32,10 @@ func (s *site) flows(decide string) []flow {
 	confirm := func(action string) [2]string {
 		return [2]string{fmt.Sprintf("main form[action$='/%s'] input[name=confirm]", action), " "}
 	}
-	decision := [][2]string{confirm("release")}
+	open := func(menu string) [2]string { return [2]string{fmt.Sprintf("[data-key^='%s'] summary", menu), " "} }
+	decision := [][2]string{open("release-"), confirm("release")}
 	if decide == "reject" {
-		decision = nil
+		decision = [][2]string{open("reject-")}
 	}
 	return []flow{
 		{"retry", job(s.failed), nil, button("retry"), done},
@@ -46,13 +47,13 @@ func (s *site) flows(decide string) []flow {
 		{"apply_mine", job(s.conflicts[1]), [][2]string{{"#reason-apply_mine", "agreed"}, confirm("apply_mine")}, button("apply_mine"), done},
 		{"overwrite", job(s.conflicts[2]), [][2]string{confirm("overwrite")}, button("overwrite"), done},
 		{"decide on a held sync", "/services/whm", decision, button(decide), done},
-		{"sync now", "/services/whm", nil, button("sync"), done},
+		{"sync now", "/services/whm", [][2]string{open("sync-menu")}, button("sync"), done},
 		{"resume an instance", "/services/whm?instance=backup", nil, button("resume"), done},
-		{"pause", "/services/whm", [][2]string{{"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
+		{"pause", "/services/whm", [][2]string{open("pause-menu"), {"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
 		{"resume", "/services/whm", nil, button("resume"), done},
 		{"filter by query", "/jobs", [][2]string{{"#q", "target:bob@delta.example"}}, ".query button", "#q[value*='bob@delta.example']"},
 		{"find a job by its number", "/", [][2]string{{"#search", fmt.Sprint(s.failed, "\r")}}, "", "#details"},
-		{"filter the audit log", "/audit", [][2]string{{"input[name=action]", "pause"}}, ".query button", "input[name=action][value=pause]"},
+		{"filter the audit log", "/audit", [][2]string{open("filters"), {"input[name=action]", "pause"}}, ".filters button", "input[name=action][value=pause]"},
 		{"select all jobs of a query", "/jobs?q=status:failed", [][2]string{{"input[name=id]", " "}}, "input[name=all]", "input[name=all]:checked"},
 		{
 			"bulk run", "/bulk?action=delete&all=1&q=target:eve@delta.example",
