@@ -63,9 +63,12 @@ func (p *request) jobs() error {
 		p.refreshWhile(refreshList, v.results.Jobs...)
 	}
 	p.title = v.viewTitle()
-	// The objects, the counts and the chart may fail or time out without hiding the list.
+	// What the jobs change, the objects, the counts and the chart may fail or time out without hiding the list.
 	ctx, cancel := context.WithTimeout(p.r.Context(), p.h.config.Timeout/5)
 	defer cancel()
+	if err := p.store().LoadDetails(ctx, v.results.Jobs); err != nil {
+		p.h.config.Logger.Error("a list of jobs shows no changes", "error", err)
+	}
 	if v.objects, err = v.findObjects(ctx); err != nil {
 		p.h.config.Logger.Error("object search failed", "error", err)
 		v.problem = p.T("The objects could not be searched. The list below is complete.")

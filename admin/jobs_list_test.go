@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/admin/internal/mailboxes"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 var (
@@ -194,4 +196,28 @@ func (s *site) postAll(browser *http.Client, form url.Values) string {
 	data, err := io.ReadAll(response.Body)
 	noError(s.t, err)
 	return string(data)
+}
+
+func TestRowsShowWhatAJobChangesAndHowFarARunningOneIs(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHostOf(t, db, 1, withQuota)
+		job, err := h.boxes.Update(t.Context(), h.row(address(0)), func(m *mailboxes.Mailbox) {
+			m.Quota, m.Password = 1024, nawasync.NewSecret("hunter2-secret")
+		}, nawasync.Options{By: "Ann"})
+		noError(t, err)
+		h.await(job.ID, tracker.StatusSuccess)
+		page := text(h.get("viewer", "/jobs").body)
+		if want := ">Mail quota 100 MB → 1 GB, password ***</bdi>"; !strings.Contains(page, want) {
+			t.Errorf("the list lacks %s:\n%s", want, page)
+		}
+		noError(t, db.Exec("UPDATE nawasync_jobs SET progress = ? WHERE id = ?", `{"done":120,"total":500}`, job.ID).Error)
+		if page := h.get("viewer", "/jobs").body; strings.Contains(page, "120 of 500") {
+			t.Error("a job that has ended still shows its progress")
+		}
+		noError(t, db.Exec("UPDATE nawasync_jobs SET status = 'running' WHERE id = ?", job.ID).Error)
+		if page := h.get("viewer", "/jobs").body; !strings.Contains(page, ">120 of 500</bdi>") {
+			t.Errorf("the row of a running job lacks its progress:\n%s", page)
+		}
+	})
 }

@@ -65,6 +65,15 @@ func (p *request) progressText(g *progress) string {
 	return text + ", " + format.Cut(g.Note, 120)
 }
 
+// rowText returns what a list says about a job after its action: how far it is while it runs, and otherwise what it
+// changes. It is "" if the job does not tell. The job needs tracker.Reader.LoadDetails first.
+func (p *request) rowText(j *tracker.Job) string {
+	if g := progressOf(j); g != nil && j.Status == tracker.StatusRunning {
+		return p.progressText(g)
+	}
+	return p.changeText(j)
+}
+
 // workerName returns how the pages call a process.
 func (p *request) workerName(process tracker.Process) string {
 	return p.Tf("%s, PID %d", process.Host, process.PID)
