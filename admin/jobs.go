@@ -274,7 +274,7 @@ func (v *jobsView) windows() []navLink {
 	list := []navLink{{name: v.T("Any time"), url: v.link(v.anyTime()), current: !v.query.Has("since", "created", "ended")}}
 	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
 		current := v.query.Only(field) == w && (field == "ended" || !v.query.Has("created"))
-		list = append(list, navLink{name: v.request.windowName(w), url: v.link(others.With(field, w)), current: current})
+		list = append(list, navLink{name: v.windowName(w), url: v.link(others.With(field, w)), current: current})
 	}
 	switch {
 	case field == "since":

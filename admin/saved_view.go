@@ -204,7 +204,7 @@ func (p *request) changeSavedView() error {
 		return err
 	}
 	mine, action := view.Owner == p.viewer.subject, p.r.PathValue("action")
-	if !mine && !(view.Shared && p.mayReadQuery(view.Query)) {
+	if !mine && (!view.Shared || !p.mayReadQuery(view.Query)) {
 		return errNotFound
 	}
 	store, entry := p.h.engine.Internals(host.NewKey()).Store(), p.viewEntry(action, view.Query)

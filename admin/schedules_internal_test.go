@@ -1,13 +1,14 @@
 package admin
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 )
 
 func TestSimpleSchedulesAreShownInWords(t *testing.T) {
 	t.Parallel()
-	p := &request{h: &handler{}, r: httptest.NewRequest("GET", "/", nil)}
+	p := &request{h: &handler{}, r: httptest.NewRequest(http.MethodGet, "/", nil)}
 	for spec, want := range map[string]string{
 		"@hourly": "every hour at minute 0", "@daily": "every day at 00:00", "@every 90m": "every 90\u00a0min", "*/15 * * * *": "every 15 minutes",
 		"* * * * *": "every minute", "*/1 * * * *": "every minute", "5 * * * *": "every hour at minute 5", "30 2 * * *": "every day at 02:30",

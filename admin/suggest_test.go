@@ -19,7 +19,9 @@ import (
 func (s *site) suggested(subject, key, prefix string) (list []string) {
 	s.t.Helper()
 	got := s.get(subject, "/suggest.json?"+url.Values{"key": {key}, "prefix": {prefix}}.Encode())
-	var found []struct{ Insert string }
+	var found []struct {
+		Insert string `json:"insert"`
+	}
 	if got.status != http.StatusOK || json.Unmarshal([]byte(got.body), &found) != nil {
 		s.t.Fatalf("suggestions for %q %q: %d %s", key, prefix, got.status, got.body)
 	}

@@ -16,9 +16,8 @@ var _ host.RowShower = attached{}
 func (r attached) ShowRow(ctx context.Context, instance, id string) (*host.ShownRow, error) {
 	m := r.model
 	key, err := m.scopeOf(instance)
-	// The caller has asked whether somebody may see the instance with this spelling. A row of another spelling is
-	// one of another instance.
-	if err != nil || len(m.scope) > 0 && targetText(key, m.scope) != instance || !setParts(key, m.key, id) {
+	// The pages have checked the right to this instance, so it must be the one of the row.
+	if err != nil || m.instance(key) != instance || !setParts(key, m.key, id) {
 		return nil, fmt.Errorf("%s of %s: %w", id, m.table, tracker.ErrNotFound) // no row can have these texts
 	}
 	m.respell(key)

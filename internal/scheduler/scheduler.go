@@ -69,21 +69,9 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	// Without a common clock, a last tick in the future may come from a process whose clock is
 	// ahead. Reset it only if this process's clock was set back.
 	mayReset := s.CommonClock || s.latest.Sub(now) > clockTolerance
-	if age := now.Sub(s.seenAt); age < 0 || age >= registerInterval { // age is negative if the clock was set back
-		for _, e := range s.Entries {
-			if err := s.Store.SeeSchedule(ctx, e.Row, now); err != nil {
-				return false, err
-			}
-		}
-		s.seenAt = now
-	}
-	rows, err := s.Store.Schedules(ctx)
+	stored, err := s.rows(ctx, now)
 	if err != nil {
 		return false, err
-	}
-	stored := map[string]tracker.Schedule{}
-	for _, row := range rows {
-		stored[row.Name] = row
 	}
 	var errs []error
 	for _, e := range s.Entries {
@@ -118,6 +106,27 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 		s.latest = now
 	}
 	return false, errors.Join(errs...)
+}
+
+// rows registers the schedules from time to time, and returns their rows by name.
+func (s *Scheduler) rows(ctx context.Context, now time.Time) (map[string]tracker.Schedule, error) {
+	if age := now.Sub(s.seenAt); age < 0 || age >= registerInterval { // age is negative if the clock was set back
+		for _, e := range s.Entries {
+			if err := s.Store.SeeSchedule(ctx, e.Row, now); err != nil {
+				return nil, err
+			}
+		}
+		s.seenAt = now
+	}
+	rows, err := s.Store.Schedules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored := map[string]tracker.Schedule{}
+	for _, row := range rows {
+		stored[row.Name] = row
+	}
+	return stored, nil
 }
 
 // handleTick dispatches the job of a tick or, during a pause of the schedule, leaves it out.

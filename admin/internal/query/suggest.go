@@ -69,6 +69,6 @@ func Matching(values []string, prefix string, limit int) []string {
 			inside = append(inside, value)
 		}
 	}
-	list := append(begin, inside...)
+	list := slices.Concat(begin, inside)
 	return list[:min(len(list), limit)]
 }

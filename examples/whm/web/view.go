@@ -46,7 +46,7 @@ func linkTo(path, instance string) templ.SafeURL {
 }
 
 // Sections returns the links of the main navigation.
-func (p pageView) Sections() (list []link) {
+func (p *pageView) Sections() (list []link) {
 	for _, s := range []link{
 		{Name: "Mailboxes", URL: "/"},
 		{Name: "Accounts", URL: "/accounts"},
@@ -63,7 +63,7 @@ func (p pageView) Sections() (list []link) {
 
 // Servers returns links to the same page of each server. It returns none if the page is the same for
 // all servers, or if there is one server.
-func (p pageView) Servers() (list []link) {
+func (p *pageView) Servers() (list []link) {
 	if len(p.Instances) < 2 || !slices.Contains([]string{"/", "/accounts", "/elsewhere"}, p.Path) {
 		return nil
 	}
