@@ -108,7 +108,10 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	if config.Prefix != "" && (!strings.HasPrefix(config.Prefix, "/") || !isLocalPath(config.Prefix) || strings.ContainsAny(config.Prefix, "?#% ")) {
 		return nil, fmt.Errorf("create the admin pages: Config.Prefix is %q; write a path such as /admin/sync", config.Prefix)
 	}
-	if config.Language = cmp.Or(config.Language, "en"); strings.Trim(config.Language, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
+	if config.Language = cmp.Or(config.Language, "en"); strings.Trim(
+		config.Language,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-",
+	) != "" {
 		return nil, fmt.Errorf("create the admin pages: Config.Language is %q; write a language tag such as en or pt-BR", config.Language)
 	}
 	if err := checkFields(config.Fields); err != nil {
@@ -122,12 +125,20 @@ func New(engine *nawasync.Engine, config Config) (http.Handler, error) {
 	config.ExportTime = cmp.Or(config.ExportTime, 5*time.Minute)
 	config.Logger = engine.Internals(host.NewKey()).Redacting(cmp.Or(config.Logger, slog.Default()))
 	if config.Timeout < 0 || config.ExportRows < 0 || config.ExportTime < 0 || config.Connections < 0 {
-		return nil, errors.New("create the admin pages: Config.Timeout, ExportRows, ExportTime or Connections is negative; set a positive value, or 0 for the default")
+		return nil, errors.New(
+			"create the admin pages: Config.Timeout, ExportRows, ExportTime or Connections is negative; set a positive value, or 0 for the default",
+		)
 	}
 	if config.Connections == 0 {
 		config.Connections = defaultConnections(engine)
 	}
-	h := &handler{engine: engine, quotas: newQuotas(time.Now, config.Connections), config: config, languages: language.NewSet(config.Language, config.Messages), instances: instanceCache{sem: make(chan struct{}, 1)}}
+	h := &handler{
+		engine:    engine,
+		quotas:    newQuotas(time.Now, config.Connections),
+		config:    config,
+		languages: language.NewSet(config.Language, config.Messages),
+		instances: instanceCache{sem: make(chan struct{}, 1)},
+	}
 	h.counting = make(chan struct{}, 1)
 	h.reader = engine.Reader().WithOptions(tracker.Options{
 		StatementTimeout: config.statementTimeout(), Connections: config.Connections, BeforeScan: h.quotas.beforeScan,

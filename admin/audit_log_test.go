@@ -27,9 +27,20 @@ func (s *site) appendAudit(entry tracker.AuditEntry, run jobstore.BulkRun) {
 // addRun adds the entries of a bulk run of jobs of whm and cloudflare, of which the last one failed.
 func (s *site) addRun(id int64, jobs int) {
 	s.t.Helper()
-	s.appendAudit(tracker.AuditEntry{Subject: "ann", Action: "bulk retry", Service: "nawasync", Type: "bulk", TargetID: "token", JobID: id, Detail: "status:failed"}, jobstore.BulkRun{})
+	s.appendAudit(
+		tracker.AuditEntry{Subject: "ann", Action: "bulk retry", Service: "nawasync", Type: "bulk", TargetID: "token", JobID: id, Detail: "status:failed"},
+		jobstore.BulkRun{},
+	)
 	for i := range jobs {
-		entry := tracker.AuditEntry{Subject: "ann", Action: "retry", Service: "whm", Type: "mailbox", Instance: "main", TargetID: fmt.Sprintf("box%d.example", i), JobID: int64(1000 + i)}
+		entry := tracker.AuditEntry{
+			Subject:  "ann",
+			Action:   "retry",
+			Service:  "whm",
+			Type:     "mailbox",
+			Instance: "main",
+			TargetID: fmt.Sprintf("box%d.example", i),
+			JobID:    int64(1000 + i),
+		}
 		if i%2 == 1 {
 			entry.Service, entry.Type, entry.Instance = "cloudflare", "record", ""
 		}
@@ -83,7 +94,8 @@ func TestAuditLogHasOneLineForABulkRunHoweverManyJobsItChanged(t *testing.T) {
 		if !strings.Contains(failed, "box120.example") || strings.Contains(failed, "box3.example") {
 			t.Error("the failures do not have the one of the run, or have others")
 		}
-		if object := s.get("viewer", "/audit?object=box3.example").body; !strings.Contains(object, "box3.example") || strings.Contains(object, "box4.example") {
+		if object := s.get("viewer", "/audit?object=box3.example").body; !strings.Contains(object, "box3.example") ||
+			strings.Contains(object, "box4.example") {
 			t.Error("the entries of an object lack what the run did to it, or have others")
 		}
 	})
@@ -95,7 +107,16 @@ func TestAuditLogPagesBothWaysWithItsFilters(t *testing.T) {
 		s := newSite(t, db, "", nil)
 		s.dispatch(chore{ID: "a"})
 		for i := range 120 {
-			s.appendAudit(tracker.AuditEntry{Subject: []string{"ann", "bob"}[i%2], Action: "cancel", Service: "whm", Instance: "main", TargetID: fmt.Sprintf("box%03d.example", i)}, jobstore.BulkRun{})
+			s.appendAudit(
+				tracker.AuditEntry{
+					Subject:  []string{"ann", "bob"}[i%2],
+					Action:   "cancel",
+					Service:  "whm",
+					Instance: "main",
+					TargetID: fmt.Sprintf("box%03d.example", i),
+				},
+				jobstore.BulkRun{},
+			)
 		}
 		boxes := func(body string) (list []string) {
 			for i := 119; i >= 0; i-- {

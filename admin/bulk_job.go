@@ -135,7 +135,14 @@ func (b *bulkJob) Execute(ctx context.Context, run *nawasync.Run[bulkArgs]) erro
 	if err != nil {
 		return nawasync.Permanent(err)
 	}
-	w := &bulkWork{b, run, retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID}, state, map[int64]bool{}, map[tracker.ServiceInstance]bool{}}
+	w := &bulkWork{
+		b,
+		run,
+		retryChoice{limited(b.engine.Reader(), run.Args.Visible), search, run.Args.LastJobID},
+		state,
+		map[int64]bool{},
+		map[tracker.ServiceInstance]bool{},
+	}
 	for more := w.state.Cursor > 1; more; {
 		if more, err = w.processBatch(ctx); err != nil {
 			return err

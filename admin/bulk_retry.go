@@ -239,7 +239,8 @@ func (w *bulkWork) retryOvertaken(ctx context.Context, job *tracker.Job) error {
 // retryNow retries one job. A job that this run has already retried counts as retried now.
 func (w *bulkWork) retryNow(ctx context.Context, job *tracker.Job) (skipReason, error) {
 	o := w.operator()
-	next, err := w.engine.Internals(host.NewKey()).RetryFor(w.actionContext(ctx, job), w.run.Job().ID, job.ID, nawasync.RetryOptions{By: o.By, Reason: o.Reason, Address: o.Address})
+	next, err := w.engine.Internals(host.NewKey()).
+		RetryFor(w.actionContext(ctx, job), w.run.Job().ID, job.ID, nawasync.RetryOptions{By: o.By, Reason: o.Reason, Address: o.Address})
 	var retried *jobstore.RetriedError
 	switch {
 	case errors.As(err, &retried):

@@ -111,8 +111,12 @@ func conflictsLike(j *tracker.Job) tracker.Search {
 		return tracker.Term{Field: field, Values: []string{value}}
 	}
 	return tracker.Search{Services: []string{j.Service}, Terms: []tracker.Term{
-		term(tracker.FieldService, j.Service), term(tracker.FieldType, j.Type), term(tracker.FieldAction, j.Action), term(tracker.FieldStatus, string(tracker.StatusConflict)),
-		{Field: tracker.FieldRepaired, Not: true}, {Field: tracker.FieldRetried, Not: true},
+		term(
+			tracker.FieldService,
+			j.Service,
+		), term(tracker.FieldType, j.Type), term(tracker.FieldAction, j.Action), term(tracker.FieldStatus, string(tracker.StatusConflict)),
+		{Field: tracker.FieldRepaired, Not: true},
+		{Field: tracker.FieldRetried, Not: true},
 	}}
 }
 

@@ -69,7 +69,15 @@ func TestRunningJobShowsItsProgressAndTheTimeLeft(t *testing.T) {
 		{`{"done": 500, "total": 100}`, `max="100" value="100"`, "left</span>"},
 		{`"odd"`, "has been running", `data-key="progress"`},
 	} {
-		noError(t, s.db.Exec("UPDATE nawasync_jobs SET progress = ?, started_at = ? WHERE id = ?", c.progress, time.Now().Add(-10*time.Minute).UnixMicro(), job.ID).Error)
+		noError(
+			t,
+			s.db.Exec(
+				"UPDATE nawasync_jobs SET progress = ?, started_at = ? WHERE id = ?",
+				c.progress,
+				time.Now().Add(-10*time.Minute).UnixMicro(),
+				job.ID,
+			).Error,
+		)
 		page := s.jobPage("operator", job.ID)
 		if !strings.Contains(page, c.want) || c.lacks != "" && strings.Contains(page, c.lacks) || !strings.Contains(page, ">Cancel</button>") {
 			t.Errorf("with the progress %s, the page shows:\n%s", c.progress, page)
@@ -87,11 +95,13 @@ func TestWaitingJobSaysWhatItWaitsForAndWhenItIsTriedNext(t *testing.T) {
 	}
 	first := s.dispatch(chore{ID: "a"})
 	second := s.dispatch(chore{ID: "a"})
-	if page := s.jobPage("viewer", second.ID); !strings.Contains(page, fmt.Sprintf("waiting for job %d of the same object", first.ID)) || !strings.Contains(page, "Waiting for these jobs of the same object") {
+	if page := s.jobPage("viewer", second.ID); !strings.Contains(page, fmt.Sprintf("waiting for job %d of the same object", first.ID)) ||
+		!strings.Contains(page, "Waiting for these jobs of the same object") {
 		t.Errorf("a job behind another one:\n%s", page)
 	}
 	noError(t, s.engine.Pause(t.Context(), "whm", "", nawasync.PauseOptions{By: "Ann", Reason: "the rack moves"}))
-	if page := s.jobPage("viewer", first.ID); !strings.Contains(page, "because Ann paused the service") || !strings.Contains(page, "<q><bdi>the rack moves</bdi></q>") {
+	if page := s.jobPage("viewer", first.ID); !strings.Contains(page, "because Ann paused the service") ||
+		!strings.Contains(page, "<q><bdi>the rack moves</bdi></q>") {
 		t.Errorf("a job of a paused service:\n%s", page)
 	}
 }
@@ -108,7 +118,8 @@ func TestRetriedJobSaysSoInTheHeadlineAndOffersRetryUnderMore(t *testing.T) {
 	s.post("operator", "/jobs/1/retry")
 	s.await(2, tracker.StatusSuccess)
 	head, more, _ := strings.Cut(s.jobPage("operator", job.ID), `<details class="menu" data-key="more"`)
-	if !strings.Contains(more, "Retried as job 2: success.") || strings.Contains(head, `action="/jobs/1/retry"`) || !strings.Contains(more, `action="/jobs/1/retry"`) {
+	if !strings.Contains(more, "Retried as job 2: success.") || strings.Contains(head, `action="/jobs/1/retry"`) ||
+		!strings.Contains(more, `action="/jobs/1/retry"`) {
 		t.Errorf("the page shows:\n%s%s", head, more)
 	}
 }

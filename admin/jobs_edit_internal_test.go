@@ -96,7 +96,13 @@ func TestEveryEditOfAQueryKeepsItsOtherTerms(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		q := randomQuery(t)
-		v := &jobsView{request: &request{h: &handler{}, zone: time.UTC, r: httptest.NewRequest(http.MethodGet, "/jobs", nil)}, query: q, queryText: q.String(), services: []string{"whm"}, size: 50}
+		v := &jobsView{
+			request:   &request{h: &handler{}, zone: time.UTC, r: httptest.NewRequest(http.MethodGet, "/jobs", nil)},
+			query:     q,
+			queryText: q.String(),
+			services:  []string{"whm"},
+			size:      50,
+		}
 		if got := v.submit(t, nil); got != q.String() {
 			t.Fatalf("the form turns %q into %q", q, got)
 		}
@@ -148,9 +154,15 @@ func checkLinks(t *rapid.T, q query.Query, links []navLink, edited ...string) {
 func TestFormOnThePageOfAnInvalidQueryKeepsIt(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		text := strings.TrimSpace(randomQuery(t).String() + " " + rapid.SampledFrom([]string{"servise:whm", `error:"open`, "status:", "-since:1h"}).Draw(t, "wrong"))
+		text := strings.TrimSpace(
+			randomQuery(t).String() + " " + rapid.SampledFrom([]string{"servise:whm", `error:"open`, "status:", "-since:1h"}).Draw(t, "wrong"),
+		)
 		_, err := query.Parse(text, time.UTC)
-		v := &jobsView{request: &request{h: &handler{}, zone: time.UTC, r: httptest.NewRequest(http.MethodGet, "/jobs", nil)}, queryText: text, queryError: &query.Error{}}
+		v := &jobsView{
+			request:    &request{h: &handler{}, zone: time.UTC, r: httptest.NewRequest(http.MethodGet, "/jobs", nil)},
+			queryText:  text,
+			queryError: &query.Error{},
+		}
 		got := v.submit(t, url.Values{"service": {"whm"}})
 		if _, again := query.Parse(got, time.UTC); err == nil || again == nil || got != "service:whm "+text {
 			t.Fatalf("%q (%v) becomes %q (%v)", text, err, got, again)
@@ -173,7 +185,13 @@ func TestCountsOfTabsFollowTheOtherStatusTerms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := &jobsView{request: &request{h: &handler{}, zone: time.UTC, r: httptest.NewRequest(http.MethodGet, "/jobs", nil)}, query: q, counts: counts, counted: true, size: 50}
+		v := &jobsView{
+			request: &request{h: &handler{}, zone: time.UTC, r: httptest.NewRequest(http.MethodGet, "/jobs", nil)},
+			query:   q,
+			counts:  counts,
+			counted: true,
+			size:    50,
+		}
 		tabs := v.tabs()
 		got := fmt.Sprint(v.countOf(q), " ", tabs[0].count)
 		for _, tab := range tabs[1:6] {

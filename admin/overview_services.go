@@ -157,7 +157,8 @@ func (v *overviewView) syncs(service string) (list []scopeSync) {
 // syncable returns the services that the subject may sync by hand.
 func (v *overviewView) syncable() (list []string) {
 	for _, table := range v.h.engine.Repositories() {
-		if !slices.Contains(list, table.Service) && slices.Contains(v.viewer.visibleServices(), table.Service) && v.viewer.allowed(PermissionService, table.Service, Every) {
+		if !slices.Contains(list, table.Service) && slices.Contains(v.viewer.visibleServices(), table.Service) &&
+			v.viewer.allowed(PermissionService, table.Service, Every) {
 			list = append(list, table.Service)
 		}
 	}

@@ -37,7 +37,8 @@ func TestOverviewJSONAndMetricsShowTheSameFigures(t *testing.T) {
 				} `json:"errors"`
 			}
 			noError(t, json.Unmarshal([]byte(s.get("viewer", "/health.json?window="+window).body), &got))
-			if got.Window != window || got.Totals.Ended != 3 || got.Totals.Success != 1 || got.Totals.Failed != 2 || len(got.Errors) != 1 || got.Errors[0].Jobs != 2 {
+			if got.Window != window || got.Totals.Ended != 3 || got.Totals.Success != 1 || got.Totals.Failed != 2 || len(got.Errors) != 1 ||
+				got.Errors[0].Jobs != 2 {
 				t.Errorf("%s: %+v", window, got)
 			}
 		}
@@ -107,7 +108,8 @@ func TestOldAddressOfTheOverviewLeadsToItWithTheQuery(t *testing.T) {
 func TestOverviewBeforeTheFirstJobShowsHowToGetOne(t *testing.T) {
 	t.Parallel()
 	w := newClockedSite(t, testdb.SQLite(t))
-	if page := w.get("viewer", "/").body; !strings.Contains(page, "engine.Dispatch(ctx") || strings.Contains(page, "<h2") && strings.Contains(page, `id="services"`) {
+	if page := w.get("viewer", "/").body; !strings.Contains(page, "engine.Dispatch(ctx") ||
+		strings.Contains(page, "<h2") && strings.Contains(page, `id="services"`) {
 		t.Errorf("the page shows:\n%s", page)
 	}
 	w.dispatch(chore{ID: "a"})
@@ -133,7 +135,8 @@ func TestOverviewSaysWhichPartsCannotBeReadAndShowsTheOthers(t *testing.T) {
 			}
 			w.exec("ALTER TABLE " + table + " RENAME TO renamed")
 			page := w.get("viewer", "/?window=1h")
-			if page.status != http.StatusOK || !strings.Contains(page.body, want) || !strings.Contains(page.body, ">1,234</a>") || strings.Contains(page.body, "no such table") {
+			if page.status != http.StatusOK || !strings.Contains(page.body, want) || !strings.Contains(page.body, ">1,234</a>") ||
+				strings.Contains(page.body, "no such table") {
 				t.Errorf("%d:\n%s", page.status, page.body)
 			}
 			if strings.Contains(page.body, "No problems") == (table != "nawasync_error_stats") {
@@ -154,13 +157,15 @@ func TestProblemOffersItsNextStepToThoseWhoMayTakeIt(t *testing.T) {
 	w := newClockedSite(t, testdb.SQLite(t))
 	noError(t, w.engine.Pause(t.Context(), "whm", "main", nawasync.PauseOptions{By: "ann", Reason: "the rack moves"}))
 	page := w.get("viewer", "/").body
-	if strings.Contains(page, "/services/whm/resume") || !strings.Contains(page, `<a class="button" href="/services/whm">`) || !strings.Contains(page, "1 problem: 1 warning") {
+	if strings.Contains(page, "/services/whm/resume") || !strings.Contains(page, `<a class="button" href="/services/whm">`) ||
+		!strings.Contains(page, "1 problem: 1 warning") {
 		t.Errorf("a viewer sees:\n%s", page)
 	}
 	if page := w.get("operator", "/").body; !strings.Contains(page, `action="/services/whm/resume"`) {
 		t.Errorf("an operator sees:\n%s", page)
 	}
-	if got := w.post("operator", "/services/whm/resume", "instance", "main", "back", "/"); got.status != http.StatusSeeOther || got.header.Get("Location") != "/" {
+	if got := w.post("operator", "/services/whm/resume", "instance", "main", "back", "/"); got.status != http.StatusSeeOther ||
+		got.header.Get("Location") != "/" {
 		t.Errorf("the form answers %d to %q", got.status, got.header.Get("Location"))
 	}
 	if page := w.get("operator", "/").body; !strings.Contains(page, "No problems.") {

@@ -48,8 +48,13 @@ func TestPagesOnSQLiteDoNotScanAllJobs(t *testing.T) {
 	recorded, err := testdb.OpenRecorded(db.DSN, recorder.record)
 	noError(t, err)
 	s := newSiteOf(t, &testdb.Database{DB: recorded, Dialect: db.Dialect, DSN: db.DSN}, "", nil, nil)
-	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error, error_signature, snap_table, snap_row, snap_state)
- VALUES (7, 7, 0, 0, 0, 0, 1, 0, FALSE, 1, 3, 'conflict', 'whm', 'mailbox', 'update', 'main', 'box', 'default', 'user:1', 'manual', 'changed', 171, 'boxes', 1, 'pending_update')`).Error)
+	noError(
+		t,
+		db.Exec(
+			`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source, error, error_signature, snap_table, snap_row, snap_state)
+ VALUES (7, 7, 0, 0, 0, 0, 1, 0, FALSE, 1, 3, 'conflict', 'whm', 'mailbox', 'update', 'main', 'box', 'default', 'user:1', 'manual', 'changed', 171, 'boxes', 1, 'pending_update')`,
+		).Error,
+	)
 	var conflict int64
 	noError(t, db.Raw("SELECT MAX(id) FROM nawasync_jobs").Row().Scan(&conflict))
 	paths := []string{
@@ -71,7 +76,8 @@ func TestPagesOnSQLiteDoNotScanAllJobs(t *testing.T) {
 			var steps []struct{ Detail string }
 			noError(t, db.Raw("EXPLAIN QUERY PLAN "+q.text, q.args...).Scan(&steps).Error)
 			for _, step := range steps {
-				if table, found := strings.CutPrefix(step.Detail, "SCAN "); found && (table == "nawasync_jobs" || strings.Contains(q.text, "nawasync_jobs "+table)) {
+				if table, found := strings.CutPrefix(step.Detail, "SCAN "); found &&
+					(table == "nawasync_jobs" || strings.Contains(q.text, "nawasync_jobs "+table)) {
 					t.Errorf("%s scans all jobs: %s\n%v", path, q.text, steps)
 				}
 			}

@@ -53,7 +53,10 @@ func (p *planter) Execute(ctx context.Context, run *nawasync.Run[planted]) error
 	case "panic":
 		panic("planted panic " + text)
 	case "conflict":
-		return nawasync.Conflict("planted conflict"+text, nawasync.ConflictDetail{Base: text, Desired: map[string]string{"a": text}, Remote: map[string]string{"a": text}})
+		return nawasync.Conflict(
+			"planted conflict"+text,
+			nawasync.ConflictDetail{Base: text, Desired: map[string]string{"a": text}, Remote: map[string]string{"a": text}},
+		)
 	}
 	return nawasync.Permanent(errors.New("planted error " + text))
 }

@@ -176,9 +176,19 @@ func (h *host) pseudoForms() [][]string {
 	results, err := h.engine.Reader().Search(h.t.Context(), tracker.Search{Limit: 100})
 	noError(h.t, err)
 	forms := [][]string{
-		{"/preferences", "zone", "Mars/Olympus"}, {"/services/whm/pause"}, {"/services/whm/pause", "reason", "because", "minutes", "15"}, {"/services/whm/resume"},
-		{"/services/whm/resume"}, {"/services/whm/sync", "type", "box", "instance", "main"}, {"/services/whm/sync", "type", "none", "instance", "main"},
-		{"/services/whm/none"}, {"/held/1/release"}, {"/held/1/reject"}, {"/held/1/reject"}, {"/bulk", "action", "retry"}, {"/jobs/1/none"},
+		{"/preferences", "zone", "Mars/Olympus"},
+		{"/services/whm/pause"},
+		{"/services/whm/pause", "reason", "because", "minutes", "15"},
+		{"/services/whm/resume"},
+		{"/services/whm/resume"},
+		{"/services/whm/sync", "type", "box", "instance", "main"},
+		{"/services/whm/sync", "type", "none", "instance", "main"},
+		{"/services/whm/none"},
+		{"/held/1/release"},
+		{"/held/1/reject"},
+		{"/held/1/reject"},
+		{"/bulk", "action", "retry"},
+		{"/jobs/1/none"},
 		{"/jobs/1/retry", "token", "short"},
 	}
 	kinds := map[string]bool{}

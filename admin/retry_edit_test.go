@@ -53,7 +53,9 @@ func failTuned(t *testing.T, db *testdb.Database) (*site, *tracker.Job) {
 	s := newSite(t, db, "", nil)
 	noError(t, nawasync.Register(s.engine, &tuner{site: s}))
 	s.start()
-	job := s.dispatch(tuned{ID: "info", Quota: 900, Note: "line 1\nline 2", Limits: map[string]string{"in": "5"}, Token: nawasync.NewSecret("hunter2-secret")})
+	job := s.dispatch(
+		tuned{ID: "info", Quota: 900, Note: "line 1\nline 2", Limits: map[string]string{"in": "5"}, Token: nawasync.NewSecret("hunter2-secret")},
+	)
 	return s, s.await(job.ID, tracker.StatusFailed)
 }
 
@@ -109,7 +111,8 @@ func TestRetryWithOtherArgumentsKeepsTheRestAndTheSecrets(t *testing.T) {
 		}
 		entries, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{JobID: job.ID, Limit: 10})
 		noError(t, err)
-		if len(entries) != 1 || entries[0].Action != "retry" || entries[0].Detail != fmt.Sprintf("job %d, with other active, limits, quota", retry.ID) || entries[0].Reason != "as agreed" {
+		if len(entries) != 1 || entries[0].Action != "retry" || entries[0].Detail != fmt.Sprintf("job %d, with other active, limits, quota", retry.ID) ||
+			entries[0].Reason != "as agreed" {
 			t.Errorf("the audit log has %+v", entries)
 		}
 		if page := s.get("operator", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, fmt.Sprintf("Retried as job %d: success.", retry.ID)) {
@@ -180,7 +183,8 @@ func TestWhoAndWhatCannotRetryWithOtherArguments(t *testing.T) {
 	}
 	h := newHost(t, testdb.SQLite(t), 1)
 	conflict := h.conflict(0)
-	if page := h.get("operator", edit(conflict)).body; !strings.Contains(page, "Change the object in the application.") || strings.Contains(page, "<textarea") {
+	if page := h.get("operator", edit(conflict)).body; !strings.Contains(page, "Change the object in the application.") ||
+		strings.Contains(page, "<textarea") {
 		t.Errorf("the form of a repository's job:\n%s", page)
 	}
 	if h.post("operator", edit(conflict), "arg:mask_keys", "[]"); len(h.related(conflict)) != 1 {
@@ -198,7 +202,8 @@ func TestSecondEditOfAJobIsRefusedWhileTheFirstRuns(t *testing.T) {
 		s.post("operator", edit(job), "arg:quota", "800", "force", "yes")
 		entries, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{JobID: job.ID, Limit: 10})
 		noError(t, err)
-		if n := s.count("retry_of IS NOT NULL"); n != 1 || len(entries) != 2 || !slices.ContainsFunc(entries, func(e tracker.AuditEntry) bool { return e.Outcome == tracker.AuditFailed }) {
+		if n := s.count("retry_of IS NOT NULL"); n != 1 || len(entries) != 2 ||
+			!slices.ContainsFunc(entries, func(e tracker.AuditEntry) bool { return e.Outcome == tracker.AuditFailed }) {
 			t.Errorf("%d retries, and the audit log has %+v", n, entries)
 		}
 	})

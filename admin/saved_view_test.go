@@ -52,10 +52,12 @@ func TestSavedViewOpensItsQueryAndCanBeChangedByItsOwnerOnly(t *testing.T) {
 		viewer := s.browser("viewer")
 		page := s.saveView(viewer, "  My\n jobs ", "service:whm  status:queued", "group", "object", "unknown", "x")
 		stored := s.viewNamed("viewer", "My jobs")
-		if stored.Query != "status:queued service:whm" || stored.Options != "group=object" || stored.Shared || !strings.Contains(page, "The view “My jobs” was saved.") {
+		if stored.Query != "status:queued service:whm" || stored.Options != "group=object" || stored.Shared ||
+			!strings.Contains(page, "The view “My jobs” was saved.") {
 			t.Fatalf("stored %+v\n%s", stored, page)
 		}
-		if names := viewsMenu(page); !slices.Equal(names, []string{"My jobs"}) || !strings.Contains(page, `href="/admin/sync/jobs?group=object&amp;q=status%3Aqueued+service%3Awhm"`) {
+		if names := viewsMenu(page); !slices.Equal(names, []string{"My jobs"}) ||
+			!strings.Contains(page, `href="/admin/sync/jobs?group=object&amp;q=status%3Aqueued+service%3Awhm"`) {
 			t.Errorf("the menu has %q", names)
 		}
 		page = s.get("viewer", "/jobs?group=object&q="+url.QueryEscape(stored.Query)).body
@@ -79,7 +81,8 @@ func TestSavedViewOpensItsQueryAndCanBeChangedByItsOwnerOnly(t *testing.T) {
 		if page := s.follow(viewer, path+"delete"); !strings.Contains(page, "The view “Renamed” was deleted.") || viewsMenu(page) != nil {
 			t.Errorf("after the deletion the menu has %q", viewsMenu(page))
 		}
-		if page := s.get("operator", "/audit").body; !strings.Contains(page, "save view") || !strings.Contains(page, "change view") || !strings.Contains(page, "delete view") {
+		if page := s.get("operator", "/audit").body; !strings.Contains(page, "save view") || !strings.Contains(page, "change view") ||
+			!strings.Contains(page, "delete view") {
 			t.Error("the audit log lacks a change of a view")
 		}
 	})
@@ -122,7 +125,13 @@ func TestSharedViewIsOfferedToWhoMaySeeWhatItNamesAndGivesNoRights(t *testing.T)
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		w := newWorld(t, db)
-		shared := map[string]string{"all": "status:queued", "host": "service:qhost", "beta": "service:qhost instance:qbeta", "not beta": "-instance:qbeta", "dns": "service:qdns"}
+		shared := map[string]string{
+			"all":      "status:queued",
+			"host":     "service:qhost",
+			"beta":     "service:qhost instance:qbeta",
+			"not beta": "-instance:qbeta",
+			"dns":      "service:qdns",
+		}
 		for name, q := range shared {
 			if got := w.post("operator", "/views", "name", name, "q", q, "shared", "yes"); got.status != http.StatusSeeOther {
 				t.Fatalf("%s: status %d", name, got.status)
@@ -178,7 +187,8 @@ func TestViewWhoseQueryHasAnErrorSaysSoAndListsNothing(t *testing.T) {
 	s.saveView(s.browser("operator"), "Old", "status:queued", "shared", "yes")
 	noError(t, s.db.Exec("UPDATE nawasync_saved_views SET query = 'colour:red'").Error)
 	page := s.get("operator", "/jobs").body
-	link := regexp.MustCompile(`href="([^"]*)"><bdi>Old</bdi></a> <span class="muted">shared</span> <span class="badge bad">query has an error</span>`).FindStringSubmatch(page)
+	link := regexp.MustCompile(`href="([^"]*)"><bdi>Old</bdi></a> <span class="muted">shared</span> <span class="badge bad">query has an error</span>`).
+		FindStringSubmatch(page)
 	if link == nil {
 		t.Fatalf("the menu does not mark the view:\n%s", page)
 	}
@@ -197,7 +207,8 @@ func TestListIsShownWithoutTheSavedViewsIfTheyCannotBeRead(t *testing.T) {
 	s.dispatch(chore{ID: "someone@example.org"})
 	noError(t, s.db.Exec("DROP TABLE nawasync_saved_views").Error)
 	got := s.get("operator", "/jobs?q=status:queued")
-	if got.status != http.StatusOK || !strings.Contains(got.body, "someone@example.org") || !strings.Contains(got.body, "The saved views could not be read in time.") ||
+	if got.status != http.StatusOK || !strings.Contains(got.body, "someone@example.org") ||
+		!strings.Contains(got.body, "The saved views could not be read in time.") ||
 		strings.Contains(got.body, "Save view") {
 		t.Errorf("status %d\n%s", got.status, got.body)
 	}

@@ -378,7 +378,13 @@ func (p *request) holdAction() error {
 			if err != nil {
 				return flash{}, err
 			}
-			return flash{Text: p.Tf("Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.", job.ID), Job: job.ID}, nil
+			return flash{
+				Text: p.Tf(
+					"Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.",
+					job.ID,
+				),
+				Job: job.ID,
+			}, nil
 		}))
 	case "reject":
 		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
@@ -414,9 +420,19 @@ func (v *serviceView) state() serviceState {
 	case len(v.scopes) > 0:
 		return serviceState{v.T("partly paused"), "held", "warn", v.T("Some instances are paused or parked.")}
 	case len(v.openHolds()) > 0:
-		return serviceState{v.T("sync held"), "held", "warn", v.plural(int64(len(v.openHolds())), "1 held sync waits for a decision.", "%s held syncs wait for a decision.")}
+		return serviceState{
+			v.T("sync held"),
+			"held",
+			"warn",
+			v.plural(int64(len(v.openHolds())), "1 held sync waits for a decision.", "%s held syncs wait for a decision."),
+		}
 	}
-	return serviceState{v.T("running"), "success", "calm", v.Tf("On %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting))}
+	return serviceState{
+		v.T("running"),
+		"success",
+		"calm",
+		v.Tf("On %s. Waiting: %s.", v.plural(int64(v.processes), "1 process", "%s processes"), v.jobCount(v.waiting)),
+	}
 }
 
 // openHolds returns the held syncs that wait for a decision.

@@ -63,7 +63,8 @@ func TestOperatorRefreshesAnObject(t *testing.T) {
 		if got := h.post("operator", "/target/refresh", form...); got.status != http.StatusSeeOther {
 			t.Errorf("the operator refreshes the object: %d %s", got.status, got.body)
 		}
-		newest, err := h.engine.Reader().Search(t.Context(), tracker.Search{Targets: []tracker.Target{{Service: "whm", Type: "box", Instance: "main", ID: address(0)}}, Limit: 2})
+		newest, err := h.engine.Reader().
+			Search(t.Context(), tracker.Search{Targets: []tracker.Target{{Service: "whm", Type: "box", Instance: "main", ID: address(0)}}, Limit: 2})
 		noError(t, err)
 		h.await(newest.Jobs[0].ID, tracker.StatusSuccess)
 		if got := h.row(address(0)).Quota; len(newest.Jobs) != 1 || got != 250 {
@@ -71,7 +72,8 @@ func TestOperatorRefreshesAnObject(t *testing.T) {
 		}
 		entries, err := h.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "refresh", Limit: 10})
 		noError(t, err)
-		if len(entries) != 2 || entries[0].Outcome != tracker.AuditDone || entries[0].JobID != newest.Jobs[0].ID || entries[1].Outcome != tracker.AuditRefused {
+		if len(entries) != 2 || entries[0].Outcome != tracker.AuditDone || entries[0].JobID != newest.Jobs[0].ID ||
+			entries[1].Outcome != tracker.AuditRefused {
 			t.Errorf("the audit log has %+v", entries)
 		}
 		form[7] = "nobody@example.org"
@@ -87,7 +89,8 @@ func TestObjectWithoutARepositoryHasNoFields(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.dispatch(chore{ID: "a"})
 	page := s.get("operator", "/target?service=whm&type=mailbox&instance=main&id=a").body
-	if !strings.Contains(page, "Job 1") || strings.Contains(page, ">Fields<") || strings.Contains(page, "Refresh\n") || strings.Contains(page, "/target/refresh") {
+	if !strings.Contains(page, "Job 1") || strings.Contains(page, ">Fields<") || strings.Contains(page, "Refresh\n") ||
+		strings.Contains(page, "/target/refresh") {
 		t.Errorf("the page shows:\n%s", page)
 	}
 }

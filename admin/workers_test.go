@@ -20,8 +20,14 @@ func TestWorkersPageShowsSlotsJobsAndSilentProcesses(t *testing.T) {
 		mine, theirs := s.dispatch(elsewhere{ID: "theirs.example", How: "wait"}), s.dispatch(chore{ID: "mine.example", How: "wait"})
 		s.await(mine.ID, tracker.StatusRunning)
 		s.await(theirs.ID, tracker.StatusRunning)
-		noError(t, db.Exec("INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES ('frozen', 'host-of-the-frozen', 4711, 1, ?, ?, '[]', '[]')",
-			s.engine.Reader().Now().Add(-40*time.Second).UnixMicro(), s.engine.Reader().Now().Add(-time.Hour).UnixMicro()).Error)
+		noError(
+			t,
+			db.Exec(
+				"INSERT INTO nawasync_processes (id, host, pid, beat, beat_at, started_at, kinds, queues) VALUES ('frozen', 'host-of-the-frozen', 4711, 1, ?, ?, '[]', '[]')",
+				s.engine.Reader().Now().Add(-40*time.Second).UnixMicro(),
+				s.engine.Reader().Now().Add(-time.Hour).UnixMicro(),
+			).Error,
+		)
 
 		body := s.get("viewer", "/workers").body
 		for _, want := range []string{"1 of 2 processes send no heartbeat.", "host-of-the-frozen, PID 4711", "go back to their queues", "2 of 10 slots used", "mine.example", "theirs.example", "default"} {

@@ -72,7 +72,22 @@ func (r *Reader) AuditLog(ctx context.Context, f AuditFilter) ([]AuditEntry, err
 		var a AuditEntry
 		var at int64
 		var job sql.NullInt64
-		err := rows.Scan(&a.ID, &at, &a.Subject, &a.Action, &a.Outcome, &a.Service, &a.Type, &a.Instance, &a.TargetID, &job, &a.Address, &a.Reason, &a.Detail, &a.RunID)
+		err := rows.Scan(
+			&a.ID,
+			&at,
+			&a.Subject,
+			&a.Action,
+			&a.Outcome,
+			&a.Service,
+			&a.Type,
+			&a.Instance,
+			&a.TargetID,
+			&job,
+			&a.Address,
+			&a.Reason,
+			&a.Detail,
+			&a.RunID,
+		)
 		a.At, a.JobID = sqlkit.FromMicros(at), job.Int64
 		list = append(list, a)
 		return err
@@ -139,10 +154,18 @@ func (r *Reader) auditConditions(f AuditFilter) (clause string, args []any) {
 	}
 	// Entries are almost in the order of their times. The entries nearest to a time bound the ids.
 	if !f.Since.IsZero() {
-		add("at >= ? AND id >= (SELECT MIN(id) FROM (SELECT id FROM nawasync_acts WHERE at >= ? ORDER BY at LIMIT 100) later)", f.Since.UnixMicro(), f.Since.UnixMicro())
+		add(
+			"at >= ? AND id >= (SELECT MIN(id) FROM (SELECT id FROM nawasync_acts WHERE at >= ? ORDER BY at LIMIT 100) later)",
+			f.Since.UnixMicro(),
+			f.Since.UnixMicro(),
+		)
 	}
 	if !f.Until.IsZero() {
-		add("at < ? AND id <= (SELECT MAX(id) FROM (SELECT id FROM nawasync_acts WHERE at < ? ORDER BY at DESC LIMIT 100) earlier)", f.Until.UnixMicro(), f.Until.UnixMicro())
+		add(
+			"at < ? AND id <= (SELECT MAX(id) FROM (SELECT id FROM nawasync_acts WHERE at < ? ORDER BY at DESC LIMIT 100) earlier)",
+			f.Until.UnixMicro(),
+			f.Until.UnixMicro(),
+		)
 	}
 	if f.Before > 0 {
 		add("id < ?", f.Before)
@@ -185,7 +208,10 @@ func (r *Reader) AuditRuns(ctx context.Context, runs []int64) ([]AuditCount, err
 	var args []any
 	for _, run := range runs {
 		where, values := r.auditConditions(AuditFilter{RunID: run})
-		parts = append(parts, fmt.Sprintf("SELECT * FROM (SELECT run_id, act, outcome FROM nawasync_acts WHERE %s LIMIT %d) run_%d", where, MaxAuditRun, len(parts)))
+		parts = append(
+			parts,
+			fmt.Sprintf("SELECT * FROM (SELECT run_id, act, outcome FROM nawasync_acts WHERE %s LIMIT %d) run_%d", where, MaxAuditRun, len(parts)),
+		)
 		args = append(args, values...)
 	}
 	var list []AuditCount

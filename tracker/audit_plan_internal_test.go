@@ -27,7 +27,12 @@ func TestIndexesFindTheEntriesOfEachFilterOfTheAuditLog(t *testing.T) {
 				rows = append(rows, fmt.Sprintf("(%d, 'user%d', 'act%d', '%s', 'service%d', 't', 'i', 'box%d', NULL, NULL, '', '', '', %d, %s)",
 					1_700_000_000_000_000+n*1_000_000, n/10%200, n/10%200, outcome, n/10%200, n, run, listed))
 			}
-			err := db.Exec("INSERT INTO nawasync_acts (at, subject, act, outcome, service, type, instance, target_id, target_key, job_id, address, reason, detail, run_id, listed) VALUES " + strings.Join(rows, ",")).Error
+			err := db.Exec(
+				"INSERT INTO nawasync_acts (at, subject, act, outcome, service, type, instance, target_id, target_key, job_id, address, reason, detail, run_id, listed) VALUES " + strings.Join(
+					rows,
+					",",
+				),
+			).Error
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +60,8 @@ func TestIndexesFindTheEntriesOfEachFilterOfTheAuditLog(t *testing.T) {
 					t.Errorf("%s: no index finds the time:\n%s", name, plan)
 				}
 			default:
-				if index := "nawasync_acts_" + strings.TrimSuffix(first, "s"); !strings.Contains(plan, index) && !(first == "service" && strings.Contains(plan, "nawasync_acts_listed_service")) {
+				if index := "nawasync_acts_" + strings.TrimSuffix(first, "s"); !strings.Contains(plan, index) &&
+					!(first == "service" && strings.Contains(plan, "nawasync_acts_listed_service")) {
 					t.Errorf("%s: the plan does not use %s:\n%s", name, index, plan)
 				}
 			}

@@ -52,7 +52,25 @@ func (r *Reader) Schedules(ctx context.Context) ([]Schedule, error) {
 		var row Schedule
 		var tick, seen, until, at, asked, run int64
 		var job sql.NullInt64
-		err := rows.Scan(&row.Name, &row.Service, &row.Type, &row.Action, &row.Instance, &row.TargetID, &row.Spec, &row.Timezone, &tick, &job, &seen, &until, &at, &row.PausedBy, &row.PausedReason, &asked, &run)
+		err := rows.Scan(
+			&row.Name,
+			&row.Service,
+			&row.Type,
+			&row.Action,
+			&row.Instance,
+			&row.TargetID,
+			&row.Spec,
+			&row.Timezone,
+			&tick,
+			&job,
+			&seen,
+			&until,
+			&at,
+			&row.PausedBy,
+			&row.PausedReason,
+			&asked,
+			&run,
+		)
 		row.LastTick, row.LastJob, row.SeenAt = sqlkit.FromMicros(tick), job.Int64, sqlkit.FromMicros(seen)
 		row.PausedUntil, row.PausedAt, row.RunAskedAt, row.LastRun = timeOrNone(until), timeOrNone(at), timeOrNone(asked), timeOrNone(run)
 		if r.limit.shows(row.Service, row.Instance) {

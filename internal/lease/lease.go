@@ -108,7 +108,10 @@ func (l *Lease) Tick(ctx context.Context) (more bool, err error) {
 	defer cancel()
 	if blocked := l.Blocked(); blocked > l.TTL {
 		l.lose()
-		return false, fmt.Errorf("no claim or outcome has got through to the database for %s; this process stops its heartbeat until one does", blocked.Round(time.Second))
+		return false, fmt.Errorf(
+			"no claim or outcome has got through to the database for %s; this process stops its heartbeat until one does",
+			blocked.Round(time.Second),
+		)
 	}
 	start := time.Now()
 	known, err := l.Heart.Beat(beatCtx, l.Worker(), l.Troubles())
@@ -143,7 +146,13 @@ func (l *Lease) lose() {
 	id := l.id
 	l.mu.Unlock()
 	if hadLease {
-		l.Logger.Error("this process has lost its lease, because its heartbeats, claims or outcomes did not reach the database for too long; its running jobs are cancelled", "worker", id, "lease_ttl", l.TTL)
+		l.Logger.Error(
+			"this process has lost its lease, because its heartbeats, claims or outcomes did not reach the database for too long; its running jobs are cancelled",
+			"worker",
+			id,
+			"lease_ttl",
+			l.TTL,
+		)
 		l.OnLost(id)
 	}
 }

@@ -23,6 +23,7 @@ type dnsChange struct{ change }
 func (dnsChange) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "cloudflare", Type: "dns_record", Action: "update"}
 }
+
 func (c dnsChange) Target() nawasync.Target    { return nawasync.Target{Instance: c.Zone, ID: c.Name} }
 func (dnsChange) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 2} }
 
@@ -31,6 +32,7 @@ type userChange struct{ change }
 func (userChange) Kind() nawasync.Kind {
 	return nawasync.Kind{Service: "keycloak", Type: "user", Action: "assign_role"}
 }
+
 func (c userChange) Target() nawasync.Target    { return nawasync.Target{Instance: "staff", ID: c.Name} }
 func (userChange) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 2} }
 

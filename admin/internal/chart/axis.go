@@ -36,7 +36,7 @@ func DurationStep(top time.Duration) time.Duration {
 			return step
 		}
 	}
-	return (top/maxGridLines).Truncate(day) + day
+	return (top / maxGridLines).Truncate(day) + day
 }
 
 // maxTimeLabels is how many labels a time axis has.
