@@ -105,7 +105,7 @@ func (s *site) tooMany(t *testing.T, b *browserTab, limited string) {
 	}
 	for _, width := range []int64{1440, 390} {
 		b.do(t, chromedp.EmulateViewport(width, 900), chromedp.Navigate(limited+"/services/whm?instance=main"), waitVisible("main"),
-			typeText(`form[action$="/pause"] [name="reason"]`, "the rack"), click(`form[action$="/pause"] button`), waitVisible(`h1`))
+			click("[data-key=pause-menu] summary"), typeText(`form[action$="/pause"] [name="reason"]`, "the rack"), click(`form[action$="/pause"] button`), waitVisible(`h1`))
 		for end := time.Now().Add(20 * time.Second); !strings.Contains(evaluate[string](t, b, "document.title"), "Too many refused forms"); {
 			if time.Now().After(end) {
 				t.Fatalf("the browser shows %s", evaluate[string](t, b, "document.body.innerText"))
