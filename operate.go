@@ -165,7 +165,8 @@ func (e *Engine) Restore(ctx context.Context, id int64, o OperatorOptions) error
 // Forget erases the arguments, results and error texts of every ended job of one target, for
 // privacy. It returns the number of these jobs. The rows themselves stay. Forget also removes the
 // target's ID, the reasons and the details from the target's entries in the audit log; who did
-// what, and when, stays. Saved views of the job list that name the target's ID are deleted. The entry of Forget itself does not name the target: do not name it in
+// what, and when, stays. Saved views of the job list that name the target's ID are deleted. The entry of
+// Forget itself does not name the target: do not name it in
 // OperatorOptions.Reason either. If the target also has jobs that have not ended, Forget leaves
 // those unchanged and returns ErrStillOpen.
 func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOptions) (n int, err error) {

@@ -81,7 +81,9 @@ func TestGroupedListOffersARetryToThoseWhoMayRetry(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
 	s.failures(3)
-	for group, q := range map[string]string{"error": "status:failed group:", "object": "status:failed service:whm", "service": "status:failed service:whm instance:main"} {
+	for group, q := range map[string]string{
+		"error": "status:failed group:", "object": "status:failed service:whm", "service": "status:failed service:whm instance:main",
+	} {
 		for subject, want := range map[string]bool{"operator": true, "viewer": false} {
 			page := s.get(subject, "/jobs?group="+group).body
 			link := regexp.MustCompile(`href="(/bulk\?action=retry&amp;all=1&amp;q=[^"]*)"`).FindStringSubmatch(page)

@@ -122,7 +122,8 @@ func (w *world) listCells() (list []cell) {
 	for _, path := range []string{
 		"/jobs", "/jobs?q=status:cancelled", "/jobs?q=example", "/jobs?q=instance:qbeta", "/jobs?q=service:qhost+error:x", "/jobs?q=is:deleted",
 		"/jobs?after=-1&n=25", "/jobs?group=error&q=status:cancelled", "/jobs?group=object", "/jobs?group=service&q=instance:qbeta",
-		"/jobs.json", "/jobs.json?q=status:queued", "/jobs?sort=oldest", "/suggest.json?key=instance", "/suggest.json?key=type", "/suggest.json", "/jobs.csv", "/jobs.csv?q=status:cancelled", "/", "/?window=1h",
+		"/jobs.json", "/jobs.json?q=status:queued", "/jobs?sort=oldest", "/suggest.json?key=instance", "/suggest.json?key=type", "/suggest.json",
+		"/jobs.csv", "/jobs.csv?q=status:cancelled", "/", "/?window=1h",
 		"/health.json", "/services", "/metrics",
 		"/audit", "/audit?subject=someone", "/audit?outcome=done&after=1", "/audit?object=x", "/audit?run=1", "/audit.csv", "/workers", "/bulk",
 	} {

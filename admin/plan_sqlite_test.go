@@ -61,7 +61,8 @@ func TestPagesOnSQLiteDoNotScanAllJobs(t *testing.T) {
 		"/jobs", "/jobs?q=since:1h", "/jobs?q=service:whm", "/jobs?q=status:failed+service:whm", "/jobs?q=ended:1h", "/jobs?q=target:box17",
 		"/jobs?q=error:quota+status:failed", "/jobs?q=is:stuck", "/jobs?q=is:open", "/jobs?q=status:failed+-is:repaired", "/", "/services/whm",
 		"/target?service=whm&type=mailbox&instance=main&id=box17", "/metrics",
-		"/?window=7d", "/jobs?group=error", "/jobs?group=object&q=status:failed", "/jobs?group=service&q=service:whm", "/workers", "/audit?object=x", "/suggest.json?key=type&prefix=a",
+		"/?window=7d", "/jobs?group=error", "/jobs?group=object&q=status:failed", "/jobs?group=service&q=service:whm",
+		"/workers", "/audit?object=x", "/suggest.json?key=type&prefix=a",
 		"/suggest.json?key=action&prefix=u", fmt.Sprintf("/conflicts?job=%d", conflict), fmt.Sprintf("/jobs/%d", conflict), fmt.Sprintf("/jobs/%d/edit", conflict),
 	}
 	for _, status := range tracker.Statuses() {

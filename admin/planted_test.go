@@ -80,8 +80,10 @@ func TestPlantedSecretsAreInNoTablePageExportOrLog(t *testing.T) {
 		reason := "planted reason " + planted{}.text(credential)
 		noError(t, s.engine.Pause(t.Context(), "whm", "main", nawasync.PauseOptions{By: "user:7", Reason: reason}))
 		urls := []string{
-			"/", "/jobs", "/jobs?q=" + url.QueryEscape("error:planted"), "/jobs.json", "/jobs.csv", "/suggest.json?key=action", "/target?service=whm&type=mailbox&instance=main&id=a",
-			"/audit", "/audit.csv", "/workers", "/health", "/health.json", "/metrics", "/services", "/services/whm", "/bulk?action=retry&all=1&q=status:failed", "/bulk/1",
+			"/", "/jobs", "/jobs?q=" + url.QueryEscape("error:planted"), "/jobs.json", "/jobs.csv", "/suggest.json?key=action",
+			"/target?service=whm&type=mailbox&instance=main&id=a",
+			"/audit", "/audit.csv", "/workers", "/health", "/health.json", "/metrics", "/services", "/services/whm",
+			"/bulk?action=retry&all=1&q=status:failed", "/bulk/1",
 			"/livez", "/readyz", "/assets/none.css",
 		}
 		for _, id := range ids {

@@ -142,7 +142,9 @@ func TestSearchesOfThePagesThemselvesAreNotCounted(t *testing.T) {
 func TestExportsHaveTheirOwnQuota(t *testing.T) {
 	t.Parallel()
 	q := newQuotas(time.Now, 8)
-	for path, want := range map[string]*quota{"/jobs.csv": q.exports, "/audit.csv": q.exports, "/jobs": q.requests, "/audit": q.requests, "/services/x.csv": q.requests} {
+	for path, want := range map[string]*quota{
+		"/jobs.csv": q.exports, "/audit.csv": q.exports, "/jobs": q.requests, "/audit": q.requests, "/services/x.csv": q.requests,
+	} {
 		if q.of(path) != want {
 			t.Errorf("%s has the other quota", path)
 		}

@@ -30,7 +30,10 @@ func TestWorkersPageShowsSlotsJobsAndSilentProcesses(t *testing.T) {
 		)
 
 		body := s.get("viewer", "/workers").body
-		for _, want := range []string{"1 of 2 processes send no heartbeat.", "host-of-the-frozen, PID 4711", "go back to their queues", "2 of 10 slots used", "mine.example", "theirs.example", "default"} {
+		for _, want := range []string{
+			"1 of 2 processes send no heartbeat.", "host-of-the-frozen, PID 4711", "go back to their queues",
+			"2 of 10 slots used", "mine.example", "theirs.example", "default",
+		} {
 			if !strings.Contains(body, want) {
 				t.Errorf("the page lacks %q", want)
 			}

@@ -141,7 +141,8 @@ func checkGroups(t *testing.T, name string, r *tracker.Reader, q tracker.Search,
 	if sum != groups.Jobs || sum != int64(len(want)) {
 		t.Errorf("%s: the groups have %d jobs, in all %d; the list has %d", name, sum, groups.Jobs, len(want))
 	}
-	if few, err := r.GroupJobs(t.Context(), q, by, 1); err != nil || few.Total != groups.Total || few.Jobs != groups.Jobs || len(few.Groups) != min(1, groups.Total) {
+	few, err := r.GroupJobs(t.Context(), q, by, 1)
+	if err != nil || few.Total != groups.Total || few.Jobs != groups.Jobs || len(few.Groups) != min(1, groups.Total) {
 		t.Errorf("%s: with a limit of 1: %+v, %v", name, few, err)
 	}
 }

@@ -117,7 +117,8 @@ func TestNumbersOfViewsStayWithinTheirLimitsWhenManyAreSavedAtOnce(t *testing.T)
 				t.Errorf("a view with %s was stored", name)
 			}
 		}
-		if _, err := b.AddView(ctx, tracker.SavedView{Owner: "bob", Name: strings.Repeat("ö", tracker.MaxViewName), Query: strings.Repeat("a", tracker.MaxViewQuery)}); err != nil {
+		longest := tracker.SavedView{Owner: "bob", Name: strings.Repeat("ö", tracker.MaxViewName), Query: strings.Repeat("a", tracker.MaxViewQuery)}
+		if _, err := b.AddView(ctx, longest); err != nil {
 			t.Errorf("the longest view: %v", err)
 		}
 	})

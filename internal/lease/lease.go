@@ -91,7 +91,8 @@ func (l *Lease) join(ctx context.Context) error {
 	host, _ := os.Hostname()
 	id := fmt.Sprintf("%.30s-%d-%s", host, os.Getpid(), rand.Text()[:10])
 	start := time.Now()
-	if err := l.Store.AddProcess(ctx, tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues, Slots: l.Slots, Version: buildVersion()}); err != nil {
+	process := tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues, Slots: l.Slots, Version: buildVersion()}
+	if err := l.Store.AddProcess(ctx, process); err != nil {
 		return fmt.Errorf("write the heartbeat row: %w", err)
 	}
 	l.mu.Lock()
