@@ -65,7 +65,9 @@ func TestAuditLogHasOneLineForABulkRunHoweverManyJobsItChanged(t *testing.T) {
 		if n := strings.Count(body, `data-key="run-77"`); n != 1 {
 			t.Errorf("the run has %d lines, want 1", n)
 		}
-		for _, want := range []string{"before.example", "after.example", "121 entries", "retry: 120 done", "retry: 1 failed", `href="/bulk/77"`, "status:failed", "Today, "} {
+		for _, want := range []string{
+			"before.example", "after.example", "121 entries", "retry: 120 done", "retry: 1 failed", `href="/bulk/77"`, "status:failed", "Today, ",
+		} {
 			if !strings.Contains(body, want) {
 				t.Errorf("the page lacks %q", want)
 			}
