@@ -378,13 +378,8 @@ func (p *request) holdAction() error {
 			if err != nil {
 				return flash{}, err
 			}
-			return flash{
-				Text: p.Tf(
-					"Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.",
-					job.ID,
-				),
-				Job: job.ID,
-			}, nil
+			text := p.Tf("Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.", job.ID)
+			return flash{Text: text, Job: job.ID}, nil
 		}))
 	case "reject":
 		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {

@@ -240,7 +240,7 @@ func (b *browserTab) tabTo(t *testing.T, selector string) {
 func TestAutomaticRefreshShowsNewJobsAndKeepsSelectionAndFocus(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t, true), newTab(t)
-	b.do(t, chromedp.Navigate(s.url+"/jobs"), click(".preferences summary"), waitVisible("select[name=live]"), setValue("select[name=live]", "5"), click(".preferences button"),
+	b.do(t, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(s.url+"/jobs"), click(".preferences summary"), waitVisible("select[name=live]"), setValue("select[name=live]", "5"), click(".preferences button"),
 		waitVisible("body[data-live='5']"))
 	id := s.run(t, chore{ID: "fresh@site.example"}, tracker.StatusSuccess)
 	b.do(t, waitVisible(fmt.Sprintf("td a[href$='/jobs/%d']", id)))
