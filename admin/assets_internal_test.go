@@ -19,3 +19,11 @@ func TestRulesOfTheStyleSheetAreClosedBeforeTheNextBlock(t *testing.T) {
 		t.Errorf("%d rules are not closed", depth)
 	}
 }
+
+// Operators open the pages over slow connections, on the day when much is slow.
+func TestStyleSheetAndScriptsAreSmallTogether(t *testing.T) {
+	t.Parallel()
+	if size := len(styleSheet) + len(script) + len(suggestScript); size >= 45_000 {
+		t.Errorf("the style sheet and the scripts have %d bytes, want fewer than 45,000", size)
+	}
+}
