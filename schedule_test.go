@@ -124,7 +124,7 @@ func TestPausedScheduleLeavesItsTicksOutAndRunsWhenAnOperatorAsks(t *testing.T) 
 				ran.Add(1)
 				return nil
 			})
-			enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "hourly", Spec: "0 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
+			enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "often", Spec: "*/5 * * * *", Args: enginetest.JobArgs{ID: "all"}}))
 			return h.Start(e)
 		}
 		first := start()
@@ -136,14 +136,14 @@ func TestPausedScheduleLeavesItsTicksOutAndRunsWhenAnOperatorAsks(t *testing.T) 
 			}
 		}
 		internals, ctx := first.Internals(host.NewKey()), t.Context()
-		time.Sleep(90 * time.Minute)
+		time.Sleep(7*time.Minute + 30*time.Second)
 		expect("after a tick", 1)
 
-		enginetest.NoError(t, internals.PauseSchedule(ctx, "hourly", nawasync.PauseOptions{By: "ann", Reason: "moves"}))
-		time.Sleep(3 * time.Hour)
+		enginetest.NoError(t, internals.PauseSchedule(ctx, "often", nawasync.PauseOptions{By: "ann", Reason: "moves"}))
+		time.Sleep(15 * time.Minute)
 		expect("paused for three ticks", 1)
 		for range 2 {
-			_, served, err := internals.RunSchedule(ctx, "hourly", nawasync.OperatorOptions{By: "bob"})
+			_, served, err := internals.RunSchedule(ctx, "often", nawasync.OperatorOptions{By: "bob"})
 			enginetest.NoError(t, err)
 			if !served {
 				t.Fatal("a schedule that two processes register is not served")
@@ -157,26 +157,26 @@ func TestPausedScheduleLeavesItsTicksOutAndRunsWhenAnOperatorAsks(t *testing.T) 
 			t.Errorf("the run that bob asked for is %+v", job)
 		}
 
-		found, err := internals.ResumeSchedule(ctx, "hourly", nawasync.OperatorOptions{By: "ann"})
+		found, err := internals.ResumeSchedule(ctx, "often", nawasync.OperatorOptions{By: "ann"})
 		enginetest.NoError(t, err)
-		again, err := internals.ResumeSchedule(ctx, "hourly", nawasync.OperatorOptions{By: "ann"})
+		again, err := internals.ResumeSchedule(ctx, "often", nawasync.OperatorOptions{By: "ann"})
 		enginetest.NoError(t, err)
 		if !found || again {
 			t.Errorf("resumed: %t, and again: %t; want true, and false", found, again)
 		}
-		time.Sleep(20 * time.Minute)
+		time.Sleep(time.Minute)
 		expect("resumed, before the next tick", 2)
-		time.Sleep(time.Hour)
+		time.Sleep(5 * time.Minute)
 		expect("resumed, after the next tick", 3)
 
-		until := first.Reader().Now().Add(2 * time.Hour)
-		enginetest.NoError(t, internals.PauseSchedule(ctx, "hourly", nawasync.PauseOptions{By: "ann", Until: until}))
-		time.Sleep(2*time.Hour + time.Minute)
-		expect("a pause of two hours", 3)
-		time.Sleep(time.Hour)
-		expect("an hour after the pause has ended by itself", 4)
+		until := first.Reader().Now().Add(10 * time.Minute)
+		enginetest.NoError(t, internals.PauseSchedule(ctx, "often", nawasync.PauseOptions{By: "ann", Until: until}))
+		time.Sleep(10*time.Minute + 20*time.Second)
+		expect("a pause of ten minutes", 3)
+		time.Sleep(5 * time.Minute)
+		expect("five minutes after the pause has ended by itself", 4)
 
-		if err := internals.PauseSchedule(ctx, "hourly", nawasync.PauseOptions{Until: until}); !errors.Is(err, nawasync.ErrInvalid) {
+		if err := internals.PauseSchedule(ctx, "often", nawasync.PauseOptions{Until: until}); !errors.Is(err, nawasync.ErrInvalid) {
 			t.Errorf("a pause until a time in the past: %v, want ErrInvalid", err)
 		}
 		if err := internals.PauseSchedule(ctx, "none", nawasync.PauseOptions{}); !errors.Is(err, nawasync.ErrNotFound) {
@@ -184,7 +184,7 @@ func TestPausedScheduleLeavesItsTicksOutAndRunsWhenAnOperatorAsks(t *testing.T) 
 		}
 		entries, err := first.Reader().AuditLog(ctx, tracker.AuditFilter{Subject: "ann", Action: "resume_schedule"})
 		enginetest.NoError(t, err)
-		if len(entries) != 2 || entries[1].Outcome != tracker.AuditDone || entries[0].Outcome != tracker.AuditFailed || entries[1].Detail != "schedule hourly" {
+		if len(entries) != 2 || entries[1].Outcome != tracker.AuditDone || entries[0].Outcome != tracker.AuditFailed || entries[1].Detail != "schedule often" {
 			t.Errorf("the audit log has %+v; want a resume that was done, and one that failed", entries)
 		}
 	})
