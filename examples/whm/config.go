@@ -23,14 +23,15 @@ type settings struct {
 	role      string
 	mailboxes int
 	sync      bool
+	schedules bool
 }
 
 const usage = `whm shows the accounts and mailboxes of WHM servers and changes them through jobs.
 
 Without flags, whm uses a SQLite file, a Redis inside the process and two simulated WHM servers.
 
-An environment variable can set each flag except -mailboxes and -sync: the flag's name in capitals, with _ for -. A flag
-overrides its variable.
+An environment variable can set each flag except -mailboxes, -sync and -schedules: the flag's name in capitals, with _ for -.
+A flag overrides its variable.
 
 `
 
@@ -62,6 +63,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 	stringVar(&s.role, "role", "all", "what the process does: all, web (pages only) or worker (jobs only)")
 	flags.IntVar(&s.mailboxes, "mailboxes", 40, "the `number` of mailboxes of the first simulated server")
 	flags.BoolVar(&s.sync, "sync", true, "whether the process syncs all accounts and mailboxes when it starts")
+	flags.BoolVar(&s.schedules, "schedules", true, "whether the process syncs accounts and mailboxes at their set times")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(out, usage)

@@ -23,7 +23,7 @@ type newcomer struct {
 func newNewcomer(t *testing.T) *newcomer {
 	t.Helper()
 	out, dir := &output{}, t.TempDir()
-	address := startExample(t, out, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key"))
+	address := startExample(t, out, "-schedules=false", "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key"))
 	return &newcomer{site: &site{t, address, nil, out}}
 }
 

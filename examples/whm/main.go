@@ -240,7 +240,12 @@ func (a *example) startEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(admin.Register(a.engine, a.enforcer), a.module.Schedule(a.engine, names), a.engine.Start(ctx)); err != nil {
+	if a.settings.schedules {
+		if err := a.module.Schedule(a.engine, names); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(admin.Register(a.engine, a.enforcer), a.engine.Start(ctx)); err != nil {
 		return err
 	}
 	a.onClose(func() {

@@ -74,13 +74,13 @@ func startExample(t *testing.T, out *output, args ...string) string {
 }
 
 // simulator starts a simulated WHM server and returns the flags that connect the example to it. The example then
-// does not sync when it starts, so that tests know which sync is the first.
+// syncs neither when it starts nor when a full hour comes, so that tests know every sync.
 func simulator(t *testing.T, mailboxes int) (*sim.Server, []string) {
 	t.Helper()
 	server := sim.New(sim.Options{Token: token, Mailboxes: mailboxes})
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
-	return server, []string{"-whm-url", listener.URL, "-whm-token", token, "-sync=false"}
+	return server, []string{"-whm-url", listener.URL, "-whm-token", token, "-sync=false", "-schedules=false"}
 }
 
 // embedded runs the example in one process, on SQLite and a Redis that the test can inspect. It
