@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -69,11 +71,11 @@ func (r *statementRecorder) take() []statement {
 }
 
 // explain returns the plan of a statement.
-func explain(t *testing.T, db *gorm.DB, s statement) string {
+func explain(t *testing.T, db *gorm.DB, s statement, options ...string) string {
 	t.Helper()
 	pool, err := db.DB()
 	noError(t, err)
-	rows, err := pool.QueryContext(t.Context(), "EXPLAIN "+s.text, s.args...)
+	rows, err := pool.QueryContext(t.Context(), "EXPLAIN ("+strings.Join(append(options, "COSTS"), ", ")+") "+s.text, s.args...)
 	noError(t, err)
 	defer func() { _ = rows.Close() }()
 	var plan []string
@@ -178,16 +180,60 @@ func TestListOfAStatusReadsOnlyItsJobsWhileTheStatisticsAreOld(t *testing.T) {
 	noError(t, db.Exec("ANALYZE nawasync_jobs").Error)
 	insert("cloudflare", "success", 20_000)
 	for _, path := range []string{"/jobs?q=status:failed", "/jobs?q=service:whm", "/jobs?q=status:failed&after=-1"} {
+		explained := 0
 		recorder.take()
 		if got := s.get("viewer", path); got.status != http.StatusOK {
 			t.Fatalf("%s: %d\n%s", path, got.status, s.log)
 		}
 		for _, statement := range recorder.take() {
-			if strings.Contains(statement.text, "status = ") || strings.Contains(statement.text, "(status, id)") {
+			if strings.Contains(statement.text, "status LIKE '") {
+				explained++
+
 				if plan := explain(t, db.DB, statement); strings.Contains(plan, "nawasync_jobs_pkey") {
 					t.Errorf("%s reads jobs in the order of their ids:\n%s\n%s", path, statement.text, plan)
 				}
 			}
 		}
+		if explained == 0 {
+			t.Errorf("%s reads no jobs by their status", path)
+		}
+	}
+}
+
+// A list that begins at a time, or a part of a long search, reads jobs down to an id. It must not go on
+// through all older jobs with the status.
+func TestListWithALowerBoundReadsNoJobsBelowIt(t *testing.T) {
+	t.Parallel()
+	db := testdb.Postgres(t)
+	var recorder statementRecorder
+	recorded := &testdb.Database{DB: recorder.open(t, db.DSN), Dialect: db.Dialect, DSN: db.DSN}
+	now := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	s := newSiteOf(t, recorded, "", func(c *nawasync.Config) { c.Now = func() time.Time { return now } }, func(c *admin.Config) { c.Timeout = 5 * time.Minute })
+	noError(t, db.Exec(`INSERT INTO nawasync_jobs (target_key, lane, not_before, due_at, created_at, updated_at, finished_at, epoch, in_lane, attempt, max_attempts, status, service, type, action, instance, target_id, queue, triggered_by, trigger_source)
+ SELECT 7, i, 0, 0, ?::bigint + i * 1000000::bigint, 0, ?::bigint + i * 1000000::bigint, 0, FALSE, 1, 3, 'success', 'whm', 'mailbox', 'update', 'main', 'box', 'default', 'user:1', 'manual' FROM generate_series(1, 60000) i`,
+		now.Add(-60_000*time.Second).UnixMicro(), now.Add(-60_000*time.Second).UnixMicro()).Error)
+	noError(t, db.Exec("VACUUM ANALYZE nawasync_jobs").Error)
+	recorder.take()
+	if got := s.get("viewer", "/jobs?q="+url.QueryEscape("since:10m status:success service:whm by:user:2")); got.status != http.StatusOK || !strings.Contains(got.body, "No jobs match") {
+		t.Fatalf("%d\n%s", got.status, got.body)
+	}
+	explained := 0
+	for _, statement := range recorder.take() {
+		if !strings.Contains(statement.text, "status LIKE 'success'") {
+			continue
+		}
+		explained++
+		plan := explain(t, db.DB, statement, "ANALYZE", "BUFFERS")
+		blocks := 0
+		for _, number := range regexp.MustCompile(`(?m)^ *Buffers: shared (?:hit=(\d+))? ?(?:read=(\d+))?`).FindStringSubmatch(plan)[1:] {
+			n, _ := strconv.Atoi(number)
+			blocks += n
+		}
+		if blocks > 150 { // those of 600 jobs; all jobs have 2,000
+			t.Errorf("the list reads %d blocks:\n%s\n%s", blocks, statement.text, plan)
+		}
+	}
+	if explained == 0 {
+		t.Error("the list reads no jobs by their status")
 	}
 }
