@@ -250,7 +250,7 @@ func (p *puller) lapStep() error {
 	if p.lap.from = nextPage(from, found, lapPage); p.lap.from == nil {
 		p.streams.endLap()
 		p.lap.poll = time.Now().Add(p.worker.pollInterval())
-		if next := time.Now().Add(fullLookShare * p.lap.cost); next.After(p.lap.next) && !p.lap.next.IsZero() {
+		if next := time.Now().Add(lookPause(p.lap.cost)); next.After(p.lap.next) && !p.lap.next.IsZero() {
 			p.lap.next = next
 		}
 	}

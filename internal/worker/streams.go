@@ -17,7 +17,15 @@ const (
 	fullLookInterval = time.Second
 	// fullLookShare limits full looks, and laps over all streams, to a fiftieth of the time.
 	fullLookShare = 50
+	// maxLookPause is the longest pause all the same. The time of a look may be one spent waiting for a
+	// connection, and a job that was locked when the mark passed it waits for the next full look.
+	maxLookPause = 10 * time.Second
 )
+
+// lookPause returns how long after a full look, or a lap, that took as long as cost the next one may come.
+func lookPause(cost time.Duration) time.Duration {
+	return min(fullLookShare*cost, maxLookPause)
+}
 
 // stream is what a puller knows about a stream.
 type stream struct {
@@ -73,7 +81,7 @@ func (s *streams) list(found jobstore.StreamState, now int64) {
 	if found.Paused {
 		return
 	}
-	if found.WakeAt <= now && time.Since(st.fullAt) >= max(fullLookInterval, fullLookShare*st.fullCost) {
+	if found.WakeAt <= now && time.Since(st.fullAt) >= max(fullLookInterval, lookPause(st.fullCost)) {
 		st.after = jobstore.Mark{}
 	}
 	s.schedule(st, found.WakeAt, now)
