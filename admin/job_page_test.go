@@ -55,6 +55,9 @@ func TestAttemptsOfAJobAreOneLineEachWithTheirLog(t *testing.T) {
 	if n := strings.Count(page, `<details class="attempt"`); n != 1 || !strings.Contains(page, `Attempts <span class="count">1 of 1</span>`) {
 		t.Errorf("%d attempts:\n%s", n, page)
 	}
+	if head, _, _ := strings.Cut(page, "</h1>"); !strings.HasPrefix(strings.TrimSpace(head[strings.LastIndex(head, "</svg>")+len("</svg>"):]), "Failed</span> update ") {
+		t.Errorf("the headline does not begin with the status as a word of its own:\n%s", head)
+	}
 }
 
 func TestRunningJobShowsItsProgressAndTheTimeLeft(t *testing.T) {
