@@ -30,7 +30,7 @@ func (p *request) jobAction() error {
 		return p.unknownAction()
 	}
 	if name == "edit" && p.viewer.allowed(PermissionManage, job.Service, job.Instance) {
-		if done, err := p.refuseEdit(job); done || err != nil {
+		if done, err := p.refuseNewEdit(job); done || err != nil {
 			return err
 		}
 		p.r.PostForm.Set("back", p.jobURL(job.ID)) // the page of the form has nothing to do any more
