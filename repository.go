@@ -29,6 +29,10 @@ type RepositoryReader[T any] interface {
 	// LastSyncedAt returns when a sync of the scope last succeeded. The zero time means
 	// never. Only the scope fields of the argument matter.
 	LastSyncedAt(ctx context.Context, scope T) (time.Time, error)
+	// LayWishes lays the open changes over rows that List, Find or FindKey returned: in rows, it sets the fields that jobs
+	// of the repository will change to their new values. It returns what it has changed, by the row's id; rows without an
+	// open change are not in the map. See Query.Wishes. It runs one statement, and none if no row is pending.
+	LayWishes(ctx context.Context, rows []T) (map[int64]Wish, error)
 }
 
 // RepositoryWriter turns changes into jobs. Each method marks the row as pending and adds the
@@ -65,6 +69,10 @@ type RepositorySyncer[T any] interface {
 	// SyncArgs returns the arguments of the job that SyncNow dispatches, for Engine.Schedule.
 	// It returns ErrInvalid for an unknown detail.
 	SyncArgs(scope T, detail string) (Args, error)
+	// OpenSync returns the sync of the scope that runs or, if none runs, the oldest one that is queued, with any detail. Its
+	// job says since when (StartedAt), and how many objects are listed so far, of how many if the remote tells
+	// (tracker.Job.ProgressValues). OpenSync returns ErrNotFound if no sync is open, and ErrInvalid for half a scope.
+	OpenSync(ctx context.Context, scope T) (*tracker.Job, error)
 	// Refresh dispatches a job that reads one object from the remote into its row. It resolves
 	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
@@ -121,6 +129,12 @@ type Query struct {
 	// Total selects whether to count the rows: 0 does not count, -1 counts exactly, and n > 0
 	// counts up to n.
 	Total int64
+	// Wishes lays the open changes of the repository over the rows of a List: each row has the values that it will have once
+	// its jobs have succeeded, in the order in which they run, and ListResult.Wishes says which fields that concerns. A row that
+	// is being deleted is marked only. The other fields of the query, and the count, concern the stored rows. The values come from
+	// the jobs' arguments as people may see them: secrets, hidden fields and masked values stay as they are stored. The rows can be
+	// passed to Update as what the user saw. All ignores Wishes.
+	Wishes bool
 }
 
 // ListResult is one page of rows.
@@ -129,6 +143,8 @@ type ListResult[T any] struct {
 	Next  string // Query.After for the next page; "" on the last page
 	Total int64  // the number of rows, if Query.Total requested a count
 	More  bool   // whether there are more rows than a Query.Total > 0
+	// Wishes has what the open changes make of the rows, by the row's id, if Query.Wishes is set. Rows without one are not in it.
+	Wishes map[int64]Wish
 }
 
 // SyncResult counts what a sync did, or what it would do according to Plan.

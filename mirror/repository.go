@@ -111,7 +111,13 @@ func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.Li
 	if err != nil {
 		return nawasync.ListResult[T]{}, err
 	}
-	return nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
+	result := nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}
+	if q.Wishes {
+		if result.Wishes, err = r.LayWishes(ctx, result.Items); err != nil {
+			return nawasync.ListResult[T]{}, err
+		}
+	}
+	return result, nil
 }
 
 func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
