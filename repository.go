@@ -77,8 +77,14 @@ type RepositorySyncer[T any] interface {
 	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
 	// Plan lists the remote and returns what a sync would do. It writes nothing. It returns
-	// the remote's error, or an error if this process has no Remote.
+	// the remote's error, or an error if this process has no Remote; PlanNow needs none.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)
+	// PlanNow dispatches a job that lists the remote and finds out what a sync would do. The job writes nothing. It is in the
+	// lane of the scope's syncs. If such a job is open, PlanNow returns it. Its errors are those of SyncNow.
+	PlanNow(ctx context.Context, scope T, detail string, o Options) (*tracker.Job, error)
+	// PlanOf returns what a job of PlanNow has found. It returns ErrNotFound if the scope has no such job, ErrNotEnded while the
+	// job is open, and the job's error if it has ended without a result.
+	PlanOf(ctx context.Context, scope T, job int64) (SyncResult, error)
 }
 
 // SyncedRepository is a table that mirrors the objects of an external API. Package mirror
@@ -183,4 +189,8 @@ type SyncResult struct {
 	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
 	// sync would be held.
 	Held int64 `json:"held,omitempty"`
+	// Planned has, of a plan, what a sync would do to single rows: some of each kind, first what is missing, and at most 200. PlannedMore is how
+	// many more changes there are.
+	Planned     []PlannedChange `json:"planned,omitempty"`
+	PlannedMore int64           `json:"planned_more,omitempty"`
 }

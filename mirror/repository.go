@@ -102,10 +102,6 @@ func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Option
 	return r.refreshRow(ctx, id, o)
 }
 
-func (r *repository[T]) Plan(ctx context.Context, scope T, detail string) (nawasync.SyncResult, error) {
-	return r.planRun(ctx, reflect.ValueOf(&scope).Elem(), detail)
-}
-
 func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.ListResult[T], error) {
 	page, err := r.listRows(ctx, q)
 	if err != nil {
