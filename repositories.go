@@ -26,6 +26,8 @@ type AttachedRepository interface {
 	Describe() RepositoryInfo
 	// SyncNow dispatches a sync of the scope that jobs identify by the given Target.Instance.
 	SyncNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
+	// PlanNow dispatches a job that finds out what such a sync would do.
+	PlanNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
 	// CountStates counts the rows by sync state. It stops counting a state at
 	// MaxStateCount+1 rows. Instance "" counts the rows of all instances.
 	CountStates(ctx context.Context, instance string) (map[SyncState]int64, error)
@@ -62,7 +64,7 @@ func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 	return nil, fmt.Errorf("%s/%s: %w", service, typ, ErrNoRepository)
 }
 
-// SyncRequest names what Engine.SyncNow syncs.
+// SyncRequest names what Engine.SyncNow syncs and Engine.PlanNow plans.
 type SyncRequest struct {
 	Service, Type string // of a repository of this process
 	Instance      string // the scope, as jobs name it; "" for a repository without a scope
@@ -72,14 +74,27 @@ type SyncRequest struct {
 // SyncNow dispatches a sync of a repository of this process and records it in the audit
 // log. SyncNow returns ErrNoRepository, and ErrInvalid for an unknown scope or detail.
 func (e *Engine) SyncNow(ctx context.Context, r SyncRequest, o OperatorOptions) (*tracker.Job, error) {
+	return e.dispatchSync(ctx, "sync", r, o, AttachedRepository.SyncNow)
+}
+
+// PlanNow dispatches a job that finds out what a sync of a repository of this process would do and writes nothing, and records
+// it in the audit log. The job's result is a SyncResult with the changes to single rows. PlanNow returns the same errors as
+// SyncNow.
+func (e *Engine) PlanNow(ctx context.Context, r SyncRequest, o OperatorOptions) (*tracker.Job, error) {
+	return e.dispatchSync(ctx, "plan", r, o, AttachedRepository.PlanNow)
+}
+
+func (e *Engine) dispatchSync(ctx context.Context, action string, r SyncRequest, o OperatorOptions,
+	dispatch func(repository AttachedRepository, ctx context.Context, instance, detail string, o Options) (*tracker.Job, error),
+) (*tracker.Job, error) {
 	var job *tracker.Job
-	err := e.operate(ctx, "sync", o, func(entry *tracker.AuditEntry) error {
+	err := e.operate(ctx, action, o, func(entry *tracker.AuditEntry) error {
 		entry.Service, entry.Type, entry.Instance = r.Service, r.Type, r.Instance
 		repository, err := e.repository(r.Service, r.Type)
 		if err != nil {
 			return err
 		}
-		if job, err = repository.SyncNow(ctx, r.Instance, r.Detail, Options{By: o.By}); err == nil {
+		if job, err = dispatch(repository, ctx, r.Instance, r.Detail, Options{By: o.By}); err == nil {
 			entry.JobID = job.ID
 		}
 		return err

@@ -29,6 +29,10 @@ type RepositoryReader[T any] interface {
 	// LastSyncedAt returns when a sync of the scope last succeeded. The zero time means
 	// never. Only the scope fields of the argument matter.
 	LastSyncedAt(ctx context.Context, scope T) (time.Time, error)
+	// LayWishes lays the open changes over rows that List, Find or FindKey returned: in rows, it sets the fields that jobs
+	// of the repository will change to their new values. It returns what it has changed, by the row's id; rows without an
+	// open change are not in the map. See Query.Wishes. It runs one statement, and none if no row is pending.
+	LayWishes(ctx context.Context, rows []T) (map[int64]Wish, error)
 }
 
 // RepositoryWriter turns changes into jobs. Each method marks the row as pending and adds the
@@ -65,12 +69,22 @@ type RepositorySyncer[T any] interface {
 	// SyncArgs returns the arguments of the job that SyncNow dispatches, for Engine.Schedule.
 	// It returns ErrInvalid for an unknown detail.
 	SyncArgs(scope T, detail string) (Args, error)
+	// OpenSync returns the sync of the scope that runs or, if none runs, the oldest one that is queued, with any detail. Its
+	// job says since when (StartedAt), and how many objects are listed so far, of how many if the remote tells
+	// (tracker.Job.ProgressValues). OpenSync returns ErrNotFound if no sync is open, and ErrInvalid for half a scope.
+	OpenSync(ctx context.Context, scope T) (*tracker.Job, error)
 	// Refresh dispatches a job that reads one object from the remote into its row. It resolves
 	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
 	// Plan lists the remote and returns what a sync would do. It writes nothing. It returns
-	// the remote's error, or an error if this process has no Remote.
+	// the remote's error, or an error if this process has no Remote; PlanNow needs none.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)
+	// PlanNow dispatches a job that lists the remote and finds out what a sync would do. The job writes nothing. It is in the
+	// lane of the scope's syncs. If such a job is open, PlanNow returns it. Its errors are those of SyncNow.
+	PlanNow(ctx context.Context, scope T, detail string, o Options) (*tracker.Job, error)
+	// PlanOf returns what a job of PlanNow has found. It returns ErrNotFound if the scope has no such job, ErrNotEnded while the
+	// job is open, and the job's error if it has ended without a result.
+	PlanOf(ctx context.Context, scope T, job int64) (SyncResult, error)
 }
 
 // SyncedRepository is a table that mirrors the objects of an external API. Package mirror
@@ -121,6 +135,12 @@ type Query struct {
 	// Total selects whether to count the rows: 0 does not count, -1 counts exactly, and n > 0
 	// counts up to n.
 	Total int64
+	// Wishes lays the open changes of the repository over the rows of a List: each row has the values that it will have once
+	// its jobs have succeeded, in the order in which they run, and ListResult.Wishes says which fields that concerns. A row that
+	// is being deleted is marked only. The other fields of the query, and the count, concern the stored rows. The values come from
+	// the jobs' arguments as people may see them: secrets, hidden fields and masked values stay as they are stored. The rows can be
+	// passed to Update as what the user saw. All ignores Wishes.
+	Wishes bool
 }
 
 // ListResult is one page of rows.
@@ -129,6 +149,8 @@ type ListResult[T any] struct {
 	Next  string // Query.After for the next page; "" on the last page
 	Total int64  // the number of rows, if Query.Total requested a count
 	More  bool   // whether there are more rows than a Query.Total > 0
+	// Wishes has what the open changes make of the rows, by the row's id, if Query.Wishes is set. Rows without one are not in it.
+	Wishes map[int64]Wish
 }
 
 // SyncResult counts what a sync did, or what it would do according to Plan.
@@ -167,4 +189,8 @@ type SyncResult struct {
 	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
 	// sync would be held.
 	Held int64 `json:"held,omitempty"`
+	// Planned has, of a plan, what a sync would do to single rows: some of each kind, first what is missing, and at most 200. PlannedMore is how
+	// many more changes there are.
+	Planned     []PlannedChange `json:"planned,omitempty"`
+	PlannedMore int64           `json:"planned_more,omitempty"`
 }

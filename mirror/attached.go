@@ -53,15 +53,31 @@ func (r attached) Describe() nawasync.RepositoryInfo {
 }
 
 func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {
-	scope, err := r.model.scopeOf(instance)
+	scope, err := r.ownScope(instance)
 	if err != nil {
 		return nil, err
 	}
+	return r.syncNow(ctx, scope, detail, o)
+}
+
+func (r attached) PlanNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {
+	scope, err := r.ownScope(instance)
+	if err != nil {
+		return nil, err
+	}
+	return r.planNow(ctx, scope, detail, o)
+}
+
+// ownScope returns the scope that jobs identify by an instance.
+func (r attached) ownScope(instance string) (scope reflect.Value, err error) {
+	if scope, err = r.model.scopeOf(instance); err != nil {
+		return scope, err
+	}
 	// The pages have checked the right to this instance, so it must be the one that the job gets.
 	if own := r.model.instance(scope); own != instance {
-		return nil, fmt.Errorf("%w: instance %q of table %s is written %q", nawasync.ErrInvalid, instance, r.model.table, own)
+		return scope, fmt.Errorf("%w: instance %q of table %s is written %q", nawasync.ErrInvalid, instance, r.model.table, own)
 	}
-	return r.syncNow(ctx, scope, detail, o)
+	return scope, nil
 }
 
 func (r attached) InstancesWith(ctx context.Context, instances []string, id string) ([]string, error) {

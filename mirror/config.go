@@ -159,7 +159,7 @@ func (r *repo) configErrorf(format string, args ...any) error {
 
 // checkConfig checks the configuration and the table, and sets the defaults.
 func (r *repo) checkConfig() error {
-	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction, tracker.ConfirmAction}, r.actions.Update...)
+	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, r.actions.Update...)
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)

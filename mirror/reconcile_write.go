@@ -151,6 +151,7 @@ func (s *reconcile) updateParams(row reflect.Value, compared []*field, now nawas
 func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedItem, compared []*field) {
 	status := s.repo.status(row)
 	known := status.HashVersion == s.repo.model.version
+	s.planUpdate(row, it, compared)
 	fields := map[string]valueChange{}
 	for _, f := range compared {
 		if f.role != roleObserved && known && s.repo.model.fetched(status, f) && !f.equal(row, it.value) {

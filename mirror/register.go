@@ -19,6 +19,7 @@ func (r *repo) register() error {
 		newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh),
 		newHandler(r, tracker.ConfirmAction, r.syncQueue, r.syncTimeout, r.runConfirm),
 		newHandler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
+		newHandler(r, tracker.PlanAction, r.syncQueue, r.syncTimeout, r.runPlan),
 	}
 	for _, action := range r.actions.Update {
 		handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))

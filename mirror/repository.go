@@ -102,16 +102,18 @@ func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Option
 	return r.refreshRow(ctx, id, o)
 }
 
-func (r *repository[T]) Plan(ctx context.Context, scope T, detail string) (nawasync.SyncResult, error) {
-	return r.planRun(ctx, reflect.ValueOf(&scope).Elem(), detail)
-}
-
 func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.ListResult[T], error) {
 	page, err := r.listRows(ctx, q)
 	if err != nil {
 		return nawasync.ListResult[T]{}, err
 	}
-	return nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
+	result := nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}
+	if q.Wishes {
+		if result.Wishes, err = r.LayWishes(ctx, result.Items); err != nil {
+			return nawasync.ListResult[T]{}, err
+		}
+	}
+	return result, nil
 }
 
 func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -77,19 +76,6 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	args.target = nawasync.Target{Instance: a.Job().Instance, ID: a.Job().TargetID}
 	s := &reconcile{repo: r, attempt: a, scope: scope, args: args}
 	err := s.run(ctx)
-	a.SetResult(s.result)
+	a.SetResult(storedResult{s.result})
 	return err
-}
-
-func (r *repo) planRun(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
-	if r.remote == nil {
-		return nawasync.SyncResult{}, errors.New("plan the sync: this process has no Remote; set Config.Remote")
-	}
-	args, err := r.syncArgs(scope, detail)
-	if err != nil {
-		return nawasync.SyncResult{}, err
-	}
-	s := &reconcile{repo: r, scope: scope, args: &args}
-	err = s.run(ctx)
-	return s.result, err
 }

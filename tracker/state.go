@@ -26,3 +26,6 @@ const RefreshAction = "refresh"
 // ConfirmAction is the action of jobs that ask the remote for objects that were missing from
 // listings, and mark the rows of those that are gone as deleted.
 const ConfirmAction = "confirm"
+
+// PlanAction is the action of jobs that find out what a sync would do. Their result is a nawasync.SyncResult.
+const PlanAction = "plan_sync"
