@@ -137,6 +137,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 	}
 	if config.Remote != nil {
 		r.remote = remoteAdapter[T]{config.Remote}
+		r.useCredentialCheck()
 	}
 	if err := r.checkConfig(); err != nil {
 		return nil, err

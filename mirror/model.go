@@ -45,6 +45,7 @@ type field struct {
 	exact     bool   // another value than the one that was written is never accepted
 	hidden    bool   // the value is shown nowhere but in the table
 	group     string // fields of one group conflict together
+	limit     bool   // of the scope: the remote's limits and credentials belong to it
 }
 
 // contentHash returns the first half of a SHA-256 over the content fields, sorted by column.
@@ -73,6 +74,7 @@ type model struct {
 	byColumn         map[string]*field
 	maskKeys         []string            // extra keys for secret.Mask, from the tags hidden and shown
 	allFetched       string              // SyncStatus.FetchedColumns of a row that was fetched completely
+	limits           int                 // how many of the first scope fields are the limit scope
 	spell            func(reflect.Value) // Config.Normalise; nil if there is none
 	version          int64               // version of the content hash; it differs for each set of content fields
 }
@@ -113,10 +115,13 @@ func (m *model) add(f *schema.Field) error {
 	if (tag.exact || tag.group != "") && role != roleContent && role != roleNatural {
 		return fmt.Errorf("exact and group are for content fields; the field has the role %s", role)
 	}
+	if tag.limit && role != roleScope {
+		return fmt.Errorf("limit is for scope fields; the field has the role %s", role)
+	}
 	if err := m.addMask(tag, column, role); err != nil {
 		return err
 	}
-	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, group: tag.group})
+	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, group: tag.group, limit: tag.limit})
 }
 
 // checkStorage checks that a field of the role is stored, or not stored, as the role requires.
@@ -247,6 +252,9 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	if len(m.key) == 0 {
 		return fail(`the key is missing: tag the remote's id with sync:"key"`)
+	}
+	if err := m.setLimits(); err != nil {
+		return fail("%w", err)
 	}
 	for _, f := range m.byColumn {
 		f.readExactly()

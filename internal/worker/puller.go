@@ -145,6 +145,10 @@ func (p *puller) round() (worked bool, err error) {
 	if err := p.lapStep(); err != nil {
 		return false, err
 	}
+	if started, err := p.probe(); started > 0 || err != nil {
+		slots -= started
+		return true, err
+	}
 	slots += p.acquireMore(maxClaim - 1)
 	p.mu.Lock()
 	if !time.Now().Before(p.lap.poll) {

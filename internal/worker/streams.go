@@ -49,6 +49,7 @@ type streams struct {
 	due   []*stream
 	later laterHeap
 	lap   int
+	probe *stream   // the last lap has found that one of its jobs may be a probe; see probe.go
 	idle  []*stream // known streams that the current round of polls has not looked at
 }
 
@@ -79,6 +80,9 @@ func (s *streams) list(found jobstore.StreamState, now int64) {
 	st := s.get(found.Stream)
 	st.laps = s.lap
 	if found.Paused {
+		if found.Probe && found.WakeAt <= now {
+			s.probe = st
+		}
 		return
 	}
 	if found.WakeAt <= now && time.Since(st.fullAt) >= max(fullLookInterval, lookPause(st.fullCost)) {
