@@ -17,6 +17,8 @@ type RepositoryInfo struct {
 	Action  string   `json:"action"`            // the action of its sync jobs
 	Details []string `json:"details,omitempty"` // the listing details it accepts besides ""
 	Scoped  bool     `json:"scoped"`            // whether each of its rows belongs to an instance
+	// Unsupported lists the actions that the remote cannot do. Their jobs have no handler.
+	Unsupported []string `json:"unsupported,omitempty"`
 }
 
 // AttachedRepository has the methods of a repository that the engine's overviews use. Package mirror
@@ -62,6 +64,15 @@ func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s/%s: %w", service, typ, ErrNoRepository)
+}
+
+// supports returns an error that wraps errors.ErrUnsupported if a repository of this process says that no worker
+// can run jobs of the kind.
+func (e *Engine) supports(kind Kind) error {
+	if r, err := e.repository(kind.Service, kind.Type); err == nil && slices.Contains(r.Describe().Unsupported, kind.Action) {
+		return fmt.Errorf("%s: the remote cannot do that: %w", kind, errors.ErrUnsupported)
+	}
+	return nil
 }
 
 // SyncRequest names what Engine.SyncNow syncs and Engine.PlanNow plans.

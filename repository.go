@@ -76,6 +76,14 @@ type RepositorySyncer[T any] interface {
 	// Refresh dispatches a job that reads one object from the remote into its row. It resolves
 	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
+	// RefreshKey dispatches a job that reads an object by its key and writes its row, for example because a
+	// webhook or a feed says that the object has changed. The job adds the row of an object that is unknown, as a
+	// sync does, and marks the row of an object that is gone as missing: another job deletes it once it
+	// has confirmed that. While such a job of the key is queued, RefreshKey returns that one; while it runs, one more
+	// can be queued. The job waits for an open change of the row and no change waits for the job. RefreshKey
+	// returns ErrInvalid without a key, an error that wraps errors.ErrUnsupported if the remote cannot read single
+	// objects, and the errors of Engine.Dispatch.
+	RefreshKey(ctx context.Context, key T, o Options) (*tracker.Job, error)
 	// Plan lists the remote and returns what a sync would do. It writes nothing. It returns
 	// the remote's error, or an error if this process has no Remote; PlanNow needs none.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)

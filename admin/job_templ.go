@@ -1244,7 +1244,7 @@ func moreActions(v *jobView) templ.Component {
 				}
 			}
 		}
-		if hasDeletedRow(v.job) {
+		if hasDeletedRow(v.job) && v.supports(v.job.Service, v.job.Type, tracker.RefreshAction) {
 			templ_7745c5c3_Err = actionForm(v, "restore_row", v.T("Restore row"), v.T("Shows the deleted row again and reads its object. The object is not created again.")).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -49,7 +49,7 @@ func setParts(row reflect.Value, fields []*field, text string) bool {
 type attached struct{ *repo }
 
 func (r attached) Describe() nawasync.RepositoryInfo {
-	return nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0}
+	return nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0, Unsupported: r.unsupportedActions()}
 }
 
 func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {

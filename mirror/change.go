@@ -28,6 +28,9 @@ func (r *repo) snapshotRow(id int64, state nawasync.SyncState) host.SnapshotRow 
 }
 
 func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+	if err := r.supports(r.actions.Create); err != nil {
+		return nil, err
+	}
 	m := r.model
 	m.normalise(want)
 	args, err := r.newMutation(r.actions.Create, want)
@@ -143,6 +146,9 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	if !slices.Contains(r.actions.Update, action) {
 		return nil, fmt.Errorf("%w: Options.Action is %q; use one of Actions.Update: %s", nawasync.ErrInvalid, action, strings.Join(r.actions.Update, ", "))
 	}
+	if err := r.supports(action); err != nil {
+		return nil, err
+	}
 	for _, f := range append(m.keyFields(), m.observed...) {
 		if !f.equal(seen, want) {
 			return nil, fmt.Errorf("%w: field %s has the role %s; only content and secret fields can be changed", nawasync.ErrInvalid, f.Name, f.role)
@@ -228,6 +234,9 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 	if err := r.readStatus(ctx, seen); err != nil {
 		return nil, err
 	}
+	if err := r.supports(r.actions.Delete); err != nil && !(r.can.create && rowOnly(r.status(seen))) {
+		return nil, err
+	}
 	m.respell(seen)
 	args, err := r.newMutation(r.actions.Delete, seen)
 	if err != nil {
@@ -311,6 +320,9 @@ func (r *repo) acceptPendingValues(job *jobstore.Job, args *mutation) {
 }
 
 func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (job *tracker.Job, err error) {
+	if err := r.supports(tracker.RefreshAction); err != nil {
+		return nil, err
+	}
 	row := r.model.newRow()
 	if err := r.findRow(ctx, row.Addr(), "id = ?", id); err != nil {
 		return nil, err

@@ -24,8 +24,13 @@ type Config[T any] struct {
 	Service, Type string
 	// Remote is the API. A process without a Remote can only read the table and dispatch
 	// jobs.
-	Remote  Remote[T]
-	Actions Actions
+	Remote Lister[T]
+	// Supports tells a process without a Remote what that of the workers can do, by its methods: a value of
+	// the same type, such as (*remote)(nil), or of a struct that embeds the interfaces, such as
+	// struct{ mirror.Lister[T]; mirror.Reader[T] }{}. No method is called. Nil means that it can do
+	// everything. With a Remote, Supports is ignored.
+	Supports Lister[T]
+	Actions  Actions
 	// Queue is the queue for changes, and SyncQueue the queue for syncs; "" is DefaultQueue. Give
 	// syncs a separate queue, because they take long.
 	Queue, SyncQueue string
@@ -80,10 +85,12 @@ type Actions struct {
 	Update []string // default "update" alone; use several to distinguish, for example, a suspension from a new quota
 	Delete string   // default "delete"
 	Sync   string   // default "sync"
+	// Changes reads the feed of a remote with the interface ChangesRemote. Default "changes".
+	Changes string
 }
 
 func (a Actions) defaults() Actions {
-	for name, value := range map[*string]string{&a.Create: "create", &a.Delete: "delete", &a.Sync: "sync"} {
+	for name, value := range map[*string]string{&a.Create: "create", &a.Delete: "delete", &a.Sync: "sync", &a.Changes: "changes"} {
 		if *name == "" {
 			*name = value
 		}
@@ -136,8 +143,10 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
-		r.remote = remoteAdapter[T]{config.Remote}
+		r.remote, r.can = remoteAdapter[T]{config.Remote}, supportOf(config.Remote)
 		r.useCredentialCheck()
+	} else {
+		r.can = supportOf(config.Supports)
 	}
 	if err := r.checkConfig(); err != nil {
 		return nil, err
@@ -160,7 +169,10 @@ func (r *repo) configErrorf(format string, args ...any) error {
 
 // checkConfig checks the configuration and the table, and sets the defaults.
 func (r *repo) checkConfig() error {
-	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, r.actions.Update...)
+	if err := r.checkSupport(); err != nil {
+		return err
+	}
+	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, r.actions.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, r.actions.Update...)
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)

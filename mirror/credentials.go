@@ -29,12 +29,12 @@ type credentialChecker interface {
 }
 
 func (a remoteAdapter[T]) checksCredentials() bool {
-	_, ok := a.Remote.(CredentialRemote[T])
+	_, ok := a.Lister.(CredentialRemote[T])
 	return ok
 }
 
 func (a remoteAdapter[T]) checkCredentials(ctx context.Context, scope reflect.Value) error {
-	remote, ok := a.Remote.(CredentialRemote[T])
+	remote, ok := a.Lister.(CredentialRemote[T])
 	if !ok {
 		return nil
 	}

@@ -122,7 +122,7 @@ type mirrored[T any] struct {
 func newMirrored[T any, P interface {
 	*T
 	SnapshotStatus() *nawasync.SyncStatus
-}](t *testing.T, db *testdb.Database, table, columns string, remote mirror.Remote[T]) *mirrored[T] {
+}](t *testing.T, db *testdb.Database, table, columns string, remote mirror.Lister[T]) *mirrored[T] {
 	t.Helper()
 	return newMirroredWith[T, P](t, db, table, columns, mirror.Config[T]{Remote: remote})
 }

@@ -72,7 +72,7 @@ type limitScoper interface {
 }
 
 func (a remoteAdapter[T]) limitFields(m *model, scope reflect.Value) (int, error) {
-	remote, ok := a.Remote.(LimitRemote[T])
+	remote, ok := a.Lister.(LimitRemote[T])
 	if !ok {
 		return m.limits, nil
 	}

@@ -11,18 +11,26 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// register registers the handlers of all the repository's jobs or, with an error, none.
+// register registers the handlers of the jobs that the remote can do or, with an error, none.
 func (r *repo) register() error {
 	handlers := []host.Handler{
-		newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate),
-		newHandler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete),
-		newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh),
 		newHandler(r, tracker.ConfirmAction, r.syncQueue, r.syncTimeout, r.runConfirm),
 		newHandler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
 		newHandler(r, tracker.PlanAction, r.syncQueue, r.syncTimeout, r.runPlan),
 	}
-	for _, action := range r.actions.Update {
-		handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))
+	if r.can.read {
+		handlers = append(handlers, newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh))
+	}
+	if r.can.create {
+		handlers = append(handlers, newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate))
+	}
+	if r.can.remove || r.can.create { // the row of a failed creation can be deleted without a Deleter
+		handlers = append(handlers, newHandler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete))
+	}
+	if r.can.update {
+		for _, action := range r.actions.Update {
+			handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))
+		}
 	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)

@@ -21,6 +21,7 @@ type repo struct {
 	engine       engine
 	model        *model
 	remote       erasedRemote // nil if this process only dispatches
+	can          support
 	service, typ string
 	actions      Actions
 
@@ -100,6 +101,14 @@ func (r *repository[T]) SyncArgs(scope T, detail string) (nawasync.Args, error) 
 
 func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Options) (*tracker.Job, error) {
 	return r.refreshRow(ctx, id, o)
+}
+
+func (r *repository[T]) RefreshKey(ctx context.Context, key T, o nawasync.Options) (*tracker.Job, error) {
+	jobs, err := r.refreshKeys(ctx, []reflect.Value{reflect.ValueOf(&key).Elem()}, o)
+	if err != nil {
+		return nil, err
+	}
+	return jobs[0], nil
 }
 
 func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.ListResult[T], error) {
