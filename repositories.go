@@ -17,6 +17,9 @@ type RepositoryInfo struct {
 	Action  string   `json:"action"`            // the action of its sync jobs
 	Details []string `json:"details,omitempty"` // the listing details it accepts besides ""
 	Scoped  bool     `json:"scoped"`            // whether each of its rows belongs to an instance
+	// Parent is the repository whose rows are the scopes of this one, as service/type; "" if the host decides
+	// what is synced. A sync of the instance "" then syncs all scopes.
+	Parent string `json:"parent,omitempty"`
 }
 
 // AttachedRepository has the methods of a repository that the engine's overviews use. Package mirror
