@@ -33,7 +33,7 @@ type siteRecord struct {
 	ID      uint64
 	Account string `sync:"scope"`
 	Zone    string `sync:"scope"`
-	RID     string `gorm:"column:rid" sync:"key"`
+	RID     string `gorm:"column:rid" sync:"key,global"`
 	Content string
 	Note    string `sync:"ignored"` // the host's
 	nawasync.SyncStatus
@@ -56,9 +56,7 @@ func (r *siteRemote) add(zones ...string) {
 		r.zones[name] = siteZone{Name: name, Plan: "free"}
 		if r.records[name] == nil {
 			r.records[name] = map[string]siteRecord{}
-			for _, rid := range []string{"a", "b"} {
-				r.records[name][name+"-"+rid] = siteRecord{RID: name + "-" + rid, Content: "192.0.2.1"}
-			}
+			r.records[name][name+"-a"] = siteRecord{RID: name + "-a", Content: "192.0.2.1"}
 		}
 	}
 }
@@ -208,7 +206,7 @@ func newSites(t *testing.T, db *testdb.Database, zones ...string) *sites {
 	createTable(h, "site_records", siteRecordColumns)
 	enginetest.NoError(t, db.Exec("CREATE INDEX site_records_rid ON site_records (rid)").Error)
 	clock := nawasynctest.NewClock(time.Time{})
-	engine := h.Engine(func(c *nawasync.Config) { c.Now = clock.Now })
+	engine := h.Engine(func(c *nawasync.Config) { c.Now, c.Redis = clock.Now, nil })
 	s := &sites{remote: &siteRemote{zones: map[string]siteZone{}, records: map[string]map[string]siteRecord{}, synced: map[string]int{}}}
 	s.remote.add(zones...)
 	zoneRepo, recordRepo := siteRepositories(t, engine, s.remote)

@@ -82,7 +82,8 @@ func (r *repo) parentScopes(ctx context.Context) ([]reflect.Value, error) {
 	return list, nil
 }
 
-// syncEach dispatches the sync of each listed scope. A sync that is queued already counts too.
+// syncEach dispatches the sync of each listed scope, except those that were listed since this job was dispatched. A
+// sync that is queued already counts too.
 func (r *repo) syncEach(ctx context.Context, a host.Attempt, detail string) (n int64, err error) {
 	var all []nawasync.Args
 	for after := ""; ; {
@@ -92,7 +93,7 @@ func (r *repo) syncEach(ctx context.Context, a host.Attempt, detail string) (n i
 		}
 		for _, l := range page {
 			after = l.Instance
-			if l.Gone() {
+			if l.Gone() || detail == "" && l.ListedAt.After(a.Job().CreatedAt) { // a new scope has its sync already
 				continue
 			}
 			scope, err := r.model.scopeOf(l.Instance)

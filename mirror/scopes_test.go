@@ -34,7 +34,7 @@ func TestScopesFollowTheirListingAndNothingElse(t *testing.T) {
 				t.Fatalf("%s: %d scopes are listed, %d are gone, %d rows are visible; want %d, %d and %d", when, n[true], n[false], total, listed, gone, rows)
 			}
 		}
-		expect("200 zones are listed, and each is synced at once", 200, 0, 400)
+		expect("200 zones are listed, and each is synced at once", 200, 0, 200)
 		before := s.rows()
 		enginetest.NoError(t, db.Exec("UPDATE site_records SET note = 'kept' WHERE zone = 'z003'").Error)
 
@@ -42,12 +42,12 @@ func TestScopesFollowTheirListingAndNothingElse(t *testing.T) {
 		s.remote.add(zoneNames(200, 205)...)
 		s.remote.takeSynced()
 		s.listZones()
-		expect("10 zones were missing once, 5 are new", 205, 0, 410)
+		expect("10 zones were missing once, 5 are new", 205, 0, 205)
 		if synced := s.remote.takeSynced(); len(synced) != 5 || synced["z202"] != 1 {
 			t.Fatalf("syncs of %v, want one of each new zone", synced)
 		}
 		s.listZones()
-		expect("10 zones are gone", 195, 10, 390)
+		expect("10 zones are gone", 195, 10, 195)
 
 		failure := errors.New("HTTP 502")
 		s.remote.listing = func(p *mirror.Page[siteZone]) error {
@@ -59,29 +59,22 @@ func TestScopesFollowTheirListingAndNothingElse(t *testing.T) {
 		for range 3 {
 			s.ends(s.listZones(), tracker.StatusFailed, "HTTP 502")
 		}
-		expect("the listing of zones failed halfway", 195, 10, 390)
+		expect("the listing of zones failed halfway", 195, 10, 195)
 		s.remote.listing = func(p *mirror.Page[siteZone]) error { p.Items = nil; return nil }
 		for range 3 {
 			s.listZones()
 		}
-		expect("the listing of zones is empty", 195, 10, 390)
+		expect("the listing of zones is empty", 195, 10, 195)
 		hold, err := s.engine.Reader().OpenHold(t.Context(), "dns", "zone", "acme")
 		enginetest.NoError(t, err)
 		if hold == nil {
 			t.Fatal("the sync of zones is not held")
 		}
 
-		s.remote.takeSynced()
-		all := s.drain(s.SyncNow(t.Context(), siteRecord{}, "", byUser))
-		s.ends(all, tracker.StatusSuccess, "")
-		if synced := s.remote.takeSynced(); len(synced) != 195 || synced["z003"] != 0 {
-			t.Fatalf("a sync of all scopes syncs %d zones, and z003 %d times; want 195 and never", len(synced), synced["z003"])
-		}
-
 		s.remote.listing = nil
 		s.remote.add(zoneNames(0, 10)...)
 		s.listZones()
-		expect("the 10 zones are back", 205, 0, 410)
+		expect("the 10 zones are back", 205, 0, 205)
 		after := map[uint64]siteRecord{}
 		for _, row := range s.rows() {
 			after[row.ID] = row
@@ -132,7 +125,12 @@ func TestJobsOfAScopeThatIsGoneAreSkippedAndItsHoldCloses(t *testing.T) {
 		if _, err := s.Create(ctx, siteRecord{Account: "acme", Zone: "lost", RID: "new"}, byUser); !errors.Is(err, mirror.ErrScopeGone) {
 			t.Errorf("Create returns %v, want ErrScopeGone", err)
 		}
-		if got := s.visible(); !maps.Equal(got, map[string]int{"keep": 2}) {
+		s.remote.takeSynced()
+		s.ends(s.drain(s.SyncNow(ctx, siteRecord{}, "", byUser)), tracker.StatusSuccess, "")
+		if got := s.remote.takeSynced(); !maps.Equal(got, map[string]int{"keep": 1}) {
+			t.Errorf("a sync of all scopes synced %v, want keep", got)
+		}
+		if got := s.visible(); !maps.Equal(got, map[string]int{"keep": 1}) {
 			t.Errorf("visible rows %v, want those of keep", got)
 		}
 
@@ -167,8 +165,8 @@ func TestRowsOfAScopeThatIsGoneAreRemovedAfter30Days(t *testing.T) {
 			s.clock.Advance(24 * time.Hour)
 			s.drain(s.SyncNow(t.Context(), siteRecord{}, "", byUser))
 		}
-		if _, known := s.scopes()["acme/lost"]; count() != 2 || !known {
-			t.Fatalf("after 29 days the scope has %d rows and is known: %t, want 2 and true", count(), known)
+		if _, known := s.scopes()["acme/lost"]; count() != 1 || !known {
+			t.Fatalf("after 29 days the scope has %d rows and is known: %t, want 1 and true", count(), known)
 		}
 		for range 3 {
 			s.clock.Advance(24 * time.Hour)
@@ -219,6 +217,106 @@ func TestScheduledSyncOfAllScopesIsSpread(t *testing.T) {
 		}
 		if spread := last.Sub(all.FinishedAt); len(times) != 40 || spread < 9*time.Minute || spread > 10*time.Minute {
 			t.Errorf("the syncs have %d times, the last one %s after the first; want 40, and almost 10 minutes", len(times), spread)
+		}
+	})
+}
+
+func TestObjectThatMovesToAnotherScopeIsANewRowLinkedToTheOldOne(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		ctx := t.Context()
+		s := newSites(t, db, "old", "new")
+		s.listZones()
+		before, err := s.FindKey(ctx, siteRecord{Account: "acme", Zone: "old", RID: "old-a"})
+		enginetest.NoError(t, err)
+		s.remote.records["new"]["old-a"] = s.remote.records["old"]["old-a"]
+		delete(s.remote.records["old"], "old-a")
+		s.sync(siteRecord{Account: "acme", Zone: "new"})
+		s.sync(siteRecord{Account: "acme", Zone: "old"})
+		s.sync(siteRecord{Account: "acme", Zone: "old"})
+		now, err := s.FindKey(ctx, siteRecord{Account: "acme", Zone: "new", RID: "old-a"})
+		enginetest.NoError(t, err)
+		if _, err := s.Find(ctx, int64(before.ID)); !errors.Is(err, nawasync.ErrNotFound) || now.ID == before.ID {
+			t.Fatalf("the old row: %v, want ErrNotFound; the new row is %d, the old one %d", err, now.ID, before.ID)
+		}
+		if from, err := mirror.MovedFrom(ctx, s.SyncedRepository, now); err != nil || from.ID != before.ID || from.Zone != "old" {
+			t.Errorf("MovedFrom returns %+v, %v; want row %d", from, err, before.ID)
+		}
+		if _, err := mirror.MovedFrom(ctx, s.SyncedRepository, before); !errors.Is(err, nawasync.ErrNotFound) {
+			t.Errorf("MovedFrom of the old row returns %v, want ErrNotFound", err)
+		}
+		list, err := s.engine.Reader().Changes(ctx, tracker.Target{Service: "dns", Type: "record", Instance: "acme/new", ID: "old-a"}, time.Time{}, time.Time{}, 10)
+		enginetest.NoError(t, err)
+		if len(list) == 0 || list[0].Kind != tracker.ChangeMoved || string(list[0].Fields) != `{"zone":{"from":"old","to":"new"}}` {
+			t.Errorf("the history of the new row is %+v, want that it was in zone old", list)
+		}
+		if _, err := mirror.MovedFrom(ctx, s.zones.SyncedRepository, siteZone{}); !errors.Is(err, nawasync.ErrInvalid) {
+			t.Errorf("MovedFrom without a global key returns %v, want ErrInvalid", err)
+		}
+	})
+}
+
+func TestNameOfAScopeThatIsUsedAgainByAnotherRowGetsNewRows(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		ctx := t.Context()
+		s := newSites(t, db, "keep", "shop")
+		s.listZones()
+		before, err := s.FindKey(ctx, siteRecord{Account: "acme", Zone: "shop", RID: "shop-a"})
+		enginetest.NoError(t, err)
+		zone, err := s.zones.FindKey(ctx, siteZone{Account: "acme", Name: "shop"})
+		enginetest.NoError(t, err)
+		s.clock.Advance(time.Minute)
+		s.zones.ends(s.zones.drain(s.zones.Delete(ctx, zone, byUser)), tracker.StatusSuccess, "")
+		if listed := s.scopes(); listed["acme/shop"] || len(s.visible()) != 1 {
+			t.Fatalf("after the zone's deletion, scopes %v and rows %v; want that shop is gone", listed, s.visible())
+		}
+		s.clock.Advance(time.Minute)
+		s.zones.ends(s.zones.drain(s.zones.Create(ctx, siteZone{Account: "acme", Name: "shop", Plan: "free"}, byUser)), tracker.StatusSuccess, "")
+		after, err := s.FindKey(ctx, siteRecord{Account: "acme", Zone: "shop", RID: "shop-a"})
+		if err != nil || after.ID == before.ID {
+			t.Errorf("the record of another zone with that name has row %d, %v; want another one than %d", after.ID, err, before.ID)
+		}
+	})
+}
+
+func TestScheduleOfAllScopesFollowsThemWhileTheEngineRuns(t *testing.T) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
+		createTable(h, "site_zones", siteZoneColumns)
+		createTable(h, "site_records", siteRecordColumns)
+		remote := &siteRemote{zones: map[string]siteZone{}, records: map[string]map[string]siteRecord{}, synced: map[string]int{}}
+		remote.add("one", "two")
+		e := h.Unhurried(nil)
+		zones, records := siteRepositories(t, e, remote)
+		args, err := records.SyncArgs(siteRecord{}, "")
+		enginetest.NoError(t, err)
+		enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "records", Spec: "@every 1h", Args: args}))
+		h.Start(e)
+		first, err := zones.SyncNow(t.Context(), siteZone{Account: "acme"}, "", byUser)
+		enginetest.NoError(t, err)
+		expect := func(when string, want map[string]int) {
+			t.Helper()
+			if got := remote.takeSynced(); !maps.Equal(got, want) {
+				t.Fatalf("%s: syncs %v, want %v", when, got, want)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		if job, err := e.Reader().Get(t.Context(), first.ID); err != nil || job.Status != tracker.StatusSuccess {
+			t.Fatalf("the sync of the zones: %+v, %v", job, err)
+		}
+		expect("after the first sync of the zones", map[string]int{"one": 1, "two": 1})
+		time.Sleep(time.Hour)
+		expect("after an hour", map[string]int{"one": 1, "two": 1})
+		remote.add("three")
+		time.Sleep(time.Hour)
+		expect("after another hour with a new zone", map[string]int{"one": 1, "two": 1, "three": 1})
+		remote.drop("two")
+		time.Sleep(2 * time.Hour)
+		remote.takeSynced()
+		time.Sleep(2 * time.Hour)
+		expect("two hours after a zone is gone", map[string]int{"one": 2, "three": 2})
+		if at, err := records.LastSyncedAt(t.Context(), siteRecord{}); err != nil || time.Since(at) > time.Hour {
+			t.Errorf("all scopes were last synced at %s, %v; want within the hour", at, err)
 		}
 	})
 }

@@ -16,6 +16,7 @@ type ListedScope struct {
 	HoldScope
 
 	Parent     int64     // the row of the other repository
+	ListedAt   time.Time // since when it is listed
 	GoneAt     time.Time // since when the scope is gone; zero while it is listed
 	RetiredJob int64     // the job that has hidden the scope's rows, or has begun to; 0 if they are visible
 	RetiredAt  time.Time // when that job was done
@@ -52,12 +53,12 @@ func (s *Store) oneListed(conn *sqlkit.Conn, scope HoldScope, lock string) (*Lis
 func (s *Store) readListed(conn *sqlkit.Conn, where string, args ...any) (list []ListedScope, err error) {
 	err = sqlkit.Each(conn, func(rows *sql.Rows) error {
 		var l ListedScope
-		var gone, retired int64
-		err := rows.Scan(&l.Service, &l.Type, &l.Instance, &l.Parent, &gone, &l.RetiredJob, &retired)
-		l.GoneAt, l.RetiredAt = sqlkit.FromMicros(gone), sqlkit.FromMicros(retired)
+		var listed, gone, retired int64
+		err := rows.Scan(&l.Service, &l.Type, &l.Instance, &l.Parent, &listed, &gone, &l.RetiredJob, &retired)
+		l.ListedAt, l.GoneAt, l.RetiredAt = sqlkit.FromMicros(listed), sqlkit.FromMicros(gone), sqlkit.FromMicros(retired)
 		list = append(list, l)
 		return err
-	}, "SELECT service, type, instance, parent_id, gone_at, retired_job, retired_at FROM nawasync_listed_scopes WHERE "+where, args...)
+	}, "SELECT service, type, instance, parent_id, listed_at, gone_at, retired_job, retired_at FROM nawasync_listed_scopes WHERE "+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the listed scopes: %w", err)
 	}
