@@ -19,6 +19,9 @@ type RepositoryInfo struct {
 	Scoped  bool     `json:"scoped"`            // whether each of its rows belongs to an instance
 	// Unsupported lists the actions that the remote cannot do. Their jobs have no handler.
 	Unsupported []string `json:"unsupported,omitempty"`
+	// Parent is the repository whose rows are the scopes of this one, as service/type; "" if the host decides
+	// what is synced. A sync of the instance "" then syncs all scopes.
+	Parent string `json:"parent,omitempty"`
 }
 
 // AttachedRepository has the methods of a repository that the engine's overviews use. Package mirror

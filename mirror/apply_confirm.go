@@ -90,6 +90,9 @@ func (r *repo) runConfirm(ctx context.Context, a host.Attempt, args *confirmArgs
 	c.counts.Failed, c.counts.Failures = 0, nil
 	err := c.run(ctx)
 	a.SetResult(c.counts)
+	if c.counts.Deleted > 0 || a.Job().Epoch > 0 {
+		r.notifyAfter(ctx, a)
+	}
 	return err
 }
 

@@ -49,10 +49,17 @@ func setParts(row reflect.Value, fields []*field, text string) bool {
 type attached struct{ *repo }
 
 func (r attached) Describe() nawasync.RepositoryInfo {
-	return nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0, Unsupported: r.unsupportedActions()}
+	info := nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0, Unsupported: r.unsupportedActions()}
+	if r.scopes != nil {
+		info.Parent = r.scopes.parent.service + "/" + r.scopes.parent.typ
+	}
+	return info
 }
 
 func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {
+	if r.scopes != nil && instance == "" {
+		return r.syncNow(ctx, r.model.newRow(), detail, o)
+	}
 	scope, err := r.ownScope(instance)
 	if err != nil {
 		return nil, err

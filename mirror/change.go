@@ -44,7 +44,7 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 		return nil, err
 	}
 	args.WriteOnly = r.secretsOf(want)
-	if err := r.engine.CheckTarget(args.target); err != nil {
+	if err := errors.Join(r.engine.CheckTarget(args.target), r.refuseGone(ctx, want)); err != nil {
 		return nil, fmt.Errorf("create %s: %w", r.typ, err)
 	}
 	err = r.inTx(ctx, func(tx *gorm.DB) error {

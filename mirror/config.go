@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -77,6 +78,16 @@ type Config[T any] struct {
 	// decides. All rows of a scope may be missing if they are three or fewer and the scope is
 	// known to exist (ScopeRemote). Default DefaultLimit.
 	Limit func(rows int64) int64
+	// Scopes says which scopes there are. A sync of no scope, as of SyncNow and SyncArgs with the zero value of
+	// T, then syncs all of them, the parent first; a schedule of it follows the scopes as they come and go. A
+	// scope is synced at once when it is listed for the first time. The rows of a scope that is gone are hidden,
+	// kept for 30 days and visible again, as they were, if the scope returns. Set it in all processes, also those
+	// without a Remote. Default: the host decides what is synced.
+	Scopes Scopes[T]
+	// Spread is how long a scheduled sync of all Scopes takes to begin with the last of them: it spreads the
+	// syncs evenly. Set it to a little less than the interval of the schedule. 0 means all at once, and
+	// negative is an error.
+	Spread time.Duration
 }
 
 // Actions holds the action names of a repository's jobs. Job lists show them.
@@ -139,7 +150,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
-		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		scopes: config.Scopes.source, spread: config.Spread, followers: &followers{}, columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
@@ -159,6 +170,9 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 	if err := eng.Attach(attached{r}); err != nil {
 		return nil, err
 	}
+	if r.scopes != nil {
+		r.scopes.parent.followers.add(r)
+	}
 	return &repository[T]{r}, nil
 }
 
@@ -173,6 +187,9 @@ func (r *repo) checkConfig() error {
 		return err
 	}
 	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, r.actions.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, r.actions.Update...)
+	if r.scopes != nil {
+		actions = append(actions, tracker.FollowAction, tracker.RetireAction)
+	}
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)
@@ -201,7 +218,7 @@ func (r *repo) checkConfig() error {
 	if r.limit == nil {
 		r.limit = DefaultLimit
 	}
-	if err := r.checkMaskKeys(); err != nil {
+	if err := errors.Join(r.checkMaskKeys(), r.checkScopes()); err != nil {
 		return err
 	}
 	for _, column := range r.search {

@@ -25,7 +25,7 @@ func (a planArgs) Options() nawasync.JobOptions {
 }
 
 func (r *repo) planArgs(scope reflect.Value, detail string) (planArgs, error) {
-	args, err := r.syncArgs(scope, detail)
+	args, err := r.plannedArgs(scope, detail)
 	args.kind = r.kind(tracker.PlanAction)
 	if args.target.ID = "plan"; detail != "" {
 		args.target.ID += ":" + detail
@@ -90,11 +90,20 @@ func (r *repo) planHere(ctx context.Context, scope reflect.Value, detail string)
 	if r.remote == nil {
 		return nawasync.SyncResult{}, errors.New("plan the sync: this process has no Remote; set Config.Remote, or call PlanNow")
 	}
-	args, err := r.syncArgs(scope, detail)
+	args, err := r.plannedArgs(scope, detail)
 	if err != nil {
 		return nawasync.SyncResult{}, err
 	}
 	return r.plan(ctx, scope, &args, nil)
+}
+
+// plannedArgs returns the arguments of the sync that is planned.
+func (r *repo) plannedArgs(scope reflect.Value, detail string) (syncArgs, error) {
+	args, err := r.syncArgs(scope, detail)
+	if err == nil && r.coversAll(scope) {
+		err = fmt.Errorf("%w: plan the sync: the scope is empty; plan one scope", nawasync.ErrInvalid)
+	}
+	return args, err
 }
 
 func (r *repo) planOf(ctx context.Context, scope reflect.Value, id int64) (result nawasync.SyncResult, err error) {

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -32,6 +34,10 @@ func (r *repo) register() error {
 			handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))
 		}
 	}
+	if r.scopes != nil {
+		handlers = append(handlers, newHandler(r, tracker.FollowAction, r.syncQueue, r.syncTimeout, r.runFollow),
+			newHandler(r, tracker.RetireAction, r.syncQueue, r.syncTimeout, r.runRetire))
+	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)
 	}
@@ -50,6 +56,12 @@ func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run
 				return nil, nil, fmt.Errorf("decode the arguments of %s: %w", kind, err)
 			}
 			return r.revealer.Values(*args), func(ctx context.Context, a host.Attempt) error {
+				if err := r.skipGone(ctx, a); err != nil {
+					return databaseFailure(err)
+				}
+				if r.changesRows(action) {
+					a.OnSuccess(func(tx *gorm.DB) error { return r.notifyFollowers(context.WithoutCancel(ctx), tx) })
+				}
 				return databaseFailure(run(context.WithValue(ctx, beginWriteKey{}, a.BeginWrite), a, args))
 			}, nil
 		},

@@ -42,6 +42,10 @@ type repo struct {
 	revealer *secret.Revealer
 	tx       *gorm.DB // set by WithTx only
 
+	scopes    *scopeSource // Config.Scopes; nil if the host decides what is synced
+	spread    time.Duration
+	followers *followers // whose scopes the rows are; shared by the copies of WithTx
+
 	columnsChecked *atomic.Bool // a sync of this process has read rows back (readBack)
 	tableRespelled *atomic.Bool // a sync of this process has rewritten the old rows of the table (respellRows)
 }
@@ -155,6 +159,6 @@ func (r *repository[T]) All(ctx context.Context, q nawasync.Query) iter.Seq2[T, 
 }
 
 func (r *repository[T]) LastSyncedAt(ctx context.Context, scope T) (time.Time, error) {
-	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.model.instance(r.model.respelled(reflect.ValueOf(&scope).Elem())))
+	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.instanceOf(reflect.ValueOf(&scope).Elem()))
 	return at, err
 }

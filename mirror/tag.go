@@ -13,6 +13,7 @@ type fieldTag struct {
 	unordered, exact bool
 	hidden, shown    bool
 	limit            bool
+	global           bool
 	group            string
 }
 
@@ -31,12 +32,14 @@ func parseTag(f *schema.Field) (tag fieldTag, err error) {
 			tag.shown = true
 		case part == "limit":
 			tag.limit = true
+		case part == "global":
+			tag.global = true
 		case isGroup && name != "":
 			tag.group = name
 		case i == 0:
 			tag.role = part
 		default:
-			return tag, fmt.Errorf(`unknown option %q in the tag sync:%q; use set, exact, hidden, shown, limit or group=name`, part, f.Tag.Get("sync"))
+			return tag, fmt.Errorf(`unknown option %q in the tag sync:%q; use set, exact, hidden, shown, limit, global or group=name`, part, f.Tag.Get("sync"))
 		}
 	}
 	return tag, nil

@@ -29,3 +29,10 @@ const ConfirmAction = "confirm"
 
 // PlanAction is the action of jobs that find out what a sync would do. Their result is a nawasync.SyncResult.
 const PlanAction = "plan_sync"
+
+// FollowAction is the action of jobs that compare the scopes of a repository with mirror.Config.Scopes with the
+// rows that stand for them.
+const FollowAction = "follow_scopes"
+
+// RetireAction is the action of jobs that hide the rows of a scope that is gone, and remove them 30 days later.
+const RetireAction = "retire_scope"
