@@ -35,7 +35,9 @@ type repo struct {
 
 	getSupport *atomic.Int32 // whether the remote has a Get; shared by the copies of WithTx
 
-	table    *bulk.Table
+	table        *bulk.Table
+	tableColumns map[string]tableColumn // read once by New
+
 	quoted   string // the table's quoted name
 	status   func(reflect.Value) *nawasync.SyncStatus
 	revealer *secret.Revealer
@@ -111,7 +113,7 @@ func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.Li
 	if err != nil {
 		return nawasync.ListResult[T]{}, err
 	}
-	return nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
+	return nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Prev: page.prev, Total: page.total, More: page.more}, nil
 }
 
 func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
