@@ -104,7 +104,9 @@ func (c containedValue) apply(db *gorm.DB, r *repo, column queryColumn) *gorm.DB
 			columnInteger: mysqlNumber + " AND CAST(e.v AS DECIMAL(65, 20)) = ?",
 			columnFloat:   mysqlNumber + " AND e.v + 0e0 = ?",
 		}[c.kind]
-		return db.Where("EXISTS (SELECT 1 FROM JSON_TABLE(CASE WHEN JSON_TYPE("+name+") = 'ARRAY' THEN "+name+
+		// MariaDB remembers a subquery's result for equal values of the columns that it reads, and takes lists for
+		// equal that differ in case. The id tells them apart.
+		return db.Where("EXISTS (SELECT 1 FROM JSON_TABLE(CASE WHEN JSON_TYPE("+name+") = 'ARRAY' AND id <> 0 THEN "+name+
 			" ELSE '[]' END, '$[*]' COLUMNS (v LONGTEXT CHARACTER SET utf8mb4 PATH '$', j JSON PATH '$')) e WHERE "+condition+")", c.arg)
 	default:
 		condition := map[columnKind]string{

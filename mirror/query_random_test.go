@@ -108,11 +108,11 @@ func TestRandomListsPageBothWaysLikeAPlainLookAtTheRows(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		table := newListedTable(t, db)
 		selected := 0
-		for seed := range uint64(4) {
+		for seed := range uint64(3) {
 			random := rand.New(rand.NewPCG(seed, 18))
 			enginetest.NoError(t, table.db.Exec("DELETE FROM listed").Error)
 			table.fill(random, 40)
-			for range 60 {
+			for range 25 {
 				q, keep := randomQuery(random)
 				want := table.sorted(q.Sort, keep)
 				selected += len(want)
@@ -123,7 +123,7 @@ func TestRandomListsPageBothWaysLikeAPlainLookAtTheRows(t *testing.T) {
 				}
 			}
 		}
-		if selected < 1000 {
+		if selected < 300 {
 			t.Errorf("the queries selected %d rows in all; the test shows too little", selected)
 		}
 	})
