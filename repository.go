@@ -120,12 +120,23 @@ var (
 	ErrDeleting = errors.New("the row is being deleted")
 )
 
-// Query selects and orders rows. The zero value selects the first 50 rows.
+// Query selects and orders rows. The zero value selects the first 50 rows. Rows have to meet all
+// conditions. A condition that the column cannot have, and conditions on one column that contradict each
+// other, are ErrInvalid: its text says what the column can do.
 type Query struct {
-	// Where selects rows whose columns equal the values. Nil selects NULL.
+	// Where selects rows whose columns equal the values, texts byte by byte. A list of up to 1,000 values
+	// selects rows with one of them. Nil selects NULL.
 	Where map[string]any
+	// From selects rows whose columns are at least the values, and To those whose columns are less. Nil is
+	// the same as no entry. Texts compare as the column's collation orders them.
+	From, To map[string]any
 	// Prefix selects rows whose columns begin with the texts, compared byte by byte.
 	Prefix map[string]string
+	// Contains selects rows whose columns have a list, stored as JSON, with the value: a text, a number or
+	// a boolean. It compares whole elements of the outermost list. No index helps, except on PostgreSQL
+	// a GIN index of a jsonb column: else it reads all rows that the other conditions select. MySQL and
+	// MariaDB refuse the query if the column has a text that is no JSON.
+	Contains map[string]any
 	// Search selects rows that contain the text in one of the columns of
 	// mirror.Config.Search. It ignores the case of ASCII letters. No index helps: a search
 	// reads all rows that the other conditions select.
@@ -133,11 +144,14 @@ type Query struct {
 	// States selects rows with one of the sync states. Empty selects all states but
 	// tracker.StateDeleted.
 	States []SyncState
-	// Sort is the column to order by; a "-" before it reverses the order. Rows with NULL come
-	// last. Default is the primary key. A large table needs an index on the column.
+	// Sort lists up to 5 columns to order by, separated by commas; a "-" before a column reverses its
+	// order, as in "type,-name". Rows with NULL come last. Rows that are equal so far are ordered by
+	// the primary key, in the direction of the last column. Default is the primary key. A large table
+	// needs an index on the columns, with their directions unless all are the same.
 	Sort string
-	// After is ListResult.Next of the previous page. "" selects the first page.
-	After string
+	// After is ListResult.Next of the previous page, and Before is ListResult.Prev of the following one.
+	// They need the same conditions and Sort. At most one of them may be set. "" selects the first page.
+	After, Before string
 	// Limit is the size of a page, from 1 to 1000. Default 50.
 	Limit int
 	// Total selects whether to count the rows: 0 does not count, -1 counts exactly, and n > 0
@@ -155,6 +169,7 @@ type Query struct {
 type ListResult[T any] struct {
 	Items []T
 	Next  string // Query.After for the next page; "" on the last page
+	Prev  string // Query.Before for the previous page; "" on the first page
 	Total int64  // the number of rows, if Query.Total requested a count
 	More  bool   // whether there are more rows than a Query.Total > 0
 	// Wishes has what the open changes make of the rows, by the row's id, if Query.Wishes is set. Rows without one are not in it.

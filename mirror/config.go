@@ -240,6 +240,9 @@ func (r *repo) checkConfig() error {
 // would fail.
 func (r *repo) checkTable(ctx context.Context) error {
 	db := sqlkit.Primary(ctx, r.engine.DB())
+	if err := r.readTableColumns(db); err != nil {
+		return err
+	}
 	switch db.Name() {
 	case "sqlite":
 		return r.checkAutoincrement(db)

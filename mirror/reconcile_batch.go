@@ -171,7 +171,7 @@ func (s *reconcile) rowsByKey(tx *gorm.DB, columns []string, items []listedItem)
 	found := reflect.New(reflect.SliceOf(m.schema.ModelType))
 	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{Select: columns, KeyColumns: []string{"identity"}, Keys: keys})
 	if err == nil {
-		err = m.readRows(tx.Raw(query, args...), found)
+		err = m.readRows(tx.Raw(query, args...), found, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)

@@ -47,7 +47,7 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 	if lock {
 		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
-	if err := s.repo.model.readRows(query, found); err != nil {
+	if err := s.repo.model.readRows(query, found, nil); err != nil {
 		return rows, nil, fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
 	rows = found.Elem()

@@ -36,7 +36,9 @@ type repo struct {
 
 	getSupport *atomic.Int32 // whether the remote has a Get; shared by the copies of WithTx
 
-	table    *bulk.Table
+	table        *bulk.Table
+	tableColumns map[string]tableColumn // read once by New
+
 	quoted   string // the table's quoted name
 	status   func(reflect.Value) *nawasync.SyncStatus
 	revealer *secret.Revealer
@@ -120,7 +122,7 @@ func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.Li
 	if err != nil {
 		return nawasync.ListResult[T]{}, err
 	}
-	result := nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}
+	result := nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Prev: page.prev, Total: page.total, More: page.more}
 	if q.Wishes {
 		if result.Wishes, err = r.LayWishes(ctx, result.Items); err != nil {
 			return nawasync.ListResult[T]{}, err

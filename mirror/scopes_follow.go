@@ -138,7 +138,7 @@ func (f *following) readParent(ctx context.Context) error {
 
 func (f *following) parentRows(query *gorm.DB) (reflect.Value, error) {
 	found := reflect.New(reflect.SliceOf(f.parent.model.schema.ModelType))
-	if err := f.parent.model.readRows(query.Table(f.parent.model.table).Select(f.parent.columns()), found); err != nil {
+	if err := f.parent.model.readRows(query.Table(f.parent.model.table).Select(f.parent.columns()), found, nil); err != nil {
 		return reflect.Value{}, fmt.Errorf("read %s: %w", f.parent.model.table, err)
 	}
 	return found.Elem(), nil

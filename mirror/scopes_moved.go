@@ -29,7 +29,7 @@ func (r *repo) elsewhere(tx *gorm.DB, rows []reflect.Value) (reflect.Value, erro
 	}
 	query, args, err := r.table.Find(tx, bulk.KeyQuery{Select: r.columns(), KeyColumns: columns, Keys: keys})
 	if err == nil {
-		err = r.model.readRows(tx.Raw(query, args...), found)
+		err = r.model.readRows(tx.Raw(query, args...), found, nil)
 	}
 	if err != nil {
 		return reflect.Value{}, fmt.Errorf("read %s: %w", r.model.table, err)

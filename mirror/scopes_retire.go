@@ -163,7 +163,7 @@ func (t *retirement) hide(ctx context.Context, tx *gorm.DB, after int64) (hidden
 	found := reflect.New(reflect.SliceOf(t.repo.model.schema.ModelType))
 	query := t.repo.forUpdate(tx.Unscoped().Table(t.repo.model.table)).Select(t.repo.columns()).
 		Where(where+"deleted_at IS NULL AND id > ?", append(args, after)...).Order("id").Limit(retireRows)
-	if err := t.repo.model.readRows(query, found); err != nil {
+	if err := t.repo.model.readRows(query, found, nil); err != nil {
 		return 0, after, false, fmt.Errorf("read %s: %w", t.repo.model.table, err)
 	}
 	now := nawasync.Timestamp{Time: t.repo.engine.Store().Now()}

@@ -117,7 +117,7 @@ func (s *reconcile) showRows(ctx context.Context, tx *gorm.DB, hidden hiddenRows
 	found := reflect.New(reflect.SliceOf(m.schema.ModelType))
 	query := s.repo.forUpdate(tx.Unscoped().Table(m.table)).Select(s.repo.columns()).
 		Where(where+isDeleted+" AND deleted_job_id = ? AND id > ?", append(args, hidden.job, hidden.after)...).Order("id").Limit(hidden.limit)
-	if err := m.readRows(query, found); err != nil {
+	if err := m.readRows(query, found, nil); err != nil {
 		return 0, 0, 0, fmt.Errorf("read %s: %w", m.table, err)
 	}
 	rows, jobs := found.Elem(), []int64(nil)
@@ -170,7 +170,7 @@ func (s *reconcile) showFree(ctx context.Context, tx *gorm.DB, rows []reflect.Va
 	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{Select: []string{"id", "identity"}, KeyColumns: []string{"identity"}, Keys: keys})
 	found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
 	if err == nil {
-		err = s.repo.model.readRows(tx.Raw(query, args...), found)
+		err = s.repo.model.readRows(tx.Raw(query, args...), found, nil)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", s.repo.model.table, err)
