@@ -134,6 +134,9 @@ func (i internals) Attached(service, typ string) (AttachedRepository, error) {
 // DispatchOnRow adds a job that changes a snapshot row, and sets the row's pending state. It
 // does both in tx.
 func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o Options, row host.SnapshotRow) (*tracker.Job, error) {
+	if row.Own != nil {
+		return i.dispatchOwn(ctx, tx, args, o, row)
+	}
 	ctx, span := i.telemetry.startDispatch(ctx)
 	defer span.End()
 	jobs, err := i.buildJobs(ctx, tx, []Args{args}, o)

@@ -138,7 +138,7 @@ type answer struct {
 func (a answer) dispatch(ctx context.Context, build func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error)) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := a.engine.OperateOn(ctx, a.action, a.job, a.options, func(old *jobstore.Job, entry *tracker.AuditEntry) error {
-		if old.Status != tracker.StatusConflict || old.SnapshotState == "" {
+		if !old.InConflict() {
 			return fmt.Errorf("job %d is %s: %w", a.job, old.Status, ErrNoConflict)
 		}
 		args, state, err := build(old)

@@ -280,6 +280,9 @@ func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispa
 				if job.Action == r.actions.Create {
 					args.Creation = job.ID
 				}
+				if job.OwnJob {
+					continue // the repository does not know what it changes
+				}
 				if job.SnapshotState != "" {
 					args.Behind = append(args.Behind, job.ID)
 				}

@@ -94,6 +94,11 @@ func (a Actions) defaults() Actions {
 	return a
 }
 
+// all lists the actions of a repository's jobs.
+func (a Actions) all() []string {
+	return append([]string{a.Create, a.Delete, a.Sync, tracker.RefreshAction, tracker.ConfirmAction}, a.Update...)
+}
+
 // DefaultLimit returns 30 % of the first 1,000 rows plus 10 % of the rest, and at least 10.
 func DefaultLimit(rows int64) int64 {
 	return max(10, min(rows, 1000)*3/10+max(0, rows-1000)/10)
@@ -159,7 +164,7 @@ func (r *repo) configErrorf(format string, args ...any) error {
 
 // checkConfig checks the configuration and the table, and sets the defaults.
 func (r *repo) checkConfig() error {
-	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, tracker.RefreshAction, tracker.ConfirmAction}, r.actions.Update...)
+	actions := r.actions.all()
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)

@@ -90,6 +90,10 @@ func (r *repository[T]) Delete(ctx context.Context, seen T, o nawasync.Options) 
 	return r.deleteRow(ctx, reflect.ValueOf(&seen).Elem(), o)
 }
 
+func (r *repository[T]) Dispatch(ctx context.Context, seen T, args nawasync.Args, o nawasync.Options) (*tracker.Job, error) {
+	return r.dispatchOwn(ctx, reflect.ValueOf(&seen).Elem(), args, o)
+}
+
 func (r *repository[T]) SyncNow(ctx context.Context, scope T, detail string, o nawasync.Options) (*tracker.Job, error) {
 	return r.syncNow(ctx, reflect.ValueOf(&scope).Elem(), detail, o)
 }
