@@ -101,7 +101,7 @@ func (i internals) Register(handlers []host.Handler) error {
 		}
 		regs[n] = &registration{
 			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, containsSecret: h.ContainsSecret, maskKeys: h.MaskKeys,
-			timeout: func() time.Duration { return timeout }, backoff: AbstractJob[Args]{}.Backoff,
+			timeout: func() time.Duration { return timeout }, backoff: safeBackoff(h.Backoff),
 			decode: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 				secrets, run, err := h.Decode(plain)
 				return secrets, func(ctx context.Context, a *attempt) error { return run(ctx, hostAttempt{a, i.Engine}) }, err

@@ -14,6 +14,7 @@ type mutation struct {
 	kind   nawasync.Kind
 	target nawasync.Target
 	queue  string
+	max    int // attempts; 0 is the default
 
 	MaskKeys []string `json:"mask_keys,omitempty"` // of the repository; an answer to a conflict needs them
 
@@ -61,7 +62,7 @@ func (m *mutation) Kind() nawasync.Kind { return m.kind }
 func (m *mutation) Target() nawasync.Target { return m.target }
 
 func (m *mutation) Options() nawasync.JobOptions {
-	return nawasync.JobOptions{Queue: m.queue, MaskKeys: m.MaskKeys}
+	return nawasync.JobOptions{Queue: m.queue, MaxAttempts: m.max, MaskKeys: m.MaskKeys}
 }
 
 // requestedChange is the change of one field.
@@ -80,6 +81,7 @@ type refreshArgs struct {
 	kind   nawasync.Kind
 	target nawasync.Target
 	queue  string
+	max    int   // attempts; 0 is the default
 	Row    int64 `json:"row"`
 }
 
@@ -87,7 +89,9 @@ func (a refreshArgs) Kind() nawasync.Kind { return a.kind }
 
 func (a refreshArgs) Target() nawasync.Target { return a.target }
 
-func (a refreshArgs) Options() nawasync.JobOptions { return nawasync.JobOptions{Queue: a.queue} }
+func (a refreshArgs) Options() nawasync.JobOptions {
+	return nawasync.JobOptions{Queue: a.queue, MaxAttempts: a.max}
+}
 
 // encodeFields returns the values of fields as JSON, by column.
 func encodeFields(row reflect.Value, fields []*field) (map[string]json.RawMessage, error) {

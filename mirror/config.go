@@ -33,6 +33,17 @@ type Config[T any] struct {
 	Timeout time.Duration
 	// SyncTimeout limits one attempt of a sync. Default one hour.
 	SyncTimeout time.Duration
+	// MaxAttempts is how many attempts a change may consume, and SyncMaxAttempts how many a sync. Default
+	// nawasync.DefaultAttempts. Set them in all processes, also those without a Remote: they belong to the dispatch.
+	MaxAttempts, SyncMaxAttempts int
+	// Backoff returns how long to wait after the given attempt of a change failed, and SyncBackoff the same for a sync.
+	// The first attempt is 1. nil is that of nawasync.AbstractJob. They must be safe for concurrent use.
+	Backoff, SyncBackoff func(attempt int) time.Duration
+	// OnSuccess runs in the transaction that ends a creation, an update, a deletion or a sync as a success, after the
+	// row was written. It can write to the host's tables and dispatch jobs there. It must not call the remote, and must be
+	// safe for concurrent use; after a serialization failure it runs again. If it returns an error, the transaction
+	// rolls back and the attempt fails: the next one finds the change already made. ctx outlives the attempt. Optional.
+	OnSuccess func(ctx context.Context, done Done[T]) error
 	// Search lists the columns that Query.Search searches.
 	Search []string
 	// Normalise spells a value as the remote does, so that a value that a user enters and the one that
@@ -138,6 +149,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
 		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		change: attempts{config.MaxAttempts, config.Backoff}, sync: attempts{config.SyncMaxAttempts, config.SyncBackoff}, onSuccess: eraseDone(config.OnSuccess),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
@@ -173,8 +185,8 @@ func (r *repo) checkConfig() error {
 			return r.configErrorf("%w", err)
 		}
 	}
-	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 {
-		return r.configErrorf("MissingRuns, Timeout and SyncTimeout must not be negative")
+	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 || r.change.max < 0 || r.sync.max < 0 {
+		return r.configErrorf("MissingRuns, Timeout, SyncTimeout, MaxAttempts and SyncMaxAttempts must not be negative")
 	}
 	if r.missingRuns == 0 {
 		r.missingRuns = 2

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"time"
 
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
@@ -14,14 +13,14 @@ import (
 // register registers the handlers of all the repository's jobs or, with an error, none.
 func (r *repo) register() error {
 	handlers := []host.Handler{
-		newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate),
-		newHandler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete),
-		newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh),
-		newHandler(r, tracker.ConfirmAction, r.syncQueue, r.syncTimeout, r.runConfirm),
-		newHandler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
+		newHandler(r, r.actions.Create, withOnSuccess(r, r.runCreate)),
+		newHandler(r, r.actions.Delete, withOnSuccess(r, r.runDelete)),
+		newHandler(r, tracker.RefreshAction, r.runRefresh),
+		newHandler(r, tracker.ConfirmAction, r.runConfirm),
+		newHandler(r, r.actions.Sync, withOnSuccess(r, r.runSync)),
 	}
 	for _, action := range r.actions.Update {
-		handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))
+		handlers = append(handlers, newHandler(r, action, withOnSuccess(r, r.runUpdate)))
 	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)
@@ -30,10 +29,13 @@ func (r *repo) register() error {
 }
 
 // newHandler returns the handler for jobs of one action. A is the type of their arguments.
-func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run func(context.Context, host.Attempt, *A) error) host.Handler {
-	kind := r.kind(action)
+func newHandler[A any](r *repo, action string, run func(context.Context, host.Attempt, *A) error) host.Handler {
+	kind, queue, timeout, backoff := r.kind(action), r.queue, r.timeout, r.change.backoff
+	if action == r.actions.Sync || action == tracker.ConfirmAction {
+		queue, timeout, backoff = r.syncQueue, r.syncTimeout, r.sync.backoff
+	}
 	return host.Handler{
-		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout, MaskKeys: r.maskKeys,
+		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout, Backoff: backoff, MaskKeys: r.maskKeys,
 		ContainsSecret: (len(r.model.secrets) > 0 || r.model.hides()) && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
 		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)

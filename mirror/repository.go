@@ -26,6 +26,8 @@ type repo struct {
 
 	queue, syncQueue     string
 	timeout, syncTimeout time.Duration
+	change, sync         attempts
+	onSuccess            func(ctx context.Context, e endedJob) error // nil if Config has none
 	search, details      []string
 	missingRuns          int
 	settle               time.Duration // 0 if the remote shows each write at once

@@ -19,9 +19,11 @@ type syncArgs struct {
 	kind    nawasync.Kind
 	target  nawasync.Target
 	queue   string
+	max     int                        // attempts; 0 is the default
 	Scope   map[string]json.RawMessage `json:"scope,omitempty"`
 	Detail  string                     `json:"detail,omitempty"`
 	Release int64                      `json:"release,omitempty"` // id of the released hold, whose rows the sync may delete
+	result  *nawasync.SyncResult       // of the attempt; nil before its end
 }
 
 func (a syncArgs) Kind() nawasync.Kind { return a.kind }
@@ -32,7 +34,7 @@ func (a syncArgs) Target() nawasync.Target { return a.target }
 // runs, at most one more of the same listing waits: a third would find nothing new.
 func (a syncArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{
-		Queue: a.queue, Lane: "sync\x00" + a.kind.Type + "\x00" + a.target.Instance,
+		Queue: a.queue, MaxAttempts: a.max, Lane: "sync\x00" + a.kind.Type + "\x00" + a.target.Instance,
 		UniqueKey: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UniqueUntilRunning: true,
 	}
 }
@@ -51,7 +53,7 @@ func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 		target += ":" + detail
 	}
 	return syncArgs{
-		kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, Scope: fields,
+		kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, max: r.sync.max, Scope: fields,
 		Detail: detail,
 	}, err
 }
@@ -78,6 +80,7 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	s := &reconcile{repo: r, attempt: a, scope: scope, args: args}
 	err := s.run(ctx)
 	a.SetResult(s.result)
+	args.result = &s.result
 	return err
 }
 

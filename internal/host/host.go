@@ -88,6 +88,8 @@ type Handler struct {
 	Service, Type, Action string
 	Queue                 string        // "" is the default queue
 	Timeout               time.Duration // timeout of one attempt; 0 is the default
+	// Backoff is the wait after an attempt that failed; nil is the default.
+	Backoff func(attempt int) time.Duration
 	// MaskKeys are masked in addition to the keys that Mask always masks.
 	MaskKeys []string
 	// ContainsSecret says that the arguments contain a Secret, so that a Sealer is required.
