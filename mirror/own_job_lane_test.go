@@ -124,7 +124,7 @@ func TestResetAndUpdateOfAnObjectNeverOverlapAcrossProcessesAndALostLease(t *tes
 		watch := &laneWatch{inside: map[string]string{}, order: map[string][]string{}}
 		s.remote.Configure(func() { s.remote.Before = watch.call })
 		var down atomic.Bool
-		faulty, err := testdb.OpenFaulty(db.Dialect, db.DSN, func() testdb.Fault {
+		faulty, err := testdb.OpenFaulty(db.Dialect, s.DB.DSN, func() testdb.Fault {
 			if down.Load() {
 				return testdb.FaultRefused
 			}
