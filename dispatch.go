@@ -32,6 +32,10 @@ type Options struct {
 	// Action is the action of the job that a repository's Update dispatches: one of
 	// mirror.Actions.Update, by default the first. Other dispatches ignore Action.
 	Action string
+	// MarkRow makes a repository's Dispatch mark the row: it is pending_update while the job is open, and failed, with
+	// the job's error, if the job does not succeed. A later success, an update or Refresh ends that. A row that shows
+	// a failure or a conflict of a change keeps showing it. Other dispatches ignore MarkRow.
+	MarkRow bool
 }
 
 // Source is the kind of request that led to a job.
@@ -181,7 +185,12 @@ func (e *Engine) buildJob(args Args, o Options) (*jobstore.Job, error) {
 	if args == nil {
 		return nil, fmt.Errorf("%w: the arguments are nil", ErrInvalid)
 	}
-	kind, target := args.Kind(), args.Target()
+	return e.buildJobOf(args, args.Target(), o)
+}
+
+// buildJobOf is buildJob with another target than that of the arguments.
+func (e *Engine) buildJobOf(args Args, target Target, o Options) (*jobstore.Job, error) {
+	kind := args.Kind()
 	if err := errors.Join(validateKind(kind), validateTarget(target), o.validate()); err != nil {
 		return nil, fmt.Errorf("dispatch %s: %w", kind, err)
 	}

@@ -73,6 +73,9 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 		text := a.redactor().Clip(err.Error(), tracker.MaxError)
 		return &jobstore.Outcome{Job: job, Status: tracker.StatusFailed, Error: text, ErrorClass: string(fault.ClassUndecodable)}
 	}
+	if job.Bound != "" {
+		execute = e.onItsRow(execute)
+	}
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer func() {

@@ -101,7 +101,7 @@ func (i internals) Register(handlers []host.Handler) error {
 		}
 		regs[n] = &registration{
 			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, containsSecret: h.ContainsSecret, maskKeys: h.MaskKeys,
-			timeout: func() time.Duration { return timeout }, backoff: AbstractJob[Args]{}.Backoff,
+			timeout: func() time.Duration { return timeout }, backoff: safeBackoff(h.Backoff),
 			decode: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 				secrets, run, err := h.Decode(plain)
 				return secrets, func(ctx context.Context, a *attempt) error { return run(ctx, hostAttempt{a, i.Engine}) }, err
@@ -134,6 +134,9 @@ func (i internals) Attached(service, typ string) (AttachedRepository, error) {
 // DispatchOnRow adds a job that changes a snapshot row, and sets the row's pending state. It
 // does both in tx.
 func (i internals) DispatchOnRow(ctx context.Context, tx *gorm.DB, args Args, o Options, row host.SnapshotRow) (*tracker.Job, error) {
+	if row.Own != nil {
+		return i.dispatchOwn(ctx, tx, args, o, row)
+	}
 	ctx, span := i.telemetry.startDispatch(ctx)
 	defer span.End()
 	jobs, err := i.buildJobs(ctx, tx, []Args{args}, o)

@@ -43,7 +43,7 @@ func (i internals) CheckEdit(ctx context.Context, id int64, values map[string]js
 func (i internals) CanEdit(job *tracker.Job) error {
 	r := i.registrationOf(&jobstore.Job{Job: *job})
 	switch {
-	case job.SnapshotTable != "":
+	case job.SnapshotTable != "" && !job.OwnJob:
 		return &host.EditError{Job: job.ID, Reason: host.EditRepository}
 	case job.Tracked():
 		return &host.EditError{Job: job.ID, Reason: host.EditTracked}
@@ -78,7 +78,11 @@ func (i internals) retryEdited(ctx context.Context, old *jobstore.Job, o RetryOp
 	if err != nil {
 		return nil, err
 	}
-	if key := uniqueKey(args.Kind(), args.Target(), jobOptionsOf(args)); key != "" {
+	key := uniqueKey(args.Kind(), args.Target(), jobOptionsOf(args))
+	if job.OwnJob {
+		key = ownUniqueKey(job, jobOptionsOf(args))
+	}
+	if key != "" {
 		job.UniqueKey = key // it may depend on what was changed
 	}
 	if err := i.packArguments(job, args, jobOptionsOf(args).MaskKeys); err != nil {

@@ -241,14 +241,18 @@ func timeoutOf[A Args](h Handler[A]) func() time.Duration {
 
 // backoffOf returns a function that calls h.Backoff. The function returns the default backoff if
 // h.Backoff panics.
-func backoffOf[A Args](h Handler[A]) func(int) time.Duration {
+func backoffOf[A Args](h Handler[A]) func(int) time.Duration { return safeBackoff(h.Backoff) }
+
+// safeBackoff returns a function that calls backoff. The function returns the default backoff if backoff is nil or
+// panics.
+func safeBackoff(backoff func(int) time.Duration) func(int) time.Duration {
 	return func(attempt int) (d time.Duration) {
 		defer func() {
 			if recover() != nil {
-				d = AbstractJob[A]{}.Backoff(attempt)
+				d = AbstractJob[Args]{}.Backoff(attempt)
 			}
 		}()
-		return h.Backoff(attempt)
+		return backoff(attempt)
 	}
 }
 

@@ -23,9 +23,9 @@ var (
 	ErrNotEnded = errors.New("the job has not ended; cancel it first, or wait")
 	// ErrNoArguments is returned when a job's arguments are no longer kept.
 	ErrNoArguments = errors.New("the job's arguments are no longer kept; dispatch a new job from the application")
-	// ErrRowGone is returned for a retry of a creation whose snapshot row was deleted, for example
+	// ErrRowGone is returned for a retry of a creation, or of a host's own job, whose snapshot row was deleted, for example
 	// because the creation was cancelled. Another creation may have been dispatched since.
-	ErrRowGone = errors.New("the snapshot row of the creation no longer exists; create the object again instead of retrying")
+	ErrRowGone = errors.New("the snapshot row no longer exists: its creation was cancelled, or it was deleted; create the object again instead of retrying")
 	// ErrSuperseded is returned when a later job of the same target succeeded, because a retry
 	// would undo the later job's change. It is also returned for a job that was already retried: the
 	// text then names the last retry, which is the job to retry.

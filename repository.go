@@ -57,6 +57,21 @@ type RepositoryWriter[T any] interface {
 	// user saw it, the job ends with a conflict. If the object no longer exists, the job succeeds.
 	// Delete returns ErrDeleting or ErrNotFound.
 	Delete(ctx context.Context, seen T, o Options) (*tracker.Job, error)
+	// Dispatch adds a job of the host, of a kind that Register knows, on a row: for example one that resets a
+	// password. The job runs in the lane of the row, after what is queued for it, its creation too, and never beside
+	// another job of the row. It is bound to the object that the row stands for: if the row is deleted meanwhile, or
+	// stands for another object, the job fails with fault.ClassGone, and if the object is never created, the job is
+	// skipped, each without a call of Execute. In Execute, mirror.Row returns the row as it is then. A conflict or a
+	// failure of an earlier update does not concern the job.
+	//
+	// A job of the repository's service and type has the target of the row's jobs, whatever the arguments say, and
+	// is shown with them; any other has that of its arguments. JobOptions.Lane has no effect, and JobOptions.UniqueKey
+	// is unique for the row. The row is not marked unless Options.MarkRow is set. Nothing follows the job's end; it
+	// may call Refresh in its OnSuccess.
+	//
+	// Dispatch returns ErrDeleting, ErrNotFound, also if the row stands for another object than seen, ErrInvalid for
+	// one of the repository's own actions, and the errors of Engine.Dispatch.
+	Dispatch(ctx context.Context, seen T, args Args, o Options) (*tracker.Job, error)
 }
 
 // RepositorySyncer reads the remote.

@@ -80,6 +80,7 @@ func (e *Engine) buildRetry(ctx context.Context, old *jobstore.Job, by string) (
 		SnapshotTable: old.SnapshotTable, SnapshotRow: old.SnapshotRow, SnapshotState: old.SnapshotState,
 	}}
 	job.Original, job.TargetKey, job.Lane, job.CreatedAt = old.OriginalID(), old.TargetKey, old.Lane, e.store.Now()
+	job.Bound, job.OwnJob = old.Bound, old.OwnJob
 	if err := e.sealAgain(old, job); err != nil {
 		return nil, fmt.Errorf("retry job %d: %w", old.ID, err)
 	}
@@ -96,7 +97,7 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job, follows 
 	var added *jobstore.Job
 	err := e.transaction(ctx, e.store.RetryTx, func(tx *gorm.DB) (err error) {
 		var state tracker.SyncState
-		if job.SnapshotState != "" { // outcomes lock in this order too: the row, then a job
+		if job.SnapshotState != "" || job.OwnJob { // outcomes lock in this order too: the row, then a job
 			if state, err = e.store.LockRow(ctx, tx, job.SnapshotTable, job.SnapshotRow); err != nil {
 				return err
 			}
@@ -125,7 +126,7 @@ func (e *Engine) insertFollowUp(ctx context.Context, job *jobstore.Job, follows 
 // checkRow returns an error if the snapshot row of a job does not allow it. state is that of the row, or
 // "" if there is none.
 func checkRow(job *jobstore.Job, state tracker.SyncState) error {
-	if (state == "" || state == tracker.StateDeleted) && job.SnapshotState == StatePendingCreate {
+	if (state == "" || state == tracker.StateDeleted) && (job.SnapshotState == StatePendingCreate || job.OwnJob) {
 		return fmt.Errorf("row %d of %s: %w", job.SnapshotRow, job.SnapshotTable, ErrRowGone)
 	}
 	if state == StatePendingDelete {

@@ -164,7 +164,7 @@ func (v *jobView) loadNextConflict(ctx context.Context) error {
 
 // unanswered returns those of ended conflicts over values that nobody has answered and no later job has settled.
 func (p *request) unanswered(ctx context.Context, jobs []*tracker.Job) ([]*tracker.Job, error) {
-	jobs = slices.DeleteFunc(slices.Clone(jobs), func(j *tracker.Job) bool { return j.RetriedAs != 0 || j.SnapshotState == "" })
+	jobs = slices.DeleteFunc(slices.Clone(jobs), func(j *tracker.Job) bool { return j.RetriedAs != 0 || !j.InConflict() })
 	later, err := p.store().LaterJobs(ctx, jobs)
 	if err != nil {
 		return nil, err

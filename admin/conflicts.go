@@ -69,7 +69,7 @@ func (p *request) conflicts() error {
 // conflictsAlike returns the unresolved conflicts of the same kind and over the same fields as that of a job, which the
 // subject may answer. It looks at the newest maxAlike of the kind.
 func (p *request) conflictsAlike(ctx context.Context, job *tracker.Job) (list []*tracker.Job, more bool, err error) {
-	if job.Status != tracker.StatusConflict || job.SnapshotState == "" {
+	if !job.InConflict() {
 		return nil, false, nil
 	}
 	search := conflictsLike(job)

@@ -21,7 +21,7 @@ func (p *request) errorText(err error) string {
 	}{
 		{nawasync.ErrEnded, p.T("The job has already ended.")},
 		{nawasync.ErrNoArguments, p.T("The job's arguments are no longer stored, so the job cannot be retried. Repeat the action in the application.")},
-		{nawasync.ErrRowGone, p.T("The row of this creation no longer exists, because the creation was cancelled or the row was deleted. Create the object again instead.")},
+		{nawasync.ErrRowGone, p.T("The row of this job no longer exists: its creation was cancelled, or the row was deleted. Create the object again instead.")},
 		{nawasync.ErrNotTracked, p.T("Nothing was enqueued: this process cannot enqueue tasks of this kind in asynq. Call Engine.Track with a Client in the process of these pages.")},
 		{nawasync.ErrSuperseded, p.T("A later job for the same object succeeded, and a retry would undo its change. To retry anyway, select “Retry although a later job succeeded”.")},
 		{mirror.ErrDecided, p.T("This held sync was already decided, or the remote lists the rows again.")},

@@ -130,7 +130,7 @@ func (p *request) changesOf(j *tracker.Job) []comparison {
 	}
 	list := p.compareChanged(j.Service, j.Type, payload.Changes)
 	for _, name := range slices.Sorted(maps.Keys(payload.WriteOnly)) {
-		if j.SnapshotState == tracker.StatePendingUpdate {
+		if j.SnapshotState == tracker.StatePendingUpdate && !j.OwnJob {
 			masked := fieldValue{Text: secret.Masked}
 			list = append(list, comparison{Name: name, Label: p.fieldOf(j.Service, j.Type, name).Label, Base: masked, Desired: masked})
 		}

@@ -1118,7 +1118,7 @@ func moreActions(v *jobView) templ.Component {
 			templ_7745c5c3_Var54 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if v.job.Status == tracker.StatusConflict && v.job.SnapshotState != "" {
+		if v.job.InConflict() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 93, "<p class=\"muted\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -89,7 +89,7 @@ func (v *jobView) retriesFirst() bool {
 	if v.retryBlockedReason() != "" || v.job.RetriedAs != 0 || v.newest != 0 || v.job.Status == tracker.StatusSuccess || v.job.Status == tracker.StatusSkipped {
 		return false
 	}
-	return (v.job.Status != tracker.StatusConflict || v.job.SnapshotState == "") && !v.isHeldSync()
+	return !v.job.InConflict() && !v.isHeldSync()
 }
 
 // warnsOfLater reports whether the page itself warns of later jobs of the object, and not just the form: somebody may

@@ -107,7 +107,7 @@ func Accept(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.Operat
 func refreshOf(old *jobstore.Job) refreshArgs {
 	return refreshArgs{
 		kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: tracker.RefreshAction},
-		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, Row: old.SnapshotRow,
+		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, max: old.MaxAttempts, Row: old.SnapshotRow,
 	}
 }
 
@@ -138,7 +138,7 @@ type answer struct {
 func (a answer) dispatch(ctx context.Context, build func(old *jobstore.Job) (nawasync.Args, nawasync.SyncState, error)) (*tracker.Job, error) {
 	var job *tracker.Job
 	err := a.engine.OperateOn(ctx, a.action, a.job, a.options, func(old *jobstore.Job, entry *tracker.AuditEntry) error {
-		if old.Status != tracker.StatusConflict || old.SnapshotState == "" {
+		if !old.InConflict() {
 			return fmt.Errorf("job %d is %s: %w", a.job, old.Status, ErrNoConflict)
 		}
 		args, state, err := build(old)
@@ -169,7 +169,7 @@ func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 	}
 	m := &mutation{
 		kind:   nawasync.Kind{Service: old.Service, Type: old.Type, Action: old.Action},
-		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue,
+		target: nawasync.Target{Instance: old.Instance, ID: old.TargetID}, queue: old.Queue, max: old.MaxAttempts,
 	}
 	if err := json.Unmarshal(plain, m); err != nil {
 		return nil, fmt.Errorf("job %d: %w: its arguments are not those of a repository's change", old.ID, ErrNoConflict)
@@ -190,7 +190,7 @@ func (m *mutation) ofCreated(old *jobstore.Job) (*mutation, error) {
 	if err != nil || result.Created == "" {
 		return nil, fmt.Errorf("job %d: %w: its result does not name the created object", old.ID, ErrNoConflict)
 	}
-	update := &mutation{kind: m.kind, target: m.target, queue: m.queue, MaskKeys: m.MaskKeys, Key: m.Key, Creation: old.ID, Changes: map[string]*requestedChange{}}
+	update := &mutation{kind: m.kind, target: m.target, queue: m.queue, max: m.max, MaskKeys: m.MaskKeys, Key: m.Key, Creation: old.ID, Changes: map[string]*requestedChange{}}
 	update.kind.Action, update.target.ID = values.Answers.Update, result.Created
 	for column, want := range m.Want {
 		differs := slices.ContainsFunc(values.Answers.Digests, func(d tracker.ValueDigest) bool { return d.Column == column })

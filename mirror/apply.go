@@ -12,6 +12,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -83,10 +84,15 @@ func gone(format string, args ...any) error {
 // object: if the row stands for another one by now, boundKey returns an error that ends the job. It also
 // returns the row.
 func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key, row reflect.Value, err error) {
+	return r.boundRow(ctx, a.Job().SnapshotRow, m)
+}
+
+// boundRow is boundKey for the row with an id.
+func (r *repo) boundRow(ctx context.Context, id int64, m *mutation) (key, row reflect.Value, err error) {
 	row = r.model.newRow()
-	err = r.findRow(ctx, row.Addr(), "id = ?", a.Job().SnapshotRow)
+	err = r.findRow(ctx, row.Addr(), "id = ?", id)
 	if errors.Is(err, nawasync.ErrNotFound) {
-		return row, row, gone("row %d of %s no longer exists; nothing was written", a.Job().SnapshotRow, r.model.table)
+		return row, row, gone("row %d of %s no longer exists; nothing was written", id, r.model.table)
 	}
 	if err != nil {
 		return row, row, err
@@ -101,9 +107,15 @@ func (r *repo) boundKey(ctx context.Context, a host.Attempt, m *mutation) (key, 
 	if m.Creation != 0 {
 		return row, row, r.checkCreation(ctx, m.Creation, row)
 	}
-	if key, err = r.keyOf(m); err == nil && (!r.model.sameKey(key, row) || r.model.remade(key, row)) {
-		err = gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", a.Job().SnapshotRow, r.model.table,
+	key, err = r.keyOf(m)
+	switch {
+	case err != nil:
+	case !r.model.sameKey(key, row):
+		err = gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", id, r.model.table,
 			r.model.target(row), r.model.target(key))
+	case r.model.remade(key, row):
+		err = gone("row %d of %s now stands for another object of the same name, which was made since: %s; nothing was written", id, r.model.table,
+			r.model.incarnationText(key, row))
 	}
 	return key, row, err
 }
@@ -114,25 +126,51 @@ var errNeverCreated = nawasync.Skip("the object was never created: its creation 
 
 // checkCreation checks that a row still stands for the object that a creation has made.
 func (r *repo) checkCreation(ctx context.Context, id int64, row reflect.Value) error {
-	job, err := r.engine.Store().Load(ctx, id)
-	if errors.Is(err, nawasync.ErrNotFound) {
-		return gone("the job %d that created the object has been pruned, so the object cannot be identified; nothing was written", id)
-	}
+	job, err := r.lastCreation(ctx, id)
 	if err != nil {
 		return err
 	}
-	if answered := job.Status == tracker.StatusConflict && len(job.Result) > 0; job.Status != tracker.StatusSuccess && !answered {
+	if !hasCreated(job) {
 		return errNeverCreated
 	}
 	var result createResult
 	if err := json.Unmarshal(job.Result, &result); err != nil {
-		return fmt.Errorf("decode the result of job %d: %w", id, err)
+		return fmt.Errorf("decode the result of job %d: %w", job.ID, err)
 	}
 	if made := result.Created + result.Adopted; made != r.model.target(row) {
 		return gone("row %d of %s now stands for the object %q, and the change was made on %q; nothing was written", r.model.idOf(row), r.model.table,
 			r.model.target(row), made)
 	}
 	return nil
+}
+
+// maxCreations is how many retries of a creation lastCreation follows.
+const maxCreations = 100
+
+// lastCreation returns the retry of a creation that has created the object or, if none has, the last one.
+func (r *repo) lastCreation(ctx context.Context, id int64) (last *jobstore.Job, err error) {
+	for range maxCreations {
+		job, err := r.engine.Store().Load(ctx, id)
+		if errors.Is(err, nawasync.ErrNotFound) {
+			return nil, gone("the job %d that created the object has been pruned, so the object cannot be identified; nothing was written", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if job.SnapshotState != nawasync.StatePendingCreate {
+			return last, nil // an answer to the creation's conflict
+		}
+		if last = job; hasCreated(job) || job.RetriedAs == 0 {
+			return job, nil
+		}
+		id = job.RetriedAs
+	}
+	return last, nil
+}
+
+// hasCreated reports whether a creation has created or adopted an object.
+func hasCreated(job *jobstore.Job) bool {
+	return job.Status == tracker.StatusSuccess || job.Status == tracker.StatusConflict && len(job.Result) > 0
 }
 
 // writeOnSuccess stores the current remote object in the transaction that marks the job a

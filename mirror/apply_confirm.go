@@ -34,6 +34,7 @@ type confirmArgs struct {
 	kind    nawasync.Kind
 	target  nawasync.Target
 	queue   string
+	max     int                        // attempts; 0 is the default
 	Scope   map[string]json.RawMessage `json:"scope,omitempty"`
 	Release int64                      `json:"release,omitempty"` // id of the released hold, whose rows the job may delete
 }
@@ -46,7 +47,7 @@ func (a confirmArgs) Target() nawasync.Target { return a.target }
 // scope runs, one more waits: it sees the rows that a sync has marked after the first one read them.
 func (a confirmArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{
-		Queue: a.queue, Lane: "confirm\x00" + a.kind.Type + "\x00" + a.target.Instance,
+		Queue: a.queue, MaxAttempts: a.max, Lane: "confirm\x00" + a.kind.Type + "\x00" + a.target.Instance,
 		UniqueKey: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UniqueUntilRunning: true,
 	}
 }
@@ -55,7 +56,7 @@ func (a confirmArgs) Options() nawasync.JobOptions {
 func (s *reconcile) dispatchConfirm(ctx context.Context) error {
 	args := confirmArgs{
 		kind: s.repo.kind(tracker.ConfirmAction), target: nawasync.Target{Instance: s.args.target.Instance, ID: "all"}, queue: s.repo.syncQueue,
-		Scope: s.args.Scope, Release: s.args.Release,
+		max: s.repo.sync.max, Scope: s.args.Scope, Release: s.args.Release,
 	}
 	err := s.repo.engine.InTx(ctx, func(tx *gorm.DB) error {
 		return s.fence(ctx, tx, func(tx *gorm.DB) error {

@@ -289,6 +289,9 @@ func (r *repo) changeFields(ctx context.Context, id int64, args *mutation, dispa
 				if job.Action == r.actions.Create {
 					args.Creation = job.ID
 				}
+				if job.OwnJob {
+					continue // the repository does not know what it changes
+				}
 				if job.SnapshotState != "" {
 					args.Behind = append(args.Behind, job.ID)
 				}
@@ -339,7 +342,7 @@ func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (jo
 func (r *repo) refreshOf(row reflect.Value) refreshArgs {
 	return refreshArgs{
 		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}, queue: r.queue,
-		Row: r.model.idOf(row),
+		max: r.change.max, Row: r.model.idOf(row),
 	}
 }
 
@@ -360,5 +363,5 @@ func (r *repo) newMutation(action string, row reflect.Value) (*mutation, error) 
 	}
 	key, err := encodeFields(row, append(append(r.model.keyFields(), r.model.natural...), r.model.incarnation...))
 	target := nawasync.Target{Instance: r.model.instance(row), ID: r.model.target(row)}
-	return &mutation{kind: r.kind(action), target: target, queue: r.queue, MaskKeys: r.maskKeys, Key: key}, err
+	return &mutation{kind: r.kind(action), target: target, queue: r.queue, max: r.change.max, MaskKeys: r.maskKeys, Key: key}, err
 }

@@ -14,6 +14,7 @@ type mutation struct {
 	kind   nawasync.Kind
 	target nawasync.Target
 	queue  string
+	max    int // attempts; 0 is the default
 
 	MaskKeys []string `json:"mask_keys,omitempty"` // of the repository; an answer to a conflict needs them
 
@@ -61,7 +62,7 @@ func (m *mutation) Kind() nawasync.Kind { return m.kind }
 func (m *mutation) Target() nawasync.Target { return m.target }
 
 func (m *mutation) Options() nawasync.JobOptions {
-	return nawasync.JobOptions{Queue: m.queue, MaskKeys: m.MaskKeys}
+	return nawasync.JobOptions{Queue: m.queue, MaxAttempts: m.max, MaskKeys: m.MaskKeys}
 }
 
 // requestedChange is the change of one field.
@@ -84,6 +85,7 @@ type refreshArgs struct {
 	lane   string                     // of a key; see keyLane
 	Row    int64                      `json:"row,omitempty"`
 	Key    map[string]json.RawMessage `json:"key,omitempty"` // scope and key fields
+	max    int // attempts; 0 is the default
 }
 
 func (a refreshArgs) Kind() nawasync.Kind { return a.kind }
@@ -93,7 +95,7 @@ func (a refreshArgs) Target() nawasync.Target { return a.target }
 // Options gives the refreshes of one key a lane. While one runs, at most one more waits: it reads whatever
 // has changed until it starts.
 func (a refreshArgs) Options() nawasync.JobOptions {
-	return nawasync.JobOptions{Queue: a.queue, Lane: a.lane, UniqueKey: a.lane, UniqueUntilRunning: true}
+	return nawasync.JobOptions{Queue: a.queue, MaxAttempts: a.max, Lane: a.lane, UniqueKey: a.lane, UniqueUntilRunning: true}
 }
 
 // encodeFields returns the values of fields as JSON, by column.

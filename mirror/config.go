@@ -39,6 +39,17 @@ type Config[T any] struct {
 	Timeout time.Duration
 	// SyncTimeout limits one attempt of a sync. Default one hour.
 	SyncTimeout time.Duration
+	// MaxAttempts is how many attempts a change may consume, and SyncMaxAttempts how many a sync. Default
+	// nawasync.DefaultAttempts. Set them in all processes, also those without a Remote: they belong to the dispatch.
+	MaxAttempts, SyncMaxAttempts int
+	// Backoff returns how long to wait after the given attempt of a change failed, and SyncBackoff the same for a sync.
+	// The first attempt is 1. nil is that of nawasync.AbstractJob. They must be safe for concurrent use.
+	Backoff, SyncBackoff func(attempt int) time.Duration
+	// OnSuccess runs in the transaction that ends a creation, an update, a deletion or a sync as a success, after the
+	// row was written. It can write to the host's tables and dispatch jobs there. It must not call the remote, and must be
+	// safe for concurrent use; after a serialization failure it runs again. If it returns an error, the transaction
+	// rolls back and the attempt fails: the next one finds the change already made. ctx outlives the attempt. Optional.
+	OnSuccess func(ctx context.Context, done Done[T]) error
 	// Search lists the columns that Query.Search searches.
 	Search []string
 	// Normalise spells a value as the remote does, so that a value that a user enters and the one that
@@ -112,6 +123,11 @@ func (a Actions) defaults() Actions {
 	return a
 }
 
+// all lists the actions of a repository's jobs.
+func (a Actions) all() []string {
+	return append([]string{a.Create, a.Delete, a.Sync, a.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, a.Update...)
+}
+
 // DefaultLimit returns 30 % of the first 1,000 rows plus 10 % of the rest, and at least 10.
 func DefaultLimit(rows int64) int64 {
 	return max(10, min(rows, 1000)*3/10+max(0, rows-1000)/10)
@@ -150,7 +166,9 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
-		scopes: config.Scopes.source, spread: config.Spread, followers: &followers{}, columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		scopes: config.Scopes.source, spread: config.Spread, followers: &followers{},
+		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		change: attempts{config.MaxAttempts, config.Backoff}, sync: attempts{config.SyncMaxAttempts, config.SyncBackoff}, onSuccess: eraseDone(config.OnSuccess),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
@@ -186,7 +204,7 @@ func (r *repo) checkConfig() error {
 	if err := r.checkSupport(); err != nil {
 		return err
 	}
-	actions := append([]string{r.actions.Create, r.actions.Delete, r.actions.Sync, r.actions.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, r.actions.Update...)
+	actions := r.actions.all()
 	if r.scopes != nil {
 		actions = append(actions, tracker.FollowAction, tracker.RetireAction)
 	}
@@ -198,8 +216,8 @@ func (r *repo) checkConfig() error {
 			return r.configErrorf("%w", err)
 		}
 	}
-	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 {
-		return r.configErrorf("MissingRuns, Timeout and SyncTimeout must not be negative")
+	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 || r.change.max < 0 || r.sync.max < 0 {
+		return r.configErrorf("MissingRuns, Timeout, SyncTimeout, MaxAttempts and SyncMaxAttempts must not be negative")
 	}
 	if r.missingRuns == 0 {
 		r.missingRuns = 2

@@ -77,16 +77,23 @@ func (b *addressBook) Delete(_ context.Context, key contact) error {
 // exampleContacts starts an engine with a repository of contacts. Each job that ends sends an event.
 func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
 	engine, _, events, stop = enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
-		db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, phone TEXT NOT NULL)")
-		statements, _ := mirror.StatusColumns("sqlite", "contacts") // a real application runs these in a migration
-		for _, statement := range statements {
-			db.Exec(statement)
-		}
+		createContacts(db)
 		var err error
-		contacts, err = mirror.New(engine, mirror.Config[contact]{Service: "book", Type: "contact", Remote: book})
-		return err
+		if contacts, err = mirror.New(engine, mirror.Config[contact]{Service: "book", Type: "contact", Remote: book}); err != nil {
+			return err
+		}
+		return nawasync.Register(engine, welcomer{}) // see ExampleRow
 	})
 	return engine, contacts, events, stop
+}
+
+// createContacts creates the table. A real application does so in a migration.
+func createContacts(db *gorm.DB) {
+	db.Exec("CREATE TABLE contacts (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL, phone TEXT NOT NULL)")
+	statements, _ := mirror.StatusColumns("sqlite", "contacts")
+	for _, statement := range statements {
+		db.Exec(statement)
+	}
 }
 
 // The example syncs a table from a remote, changes a row, and then runs into a conflict with a

@@ -28,7 +28,7 @@ func ReleaseHold(ctx context.Context, e *nawasync.Engine, id int64, o nawasync.O
 		}
 		args := syncArgs{
 			kind:   nawasync.Kind{Service: hold.Service, Type: hold.Type, Action: stored.Action},
-			target: nawasync.Target{Instance: hold.Instance, ID: stored.Target}, queue: stored.Queue,
+			target: nawasync.Target{Instance: hold.Instance, ID: stored.Target}, queue: stored.Queue, max: stored.Max,
 			Scope: stored.Scope, Detail: stored.Detail, Release: id,
 		}
 		if err := d.engine.Store().CloseHold(ctx, tx, id, tracker.HoldReleased, o.By); err != nil {
@@ -80,6 +80,7 @@ type heldArgs struct {
 	Action string                     `json:"action"`
 	Target string                     `json:"target"`
 	Queue  string                     `json:"queue"`
+	Max    int                        `json:"max_attempts,omitempty"`
 	Scope  map[string]json.RawMessage `json:"scope,omitempty"`
 	Detail string                     `json:"detail,omitempty"`
 }

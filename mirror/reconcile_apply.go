@@ -35,7 +35,7 @@ func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracke
 			return nil
 		}
 	}
-	arguments, err := json.Marshal(heldArgs{Action: s.args.kind.Action, Target: s.args.target.ID, Queue: s.args.queue, Scope: s.args.Scope, Detail: s.args.Detail})
+	arguments, err := json.Marshal(heldArgs{Action: s.args.kind.Action, Target: s.args.target.ID, Queue: s.args.queue, Max: s.repo.sync.max, Scope: s.args.Scope, Detail: s.args.Detail})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (r *repo) refreshKeyArgs(key reflect.Value) (refreshArgs, error) {
 	fields, err := encodeFields(key, m.keyFields())
 	return refreshArgs{
 		kind: r.kind(tracker.RefreshAction), target: nawasync.Target{Instance: m.instance(key), ID: targetText(key, m.key)}, queue: r.syncQueue,
-		lane: r.keyLane(key), Key: fields,
+		max: r.change.max, lane: r.keyLane(key), Key: fields,
 	}, err
 }
 

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"time"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -16,27 +16,27 @@ import (
 // register registers the handlers of the jobs that the remote can do or, with an error, none.
 func (r *repo) register() error {
 	handlers := []host.Handler{
-		newHandler(r, tracker.ConfirmAction, r.syncQueue, r.syncTimeout, r.runConfirm),
-		newHandler(r, r.actions.Sync, r.syncQueue, r.syncTimeout, r.runSync),
-		newHandler(r, tracker.PlanAction, r.syncQueue, r.syncTimeout, r.runPlan),
+		newHandler(r, tracker.ConfirmAction, r.runConfirm),
+		newHandler(r, r.actions.Sync, withOnSuccess(r, r.runSync)),
+		newHandler(r, tracker.PlanAction, r.runPlan),
 	}
 	if r.can.read {
-		handlers = append(handlers, newHandler(r, tracker.RefreshAction, r.queue, r.timeout, r.runRefresh))
+		handlers = append(handlers, newHandler(r, tracker.RefreshAction, r.runRefresh))
 	}
 	if r.can.create {
-		handlers = append(handlers, newHandler(r, r.actions.Create, r.queue, r.timeout, r.runCreate))
+		handlers = append(handlers, newHandler(r, r.actions.Create, withOnSuccess(r, r.runCreate)))
 	}
 	if r.can.remove || r.can.create { // the row of a failed creation can be deleted without a Deleter
-		handlers = append(handlers, newHandler(r, r.actions.Delete, r.queue, r.timeout, r.runDelete))
+		handlers = append(handlers, newHandler(r, r.actions.Delete, withOnSuccess(r, r.runDelete)))
 	}
 	if r.can.update {
 		for _, action := range r.actions.Update {
-			handlers = append(handlers, newHandler(r, action, r.queue, r.timeout, r.runUpdate))
+			handlers = append(handlers, newHandler(r, action, withOnSuccess(r, r.runUpdate)))
 		}
 	}
 	if r.scopes != nil {
-		handlers = append(handlers, newHandler(r, tracker.FollowAction, r.syncQueue, r.syncTimeout, r.runFollow),
-			newHandler(r, tracker.RetireAction, r.syncQueue, r.syncTimeout, r.runRetire))
+		handlers = append(handlers, newHandler(r, tracker.FollowAction, r.runFollow),
+			newHandler(r, tracker.RetireAction, r.runRetire))
 	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)
@@ -45,10 +45,13 @@ func (r *repo) register() error {
 }
 
 // newHandler returns the handler for jobs of one action. A is the type of their arguments.
-func newHandler[A any](r *repo, action, queue string, timeout time.Duration, run func(context.Context, host.Attempt, *A) error) host.Handler {
-	kind := r.kind(action)
+func newHandler[A any](r *repo, action string, run func(context.Context, host.Attempt, *A) error) host.Handler {
+	kind, queue, timeout, backoff := r.kind(action), r.queue, r.timeout, r.change.backoff
+	if slices.Contains([]string{r.actions.Sync, r.actions.Changes, tracker.ConfirmAction, tracker.PlanAction, tracker.FollowAction, tracker.RetireAction}, action) {
+		queue, timeout, backoff = r.syncQueue, r.syncTimeout, r.sync.backoff
+	}
 	return host.Handler{
-		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout, MaskKeys: r.maskKeys,
+		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout, Backoff: backoff, MaskKeys: r.maskKeys,
 		ContainsSecret: (len(r.model.secrets) > 0 || r.model.hides()) && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
 		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)

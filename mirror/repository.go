@@ -27,6 +27,8 @@ type repo struct {
 
 	queue, syncQueue     string
 	timeout, syncTimeout time.Duration
+	change, sync         attempts
+	onSuccess            func(ctx context.Context, e endedJob) error // nil if Config has none
 	search, details      []string
 	missingRuns          int
 	settle               time.Duration // 0 if the remote shows each write at once
@@ -95,6 +97,10 @@ func (r *repository[T]) Update(ctx context.Context, seen T, change func(*T), o n
 
 func (r *repository[T]) Delete(ctx context.Context, seen T, o nawasync.Options) (*tracker.Job, error) {
 	return r.deleteRow(ctx, reflect.ValueOf(&seen).Elem(), o)
+}
+
+func (r *repository[T]) Dispatch(ctx context.Context, seen T, args nawasync.Args, o nawasync.Options) (*tracker.Job, error) {
+	return r.dispatchOwn(ctx, reflect.ValueOf(&seen).Elem(), args, o)
 }
 
 func (r *repository[T]) SyncNow(ctx context.Context, scope T, detail string, o nawasync.Options) (*tracker.Job, error) {

@@ -18,9 +18,11 @@ type syncArgs struct {
 	kind    nawasync.Kind
 	target  nawasync.Target
 	queue   string
+	max     int                        // attempts; 0 is the default
 	Scope   map[string]json.RawMessage `json:"scope,omitempty"`
 	Detail  string                     `json:"detail,omitempty"`
 	Release int64                      `json:"release,omitempty"` // id of the released hold, whose rows the sync may delete
+	result  *nawasync.SyncResult       // of the attempt; nil before its end
 }
 
 func (a syncArgs) Kind() nawasync.Kind { return a.kind }
@@ -31,7 +33,7 @@ func (a syncArgs) Target() nawasync.Target { return a.target }
 // runs, at most one more of the same listing waits: a third would find nothing new.
 func (a syncArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{
-		Queue: a.queue, Lane: syncLane(a.kind.Type, a.target.Instance),
+		Queue: a.queue, MaxAttempts: a.max, Lane: syncLane(a.kind.Type, a.target.Instance),
 		UniqueKey: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UniqueUntilRunning: true,
 	}
 }
@@ -56,7 +58,7 @@ func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 	}
 	fields, err := encodeFields(scope, r.model.scope)
 	return syncArgs{
-		kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, Scope: fields,
+		kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, max: r.sync.max, Scope: fields,
 		Detail: detail,
 	}, err
 }
@@ -92,6 +94,7 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	}
 	err := s.run(ctx)
 	a.SetResult(storedResult{s.result})
+	args.result = &s.result
 	if s.result.Created+s.result.Updated > 0 || a.Job().Epoch > 0 { // an earlier attempt may have changed rows
 		r.notifyAfter(ctx, a)
 	}

@@ -57,6 +57,9 @@ type Job struct {
 	SnapshotTable string    `json:"snapshot_table,omitempty"`
 	SnapshotRow   int64     `json:"snapshot_row,omitempty"`
 	SnapshotState SyncState `json:"snapshot_state,omitempty"`
+	// OwnJob is set for a host's own job on the row, which RepositoryWriter.Dispatch has added. If it does not mark the
+	// row, SnapshotState is empty.
+	OwnJob bool `json:"own_job,omitempty"`
 
 	CreatedAt  time.Time     `json:"created_at"`
 	UpdatedAt  time.Time     `json:"updated_at"`
@@ -138,6 +141,11 @@ func (j *Job) ConflictValues() (v ConflictValues, err error) {
 	return v, nil
 }
 
+// InConflict reports whether the job ended in a conflict over values of a snapshot row, which can be answered.
+func (j *Job) InConflict() bool {
+	return j.Status == StatusConflict && j.SnapshotState != "" && !j.OwnJob
+}
+
 // Overwritable reports whether the wanted values can be written to the object of the job's conflict. After a
 // creation that found an object of another client they cannot: nothing but the remote's values can be kept.
 func (j *Job) Overwritable() bool {
@@ -160,7 +168,7 @@ func JobOf(r *jobrow.Row) Job {
 		Payload: r.Payload, Result: r.Result, Diff: r.Diff, Progress: r.Progress, Error: r.Error, ErrorClass: r.ErrorClass, ErrorGroup: group,
 		TriggeredBy: r.TriggeredBy, TriggerSource: r.TriggerSource, RetryOf: r.RetryOf, RetriedAs: r.RetriedAs, Original: r.Original,
 		CancelBy: r.CancelBy, Worker: r.Worker, Trace: r.Trace,
-		SnapshotTable: r.SnapshotTable, SnapshotRow: r.SnapshotRow, SnapshotState: SyncState(r.SnapshotState),
+		SnapshotTable: r.SnapshotTable, SnapshotRow: r.SnapshotRow, SnapshotState: SyncState(r.SnapshotState), OwnJob: r.Bound != "",
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DueAt: r.DueAt, NotBefore: r.NotBefore, StartedAt: r.StartedAt, DeadlineAt: r.DeadlineAt,
 		FinishedAt: r.FinishedAt, CancelAt: r.CancelAt, DeletedAt: r.DeletedAt, Duration: r.Duration,
 		argumentsDropped: r.Sealed != nil && len(r.Sealed) == 0,

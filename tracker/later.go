@@ -12,7 +12,8 @@ import (
 
 // LaterJobs are the ids of jobs of one target that ask for a later change than a job of it, or retry it. A retry
 // asks for the change of its Original: it is earlier than the jobs that were dispatched between the two. 0
-// means that there is none. Refreshes count only for a refresh. Deleted jobs count only if they succeeded.
+// means that there is none. Among a host's own jobs on a row (Job.OwnJob), only own jobs count, and none of them among
+// other jobs. Refreshes count only for a refresh. Deleted jobs count only if they succeeded.
 type LaterJobs struct {
 	Succeeded int64 // the newest that succeeded
 	Failed    int64 // the newest that failed or ended in conflict
@@ -54,8 +55,12 @@ func (r *Reader) newestLater(statuses, condition string) string {
 		"COALESCE(r.status, '') IN (" + statuses + ") AND " + condition + " ORDER BY r.id DESC LIMIT 1)"
 }
 
+// sameSort is the condition that r and j are both a host's own jobs on a row, or that neither is: an own job and a
+// change of the object say nothing about each other.
+const sameSort = "(r.snap_bound IS NULL) = (j.snap_bound IS NULL)"
+
 // laterWish is the condition that r asks for a later change than j, or retries it.
-const laterWish = "COALESCE(r.original, r.retry_of, r.id) >= COALESCE(j.original, j.retry_of, j.id) AND (r.id > j.id OR COALESCE(r.original, r.retry_of, r.id) > COALESCE(j.original, j.retry_of, j.id))"
+const laterWish = sameSort + " AND COALESCE(r.original, r.retry_of, r.id) >= COALESCE(j.original, j.retry_of, j.id) AND (r.id > j.id OR COALESCE(r.original, r.retry_of, r.id) > COALESCE(j.original, j.retry_of, j.id))"
 
 // The conditions and statuses of later jobs.
 const (
@@ -88,7 +93,7 @@ func (r *Reader) SameFailed(ctx context.Context, jobs []*Job) (map[int64]int64, 
 func (r *Reader) laterEnded(ctx context.Context, jobs []*Job, found map[int64]LaterJobs) error {
 	query := "SELECT j.id, " + r.newestLater("'success'", "r.action <> '"+RefreshAction+"' AND "+laterWish) + ", " +
 		r.newestLater(failedLater, countedLater) + ", " + r.newestLater(failedLater, sameLater) + ", " + r.newestLater(droppedLater, sameLater) + ", " +
-		r.newestLater(failedLater+", "+droppedLater, "r.id > j.id AND COALESCE(r.original, r.retry_of) < COALESCE(j.original, j.retry_of, j.id) AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
+		r.newestLater(failedLater+", "+droppedLater, "r.id > j.id AND COALESCE(r.original, r.retry_of) < COALESCE(j.original, j.retry_of, j.id) AND "+sameSort+" AND r.retried_as IS NULL AND r.deleted_at IS NULL") +
 		" FROM nawasync_jobs j WHERE j.id IN ?"
 	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id int64
@@ -120,12 +125,13 @@ func (r *Reader) laterOpen(ctx context.Context, jobs []*Job, found map[int64]Lat
 	return sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var id, original, target int64
 		var action string
-		if err := rows.Scan(&id, &original, &target, &action); err != nil {
+		var own bool
+		if err := rows.Scan(&id, &original, &target, &action, &own); err != nil {
 			return err
 		}
 		for _, job := range byTarget[target] {
 			isLater := original > job.OriginalID() || (original == job.OriginalID() && id > job.ID)
-			if !isLater || (action != job.Action && action == RefreshAction) {
+			if !isLater || own != job.OwnJob || (action != job.Action && action == RefreshAction) {
 				continue
 			}
 			later := found[job.ID]
@@ -136,7 +142,7 @@ func (r *Reader) laterOpen(ctx context.Context, jobs []*Job, found map[int64]Lat
 			found[job.ID] = later
 		}
 		return nil
-	}, "SELECT id, COALESCE(original, retry_of, id), target_key, action FROM "+table+" WHERE open_lane IN ? AND target_key IN ?", lanes, slices.Collect(maps.Keys(byTarget)))
+	}, "SELECT id, COALESCE(original, retry_of, id), target_key, action, snap_bound IS NOT NULL FROM "+table+" WHERE open_lane IN ? AND target_key IN ?", lanes, slices.Collect(maps.Keys(byTarget)))
 }
 
 func jobIDs(jobs []*Job) []int64 {

@@ -192,12 +192,12 @@ func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Jo
 }
 
 // NewerSuccess returns the id of the first later job of j's target that succeeded, or 0 if
-// there is none. Refreshes do not count. A retry asks for the change of its Original: it is earlier than the
+// there is none. Refreshes do not count, and a host's own jobs on a row count only for each other. A retry asks for the change of its Original: it is earlier than the
 // jobs that were dispatched between the two.
 func (r *Reader) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
 	list, err := r.jobs(ctx, false,
 		"WHERE j.target_key = ? AND j.id > ? AND COALESCE(j.original, j.retry_of, j.id) >= ? AND (j.id > ? OR COALESCE(j.original, j.retry_of, j.id) > ?) AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+
-			"' AND j.target_id = ? AND j.service = ? ORDER BY j.id LIMIT 1", j.Target().key(), j.OriginalID(), j.OriginalID(), j.ID, j.OriginalID(), j.TargetID, j.Service)
+			"' AND j.target_id = ? AND j.service = ? AND j.snap_bound IS "+sqlkit.Pick(j.OwnJob, "NOT NULL", "NULL")+" ORDER BY j.id LIMIT 1", j.Target().key(), j.OriginalID(), j.OriginalID(), j.ID, j.OriginalID(), j.TargetID, j.Service)
 	if err != nil {
 		return 0, fmt.Errorf("find a newer success than job %d: %w", j.ID, err)
 	}

@@ -78,7 +78,7 @@ func idOrder(id string, descending bool) string {
 // residualColumns returns the columns that residual conditions may read. The error text is
 // included only if a condition reads it, because it is long.
 func (p *plan) residualColumns() string {
-	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, retried_as, original, attempt, duration_ms, deadline_at, finished_at, error_signature"
+	const columns = "id, status, service, type, action, instance, target_id, target_key, triggered_by, trigger_source, error_class, retry_of, retried_as, original, attempt, duration_ms, deadline_at, finished_at, error_signature, snap_bound"
 	if p.readsError {
 		return columns + ", error"
 	}
@@ -371,7 +371,7 @@ func (t Term) condition(now time.Time) (clause string, args []any, err error) {
 	case FieldStuck:
 		return "(j.status = 'running' AND j.deadline_at IS NOT NULL AND j.deadline_at < ?)", []any{now.UnixMicro()}, nil
 	case FieldRepaired:
-		return "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND r.id > COALESCE(j.original, j.retry_of, j.id) AND COALESCE(r.original, r.retry_of, r.id) >= COALESCE(j.original, j.retry_of, j.id)" +
+		return "EXISTS (SELECT 1 FROM nawasync_jobs r WHERE r.target_key = j.target_key AND " + sameSort + " AND r.id > COALESCE(j.original, j.retry_of, j.id) AND COALESCE(r.original, r.retry_of, r.id) >= COALESCE(j.original, j.retry_of, j.id)" +
 			" AND r.finished_at IS NOT NULL AND r.status = 'success' AND r.action <> '" + RefreshAction + "')", nil, nil
 	case FieldRetried:
 		return "j.retried_as IS NOT NULL", nil, nil

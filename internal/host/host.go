@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -87,6 +88,8 @@ type Handler struct {
 	Service, Type, Action string
 	Queue                 string        // "" is the default queue
 	Timeout               time.Duration // timeout of one attempt; 0 is the default
+	// Backoff is the wait after an attempt that failed; nil is the default.
+	Backoff func(attempt int) time.Duration
 	// MaskKeys are masked in addition to the keys that Mask always masks.
 	MaskKeys []string
 	// ContainsSecret says that the arguments contain a Secret, so that a Sealer is required.
@@ -106,6 +109,22 @@ type SnapshotRow struct {
 	ID    int64
 	// State is the pending state that the dispatch gives the row. "" leaves the state as it is.
 	State tracker.SyncState
+	// Own is set for a host's own job.
+	Own *OwnRow
+}
+
+// OwnRow binds a host's own job to the object that a row stands for.
+type OwnRow struct {
+	Service, Type      string // of the repository
+	Instance, TargetID string // of the row's jobs
+	Object             json.RawMessage
+}
+
+// RowBinder is an attached repository on whose rows a host's own jobs run.
+type RowBinder interface {
+	// BindRow checks that a row still stands for an object, which OwnRow.Object describes, and returns the context in
+	// which the job runs. Its error ends the attempt.
+	BindRow(ctx context.Context, row int64, object json.RawMessage) (context.Context, error)
 }
 
 // PanicError is a recovered panic of the host's code.

@@ -19,6 +19,7 @@ type Private struct {
 	LeasesLost int       // how many attempts ended because their process lost its lease
 	Sealed     []byte    // encrypted arguments; nil if the job never had any, empty if they were removed
 	UniqueKey  string    // unique among open jobs; "" if the job has no unique key
+	Bound      string    // of a host's own job on a snapshot row: the object that the row stood for, as JSON; "" for other jobs
 	WakeAt     time.Time // from when the job may be claimed; zero if it may not, for example because another job of its lane is open
 }
 
@@ -51,7 +52,7 @@ const (
  j.status, j.epoch, j.in_lane, j.leases_lost, j.attempt, j.max_attempts, j.wrote, j.error_class, j.triggered_by, j.trigger_source,
  j.retry_of, j.retried_as, j.original, j.cancel_by, j.worker, j.trace, j.unique_key, j.created_at, j.updated_at, j.due_at, j.not_before,
  j.wake_at, j.started_at, j.deadline_at, j.finished_at, j.cancel_at, j.duration_ms, j.error,
- j.snap_table, j.snap_row, j.snap_state, j.deleted_at,
+ j.snap_table, j.snap_row, j.snap_state, j.snap_bound, j.deleted_at,
  j.error_signature`
 	wideColumns = `, j.payload, j.sealed, j.result, j.diff, j.progress`
 )
@@ -80,7 +81,7 @@ func Query(conn *sqlkit.Conn, wide bool, clause string, args ...any) ([]*Row, er
 // them are read into extra.
 func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	var n struct { // a struct needs one allocation for all values that are converted
-		errorClass, cancelBy, worker, trace, key, text, table, state, payload, result, diff, progress sql.NullString
+		errorClass, cancelBy, worker, trace, key, text, table, state, bound, payload, result, diff, progress sql.NullString
 
 		row, retryOf, retriedAs, original, duration, wake, started, deadline, finished, cancel, deleted sql.NullInt64
 
@@ -92,7 +93,7 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 		&r.Status, &r.Epoch, &r.InLane, &r.LeasesLost, &r.Attempt, &r.MaxAttempts, &r.Wrote, &n.errorClass, &r.TriggeredBy, &r.TriggerSource,
 		&n.retryOf, &n.retriedAs, &n.original, &n.cancelBy, &n.worker, &n.trace, &n.key, &n.created, &n.updated, &n.due, &n.notBefore,
 		&n.wake, &n.started, &n.deadline, &n.finished, &n.cancel, &n.duration, &n.text,
-		&n.table, &n.row, &n.state, &n.deleted,
+		&n.table, &n.row, &n.state, &n.bound, &n.deleted,
 		&r.ErrorSignature,
 	}
 	if wide {
@@ -104,6 +105,7 @@ func Scan(rows *sql.Rows, wide bool, extra ...any) (*Row, error) {
 	r.ErrorClass, r.CancelBy, r.Worker, r.Trace, r.UniqueKey, r.Error = n.errorClass.String, n.cancelBy.String, n.worker.String, n.trace.String, n.key.String,
 		n.text.String
 	r.SnapshotTable, r.SnapshotRow, r.SnapshotState = n.table.String, n.row.Int64, n.state.String
+	r.Bound = n.bound.String
 	r.RetryOf, r.RetriedAs, r.Original = n.retryOf.Int64, n.retriedAs.Int64, n.original.Int64
 	r.Duration = time.Duration(n.duration.Int64) * time.Millisecond
 	r.CreatedAt, r.UpdatedAt = sqlkit.FromMicros(n.created), sqlkit.FromMicros(n.updated)

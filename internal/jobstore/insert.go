@@ -46,6 +46,7 @@ var insertColumns = []struct{ name, typ string }{
 	{"snap_table", "text"},
 	{"snap_row", "bigint"},
 	{"snap_state", "text"},
+	{"snap_bound", "text"},
 }
 
 func insertValues(j *Job) []any {
@@ -55,6 +56,7 @@ func insertValues(j *Job) []any {
 		j.MaxAttempts, string(j.Status), j.Service, j.Type, j.Action, j.Instance, j.TargetID,
 		j.Queue, sqlkit.NullText(j.UniqueKey), j.TriggeredBy, j.TriggerSource, sqlkit.NullText(j.Trace), sqlkit.NullText(string(j.Payload)),
 		sqlkit.NullBytes(j.Sealed), sqlkit.NullText(j.SnapshotTable), sqlkit.NullID(j.SnapshotRow), sqlkit.NullText(string(j.SnapshotState)),
+		sqlkit.NullText(j.Bound),
 	}
 }
 

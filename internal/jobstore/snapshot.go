@@ -97,11 +97,17 @@ func (s *Store) settleSnapshots(conn *sqlkit.Conn, outcomes []*Outcome) error {
 
 func (s *Store) settleSnapshot(conn *sqlkit.Conn, out *Outcome) error {
 	j := out.Job
+	if j.Bound != "" {
+		return s.settleOwn(conn, out)
+	}
 	table := s.quote(j.SnapshotTable)
 	if out.Status == tracker.StatusSuccess {
 		// The job's OnSuccess function writes all other columns. It has marked the row of a deleted object.
 		return conn.Exec("UPDATE "+table+" SET sync_status = ?, sync_error = NULL WHERE id = ? AND sync_job_id = ? AND sync_status <> ?", tracker.StateSynced,
 			j.SnapshotRow, j.ID, tracker.StateDeleted).Error
+	}
+	if err := s.takeBack(conn, table, j); err != nil {
+		return err
 	}
 	if j.Status == tracker.StatusQueued {
 		// Another job that changes the row may still be open. The row then waits for that job.
@@ -156,13 +162,14 @@ func (s *Store) fail(conn *sqlkit.Conn, j *Job, state tracker.SyncState, text an
 }
 
 // handToOpenJob makes the snapshot row pending for the newest other open job that changes it. It
-// reports whether there is such a job.
+// reports whether there is such a job. A host's own job keeps no row whose creation never began.
 func (s *Store) handToOpenJob(conn *sqlkit.Conn, table string, j *Job) (bool, error) {
 	lane, id := s.dialect.LaneRows()
 	var other sql.NullInt64
 	var state sql.NullString
-	err := conn.Row("SELECT h.id, h.snap_state FROM "+lane+" WHERE h.open_lane = ? AND h.id <> ? AND h.snap_state IS NOT NULL ORDER BY "+id+" DESC LIMIT 1", j.Lane,
-		j.ID).Scan(&other, &state)
+	condition := sqlkit.Pick(j.SnapshotState == tracker.StatePendingCreate, " AND h.snap_bound IS NULL", "")
+	err := conn.Row("SELECT h.id, h.snap_state FROM "+lane+" WHERE h.open_lane = ? AND h.id <> ? AND h.snap_state IS NOT NULL"+condition+" ORDER BY "+id+" DESC LIMIT 1",
+		j.Lane, j.ID).Scan(&other, &state)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -204,6 +211,9 @@ func refreshJob(j *Job) *Job {
 func (s *Store) MarkPending(ctx context.Context, tx *gorm.DB, j *Job) error {
 	if !s.snapshotChanges(j) {
 		return nil
+	}
+	if j.Bound != "" {
+		return s.markOwn(sqlkit.Connect(ctx, tx), j)
 	}
 	return sqlkit.Connect(ctx, tx).Exec("UPDATE "+s.quote(j.SnapshotTable)+" SET sync_status = ?, sync_job_id = ? WHERE id = ? AND sync_status <> ?", j.SnapshotState, j.ID,
 		j.SnapshotRow, tracker.StateDeleted).Error
