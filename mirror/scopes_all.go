@@ -23,9 +23,9 @@ const (
 	parentPoll    = 2 * time.Second
 )
 
-// SyncAllResult is the result of a sync of all scopes.
-type SyncAllResult struct {
-	Scopes FollowResult `json:"scopes"` // what the comparison with the rows of the parent has found
+// syncAllResult is the result of a sync of all scopes.
+type syncAllResult struct {
+	Scopes followResult `json:"scopes"` // what the comparison with the rows of the parent has found
 	Syncs  int64        `json:"syncs"`  // the syncs that were dispatched, or were queued already
 }
 
@@ -48,7 +48,7 @@ func (r *repo) runSyncAll(ctx context.Context, a host.Attempt, args *syncArgs) e
 	if err := w.wait(ctx, func() ([]reflect.Value, error) { return r.parentScopes(ctx) }); err != nil {
 		return err
 	}
-	var result SyncAllResult
+	var result syncAllResult
 	var err error
 	if result.Scopes, err = r.follow(ctx, a); err == nil {
 		result.Syncs, err = r.syncEach(ctx, a, args.Detail)
@@ -93,7 +93,7 @@ func (r *repo) syncEach(ctx context.Context, a host.Attempt, detail string) (n i
 		}
 		for _, l := range page {
 			after = l.Instance
-			if l.Gone() || detail == "" && l.ListedAt.After(a.Job().CreatedAt) { // a new scope has its sync already
+			if l.Gone() || detail == "" && !l.ListedAt.Before(a.Job().CreatedAt) { // a new scope has its sync already
 				continue
 			}
 			scope, err := r.model.scopeOf(l.Instance)

@@ -44,8 +44,8 @@ func (r *repo) followArgs() followArgs {
 	return followArgs{kind: r.kind(tracker.FollowAction), queue: r.syncQueue}
 }
 
-// FollowResult is the result of a job with tracker.FollowAction. It counts scopes.
-type FollowResult struct {
+// followResult is the result of a job with tracker.FollowAction. It counts scopes.
+type followResult struct {
 	Listed   int64 `json:"listed"`             // that are listed
 	Added    int64 `json:"added,omitempty"`    // that are new
 	Gone     int64 `json:"gone,omitempty"`     // whose rows are to be hidden
@@ -60,7 +60,7 @@ func (r *repo) runFollow(ctx context.Context, a host.Attempt, _ *followArgs) err
 
 // follow compares the listed scopes with the rows of the parent. It looks at what is true now, and not at what
 // has happened: whatever changed a row, and whichever look was missed, the next one finds it.
-func (r *repo) follow(ctx context.Context, a host.Attempt) (FollowResult, error) {
+func (r *repo) follow(ctx context.Context, a host.Attempt) (followResult, error) {
 	f := &following{repo: r, parent: r.scopes.parent, attempt: a}
 	if err := f.readParent(ctx); err != nil {
 		return f.result, err
@@ -102,7 +102,7 @@ type following struct {
 	known   map[string]bool  // instances that the table of listed scopes has
 	steps   []scopeStep      // what may have to change
 	due     time.Time        // when the syncs of the current steps are due
-	result  FollowResult
+	result  followResult
 }
 
 // scopeStep is a scope that differs from what is stored of it.
