@@ -220,7 +220,7 @@ func TestOverviewShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 		},
 		"a listed scope has never been synced": {
 			func(w *clockedSite) { w.listed(-27*time.Hour, 0) },
-			main + " has never been synced, although the scope has been listed since", 1,
+			main + " has never been synced, although the scope has been listed since 2026-03-03 09:00:00 +00:00.", 1,
 			func(w *clockedSite) { w.exec("UPDATE nawasync_listed_scopes SET listed_at = ?", w.now().UnixMicro()) },
 		},
 		"a listed scope is stale": {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -45,7 +47,7 @@ func (r *repo) instanceOf(scope reflect.Value) string {
 // runSyncAll syncs the parent, and then dispatches the syncs of all listed scopes.
 func (r *repo) runSyncAll(ctx context.Context, a host.Attempt, args *syncArgs) error {
 	w := parentWait{repo: r, attempt: a}
-	if err := w.wait(ctx, func() ([]reflect.Value, error) { return r.parentScopes(ctx) }); err != nil {
+	if err := w.wait(ctx, func() ([]reflect.Value, error) { return r.parentScopes(ctx, a) }); err != nil {
 		return err
 	}
 	var result syncAllResult
@@ -60,22 +62,29 @@ func (r *repo) runSyncAll(ctx context.Context, a host.Attempt, args *syncArgs) e
 	return err
 }
 
-// parentScopes returns the scopes of the parent that are to be synced before all scopes of this repository.
-func (r *repo) parentScopes(ctx context.Context) ([]reflect.Value, error) {
+// parentScopes returns the scopes of the parent that are to be synced before all scopes of this repository: all of
+// them, or those in which it has rows or was synced before.
+func (r *repo) parentScopes(ctx context.Context, a host.Attempt) ([]reflect.Value, error) {
 	p := r.scopes.parent
 	if len(p.model.scope) == 0 || p.scopes != nil {
 		return []reflect.Value{p.model.newRow()}, nil
+	}
+	f := &following{repo: r, parent: p, attempt: a}
+	if err := f.readParent(ctx); err != nil {
+		return nil, err
 	}
 	successes, err := p.engine.Store().LastSuccesses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var list []reflect.Value
 	for _, s := range successes {
-		if s.Service != p.service || s.Type != p.typ || s.Action != p.actions.Sync {
-			continue
+		if s.Service == p.service && s.Type == p.typ && s.Action == p.actions.Sync {
+			f.within[s.Instance] = true
 		}
-		if scope, err := p.model.scopeOf(s.Instance); err == nil && !p.model.withoutScope(scope) {
+	}
+	var list []reflect.Value
+	for _, instance := range slices.Sorted(maps.Keys(f.within)) {
+		if scope, err := p.model.scopeOf(instance); err == nil && !p.model.withoutScope(scope) {
 			list = append(list, scope)
 		}
 	}

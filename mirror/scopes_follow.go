@@ -98,6 +98,7 @@ type following struct {
 
 	parent  *repo
 	attempt host.Attempt
+	within  map[string]bool  // instances of the scopes that the parent has rows in
 	listed  map[string]int64 // the row of the parent by the instance of its scope
 	known   map[string]bool  // instances that the table of listed scopes has
 	steps   []scopeStep      // what may have to change
@@ -114,7 +115,7 @@ type scopeStep struct {
 
 // readParent reads which scopes the rows of the parent stand for.
 func (f *following) readParent(ctx context.Context) error {
-	f.listed, f.known = map[string]int64{}, map[string]bool{}
+	f.listed, f.known, f.within = map[string]int64{}, map[string]bool{}, map[string]bool{}
 	for after := int64(0); ; {
 		rows, err := f.parentRows(f.parent.db(ctx).Unscoped().Where("id > ? AND deleted_at IS NULL AND last_synced_at IS NOT NULL", after).Order("id").Limit(followPage))
 		if err != nil {
@@ -122,6 +123,7 @@ func (f *following) readParent(ctx context.Context) error {
 		}
 		for i := range rows.Len() {
 			after = f.parent.model.idOf(rows.Index(i))
+			f.within[f.parent.model.instance(rows.Index(i))] = true
 			_, instance, err := f.scopeOfParent(rows.Index(i))
 			if err != nil {
 				f.attempt.Logf("row %d of %s stands for no scope: %s", after, f.parent.model.table, shorten(err.Error()))
