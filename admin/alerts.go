@@ -22,7 +22,7 @@ func (p *request) findAlerts(ctx context.Context, o *overview) ([]alert.Alert, e
 	}
 	in := alert.Input{
 		Now: p.now, Open: o.data.open, Successes: o.data.successes, Repositories: p.h.engine.Repositories(), Ended: o.endedTerm(p),
-		Processes: o.data.processes, Scopes: o.data.scopes, Holds: o.data.holds,
+		Processes: o.data.processes, Scopes: o.data.scopes, Holds: o.data.holds, Listed: o.data.listed,
 		ConflictsQuery: []string{"status:conflict", "-is:repaired", "-is:retried", "-class:" + string(fault.ClassHeld)},
 	}
 	for _, s := range o.Services {

@@ -218,6 +218,19 @@ func TestOverviewShowsAnAlertUntilItsCauseIsFixed(t *testing.T) {
 			main + " is stale: the last successful sync was 20 min ago.", 1,
 			func(w *clockedSite) { w.synced(-10 * time.Minute) },
 		},
+		"a listed scope has never been synced": {
+			func(w *clockedSite) { w.listed(-27*time.Hour, 0) },
+			main + " has never been synced, although the scope has been listed since 2026-03-03 09:00:00 +00:00.", 1,
+			func(w *clockedSite) { w.exec("UPDATE nawasync_listed_scopes SET listed_at = ?", w.now().UnixMicro()) },
+		},
+		"a listed scope is stale": {
+			func(w *clockedSite) {
+				w.listed(-48*time.Hour, 0)
+				w.synced(-27 * time.Hour)
+			},
+			main + " is stale: the last successful sync was 27 h ago.", 1,
+			func(w *clockedSite) { w.exec("UPDATE nawasync_listed_scopes SET gone_at = ?", w.now().UnixMicro()) },
+		},
 		"a snapshot has never been synced": {
 			func(w *clockedSite) {
 				w.schedule("often", "*/5 * * * *", w.now())
@@ -278,6 +291,13 @@ func (w *clockedSite) synced(ago time.Duration) {
 	w.exec("DELETE FROM nawasync_last_success")
 	w.exec("INSERT INTO nawasync_last_success (service, type, action, instance, job_id, finished_at) VALUES ('whm', 'box', 'sync', 'main', 1, ?)",
 		w.now().Add(ago).UnixMicro())
+}
+
+// listed makes the scope main of whm/box one that is listed since a time, and gone since another one if that is not 0.
+func (w *clockedSite) listed(since time.Duration, gone int64) {
+	w.t.Helper()
+	w.exec("INSERT INTO nawasync_listed_scopes (service, type, instance, parent_id, listed_at, gone_at, retired_job, retired_at) VALUES ('whm', 'box', 'main', 1, ?, ?, 0, 0)",
+		w.now().Add(since).UnixMicro(), gone)
 }
 
 func TestOverviewReportsARedisThatDoesNotRespond(t *testing.T) {

@@ -152,6 +152,7 @@ type overviewData struct {
 	processes []tracker.Process
 	scopes    []tracker.Scope
 	holds     []tracker.Hold
+	listed    []tracker.ListedScope
 }
 
 // read reads a part.
@@ -185,6 +186,9 @@ func (o *overview) readCounts(ctx context.Context, p *request, window timeWindow
 			return err
 		}
 		if d.scopes, err = store.Scopes(ctx); err != nil {
+			return err
+		}
+		if d.listed, err = store.ListedScopes(ctx); err != nil {
 			return err
 		}
 		d.holds, err = store.Holds(ctx, "", "", true, 100)

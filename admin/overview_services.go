@@ -141,9 +141,9 @@ type scopeSync struct {
 
 // syncs returns the freshest and the stalest of the scopes of a service, or the only one, or none.
 func (v *overviewView) syncs(service string) (list []scopeSync) {
-	repositories := alert.Input{Repositories: v.h.engine.Repositories()}
+	repositories := alert.Input{Repositories: v.h.engine.Repositories(), Listed: v.data.listed}
 	for _, s := range v.data.successes {
-		if s.Service == service && repositories.IsSync(s.Service, s.Type, s.Action) {
+		if s.Service == service && !repositories.Gone(s) && repositories.IsSync(s.Service, s.Type, s.Action) {
 			list = append(list, scopeSync{s, v.scopeText(s.Type, s.Instance)})
 		}
 	}

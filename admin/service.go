@@ -31,6 +31,9 @@ type serviceView struct {
 	trend          chart.Trend
 	errors         errorGroups
 	schedules      []tracker.Schedule
+	allSchedules   []tracker.Schedule
+	listed         []tracker.ListedScope // scopes of repositories that follow another one
+	moreScopes     bool                  // tables leaves some of them out
 	running        []*tracker.Job
 	moreRunning    bool
 	workers        map[string]tracker.Process // by ID
@@ -211,7 +214,8 @@ func (v *serviceView) loadActions(ctx context.Context) error {
 
 func (v *serviceView) loadSchedules(ctx context.Context) error {
 	schedules, err := v.store().Schedules(ctx)
-	v.schedules = slices.DeleteFunc(schedules, func(s tracker.Schedule) bool {
+	v.allSchedules = schedules
+	v.schedules = slices.DeleteFunc(slices.Clone(schedules), func(s tracker.Schedule) bool {
 		return s.Service != v.name || (v.instance != "" && s.Instance != v.instance)
 	})
 	return err
@@ -221,6 +225,9 @@ func (v *serviceView) loadSchedules(ctx context.Context) error {
 // only sets v.problem, because the rest of the page does not need the counts.
 func (v *serviceView) loadTables(ctx context.Context) {
 	successes, err := v.store().LastSuccesses(ctx)
+	if err == nil {
+		v.listed, err = v.store().ListedScopes(ctx)
+	}
 	if err != nil {
 		v.problem = v.T("The snapshot rows could not be counted in time. Reload the page to try again.")
 		return
@@ -230,13 +237,20 @@ func (v *serviceView) loadTables(ctx context.Context) {
 			continue
 		}
 		instances := v.instances
-		if !table.Scoped {
+		switch {
+		case !table.Scoped:
 			instances = []string{""}
+		case table.Parent != "":
+			instances = v.listedInstances(table)
 		}
 		instances = slices.DeleteFunc(slices.Clone(instances), func(instance string) bool { return !v.viewer.allowed(PermissionView, v.name, instance) })
 		for _, instance := range instances {
 			if v.instance != "" && table.Scoped && instance != v.instance {
 				continue
+			}
+			if v.instance == "" && table.Parent != "" && v.scopesShown(table) > maxScopesShown { // the first of them syncs all
+				v.moreScopes = true
+				break
 			}
 			v.tables = append(v.tables, v.loadTable(ctx, table, instance, successes))
 		}
@@ -260,7 +274,7 @@ func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryIn
 	for _, s := range successes {
 		if s.Service == table.Service && s.Type == table.Type && s.Action == table.Action && s.Instance == instance {
 			out.synced, out.job = s.At, s.JobID
-			out.staleAt = alert.Input{Schedules: v.schedules}.StaleAt(s)
+			out.staleAt = alert.Input{Schedules: v.allSchedules, Repositories: v.h.engine.Repositories()}.StaleAt(s)
 		}
 	}
 	return out
@@ -315,7 +329,7 @@ func (p *request) serviceAction() error {
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
 	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsInstance(name, instance)
 	if p.r.PathValue("action") == "sync" { // also the first one of an instance
-		asked, found = instance, instance == "" || p.viewer.allowed(PermissionView, name, instance)
+		asked, found = p.syncAsked(name, p.r.PostFormValue("type"), instance), instance == "" || p.viewer.allowed(PermissionView, name, instance)
 	}
 	if !found {
 		return errNotFound

@@ -52,6 +52,6 @@ func (v *serviceView) closedHolds() []tracker.Hold {
 // syncable returns the tables that the subject can sync now.
 func (v *serviceView) syncable() []tableView {
 	return slices.DeleteFunc(slices.Clone(v.tables), func(t tableView) bool {
-		return !v.canSync(t) || !v.viewer.allowed(PermissionService, v.name, t.Instance)
+		return !v.canSync(t) || !v.maySync(t)
 	})
 }

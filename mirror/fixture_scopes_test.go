@@ -49,6 +49,12 @@ type siteRemote struct {
 	listed  int                                  // listings of zones
 }
 
+func newSiteRemote(zones ...string) *siteRemote {
+	r := &siteRemote{zones: map[string]siteZone{}, records: map[string]map[string]siteRecord{}, synced: map[string]int{}}
+	r.add(zones...)
+	return r
+}
+
 func (r *siteRemote) add(zones ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -207,8 +213,7 @@ func newSites(t *testing.T, db *testdb.Database, zones ...string) *sites {
 	enginetest.NoError(t, db.Exec("CREATE INDEX site_records_rid ON site_records (rid)").Error)
 	clock := nawasynctest.NewClock(time.Time{})
 	engine := h.Engine(func(c *nawasync.Config) { c.Now, c.Redis = clock.Now, nil })
-	s := &sites{remote: &siteRemote{zones: map[string]siteZone{}, records: map[string]map[string]siteRecord{}, synced: map[string]int{}}}
-	s.remote.add(zones...)
+	s := &sites{remote: newSiteRemote(zones...)}
 	zoneRepo, recordRepo := siteRepositories(t, engine, s.remote)
 	s.zones = &mirrored[siteZone]{SyncedRepository: zoneRepo, t: t, db: db, engine: engine, clock: clock}
 	s.mirrored = &mirrored[siteRecord]{SyncedRepository: recordRepo, t: t, db: db, engine: engine, clock: clock}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -23,9 +25,9 @@ const (
 	parentPoll    = 2 * time.Second
 )
 
-// SyncAllResult is the result of a sync of all scopes.
-type SyncAllResult struct {
-	Scopes FollowResult `json:"scopes"` // what the comparison with the rows of the parent has found
+// syncAllResult is the result of a sync of all scopes.
+type syncAllResult struct {
+	Scopes followResult `json:"scopes"` // what the comparison with the rows of the parent has found
 	Syncs  int64        `json:"syncs"`  // the syncs that were dispatched, or were queued already
 }
 
@@ -45,10 +47,10 @@ func (r *repo) instanceOf(scope reflect.Value) string {
 // runSyncAll syncs the parent, and then dispatches the syncs of all listed scopes.
 func (r *repo) runSyncAll(ctx context.Context, a host.Attempt, args *syncArgs) error {
 	w := parentWait{repo: r, attempt: a}
-	if err := w.wait(ctx, func() ([]reflect.Value, error) { return r.parentScopes(ctx) }); err != nil {
+	if err := w.wait(ctx, func() ([]reflect.Value, error) { return r.parentScopes(ctx, a) }); err != nil {
 		return err
 	}
-	var result SyncAllResult
+	var result syncAllResult
 	var err error
 	if result.Scopes, err = r.follow(ctx, a); err == nil {
 		result.Syncs, err = r.syncEach(ctx, a, args.Detail)
@@ -60,22 +62,29 @@ func (r *repo) runSyncAll(ctx context.Context, a host.Attempt, args *syncArgs) e
 	return err
 }
 
-// parentScopes returns the scopes of the parent that are to be synced before all scopes of this repository.
-func (r *repo) parentScopes(ctx context.Context) ([]reflect.Value, error) {
+// parentScopes returns the scopes of the parent that are to be synced before all scopes of this repository: all of
+// them, or those in which it has rows or was synced before.
+func (r *repo) parentScopes(ctx context.Context, a host.Attempt) ([]reflect.Value, error) {
 	p := r.scopes.parent
 	if len(p.model.scope) == 0 || p.scopes != nil {
 		return []reflect.Value{p.model.newRow()}, nil
+	}
+	f := &following{repo: r, parent: p, attempt: a}
+	if err := f.readParent(ctx); err != nil {
+		return nil, err
 	}
 	successes, err := p.engine.Store().LastSuccesses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var list []reflect.Value
 	for _, s := range successes {
-		if s.Service != p.service || s.Type != p.typ || s.Action != p.actions.Sync {
-			continue
+		if s.Service == p.service && s.Type == p.typ && s.Action == p.actions.Sync {
+			f.within[s.Instance] = true
 		}
-		if scope, err := p.model.scopeOf(s.Instance); err == nil && !p.model.withoutScope(scope) {
+	}
+	var list []reflect.Value
+	for _, instance := range slices.Sorted(maps.Keys(f.within)) {
+		if scope, err := p.model.scopeOf(instance); err == nil && !p.model.withoutScope(scope) {
 			list = append(list, scope)
 		}
 	}
@@ -93,7 +102,7 @@ func (r *repo) syncEach(ctx context.Context, a host.Attempt, detail string) (n i
 		}
 		for _, l := range page {
 			after = l.Instance
-			if l.Gone() || detail == "" && l.ListedAt.After(a.Job().CreatedAt) { // a new scope has its sync already
+			if l.Gone() || detail == "" && !l.ListedAt.Before(a.Job().CreatedAt) { // a new scope has its sync already
 				continue
 			}
 			scope, err := r.model.scopeOf(l.Instance)

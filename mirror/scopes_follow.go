@@ -44,8 +44,8 @@ func (r *repo) followArgs() followArgs {
 	return followArgs{kind: r.kind(tracker.FollowAction), queue: r.syncQueue}
 }
 
-// FollowResult is the result of a job with tracker.FollowAction. It counts scopes.
-type FollowResult struct {
+// followResult is the result of a job with tracker.FollowAction. It counts scopes.
+type followResult struct {
 	Listed   int64 `json:"listed"`             // that are listed
 	Added    int64 `json:"added,omitempty"`    // that are new
 	Gone     int64 `json:"gone,omitempty"`     // whose rows are to be hidden
@@ -60,7 +60,7 @@ func (r *repo) runFollow(ctx context.Context, a host.Attempt, _ *followArgs) err
 
 // follow compares the listed scopes with the rows of the parent. It looks at what is true now, and not at what
 // has happened: whatever changed a row, and whichever look was missed, the next one finds it.
-func (r *repo) follow(ctx context.Context, a host.Attempt) (FollowResult, error) {
+func (r *repo) follow(ctx context.Context, a host.Attempt) (followResult, error) {
 	f := &following{repo: r, parent: r.scopes.parent, attempt: a}
 	if err := f.readParent(ctx); err != nil {
 		return f.result, err
@@ -98,11 +98,12 @@ type following struct {
 
 	parent  *repo
 	attempt host.Attempt
+	within  map[string]bool  // instances of the scopes that the parent has rows in
 	listed  map[string]int64 // the row of the parent by the instance of its scope
 	known   map[string]bool  // instances that the table of listed scopes has
 	steps   []scopeStep      // what may have to change
 	due     time.Time        // when the syncs of the current steps are due
-	result  FollowResult
+	result  followResult
 }
 
 // scopeStep is a scope that differs from what is stored of it.
@@ -114,7 +115,7 @@ type scopeStep struct {
 
 // readParent reads which scopes the rows of the parent stand for.
 func (f *following) readParent(ctx context.Context) error {
-	f.listed, f.known = map[string]int64{}, map[string]bool{}
+	f.listed, f.known, f.within = map[string]int64{}, map[string]bool{}, map[string]bool{}
 	for after := int64(0); ; {
 		rows, err := f.parentRows(f.parent.db(ctx).Unscoped().Where("id > ? AND deleted_at IS NULL AND last_synced_at IS NOT NULL", after).Order("id").Limit(followPage))
 		if err != nil {
@@ -122,6 +123,7 @@ func (f *following) readParent(ctx context.Context) error {
 		}
 		for i := range rows.Len() {
 			after = f.parent.model.idOf(rows.Index(i))
+			f.within[f.parent.model.instance(rows.Index(i))] = true
 			_, instance, err := f.scopeOfParent(rows.Index(i))
 			if err != nil {
 				f.attempt.Logf("row %d of %s stands for no scope: %s", after, f.parent.model.table, shorten(err.Error()))

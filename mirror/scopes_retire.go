@@ -38,8 +38,8 @@ func (r *repo) retireArgs(instance string) retireArgs {
 	return retireArgs{kind: r.kind(tracker.RetireAction), target: nawasync.Target{Instance: instance, ID: "all"}, queue: r.syncQueue}
 }
 
-// RetireResult is the result of a job with tracker.RetireAction.
-type RetireResult struct {
+// retireResult is the result of a job with tracker.RetireAction.
+type retireResult struct {
 	Retired int64 `json:"retired"`          // rows that are hidden now
 	Purged  int64 `json:"purged,omitempty"` // rows that were removed, because they were deleted 30 days ago
 }
@@ -56,7 +56,7 @@ func (r *repo) runRetire(ctx context.Context, a host.Attempt, _ *retireArgs) err
 	s := &reconcile{repo: r, attempt: a, scope: scope, args: &syncArgs{target: nawasync.Target{Instance: instance, ID: job.TargetID}}}
 	t := &retirement{reconcile: s, key: r.listedKey(instance)}
 	err = t.run(ctx)
-	a.SetResult(RetireResult{Retired: t.retired, Purged: s.result.Purged})
+	a.SetResult(retireResult{Retired: t.retired, Purged: s.result.Purged})
 	return err
 }
 

@@ -284,13 +284,12 @@ func TestScheduleOfAllScopesFollowsThemWhileTheEngineRuns(t *testing.T) {
 	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		createTable(h, "site_zones", siteZoneColumns)
 		createTable(h, "site_records", siteRecordColumns)
-		remote := &siteRemote{zones: map[string]siteZone{}, records: map[string]map[string]siteRecord{}, synced: map[string]int{}}
-		remote.add("one", "two")
+		remote := newSiteRemote("one", "two")
 		e := h.Unhurried(nil)
 		zones, records := siteRepositories(t, e, remote)
 		args, err := records.SyncArgs(siteRecord{}, "")
 		enginetest.NoError(t, err)
-		enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "records", Spec: "@every 1h", Args: args}))
+		enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "records", Spec: "@every 20m", Args: args}))
 		h.Start(e)
 		first, err := zones.SyncNow(t.Context(), siteZone{Account: "acme"}, "", byUser)
 		enginetest.NoError(t, err)
@@ -305,18 +304,18 @@ func TestScheduleOfAllScopesFollowsThemWhileTheEngineRuns(t *testing.T) {
 			t.Fatalf("the sync of the zones: %+v, %v", job, err)
 		}
 		expect("after the first sync of the zones", map[string]int{"one": 1, "two": 1})
-		time.Sleep(time.Hour)
-		expect("after an hour", map[string]int{"one": 1, "two": 1})
+		time.Sleep(20 * time.Minute)
+		expect("after a tick", map[string]int{"one": 1, "two": 1})
 		remote.add("three")
-		time.Sleep(time.Hour)
-		expect("after another hour with a new zone", map[string]int{"one": 1, "two": 1, "three": 1})
+		time.Sleep(20 * time.Minute)
+		expect("after another tick with a new zone", map[string]int{"one": 1, "two": 1, "three": 1})
 		remote.drop("two")
-		time.Sleep(2 * time.Hour)
+		time.Sleep(40 * time.Minute)
 		remote.takeSynced()
-		time.Sleep(2 * time.Hour)
-		expect("two hours after a zone is gone", map[string]int{"one": 2, "three": 2})
-		if at, err := records.LastSyncedAt(t.Context(), siteRecord{}); err != nil || time.Since(at) > time.Hour {
-			t.Errorf("all scopes were last synced at %s, %v; want within the hour", at, err)
+		time.Sleep(40 * time.Minute)
+		expect("two ticks after a zone is gone", map[string]int{"one": 2, "three": 2})
+		if at, err := records.LastSyncedAt(t.Context(), siteRecord{}); err != nil || time.Since(at) > 20*time.Minute {
+			t.Errorf("all scopes were last synced at %s, %v; want after the last tick", at, err)
 		}
 	})
 }

@@ -137,8 +137,8 @@ func (r *Reader) TargetScopes(ctx context.Context) ([]TargetScope, error) {
 	return list, nil
 }
 
-// ServiceInstances lists every service and instance that has had jobs, has open ones, or has a schedule or
-// a pause of its own, in order. It reads at most 10,000 open jobs.
+// ServiceInstances lists every service and instance that has had jobs, has open ones, has a schedule or a
+// pause of its own, or is a listed scope, in order. It reads at most 10,000 open jobs and listed scopes.
 func (r *Reader) ServiceInstances(ctx context.Context) ([]ServiceInstance, error) {
 	var list []ServiceInstance
 	openRows, _ := r.dialect.LaneRows()
@@ -151,7 +151,7 @@ func (r *Reader) ServiceInstances(ctx context.Context) ([]ServiceInstance, error
 		return err
 	}, "SELECT service, instance FROM nawasync_stats WHERE period = ? UNION SELECT service, instance FROM nawasync_stat_deltas"+
 		" UNION SELECT service, instance FROM (SELECT service, instance FROM "+openRows+" WHERE open_lane IS NOT NULL LIMIT 10000) o UNION SELECT service, instance FROM nawasync_schedules"+
-		" UNION SELECT service, instance FROM nawasync_scopes WHERE instance <> '' ORDER BY service, instance",
+		" UNION SELECT service, instance FROM nawasync_scopes WHERE instance <> '' UNION SELECT service, instance FROM (SELECT service, instance FROM nawasync_listed_scopes WHERE gone_at = 0 LIMIT 10000) l ORDER BY service, instance",
 		statrow.PeriodTotal)
 	if err != nil {
 		return nil, fmt.Errorf("list instances: %w", err)

@@ -55,6 +55,7 @@ type Input struct {
 	Schedules    []tracker.Schedule
 	Successes    []tracker.LastSuccess
 	Repositories []nawasync.RepositoryInfo
+	Listed       []tracker.ListedScope
 	// Incomplete has the results of the last successful syncs that left something out, by the job's id.
 	Incomplete map[int64]nawasync.SyncResult
 	Services   []Service

@@ -45,7 +45,7 @@ func checkSchedules(in Input, p Formatter) (list []Alert) {
 // ticked without any successful sync. With a schedule the limit is dueBy, without one staleAfter.
 func checkSnapshots(in Input, p Formatter) (list []Alert) {
 	for _, s := range in.Successes {
-		if !in.IsSync(s.Service, s.Type, s.Action) {
+		if !in.IsSync(s.Service, s.Type, s.Action) || in.Gone(s) {
 			continue
 		}
 		if in.Now.After(in.StaleAt(s)) {
@@ -65,7 +65,7 @@ func checkSnapshots(in Input, p Formatter) (list []Alert) {
 			})
 		}
 	}
-	return list
+	return append(list, checkListed(in, p)...)
 }
 
 // StaleAt returns from when on a table is stale that was last synced by s. It uses the schedules only.
@@ -90,9 +90,15 @@ func (in Input) IsSync(service, typ, action string) bool {
 
 // scheduleOf returns the schedule that dispatches jobs of the same kind and instance as s.
 func (in Input) scheduleOf(s tracker.LastSuccess) (tracker.Schedule, bool) {
-	i := slices.IndexFunc(in.Schedules, func(t tracker.Schedule) bool {
-		return t.Service == s.Service && t.Type == s.Type && t.Action == s.Action && t.Instance == s.Instance
-	})
+	find := func(instance string) int {
+		return slices.IndexFunc(in.Schedules, func(t tracker.Schedule) bool {
+			return t.Service == s.Service && t.Type == s.Type && t.Action == s.Action && t.Instance == instance
+		})
+	}
+	i := find(s.Instance)
+	if i < 0 && in.follows(s.Service, s.Type) {
+		i = find("") // the schedule of all scopes
+	}
 	if i < 0 {
 		return tracker.Schedule{}, false
 	}
