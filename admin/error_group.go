@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nawasara/nawasync/admin/internal/chart"
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/fault"
@@ -27,6 +28,7 @@ type errorGroup struct {
 	LastJob   int64     `json:"last_job"`
 	Services  []string  `json:"services"`
 	terms     []string
+	chart     chart.BarChart
 	last      *tracker.Job // LastJob; nil if it was pruned or deleted
 }
 
@@ -37,8 +39,9 @@ type errorGroups struct {
 }
 
 // loadErrorGroups reads the groups of the jobs that ended since from, the start of a bucket of the period, and
-// that the store shows. The links of the groups have the query terms.
-func (p *request) loadErrorGroups(ctx context.Context, store *tracker.Reader, period tracker.Period, from time.Time, terms ...string) (errorGroups, error) {
+// that the store shows. The links of the groups have the query terms. Their charts have a bar per step, which is a
+// multiple of the period.
+func (p *request) loadErrorGroups(ctx context.Context, store *tracker.Reader, period tracker.Period, from time.Time, step time.Duration, terms ...string) (errorGroups, error) {
 	out := errorGroups{list: []errorGroup{}}
 	groups, jobs, err := store.ErrorGroups(ctx, period, from, p.now.Add(time.Minute), maxErrorGroups)
 	if err != nil {
@@ -58,12 +61,24 @@ func (p *request) loadErrorGroups(ctx context.Context, store *tracker.Reader, pe
 			ID: g.ID, Signature: g.Text, Class: g.Class, Jobs: g.Jobs, First: g.First, Last: g.Last, LastJob: g.LastJob, Services: g.Services,
 			terms: slices.Concat(terms, []string{groupTerm(g.ID), "ended:" + p.timeRange(from, time.Time{})}),
 		}
+		group.chart = p.errorChart(g, from, step, group.terms)
 		if job := last[g.LastJob]; job != nil && job.ErrorGroup == g.ID && job.DeletedAt.IsZero() {
 			group.Example, group.last = format.FirstLine(job.Error), job
 		}
 		out.list = append(out.list, group)
 	}
 	return out, nil
+}
+
+// errorChart returns the chart of a group. Its bars lead to their jobs.
+func (p *request) errorChart(g tracker.ErrorGroup, from time.Time, step time.Duration, terms []string) chart.BarChart {
+	c := chart.Failures(g.Counts, from, p.now, step)
+	for i := range c.Bars {
+		b := &c.Bars[i]
+		b.Title = p.Tf("%s: %s with this error", b.From.In(p.zone).Format("2006-01-02 15:04"), p.jobCount(b.Bad))
+		b.URL = p.queryURL(append(slices.Clone(terms[:len(terms)-1]), "ended:"+p.timeRange(b.From, b.To))...)
+	}
+	return c
 }
 
 // groupTerm returns the query term that finds the jobs of an error group.

@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +175,17 @@ func TestOverviewShowsErrorsBeyondTheNewestFailures(t *testing.T) {
 			if page.status != http.StatusOK || !strings.Contains(page.body, text) {
 				t.Errorf("%s (%d) lacks %q", path, page.status, text)
 			}
+		}
+		_, rest, found := strings.Cut(page.body, `aria-label="quota exceeded for …: jobs ended over time"`)
+		trend, _, _ := strings.Cut(rest, "</svg>")
+		bars, sum := regexp.MustCompile(`<title>[^<]*: ([\d,]+) jobs with this error</title>`).FindAllStringSubmatch(trend, -1), 0
+		for _, bar := range bars {
+			n, err := strconv.Atoi(bar[1])
+			noError(t, err)
+			sum += n
+		}
+		if !found || sum != 600 {
+			t.Errorf("%s: the trend of the group has %d jobs, want 600: %s", path, sum, trend)
 		}
 		if strings.Contains(page.body, "newest 500") {
 			t.Errorf("%s counts only the newest jobs", path)

@@ -24,7 +24,7 @@ type groupLine struct {
 // groupLines returns the lines of the grouped list.
 func groupLines(t *testing.T, page string) (lines []groupLine) {
 	t.Helper()
-	_, table, _ := strings.Cut(page, `<table class="cards groups">`)
+	_, table, _ := strings.Cut(page, `<table class="groups">`)
 	for _, row := range regexp.MustCompile(`(?s)<tr data-key=.*?</tr>`).FindAllString(table, -1) {
 		link := regexp.MustCompile(`</span> <a href="([^"]*)"`).FindStringSubmatch(row)
 		count := regexp.MustCompile(`data-label="Jobs" class="number">([\d,]+)<`).FindStringSubmatch(row)

@@ -115,7 +115,7 @@ func (p *request) loadOverview(ctx context.Context) (*overview, error) {
 		return err
 	})
 	o.read(partErrors, func() (err error) {
-		o.errors, err = p.loadErrorGroups(ctx, p.store(), window.period, o.From)
+		o.errors, err = p.loadErrorGroups(ctx, p.store(), window.period, o.From, window.step)
 		o.Errors = o.errors.list
 		return err
 	})

@@ -242,7 +242,7 @@ func TestTargetHistoryShowsWhatSyncsFound(t *testing.T) {
 		if page := history("viewer", address(2)).body; !strings.Contains(page, "missing from the listing") {
 			t.Errorf("the page shows:\n%s", page)
 		}
-		if page := history("viewer", address(0)).body; !strings.Contains(page, "This object has no history.") {
+		if page := history("viewer", address(0)).body; !strings.Contains(page, "This object has no history yet.") {
 			t.Errorf("the page shows:\n%s", page)
 		}
 		if got := history("other", address(1)); got.status != http.StatusNotFound {

@@ -144,7 +144,7 @@ func (v *serviceView) ownStore() *tracker.Reader {
 // loadErrors reads the most frequent errors of the last 7 days.
 func (v *serviceView) loadErrors(ctx context.Context) (err error) {
 	from := tracker.PeriodHour.Start(v.now.Add(-7 * 24 * time.Hour))
-	v.errors, err = v.loadErrorGroups(ctx, v.ownStore(), tracker.PeriodHour, from, "service:"+query.Quote(v.name, false), v.instanceTerm())
+	v.errors, err = v.loadErrorGroups(ctx, v.ownStore(), tracker.PeriodHour, from, 6*time.Hour, "service:"+query.Quote(v.name, false), v.instanceTerm())
 	return err
 }
 

@@ -25,12 +25,20 @@ type ErrorGroup struct {
 	First, Last time.Time // when the first and the last of the jobs ended
 	LastJob     int64     // one of the jobs that ended last; it may have been pruned since
 	Services    []string  // in alphabetical order
+	Counts      []ErrorCount
+}
+
+// ErrorCount is how many jobs of an ErrorGroup ended in a bucket of the period, or in a minute that is not rolled up
+// yet. The counts of a group are in no order, and several may be of one bucket.
+type ErrorCount struct {
+	Bucket time.Time
+	Jobs   int64
 }
 
 // errorCounts is a table of the counts of a time range. Its parameters are those of errorCountArgs.
-const errorCounts = `(SELECT service, instance, signature, jobs, last_job, first_at, last_at FROM nawasync_error_stats
+const errorCounts = `(SELECT service, instance, signature, bucket, jobs, last_job, first_at, last_at FROM nawasync_error_stats
  WHERE period = ? AND bucket >= ? AND bucket < ? AND %s
- UNION ALL SELECT service, instance, error_signature, jobs, last_job, first_at, last_at FROM nawasync_stat_deltas
+ UNION ALL SELECT service, instance, error_signature, minute, jobs, last_job, first_at, last_at FROM nawasync_stat_deltas
  WHERE error_signature IS NOT NULL AND minute >= ? AND minute < ? AND %s) e`
 
 // ErrorGroups returns up to limit groups of the jobs that ended in a time range, those with most jobs first, and
@@ -59,12 +67,18 @@ func (r *Reader) ErrorGroups(ctx context.Context, period Period, from, until tim
 			byHash[hashes[i]] = &groups[i]
 		}
 		if err := sqlkit.Each(conn, func(rows *sql.Rows) error {
-			var hash int64
+			var hash, bucket, n int64
 			var service string
-			err := rows.Scan(&hash, &service)
-			byHash[hash].Services = append(byHash[hash].Services, service)
-			return err
-		}, "SELECT DISTINCT signature, service FROM "+counts+" WHERE signature IN ? ORDER BY service", append(slices.Clone(args), hashes)...); err != nil {
+			if err := rows.Scan(&hash, &service, &bucket, &n); err != nil {
+				return err
+			}
+			g := byHash[hash]
+			if last := len(g.Services) - 1; last < 0 || g.Services[last] != service {
+				g.Services = append(g.Services, service)
+			}
+			g.Counts = append(g.Counts, ErrorCount{sqlkit.FromMicros(bucket), n})
+			return nil
+		}, "SELECT signature, service, bucket, SUM(jobs) FROM "+counts+" WHERE signature IN ? GROUP BY signature, service, bucket ORDER BY service", append(slices.Clone(args), hashes)...); err != nil {
 			return err
 		}
 		return readErrorTexts(conn, hashes, byHash)

@@ -63,6 +63,9 @@ func TestExamplesPagesAreAccessibleAndFit(t *testing.T) {
 					t.Errorf("%s: the page is %d px wider than the window", where, overflow)
 				}
 				b.noProblems(t, where)
+				if height := evaluate[int64](t, b, "document.documentElement.scrollHeight"); path == "/" && height > 5400 {
+					t.Errorf("%s: the page is %d px high", where, height)
+				}
 				takeScreenshot(t, b, true, "example"+strings.ReplaceAll(path, "/", "-"), theme, width)
 				var found []finding
 				evaluate[int](t, b, string(axe)+";0")

@@ -37,3 +37,18 @@ func TestFormInAMenuOfAServiceClosesByEscapeAndKeepsWhatWasEntered(t *testing.T)
 	b.until(t, `!document.querySelector("`+menu+`").open`)
 	b.noProblems(t, "menu of a service")
 }
+
+// The list of jobs and its groups turn into cards at the same width.
+func TestJobsAndTheirGroupsAreCardsOnAPhoneOnly(t *testing.T) {
+	t.Parallel()
+	s, b := newSite(t, true), newTab(t)
+	for width, table := range map[int64]bool{720: true, 719: false} {
+		for _, path := range []string{"/jobs", "/jobs?group=error"} {
+			b.do(t, chromedp.EmulateViewport(width, 800), chromedp.Navigate(s.url+path), waitVisible("main tbody td"))
+			if display := evaluate[string](t, b, `getComputedStyle(document.querySelector("main tbody tr")).display`); (display == "table-row") != table {
+				t.Errorf("at %d px, a row of %s is shown as %s", width, path, display)
+			}
+		}
+	}
+	b.noProblems(t, "groups")
+}

@@ -137,7 +137,13 @@ func checkGroups(t *testing.T, reader *tracker.Reader, period tracker.Period, fr
 		t.Fatal(err)
 	}
 	got, sum := map[string]tracker.ErrorGroup{}, int64(0)
+	buckets := map[string]map[time.Time]int64{}
 	for i, g := range groups {
+		buckets[g.ID] = map[time.Time]int64{}
+		for _, c := range g.Counts {
+			buckets[g.ID][period.Start(c.Bucket)] += c.Jobs
+		}
+		g.Counts = nil
 		got[g.ID] = g
 		sum += g.Jobs
 		if i > 0 && g.Jobs > groups[i-1].Jobs {
@@ -154,6 +160,14 @@ func checkGroups(t *testing.T, reader *tracker.Reader, period tracker.Period, fr
 		list, err := reader.Search(t.Context(), tracker.Search{Terms: q.Terms, EndedFrom: q.EndedFrom, EndedTo: q.EndedTo, Limit: 500})
 		if err != nil || int64(len(list.Jobs)) != g.Jobs || list.Searched != 0 {
 			t.Errorf("%s: the list of %s has %d jobs (%d searched, %v), want %d", name, id, len(list.Jobs), list.Searched, err, g.Jobs)
+		}
+		for _, job := range list.Jobs {
+			buckets[id][period.Start(job.FinishedAt)]--
+		}
+		for bucket, n := range buckets[id] {
+			if n != 0 {
+				t.Errorf("%s, %s: in the bucket %s, %s counts %d more jobs than the list has", name, period, bucket, id, n)
+			}
 		}
 		byService := 0
 		for _, service := range g.Services {

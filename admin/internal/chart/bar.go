@@ -73,6 +73,22 @@ func Sparkline(stats []tracker.Stat, service string, from, to time.Time, step ti
 	return BarChart{Bars: bars}.Scaled()
 }
 
+// Failures returns the chart of the jobs of an error group between two times.
+func Failures(counts []tracker.ErrorCount, from, to time.Time, step time.Duration) BarChart {
+	begin := from.Truncate(step)
+	bars := make([]Bar, max(1, min(MaxBars, int(to.Sub(begin)/step)+1)))
+	for i := range bars {
+		bars[i].From = begin.Add(time.Duration(i) * step)
+		bars[i].To = bars[i].From.Add(step)
+	}
+	for _, c := range counts {
+		if i := int(c.Bucket.Sub(begin) / step); i >= 0 && i < len(bars) && !c.Bucket.Before(begin) {
+			bars[i].Bad += c.Jobs
+		}
+	}
+	return BarChart{Bars: bars}.Scaled()
+}
+
 // Scaled returns the chart with Top set. It also sets the coordinates of the bars, which the
 // returned chart shares with c.
 func (c BarChart) Scaled() BarChart {
