@@ -27,7 +27,7 @@ var packages = []struct {
 	folder string
 	most   int
 }{
-	{".", 70},
+	{".", 73}, // 70, and Wish, PlannedChange and PlannedValue, which methods of SyncedRepository return
 	{"fault", 0},
 	{"secret", 0},
 	{"mirror", 43}, // one interface for each thing that a remote can do
