@@ -29,6 +29,7 @@ func Example_wishes() {
 		fmt.Println(c.Email, text)
 	}
 	// The rows of Find and FindKey are the stored ones. LayWishes does the same for them.
+	ann, _ = contacts.FindKey(ctx, contact{Email: "ann@example.org"})
 	rows := []contact{ann}
 	wishes, err := contacts.LayWishes(ctx, rows)
 	fmt.Println(rows[0].Phone, len(wishes), err)
