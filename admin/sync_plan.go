@@ -43,7 +43,7 @@ func (v *jobView) planCounts(p *syncPlan) (list []planCount) {
 		{v.T("Changed rows"), p.Updated, true},
 		{v.T("Missing rows"), p.Missing, true},
 		{v.T("Unchanged rows"), p.Unchanged, true},
-		{v.T("Rows that a job changes now"), p.InFlight, false},
+		{v.T("Rows that a job changes or has just changed"), p.InFlight, false},
 		{v.T("Missing rows that an operator keeps"), p.Kept, false},
 		{v.T("Objects that cannot be stored"), p.Refused, false},
 	} {
