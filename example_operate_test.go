@@ -105,6 +105,15 @@ func ExampleEngine_SyncNow() {
 	// true
 }
 
+// PlanNow asks for what SyncNow would do. It needs a repository of package mirror too.
+func ExampleEngine_PlanNow() {
+	engine, _, _, stop := exampleEngine()
+	defer stop()
+	_, err := engine.PlanNow(context.Background(), nawasync.SyncRequest{Service: "whm", Type: "mailbox", Instance: "main"}, nawasync.OperatorOptions{By: "user:1"})
+	fmt.Println(errors.Is(err, nawasync.ErrNoRepository))
+	// Output: true
+}
+
 func ExampleEngine_RedisStatus() {
 	engine, _, _, stop := exampleEngine()
 	defer stop()

@@ -210,7 +210,9 @@ func (w *world) placeCells(at place) (list []cell) {
 			cell{http.MethodPost, "/services/" + at.service + "/" + action + "?reason=x", serves(admin.Every)})
 	}
 	form := url.Values{"reason": {"x"}, "type": {"domain"}, "instance": {at.instance}}.Encode()
-	list = append(list, cell{http.MethodPost, "/services/" + at.service + "/sync?" + form, serves(at.instance)})
+	for _, action := range []string{"sync", "plan"} {
+		list = append(list, cell{http.MethodPost, "/services/" + at.service + "/" + action + "?" + form, serves(at.instance)})
+	}
 	schedule := url.Values{"reason": {"x"}, "schedule": {scheduleOf(at)}}.Encode()
 	for _, action := range []string{"pause_schedule", "run_schedule", "resume_schedule"} {
 		list = append(list, cell{http.MethodPost, "/services/" + at.service + "/" + action + "?" + schedule, w.closed(func(p person) int {

@@ -99,7 +99,7 @@ var (
 	wordPattern      = regexp.MustCompile(`\pL{2,}|\d,\d{3}|\d\.\d [a-z%]`)
 	// pseudoData has the words of the test's jobs that pages show as data: names of services, types, actions, and
 	// classes of errors, and the words of the query language.
-	pseudoData = regexp.MustCompile(`^(?:UTC|CSV|JSON|whm|mailbox|box|main|cloudflare|record|update|create|delete|sync|refresh|confirm|purge|all|boxes|quota|address|default|` +
+	pseudoData = regexp.MustCompile(`^(?:UTC|CSV|JSON|whm|mailbox|box|main|cloudflare|record|update|create|delete|sync|refresh|confirm|plan|rows|purge|all|boxes|quota|address|default|` +
 		`nawasync|bulk|run|operator|viewer|user|someone|permanent|conflict|held|gone|missing|nightly|quotas?|mailboxes|status|queued|id)$`)
 )
 
@@ -187,6 +187,7 @@ func (h *host) pseudoForms() [][]string {
 		{"/services/whm/resume"},
 		{"/services/whm/resume"},
 		{"/services/whm/sync", "type", "box", "instance", "main"},
+		{"/services/whm/plan", "type", "box", "instance", "main"},
 		{"/services/whm/sync", "type", "none", "instance", "main"},
 		{"/services/whm/none"},
 		{"/held/1/release"},

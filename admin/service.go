@@ -285,6 +285,11 @@ func (v *serviceView) canSync(t tableView) bool {
 	return v.handled[nawasync.Kind{Service: t.Service, Type: t.Type, Action: t.Action}.String()]
 }
 
+// canPlan reports whether a plan of such a sync would run: processes of an earlier release handle none.
+func (v *serviceView) canPlan(t tableView) bool {
+	return v.handled[nawasync.Kind{Service: t.Service, Type: t.Type, Action: tracker.PlanAction}.String()]
+}
+
 // scopeAsked returns the instance for which a pause needs the permission: a pause without an instance
 // concerns every instance.
 func scopeAsked(instance string) string { return cmp.Or(instance, Every) }
@@ -328,8 +333,11 @@ func (p *request) serviceAction() error {
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
 	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsInstance(name, instance)
-	if p.r.PathValue("action") == "sync" { // also the first one of an instance
+	switch p.r.PathValue("action") { // also the first one of an instance
+	case "sync":
 		asked, found = p.syncAsked(name, p.r.PostFormValue("type"), instance), instance == "" || p.viewer.allowed(PermissionView, name, instance)
+	case "plan":
+		asked, found = instance, instance == "" || p.viewer.allowed(PermissionView, name, instance)
 	}
 	if !found {
 		return errNotFound
@@ -356,12 +364,15 @@ func (p *request) serviceAction() error {
 			}
 			return flash{Text: p.Tf("%s has been resumed.", p.scopeText(name, instance))}, err
 		})
-	case "sync":
+	case "sync", "plan":
 		entry.Type = p.r.PostFormValue("type")
 		return runAction(func(ctx context.Context) (flash, error) {
-			job, err := engine.SyncNow(ctx, nawasync.SyncRequest{
-				Service: name, Type: entry.Type, Instance: instance, Detail: p.r.PostFormValue("detail"),
-			}, operator)
+			request := nawasync.SyncRequest{Service: name, Type: entry.Type, Instance: instance, Detail: p.r.PostFormValue("detail")}
+			if entry.Action == "plan" {
+				job, err := engine.PlanNow(ctx, request, operator)
+				return newJobFlash(p.T("Job %d finds out what a sync would do. Its page shows the changes."), job, err)
+			}
+			job, err := engine.SyncNow(ctx, request, operator)
 			if err != nil {
 				return flash{}, err
 			}

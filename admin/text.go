@@ -107,6 +107,8 @@ func (p *request) actionName(action string) string {
 		return p.T("resume")
 	case "sync":
 		return p.T("sync")
+	case "plan":
+		return p.T("plan sync")
 	case "release":
 		return p.T("release")
 	case "reject":

@@ -27,7 +27,7 @@ func (a planArgs) Options() nawasync.JobOptions {
 func (r *repo) planArgs(scope reflect.Value, detail string) (planArgs, error) {
 	args, err := r.plannedArgs(scope, detail)
 	args.kind = r.kind(tracker.PlanAction)
-	if args.target.ID = "plan"; detail != "" {
+	if args.target.ID = "all rows"; detail != "" {
 		args.target.ID += ":" + detail
 	}
 	return planArgs{args}, err

@@ -136,32 +136,32 @@ func TestPlanOfManyChangesIsBoundedAndNamesEachKind(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		var list []wishBox
-		for i := range 900 {
+		for i := range 450 {
 			list = append(list, wishBox{Realm: "r", Name: fmt.Sprintf("%03d-%s", i, strings.Repeat("n", 90)), Plan: strings.Repeat("p", 300)})
 		}
 		remote := &nawasynctest.FakeRemote[wishBox]{Key: func(b wishBox) string { return b.Name }}
-		remote.Put(list[:600]...)
+		remote.Put(list[:300]...)
 		m := newMirroredOn(enginetest.New(t, db), "wish_boxes", wishBoxColumns, mirror.Config[wishBox]{Remote: remote, Settle: -1}, func(c *nawasync.Config) {
 			c.Sealer = enginetest.Keyring(t, enginetest.NewKey(t))
 		})
 		m.sync(wishBox{Realm: "r"})
 		for i := range list {
 			switch {
-			case i < 250:
+			case i < 125:
 				list[i].Used = 3
 				remote.Put(list[i])
-			case i < 300:
+			case i < 150:
 				list[i].Plan = strings.Repeat("q", 300)
 				remote.Put(list[i])
-			case i >= 590:
+			case i >= 290:
 				remote.Drop(list[i])
 			}
 		}
-		remote.Put(list[600:]...)
+		remote.Put(list[300:]...)
 		job := m.drain(m.PlanNow(t.Context(), wishBox{Realm: "r"}, "", byUser))
 		m.ends(job, tracker.StatusSuccess, "")
 		plan := resultOf(t, job)
-		if plan.Created != 300 || plan.Updated != 300 || plan.Missing != 10 {
+		if plan.Created != 150 || plan.Updated != 150 || plan.Missing != 10 {
 			t.Errorf("the plan counts %d new, %d changed and %d missing rows", plan.Created, plan.Updated, plan.Missing)
 		}
 		n := map[tracker.ChangeKind]int{}
@@ -181,8 +181,8 @@ func TestPlanOfManyChangesIsBoundedAndNamesEachKind(t *testing.T) {
 		if n[tracker.ChangeVanished] != 10 || n[tracker.ChangeDrifted]-observed < 20 || observed < 20 || n[tracker.ChangeAppeared] < 20 || total > 200 {
 			t.Errorf("of %d planned changes: %v, %d of them only observed", total, n, observed)
 		}
-		if plan.PlannedMore != int64(610-total) || len(job.Result) > 60<<10 {
-			t.Errorf("%d more changes than %d, in %d bytes; want 610 in all", plan.PlannedMore, total, len(job.Result))
+		if plan.PlannedMore != int64(310-total) || len(job.Result) > 60<<10 {
+			t.Errorf("%d more changes than %d, in %d bytes; want 310 in all", plan.PlannedMore, total, len(job.Result))
 		}
 	})
 }

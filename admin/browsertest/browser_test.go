@@ -123,7 +123,7 @@ func (s *site) pages() map[string]string {
 	return map[string]string{
 		"jobs": "/jobs", "jobs-form": "/jobs?q=status:failed+error:quota", "jobs-wrong": "/jobs?q=status:failed+servise:whm", "jobs-none": "/jobs?q=target:nobody",
 		"jobs-by-error": "/jobs?group=error", "jobs-by-object": "/jobs?group=object&q=status:failed", "jobs-by-service": "/jobs?group=service",
-		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.queued), "conflict": job(s.conflict), "conflict-next": job(s.conflictID(0)), "conflicts": fmt.Sprintf("/conflicts?job=%d", s.conflict), "job-edit": job(s.failed) + "/edit", "job-running": job(s.running), "overview": "/", "overview-week": "/?window=7d",
+		"job": job(s.failed), "job-stack": job(s.panicked) + "?stack=full", "job-queued": job(s.queued), "conflict": job(s.conflict), "conflict-next": job(s.conflictID(0)), "conflicts": fmt.Sprintf("/conflicts?job=%d", s.conflict), "job-edit": job(s.failed) + "/edit", "job-running": job(s.running), "plan": job(s.plan), "overview": "/", "overview-week": "/?window=7d",
 		"services": "/services", "service": "/services/whm",
 		"target":          "/target?" + url.Values{"service": {"whm"}, "type": {"email_account"}, "instance": {"main"}, "id": {hostile[0]}}.Encode(),
 		"target-mirrored": "/target?" + url.Values{"service": {"whm"}, "type": {"box"}, "instance": {"main"}, "id": {"info04@mirror.example"}}.Encode(),

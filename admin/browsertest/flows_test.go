@@ -48,6 +48,7 @@ func (s *site) flows(decide string) []flow {
 		{"overwrite", job(s.conflicts[2]), [][2]string{confirm("overwrite")}, button("overwrite"), done},
 		{"decide on a held sync", "/services/whm", decision, button(decide), done},
 		{"sync now", "/services/whm", [][2]string{open("sync-menu")}, button("sync"), done},
+		{"plan a sync", "/services/whm", [][2]string{open("sync-menu")}, "main form[action$='/sync'] button[formaction$='/plan']", done},
 		{"resume an instance", "/services/whm?instance=backup", nil, button("resume"), done},
 		{"pause", "/services/whm", [][2]string{open("pause-menu"), {"form[action$='/pause'] input[name=reason]", "the rack moves"}}, button("pause"), done},
 		{"resume", "/services/whm", nil, button("resume"), done},

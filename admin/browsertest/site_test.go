@@ -107,6 +107,7 @@ type site struct {
 	server                                      *mailboxes.Server
 	url                                         string
 	failed, conflict, panicked, queued, running int64
+	plan                                        int64
 	conflicts                                   []int64 // jobs whose conflicts can be resolved
 	bulk                                        string  // path of a bulk run's page
 	unavailable                                 atomic.Bool
@@ -284,6 +285,11 @@ func (s *site) fillMirror(t *testing.T) {
 		s.server.Remove(address(i + 5))
 	}
 	s.server.Set(address(4), 250)
+	s.server.Set(hostile[0], 10)
+	plan, err := s.boxes.PlanNow(ctx, scope, "", by)
+	noError(t, err)
+	s.plan = s.awaitStatus(t, plan, tracker.StatusSuccess)
+	s.server.Remove(hostile[0])
 	sync(tracker.StatusConflict)
 }
 
