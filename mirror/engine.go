@@ -26,6 +26,9 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	FollowUp(ctx context.Context, old *jobstore.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
 	Arguments(job *jobstore.Job) ([]byte, error)
 	DigestKey(ctx context.Context) ([]byte, error)
+	SeenKey(ctx context.Context, purpose string) ([]byte, error)
+	SeenOf(s *nawasync.SyncStatus) *host.Seen
+	SetSeen(s *nawasync.SyncStatus, seen *host.Seen)
 	Redact(text string) string
 	Register(handlers []host.Handler) error
 	Attach(r nawasync.AttachedRepository) error
