@@ -39,7 +39,7 @@ type RepositoryReader[T any] interface {
 	// passed the row that Seen was. The fields have the values that the row has now. of has the scope and, if
 	// the form names a row, its ID or key. ParseSeen returns mirror.ErrSeen for a token that was not made for
 	// this repository, scope, row and user, mirror.ErrStale for one that another release made or whose object
-	// is another one now, and ErrNotFound if the row is gone. Only the returned value itself has what the user
+	// is another one now, and ErrNotFound if the row was deleted. Only the returned value itself has what the user
 	// saw: it must not be copied field by field or through JSON.
 	ParseSeen(ctx context.Context, of T, user, token string) (T, error)
 	// LastSyncedAt returns when a sync of the scope last succeeded. The zero time means

@@ -25,18 +25,19 @@ func Example_pages() {
 	q.After, q.Before = "", second.Prev
 	again, _ := contacts.List(ctx, q)
 	for _, page := range []nawasync.ListResult[contact]{first, second, again} {
+		var phones []string
 		for _, c := range page.Items {
-			fmt.Print(c.Phone, " ")
+			phones = append(phones, c.Phone)
 		}
-		fmt.Println()
+		fmt.Println(phones)
 	}
 
 	_, err := contacts.List(ctx, nawasync.Query{Contains: map[string]any{"phone": "555"}})
 	fmt.Println(err)
 	// Output:
-	// 555-4 555-2
-	// 555-1
-	// 555-4 555-2
+	// [555-4 555-2]
+	// [555-1]
+	// [555-4 555-2]
 	// invalid argument: Query.Contains, column "phone", which has texts: only lists contain values; use Query.Where
 }
 

@@ -238,7 +238,7 @@ func (l *listedTable) stable(q nawasync.Query, backward bool, stays []listed, ch
 	return nil, page
 }
 
-func TestAPageWhoseRowsAreGoneLeadsToItsNeighbours(t *testing.T) {
+func TestAnEmptyPageLeadsToTheOnesBesideIt(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		table := newListedTable(t, db)

@@ -65,7 +65,7 @@ func planOf(m *mirrored[plan], name string) plan {
 	return row
 }
 
-func TestATokenActsLikeTheRowThatTheUserSaw(t *testing.T) {
+func TestATokenCountsLikeTheRowThatTheUserSaw(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	// The form sends all fields back, as a browser does: title is the one that the user has changed.
@@ -150,7 +150,7 @@ func TestOperatorsAnswerTheConflictOfAToken(t *testing.T) {
 	})
 }
 
-func TestForeignAndOldTokensAreRefused(t *testing.T) {
+func TestOldTokensAndThoseOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		m, remote, h := newPlans(t, db)
