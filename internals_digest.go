@@ -2,10 +2,14 @@ package nawasync
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -43,3 +47,29 @@ func (i internals) DigestKey(ctx context.Context) ([]byte, error) {
 	i.digestKey = key
 	return key, nil
 }
+
+// SeenKey returns a key for one purpose of the tokens of rows that users have seen. It is derived from
+// DigestKey, which has to be sealed.
+func (i internals) SeenKey(ctx context.Context, purpose string) ([]byte, error) {
+	if i.config.Sealer == nil {
+		return nil, errNoSeenKey
+	}
+	root, err := i.DigestKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(sha256.New, root, nil, "nawasync seen v1 "+purpose, sha256.Size)
+}
+
+// errNoSeenKey is ErrNoSealer for Seen and ParseSeen.
+var errNoSeenKey error = noSeenKeyError{errors.New("the tokens of rows need a key, and Config.Sealer is nil; set Config.Sealer in all processes, for example to a secret.NewKeyring")}
+
+type noSeenKeyError struct{ error }
+
+func (noSeenKeyError) Is(target error) bool { return target == ErrNoSealer }
+
+// SeenOf returns what a user saw of a row, or nil if the row itself is what the user saw.
+func (i internals) SeenOf(s *SyncStatus) *host.Seen { return s.seen }
+
+// SetSeen sets what SeenOf returns.
+func (i internals) SetSeen(s *SyncStatus, seen *host.Seen) { s.seen = seen }

@@ -19,6 +19,10 @@ type RepositoryReader[T any] interface {
 	List(ctx context.Context, q Query) (ListResult[T], error)
 	// Find returns the row with the primary key, or ErrNotFound.
 	Find(ctx context.Context, id int64) (T, error)
+	// FindIn returns the row with the primary key if it belongs to the scope, of which only the scope fields
+	// matter. It returns ErrNotFound for the row of another scope, and ErrInvalid if only some scope fields
+	// are set.
+	FindIn(ctx context.Context, scope T, id int64) (T, error)
 	// FindKey returns the row with the same scope and key fields as key or, if there is none, the newest
 	// row of a creation with them that failed. Without a key, it returns the oldest row with the same
 	// natural fields. It returns ErrNotFound.
@@ -26,6 +30,18 @@ type RepositoryReader[T any] interface {
 	// All yields every row that the query selects, ordered by id. It ignores the query's
 	// Limit, After and Sort.
 	All(ctx context.Context, q Query) iter.Seq2[T, error]
+	// Seen returns a token of the row as the user sees it, for a hidden field of a form: up to some hundred
+	// letters, digits, minuses and underscores. It names the row and its object, and has a keyed digest of each
+	// content field, which tells no value. It is bound to the repository, the row's scope and user, which may be
+	// "". It returns ErrNoSealer without a Config.Sealer, and ErrInvalid for a row without id.
+	Seen(ctx context.Context, row T, user string) (string, error)
+	// ParseSeen returns the row of a token as the argument seen of Update and Delete: they act as if they were
+	// passed the row that Seen was. The fields have the values that the row has now. of has the scope and, if
+	// the form names a row, its ID or key. ParseSeen returns mirror.ErrSeen for a token that was not made for
+	// this repository, scope, row and user, mirror.ErrStale for one that another release made or whose object
+	// is another one now, and ErrNotFound if the row was deleted. Only the returned value itself has what the user
+	// saw: it must not be copied field by field or through JSON.
+	ParseSeen(ctx context.Context, of T, user, token string) (T, error)
 	// LastSyncedAt returns when a sync of the scope last succeeded. The zero time means
 	// never. Only the scope fields of the argument matter.
 	LastSyncedAt(ctx context.Context, scope T) (time.Time, error)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -48,6 +49,8 @@ type SyncStatus struct {
 	DeletedAt tracker.DeletedAt `gorm:"column:deleted_at" json:"deleted_at,omitzero"`
 	// DeletedJobID is the job that has deleted the object. Nil means that the remote no longer had it.
 	DeletedJobID *int64 `gorm:"column:deleted_job_id" json:"deleted_job_id,omitempty"`
+
+	seen *host.Seen // of a row from ParseSeen
 }
 
 // SnapshotStatus returns s. Repositories use it to get at the SyncStatus that a snapshot struct

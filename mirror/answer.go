@@ -68,7 +68,7 @@ func basedOn(c *requestedChange, column string, remote json.RawMessage, digests 
 		return // the remote had the value that the user saw
 	}
 	if c.Also = nil; !masked {
-		c.From = remote
+		c.From, c.Seen = remote, ""
 	}
 }
 

@@ -166,6 +166,11 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 		if f.equal(seen, want) {
 			continue
 		}
+		if asSeen, err := r.isAsSeen(ctx, seen, want, f); err != nil {
+			return nil, err
+		} else if asSeen {
+			continue
+		}
 		if err := r.checkSeen(seen, f); err != nil {
 			return nil, err
 		}
@@ -193,6 +198,9 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 // seenValue returns what the user saw of a field. Arguments must not contain NUL, so a document with one is
 // compared by its digest.
 func (r *repo) seenValue(ctx context.Context, seen reflect.Value, f *field) (*requestedChange, error) {
+	if token := r.engine.SeenOf(r.status(seen)); token != nil && token.Digests[f.column] != "" {
+		return &requestedChange{Seen: token.Digests[f.column]}, nil
+	}
 	text, err := json.Marshal(f.value(seen).Interface())
 	if err != nil {
 		return nil, fmt.Errorf("%w: marshal field %s: %w", nawasync.ErrInvalid, f.Name, err)

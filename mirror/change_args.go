@@ -67,13 +67,15 @@ func (m *mutation) Options() nawasync.JobOptions {
 
 // requestedChange is the change of one field.
 type requestedChange struct {
-	From json.RawMessage `json:"from"`
+	From json.RawMessage `json:"from,omitempty"`
 	To   json.RawMessage `json:"to,omitempty"`
 	// Also lists values that count as seen, like From: those that earlier unfinished jobs of the
 	// row write.
 	Also []json.RawMessage `json:"also,omitempty"`
 	// Digest is a keyed digest of a value that counts as seen, for a value that may not be stored.
 	Digest string `json:"digest,omitempty"`
+	// Seen is a salted digest of the value that the user saw, in place of From, if only a token knows it.
+	Seen string `json:"seen,omitempty"`
 }
 
 // refreshArgs holds the arguments of a refresh: of a row, or of the object of a key. Package jobstore encodes the same

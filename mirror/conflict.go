@@ -50,7 +50,9 @@ func (r *repo) conflict(ctx context.Context, c conflicting) error {
 			answers.Accept = false
 		}
 		change := c.changes[column]
-		base[column] = change.From
+		if change.From != nil { // else only a token knows the value that the user saw
+			base[column] = change.From
+		}
 		if change.To != nil {
 			desired[column] = change.To
 		}
@@ -149,6 +151,11 @@ func (r *repo) userKnew(ctx context.Context, current reflect.Value, f *field, c 
 		}
 		if hmac.Equal([]byte(f.keyedDigest(key, current)), []byte(c.Digest)) {
 			return true, nil
+		}
+	}
+	if c.Seen != "" {
+		if matches, err := r.matchesSeen(ctx, current, f, c.Seen); matches || err != nil {
+			return matches, err
 		}
 	}
 	known := deepCopy(current) // Normalise may depend on other fields

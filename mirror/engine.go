@@ -28,6 +28,9 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	DigestKey(ctx context.Context) ([]byte, error)
 	SealCursor(kind nawasync.Kind, instance, cursor string) ([]byte, error)
 	OpenCursor(kind nawasync.Kind, instance string, stored []byte) string
+	SeenKey(ctx context.Context, purpose string) ([]byte, error)
+	SeenOf(s *nawasync.SyncStatus) *host.Seen
+	SetSeen(s *nawasync.SyncStatus, seen *host.Seen)
 	Redact(text string) string
 	Register(handlers []host.Handler) error
 	Attach(r nawasync.AttachedRepository) error

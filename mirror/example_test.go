@@ -13,6 +13,7 @@ import (
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // contact is a row of the local table that mirrors a remote address book.
@@ -76,7 +77,17 @@ func (b *addressBook) Delete(_ context.Context, key contact) error {
 
 // exampleContacts starts an engine with a repository of contacts. Each job that ends sends an event.
 func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
-	engine, _, events, stop = enginetest.Example(func(engine *nawasync.Engine, db *gorm.DB) error {
+	return contactsSealedBy(nil, book)
+}
+
+// exampleSealedContacts is exampleContacts with a Sealer, which the tokens of rows need.
+func exampleSealedContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
+	keys, _ := secret.NewKeyring([]byte("a key of 32 random bytes or more")) // a real application reads it from a file
+	return contactsSealedBy(keys, book)
+}
+
+func contactsSealedBy(sealer secret.Sealer, book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
+	engine, _, events, stop = enginetest.ExampleWith(sealer, func(engine *nawasync.Engine, db *gorm.DB) error {
 		createContacts(db)
 		var err error
 		if contacts, err = mirror.New(engine, mirror.Config[contact]{Service: "book", Type: "contact", Remote: book}); err != nil {

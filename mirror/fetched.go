@@ -60,6 +60,12 @@ func (m *model) withFetched(status *nawasync.SyncStatus, page []*field) []*field
 // checkSeen returns ErrUnseen if a field of a row that is to be changed was never fetched. A row whose
 // object is still to be created has the user's own values.
 func (r *repo) checkSeen(row reflect.Value, f *field) error {
+	if token := r.engine.SeenOf(r.status(row)); token != nil {
+		if token.Unseen[f.column] {
+			return fmt.Errorf("field %s: %w", f.Name, ErrUnseen)
+		}
+		return nil
+	}
 	if status := r.status(row); status.LastSyncedAt.IsZero() || r.model.fetched(status, f) {
 		return nil
 	}

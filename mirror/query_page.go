@@ -224,7 +224,7 @@ func (p *pageReader) page(digest string) rowPage {
 	return out
 }
 
-// between returns the page between two others that has no rows any more: both of its neighbours begin at its cursor.
+// between returns the page between two others that has no rows any more: the page after it and the one before begin at its cursor.
 func (p *rowPage) between(q nawasync.Query) {
 	if p.items.Elem().Len() == 0 {
 		p.next, p.prev = q.Before, q.After

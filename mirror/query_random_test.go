@@ -41,7 +41,9 @@ func randomQuery(random *rand.Rand) (q nawasync.Query, keep func(listed) bool) {
 		func() {
 			from := time.Date(2026, 1, 1, 0, 0, 0, 500_000_000, time.FixedZone("", 3600)).Add(time.Hour)
 			q.From["since"], q.To["since"] = from, from.Add(time.Second)
-			all = append(all, func(r listed) bool { return r.Since != nil && !r.Since.Before(from) && r.Since.Before(from.Add(time.Second)) })
+			all = append(all, func(r listed) bool {
+				return r.Since != nil && !r.Since.Before(from) && r.Since.Before(from.Add(time.Second))
+			})
 		},
 		func() {
 			from := random.IntN(4) - 2
@@ -73,7 +75,9 @@ func randomQuery(random *rand.Rand) (q nawasync.Query, keep func(listed) bool) {
 			q.Contains["doc"] = value
 			all = append(all, func(r listed) bool {
 				list, _ := r.Doc.([]any)
-				return slices.ContainsFunc(list, func(item any) bool { return fmt.Sprintf("%T %v", item, item) == fmt.Sprintf("%T %v", asJSON(value), value) })
+				return slices.ContainsFunc(list, func(item any) bool {
+					return fmt.Sprintf("%T %v", item, item) == fmt.Sprintf("%T %v", asJSON(value), value)
+				})
 			})
 		},
 	}
@@ -234,7 +238,7 @@ func (l *listedTable) stable(q nawasync.Query, backward bool, stays []listed, ch
 	return nil, page
 }
 
-func TestAPageWhoseRowsAreGoneLeadsToItsNeighbours(t *testing.T) {
+func TestAnEmptyPageLeadsToTheOnesBesideIt(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		table := newListedTable(t, db)

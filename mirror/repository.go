@@ -147,6 +147,22 @@ func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
 	return found, err
 }
 
+func (r *repository[T]) FindIn(ctx context.Context, scope T, id int64) (T, error) {
+	var found T
+	err := r.findInScope(ctx, reflect.ValueOf(&found), reflect.ValueOf(&scope).Elem(), id)
+	return found, err
+}
+
+func (r *repository[T]) Seen(ctx context.Context, row T, user string) (string, error) {
+	return r.seenToken(ctx, reflect.ValueOf(&row).Elem(), user)
+}
+
+func (r *repository[T]) ParseSeen(ctx context.Context, of T, user, token string) (T, error) {
+	var found T
+	err := r.parseSeen(ctx, reflect.ValueOf(&found), reflect.ValueOf(&of).Elem(), user, token)
+	return found, err
+}
+
 func (r *repository[T]) FindKey(ctx context.Context, key T) (T, error) {
 	var found T
 	err := r.findKey(ctx, reflect.ValueOf(&found), r.model.respelled(reflect.ValueOf(&key).Elem()))

@@ -14,6 +14,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/secret"
 )
 
 // ExampleServers returns an empty, migrated database and a Redis. It is for documentation
@@ -39,9 +40,14 @@ func ExampleServers() (db *gorm.DB, client *redis.Client, closeAll func()) {
 // Example returns a started engine on ExampleServers. It calls register before the start. Receive
 // from events to wait for a job.
 func Example(register func(*nawasync.Engine, *gorm.DB) error) (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
+	return ExampleWith(nil, register)
+}
+
+// ExampleWith is Example with a Sealer.
+func ExampleWith(sealer secret.Sealer, register func(*nawasync.Engine, *gorm.DB) error) (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
 	db, client, closeAll := ExampleServers()
 	events = make(chan nawasync.Event, 10)
-	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, OnEvent: func(_ context.Context, e nawasync.Event) { events <- e }})
+	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: sealer, OnEvent: func(_ context.Context, e nawasync.Event) { events <- e }})
 	panicOnError(err)
 	panicOnError(register(engine, db))
 	panicOnError(engine.Start(context.Background()))
