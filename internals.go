@@ -165,6 +165,9 @@ func (i internals) RetryFor(ctx context.Context, run, id int64, o RetryOptions) 
 // ErrSuperseded if a later job of the target succeeded, because the new job would undo the
 // later one's change.
 func (i internals) FollowUp(ctx context.Context, old *jobstore.Job, args Args, o Options, state SyncState) (*tracker.Job, error) {
+	if err := i.supports(args.Kind()); err != nil {
+		return nil, fmt.Errorf("answer the conflict of job %d: %w", old.ID, err)
+	}
 	newer, err := i.store.NewerSuccess(ctx, &old.Job)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,14 @@ const drainPause = time.Millisecond
 // lane or if its row is locked. When ctx ends, the job's context ends with ErrStopping.
 func (i internals) RunDue(ctx context.Context, due jobstore.Due) error {
 	r := i.handlers[Kind{due.Service, due.Type, due.Action}]
-	claimed, err := i.store.ClaimDue(ctx, "drain-"+rand.Text(), []jobstore.Look{due.Look(r.timeout())}, 1)
+	look := due.Look(r.timeout())
+	claim := func(worker string) (*jobstore.Claimed, error) {
+		return i.store.ClaimDue(ctx, worker, []jobstore.Look{look}, 1)
+	}
+	if due.Probe {
+		claim = func(worker string) (*jobstore.Claimed, error) { return i.store.ClaimProbe(ctx, worker, look) }
+	}
+	claimed, err := claim("drain-" + rand.Text())
 	if err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func (i internals) WhyOpen(job *tracker.Job, scopes []tracker.Scope) string {
 		return fmt.Sprintf("its queue %q is not in Config.Queues", job.Queue)
 	}
 	for _, s := range scopes {
-		if s.Service == job.Service && (s.Instance == "" || s.Instance == job.Instance) {
+		if s.Covers(job.Service, job.Instance) {
 			return fmt.Sprintf("%s has paused %s/%s until %s", s.By, s.Service, s.Instance, untilText(s.Until))
 		}
 	}

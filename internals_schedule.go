@@ -45,14 +45,14 @@ func (i internals) ResumeSchedule(ctx context.Context, name string, o OperatorOp
 }
 
 // RunSchedule asks for a run of a schedule, which a process that registers it dispatches within ScheduleInterval. It
-// also runs a paused one. asked is false if a request waits already; served is false if no process registers the
+// also runs a paused one. asked is false if a request waits already, which it does for tracker.RunRequestLimit; served is false if no process registers the
 // schedule, and then there is no request. RunSchedule returns ErrNotFound.
 func (i internals) RunSchedule(ctx context.Context, name string, o OperatorOptions) (asked, served bool, err error) {
 	err = i.onSchedule(ctx, "run_schedule", name, o, func(s tracker.Schedule) (err error) {
 		if s.Orphaned(i.store.Now()) {
 			return errScheduleOrphaned
 		}
-		asked, err = i.store.AskScheduleRun(ctx, name, o.By)
+		asked, err = i.store.AskScheduleRun(ctx, s, o.By)
 		return err
 	})
 	if errors.Is(err, errScheduleOrphaned) {

@@ -15,12 +15,6 @@ import (
 )
 
 const (
-	// How long a scope is parked when the remote does not say how long to wait.
-	parkForCredentials = 5 * time.Minute
-	parkForRateLimit   = time.Minute
-	maxPark            = 24 * time.Hour
-	// parkTimeout bounds how long an attempt waits for the write that parks its scope.
-	parkTimeout = 5 * time.Second
 	// stuckLogDelay is how long after its timeout a job is logged as stuck.
 	stuckLogDelay = 5 * time.Second
 	// retryAfterOutage is the delay of a job whose attempt met an outage of the database.
@@ -38,6 +32,7 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 	out := &jobstore.Outcome{Job: a.job, Result: a.resultJSON(), State: state}
 	if err == nil {
 		out.Status, out.OnSuccess = tracker.StatusSuccess, e.onSuccess(ctx, a.onSuccess)
+		e.endProbe(ctx, out, nil)
 		return out
 	}
 	out.Error = a.redactor().Clip(err.Error(), tracker.MaxError)
@@ -65,6 +60,7 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 	default:
 		e.decideByClass(ctx, r, out, err)
 	}
+	e.endProbe(ctx, out, err)
 	return out
 }
 
@@ -85,7 +81,7 @@ func (e *Engine) decideByClass(ctx context.Context, r *registration, out *jobsto
 		e.park(ctx, out, class, err)
 	case fault.ClassConflict, fault.ClassHeld:
 		out.Status = tracker.StatusConflict
-	case fault.ClassConfig, fault.ClassPermanent, fault.ClassGone, fault.ClassAlreadyExists:
+	case fault.ClassConfig, fault.ClassPermanent, fault.ClassForbidden, fault.ClassGone, fault.ClassAlreadyExists:
 		out.Status = tracker.StatusFailed
 	default:
 		e.failAttempt(out, r.backoff(out.Job.Attempt))
@@ -176,33 +172,6 @@ func (e *Engine) expireInstead(out *jobstore.Outcome, after time.Duration) bool 
 	out.Status, out.ErrorClass = tracker.StatusFailed, string(fault.ClassExpired)
 	out.Error = fmt.Sprintf("the job expired %s after it first came due; the last error: %s", e.config.Expiry, out.Error)
 	return true
-}
-
-// park parks the job's whole scope and requeues the job. The other jobs of the scope would
-// fail in the same way.
-func (e *Engine) park(ctx context.Context, out *jobstore.Outcome, class fault.Class, err error) *jobstore.Outcome {
-	wait := parkForCredentials
-	if class == fault.ClassRateLimited {
-		wait = parkForRateLimit
-	}
-	if classified := fault.Outermost(err); classified != nil && classified.RetryAfter > 0 {
-		wait = classified.RetryAfter
-	}
-	wait = min(wait, maxPark)
-	scope := tracker.Scope{
-		Service: out.Job.Service, Instance: out.Job.Instance, Until: e.store.Now().Add(wait), Parked: true, By: "nawasync",
-		Reason: string(class) + ": " + out.Error,
-	}
-	// If the scope cannot be parked, this job still waits, and the next job tries to park it.
-	parkCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parkTimeout)
-	defer cancel()
-	if err := e.store.Pause(parkCtx, scope); err != nil {
-		e.logger.Warn("could not park a scope", "service", scope.Service, "instance", scope.Instance, "error", err)
-	} else {
-		e.logger.Warn("a scope is parked", "service", scope.Service, "instance", scope.Instance, "until", scope.Until, "reason", scope.Reason)
-		e.emit(Event{Type: EventParked, Scope: &scope})
-	}
-	return e.requeue(out, wait, tracker.OutcomeParked, class)
 }
 
 // onSuccessFailedOutcome returns the outcome that replaces a success whose OnSuccess failed:

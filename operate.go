@@ -189,8 +189,9 @@ func (e *Engine) Forget(ctx context.Context, target tracker.Target, o OperatorOp
 var errNotPaused = errors.New("the scope was not paused")
 
 // Pause suspends the jobs of a scope until PauseOptions.Until or until Resume. The scope is a
-// service, or one instance of it; instance "" means the whole service. Jobs that already run
-// continue. Pause returns ErrInvalid for invalid names and for an Until in the past.
+// service, or a part of it: an instance, or its first components, which slashes separate. A pause of "a"
+// stops the jobs of "a" and "a/b", and not those of "ab"; instance "" means the whole service. Jobs that
+// already run continue. Pause returns ErrInvalid for invalid names and for an Until in the past.
 func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOptions) error {
 	if err := validateScope(service, instance); err != nil {
 		return fmt.Errorf("pause: %w", err)
@@ -208,17 +209,22 @@ func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOpt
 	})
 }
 
-// Resume ends the pause or park of a scope and reports whether there was one. The jobs of the
-// scope can start again at once, except that a job whose attempt parked the scope still waits
-// for its own retry time. Resume returns ErrInvalid for invalid names.
+// Resume ends the pause or park of a scope, and the parks of the scopes within it, and reports whether
+// there was one. What was parked can start again at once, except that a wait which the remote has asked for
+// goes on: tracker.Scope.RetryAfter. Resume does not end the pause of a larger or a smaller scope. It
+// returns ErrInvalid for invalid names.
 func (e *Engine) Resume(ctx context.Context, service, instance string, o OperatorOptions) (found bool, err error) {
 	if err := validateScope(service, instance); err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
 	err = e.operate(ctx, "resume", o, func(entry *tracker.AuditEntry) (err error) {
 		entry.Service, entry.Instance = service, instance
-		if found, err = e.store.Resume(ctx, service, instance); err == nil && !found {
+		resumed, err := e.store.Resume(ctx, service, instance)
+		if found = resumed.Found; err == nil && !found {
 			err = errNotPaused
+		}
+		if !resumed.LimitedUntil.IsZero() {
+			entry.Detail = "the remote has asked to wait until " + resumed.LimitedUntil.UTC().Format(time.RFC3339)
 		}
 		if w := e.worker.Load(); w != nil {
 			w.LookAtAll()

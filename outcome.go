@@ -89,7 +89,7 @@ func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
 		return tracker.OutcomeParked
 	case fault.ClassConflict, fault.ClassHeld:
 		return tracker.OutcomeConflict
-	case fault.ClassConfig, fault.ClassPermanent, fault.ClassGone, fault.ClassAlreadyExists:
+	case fault.ClassConfig, fault.ClassPermanent, fault.ClassForbidden, fault.ClassGone, fault.ClassAlreadyExists:
 		return tracker.OutcomeFailed
 	}
 	if lastAttempt {

@@ -17,6 +17,11 @@ type RepositoryInfo struct {
 	Action  string   `json:"action"`            // the action of its sync jobs
 	Details []string `json:"details,omitempty"` // the listing details it accepts besides ""
 	Scoped  bool     `json:"scoped"`            // whether each of its rows belongs to an instance
+	// Unsupported lists the actions that the remote cannot do. Their jobs have no handler.
+	Unsupported []string `json:"unsupported,omitempty"`
+	// Parent is the repository whose rows are the scopes of this one, as service/type; "" if the host decides
+	// what is synced. A sync of the instance "" then syncs all scopes.
+	Parent string `json:"parent,omitempty"`
 }
 
 // AttachedRepository has the methods of a repository that the engine's overviews use. Package mirror
@@ -26,6 +31,8 @@ type AttachedRepository interface {
 	Describe() RepositoryInfo
 	// SyncNow dispatches a sync of the scope that jobs identify by the given Target.Instance.
 	SyncNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
+	// PlanNow dispatches a job that finds out what such a sync would do.
+	PlanNow(ctx context.Context, instance, detail string, o Options) (*tracker.Job, error)
 	// CountStates counts the rows by sync state. It stops counting a state at
 	// MaxStateCount+1 rows. Instance "" counts the rows of all instances.
 	CountStates(ctx context.Context, instance string) (map[SyncState]int64, error)
@@ -62,7 +69,16 @@ func (e *Engine) repository(service, typ string) (AttachedRepository, error) {
 	return nil, fmt.Errorf("%s/%s: %w", service, typ, ErrNoRepository)
 }
 
-// SyncRequest names what Engine.SyncNow syncs.
+// supports returns an error that wraps errors.ErrUnsupported if a repository of this process says that no worker
+// can run jobs of the kind.
+func (e *Engine) supports(kind Kind) error {
+	if r, err := e.repository(kind.Service, kind.Type); err == nil && slices.Contains(r.Describe().Unsupported, kind.Action) {
+		return fmt.Errorf("%s: the remote cannot do that: %w", kind, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// SyncRequest names what Engine.SyncNow syncs and Engine.PlanNow plans.
 type SyncRequest struct {
 	Service, Type string // of a repository of this process
 	Instance      string // the scope, as jobs name it; "" for a repository without a scope
@@ -72,14 +88,27 @@ type SyncRequest struct {
 // SyncNow dispatches a sync of a repository of this process and records it in the audit
 // log. SyncNow returns ErrNoRepository, and ErrInvalid for an unknown scope or detail.
 func (e *Engine) SyncNow(ctx context.Context, r SyncRequest, o OperatorOptions) (*tracker.Job, error) {
+	return e.dispatchSync(ctx, "sync", r, o, AttachedRepository.SyncNow)
+}
+
+// PlanNow dispatches a job that finds out what a sync of a repository of this process would do and writes nothing, and records
+// it in the audit log. The job's result is a SyncResult with the changes to single rows. PlanNow returns the same errors as
+// SyncNow.
+func (e *Engine) PlanNow(ctx context.Context, r SyncRequest, o OperatorOptions) (*tracker.Job, error) {
+	return e.dispatchSync(ctx, "plan", r, o, AttachedRepository.PlanNow)
+}
+
+func (e *Engine) dispatchSync(ctx context.Context, action string, r SyncRequest, o OperatorOptions,
+	dispatch func(repository AttachedRepository, ctx context.Context, instance, detail string, o Options) (*tracker.Job, error),
+) (*tracker.Job, error) {
 	var job *tracker.Job
-	err := e.operate(ctx, "sync", o, func(entry *tracker.AuditEntry) error {
+	err := e.operate(ctx, action, o, func(entry *tracker.AuditEntry) error {
 		entry.Service, entry.Type, entry.Instance = r.Service, r.Type, r.Instance
 		repository, err := e.repository(r.Service, r.Type)
 		if err != nil {
 			return err
 		}
-		if job, err = repository.SyncNow(ctx, r.Instance, r.Detail, Options{By: o.By}); err == nil {
+		if job, err = dispatch(repository, ctx, r.Instance, r.Detail, Options{By: o.By}); err == nil {
 			entry.JobID = job.ID
 		}
 		return err

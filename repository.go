@@ -29,6 +29,10 @@ type RepositoryReader[T any] interface {
 	// LastSyncedAt returns when a sync of the scope last succeeded. The zero time means
 	// never. Only the scope fields of the argument matter.
 	LastSyncedAt(ctx context.Context, scope T) (time.Time, error)
+	// LayWishes lays the open changes over rows that List, Find or FindKey returned: in rows, it sets the fields that jobs
+	// of the repository will change to their new values. It returns what it has changed, by the row's id; rows without an
+	// open change are not in the map. See Query.Wishes. It runs one statement, and none if no row is pending.
+	LayWishes(ctx context.Context, rows []T) (map[int64]Wish, error)
 }
 
 // RepositoryWriter turns changes into jobs. Each method marks the row as pending and adds the
@@ -80,12 +84,30 @@ type RepositorySyncer[T any] interface {
 	// SyncArgs returns the arguments of the job that SyncNow dispatches, for Engine.Schedule.
 	// It returns ErrInvalid for an unknown detail.
 	SyncArgs(scope T, detail string) (Args, error)
+	// OpenSync returns the sync of the scope that runs or, if none runs, the oldest one that is queued, with any detail. Its
+	// job says since when (StartedAt), and how many objects are listed so far, of how many if the remote tells
+	// (tracker.Job.ProgressValues). OpenSync returns ErrNotFound if no sync is open, and ErrInvalid for half a scope.
+	OpenSync(ctx context.Context, scope T) (*tracker.Job, error)
 	// Refresh dispatches a job that reads one object from the remote into its row. It resolves
 	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)
+	// RefreshKey dispatches a job that reads an object by its key and writes its row, for example because a
+	// webhook or a feed says that the object has changed. The job adds the row of an object that is unknown, as a
+	// sync does, and marks the row of an object that is gone as missing: another job deletes it once it
+	// has confirmed that. While such a job of the key is queued, RefreshKey returns that one; while it runs, one more
+	// can be queued. The job waits for an open change of the row and no change waits for the job. RefreshKey
+	// returns ErrInvalid without a key, an error that wraps errors.ErrUnsupported if the remote cannot read single
+	// objects, and the errors of Engine.Dispatch.
+	RefreshKey(ctx context.Context, key T, o Options) (*tracker.Job, error)
 	// Plan lists the remote and returns what a sync would do. It writes nothing. It returns
-	// the remote's error, or an error if this process has no Remote.
+	// the remote's error, or an error if this process has no Remote; PlanNow needs none.
 	Plan(ctx context.Context, scope T, detail string) (SyncResult, error)
+	// PlanNow dispatches a job that lists the remote and finds out what a sync would do. The job writes nothing. It is in the
+	// lane of the scope's syncs. If such a job is open, PlanNow returns it. Its errors are those of SyncNow.
+	PlanNow(ctx context.Context, scope T, detail string, o Options) (*tracker.Job, error)
+	// PlanOf returns what a job of PlanNow has found. It returns ErrNotFound if the scope has no such job, ErrNotEnded while the
+	// job is open, and the job's error if it has ended without a result.
+	PlanOf(ctx context.Context, scope T, job int64) (SyncResult, error)
 }
 
 // SyncedRepository is a table that mirrors the objects of an external API. Package mirror
@@ -113,12 +135,23 @@ var (
 	ErrDeleting = errors.New("the row is being deleted")
 )
 
-// Query selects and orders rows. The zero value selects the first 50 rows.
+// Query selects and orders rows. The zero value selects the first 50 rows. Rows have to meet all
+// conditions. A condition that the column cannot have, and conditions on one column that contradict each
+// other, are ErrInvalid: its text says what the column can do.
 type Query struct {
-	// Where selects rows whose columns equal the values. Nil selects NULL.
+	// Where selects rows whose columns equal the values, texts byte by byte. A list of up to 1,000 values
+	// selects rows with one of them. Nil selects NULL.
 	Where map[string]any
+	// From selects rows whose columns are at least the values, and To those whose columns are less. Nil is
+	// the same as no entry. Texts compare as the column's collation orders them.
+	From, To map[string]any
 	// Prefix selects rows whose columns begin with the texts, compared byte by byte.
 	Prefix map[string]string
+	// Contains selects rows whose columns have a list, stored as JSON, with the value: a text, a number or
+	// a boolean. It compares whole elements of the outermost list. No index helps, except on PostgreSQL
+	// a GIN index of a jsonb column: else it reads all rows that the other conditions select. MySQL and
+	// MariaDB refuse the query if the column has a text that is no JSON.
+	Contains map[string]any
 	// Search selects rows that contain the text in one of the columns of
 	// mirror.Config.Search. It ignores the case of ASCII letters. No index helps: a search
 	// reads all rows that the other conditions select.
@@ -126,24 +159,36 @@ type Query struct {
 	// States selects rows with one of the sync states. Empty selects all states but
 	// tracker.StateDeleted.
 	States []SyncState
-	// Sort is the column to order by; a "-" before it reverses the order. Rows with NULL come
-	// last. Default is the primary key. A large table needs an index on the column.
+	// Sort lists up to 5 columns to order by, separated by commas; a "-" before a column reverses its
+	// order, as in "type,-name". Rows with NULL come last. Rows that are equal so far are ordered by
+	// the primary key, in the direction of the last column. Default is the primary key. A large table
+	// needs an index on the columns, with their directions unless all are the same.
 	Sort string
-	// After is ListResult.Next of the previous page. "" selects the first page.
-	After string
+	// After is ListResult.Next of the previous page, and Before is ListResult.Prev of the following one.
+	// They need the same conditions and Sort. At most one of them may be set. "" selects the first page.
+	After, Before string
 	// Limit is the size of a page, from 1 to 1000. Default 50.
 	Limit int
 	// Total selects whether to count the rows: 0 does not count, -1 counts exactly, and n > 0
 	// counts up to n.
 	Total int64
+	// Wishes lays the open changes of the repository over the rows of a List: each row has the values that it will have once
+	// its jobs have succeeded, in the order in which they run, and ListResult.Wishes says which fields that concerns. A row that
+	// is being deleted is marked only. The other fields of the query, and the count, concern the stored rows. The values come from
+	// the jobs' arguments as people may see them: secrets, hidden fields and masked values stay as they are stored. The rows can be
+	// passed to Update as what the user saw. All ignores Wishes.
+	Wishes bool
 }
 
 // ListResult is one page of rows.
 type ListResult[T any] struct {
 	Items []T
 	Next  string // Query.After for the next page; "" on the last page
+	Prev  string // Query.Before for the previous page; "" on the first page
 	Total int64  // the number of rows, if Query.Total requested a count
 	More  bool   // whether there are more rows than a Query.Total > 0
+	// Wishes has what the open changes make of the rows, by the row's id, if Query.Wishes is set. Rows without one are not in it.
+	Wishes map[int64]Wish
 }
 
 // SyncResult counts what a sync did, or what it would do according to Plan.
@@ -182,4 +227,8 @@ type SyncResult struct {
 	// Held is the id of the hold that keeps rows from being deleted. In a plan it is -1 if the
 	// sync would be held.
 	Held int64 `json:"held,omitempty"`
+	// Planned has, of a plan, what a sync would do to single rows: some of each kind, first what is missing, and at most 200. PlannedMore is how
+	// many more changes there are.
+	Planned     []PlannedChange `json:"planned,omitempty"`
+	PlannedMore int64           `json:"planned_more,omitempty"`
 }

@@ -15,7 +15,8 @@ import (
 // its UniqueKey, Retry adds no row and returns that job, with Coalesced set. The ended job names its
 // retry in RetriedAs until the retry is cancelled. Of a job that was retried, only the last retry can be
 // retried again. Retry returns ErrNotFound, ErrNotEnded, ErrNoArguments, ErrSuperseded, ErrRowGone or
-// ErrDeleting. A job that succeeded keeps no arguments; other jobs keep theirs for Config.KeepArguments.
+// ErrDeleting, or an error that wraps errors.ErrUnsupported for the job of a repository whose remote cannot do that
+// any more. A job that succeeded keeps no arguments; other jobs keep theirs for Config.KeepArguments.
 func (e *Engine) Retry(ctx context.Context, id int64, o RetryOptions) (*tracker.Job, error) {
 	return e.retryFor(ctx, 0, id, o)
 }
@@ -38,6 +39,9 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions, r
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, e.argumentsGone(old)
+	}
+	if err := e.supports(Kind{old.Service, old.Type, old.Action}); err != nil {
+		return nil, fmt.Errorf("retry job %d: %w", old.ID, err)
 	}
 	if !o.Force {
 		newer, err := e.store.NewerSuccess(ctx, &old.Job)

@@ -190,6 +190,63 @@ func TestPausedScheduleLeavesItsTicksOutAndRunsWhenAnOperatorAsks(t *testing.T) 
 	})
 }
 
+func TestRequestForARunThatNoProcessTakesExpiresAfterAnHour(t *testing.T) {
+	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
+		var ran atomic.Int64
+		start := func() *nawasync.Engine {
+			e := h.Unhurried(nil)
+			enginetest.Register(t, e, func(context.Context, *nawasync.Run[enginetest.JobArgs]) error {
+				ran.Add(1)
+				return nil
+			})
+			enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "yearly", Spec: "0 0 1 1 *", Args: enginetest.JobArgs{ID: "all"}}))
+			return h.Start(e)
+		}
+		ask := func(e *nawasync.Engine) {
+			t.Helper()
+			asked, served, err := e.Internals(host.NewKey()).RunSchedule(t.Context(), "yearly", nawasync.OperatorOptions{By: "bob"})
+			enginetest.NoError(t, err)
+			if !asked || !served {
+				t.Fatalf("asked %t, served %t; want both", asked, served)
+			}
+		}
+		for _, c := range []struct {
+			down          time.Duration
+			runs, expired int
+		}{{55 * time.Minute, 1, 0}, {61 * time.Minute, 1, 1}} {
+			e := start()
+			time.Sleep(time.Minute)
+			enginetest.NoError(t, e.Stop(t.Context()))
+			ask(e)
+			time.Sleep(c.down)
+			e = start()
+			time.Sleep(time.Minute)
+			entries, err := e.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: "run_schedule", Outcome: tracker.AuditFailed})
+			enginetest.NoError(t, err)
+			if int(ran.Load()) != c.runs || len(entries) != c.expired {
+				t.Fatalf("after %s: %d runs, and the audit log has %+v; want %d runs and %d expired requests", c.down, ran.Load(), entries, c.runs, c.expired)
+			}
+			for _, entry := range entries {
+				if entry.Subject != "bob" || entry.Detail != "schedule yearly: no process took the request within 1h0m0s" {
+					t.Errorf("the audit log has %+v", entry)
+				}
+			}
+			rows, err := e.Reader().Schedules(t.Context())
+			enginetest.NoError(t, err)
+			if !rows[0].RunAskedAt.IsZero() {
+				t.Errorf("after %s, the request is still there: %+v", c.down, rows[0])
+			}
+			enginetest.NoError(t, e.Stop(t.Context()))
+		}
+		e := start()
+		ask(e) // an expired request does not block a new one
+		time.Sleep(time.Minute)
+		if n := ran.Load(); n != 2 {
+			t.Errorf("%d runs after the last request, want 2", n)
+		}
+	})
+}
+
 func TestScheduleThatNoProcessRegistersCannotRunNow(t *testing.T) {
 	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
 		e := h.Unhurried(nil)

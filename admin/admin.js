@@ -224,7 +224,7 @@ addEventListener("keydown", (event) => {
 });
 
 // Menus close by Escape and by a click elsewhere.
-const openMenus = () => document.querySelectorAll(".menu[open]");
+const openMenus = () => document.querySelectorAll(":is(.menu, .drop)[open]");
 addEventListener("click", (event) => {
 	for (const menu of openMenus()) { menu.open = menu.contains(event.target); }
 });

@@ -98,6 +98,9 @@ func (p *request) detailText(detail string) string {
 // readFilter reads the filters. It returns what is wrong with one, and what to write instead, or "".
 func (v *auditView) readFilter() string {
 	v.filter = tracker.AuditFilter{Subject: v.text("subject"), TargetID: v.text("object"), Service: v.text("service")}
+	if v.viewer.manages() != nil {
+		v.filter.PrivateOf = v.viewer.subject
+	}
 	// The log shows the name of an action with spaces.
 	v.filter.Action = v.text("action")
 	for _, field := range auditFields {

@@ -79,6 +79,9 @@ func (p *request) bulk() error {
 	if err != nil {
 		return err
 	}
+	if err := p.store().LoadDetails(p.r.Context(), v.samples); err != nil {
+		return err
+	}
 	if v.proof, err = v.proofOf(p.r.Context(), v.shown()); err != nil {
 		return err
 	}
@@ -152,11 +155,8 @@ func (v *bulkView) loadPreview(ctx context.Context, before int64) error {
 			}
 		}
 		before = results.Older
-		if before == 0 {
-			return nil
-		}
-		if v.searched >= bulkPreviewLimit || time.Now().After(deadline) {
-			v.incomplete = true
+		v.incomplete = before != 0 && (v.searched >= bulkPreviewLimit || time.Now().After(deadline))
+		if before == 0 || v.incomplete {
 			return nil
 		}
 	}

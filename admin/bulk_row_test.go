@@ -42,6 +42,10 @@ func TestBulkRetryBringsARowToItsNewestValues(t *testing.T) {
 			h.await(job.ID, tracker.StatusFailed)
 		}
 		refuse(nil)
+		preview := h.get("operator", "/bulk?action=retry&all=1&q=status:failed").body
+		if !strings.Contains(preview, `title="quota 100 → 400"`) {
+			t.Errorf("the preview does not show what the jobs change:\n%s", preview)
+		}
 		if _, page := h.retryAll("status:failed"); !strings.Contains(page, "<dt>Succeeded</dt><dd>1</dd>") {
 			t.Errorf("the run's page shows:\n%s", page)
 		}

@@ -594,7 +594,7 @@ func bulkRunPage(v *bulkRun) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = badge(v.request, v.job).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = headBadge(v.request, v.job).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

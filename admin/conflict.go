@@ -18,18 +18,31 @@ func (v *jobView) canAnswer() bool { return v.canManage() && v.newer == 0 && !v.
 // answers returns the ways to resolve the job's conflict, with their outcomes. If a creation found an
 // object of another client, that object is the only possible answer.
 func (v *jobView) answers() []conflictAnswer {
-	list := []conflictAnswer{{"keep_theirs", v.T("Keep theirs"), v.keepText(), "main", ""}}
-	if v.job.Overwritable() {
+	var list []conflictAnswer
+	if v.supports(v.job.Service, v.job.Type, tracker.RefreshAction) {
+		list = append(list, conflictAnswer{"keep_theirs", v.T("Keep theirs"), v.keepText(), "main", ""})
+	}
+	if v.canWrite(v.job) {
 		list = append(list,
 			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.applyText(), "", v.T("Yes, write to the remote")},
 			conflictAnswer{"overwrite", v.T("Overwrite"), v.overwriteText(), "danger", v.T("Yes, overwrite the remote's values")})
 	}
 	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept {
-		list = slices.Insert(list, 1, conflictAnswer{
+		list = slices.Insert(list, min(1, len(list)), conflictAnswer{
 			"accept", v.T("Accept"), v.T("Takes the remote's values for the requested ones, for example because the remote stores them in another form. Other requested fields are still written."), "", v.T("Yes, write the other fields"),
 		})
 	}
 	return list
+}
+
+// canWrite reports whether the requested values of a job can be written to the object of its conflict: after a creation
+// by an update.
+func (p *request) canWrite(job *tracker.Job) bool {
+	action := job.Action
+	if values, err := job.ConflictValues(); err == nil && values.Answers.Update != "" {
+		action = values.Answers.Update
+	}
+	return job.Overwritable() && p.supports(job.Service, job.Type, action)
 }
 
 // valuesText lists fields with the values of one side, such as "Quota 50 MB, Suspended no".

@@ -149,11 +149,11 @@ func (p *request) answerConflicts() error {
 	if err != nil {
 		return err
 	}
-	allowed := p.viewer.allowed(PermissionManage, job.Service, job.Instance)
-	for _, j := range jobs {
-		allowed = allowed && p.viewer.allowed(PermissionManage, j.Service, j.Instance)
+	concerned := p.conflictAskedFor(job, ids, jobs)
+	allowed := p.viewer.allowed(PermissionManage, concerned.Service, concerned.Instance)
+	entry := tracker.AuditEntry{
+		Action: name, Service: concerned.Service, Type: concerned.Type, Instance: concerned.Instance, TargetID: concerned.TargetID, JobID: concerned.ID,
 	}
-	entry := tracker.AuditEntry{Action: name, Service: job.Service, Type: job.Type, Instance: job.Instance, TargetID: job.TargetID, JobID: job.ID}
 	answer := func(ctx context.Context) (flash, error) {
 		return p.answerEach(ctx, ids, jobs, func(id int64) error {
 			_, err := do(ctx, p.h.engine, id, p.operatorOptions())
@@ -173,6 +173,24 @@ func (p *request) answerConflicts() error {
 	}
 	p.r.PostForm.Set("back", p.url("/conflicts", "job", strconv.FormatInt(job.ID, 10), "answered", strings.Join(texts, ",")))
 	return p.back(f)
+}
+
+// conflictAskedFor returns the job that the audit entry of a refused form is about: the first selected conflict that the
+// subject may not answer, or else the first selected one. It is the job of the form if none was found.
+func (p *request) conflictAskedFor(job *tracker.Job, ids []int64, jobs map[int64]*tracker.Job) *tracker.Job {
+	var selected []*tracker.Job
+	for _, id := range ids {
+		if jobs[id] != nil {
+			selected = append(selected, jobs[id])
+		}
+	}
+	selected = append(selected, job)
+	for _, j := range selected {
+		if !p.viewer.allowed(PermissionManage, j.Service, j.Instance) {
+			return j
+		}
+	}
+	return selected[0]
 }
 
 // answerEach answers conflicts, and says how many were answered and why others were not.

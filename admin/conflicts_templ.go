@@ -408,7 +408,7 @@ func conflictsPage(v *conflictsView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if v.job.Overwritable() {
+				if v.canWrite(v.job) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "<button name=\"answer\" value=\"apply_mine\">")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nawasara/nawasync/admin"
+	"github.com/nawasara/nawasync/admin/policy"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -77,6 +79,28 @@ func TestSeveralConflictsAreAnsweredAlike(t *testing.T) {
 		}
 		if page := h.get("operator", path).body; strings.Count(page, `name="id"`) != 1 || !strings.Contains(page, address(2)) {
 			t.Errorf("the answered conflicts are still there:\n%s", page)
+		}
+	})
+}
+
+func TestRefusedAnswerIsRecordedUnderTheConflictThatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		h := newHost(t, db, 2)
+		noError(t, policy.Add(t.Context(), db.DB, policy.Rule{Subject: "other", Service: "whm", Permission: admin.PermissionView}))
+		noError(t, policy.Add(t.Context(), db.DB, policy.Rule{Subject: "other", Service: "cloudflare", Permission: admin.PermissionManage}))
+		own := h.dispatch(elsewhere{ID: "record.example.org"})
+		first, second := h.conflict(0), h.conflict(1)
+		if status, page := h.postIDs("other", "keep_theirs", "", own, first.ID); status != http.StatusForbidden || !strings.Contains(page, "sync.job.manage on whm") {
+			t.Fatalf("the form for another service: %d\n%s", status, page)
+		}
+		h.postIDs("operator", "overwrite", "", first, second.ID) // not confirmed
+		for action, want := range map[string]int64{"keep_theirs": first.ID, "overwrite": second.ID} {
+			entries, err := h.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Action: action})
+			noError(t, err)
+			if len(entries) != 1 || entries[0].JobID != want || entries[0].Service != "whm" || entries[0].TargetID == "" {
+				t.Errorf("%s: the audit log has %+v, want one entry about job %d", action, entries, want)
+			}
 		}
 	})
 }

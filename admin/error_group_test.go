@@ -169,7 +169,7 @@ func TestOverviewShowsErrorsBeyondTheNewestFailures(t *testing.T) {
 	s := newSiteOf(t, b.Database, "", func(c *nawasync.Config) { c.Now = b.Now }, nil)
 	for path, title := range map[string]string{"/": "Recent failures", "/services/whm": "Most frequent errors in the last 7 days"} {
 		page := s.get("viewer", path)
-		for _, text := range []string{title, "the token of … was revoked", ">700<", "53 %", "quota exceeded for …", ">600<"} {
+		for _, text := range []string{title, "the token of … was revoked", ">700<", "53\u00a0%", "quota exceeded for …", ">600<"} {
 			if page.status != http.StatusOK || !strings.Contains(page.body, text) {
 				t.Errorf("%s (%d) lacks %q", path, page.status, text)
 			}

@@ -33,6 +33,7 @@ func (p *request) errorText(err error) string {
 		{nawasync.ErrExists, p.T("Another row has the object's name by now.")},
 		{nawasync.ErrNotEnded, p.T("The job has not ended. Cancel it first, or wait.")},
 		{nawasync.ErrStillOpen, p.T("Some jobs of the object have not ended. Cancel them first, or wait.")},
+		{errors.ErrUnsupported, p.T("The server cannot do that.")},
 		{nawasync.ErrUnchanged, p.T("The change sets no field to a new value, so there is nothing to do.")},
 		{nawasync.ErrBusy, p.T("Another transaction of the application creates the same object. Repeat the action.")},
 		{nawasync.ErrKeyBusy, p.T("Another transaction of the application dispatches the same job. Repeat the action.")},

@@ -20,7 +20,24 @@ func (p *request) fieldOf(service, typ, name string) Field {
 		field = p.h.config.Fields[name]
 	}
 	field.Label = cmp.Or(field.Label, name)
+	if field.FormatFor != nil {
+		field.Format = p.formatFor(field)
+	}
 	return field
+}
+
+// formatFor returns the format of a field in the reader's language.
+func (p *request) formatFor(field Field) (found Format) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			p.h.config.Logger.Error("a FormatFor of Config.Fields panicked", "field", field.Label, "panic", failed)
+			found = field.Format
+		}
+	}()
+	if found = field.FormatFor(p.language.Tag()); found == nil {
+		found = field.Format
+	}
+	return found
 }
 
 // fieldValue is a value as the pages show it. Raw is the stored value, or "" if Text is it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/admin/internal/format"
+	"github.com/nawasara/nawasync/admin/internal/language"
 )
 
 // Field describes a field of the objects for people; see Config.Fields. The zero Field shows the name of the
@@ -20,6 +21,9 @@ type Field struct {
 	// panics or returns "", the pages show the value as it is stored, and also where two different values would
 	// have the same text. The stored value stays in the JSON, and is shown while the pointer is on the text.
 	Format Format
+	// FormatFor returns the Format for readers of a language, a BCP 47 tag such as "en" or "id". Where it is nil or
+	// returns nil, the pages use Format. It must be safe for concurrent use.
+	FormatFor func(language string) Format
 }
 
 // Format turns a value, as JSON, into text for people, or returns "" if it cannot. The location is the reader's
@@ -27,21 +31,27 @@ type Field struct {
 // FormatBool and FormatTime have the usual ones.
 type Format func(value json.RawMessage, zone *time.Location) string
 
-// FormatBytes returns a Format for an amount of data, such as "700 MB". One of the field's values is unit bytes: 1 for a
-// field in bytes, 1<<10 for kB, 1<<20 for MB. Each unit has 1024 of the next smaller one, as in the control panels of
-// hosting. The text is exact if the value is whole or half in a unit, and has three digits otherwise.
-func FormatBytes(unit int64) Format {
-	return func(value json.RawMessage, _ *time.Location) string {
-		n, err := strconv.ParseInt(valueText(value), 10, 64)
-		if err != nil || n < 0 || unit <= 0 || n > math.MaxInt64/unit {
-			return ""
+// FormatBytes returns a Format for an amount of data, such as "700 MB", in English. See FormatBytesFor.
+func FormatBytes(unit int64) Format { return FormatBytesFor(unit)(english) }
+
+// FormatBytesFor returns a Field.FormatFor for an amount of data, such as "1.5 GB" and "1,5 GB". One of the field's values
+// is unit bytes: 1 for a field in bytes, 1<<10 for kB, 1<<20 for MB. Each unit has 1024 of the next smaller one, as in the
+// control panels of hosting. The text is exact if the value is whole or half in a unit, and has three digits otherwise.
+func FormatBytesFor(unit int64) func(language string) Format {
+	return func(tag string) Format {
+		l := language.Get(tag)
+		return func(value json.RawMessage, _ *time.Location) string {
+			n, err := strconv.ParseInt(valueText(value), 10, 64)
+			if err != nil || n < 0 || unit <= 0 || n > math.MaxInt64/unit {
+				return ""
+			}
+			return bytesText(l, n*unit)
 		}
-		return bytesText(n * unit)
 	}
 }
 
-func bytesText(n int64) string {
-	units := []string{"bytes", "kB", "MB", "GB", "TB", "PB"}
+func bytesText(l format.Language, n int64) string {
+	units := []string{l.T("bytes"), "kB", "MB", "GB", "TB", "PB"}
 	at, size := 0, int64(1)
 	for at+1 < len(units) && n/size >= 1024 {
 		at, size = at+1, size*1024
@@ -50,35 +60,41 @@ func bytesText(n int64) string {
 		at, size = at-1, size/1024 // 1,500 MB, not 1.46 GB
 	}
 	if n%size == 0 {
-		return format.Thousands(english{}, n/size) + "\u00a0" + units[at]
+		return format.Thousands(l, n/size) + "\u00a0" + units[at]
 	}
-	return strconv.FormatFloat(float64(n)/float64(size), 'g', max(3, len(strconv.FormatInt(n/size, 10))), 64) + "\u00a0" + units[at]
+	return format.Significant(l, float64(n)/float64(size), max(3, len(strconv.FormatInt(n/size, 10)))) + "\u00a0" + units[at]
 }
 
-// FormatDuration returns a Format for a length of time, such as "1 h 30 min". One of the field's values is one unit, for
-// example time.Second.
-func FormatDuration(unit time.Duration) Format {
-	return func(value json.RawMessage, _ *time.Location) string {
-		n, err := strconv.ParseInt(valueText(value), 10, 64)
-		if err != nil || n < 0 || unit <= 0 || n > math.MaxInt64/int64(unit) {
-			return ""
+// FormatDuration returns a Format for a length of time, such as "1 h 30 min", in English. See FormatDurationFor.
+func FormatDuration(unit time.Duration) Format { return FormatDurationFor(unit)(english) }
+
+// FormatDurationFor returns a Field.FormatFor for a length of time, such as "1 h 30 min" and "1 jam 30 menit". One of the
+// field's values is one unit, for example time.Second.
+func FormatDurationFor(unit time.Duration) func(language string) Format {
+	return func(tag string) Format {
+		l := language.Get(tag)
+		return func(value json.RawMessage, _ *time.Location) string {
+			n, err := strconv.ParseInt(valueText(value), 10, 64)
+			if err != nil || n < 0 || unit <= 0 || n > math.MaxInt64/int64(unit) {
+				return ""
+			}
+			return durationText(l, time.Duration(n)*unit)
 		}
-		return durationText(time.Duration(n) * unit)
 	}
 }
 
 // durationText returns a duration in its two largest units.
-func durationText(d time.Duration) string {
+func durationText(l format.Language, d time.Duration) string {
 	if d < time.Second {
-		return format.Span(english{}, d)
+		return format.Span(l, d)
 	}
 	var parts []string
 	for _, u := range []struct {
 		size time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		text string
+	}{{24 * time.Hour, l.T("%s d")}, {time.Hour, l.T("%s h")}, {time.Minute, l.T("%s min")}, {time.Second, l.T("%s s")}} {
 		if n := d / u.size; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d\u00a0%s", n, u.name))
+			parts = append(parts, strings.ReplaceAll(fmt.Sprintf(u.text, strconv.FormatInt(int64(n), 10)), " ", "\u00a0"))
 		}
 		d %= u.size
 	}
@@ -123,8 +139,5 @@ func checkFields(fields map[string]Field) error {
 	return nil
 }
 
-// english writes numbers and units as the formats do. A Format does not know the reader's language.
-type english struct{}
-
-func (english) T(text string) string                 { return text }
-func (english) Tf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+// english is the language of the formats that do not know the reader's.
+const english = "en"

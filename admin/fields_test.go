@@ -3,6 +3,7 @@ package admin_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -116,6 +117,44 @@ func TestPagesShowFieldsAsTheApplicationDescribesThem(t *testing.T) {
 			t.Errorf("the object's page shows:\n%s", page)
 		}
 	})
+}
+
+func TestFormatsKnowTheLanguageOfTheReader(t *testing.T) {
+	t.Parallel()
+	h := newHostOf(t, testdb.SQLite(t), 2, func(c *admin.Config) {
+		c.Fields = map[string]admin.Field{"quota": {Format: admin.FormatBytes(1 << 20), FormatFor: func(language string) admin.Format {
+			switch language {
+			case "id":
+				return admin.FormatBytesFor(1 << 20)("id")
+			case "en":
+				return nil
+			}
+			panic(language)
+		}}}
+	})
+	job, err := h.boxes.Update(t.Context(), h.row(address(0)), func(m *mailboxes.Mailbox) { m.Quota = 1500 }, nawasync.Options{})
+	noError(t, err)
+	h.await(job.ID, tracker.StatusSuccess)
+	for tag, want := range map[string]string{"en": "1,500 MB", "id": "1.500 MB"} {
+		page := text(h.request("viewer", http.MethodGet, fmt.Sprintf("/jobs/%d", job.ID), nil, map[string]string{"Accept-Language": tag}).body)
+		if !strings.Contains(page, `<ins><bdi title="1500">`+want+`</bdi></ins>`) {
+			t.Errorf("in %s, the page lacks %s:\n%s", tag, want, page)
+		}
+	}
+	for _, c := range []struct {
+		format      admin.Format
+		value, want string
+	}{
+		{admin.FormatBytesFor(1)("id"), "1610612736", "1,5 GB"},
+		{admin.FormatBytesFor(1)("id"), "1023", "1.023 byte"},
+		{admin.FormatBytesFor(1)("tlh"), "1610612736", "1.5 GB"},
+		{admin.FormatDurationFor(time.Minute)("id"), "90", "1 jam 30 menit"},
+		{admin.FormatDurationFor(time.Minute)("en-GB"), "90", "1 h 30 min"},
+	} {
+		if got := text(c.format(json.RawMessage(c.value), time.UTC)); got != c.want {
+			t.Errorf("%s is shown as %q, want %q", c.value, got, c.want)
+		}
+	}
 }
 
 func TestAFormatThatFailsOrHidesADifferenceLeavesTheStoredValue(t *testing.T) {

@@ -62,18 +62,46 @@ func (p *request) once(do func() (flash, error)) (flash, error) {
 	case earlier == nil:
 		return p.runAndRecord(store, token, do)
 	case earlier.Request != request:
-		return flash{}, &httpError{
-			http.StatusUnprocessableEntity, p.T("The form was sent before with other values"),
-			p.T("Nothing was done this time. Reload the page, look at the current state, and send the form again."),
-		}
+		return flash{}, p.otherValues(earlier)
 	}
 	return p.earlierAnswer(store, token, earlier)
 }
 
+// otherValues says that the form was sent before with other values. The subject that has sent it also learns what was
+// done then.
+func (p *request) otherValues(earlier *jobstore.Form) error {
+	text := p.T("Nothing was done this time. Reload the page, look at the current state, and send the form again.")
+	var first flash
+	if strings.HasPrefix(earlier.Request, p.formHash()[:senderHash]) && json.Unmarshal([]byte(earlier.Answer), &first) == nil && first.Text != "" {
+		text += " " + p.Tf("The first time: %s", first.Text)
+	}
+	return &httpError{http.StatusUnprocessableEntity, p.T("The form was sent before with other values"), text}
+}
+
+// formWasSent reports whether the form of the request was sent before.
+func (p *request) formWasSent() (bool, error) {
+	token := p.formToken()
+	if token == "" {
+		return false, nil
+	}
+	_, err := p.h.engine.Internals(host.NewKey()).Store().Form(p.r.Context(), token)
+	if errors.Is(err, tracker.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// senderHash is how many characters of a form's hash identify who has sent which form; the others identify the values.
+const senderHash = 32
+
 // formHash identifies who sent what.
 func (p *request) formHash() string {
+	return hashOf(p.viewer.subject, p.r.URL.Path)[:senderHash] + hashOf(p.r.PostForm.Encode())[:senderHash]
+}
+
+func hashOf(parts ...string) string {
 	hash := sha256.New()
-	for _, part := range []string{p.viewer.subject, p.r.URL.Path, p.r.PostForm.Encode()} {
+	for _, part := range parts {
 		_, _ = hash.Write([]byte(url.QueryEscape(part) + "\n"))
 	}
 	return hex.EncodeToString(hash.Sum(nil))

@@ -212,6 +212,8 @@ func TestTokenIsGoodForOneFormOfOneSubject(t *testing.T) {
 		} {
 			if got := send(); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "sent before with other values") {
 				t.Errorf("%s: %s", name, got.result())
+			} else if told := strings.Contains(got.body, "The first time: "); told != (name == "another reason") {
+				t.Errorf("%s: the page tells the first result: %t\n%s", name, told, got.body)
 			}
 		}
 		if now := s.actions(); now != after {

@@ -30,7 +30,7 @@ func (p *request) jobAction() error {
 		return p.unknownAction()
 	}
 	if name == "edit" && p.viewer.allowed(PermissionManage, job.Service, job.Instance) {
-		if done, err := p.refuseEdit(job); done || err != nil {
+		if done, err := p.refuseNewEdit(job); done || err != nil {
 			return err
 		}
 		p.r.PostForm.Set("back", p.jobURL(job.ID)) // the page of the form has nothing to do any more
@@ -144,6 +144,8 @@ func (v *jobView) retryBlockedReason() string {
 		return v.T("A bulk run cannot be retried. Start a new one from the job list.")
 	case v.job.ArgumentsDropped() || len(v.job.Payload) == 0:
 		return v.T("The job's arguments are no longer stored.")
+	case !v.supports(v.job.Service, v.job.Type, v.job.Action):
+		return v.T("The server cannot do that.")
 	}
 	return ""
 }

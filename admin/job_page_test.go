@@ -55,6 +55,9 @@ func TestAttemptsOfAJobAreOneLineEachWithTheirLog(t *testing.T) {
 	if n := strings.Count(page, `<details class="attempt"`); n != 1 || !strings.Contains(page, `Attempts <span class="count">1 of 1</span>`) {
 		t.Errorf("%d attempts:\n%s", n, page)
 	}
+	if head, _, _ := strings.Cut(page, "</h1>"); !strings.HasPrefix(strings.TrimSpace(head[strings.LastIndex(head, "</svg>")+len("</svg>"):]), "Failed</span> update ") {
+		t.Errorf("the headline does not begin with the status as a word of its own:\n%s", head)
+	}
 }
 
 func TestRunningJobShowsItsProgressAndTheTimeLeft(t *testing.T) {
@@ -62,12 +65,13 @@ func TestRunningJobShowsItsProgressAndTheTimeLeft(t *testing.T) {
 	s := newSite(t, testdb.SQLite(t), "", nil)
 	s.start()
 	job := s.await(s.dispatch(chore{ID: "a", How: "wait"}).ID, tracker.StatusRunning)
-	for _, c := range []struct{ progress, want, lacks string }{
-		{`{"done": 25, "total": 100, "note": "page <3>"}`, `<progress max="100" value="25" aria-label="Progress"></progress> <span>25 of 100, about 30 min left</span> <bdi class="muted">page &lt;3&gt;</bdi>`, ""},
-		{`{"done": 0, "total": 100}`, "<span>0 of 100</span>", "left</span>"},
-		{`{"done": 1200, "total": 0}`, "<span>1,200 done</span>", "<progress"},
-		{`{"done": 500, "total": 100}`, `max="100" value="100"`, "left</span>"},
-		{`"odd"`, "has been running", `data-key="progress"`},
+	for _, c := range []struct{ progress, want, lacks, inLists string }{
+		{`{"done": 25, "total": 100, "note": "page <3>"}`, `<progress max="100" value="25" aria-label="Progress"></progress> <span>25 of 100, about 30 min left</span> <bdi class="muted">page &lt;3&gt;</bdi>`, "", "25 of 100"},
+		{`{"done": 0, "total": 100}`, "<span>0 of 100</span>", "left</span>", "0 of 100"},
+		{`{"done": 1200, "total": 0}`, "<span>1,200 done</span>", "<progress", "1,200 done"},
+		{`{"done": 500, "total": 100}`, `max="100" value="100"`, "left</span>", "100 of 100"},
+		{`{"done": -3}`, "has been running", `data-key="progress"`, ""},
+		{`"odd"`, "has been running", `data-key="progress"`, ""},
 	} {
 		noError(
 			t,
@@ -81,6 +85,11 @@ func TestRunningJobShowsItsProgressAndTheTimeLeft(t *testing.T) {
 		page := s.jobPage("operator", job.ID)
 		if !strings.Contains(page, c.want) || c.lacks != "" && strings.Contains(page, c.lacks) || !strings.Contains(page, ">Cancel</button>") {
 			t.Errorf("with the progress %s, the page shows:\n%s", c.progress, page)
+		}
+		for _, path := range []string{"/jobs", "/services/whm", "/workers"} {
+			if list := s.get("operator", path).body; !strings.Contains(list, c.inLists) || c.inLists == "" && strings.Contains(list, "done</bdi>") {
+				t.Errorf("with the progress %s, %s shows:\n%s", c.progress, path, list)
+			}
 		}
 	}
 }

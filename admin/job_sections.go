@@ -92,28 +92,3 @@ func (v *jobView) documents() []document {
 	}
 	return list
 }
-
-// progress returns how far the job is, or nil if it does not run or has not told.
-func (v *jobView) progress() *progress {
-	p := progressOf(v.job)
-	if v.job.Status != tracker.StatusRunning || p == nil || p.Done < 0 || p.Done == 0 && p.Total <= 0 && p.Note == "" {
-		return nil
-	}
-	if p.Total > 0 {
-		p.Done = min(p.Done, p.Total)
-	}
-	return p
-}
-
-// progressText returns the progress in words. The time left assumes that the job goes on as fast as until now.
-func (v *jobView) progressText(p *progress) string {
-	ran := v.now.Sub(v.job.StartedAt)
-	switch {
-	case p.Total <= 0:
-		return v.Tf("%s done", format.Thousands(v, p.Done))
-	case p.Done == 0 || p.Done == p.Total || ran <= 0:
-		return v.Tf("%s of %s", format.Thousands(v, p.Done), format.Thousands(v, p.Total))
-	}
-	left := time.Duration(float64(ran) / float64(p.Done) * float64(p.Total-p.Done))
-	return v.Tf("%s of %s, about %s left", format.Thousands(v, p.Done), format.Thousands(v, p.Total), format.Span(v, left))
-}

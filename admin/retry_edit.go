@@ -208,6 +208,17 @@ func (p *request) editErrorText(e *host.EditError) string {
 	return p.T("This version of the application cannot read the job's arguments. Repeat the action in the application.")
 }
 
+// refuseNewEdit is refuseEdit for a form that was not sent before. One that was gets the result of the first time.
+func (p *request) refuseNewEdit(job *tracker.Job) (done bool, err error) {
+	switch sent, err := p.formWasSent(); {
+	case err != nil:
+		return false, err
+	case sent:
+		return false, nil
+	}
+	return p.refuseEdit(job)
+}
+
 // refuseEdit shows the page again if a value that was entered cannot be used. It reports whether it did.
 func (p *request) refuseEdit(job *tracker.Job) (done bool, err error) {
 	if p.editBlockedReason(job) != "" || !job.Status.Terminal() {

@@ -192,6 +192,52 @@ func TestWhoAndWhatCannotRetryWithOtherArguments(t *testing.T) {
 	}
 }
 
+// An operator presses the button again, and has changed the value meanwhile, in vain: the first press counts.
+func TestSecondPostOfAnEditTellsTheResultOfTheFirst(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s, job := failTuned(t, db)
+		form := []string{"token", formToken, "arg:quota", "700"}
+		first := s.post("operator", edit(job), form...)
+		if first.status != http.StatusSeeOther {
+			t.Fatalf("the form: status %d\n%s", first.status, first.body)
+		}
+		noError(t, db.Exec("UPDATE nawasync_jobs SET sealed = '' WHERE id = ?", job.ID).Error) // the values could not be checked any more
+		if again := s.post("operator", edit(job), form...); again.result() != first.result() {
+			t.Errorf("the same form again: %s, want %s", again.result(), first.result())
+		}
+		for _, value := range []string{"800", "much"} {
+			got := s.post("operator", edit(job), "token", formToken, "arg:quota", value)
+			if got.status != http.StatusUnprocessableEntity || !strings.Contains(got.body, "The first time: Retried with other arguments as job") {
+				t.Errorf("with the value %s: status %d\n%s", value, got.status, got.body)
+			}
+		}
+		if n := s.count("retry_of IS NOT NULL"); n != 1 {
+			t.Errorf("%d retries were added, want 1", n)
+		}
+	})
+}
+
+// An operator adds a key to an argument whose name says that it is a secret.
+func TestSecretThatAnOperatorAddsToAnArgumentIsStoredSealedOnly(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s, job := failTuned(t, db)
+		got := s.post("operator", edit(job), "arg:quota", "700", "arg:limits", `{"in": "5", "password": "open-sesame-1"}`, "token", formToken)
+		if got.status != http.StatusSeeOther {
+			t.Fatalf("the form: status %d\n%s", got.status, got.body)
+		}
+		s.until(func() bool { return s.count("status = 'success'") == 1 })
+		for _, table := range []string{"nawasync_jobs", "nawasync_attempts", "nawasync_acts", "nawasync_forms"} {
+			var rows []map[string]any
+			noError(t, db.Table(table).Find(&rows).Error)
+			if text := fmt.Sprint(rows); len(rows) == 0 || strings.Contains(text, "open-sesame") {
+				t.Errorf("%s has the secret in %s", table, text)
+			}
+		}
+	})
+}
+
 // Two operators edit the same job; the second learns of the first one's retry, and nothing is lost.
 func TestSecondEditOfAJobIsRefusedWhileTheFirstRuns(t *testing.T) {
 	t.Parallel()

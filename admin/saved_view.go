@@ -109,10 +109,13 @@ func (p *request) mayShare(text string) bool {
 		!slices.ContainsFunc(services, func(service string) bool { return !slices.Contains(manages.Services, service) })
 }
 
-// viewEntry returns the audit entry for a change of a view. It names the view by its ID only: its texts may name objects.
-func (p *request) viewEntry(action, text string) tracker.AuditEntry {
+// viewEntry returns the audit entry for a change of a view. It names the view by its ID only: its texts may name
+// objects. If the view is shared, before the change or after it, the entry belongs to the service of its query.
+func (p *request) viewEntry(action, text string, shared bool) tracker.AuditEntry {
 	entry := tracker.AuditEntry{Action: action + "_view", Service: Every, Outcome: tracker.AuditDone}
-	if q, err := query.Parse(text, p.zone); err == nil && q.Only("service") != "" {
+	if !shared {
+		entry.Type = tracker.AuditPrivateView
+	} else if q, err := query.Parse(text, p.zone); err == nil && q.Only("service") != "" {
 		entry.Service = q.Only("service")
 	}
 	return entry
@@ -133,7 +136,7 @@ func (p *request) addSavedView() error {
 		}
 	}
 	view.Options = options.Encode()
-	entry := p.viewEntry("save", view.Query)
+	entry := p.viewEntry("save", view.Query, view.Shared)
 	return p.runActionIf(!view.Shared || p.mayShare(view.Query), PermissionManage, entry, func(ctx context.Context) (flash, error) {
 		if err != nil {
 			return flash{}, &refusedError{text: p.T("The view was not saved because its query has an error.")}
@@ -207,7 +210,8 @@ func (p *request) changeSavedView() error {
 	if !mine && (!view.Shared || !p.mayReadQuery(view.Query)) {
 		return errNotFound
 	}
-	store, entry := p.h.engine.Internals(host.NewKey()).Store(), p.viewEntry(action, view.Query)
+	shared := view.Shared || action == "change" && p.r.PostForm.Get("shared") != ""
+	store, entry := p.h.engine.Internals(host.NewKey()).Store(), p.viewEntry(action, view.Query, shared)
 	switch action {
 	case "change":
 		view.Name, view.Shared = viewName(p.r.PostForm.Get("name")), p.r.PostForm.Get("shared") != ""

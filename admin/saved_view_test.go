@@ -120,6 +120,55 @@ func TestViewsThatCannotBeStoredAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
+// The audit log says that somebody changed a private view to that person and to those who manage everything, and never
+// which service the view is about.
+func TestChangesOfAPrivateViewAreNotListedForOtherViewers(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSite(t, db, "", nil)
+		for subject, role := range map[string]string{"colleague": admin.RoleViewer, "author": admin.RoleOperator} {
+			noError(t, policy.Grant(t.Context(), db.DB, subject, role))
+		}
+		noError(t, policy.Add(t.Context(), db.DB, policy.Rule{Subject: "narrow", Service: "whm", Permission: admin.PermissionView}))
+		s.dispatch(chore{ID: "a"})
+		s.dispatch(elsewhere{ID: "b"})
+		for _, form := range [][]string{
+			{"name", "mine", "q", "service:whm"},
+			{"name", "ours", "q", "service:whm", "shared", "yes"},
+		} {
+			if got := s.post("author", "/views", form...); got.status != http.StatusSeeOther {
+				t.Fatalf("%q: status %d", form, got.status)
+			}
+		}
+		mine, ours := s.viewNamed("author", "mine").ID, s.viewNamed("author", "ours").ID
+		s.post("author", fmt.Sprintf("/views/%d/change", mine), "name", "renamed")
+		for subject, lists := range map[string][2]bool{"author": {true, true}, "operator": {true, true}, "colleague": {false, true}, "narrow": {false, true}} {
+			for _, path := range []string{"/audit", "/audit.csv"} {
+				page := s.get(subject, path).body
+				private, shared := strings.Contains(page, fmt.Sprintf("view %d", mine)), strings.Contains(page, fmt.Sprintf("view %d, shared", ours))
+				if private != lists[0] || shared != lists[1] {
+					t.Errorf("%s of %s lists the private view: %t, the shared one: %t; want %v\n%s", path, subject, private, shared, lists, page)
+				}
+			}
+		}
+		entries, err := s.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{Subject: "author"})
+		noError(t, err)
+		for _, e := range entries {
+			if !strings.HasSuffix(e.Action, "_view") {
+				continue
+			}
+			want := map[bool]string{true: "whm", false: "*"}[e.Detail == fmt.Sprintf("view %d, shared", ours)]
+			if e.Service != want {
+				t.Errorf("%s of %s has the service %s, want %s", e.Action, e.Detail, e.Service, want)
+			}
+		}
+		s.post("author", fmt.Sprintf("/views/%d/change", ours), "name", "ours") // now private, which those who had it may know
+		if page := s.get("narrow", "/audit").body; !strings.Contains(page, "change view") {
+			t.Error("who was offered a shared view does not see that it is private now")
+		}
+	})
+}
+
 // A shared view shows its query, so it is offered to those only who may see what the query names.
 func TestSharedViewIsOfferedToWhoMaySeeWhatItNamesAndGivesNoRights(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -54,6 +55,19 @@ func TestAnOperatorRunsPausesAndResumesOneSchedule(t *testing.T) {
 	s.post("operator", "/services/whm/resume_schedule", "schedule", "nightly")
 	if paused() {
 		t.Error("the schedule is not resumed")
+	}
+	noError(t, s.engine.Stop(t.Context()))
+	old := s.engine.Reader().Now().Add(-2 * time.Hour)
+	noError(t, s.db.Exec("UPDATE nawasync_schedules SET run_asked_at = ?, run_asked_by = 'bob'", old.UnixMicro()).Error)
+	if page := s.get("viewer", "/services/whm").body; !strings.Contains(page, "run not started") || strings.Contains(page, "run requested") {
+		t.Errorf("a request that no process took is shown as:\n%s", page)
+	}
+	s.post("operator", "/services/whm/run_schedule", "schedule", "nightly")
+	if page := s.get("viewer", "/services/whm").body; strings.Contains(page, "run not started") || !strings.Contains(page, "run requested") {
+		t.Errorf("after a new request, the page shows:\n%s", page)
+	}
+	if page := s.get("viewer", "/audit").body; !strings.Contains(page, "no process took the request within") {
+		t.Error("the audit log lacks the request that has expired")
 	}
 	if got := s.post("operator", "/services/cloudflare/run_schedule", "schedule", "nightly"); got.status != http.StatusNotFound {
 		t.Errorf("a schedule of another service: status %d, want 404", got.status)

@@ -117,6 +117,8 @@ func (p *request) syncText(c *tracker.Change) (shape, words, tone string) {
 		return "conflict", p.T("changed together with a job's change, although nobody asked for it"), "warn"
 	case tracker.ChangeDeleted:
 		return "failed", p.T("deleted: the remote no longer has the object"), "bad"
+	case tracker.ChangeMoved:
+		return "new", p.T("was in another scope before"), "good"
 	}
 	return "skipped", string(c.Kind), "calm"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
@@ -27,6 +28,12 @@ func (p *request) rowShower(service, typ string) host.RowShower {
 	}
 	shower, _ := repository.(host.RowShower)
 	return shower
+}
+
+// supports reports whether the remote can do what an action needs. It is true if this process has no such repository.
+func (p *request) supports(service, typ, action string) bool {
+	repository, err := p.h.engine.Internals(host.NewKey()).Attached(service, typ)
+	return err != nil || !slices.Contains(repository.Describe().Unsupported, action)
 }
 
 // showRow reads the row of an object. It returns nil if there is none.
@@ -154,5 +161,5 @@ func (v *targetView) hasPending() bool {
 }
 
 func (v *targetView) canRefresh() bool {
-	return v.row != nil && v.row.State != tracker.StateDeleted && v.viewer.allowed(PermissionManage, v.service, v.instance)
+	return v.row != nil && v.row.State != tracker.StateDeleted && v.supports(v.service, v.typ, tracker.RefreshAction) && v.viewer.allowed(PermissionManage, v.service, v.instance)
 }

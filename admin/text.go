@@ -46,6 +46,19 @@ func (p *request) message(t query.Message) string {
 
 func (p *request) status(s tracker.Status) string { return format.Status(p, s) }
 
+// stateWord returns the word for the state of a job.
+func (p *request) stateWord(j *tracker.Job) string {
+	switch {
+	case j.Status == tracker.StatusRunning && !j.CancelAt.IsZero():
+		return p.T("cancelling…")
+	case j.Status == tracker.StatusRunning && j.Stuck(p.now):
+		return p.T("stuck")
+	case j.Status == tracker.StatusQueued && j.Attempt > 0:
+		return p.T("retrying")
+	}
+	return p.status(j.Status)
+}
+
 // sourceText returns the text for what dispatched a job.
 func (p *request) sourceText(source string) string {
 	switch nawasync.Source(source) {

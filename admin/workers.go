@@ -108,6 +108,7 @@ func (v *workersView) load(ctx context.Context, processes []tracker.Process) err
 		used[c.Worker][c.Queue] += c.N
 		total[c.Worker] += c.N
 	}
+	var shown []*tracker.Job
 	for _, process := range processes {
 		w := &workerView{Process: process, queues: queueUses(process, used[process.ID])}
 		for _, job := range jobs.Jobs {
@@ -116,9 +117,9 @@ func (v *workersView) load(ctx context.Context, processes []tracker.Process) err
 			}
 		}
 		w.hidden = max(0, total[process.ID]-len(w.running))
-		v.workers = append(v.workers, w)
+		v.workers, shown = append(v.workers, w), append(shown, w.running...)
 	}
-	return nil
+	return v.store().LoadDetails(ctx, shown)
 }
 
 // queueUses returns the queues of a process with their slots. A process of an earlier release does not say how many

@@ -142,9 +142,9 @@ func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 	for _, part := range []int{4, 2} {
 		deep = append(deep, fmt.Sprintf("/jobs?before=%d", rows/part), fmt.Sprintf("%s&before=%d", q("status:failed"), rows/part))
 	}
-	list := 100 * time.Millisecond
+	list, overview := 100*time.Millisecond, 60*time.Millisecond
 	if inSQLite {
-		list = 150 * time.Millisecond
+		list, overview = 150*time.Millisecond, 150*time.Millisecond
 	}
 	return []pageBenchmark{
 		{"jobs, all", list, []string{"/jobs"}},
@@ -163,11 +163,16 @@ func pagesToMeasure(rows int, inSQLite bool) []pageBenchmark {
 		{"jobs, stuck", list, []string{q("is:stuck")}},
 		{"jobs, by a frequent error", time.Second, []string{q(`error:"quota exceeded"`)}},
 		{"jobs, by user and text without a match", 1500 * time.Millisecond, []string{q("by:nobody"), q(`error:"no such text"`), q("zzz-nothing")}},
-		{"overview, 15 minutes and an hour", 50 * time.Millisecond, []string{"/?window=15m", "/?window=1h"}},
-		{"overview, a day", 50 * time.Millisecond, []string{"/"}},
-		{"overview, 7 days", 50 * time.Millisecond, []string{"/?window=7d"}},
-		{"overview, 30 days", 50 * time.Millisecond, []string{"/?window=30d"}},
+		{"overview, 15 minutes and an hour", overview, []string{"/?window=15m", "/?window=1h"}},
+		{"overview, a day", overview, []string{"/"}},
+		{"overview, 7 days", overview, []string{"/?window=7d"}},
+		{"overview, 30 days", overview, []string{"/?window=30d"}},
 		{"a job", 30 * time.Millisecond, []string{fmt.Sprintf("/jobs/%d", rows-3000), fmt.Sprintf("/jobs/%d", rows/2), fmt.Sprintf("/jobs/%d", rows-100)}},
+		{"jobs grouped by error, object and service", list, []string{
+			"/jobs?group=error", "/jobs?group=object", "/jobs?group=service", "/jobs?group=error&q=status:failed+service:whm",
+		}},
+		{"services, workers, bulk runs, audit log", list, []string{"/services", "/workers", "/bulk", "/audit"}},
+		{"a suggestion while typing", list, []string{"/suggest.json?key=type&prefix=a", "/suggest.json?key=action"}},
 		{"a service", list, []string{"/services/whm"}},
 		{"an object", list, []string{"/target?service=whm&type=email_account&instance=main&id=box-4711@site7.example"}},
 	}

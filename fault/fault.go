@@ -1,6 +1,6 @@
 // Package fault classifies errors. A client of an external API returns an [Error] with a
 // [Class]. Depending on the class, the engine retries the job, fails it at once, or parks the
-// scope so that all jobs of the service and instance wait. The package imports only the
+// limit scope so that all of its jobs wait. The package imports only the
 // standard library.
 package fault
 
@@ -19,8 +19,9 @@ type Class string
 const (
 	ClassConfig         Class = "config"          // wrong settings or input: not retried
 	ClassPermanent      Class = "permanent"       // retrying cannot help: not retried
-	ClassCredentials    Class = "credentials"     // the remote refused the credentials: the scope is parked, no attempt is consumed
-	ClassRateLimited    Class = "rate_limited"    // over a rate limit: the scope is parked, no attempt is consumed
+	ClassForbidden      Class = "forbidden"       // the credentials are valid and may not do this to the object or scope: not retried, proves nothing about the object
+	ClassCredentials    Class = "credentials"     // the remote refused the credentials: the limit scope is parked until a probe succeeds, no attempt is consumed
+	ClassRateLimited    Class = "rate_limited"    // over a rate limit: the limit scope is parked, no attempt is consumed
 	ClassTransient      Class = "transient"       // may succeed later: retried after a backoff
 	ClassTimeout        Class = "timeout"         // the attempt exceeded its timeout: retried
 	ClassConflict       Class = "conflict"        // the object also changed on the remote: ends as conflict, not retried

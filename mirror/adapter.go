@@ -4,14 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"reflect"
 	"time"
 
+	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/host"
 )
 
-// erasedRemote is a Remote without its type parameter. Each reflect.Value is an addressable
+// erasedRemote is a remote without its type parameter. Each reflect.Value is an addressable
 // snapshot struct.
 type erasedRemote interface {
 	// list begins at a cursor, or at the beginning if from is "". A cursor needs a resumable Remote.
@@ -45,13 +47,18 @@ type erasedPage struct {
 	skipped func(reflect.Value) bool
 }
 
-// remoteAdapter makes an erasedRemote of a Remote.
-type remoteAdapter[T any] struct{ Remote[T] }
+// remoteAdapter makes an erasedRemote of a remote. A method that the remote lacks returns an error that wraps
+// errors.ErrUnsupported.
+type remoteAdapter[T any] struct{ Lister[T] }
+
+func lacks(method string) error {
+	return nawasync.Permanent(fmt.Errorf("the Remote has no method %s: %w", method, errors.ErrUnsupported))
+}
 
 func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail, from string) iter.Seq2[erasedPage, error] {
 	return func(yield func(erasedPage, error) bool) {
 		var pages iter.Seq2[Page[T], error]
-		if remote, ok := a.Remote.(ResumableRemote[T]); ok && from != "" {
+		if remote, ok := a.Lister.(ResumableRemote[T]); ok && from != "" {
 			pages = remote.ListFrom(ctx, asType[T](scope), detail, from)
 		} else {
 			pages = a.List(ctx, asType[T](scope), detail)
@@ -69,31 +76,47 @@ func (a remoteAdapter[T]) list(ctx context.Context, scope reflect.Value, detail,
 }
 
 func (a remoteAdapter[T]) resumable() bool {
-	_, ok := a.Remote.(ResumableRemote[T])
+	_, ok := a.Lister.(ResumableRemote[T])
 	return ok
 }
 
 func (a remoteAdapter[T]) get(ctx context.Context, key reflect.Value) (erasedObject, error) {
-	o, err := a.Get(ctx, asType[T](key))
+	remote, ok := a.Lister.(Reader[T])
+	if !ok {
+		return erasedObject{}, lacks("Get")
+	}
+	o, err := remote.Get(ctx, asType[T](key))
 	return eraseObject(o), markRemote(err)
 }
 
 func (a remoteAdapter[T]) create(ctx context.Context, want reflect.Value) (erasedObject, error) {
-	o, err := a.Create(ctx, asType[T](want))
+	remote, ok := a.Lister.(Creator[T])
+	if !ok {
+		return erasedObject{}, lacks("Create")
+	}
+	o, err := remote.Create(ctx, asType[T](want))
 	return eraseObject(o), markRemote(err)
 }
 
 func (a remoteAdapter[T]) update(ctx context.Context, current erasedObject, want reflect.Value, touched FieldDiff) (erasedObject, error) {
-	o, err := a.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version, current.author}, asType[T](want), touched)
+	remote, ok := a.Lister.(Updater[T])
+	if !ok {
+		return erasedObject{}, lacks("Update")
+	}
+	o, err := remote.Update(ctx, Object[T]{asType[T](current.value), current.raw, current.version, current.author}, asType[T](want), touched)
 	return eraseObject(o), markRemote(err)
 }
 
 func (a remoteAdapter[T]) remove(ctx context.Context, key reflect.Value) error {
-	return markRemote(a.Delete(ctx, asType[T](key)))
+	remote, ok := a.Lister.(Deleter[T])
+	if !ok {
+		return lacks("Delete")
+	}
+	return markRemote(remote.Delete(ctx, asType[T](key)))
 }
 
 func (a remoteAdapter[T]) scopeExists(ctx context.Context, scope reflect.Value) (exists, known bool, err error) {
-	remote, ok := a.Remote.(ScopeRemote[T])
+	remote, ok := a.Lister.(ScopeRemote[T])
 	if !ok {
 		return false, false, nil
 	}
@@ -102,7 +125,7 @@ func (a remoteAdapter[T]) scopeExists(ctx context.Context, scope reflect.Value) 
 }
 
 func (a remoteAdapter[T]) poll(ctx context.Context, key reflect.Value, handle string) (known bool, err error) {
-	remote, ok := a.Remote.(PollingRemote[T])
+	remote, ok := a.Lister.(PollingRemote[T])
 	if !ok {
 		return false, nil
 	}

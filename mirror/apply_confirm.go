@@ -91,6 +91,9 @@ func (r *repo) runConfirm(ctx context.Context, a host.Attempt, args *confirmArgs
 	c.counts.Failed, c.counts.Failures = 0, nil
 	err := c.run(ctx)
 	a.SetResult(c.counts)
+	if c.counts.Deleted > 0 || a.Job().Epoch > 0 {
+		r.notifyAfter(ctx, a)
+	}
 	return err
 }
 
@@ -102,6 +105,7 @@ type confirmation struct {
 	open      int64           // id of the open hold, or 0
 	held      map[int64]bool  // its rows
 	total     int             // rows to confirm in this attempt
+	retry     bool            // another attempt may get an answer for one of the rows that failed
 	witnesses []reflect.Value // rows whose objects were listed, to check the remote's answers
 }
 
@@ -140,7 +144,11 @@ func (c *confirmation) run(ctx context.Context) error {
 		c.attempt.Progress(ctx, int64(done), int64(c.total), "asking the remote for missing objects")
 	}
 	if c.counts.Failed > 0 {
-		return fault.WithClass(fault.ClassTransient, fmt.Errorf("%d of %d missing rows could not be confirmed and were not deleted, for example %s", c.counts.Failed,
+		class := fault.ClassForbidden // another attempt would get the same answers
+		if c.retry {
+			class = fault.ClassTransient
+		}
+		return fault.WithClass(class, fmt.Errorf("%d of %d missing rows could not be confirmed and were not deleted, for example %s", c.counts.Failed,
 			c.total, c.counts.Failures[0]))
 	}
 	return nil
@@ -197,6 +205,7 @@ func (c *confirmation) waits(row reflect.Value) bool {
 
 // failed counts a row without a usable answer.
 func (c *confirmation) failed(row reflect.Value, err error) {
+	c.retry = c.retry || fault.ClassOf(err) != fault.ClassForbidden
 	c.counts.Failed++
 	if len(c.counts.Failures) < maxRefusals {
 		c.counts.Failures = append(c.counts.Failures, shorten(fmt.Sprintf("%.80q: %s", c.repo.model.target(row), err)))

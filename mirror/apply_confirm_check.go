@@ -39,13 +39,15 @@ func (c *confirmation) distrust(reason string) error {
 	return nawasync.Permanent(fmt.Errorf("%d missing rows were not deleted: %s", int64(c.total)-c.counts.Deleted, reason))
 }
 
-// askWitnesses calls Get for a listed object until one is found.
+// askWitnesses calls Get for a listed object until one is found. One that the remote does not show to these
+// credentials says nothing.
 func (c *confirmation) askWitnesses(ctx context.Context) (found bool, err error) {
 	if len(c.witnesses) == 0 {
 		if err := c.readWitnesses(ctx); err != nil {
 			return false, err
 		}
 	}
+	var forbidden error
 	for i, row := range c.witnesses {
 		_, err := c.repo.getRemote(ctx, row)
 		var other *otherObjectError
@@ -56,10 +58,14 @@ func (c *confirmation) askWitnesses(ctx context.Context) (found bool, err error)
 		case errors.Is(err, errors.ErrUnsupported): // only rows are deleted that an operator has released
 			return true, nil
 		case fault.ClassOf(err) != fault.ClassGone && other == nil:
-			return false, fmt.Errorf("get %q, which was listed, to check the remote's answers: %w", c.repo.model.target(row), err)
+			err = fmt.Errorf("get %q, which was listed, to check the remote's answers: %w", c.repo.model.target(row), err)
+			if fault.ClassOf(err) != fault.ClassForbidden {
+				return false, err
+			}
+			forbidden = err
 		}
 	}
-	return false, nil
+	return false, forbidden
 }
 
 // readWitnesses reads the rows of the scope that were synced last and are not missing.

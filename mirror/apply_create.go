@@ -176,7 +176,7 @@ func (c *creation) create(ctx context.Context) error {
 // nothingWritten reports whether an error of the class proves that the remote wrote nothing.
 func nothingWritten(class fault.Class) bool {
 	switch class {
-	case fault.ClassConfig, fault.ClassPermanent, fault.ClassCredentials, fault.ClassRateLimited, fault.ClassAlreadyExists, fault.ClassConflict, fault.ClassGone:
+	case fault.ClassConfig, fault.ClassPermanent, fault.ClassForbidden, fault.ClassCredentials, fault.ClassRateLimited, fault.ClassAlreadyExists, fault.ClassConflict, fault.ClassGone:
 		return true
 	default:
 		return false

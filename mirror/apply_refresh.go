@@ -13,9 +13,12 @@ import (
 	"github.com/nawasara/nawasync/internal/host"
 )
 
-// runRefresh copies one remote object into its row. If the object no longer exists, the row is
+// runRefresh reads the object of a key, or copies one remote object into its row. If the object no longer exists, the row is
 // marked missing.
 func (r *repo) runRefresh(ctx context.Context, a host.Attempt, args *refreshArgs) error {
+	if args.Key != nil {
+		return r.runRefreshKey(ctx, a, args)
+	}
 	row := r.model.newRow()
 	if err := r.findRow(ctx, row.Addr(), "id = ?", args.Row); errors.Is(err, nawasync.ErrNotFound) {
 		return nawasync.Skip("the row no longer exists")

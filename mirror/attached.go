@@ -49,19 +49,42 @@ func setParts(row reflect.Value, fields []*field, text string) bool {
 type attached struct{ *repo }
 
 func (r attached) Describe() nawasync.RepositoryInfo {
-	return nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0}
+	info := nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0, Unsupported: r.unsupportedActions()}
+	if r.scopes != nil {
+		info.Parent = r.scopes.parent.service + "/" + r.scopes.parent.typ
+	}
+	return info
 }
 
 func (r attached) SyncNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {
-	scope, err := r.model.scopeOf(instance)
+	if r.scopes != nil && instance == "" {
+		return r.syncNow(ctx, r.model.newRow(), detail, o)
+	}
+	scope, err := r.ownScope(instance)
 	if err != nil {
 		return nil, err
 	}
+	return r.syncNow(ctx, scope, detail, o)
+}
+
+func (r attached) PlanNow(ctx context.Context, instance, detail string, o nawasync.Options) (*tracker.Job, error) {
+	scope, err := r.ownScope(instance)
+	if err != nil {
+		return nil, err
+	}
+	return r.planNow(ctx, scope, detail, o)
+}
+
+// ownScope returns the scope that jobs identify by an instance.
+func (r attached) ownScope(instance string) (scope reflect.Value, err error) {
+	if scope, err = r.model.scopeOf(instance); err != nil {
+		return scope, err
+	}
 	// The pages have checked the right to this instance, so it must be the one that the job gets.
 	if own := r.model.instance(scope); own != instance {
-		return nil, fmt.Errorf("%w: instance %q of table %s is written %q", nawasync.ErrInvalid, instance, r.model.table, own)
+		return scope, fmt.Errorf("%w: instance %q of table %s is written %q", nawasync.ErrInvalid, instance, r.model.table, own)
 	}
-	return r.syncNow(ctx, scope, detail, o)
+	return scope, nil
 }
 
 func (r attached) InstancesWith(ctx context.Context, instances []string, id string) ([]string, error) {

@@ -28,6 +28,9 @@ func (r *repo) snapshotRow(id int64, state nawasync.SyncState) host.SnapshotRow 
 }
 
 func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
+	if err := r.supports(r.actions.Create); err != nil {
+		return nil, err
+	}
 	m := r.model
 	m.normalise(want)
 	args, err := r.newMutation(r.actions.Create, want)
@@ -41,7 +44,7 @@ func (r *repo) createRow(ctx context.Context, want reflect.Value, o nawasync.Opt
 		return nil, err
 	}
 	args.WriteOnly = r.secretsOf(want)
-	if err := r.engine.CheckTarget(args.target); err != nil {
+	if err := errors.Join(r.engine.CheckTarget(args.target), r.refuseGone(ctx, want)); err != nil {
 		return nil, fmt.Errorf("create %s: %w", r.typ, err)
 	}
 	err = r.inTx(ctx, func(tx *gorm.DB) error {
@@ -143,6 +146,9 @@ func (r *repo) updateRow(ctx context.Context, seen, want reflect.Value, o nawasy
 	if !slices.Contains(r.actions.Update, action) {
 		return nil, fmt.Errorf("%w: Options.Action is %q; use one of Actions.Update: %s", nawasync.ErrInvalid, action, strings.Join(r.actions.Update, ", "))
 	}
+	if err := r.supports(action); err != nil {
+		return nil, err
+	}
 	for _, f := range append(m.keyFields(), m.observed...) {
 		if !f.equal(seen, want) {
 			return nil, fmt.Errorf("%w: field %s has the role %s; only content and secret fields can be changed", nawasync.ErrInvalid, f.Name, f.role)
@@ -226,6 +232,9 @@ func (r *repo) seenInGroups(ctx context.Context, seen reflect.Value, changes map
 func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Options) (job *tracker.Job, err error) {
 	m := r.model
 	if err := r.readStatus(ctx, seen); err != nil {
+		return nil, err
+	}
+	if err := r.supports(r.actions.Delete); err != nil && !(r.can.create && rowOnly(r.status(seen))) {
 		return nil, err
 	}
 	m.respell(seen)
@@ -314,6 +323,9 @@ func (r *repo) acceptPendingValues(job *jobstore.Job, args *mutation) {
 }
 
 func (r *repo) refreshRow(ctx context.Context, id int64, o nawasync.Options) (job *tracker.Job, err error) {
+	if err := r.supports(tracker.RefreshAction); err != nil {
+		return nil, err
+	}
 	row := r.model.newRow()
 	if err := r.findRow(ctx, row.Addr(), "id = ?", id); err != nil {
 		return nil, err

@@ -76,21 +76,26 @@ type requestedChange struct {
 	Digest string `json:"digest,omitempty"`
 }
 
-// refreshArgs holds the arguments of a refresh. Package jobstore encodes the same JSON.
+// refreshArgs holds the arguments of a refresh: of a row, or of the object of a key. Package jobstore encodes the same
+// JSON for a row.
 type refreshArgs struct {
 	kind   nawasync.Kind
 	target nawasync.Target
 	queue  string
-	max    int   // attempts; 0 is the default
-	Row    int64 `json:"row"`
+	max    int                        // attempts; 0 is the default
+	lane   string                     // of a key; see keyLane
+	Row    int64                      `json:"row,omitempty"`
+	Key    map[string]json.RawMessage `json:"key,omitempty"` // scope and key fields
 }
 
 func (a refreshArgs) Kind() nawasync.Kind { return a.kind }
 
 func (a refreshArgs) Target() nawasync.Target { return a.target }
 
+// Options gives the refreshes of one key a lane. While one runs, at most one more waits: it reads whatever
+// has changed until it starts.
 func (a refreshArgs) Options() nawasync.JobOptions {
-	return nawasync.JobOptions{Queue: a.queue, MaxAttempts: a.max}
+	return nawasync.JobOptions{Queue: a.queue, MaxAttempts: a.max, Lane: a.lane, UniqueKey: a.lane, UniqueUntilRunning: true}
 }
 
 // encodeFields returns the values of fields as JSON, by column.

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -24,8 +25,13 @@ type Config[T any] struct {
 	Service, Type string
 	// Remote is the API. A process without a Remote can only read the table and dispatch
 	// jobs.
-	Remote  Remote[T]
-	Actions Actions
+	Remote Lister[T]
+	// Supports tells a process without a Remote what that of the workers can do, by its methods: a value of
+	// the same type, such as (*remote)(nil), or of a struct that embeds the interfaces, such as
+	// struct{ mirror.Lister[T]; mirror.Reader[T] }{}. No method is called. Nil means that it can do
+	// everything. With a Remote, Supports is ignored.
+	Supports Lister[T]
+	Actions  Actions
 	// Queue is the queue for changes, and SyncQueue the queue for syncs; "" is DefaultQueue. Give
 	// syncs a separate queue, because they take long.
 	Queue, SyncQueue string
@@ -83,6 +89,16 @@ type Config[T any] struct {
 	// decides. All rows of a scope may be missing if they are three or fewer and the scope is
 	// known to exist (ScopeRemote). Default DefaultLimit.
 	Limit func(rows int64) int64
+	// Scopes says which scopes there are. A sync of no scope, as of SyncNow and SyncArgs with the zero value of
+	// T, then syncs all of them, the parent first; a schedule of it follows the scopes as they come and go. A
+	// scope is synced at once when it is listed for the first time. The rows of a scope that is gone are hidden,
+	// kept for 30 days and visible again, as they were, if the scope returns. Set it in all processes, also those
+	// without a Remote. Default: the host decides what is synced.
+	Scopes Scopes[T]
+	// Spread is how long a scheduled sync of all Scopes takes to begin with the last of them: it spreads the
+	// syncs evenly. Set it to a little less than the interval of the schedule. 0 means all at once, and
+	// negative is an error.
+	Spread time.Duration
 }
 
 // Actions holds the action names of a repository's jobs. Job lists show them.
@@ -91,10 +107,12 @@ type Actions struct {
 	Update []string // default "update" alone; use several to distinguish, for example, a suspension from a new quota
 	Delete string   // default "delete"
 	Sync   string   // default "sync"
+	// Changes reads the feed of a remote with the interface ChangesRemote. Default "changes".
+	Changes string
 }
 
 func (a Actions) defaults() Actions {
-	for name, value := range map[*string]string{&a.Create: "create", &a.Delete: "delete", &a.Sync: "sync"} {
+	for name, value := range map[*string]string{&a.Create: "create", &a.Delete: "delete", &a.Sync: "sync", &a.Changes: "changes"} {
 		if *name == "" {
 			*name = value
 		}
@@ -105,9 +123,14 @@ func (a Actions) defaults() Actions {
 	return a
 }
 
-// all lists the actions of a repository's jobs.
-func (a Actions) all() []string {
-	return append([]string{a.Create, a.Delete, a.Sync, tracker.RefreshAction, tracker.ConfirmAction}, a.Update...)
+// ownActions lists the actions of the repository's jobs.
+func (r *repo) ownActions() []string {
+	a := r.actions
+	list := append([]string{a.Create, a.Delete, a.Sync, a.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, a.Update...)
+	if r.scopes != nil {
+		list = append(list, tracker.FollowAction, tracker.RetireAction)
+	}
+	return list
 }
 
 // DefaultLimit returns 30 % of the first 1,000 rows plus 10 % of the rest, and at least 10.
@@ -148,12 +171,15 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
-		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		scopes: config.Scopes.source, spread: config.Spread, followers: &followers{}, columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
 		change: attempts{config.MaxAttempts, config.Backoff}, sync: attempts{config.SyncMaxAttempts, config.SyncBackoff}, onSuccess: eraseDone(config.OnSuccess),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
 	if config.Remote != nil {
-		r.remote = remoteAdapter[T]{config.Remote}
+		r.remote, r.can = remoteAdapter[T]{config.Remote}, supportOf(config.Remote)
+		r.useCredentialCheck()
+	} else {
+		r.can = supportOf(config.Supports)
 	}
 	if err := r.checkConfig(); err != nil {
 		return nil, err
@@ -166,6 +192,9 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 	if err := eng.Attach(attached{r}); err != nil {
 		return nil, err
 	}
+	if r.scopes != nil {
+		r.scopes.parent.followers.add(r)
+	}
 	return &repository[T]{r}, nil
 }
 
@@ -176,7 +205,10 @@ func (r *repo) configErrorf(format string, args ...any) error {
 
 // checkConfig checks the configuration and the table, and sets the defaults.
 func (r *repo) checkConfig() error {
-	actions := r.actions.all()
+	if err := r.checkSupport(); err != nil {
+		return err
+	}
+	actions := r.ownActions()
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)
@@ -205,7 +237,7 @@ func (r *repo) checkConfig() error {
 	if r.limit == nil {
 		r.limit = DefaultLimit
 	}
-	if err := r.checkMaskKeys(); err != nil {
+	if err := errors.Join(r.checkMaskKeys(), r.checkScopes()); err != nil {
 		return err
 	}
 	for _, column := range r.search {
@@ -227,6 +259,9 @@ func (r *repo) checkConfig() error {
 // would fail.
 func (r *repo) checkTable(ctx context.Context) error {
 	db := sqlkit.Primary(ctx, r.engine.DB())
+	if err := r.readTableColumns(db); err != nil {
+		return err
+	}
 	switch db.Name() {
 	case "sqlite":
 		return r.checkAutoincrement(db)

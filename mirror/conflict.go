@@ -38,7 +38,7 @@ type conflicting struct {
 func (r *repo) conflict(ctx context.Context, c conflicting) error {
 	base, desired, remote := map[string]json.RawMessage{}, map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	answers := tracker.ConflictAnswers{Accept: c.accept}
-	if c.created && len(r.actions.Update) > 0 {
+	if c.created && r.can.update {
 		answers.Update = r.actions.Update[0]
 	}
 	for _, column := range slices.Sorted(maps.Keys(c.changes)) {

@@ -20,6 +20,8 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	InTx(ctx context.Context, fn func(tx *gorm.DB) error) error
 	Dispatch(ctx context.Context, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)
 	DispatchTx(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)
+	DispatchMany(ctx context.Context, args []nawasync.Args, o nawasync.Options) ([]*tracker.Job, error)
+	DispatchManyTx(ctx context.Context, tx *gorm.DB, args []nawasync.Args, o nawasync.Options) ([]*tracker.Job, error)
 	DispatchOnRow(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options, row host.SnapshotRow) (*tracker.Job, error)
 	FollowUp(ctx context.Context, old *jobstore.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
 	Arguments(job *jobstore.Job) ([]byte, error)

@@ -2,7 +2,11 @@ package mirror
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,14 +40,6 @@ func (r *repo) countRows(ctx context.Context, q nawasync.Query) (total int64, mo
 
 func (r *repo) quote(column string) string { return r.engine.DB().Statement.Quote(column) }
 
-// column returns the quoted name of a column. part is the field of Query that names the column.
-func (r *repo) column(part, name string) (string, error) {
-	if r.model.schema.FieldsByDBName[name] == nil {
-		return "", fmt.Errorf("%w: Query.%s names column %q, which table %s does not have", nawasync.ErrInvalid, part, name, r.model.table)
-	}
-	return r.quote(name), nil
-}
-
 // filtered returns the query without order, cursor and limit.
 func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error) {
 	// Unscoped, because a count has no struct for which gorm would add the condition.
@@ -51,30 +47,12 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 	if !slices.Contains(q.States, tracker.StateDeleted) {
 		db = db.Where("deleted_at IS NULL")
 	}
-	for name, value := range q.Where {
-		column, err := r.column("Where", name)
-		if err != nil {
-			return nil, err
-		}
-		if value == nil {
-			db = db.Where(column + " IS NULL")
-		} else {
-			db = db.Where(column+" = ?", value)
-		}
+	filters, err := r.filtersOf(q)
+	if err != nil {
+		return nil, err
 	}
-	for name, prefix := range q.Prefix {
-		column, err := r.column("Prefix", name)
-		if err != nil {
-			return nil, err
-		}
-		if prefix == "" {
-			continue
-		}
-		if db.Name() == "sqlite" { // LIKE in SQLite ignores the case of ASCII letters
-			db = db.Where(column+" >= ? AND substr("+column+", 1, ?) = ?", prefix, len([]rune(prefix)), prefix)
-		} else {
-			db = db.Where(column+" LIKE ? ESCAPE '!'", sqlkit.EscapeLike(prefix)+"%")
-		}
+	for _, f := range filters {
+		db = f.apply(db)
 	}
 	if len(q.States) > 0 {
 		db = db.Where("sync_status IN ?", q.States)
@@ -82,6 +60,11 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 	if q.Search == "" {
 		return db, nil
 	}
+	return r.searched(db, q.Search)
+}
+
+// searched adds the condition of Query.Search.
+func (r *repo) searched(db *gorm.DB, text string) (*gorm.DB, error) {
 	if len(r.search) == 0 {
 		return nil, fmt.Errorf("%w: Query.Search is set, but Config.Search names no columns", nawasync.ErrInvalid)
 	}
@@ -93,7 +76,7 @@ func (r *repo) filtered(ctx context.Context, q nawasync.Query) (*gorm.DB, error)
 			column = "CONVERT(" + column + " USING utf8mb4)"
 		}
 		parts = append(parts, "LOWER("+column+") LIKE ? ESCAPE '!'")
-		args = append(args, "%"+sqlkit.EscapeLike(lowerASCII(q.Search))+"%")
+		args = append(args, "%"+sqlkit.EscapeLike(lowerASCII(text))+"%")
 	}
 	return db.Where("("+strings.Join(parts, " OR ")+")", args...), nil
 }
@@ -105,4 +88,37 @@ func lowerASCII(text string) string {
 		}
 		return c
 	}, text)
+}
+
+// filtersOf returns the conditions on columns in a fixed order, so that equal queries have equal texts.
+func (r *repo) filtersOf(q nawasync.Query) (list []columnFilter, err error) {
+	names := slices.Concat(slices.Collect(maps.Keys(q.Where)), slices.Collect(maps.Keys(q.From)), slices.Collect(maps.Keys(q.To)),
+		slices.Collect(maps.Keys(q.Prefix)), slices.Collect(maps.Keys(q.Contains)))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		f := columnFilter{repo: r, name: name}
+		if err := f.read(q); err != nil {
+			return nil, err
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+// digestOf returns a text that differs for queries with other conditions or another order.
+func (r *repo) digestOf(q nawasync.Query) (string, error) {
+	filters, err := r.filtersOf(q)
+	if err != nil {
+		return "", err
+	}
+	parts := []any{r.model.table, q.Sort, q.Search, q.States}
+	for _, f := range filters {
+		parts = append(parts, f.name, f.null, f.values, f.from, f.to, f.prefix, f.contains.text)
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return "", fmt.Errorf("%w: marshal the query: %w", nawasync.ErrInvalid, err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6]), nil
 }

@@ -72,6 +72,7 @@ func (s *reconcile) replace(tx *gorm.DB, p replacedRows, out *batchResult) ([]li
 	}
 	out.replaced += int64(len(ids))
 	if s.attempt == nil {
+		s.planRows(plannedReplaced, tracker.ChangeDeleted, p.rows...)
 		return p.items, nil
 	}
 	out.seen = slices.DeleteFunc(out.seen, func(id int64) bool { return slices.Contains(ids, id) }) // the new rows count instead

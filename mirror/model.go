@@ -44,7 +44,9 @@ type field struct {
 	unordered bool   // a list whose order has no meaning
 	exact     bool   // another value than the one that was written is never accepted
 	hidden    bool   // the value is shown nowhere but in the table
+	global    bool   // of a key: no object of another scope has it
 	group     string // fields of one group conflict together
+	limit     bool   // of the scope: the remote's limits and credentials belong to it
 }
 
 // contentHash returns the first half of a SHA-256 over the content fields, sorted by column.
@@ -73,6 +75,7 @@ type model struct {
 	byColumn         map[string]*field
 	maskKeys         []string            // extra keys for secret.Mask, from the tags hidden and shown
 	allFetched       string              // SyncStatus.FetchedColumns of a row that was fetched completely
+	limits           int                 // how many of the first scope fields are the limit scope
 	spell            func(reflect.Value) // Config.Normalise; nil if there is none
 	version          int64               // version of the content hash; it differs for each set of content fields
 }
@@ -113,10 +116,16 @@ func (m *model) add(f *schema.Field) error {
 	if (tag.exact || tag.group != "") && role != roleContent && role != roleNatural {
 		return fmt.Errorf("exact and group are for content fields; the field has the role %s", role)
 	}
+	if tag.limit && role != roleScope {
+		return fmt.Errorf("limit is for scope fields; the field has the role %s", role)
+	}
+	if tag.global && role != roleKey {
+		return fmt.Errorf("global is for key fields; the field has the role %s", role)
+	}
 	if err := m.addMask(tag, column, role); err != nil {
 		return err
 	}
-	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, group: tag.group})
+	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, global: tag.global, group: tag.group, limit: tag.limit})
 }
 
 // checkStorage checks that a field of the role is stored, or not stored, as the role requires.
@@ -160,7 +169,7 @@ func (m *model) addField(f *field) error {
 	case roleIgnored:
 		return nil
 	default:
-		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact, hidden, shown or group=name`, f.Tag.Get("sync"))
+		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact, hidden, shown or group=name, for key also global`, f.Tag.Get("sync"))
 	}
 	m.byColumn[f.column] = f
 	return nil
@@ -168,6 +177,12 @@ func (m *model) addField(f *field) error {
 
 // keyFields returns the scope and key fields.
 func (m *model) keyFields() []*field { return append(slices.Clone(m.scope), m.key...) }
+
+// globalKey reports whether the key of an object that moves to another scope stays the same, and belongs to no other
+// object of any scope.
+func (m *model) globalKey() bool {
+	return len(m.scope) > 0 && slices.ContainsFunc(m.key, func(f *field) bool { return f.global })
+}
 
 // mirrored returns the fields that a listing fills: content and observed.
 func (m *model) mirrored() []*field { return append(slices.Clone(m.content), m.observed...) }
@@ -247,6 +262,9 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	if len(m.key) == 0 {
 		return fail(`the key is missing: tag the remote's id with sync:"key"`)
+	}
+	if err := m.setLimits(); err != nil {
+		return fail("%w", err)
 	}
 	for _, f := range m.byColumn {
 		f.readExactly()

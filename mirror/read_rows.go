@@ -13,7 +13,8 @@ import (
 
 // readRows appends the rows that a query finds to a slice of snapshot structs, to which into points. It
 // does what gorm's Find does, but through the model's own fields, which read JSON without losing digits.
-func (m *model) readRows(query *gorm.DB, into reflect.Value) error {
+// After each row it calls extra, if not nil, with the values of the columns that are no fields.
+func (m *model) readRows(query *gorm.DB, into reflect.Value, extra func(values map[string]any)) error {
 	rows, err := query.Model(reflect.New(m.schema.ModelType).Interface()).Rows()
 	if err != nil {
 		return err
@@ -40,8 +41,22 @@ func (m *model) readRows(query *gorm.DB, into reflect.Value) error {
 		if err := m.readRow(query.Statement.Context, rows, fields, targets, row); err != nil {
 			return err
 		}
+		if extra != nil {
+			extra(hostValues(columns, fields, targets))
+		}
 	}
 	return rows.Err()
+}
+
+// hostValues returns the values of the current row's columns that are no fields.
+func hostValues(columns []string, fields []*schema.Field, targets []any) map[string]any {
+	values := map[string]any{}
+	for i, column := range columns {
+		if value, ok := targets[i].(*any); ok && fields[i] == nil {
+			values[column] = *value
+		}
+	}
+	return values
 }
 
 // readRow reads the current one of the rows. fields has nil for the columns that targets already has a

@@ -36,6 +36,7 @@ type reconcile struct {
 	scope   reflect.Value
 	args    *syncArgs
 	result  nawasync.SyncResult
+	plan    planned // what a plan has found
 
 	startedAt time.Time
 	maxID     int64 // rows with a higher id were added during the sync and never count as missing

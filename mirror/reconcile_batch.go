@@ -171,7 +171,7 @@ func (s *reconcile) rowsByKey(tx *gorm.DB, columns []string, items []listedItem)
 	found := reflect.New(reflect.SliceOf(m.schema.ModelType))
 	query, args, err := s.repo.table.Find(tx, bulk.KeyQuery{Select: columns, KeyColumns: []string{"identity"}, Keys: keys})
 	if err == nil {
-		err = m.readRows(tx.Raw(query, args...), found)
+		err = m.readRows(tx.Raw(query, args...), found, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)
@@ -207,12 +207,16 @@ func (s *reconcile) unchanged(it listedItem, row reflect.Value, compared []*fiel
 // dryRun counts for a plan what writeBatch would write.
 func (s *reconcile) dryRun(ctx context.Context, d batchDiff) (batchResult, error) {
 	out := d.counted
-	added, err := s.bringBack(s.repo.db(ctx), d, d.unmatched, &out)
+	added, err := s.skipUnidentified(s.repo.db(ctx), &out, d.unmatched)
+	if err == nil {
+		added, err = s.bringBack(s.repo.db(ctx), d, added, &out)
+	}
 	if err != nil {
 		return out, err
 	}
 	for _, it := range added {
 		out.unmatchedKeys = append(out.unmatchedKeys, it.key)
+		s.planRows(plannedNew, tracker.ChangeAppeared, it.value)
 	}
 	remade, err := s.updateBatch(ctx, s.repo.db(ctx), d, &out)
 	out.result.Created += int64(len(added) + len(remade))

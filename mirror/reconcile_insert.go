@@ -82,9 +82,15 @@ func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 		for _, it := range items {
 			s.record(&out.changes, it.value, tracker.ChangeAppeared, nil)
 		}
+		if err := s.recordMoved(tx, items, out); err != nil {
+			return err
+		}
 		return s.readBack(tx, items, append(s.repo.model.keyFields(), d.compared...))
 	}
 	inserted, err := s.classifyInserts(ctx, tx, out, insertedItems{insertCount: in, items: items, since: since})
+	if err == nil {
+		err = s.recordMoved(tx, inserted, out)
+	}
 	if err != nil {
 		return err
 	}

@@ -184,8 +184,6 @@ func (s *reconcile) addPage(ctx context.Context, p erasedPage, to chan<- listing
 			}
 		}
 	}
-	if s.attempt != nil {
-		s.attempt.Progress(ctx, s.listed, s.total, "listing")
-	}
+	s.report(ctx, "listing")
 	return nil
 }

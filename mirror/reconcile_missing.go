@@ -55,7 +55,7 @@ func (s *reconcile) handleMissing(ctx context.Context) error {
 		if reason != "" {
 			s.result.Held = -1
 		}
-		return nil
+		return s.planMissing(ctx, missing)
 	}
 	if err := s.clearReturned(ctx, missing); err != nil {
 		return err

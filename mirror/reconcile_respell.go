@@ -31,7 +31,7 @@ func (s *reconcile) respellRows(ctx context.Context) error {
 	}
 	if s.attempt == nil {
 		if old {
-			return errors.New("plan the sync: rows have an older NormaliseVersion, and a sync rewrites them before it compares them; sync first")
+			return nawasync.Permanent(errors.New("plan the sync: rows have an older NormaliseVersion, and a sync rewrites them before it compares them; sync first"))
 		}
 		return nil
 	}

@@ -70,7 +70,7 @@ func (s *reconcile) goOn(ctx context.Context, err error) (bool, error) {
 		return false, failure
 	}
 	s.place.waited += wait
-	s.attempt.Progress(ctx, s.listed, s.total, fmt.Sprintf("waiting %s for the remote's rate limit", wait.Round(time.Second)))
+	s.report(ctx, fmt.Sprintf("waiting %s for the remote's rate limit", wait.Round(time.Second)))
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -99,7 +99,7 @@ func (s *reconcile) beginAgain(failure error) (bool, error) {
 // come near its timeout, or the listing would have to begin again.
 func (s *reconcile) waitInPlace(err error) time.Duration {
 	limited := fault.Outermost(err)
-	if limited == nil || limited.Class != fault.ClassRateLimited || limited.RetryAfter <= 0 || s.attempt == nil || s.repo.engine.HasOwnClock() {
+	if limited == nil || limited.Class != fault.ClassRateLimited || limited.RetryAfter <= 0 || s.reporter() == nil || s.repo.engine.HasOwnClock() {
 		return 0
 	}
 	wait := limited.RetryAfter

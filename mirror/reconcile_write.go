@@ -47,7 +47,7 @@ func (s *reconcile) lockRows(ctx context.Context, tx *gorm.DB, ids []int64, lock
 	if lock {
 		query = query.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
-	if err := s.repo.model.readRows(query, found); err != nil {
+	if err := s.repo.model.readRows(query, found, nil); err != nil {
 		return rows, nil, fmt.Errorf("read %s: %w", s.repo.model.table, err)
 	}
 	rows = found.Elem()
@@ -151,6 +151,7 @@ func (s *reconcile) updateParams(row reflect.Value, compared []*field, now nawas
 func (s *reconcile) copyFetched(out *batchResult, row reflect.Value, it listedItem, compared []*field) {
 	status := s.repo.status(row)
 	known := status.HashVersion == s.repo.model.version
+	s.planUpdate(row, it, compared)
 	fields := map[string]valueChange{}
 	for _, f := range compared {
 		if f.role != roleObserved && known && s.repo.model.fetched(status, f) && !f.equal(row, it.value) {

@@ -5,22 +5,38 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
+
+	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// register registers the handlers of all the repository's jobs or, with an error, none.
+// register registers the handlers of the jobs that the remote can do or, with an error, none.
 func (r *repo) register() error {
 	handlers := []host.Handler{
-		newHandler(r, r.actions.Create, withOnSuccess(r, r.runCreate)),
-		newHandler(r, r.actions.Delete, withOnSuccess(r, r.runDelete)),
-		newHandler(r, tracker.RefreshAction, r.runRefresh),
 		newHandler(r, tracker.ConfirmAction, r.runConfirm),
 		newHandler(r, r.actions.Sync, withOnSuccess(r, r.runSync)),
+		newHandler(r, tracker.PlanAction, r.runPlan),
 	}
-	for _, action := range r.actions.Update {
-		handlers = append(handlers, newHandler(r, action, withOnSuccess(r, r.runUpdate)))
+	if r.can.read {
+		handlers = append(handlers, newHandler(r, tracker.RefreshAction, r.runRefresh))
+	}
+	if r.can.create {
+		handlers = append(handlers, newHandler(r, r.actions.Create, withOnSuccess(r, r.runCreate)))
+	}
+	if r.can.remove || r.can.create { // the row of a failed creation can be deleted without a Deleter
+		handlers = append(handlers, newHandler(r, r.actions.Delete, withOnSuccess(r, r.runDelete)))
+	}
+	if r.can.update {
+		for _, action := range r.actions.Update {
+			handlers = append(handlers, newHandler(r, action, withOnSuccess(r, r.runUpdate)))
+		}
+	}
+	if r.scopes != nil {
+		handlers = append(handlers, newHandler(r, tracker.FollowAction, r.runFollow),
+			newHandler(r, tracker.RetireAction, r.runRetire))
 	}
 	if err := r.engine.Register(handlers); err != nil {
 		return fmt.Errorf("repository %s/%s: %w", r.service, r.typ, err)
@@ -28,10 +44,15 @@ func (r *repo) register() error {
 	return nil
 }
 
+// syncs reports whether the jobs of an action have the queue, the timeout and the attempts of syncs.
+func (r *repo) syncs(action string) bool {
+	return slices.Contains([]string{r.actions.Sync, r.actions.Changes, tracker.ConfirmAction, tracker.PlanAction, tracker.FollowAction, tracker.RetireAction}, action)
+}
+
 // newHandler returns the handler for jobs of one action. A is the type of their arguments.
 func newHandler[A any](r *repo, action string, run func(context.Context, host.Attempt, *A) error) host.Handler {
 	kind, queue, timeout, backoff := r.kind(action), r.queue, r.timeout, r.change.backoff
-	if action == r.actions.Sync || action == tracker.ConfirmAction {
+	if r.syncs(action) {
 		queue, timeout, backoff = r.syncQueue, r.syncTimeout, r.sync.backoff
 	}
 	return host.Handler{
@@ -43,6 +64,12 @@ func newHandler[A any](r *repo, action string, run func(context.Context, host.At
 				return nil, nil, fmt.Errorf("decode the arguments of %s: %w", kind, err)
 			}
 			return r.revealer.Values(*args), func(ctx context.Context, a host.Attempt) error {
+				if err := r.skipGone(ctx, a); err != nil {
+					return databaseFailure(err)
+				}
+				if r.changesRows(action) {
+					a.OnSuccess(func(tx *gorm.DB) error { return r.notifyFollowers(context.WithoutCancel(ctx), tx) })
+				}
 				return databaseFailure(run(context.WithValue(ctx, beginWriteKey{}, a.BeginWrite), a, args))
 			}, nil
 		},

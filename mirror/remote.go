@@ -7,29 +7,47 @@ import (
 	"time"
 )
 
-// Remote is the adapter of an external API, which you implement. T is the snapshot struct. In
-// a scope only the scope fields are set, in a key the scope, key and natural fields.
+// Lister is the adapter of an external API, which you implement: the least that a repository needs. T is
+// the snapshot struct. In a scope only the scope fields are set, in a key the scope, key and natural
+// fields.
+//
+// The adapter implements Reader, Creator, Updater and Deleter as well, if the API can do it. What it
+// cannot do has no handler, the methods of the repository return an error that wraps
+// errors.ErrUnsupported, and the pages do not offer it. Further optional interfaces are
+// ResumableRemote, ScopeRemote, PollingRemote and ChangesRemote.
 //
 // Give errors a class with fault.WithClass, above all fault.ClassGone,
 // fault.ClassAlreadyExists and, when the response to a write was lost,
 // fault.ClassUnknownOutcome: the next attempt reads the object before it writes again.
 //
-// A Remote must be safe for concurrent use.
-type Remote[T any] interface {
+// A Lister must be safe for concurrent use, as must the other interfaces.
+type Lister[T any] interface {
 	// List yields the objects of a scope, page by page. An error ends the listing, and the
 	// sync then deletes nothing; see ResumableRemote for a listing that meets a rate limit. Objects
 	// whose scope fields are set must be of this scope: the sync refuses others. detail is "" or one of
 	// Config.Details; it selects how much of each object to fetch.
 	List(ctx context.Context, scope T, detail string) iter.Seq2[Page[T], error]
+}
+
+// Reader reads single objects. Without it, objects can neither be refreshed nor changed, and an operator
+// decides on each deletion that a sync finds.
+type Reader[T any] interface {
 	// Get reads one object by its key or, if the key is empty, by its natural fields. If
-	// the object does not exist, return an error of fault.ClassGone. If the API cannot read a single object,
-	// return errors.ErrUnsupported: then objects cannot be changed, and an operator decides on each
-	// deletion that a sync finds.
+	// the object does not exist, return an error of fault.ClassGone. If only some objects can be read,
+	// return errors.ErrUnsupported for the others.
 	Get(ctx context.Context, key T) (Object[T], error)
+}
+
+// Creator creates objects. It needs a Reader.
+type Creator[T any] interface {
 	// Create creates an object and returns it as the remote stored it, with its key. If the
 	// object exists already, return an error of fault.ClassAlreadyExists. If the returned object has no
 	// Version, the repository calls Get to verify the creation.
 	Create(ctx context.Context, want T) (Object[T], error)
+}
+
+// Updater changes objects. It needs a Reader.
+type Updater[T any] interface {
 	// Update changes the touched fields. current was read immediately before; want is a copy
 	// of it with the new values of the touched fields and secrets. Update returns the object
 	// as the remote answered it; if the answer has no object, return want. A value that differs from
@@ -37,9 +55,23 @@ type Remote[T any] interface {
 	// returned object has no Version, the repository calls Get to verify the update. Call BeginWrite
 	// before a second write.
 	Update(ctx context.Context, current Object[T], want T, touched FieldDiff) (Object[T], error)
+}
+
+// Deleter deletes objects. It needs a Reader. Without it, only the row of an object that was never
+// created can be deleted.
+type Deleter[T any] interface {
 	// Delete deletes the object. If the object does not exist, return an error of
 	// fault.ClassGone. The repository calls Get until that reports the object as gone.
 	Delete(ctx context.Context, key T) error
+}
+
+// Remote is the adapter of an API that can do everything. See Lister for one that cannot.
+type Remote[T any] interface {
+	Lister[T]
+	Reader[T]
+	Creator[T]
+	Updater[T]
+	Deleter[T]
 }
 
 // Object is one object of a remote.

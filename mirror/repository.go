@@ -21,6 +21,7 @@ type repo struct {
 	engine       engine
 	model        *model
 	remote       erasedRemote // nil if this process only dispatches
+	can          support
 	service, typ string
 	actions      Actions
 
@@ -37,11 +38,17 @@ type repo struct {
 
 	getSupport *atomic.Int32 // whether the remote has a Get; shared by the copies of WithTx
 
-	table    *bulk.Table
+	table        *bulk.Table
+	tableColumns map[string]tableColumn // read once by New
+
 	quoted   string // the table's quoted name
 	status   func(reflect.Value) *nawasync.SyncStatus
 	revealer *secret.Revealer
 	tx       *gorm.DB // set by WithTx only
+
+	scopes    *scopeSource // Config.Scopes; nil if the host decides what is synced
+	spread    time.Duration
+	followers *followers // whose scopes the rows are; shared by the copies of WithTx
 
 	columnsChecked *atomic.Bool // a sync of this process has read rows back (readBack)
 	tableRespelled *atomic.Bool // a sync of this process has rewritten the old rows of the table (respellRows)
@@ -108,8 +115,12 @@ func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Option
 	return r.refreshRow(ctx, id, o)
 }
 
-func (r *repository[T]) Plan(ctx context.Context, scope T, detail string) (nawasync.SyncResult, error) {
-	return r.planRun(ctx, reflect.ValueOf(&scope).Elem(), detail)
+func (r *repository[T]) RefreshKey(ctx context.Context, key T, o nawasync.Options) (*tracker.Job, error) {
+	jobs, err := r.refreshKeys(ctx, []reflect.Value{reflect.ValueOf(&key).Elem()}, o)
+	if err != nil {
+		return nil, err
+	}
+	return jobs[0], nil
 }
 
 func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.ListResult[T], error) {
@@ -117,7 +128,13 @@ func (r *repository[T]) List(ctx context.Context, q nawasync.Query) (nawasync.Li
 	if err != nil {
 		return nawasync.ListResult[T]{}, err
 	}
-	return nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Total: page.total, More: page.more}, nil
+	result := nawasync.ListResult[T]{Items: page.items.Elem().Interface().([]T), Next: page.next, Prev: page.prev, Total: page.total, More: page.more}
+	if q.Wishes {
+		if result.Wishes, err = r.LayWishes(ctx, result.Items); err != nil {
+			return nawasync.ListResult[T]{}, err
+		}
+	}
+	return result, nil
 }
 
 func (r *repository[T]) Find(ctx context.Context, id int64) (T, error) {
@@ -150,6 +167,6 @@ func (r *repository[T]) All(ctx context.Context, q nawasync.Query) iter.Seq2[T, 
 }
 
 func (r *repository[T]) LastSyncedAt(ctx context.Context, scope T) (time.Time, error) {
-	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.model.instance(r.model.respelled(reflect.ValueOf(&scope).Elem())))
+	at, _, err := r.engine.Store().LastSuccess(ctx, r.service, r.typ, r.actions.Sync, r.instanceOf(reflect.ValueOf(&scope).Elem()))
 	return at, err
 }

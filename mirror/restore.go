@@ -51,6 +51,9 @@ func Restore(ctx context.Context, e *nawasync.Engine, row DeletedRow, o nawasync
 
 // restoreRow restores a deleted row, and dispatches the job that reads its object.
 func (r *repo) restoreRow(ctx context.Context, id int64, by string) (job *tracker.Job, err error) {
+	if err := r.supports(tracker.RefreshAction); err != nil {
+		return nil, err
+	}
 	err = r.engine.InTx(ctx, func(tx *gorm.DB) error {
 		db := sqlkit.Session(ctx, tx)
 		row := r.model.newRow()

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -34,24 +33,30 @@ func (a syncArgs) Target() nawasync.Target { return a.target }
 // runs, at most one more of the same listing waits: a third would find nothing new.
 func (a syncArgs) Options() nawasync.JobOptions {
 	return nawasync.JobOptions{
-		Queue: a.queue, MaxAttempts: a.max, Lane: "sync\x00" + a.kind.Type + "\x00" + a.target.Instance,
+		Queue: a.queue, MaxAttempts: a.max, Lane: syncLane(a.kind.Type, a.target.Instance),
 		UniqueKey: fmt.Sprintf("%s/%d", a.target.ID, a.Release), UniqueUntilRunning: true,
 	}
 }
 
+// syncLane returns the lane of the syncs of a scope.
+func syncLane(typ, instance string) string { return "sync\x00" + typ + "\x00" + instance }
+
 func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 	if detail != "" && !slices.Contains(r.details, detail) {
 		return syncArgs{}, fmt.Errorf("%w: the detail is %q; use one of Config.Details: %s", nawasync.ErrInvalid, detail, strings.Join(r.details, ", "))
+	}
+	target := "all"
+	if detail != "" {
+		target += ":" + detail
+	}
+	if r.coversAll(scope) {
+		return syncArgs{kind: r.kind(r.actions.Sync), target: nawasync.Target{ID: target}, queue: r.syncQueue, Detail: detail}, nil
 	}
 	r.model.respell(scope)
 	if err := r.model.checkScope(scope); err != nil {
 		return syncArgs{}, err
 	}
 	fields, err := encodeFields(scope, r.model.scope)
-	target := "all"
-	if detail != "" {
-		target += ":" + detail
-	}
 	return syncArgs{
 		kind: r.kind(r.actions.Sync), target: nawasync.Target{Instance: r.model.instance(scope), ID: target}, queue: r.syncQueue, max: r.sync.max, Scope: fields,
 		Detail: detail,
@@ -60,6 +65,9 @@ func (r *repo) syncArgs(scope reflect.Value, detail string) (syncArgs, error) {
 
 func (r *repo) syncNow(ctx context.Context, scope reflect.Value, detail string, o nawasync.Options) (*tracker.Job, error) {
 	args, err := r.syncArgs(scope, detail)
+	if err == nil {
+		err = r.refuseGone(ctx, scope)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +79,9 @@ func (r *repo) syncNow(ctx context.Context, scope reflect.Value, detail string, 
 
 func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) error {
 	scope := r.model.newRow()
+	if r.scopes != nil && a.Job().Instance == "" {
+		return r.runSyncAll(ctx, a, args)
+	}
 	if err := r.model.decode(scope, args.Scope); err != nil {
 		return nawasync.Permanent(err)
 	}
@@ -78,21 +89,14 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	args.kind, args.queue = r.kind(r.actions.Sync), a.Job().Queue
 	args.target = nawasync.Target{Instance: a.Job().Instance, ID: a.Job().TargetID}
 	s := &reconcile{repo: r, attempt: a, scope: scope, args: args}
+	if err := s.enterScope(ctx); err != nil {
+		return err
+	}
 	err := s.run(ctx)
-	a.SetResult(s.result)
+	a.SetResult(storedResult{s.result})
 	args.result = &s.result
+	if s.result.Created+s.result.Updated > 0 || a.Job().Epoch > 0 { // an earlier attempt may have changed rows
+		r.notifyAfter(ctx, a)
+	}
 	return err
-}
-
-func (r *repo) planRun(ctx context.Context, scope reflect.Value, detail string) (nawasync.SyncResult, error) {
-	if r.remote == nil {
-		return nawasync.SyncResult{}, errors.New("plan the sync: this process has no Remote; set Config.Remote")
-	}
-	args, err := r.syncArgs(scope, detail)
-	if err != nil {
-		return nawasync.SyncResult{}, err
-	}
-	s := &reconcile{repo: r, scope: scope, args: &args}
-	err = s.run(ctx)
-	return s.result, err
 }

@@ -12,6 +12,8 @@ type fieldTag struct {
 	role             string // "" if the tag names none: the field is content
 	unordered, exact bool
 	hidden, shown    bool
+	limit            bool
+	global           bool
 	group            string
 }
 
@@ -28,12 +30,16 @@ func parseTag(f *schema.Field) (tag fieldTag, err error) {
 			tag.hidden = true
 		case part == "shown":
 			tag.shown = true
+		case part == "limit":
+			tag.limit = true
+		case part == "global":
+			tag.global = true
 		case isGroup && name != "":
 			tag.group = name
 		case i == 0:
 			tag.role = part
 		default:
-			return tag, fmt.Errorf(`unknown option %q in the tag sync:%q; use set, exact, hidden, shown or group=name`, part, f.Tag.Get("sync"))
+			return tag, fmt.Errorf(`unknown option %q in the tag sync:%q; use set, exact, hidden, shown, limit, global or group=name`, part, f.Tag.Get("sync"))
 		}
 	}
 	return tag, nil

@@ -41,6 +41,10 @@ const (
 	AuditFailed  AuditOutcome = "failed"
 )
 
+// AuditPrivateView is the Type of the entries about a saved view that is not shared. They name no service, because
+// nobody else may learn what the view shows.
+const AuditPrivateView = "private view"
+
 // AuditFilter selects entries of the audit log. A zero field matches every entry.
 type AuditFilter struct {
 	Target   Target
@@ -54,6 +58,9 @@ type AuditFilter struct {
 	Address  string
 	Since    time.Time // inclusive
 	Until    time.Time // exclusive
+	// PrivateOf leaves out the changes of private saved views, whose Type is AuditPrivateView, by others than this
+	// subject. "" leaves none out.
+	PrivateOf string
 	// Listed leaves out the entries of bulk runs, except the first one of each run and instance. Use AuditRuns for
 	// the others.
 	Listed bool
@@ -142,6 +149,9 @@ func (r *Reader) auditConditions(f AuditFilter) (clause string, args []any) {
 		add("outcome <> 'done' AND outcome = '" + string(f.Outcome) + "'")
 	default:
 		add("outcome = ?", string(f.Outcome))
+	}
+	if f.PrivateOf != "" {
+		add("(type <> ? OR subject = ?)", AuditPrivateView, f.PrivateOf)
 	}
 	if f.Subject != "" {
 		add("subject = ?", f.Subject)

@@ -33,6 +33,7 @@ const (
 	ChangeReturned   ChangeKind = "returned"    // the object was missing, or its row deleted, and is in the listing again
 	ChangeSideEffect ChangeKind = "side_effect" // a job's write changed fields that the job did not set
 	ChangeDeleted    ChangeKind = "deleted"     // the object stayed missing, or was made again, and its row was deleted
+	ChangeMoved      ChangeKind = "moved"       // the object was in another scope before; Fields has the scopes
 )
 
 // Changes lists up to limit (1 to 500) changes of a target, newest first, from since

@@ -43,9 +43,9 @@ type stream struct {
 // When its statistics are old, it may expect matches early in the primary key and then read all jobs. With
 // pair, it is given an order over the column and the id, which only the index of the stream has. A column
 // that equals a constant would drop out of that order, hence LIKE, which PostgreSQL looks up in the index as
-// an equality without knowing it as one. Bounds over the pair would do that too, but a scan does not end at
-// the lower of them (seen with 15.18): it reads all jobs with the status. They are left for the jobs of one
-// object, of which there are few, because LIKE compares only text.
+// an equality without knowing it as one. A number, of which LIKE knows nothing, lies between itself and
+// itself; such a scan reads the index entries of all jobs of one object. Bounds over the pair leave the index
+// as the only choice too, but with PostgreSQL 15.18 a scan does not end at the further one of them.
 func (st stream) bounds(low, high int64, descending, pair bool) (clause string, args []any, order string) {
 	switch {
 	case st.openOnly:
@@ -65,8 +65,7 @@ func (st stream) bounds(low, high int64, descending, pair bool) (clause string, 
 		// The status is part of the text: a plan for any pattern could not use the index.
 		return fmt.Sprintf("%s LIKE '%s' AND id >= ? AND id < ?", st.column, status), []any{low, high}, order
 	}
-	columns := "(" + st.column + ", id)"
-	return columns + " >= (?, ?) AND " + columns + " < (?, ?)", []any{st.value, low, st.value, high}, order
+	return st.column + " BETWEEN ? AND ? AND id >= ? AND id < ?", []any{st.value, st.value, low, high}, order
 }
 
 func idOrder(id string, descending bool) string {

@@ -31,12 +31,21 @@ type Schedule struct {
 	PausedReason string    `json:"paused_reason,omitempty"`
 
 	// RunAskedAt is when an operator has asked for a run that no process has dispatched yet. It is zero if there is none.
+	// After RunRequestLimit, no process dispatches the run any more.
 	RunAskedAt time.Time `json:"run_asked_at,omitzero"`
 	LastRun    time.Time `json:"last_run,omitzero"` // when LastJob was dispatched; zero if it was before schema version 12
 }
 
 // Paused reports whether the schedule is paused.
 func (s Schedule) Paused(now time.Time) bool { return s.PausedUntil.After(now) }
+
+// RunExpired reports whether an operator has asked for a run that no process has dispatched within RunRequestLimit.
+func (s Schedule) RunExpired(now time.Time) bool {
+	return !s.RunAskedAt.IsZero() && now.Sub(s.RunAskedAt) > RunRequestLimit
+}
+
+// RunRequestLimit is how long the request of an operator for a run of a schedule waits for a process.
+const RunRequestLimit = time.Hour
 
 // Orphaned reports whether no process has registered the schedule for OrphanedAfter.
 func (s Schedule) Orphaned(now time.Time) bool { return now.Sub(s.SeenAt) > OrphanedAfter }

@@ -35,7 +35,7 @@ func (r *Reader) ServiceLoads(ctx context.Context) (list []ServiceLoad, more boo
 	openVisible, visibleArgs := r.limitCondition("o")
 	scopeVisible, _ := r.limitCondition("nawasync_scopes")
 	heldVisible, _ := r.limitCondition("nawasync_held")
-	args := slices.Concat([]any{now, now, now, MaxOpenJobs}, visibleArgs, []any{now}, visibleArgs, visibleArgs)
+	args := slices.Concat([]any{now, now, now, MaxOpenJobs}, visibleArgs, []any{now, now}, visibleArgs, visibleArgs)
 	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var l ServiceLoad
 		var oldest sql.NullInt64
@@ -56,7 +56,7 @@ func (r *Reader) ServiceLoads(ctx context.Context) (list []ServiceLoad, more boo
  MIN(CASE WHEN status = 'queued' AND not_before <= ? THEN not_before END) AS oldest, 0 AS parked, 0 AS paused, 0 AS held
  FROM (SELECT service, instance, queue, status, not_before, deadline_at FROM `+openRows+` WHERE open_lane IS NOT NULL LIMIT ?) o WHERE `+openVisible+` GROUP BY service
  UNION ALL SELECT service, 0, 0, 0, 0, 0, SUM(CASE WHEN parked THEN 1 ELSE 0 END), SUM(CASE WHEN parked THEN 0 ELSE 1 END), 0
- FROM nawasync_scopes WHERE paused_until > ? AND `+scopeVisible+` GROUP BY service
+ FROM nawasync_scopes WHERE `+stopsJobs+` AND `+scopeVisible+` GROUP BY service
  UNION ALL SELECT service, 0, 0, 0, 0, 0, 0, 0, COUNT(*) FROM nawasync_held WHERE open_key IS NOT NULL AND `+heldVisible+` GROUP BY service
  ORDER BY service`, args...)
 	if err != nil {

@@ -26,3 +26,13 @@ const RefreshAction = "refresh"
 // ConfirmAction is the action of jobs that ask the remote for objects that were missing from
 // listings, and mark the rows of those that are gone as deleted.
 const ConfirmAction = "confirm"
+
+// PlanAction is the action of jobs that find out what a sync would do. Their result is a nawasync.SyncResult.
+const PlanAction = "plan_sync"
+
+// FollowAction is the action of jobs that compare the scopes of a repository with mirror.Config.Scopes with the
+// rows that stand for them.
+const FollowAction = "follow_scopes"
+
+// RetireAction is the action of jobs that hide the rows of a scope that is gone, and remove them 30 days later.
+const RetireAction = "retire_scope"

@@ -22,8 +22,8 @@ type Visibility struct {
 }
 
 // Limited returns a Reader that reads only what v shows: its lists and counts leave out everything
-// else, and its lookups return ErrNotFound for it. A pause of a whole service is shown to callers who
-// may see one of its instances; only those who may see all of it read the reason. Of a process it
+// else, and its lookups return ErrNotFound for it. A pause of a scope is shown to callers who
+// may see one of its instances; only those who may see all of the service, or the instance of that name, read the reason. Of a process it
 // returns the kinds of services of which v shows something, and no texts of troubles. Methods that return no
 // ErrNotFound return their zero value for what v does not show. Limiting a limited Reader leaves what both
 // limits show. Limited runs no statement.
@@ -104,13 +104,21 @@ func (l *visibleSet) showsPart(service string) bool {
 	return found
 }
 
-// showsScope reports whether a pause of a service (with the instance "") or of an instance concerns
+// showsScope reports whether a pause of a service (with the instance "") or of a part of it concerns
 // anything that is shown.
 func (l *visibleSet) showsScope(service, instance string) bool {
 	if instance == "" {
 		return l.showsPart(service)
 	}
-	return l.shows(service, instance)
+	if l.shows(service, instance) {
+		return true
+	}
+	for i := range l.instances {
+		if i.Service == service && sqlkit.Covers(instance, i.Instance) {
+			return true
+		}
+	}
+	return false
 }
 
 // byInstance reports whether l shows single instances, which no index finds.

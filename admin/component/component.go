@@ -113,6 +113,8 @@ func changeWord(l *language.Language, kind tracker.ChangeKind) string {
 		return l.T("changed together with a job's change, although nobody asked for it")
 	case tracker.ChangeDeleted:
 		return l.T("deleted, because the remote no longer has the object")
+	case tracker.ChangeMoved:
+		return l.T("was in another scope before")
 	}
 	return string(kind)
 }

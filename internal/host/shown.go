@@ -19,6 +19,12 @@ type ShownRow struct {
 	Values       map[string]json.RawMessage
 }
 
+// LimitScoper is an attached repository that knows what the limits and credentials of its remote belong to.
+type LimitScoper interface {
+	// LimitScopeOf returns the limit scope of an instance: the instance or its first components.
+	LimitScopeOf(instance string) (string, error)
+}
+
 // RowShower is an attached repository that shows its rows.
 type RowShower interface {
 	// ShowRow returns the row whose jobs have the given target, or tracker.ErrNotFound.

@@ -27,6 +27,15 @@ type Look struct {
 	Stream
 	After   Mark          // only rows after it; the zero Mark is before all rows
 	Timeout time.Duration // of one attempt of the stream's kind
+	Probe   bool          // also in scopes whose credentials are refused; see ClaimProbe
+}
+
+// probe returns 1 for a probe and 0 otherwise.
+func (l Look) probe() int {
+	if l.Probe {
+		return 1
+	}
+	return 0
 }
 
 // LookResult is what a claim found in a stream.
@@ -112,12 +121,13 @@ type lookRow struct {
 	Wake     int64  `json:"v_wake"`
 	ID       int64  `json:"v_id"`
 	Timeout  int64  `json:"v_timeout"` // microseconds
+	Probe    int    `json:"v_probe"`
 }
 
 func lookRows(looks []Look) (string, error) {
 	rows := make([]lookRow, len(looks))
 	for i, l := range looks {
-		rows[i] = lookRow{i, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.ID, l.Timeout.Microseconds()}
+		rows[i] = lookRow{i, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.ID, l.Timeout.Microseconds(), l.probe()}
 	}
 	return sqlkit.JSONText(rows)
 }

@@ -99,9 +99,10 @@ func (s *Store) candidatesQuery(looks []Look, first, end, limit int, now int64) 
 		l := looks[i]
 		part := "SELECT ? AS n, j.id, j.epoch, j.lane, j.wake_at, " + s.dialect.Behind() + " AS behind, " + sqlkit.LaneBusy + " AS busy FROM " + table +
 			" WHERE " + queue + " = ? AND j.service = ? AND j.type = ? AND j.action = ? AND j.instance = ? AND j.wake_at >= ? AND (j.wake_at > ? OR j.id > ?)" +
-			" AND NOT EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = ? AND p.instance IN ('', ?) AND p.paused_until > ?)" +
+			" AND NOT " + claimPaused("?", "p.instance IN ?", "? = 0") +
 			" ORDER BY j.wake_at, j.id LIMIT ?" + s.dialect.SkipLocked()
-		args = append(args, i, l.Queue, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.WakeAt, l.After.ID, l.Service, l.Instance, now, limit)
+		args = append(args, i, l.Queue, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.WakeAt, l.After.ID, l.Service, sqlkit.ScopesOf(l.Instance), now, now,
+			l.probe(), limit)
 		if s.dialect.Name == "sqlite" {
 			parts = append(parts, "SELECT * FROM ("+part+")")
 		} else {

@@ -14,8 +14,11 @@ import (
 type Due struct {
 	Stream
 	Mark
-	// At is the job's wake_at, or the end of the pause of its scope if that is later.
+	// At is the job's wake_at, or the end of the pause of its scope, or the time of the next probe, if that
+	// is later.
 	At time.Time
+	// Probe says that the scope waits for a probe; see Store.ClaimProbe.
+	Probe bool
 }
 
 // Look returns a look at the job alone, if the claim has the limit 1. timeout is that of an attempt.
@@ -36,13 +39,14 @@ func (s *Store) FirstDue(ctx context.Context, queues []string, kinds []Stream) (
 		args = append(args, k.Service, k.Type, k.Action)
 	}
 	query := "SELECT d.*, CASE WHEN d.paused > d.wake_at THEN d.paused ELSE d.wake_at END AS due FROM (" +
-		"SELECT j.queue, j.service, j.type, j.action, j.instance, j.id, j.wake_at, COALESCE((SELECT MAX(p.paused_until) FROM nawasync_scopes p" +
-		" WHERE p.service = j.service AND p.instance IN ('', j.instance)), 0) AS paused FROM nawasync_jobs j" +
+		"SELECT j.queue, j.service, j.type, j.action, j.instance, j.id, j.wake_at, COALESCE((SELECT MAX(CASE WHEN p.limited_until > p.paused_until THEN p.limited_until ELSE p.paused_until END) FROM nawasync_scopes p" +
+		" WHERE p.service = j.service AND " + s.dialect.Covers("p.instance", "j.instance") + "), 0) AS paused, EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = j.service AND p.probes > 0 AND " +
+		s.dialect.Covers("p.instance", "j.instance") + ") AS probe FROM nawasync_jobs j" +
 		" WHERE j.status = 'queued' AND j.wake_at IS NOT NULL AND j.queue IN ? AND (" + strings.Join(conditions, " OR ") + ")) d ORDER BY due, d.id LIMIT 1"
 	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		var paused, at int64
 		found = true
-		err := rows.Scan(&first.Queue, &first.Service, &first.Type, &first.Action, &first.Instance, &first.ID, &first.WakeAt, &paused, &at)
+		err := rows.Scan(&first.Queue, &first.Service, &first.Type, &first.Action, &first.Instance, &first.ID, &first.WakeAt, &paused, &first.Probe, &at)
 		first.At = sqlkit.FromMicros(at)
 		return err
 	}, query, args...)

@@ -9,6 +9,8 @@ import (
 type Job struct {
 	tracker.Job
 	jobrow.Private
+
+	Probe bool // the attempt shows whether the remote accepts the credentials again; not stored
 }
 
 func jobOf(r *jobrow.Row) *Job { return &Job{Job: tracker.JobOf(r), Private: r.Private} }

@@ -95,8 +95,12 @@ func (s *Store) ResumeSchedule(ctx context.Context, name string) (found bool, er
 }
 
 // AskScheduleRun asks the processes that register a schedule for a run of it now. It reports whether there was no
-// such request yet: two requests before the next look of a process are one run.
-func (s *Store) AskScheduleRun(ctx context.Context, name, by string) (asked bool, err error) {
+// such request yet: two requests before the next look of a process are one run. A request that has expired is replaced.
+func (s *Store) AskScheduleRun(ctx context.Context, row tracker.Schedule, by string) (asked bool, err error) {
+	name := row.Name
+	if err := s.ExpireScheduleRun(ctx, row); err != nil {
+		return false, err
+	}
 	err = s.exec(ctx, func(conn *sqlkit.Conn) error {
 		done := conn.Exec("UPDATE nawasync_schedules SET run_asked_at = ?, run_asked_by = ? WHERE name = ? AND run_asked_at = 0",
 			s.Now().UnixMicro(), sqlkit.CleanText(by, 255), name)
@@ -109,10 +113,34 @@ func (s *Store) AskScheduleRun(ctx context.Context, name, by string) (asked bool
 	return asked, nil
 }
 
+// ExpireScheduleRun clears the request for a run of a schedule if it has expired, and records that in the audit log.
+func (s *Store) ExpireScheduleRun(ctx context.Context, row tracker.Schedule) error {
+	if !row.RunExpired(s.Now()) {
+		return nil
+	}
+	err := s.transaction(ctx, func(conn *sqlkit.Conn) error {
+		by, won, err := claimScheduleRun(conn, row.Name, row.RunAskedAt)
+		if err != nil || !won {
+			return err
+		}
+		return s.appendAudit(ctx, conn, tracker.AuditEntry{
+			Subject: by, Action: "run_schedule", Outcome: tracker.AuditFailed, Service: row.Service, Type: row.Type, Instance: row.Instance,
+			Detail: fmt.Sprintf("schedule %s: no process took the request within %s", row.Name, tracker.RunRequestLimit),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("clear the expired request for a run of schedule %s: %w", row.Name, err)
+	}
+	return nil
+}
+
 // ClaimScheduleRun claims the request for a run for tx, the transaction that dispatches its job. It returns who has
 // asked, and reports whether it won.
 func (s *Store) ClaimScheduleRun(ctx context.Context, tx *gorm.DB, name string, asked time.Time) (by string, won bool, err error) {
-	conn := sqlkit.Connect(ctx, tx)
+	return claimScheduleRun(sqlkit.Connect(ctx, tx), name, asked)
+}
+
+func claimScheduleRun(conn *sqlkit.Conn, name string, asked time.Time) (by string, won bool, err error) {
 	done := conn.Exec("UPDATE nawasync_schedules SET run_asked_at = 0 WHERE name = ? AND run_asked_at = ?", name, asked.UnixMicro())
 	if done.Error != nil || done.RowsAffected == 0 {
 		return "", false, done.Error

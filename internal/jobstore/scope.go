@@ -9,24 +9,28 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// Pause pauses a scope or replaces its pause. Parking (scope.Parked) never shortens or replaces
-// a pause that an operator has set and that is still in force.
+// A row of nawasync_scopes stops the jobs of the instances that its scope covers: until paused_until, at
+// least until limited_until, and with probes > 0 until a probe succeeds; see park.go and probe.go.
+
+// scopeBlocks is a condition: the row p of nawasync_scopes stops jobs. Its parameters are (now, now).
+const scopeBlocks = "(p.paused_until > ? OR p.limited_until > ? OR p.probes > 0)"
+
+// claimPaused returns a condition: the jobs of an instance are stopped, of which covering says that p
+// covers it. A probe runs although credentials are refused. The parameters are those of covering, then
+// (now, now), then whether it is a probe.
+func claimPaused(service, covering, probe string) string {
+	return "EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = " + service + " AND " + covering + " AND " + scopeBlocks +
+		" AND (p.probes = 0 OR " + probe + "))"
+}
+
+// Pause pauses a scope or replaces its pause or park. It does not end the wait that a remote has asked for.
 func (s *Store) Pause(ctx context.Context, scope tracker.Scope) error {
 	err := s.transaction(ctx, func(conn *sqlkit.Conn) error {
-		where := " WHERE service = ? AND instance = ?"
-		args := []any{scope.Service, scope.Instance}
-		if scope.Parked {
-			where += " AND (parked = ? OR paused_until <= ?)"
-			args = append(args, true, s.Now().UnixMicro())
-		}
-		if _, err := s.endPause(conn, where, args); err != nil {
+		old, err := s.lockScope(conn, scope.Service, scope.Instance)
+		if err != nil {
 			return err
 		}
-		insert := s.insertIgnore() +
-			" nawasync_scopes (service, instance, paused_until, parked, paused_by, created_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)" +
-			s.onConflict()
-		return conn.Exec(insert, scope.Service, scope.Instance, scope.Until.UnixMicro(), scope.Parked, sqlkit.CleanText(scope.By, 255), s.Now().UnixMicro(),
-			sqlkit.CleanText(scope.Reason, tracker.MaxError)).Error
+		return s.replaceScope(conn, scopeRow{Scope: scope, limited: old.limited})
 	})
 	if err != nil {
 		return fmt.Errorf("pause %s/%s: %w", scope.Service, scope.Instance, err)
@@ -34,23 +38,62 @@ func (s *Store) Pause(ctx context.Context, scope tracker.Scope) error {
 	return nil
 }
 
-// Resume ends the pause of a scope. It reports whether the scope was paused.
-func (s *Store) Resume(ctx context.Context, service, instance string) (found bool, err error) {
-	err = s.transaction(ctx, func(conn *sqlkit.Conn) (err error) {
-		found, err = s.endPause(conn, " WHERE service = ? AND instance = ?", []any{service, instance})
+// replaceScope ends what stops a scope and inserts another row.
+func (s *Store) replaceScope(conn *sqlkit.Conn, row scopeRow) error {
+	scope := row.Scope
+	if _, err := s.endPause(conn, exactScope, []any{scope.Service, scope.Instance}); err != nil {
 		return err
+	}
+	return conn.Exec(s.insertIgnore()+
+		" nawasync_scopes (service, instance, paused_until, parked, paused_by, created_at, reason, limited_until, probes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"+s.onConflict(),
+		scope.Service, scope.Instance, scope.Until.UnixMicro(), scope.Parked, sqlkit.CleanText(scope.By, 255), s.Now().UnixMicro(),
+		sqlkit.CleanText(scope.Reason, tracker.MaxError), row.limited, scope.Probes).Error
+}
+
+const exactScope = " WHERE service = ? AND instance = ?"
+
+// Resumed is what Resume has found.
+type Resumed struct {
+	Found bool // anything was paused or parked
+	// LimitedUntil is until when jobs still wait because a remote has asked for it; zero if none has.
+	LimitedUntil time.Time
+}
+
+// Resume ends the pause of a scope, its park, and the parks of the scopes within it. What a remote has
+// asked to wait goes on.
+func (s *Store) Resume(ctx context.Context, service, instance string) (r Resumed, err error) {
+	now := s.Now().UnixMicro()
+	where := " WHERE service = ? AND (instance = ? OR (parked = ? AND " + s.dialect.Covers("?", "instance") + "))"
+	args := []any{service, instance, true, instance, instance, instance}
+	err = s.transaction(ctx, func(conn *sqlkit.Conn) (err error) {
+		var last int64
+		if err = conn.Row("SELECT COALESCE(MAX(limited_until), 0) FROM nawasync_scopes"+where, args...).Scan(&last); err != nil {
+			return err
+		}
+		if r.Found, err = s.endPause(conn, where+" AND limited_until <= ?", append(args, now)); err != nil || last <= now {
+			return err
+		}
+		r.Found, r.LimitedUntil = true, sqlkit.FromMicros(last)
+		return conn.Exec("UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+where,
+			append([]any{true, askedToWait, true, ParkedBy}, args...)...).Error
 	})
 	if err != nil {
-		return false, fmt.Errorf("resume %s/%s: %w", service, instance, err)
+		return r, fmt.Errorf("resume %s/%s: %w", service, instance, err)
 	}
-	return found, nil
+	return r, nil
 }
+
+// ParkedBy is who parks scopes: the engine.
+const ParkedBy = "nawasync"
+
+// askedToWait is the reason of a park whose own reason a pause has replaced.
+const askedToWait = "rate_limited: the remote has asked to wait"
 
 // endPause deletes pauses and records for how long they have lasted. It reports whether there were any.
 func (s *Store) endPause(conn *sqlkit.Conn, where string, args []any) (bool, error) {
 	now := s.Now().UnixMicro()
-	err := conn.Exec("INSERT INTO nawasync_pauses (service, instance, began_at, ended_at) SELECT service, instance, created_at, CASE WHEN paused_until < ? THEN paused_until ELSE ? END FROM nawasync_scopes"+where,
-		append([]any{now, now}, args...)...).Error
+	err := conn.Exec("INSERT INTO nawasync_pauses (service, instance, began_at, ended_at) SELECT service, instance, created_at, "+scopeEnd+" FROM nawasync_scopes p"+where,
+		append([]any{now, now, now}, args...)...).Error
 	if err != nil {
 		return false, err
 	}
@@ -58,18 +101,27 @@ func (s *Store) endPause(conn *sqlkit.Conn, where string, args []any) (bool, err
 	return done.RowsAffected > 0, done.Error
 }
 
-// pausedTime is an expression for how long, in microseconds, the scope of a job j has been paused since
-// the job first came due. Its parameters are (now, now).
-const pausedTime = "(COALESCE((SELECT SUM(h.ended_at - CASE WHEN h.began_at > j.due_at THEN h.began_at ELSE j.due_at END) FROM nawasync_pauses h" +
-	" WHERE h.service = j.service AND h.instance IN ('', j.instance) AND h.ended_at > j.due_at), 0)" +
-	" + COALESCE((SELECT SUM(CASE WHEN p.paused_until < ? THEN p.paused_until ELSE ? END - CASE WHEN p.created_at > j.due_at THEN p.created_at ELSE j.due_at END)" +
-	" FROM nawasync_scopes p WHERE p.service = j.service AND p.instance IN ('', j.instance) AND p.paused_until > j.due_at), 0))"
+// scopeEnd is until when a row p of nawasync_scopes has stopped jobs by now. Its parameters are (now, now,
+// now).
+const scopeEnd = "CASE WHEN " + scopeBlocks + " THEN ? WHEN p.limited_until > p.paused_until THEN p.limited_until ELSE p.paused_until END"
 
-// PausedTime returns for how long the scope of a job has been paused since the job first came due.
+// pausedTime is an expression for how long, in microseconds, the jobs of a scope that covers the instance of
+// a job j have been stopped since the job first came due. Its parameters are (now, now, now).
+func (s *Store) pausedTime() string {
+	within := func(table, end string) string {
+		return "COALESCE((SELECT SUM(CASE WHEN " + end + " > j.due_at THEN " + end + " - CASE WHEN " + table + " > j.due_at THEN " + table + " ELSE j.due_at END ELSE 0 END)"
+	}
+	return "(" + within("h.began_at", "h.ended_at") + " FROM nawasync_pauses h WHERE h.service = j.service AND h.ended_at > j.due_at AND " +
+		s.dialect.Covers("h.instance", "j.instance") + "), 0) + " + within("p.created_at", "p.ended") + " FROM (SELECT p.service, p.instance, p.created_at, " + scopeEnd +
+		" AS ended FROM nawasync_scopes p) p WHERE p.service = j.service AND " + s.dialect.Covers("p.instance", "j.instance") + "), 0))"
+}
+
+// PausedTime returns for how long the scopes of a job have been paused or parked since the job first came
+// due.
 func (s *Store) PausedTime(ctx context.Context, id int64) (time.Duration, error) {
 	now := s.Now().UnixMicro()
 	var us int64
-	if err := s.DB(ctx).Row("SELECT "+pausedTime+" FROM nawasync_jobs j WHERE j.id = ?", now, now, id).Scan(&us); err != nil {
+	if err := s.DB(ctx).Row("SELECT "+s.pausedTime()+" FROM nawasync_jobs j WHERE j.id = ?", now, now, now, id).Scan(&us); err != nil {
 		return 0, fmt.Errorf("read how long the scope of job %d was paused: %w", id, err)
 	}
 	return time.Duration(us) * time.Microsecond, nil

@@ -23,7 +23,8 @@ func (j *Job) Stream() Stream { return Stream{j.Queue, j.Service, j.Type, j.Acti
 type StreamState struct {
 	Stream
 	WakeAt int64 // lowest wake_at of its rows, in microseconds
-	Paused bool
+	Paused bool  // its scopes are paused or parked
+	Probe  bool  // they only wait for a probe, which may start
 }
 
 // streamRow is where ListStreams begins in the streams of one kind.
@@ -51,9 +52,9 @@ func (s *Store) ListStreams(ctx context.Context, from []Stream, limit int) ([]St
 	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		state := StreamState{Stream: Stream{Queue: queue}}
 		var wake sql.NullInt64
-		var paused bool
+		var paused int
 		err := rows.Scan(&state.Service, &state.Type, &state.Action, &state.Instance, &wake, &paused)
-		state.WakeAt, state.Paused = wake.Int64, paused
+		state.WakeAt, state.Paused, state.Probe = wake.Int64, paused > 0, paused == probeDue
 		if wake.Valid { // the last row may have been claimed while the statement ran
 			list = append(list, state)
 		}
@@ -65,7 +66,15 @@ func (s *Store) ListStreams(ctx context.Context, from []Stream, limit int) ([]St
 	return list, nil
 }
 
-const streamPaused = "EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = s.service AND p.instance IN ('', s.instance) AND p.paused_until > ?)"
+// probeDue is the value of streamPaused for a stream whose scopes only wait for a probe, which may start.
+const probeDue = 1
+
+// streamPaused is an expression that is 0 for a stream s without pauses, probeDue, or higher. Its parameters
+// are (now, now, now, now). It saves claims that would find nothing; they check for themselves.
+func (s *Store) streamPaused() string {
+	return "COALESCE((SELECT MAX(CASE WHEN p.paused_until > ? OR p.limited_until > ? THEN 2 ELSE 1 END) FROM nawasync_scopes p WHERE p.service = s.service AND " +
+		s.dialect.InScopesOf("p.instance", "s.instance") + " AND " + scopeBlocks + "), 0)"
+}
 
 func (s *Store) streamsQuery(from []Stream, limit int) (query string, args []any, err error) {
 	queue, now := from[0].Queue, s.Now().UnixMicro()
@@ -80,7 +89,8 @@ func (s *Store) streamsQuery(from []Stream, limit int) (query string, args []any
 				" GROUP BY j.claim_queue, j.service, j.type, j.action, j.instance ORDER BY j.instance LIMIT ?)"
 			args = append(args, queue, f.Service, f.Type, f.Action, f.Instance, limit)
 		}
-		return "SELECT s.*, " + streamPaused + " FROM (" + strings.Join(parts, " UNION ALL ") + ") s LIMIT ?", append([]any{now}, append(args, limit)...), nil
+		return "SELECT s.*, " + s.streamPaused() + " FROM (" + strings.Join(parts, " UNION ALL ") + ") s LIMIT ?",
+			append([]any{now, now, now, now}, append(args, limit)...), nil
 	}
 	rows := make([]streamRow, len(from))
 	for i, f := range from {
@@ -98,6 +108,6 @@ func (s *Store) streamsQuery(from []Stream, limit int) (query string, args []any
 		s.dialect.Rowset("n", "service:t", "type:t", "action:t", "from:t") +
 		" UNION ALL SELECT s.service, s.type, s.action, " + next("s.", "> s.instance") + " FROM s WHERE s.instance IS NOT NULL)" +
 		" SELECT s.service, s.type, s.action, s.instance, (SELECT MIN(j.wake_at) FROM " + table + " WHERE " + column +
-		" = ? AND j.service = s.service AND j.type = s.type AND j.action = s.action AND j.instance = s.instance AND j.wake_at IS NOT NULL), " + streamPaused +
-		" FROM s WHERE s.instance IS NOT NULL LIMIT ?", []any{queue, text, queue, queue, now, limit}, nil
+		" = ? AND j.service = s.service AND j.type = s.type AND j.action = s.action AND j.instance = s.instance AND j.wake_at IS NOT NULL), " + s.streamPaused() +
+		" FROM s WHERE s.instance IS NOT NULL LIMIT ?", []any{queue, text, queue, queue, now, now, now, now, limit}, nil
 }

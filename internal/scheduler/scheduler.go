@@ -73,11 +73,11 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	var errs []error
+	errs := []error{s.expire(ctx, stored)}
 	for _, e := range s.Entries {
 		name, row := e.Row.Name, stored[e.Row.Name]
 		before := row.LastTick
-		if !row.RunAskedAt.IsZero() {
+		if !row.RunAskedAt.IsZero() && !row.RunExpired(now) {
 			if err := s.runAsked(ctx, e, row.RunAskedAt, now); err != nil {
 				errs = append(errs, fmt.Errorf("dispatch the run of schedule %s that an operator asked for: %w", name, err))
 			}
@@ -102,10 +102,11 @@ func (s *Scheduler) Tick(ctx context.Context) (more bool, err error) {
 		}
 		s.started[name] = true
 	}
-	if len(errs) == 0 {
+	err = errors.Join(errs...)
+	if err == nil {
 		s.latest = now
 	}
-	return false, errors.Join(errs...)
+	return false, err
 }
 
 // rows registers the schedules from time to time, and returns their rows by name.
@@ -135,6 +136,15 @@ func (s *Scheduler) handleTick(ctx context.Context, e Entry, row tracker.Schedul
 		return s.Store.SkipTick(ctx, row.Name, row.LastTick, tick)
 	}
 	return s.dispatch(ctx, e, row.LastTick, tick)
+}
+
+// expire clears the requests for a run that no process has taken, also those of schedules of other processes.
+func (s *Scheduler) expire(ctx context.Context, rows map[string]tracker.Schedule) error {
+	var errs []error
+	for _, row := range rows {
+		errs = append(errs, s.Store.ExpireScheduleRun(ctx, row))
+	}
+	return errors.Join(errs...)
 }
 
 // runAsked dispatches the job that an operator has asked for, unless another process has. It is not a tick: the

@@ -46,7 +46,11 @@ func (w *Worker) claimDue(looks []jobstore.Look, limit int) (result *jobstore.Cl
 	ctx, cancel := context.WithTimeout(w.ctx, claimTimeout)
 	defer cancel()
 	defer w.through.begin()()
-	result, err = w.Store.ClaimDue(ctx, w.Worker(), looks, limit)
+	if len(looks) == 1 && looks[0].Probe {
+		result, err = w.Store.ClaimProbe(ctx, w.Worker(), looks[0])
+	} else {
+		result, err = w.Store.ClaimDue(ctx, w.Worker(), looks, limit)
+	}
 	w.through.end(err)
 	return result, end, err
 }

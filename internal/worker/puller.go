@@ -145,6 +145,10 @@ func (p *puller) round() (worked bool, err error) {
 	if err := p.lapStep(); err != nil {
 		return false, err
 	}
+	if started, err := p.probe(); started > 0 || err != nil {
+		slots -= started
+		return true, err
+	}
 	slots += p.acquireMore(maxClaim - 1)
 	p.mu.Lock()
 	if !time.Now().Before(p.lap.poll) {
@@ -250,7 +254,7 @@ func (p *puller) lapStep() error {
 	if p.lap.from = nextPage(from, found, lapPage); p.lap.from == nil {
 		p.streams.endLap()
 		p.lap.poll = time.Now().Add(p.worker.pollInterval())
-		if next := time.Now().Add(fullLookShare * p.lap.cost); next.After(p.lap.next) && !p.lap.next.IsZero() {
+		if next := time.Now().Add(lookPause(p.lap.cost)); next.After(p.lap.next) && !p.lap.next.IsZero() {
 			p.lap.next = next
 		}
 	}

@@ -17,7 +17,15 @@ const (
 	fullLookInterval = time.Second
 	// fullLookShare limits full looks, and laps over all streams, to a fiftieth of the time.
 	fullLookShare = 50
+	// maxLookPause is the longest pause all the same. The time of a look may be one spent waiting for a
+	// connection, and a job that was locked when the mark passed it waits for the next full look.
+	maxLookPause = 10 * time.Second
 )
+
+// lookPause returns how long after a full look, or a lap, that took as long as cost the next one may come.
+func lookPause(cost time.Duration) time.Duration {
+	return min(fullLookShare*cost, maxLookPause)
+}
 
 // stream is what a puller knows about a stream.
 type stream struct {
@@ -41,6 +49,7 @@ type streams struct {
 	due   []*stream
 	later laterHeap
 	lap   int
+	probe *stream   // the last lap has found that one of its jobs may be a probe; see probe.go
 	idle  []*stream // known streams that the current round of polls has not looked at
 }
 
@@ -71,9 +80,12 @@ func (s *streams) list(found jobstore.StreamState, now int64) {
 	st := s.get(found.Stream)
 	st.laps = s.lap
 	if found.Paused {
+		if found.Probe && found.WakeAt <= now {
+			s.probe = st
+		}
 		return
 	}
-	if found.WakeAt <= now && time.Since(st.fullAt) >= max(fullLookInterval, fullLookShare*st.fullCost) {
+	if found.WakeAt <= now && time.Since(st.fullAt) >= max(fullLookInterval, lookPause(st.fullCost)) {
 		st.after = jobstore.Mark{}
 	}
 	s.schedule(st, found.WakeAt, now)

@@ -3,6 +3,7 @@ package worker //nolint:testpackage // the schedule of the streams is visible in
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
 )
@@ -70,5 +71,27 @@ func TestWakeUpDuringAClaimMovesTheMarkBack(t *testing.T) {
 	s.looked(st, st.version, 8, jobstore.LookResult{}, 10)
 	if st.due || st.after != (jobstore.Mark{WakeAt: 10, ID: math.MaxInt64}) {
 		t.Errorf("due %v from mark %+v; want not due, from 10", st.due, st.after)
+	}
+}
+
+// A look may have waited for a connection of a pool that was used up. A job that it could not claim must not
+// wait fifty times as long for the next one.
+func TestJobThatAMarkHasPassedIsFoundSoonAfterASlowLook(t *testing.T) {
+	t.Parallel()
+	s := newStreams()
+	s.wake(key("a"), 5, 10)
+	st := s.next(1, 10)[0]
+	s.looked(st, st.version, 8, jobstore.LookResult{}, 10) // the job was locked, and the mark is behind it now
+	st.fullCost, st.fullAt = 5*time.Second, time.Now().Add(-9*time.Second)
+	found := jobstore.StreamState{Stream: st.Stream, WakeAt: 5}
+	if s.list(found, 11); st.after == (jobstore.Mark{}) {
+		t.Error("a look of 5 s was followed by the next one within 9 s")
+	}
+	st.fullAt = time.Now().Add(-11 * time.Second)
+	if s.list(found, 11); st.after != (jobstore.Mark{}) {
+		t.Errorf("the job is not looked for 11 s after a look of 5 s: the mark is %+v", st.after)
+	}
+	if pause := lookPause(time.Minute); pause > 10*time.Second {
+		t.Errorf("the next lap comes after %s", pause)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Language translates texts. It also says how numbers are written, by its translation of "1,234.5".
@@ -78,9 +79,9 @@ func Percent(l Language, part, of int64) string {
 	}
 	share := 100 * float64(part) / float64(of)
 	if share > 0 && (share < 10 || share > 99) && part != of {
-		return l.Tf("%s %%", tenths(l, math.Floor(share*10)/10))
+		return together(l.Tf("%s %%", tenths(l, math.Floor(share*10)/10)))
 	}
-	return l.Tf("%s %%", strconv.Itoa(int(share)))
+	return together(l.Tf("%s %%", strconv.Itoa(int(share))))
 }
 
 // FirstLine returns the first line of an error for a list, cut after 160 characters.
@@ -119,4 +120,16 @@ func Decimal(l Language, f float64) string {
 	_, decimal := separators(l)
 	text := strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(f, 'f', 2, 64), "0"), ".")
 	return strings.Replace(text, ".", decimal, 1)
+}
+
+// Significant formats a number with a number of significant digits.
+func Significant(l Language, f float64, digits int) string {
+	_, decimal := separators(l)
+	return strings.Replace(strconv.FormatFloat(f, 'g', digits, 64), ".", decimal, 1)
+}
+
+// Sentence returns a text that begins with a capital letter, as a headline and a text of its own do.
+func Sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }

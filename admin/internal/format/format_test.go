@@ -32,8 +32,9 @@ func TestNumbersDurationsAndSharesFollowTheLanguage(t *testing.T) {
 		"a share of nothing": {func(l format.Language) string { return format.Percent(l, 0, 0) }, "–", "–"},
 	} {
 		for tag, want := range map[string]string{"en": c.en, "id": c.id} {
-			if got := strings.ReplaceAll(c.format(language.Get(tag)), "\u00a0", " "); got != want {
-				t.Errorf("%s in %s: got %q, want %q", name, tag, got, want)
+			text := c.format(language.Get(tag))
+			if got := strings.ReplaceAll(text, "\u00a0", " "); got != want || strings.Contains(text, " ") {
+				t.Errorf("%s in %s: got %q, want %q on one line", name, tag, text, want)
 			}
 		}
 	}

@@ -1,0 +1,19 @@
+-- The scopes of repositories whose scopes are the rows of another repository. parent_id is the row of that
+-- repository; gone_at is when the scope was last found to be gone, 0 while it is listed. retired_job is the job
+-- that has hidden the scope's rows, 0 if none has, and retired_at is when it was done.
+-- +goose Up
+CREATE TABLE IF NOT EXISTS nawasync_listed_scopes (
+    service       VARCHAR(50) NOT NULL,
+    type          VARCHAR(50) NOT NULL,
+    instance      VARCHAR(255) NOT NULL,
+    parent_id     BIGINT NOT NULL,
+    listed_at     BIGINT NOT NULL,
+    gone_at       BIGINT NOT NULL,
+    retired_job   BIGINT NOT NULL,
+    retired_at    BIGINT NOT NULL,
+    PRIMARY KEY (service, type, instance)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+UPDATE nawasync_settings SET value = '15' WHERE name = 'schema_version' AND value IN ('12', '13', '14');
+
+-- +goose Down
+DROP TABLE IF EXISTS nawasync_listed_scopes;
