@@ -84,10 +84,10 @@ type refreshArgs struct {
 	kind   nawasync.Kind
 	target nawasync.Target
 	queue  string
+	max    int                        // attempts; 0 is the default
 	lane   string                     // of a key; see keyLane
 	Row    int64                      `json:"row,omitempty"`
 	Key    map[string]json.RawMessage `json:"key,omitempty"` // scope and key fields
-	max    int // attempts; 0 is the default
 }
 
 func (a refreshArgs) Kind() nawasync.Kind { return a.kind }

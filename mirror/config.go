@@ -123,9 +123,14 @@ func (a Actions) defaults() Actions {
 	return a
 }
 
-// all lists the actions of a repository's jobs.
-func (a Actions) all() []string {
-	return append([]string{a.Create, a.Delete, a.Sync, a.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, a.Update...)
+// ownActions lists the actions of the repository's jobs.
+func (r *repo) ownActions() []string {
+	a := r.actions
+	list := append([]string{a.Create, a.Delete, a.Sync, a.Changes, tracker.RefreshAction, tracker.ConfirmAction, tracker.PlanAction}, a.Update...)
+	if r.scopes != nil {
+		list = append(list, tracker.FollowAction, tracker.RetireAction)
+	}
+	return list
 }
 
 // DefaultLimit returns 30 % of the first 1,000 rows plus 10 % of the rest, and at least 10.
@@ -166,8 +171,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
-		scopes: config.Scopes.source, spread: config.Spread, followers: &followers{},
-		columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
+		scopes: config.Scopes.source, spread: config.Spread, followers: &followers{}, columnsChecked: new(atomic.Bool), tableRespelled: new(atomic.Bool),
 		change: attempts{config.MaxAttempts, config.Backoff}, sync: attempts{config.SyncMaxAttempts, config.SyncBackoff}, onSuccess: eraseDone(config.OnSuccess),
 		status: func(v reflect.Value) *nawasync.SyncStatus { return P(v.Addr().Interface().(*T)).SnapshotStatus() },
 	}
@@ -204,10 +208,7 @@ func (r *repo) checkConfig() error {
 	if err := r.checkSupport(); err != nil {
 		return err
 	}
-	actions := r.actions.all()
-	if r.scopes != nil {
-		actions = append(actions, tracker.FollowAction, tracker.RetireAction)
-	}
+	actions := r.ownActions()
 	for i, action := range actions {
 		if slices.Contains(actions[:i], action) {
 			return r.configErrorf("two actions are named %q", action)

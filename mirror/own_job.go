@@ -37,7 +37,7 @@ func (r *repo) dispatchOwn(ctx context.Context, seen reflect.Value, args nawasyn
 	if args == nil {
 		return nil, fmt.Errorf("%w: the arguments are nil", nawasync.ErrInvalid)
 	}
-	if kind := args.Kind(); kind.Service == r.service && kind.Type == r.typ && slices.Contains(r.actions.all(), kind.Action) {
+	if kind := args.Kind(); kind.Service == r.service && kind.Type == r.typ && slices.Contains(r.ownActions(), kind.Action) {
 		return nil, fmt.Errorf("%w: %s is a job of the repository itself; call its method instead", nawasync.ErrInvalid, kind)
 	}
 	m.respell(seen)

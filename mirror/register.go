@@ -47,10 +47,15 @@ func (r *repo) register() error {
 	return nil
 }
 
+// syncs reports whether the jobs of an action have the queue, the timeout and the attempts of syncs.
+func (r *repo) syncs(action string) bool {
+	return slices.Contains([]string{r.actions.Sync, r.actions.Changes, tracker.ConfirmAction, tracker.PlanAction, tracker.FollowAction, tracker.RetireAction}, action)
+}
+
 // newHandler returns the handler for jobs of one action. A is the type of their arguments.
 func newHandler[A any](r *repo, action string, run func(context.Context, host.Attempt, *A) error) host.Handler {
 	kind, queue, timeout, backoff := r.kind(action), r.queue, r.timeout, r.change.backoff
-	if slices.Contains([]string{r.actions.Sync, r.actions.Changes, tracker.ConfirmAction, tracker.PlanAction, tracker.FollowAction, tracker.RetireAction}, action) {
+	if r.syncs(action) {
 		queue, timeout, backoff = r.syncQueue, r.syncTimeout, r.sync.backoff
 	}
 	return host.Handler{
