@@ -242,7 +242,7 @@ func (r *repo) deleteRow(ctx context.Context, seen reflect.Value, o nawasync.Opt
 	if err := r.readStatus(ctx, seen); err != nil {
 		return nil, err
 	}
-	if err := r.supports(r.actions.Delete); err != nil && !(r.can.create && rowOnly(r.status(seen))) {
+	if err := r.supports(r.actions.Delete); err != nil && (!r.can.create || !rowOnly(r.status(seen))) {
 		return nil, err
 	}
 	m.respell(seen)

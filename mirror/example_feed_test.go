@@ -98,7 +98,9 @@ func ExampleChangesRemote() {
 
 // bookEvents maps the body of a request to keys.
 func bookEvents(_ *http.Request, body []byte) ([]contact, error) {
-	var event struct{ Email string }
+	var event struct {
+		Email string `json:"email"`
+	}
 	err := json.Unmarshal(body, &event)
 	return []contact{{Email: event.Email}}, err
 }

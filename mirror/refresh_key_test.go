@@ -77,7 +77,8 @@ func TestRefreshByKeyAddsAnUnknownObjectAndUpdatesAKnownOne(t *testing.T) {
 		if row := m.find("ann"); row.Note == nil {
 			t.Error("the refresh has lost ann's note")
 		}
-		history, err := m.engine.Reader().Changes(t.Context(), tracker.Target{Service: "api", Type: "members", Instance: "r", ID: "bob"}, time.Time{}, time.Time{}, 10)
+		bob := tracker.Target{Service: "api", Type: "members", Instance: "r", ID: "bob"}
+		history, err := m.engine.Reader().Changes(t.Context(), bob, time.Time{}, time.Time{}, 10)
 		if err != nil || len(history) != 1 || history[0].Kind != tracker.ChangeAppeared {
 			t.Errorf("history of bob = %+v, %v, want that he appeared", history, err)
 		}

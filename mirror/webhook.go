@@ -99,7 +99,9 @@ func (w Webhook[T]) Handler(repo nawasync.SyncedRepository[T]) (http.Handler, er
 	if w.Logger == nil {
 		w.Logger = slog.Default()
 	}
-	h := &webhookHandler{repo: r.repo, contentType: w.ContentType, verify: w.Verify, options: nawasync.Options{By: w.By, Source: nawasync.SourceEvent}, logger: w.Logger}
+	h := &webhookHandler{
+		repo: r.repo, contentType: w.ContentType, verify: w.Verify, options: nawasync.Options{By: w.By, Source: nawasync.SourceEvent}, logger: w.Logger,
+	}
 	h.keys = func(req *http.Request, body []byte) (list []reflect.Value, err error) {
 		keys, err := w.Keys(req, body)
 		for i := range keys {

@@ -29,7 +29,9 @@ func gadgetHook(t *testing.T, h *enginetest.Harness) http.Handler {
 	repo, err := mirror.New(e, mirror.Config[gadget]{Service: "shop", Type: "gadget"})
 	enginetest.NoError(t, err)
 	handler, err := mirror.Webhook[gadget]{Secrets: []nawasync.Secret{hookKey}, Keys: func(_ *http.Request, body []byte) ([]gadget, error) {
-		var event struct{ Name string }
+		var event struct {
+			Name string `json:"name"`
+		}
 		err := json.Unmarshal(body, &event)
 		return []gadget{{Instance: "one", Name: event.Name}}, err
 	}}.Handler(repo)

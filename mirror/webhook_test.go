@@ -22,7 +22,9 @@ var hookKey = nawasync.NewSecret("a key of the webhook tests")
 
 // memberEvents maps a body such as {"id":"1","names":["ann"]} to keys.
 func memberEvents(_ *http.Request, body []byte) (keys []member, err error) {
-	var event struct{ Names []string }
+	var event struct {
+		Names []string `json:"names"`
+	}
 	if err := json.Unmarshal(body, &event); err != nil {
 		return nil, err
 	}
