@@ -87,7 +87,7 @@ type refreshArgs struct {
 	lane   string                     // of a key; see keyLane
 	Row    int64                      `json:"row,omitempty"`
 	Key    map[string]json.RawMessage `json:"key,omitempty"` // scope and key fields
-	max    int // attempts; 0 is the default
+	max    int                        // attempts; 0 is the default
 }
 
 func (a refreshArgs) Kind() nawasync.Kind { return a.kind }
