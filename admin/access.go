@@ -124,6 +124,14 @@ func (v *viewer) viewsInstance(service, instance string) bool {
 	return slices.Contains(v.existing, tracker.ServiceInstance{Service: service, Instance: instance}) && v.allowed(PermissionView, service, instance)
 }
 
+// viewsScope reports whether the subject may view an instance or the first components of one, such as the account
+// of zones, and whether the service has such an instance.
+func (v *viewer) viewsScope(service, instance string) bool {
+	scope := tracker.Scope{Service: service, Instance: instance}
+	return v.allowed(PermissionView, service, instance) &&
+		slices.ContainsFunc(v.existing, func(i tracker.ServiceInstance) bool { return scope.Covers(i.Service, i.Instance) })
+}
+
 // manages returns what the subject may both view and manage.
 func (v *viewer) manages() *tracker.Visibility { return v.visibility(PermissionView, PermissionManage) }
 

@@ -119,7 +119,7 @@ func TestServiceIsPausedAndResumedWithAReason(t *testing.T) {
 		t.Errorf("the service is not paused:\n%s", page)
 	}
 	job := s.dispatch(chore{ID: "second"})
-	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "because operator paused the service") {
+	if page := s.get("viewer", fmt.Sprintf("/jobs/%d", job.ID)).body; !strings.Contains(page, "because operator paused whm") {
 		t.Error("the job's page does not show what the job waits for")
 	}
 	if page := s.get("viewer", "/").body; !strings.Contains(page, "the rack moves") {

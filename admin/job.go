@@ -111,8 +111,8 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 		return err
 	}
 	for _, scope := range scopes {
-		if scope.Service == j.Service && (scope.Instance == "" || scope.Instance == j.Instance) {
-			v.pause = &scope
+		if scope.Covers(j.Service, j.Instance) {
+			v.pause = &scope // the narrowest one: they are in the order of their instances
 		}
 	}
 	processes, err := store.Processes(ctx)
@@ -216,10 +216,13 @@ func (v *jobView) waitingText() string {
 		return v.Tf("asynq delivers the task to the application again %s, at about %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.Tracked():
 		return v.Tf("The task has been waiting for the application's asynq server for %s.", format.Span(v, v.now.Sub(j.NotBefore)))
+	case v.pause != nil && v.pause.Probes > 0:
+		return v.Tf("The job is waiting because the remote refuses the credentials of %s. One job tries them at %s, and the others start once it succeeds.",
+			v.scopeText(v.pause.Service, v.pause.Instance), v.fullTime(v.pause.Until))
 	case v.pause != nil && v.pause.Parked:
-		return v.Tf("The job is waiting because the remote refused requests. The service is parked until %s.", v.fullTime(v.pause.Until))
+		return v.Tf("The job is waiting because the remote refused requests. %s is parked until %s.", v.scopeText(v.pause.Service, v.pause.Instance), v.fullTime(v.pause.Until))
 	case v.pause != nil:
-		return v.Tf("The job is waiting because %s paused the service. Resume the service to run the job.", v.pause.By)
+		return v.Tf("The job is waiting because %s paused %s. Resume %[2]s to run the job.", v.pause.By, v.scopeText(v.pause.Service, v.pause.Instance))
 	case j.NotBefore.After(v.now) && j.Attempt > 0:
 		return v.Tf("Attempt %d failed. The next attempt starts %s, at %s.", j.Attempt, v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.NotBefore.After(v.now):
@@ -258,6 +261,8 @@ func (v *jobView) classAdvice() string {
 		return v.T("A setting is wrong. Correct the setting, restart the workers, then retry the job.")
 	case fault.ClassCredentials:
 		return v.T("The remote rejected the credentials. Renew the credentials, resume the service, then retry the job.")
+	case fault.ClassForbidden:
+		return v.T("The credentials are valid and may not do this. Check on the remote what they may do with this object, then retry the job.")
 	case fault.ClassTransient, fault.ClassRateLimited:
 		return v.T("The remote was unreachable or overloaded. Check that the remote answers, then retry the job.")
 	case fault.ClassTimeout:

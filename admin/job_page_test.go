@@ -109,7 +109,7 @@ func TestWaitingJobSaysWhatItWaitsForAndWhenItIsTriedNext(t *testing.T) {
 		t.Errorf("a job behind another one:\n%s", page)
 	}
 	noError(t, s.engine.Pause(t.Context(), "whm", "", nawasync.PauseOptions{By: "Ann", Reason: "the rack moves"}))
-	if page := s.jobPage("viewer", first.ID); !strings.Contains(page, "because Ann paused the service") ||
+	if page := s.jobPage("viewer", first.ID); !strings.Contains(page, "because Ann paused whm") ||
 		!strings.Contains(page, "<q><bdi>the rack moves</bdi></q>") {
 		t.Errorf("a job of a paused service:\n%s", page)
 	}

@@ -24,6 +24,7 @@ type serviceView struct {
 	instances      []string
 	scopes         []tracker.Scope // paused or parked
 	waiting        int64           // queued jobs
+	open           []tracker.OpenJobs
 	tables         []tableView
 	holds          []tracker.Hold
 	heldRows       map[int64][]tracker.HeldRow // by hold ID; the first rows of each open hold
@@ -123,11 +124,12 @@ func (v *serviceView) loadInstances(ctx context.Context) error {
 	return err
 }
 
-// loadScopes reads what is paused or parked. A pause of the whole service applies to each instance.
+// loadScopes reads what is paused or parked: what the page shows, what covers it, and what it covers.
 func (v *serviceView) loadScopes(ctx context.Context) error {
 	scopes, err := v.store().Scopes(ctx)
 	v.scopes = slices.DeleteFunc(scopes, func(s tracker.Scope) bool {
-		return s.Service != v.name || (v.instance != "" && s.Instance != "" && s.Instance != v.instance)
+		within := tracker.Scope{Service: v.name, Instance: v.instance}
+		return !within.Covers(s.Service, s.Instance) && !s.Covers(v.name, v.instance)
 	})
 	return err
 }
@@ -178,6 +180,7 @@ func (v *serviceView) loadActions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.open = open
 	v.trend = chart.NewTrend(v.now.Add(-7*24*time.Hour), v.now, 6*time.Hour)
 	kinds := map[string]*serviceHealth{}
 	kindOf := func(typ, action string) *serviceHealth {
@@ -307,17 +310,6 @@ func stateCountText(p *request, n int64) string {
 	return format.Thousands(p, n)
 }
 
-// exactPause returns the pause of the service or instance that the page shows, or nil. It ignores
-// pauses of a wider or narrower scope.
-func (v *serviceView) exactPause() *tracker.Scope {
-	for _, s := range v.scopes {
-		if s.Instance == v.instance {
-			return &s
-		}
-	}
-	return nil
-}
-
 // serviceAction pauses, resumes or syncs a service or an instance.
 func (p *request) serviceAction() error {
 	name, err := p.pathService()
@@ -332,7 +324,7 @@ func (p *request) serviceAction() error {
 		p.r.PostForm.Set("instance", at)
 	}
 	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
-	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsInstance(name, instance)
+	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsScope(name, instance)
 	switch p.r.PathValue("action") { // also the first one of an instance
 	case "sync":
 		asked, found = p.syncAsked(name, p.r.PostFormValue("type"), instance), instance == "" || p.viewer.allowed(PermissionView, name, instance)
@@ -362,7 +354,10 @@ func (p *request) serviceAction() error {
 			if err == nil && !found {
 				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
 			}
-			return flash{Text: p.Tf("%s has been resumed.", p.scopeText(name, instance))}, err
+			if err != nil {
+				return flash{}, err
+			}
+			return flash{Text: p.resumedText(ctx, name, instance)}, nil
 		})
 	case "sync", "plan":
 		entry.Type = p.r.PostFormValue("type")
@@ -432,17 +427,6 @@ func (v *serviceView) syncedText(t tableView) string {
 
 // stale reports whether the next sync of a table is late.
 func (v *serviceView) stale(t tableView) bool { return !t.synced.IsZero() && v.now.After(t.staleAt) }
-
-func (v *serviceView) pauseText(s tracker.Scope) string {
-	switch name := v.scopeText(s.Service, s.Instance); {
-	case s.Parked:
-		return v.Tf("%s is parked until %s.", name, v.fullTime(s.Until))
-	case s.Until.Equal(tracker.Forever):
-		return v.Tf("%s is paused by %s until an operator resumes the service.", name, s.By)
-	default:
-		return v.Tf("%s is paused by %s until %s.", name, s.By, v.fullTime(s.Until))
-	}
-}
 
 // kindURL returns the URL of the jobs of a kind that ended in the last 7 days.
 func (v *serviceView) kindURL(s serviceHealth, terms ...string) string {

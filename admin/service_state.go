@@ -8,13 +8,10 @@ import (
 
 // state returns the state of the service and why it is so.
 func (v *serviceView) state() serviceState {
-	exact := v.exactPause()
-	if exact == nil && v.instance != "" { // a pause of the whole service
-		for _, s := range v.scopes {
-			exact = &s
-		}
-	}
+	exact := v.coveringPause()
 	switch {
+	case exact != nil && exact.Probes > 0:
+		return serviceState{v.T("parked"), "held", "bad", v.T("The remote refuses the credentials. The jobs wait until one of them shows that they are accepted again.")}
 	case exact != nil && exact.Parked:
 		return serviceState{v.T("parked"), "held", "bad", v.T("The remote refused requests, so the engine waits before it tries again.")}
 	case exact != nil:

@@ -214,7 +214,7 @@ func TestPauseOfAServiceIsShownWithoutReasonToThoseWhoMayViewOneInstance(t *test
 			"operator":       {service, beta, group, "qbeta moves", "qbeta has moved", "qgroup rests"},
 			"alpha-operator": {service},
 			"group-operator": {service, group, "qgroup rests"},
-			"one-operator":   {service},
+			"one-operator":   {service, group}, // which stops qgroup/one
 			"not-beta":       {service, group, "qgroup rests"},
 			"dns-operator":   {},
 		} {

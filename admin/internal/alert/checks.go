@@ -94,28 +94,6 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 	return list
 }
 
-// checkScopes finds paused and parked scopes.
-func checkScopes(in Input, p Formatter) (list []Alert) {
-	for _, s := range in.Scopes {
-		text, severity := p.Tf("%s is paused by %s: %s", p.ScopeText(s.Service, s.Instance), s.By, s.Reason), SeverityWarning
-		switch {
-		case s.Parked && s.Reason == "": // the reader may not see all that the reason may name
-			text, severity = p.Tf("%s is parked until %s.", p.ScopeText(s.Service, s.Instance), p.FullTime(s.Until)), SeverityCritical
-		case s.Reason == "":
-			text = p.Tf("%s is paused by %s.", p.ScopeText(s.Service, s.Instance), s.By)
-		case s.Parked:
-			text = p.Tf("%s is parked until %s: %s", p.ScopeText(s.Service, s.Instance), p.FullTime(s.Until), format.FirstLine(s.Reason))
-			severity = SeverityCritical
-		}
-		list = append(list, Alert{
-			Severity: severity, Text: text, Since: s.Since, Effect: p.T("Queued jobs wait. Running jobs continue."),
-			Advice: p.T("Fix the cause, then resume the service."),
-			Next:   Next{Label: p.T("Show the service"), URL: p.ServiceURL(s.Service), Resume: &s},
-		})
-	}
-	return list
-}
-
 // checkHolds finds syncs that wait for a decision.
 func checkHolds(in Input, p Formatter) (list []Alert) {
 	for _, hold := range in.Holds {
