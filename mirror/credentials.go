@@ -41,8 +41,8 @@ func (a remoteAdapter[T]) checkCredentials(ctx context.Context, scope reflect.Va
 	return remote.CheckCredentials(ctx, asType[T](scope))
 }
 
-// trustCredentials is for how long credentials count as valid after a check.
-const trustCredentials = time.Minute
+// credentialCheckInterval is for how long the credentials of a limit scope count as valid after a check.
+const credentialCheckInterval = time.Minute
 
 // checkedRemote finds out whether a refused call means that the credentials are no longer valid.
 type checkedRemote struct {
@@ -75,7 +75,7 @@ func (c *checkedRemote) checked(ctx context.Context, row reflect.Value, err erro
 	if scopeErr != nil {
 		return err
 	}
-	if now := c.repo.now(); c.validSince(limit, now.Add(-trustCredentials)) {
+	if now := c.repo.now(); c.validSince(limit, now.Add(-credentialCheckInterval)) {
 		return err
 	}
 	checkErr := c.check(ctx, scope)

@@ -221,7 +221,7 @@ func TestRefusedTokenParksTheJob(t *testing.T) {
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, page := s.get("/jobs/" + job)
 		if strings.Contains(page, "queued") && strings.Contains(page, "check user, token and the token's privileges") &&
-			strings.Contains(page, "The next attempt starts at") {
+			strings.Contains(page, "The server refuses requests.") {
 			return
 		}
 		if time.Now().After(deadline) {

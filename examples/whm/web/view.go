@@ -12,6 +12,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -322,6 +323,8 @@ func (v jobView) StatusText() string {
 	switch {
 	case j.Status == tracker.StatusQueued && j.NotBefore.After(time.Now()):
 		return fmt.Sprintf("The next attempt starts at %s or later.", j.NotBefore.UTC().Format("15:04:05 UTC"))
+	case parked(j):
+		return "The server refuses requests. Its jobs wait until one of them shows that it accepts requests again."
 	case j.Status == tracker.StatusQueued:
 		return "The job waits for a free worker."
 	case j.Status == tracker.StatusRunning:
@@ -329,6 +332,12 @@ func (v jobView) StatusText() string {
 	}
 	return fmt.Sprintf("The job ended at %s, %s after its dispatch.", j.FinishedAt.UTC().Format("15:04:05 UTC"),
 		j.FinishedAt.Sub(j.CreatedAt).Round(time.Millisecond))
+}
+
+// parked reports whether the job waits because the server has refused it and would refuse others.
+func parked(j *tracker.Job) bool {
+	class := fault.Class(j.ErrorClass)
+	return j.Status == tracker.StatusQueued && (class == fault.ClassCredentials || class == fault.ClassRateLimited)
 }
 
 func jobURL(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprintf("/jobs/%d", id)) }

@@ -172,7 +172,7 @@ func refreshFor(job *tracker.Job) int {
 	switch {
 	case job.Status.Terminal():
 		return 0
-	case time.Until(job.NotBefore) > 2*time.Second:
+	case parked(job), time.Until(job.NotBefore) > 2*time.Second:
 		return 5
 	}
 	return 1
