@@ -51,7 +51,7 @@ func (s *Store) claimInOneStatement(ctx context.Context, worker string, looks []
 func (s *Store) claimText() string {
 	return "WITH v AS MATERIALIZED (SELECT v.* FROM (SELECT set_config('lock_timeout', '2s', true)) l, " +
 		s.dialect.Rowset("n", "service:t", "type:t", "action:t", "instance:t", "wake", "id", "timeout", "probe") +
-		" WHERE NOT " + claimPaused("v_service", s.dialect.InScopesOf("p.instance", "v_instance"), "v_probe = 0") + "), " +
+		" WHERE " + claimable("v_service", s.dialect.InScopesOf("p.instance", "v_instance"), "v_probe = 0") + "), " +
 		"c AS MATERIALIZED (SELECT v_n, v_timeout, c.id AS c_id, c.lane AS c_lane, c.epoch AS c_epoch, c.wake_at AS c_wake FROM v CROSS JOIN LATERAL (" +
 		"SELECT j.id, j.lane, j.epoch, j.wake_at FROM nawasync_jobs j WHERE j.queue = ? AND j.service = v_service AND j.type = v_type AND j.action = v_action" +
 		" AND j.instance = v_instance AND j.wake_at IS NOT NULL AND (j.wake_at, j.id) > (v_wake, v_id) ORDER BY j.wake_at, j.id LIMIT ? FOR UPDATE SKIP LOCKED) c), " +

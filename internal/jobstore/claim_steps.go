@@ -99,7 +99,7 @@ func (s *Store) candidatesQuery(looks []Look, first, end, limit int, now int64) 
 		l := looks[i]
 		part := "SELECT ? AS n, j.id, j.epoch, j.lane, j.wake_at, " + s.dialect.Behind() + " AS behind, " + sqlkit.LaneBusy + " AS busy FROM " + table +
 			" WHERE " + queue + " = ? AND j.service = ? AND j.type = ? AND j.action = ? AND j.instance = ? AND j.wake_at >= ? AND (j.wake_at > ? OR j.id > ?)" +
-			" AND NOT " + claimPaused("?", "p.instance IN ?", "? = 0") +
+			" AND " + claimable("?", "p.instance IN ?", "? = 0") +
 			" ORDER BY j.wake_at, j.id LIMIT ?" + s.dialect.SkipLocked()
 		args = append(args, i, l.Queue, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.WakeAt, l.After.ID, l.Service, sqlkit.ScopesOf(l.Instance), now, now,
 			l.probe(), limit)

@@ -6,3 +6,10 @@ func (s *Store) LaneHeadsQuery() string { return s.dialect.LaneHeads() }
 func (s *Store) BehindQuery() string {
 	return "SELECT j.id, " + s.dialect.Behind() + " FROM nawasync_jobs j WHERE j.id = ?"
 }
+
+// ClaimQuery returns the statement of a claim on PostgreSQL and its parameters.
+func (s *Store) ClaimQuery(looks ...Look) (query string, args []any) {
+	text, _ := lookRows(looks)
+	now := s.Now().UnixMicro()
+	return s.claimText(), []any{text, now, now, looks[0].Queue, 1, now, now, now, "w", now}
+}

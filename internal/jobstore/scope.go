@@ -15,12 +15,13 @@ import (
 // scopeBlocks is a condition: the row p of nawasync_scopes stops jobs. Its parameters are (now, now).
 const scopeBlocks = "(p.paused_until > ? OR p.limited_until > ? OR p.probes > 0)"
 
-// claimPaused returns a condition: the jobs of an instance are stopped, of which covering says that p
+// claimable returns a condition: the jobs of an instance are not stopped, of which covering says that p
 // covers it. A probe runs although credentials are refused. The parameters are those of covering, then
-// (now, now), then whether it is a probe.
-func claimPaused(service, covering, probe string) string {
-	return "EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = " + service + " AND " + covering + " AND " + scopeBlocks +
-		" AND (p.probes = 0 OR " + probe + "))"
+// (now, now), then those of probe. It uses CASE because PostgreSQL turns a plain NOT EXISTS into an anti-join, which
+// compares each stream with all pauses of its service.
+func claimable(service, covering, probe string) string {
+	return "CASE WHEN EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = " + service + " AND " + covering + " AND " + scopeBlocks +
+		" AND (p.probes = 0 OR " + probe + ")) THEN 0 ELSE 1 END = 1"
 }
 
 // Pause pauses a scope or replaces its pause or park. It does not end the wait that a remote has asked for.

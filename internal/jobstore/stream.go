@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
@@ -69,15 +70,25 @@ func (s *Store) ListStreams(ctx context.Context, from []Stream, limit int) ([]St
 // probeDue is the value of streamPaused for a stream whose scopes only wait for a probe, which may start.
 const probeDue = 1
 
-// streamPaused is an expression that is 0 for a stream s without pauses, probeDue, or higher. Its parameters
-// are (now, now, now, now). It saves claims that would find nothing; they check for themselves.
-func (s *Store) streamPaused() string {
-	return "COALESCE((SELECT MAX(CASE WHEN p.paused_until > ? OR p.limited_until > ? THEN 2 ELSE 1 END) FROM nawasync_scopes p WHERE p.service = s.service AND " +
-		s.dialect.InScopesOf("p.instance", "s.instance") + " AND " + scopeBlocks + "), 0)"
+// streamPaused returns an expression that is 0 for a stream s without pauses, probeDue, or higher. It saves
+// claims that would find nothing; they check for themselves. So it does not matter that MySQL finds scopes
+// of up to six components only, and those of the whole instance.
+func (s *Store) streamPaused(now int64) (expression string, args []any) {
+	const state = "CASE WHEN p.paused_until > ? OR p.limited_until > ? THEN 2 WHEN p.probes > 0 THEN 1 ELSE 0 END"
+	const from = " FROM nawasync_scopes p WHERE p.service = s.service AND "
+	if s.dialect.Name != "mysql" {
+		return "COALESCE((SELECT MAX(" + state + ")" + from + s.dialect.InScopesOf("p.instance", "s.instance") + "), 0)", []any{now, now}
+	}
+	var parts []string // MySQL uses the primary key for one value, and reads all rows of the service for a list
+	for _, scope := range sqlkit.ScopesUpTo(6, "s.instance") {
+		parts, args = append(parts, "COALESCE((SELECT "+state+from+"p.instance = "+scope+"), 0)"), append(args, now, now)
+	}
+	return "GREATEST(" + strings.Join(parts, ", ") + ")", args
 }
 
 func (s *Store) streamsQuery(from []Stream, limit int) (query string, args []any, err error) {
 	queue, now := from[0].Queue, s.Now().UnixMicro()
+	paused, pausedArgs := s.streamPaused(now)
 	table, column := s.dialect.ClaimRows()
 	if s.dialect.Name == "mysql" {
 		// "Using index for group-by": with more conditions, or in a recursive query, MariaDB scans
@@ -89,8 +100,7 @@ func (s *Store) streamsQuery(from []Stream, limit int) (query string, args []any
 				" GROUP BY j.claim_queue, j.service, j.type, j.action, j.instance ORDER BY j.instance LIMIT ?)"
 			args = append(args, queue, f.Service, f.Type, f.Action, f.Instance, limit)
 		}
-		return "SELECT s.*, " + s.streamPaused() + " FROM (" + strings.Join(parts, " UNION ALL ") + ") s LIMIT ?",
-			append([]any{now, now, now, now}, append(args, limit)...), nil
+		return "SELECT s.*, " + paused + " FROM (" + strings.Join(parts, " UNION ALL ") + ") s LIMIT ?", slices.Concat(pausedArgs, args, []any{limit}), nil
 	}
 	rows := make([]streamRow, len(from))
 	for i, f := range from {
@@ -108,6 +118,6 @@ func (s *Store) streamsQuery(from []Stream, limit int) (query string, args []any
 		s.dialect.Rowset("n", "service:t", "type:t", "action:t", "from:t") +
 		" UNION ALL SELECT s.service, s.type, s.action, " + next("s.", "> s.instance") + " FROM s WHERE s.instance IS NOT NULL)" +
 		" SELECT s.service, s.type, s.action, s.instance, (SELECT MIN(j.wake_at) FROM " + table + " WHERE " + column +
-		" = ? AND j.service = s.service AND j.type = s.type AND j.action = s.action AND j.instance = s.instance AND j.wake_at IS NOT NULL), " + s.streamPaused() +
-		" FROM s WHERE s.instance IS NOT NULL LIMIT ?", []any{queue, text, queue, queue, now, now, now, now, limit}, nil
+		" = ? AND j.service = s.service AND j.type = s.type AND j.action = s.action AND j.instance = s.instance AND j.wake_at IS NOT NULL), " + paused +
+		" FROM s WHERE s.instance IS NOT NULL LIMIT ?", slices.Concat([]any{queue, text, queue, queue}, pausedArgs, []any{limit}), nil
 }

@@ -1,6 +1,9 @@
 package sqlkit
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // A scope covers an instance if it is "", the instance itself, or its first components: "a/b" covers
 // "a/b/c" and not "a/bc". Components are separated by slashes.
@@ -36,19 +39,22 @@ func (d Dialect) Covers(scope, instance string) string {
 }
 
 // InScopesOf returns a condition that is true if scope, an indexed column, is one of the scopes that cover an
-// instance, which is an expression. MySQL can only name them up to the sixth component, and the instance itself.
+// instance, which is an expression. MySQL has none that uses the index; see ScopesUpTo.
 func (d Dialect) InScopesOf(scope, instance string) string {
-	switch d.Name {
-	case "postgres":
+	if d.Name == "postgres" {
 		return scope + " = ANY (ARRAY(SELECT array_to_string((string_to_array(" + instance + ", '/'))[1:n], '/')" +
 			" FROM generate_series(0, cardinality(string_to_array(" + instance + ", '/'))) n))"
-	case "mysql":
-		parts := "''"
-		for _, n := range []string{"1", "2", "3", "4", "5", "6"} {
-			parts += ", SUBSTRING_INDEX(" + instance + ", '/', " + n + ")"
-		}
-		return scope + " IN (" + parts + ", " + instance + ")"
 	}
 	return scope + " IN (WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + INSTR(SUBSTR(" + instance + " || '/', n + 1), '/') FROM c WHERE n < LENGTH(" + instance + ") + 1)" +
 		" SELECT SUBSTR(" + instance + ", 1, n - 1) FROM c)"
+}
+
+// ScopesUpTo returns, for MySQL, expressions for the scopes that cover an instance: "", those of up to n
+// components, and the instance, which is an expression.
+func ScopesUpTo(n int, instance string) []string {
+	list := []string{"''"}
+	for i := 1; i <= n; i++ {
+		list = append(list, "SUBSTRING_INDEX("+instance+", '/', "+strconv.Itoa(i)+")")
+	}
+	return append(list, instance)
 }
