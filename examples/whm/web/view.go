@@ -12,8 +12,8 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
