@@ -136,6 +136,16 @@ func (c *checkedRemote) scopeExists(ctx context.Context, scope reflect.Value) (e
 	return exists, known, c.checked(ctx, scope, err)
 }
 
+func (c *checkedRemote) changes(ctx context.Context, scope reflect.Value, cursor string) iter.Seq2[erasedChange, error] {
+	return func(yield func(erasedChange, error) bool) {
+		for change, err := range c.erasedRemote.changes(ctx, scope, cursor) {
+			if !yield(change, c.checked(ctx, scope, err)) {
+				return
+			}
+		}
+	}
+}
+
 func (c *checkedRemote) poll(ctx context.Context, key reflect.Value, handle string) (known bool, err error) {
 	known, err = c.erasedRemote.poll(ctx, key, handle)
 	return known, c.checked(ctx, key, err)
