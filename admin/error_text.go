@@ -29,6 +29,7 @@ func (p *request) errorText(err error) string {
 		{nawasync.ErrNoRepository, p.T("The sync was not queued because this process has no repository for that table. Create the repository with mirror.New.")},
 		{nawasync.ErrNoSealer, p.T("The text looks like a secret, and this application has no Config.Sealer to store one. Leave the secret out.")},
 		{nawasync.ErrBacklogFull, p.T("The service's queue is full. Wait until some jobs have finished, or raise Config.MaxQueued.")},
+		{mirror.ErrScopeGone, p.T("The scope no longer exists on the remote. If it should, sync the repository that lists the scopes first.")},
 		{nawasync.ErrDeleting, p.T("Another job deletes this object. Wait until that job has ended.")},
 		{nawasync.ErrExists, p.T("Another row has the object's name by now.")},
 		{nawasync.ErrNotEnded, p.T("The job has not ended. Cancel it first, or wait.")},

@@ -24,12 +24,13 @@ func TestEveryErrorOfAnActionHasAText(t *testing.T) {
 		"ErrNoSealer": nawasync.ErrNoSealer, "ErrBacklogFull": nawasync.ErrBacklogFull, "ErrNotFound": nawasync.ErrNotFound,
 		"ErrDatabaseBusy": nawasync.ErrDatabaseBusy,
 		"ErrDeleting":     nawasync.ErrDeleting, "ErrExists": nawasync.ErrExists, "ErrNotEnded": nawasync.ErrNotEnded, "ErrStillOpen": nawasync.ErrStillOpen,
-		"ErrUnchanged": nawasync.ErrUnchanged, "ErrBusy": nawasync.ErrBusy, "ErrKeyBusy": nawasync.ErrKeyBusy, "ErrUnseen": mirror.ErrUnseen,
+		"ErrUnchanged": nawasync.ErrUnchanged, "ErrBusy": nawasync.ErrBusy, "ErrKeyBusy": nawasync.ErrKeyBusy, "ErrUnseen": mirror.ErrUnseen, "ErrScopeGone": mirror.ErrScopeGone,
 		"ErrUnseal": secret.ErrUnseal, "ErrInvalid": nawasync.ErrInvalid,
 	}
 	elsewhere := map[string]string{
 		"ErrCancelled": "ends an attempt", "ErrTimeout": "ends an attempt", "ErrStopping": "ends an attempt", "ErrLeaseLost": "ends an attempt",
 		"ErrCursorExpired": "is of a remote", "ErrNoQueue": "is of Register", "ErrRegistered": "is of Register", "ErrStarted": "is of Register",
+		"ErrSeen": "is of ParseSeen", "ErrStale": "is of ParseSeen",
 	}
 	p := &request{r: httptest.NewRequest(http.MethodPost, "/jobs/7/retry", nil), h: &handler{config: Config{Logger: slog.New(slog.DiscardHandler)}}}
 	unknown := p.errorText(errors.New("something else"))

@@ -32,7 +32,7 @@ type scopeSource struct {
 // no scope.
 //
 // A scope is listed from the moment that its row was first read from the remote until the row is deleted, which
-// takes all that a deletion takes in parent: a proven listing, Config.MissingRuns, Config.Limit, and a
+// takes all that a deletion takes in parent: a complete listing, Config.MissingRuns, Config.Limit, and a
 // confirmation. So a listing of parent that fails, ends early or is empty changes no scope. Rows of parent that
 // SQL of the host removes change none either.
 //
@@ -121,7 +121,7 @@ func (r *repo) goneText(l *jobstore.ListedScope) string {
 		l.GoneAt.Format("2006-01-02 15:04:05 MST"))
 }
 
-// refuseGone returns ErrScopeGone if the scope of a row is gone.
+// refuseGone returns ErrScopeGone if the row belongs to a scope that is gone.
 func (r *repo) refuseGone(ctx context.Context, row reflect.Value) error {
 	if r.scopes == nil {
 		return nil

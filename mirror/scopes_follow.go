@@ -69,9 +69,9 @@ func (r *repo) follow(ctx context.Context, a host.Attempt) (followResult, error)
 		return f.result, err
 	}
 	f.result.Listed = int64(len(f.listed))
-	for instance, row := range f.listed {
-		if !f.known[instance] {
-			f.steps = append(f.steps, scopeStep{instance: instance, row: row})
+	for scope, row := range f.listed {
+		if !f.known[scope] {
+			f.steps = append(f.steps, scopeStep{instance: scope, row: row})
 		}
 	}
 	slices.SortFunc(f.steps, func(a, b scopeStep) int { return int(a.row - b.row) })

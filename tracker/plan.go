@@ -42,7 +42,7 @@ type stream struct {
 // bounds returns the conditions for ids in [low, high), and the order of the stream. PostgreSQL has no hints.
 // When its statistics are old, it may expect matches early in the primary key and then read all jobs. With
 // pair, it is given an order over the column and the id, which only the index of the stream has. A column
-// that equals a constant would drop out of that order, hence LIKE, which PostgreSQL looks up in the index as
+// that equals a constant would drop out of that order. PostgreSQL looks LIKE up in the index as
 // an equality without knowing it as one. A number, of which LIKE knows nothing, lies between itself and
 // itself; such a scan reads the index entries of all jobs of one object. Bounds over the pair leave the index
 // as the only choice too, but with PostgreSQL 15.18 a scan does not end at the further one of them.
