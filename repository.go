@@ -88,6 +88,12 @@ type RepositorySyncer[T any] interface {
 	// job says since when (StartedAt), and how many objects are listed so far, of how many if the remote tells
 	// (tracker.Job.ProgressValues). OpenSync returns ErrNotFound if no sync is open, and ErrInvalid for half a scope.
 	OpenSync(ctx context.Context, scope T) (*tracker.Job, error)
+	// ChangesArgs returns the arguments of a job that reads the remote's feed of a scope
+	// (mirror.ChangesRemote), for Engine.Schedule and Engine.Dispatch. The job dispatches what RefreshKey does for
+	// each object that the feed names, and stores where the feed goes on. The first one, and one whose place the
+	// remote no longer has, dispatches a sync. Fields of the scope may be empty if the feed covers
+	// several scopes. ChangesArgs returns an error that wraps errors.ErrUnsupported if the remote has no feed.
+	ChangesArgs(scope T) (Args, error)
 	// Refresh dispatches a job that reads one object from the remote into its row. It resolves
 	// a conflict in favour of the remote. It returns ErrNotFound.
 	Refresh(ctx context.Context, id int64, o Options) (*tracker.Job, error)

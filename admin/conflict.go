@@ -27,7 +27,7 @@ func (v *jobView) answers() []conflictAnswer {
 			conflictAnswer{"apply_mine", v.T("Apply mine on top"), v.applyText(), "", v.T("Yes, write to the remote")},
 			conflictAnswer{"overwrite", v.T("Overwrite"), v.overwriteText(), "danger", v.T("Yes, overwrite the remote's values")})
 	}
-	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept {
+	if values, err := v.job.ConflictValues(); err == nil && values.Answers.Accept && (v.canWrite(v.job) || v.job.SnapshotState == tracker.StatePendingCreate) {
 		list = slices.Insert(list, min(1, len(list)), conflictAnswer{
 			"accept", v.T("Accept"), v.T("Takes the remote's values for the requested ones, for example because the remote stores them in another form. Other requested fields are still written."), "", v.T("Yes, write the other fields"),
 		})

@@ -25,6 +25,7 @@ type erasedRemote interface {
 	remove(ctx context.Context, key reflect.Value) error
 	// scopeExists returns known = false if the Remote cannot tell.
 	scopeExists(ctx context.Context, scope reflect.Value) (exists, known bool, err error)
+	changes(ctx context.Context, scope reflect.Value, cursor string) iter.Seq2[erasedChange, error]
 	// poll returns known = false if the Remote cannot be asked for the outcome of an accepted write.
 	poll(ctx context.Context, key reflect.Value, handle string) (known bool, err error)
 }
@@ -34,6 +35,11 @@ type erasedObject struct {
 	raw     json.RawMessage
 	version string
 	author  string
+}
+
+type erasedChange struct {
+	key    reflect.Value
+	cursor string
 }
 
 type erasedPage struct {
@@ -122,6 +128,21 @@ func (a remoteAdapter[T]) scopeExists(ctx context.Context, scope reflect.Value) 
 	}
 	exists, err = remote.ScopeExists(ctx, asType[T](scope))
 	return exists, err == nil, markRemote(err)
+}
+
+func (a remoteAdapter[T]) changes(ctx context.Context, scope reflect.Value, cursor string) iter.Seq2[erasedChange, error] {
+	return func(yield func(erasedChange, error) bool) {
+		remote, ok := a.Lister.(ChangesRemote[T])
+		if !ok {
+			yield(erasedChange{}, lacks("Changes"))
+			return
+		}
+		for c, err := range remote.Changes(ctx, asType[T](scope), cursor) {
+			if !yield(erasedChange{reflect.ValueOf(&c.Key).Elem(), c.Cursor}, markRemote(err)) {
+				return
+			}
+		}
+	}
 }
 
 func (a remoteAdapter[T]) poll(ctx context.Context, key reflect.Value, handle string) (known bool, err error) {

@@ -26,6 +26,8 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	FollowUp(ctx context.Context, old *jobstore.Job, args nawasync.Args, o nawasync.Options, state nawasync.SyncState) (*tracker.Job, error)
 	Arguments(job *jobstore.Job) ([]byte, error)
 	DigestKey(ctx context.Context) ([]byte, error)
+	SealCursor(kind nawasync.Kind, instance, cursor string) ([]byte, error)
+	OpenCursor(kind nawasync.Kind, instance string, stored []byte) string
 	Redact(text string) string
 	Register(handlers []host.Handler) error
 	Attach(r nawasync.AttachedRepository) error

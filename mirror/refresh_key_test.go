@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -31,6 +32,9 @@ func (m members) keyResult(name string) (result map[string]any) {
 	enginetest.NoError(m.t, json.Unmarshal(job.Result, &result))
 	return result
 }
+
+// drainAll runs all jobs.
+func drainAll(m members) error { return nawasynctest.Drain(m.t.Context(), m.engine, m.clock) }
 
 // lose deletes objects on the remote.
 func (m members) lose(names ...string) {

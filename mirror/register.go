@@ -23,6 +23,9 @@ func (r *repo) register() error {
 	if r.can.read {
 		handlers = append(handlers, newHandler(r, tracker.RefreshAction, r.runRefresh))
 	}
+	if r.can.changes {
+		handlers = append(handlers, newHandler(r, r.actions.Changes, r.syncQueue, r.syncTimeout, r.runChanges))
+	}
 	if r.can.create {
 		handlers = append(handlers, newHandler(r, r.actions.Create, withOnSuccess(r, r.runCreate)))
 	}

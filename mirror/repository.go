@@ -111,6 +111,10 @@ func (r *repository[T]) SyncArgs(scope T, detail string) (nawasync.Args, error) 
 	return r.syncArgs(reflect.ValueOf(&scope).Elem(), detail)
 }
 
+func (r *repository[T]) ChangesArgs(scope T) (nawasync.Args, error) {
+	return r.changesArgs(reflect.ValueOf(&scope).Elem())
+}
+
 func (r *repository[T]) Refresh(ctx context.Context, id int64, o nawasync.Options) (*tracker.Job, error) {
 	return r.refreshRow(ctx, id, o)
 }

@@ -39,6 +39,9 @@ const (
 // keepForms is how long a form of the pages that was sent is kept, so that the form cannot be sent again.
 const keepForms = 24 * time.Hour
 
+// KeepDeliveries is how long an accepted request of a webhook is kept. Its signature must not be valid for longer.
+const KeepDeliveries = 15 * time.Minute
+
 // How long minute, hour and day rows of the counts of errors are kept. Pages read one hour of minutes, seven days of
 // hours and 30 days of days.
 const (
@@ -85,7 +88,11 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if full || n == batch || entries == batch || forms == batch {
+	deliveries, err := p.Store.PruneDeliveries(ctx, now.Add(-KeepDeliveries), batch)
+	if err != nil {
+		return false, err
+	}
+	if full || n == batch || entries == batch || forms == batch || deliveries == batch {
 		return true, nil
 	}
 	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {
