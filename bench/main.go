@@ -21,18 +21,19 @@ import (
 
 // options holds the command's flags.
 type options struct {
-	postgres, redis                string
+	postgres, redis, mysql         string
 	jobs, inserts, rounds, workers int
 	batch, latency, load           int
 	idle                           time.Duration
 	what, keep, file               string
 	rows, naive                    int
-	only, profile, write           string
+	only, profile, memory, write   string
 }
 
 func parseFlags() (o options) {
 	flag.StringVar(&o.postgres, "postgres", "postgres://postgres@127.0.0.1:5432/postgres?sslmode=disable", "a PostgreSQL server on which databases may be created")
-	flag.StringVar(&o.redis, "redis", "127.0.0.1:6379", "a Redis server; its database 15 is flushed")
+	flag.StringVar(&o.redis, "redis", "127.0.0.1:6379", "a Redis server; its database 15 is flushed. Empty: none, with -what reconcile and million")
+	flag.StringVar(&o.mysql, "mysql", "", "with -what reconcile: the DSN of a server of MySQL or MariaDB on which databases may be created, instead of PostgreSQL")
 	flag.IntVar(&o.jobs, "jobs", 20_000, "jobs to drain in each round")
 	flag.IntVar(&o.inserts, "inserts", 3_000, "jobs to dispatch one by one in each round")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; the report shows the medians")
@@ -43,12 +44,13 @@ func parseFlags() (o options) {
 	flag.DurationVar(&o.idle, "idle", 10*time.Second, "how long to measure the CPU of processes without work; 0 leaves it out")
 	flag.StringVar(&o.what, "what", "jobs", "jobs, reconcile (a full sync compared with other ways), million (a large table) or admin (the operators' pages)")
 	flag.StringVar(&o.keep, "database", "", "with -what admin: a PostgreSQL database to seed once and keep; default a new one")
-	flag.StringVar(&o.file, "sqlite", "", "with -what admin: an SQLite file to seed once and keep, instead of PostgreSQL")
+	flag.StringVar(&o.file, "sqlite", "", "an SQLite file instead of PostgreSQL: with -what admin, to seed once and keep; with -what reconcile, a new one")
 	flag.IntVar(&o.rows, "rows", 0, "rows to sync, or jobs to show; default 200,000, a million, or 5 million")
-	flag.IntVar(&o.naive, "naive", 20_000, "rows to write one by one with -what reconcile")
+	flag.IntVar(&o.naive, "naive", 20_000, "rows to write one by one with -what reconcile; 0 leaves that and COPY out")
 	flag.StringVar(&o.only, "only", "", "names of subjects, separated by commas")
 	flag.StringVar(&o.write, "write", "", "a folder: write the figures into its benchmarks.json and benchmarks.md")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to this file")
+	flag.StringVar(&o.memory, "memprofile", "", "write a profile of all allocations to this file")
 	flag.Parse()
 	return o
 }
@@ -89,6 +91,18 @@ func main() {
 	default:
 		exit(jobsBench(ctx, o))
 	}
+	if o.memory != "" {
+		exit(writeAllocations(o.memory))
+	}
+}
+
+// writeAllocations writes a profile of all memory that was allocated so far.
+func writeAllocations(name string) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(file, 0), file.Close())
 }
 
 // exit ends the process with status 1 if err is not nil.

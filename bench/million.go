@@ -57,7 +57,7 @@ func millionBench(ctx context.Context, o options) error {
 		run.figure(fmt.Sprintf("a page of 50 by address after row %d, round trip, worst of 20", at), fmt.Sprintf("page_after_%d_ms", at), milliseconds(worst), 1, " ms")
 	}
 	environment := newEnvironment()
-	if err := environment.addPostgres(ctx, o.postgres); err != nil {
+	if err := m.version(ctx, &environment); err != nil {
 		return err
 	}
 	r := &report{

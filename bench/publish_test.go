@@ -132,7 +132,10 @@ func TestPublishWritesNothingIfABlockIsMissing(t *testing.T) {
 func TestTheDocumentHasABlockForEachTable(t *testing.T) {
 	t.Parallel()
 	run := &jobsRun{options: options{latency: 1, idle: time.Second}}
-	names := []string{"ratios", "reconcile", "reconcile-ratios", "million", "admin", "admin-sqlite"}
+	names := []string{"ratios", "million", "admin", "admin-sqlite"}
+	for _, end := range []string{"", "-sqlite", "-mysql"} {
+		names = append(names, "reconcile"+end, "reconcile-cpu"+end, "reconcile-ratios"+end)
+	}
 	for _, table := range run.tables() {
 		names = append(names, table.name)
 	}

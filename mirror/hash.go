@@ -28,6 +28,19 @@ func (f *field) canonical(out []byte, row reflect.Value) []byte {
 }
 
 func (f *field) equal(a, b reflect.Value) bool {
+	if f.plain {
+		x, y := f.value(a), f.value(b)
+		switch {
+		case x.CanInt():
+			return x.Int() == y.Int()
+		case x.CanUint():
+			return x.Uint() == y.Uint()
+		case x.Kind() == reflect.Bool:
+			return x.Bool() == y.Bool()
+		case x.String() == y.String():
+			return true // other texts may still be equal as stored
+		}
+	}
 	var x, y [256]byte
 	return bytes.Equal(f.canonical(x[:0], a), f.canonical(y[:0], b))
 }
@@ -95,10 +108,33 @@ func appendByKind(out []byte, v reflect.Value, set bool) []byte {
 
 // appendText appends a text as it is after it was stored as JSON, which has no invalid UTF-8.
 func appendText(out []byte, text string) []byte {
+	if isPlain(text) {
+		return append(append(append(out, '"'), text...), '"')
+	}
 	if !utf8.ValidString(text) {
 		text = string([]rune(text))
 	}
 	return strconv.AppendQuote(out, text)
+}
+
+// isPlain reports whether strconv.Quote only adds quotes to a text.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainKind reports whether all values of a type are numbers, texts or truth values without methods, so
+// that they can be compared as they are.
+func isPlainKind(t reflect.Type) bool {
+	if t.PkgPath() != "" {
+		return false
+	}
+	zero := reflect.Zero(t)
+	return zero.CanInt() || zero.CanUint() || t.Kind() == reflect.Bool || t.Kind() == reflect.String
 }
 
 func appendList(out []byte, v reflect.Value, set bool) []byte {

@@ -16,9 +16,12 @@ import (
 
 // parts returns the texts of fields.
 func parts(row reflect.Value, fields []*field) []string {
-	list := make([]string, len(fields))
-	for i, f := range fields {
-		list[i] = keyPart(f.value(row))
+	return appendParts(make([]string, 0, len(fields)), row, fields)
+}
+
+func appendParts(list []string, row reflect.Value, fields []*field) []string {
+	for _, f := range fields {
+		list = append(list, keyPart(f.value(row)))
 	}
 	return list
 }
@@ -37,7 +40,8 @@ func (m *model) hasKey(row reflect.Value) bool {
 // keyIdentity returns the identity of the row of an object that has a key. Two objects of a scope
 // are the same if and only if the texts of their keys are equal byte by byte.
 func (m *model) keyIdentity(row reflect.Value) tracker.Identity {
-	return tracker.Identity(jobrow.KeyIdentity(parts(row, m.scope), parts(row, m.key)))
+	var scope, key [4]string // without an allocation
+	return tracker.Identity(jobrow.KeyIdentity(appendParts(scope[:0], row, m.scope), appendParts(key[:0], row, m.key)))
 }
 
 // nameIdentity returns the identity of a row whose object has no key yet.

@@ -43,6 +43,7 @@ type field struct {
 	role      string
 	unordered bool   // a list whose order has no meaning
 	exact     bool   // another value than the one that was written is never accepted
+	plain     bool   // isPlainKind
 	hidden    bool   // the value is shown nowhere but in the table
 	global    bool   // of a key: no object of another scope has it
 	group     string // fields of one group conflict together
@@ -51,7 +52,12 @@ type field struct {
 
 // contentHash returns the first half of a SHA-256 over the content fields, sorted by column.
 func (m *model) contentHash(row reflect.Value) string {
-	var buffer [1024]byte
+	hash, _ := m.contentHashIn(make([]byte, 0, 512), row)
+	return hash
+}
+
+// contentHashIn is contentHash with a buffer, which it returns to be used again.
+func (m *model) contentHashIn(buffer []byte, row reflect.Value) (hash string, used []byte) {
 	out := buffer[:0]
 	for _, f := range m.content {
 		out = append(append(out, f.column...), '=')
@@ -59,7 +65,9 @@ func (m *model) contentHash(row reflect.Value) string {
 		out = append(out, '\n')
 	}
 	sum := sha256.Sum256(out)
-	return hex.EncodeToString(sum[:16])
+	var text [32]byte
+	hex.Encode(text[:], sum[:16])
+	return string(text[:]), out
 }
 
 // model describes a snapshot struct.
@@ -70,6 +78,9 @@ type model struct {
 
 	scope, key, natural, content, observed, secrets []*field // content includes the natural fields
 	incarnation                                     []*field // some of observed
+
+	cleaned []*field // fields that normalise may change
+	floats  []*field // content fields that are numbers with a fraction
 
 	created, updated []*schema.Field // times that gorm sets
 	byColumn         map[string]*field
@@ -125,7 +136,7 @@ func (m *model) add(f *schema.Field) error {
 	if err := m.addMask(tag, column, role); err != nil {
 		return err
 	}
-	return m.addField(&field{Field: f, column: column, role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, global: tag.global, group: tag.group, limit: tag.limit})
+	return m.addField(&field{Field: f, column: column, plain: isPlainKind(f.FieldType), role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, global: tag.global, group: tag.group, limit: tag.limit})
 }
 
 // checkStorage checks that a field of the role is stored, or not stored, as the role requires.
@@ -199,10 +210,7 @@ func (m *model) idOf(row reflect.Value) int64 {
 // unchanged: valid UTF-8 without NUL, and times in whole microseconds.
 func (m *model) normalise(row reflect.Value) {
 	m.respell(row)
-	for _, f := range m.byColumn {
-		if f.role == roleSecret {
-			continue
-		}
+	for _, f := range m.cleaned {
 		v := f.value(row)
 		for v.Kind() == reflect.Pointer && !v.IsNil() {
 			v = v.Elem()
@@ -221,6 +229,15 @@ func (m *model) normalise(row reflect.Value) {
 			}
 		}
 	}
+}
+
+// cleaned reports whether normalise may change values of the field.
+func (f *field) cleaned() bool {
+	t := f.FieldType
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return f.role != roleSecret && (t == reflect.TypeFor[json.RawMessage]() || t == reflect.TypeFor[time.Time]() || t.Kind() == reflect.String)
 }
 
 // newModel reads the tags of a snapshot struct. Its errors say how to fix the struct.
@@ -268,6 +285,14 @@ func newModel(db *gorm.DB, sample any) (*model, error) {
 	}
 	for _, f := range m.byColumn {
 		f.readExactly()
+		if f.cleaned() {
+			m.cleaned = append(m.cleaned, f)
+		}
+	}
+	for _, f := range m.content {
+		if kind := f.IndirectFieldType.Kind(); kind == reflect.Float32 || kind == reflect.Float64 {
+			m.floats = append(m.floats, f)
+		}
 	}
 	slices.SortFunc(m.content, func(a, b *field) int { return strings.Compare(a.column, b.column) })
 	sum := fnv.New32a()

@@ -54,6 +54,10 @@ type reconcile struct {
 	recordedCount atomic.Int64              // changes in the history
 	mu            sync.Mutex                // guards what addResult changes
 	deleted       deletedRows               // the deleted rows of the scope
+	comparing     sync.Mutex                // held while a batch is compared, so that batches are compared in their order
+	last          chan struct{}             // closed after the insert of the last batch that was taken; guarded by comparing
+	unused        chan reflect.Value        // copies of listed objects that no batch needs any more
+	window        rowWindow                 // which rows belong to the next batch; guarded by comparing
 
 	// The fields below belong to the goroutine that reads the listing.
 	filling      listingBatch               // the batch that is being filled

@@ -28,6 +28,7 @@ func (s *reconcile) compareApart(ctx context.Context, b listingBatch) (batchResu
 		b.refused = append(slices.Clip(b.refused), fmt.Sprintf("%.80q: %s", s.repo.model.target(it.value), err))
 		return s.compare(ctx, b)
 	}
+	b.following = false
 	half, rest := len(b.ready)/2, b
 	rest.ready, b.ready = b.ready[half:], b.ready[:half]
 	rest.unstorable, rest.refused, rest.unkeyed = nil, nil, 0 // counted with the first half

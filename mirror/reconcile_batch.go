@@ -17,16 +17,42 @@ import (
 
 // listingBatch is a part of the listing that is compared in one step.
 type listingBatch struct {
+	batchOrder
+
 	items       []reflect.Value
-	pages       []int        // number of the page of each item
-	fields      []string     // columns that the pages fetched; nil means all
-	requestedAt time.Time    // when the oldest of its pages was requested
-	firstNumber int64        // position of its first object in the listing, from 1
-	ready       []listedItem // items that can be compared
-	unstorable  []listedItem // items that have a key and cannot be stored; they count as seen
-	unkeyed     int64        // number of refused items that have no key in the scope
-	refused     []string     // which items cannot be stored, and why
-	err         error        // why preparing the batch failed
+	pages       []int         // number of the page of each item
+	fields      []string      // columns that the pages fetched; nil means all
+	requestedAt time.Time     // when the oldest of its pages was requested
+	firstNumber int64         // position of its first object in the listing, from 1
+	rows        reflect.Value // copies of the items
+	ready       []listedItem  // items that can be compared
+	unstorable  []listedItem  // items that have a key and cannot be stored; they count as seen
+	unkeyed     int64         // number of refused items that have no key in the scope
+	refused     []string      // which items cannot be stored, and why
+	err         error         // why preparing the batch failed
+}
+
+// batchOrder keeps the batches of a listing that are processed at the same time in their order. The zero value
+// is that of a batch that is processed alone.
+type batchOrder struct {
+	following bool          // the batch follows the last one of a listing
+	compared  func()        // lets the next batch be compared
+	turn      chan struct{} // closed after the insert of the batch before
+	inserted  func()        // closes turn of the next batch
+}
+
+// hasCompared lets the next batch be compared.
+func (o batchOrder) hasCompared() {
+	if o.compared != nil {
+		o.compared()
+	}
+}
+
+// hasInserted lets the next batch be inserted.
+func (o batchOrder) hasInserted() {
+	if o.inserted != nil {
+		o.inserted()
+	}
 }
 
 // listedItem is one object of a batch.
@@ -67,6 +93,7 @@ func (s *reconcile) compare(ctx context.Context, b listingBatch) (batchResult, e
 	}
 	if s.scopeEmpty.Load() {
 		d.unmatched = b.ready
+		b.hasCompared()
 		loaded, err := s.writeBatch(ctx, d, false)
 		if err == nil || !sqlkit.IsUniqueViolation(err) {
 			return loaded, err
@@ -77,6 +104,7 @@ func (s *reconcile) compare(ctx context.Context, b listingBatch) (batchResult, e
 	if err := s.findDifferences(ctx, &d); err != nil {
 		return d.counted, err
 	}
+	b.hasCompared()
 	if err := s.confirmRemembered(ctx, &d); err != nil {
 		return d.counted, err
 	}
@@ -97,13 +125,19 @@ func (s *reconcile) compare(ctx context.Context, b listingBatch) (batchResult, e
 
 // findDifferences compares the batch with the rows of its keys.
 func (s *reconcile) findDifferences(ctx context.Context, d *batchDiff) error {
-	full := d.batch.fields == nil
-	rows, err := s.localRows(ctx, d.batch.ready, d.compared, full)
+	d.changed = map[int64]listedItem{}
+	items, full := d.batch.ready, d.batch.fields == nil
+	if full {
+		var err error
+		if d.unmatched, items, err = s.matchHeads(ctx, d); err != nil || len(items) == 0 {
+			return err
+		}
+	}
+	rows, err := s.localRows(ctx, items, d.compared, full)
 	if err != nil {
 		return err
 	}
-	d.changed = map[int64]listedItem{}
-	for _, it := range d.batch.ready {
+	for _, it := range items {
 		row, ok := rows[it.key]
 		if !ok {
 			d.unmatched = append(d.unmatched, it)

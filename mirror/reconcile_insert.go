@@ -35,17 +35,15 @@ func (s *reconcile) inserter(conn *sql.Conn, skipTaken bool) insertFunc {
 	table := s.repo.table
 	return func(tx *gorm.DB, columns []string, rows [][]any) (in insertCount, err error) {
 		if !skipTaken {
-			if err := table.Copy(tx, conn, columns, rows); !errors.Is(err, bulk.ErrNoCopy) {
-				return insertCount{count: len(rows)}, err
+			err := table.Copy(tx, conn, columns, rows)
+			if errors.Is(err, bulk.ErrNoCopy) {
+				err = table.InsertNew(tx, columns, rows)
 			}
+			return insertCount{count: len(rows)}, err
 		}
-		insert := table.InsertNew
-		if skipTaken {
-			insert = table.Insert
-		}
-		ids, err := insert(tx, columns, rows)
+		ids, err := table.Insert(tx, columns, rows)
 		in = insertCount{count: len(ids)}
-		if skipTaken && ids != nil {
+		if ids != nil {
 			in.ids = map[int64]bool{}
 			for _, id := range ids {
 				in.ids[id] = true
@@ -67,7 +65,9 @@ func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 		return err
 	}
 	columns, rows := s.repo.newRows(d.compared, items)
+	s.awaitTurn(ctx, d)
 	in, err := insert(tx, columns, rows)
+	d.batch.hasInserted()
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", s.repo.model.table, err)
 	}
@@ -95,6 +95,24 @@ func (s *reconcile) insertBatch(ctx context.Context, tx *gorm.DB, d batchDiff, o
 		return err
 	}
 	return s.readBack(tx, inserted, append(s.repo.model.keyFields(), d.compared...))
+}
+
+// maxTurn is how long a batch waits for its turn: the batch before may need its connection.
+const maxTurn = 2 * time.Second
+
+// awaitTurn lets the batches of a first load insert their rows one after the other, so that ids follow the order
+// of the listing, as rowWindow expects. That is for speed only, so a batch does not wait for long.
+func (s *reconcile) awaitTurn(ctx context.Context, d batchDiff) {
+	if !s.firstLoad || d.batch.turn == nil { // the first batch has none before it
+		return
+	}
+	timer := time.NewTimer(maxTurn)
+	defer timer.Stop()
+	select {
+	case <-d.batch.turn:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // skipUnidentified leaves out objects that a job is creating at the same time. Their row exists

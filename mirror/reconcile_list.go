@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/host"
@@ -17,11 +19,16 @@ func (s *reconcile) list(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	batches, prepared, compared := make(chan listingBatch), make(chan listingBatch), make(chan error, 2)
+	s.unused = make(chan reflect.Value, 2)
 	go func() {
 		defer close(prepared)
 		p := preparer{repo: s.repo, scope: s.scope}
 		for b := range batches {
 			b.err = recoverPanic(func() error {
+				select {
+				case b.rows = <-s.unused:
+				default:
+				}
 				p.prepare(&b)
 				return p.checkSpelling(b)
 			})
@@ -64,20 +71,45 @@ func (s *reconcile) workers() int {
 }
 
 // compareAll processes batches until the channel is closed. After an error it cancels the listing
-// and only drains the channel.
+// and only drains the channel. While one worker writes a batch, another compares the next one.
 func (s *reconcile) compareAll(ctx context.Context, prepared <-chan listingBatch, cancel context.CancelCauseFunc) (failed error) {
-	for b := range prepared {
-		if failed != nil || ctx.Err() != nil {
-			continue
+	for {
+		s.comparing.Lock()
+		b, open := <-prepared
+		if !open {
+			s.comparing.Unlock()
+			return failed
 		}
-		if failed = b.err; failed == nil {
-			failed = recoverPanic(func() error { return s.processBatch(ctx, b) })
+		b.batchOrder = s.nextOrder()
+		if failed == nil && ctx.Err() == nil {
+			if failed = b.err; failed == nil {
+				failed = recoverPanic(func() error { return s.processBatch(ctx, b) })
+			}
+			if failed != nil {
+				cancel(errBatchFailed)
+			} else {
+				s.free(b.rows)
+			}
 		}
-		if failed != nil {
-			cancel(errBatchFailed)
-		}
+		b.hasInserted()
+		b.hasCompared()
 	}
-	return failed
+}
+
+// free lets the copies of the items of a batch be used for those of another one.
+func (s *reconcile) free(rows reflect.Value) {
+	select {
+	case s.unused <- rows:
+	default:
+	}
+}
+
+// nextOrder returns the order of the batch after the last one. The caller holds comparing, until compared is
+// called.
+func (s *reconcile) nextOrder() batchOrder {
+	o, done := batchOrder{following: true, compared: sync.OnceFunc(s.comparing.Unlock), turn: s.last}, make(chan struct{})
+	s.last, o.inserted = done, sync.OnceFunc(func() { close(done) })
+	return o
 }
 
 // recoverPanic runs fn and returns a panic as an error. Without it, a panic in a method of a

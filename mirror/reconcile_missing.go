@@ -91,7 +91,8 @@ func overlap(a, b *bitmap.Bitmap) (n int64) {
 	return n
 }
 
-// findMissing scans the rows of the scope that existed when the sync began, by primary key.
+// findMissing scans the rows of the scope that existed when the sync began, by primary key. Of listed rows it
+// reads the ids only.
 func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 	out := &missingRows{}
 	if err := s.readDecisions(ctx, out); err != nil {
@@ -103,8 +104,13 @@ func (s *reconcile) findMissing(ctx context.Context) (*missingRows, error) {
 		columns = s.repo.columns() // Page.Skipped may read any column
 	}
 	for after := int64(0); ; {
+		last, all, err := s.skipListed(ctx, after, out)
+		if err != nil || all {
+			return out, err
+		}
+		after = last
 		found := reflect.New(reflect.SliceOf(s.repo.model.schema.ModelType))
-		err := s.repo.db(ctx).Table(s.repo.model.table).Select(columns).
+		err = s.repo.db(ctx).Table(s.repo.model.table).Select(columns).
 			Where(where+"id > ? AND id <= ?", append(slices.Clone(args), after, s.maxID)...).Order("id").Limit(scanRows).Find(found.Interface()).Error
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", s.repo.model.table, err)

@@ -73,8 +73,7 @@ func (r *repo) takeIdentityTx(ctx context.Context, tx *gorm.DB, t rowTake, exist
 		return 0, db.Exec("UPDATE "+r.quoted+" SET identity = ? WHERE id = ?", t.identity, t.row).Error
 	case !exists: // it was deleted by hand, or because an earlier job was cancelled
 		columns, rows := r.newRows(r.model.mirrored(), []listedItem{{value: t.object.value}})
-		_, err := r.table.InsertNew(db, columns, rows)
-		return 0, err
+		return 0, r.table.InsertNew(db, columns, rows)
 	}
 	err = r.writeRow(ctx, tx, rowWrite{
 		id: t.row, value: t.object.value, fields: append(r.model.keyFields(), r.model.mirrored()...), identity: &t.identity, fromRemote: true,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"gorm.io/gorm"
@@ -42,16 +43,17 @@ func (t *Table) MaxRows() int {
 	case "postgres":
 		return 5000
 	case "sqlite":
-		return 500
+		return 1500
 	}
 	return 2000
 }
 
 // maxParams returns how many parameters one statement may have. It is small for SQLite, because the
-// Go drivers search the whole list of parameters for each parameter.
+// Go drivers search the whole list of parameters for each parameter: with 1500, that takes longer than
+// the rest of an INSERT.
 func (t *Table) maxParams() int {
 	if t.dialect == "sqlite" {
-		return 1500
+		return 250
 	}
 	return 30_000
 }
@@ -60,14 +62,35 @@ func (t *Table) maxParams() int {
 // It skips rows with a duplicate key. On MySQL, which has no RETURNING, it returns nil and the
 // caller must read the ids.
 func (t *Table) Insert(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
-	return t.inserts(tx, columns, rows, " ON CONFLICT DO NOTHING")
+	err = t.eachStatement(columns, rows, func(rows [][]any) error {
+		query, args, err := t.insertion(tx, columns, rows)
+		if err != nil {
+			return err
+		}
+		if t.dialect == "mysql" {
+			// INSERT IGNORE would also silently truncate texts that are too long.
+			return exec(tx, query+" ON DUPLICATE KEY UPDATE id = id", args)
+		}
+		added, err := queryIDs(tx, query+" ON CONFLICT DO NOTHING RETURNING id", args)
+		ids = append(ids, added...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
 }
 
-// InsertNew is like Insert but faster, for rows that are not expected to have duplicate keys. A
-// duplicate key is an error (sqlkit.IsUniqueViolation) and aborts the transaction. On MySQL,
-// InsertNew is the same as Insert.
-func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) (ids []int64, err error) {
-	return t.inserts(tx, columns, rows, "")
+// InsertNew adds rows that are not expected to have duplicate keys, faster than Insert. A duplicate key is an
+// error (sqlkit.IsUniqueViolation); the caller must then roll the transaction back.
+func (t *Table) InsertNew(tx *gorm.DB, columns []string, rows [][]any) error {
+	return t.eachStatement(columns, rows, func(rows [][]any) error {
+		query, args, err := t.insertion(tx, columns, rows)
+		if err != nil {
+			return err
+		}
+		return exec(tx, query, args)
+	})
 }
 
 // InsertOne adds one row and returns its id, or 0 if a unique column already has the row's value.
@@ -94,42 +117,31 @@ func (t *Table) InsertOne(tx *gorm.DB, columns []string, row []any) (id int64, e
 	return done.LastInsertId()
 }
 
-// inserts adds the rows with as many statements as they need.
-func (t *Table) inserts(tx *gorm.DB, columns []string, rows [][]any, conflict string) (ids []int64, err error) {
-	for len(rows) > 0 {
-		n := min(len(rows), t.MaxRows())
-		if t.dialect != "postgres" {
-			n = min(n, max(1, t.maxParams()/len(columns)))
-		}
-		added, err := t.insert(tx, columns, rows[:n], conflict)
-		if err != nil {
-			return nil, err
-		}
-		ids, rows = append(ids, added...), rows[n:]
+// eachStatement calls fn with as many rows at a time as one INSERT may have.
+func (t *Table) eachStatement(columns []string, rows [][]any, fn func(rows [][]any) error) error {
+	most := t.MaxRows()
+	if t.dialect != "postgres" {
+		most = min(most, max(1, t.maxParams()/len(columns)))
 	}
-	return ids, nil
+	for len(rows) > 0 {
+		n := min(len(rows), most)
+		if err := fn(rows[:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
 }
 
-func (t *Table) insert(tx *gorm.DB, columns []string, rows [][]any, conflict string) ([]int64, error) {
+// insertion returns a statement that adds rows.
+func (t *Table) insertion(tx *gorm.DB, columns []string, rows [][]any) (query string, args []any, err error) {
 	head := "INSERT INTO " + t.name + " (" + t.list(tx, columns) + ") "
 	if t.dialect == "postgres" {
 		from, args, err := t.unnest(tx, columns, rows)
-		if err != nil {
-			return nil, err
-		}
-		return queryIDs(tx, head+"SELECT "+from+conflict+" RETURNING id", args)
+		return head + "SELECT " + from, args, err
 	}
-	args, err := toDriverValues(rows)
-	if err != nil {
-		return nil, err
-	}
-	values := "VALUES " + repeatRow("("+repeatRow("?", len(columns))+")", len(rows))
-	if t.dialect == "sqlite" {
-		return queryIDs(tx, head+values+conflict+" RETURNING id", args)
-	}
-	// INSERT IGNORE would also silently truncate texts that are too long.
-	_, err = tx.Statement.ConnPool.ExecContext(tx.Statement.Context, head+values+" ON DUPLICATE KEY UPDATE id = id", args...)
-	return nil, err
+	args, err = toDriverValues(rows)
+	return head + "VALUES " + repeatRow("("+repeatRow("?", len(columns))+")", len(rows)), args, err
 }
 
 // Update sets columns of existing rows. The first value of each row is its id, the others are
@@ -196,6 +208,8 @@ func (t *Table) update(tx *gorm.DB, columns []string, rows [][]any) error {
 // KeyQuery selects the rows of a scope whose key is in a list of keys.
 type KeyQuery struct {
 	Select []string // the columns to read
+	// Expressions is a list of expressions over the table t to read instead of Select.
+	Expressions string
 	// ScopeColumns and Scope are the columns of the scope and their values.
 	ScopeColumns []string
 	Scope        []any
@@ -224,8 +238,11 @@ func (t *Table) Find(tx *gorm.DB, q KeyQuery) (query string, args []any, err err
 	return from + repeatRow("("+repeatRow("?", len(q.KeyColumns))+")", len(q.Keys)) + ")", args, nil
 }
 
-// selected returns the list of columns to read from table t.
+// selected returns the list of what to read from table t.
 func (q KeyQuery) selected(tx *gorm.DB) string {
+	if q.Expressions != "" {
+		return q.Expressions
+	}
 	quoted := make([]string, len(q.Select))
 	for i, c := range q.Select {
 		quoted[i] = "t." + tx.Statement.Quote(c)
@@ -370,9 +387,18 @@ func (t *Table) list(tx *gorm.DB, columns []string) string {
 
 // toDriverValues converts the values of all rows to driver values and returns them in one list.
 func toDriverValues(rows [][]any) ([]any, error) {
-	var args []any
+	size := 0
+	for _, row := range rows {
+		size += len(row)
+	}
+	args := make([]any, 0, size)
 	for _, row := range rows {
 		for _, v := range row {
+			switch v.(type) {
+			case nil, string, int64, bool, float64, []byte, time.Time: // as they are
+				args = append(args, v)
+				continue
+			}
 			value, err := driver.DefaultParameterConverter.ConvertValue(v)
 			if err != nil {
 				return nil, fmt.Errorf("a value of type %T %w: %w", v, ErrValue, err)

@@ -35,7 +35,10 @@ func (t *Table) Copy(tx *gorm.DB, conn *sql.Conn, columns []string, rows [][]any
 		}
 	}
 	var text bytes.Buffer
-	for _, row := range rows {
+	for n, row := range rows {
+		if n == 1 {
+			text.Grow(len(rows) * (text.Len() + text.Len()/4))
+		}
 		for i, v := range row {
 			if i > 0 {
 				text.WriteByte('\t')
@@ -86,15 +89,19 @@ var copyEscapes = strings.NewReplacer("\\", "\\\\", "\t", "\\t", "\n", "\\n", "\
 
 // copyValue writes a value in the text format of COPY. kind is the type of the column.
 func copyValue(b *bytes.Buffer, v any, kind string) error {
-	value, err := driver.DefaultParameterConverter.ConvertValue(v)
-	if err != nil {
-		return fmt.Errorf("a value of type %T %w: %w", v, ErrValue, err)
+	value, err := v, error(nil)
+	switch v.(type) {
+	case nil, string, int64, float64, bool, []byte, time.Time: // as they are
+	default:
+		if value, err = driver.DefaultParameterConverter.ConvertValue(v); err != nil {
+			return fmt.Errorf("a value of type %T %w: %w", v, ErrValue, err)
+		}
 	}
 	switch x := value.(type) {
 	case nil:
 		b.WriteString(`\N`)
 	case string:
-		_, err = copyEscapes.WriteString(b, x)
+		err = copyText(b, x)
 	case int64:
 		b.Write(strconv.AppendInt(b.AvailableBuffer(), x, 10))
 	case float64:
@@ -103,14 +110,25 @@ func copyValue(b *bytes.Buffer, v any, kind string) error {
 		b.Write(strconv.AppendBool(b.AvailableBuffer(), x))
 	case []byte:
 		if kind == "bytea" {
-			b.WriteString(`\\x` + hex.EncodeToString(x))
+			b.WriteString(`\\x`)
+			b.Write(hex.AppendEncode(b.AvailableBuffer(), x))
 		} else {
-			_, err = copyEscapes.WriteString(b, string(x))
+			err = copyText(b, string(x))
 		}
 	case time.Time:
-		b.WriteString(x.Format(timeFormat))
+		b.Write(x.AppendFormat(b.AvailableBuffer(), timeFormat))
 	default:
 		err = fmt.Errorf("a value of type %T %w", value, ErrValue)
 	}
+	return err
+}
+
+// copyText writes a text with the escapes of COPY.
+func copyText(b *bytes.Buffer, text string) error {
+	if !strings.ContainsAny(text, "\\\t\n\r") {
+		b.WriteString(text)
+		return nil
+	}
+	_, err := copyEscapes.WriteString(b, text)
 	return err
 }
