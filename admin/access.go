@@ -118,14 +118,9 @@ func (v *viewer) visibility(permissions ...string) *tracker.Visibility {
 // views returns what the subject may view.
 func (v *viewer) views() *tracker.Visibility { return v.visibility(PermissionView) }
 
-// viewsInstance reports whether an instance of a service exists and the subject may view it. A rule for an
-// instance also allows those below it, of which a form could name any number that do not exist.
-func (v *viewer) viewsInstance(service, instance string) bool {
-	return slices.Contains(v.existing, tracker.ServiceInstance{Service: service, Instance: instance}) && v.allowed(PermissionView, service, instance)
-}
-
 // viewsScope reports whether the subject may view an instance or the first components of one, such as the account
-// of zones, and whether the service has such an instance.
+// of zones, and whether the service has such an instance. A rule for an instance also allows those below it, of
+// which a form could name any number that do not exist.
 func (v *viewer) viewsScope(service, instance string) bool {
 	scope := tracker.Scope{Service: service, Instance: instance}
 	return v.allowed(PermissionView, service, instance) &&

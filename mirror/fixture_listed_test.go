@@ -31,7 +31,7 @@ type listed struct {
 	Doc    any             `gorm:"serializer:json"`
 	Inner  string          `sync:"hidden"`
 	Remark string          `sync:"ignored"` // NULL is read as ""
-	Pass   nawasync.Secret `gorm:"-"        sync:"secret"`
+	Pass   nawasync.Secret `gorm:"-"               sync:"secret"`
 	nawasync.SyncStatus
 }
 
@@ -93,10 +93,7 @@ func (l *listedTable) fill(random *rand.Rand, n int) {
 		row.Remark = listedTexts[random.IntN(3)]
 		l.insert(&row, random.IntN(3) == 0)
 	}
-	l.plain = nil
-	for _, row := range l.rows() {
-		l.plain = append(l.plain, row)
-	}
+	l.plain = append([]listed(nil), l.rows()...)
 	if len(l.plain) < n {
 		l.t.Fatalf("the table has %d rows, want %d or more", len(l.plain), n)
 	}

@@ -94,12 +94,12 @@ func (w *ownWorld) named(name string) (row worldRecord) {
 	return row
 }
 
-// is checks the state of a row, and the job that it names.
-func (w *ownWorld) is(name string, state nawasync.SyncState, text string, job *tracker.Job) {
+// is checks the state of the row ann, and the job that it names.
+func (w *ownWorld) is(state nawasync.SyncState, text string, job *tracker.Job) {
 	w.t.Helper()
-	row := w.named(name)
+	row := w.named("ann")
 	if row.State != state || !strings.Contains(row.SyncError, text) || text == "" && row.SyncError != "" || row.SyncJobID == nil || *row.SyncJobID != job.ID {
-		w.t.Errorf("row %s is %s by job %v (%s), want %s by job %d and %q in the error", name, row.State, row.SyncJobID, row.SyncError, state, job.ID, text)
+		w.t.Errorf("row ann is %s by job %v (%s), want %s by job %d and %q in the error", row.State, row.SyncJobID, row.SyncError, state, job.ID, text)
 	}
 }
 

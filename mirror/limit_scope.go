@@ -56,10 +56,10 @@ func (r attached) LimitScopeOf(instance string) (string, error) {
 
 // cutInstance returns the first n of an instance's parts, of which there are all.
 func cutInstance(instance string, n, all int) string {
-	switch {
-	case n == 0:
+	switch n {
+	case 0:
 		return ""
-	case n == all:
+	case all:
 		return instance
 	}
 	return strings.Join(strings.Split(instance, "/")[:n], "/")

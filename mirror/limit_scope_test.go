@@ -344,8 +344,11 @@ func TestTheRemoteNamesTheLimitScope(t *testing.T) {
 			named zoned
 			want  string
 		}{
-			{zoned{}, ""}, {zoned{Name: "scope"}, "a/x"}, {zoned{Account: "a"}, "a"},
-			{zoned{Zone: "x"}, "a/x"}, {zoned{Account: "b"}, "a/x"}, // invalid: the scope itself is parked
+			{zoned{}, ""},
+			{zoned{Name: "scope"}, "a/x"},
+			{zoned{Account: "a"}, "a"},
+			{zoned{Zone: "x"}, "a/x"},
+			{zoned{Account: "b"}, "a/x"}, // invalid: the scope itself is parked
 		} {
 			named = c.named
 			limited := false

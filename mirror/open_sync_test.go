@@ -66,7 +66,7 @@ func TestOpenSyncNeedsNoRemote(t *testing.T) {
 	s := newIdleShop(t, enginetest.New(t, db))
 	job, err := s.repo.SyncNow(t.Context(), gadget{Instance: "one"}, "", byUser)
 	enginetest.NoError(t, err)
-	web, err := mirror.New(s.Harness.Engine(nil), mirror.Config[gadget]{Service: "shop", Type: "gadget", Actions: mirror.Actions{Sync: "sync_gadgets"}})
+	web, err := mirror.New(s.Engine(nil), mirror.Config[gadget]{Service: "shop", Type: "gadget", Actions: mirror.Actions{Sync: "sync_gadgets"}})
 	enginetest.NoError(t, err)
 	if open, err := web.OpenSync(t.Context(), gadget{Instance: "one"}); err != nil || open.ID != job.ID {
 		t.Errorf("the open sync is %+v, %v; want job %d", open, err, job.ID)

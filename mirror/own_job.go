@@ -188,7 +188,7 @@ func Row[T any](ctx context.Context) (row T, err error) {
 	if err != nil {
 		return row, databaseFailure(err)
 	}
-	row, ok = found.Interface().(T)
+	row, ok = reflect.TypeAssert[T](found)
 	if !ok {
 		return row, nawasync.Permanent(fmt.Errorf("mirror.Row: %w: the job runs on a row of %s, which is a %s and not a %T", nawasync.ErrInvalid, own.repo.model.table, found.Type(), row))
 	}

@@ -153,25 +153,25 @@ func TestOwnJobMarksItsRowPendingAndFailedUntilARetrySucceeds(t *testing.T) {
 		}
 		reset, err := w.Dispatch(t.Context(), ann, resetPassword{}, mark)
 		enginetest.NoError(t, err)
-		w.is("ann", nawasync.StatePendingUpdate, "", reset)
+		w.is(nawasync.StatePendingUpdate, "", reset)
 		w.drain(reset, nil)
-		w.is("ann", nawasync.StateFailed, "HTTP 400: too short", reset)
+		w.is(nawasync.StateFailed, "HTTP 400: too short", reset)
 
 		again, err := w.engine.Retry(t.Context(), reset.ID, nawasync.RetryOptions{})
 		enginetest.NoError(t, err)
-		w.is("ann", nawasync.StatePendingUpdate, "HTTP 400: too short", again)
+		w.is(nawasync.StatePendingUpdate, "HTTP 400: too short", again)
 		w.cancel(again)
-		w.is("ann", nawasync.StateFailed, "HTTP 400: too short", again)
+		w.is(nawasync.StateFailed, "HTTP 400: too short", again)
 
 		fails = false
 		again, err = w.engine.Retry(t.Context(), reset.ID, nawasync.RetryOptions{})
 		w.ends(w.drain(again, err), tracker.StatusSuccess, "")
-		w.is("ann", nawasync.StateSynced, "", again)
+		w.is(nawasync.StateSynced, "", again)
 
 		// Without the mark, the row does not show the job.
 		fails = true
 		w.drain(w.Dispatch(t.Context(), w.named("ann"), resetPassword{}, byUser))
-		w.is("ann", nawasync.StateSynced, "", again)
+		w.is(nawasync.StateSynced, "", again)
 	})
 }
 
@@ -189,16 +189,16 @@ func TestOwnJobRunsBehindAConflictAndLeavesItOnTheRow(t *testing.T) {
 		enginetest.NoError(t, err)
 		reset, err := w.Dispatch(t.Context(), ann, resetPassword{}, mark)
 		enginetest.NoError(t, err)
-		w.is("ann", nawasync.StatePendingUpdate, "", reset)
+		w.is(nawasync.StatePendingUpdate, "", reset)
 		w.clock.Advance(60e9)
 		w.ends(w.drain(reset, nil), tracker.StatusSuccess, "")
 		w.ends(w.job(update.ID), tracker.StatusConflict, "")
-		w.is("ann", nawasync.StateConflict, "content", update)
+		w.is(nawasync.StateConflict, "content", update)
 		w.drain(w.Dispatch(t.Context(), ann, resetPassword{}, mark))
-		w.is("ann", nawasync.StateConflict, "content", update)
+		w.is(nawasync.StateConflict, "content", update)
 		answer, err := mirror.ApplyMine(t.Context(), w.engine, update.ID, nawasync.OperatorOptions{})
 		w.ends(w.drain(answer, err), tracker.StatusSuccess, "")
-		w.is("ann", nawasync.StateSynced, "", answer)
+		w.is(nawasync.StateSynced, "", answer)
 	})
 }
 
@@ -232,21 +232,21 @@ func TestRowFollowsTheChangeThatFailsBesideOwnJobs(t *testing.T) {
 			return jobs
 		}
 		jobs := dispatch("ouo")
-		w.is("ann", nawasync.StatePendingUpdate, "", jobs[2])
+		w.is(nawasync.StatePendingUpdate, "", jobs[2])
 		refused = "get"
 		w.drain(jobs[2], nil)
-		w.is("ann", nawasync.StateFailed, "HTTP 422", jobs[1])
+		w.is(nawasync.StateFailed, "HTTP 422", jobs[1])
 		refused = ""
 		jobs = dispatch("uou")
 		w.drain(jobs[2], nil)
-		w.is("ann", nawasync.StateSynced, "", jobs[2])
+		w.is(nawasync.StateSynced, "", jobs[2])
 
 		// A cancelled update gives the row back to the own job before it.
 		jobs = dispatch("ou")
 		w.cancel(jobs[1])
-		w.is("ann", nawasync.StatePendingUpdate, "", jobs[0])
+		w.is(nawasync.StatePendingUpdate, "", jobs[0])
 		w.drain(jobs[0], nil)
-		w.is("ann", nawasync.StateSynced, "", jobs[0])
+		w.is(nawasync.StateSynced, "", jobs[0])
 	})
 }
 

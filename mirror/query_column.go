@@ -125,7 +125,7 @@ func (c queryColumn) errorf(part, format string, args ...any) error {
 func (c queryColumn) param(m *model, part string, value any) (any, error) {
 	v := indirect(reflect.ValueOf(value))
 	if !v.IsValid() {
-		return nil, nil
+		return nil, nil //nolint:nilnil // NULL is a value of a parameter
 	}
 	param, ok := c.convert(v)
 	if !ok && v.Type() == c.IndirectFieldType {

@@ -111,7 +111,7 @@ func (o pageOrder) start(m *model, q nawasync.Query, digest string) (p *pagePosi
 // decode returns a value of a cursor as a parameter.
 func (k sortKey) decode(m *model, text json.RawMessage) (any, error) {
 	if len(text) == 0 || string(text) == "null" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // NULL is a value of a parameter
 	}
 	row := m.newRow()
 	if err := decodeField(row, k.field, text); err != nil {

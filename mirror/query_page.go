@@ -106,7 +106,7 @@ func (p *pageReader) segments() []pageSegment {
 		}
 	}
 	list := []pageSegment{{where: append(p.fixed(len(keys)), p.beyondID()), from: len(keys), some: -1}}
-	for i := len(keys) - 1; i >= 0; i-- {
+	for i := range slices.Backward(keys) {
 		list = append(list, p.beyond(i)...)
 	}
 	return list
