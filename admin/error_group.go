@@ -41,7 +41,14 @@ type errorGroups struct {
 // loadErrorGroups reads the groups of the jobs that ended since from, the start of a bucket of the period, and
 // that the store shows. The links of the groups have the query terms. Their charts have a bar per step, which is a
 // multiple of the period.
-func (p *request) loadErrorGroups(ctx context.Context, store *tracker.Reader, period tracker.Period, from time.Time, step time.Duration, terms ...string) (errorGroups, error) {
+func (p *request) loadErrorGroups(
+	ctx context.Context,
+	store *tracker.Reader,
+	period tracker.Period,
+	from time.Time,
+	step time.Duration,
+	terms ...string,
+) (errorGroups, error) {
 	out := errorGroups{list: []errorGroup{}}
 	groups, jobs, err := store.ErrorGroups(ctx, period, from, p.now.Add(time.Minute), maxErrorGroups)
 	if err != nil {

@@ -24,8 +24,9 @@ func TestEveryErrorOfAnActionHasAText(t *testing.T) {
 		"ErrNoSealer": nawasync.ErrNoSealer, "ErrBacklogFull": nawasync.ErrBacklogFull, "ErrNotFound": nawasync.ErrNotFound,
 		"ErrDatabaseBusy": nawasync.ErrDatabaseBusy,
 		"ErrDeleting":     nawasync.ErrDeleting, "ErrExists": nawasync.ErrExists, "ErrNotEnded": nawasync.ErrNotEnded, "ErrStillOpen": nawasync.ErrStillOpen,
-		"ErrUnchanged": nawasync.ErrUnchanged, "ErrBusy": nawasync.ErrBusy, "ErrKeyBusy": nawasync.ErrKeyBusy, "ErrUnseen": mirror.ErrUnseen, "ErrScopeGone": mirror.ErrScopeGone,
-		"ErrUnseal": secret.ErrUnseal, "ErrInvalid": nawasync.ErrInvalid,
+		"ErrUnchanged": nawasync.ErrUnchanged, "ErrBusy": nawasync.ErrBusy, "ErrKeyBusy": nawasync.ErrKeyBusy, "ErrUnseen": mirror.ErrUnseen,
+		"ErrScopeGone": mirror.ErrScopeGone,
+		"ErrUnseal":    secret.ErrUnseal, "ErrInvalid": nawasync.ErrInvalid,
 	}
 	elsewhere := map[string]string{
 		"ErrCancelled": "ends an attempt", "ErrTimeout": "ends an attempt", "ErrStopping": "ends an attempt", "ErrLeaseLost": "ends an attempt",

@@ -304,7 +304,10 @@ var badgePattern = regexp.MustCompile(`<span class="badge \w+">\s*<svg[^>]*><use
 
 // shows reports whether a page has the badge of a status.
 func shows(page, status string) bool {
-	return slices.ContainsFunc(badgePattern.FindAllStringSubmatch(page, -1), func(found []string) bool { return strings.EqualFold(strings.TrimSpace(found[1]), status) })
+	return slices.ContainsFunc(
+		badgePattern.FindAllStringSubmatch(page, -1),
+		func(found []string) bool { return strings.EqualFold(strings.TrimSpace(found[1]), status) },
+	)
 }
 
 // endedWell reports whether the page of a job says that it succeeded.

@@ -27,7 +27,8 @@ func TestPlanOfASyncIsShownOnItsJobsPage(t *testing.T) {
 		if got.status != http.StatusSeeOther {
 			t.Fatalf("plan: status %d", got.status)
 		}
-		found, err := h.engine.Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{tracker.PlanAction}}}, Limit: 2})
+		found, err := h.engine.Reader().
+			Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{tracker.PlanAction}}}, Limit: 2})
 		noError(t, err)
 		if len(found.Jobs) != 1 {
 			t.Fatalf("%d plans, want 1", len(found.Jobs))

@@ -161,5 +161,6 @@ func (v *targetView) hasPending() bool {
 }
 
 func (v *targetView) canRefresh() bool {
-	return v.row != nil && v.row.State != tracker.StateDeleted && v.supports(v.service, v.typ, tracker.RefreshAction) && v.viewer.allowed(PermissionManage, v.service, v.instance)
+	return v.row != nil && v.row.State != tracker.StateDeleted && v.supports(v.service, v.typ, tracker.RefreshAction) &&
+		v.viewer.allowed(PermissionManage, v.service, v.instance)
 }

@@ -158,7 +158,11 @@ func (a answer) dispatch(ctx context.Context, build func(old *jobstore.Job) (naw
 // become an update of the object that it has created.
 func conflictArgs(e engine, old *jobstore.Job) (*mutation, error) {
 	if !old.Overwritable() {
-		return nil, fmt.Errorf("job %d: %w: the object existed before the creation wrote; keep theirs to copy its values into the row, then change the row", old.ID, ErrNoConflict)
+		return nil, fmt.Errorf(
+			"job %d: %w: the object existed before the creation wrote; keep theirs to copy its values into the row, then change the row",
+			old.ID,
+			ErrNoConflict,
+		)
 	}
 	if old.ArgumentsDropped() || len(old.Payload) == 0 {
 		return nil, fmt.Errorf("job %d: %w", old.ID, nawasync.ErrNoArguments)
@@ -190,7 +194,16 @@ func (m *mutation) ofCreated(old *jobstore.Job) (*mutation, error) {
 	if err != nil || result.Created == "" {
 		return nil, fmt.Errorf("job %d: %w: its result does not name the created object", old.ID, ErrNoConflict)
 	}
-	update := &mutation{kind: m.kind, target: m.target, queue: m.queue, max: m.max, MaskKeys: m.MaskKeys, Key: m.Key, Creation: old.ID, Changes: map[string]*requestedChange{}}
+	update := &mutation{
+		kind:     m.kind,
+		target:   m.target,
+		queue:    m.queue,
+		max:      m.max,
+		MaskKeys: m.MaskKeys,
+		Key:      m.Key,
+		Creation: old.ID,
+		Changes:  map[string]*requestedChange{},
+	}
 	update.kind.Action, update.target.ID = values.Answers.Update, result.Created
 	for column, want := range m.Want {
 		differs := slices.ContainsFunc(values.Answers.Digests, func(d tracker.ValueDigest) bool { return d.Column == column })

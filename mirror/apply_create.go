@@ -124,7 +124,11 @@ func (c *creation) afterRetry(ctx context.Context) error {
 // notShown returns the error for a creation that the remote has confirmed, although it does not show the
 // object.
 func (c *creation) notShown() error {
-	return nawasync.Permanent(errors.New("accepted, not applied: the remote confirmed the creation and does not show the object; look for the object on the remote before you create it again"))
+	return nawasync.Permanent(
+		errors.New(
+			"accepted, not applied: the remote confirmed the creation and does not show the object; look for the object on the remote before you create it again",
+		),
+	)
 }
 
 func (c *creation) create(ctx context.Context) error {
@@ -176,7 +180,14 @@ func (c *creation) create(ctx context.Context) error {
 // nothingWritten reports whether an error of the class proves that the remote wrote nothing.
 func nothingWritten(class fault.Class) bool {
 	switch class {
-	case fault.ClassConfig, fault.ClassPermanent, fault.ClassForbidden, fault.ClassCredentials, fault.ClassRateLimited, fault.ClassAlreadyExists, fault.ClassConflict, fault.ClassGone:
+	case fault.ClassConfig,
+		fault.ClassPermanent,
+		fault.ClassForbidden,
+		fault.ClassCredentials,
+		fault.ClassRateLimited,
+		fault.ClassAlreadyExists,
+		fault.ClassConflict,
+		fault.ClassGone:
 		return true
 	default:
 		return false
@@ -218,8 +229,10 @@ func (c *creation) classify(ctx context.Context, existing erasedObject) (found b
 		return false, c.taken(ctx, existing, m.idOf(row))
 	case older && c.EarlierWrite():
 		return false, c.repo.conflict(ctx, conflicting{
-			reason: fmt.Sprintf("an earlier attempt may have created the object, but the remote answers with the object of row %d; look for the new object on the remote before you create it again",
-				m.idOf(row)),
+			reason: fmt.Sprintf(
+				"an earlier attempt may have created the object, but the remote answers with the object of row %d; look for the new object on the remote before you create it again",
+				m.idOf(row),
+			),
 			current: existing, changes: c.changes(),
 		})
 	case older:
@@ -234,7 +247,12 @@ func (c *creation) classify(ctx context.Context, existing erasedObject) (found b
 // taken returns the conflict of a creation whose object has a row already.
 func (c *creation) taken(ctx context.Context, existing erasedObject, row int64) error {
 	return c.repo.conflict(ctx, conflicting{
-		reason:  fmt.Sprintf("the object %q is row %d of %s already; this row was not joined with it", c.repo.model.target(existing.value), row, c.repo.model.table),
+		reason: fmt.Sprintf(
+			"the object %q is row %d of %s already; this row was not joined with it",
+			c.repo.model.target(existing.value),
+			row,
+			c.repo.model.table,
+		),
 		current: existing, changes: c.changes(),
 	})
 }
@@ -267,7 +285,10 @@ func (c *creation) adopt(ctx context.Context, existing erasedObject) error {
 		return c.again(c.state.BegunAt, c.until(), "the remote does not show the wanted "+strings.Join(columnsOf(differ), " and ")+" yet")
 	}
 	if reason != "" {
-		return c.repo.conflict(ctx, conflicting{reason: reason, current: existing, changes: c.changes(), columns: columnsOf(differ), accept: c.EarlierWrite()})
+		return c.repo.conflict(
+			ctx,
+			conflicting{reason: reason, current: existing, changes: c.changes(), columns: columnsOf(differ), accept: c.EarlierWrite()},
+		)
 	}
 	if c.EarlierWrite() {
 		c.Logf("an earlier attempt created the object; adopted the object")

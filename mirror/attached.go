@@ -49,7 +49,14 @@ func setParts(row reflect.Value, fields []*field, text string) bool {
 type attached struct{ *repo }
 
 func (r attached) Describe() nawasync.RepositoryInfo {
-	info := nawasync.RepositoryInfo{Service: r.service, Type: r.typ, Action: r.actions.Sync, Details: r.details, Scoped: len(r.model.scope) > 0, Unsupported: r.unsupportedActions()}
+	info := nawasync.RepositoryInfo{
+		Service:     r.service,
+		Type:        r.typ,
+		Action:      r.actions.Sync,
+		Details:     r.details,
+		Scoped:      len(r.model.scope) > 0,
+		Unsupported: r.unsupportedActions(),
+	}
 	if r.scopes != nil {
 		info.Parent = r.scopes.parent.service + "/" + r.scopes.parent.typ
 	}

@@ -81,12 +81,17 @@ func exampleContacts(book *addressBook) (engine *nawasync.Engine, contacts nawas
 }
 
 // exampleSealedContacts is exampleContacts with a Sealer, which the tokens of rows need.
-func exampleSealedContacts(book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
+func exampleSealedContacts(
+	book *addressBook,
+) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
 	keys, _ := secret.NewKeyring([]byte("a key of 32 random bytes or more")) // a real application reads it from a file
 	return contactsSealedBy(keys, book)
 }
 
-func contactsSealedBy(sealer secret.Sealer, book *addressBook) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
+func contactsSealedBy(
+	sealer secret.Sealer,
+	book *addressBook,
+) (engine *nawasync.Engine, contacts nawasync.SyncedRepository[contact], events chan nawasync.Event, stop func()) {
 	engine, _, events, stop = enginetest.ExampleWith(sealer, func(engine *nawasync.Engine, db *gorm.DB) error {
 		createContacts(db)
 		var err error

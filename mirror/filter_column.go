@@ -110,7 +110,11 @@ func (f *columnFilter) readRange(q nawasync.Query) (err error) {
 		part = "To"
 	}
 	if !f.column.kind.ordered() {
-		return f.column.errorf(part, "a range has no meaning there; use %s", map[bool]string{true: "Query.Where", false: "Query.Contains"}[f.column.kind.comparable()])
+		return f.column.errorf(
+			part,
+			"a range has no meaning there; use %s",
+			map[bool]string{true: "Query.Where", false: "Query.Contains"}[f.column.kind.comparable()],
+		)
 	}
 	if f.from, err = f.column.param(f.repo.model, "From", q.From[f.name]); err != nil {
 		return err

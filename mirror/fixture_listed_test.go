@@ -26,12 +26,12 @@ type listed struct {
 	Ratio  float64
 	Active bool
 	Since  *time.Time
-	Tags   []string        `gorm:"serializer:json"`
-	Codes  []int64         `gorm:"serializer:json"`
-	Doc    any             `gorm:"serializer:json"`
+	Tags   []string        `               gorm:"serializer:json"`
+	Codes  []int64         `               gorm:"serializer:json"`
+	Doc    any             `               gorm:"serializer:json"`
 	Inner  string          `sync:"hidden"`
 	Remark string          `sync:"ignored"` // NULL is read as ""
-	Pass   nawasync.Secret `gorm:"-"               sync:"secret"`
+	Pass   nawasync.Secret `sync:"secret"  gorm:"-"`
 	nawasync.SyncStatus
 }
 
@@ -74,7 +74,13 @@ var listedTexts = []string{"a", "A", "ab", "aB", "a%b", "a_b", "ä", "b", "b\\u0
 func (l *listedTable) fill(random *rand.Rand, n int) {
 	l.t.Helper()
 	for i := range n {
-		row := listed{Tenant: "one", Name: fmt.Sprintf("n%03d", random.IntN(1000)*n+i), Kind: listedTexts[random.IntN(4)], Ratio: float64(random.IntN(4)) / 4, Active: random.IntN(2) == 0}
+		row := listed{
+			Tenant: "one",
+			Name:   fmt.Sprintf("n%03d", random.IntN(1000)*n+i),
+			Kind:   listedTexts[random.IntN(4)],
+			Ratio:  float64(random.IntN(4)) / 4,
+			Active: random.IntN(2) == 0,
+		}
 		if random.IntN(3) > 0 {
 			row.Label = new(listedTexts[random.IntN(len(listedTexts))])
 		}
@@ -89,7 +95,10 @@ func (l *listedTable) fill(random *rand.Rand, n int) {
 			row.Tags = append(row.Tags, listedTexts[random.IntN(len(listedTexts))])
 			row.Codes = append(row.Codes, int64(1<<53+random.IntN(3)))
 		}
-		row.Doc = []any{nil, "a", []any{"a", []any{"b"}, 1.5, true}, []any{[]any{"a"}, false, 2.0}, map[string]any{"a": 1.0}, []any{map[string]any{"a": 1.0}}}[random.IntN(6)]
+		row.Doc = []any{
+			nil, "a", []any{"a", []any{"b"}, 1.5, true}, []any{[]any{"a"}, false, 2.0},
+			map[string]any{"a": 1.0}, []any{map[string]any{"a": 1.0}},
+		}[random.IntN(6)]
 		row.Remark = listedTexts[random.IntN(3)]
 		l.insert(&row, random.IntN(3) == 0)
 	}

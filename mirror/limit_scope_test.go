@@ -98,7 +98,10 @@ type zonedShop struct {
 func newZonedShop(t *testing.T, db *testdb.Database, wrap func(*zonedRemote) mirror.Remote[zoned]) *zonedShop {
 	t.Helper()
 	remote := &zonedRemote{objects: map[string]zoned{}, before: func(string, zoned) error { return nil }}
-	for _, o := range []zoned{{Account: "a", Zone: "x", Name: "ax1"}, {Account: "a", Zone: "x", Name: "ax2"}, {Account: "a", Zone: "y", Name: "ay"}, {Account: "ab", Zone: "x", Name: "abx"}} {
+	for _, o := range []zoned{
+		{Account: "a", Zone: "x", Name: "ax1"}, {Account: "a", Zone: "x", Name: "ax2"},
+		{Account: "a", Zone: "y", Name: "ay"}, {Account: "ab", Zone: "x", Name: "abx"},
+	} {
 		remote.objects[o.Name] = o
 	}
 	config := mirror.Config[zoned]{Remote: remote, MissingRuns: 1, Settle: -1}
@@ -234,7 +237,8 @@ func TestForbiddenObjectFailsItsJobAloneAndItsDeletionIsNotConfirmed(t *testing.
 		if s.rowOf("ax1").State != nawasync.StateMissing || s.rowOf("ay").State != nawasync.StateSynced {
 			t.Errorf("rows %+v, want ax1 missing and ay synced", s.rows())
 		}
-		confirms, err := s.engine.Reader().Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{tracker.ConfirmAction}}}, Limit: 10})
+		confirms, err := s.engine.Reader().
+			Search(t.Context(), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldAction, Values: []string{tracker.ConfirmAction}}}, Limit: 10})
 		enginetest.NoError(t, err)
 		if len(confirms.Jobs) != 1 || confirms.Jobs[0].ErrorClass != "forbidden" || confirms.Jobs[0].Attempt != 1 {
 			t.Errorf("confirmations %+v, want one that failed at once", confirms.Jobs)
@@ -297,7 +301,8 @@ func TestForbiddenWithRefusedCredentialsParksTheAccount(t *testing.T) {
 				forbidden = false
 				scopes, err := s.engine.Reader().Scopes(t.Context())
 				enginetest.NoError(t, err)
-				if key.Name == "ax1" && (len(scopes) != 1 || scopes[0].Instance != "a" || scopes[0].Probes != 1 || !strings.Contains(scopes[0].Reason, "not active")) {
+				if key.Name == "ax1" &&
+					(len(scopes) != 1 || scopes[0].Instance != "a" || scopes[0].Probes != 1 || !strings.Contains(scopes[0].Reason, "not active")) {
 					t.Errorf("scopes %+v, want account a parked for its credentials", scopes)
 				}
 			}

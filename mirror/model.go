@@ -136,7 +136,20 @@ func (m *model) add(f *schema.Field) error {
 	if err := m.addMask(tag, column, role); err != nil {
 		return err
 	}
-	return m.addField(&field{Field: f, column: column, plain: isPlainKind(f.FieldType), role: role, unordered: tag.unordered, exact: tag.exact, hidden: tag.hidden, global: tag.global, group: tag.group, limit: tag.limit})
+	return m.addField(
+		&field{
+			Field:     f,
+			column:    column,
+			plain:     isPlainKind(f.FieldType),
+			role:      role,
+			unordered: tag.unordered,
+			exact:     tag.exact,
+			hidden:    tag.hidden,
+			global:    tag.global,
+			group:     tag.group,
+			limit:     tag.limit,
+		},
+	)
 }
 
 // checkStorage checks that a field of the role is stored, or not stored, as the role requires.
@@ -180,7 +193,10 @@ func (m *model) addField(f *field) error {
 	case roleIgnored:
 		return nil
 	default:
-		return fmt.Errorf(`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact, hidden, shown or group=name, for key also global`, f.Tag.Get("sync"))
+		return fmt.Errorf(
+			`unknown tag sync:%q; use scope, key, natural, observed, incarnation, secret, ignored or content, and for content also set, exact, hidden, shown or group=name, for key also global`,
+			f.Tag.Get("sync"),
+		)
 	}
 	m.byColumn[f.column] = f
 	return nil

@@ -122,7 +122,15 @@ func TestPlanOfAJobHasEveryChangeByFieldAndWritesNothing(t *testing.T) {
 		if _, err := web.PlanOf(t.Context(), wishBox{Realm: "r"}, waiting); !errors.Is(err, nawasync.ErrNotFound) {
 			t.Errorf("another job's plan: error = %v, want ErrNotFound", err)
 		}
-		enginetest.RequireNoSecret(t, "the database", enginetest.DumpDatabase(t, h, "wish_boxes"), ownCredential, "new-combo-value", "new-token-value", "doc-password-value")
+		enginetest.RequireNoSecret(
+			t,
+			"the database",
+			enginetest.DumpDatabase(t, h, "wish_boxes"),
+			ownCredential,
+			"new-combo-value",
+			"new-token-value",
+			"doc-password-value",
+		)
 		// A plan in the process of the worker has the same.
 		here, err := m.Plan(t.Context(), wishBox{Realm: "r"}, "")
 		enginetest.NoError(t, err)

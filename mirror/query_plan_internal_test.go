@@ -75,7 +75,9 @@ func newSortedRows(t *testing.T, db *testdb.Database) (*repo, *gorm.DB) {
 	}
 	statements, err := StatusColumns(db.Dialect, "sorted_rows")
 	enginetest.NoError(t, err)
-	statements = append([]string{fmt.Sprintf("CREATE TABLE sorted_rows (id %s, name %s NOT NULL, kind %s NOT NULL, size BIGINT)", id, text, text)}, statements...)
+	statements = append(
+		[]string{fmt.Sprintf("CREATE TABLE sorted_rows (id %s, name %s NOT NULL, kind %s NOT NULL, size BIGINT)", id, text, text)},
+		statements...)
 	statements = append(statements, "CREATE INDEX by_kind ON sorted_rows (kind, name, id)", "CREATE INDEX by_size ON sorted_rows (size, id)",
 		"CREATE INDEX by_mixed ON sorted_rows (name, kind DESC, id DESC)")
 	for _, s := range statements {
@@ -91,7 +93,12 @@ func newSortedRows(t *testing.T, db *testdb.Database) (*repo, *gorm.DB) {
 		rows = append(rows, row)
 	}
 	enginetest.NoError(t, h.DB.CreateInBatches(rows, 500).Error)
-	enginetest.NoError(t, h.DB.Exec(map[string]string{"mysql": "ANALYZE TABLE sorted_rows"}[db.Dialect]+map[string]string{"sqlite": "ANALYZE", "postgres": "ANALYZE sorted_rows"}[db.Dialect]).Error)
+	enginetest.NoError(
+		t,
+		h.DB.Exec(
+			map[string]string{"mysql": "ANALYZE TABLE sorted_rows"}[db.Dialect]+map[string]string{"sqlite": "ANALYZE", "postgres": "ANALYZE sorted_rows"}[db.Dialect],
+		).Error,
+	)
 	list, err := New(h.Engine(nil), Config[sortedRow]{Service: "api", Type: "sorted"})
 	enginetest.NoError(t, err)
 	r := list.(*repository[sortedRow]).repo

@@ -35,7 +35,9 @@ func (s *reconcile) hold(ctx context.Context, missing *missingRows, open *tracke
 			return nil
 		}
 	}
-	arguments, err := json.Marshal(heldArgs{Action: s.args.kind.Action, Target: s.args.target.ID, Queue: s.args.queue, Max: s.repo.sync.max, Scope: s.args.Scope, Detail: s.args.Detail})
+	arguments, err := json.Marshal(
+		heldArgs{Action: s.args.kind.Action, Target: s.args.target.ID, Queue: s.args.queue, Max: s.repo.sync.max, Scope: s.args.Scope, Detail: s.args.Detail},
+	)
 	if err != nil {
 		return err
 	}
@@ -159,8 +161,12 @@ func (s *reconcile) markMissing(tx *gorm.DB, ids []int64, now nawasync.Timestamp
 	if countRun {
 		runs = 1
 	}
-	err := tx.Exec("UPDATE "+s.repo.quoted+" SET sync_status = CASE WHEN sync_status = 'conflict' THEN 'conflict' ELSE 'missing' END, missing_since = COALESCE(missing_since, ?), missing_runs = missing_runs + ? WHERE id IN ?",
-		now, runs, ids).Error
+	err := tx.Exec(
+		"UPDATE "+s.repo.quoted+" SET sync_status = CASE WHEN sync_status = 'conflict' THEN 'conflict' ELSE 'missing' END, missing_since = COALESCE(missing_since, ?), missing_runs = missing_runs + ? WHERE id IN ?",
+		now,
+		runs,
+		ids,
+	).Error
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.repo.model.table, err)
 	}

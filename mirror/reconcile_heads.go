@@ -135,7 +135,7 @@ func (h *headReader) compare(ctx context.Context, it *listedItem) (headMatch, er
 	if h.head.id > h.s.maxID || string(h.head.hash) == newerHash {
 		return headUnknown, nil
 	}
-	if string(h.head.hash) != string(it.hash) {
+	if string(h.head.hash) != it.hash {
 		return headDiffers, nil
 	}
 	for _, cell := range h.observed {

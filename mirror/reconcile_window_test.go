@@ -87,7 +87,10 @@ func TestSyncFindsTheRowsInWhateverOrderTheRemoteListsThem(t *testing.T) {
 			for _, instance := range []string{"one", "two"} {
 				for i := range n / 3 {
 					number := part*n/3 + i
-					remote.objects[instance] = append(remote.objects[instance], plainGadget{Instance: instance, Name: fmt.Sprintf("g%05d", number), QuotaMB: new(number), Used: int64(i)})
+					remote.objects[instance] = append(
+						remote.objects[instance],
+						plainGadget{Instance: instance, Name: fmt.Sprintf("g%05d", number), QuotaMB: new(number), Used: int64(i)},
+					)
 				}
 				if got := sync(instance); got.Created != n/3 || got.Unchanged != int64(part*n/3) {
 					t.Fatalf("result of load %d of instance %s = %+v, want %d created", part, instance, got, n/3)

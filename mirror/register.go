@@ -49,7 +49,10 @@ func (r *repo) register() error {
 
 // syncs reports whether the jobs of an action have the queue, the timeout and the attempts of syncs.
 func (r *repo) syncs(action string) bool {
-	return slices.Contains([]string{r.actions.Sync, r.actions.Changes, tracker.ConfirmAction, tracker.PlanAction, tracker.FollowAction, tracker.RetireAction}, action)
+	return slices.Contains(
+		[]string{r.actions.Sync, r.actions.Changes, tracker.ConfirmAction, tracker.PlanAction, tracker.FollowAction, tracker.RetireAction},
+		action,
+	)
 }
 
 // newHandler returns the handler for jobs of one action. A is the type of their arguments.

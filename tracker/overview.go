@@ -165,7 +165,9 @@ func (r *Reader) Failures(ctx context.Context, since time.Time, limit int) ([]*J
 	var list []*Job
 	visible, visibleArgs := r.limitCondition("j")
 	for _, status := range []Status{StatusFailed, StatusConflict} { // one query per status, so that each uses an index
-		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL AND "+visible, append([]any{status, since.UnixMicro()}, visibleArgs...)
+		where, args := "WHERE j.status = ? AND j.finished_at IS NOT NULL AND j.finished_at >= ? AND j.deleted_at IS NULL AND "+visible, append(
+			[]any{status, since.UnixMicro()},
+			visibleArgs...)
 		jobs, err := r.jobs(ctx, false, where+" ORDER BY j.finished_at DESC LIMIT ?", append(args, limit)...)
 		if err != nil {
 			return nil, fmt.Errorf("list failures: %w", err)
@@ -183,8 +185,12 @@ func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Jo
 		return nil, nil
 	}
 	visible, args := r.limitCondition("j")
-	list, err := r.jobs(ctx, false, "WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND j.in_lane = TRUE)) AND "+visible+
-		" ORDER BY j.running_lane IS NULL, j.id LIMIT ?", append(append([]any{j.ID, j.ID, j.ID}, args...), limit)...)
+	list, err := r.jobs(
+		ctx,
+		false,
+		"WHERE j.open_lane = (SELECT lane FROM nawasync_jobs WHERE id = ?) AND j.id <> ? AND (j.running_lane IS NOT NULL OR (j.id < ? AND j.in_lane = TRUE)) AND "+visible+
+			" ORDER BY j.running_lane IS NULL, j.id LIMIT ?",
+		append(append([]any{j.ID, j.ID, j.ID}, args...), limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list lane predecessors of job %d: %w", j.ID, err)
 	}
@@ -192,12 +198,26 @@ func (r *Reader) LanePredecessors(ctx context.Context, j *Job, limit int) ([]*Jo
 }
 
 // NewerSuccess returns the id of the first later job of j's target that succeeded, or 0 if
-// there is none. Refreshes do not count, and a host's own jobs on a row count only for each other. A retry asks for the change of its Original: it is earlier than the
-// jobs that were dispatched between the two.
+// there is none. Refreshes do not count, and a host's own jobs on a row count only for each other. A retry asks
+// for the change of its Original: it is earlier than the jobs that were dispatched between the two.
 func (r *Reader) NewerSuccess(ctx context.Context, j *Job) (int64, error) {
-	list, err := r.jobs(ctx, false,
+	list, err := r.jobs(
+		ctx,
+		false,
 		"WHERE j.target_key = ? AND j.id > ? AND COALESCE(j.original, j.retry_of, j.id) >= ? AND (j.id > ? OR COALESCE(j.original, j.retry_of, j.id) > ?) AND j.finished_at IS NOT NULL AND j.status = 'success' AND j.action <> '"+RefreshAction+
-			"' AND j.target_id = ? AND j.service = ? AND j.snap_bound IS "+sqlkit.Pick(j.OwnJob, "NOT NULL", "NULL")+" ORDER BY j.id LIMIT 1", j.Target().key(), j.OriginalID(), j.OriginalID(), j.ID, j.OriginalID(), j.TargetID, j.Service)
+			"' AND j.target_id = ? AND j.service = ? AND j.snap_bound IS "+sqlkit.Pick(
+			j.OwnJob,
+			"NOT NULL",
+			"NULL",
+		)+" ORDER BY j.id LIMIT 1",
+		j.Target().key(),
+		j.OriginalID(),
+		j.OriginalID(),
+		j.ID,
+		j.OriginalID(),
+		j.TargetID,
+		j.Service,
+	)
 	if err != nil {
 		return 0, fmt.Errorf("find a newer success than job %d: %w", j.ID, err)
 	}

@@ -44,7 +44,10 @@ func Example(register func(*nawasync.Engine, *gorm.DB) error) (engine *nawasync.
 }
 
 // ExampleWith is Example with a Sealer.
-func ExampleWith(sealer secret.Sealer, register func(*nawasync.Engine, *gorm.DB) error) (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
+func ExampleWith(
+	sealer secret.Sealer,
+	register func(*nawasync.Engine, *gorm.DB) error,
+) (engine *nawasync.Engine, db *gorm.DB, events chan nawasync.Event, stop func()) {
 	db, client, closeAll := ExampleServers()
 	events = make(chan nawasync.Event, 10)
 	engine, err := nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: sealer, OnEvent: func(_ context.Context, e nawasync.Event) { events <- e }})

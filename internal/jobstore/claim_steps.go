@@ -101,8 +101,24 @@ func (s *Store) candidatesQuery(looks []Look, first, end, limit int, now int64) 
 			" WHERE " + queue + " = ? AND j.service = ? AND j.type = ? AND j.action = ? AND j.instance = ? AND j.wake_at >= ? AND (j.wake_at > ? OR j.id > ?)" +
 			" AND " + claimable("?", "p.instance IN ?", "? = 0") +
 			" ORDER BY j.wake_at, j.id LIMIT ?" + s.dialect.SkipLocked()
-		args = append(args, i, l.Queue, l.Service, l.Type, l.Action, l.Instance, l.After.WakeAt, l.After.WakeAt, l.After.ID, l.Service, sqlkit.ScopesOf(l.Instance), now, now,
-			l.probe(), limit)
+		args = append(
+			args,
+			i,
+			l.Queue,
+			l.Service,
+			l.Type,
+			l.Action,
+			l.Instance,
+			l.After.WakeAt,
+			l.After.WakeAt,
+			l.After.ID,
+			l.Service,
+			sqlkit.ScopesOf(l.Instance),
+			now,
+			now,
+			l.probe(),
+			limit,
+		)
 		if s.dialect.Name == "sqlite" {
 			parts = append(parts, "SELECT * FROM ("+part+")")
 		} else {
@@ -143,5 +159,11 @@ func (s *Store) startWinners(conn *sqlkit.Conn, worker string, looks []Look, win
 	if err := conn.Exec(s.withoutLockWait("UPDATE IGNORE "+update), args...).Error; err != nil {
 		return err
 	}
-	return sqlkit.Each(conn, collect, "SELECT "+jobrow.Columns(true)+" FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'running' AND j.worker = ?", ids, worker)
+	return sqlkit.Each(
+		conn,
+		collect,
+		"SELECT "+jobrow.Columns(true)+" FROM nawasync_jobs j WHERE j.id IN ? AND j.status = 'running' AND j.worker = ?",
+		ids,
+		worker,
+	)
 }

@@ -17,7 +17,9 @@ type FeedScope struct{ Service, Type, Instance string }
 
 // FeedCursor returns the cursor of a feed as it is stored, or nil.
 func (s *Store) FeedCursor(ctx context.Context, f FeedScope) (cursor []byte, err error) {
-	err = s.DB(ctx).Row("SELECT cursor_value FROM nawasync_cursors WHERE service = ? AND type = ? AND instance = ?", f.Service, f.Type, f.Instance).Scan(&cursor)
+	err = s.DB(ctx).
+		Row("SELECT cursor_value FROM nawasync_cursors WHERE service = ? AND type = ? AND instance = ?", f.Service, f.Type, f.Instance).
+		Scan(&cursor)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("read the cursor of the feed %s/%s %s: %w", f.Service, f.Type, f.Instance, err)
 	}
@@ -27,11 +29,24 @@ func (s *Store) FeedCursor(ctx context.Context, f FeedScope) (cursor []byte, err
 // SetFeedCursor stores the cursor of a feed. Only one transaction at a time may call it for a feed.
 func (s *Store) SetFeedCursor(ctx context.Context, tx *gorm.DB, f FeedScope, cursor []byte) error {
 	conn, now := sqlkit.Connect(ctx, tx), s.Now().UnixMicro()
-	done := conn.Exec("UPDATE nawasync_cursors SET cursor_value = ?, updated_at = ? WHERE service = ? AND type = ? AND instance = ?", cursor, now, f.Service, f.Type, f.Instance)
+	done := conn.Exec(
+		"UPDATE nawasync_cursors SET cursor_value = ?, updated_at = ? WHERE service = ? AND type = ? AND instance = ?",
+		cursor,
+		now,
+		f.Service,
+		f.Type,
+		f.Instance,
+	)
 	err := done.Error
 	if err == nil && done.RowsAffected == 0 { // MySQL also answers 0 if nothing changes
-		err = conn.Exec(s.insertIgnore()+" nawasync_cursors (service, type, instance, cursor_value, updated_at) VALUES (?, ?, ?, ?, ?)"+s.onConflict(), f.Service, f.Type,
-			f.Instance, cursor, now).Error
+		err = conn.Exec(
+			s.insertIgnore()+" nawasync_cursors (service, type, instance, cursor_value, updated_at) VALUES (?, ?, ?, ?, ?)"+s.onConflict(),
+			f.Service,
+			f.Type,
+			f.Instance,
+			cursor,
+			now,
+		).Error
 	}
 	if err != nil {
 		return fmt.Errorf("store the cursor of the feed %s/%s %s: %w", f.Service, f.Type, f.Instance, err)
@@ -42,7 +57,8 @@ func (s *Store) SetFeedCursor(ctx context.Context, tx *gorm.DB, f FeedScope, cur
 // AddDelivery records a request of a webhook by the hash of what identifies it. It reports whether the request is
 // new. A transaction that has recorded the same request and is still open is waited for.
 func (s *Store) AddDelivery(ctx context.Context, tx *gorm.DB, delivery string) (bool, error) {
-	done := sqlkit.Connect(ctx, tx).Exec(s.insertIgnore()+" nawasync_deliveries (delivery, received_at) VALUES (?, ?)"+s.onConflict(), delivery, s.Now().UnixMicro())
+	done := sqlkit.Connect(ctx, tx).
+		Exec(s.insertIgnore()+" nawasync_deliveries (delivery, received_at) VALUES (?, ?)"+s.onConflict(), delivery, s.Now().UnixMicro())
 	if done.Error != nil {
 		return false, fmt.Errorf("record a request of a webhook: %w", done.Error)
 	}
@@ -59,7 +75,12 @@ func (s *Store) CountDeliveries(ctx context.Context, most int) (n int, err error
 
 // PruneDeliveries deletes up to limit requests that were recorded before a time, and returns their number.
 func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
-	old, err := sqlkit.Column[string](s.DB(ctx), "SELECT delivery FROM nawasync_deliveries WHERE received_at < ? ORDER BY received_at LIMIT ?", before.UnixMicro(), limit)
+	old, err := sqlkit.Column[string](
+		s.DB(ctx),
+		"SELECT delivery FROM nawasync_deliveries WHERE received_at < ? ORDER BY received_at LIMIT ?",
+		before.UnixMicro(),
+		limit,
+	)
 	if err == nil && len(old) > 0 {
 		err = s.exec(ctx, func(conn *sqlkit.Conn) error {
 			return conn.Exec("DELETE FROM nawasync_deliveries WHERE delivery IN ?", old).Error

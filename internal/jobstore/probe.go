@@ -31,7 +31,14 @@ const (
 // was faster.
 func (s *Store) ClaimProbe(ctx context.Context, worker string, look Look) (*Claimed, error) {
 	now := s.Now()
-	taken, err := s.moveProbe(ctx, look.Stream, now.Add(min(max(look.Timeout, probeAgain), maxProbe)), " AND paused_until <= ? AND limited_until <= ?", now.UnixMicro(), now.UnixMicro())
+	taken, err := s.moveProbe(
+		ctx,
+		look.Stream,
+		now.Add(min(max(look.Timeout, probeAgain), maxProbe)),
+		" AND paused_until <= ? AND limited_until <= ?",
+		now.UnixMicro(),
+		now.UnixMicro(),
+	)
 	if err != nil || !taken {
 		return &Claimed{}, err
 	}

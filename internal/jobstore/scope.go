@@ -75,7 +75,8 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (r Resumed
 			return err
 		}
 		r.Found, r.LimitedUntil = true, sqlkit.FromMicros(last)
-		return conn.Exec("UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+where,
+		return conn.Exec(
+			"UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+where,
 			append([]any{true, askedToWait, true, ParkedBy}, args...)...).Error
 	})
 	if err != nil {
@@ -93,7 +94,8 @@ const askedToWait = "rate_limited: the remote has asked to wait"
 // endPause deletes pauses and records for how long they have lasted. It reports whether there were any.
 func (s *Store) endPause(conn *sqlkit.Conn, where string, args []any) (bool, error) {
 	now := s.Now().UnixMicro()
-	err := conn.Exec("INSERT INTO nawasync_pauses (service, instance, began_at, ended_at) SELECT service, instance, created_at, "+scopeEnd+" FROM nawasync_scopes p"+where,
+	err := conn.Exec(
+		"INSERT INTO nawasync_pauses (service, instance, began_at, ended_at) SELECT service, instance, created_at, "+scopeEnd+" FROM nawasync_scopes p"+where,
 		append([]any{now, now, now}, args...)...).Error
 	if err != nil {
 		return false, err
@@ -110,10 +112,14 @@ const scopeEnd = "CASE WHEN " + scopeBlocks + " THEN ? WHEN p.limited_until > p.
 // a job j have been stopped since the job first came due. Its parameters are (now, now, now).
 func (s *Store) pausedTime() string {
 	within := func(table, end string) string {
-		return "COALESCE((SELECT SUM(CASE WHEN " + end + " > j.due_at THEN " + end + " - CASE WHEN " + table + " > j.due_at THEN " + table + " ELSE j.due_at END ELSE 0 END)"
+		return "COALESCE((SELECT SUM(CASE WHEN " + end + " > j.due_at THEN " + end +
+			" - CASE WHEN " + table + " > j.due_at THEN " + table + " ELSE j.due_at END ELSE 0 END)"
 	}
 	return "(" + within("h.began_at", "h.ended_at") + " FROM nawasync_pauses h WHERE h.service = j.service AND h.ended_at > j.due_at AND " +
-		s.dialect.Covers("h.instance", "j.instance") + "), 0) + " + within("p.created_at", "p.ended") + " FROM (SELECT p.service, p.instance, p.created_at, " + scopeEnd +
+		s.dialect.Covers(
+			"h.instance",
+			"j.instance",
+		) + "), 0) + " + within("p.created_at", "p.ended") + " FROM (SELECT p.service, p.instance, p.created_at, " + scopeEnd +
 		" AS ended FROM nawasync_scopes p) p WHERE p.service = j.service AND " + s.dialect.Covers("p.instance", "j.instance") + "), 0))"
 }
 
