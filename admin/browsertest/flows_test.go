@@ -92,8 +92,8 @@ func (s *site) checkResults(t *testing.T) {
 			t.Errorf("%s: %s", a.Action, a.Detail)
 		}
 	}
-	if len(entries) != 20 { // including three of the bulk run in fill, and two pauses before the flows
-		t.Errorf("the audit log has %d entries, want 20: %+v", len(entries), entries)
+	if len(entries) != 21 { // including three of the bulk run in fill, and two pauses before the flows
+		t.Errorf("the audit log has %d entries, want 21: %+v", len(entries), entries)
 	}
 }
 

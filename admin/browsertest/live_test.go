@@ -17,7 +17,7 @@ func TestPageOfAnOpenJobUpdatesItselfUntilTheJobEnds(t *testing.T) {
 	b.do(t, chromedp.Navigate(fmt.Sprintf("%s/jobs/%d", s.url, id)), waitVisible("body[data-live='2']"))
 	_, err := s.engine.Cancel(t.Context(), id, nawasync.OperatorOptions{})
 	noError(t, err)
-	b.until(t, `document.querySelector("h1 .badge").textContent.includes("cancelled") && document.body.dataset.live === "0"`)
+	b.until(t, `document.querySelector("h1 .badge").textContent.toLowerCase().includes("cancelled") && document.body.dataset.live === "0"`)
 	b.noProblems(t, "live")
 }
 
