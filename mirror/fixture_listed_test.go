@@ -26,12 +26,12 @@ type listed struct {
 	Ratio  float64
 	Active bool
 	Since  *time.Time
-	Tags   []string        `               gorm:"serializer:json"`
-	Codes  []int64         `               gorm:"serializer:json"`
-	Doc    any             `               gorm:"serializer:json"`
+	Tags   []string        `gorm:"serializer:json"`
+	Codes  []int64         `gorm:"serializer:json"`
+	Doc    any             `gorm:"serializer:json"`
 	Inner  string          `sync:"hidden"`
 	Remark string          `sync:"ignored"` // NULL is read as ""
-	Pass   nawasync.Secret `sync:"secret"  gorm:"-"`
+	Pass   nawasync.Secret `gorm:"-"               sync:"secret"`
 	nawasync.SyncStatus
 }
 
@@ -96,8 +96,11 @@ func (l *listedTable) fill(random *rand.Rand, n int) {
 			row.Codes = append(row.Codes, int64(1<<53+random.IntN(3)))
 		}
 		row.Doc = []any{
-			nil, "a", []any{"a", []any{"b"}, 1.5, true}, []any{[]any{"a"}, false, 2.0},
-			map[string]any{"a": 1.0}, []any{map[string]any{"a": 1.0}},
+			nil, "a",
+			[]any{"a", []any{"b"}, 1.5, true},
+			[]any{[]any{"a"}, false, 2.0},
+			map[string]any{"a": 1.0},
+			[]any{map[string]any{"a": 1.0}},
 		}[random.IntN(6)]
 		row.Remark = listedTexts[random.IntN(3)]
 		l.insert(&row, random.IntN(3) == 0)

@@ -99,8 +99,10 @@ func newZonedShop(t *testing.T, db *testdb.Database, wrap func(*zonedRemote) mir
 	t.Helper()
 	remote := &zonedRemote{objects: map[string]zoned{}, before: func(string, zoned) error { return nil }}
 	for _, o := range []zoned{
-		{Account: "a", Zone: "x", Name: "ax1"}, {Account: "a", Zone: "x", Name: "ax2"},
-		{Account: "a", Zone: "y", Name: "ay"}, {Account: "ab", Zone: "x", Name: "abx"},
+		{Account: "a", Zone: "x", Name: "ax1"},
+		{Account: "a", Zone: "x", Name: "ax2"},
+		{Account: "a", Zone: "y", Name: "ay"},
+		{Account: "ab", Zone: "x", Name: "abx"},
 	} {
 		remote.objects[o.Name] = o
 	}
