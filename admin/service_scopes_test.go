@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -55,6 +56,23 @@ func newRealms(t *testing.T, engine *nawasync.Engine, db *gorm.DB, names ...stri
 	return realms, users
 }
 
+// awaitUserSync waits for a sync of the users of a realm, and returns its job.
+func (s *site) awaitUserSync(realm string) int64 {
+	s.t.Helper()
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		found, err := s.engine.Reader().Search(s.t.Context(), tracker.Search{Terms: []tracker.Term{
+			{Field: tracker.FieldType, Values: []string{"user"}}, {Field: tracker.FieldInstance, Values: []string{realm}},
+		}, Limit: 1})
+		noError(s.t, err)
+		if len(found.Jobs) > 0 {
+			return found.Jobs[0].ID
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("no job syncs the users of %s", realm)
+		}
+	}
+}
+
 func TestServicePageSyncsAllScopesAndShowsThoseThatAreListed(t *testing.T) {
 	t.Parallel()
 	db := testdb.SQLite(t)
@@ -67,6 +85,10 @@ func TestServicePageSyncsAllScopesAndShowsThoseThatAreListed(t *testing.T) {
 	job, err := realms.SyncNow(t.Context(), realm{}, "", nawasync.Options{By: "user:7"})
 	noError(t, err)
 	s.await(job.ID, tracker.StatusSuccess)
+	// Another job syncs the new scopes. The pages remember for some seconds which instances exist, so both come first.
+	for _, name := range []string{"alpha", "beta"} {
+		s.await(s.awaitUserSync(name), tracker.StatusSuccess)
+	}
 	if got := s.post("operator", "/services/whm/sync", "type", "user", "instance", ""); got.status != http.StatusSeeOther {
 		t.Fatalf("sync of all scopes: %d", got.status)
 	}
