@@ -48,7 +48,7 @@ type Doorbell struct {
 	pending map[jobstore.Stream]jobstore.Wake
 	sending chan struct{} // closed when nothing is pending; nil if nothing is being sent
 
-	added chan struct{}        // has an entry when pending has another stream
+	added chan struct{}        // has an entry when pending has changed
 	pause map[string]time.Time // by list: when the next wake-up may be sent to a crowded list; of sendPending
 }
 
@@ -78,16 +78,12 @@ func (d *Doorbell) Ring(wakes []jobstore.Wake) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	added := false
 	for _, wake := range wakes {
 		waiting, known := d.pending[wake.Stream]
-		switch {
-		case known:
+		if known {
 			wake.At, wake.Jobs = min(wake.At, waiting.At), wake.Jobs+waiting.Jobs
-		case len(d.pending) >= maxPending:
+		} else if len(d.pending) >= maxPending {
 			continue // polling finds these jobs
-		default:
-			added = true
 		}
 		d.pending[wake.Stream] = wake
 	}
@@ -95,9 +91,6 @@ func (d *Doorbell) Ring(wakes []jobstore.Wake) {
 		d.sending = make(chan struct{})
 		go d.sendPending(d.sending)
 		return
-	}
-	if !added {
-		return // its stream is sent soon, or waits for a crowded list: the goroutine need not wake up for each job
 	}
 	select {
 	case d.added <- struct{}{}:
