@@ -382,6 +382,17 @@ func TestAnswersOfFormsContainNoSecretOfTheConfiguration(t *testing.T) {
 	})
 }
 
+// waitsForLock reports whether a claim of a form waits for a lock of another transaction.
+func (s *site) waitsForLock() bool {
+	query := "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	if s.db.Name() == "mysql" {
+		query = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'INSERT%nawasync_forms%'"
+	}
+	var n int
+	noError(s.t, s.db.Raw(query).Row().Scan(&n))
+	return n > 0
+}
+
 // The browser gives the first post up while the form is claimed, because somebody presses the button again.
 func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
 	t.Parallel()
@@ -408,12 +419,12 @@ func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
 				}
 				done <- err
 			}()
-			time.Sleep(500 * time.Millisecond)
+			s.until(func() bool { return s.waitsForLock() })
 			giveUp()
 			<-done
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond) // the server learns later that the browser has gone
 			noError(t, tx.Rollback().Error)
-			time.Sleep(300 * time.Millisecond)
+			s.until(func() bool { return s.forms() == 1 })
 			got := s.request("operator", http.MethodPost, path, form, nil)
 			if got.status != http.StatusSeeOther {
 				t.Errorf("the second post: %d, still being worked on: %v", got.status, strings.Contains(got.body, "still being worked on"))

@@ -153,6 +153,7 @@ type overviewData struct {
 	scopes    []tracker.Scope
 	holds     []tracker.Hold
 	listed    []tracker.ListedScope
+	marks     timeMarks
 }
 
 // read reads a part.
@@ -189,6 +190,9 @@ func (o *overview) readCounts(ctx context.Context, p *request, window timeWindow
 			return err
 		}
 		if d.listed, err = store.ListedScopes(ctx); err != nil {
+			return err
+		}
+		if d.marks, err = p.readMarks(ctx, "", o.From); err != nil {
 			return err
 		}
 		d.holds, err = store.Holds(ctx, "", "", true, 100)

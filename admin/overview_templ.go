@@ -794,7 +794,7 @@ func trendsSection(v *overviewView) templ.Component {
 		}
 		t := v.newTrendView(v.counts, v.times)
 		t.previous = v.previousText()
-		t.markPauses(v.data.scopes)
+		t.mark(v.data.scopes, v.data.marks)
 		templ_7745c5c3_Err = plotPatterns().Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

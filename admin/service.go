@@ -30,6 +30,7 @@ type serviceView struct {
 	heldRows       map[int64][]tracker.HeldRow // by hold ID; the first rows of each open hold
 	actions        []serviceHealth             // one for each kind of job
 	trend          chart.Trend
+	marks          timeMarks
 	errors         errorGroups
 	schedules      []tracker.Schedule
 	allSchedules   []tracker.Schedule
@@ -182,6 +183,9 @@ func (v *serviceView) loadActions(ctx context.Context) error {
 	}
 	v.open = open
 	v.trend = chart.NewTrend(v.now.Add(-7*24*time.Hour), v.now, 6*time.Hour)
+	if v.marks, err = v.readMarks(ctx, v.name, v.trend.From); err != nil {
+		return err
+	}
 	kinds := map[string]*serviceHealth{}
 	kindOf := func(typ, action string) *serviceHealth {
 		key := typ + "/" + action

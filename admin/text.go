@@ -119,6 +119,8 @@ func (p *request) actionName(action string) string {
 		return p.T("pause schedule")
 	case "resume_schedule":
 		return p.T("resume schedule")
+	case tracker.DeployAction:
+		return p.T("new version")
 	case "run_schedule":
 		return p.T("run schedule")
 	case "export_audit_log":

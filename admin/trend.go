@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ type trendView struct {
 	throughput, runs chart.Plot
 	terms            []string // query terms for the jobs that the charts count
 	sinceTerm        string   // and for the whole time range
-	previous         string   // compares the number of jobs with that of the preceding time range; "" shows nothing
+	deployments      []tracker.Deployment
+	previous         string // compares the number of jobs with that of the preceding time range; "" shows nothing
 }
 
 // The names of the series, which are classes of the style sheet.
@@ -105,14 +107,42 @@ func (v *trendView) labelTimes(plot *chart.Plot) {
 	}
 }
 
-// markPauses marks on both charts when scopes were paused or parked.
-func (v *trendView) markPauses(scopes []tracker.Scope) {
-	for _, s := range scopes {
-		title := v.Tf("%s paused since %s", v.scopeText(s.Service, s.Instance), v.shortTime(s.Since))
-		for _, plot := range []*chart.Plot{&v.throughput, &v.runs} {
-			plot.Pause(s.Since, v.now, title)
+// timeMarks is what the charts mark on their time axes.
+type timeMarks struct {
+	ended       []tracker.EndedPause
+	deployments []tracker.Deployment
+}
+
+// maxMarkedPauses is how many ended pauses a chart marks: the newest ones.
+const maxMarkedPauses = 50
+
+// readMarks reads the marks of a service's charts, or of those of all services.
+func (p *request) readMarks(ctx context.Context, service string, since time.Time) (m timeMarks, err error) {
+	if m.ended, err = p.store().EndedPauses(ctx, service, since); err != nil {
+		return m, err
+	}
+	m.deployments, err = p.store().Deployments(ctx, since)
+	return m, err
+}
+
+// mark marks on both charts when scopes were paused or parked, and when a version was deployed.
+func (v *trendView) mark(scopes []tracker.Scope, marks timeMarks) {
+	v.deployments = slices.DeleteFunc(slices.Clone(marks.deployments), func(d tracker.Deployment) bool { return d.At.Before(v.throughput.From()) })
+	for _, plot := range []*chart.Plot{&v.throughput, &v.runs} {
+		for _, s := range scopes {
+			plot.Pause(s.Since, v.now, v.Tf("%s paused since %s", v.scopeText(s.Service, s.Instance), v.shortTime(s.Since)))
+		}
+		for _, s := range marks.ended[:min(len(marks.ended), maxMarkedPauses)] {
+			plot.Pause(s.From, s.To, v.Tf("%s paused from %s to %s", v.scopeText(s.Service, s.Instance), v.shortTime(s.From), v.shortTime(s.To)))
+		}
+		for _, d := range marks.deployments {
+			plot.Mark(d.At, v.deploymentText(d))
 		}
 	}
+}
+
+func (v *trendView) deploymentText(d tracker.Deployment) string {
+	return v.Tf("version %s since %s", d.Version, v.shortTime(d.At))
 }
 
 // axisText returns the labels of a value axis: the first one, which is the highest, has the unit.

@@ -91,9 +91,13 @@ func (l *Lease) join(ctx context.Context) error {
 	host, _ := os.Hostname()
 	id := fmt.Sprintf("%.30s-%d-%s", host, os.Getpid(), rand.Text()[:10])
 	start := time.Now()
-	process := tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues, Slots: l.Slots, Version: buildVersion()}
+	program, version := buildVersion()
+	process := tracker.Process{ID: id, Host: host, PID: os.Getpid(), Kinds: l.Kinds, Queues: l.Queues, Slots: l.Slots, Version: version}
 	if err := l.Store.AddProcess(ctx, process); err != nil {
 		return fmt.Errorf("write the heartbeat row: %w", err)
+	}
+	if err := l.Store.NoteVersion(ctx, program, version); err != nil {
+		l.Logger.Warn("the pages will not show when this version was deployed", "error", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -179,13 +183,13 @@ func (l *Lease) runReport(ctx context.Context) error {
 
 // buildVersion returns the version of the program: of its main module or, if it was built from a checkout, the
 // first digits of the commit.
-func buildVersion() string {
+func buildVersion() (program, version string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return ""
+		return "", ""
 	}
 	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
+		return info.Main.Path, v
 	}
 	var revision, modified string
 	for _, setting := range info.Settings {
@@ -197,7 +201,7 @@ func buildVersion() string {
 		}
 	}
 	if revision == "" {
-		return ""
+		return info.Main.Path, ""
 	}
-	return revision + modified
+	return info.Main.Path, revision + modified
 }

@@ -22,6 +22,7 @@ type Plot struct {
 	Grid    []Label // positions are y coordinates, from the top line to zero
 	Times   []Label // positions are x coordinates
 	Pauses  []Span
+	Marks   []Span // moments, without a width
 	Series  []Series
 }
 
@@ -157,6 +158,13 @@ func (p *Plot) Position(at time.Time) float64 {
 func (p *Plot) Pause(from, to time.Time, title string) {
 	if x, end := p.Position(from), p.Position(to); end > x {
 		p.Pauses = append(p.Pauses, Span{x, max(end-x, 3), title})
+	}
+}
+
+// Mark marks a moment on the time axis. It ignores one outside the plot.
+func (p *Plot) Mark(at time.Time, title string) {
+	if !at.Before(p.From()) && at.Before(p.To()) {
+		p.Marks = append(p.Marks, Span{X: p.Position(at), Title: title})
 	}
 }
 
