@@ -147,14 +147,17 @@ func checkOverlaps(e *evidence, f *findings) {
 }
 
 // checkLaneOrder checks the jobs that were due at their dispatch. Each starts for the last time
-// before the next one of its lane starts, since a job that waits for a retry keeps its place.
+// before the next one of its lane starts, since a job that waits for a retry keeps its place. A process
+// that was frozen after its claim may begin late: the engine refuses what becomes of it.
 func checkLaneOrder(e *evidence, f *findings) {
 	first, last := map[int64]execution{}, map[int64]execution{}
 	for _, x := range e.log.Executions {
 		if _, found := first[x.Job]; !found {
 			first[x.Job] = x
 		}
-		last[x.Job] = x
+		if _, found := last[x.Job]; !found || !e.fenced(x) {
+			last[x.Job] = x
+		}
 	}
 	before := map[string]order{} // the latest job of each lane
 	for _, o := range e.orders {

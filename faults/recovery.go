@@ -34,10 +34,14 @@ func recoveries(log remoteLog) []recovery {
 				continue
 			}
 			name := c.Kind + " of a worker → its job runs again"
+			took := starts[job][i].At - c.At
 			if !outageWithin(log.Marks, c.At, starts[job][i].At) {
-				add(name+", database up all the time", starts[job][i].At-c.At)
+				add(name+", database up all the time", took)
+				if i > 0 && starts[job][i].Epoch == starts[job][i-1].Epoch+1 {
+					add(name+", and no fault met the process that took it over", took)
+				}
 			}
-			add(name, starts[job][i].At-c.At)
+			add(name, took)
 		}
 	}
 	for _, m := range log.Marks {
