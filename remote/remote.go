@@ -12,6 +12,7 @@ import (
 // Remote is one external service. It is safe for concurrent use.
 type Remote struct {
 	config Config
+	tokens tokens
 }
 
 // New returns a Remote.
@@ -21,6 +22,7 @@ func New(config Config) (*Remote, error) {
 	}
 	config.Timeout = cmp.Or(config.Timeout, 60*time.Second)
 	config.MaxWait = cmp.Or(config.MaxWait, 2*time.Second)
+	config.MaxBody = cmp.Or(config.MaxBody, 64<<20)
 	if config.Now == nil {
 		config.Now = time.Now
 	}
@@ -30,24 +32,4 @@ func New(config Config) (*Remote, error) {
 		config.Base = transport
 	}
 	return &Remote{config: config}, nil
-}
-
-// Client returns a client for the calls of one limit scope. It never follows a redirect, which could
-// send credentials to another server. scope is the instance of the limit scope, as pages show it: ""
-// for the whole service.
-func (r *Remote) Client(scope string) *http.Client {
-	return &http.Client{
-		Transport:     &transport{remote: r, scope: scope},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-type transport struct {
-	remote *Remote
-	scope  string
-}
-
-// RoundTrip sends one request.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	return t.remote.config.Base.RoundTrip(req)
 }

@@ -37,6 +37,7 @@ var packages = []struct {
 	{"admin/policy", 0},
 	{"migrations", 0},
 	{"nawasynctest", 0},
+	{"remote", 0},
 }
 
 func main() {

@@ -1,0 +1,165 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/secret"
+)
+
+// retryPause is the pause before a read is sent again.
+const retryPause = 100 * time.Millisecond
+
+// exchange is one call: the request, and what is known about it. It is not safe for concurrent use.
+type exchange struct {
+	remote   *Remote
+	scope    string // the limit scope
+	req      *http.Request
+	read     bool                // the request changes nothing
+	object   string              // what the request is about, for the breaker
+	secrets  []secret.Secret     // of this request
+	envelope func(*Answer) error // nil accepts status 2xx
+
+	tokenless bool          // the call gets no access token
+	token     *oauth2.Token // of the last attempt
+
+	attempts                 int
+	sent                     atomic.Bool // the server may have received the request
+	retried, waited, renewed bool
+}
+
+// do makes the call. The answer is nil if there is none; with an answer, the error is what it reports.
+func (e *exchange) do() (*Answer, error) {
+	for {
+		answer, err := e.attempt()
+		if err == nil || !e.again(answer, err) {
+			e.closeBody()
+			return answer, err
+		}
+	}
+}
+
+// closeBody closes the body of a request that was not sent, as net/http does with one that was.
+func (e *exchange) closeBody() {
+	if e.attempts == 0 && e.req.Body != nil {
+		_ = e.req.Body.Close()
+	}
+}
+
+// again decides whether the call is made once more, and waits until then. Only a read is repeated because
+// it has failed. A call that the server has refused, for a short time or because of its access token, was
+// not done.
+func (e *exchange) again(answer *Answer, err error) bool {
+	classified := fault.Outermost(err)
+	if classified == nil || e.attempts == 0 || e.req.Context().Err() != nil || !e.repeatable() {
+		return false
+	}
+	switch {
+	case answer != nil && answer.Status == http.StatusUnauthorized && e.token != nil:
+		e.remote.dropToken(e.scope, e.token)
+		again := !e.renewed
+		e.renewed = true
+		return again
+	case classified.Class == fault.ClassRateLimited:
+		if e.waited || answer == nil || classified.RetryAfter <= 0 || classified.RetryAfter > e.remote.config.MaxWait {
+			return false
+		}
+		e.waited = true
+		return e.pause(classified.RetryAfter)
+	case classified.Class == fault.ClassTransient && e.read && !e.retried:
+		e.retried = true
+		return e.pause(retryPause)
+	}
+	return false
+}
+
+// pause waits. It reports whether the context is still valid.
+func (e *exchange) pause(wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-e.req.Context().Done():
+		return false
+	}
+}
+
+// repeatable reports whether the body of the request can be sent again.
+func (e *exchange) repeatable() bool {
+	return e.req.Body == nil || e.req.Body == http.NoBody || e.req.GetBody != nil
+}
+
+var errTimeout = errors.New("no complete answer in time")
+
+// attempt sends the request once and reads the answer.
+func (e *exchange) attempt() (*Answer, error) {
+	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
+	defer cancel()
+	e.sent.Store(false)
+	req, err := e.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.attempts++
+	answer, err := e.roundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	return answer, e.check(answer)
+}
+
+// request returns the request of the next attempt.
+func (e *exchange) request(ctx context.Context) (*http.Request, error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { e.sent.Store(true) }})
+	req := e.req.Clone(ctx)
+	if e.attempts > 0 && e.req.GetBody != nil {
+		body, err := e.req.GetBody()
+		if err != nil {
+			return nil, e.fail(fault.ClassConfig, "", fmt.Errorf("repeat the body of the request: %w", err))
+		}
+		req.Body = body
+	}
+	if e.remote.config.Token != nil && !e.tokenless && e.req.Header.Get("Authorization") == "" {
+		token, err := e.remote.token(ctx, e.scope)
+		if err != nil {
+			return nil, e.tokenError(err)
+		}
+		e.token = token
+		token.SetAuthHeader(req)
+	}
+	injectTrace(req)
+	return req, nil
+}
+
+// roundTrip sends a request and reads the answer completely.
+func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
+	resp, err := e.remote.config.Base.RoundTrip(req)
+	if err != nil {
+		return nil, e.unanswered(req.Context(), err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	e.sent.Store(true)
+	limit := e.remote.config.MaxBody
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, e.unanswered(req.Context(), fmt.Errorf("read the answer: %w", err))
+	case int64(len(body)) > limit:
+		err := fmt.Errorf("the answer is larger than %d bytes; ask for fewer objects at once, or raise remote.Config.MaxBody", limit)
+		if e.read {
+			return nil, e.fail(fault.ClassPermanent, "", err)
+		}
+		return nil, e.incomplete(err, 0)
+	}
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, Data: body, Read: e.read}, nil
+}
