@@ -117,6 +117,8 @@ type serviceState struct{ text, icon, tone, detail string }
 func (v *overviewView) state(name string) serviceState {
 	ofService := func(scope tracker.Scope) bool { return scope.Service == name }
 	switch {
+	case slices.ContainsFunc(v.data.scopes, func(s tracker.Scope) bool { return ofService(s) && alert.Unreachable(s) }):
+		return serviceState{v.T("unreachable"), "held", "bad", ""}
 	case slices.ContainsFunc(v.data.scopes, func(s tracker.Scope) bool { return ofService(s) && s.Parked }):
 		return serviceState{v.T("parked"), "held", "bad", ""}
 	case slices.ContainsFunc(v.data.scopes, func(s tracker.Scope) bool { return ofService(s) && s.Instance == "" }):

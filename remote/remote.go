@@ -6,13 +6,15 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
 // Remote is one external service. It is safe for concurrent use.
 type Remote struct {
-	config Config
-	tokens tokens
+	config   Config
+	tokens   tokens
+	breakers sync.Map // *breaker by limit scope
 }
 
 // New returns a Remote.

@@ -49,7 +49,7 @@ const (
 
 	OutcomeRetry      Outcome = "retry"       // the attempt failed and the job has attempts left
 	OutcomeRetryAfter Outcome = "retry_after" // the handler asked to run again later
-	OutcomeParked     Outcome = "parked"      // the remote refused the credentials or limited the rate
+	OutcomeParked     Outcome = "parked"      // the remote refused the credentials, limited the rate or could not be reached
 	OutcomeStopped    Outcome = "stopped"     // the process stopped or lost its lease
 	OutcomeReaped     Outcome = "reaped"      // the process died
 	OutcomeDatabase   Outcome = "database"    // the engine's database was unreachable; the attempt is not consumed

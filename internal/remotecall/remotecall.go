@@ -39,12 +39,20 @@ type Job struct {
 	Reserved func(scope, class string, n int) int
 	// Record is called once for each call. Nil records nothing.
 	Record func(Call)
+
+	began time.Time
 }
+
+// Began returns when this attempt of the job began, by the clock of the machine.
+func (j *Job) Began() time.Time { return j.began }
 
 type key struct{}
 
-// With returns a context for the calls of a job.
-func With(ctx context.Context, job *Job) context.Context { return context.WithValue(ctx, key{}, job) }
+// With returns a context for the calls of a job, whose attempt begins now.
+func With(ctx context.Context, job *Job) context.Context {
+	job.began = time.Now()
+	return context.WithValue(ctx, key{}, job)
+}
 
 // From returns the job of the context, or nil outside of a job.
 func From(ctx context.Context) *Job {

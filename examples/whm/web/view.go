@@ -337,7 +337,7 @@ func (v jobView) StatusText() string {
 // parked reports whether the job waits because the server has refused it and would refuse others.
 func parked(j *tracker.Job) bool {
 	class := fault.Class(j.ErrorClass)
-	return j.Status == tracker.StatusQueued && (class == fault.ClassCredentials || class == fault.ClassRateLimited)
+	return j.Status == tracker.StatusQueued && (class == fault.ClassCredentials || class == fault.ClassUnavailable || class == fault.ClassRateLimited)
 }
 
 func jobURL(id int64) templ.SafeURL { return templ.SafeURL(fmt.Sprintf("/jobs/%d", id)) }
