@@ -111,11 +111,13 @@ func (e *exchange) attempt() (*Answer, error) {
 		return nil, err
 	}
 	e.attempts++
+	start := e.remote.config.Now()
 	answer, err := e.roundTrip(req)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = e.check(answer)
 	}
-	return answer, e.check(answer)
+	e.record(start, answer, err)
+	return answer, err
 }
 
 // request returns the request of the next attempt.

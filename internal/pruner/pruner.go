@@ -50,6 +50,13 @@ const (
 	keepErrorDays    = 365 * 24 * time.Hour
 )
 
+// How long minute and hour rows of the calls of external APIs are kept, and endpoints without calls. Pages read
+// an hour of minutes and 30 days of hours.
+const (
+	keepCallMinutes = 3 * time.Hour
+	keepCallHours   = 31 * 24 * time.Hour
+)
+
 // Tick prunes one batch of each type of row, unless another process is pruning. more reports
 // whether there is more to prune.
 func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
@@ -92,7 +99,11 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if full || n == batch || entries == batch || forms == batch || deliveries == batch {
+	calls, err := p.Store.PruneCalls(ctx, now.Add(-keepCallMinutes), now.Add(-keepCallHours), now.Add(-keepCallHours), batch)
+	if err != nil {
+		return false, err
+	}
+	if full || calls || n == batch || entries == batch || forms == batch || deliveries == batch {
 		return true, nil
 	}
 	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {

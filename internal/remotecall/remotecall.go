@@ -21,13 +21,16 @@ const (
 // Call is one call as it ended.
 type Call struct {
 	Service, Scope string // the limit scope
+	Budget         string // the class of endpoints whose budget it used
+	Server         string // host and port, as the URL has them
 	Method         string
 	Template       string // of the endpoint
 	Status         int    // 0 without an answer
 	Class          string // of the error, "" for none
 	Start          time.Time
 	Duration       time.Duration
-	Left           int64 // calls left of the quota as the server says; negative if it does not
+	Left           int64     // calls left of the quota as the server says; negative if it does not
+	Reset          time.Time // when the quota is full again, as the server says; zero if it does not
 }
 
 // Job is what the calls of one attempt of a job need.
