@@ -87,7 +87,9 @@ func TestAccountsPassTheConformanceSuite(t *testing.T) {
 		},
 		Changes: []func(*hosting.WhmAccount, int){
 			func(a *hosting.WhmAccount, n int) { a.Plan = plans[n%len(plans)] },
-			func(a *hosting.WhmAccount, n int) { a.Suspended, a.SuspendReason = true, fmt.Sprintf("unpaid since %d", n) },
+			func(a *hosting.WhmAccount, n int) {
+				a.Suspended, a.SuspendReason = true, fmt.Sprintf("unpaid since %d", n)
+			},
 		},
 		Secrets: []nawasync.Secret{nawasync.NewSecret(whmToken)}, IsWrite: isWHMWrite, ErrorBody: whmRefusal,
 	})
