@@ -105,7 +105,7 @@ func (w *remoteWorld[T]) prepare(method string) remoteCall[T] {
 }
 
 func (w *remoteWorld[T]) prepareCreate(call *remoteCall[T]) {
-	want := w.object()
+	want := w.spelled(w.object())
 	call.secrets = w.secretsOf(want)
 	call.do = func(ctx context.Context) error {
 		o, err := w.creator().Create(ctx, want)

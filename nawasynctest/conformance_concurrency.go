@@ -13,7 +13,7 @@ func checkConcurrency[T any](w *remoteWorld[T]) {
 	const callers = 8
 	keys, wants := make([]T, callers), make([]T, callers)
 	for i := range keys {
-		keys[i], wants[i] = w.created(), w.object()
+		keys[i], wants[i] = w.created(), w.spelled(w.object())
 	}
 	w.transport.inject(transportFault{kind: faultMeet})
 	results := make(chan string, callers)

@@ -12,7 +12,7 @@ const spellFix = "store the value that was asked for; if the server spells it in
 
 // checkCreate tests a creation, its answer, and what Get and List show afterwards.
 func checkCreate[T any](w *remoteWorld[T]) {
-	want := w.object()
+	want := w.spelled(w.object())
 	o, err := w.creator().Create(w.t.Context(), want)
 	if err != nil {
 		w.stop("Create must create a valid object", "Create of %s returned an error of the class %q: %v", w.name(want), fault.ClassOf(err), err)
@@ -45,7 +45,7 @@ func checkCreate[T any](w *remoteWorld[T]) {
 func checkCreateExisting[T any](w *remoteWorld[T]) {
 	creator, reader, want := w.creator(), w.reader(), w.object()
 	existing := w.create(want)
-	o, err := creator.Create(w.t.Context(), want)
+	o, err := creator.Create(w.t.Context(), w.spelled(want))
 	switch class := fault.ClassOf(err); {
 	case err == nil && w.keyText(o.Value) != w.keyText(existing):
 		w.forget(o.Value)

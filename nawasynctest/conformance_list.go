@@ -31,8 +31,8 @@ func checkNormalise[T any](w *remoteWorld[T]) {
 	}
 	w.created()
 	for _, item := range append(w.listed("").items, w.object()) {
-		once := w.Normalised(valueOf(&item)).Interface().(T)
-		twice := w.Normalised(valueOf(&once)).Interface().(T)
+		once := w.spelled(item)
+		twice := w.spelled(once)
 		lines := w.differences(twice, once, nil, false)
 		if from, to := texts(w.Key, valueOf(&once)), w.keyText(once); from != to {
 			lines = append(lines, fmt.Sprintf("the key is %q, want %q", to, from))

@@ -65,7 +65,7 @@ func (w *remoteWorld[T]) checkRows(secrets map[string]string) {
 	w = w.again()
 	var values []T
 	if slices.Contains(w.methods(), "Create") {
-		want := w.object()
+		want := w.spelled(w.object())
 		for _, s := range w.secretsOf(want) {
 			secrets[s] = "a secret of the object"
 		}

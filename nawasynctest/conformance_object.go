@@ -83,8 +83,11 @@ func (w *remoteWorld[T]) keyOf(object T) (key T) {
 	for _, f := range slices.Concat(w.Scope, w.Key, w.Natural) {
 		f.In(valueOf(&key)).Set(f.In(valueOf(&object)))
 	}
-	return key
+	return w.spelled(key)
 }
+
+// spelled returns a value as the repository hands it to the Remote: as Config.Normalise spells it.
+func (w *remoteWorld[T]) spelled(object T) T { return w.Normalised(valueOf(&object)).Interface().(T) }
 
 func (w *remoteWorld[T]) hasKey(object T) bool {
 	return slices.ContainsFunc(w.Key, func(f host.SnapshotField) bool { return !f.In(valueOf(&object)).IsZero() })
@@ -132,7 +135,7 @@ func (w *remoteWorld[T]) differences(got, want T, only []string, unset bool) (li
 func (w *remoteWorld[T]) changed(from T, change int) (want T, diff mirror.FieldDiff) {
 	w.t.Helper()
 	for n := 1; n <= 3; n++ {
-		want = w.Normalised(valueOf(&from)).Interface().(T)
+		want = w.spelled(from)
 		w.suite.Changes[change](&want, n)
 		if diff = w.diff(from, want); len(diff) > 0 {
 			return want, diff

@@ -69,7 +69,7 @@ func checkUpdateSecret[T any](w *remoteWorld[T]) {
 		w.t.Skip("the snapshot has no fields with the tag secret")
 	}
 	current, fresh := w.get(w.created()), w.object()
-	want := w.Normalised(valueOf(&current.Value)).Interface().(T)
+	want := w.spelled(current.Value)
 	var diff mirror.FieldDiff
 	for _, f := range w.Secrets {
 		f.In(valueOf(&want)).Set(f.In(valueOf(&fresh)))
