@@ -11,6 +11,7 @@ import (
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/remote"
 )
 
 // shelfSuite tests a shelfRemote with a fault.
@@ -64,6 +65,21 @@ func TestAdapterWithoutFaultsPassesTheSuite(t *testing.T) {
 			t.Errorf("%s: failed %t, skipped %t: %s", name, r.failed, r.skipped, r.text())
 		}
 	}
+}
+
+// The client of package remote repeats reads, and waits after errors. The suite opens a new one after each fault.
+func TestAdapterOnPackageRemotePassesTheSuite(t *testing.T) {
+	t.Parallel()
+	suite := shelfSuite("")
+	open := suite.Open
+	suite.Open = func(t testing.TB, transport *RemoteTransport) (mirror.Config[book], RemoteServer[book]) {
+		config, server := open(t, transport)
+		service, err := remote.New(remote.Config{Service: "shelf", Base: transport, Secrets: suite.Secrets})
+		requireNoError(t, err)
+		config.Remote.(*shelfRemote).client = service.Client("")
+		return config, server
+	}
+	TestRemote(t, suite)
 }
 
 // adapterFaults are the faults of shelfRemote, each with the subtests that fail and what the first of them says.
