@@ -164,14 +164,17 @@ func (r *repo) notifyFollowers(ctx context.Context, tx *gorm.DB) error {
 	return nil
 }
 
-// notifyAfter does the same after an attempt that has changed rows in transactions of its own, also one that
-// has failed.
-func (r *repo) notifyAfter(ctx context.Context, a host.Attempt) {
+// notifyWith has the followers look at the rows after an attempt that has changed some in transactions of its own: in
+// the transaction of its success, so that none is forgotten, or at once if it has failed.
+func (r *repo) notifyWith(ctx context.Context, a host.Attempt, err error) {
 	if len(r.followers.all()) == 0 {
 		return
 	}
-	err := r.engine.InTx(context.WithoutCancel(ctx), func(tx *gorm.DB) error { return r.notifyFollowers(context.WithoutCancel(ctx), tx) })
-	if err != nil {
-		a.Logf("the scopes are followed later: %s", err)
+	ctx = context.WithoutCancel(ctx)
+	notify := func(tx *gorm.DB) error { return r.notifyFollowers(ctx, tx) }
+	if err == nil {
+		a.OnSuccess(notify)
+	} else if failed := r.engine.InTx(ctx, notify); failed != nil {
+		a.Logf("the scopes are followed later: %s", failed) // by the next attempt
 	}
 }

@@ -254,6 +254,9 @@ func (f *following) applyStep(ctx context.Context, tx *gorm.DB, s scopeStep, par
 		if err := store.SetParent(ctx, tx, *l, s.row, true); err != nil {
 			return err
 		}
+		if err := f.dropCursor(ctx, tx, s.instance); err != nil { // it was that of the earlier scope's feed
+			return err
+		}
 		return f.addSync(by.scope, out)
 	}
 	out.retire = append(out.retire, f.retireArgs(s.instance))
