@@ -53,7 +53,7 @@ func (a *remoteAPI) dropCalls(worker string) {
 }
 
 // checkCollisions looks for resets and changes of one object at a time. A worker that was frozen during one of them
-// comes back after its lease, when another worker may have taken the lane; it cannot know.
+// goes on after its lease, when another worker may have taken the lane; it cannot know.
 func checkCollisions(e *evidence, f *findings) {
 	for _, c := range e.log.Collisions {
 		frozen := c.First && e.fenced(c.Reset) || !c.First && e.frozen(c.Call.Worker, c.Call.At, c.Reset.At)
