@@ -150,3 +150,24 @@ func TestFeedOverAllScopesIsSyncedByOneSyncOfAll(t *testing.T) {
 		t.Errorf("syncs of %v, want one of each zone, the new one too", got)
 	}
 }
+
+func TestRefreshByKeyAddsNoRowInAScopeThatIsNotListed(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		s := newSites(t, db, "listed")
+		s.listZones()
+		s.remote.add("other") // no sync has listed it
+		key := siteRecord{Account: "acme", Zone: "other", RID: "other-a"}
+		job := s.drain(s.RefreshKey(t.Context(), key, byUser))
+		s.ends(job, tracker.StatusSkipped, `the scope "acme/other" is not listed`)
+		if got := s.visible(); !maps.Equal(got, map[string]int{"listed": 1}) {
+			t.Errorf("rows by zone = %v, want those of the listed zone", got)
+		}
+		s.listZones()
+		s.clock.Advance(time.Minute)
+		s.ends(s.drain(s.RefreshKey(t.Context(), key, byUser)), tracker.StatusSuccess, "")
+		if got := s.visible(); !maps.Equal(got, map[string]int{"listed": 1, "other": 1}) {
+			t.Errorf("rows by zone = %v, want those of both zones", got)
+		}
+	})
+}

@@ -147,6 +147,19 @@ func (r *repo) skipGone(ctx context.Context, a host.Attempt) error {
 	return nawasync.Skip(fmt.Sprintf("the scope %q is gone, and nothing was done: %s", job.Instance, r.goneText(l)))
 }
 
+// skipUnlisted ends a refresh by key in a scope that is not listed. A feed or a webhook may name scopes that
+// Config.Scopes leaves out; the first sync of a scope that is listed later reads all of its objects.
+func (r *repo) skipUnlisted(ctx context.Context, instance string) error {
+	if r.scopes == nil {
+		return nil
+	}
+	l, err := r.engine.Store().FindListed(ctx, r.listedKey(instance))
+	if err != nil || l != nil {
+		return err
+	}
+	return nawasync.Skip(fmt.Sprintf("the scope %q is not listed, and nothing was read: no row of %s stands for it", instance, r.scopes.parent.model.table))
+}
+
 // changesRows reports whether jobs of an action add, delete or bring back a row in the transaction of their
 // outcome.
 func (r *repo) changesRows(action string) bool {

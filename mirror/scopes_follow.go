@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -74,7 +75,7 @@ func (r *repo) follow(ctx context.Context, a host.Attempt) (followResult, error)
 			f.steps = append(f.steps, scopeStep{instance: scope, row: row})
 		}
 	}
-	slices.SortFunc(f.steps, func(a, b scopeStep) int { return int(a.row - b.row) })
+	slices.SortFunc(f.steps, func(a, b scopeStep) int { return cmp.Compare(a.row, b.row) })
 	for i, chunk := range slices.Collect(slices.Chunk(f.steps, followChunk)) {
 		if ctx.Err() != nil {
 			return f.result, context.Cause(ctx)

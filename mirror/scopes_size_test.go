@@ -87,3 +87,26 @@ func (s *sites) queuedSyncs() (n int) {
 	enginetest.NoError(s.t, s.db.Raw("SELECT COUNT(*) FROM nawasync_jobs WHERE service = 'dns' AND type = 'record' AND action = 'sync' AND status = 'queued'").Row().Scan(&n))
 	return n
 }
+
+func TestSyncOfAllScopesSyncsEveryScopeOfTheParent(t *testing.T) {
+	t.Parallel()
+	const accounts = 205 // more than it waits for
+	db := testdb.SQLite(t)
+	s := newSites(t, db, "zone")
+	s.listZones()
+	enginetest.NoError(t, db.Exec(`INSERT INTO site_zones (account, name, plan, identity, sync_status, missing_runs, last_synced_at)
+		WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		SELECT 'acme' || i, name, plan, randomblob(32), sync_status, missing_runs, last_synced_at FROM site_zones, n WHERE account = 'acme'`, accounts).Error)
+	s.clock.Advance(time.Minute)
+	_, err := s.SyncNow(t.Context(), siteRecord{}, "", byUser)
+	enginetest.NoError(t, err)
+	internals := s.engine.Internals(host.NewKey())
+	due, _, err := internals.FirstDue(t.Context())
+	enginetest.NoError(t, err)
+	enginetest.NoError(t, internals.RunDue(t.Context(), due))
+	var syncs int
+	enginetest.NoError(t, db.Raw("SELECT COUNT(DISTINCT instance) FROM nawasync_jobs WHERE type = 'zone' AND action = 'sync' AND status = 'queued'").Row().Scan(&syncs))
+	if syncs != accounts {
+		t.Errorf("%d accounts are synced, want all %d", syncs, accounts)
+	}
+}
