@@ -25,7 +25,8 @@ type Pruner struct {
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 
-	keysAfter string // the unique key after which the next tick looks for keys without an open job
+	keysAfter  string             // the unique key after which the next tick looks for keys without an open job
+	feedsAfter jobstore.FeedScope // the feed after which the next tick looks for cursors that nobody uses
 }
 
 const batch = 1000
@@ -38,6 +39,10 @@ const (
 
 // keepForms is how long a form of the pages that was sent is kept, so that the form cannot be sent again.
 const keepForms = 24 * time.Hour
+
+// keepCursors is how long the cursor of a feed is kept that nobody reads. Each job that reads a feed stores the cursor
+// again once a day.
+const keepCursors = 30 * 24 * time.Hour
 
 // KeepDeliveries is how long an accepted request of a webhook is kept. Its signature must not be valid for longer.
 const KeepDeliveries = 15 * time.Minute
@@ -117,6 +122,9 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if err := p.Store.PrunePauses(ctx, now.Add(-2*p.Expiry)); err != nil {
+		return false, err
+	}
+	if p.feedsAfter, err = p.Store.PruneCursors(ctx, p.feedsAfter, now.Add(-keepCursors), batch); err != nil {
 		return false, err
 	}
 	p.keysAfter, err = p.Store.PruneKeys(ctx, p.keysAfter, batch)

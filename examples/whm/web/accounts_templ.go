@@ -82,8 +82,8 @@ func accounts(p pageView, v listView, rows []hosting.WhmAccount) templ.Component
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, row := range rows {
-					templ_7745c5c3_Err = accountRow(row, v).Render(ctx, templ_7745c5c3_Buffer)
+				for i, row := range rows {
+					templ_7745c5c3_Err = accountRow(row, v, v.Seen[i]).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -156,7 +156,7 @@ func newAccount(v listView) templ.Component {
 	})
 }
 
-func accountRow(row hosting.WhmAccount, v listView) templ.Component {
+func accountRow(row hosting.WhmAccount, v listView, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -309,7 +309,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -334,7 +334,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -351,7 +351,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -368,7 +368,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -385,7 +385,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -398,7 +398,7 @@ func accountRow(row hosting.WhmAccount, v listView) templ.Component {
 }
 
 // accountSeen adds the same hidden fields for an account as mailboxSeen does for a mailbox.
-func accountSeen(row hosting.WhmAccount, v listView) templ.Component {
+func accountSeen(row hosting.WhmAccount, v listView, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -427,7 +427,7 @@ func accountSeen(row hosting.WhmAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = hidden("seen", seenAccount(row)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = hidden("seen", seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

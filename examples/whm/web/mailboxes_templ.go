@@ -110,8 +110,8 @@ func mailboxes(p pageView, v listView, rows []hosting.WhmEmailAccount, accounts 
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, row := range rows {
-					templ_7745c5c3_Err = mailboxRow(row, v).Render(ctx, templ_7745c5c3_Buffer)
+				for i, row := range rows {
+					templ_7745c5c3_Err = mailboxRow(row, v, v.Seen[i]).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -211,7 +211,7 @@ func newMailbox(v listView, accounts []string) templ.Component {
 	})
 }
 
-func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
+func mailboxRow(row hosting.WhmEmailAccount, v listView, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -351,7 +351,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -376,7 +376,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -401,7 +401,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -426,7 +426,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -438,9 +438,9 @@ func mailboxRow(row hosting.WhmEmailAccount, v listView) templ.Component {
 	})
 }
 
-// mailboxSeen adds hidden fields with the row's values on this page. If a value changes on the
+// mailboxSeen adds hidden fields with the row and a token of what this page shows of it. If a value changes on the
 // server before the form is submitted, the job ends in a conflict.
-func mailboxSeen(row hosting.WhmEmailAccount, v listView) templ.Component {
+func mailboxSeen(row hosting.WhmEmailAccount, v listView, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -469,7 +469,7 @@ func mailboxSeen(row hosting.WhmEmailAccount, v listView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = hidden("seen", seenMailbox(row)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = hidden("seen", seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

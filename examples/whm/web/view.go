@@ -87,6 +87,7 @@ type listView struct {
 	SyncedAt, Now    time.Time
 	Held             []tracker.Hold
 	Jobs             []*tracker.Job
+	Seen             []string     // what each row's forms say that their user saw
 	FirstSync        *tracker.Job // the newest sync of a list that was never synced, or nil
 }
 
@@ -208,33 +209,6 @@ func toggleLabel(suspended bool) string {
 	return "Suspend mailbox"
 }
 
-// seenValues holds the values of a row on the page that has the form, without secrets.
-type seenValues struct {
-	Quota    *int64 `json:"quota,omitempty"`
-	Login    bool   `json:"login,omitempty"`
-	Incoming bool   `json:"incoming,omitempty"`
-
-	Domain    string `json:"domain,omitempty"`
-	Contact   string `json:"contact,omitempty"`
-	Plan      string `json:"plan,omitempty"`
-	Suspended bool   `json:"suspended,omitempty"`
-	Reason    string `json:"reason,omitempty"`
-	DiskLimit *int64 `json:"disk_limit,omitempty"`
-}
-
-func seenMailbox(row hosting.WhmEmailAccount) string {
-	text, _ := json.Marshal(seenValues{Quota: row.Quota, Login: row.SuspendedLogin, Incoming: row.SuspendedIncoming})
-	return string(text)
-}
-
-func seenAccount(row hosting.WhmAccount) string {
-	text, _ := json.Marshal(seenValues{
-		Domain: row.Domain, Contact: row.Contact, Plan: row.Plan, Suspended: row.Suspended, Reason: row.SuspendReason,
-		DiskLimit: row.DiskLimit,
-	})
-	return string(text)
-}
-
 // rowJob returns the URL of the job that last changed a row, or "".
 func rowJob(s nawasync.SyncStatus) templ.SafeURL {
 	if s.SyncJobID == nil {
@@ -288,9 +262,11 @@ func conflictOf(job *tracker.Job) (list []conflictField) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(values.Remote)) {
-		list = append(list, conflictField{
-			name, conflictText(name, values.Base[name]), conflictText(name, values.Desired[name]), conflictText(name, values.Remote[name]),
-		})
+		base := conflictText(name, values.Base[name])
+		if values.Base[name] == nil && job.SnapshotState != tracker.StatePendingCreate {
+			base = "Unknown" // the form had a token of it, and the history does not tell
+		}
+		list = append(list, conflictField{name, base, conflictText(name, values.Desired[name]), conflictText(name, values.Remote[name])})
 	}
 	return list
 }

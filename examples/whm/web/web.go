@@ -255,7 +255,7 @@ func (s *Pages) accounts(w http.ResponseWriter, r *http.Request, status int, pro
 	s.show(w, r, status, accounts(p, v, list.Items))
 }
 
-// listOf reads the rows of a list and sets the list's values in v. After a refused form, it reads
+// listOf reads the rows of a list and sets the list's values in v, with a token for the forms of each row. After a refused form, it reads
 // the first page.
 func listOf[T any](r *http.Request, v *listView, p pageView, repository nawasync.SyncedRepository[T], sort string) (nawasync.ListResult[T], error) {
 	q, state := query(r, p.Instance, sort)
@@ -264,6 +264,11 @@ func listOf[T any](r *http.Request, v *listView, p pageView, repository nawasync
 	}
 	list, err := repository.List(r.Context(), q)
 	v.Instance, v.Search, v.State, v.After, v.Next, v.Total, v.More = p.Instance, q.Search, state, q.After, list.Next, list.Total, list.More
+	for i := 0; i < len(list.Items) && err == nil; i++ {
+		var token string
+		token, err = repository.Seen(r.Context(), list.Items[i], demoUserID)
+		v.Seen = append(v.Seen, token)
+	}
 	return list, err
 }
 
