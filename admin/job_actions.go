@@ -129,6 +129,8 @@ func (p *request) restoreRow(ctx context.Context, job *tracker.Job) (flash, erro
 	switch {
 	case errors.Is(err, nawasync.ErrExists):
 		err = &refusedError{text: p.T("The row was not restored, because another row has the object's name by now."), alreadyRecorded: true}
+	case errors.Is(err, mirror.ErrScopeGone):
+		err = &refusedError{text: p.T("The scope no longer exists on the remote. If it should, sync the repository that lists the scopes first."), alreadyRecorded: true}
 	case errors.Is(err, nawasync.ErrNotFound):
 		err = &refusedError{text: p.T("The row is not deleted: it was restored, or removed 30 days after the deletion."), alreadyRecorded: true}
 	}

@@ -22,7 +22,8 @@ type DeletedRow struct {
 // it as deleted again if the remote does not have it.
 //
 // Restore adds an audit entry. It returns nawasync.ErrNotFound if no such row is deleted,
-// nawasync.ErrExists if another row has the object's name by now, and nawasync.ErrNoRepository.
+// nawasync.ErrExists if another row has the object's name by now, ErrScopeGone if the row's scope is gone, and
+// nawasync.ErrNoRepository.
 func Restore(ctx context.Context, e *nawasync.Engine, row DeletedRow, o nawasync.OperatorOptions) (*tracker.Job, error) {
 	var job *tracker.Job
 	eng := engineOf(e)
@@ -52,6 +53,13 @@ func Restore(ctx context.Context, e *nawasync.Engine, row DeletedRow, o nawasync
 // restoreRow restores a deleted row, and dispatches the job that reads its object.
 func (r *repo) restoreRow(ctx context.Context, id int64, by string) (job *tracker.Job, err error) {
 	if err := r.supports(tracker.RefreshAction); err != nil {
+		return nil, err
+	}
+	deleted := r.model.newRow()
+	if err := r.findIn(r.db(ctx).Unscoped(), deleted.Addr(), "id = ? AND deleted_at IS NOT NULL", id); err != nil {
+		return nil, err
+	}
+	if err := r.refuseGone(ctx, deleted); err != nil { // nothing would ever read the object
 		return nil, err
 	}
 	err = r.engine.InTx(ctx, func(tx *gorm.DB) error {

@@ -111,7 +111,7 @@ func (r *repo) listedKey(instance string) jobstore.HoldScope {
 	return jobstore.HoldScope{Service: r.service, Type: r.typ, Instance: instance}
 }
 
-// ErrScopeGone is returned by Create and SyncNow for a scope that is gone: the row of Config.Scopes that stands
+// ErrScopeGone is returned by Create, SyncNow and Restore for a scope that is gone: the row of Config.Scopes that stands
 // for it was deleted. It wraps nawasync.ErrNotFound.
 var ErrScopeGone = fmt.Errorf("the scope is gone: %w", nawasync.ErrNotFound)
 

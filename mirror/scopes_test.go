@@ -125,6 +125,10 @@ func TestJobsOfAScopeThatIsGoneAreSkippedAndItsHoldCloses(t *testing.T) {
 		if _, err := s.Create(ctx, siteRecord{Account: "acme", Zone: "lost", RID: "new"}, byUser); !errors.Is(err, mirror.ErrScopeGone) {
 			t.Errorf("Create returns %v, want ErrScopeGone", err)
 		}
+		hidden := mirror.DeletedRow{Service: "dns", Type: "record", ID: int64(row.ID)}
+		if _, err := mirror.Restore(ctx, s.engine, hidden, nawasync.OperatorOptions{}); !errors.Is(err, mirror.ErrScopeGone) {
+			t.Errorf("Restore returns %v, want ErrScopeGone", err)
+		}
 		s.remote.takeSynced()
 		s.ends(s.drain(s.SyncNow(ctx, siteRecord{}, "", byUser)), tracker.StatusSuccess, "")
 		if got := s.remote.takeSynced(); !maps.Equal(got, map[string]int{"keep": 1}) {
