@@ -155,7 +155,8 @@ func (s *site) seen(name string) string {
 		list, key = "/?q=", "email"
 	}
 	_, page := s.get(list + url.QueryEscape(name))
-	found := regexp.MustCompile(`name="` + key + `" value="` + regexp.QuoteMeta(name) + `"><input type="hidden" name="seen" value="([^"]+)"`).FindStringSubmatch(page)
+	token := regexp.MustCompile(`name="` + key + `" value="` + regexp.QuoteMeta(name) + `"><input type="hidden" name="seen" value="([^"]+)"`)
+	found := token.FindStringSubmatch(page)
 	if found == nil {
 		return ""
 	}
