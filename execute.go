@@ -77,7 +77,6 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	if job.Bound != "" {
 		execute = e.onItsRow(execute)
 	}
-	ctx = remotecall.With(ctx, &remotecall.Job{ID: job.ID})
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer func() {

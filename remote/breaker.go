@@ -23,6 +23,8 @@ const (
 	outsideAgain = 10 * time.Second
 )
 
+const hintUnavailable = "check that the remote runs and that this machine can reach it"
+
 // breaker is the circuit breaker of one limit scope in this process.
 //
 // The error of an open breaker parks the limit scope in the database, which stops the jobs of all processes, and
@@ -148,7 +150,7 @@ func (r *Remote) breakerOf(scope string) *breaker {
 
 func (r *Remote) unavailable(scope, cause string) error {
 	return &fault.Error{
-		Class: fault.ClassUnavailable, Hint: "check that the remote runs and that this machine can reach it",
+		Class: fault.ClassUnavailable, Hint: hintUnavailable,
 		Err: fmt.Errorf("%s is unavailable: %s", strings.TrimSuffix(r.config.Service+"/"+scope, "/"), cause),
 	}
 }

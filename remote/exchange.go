@@ -34,6 +34,7 @@ type exchange struct {
 
 	attempts                 int
 	sent                     atomic.Bool // the server may have received the request
+	oversized                bool        // it has answered with a larger body than is read
 	retried, waited, renewed bool
 }
 
@@ -110,11 +111,19 @@ func (e *exchange) attempt() (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	done, err := e.remote.allow(ctx, e.scope)
+	if err != nil {
+		return nil, e.failed(fault.Outermost(err), 0)
+	}
 	e.attempts++
 	start := e.remote.config.Now()
 	answer, err := e.roundTrip(req)
 	if err == nil {
 		err = e.check(answer)
+	}
+	open := done(e.outcome(ctx, answer, err)) != nil
+	if open && (e.read || !e.sent.Load()) {
+		answer, err = nil, unavailable(err)
 	}
 	e.record(start, answer, err)
 	return answer, err
@@ -155,6 +164,7 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	case err != nil:
 		return nil, e.unanswered(req.Context(), fmt.Errorf("read the answer: %w", err))
 	case int64(len(body)) > limit:
+		e.oversized = true
 		err := fmt.Errorf("the answer is larger than %d bytes; ask for fewer objects at once, or raise remote.Config.MaxBody", limit)
 		if e.read {
 			return nil, e.fail(fault.ClassPermanent, "", err)

@@ -77,7 +77,7 @@ func TestCallThatIsNotSentIsTransientForWritesToo(t *testing.T) {
 	stopped.Close()
 	r := (&server{}).remote(t, nil)
 	for _, method := range []string{"GET", "POST"} {
-		_, err := r.Call(t.Context(), "", remote.Call{Method: method, URL: stopped.URL}, nil)
+		_, err := r.Call(t.Context(), method, remote.Call{Method: method, URL: stopped.URL}, nil)
 		var call *remote.Error
 		if fault.ClassOf(err) != fault.ClassTransient || !errors.As(err, &call) || call.Sent {
 			t.Errorf("%s: class %s, %+v, want transient and not sent: %v", method, fault.ClassOf(err), call, err)

@@ -134,7 +134,7 @@ func TestRefusalOfATokenHasItsClass(t *testing.T) {
 		"wrong path":     {answer(404, ``), fault.ClassConfig, "HTTP 404"},
 		"overloaded":     {answer(503, `<html>client-secret-9911`), fault.ClassTransient, "HTTP 503"},
 		"limited":        {answer(429, ``, "Retry-After", "120"), fault.ClassRateLimited, "HTTP 429"},
-		"cut":            {cut, fault.ClassTransient, "EOF"},
+		"cut":            {cut, fault.ClassUnavailable, "EOF"},
 		"no token":       {answer(200, `{}`, jsonType...), fault.ClassUnclassified, "missing access_token"},
 	} {
 		t.Run(name, func(t *testing.T) {

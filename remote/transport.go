@@ -9,7 +9,8 @@ import (
 
 // Client returns a client for the calls of one limit scope, for an SDK or for your own requests; see also
 // [Remote.Call]. It reads the answer completely, so that Config.Timeout includes the body. It returns an
-// answer whatever its status: [Remote.Classify] gives the error. Without an answer the error has a class,
+// answer whatever its status: [Remote.Classify] gives the error. Only while the remote counts as
+// unavailable, a failed read has an error of fault.ClassUnavailable instead. Without an answer the error has a class,
 // but http.Client puts the URL with its query into the text.
 // The client never follows a redirect, which could send credentials to another server. scope is the
 // instance of the limit scope, as pages show it: "" for the whole service.
