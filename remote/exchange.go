@@ -26,6 +26,7 @@ type exchange struct {
 	req      *http.Request
 	read     bool                // the request changes nothing
 	object   string              // what the request is about, for the breaker
+	endpoint string              // as Call names it
 	secrets  []secret.Secret     // of this request
 	envelope func(*Answer) error // nil accepts status 2xx
 
@@ -118,6 +119,14 @@ func (e *exchange) attempt() (*Answer, error) {
 	}
 	e.record(start, answer, err)
 	return answer, err
+}
+
+// template returns the endpoint of the call with placeholders, or "".
+func (e *exchange) template() string {
+	if e.endpoint == "" && e.remote.config.Template != nil {
+		return e.remote.config.Template(e.req)
+	}
+	return e.endpoint
 }
 
 // request returns the request of the next attempt.
