@@ -104,11 +104,20 @@ var errTimeout = errors.New("no complete answer in time")
 
 // attempt sends the request once and reads the answer.
 func (e *exchange) attempt() (*Answer, error) {
+	e.sent.Store(false)
+	token, err := e.accessToken(e.req.Context())
+	if err != nil {
+		return nil, e.tokenError(err)
+	}
+	done, err := e.remote.allow(e.req.Context(), e.scope)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
 	defer cancel()
-	e.sent.Store(false)
-	req, err := e.request(ctx)
+	req, err := e.request(ctx, token)
 	if err != nil {
+		_ = done(false, false, "")
 		return nil, err
 	}
 	e.attempts++
@@ -118,25 +127,13 @@ func (e *exchange) attempt() (*Answer, error) {
 		err = e.check(answer)
 	}
 	e.record(start, answer, err)
-	return answer, err
-}
-
-// template returns the endpoint of the call with placeholders, or "".
-func (e *exchange) template() string {
-	if e.endpoint == "" && e.remote.config.Template != nil {
-		return e.remote.config.Template(e.req)
-	}
-	return e.endpoint
+	return e.ended(done, answer, err)
 }
 
 // request returns the request of the next attempt.
-func (e *exchange) request(ctx context.Context) (*http.Request, error) {
-	token, err := e.accessToken(ctx)
-	if err != nil {
-		return nil, e.tokenError(err)
-	}
+func (e *exchange) request(ctx context.Context, token *oauth2.Token) (req *http.Request, err error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { e.sent.Store(true) }})
-	req := e.req.Clone(ctx)
+	req = e.req.Clone(ctx)
 	if e.attempts > 0 && e.req.GetBody != nil {
 		if req.Body, err = e.req.GetBody(); err != nil {
 			return nil, e.fail(fault.ClassConfig, "", fmt.Errorf("repeat the body of the request: %w", err))
@@ -148,6 +145,28 @@ func (e *exchange) request(ctx context.Context) (*http.Request, error) {
 	}
 	injectTrace(req)
 	return req, nil
+}
+
+// ended tells the breaker how an attempt has ended. If the breaker is open now and nothing was changed, the call
+// fails because the remote is unavailable.
+func (e *exchange) ended(done func(connErr, ok bool, object string) error, answer *Answer, err error) (*Answer, error) {
+	lost, failed := false, false
+	switch {
+	case e.req.Context().Err() != nil, fault.ClassOf(err) == fault.ClassConfig: // says nothing about the remote
+	case answer != nil:
+		failed = answer.Status >= 500
+	default:
+		lost, failed = !e.sent.Load(), true
+	}
+	object := ""
+	if failed {
+		object = e.object
+	}
+	unavailable := done(lost, answer != nil && !failed, object)
+	if unavailable != nil && (e.read || !e.sent.Load()) {
+		return nil, fmt.Errorf("%w: %w", unavailable, err)
+	}
+	return answer, err
 }
 
 // roundTrip sends a request and reads the answer completely.
@@ -171,4 +190,12 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 		return nil, e.incomplete(err, 0)
 	}
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, Data: body, Read: e.read}, nil
+}
+
+// template returns the endpoint of the call with placeholders, or "".
+func (e *exchange) template() string {
+	if e.endpoint == "" && e.remote.config.Template != nil {
+		return e.remote.config.Template(e.req)
+	}
+	return e.endpoint
 }
