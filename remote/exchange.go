@@ -35,6 +35,8 @@ type exchange struct {
 
 	attempts                 int
 	sent                     atomic.Bool // the server may have received the request
+	begun                    bool        // the answer has begun
+	timedOut                 bool        // the attempt took longer than Config.Timeout
 	retried, waited, renewed bool
 }
 
@@ -105,6 +107,7 @@ var errTimeout = errors.New("no complete answer in time")
 // attempt sends the request once and reads the answer.
 func (e *exchange) attempt() (*Answer, error) {
 	e.sent.Store(false)
+	e.begun, e.timedOut = false, false
 	token, err := e.accessToken(e.req.Context())
 	if err != nil {
 		return nil, e.tokenError(err)
@@ -156,7 +159,7 @@ func (e *exchange) ended(done func(connErr, ok bool, object string) error, answe
 	case answer != nil:
 		failed = answer.Status >= 500
 	default:
-		lost, failed = !e.sent.Load(), true
+		lost, failed = !e.sent.Load() || !e.begun && !e.timedOut, true
 	}
 	object := ""
 	if failed {
@@ -177,6 +180,7 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	e.sent.Store(true)
+	e.begun = true
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {

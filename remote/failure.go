@@ -68,6 +68,7 @@ func (e *exchange) unanswered(ctx context.Context, err error) error {
 	case e.req.Context().Err() != nil:
 		return e.interrupted(context.Cause(e.req.Context()))
 	case ctx.Err() != nil:
+		e.timedOut = true
 		err = fmt.Errorf("%w: waited %s", errTimeout, e.remote.config.Timeout.Round(time.Millisecond))
 		if e.sent.Load() && e.read {
 			return e.fail(fault.ClassTimeout, "", err)

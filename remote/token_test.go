@@ -50,7 +50,7 @@ func newTokenServer(t *testing.T) *tokenServer {
 
 func (s *tokenServer) remote(t *testing.T, now func() time.Time) *remote.Remote {
 	t.Helper()
-	credentials := clientcredentials.Config{ClientID: "nawasync", ClientSecret: "client-secret-9911", TokenURL: s.URL + "/token"}
+	credentials := clientcredentials.Config{ClientID: "nawasync", ClientSecret: "client-secret-9911", TokenURL: s.URL + "/token", AuthStyle: oauth2.AuthStyleInHeader}
 	return s.server.remote(t, func(c *remote.Config) {
 		c.Token = func(ctx context.Context, _ string) (*oauth2.Token, error) { return credentials.Token(ctx) }
 		c.Now, c.Timeout = now, 300*time.Millisecond

@@ -222,7 +222,7 @@ func (a *example) createEngine(ctx context.Context) error {
 		return fmt.Errorf("-key: %w", err)
 	}
 	a.engine, err = nawasync.New(nawasync.Config{
-		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger, Secrets: a.credentials(),
+		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger, Secrets: a.credentials(), Remotes: a.remotes(),
 		Queues: map[string]nawasync.Queue{
 			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4},
 			nawasync.DefaultQueue: {Slots: 2},
@@ -233,6 +233,14 @@ func (a *example) createEngine(ctx context.Context) error {
 	}
 	a.module, err = hosting.New(a.engine, a.whm)
 	return err
+}
+
+// remotes returns what makes the calls. A web process makes none.
+func (a *example) remotes() []*remote.Remote {
+	if a.remote == nil {
+		return nil
+	}
+	return []*remote.Remote{a.remote}
 }
 
 // startEngine registers the schedules, starts the workers and dispatches the first syncs, so that the
