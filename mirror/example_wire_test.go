@@ -43,3 +43,10 @@ func ExamplePages() {
 	}
 	// Output: 7 counted 1 <nil>
 }
+
+// A migration takes the statements of its database.
+func ExampleTableStatements() {
+	statements, err := mirror.TableStatements[wiredRecord]("sqlite")
+	fmt.Println(statements[0], err)
+	// Output: CREATE TABLE wired_records (id INTEGER PRIMARY KEY AUTOINCREMENT, "remote" TEXT NOT NULL, "type" TEXT NOT NULL, "content" TEXT NOT NULL, "comment" TEXT NOT NULL) <nil>
+}
