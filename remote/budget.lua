@@ -10,7 +10,7 @@ if now == 0 then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-local names = {'id', 'since', 'at', 'first', 'current', 'wait', 'foreign', 'foreign_until', 'quota', 'quota_until',
+local names = {'id', 'since', 'at', 'first', 'current', 'wait', 'others', 'others_until', 'quota', 'quota_until',
   'used:0', 'used:1', 'used:2', 'asked:0', 'asked:1', 'asked:2'}
 local values = redis.call('HMGET', account, unpack(names))
 local f = {}
@@ -116,7 +116,7 @@ local function free()
   local limit = q.calls
   if f.quota_until > now then limit = math.min(limit, f.quota) end
   local left = limit - f['used:0'] - f['used:1'] - f['used:2']
-  if f.foreign_until > now then left = left - f.foreign end
+  if f.others_until > now then left = left - f.others end
   return limit, left
 end
 
@@ -153,10 +153,10 @@ if not lost then
   local exempt = 0
   for _, b in ipairs(q.back) do exempt = exempt - count(b[1], b[2], -b[3]) end
   if q.has_left and q.calls > 0 then
-    f.foreign, f.foreign_until = 0, 0
+    f.others, f.others_until = 0, 0
     local _, now_free = free()
     if now_free > q.left then
-      f.foreign, f.foreign_until = now_free - q.left, now + q.reset
+      f.others, f.others_until = now_free - q.left, now + q.reset
     end
   end
   local limit
@@ -176,7 +176,7 @@ if not lost then
       jobs = math.min(q.jobs, math.floor(available / q.job_calls))
       if jobs == 0 and left < q.job_calls then
         wait = (f.first + 1) * q.width + q.kept - now
-        if f.foreign_until > now then wait = math.min(wait, f.foreign_until - now) end
+        if f.others_until > now then wait = math.min(wait, f.others_until - now) end
       elseif jobs == 0 then
         wait = (f.current + 1) * q.width - now
       end

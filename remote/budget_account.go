@@ -71,8 +71,8 @@ type account struct {
 	sums           map[int64]int   // of each group of parts
 	asked          [spenders]int64 // the part of the last request
 	silent         int64
-	foreign        int // calls of others, as the server's answers show
-	foreignUntil   int64
+	others        int // calls of others, as the server's answers show
+	othersUntil   int64
 	quota          int
 	quotaUntil     int64
 }
@@ -114,7 +114,7 @@ func (a *account) nextChange(now int64, t terms, allUsed bool) int64 {
 		return (a.current+1)*t.Width - now
 	}
 	wait := (a.first+1)*t.Width + t.Kept - now
-	if rest := a.foreignUntil - now; rest > 0 {
+	if rest := a.othersUntil - now; rest > 0 {
 		wait = min(wait, rest)
 	}
 	return wait
@@ -191,8 +191,8 @@ func (a *account) free(now int64, t terms) (limit, free int) {
 	for _, n := range a.used {
 		free -= n
 	}
-	if a.foreignUntil > now {
-		free -= a.foreign
+	if a.othersUntil > now {
+		free -= a.others
 	}
 	return limit, free
 }
@@ -235,8 +235,8 @@ func (a *account) note(now int64, t terms, n notice) {
 	if !n.HasLeft || t.Calls == 0 {
 		return
 	}
-	a.foreign, a.foreignUntil = 0, 0
+	a.others, a.othersUntil = 0, 0
 	if _, free := a.free(now, t); free > n.Left {
-		a.foreign, a.foreignUntil = free-n.Left, now+n.Reset
+		a.others, a.othersUntil = free-n.Left, now+n.Reset
 	}
 }

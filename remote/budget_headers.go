@@ -43,9 +43,9 @@ func (l *limit) matters(n notice) bool {
 	if !n.HasLeft || l.terms.Calls == 0 {
 		return false
 	}
-	was := l.foreign
-	l.foreign = l.left >= 0 && n.Left < l.left
-	return was || l.foreign
+	was := l.others
+	l.others = l.left >= 0 && n.Left < l.left
+	return was || l.others
 }
 
 // limitsOf returns what a response says about limits.
