@@ -10,15 +10,25 @@ if now == 0 then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-local names = {'id', 'since', 'at', 'first', 'current', 'wait', 'others', 'others_until', 'quota', 'quota_until',
+local names = {'id', 'run', 'since', 'at', 'first', 'current', 'wait', 'others', 'others_until', 'quota', 'quota_until',
   'used:0', 'used:1', 'used:2', 'asked:0', 'asked:1', 'asked:2'}
 local values = redis.call('HMGET', account, unpack(names))
 local f = {}
 for i, name in ipairs(names) do
-  f[name] = i > 1 and (tonumber(values[i]) or 0) or values[i]
+  f[name] = i > 2 and (tonumber(values[i]) or 0) or values[i]
+end
+-- A Redis that was restarted, or a replica in its place, may have an earlier state of the account.
+local info = redis.pcall('INFO', 'server')
+local run = type(info) == 'string' and info:match('run_id:(%w+)') or ''
+if f.id and f.run ~= run then
+  redis.call('DEL', account, processes)
+  f.id = false
+  for i, name in ipairs(names) do
+    if i > 2 then f[name] = 0 end
+  end
 end
 if not f.id then
-  f.id, f.since = q.fresh, now
+  f.id, f.run, f.since = q.fresh, run, now
 end
 now = math.max(now, f.at, f.current * q.width) -- the clock may have been set back
 -- Processes that spend contact Redis each second. If none has, Redis was away, and what they have spent is

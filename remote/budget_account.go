@@ -71,8 +71,8 @@ type account struct {
 	sums           map[int64]int   // of each group of parts
 	asked          [spenders]int64 // the part of the last request
 	silent         int64
-	others        int // calls of others, as the server's answers show
-	othersUntil   int64
+	others         int // calls of others, as the server's answers show
+	othersUntil    int64
 	quota          int
 	quotaUntil     int64
 }

@@ -24,7 +24,7 @@ type limit struct {
 	left     int // calls left, according to the last answer; -1 if unknown
 	silent   time.Time
 	quota    int                 // what the server has last said about its limit
-	others  bool                // it has fewer calls left than the account
+	others   bool                // it has fewer calls left than the account
 	refused  [spenders]time.Time // until when a spender need not ask again
 
 	// What this process knows of the account in Redis. Times of Redis are in milliseconds.
