@@ -34,8 +34,8 @@ func (r *Remote) noteLimits(scope, class string, resp *http.Response) {
 
 // matters reports whether a notice would change the account.
 func (l *limit) matters(n notice) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.lock()
+	defer l.unlock()
 	if n.Silence > 0 || n.Quota != l.quota {
 		l.quota = n.Quota
 		return true

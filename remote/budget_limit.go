@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/remotecall"
@@ -18,8 +17,8 @@ type limit struct {
 	terms   terms
 	keys    []string
 
-	mu       sync.Mutex
-	local    account // without Redis, and while it is away
+	turn     chan struct{} // a lock that is held while Redis answers
+	local    account       // without Redis, and while it is away
 	forecast forecast
 	left     int // calls left, according to the last answer; -1 if unknown
 	silent   time.Time
@@ -43,7 +42,7 @@ func newLimit(b *budgets, scope string, budget Budget) *limit {
 	width := max(window/parts, 1)
 	onItsWay := max(width, min(window/20, time.Second.Milliseconds())) // a request may take so long to arrive
 	l := &limit{
-		budgets: b, scope: scope, budget: budget, left: -1, own: map[int64][spenders]int{},
+		budgets: b, scope: scope, budget: budget, turn: make(chan struct{}, 1), left: -1, own: map[int64][spenders]int{},
 		terms: terms{Calls: budget.Calls, Width: width, Kept: window + onItsWay},
 	}
 	tag := fmt.Sprintf("nawasync:budget:{%s/%s}", b.service, scope)
@@ -52,15 +51,19 @@ func newLimit(b *budgets, scope string, budget Budget) *limit {
 	return l
 }
 
+func (l *limit) lock() { l.turn <- struct{}{} }
+
+func (l *limit) unlock() { <-l.turn }
+
 // do answers a request: by Redis if there is one, else by the account of this process.
 func (l *limit) do(ctx context.Context, q request) answer {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.lock()
+	defer l.unlock()
 	out, _ := l.ask(ctx, q, sharedRequest{})
 	return out
 }
 
-// ask is do for a caller that holds mu. more holds what else it tells Redis.
+// ask is do for a caller that holds the lock. more holds what else it tells Redis.
 func (l *limit) ask(ctx context.Context, q request, more sharedRequest) (answer, error) {
 	now := l.budgets.now()
 	if l.budgets.redis == nil {
@@ -262,8 +265,8 @@ func (l *limit) report(ctx context.Context, now time.Time) error {
 
 // tick contacts Redis if this process spends, so that the others know it, and that it notices a loss.
 func (l *limit) tick(ctx context.Context) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.lock()
+	defer l.unlock()
 	now := l.budgets.now()
 	if !l.joined && l.awaySince.IsZero() {
 		return

@@ -46,9 +46,9 @@ func (b *budgets) reserve(ctx context.Context, q remotecall.Request) remotecall.
 			return remotecall.Grant{Jobs: q.Jobs}
 		}
 		calls = min(calls, max(1, l.terms.Calls/reservedPart))
-		l.mu.Lock()
+		l.lock()
 		wait := l.refused[q.Spender].Sub(now)
-		l.mu.Unlock()
+		l.unlock()
 		if wait > 0 {
 			return remotecall.Grant{Wait: min(wait, maxReserveWait)}
 		}

@@ -61,8 +61,8 @@ func (r *Remote) Budgets(ctx context.Context) []BudgetState {
 }
 
 func (l *limit) state(now, silent time.Time) BudgetState {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.lock()
+	defer l.unlock()
 	s := BudgetState{Scope: l.scope, Budget: l.budget, Left: l.left, SilentUntil: silent, AwaySince: l.awaySince}
 	if !l.awaySince.IsZero() || l.terms.Calls == 0 {
 		s.Left = -1
