@@ -90,7 +90,7 @@ func TestBudgetIsKeptWhenAReplicaTakesOver(t *testing.T) {
 	}
 	tick := func() {
 		for _, r := range w.processes {
-			r.Link().Tick(t.Context(), 2)
+			r.Link(remotecall.NewKey()).Tick(t.Context(), 2)
 		}
 	}
 	tick()
