@@ -116,6 +116,12 @@ func (e *exchange) attempt() (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !e.tokenless {
+		if err := e.remote.takeBudget(e.req.Context(), e.scope, e.class()); err != nil {
+			_ = done(false, false, "")
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
 	defer cancel()
 	req, err := e.request(ctx, token)
@@ -131,6 +137,14 @@ func (e *exchange) attempt() (*Answer, error) {
 	}
 	e.record(start, answer, err)
 	return e.ended(done, answer, err)
+}
+
+// class returns the class of endpoints whose budget the call uses.
+func (e *exchange) class() string {
+	if e.remote.config.Class == nil {
+		return ""
+	}
+	return e.remote.config.Class(e.req)
 }
 
 // request returns the request of the next attempt.
@@ -181,6 +195,9 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	e.sent.Store(true)
 	e.begun = true
+	if !e.tokenless {
+		e.remote.noteLimits(e.scope, e.class(), resp)
+	}
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {

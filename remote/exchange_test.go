@@ -219,3 +219,16 @@ func TestFailingRemoteBecomesUnavailableForReadsAndUnsentCalls(t *testing.T) {
 		}
 	}
 }
+
+func TestCallWithoutBudgetIsNotSent(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, answer(200, "{}"))
+	r := s.remote(t, func(c *remote.Config) { c.Budgets = []remote.Budget{{Calls: 2, Window: time.Hour}} })
+	var err error
+	for range 3 {
+		_, err = r.Call(t.Context(), "", remote.Call{Method: "PUT", URL: s.URL}, nil)
+	}
+	if f := fault.Outermost(err); f == nil || f.Class != fault.ClassRateLimited || f.RetryAfter == 0 || s.calls.Load() != 2 {
+		t.Errorf("%d calls, want 2 and a time to wait: %v", s.calls.Load(), err)
+	}
+}
