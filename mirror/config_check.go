@@ -34,8 +34,11 @@ func (r *repo) checkConfig() error {
 			return r.configErrorf("%w", err)
 		}
 	}
-	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 || r.change.max < 0 || r.sync.max < 0 {
-		return r.configErrorf("MissingRuns, Timeout, SyncTimeout, MaxAttempts and SyncMaxAttempts must not be negative")
+	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 || r.calls < 0 || r.change.max < 0 || r.sync.max < 0 {
+		return r.configErrorf("MissingRuns, Timeout, SyncTimeout, Calls, MaxAttempts and SyncMaxAttempts must not be negative")
+	}
+	if r.calls == 0 {
+		r.calls = 2
 	}
 	if r.missingRuns == 0 {
 		r.missingRuns = 2

@@ -34,6 +34,8 @@ type Call struct {
 	// Read says that the call changes nothing although its method is not GET. A read is repeated
 	// once, and without a complete answer it is transient; a write then has an unknown outcome.
 	Read bool
+	// Endpoint names the endpoint. Default is what Config.Template returns. Set it if the URL does not tell.
+	Endpoint string
 	// Object names what the call is about. When calls for three objects fail, the remote counts as
 	// unavailable. Default is the path of the URL; set it if one path serves all objects.
 	Object string
@@ -71,7 +73,7 @@ func (r *Remote) Call(ctx context.Context, scope string, call Call, into any) (*
 	}
 	e := &exchange{
 		remote: r, scope: scope, req: req, read: call.Read || isRead(req.Method), secrets: call.Secrets,
-		object: call.Object, envelope: r.config.Envelope,
+		object: call.Object, endpoint: call.Endpoint, envelope: r.config.Envelope,
 	}
 	if e.object == "" {
 		e.object = req.URL.Path

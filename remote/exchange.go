@@ -26,6 +26,7 @@ type exchange struct {
 	req      *http.Request
 	read     bool                // the request changes nothing
 	object   string              // what the request is about, for the breaker
+	endpoint string              // as Call names it
 	secrets  []secret.Secret     // of this request
 	envelope func(*Answer) error // nil accepts status 2xx
 
@@ -34,7 +35,8 @@ type exchange struct {
 
 	attempts                 int
 	sent                     atomic.Bool // the server may have received the request
-	oversized                bool        // it has answered with a larger body than is read
+	begun                    bool        // the answer has begun
+	timedOut                 bool        // the attempt took longer than Config.Timeout
 	retried, waited, renewed bool
 }
 
@@ -104,16 +106,28 @@ var errTimeout = errors.New("no complete answer in time")
 
 // attempt sends the request once and reads the answer.
 func (e *exchange) attempt() (*Answer, error) {
-	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
-	defer cancel()
 	e.sent.Store(false)
-	req, err := e.request(ctx)
+	e.begun, e.timedOut = false, false
+	token, err := e.accessToken(e.req.Context())
+	if err != nil {
+		return nil, e.tokenError(err)
+	}
+	done, err := e.remote.allow(e.req.Context(), e.scope)
 	if err != nil {
 		return nil, err
 	}
-	done, err := e.remote.allow(ctx, e.scope)
+	if !e.tokenless {
+		if err := e.remote.takeBudget(e.req.Context(), e.scope, e.class()); err != nil {
+			_ = done(false, false, "")
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
+	defer cancel()
+	req, err := e.request(ctx, token)
 	if err != nil {
-		return nil, e.failed(fault.Outermost(err), 0)
+		_ = done(false, false, "")
+		return nil, err
 	}
 	e.attempts++
 	start := e.remote.config.Now()
@@ -121,22 +135,22 @@ func (e *exchange) attempt() (*Answer, error) {
 	if err == nil {
 		err = e.check(answer)
 	}
-	open := done(e.outcome(ctx, answer, err)) != nil
-	if open && (e.read || !e.sent.Load()) {
-		answer, err = nil, unavailable(err)
-	}
 	e.record(start, answer, err)
-	return answer, err
+	return e.ended(done, answer, err)
+}
+
+// class returns the class of endpoints whose budget the call uses.
+func (e *exchange) class() string {
+	if e.remote.config.Class == nil {
+		return ""
+	}
+	return e.remote.config.Class(e.req)
 }
 
 // request returns the request of the next attempt.
-func (e *exchange) request(ctx context.Context) (*http.Request, error) {
-	token, err := e.accessToken(ctx)
-	if err != nil {
-		return nil, e.tokenError(err)
-	}
+func (e *exchange) request(ctx context.Context, token *oauth2.Token) (req *http.Request, err error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { e.sent.Store(true) }})
-	req := e.req.Clone(ctx)
+	req = e.req.Clone(ctx)
 	if e.attempts > 0 && e.req.GetBody != nil {
 		if req.Body, err = e.req.GetBody(); err != nil {
 			return nil, e.fail(fault.ClassConfig, "", fmt.Errorf("repeat the body of the request: %w", err))
@@ -150,6 +164,28 @@ func (e *exchange) request(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
+// ended tells the breaker how an attempt has ended. If the breaker is open now and nothing was changed, the call
+// fails because the remote is unavailable.
+func (e *exchange) ended(done func(connErr, ok bool, object string) error, answer *Answer, err error) (*Answer, error) {
+	lost, failed := false, false
+	switch {
+	case e.req.Context().Err() != nil, fault.ClassOf(err) == fault.ClassConfig: // says nothing about the remote
+	case answer != nil:
+		failed = answer.Status >= 500
+	default:
+		lost, failed = !e.sent.Load() || !e.begun && !e.timedOut, true
+	}
+	object := ""
+	if failed {
+		object = e.object
+	}
+	unavailable := done(lost, answer != nil && !failed, object)
+	if unavailable != nil && (e.read || !e.sent.Load()) {
+		return nil, fmt.Errorf("%w: %w", unavailable, err)
+	}
+	return answer, err
+}
+
 // roundTrip sends a request and reads the answer completely.
 func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	resp, err := e.remote.config.Base.RoundTrip(req)
@@ -158,13 +194,16 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	e.sent.Store(true)
+	e.begun = true
+	if !e.tokenless {
+		e.remote.noteLimits(e.scope, e.class(), resp)
+	}
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
 		return nil, e.unanswered(req.Context(), fmt.Errorf("read the answer: %w", err))
 	case int64(len(body)) > limit:
-		e.oversized = true
 		err := fmt.Errorf("the answer is larger than %d bytes; ask for fewer objects at once, or raise remote.Config.MaxBody", limit)
 		if e.read {
 			return nil, e.fail(fault.ClassPermanent, "", err)
@@ -172,4 +211,12 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 		return nil, e.incomplete(err, 0)
 	}
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, Data: body, Read: e.read}, nil
+}
+
+// template returns the endpoint of the call with placeholders, or "".
+func (e *exchange) template() string {
+	if e.endpoint == "" && e.remote.config.Template != nil {
+		return e.remote.config.Template(e.req)
+	}
+	return e.endpoint
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,9 +76,8 @@ func TestCallThatIsNotSentIsTransientForWritesToo(t *testing.T) {
 	t.Parallel()
 	stopped := httptest.NewServer(nil)
 	stopped.Close()
-	r := (&server{}).remote(t, nil)
 	for _, method := range []string{"GET", "POST"} {
-		_, err := r.Call(t.Context(), method, remote.Call{Method: method, URL: stopped.URL}, nil)
+		_, err := (&server{}).remote(t, nil).Call(t.Context(), "", remote.Call{Method: method, URL: stopped.URL}, nil)
 		var call *remote.Error
 		if fault.ClassOf(err) != fault.ClassTransient || !errors.As(err, &call) || call.Sent {
 			t.Errorf("%s: class %s, %+v, want transient and not sent: %v", method, fault.ClassOf(err), call, err)
@@ -176,5 +176,59 @@ func TestRetryAfterHasTwoForms(t *testing.T) {
 		if f := fault.Outermost(err); f == nil || f.Class != fault.ClassRateLimited || f.RetryAfter != want {
 			t.Errorf("Retry-After %q: %+v, want %s", header, f, want)
 		}
+	}
+}
+
+func TestFailingRemoteBecomesUnavailableForReadsAndUnsentCalls(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, answer(500, ""))
+	r := s.remote(t, nil)
+	for _, c := range []struct {
+		method, path string
+		want         fault.Class
+		calls        int32 // in all
+	}{
+		{"PUT", "/a", fault.ClassUnknownOutcome, 1},
+		{"PUT", "/a", fault.ClassUnknownOutcome, 2},
+		{"GET", "/a", fault.ClassTransient, 4}, // one object proves nothing
+		{"PUT", "/b", fault.ClassUnknownOutcome, 5},
+		{"PUT", "/c", fault.ClassUnknownOutcome, 6}, // the breaker opens, and this write may have happened
+		{"PUT", "/d", fault.ClassUnavailable, 6},
+		{"GET", "/a", fault.ClassUnavailable, 6},
+	} {
+		_, err := r.Call(t.Context(), "", remote.Call{Method: c.method, URL: s.URL + c.path}, nil)
+		if fault.ClassOf(err) != c.want || s.calls.Load() != c.calls {
+			t.Errorf("%s %s: class %s after %d calls, want %s after %d: %v", c.method, c.path, fault.ClassOf(err), s.calls.Load(), c.want, c.calls, err)
+		}
+	}
+	s = newServer(t, answer(500, ""))
+	r = s.remote(t, nil)
+	for i, want := range []fault.Class{fault.ClassTransient, fault.ClassTransient, fault.ClassUnavailable} {
+		_, err := r.Client("").Get(s.URL + "/" + strconv.Itoa(i))
+		if i == 2 && fault.ClassOf(err) != want || i < 2 && err != nil {
+			t.Errorf("client, object %d: %v", i, err)
+		}
+	}
+	stopped := httptest.NewServer(nil)
+	stopped.Close()
+	r = s.remote(t, nil)
+	for _, want := range []fault.Class{fault.ClassTransient, fault.ClassTransient, fault.ClassUnavailable, fault.ClassUnavailable} {
+		_, err := r.Call(t.Context(), "", remote.Call{Method: "PUT", URL: stopped.URL}, nil)
+		if fault.ClassOf(err) != want {
+			t.Errorf("class %s, want %s: %v", fault.ClassOf(err), want, err)
+		}
+	}
+}
+
+func TestCallWithoutBudgetIsNotSent(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, answer(200, "{}"))
+	r := s.remote(t, func(c *remote.Config) { c.Budgets = []remote.Budget{{Calls: 2, Window: time.Hour}} })
+	var err error
+	for range 3 {
+		_, err = r.Call(t.Context(), "", remote.Call{Method: "PUT", URL: s.URL}, nil)
+	}
+	if f := fault.Outermost(err); f == nil || f.Class != fault.ClassRateLimited || f.RetryAfter == 0 || s.calls.Load() != 2 {
+		t.Errorf("%d calls, want 2 and a time to wait: %v", s.calls.Load(), err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 type Error struct {
 	Service  string
 	Method   string
-	Endpoint string // the template; without one, the path
+	Endpoint string // the template or Call.Endpoint; without one, the path
 	// Status is the status of the answer, 0 without a complete one.
 	Status int
 	// Sent reports whether the server may have received the request. If not, it has changed nothing.
@@ -47,7 +47,7 @@ func (e *exchange) fail(class fault.Class, hint string, err error) error {
 func (e *exchange) failed(f *fault.Error, status int) error {
 	redactor := e.redactor()
 	method := cmp.Or(e.req.Method, "GET")
-	cause := &Error{Service: e.remote.config.Service, Method: method, Endpoint: e.endpoint(redactor), Status: status, Sent: e.sent.Load()}
+	cause := &Error{Service: e.remote.config.Service, Method: method, Endpoint: e.shownEndpoint(redactor), Status: status, Sent: e.sent.Load()}
 	cause.Err = redact(redactor, f.Err)
 	out := &fault.Error{Class: f.Class, RetryAfter: f.RetryAfter, Err: cause}
 	if f.Hint != "" {
@@ -68,6 +68,7 @@ func (e *exchange) unanswered(ctx context.Context, err error) error {
 	case e.req.Context().Err() != nil:
 		return e.interrupted(context.Cause(e.req.Context()))
 	case ctx.Err() != nil:
+		e.timedOut = true
 		err = fmt.Errorf("%w: waited %s", errTimeout, e.remote.config.Timeout.Round(time.Millisecond))
 		if e.sent.Load() && e.read {
 			return e.fail(fault.ClassTimeout, "", err)

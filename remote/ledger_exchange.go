@@ -14,10 +14,8 @@ import (
 func (e *exchange) record(start time.Time, answer *Answer, err error) {
 	now := e.remote.config.Now()
 	call := remotecall.Call{
-		Scope: e.scope, Server: e.req.URL.Host, Method: e.req.Method, Class: string(fault.ClassOf(err)), Start: start, Duration: now.Sub(start), Left: -1,
-	}
-	if template := e.remote.config.Template; template != nil {
-		call.Template = template(e.req)
+		Scope: e.scope, Server: e.req.URL.Host, Method: e.req.Method, Template: e.template(),
+		Class: string(fault.ClassOf(err)), Start: start, Duration: now.Sub(start), Left: -1,
 	}
 	if class := e.remote.config.Class; class != nil {
 		call.Budget = class(e.req)

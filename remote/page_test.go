@@ -36,7 +36,9 @@ func (l *listing) page(offset int) (remote.Page[int], error) {
 	return p, nil
 }
 
-func (l *listing) byNumber(number int) (remote.Page[int], error) { return l.page((number - 1) * l.limit) }
+func (l *listing) byNumber(number int) (remote.Page[int], error) {
+	return l.page((number - 1) * l.limit)
+}
 
 func (l *listing) byCursor(cursor string) (remote.Page[int], error) {
 	offset, _ := strconv.Atoi(cursor)
@@ -127,11 +129,11 @@ func TestPagesEndWithAnError(t *testing.T) {
 	}
 	for name, seq := range map[string]func(func(remote.Page[int], error) bool){
 		"the second page fails": remote.PagesByNumber("", failing), "offset fails": remote.PagesByOffset("", failing),
-		"the same page":         remote.PagesByNumber("", stuck.byNumber),
-		"the same offset":       remote.PagesByOffset("", stuck.page),
-		"the same cursor":       remote.PagesByCursor("", stuck.byCursor),
-		"not a page":            remote.PagesByNumber("0", stuck.byNumber),
-		"not a number":          remote.PagesByOffset("x", stuck.page),
+		"the same page":   remote.PagesByNumber("", stuck.byNumber),
+		"the same offset": remote.PagesByOffset("", stuck.page),
+		"the same cursor": remote.PagesByCursor("", stuck.byCursor),
+		"not a page":      remote.PagesByNumber("0", stuck.byNumber),
+		"not a number":    remote.PagesByOffset("x", stuck.page),
 	} {
 		var last error
 		n := 0

@@ -147,12 +147,7 @@ func oneLine(text string) string {
 	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "�")), " ")
 }
 
-// endpoint returns the name of the endpoint in errors.
-func (e *exchange) endpoint(redactor *secret.Redactor) string {
-	if e.remote.config.Template != nil {
-		if template := e.remote.config.Template(e.req); template != "" {
-			return template
-		}
-	}
-	return redactor.Clip(cmp.Or(e.req.URL.Path, "/"), maxText)
+// shownEndpoint returns the name of the endpoint in errors.
+func (e *exchange) shownEndpoint(redactor *secret.Redactor) string {
+	return redactor.Clip(cmp.Or(e.template(), e.req.URL.Path, "/"), maxText)
 }

@@ -50,7 +50,7 @@ func newTokenServer(t *testing.T) *tokenServer {
 
 func (s *tokenServer) remote(t *testing.T, now func() time.Time) *remote.Remote {
 	t.Helper()
-	credentials := clientcredentials.Config{ClientID: "nawasync", ClientSecret: "client-secret-9911", TokenURL: s.URL + "/token"}
+	credentials := clientcredentials.Config{ClientID: "nawasync", ClientSecret: "client-secret-9911", TokenURL: s.URL + "/token", AuthStyle: oauth2.AuthStyleInHeader}
 	return s.server.remote(t, func(c *remote.Config) {
 		c.Token = func(ctx context.Context, _ string) (*oauth2.Token, error) { return credentials.Token(ctx) }
 		c.Now, c.Timeout = now, 300*time.Millisecond
@@ -134,7 +134,7 @@ func TestRefusalOfATokenHasItsClass(t *testing.T) {
 		"wrong path":     {answer(404, ``), fault.ClassConfig, "HTTP 404"},
 		"overloaded":     {answer(503, `<html>client-secret-9911`), fault.ClassTransient, "HTTP 503"},
 		"limited":        {answer(429, ``, "Retry-After", "120"), fault.ClassRateLimited, "HTTP 429"},
-		"cut":            {cut, fault.ClassUnavailable, "EOF"},
+		"cut":            {cut, fault.ClassTransient, "EOF"},
 		"no token":       {answer(200, `{}`, jsonType...), fault.ClassUnclassified, "missing access_token"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,6 +34,7 @@ import (
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -70,6 +71,7 @@ type example struct {
 	sealingKey []byte
 	db         *gorm.DB
 	redis      *redis.Client
+	remote     *remote.Remote  // makes the calls of all servers
 	whm        hosting.Servers // nil in a web process, which only dispatches
 	simulated  map[string]*sim.Server
 	enforcer   admin.Enforcer
@@ -150,6 +152,9 @@ func (a *example) connectServers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.remote, err = remote.New(whmapi.RemoteConfig()); err != nil {
+		return err
+	}
 	a.whm, a.simulated = hosting.Servers{}, map[string]*sim.Server{}
 	mailboxes := a.settings.mailboxes
 	for _, c := range configs {
@@ -181,7 +186,7 @@ func (a *example) simulate(name string, mailboxes int) error {
 	fmt.Fprintf(a.out, "simulated WHM server %s with %d mailboxes: %s\n", name, mailboxes, address)
 	fmt.Fprintf(a.out, "inject faults at %s/control/faults with the token %s (see docs/whm.md)\n", address, simulator.ControlToken())
 	a.simulated[name] = simulator
-	a.whm[name], err = whmapi.New(whmapi.Config{URL: address, User: "root", Token: nawasync.NewSecret(token)})
+	a.whm[name], err = whmapi.New(whmapi.Config{URL: address, User: "root", Token: nawasync.NewSecret(token), Remote: a.remote, Scope: name})
 	return err
 }
 
@@ -189,7 +194,7 @@ func (a *example) simulate(name string, mailboxes int) error {
 // certificate is reported at the start, and not by the first job. Other failures may be temporary,
 // so connect only logs them.
 func (a *example) connect(ctx context.Context, c serverConfig) (*whmapi.Client, error) {
-	client, err := whmapi.New(whmapi.Config{URL: c.url, User: a.settings.whmUser, Token: nawasync.NewSecret(c.token)})
+	client, err := whmapi.New(whmapi.Config{URL: c.url, User: a.settings.whmUser, Token: nawasync.NewSecret(c.token), Remote: a.remote, Scope: c.name})
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +222,7 @@ func (a *example) createEngine(ctx context.Context) error {
 		return fmt.Errorf("-key: %w", err)
 	}
 	a.engine, err = nawasync.New(nawasync.Config{
-		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger, Secrets: a.credentials(),
+		DB: a.db, Redis: a.redis, Sealer: keyring, Logger: a.logger, Secrets: a.credentials(), Remotes: a.remotes(),
 		Queues: map[string]nawasync.Queue{
 			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4},
 			nawasync.DefaultQueue: {Slots: 2},
@@ -228,6 +233,14 @@ func (a *example) createEngine(ctx context.Context) error {
 	}
 	a.module, err = hosting.New(a.engine, a.whm)
 	return err
+}
+
+// remotes returns what makes the calls. A web process makes none.
+func (a *example) remotes() []*remote.Remote {
+	if a.remote == nil {
+		return nil
+	}
+	return []*remote.Remote{a.remote}
 }
 
 // startEngine registers the schedules, starts the workers and dispatches the first syncs, so that the

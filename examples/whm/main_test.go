@@ -190,7 +190,7 @@ func TestServerFailureIsExplainedAndTheJobIsRetried(t *testing.T) {
 		"error 500":     {sim.Fault{Mode: sim.ModeError500, Times: 1}, "HTTP 500", 1},
 		"garbage":       {sim.Fault{Mode: sim.ModeGarbage, Times: 1}, "HTML page, not JSON", 1},
 		"result 0":      {sim.Fault{Mode: sim.ModeRefuse, Reason: "The system could not lock the file, try again.", Times: 1}, "could not lock", 1},
-		"rate limited":  {sim.Fault{Mode: sim.ModeRateLimit, RetryAfter: 2, Times: 1}, "429", 1},
+		"rate limited":  {sim.Fault{Mode: sim.ModeRateLimit, RetryAfter: 3, Times: 1}, "429", 1},
 		"response lost": {sim.Fault{Mode: sim.ModeLost, Times: 1}, "the server may have made the change", 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,9 +37,8 @@ type Call struct {
 type Job struct {
 	ID      int64
 	Spender Spender
-	// Reserved takes n calls of those that were reserved when the job was claimed, and returns how many
-	// there were. Nil means that none were reserved.
-	Reserved func(scope, class string, n int) int
+	// Reserved are the calls that were reserved when the job was claimed. Nil means none.
+	Reserved *Reserved
 	// Record is called once for each call. Nil records nothing.
 	Record func(Call)
 

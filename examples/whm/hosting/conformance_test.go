@@ -15,6 +15,7 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/remote"
 )
 
 // whmToken is the token of the simulated servers of the conformance suite.
@@ -29,13 +30,17 @@ func whmServer(t testing.TB, transport *nawasynctest.RemoteTransport) (server *s
 	config := whmapi.Config{URL: listener.URL, User: "root", Token: nawasync.NewSecret(whmToken)}
 	other, err := whmapi.New(config)
 	enginetest.NoError(t, err)
-	config.HTTP = &http.Client{Transport: transport}
+	remoteConfig := whmapi.RemoteConfig()
+	remoteConfig.Base = transport
+	config.Remote, err = remote.New(remoteConfig)
+	enginetest.NoError(t, err)
+	config.Scope = "main"
 	client, err := whmapi.New(config)
 	enginetest.NoError(t, err)
 	empty := sim.New(sim.Options{Token: whmToken, Mailboxes: 4})
 	second := httptest.NewServer(empty)
 	t.Cleanup(second.Close)
-	config.URL = second.URL
+	config.URL, config.Scope = second.URL, "second"
 	otherClient, err := whmapi.New(config)
 	enginetest.NoError(t, err)
 	return server, hosting.Servers{"main": client, "second": otherClient}, other

@@ -1,6 +1,7 @@
 package whmapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,15 +60,14 @@ func (a accountRow) account() (Account, error) {
 // form.
 func whmRequest(function string, form url.Values) request {
 	form.Set("api.version", "1")
-	return request{name: function, path: function, form: form, secrets: form["password"]}
+	return request{name: function, path: function, form: form, object: cmp.Or(form.Get("user"), form.Get("username"))}
 }
 
 // changeAccount calls a WHM API 1 function that changes an account.
 func (c *Client) changeAccount(ctx context.Context, function string, form url.Values) error {
 	r := whmRequest(function, form)
 	r.write = true
-	_, err := c.call(ctx, r, nil)
-	return err
+	return c.call(ctx, r, nil)
 }
 
 // Accounts returns all cPanel accounts of the server.
@@ -90,19 +90,18 @@ func (c *Client) Account(ctx context.Context, user string) (Account, error) {
 }
 
 func (c *Client) accounts(ctx context.Context, function string, form url.Values) ([]Account, error) {
-	var data accountList
-	r := whmRequest(function, form)
-	if _, err := c.call(ctx, r, &data); err != nil {
+	var answer payload[accountList]
+	if err := c.call(ctx, whmRequest(function, form), &answer); err != nil {
 		return nil, err
 	}
-	if data.Accounts == nil {
-		return nil, r.incomplete(errors.New("the answer has no list of accounts"))
+	if answer.Data.Accounts == nil {
+		return nil, fault.WithClass(fault.ClassTransient, errors.New("the answer has no list of accounts"))
 	}
-	list := make([]Account, len(*data.Accounts))
-	for i, row := range *data.Accounts {
+	list := make([]Account, len(*answer.Data.Accounts))
+	for i, row := range *answer.Data.Accounts {
 		var err error
 		if list[i], err = row.account(); err != nil {
-			return nil, r.incomplete(fmt.Errorf("decode account %d of the list: %w", i+1, err))
+			return nil, fault.WithClass(fault.ClassTransient, fmt.Errorf("decode account %d of the list: %w", i+1, err))
 		}
 	}
 	return list, nil

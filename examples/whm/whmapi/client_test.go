@@ -12,6 +12,7 @@ import (
 	"github.com/nawasara/nawasync/examples/whm/whmapi"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -313,7 +314,11 @@ func TestUntrustedCertificateAndWrongSchemeAreConfigErrors(t *testing.T) {
 			t.Errorf("%s: class %s, want config: %v", url, fault.ClassOf(err), err)
 		}
 	}
-	trusting, err := whmapi.New(whmapi.Config{URL: secure.URL, User: "root", Token: secret.New(token), HTTP: secure.Client()})
+	config := whmapi.RemoteConfig()
+	config.Base = secure.Client().Transport
+	r, err := remote.New(config)
+	noError(t, err)
+	trusting, err := whmapi.New(whmapi.Config{URL: secure.URL, User: "root", Token: secret.New(token), Remote: r})
 	noError(t, err)
 	_, err = trusting.Accounts(t.Context())
 	noError(t, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -31,7 +32,12 @@ func emailRequest(account, function string, form url.Values) request {
 	} {
 		form.Set(key, value)
 	}
-	return request{name: "Email::" + function, path: "cpanel", form: form, secrets: form["password"]}
+	return request{name: "Email::" + function, path: "cpanel", form: form, object: mailboxOf(account, form)}
+}
+
+// mailboxOf names the mailbox that a call is about, or its account.
+func mailboxOf(account string, form url.Values) string {
+	return strings.TrimRight(account+" "+form.Get("email")+" "+form.Get("domain"), " ")
 }
 
 const pageSize = 1000
@@ -50,26 +56,24 @@ func (c *Client) MailboxNames(ctx context.Context, account string) iter.Seq2[[]M
 
 func (c *Client) mailboxes(ctx context.Context, account, function string) iter.Seq2[[]Mailbox, error] {
 	return func(yield func([]Mailbox, error) bool) {
-		seen := map[string]bool{}
-		otherRows := 0 // rows that are not mailboxes; the server's count includes them
-		for page := 1; ; page++ {
-			list, rows, answer, err := c.listPops(ctx, account, function, url.Values{
-				"api.paginate": {"1"}, "api.paginate_size": {strconv.Itoa(pageSize)}, "api.paginate_page": {strconv.Itoa(page)},
+		rows := remote.PagesByNumber("", func(number int) (remote.Page[popRow], error) {
+			return c.popPage(ctx, account, function, url.Values{
+				"api.paginate": {"1"}, "api.paginate_size": {strconv.Itoa(pageSize)}, "api.paginate_page": {strconv.Itoa(number)},
 			})
-			for _, m := range list {
-				seen[m.Email] = true
+		})
+		seen := map[string]bool{} // logins of all rows: the server's count includes those that are not mailboxes
+		for page, err := range rows {
+			var list []Mailbox
+			if err == nil {
+				list, err = mailboxesOf(account, page.Items)
 			}
-			otherRows += rows - len(list)
-			count := answer.Metadata.Paginate
-			if count == nil { // older servers send one answer without pages
-				count = &paginate{Total: number(len(seen) + otherRows), Pages: 1}
+			for _, row := range page.Items {
+				seen[strings.ToLower(row.Email)] = true
 			}
-			last := page >= int(count.Pages)
-			if err == nil && last && len(seen)+otherRows != int(count.Total) {
-				err = fmt.Errorf("list mailboxes of account %s: the list changed while it was read: received %d rows of %d",
-					account, len(seen)+otherRows, count.Total)
+			if last := page.Next == ""; err == nil && last && page.Total != nil && int64(len(seen)) != *page.Total {
+				err = fmt.Errorf("list mailboxes of account %s: the list changed while it was read: received %d rows of %d", account, len(seen), *page.Total)
 			}
-			if !yield(list, err) || err != nil || last {
+			if !yield(list, err) || err != nil {
 				return
 			}
 		}
@@ -78,7 +82,11 @@ func (c *Client) mailboxes(ctx context.Context, account, function string) iter.S
 
 // Mailbox returns one mailbox. If the mailbox does not exist, the error has the class gone.
 func (c *Client) Mailbox(ctx context.Context, account, email string) (Mailbox, error) {
-	list, _, _, err := c.listPops(ctx, account, "list_pops_with_disk", url.Values{"email": {email}})
+	page, err := c.popPage(ctx, account, "list_pops_with_disk", url.Values{"email": {email}})
+	if err != nil {
+		return Mailbox{}, err
+	}
+	list, err := mailboxesOf(account, page.Items)
 	if err != nil {
 		return Mailbox{}, err
 	}
@@ -90,35 +98,46 @@ func (c *Client) Mailbox(ctx context.Context, account, email string) (Mailbox, e
 	return Mailbox{}, fault.WithClass(fault.ClassGone, fmt.Errorf("WHM has no mailbox %s in account %s", email, account))
 }
 
-// listPops returns the mailboxes of one answer and the number of rows that the answer has. Rows
-// that are not mailboxes are left out of the list.
-func (c *Client) listPops(ctx context.Context, account, function string, form url.Values) (list []Mailbox, rows int, answer uapi, err error) {
-	var data []struct {
-		Email             string          `json:"email"`
-		Login             string          `json:"login"`
-		Quota             json.RawMessage `json:"_diskquota"`
-		Used              json.RawMessage `json:"_diskused"`
-		SuspendedLogin    flag            `json:"suspended_login"`
-		SuspendedIncoming flag            `json:"suspended_incoming"`
+// popRow is a row of list_pops.
+type popRow struct {
+	Email             string          `json:"email"`
+	Login             string          `json:"login"`
+	Quota             json.RawMessage `json:"_diskquota"`
+	Used              json.RawMessage `json:"_diskused"`
+	SuspendedLogin    flag            `json:"suspended_login"`
+	SuspendedIncoming flag            `json:"suspended_incoming"`
+}
+
+// popPage returns one answer of list_pops. Older servers send one answer without pages.
+func (c *Client) popPage(ctx context.Context, account, function string, form url.Values) (page remote.Page[popRow], err error) {
+	var answer payload[[]popRow]
+	if err := c.call(ctx, emailRequest(account, function, form), &answer); err != nil {
+		return page, err
 	}
-	if answer, err = c.call(ctx, emailRequest(account, function, form), &data); err != nil {
-		return nil, 0, answer, err
+	page.Items, page.Pages = answer.Data, 1
+	if count := answer.Metadata.Paginate; count != nil {
+		page.Pages, page.Total = int(count.Pages), new(int64(count.Total))
 	}
-	for i, d := range data {
-		if d.Login == "Main Account" || !strings.Contains(d.Email, "@") {
-			continue // the account's own login is not a mailbox
+	return page, nil
+}
+
+// mailboxesOf returns the mailboxes of an answer. The account's own login is not a mailbox.
+func mailboxesOf(account string, rows []popRow) (list []Mailbox, err error) {
+	for i, row := range rows {
+		if row.Login == "Main Account" || !strings.Contains(row.Email, "@") {
+			continue
 		}
-		quota, err := parseSize(d.Quota, byteUnit)
-		used, usedErr := parseSize(d.Used, byteUnit)
-		if err := errors.Join(err, usedErr); err != nil {
-			return nil, 0, answer, fmt.Errorf("decode mailbox %d of account %s: %w", i+1, account, err)
+		quota, quotaErr := parseSize(row.Quota, byteUnit)
+		used, usedErr := parseSize(row.Used, byteUnit)
+		if err := errors.Join(quotaErr, usedErr); err != nil {
+			return nil, fmt.Errorf("decode mailbox %d of account %s: %w", i+1, account, err)
 		}
 		list = append(list, Mailbox{
-			Email: strings.ToLower(d.Email), QuotaBytes: int64(quota), UsedBytes: int64(used),
-			SuspendedLogin: bool(d.SuspendedLogin), SuspendedIncoming: bool(d.SuspendedIncoming),
+			Email: strings.ToLower(row.Email), QuotaBytes: int64(quota), UsedBytes: int64(used),
+			SuspendedLogin: bool(row.SuspendedLogin), SuspendedIncoming: bool(row.SuspendedIncoming),
 		})
 	}
-	return list, len(data), answer, nil
+	return list, nil
 }
 
 // splitAddress returns the name and the domain of a mailbox.
@@ -183,6 +202,5 @@ func (c *Client) changeSplit(ctx context.Context, account, function, email strin
 func (c *Client) changeMailbox(ctx context.Context, account, function string, form url.Values) error {
 	r := emailRequest(account, function, form)
 	r.write = true
-	_, err := c.call(ctx, r, nil)
-	return err
+	return c.call(ctx, r, nil)
 }

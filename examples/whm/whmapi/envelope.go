@@ -1,12 +1,17 @@
 package whmapi
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 )
 
 // envelope is the union of the forms of WHM's answers:
@@ -42,58 +47,89 @@ type paginate struct {
 	Pages number `json:"total_pages"`
 }
 
-// uapi is the payload that all forms of a UAPI answer contain.
-type uapi struct {
-	Status   flag            `json:"status"`
-	Data     json.RawMessage `json:"data"`
-	Errors   texts           `json:"errors"`
+// payload is what all forms of an answer have in common.
+type payload[T any] struct {
+	Data     T `json:"data"`
 	Metadata struct {
 		Paginate *paginate `json:"paginate"`
 	} `json:"metadata"`
 }
 
-// decode returns the payload of an answer. If the server refused the request, decode returns an
+// uapi is the part of a UAPI answer that tells how the call has ended.
+type uapi struct {
+	Status flag            `json:"status"`
+	Data   json.RawMessage `json:"data"`
+	Errors texts           `json:"errors"`
+}
+
+// open sets the data of an answer to its payload. If the server refused the request, open returns an
 // error with the server's reason.
-func (r request) decode(body []byte) (uapi, error) {
+func open(a *remote.Answer) error {
+	if a.Status != http.StatusOK {
+		return refusedStatus(a)
+	}
 	var e envelope
-	if err := json.Unmarshal(body, &e); err != nil {
-		if looksLikeHTML(body) {
-			return uapi{}, r.incomplete(errors.New("the answer is an HTML page, not JSON; check whether a proxy answers instead of WHM"))
+	if err := json.Unmarshal(a.Body, &e); err != nil {
+		if bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("<")) {
+			return errors.New("the answer is an HTML page, not JSON; check whether a proxy answers instead of WHM")
 		}
-		return uapi{}, r.incomplete(fmt.Errorf("decode the answer of %d bytes: %w", len(body), err))
+		return fmt.Errorf("decode the answer of %d bytes: %w", len(a.Body), err)
 	}
 	switch {
 	case e.Refused != nil:
-		return uapi{}, r.refused(refusal(body))
+		return refused(refusal(a.Body))
 	case e.Metadata != nil && !bool(e.Metadata.Result):
-		return uapi{}, r.refused(e.Metadata.Reason)
+		return refused(e.Metadata.Reason)
 	case e.Result != nil:
-		return r.decodeUAPI(e.Result)
+		return openUAPI(a, e.Result)
 	case e.Metadata != nil:
 		var wrapper struct {
 			UAPI json.RawMessage `json:"uapi"`
 		}
 		// The data of a WHM API 1 function may be a list or null. Then it has no UAPI answer inside.
 		if err := json.Unmarshal(e.Data, &wrapper); err == nil && wrapper.UAPI != nil {
-			return r.decodeUAPI(wrapper.UAPI)
+			return openUAPI(a, wrapper.UAPI)
 		}
-		return uapi{Status: true, Data: e.Data}, nil
+		return checkData(a, e.Data)
 	case e.Status != nil:
-		return r.decodeUAPI(body)
+		return openUAPI(a, a.Body)
 	}
-	return uapi{}, r.incomplete(errors.New("the answer is JSON, but has none of WHM's forms"))
+	return errors.New("the answer is JSON, but has none of WHM's forms")
 }
 
-func (r request) decodeUAPI(text json.RawMessage) (uapi, error) {
+func openUAPI(a *remote.Answer, text json.RawMessage) error {
 	var u uapi
 	if err := json.Unmarshal(text, &u); err != nil {
-		return u, r.incomplete(fmt.Errorf("decode the answer's result: %w", err))
+		return fmt.Errorf("decode the answer's result: %w", err)
 	}
 	if !u.Status {
-		return u, r.refused(strings.Join(u.Errors, "; "))
+		return refused(strings.Join(u.Errors, "; "))
 	}
-	return u, nil
+	a.Data = text
+	return checkData(a, u.Data)
 }
+
+// checkData checks that the answer to a read has data: without it, a list would seem to be empty.
+func checkData(a *remote.Answer, data json.RawMessage) error {
+	if a.Read && data == nil {
+		return errors.New("the answer has no data")
+	}
+	return nil
+}
+
+// refusedStatus is the error of an answer whose status is not 200, or nil for what the status says.
+func refusedStatus(a *remote.Answer) error {
+	reason := cmp.Or(refusal(a.Body), http.StatusText(a.Status))
+	switch a.Status {
+	case http.StatusForbidden, http.StatusUnauthorized: // WHM has no other status for a token that it does not know
+		return &fault.Error{Class: fault.ClassCredentials, Hint: hintCredentials, Err: errors.New(reason)}
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return &fault.Error{Class: fault.ClassConfig, Hint: "check that the URL has WHM's port, 2087", Err: errors.New(reason)}
+	}
+	return nil
+}
+
+const hintCredentials = "check user, token and the token's privileges in WHM"
 
 // refusal returns the reason of a cpanelresult, or "" if the body is not one.
 func refusal(body []byte) string {
@@ -101,14 +137,11 @@ func refusal(body []byte) string {
 	if json.Unmarshal(body, &e) != nil || e.Refused == nil {
 		return ""
 	}
-	if e.Refused.Error != "" {
-		return clip(e.Refused.Error)
-	}
 	var data struct {
 		Reason string `json:"reason"`
 	}
 	_ = json.Unmarshal(e.Refused.Data, &data)
-	return clip(data.Reason)
+	return cmp.Or(e.Refused.Error, data.Reason)
 }
 
 // refusals classifies a refusal by words in its reason, because WHM sends no error codes. The first
@@ -121,7 +154,7 @@ var refusals = []struct {
 	{
 		fault.ClassCredentials,
 		[]string{"access denied", "permission denied", "invalid token", "do not have permission", "not authorized"},
-		"check user, token and the token's privileges in WHM",
+		hintCredentials,
 	},
 	{fault.ClassRateLimited, []string{"too many requests", "rate limit"}, ""},
 	{fault.ClassTransient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
@@ -133,21 +166,15 @@ var refusals = []struct {
 
 // refused is the error of an answer with status 200 that refuses the request. A reason without a
 // known word is unclassified, so that the job is retried.
-func (r request) refused(reason string) error {
-	if reason = clip(reason); reason == "" {
-		reason = "the server refused the request without a reason"
-	}
+func refused(reason string) error {
+	reason = cmp.Or(strings.TrimSpace(reason), "the server refused the request without a reason")
+	f := &fault.Error{Class: fault.ClassUnclassified, Err: errors.New(reason)}
 	lower := strings.ToLower(reason)
 	for _, known := range refusals {
-		for _, word := range known.words {
-			if !strings.Contains(lower, word) {
-				continue
-			}
-			if known.class == fault.ClassRateLimited {
-				return r.rateLimited("", errors.New(reason))
-			}
-			return r.fail(known.class, known.hint, errors.New(reason))
+		if slices.ContainsFunc(known.words, func(word string) bool { return strings.Contains(lower, word) }) {
+			f.Class, f.Hint = known.class, known.hint
+			break
 		}
 	}
-	return r.fail(fault.ClassUnclassified, "", errors.New(reason))
+	return f
 }

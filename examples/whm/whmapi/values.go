@@ -78,7 +78,7 @@ func parseSize(data json.RawMessage, unit int64) (size, error) {
 	}
 	value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 	if err != nil || value < 0 || value*float64(unit) > math.MaxInt64/2 || math.IsNaN(value) {
-		return 0, fmt.Errorf("%q is not a disk size", clip(string(data)))
+		return 0, fmt.Errorf("%.40q is not a disk size", data)
 	}
 	return size(math.Round(value * float64(unit))), nil
 }
