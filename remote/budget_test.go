@@ -124,9 +124,9 @@ func TestBudgetIsKeptWhenAReplicaTakesOver(t *testing.T) {
 
 func TestNoCallWaitsForARedisThatHangs(t *testing.T) {
 	t.Parallel()
-	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) {
 		<-t.Context().Done()
-		return nil, ctx.Err()
+		return nil, net.ErrClosed
 	}})
 	t.Cleanup(func() { _ = client.Close() })
 	r, err := New(Config{Service: "hangs", Redis: client, Budgets: []Budget{cloudflare()}, MaxWait: time.Millisecond})
