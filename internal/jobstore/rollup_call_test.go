@@ -197,3 +197,41 @@ func TestOldCallsArePrunedAndTheTotalsStay(t *testing.T) {
 		}
 	})
 }
+
+func TestRollupAndPagesOfCallsDoNotReadOtherEndpoints(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		if db.Dialect == "sqlite" {
+			t.Skip("SQLite does not count the rows that it reads")
+		}
+		b := storetest.New(t, db)
+		l := newLedger("dns")
+		for i := range 3000 {
+			l.Add(t.Context(), remotecall.Call{Scope: fmt.Sprint("account-", i), Template: fmt.Sprint("/", i%100), Start: b.Now(), Left: -1})
+		}
+		flush(b, t, "dns", l)
+		for n := 1; n > 0; {
+			var err error
+			n, err = b.RollupCalls(t.Context(), 1000)
+			b.NoError(err)
+		}
+		analyze := map[string]string{"postgres": "ANALYZE nawasync_calls, nawasync_endpoints", "mysql": "ANALYZE TABLE nawasync_calls, nawasync_endpoints"}
+		b.NoError(db.Exec(analyze[db.Dialect]).Error)
+		l.Add(t.Context(), remotecall.Call{Scope: "account-7", Template: "/7", Start: b.Now(), Left: -1})
+		flush(b, t, "dns", l)
+		read := testdb.RowsRead(t, db, func() {
+			rollup(b, t)
+			_, err := b.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns", Instances: []string{"account-7"}})
+			b.NoError(err)
+			page, err := b.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns", Limit: 10})
+			b.NoError(err)
+			_, err = b.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns", Limit: 10, After: page.Next})
+			b.NoError(err)
+			_, err = b.PruneCalls(t.Context(), b.Now().Add(-time.Hour), b.Now().Add(-time.Hour), b.Now().Add(-time.Hour), 100)
+			b.NoError(err)
+		}, "nawasync_calls", "nawasync_endpoints")
+		if read > 250 {
+			t.Errorf("%d rows were read for one delta and three pages of 3,000 endpoints", read)
+		}
+	})
+}
