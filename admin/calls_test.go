@@ -43,8 +43,9 @@ func TestPagesShowTheCallsOfTheLimitScopesThatASubjectMayView(t *testing.T) {
 		for minute := range 6 {
 			for i := range 50 {
 				call := remotecall.Call{
-					Scope: "qalpha", Method: "PATCH", Template: "/quotas/{alpha}", Status: 200, Start: now.Add(time.Duration(minute-6) * time.Minute), Duration: 60 * time.Millisecond,
-					Left: int64(1000 - 50*minute - i),
+					Scope: "qalpha", Method: "PATCH", Template: "/quotas/{alpha}", Status: 200, Start: now.Add(time.Duration(minute-6) * time.Minute),
+					Duration: 60 * time.Millisecond,
+					Left:     int64(1000 - 50*minute - i),
 				}
 				if i < 2 {
 					call.Status, call.Class = 503, "transient"

@@ -21,7 +21,9 @@ func TestACallIsCountedAndToldToItsJobWithoutItsSecrets(t *testing.T) {
 	}
 	var told []remotecall.Call
 	ctx := remotecall.With(t.Context(), &remotecall.Job{Record: func(c remotecall.Call) { told = append(told, c) }})
-	call := remotecall.Call{Scope: "main", Method: "GET", Template: "/tokens/correct-horse-battery?a=b", Status: 500, Class: "transient", Start: time.Now(), Left: -1}
+	call := remotecall.Call{
+		Scope: "main", Method: http.MethodGet, Template: "/tokens/correct-horse-battery?a=b", Status: 500, Class: "transient", Start: time.Now(), Left: -1,
+	}
 	r.record(ctx, call)
 	r.record(remotecall.With(t.Context(), &remotecall.Job{}), call)
 	r.record(t.Context(), call)
@@ -42,7 +44,9 @@ func BenchmarkRecord(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	call := remotecall.Call{Scope: "main", Method: "GET", Template: "/zones/{zone}/dns_records", Status: 200, Start: time.Now(), Duration: 40 * time.Millisecond, Left: 900}
+	call := remotecall.Call{
+		Scope: "main", Method: http.MethodGet, Template: "/zones/{zone}/dns_records", Status: 200, Start: time.Now(), Duration: 40 * time.Millisecond, Left: 900,
+	}
 	for b.Loop() {
 		r.record(b.Context(), call)
 	}
@@ -77,7 +81,8 @@ func TestEachAttemptOfACallIsInTheLedger(t *testing.T) {
 	}
 	var told []string
 	ctx := remotecall.With(t.Context(), &remotecall.Job{Record: func(c remotecall.Call) {
-		told = append(told, fmt.Sprint(c.Method, " ", c.Template, " ", c.Status, " ", c.Class, " ", c.Scope, " ", c.Budget, " ", c.Left, " ", c.Server == strings.TrimPrefix(server.URL, "http://")))
+		own := c.Server == strings.TrimPrefix(server.URL, "http://")
+		told = append(told, fmt.Sprintf("%s %s %d %s %s %s %d %t", c.Method, c.Template, c.Status, c.Class, c.Scope, c.Budget, c.Left, own))
 	}})
 	for range 2 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/zones/7?name=x", nil)
