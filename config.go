@@ -50,12 +50,15 @@ type Config struct {
 	// operators, warnings and log lines. It does not search kinds, targets and the columns of a
 	// repository's table. Each value needs at least 6 bytes. Empty ones, and spaces around a value, are ignored.
 	Secrets []Secret
-	// Remotes are the external services that this process calls, one for each service. A started engine
-	// stores what their calls have in common (tracker.Reader.Endpoints and Quotas) and each attempt's
-	// calls (tracker.Attempt.Calls), and measures them for Config.MeterProvider. A Remote belongs to one
-	// engine. None means that nothing is stored of calls.
+	// Remotes are the external services that this process calls, one for each service, and within whose
+	// limits its jobs live: a job starts only when the budget of its limit scope has the calls that its
+	// JobOptions or repository declare. A started engine stores what the calls have in common
+	// (tracker.Reader.Endpoints and Quotas) and each attempt's calls (tracker.Attempt.Calls), and measures
+	// them for Config.MeterProvider. A Remote belongs to one engine. Jobs of other services start as they
+	// come due, and nothing is stored of their calls.
 	Remotes []*remote.Remote
-	// Queues are the queues this process works. Default {DefaultQueue: {}}.
+	// Queues are the queues this process works. Default {DefaultQueue: {}}. With Remotes, BulkQueue is added
+	// with the slots of DefaultQueue.
 	Queues map[string]Queue
 	// Logger receives the engine's log. Default slog.Default().
 	Logger *slog.Logger
@@ -136,6 +139,9 @@ func (c *Config) defaults() error {
 			return fmt.Errorf("Config.Queues[%q].Slots is negative (%d); set a positive number, or 0 for the default", name, q.Slots)
 		}
 		c.Queues[name] = Queue{Slots: cmp.Or(q.Slots, 10)}
+	}
+	if _, ok := c.Queues[BulkQueue]; !ok && len(c.Remotes) > 0 {
+		c.Queues[BulkQueue] = Queue{Slots: cmp.Or(c.Queues[DefaultQueue].Slots, 10)}
 	}
 	return nil
 }

@@ -29,6 +29,10 @@ type Options struct {
 	// At is the time at which the job becomes due, as an alternative to Delay. Set at most
 	// one of the two.
 	At time.Time
+	// Bulk marks one of many jobs: it waits in BulkQueue, so that it delays neither jobs of users nor syncs,
+	// and its calls use the share that a budget has for bulk. An engine with Config.Remotes works BulkQueue;
+	// any other needs BulkQueue in Config.Queues.
+	Bulk bool
 	// Action is the action of the job that a repository's Update dispatches: one of
 	// mirror.Actions.Update, by default the first. Other dispatches ignore Action.
 	Action string
@@ -197,6 +201,9 @@ func (e *Engine) buildJobOf(args Args, target Target, o Options) (*jobstore.Job,
 	options := jobOptionsOf(args)
 	if err := validateQueue(options.Queue); err != nil {
 		return nil, fmt.Errorf("dispatch %s: %w", kind, err)
+	}
+	if o.Bulk {
+		options.Queue = BulkQueue
 	}
 	job := &jobstore.Job{Job: tracker.Job{
 		Service: kind.Service, Type: kind.Type, Action: kind.Action, Instance: target.Instance, TargetID: target.ID,

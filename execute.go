@@ -92,8 +92,9 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 			"kind", r.kind.String(), "timeout", timeout)
 	})
 	defer stuck.Stop()
-	ctx = remotecall.With(ctx, &remotecall.Job{ID: job.ID, Record: a.calls.add})
-	stack, err := executeSafely(ctx, a, execute)
+	callsCtx, returnCalls := e.withCalls(ctx, job, a.calls.add)
+	stack, err := executeSafely(callsCtx, a, execute)
+	returnCalls()
 	out = e.decideOutcome(ctx, r, a, err)
 	if stack != "" {
 		out.Stack = a.redactor().Clip(stack, tracker.MaxStack)

@@ -100,7 +100,7 @@ func (i internals) Register(handlers []host.Handler) error {
 			queue = DefaultQueue
 		}
 		regs[n] = &registration{
-			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, containsSecret: h.ContainsSecret, maskKeys: h.MaskKeys,
+			kind: Kind{h.Service, h.Type, h.Action}, queue: queue, calls: h.Calls, syncs: h.Syncs, containsSecret: h.ContainsSecret, maskKeys: h.MaskKeys,
 			timeout: func() time.Duration { return timeout }, backoff: safeBackoff(h.Backoff),
 			decode: func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {
 				secrets, run, err := h.Decode(plain)

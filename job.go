@@ -43,7 +43,7 @@ type Args interface {
 type ArgsWithOptions interface {
 	Args
 	// Options returns the options of the job. Lane, MaxAttempts and UniqueKey may depend on
-	// the fields of the arguments. Queue, MaskKeys and KindAliases must not, because Register
+	// the fields of the arguments. Queue, MaskKeys, Calls and KindAliases must not, because Register
 	// reads them from a zero value.
 	Options() JobOptions
 }
@@ -66,6 +66,10 @@ type JobOptions struct {
 	// UniqueUntilRunning frees the key when the job starts and not when it ends, so that one more
 	// job can wait while the first one runs. Syncs use UniqueUntilRunning.
 	UniqueUntilRunning bool
+	// Calls is how many calls of its remote an attempt of the job makes. So many are reserved before the job
+	// starts, if Config.Remotes has a remote with a budget for the service. Default 1. An attempt may make
+	// more calls; it takes them from the budget one at a time.
+	Calls int
 	// KindAliases are earlier kinds of these arguments. After a rename, the handler also runs
 	// the jobs that were dispatched under an earlier kind.
 	KindAliases []Kind
@@ -144,6 +148,8 @@ type registration struct {
 	kind           Kind
 	aliases        []Kind
 	queue          string
+	calls          int  // of the remote, for one attempt
+	syncs          bool // the calls are those of a sync
 	containsSecret bool // the arguments need a Sealer
 	timeout        func() time.Duration
 	backoff        func(attempt int) time.Duration
@@ -173,7 +179,7 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		return err
 	}
 	r := &registration{
-		kind: kind, aliases: options.KindAliases, queue: options.Queue, containsSecret: secret.Contains(reflect.TypeFor[A]()), timeout: timeoutOf(h),
+		kind: kind, aliases: options.KindAliases, queue: options.Queue, calls: options.Calls, containsSecret: secret.Contains(reflect.TypeFor[A]()), timeout: timeoutOf(h),
 		backoff: backoffOf(h), maskKeys: options.MaskKeys,
 	}
 	r.decode = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {

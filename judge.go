@@ -11,6 +11,7 @@ import (
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/remotecall"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -41,6 +42,7 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 	var conflict *conflictError
 	var later *retryAfterError
 	var database *host.DatabaseError
+	var noBudget *remotecall.NoBudgetError
 	switch {
 	case errors.As(err, &skip):
 		out.Status = tracker.StatusSkipped
@@ -55,6 +57,8 @@ func (e *Engine) decideOutcome(ctx context.Context, r *registration, a *attempt,
 		e.requeueAfterLostLease(out)
 	case errors.As(err, &database):
 		e.requeue(out, retryAfterOutage, tracker.OutcomeDatabase, fault.ClassDatabase)
+	case errors.As(err, &noBudget):
+		e.requeue(out, noBudget.Wait, tracker.OutcomeRetryAfter, fault.ClassRateLimited)
 	case errors.As(err, &later):
 		e.requeue(out, later.after, tracker.OutcomeRetryAfter, fault.ClassOf(err))
 	default:

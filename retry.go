@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/remotecall"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -57,6 +58,9 @@ func (e *Engine) retry(ctx context.Context, old *jobstore.Job, o RetryOptions, r
 	job, err := e.buildRetry(ctx, old, o.By)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := e.config.Queues[BulkQueue]; ok && run != 0 && e.spenderOf(job) == remotecall.People {
+		job.Queue = BulkQueue
 	}
 	follows := jobstore.FollowUp{Of: old.ID, Force: o.Force, Run: run}
 	if old.Tracked() {

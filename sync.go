@@ -18,6 +18,7 @@ import (
 	"github.com/nawasara/nawasync/internal/loop"
 	"github.com/nawasara/nawasync/internal/pruner"
 	"github.com/nawasara/nawasync/internal/reaper"
+	"github.com/nawasara/nawasync/internal/remotecall"
 	"github.com/nawasara/nawasync/internal/rollup"
 	"github.com/nawasara/nawasync/internal/scheduler"
 	"github.com/nawasara/nawasync/internal/sweeper"
@@ -46,6 +47,8 @@ type Engine struct {
 	poolWatch    poolWatch
 	installation string                        // names this database in Redis and in idempotency keys
 	worker       atomic.Pointer[worker.Worker] // nil before Start
+
+	remotes map[string]remotecall.Link // by service
 
 	handlers     map[Kind]*registration
 	repositories []AttachedRepository
@@ -77,7 +80,7 @@ func New(config Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		ownSecrets: own, redactor: secret.NewRedactor(nil, nil, own, nil),
+		remotes: linksOf(config.Remotes), ownSecrets: own, redactor: secret.NewRedactor(nil, nil, own, nil),
 		config: config, tuning: t, handlers: map[Kind]*registration{}, stopCh: make(chan struct{}),
 	}
 	e.logger = e.redactingLogger(config.Logger)
@@ -188,6 +191,9 @@ func (e *Engine) buildRuntime() (*worker.Worker, error) {
 		Store: e.store, Doorbell: e.doorbell, Logger: e.logger, Slots: slots, Poll: e.tuning.Poll, Listen: e.tuning.Listen, Dequeue: e.tuning.Dequeue,
 		Serves: e.servedKinds, Run: e.runJob, OrphanOutcome: e.orphanOutcome, OnSuccessFailed: e.onSuccessFailedOutcome, Settled: e.publishOutcome,
 	}
+	if len(e.remotes) > 0 {
+		w.Reserve = e.reserveCalls
+	}
 	if e.config.HostAsynqServer {
 		w.Dequeue = 0
 	}
@@ -248,6 +254,7 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 	}
 	if len(e.config.Remotes) > 0 {
 		loops = append(loops, e.loop("calls", e.tuning.Calls, e.flushCalls))
+		loops = append(loops, e.loop("budgets", remoteTick, e.tickRemotes))
 	}
 	return loops
 }

@@ -39,6 +39,10 @@ type Config[T any] struct {
 	Timeout time.Duration
 	// SyncTimeout limits one attempt of a sync. Default one hour.
 	SyncTimeout time.Duration
+	// Calls is how many calls of the remote one attempt of a change makes. So many are reserved before the job
+	// starts, if nawasync.Config.Remotes has a remote with a budget for the service. Default 2: one to read
+	// the object and one to write it. A sync reserves one call, and takes the others one at a time.
+	Calls int
 	// MaxAttempts is how many attempts a change may consume, and SyncMaxAttempts how many a sync. Default
 	// nawasync.DefaultAttempts. Set them in all processes, also those without a Remote: they belong to the dispatch.
 	MaxAttempts, SyncMaxAttempts int
@@ -167,7 +171,7 @@ func New[T any, P snapshotRow[T]](e *nawasync.Engine, config Config[T]) (nawasyn
 	}
 	r := &repo{
 		engine: eng, model: m, service: config.Service, typ: config.Type, actions: config.Actions.defaults(),
-		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout,
+		queue: config.Queue, syncQueue: config.SyncQueue, timeout: config.Timeout, syncTimeout: config.SyncTimeout, calls: config.Calls,
 		search: config.Search, details: config.Details, missingRuns: config.MissingRuns, limit: config.Limit,
 		getSupport: &atomic.Int32{}, settle: config.Settle, author: config.Author, maskKeys: m.allMaskKeys(config.MaskKeys),
 		table: bulk.New(eng.DB(), m.table), quoted: eng.DB().Statement.Quote(m.table), revealer: &secret.Revealer{},
@@ -217,8 +221,11 @@ func (r *repo) checkConfig() error {
 			return r.configErrorf("%w", err)
 		}
 	}
-	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 || r.change.max < 0 || r.sync.max < 0 {
-		return r.configErrorf("MissingRuns, Timeout, SyncTimeout, MaxAttempts and SyncMaxAttempts must not be negative")
+	if r.missingRuns < 0 || r.timeout < 0 || r.syncTimeout < 0 || r.calls < 0 || r.change.max < 0 || r.sync.max < 0 {
+		return r.configErrorf("MissingRuns, Timeout, SyncTimeout, Calls, MaxAttempts and SyncMaxAttempts must not be negative")
+	}
+	if r.calls == 0 {
+		r.calls = 2
 	}
 	if r.missingRuns == 0 {
 		r.missingRuns = 2

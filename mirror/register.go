@@ -57,12 +57,15 @@ func (r *repo) syncs(action string) bool {
 
 // newHandler returns the handler for jobs of one action. A is the type of their arguments.
 func newHandler[A any](r *repo, action string, run func(context.Context, host.Attempt, *A) error) host.Handler {
-	kind, queue, timeout, backoff := r.kind(action), r.queue, r.timeout, r.change.backoff
+	kind, queue, timeout, backoff, calls := r.kind(action), r.queue, r.timeout, r.change.backoff, r.calls
 	if r.syncs(action) {
-		queue, timeout, backoff = r.syncQueue, r.syncTimeout, r.sync.backoff
+		queue, timeout, backoff, calls = r.syncQueue, r.syncTimeout, r.sync.backoff, 1
+	}
+	if action == tracker.RefreshAction {
+		calls = 1
 	}
 	return host.Handler{
-		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Timeout: timeout, Backoff: backoff, MaskKeys: r.maskKeys,
+		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Calls: calls, Syncs: r.syncs(action), Timeout: timeout, Backoff: backoff, MaskKeys: r.maskKeys,
 		ContainsSecret: (len(r.model.secrets) > 0 || r.model.hides()) && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
 		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)

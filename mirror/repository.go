@@ -27,6 +27,7 @@ type repo struct {
 
 	queue, syncQueue     string
 	timeout, syncTimeout time.Duration
+	calls                int // of a change
 	change, sync         attempts
 	onSuccess            func(ctx context.Context, e endedJob) error // nil if Config has none
 	search, details      []string

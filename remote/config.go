@@ -49,10 +49,3 @@ type Config struct {
 	// Now returns the current time. Default time.Now.
 	Now func() time.Time
 }
-
-// Budget is how many calls of a class a limit scope may make in a window.
-type Budget struct {
-	Class  string // "" is all classes that have no budget of their own
-	Calls  int
-	Window time.Duration
-}

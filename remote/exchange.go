@@ -103,9 +103,14 @@ var errTimeout = errors.New("no complete answer in time")
 
 // attempt sends the request once and reads the answer.
 func (e *exchange) attempt() (*Answer, error) {
+	e.sent.Store(false)
+	if !e.tokenless {
+		if err := e.remote.takeBudget(e.req.Context(), e.scope, e.class()); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
 	defer cancel()
-	e.sent.Store(false)
 	req, err := e.request(ctx)
 	if err != nil {
 		return nil, err
@@ -118,6 +123,14 @@ func (e *exchange) attempt() (*Answer, error) {
 	}
 	e.record(start, answer, err)
 	return answer, err
+}
+
+// class returns the class of endpoints whose budget the call uses.
+func (e *exchange) class() string {
+	if e.remote.config.Class == nil {
+		return ""
+	}
+	return e.remote.config.Class(e.req)
 }
 
 // request returns the request of the next attempt.
@@ -149,6 +162,9 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	e.sent.Store(true)
+	if !e.tokenless {
+		e.remote.noteLimits(e.scope, e.class(), resp)
+	}
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {

@@ -52,14 +52,24 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-func TestQuotaLeftIsTheLowestOfTheRatelimitHeader(t *testing.T) {
+func TestWithoutHeadersTheBudgetSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	for value, want := range map[string]int64{
-		`"default";r=50;t=30`: 50, `"burst";r=9;t=1, "default";r=50;t=30`: 9, `"default";r=50`: -1, `"default";r=-1;t=30`: -1, "": -1, "x": -1,
-	} {
-		left, _, ok := quotaLeft(http.Header{"Ratelimit": {value}})
-		if ok != (want >= 0) || ok && left != want {
-			t.Errorf("%q has %d left, %v; want %d", value, left, ok, want)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	r, err := New(Config{Service: "dns", Budgets: []Budget{{Calls: 100, Window: time.Minute}, {Calls: 1000, Window: time.Hour}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []remotecall.Call
+	ctx := remotecall.With(t.Context(), &remotecall.Job{Record: func(c remotecall.Call) { told = append(told, c) }})
+	for range 3 {
+		if _, err := r.Call(ctx, "main", Call{URL: server.URL}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range told {
+		if c.Left != int64(99-i) || c.Reset.Sub(c.Start.Add(c.Duration)) != time.Minute {
+			t.Errorf("call %d has %d left until %s after it", i, c.Left, c.Reset.Sub(c.Start))
 		}
 	}
 }

@@ -18,6 +18,7 @@ type Remote struct {
 	tokens   tokens
 	breakers sync.Map // *breaker by limit scope
 	ledger   *remotecall.Ledger
+	budgets  *budgets
 }
 
 // Service returns the service of the jobs.
@@ -39,5 +40,9 @@ func New(config Config) (*Remote, error) {
 		transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 		config.Base = transport
 	}
-	return &Remote{config: config, ledger: newLedger(config)}, nil
+	budgets, err := newBudgets(&config)
+	if err != nil {
+		return nil, err
+	}
+	return &Remote{config: config, budgets: budgets, ledger: newLedger(config)}, nil
 }

@@ -88,6 +88,10 @@ type Handler struct {
 	Service, Type, Action string
 	Queue                 string        // "" is the default queue
 	Timeout               time.Duration // timeout of one attempt; 0 is the default
+	// Calls is how many calls of the remote are reserved for an attempt, and Syncs says that they are those
+	// of a sync.
+	Calls int
+	Syncs bool
 	// Backoff is the wait after an attempt that failed; nil is the default.
 	Backoff func(attempt int) time.Duration
 	// MaskKeys are masked in addition to the keys that Mask always masks.

@@ -2,6 +2,7 @@ package jobstore
 
 import (
 	"github.com/nawasara/nawasync/internal/jobrow"
+	"github.com/nawasara/nawasync/internal/remotecall"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -10,7 +11,8 @@ type Job struct {
 	tracker.Job
 	jobrow.Private
 
-	Probe bool // the attempt shows whether the remote accepts the credentials again; not stored
+	Reserved *remotecall.Reserved // calls reserved when the job was claimed; not stored
+	Probe    bool                 // the attempt shows whether the remote accepts the credentials again; not stored
 }
 
 func jobOf(r *jobrow.Row) *Job { return &Job{Job: tracker.JobOf(r), Private: r.Private} }

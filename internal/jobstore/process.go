@@ -21,6 +21,12 @@ func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 	})
 }
 
+// CountProcesses counts the processes with a heartbeat row, up to 10,000.
+func (s *Store) CountProcesses(ctx context.Context) (n int, err error) {
+	err = s.DB(ctx).Row("SELECT COUNT(*) FROM (SELECT id FROM nawasync_processes LIMIT 10000) p").Scan(&n)
+	return n, err
+}
+
 // RemoveProcess deletes the heartbeat row of a process. It does not change the jobs that run there.
 func (s *Store) RemoveProcess(ctx context.Context, id string) error {
 	return s.exec(ctx, func(conn *sqlkit.Conn) error {

@@ -29,17 +29,16 @@ type Call struct {
 	Class          string // of the error, "" for none
 	Start          time.Time
 	Duration       time.Duration
-	Left           int64     // calls left of the quota as the server says; negative if it does not
-	Reset          time.Time // when the quota is full again, as the server says; zero if it does not
+	Left           int64     // calls left of the quota, as the server says or the budget has; negative if unknown
+	Reset          time.Time // when the quota is full again; zero if unknown
 }
 
 // Job is what the calls of one attempt of a job need.
 type Job struct {
 	ID      int64
 	Spender Spender
-	// Reserved takes n calls of those that were reserved when the job was claimed, and returns how many
-	// there were. Nil means that none were reserved.
-	Reserved func(scope, class string, n int) int
+	// Reserved are the calls that were reserved when the job was claimed. Nil means none.
+	Reserved *Reserved
 	// Record is called once for each call. Nil records nothing.
 	Record func(Call)
 

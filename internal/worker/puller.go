@@ -160,14 +160,14 @@ func (p *puller) round() (worked bool, err error) {
 	if len(chosen) == 0 {
 		return p.lap.from != nil, nil
 	}
-	started, err := p.claim(chosen, slots/len(chosen))
+	started, err := p.claimWithinBudgets(chosen, slots/len(chosen))
 	slots -= started
 	return true, err
 }
 
-// claim claims up to limit jobs of each stream and starts them. It returns how many it has started;
+// claim claims up to limit jobs of each stream and starts them, with the calls that budget has for them. It returns how many it has started;
 // their slots are theirs.
-func (p *puller) claim(chosen []*stream, limit int) (started int, err error) {
+func (p *puller) claim(chosen []*stream, limit int, budget grants) (started int, err error) {
 	w := p.worker
 	timeouts := map[string]time.Duration{}
 	for _, served := range w.Serves() {
@@ -209,6 +209,9 @@ func (p *puller) claim(chosen []*stream, limit int) (started int, err error) {
 	if err != nil {
 		end(nil)
 		return 0, err
+	}
+	for _, job := range result.Jobs {
+		budget.attach(job)
 	}
 	for i, ctx := range end(result.Jobs) {
 		go w.runJob(ctx, p, result.Jobs[i])

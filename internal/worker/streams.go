@@ -40,6 +40,8 @@ type stream struct {
 	wakeAt   int64         // when its first job comes due, in microseconds; never if unknown
 	index    int           // in the heap of later streams, or -1
 	probedAt time.Time     // when this process last tried to start a probe of it
+
+	heldUntil int64 // its remote has no budget until then, in microseconds
 }
 
 const never = math.MaxInt64
@@ -93,6 +95,7 @@ func (s *streams) list(found jobstore.StreamState, now int64) {
 }
 
 func (s *streams) schedule(st *stream, at, now int64) {
+	at = max(at, st.heldUntil)
 	switch {
 	case at <= now:
 		s.makeDue(st)

@@ -30,6 +30,9 @@ type Worker struct {
 	HoldsLease func() bool
 	// Serves lists the kinds that may be claimed.
 	Serves func() []jobstore.Served
+	// Reserve reserves what the remotes' budgets must have for up to limit jobs of each stream, and returns a
+	// grant for each. Nil if no service has a budget.
+	Reserve func(ctx context.Context, streams []jobstore.Stream, limit int) []Grant
 	// Run executes a claimed job under ctx and returns its outcome.
 	Run func(ctx context.Context, job *jobstore.Job) *jobstore.Outcome
 	// OrphanOutcome returns the outcome of an orphan: a job that runs under this process's id

@@ -1,0 +1,81 @@
+package remotecall
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Link is what the engine uses of a Remote. All methods are safe for concurrent use.
+type Link interface {
+	// Reserve reserves the calls of jobs before they are claimed. The grants are in the order of the requests.
+	Reserve(ctx context.Context, requests []Request) []Grant
+	// Return gives back the calls of n jobs that a grant has reserved and that were not claimed.
+	Return(ctx context.Context, request Request, grant Grant, n int)
+	// ReturnRest gives back what a job that has ended did not use.
+	ReturnRest(ctx context.Context, spender Spender, rest *Reserved)
+	// Tick tells the other processes that this one lives, and reports what it has spent after a loss of
+	// Redis. The engine calls it once a second with the number of live processes, 0 if it is unknown.
+	Tick(ctx context.Context, processes int)
+}
+
+// Request asks for the calls of up to Jobs jobs, Calls for each.
+type Request struct {
+	Scope       string // the limit scope
+	Spender     Spender
+	Calls, Jobs int
+}
+
+// Grant is the answer to a Request.
+type Grant struct {
+	Jobs  int           // how many jobs may start
+	Wait  time.Duration // when to ask again, if Jobs is 0
+	Calls int           // reserved for each job
+	At    []int64       // for each limit that counts the calls, the part of its window that has them
+}
+
+// Reserved are the calls that were reserved for a job when it was claimed. It is safe for concurrent use.
+type Reserved struct {
+	scope string
+	at    []int64
+
+	mu   sync.Mutex
+	left int
+}
+
+// For returns what the grant has reserved for one job of the request.
+func (g Grant) For(r Request) *Reserved { return &Reserved{scope: r.Scope, at: g.At, left: g.Calls} }
+
+// Scope returns the limit scope.
+func (r *Reserved) Scope() string { return r.scope }
+
+// Take takes up to n calls of a limit scope. It returns how many there were, and where they are counted.
+func (r *Reserved) Take(scope string, n int) (taken int, at []int64) {
+	if r == nil || r.scope != scope {
+		return 0, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken = min(n, r.left)
+	r.left -= taken
+	return taken, r.at
+}
+
+// SpenderOf returns who the calls of a context are made for. The default is People.
+func SpenderOf(ctx context.Context) Spender {
+	if job := From(ctx); job != nil {
+		return job.Spender
+	}
+	return People
+}
+
+// NoBudgetError says that a call was not made because the budget of its limit scope is used up. The job
+// waits; the limit scope is not parked, because the other spenders may have budget.
+type NoBudgetError struct {
+	Scope string
+	Wait  time.Duration
+	Text  string
+}
+
+// Error returns the text.
+func (e *NoBudgetError) Error() string { return e.Text }
