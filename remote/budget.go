@@ -42,8 +42,8 @@ type limitKey struct{ scope, class string }
 func newBudgets(c *Config) (*budgets, error) {
 	for _, b := range c.Budgets {
 		if b.Calls <= 0 || b.Window < time.Second {
-			return nil, fmt.Errorf("create the remote of %s: the budget of %d calls in %s for class %q is not valid; set Calls to at least 1, and Window to at least 1 s",
-				c.Service, b.Calls, b.Window, b.Class)
+			const text = "create the remote of %s: the budget of %d calls in %s for class %q is not valid; set Calls to at least 1, and Window to at least 1 s"
+			return nil, fmt.Errorf(text, c.Service, b.Calls, b.Window, b.Class)
 		}
 	}
 	return &budgets{

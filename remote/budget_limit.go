@@ -100,7 +100,7 @@ func (l *limit) noteAnswer(now time.Time, q request, out answer) {
 }
 
 // errAway is returned while Redis is left alone after it has not answered.
-var errAway = fmt.Errorf("Redis did not answer less than %s ago", redisPause)
+var errAway = fmt.Errorf("an earlier request to Redis was not answered less than %s ago", redisPause)
 
 // shared asks Redis. It first reports what the process has spent, if the account does not know it.
 func (l *limit) shared(ctx context.Context, now time.Time, q request, more sharedRequest) (answer, error) {

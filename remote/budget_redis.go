@@ -125,7 +125,7 @@ func newScript() *redis.Script { return redis.NewScript(budgetScript) }
 // parseAnswer reads the answer of budget.lua.
 func parseAnswer(values []any) (out sharedAnswer, err error) {
 	const numbers = 7
-	bad := errors.New("the answer of the budget's script in Redis is not understood; check that no other program uses keys that begin with nawasync:budget:")
+	bad := errors.New("the answer of the budget's script in Redis is not understood; check that no other program uses keys with the prefix nawasync:budget")
 	if len(values) <= numbers {
 		return out, bad
 	}

@@ -19,7 +19,7 @@ func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return
 func ExampleBudget() {
 	dns, _ := remote.New(remote.Config{
 		Service: "dns", Budgets: []remote.Budget{{Calls: 2, Window: 5 * time.Minute}},
-		Base: roundTrip(func(*http.Request) *http.Response { return &http.Response{StatusCode: 200, Body: http.NoBody} }),
+		Base: roundTrip(func(*http.Request) *http.Response { return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody} }),
 	})
 	for _, account := range []string{"acme", "acme", "acme", "example"} {
 		_, err := dns.Client(account).Get("https://dns.example/zones")
@@ -37,7 +37,7 @@ func ExampleRemote_Budgets() {
 		Service: "dns", Budgets: []remote.Budget{{Calls: 1200, Window: 5 * time.Minute}},
 		Base: roundTrip(func(*http.Request) *http.Response {
 			h := http.Header{"Ratelimit": {`"default";r=50;t=30`}} // others use the account too
-			return &http.Response{StatusCode: 200, Header: h, Body: http.NoBody}
+			return &http.Response{StatusCode: http.StatusOK, Header: h, Body: http.NoBody}
 		}),
 	})
 	_, _ = dns.Client("acme").Get("https://dns.example/zones")
