@@ -3,6 +3,7 @@ package nawasync_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,8 @@ func TestEachAttemptKeepsItsFirstAndLastCalls(t *testing.T) {
 		h := enginetest.New(t, db)
 		notes := newRemote(t, "notes")
 		e := h.Tuned(host.Tuning{Calls: 20 * time.Millisecond, Rollup: 20 * time.Millisecond}, func(c *nawasync.Config) { c.Remotes = []*remote.Remote{notes} })
-		enginetest.NoError(t, nawasync.Register(e, &enginetest.Handler[enginetest.JobArgs]{Wait: time.Millisecond, Do: func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
+		handler := &enginetest.Handler[enginetest.JobArgs]{Wait: time.Millisecond}
+		handler.Do = func(ctx context.Context, run *nawasync.Run[enginetest.JobArgs]) error {
 			for i := range run.Args.N {
 				call := remotecall.Call{Method: "GET", Template: fmt.Sprint("/notes/", i), Status: 200, Start: time.Now(), Duration: 1500 * time.Microsecond, Left: 7}
 				if run.Attempt() == 1 {
@@ -54,7 +56,8 @@ func TestEachAttemptKeepsItsFirstAndLastCalls(t *testing.T) {
 				return enginetest.ErrBoom
 			}
 			return nil
-		}}))
+		}
+		enginetest.NoError(t, nawasync.Register(e, handler))
 		h.Start(e)
 		for n, want := range map[int]string{
 			0: "", 3: "0 1 2", 50: spaced(0, 50), 51: spaced(0, 25) + " " + spaced(26, 51) + ", 1 more", 170: spaced(0, 25) + " " + spaced(145, 170) + ", 120 more",
@@ -74,7 +77,8 @@ func TestEachAttemptKeepsItsFirstAndLastCalls(t *testing.T) {
 					if i == 0 {
 						status, class = 503, "transient"
 					}
-					if c.Method != "GET" || c.Status != status || c.Class != class || c.Duration != 1500*time.Microsecond || c.StartedAt.Before(a.StartedAt.Add(-time.Second)) {
+					if c.Method != http.MethodGet || c.Status != status || c.Class != class || c.Duration != 1500*time.Microsecond ||
+						c.StartedAt.Before(a.StartedAt.Add(-time.Second)) {
 						t.Errorf("attempt %d has the call %+v", i, c)
 					}
 				}
@@ -131,7 +135,9 @@ func TestCallsThatCannotBeStoredAreStoredLater(t *testing.T) {
 	enginetest.NoError(t, h.DB.Exec("ALTER TABLE nawasync_call_deltas RENAME TO away").Error)
 	h.Start(e)
 	recordCall(t.Context(), notes, remotecall.Call{Template: "/a", Start: time.Now()})
-	enginetest.Eventually(t, 10*time.Second, "the failure is logged", func() bool { return strings.Contains(h.Log.String(), "store what was counted of the calls of notes") })
+	enginetest.Eventually(t, 10*time.Second, "the failure is logged", func() bool {
+		return strings.Contains(h.Log.String(), "store what was counted of the calls of notes")
+	})
 	enginetest.NoError(t, h.DB.Exec("ALTER TABLE away RENAME TO nawasync_call_deltas").Error)
 	enginetest.Eventually(t, 10*time.Second, "the call is counted once", func() bool {
 		totals, err := e.Reader().CallTotals(t.Context())
@@ -163,7 +169,8 @@ func TestCallsAreMeasuredByTheConventionsOfOpenTelemetry(t *testing.T) {
 	})
 	for i := range 300 {
 		recordCall(t.Context(), notes, remotecall.Call{
-			Method: "POST", Template: fmt.Sprint("/notes/", i), Server: fmt.Sprintf("notes-%d.example:8443", i), Status: 500, Class: "transient", Duration: 3 * time.Second,
+			Method: http.MethodPost, Template: fmt.Sprint("/notes/", i), Server: fmt.Sprintf("notes-%d.example:8443", i), Status: 500, Class: "transient",
+			Duration: 3 * time.Second,
 		})
 	}
 	var data metricdata.ResourceMetrics

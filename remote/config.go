@@ -25,7 +25,8 @@ type Config struct {
 	// A longer one parks the limit scope. Default 2 s.
 	MaxWait time.Duration
 	// Template names the endpoint of a request, with placeholders for its variable parts, for example
-	// "/zones/{zone}/dns_records". Nil, and "", is "other", as is each template after the first 200.
+	// "/zones/{zone}/dns_records". It is stored and shown, so it must not contain what varies, such as an id
+	// or a name. A query string is removed. Nil, and "", is "other", as is each template after the first 200.
 	Template func(*http.Request) string
 	// Class names the class of endpoints whose budget a request uses. Nil is "".
 	Class func(*http.Request) string

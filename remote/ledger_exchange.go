@@ -1,9 +1,6 @@
 package remote
 
 import (
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync/fault"
@@ -14,37 +11,42 @@ import (
 func (e *exchange) record(start time.Time, answer *Answer, err error) {
 	now := e.remote.config.Now()
 	call := remotecall.Call{
-		Scope: e.scope, Server: e.req.URL.Host, Method: e.req.Method, Template: e.template(),
+		Scope: e.scope, Budget: e.class(), Server: e.req.URL.Host, Method: e.req.Method, Template: e.template(),
 		Class: string(fault.ClassOf(err)), Start: start, Duration: now.Sub(start), Left: -1,
 	}
-	if class := e.remote.config.Class; class != nil {
-		call.Budget = class(e.req)
 	}
-	if answer != nil {
 		call.Status = answer.Status
-		if left, reset, ok := quotaLeft(answer.Header); ok {
-			call.Left, call.Reset = left, now.Add(reset)
-		}
+	}
+	if left, reset, ok := e.left(answer, now); ok {
+		call.Left, call.Reset = int64(left), now.Add(reset)
 	}
 	e.remote.record(e.req.Context(), call)
 }
 
-// quotaLeft returns how many calls are left according to `Ratelimit: "default";r=50;t=30`, the lowest of
-// several, and for how long.
-func quotaLeft(h http.Header) (left int64, reset time.Duration, ok bool) {
-	for item := range strings.SplitSeq(strings.Join(h.Values("Ratelimit"), ","), ",") {
-		numbers := map[string]int64{}
-		for parameter := range strings.SplitSeq(item, ";") {
-			key, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
-			if n, err := strconv.ParseInt(value, 10, 32); err == nil && n >= 0 {
-				numbers[key] = n
-			}
-		}
-		r, hasLeft := numbers["r"]
-		t, hasReset := numbers["t"]
-		if hasLeft && hasReset && (!ok || r < left) {
-			left, reset, ok = r, time.Duration(t)*time.Second, true
+// left returns how many calls are left and when there are all again, as the answer says, or else the budget.
+func (e *exchange) left(answer *Answer, now time.Time) (left int, reset time.Duration, ok bool) {
+	if answer != nil {
+		if left, reset, ok = leftOf(answer.Header, now); ok {
+			return left, reset, ok
 		}
 	}
-	return left, reset, ok
+	return e.remote.budgets.left(e.scope, e.class())
+}
+
+// left returns how many calls are left of the budgets of a class, the lowest number that this process knows, and
+// how long a window is. It does not wait for Redis.
+func (b *budgets) left(scope, class string) (left int, window time.Duration, ok bool) {
+	for _, l := range b.of(scope, class) {
+		select {
+		case l.turn <- struct{}{}:
+		default: // another call asks Redis, and will know
+			continue
+		}
+		n, known := l.left, l.left >= 0 && l.terms.Calls > 0 && l.awaySince.IsZero()
+		l.unlock()
+		if known && (!ok || n < left) {
+			left, window, ok = n, l.budget.Window, true
+		}
+	}
+	return left, window, ok
 }

@@ -77,7 +77,8 @@ func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 		}
 		a.StartedAt, a.EndedAt, a.Duration = sqlkit.FromMicros(started), sqlkit.FromMicros(ended), time.Duration(ms)*time.Millisecond
 		a.ErrorClass, a.Error, a.Stack, a.Log = class.String, text.String, stack.String, log.String
-		err := a.setCalls(calls.String)
+		var err error
+		a.Calls, a.MoreCalls, err = parseCalls(calls.String)
 		list = append(list, a)
 		return err
 	}, "SELECT job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log, calls FROM nawasync_attempts WHERE job_id = ? ORDER BY epoch", job.ID)

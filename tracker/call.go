@@ -31,20 +31,20 @@ func (c Call) MarshalJSON() ([]byte, error) {
 // MaxCallsKept is how many calls of an attempt are stored: the first and the last 25.
 const MaxCallsKept = 50
 
-// setCalls reads the calls of an attempt in their stored form.
-func (a *Attempt) setCalls(text string) error {
+// parseCalls reads the calls of an attempt from their stored form, and how many more there were.
+func parseCalls(text string) (calls []Call, more int, err error) {
 	if text == "" {
-		return nil
+		return nil, 0, nil
 	}
 	var stored statrow.Calls
 	if err := json.Unmarshal([]byte(text), &stored); err != nil {
-		return fmt.Errorf("read the calls of an attempt: %w", err)
+		return nil, 0, fmt.Errorf("read the calls of an attempt: %w", err)
 	}
 	for _, c := range stored.Calls {
-		a.Calls = append(a.Calls, Call{
-			Method: c.Method, Template: c.Template, Status: c.Status, Class: c.Class, StartedAt: time.UnixMicro(c.At).UTC(), Duration: time.Duration(c.Duration) * time.Microsecond,
+		calls = append(calls, Call{
+			Method: c.Method, Template: c.Template, Status: c.Status, Class: c.Class, StartedAt: time.UnixMicro(c.At).UTC(),
+			Duration: time.Duration(c.Duration) * time.Microsecond,
 		})
 	}
-	a.MoreCalls = stored.More
-	return nil
+	return calls, stored.More, nil
 }

@@ -87,6 +87,10 @@ func (r *Reader) Endpoints(ctx context.Context, q EndpointSearch) (EndpointPage,
 	return page, nil
 }
 
+// endpointOrder is the order of the endpoints of one service. With a constant service before the others, MariaDB
+// would sort all endpoints.
+const endpointOrder = " ORDER BY e.instance, e.template, e.method, e.endpoint"
+
 // endpointPage reads the endpoints of a page, without their calls.
 func (r *Reader) endpointPage(ctx context.Context, q EndpointSearch, from time.Time) (page EndpointPage, err error) {
 	visible, args := r.limitCondition("e")
@@ -108,8 +112,8 @@ func (r *Reader) endpointPage(ctx context.Context, q EndpointSearch, from time.T
 		e.LeftAt, e.LastAt, e.Errors = sqlkit.FromMicros(leftAt), sqlkit.FromMicros(lastAt), map[string]int64{}
 		page.Endpoints = append(page.Endpoints, e)
 		return err
-	}, "SELECT e.endpoint, e.service, e.instance, e.budget, e.method, e.template, e.left_calls, e.left_at, e.last_at FROM nawasync_endpoints e WHERE "+where+
-		" ORDER BY e.service, e.instance, e.template, e.method, e.endpoint LIMIT ?", append(args, q.Limit+1)...)
+	}, "SELECT e.endpoint, e.service, e.instance, e.budget, e.method, e.template, e.left_calls, e.left_at, e.last_at FROM "+r.dialect.EndpointRows()+" WHERE "+where+
+		endpointOrder+" LIMIT ?", append(args, q.Limit+1)...)
 	if len(page.Endpoints) > q.Limit {
 		page.Endpoints = page.Endpoints[:q.Limit]
 		page.Next = page.Endpoints[q.Limit-1].ID
@@ -152,7 +156,7 @@ func (r *Reader) countCalls(ctx context.Context, endpoints []Endpoint, period Pe
 		h, err := ParseHistogram(durations)
 		e.Durations.Merge(h)
 		return errors.Join(err, statrow.Counts(e.Errors).Add(failed))
-	}, "SELECT endpoint, calls, errors, durations FROM nawasync_calls WHERE period = ? AND endpoint IN ? AND bucket >= ?", string(period), ids, from.UnixMicro())
+	}, "SELECT c.endpoint, c.calls, c.errors, c.durations FROM "+r.dialect.CallRows()+" WHERE c.period = ? AND c.endpoint IN ? AND c.bucket >= ?", string(period), ids, from.UnixMicro())
 	for _, e := range byID {
 		for _, n := range e.Errors {
 			e.Failed += n

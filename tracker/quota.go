@@ -66,8 +66,9 @@ func (r *Reader) Quotas(ctx context.Context, service string, limit int) (list []
 	from := PeriodMinute.Start(now.Add(-forecastData))
 	visible, args := r.limitCondition("e")
 	args = slices.Concat([]any{from.UnixMicro(), now.Add(-quotaShown).UnixMicro()}, args)
-	where := visible
+	where, order := visible, " ORDER BY e.service, e.instance, e.template, e.method, e.endpoint"
 	if service != "" {
+		order = endpointOrder
 		where, args = where+" AND e.service = ?", append(args, service)
 	}
 	scopes, err := r.Scopes(ctx)
@@ -85,8 +86,8 @@ func (r *Reader) Quotas(ctx context.Context, service string, limit int) (list []
 		list = append(list, q)
 		return err
 	}, "SELECT e.service, e.instance, e.budget, e.first_at, e.last_at, e.left_calls, e.left_at, e.reset_at,"+
-		" (SELECT COALESCE(SUM(c.calls), 0) FROM nawasync_calls c WHERE c.period = 'minute' AND c.endpoint = e.endpoint AND c.bucket >= ?)"+
-		" FROM nawasync_endpoints e WHERE e.quota = 1 AND e.last_at >= ? AND "+where+" ORDER BY e.service, e.instance, e.template, e.method, e.endpoint LIMIT ?",
+		" (SELECT COALESCE(SUM(c.calls), 0) FROM "+r.dialect.CallRows()+" WHERE c.period = 'minute' AND c.endpoint = e.endpoint AND c.bucket >= ?)"+
+		" FROM "+r.dialect.EndpointRows()+" WHERE e.quota = 1 AND e.last_at >= ? AND "+where+order+" LIMIT ?",
 		append(args, limit+1)...)
 	if err != nil {
 		return nil, false, fmt.Errorf("list quotas: %w", err)
@@ -147,7 +148,7 @@ func (r *Reader) CallTotals(ctx context.Context) (list []CallTotal, err error) {
 		h, err := ParseHistogram(durations)
 		t.Durations.Merge(h)
 		return errors.Join(err, statrow.Counts(t.Errors).Add(failed))
-	}, "SELECT e.service, c.calls, c.errors, c.durations FROM nawasync_endpoints e JOIN nawasync_calls c ON c.period = ? AND c.endpoint = e.endpoint AND c.bucket = 0"+
+	}, "SELECT e.service, c.calls, c.errors, c.durations FROM nawasync_endpoints e JOIN "+r.dialect.CallRows()+" ON c.period = ? AND c.endpoint = e.endpoint AND c.bucket = 0"+
 		" WHERE e.quota = 1 AND "+visible+" ORDER BY e.service", append([]any{statrow.PeriodTotal}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read the totals of calls: %w", err)

@@ -18,10 +18,10 @@ type quotaFixture struct {
 	ledger *remotecall.Ledger
 }
 
-// call makes n calls in a minute, after which the server says what is left and when the quota is full again.
-func (f *quotaFixture) call(n int, left int64, reset time.Time) {
+// call makes 10 calls in a minute, after which the server says what is left and when the quota is full again.
+func (f *quotaFixture) call(left int64, reset time.Time) {
 	f.t.Helper()
-	for range n {
+	for range 10 {
 		f.ledger.Add(f.t.Context(), remotecall.Call{Scope: "main", Template: "/a", Start: f.Now(), Left: left, Reset: reset})
 	}
 	_, err := f.InsertCalls(f.t.Context(), "dns", f.ledger.Take())
@@ -52,31 +52,31 @@ func TestForecastSaysWhenTheQuotaIsUsedUpAtThePresentRate(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		f := &quotaFixture{storetest.New(t, db), t, remotecall.NewLedger("dns", func(text string, _ int) string { return text })}
-		f.call(10, -1, time.Time{})
+		f.call(-1, time.Time{})
 		f.expect("the server says nothing", tracker.ForecastUnknown, time.Time{})
 		for i := range 4 {
 			f.expectEarly(i)
-			f.call(10, int64(190-10*i), time.Time{})
+			f.call(int64(190-10*i), time.Time{})
 		}
 		// 10 calls a minute since 5 minutes, of which 160 are left a minute ago.
 		f.expect("after 5 minutes", tracker.ForecastUsedUp, f.Now().Add(-time.Minute+16*time.Minute))
 		if q := f.quota(); q.Rate != 10 || q.Left != 160 || !q.LeftAt.Equal(f.Now().Add(-time.Minute)) {
 			t.Errorf("the quota is %+v, want 10 calls a minute and 160 left", q)
 		}
-		f.call(10, 150, f.Now().Add(15*time.Minute))
+		f.call(150, f.Now().Add(15*time.Minute))
 		f.expect("the quota is full again as soon as it is used up", tracker.ForecastLasts, time.Time{})
-		f.call(10, 140, f.Now().Add(13*time.Minute))
+		f.call(140, f.Now().Add(13*time.Minute))
 		f.expect("the quota is full again before it is used up", tracker.ForecastLasts, time.Time{})
-		f.call(10, 100, f.Now().Add(time.Hour))
+		f.call(100, f.Now().Add(time.Hour))
 		f.expect("others use it too", tracker.ForecastUsedUp, f.Now().Add(9*time.Minute))
 
 		f.park("main")
 		f.expect("parked", tracker.ForecastParked, time.Time{})
 		f.Advance(10 * time.Minute)
 		f.expect("no longer parked, and no calls", tracker.ForecastLasts, time.Time{})
-		f.call(10, 90, time.Time{})
+		f.call(90, time.Time{})
 		f.expect("calls began again", tracker.ForecastEarly, time.Time{})
-		f.call(10, 80, f.Now().Add(2*time.Minute))
+		f.call(80, f.Now().Add(2*time.Minute))
 		f.Advance(2 * time.Minute)
 		f.expect("the quota was filled up", tracker.ForecastUnknown, time.Time{})
 	})
@@ -120,7 +120,10 @@ func TestLimitedReaderShowsOnlyTheCallsOfItsLimitScopes(t *testing.T) {
 			{"nothing", tracker.Visibility{}, 0, 0, 0},
 			{"a service", tracker.Visibility{Services: []string{"dns"}}, 4, 4, 1},
 			{"an instance", tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a"}}}, 1, 1, 1},
-			{"an instance of each", tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a/zone"}, {Service: "whm", Instance: "b"}}}, 1, 2, 2},
+			{
+				"an instance of each",
+				tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a/zone"}, {Service: "whm", Instance: "b"}}}, 1, 2, 2,
+			},
 		} {
 			r := b.Limited(c.shows)
 			page, err := r.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns"})

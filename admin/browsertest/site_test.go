@@ -230,6 +230,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	noError(t, s.engine.Pause(t.Context(), "whm", "backup", nawasync.PauseOptions{By: "operator", Reason: "the rack moves " + hostile[1]}))
 	noError(t, db.Exec("UPDATE nawasync_schedules SET paused_until = ?, paused_by = 'operator', paused_reason = 'the list is wrong' WHERE name = 'boxes-weekly'", tracker.Forever.UnixMicro()).Error)
 	s.fillHistory(t, db)
+	s.fillCalls(t, db)
 	s.fillMirror(t)
 	s.bulk = s.runBulkDelete(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})

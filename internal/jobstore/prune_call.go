@@ -24,7 +24,8 @@ func (s *Store) PruneCalls(ctx context.Context, minutes, hours, endpoints time.T
 		}
 		more = more || found
 	}
-	ids, err := sqlkit.Column[int64](s.DB(ctx), "SELECT endpoint FROM nawasync_endpoints WHERE quota = 0 AND last_at < ? ORDER BY last_at LIMIT ?", endpoints.UnixMicro(), limit)
+	ids, err := sqlkit.Column[int64](s.DB(ctx), "SELECT endpoint FROM nawasync_endpoints WHERE quota = 0 AND last_at < ? ORDER BY last_at LIMIT ?",
+		endpoints.UnixMicro(), limit)
 	if err == nil && len(ids) > 0 {
 		err = s.exec(ctx, func(conn *sqlkit.Conn) error {
 			return conn.Exec("DELETE FROM nawasync_endpoints WHERE endpoint IN ? AND last_at < ?", ids, endpoints.UnixMicro()).Error
@@ -38,7 +39,8 @@ func (s *Store) PruneCalls(ctx context.Context, minutes, hours, endpoints time.T
 
 // pruneCallBuckets deletes the oldest buckets of a period, as many as begin within span.
 func (s *Store) pruneCallBuckets(ctx context.Context, period tracker.Period, before time.Time, span time.Duration) (more bool, err error) {
-	oldest, err := sqlkit.Column[int64](s.DB(ctx), "SELECT bucket FROM nawasync_calls WHERE period = ? AND bucket < ? ORDER BY bucket LIMIT 1", string(period), before.UnixMicro())
+	oldest, err := sqlkit.Column[int64](s.DB(ctx), "SELECT bucket FROM nawasync_calls WHERE period = ? AND bucket < ? ORDER BY bucket LIMIT 1",
+		string(period), before.UnixMicro())
 	if err != nil || len(oldest) == 0 {
 		return false, err
 	}

@@ -179,36 +179,63 @@ func (c *callSum) add(calls int64, failed, durations string) error {
 // text sets the stored forms.
 func (c *callSum) text() { c.Errors, c.Durations = c.errors.String(), c.durations.String() }
 
+// callKey is the primary key of nawasync_calls.
+type callKey struct {
+	period           string
+	endpoint, bucket int64
+}
+
 // addStoredCalls adds the stored rows to sums with the same keys.
 func (s *Store) addStoredCalls(conn *sqlkit.Conn, sums []*callSum) error {
-	text, err := sqlkit.JSONText(sums)
+	byKey := map[callKey]*callSum{}
+	for _, sum := range sums {
+		byKey[callKey{sum.Period, sum.Endpoint, sum.Bucket}] = sum
+	}
+	query, args, err := s.storedCalls(sums)
 	if err != nil {
 		return err
 	}
-	// Each column is a query by the primary key: a join could become a scan of the table, by a plan that was
-	// cached while the table was small.
-	stored := func(column string) string {
-		return "(SELECT c." + column + " FROM nawasync_calls c WHERE c.period = v_period AND c.endpoint = v_endpoint AND c.bucket = v_bucket)"
-	}
-	type key struct {
-		period           string
-		endpoint, bucket int64
-	}
-	byKey := map[key]*callSum{}
-	for _, sum := range sums {
-		byKey[key{sum.Period, sum.Endpoint, sum.Bucket}] = sum
-	}
 	return sqlkit.Each(conn, func(rows *sql.Rows) error {
-		var k key
+		var k callKey
 		var calls sql.NullInt64
 		var failed, durations sql.NullString
-		if err := rows.Scan(&k.period, &k.endpoint, &k.bucket, &calls, &failed, &durations); err != nil || !calls.Valid {
+		if err := rows.Scan(&k.period, &k.endpoint, &k.bucket, &calls, &failed, &durations); err != nil {
 			return err
 		}
 		sum := byKey[k]
+		if sum == nil || !calls.Valid {
+			return nil
+		}
 		err := sum.add(calls.Int64, failed.String, durations.String)
 		sum.text()
 		return err
-	}, "SELECT v_period, v_endpoint, v_bucket, "+stored("calls")+", "+stored("errors")+", "+stored("durations")+
-		" FROM "+s.dialect.Rowset("period:t", "endpoint", "bucket"), text)
+	}, query, args...)
+}
+
+// storedCalls returns a query for the stored rows of sums. It may also return others, and rows without values.
+func (s *Store) storedCalls(sums []*callSum) (query string, args []any, err error) {
+	if s.dialect.Name == "postgres" {
+		// With arrays the plan looks up the primary key, also a plan that was made while the table was small.
+		var endpoints, buckets sqlkit.Array
+		seen := map[int64]bool{}
+		for i, sum := range sums {
+			if i == 0 || sum.Endpoint != sums[i-1].Endpoint {
+				endpoints.Append(sum.Endpoint)
+			}
+			if !seen[sum.Bucket] {
+				seen[sum.Bucket] = true
+				buckets.Append(sum.Bucket)
+			}
+		}
+		const array = "ANY((SELECT CAST(CAST(? AS text) AS bigint[]))::bigint[])"
+		return "SELECT period, endpoint, bucket, calls, errors, durations FROM nawasync_calls WHERE period IN ('minute', 'hour', 'total') AND endpoint = " + array +
+			" AND bucket = " + array, []any{endpoints.String(), buckets.String()}, nil
+	}
+	// Each column is a query by the primary key: a join could become a scan of the table.
+	column := func(name string) string {
+		return "(SELECT c." + name + " FROM " + s.dialect.CallRows() + " WHERE c.period = v_period AND c.endpoint = v_endpoint AND c.bucket = v_bucket)"
+	}
+	text, err := sqlkit.JSONText(sums)
+	return "SELECT v_period, v_endpoint, v_bucket, " + column("calls") + ", " + column("errors") + ", " + column("durations") +
+		" FROM " + s.dialect.Rowset("period:t", "endpoint", "bucket"), []any{text}, err
 }

@@ -15,9 +15,9 @@ import (
 )
 
 // flush stores what a ledger has counted, and rolls everything up.
-func flush(b *storetest.Fixture, t *testing.T, service string, l *remotecall.Ledger) {
+func flush(b *storetest.Fixture, t *testing.T, l *remotecall.Ledger) {
 	t.Helper()
-	rest, err := b.InsertCalls(t.Context(), service, l.Take())
+	rest, err := b.InsertCalls(t.Context(), "dns", l.Take())
 	b.NoError(err)
 	if len(rest) > 0 {
 		t.Fatalf("%d sums are not stored", len(rest))
@@ -35,8 +35,8 @@ func rollup(b *storetest.Fixture, t *testing.T) {
 	}
 }
 
-func newLedger(service string) *remotecall.Ledger {
-	return remotecall.NewLedger(service, func(text string, _ int) string { return text })
+func newLedger() *remotecall.Ledger {
+	return remotecall.NewLedger("dns", func(text string, _ int) string { return text })
 }
 
 // callModel adds calls up without a database.
@@ -45,7 +45,9 @@ type callModel map[remotecall.Endpoint]*tracker.Endpoint
 func (m callModel) add(c remotecall.Call) {
 	k := remotecall.Endpoint{Scope: c.Scope, Budget: c.Budget, Method: c.Method, Template: c.Template}
 	if m[k] == nil {
-		m[k] = &tracker.Endpoint{Service: c.Service, Instance: c.Scope, Budget: c.Budget, Method: c.Method, Template: c.Template, Errors: map[string]int64{}, Left: -1}
+		m[k] = &tracker.Endpoint{
+			Service: c.Service, Instance: c.Scope, Budget: c.Budget, Method: c.Method, Template: c.Template, Errors: map[string]int64{}, Left: -1,
+		}
 	}
 	e, end := m[k], c.Start.Add(c.Duration)
 	e.Calls++
@@ -67,7 +69,7 @@ func TestCallsOfManyProcessesAddUpByEndpoint(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
 		random := rand.New(rand.NewPCG(1, 19)) //nolint:gosec // the test is repeatable
-		processes := []*remotecall.Ledger{newLedger("dns"), newLedger("dns"), newLedger("dns")}
+		processes := []*remotecall.Ledger{newLedger(), newLedger(), newLedger()}
 		model, serial := callModel{}, time.Duration(0)
 		for range 400 {
 			serial++
@@ -80,7 +82,7 @@ func TestCallsOfManyProcessesAddUpByEndpoint(t *testing.T) {
 			call = processes[random.IntN(3)].Add(t.Context(), call)
 			model.add(call)
 			if random.IntN(10) == 0 {
-				flush(b, t, "dns", processes[random.IntN(3)])
+				flush(b, t, processes[random.IntN(3)])
 			}
 			if random.IntN(40) == 0 {
 				rollup(b, t)
@@ -88,7 +90,7 @@ func TestCallsOfManyProcessesAddUpByEndpoint(t *testing.T) {
 			}
 		}
 		for _, l := range processes {
-			flush(b, t, "dns", l)
+			flush(b, t, l)
 		}
 		rollup(b, t)
 		for _, window := range []time.Duration{2 * time.Hour, 24 * time.Hour} {
@@ -165,13 +167,13 @@ func TestOldCallsArePrunedAndTheTotalsStay(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		b := storetest.New(t, db)
-		l := newLedger("dns")
+		l := newLedger()
 		for minute := range 30 {
 			l.Add(t.Context(), remotecall.Call{Template: "/a", Start: b.Now(), Left: -1})
 			if minute == 0 {
 				l.Add(t.Context(), remotecall.Call{Template: "/old", Start: b.Now(), Left: -1})
 			}
-			flush(b, t, "dns", l)
+			flush(b, t, l)
 			rollup(b, t)
 			b.Advance(time.Minute)
 		}
@@ -185,8 +187,8 @@ func TestOldCallsArePrunedAndTheTotalsStay(t *testing.T) {
 			more, err = b.PruneCalls(t.Context(), now.Add(-10*time.Minute), now.Add(-10*time.Hour), now.Add(-20*time.Minute), 10)
 			b.NoError(err)
 		}
-		if minutes, hours, totals := count("nawasync_calls", "period = 'minute'"), count("nawasync_calls", "period = 'hour'"), count("nawasync_calls", "period = 'total'"); minutes != 20 ||
-			hours != 3 || totals != 1 || rounds != 4 {
+		minutes, hours := count("nawasync_calls", "period = 'minute'"), count("nawasync_calls", "period = 'hour'")
+		if totals := count("nawasync_calls", "period = 'total'"); minutes != 20 || hours != 3 || totals != 1 || rounds != 4 {
 			t.Errorf("%d minute, %d hour and %d total rows are left after %d rounds; want 20, 3 and 1 after 4", minutes, hours, totals, rounds)
 		}
 		if left := allEndpoints(b, t, time.Hour); len(left) != 1 {
@@ -194,6 +196,44 @@ func TestOldCallsArePrunedAndTheTotalsStay(t *testing.T) {
 		}
 		if totals, err := b.CallTotals(t.Context()); err != nil || len(totals) != 1 || totals[0].Calls != 31 {
 			t.Errorf("the totals are %+v, %v; want 31 calls", totals, err)
+		}
+	})
+}
+
+func TestRollupAndPagesOfCallsDoNotReadOtherEndpoints(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		if db.Dialect == "sqlite" {
+			t.Skip("SQLite does not count the rows that it reads")
+		}
+		b := storetest.New(t, db)
+		l := newLedger()
+		for i := range 3000 {
+			l.Add(t.Context(), remotecall.Call{Scope: fmt.Sprint("account-", i), Template: fmt.Sprint("/", i%100), Start: b.Now(), Left: -1})
+		}
+		flush(b, t, l)
+		for n := 1; n > 0; {
+			var err error
+			n, err = b.RollupCalls(t.Context(), 1000)
+			b.NoError(err)
+		}
+		analyze := map[string]string{"postgres": "ANALYZE nawasync_calls, nawasync_endpoints", "mysql": "ANALYZE TABLE nawasync_calls, nawasync_endpoints"}
+		b.NoError(db.Exec(analyze[db.Dialect]).Error)
+		l.Add(t.Context(), remotecall.Call{Scope: "account-7", Template: "/7", Start: b.Now(), Left: -1})
+		flush(b, t, l)
+		read := testdb.RowsRead(t, db, func() {
+			rollup(b, t)
+			_, err := b.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns", Instances: []string{"account-7"}})
+			b.NoError(err)
+			page, err := b.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns", Limit: 10})
+			b.NoError(err)
+			_, err = b.Endpoints(t.Context(), tracker.EndpointSearch{Service: "dns", Limit: 10, After: page.Next})
+			b.NoError(err)
+			_, err = b.PruneCalls(t.Context(), b.Now().Add(-time.Hour), b.Now().Add(-time.Hour), b.Now().Add(-time.Hour), 100)
+			b.NoError(err)
+		}, "nawasync_calls", "nawasync_endpoints")
+		if read > 250 {
+			t.Errorf("%d rows were read for one delta and three pages of 3,000 endpoints", read)
 		}
 	})
 }

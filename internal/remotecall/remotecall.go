@@ -29,8 +29,8 @@ type Call struct {
 	Class          string // of the error, "" for none
 	Start          time.Time
 	Duration       time.Duration
-	Left           int64     // calls left of the quota as the server says; negative if it does not
-	Reset          time.Time // when the quota is full again, as the server says; zero if it does not
+	Left           int64     // calls left of the quota, as the server says or the budget has; negative if unknown
+	Reset          time.Time // when the quota is full again; zero if unknown
 }
 
 // Job is what the calls of one attempt of a job need.

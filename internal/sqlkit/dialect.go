@@ -74,6 +74,30 @@ func (d Dialect) ErrorRows() string {
 	return "nawasync_jobs j INDEXED BY nawasync_jobs_error"
 }
 
+// EndpointRows returns the table e of endpoints, with a hint to read it in the order of lists. Without the hint,
+// SQLite and MySQL may sort all endpoints of a service for each page.
+func (d Dialect) EndpointRows() string {
+	switch d.Name {
+	case "postgres":
+		return "nawasync_endpoints e"
+	case "mysql":
+		return "nawasync_endpoints e FORCE INDEX (nawasync_endpoints_list)"
+	}
+	return "nawasync_endpoints e INDEXED BY nawasync_endpoints_list"
+}
+
+// CallRows returns the table c of the sums of calls, with a hint to read it by endpoint. Without the hint, SQLite
+// and MySQL may read all endpoints of a time range.
+func (d Dialect) CallRows() string {
+	switch d.Name {
+	case "postgres":
+		return "nawasync_calls c"
+	case "mysql":
+		return "nawasync_calls c FORCE INDEX (PRIMARY)"
+	}
+	return "nawasync_calls c INDEXED BY sqlite_autoindex_nawasync_calls_1"
+}
+
 // ErrorTime returns the time of end in the index of error signatures of the jobs j. On MySQL the index has a
 // column of its own; see the migration.
 func (d Dialect) ErrorTime() string { return Pick(d.Name == "mysql", "j.error_at", "j.finished_at") }

@@ -21,7 +21,9 @@ func TestACallIsCountedAndToldToItsJobWithoutItsSecrets(t *testing.T) {
 	}
 	var told []remotecall.Call
 	ctx := remotecall.With(t.Context(), &remotecall.Job{Record: func(c remotecall.Call) { told = append(told, c) }})
-	call := remotecall.Call{Scope: "main", Method: "GET", Template: "/tokens/correct-horse-battery?a=b", Status: 500, Class: "transient", Start: time.Now(), Left: -1}
+	call := remotecall.Call{
+		Scope: "main", Method: http.MethodGet, Template: "/tokens/correct-horse-battery?a=b", Status: 500, Class: "transient", Start: time.Now(), Left: -1,
+	}
 	r.record(ctx, call)
 	r.record(remotecall.With(t.Context(), &remotecall.Job{}), call)
 	r.record(t.Context(), call)
@@ -42,20 +44,32 @@ func BenchmarkRecord(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	call := remotecall.Call{Scope: "main", Method: "GET", Template: "/zones/{zone}/dns_records", Status: 200, Start: time.Now(), Duration: 40 * time.Millisecond, Left: 900}
+	call := remotecall.Call{
+		Scope: "main", Method: http.MethodGet, Template: "/zones/{zone}/dns_records", Status: 200, Start: time.Now(), Duration: 40 * time.Millisecond, Left: 900,
+	}
 	for b.Loop() {
 		r.record(b.Context(), call)
 	}
 }
 
-func TestQuotaLeftIsTheLowestOfTheRatelimitHeader(t *testing.T) {
+func TestWithoutHeadersTheBudgetSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	for value, want := range map[string]int64{
-		`"default";r=50;t=30`: 50, `"burst";r=9;t=1, "default";r=50;t=30`: 9, `"default";r=50`: -1, `"default";r=-1;t=30`: -1, "": -1, "x": -1,
-	} {
-		left, _, ok := quotaLeft(http.Header{"Ratelimit": {value}})
-		if ok != (want >= 0) || ok && left != want {
-			t.Errorf("%q has %d left, %v; want %d", value, left, ok, want)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	r, err := New(Config{Service: "dns", Budgets: []Budget{{Calls: 100, Window: time.Minute}, {Calls: 1000, Window: time.Hour}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []remotecall.Call
+	ctx := remotecall.With(t.Context(), &remotecall.Job{Record: func(c remotecall.Call) { told = append(told, c) }})
+	for range 3 {
+		if _, err := r.Call(ctx, "main", Call{URL: server.URL}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range told {
+		if c.Left != int64(99-i) || c.Reset.Sub(c.Start.Add(c.Duration)) != time.Minute {
+			t.Errorf("call %d has %d left until %s after it", i, c.Left, c.Reset.Sub(c.Start))
 		}
 	}
 }
@@ -77,7 +91,8 @@ func TestEachAttemptOfACallIsInTheLedger(t *testing.T) {
 	}
 	var told []string
 	ctx := remotecall.With(t.Context(), &remotecall.Job{Record: func(c remotecall.Call) {
-		told = append(told, fmt.Sprint(c.Method, " ", c.Template, " ", c.Status, " ", c.Class, " ", c.Scope, " ", c.Budget, " ", c.Left, " ", c.Server == strings.TrimPrefix(server.URL, "http://")))
+		own := c.Server == strings.TrimPrefix(server.URL, "http://")
+		told = append(told, fmt.Sprintf("%s %s %d %s %s %s %d %t", c.Method, c.Template, c.Status, c.Class, c.Scope, c.Budget, c.Left, own))
 	}})
 	for range 2 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/zones/7?name=x", nil)
