@@ -20,12 +20,13 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/nawasara/nawasync/examples/internal/setup"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// site is a running example, with the simulated server that the example changes.
-type site struct {
+// running is a running example, with the simulated server that the example changes.
+type running struct {
 	t      *testing.T
 	url    string
 	server *sim.Server
@@ -51,7 +52,7 @@ func startExample(t *testing.T, out *output, args ...string) string {
 			if err != nil {
 				t.Error(err)
 			}
-		case <-time.After(drainTimeout + 5*time.Second):
+		case <-time.After(setup.DrainTimeout + 5*time.Second):
 			t.Error("the example did not stop within the drain timeout")
 		}
 	})
@@ -85,7 +86,7 @@ func simulator(t *testing.T, mailboxes int) (*sim.Server, []string) {
 
 // embedded runs the example in one process, on SQLite and a Redis that the test can inspect. It
 // returns the directory of the database.
-func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string) {
+func embedded(t *testing.T, mailboxes int) (*running, *miniredis.Miniredis, string) {
 	t.Helper()
 	server, flags := simulator(t, mailboxes)
 	redis := miniredis.RunT(t)
@@ -93,7 +94,7 @@ func embedded(t *testing.T, mailboxes int) (*site, *miniredis.Miniredis, string)
 	out := &output{}
 	address := startExample(t, out, append(flags, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key"),
 		"-redis", "redis://"+redis.Addr())...)
-	return &site{t, address, server, out}, redis, dir
+	return &running{t, address, server, out}, redis, dir
 }
 
 // mariaDBURL returns the DSN of a new database in the form of the flag -dsn.
@@ -105,7 +106,7 @@ func mariaDBURL(t *testing.T) string {
 }
 
 // separate runs a web process and two workers on the database and on a real Redis.
-func separate(t *testing.T, mailboxes int, dsn string) *site {
+func separate(t *testing.T, mailboxes int, dsn string) *running {
 	t.Helper()
 	testdb.Redis(t)
 	server, flags := simulator(t, mailboxes)
@@ -115,11 +116,11 @@ func separate(t *testing.T, mailboxes int, dsn string) *site {
 	for range 2 {
 		startExample(t, out, append(flags, "-role", "worker")...)
 	}
-	return &site{t, address, server, out}
+	return &running{t, address, server, out}
 }
 
 // everywhere runs a test in one process, and with workers on each database server.
-func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
+func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *running)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
@@ -136,7 +137,7 @@ func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *site)) {
 	})
 }
 
-func (s *site) get(path string) (int, string) {
+func (s *running) get(path string) (int, string) {
 	s.t.Helper()
 	resp, err := http.Get(s.url + path)
 	noError(s.t, err)
@@ -147,7 +148,7 @@ func (s *site) get(path string) (int, string) {
 }
 
 // post sends a form. It returns the status, the page and the id of the dispatched job.
-func (s *site) post(path string, form ...string) (status int, body, job string) {
+func (s *running) post(path string, form ...string) (status int, body, job string) {
 	s.t.Helper()
 	values := url.Values{"token": {rand.Text()}}
 	for i := 0; i < len(form); i += 2 {
@@ -167,7 +168,7 @@ var statusOf = regexp.MustCompile(`<span class="badge \w+">\S+ (\w+)</span>`)
 
 // await waits until the job's page shows one of the statuses. It fails if the job ends with another
 // status.
-func (s *site) await(job string, statuses ...string) string {
+func (s *running) await(job string, statuses ...string) string {
 	s.t.Helper()
 	deadline := time.Now().Add(4 * time.Minute)
 	for {
@@ -186,7 +187,7 @@ func (s *site) await(job string, statuses ...string) string {
 }
 
 // waitForText waits until a page contains a text.
-func (s *site) waitForText(path, text string) {
+func (s *running) waitForText(path, text string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, page := s.get(path)
@@ -201,7 +202,7 @@ func (s *site) waitForText(path, text string) {
 
 // syncUntil syncs until a sync has the result. One sync may not be enough, because a sync skips the
 // rows of jobs that ended just before it.
-func (s *site) syncUntil(result string) {
+func (s *running) syncUntil(result string) {
 	s.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		page := s.do("/sync")
@@ -215,7 +216,7 @@ func (s *site) syncUntil(result string) {
 }
 
 // do sends a form and waits until its job succeeds. It returns the job's page.
-func (s *site) do(path string, form ...string) string {
+func (s *running) do(path string, form ...string) string {
 	s.t.Helper()
 	status, body, job := s.post(path, form...)
 	if status != http.StatusSeeOther || job == "" {

@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"context"
@@ -19,14 +19,14 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-// openDatabase opens the database of a DSN and checks that the database answers.
-func openDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
+// OpenDatabase opens the database of a DSN and checks that the database answers.
+func OpenDatabase(ctx context.Context, dsn string) (*gorm.DB, error) {
 	var dialector gorm.Dialector
 	scheme, rest, _ := strings.Cut(dsn, ":")
 	switch scheme {
 	case "sqlite":
 		if rest == "" {
-			return nil, errors.New("-dsn sqlite: the file name is missing; use sqlite:whm.db")
+			return nil, errors.New("-dsn sqlite: the file name is missing; use sqlite:FILE")
 		}
 		if err := createDatabaseFile(rest); err != nil {
 			return nil, fmt.Errorf("-dsn: %w", err)
@@ -81,9 +81,9 @@ func mysqlConfig(dsn string) (*drivermysql.Config, error) {
 	return c, nil
 }
 
-// openRedis connects to a Redis server. An empty address starts a Redis inside the process. The
+// OpenRedis connects to a Redis server. An empty address starts a Redis inside the process. The
 // caller must call the returned function to close the connections.
-func openRedis(ctx context.Context, address string) (*redis.Client, func(), error) {
+func OpenRedis(ctx context.Context, address string) (*redis.Client, func(), error) {
 	if address == "" {
 		return startRedis()
 	}

@@ -1,12 +1,12 @@
-package main
+package setup
 
 import (
 	"net/url"
 	"strings"
 )
 
-// redactDSN returns the DSN without its password and without its parameters, which may hold one.
-func redactDSN(dsn string) string {
+// RedactDSN returns the DSN without its password and without its parameters, which may hold one.
+func RedactDSN(dsn string) string {
 	if file, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 		return "sqlite:" + file
 	}

@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"crypto/rand"
@@ -12,25 +12,25 @@ import (
 )
 
 // userFile returns the path of a file in the example's folder, which belongs to the user alone.
-func userFile(name, flag string) (string, error) {
+func userFile(folder, name, flag string) (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return "", fmt.Errorf("-%s: there is no folder for the user's own files (%w); set HOME, or name a file with -%[1]s", flag, err)
 	}
-	return filepath.Join(dir, "nawasync-whm", name), nil
+	return filepath.Join(dir, folder, name), nil
 }
 
 // withFiles returns the settings with the paths that neither a flag nor the environment has set.
-func (s settings) withFiles() (settings, error) {
+func (s Settings) withFiles() (Settings, error) {
 	var err error
-	if s.dsn == "" {
-		if s.dsn, err = userFile("whm.db", "dsn"); err != nil {
+	if s.DSN == "" {
+		if s.DSN, err = userFile("nawasync-"+s.Name, s.Name+".db", "dsn"); err != nil {
 			return s, err
 		}
-		s.dsn = "sqlite:" + s.dsn
+		s.DSN = "sqlite:" + s.DSN
 	}
-	if s.key == "" {
-		s.key, err = userFile("seal.key", "key")
+	if s.Key == "" {
+		s.Key, err = userFile("nawasync-"+s.Name, "seal.key", "key")
 	}
 	return s, err
 }
@@ -75,9 +75,9 @@ func sqliteDSN(path string) string {
 
 const keySize = 32
 
-// readKey reads the sealing key. If the file does not exist, readKey creates a random key and
+// ReadKey reads the sealing key. If the file does not exist, ReadKey creates a random key and
 // reports created. It refuses a file that another user owns or may read.
-func readKey(path string) (key []byte, created bool, err error) {
+func ReadKey(path string) (key []byte, created bool, err error) {
 	file, err := os.Open(path) //nolint:gosec // the path is a setting
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, keySize)
@@ -122,7 +122,7 @@ func createKey(path string, key []byte) ([]byte, bool, error) {
 	}
 	if err := os.Link(file.Name(), path); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return readKey(path)
+			return ReadKey(path)
 		}
 		return fail(err)
 	}
