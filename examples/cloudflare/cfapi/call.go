@@ -1,136 +1,167 @@
 package cfapi
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
+	"github.com/nawasara/nawasync/secret"
 )
 
-const (
-	maxBody        = 64 << 20 // bytes; 5,000 records have about 3 MiB
-	callTimeout    = 60 * time.Second
-	connectTimeout = 10 * time.Second
-)
-
-// exchange is one call, with what errors need to know about it.
-type exchange struct {
-	method, path string
-	token        string
-	wrote        atomic.Bool // whether the server may have received the request
+// NewRemote returns a Remote with what is known about Cloudflare. A field of config that is set is kept.
+func NewRemote(config remote.Config) (*remote.Remote, error) {
+	if config.Service == "" {
+		config.Service = "cloudflare"
+	}
+	if config.Template == nil {
+		config.Template = template
+	}
+	if config.Budgets == nil {
+		// What the account's people do in the dashboard counts too. The headers of the answers say what is left.
+		config.Budgets = []remote.Budget{{Calls: Calls, Window: Window}}
+	}
+	config.Envelope = openEnvelope
+	return remote.New(config)
 }
 
-// write reports whether the call may change something.
-func (e *exchange) write() bool { return e.method != http.MethodGet }
+// The limit of a token: calls in a window, over all zones. A call over it blocks the token for the next window.
+const (
+	Calls  = 1200
+	Window = 5 * time.Minute
+)
 
-// call makes one call and decodes the result into the value that into points to. A nil into discards the result.
-// Errors have a class: see statusError.
-func (c *Client) call(ctx context.Context, method, path string, query url.Values, body, into any) (*envelope, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	e := &exchange{method: method, path: path, token: c.token.Reveal()}
-	response, err := e.send(ctx, c, query, body)
+// template names the endpoint of a request without the identifiers in its path.
+func template(r *http.Request) string {
+	parts := strings.Split(r.URL.Path, "/")
+	for i := 1; i < len(parts); i++ {
+		switch parts[i-1] {
+		case "zones":
+			parts[i] = "{zone}"
+		case "dns_records":
+			parts[i] = "{record}"
+		}
+	}
+	path := strings.Join(parts, "/")
+	if _, after, found := strings.Cut(path, "/v4/"); found {
+		return "/" + after
+	}
+	return path
+}
+
+// envelope is what every answer of the API looks like.
+type envelope[T any] struct {
+	Result  T         `json:"result"`
+	Success *bool     `json:"success"`
+	Errors  apiErrors `json:"errors"`
+	Info    *struct {
+		Page       int    `json:"page"`
+		TotalCount *int64 `json:"total_count"` // nil if the answer lacks it: that is not 0
+		TotalPages *int   `json:"total_pages"`
+	} `json:"result_info"`
+}
+
+// apiErrors are the errors of an answer.
+type apiErrors []struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// Error returns the codes and messages.
+func (list apiErrors) Error() string {
+	if len(list) == 0 {
+		return "the answer says neither success nor why not"
+	}
+	texts := make([]string, len(list))
+	for i, e := range list {
+		texts[i] = fmt.Sprintf("%d %s", e.Code, e.Message)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// has reports whether one of the errors has a code.
+func (list apiErrors) has(code int) bool {
+	for _, e := range list {
+		if e.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// codes classifies an answer by its code, where that says more than its status.
+var codes = map[int]struct {
+	class fault.Class
+	hint  string
+}{
+	81044: {fault.ClassGone, ""},
+	81057: {fault.ClassAlreadyExists, ""},
+	81058: {fault.ClassAlreadyExists, ""},
+	81053: {fault.ClassPermanent, "a CNAME cannot stand beside an A or AAAA record of the same name: delete one of them first"},
+	1002:  {fault.ClassPermanent, "the identifier of the record is not one of Cloudflare's"},
+	// An unknown path proves nothing about an object: the zone may be gone, or the address wrong.
+	7000: {fault.ClassConfig, "the zone does not exist any more, or the address of the API is wrong"},
+	7003: {fault.ClassConfig, "the zone does not exist any more, or the address of the API is wrong"},
+	6003: {fault.ClassCredentials, "the token is malformed: set it again"},
+	1000: {fault.ClassCredentials, "the token was revoked: create another one in the dashboard"},
+}
+
+// openEnvelope returns the error that an answer reports. Where only the status says what it is, the error has no class: a
+// status 403 comes both from a zone that the token may not see and from a token that was revoked, and Verify tells which.
+func openEnvelope(a *remote.Answer) error {
+	var e envelope[json.RawMessage]
+	if err := json.Unmarshal(a.Body, &e); err != nil {
+		switch {
+		case a.Status == http.StatusTooManyRequests:
+			return limited(errors.New("over the limit"))
+		case a.Status == http.StatusNotFound: // not the API, so it says nothing about the object
+			return &fault.Error{Class: fault.ClassConfig, Hint: "check the address of the API", Err: errors.New("the answer is not one of Cloudflare's API")}
+		}
+		return nil // the status and the content say what is wrong
+	}
+	switch {
+	case e.Success != nil && *e.Success && a.Status == http.StatusOK:
+		return nil
+	case e.Success == nil && a.Status == http.StatusOK:
+		return errors.New("the answer is JSON, but has not Cloudflare's form")
+	case a.Status == http.StatusTooManyRequests:
+		return limited(e.Errors)
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden, a.Status >= http.StatusInternalServerError:
+		return e.Errors
+	}
+	for _, reason := range e.Errors {
+		if known, ok := codes[reason.Code]; ok {
+			return &fault.Error{Class: known.class, Hint: known.hint, Err: e.Errors}
+		}
+	}
+	if a.Status == http.StatusNotFound {
+		return &fault.Error{Class: fault.ClassConfig, Hint: "check the address of the API", Err: e.Errors}
+	}
+	return fault.WithClass(fault.ClassPermanent, e.Errors)
+}
+
+// limited is the error of a call over the limit. Without Retry-After, remote cannot know how long the block lasts.
+func limited(err error) error { return fault.WithClass(fault.ClassRateLimited, err) }
+
+// call makes one call and returns its envelope.
+func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any) (*envelope[T], error) {
+	token := c.token.Reveal()
+	var e envelope[T]
+	_, err := c.remote.Call(ctx, c.scope, remote.Call{
+		Method: method, URL: c.base.JoinPath(path).String(), Query: query, JSON: body,
+		Header: http.Header{"Authorization": {"Bearer " + token}}, Secrets: []secret.Secret{c.token},
+	}, &e)
+	if limit := fault.Outermost(err); limit != nil && limit.Class == fault.ClassRateLimited && limit.RetryAfter == 0 {
+		return nil, &fault.Error{Class: fault.ClassRateLimited, RetryAfter: Window, Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
-	if err != nil {
-		return nil, e.incomplete(fmt.Errorf("read the answer: %w", err))
-	}
-	if len(text) > maxBody {
-		return nil, e.fail(fault.ClassPermanent, "list fewer records at once", fmt.Errorf("the answer is larger than %d MiB", maxBody>>20))
-	}
-	answer, err := e.decode(response, text)
-	if err != nil || into == nil {
-		return answer, err
-	}
-	if err := json.Unmarshal(answer.Result, into); err != nil {
-		return answer, e.incomplete(fmt.Errorf("decode the result: %w", err))
-	}
-	return answer, nil
-}
-
-func (e *exchange) send(ctx context.Context, c *Client, query url.Values, body any) (*http.Response, error) {
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { e.wrote.Store(true) }})
-	var content io.Reader = http.NoBody
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, e.fail(fault.ClassPermanent, "", err)
-		}
-		content = bytes.NewReader(text)
-	}
-	target := c.base.JoinPath(e.path)
-	target.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, e.method, target.String(), content)
-	if err != nil {
-		return nil, e.fail(fault.ClassConfig, "", err)
-	}
-	request.Header.Set("Authorization", "Bearer "+e.token)
-	request.Header.Set("Accept", "application/json")
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return nil, e.unanswered(err)
-	}
-	return response, nil
-}
-
-// unanswered is the error of a request without an answer.
-func (e *exchange) unanswered(err error) error {
-	var certificate *tls.CertificateVerificationError
-	var known *fault.Error
-	switch {
-	case errors.As(err, &known): // the client of Config.HTTP has classified it
-		return e.redact(err)
-	case errors.As(err, &certificate):
-		return e.fail(fault.ClassConfig, "the certificate is not trusted: install a valid one, or set SSL_CERT_FILE to its CA", err)
-	case e.wrote.Load():
-		return e.incomplete(err)
-	}
-	return e.fail(fault.ClassTransient, "check that the API is reachable from this machine", err)
-}
-
-// incomplete is the error of an exchange without a usable answer. A write may have happened, so its outcome is
-// unknown. A read can be repeated.
-func (e *exchange) incomplete(err error) error {
-	if e.write() {
-		return e.fail(fault.ClassUnknownOutcome, "the change may have been made", err)
-	}
-	return e.fail(fault.ClassTransient, "", err)
-}
-
-func (e *exchange) fail(class fault.Class, hint string, err error) error {
-	return &fault.Error{Class: class, Hint: hint, Err: e.redact(err)}
-}
-
-// redact names the call in an error, and removes the token from its text.
-func (e *exchange) redact(err error) error {
-	if text := err.Error(); strings.Contains(text, e.token) {
-		return fmt.Errorf("cloudflare %s %s: %s", e.method, e.path, strings.ReplaceAll(text, e.token, "***"))
-	}
-	return fmt.Errorf("cloudflare %s %s: %w", e.method, e.path, err)
-}
-
-// clip shortens a server's text to 300 characters on one line.
-func clip(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
-	if runes := []rune(s); len(runes) > 300 {
-		s = string(runes[:300]) + "…"
-	}
-	return s
+	return &e, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -21,19 +22,21 @@ const DefaultURL = "https://api.cloudflare.com/client/v4"
 type Config struct {
 	URL   string // default DefaultURL; http is allowed on loopback only
 	Token secret.Secret
-	// HTTP sends the requests. Redirects are never followed. Nil means a client that connects within 10 s.
-	HTTP *http.Client
+	// Remote makes the calls, and Scope is the limit scope that the token belongs to. Default NewRemote without
+	// settings.
+	Remote *remote.Remote
+	Scope  string
 	// PageSize is how many records one call lists. Default 5,000. A token may make 1,200 calls in 5 minutes, so
 	// large pages are what lets it list many zones.
 	PageSize int
 }
 
-// Client calls the API with one token. A call ends after 60 s, or earlier with its context. Client is safe for
-// concurrent use.
+// Client calls the API with one token. Client is safe for concurrent use.
 type Client struct {
 	base     *url.URL
 	token    secret.Secret
-	http     *http.Client
+	remote   *remote.Remote
+	scope    string
 	pageSize int
 }
 
@@ -58,15 +61,12 @@ func New(c Config) (*Client, error) {
 	if c.PageSize == 0 {
 		c.PageSize = 5000
 	}
-	if c.HTTP == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
-		c.HTTP = &http.Client{Transport: transport}
+	if c.Remote == nil {
+		if c.Remote, err = NewRemote(remote.Config{}); err != nil {
+			return nil, err
+		}
 	}
-	client := *c.HTTP
-	// Following a redirect could send the token to another server.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{base: u, token: c.Token, http: &client, pageSize: c.PageSize}, nil
+	return &Client{base: u, token: c.Token, remote: c.Remote, scope: c.Scope, pageSize: c.PageSize}, nil
 }
 
 // Secrets returns the credentials that the client sends, for nawasync.Config.Secrets.
@@ -80,19 +80,16 @@ func loopback(host string) bool {
 // Verify returns an error of the class credentials if the token is not valid any more. A valid token may still
 // not see every zone.
 func (c *Client) Verify(ctx context.Context) error {
-	var token struct {
+	answer, err := call[struct {
 		Status string `json:"status"`
-	}
-	if _, err := c.call(ctx, http.MethodGet, "/user/tokens/verify", nil, nil, &token); err != nil {
-		return err
-	}
-	if token.Status != "active" {
+	}](ctx, c, http.MethodGet, "/user/tokens/verify", nil, nil)
+	if err == nil && answer.Result.Status != "active" {
 		return &fault.Error{
 			Class: fault.ClassCredentials, Hint: "activate or replace the token in the dashboard",
-			Err: fmt.Errorf("cloudflare: the token is %q, not active", clip(token.Status)),
+			Err: fmt.Errorf("cloudflare: the token is %.20q, not active", answer.Result.Status),
 		}
 	}
-	return nil
+	return err
 }
 
 // Account is an account that the token may see.
@@ -102,7 +99,10 @@ type Account struct {
 }
 
 // Accounts lists the accounts that the token may see, at most 50.
-func (c *Client) Accounts(ctx context.Context) (list []Account, err error) {
-	_, err = c.call(ctx, http.MethodGet, "/accounts", url.Values{"per_page": {"50"}}, nil, &list)
-	return list, err
+func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
+	answer, err := call[[]Account](ctx, c, http.MethodGet, "/accounts", url.Values{"per_page": {"50"}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Result, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nawasara/nawasync/examples/cloudflare/cfapi"
 	"github.com/nawasara/nawasync/examples/cloudflare/cfsim/sim"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -60,7 +61,7 @@ func TestZonesAndRecordsAreListedCompletelyPageByPage(t *testing.T) {
 	t.Parallel()
 	server, client := simulator(t, 5000, 1000)
 	var zones []cfapi.Zone
-	for page, err := range client.Zones(t.Context(), 1) {
+	for page, err := range client.Zones(t.Context(), "") {
 		noError(t, err)
 		zones = append(zones, page.Items...)
 	}
@@ -68,23 +69,23 @@ func TestZonesAndRecordsAreListedCompletelyPageByPage(t *testing.T) {
 		t.Fatalf("zones %+v, want those of the token's account", zones)
 	}
 	seen, last := map[string]bool{}, false
-	for page, err := range client.Records(t.Context(), zones[0].ID, 1) {
+	for page, err := range client.Records(t.Context(), zones[0].ID, "") {
 		noError(t, err)
 		for _, r := range page.Items {
 			seen[r.ID] = true
 		}
 		if page.Total == nil || *page.Total != 5000 {
-			t.Errorf("page %d has the total %v, want 5000", page.Number, page.Total)
+			t.Errorf("a page has the total %v, want 5000", page.Total)
 		}
-		last = page.Last
+		last = page.Next == ""
 	}
 	if len(seen) != 5000 || !last || server.Calls(sim.OpRecords) != 5 {
 		t.Errorf("listed %d records in %d calls, last page %v, want 5000 in 5 calls", len(seen), server.Calls(sim.OpRecords), last)
 	}
-	for page, err := range client.Records(t.Context(), zones[0].ID, 5) {
+	for page, err := range client.Records(t.Context(), zones[0].ID, "5") {
 		noError(t, err)
-		if page.Number != 5 || len(page.Items) != 1000 || !page.Last {
-			t.Errorf("a list from page 5 on has page %d with %d records", page.Number, len(page.Items))
+		if len(page.Items) != 1000 || page.Next != "" {
+			t.Errorf("a list from page 5 on has %d records, and then page %q", len(page.Items), page.Next)
 		}
 	}
 	_, whole := simulator(t, 1, 0)
@@ -157,7 +158,7 @@ var calls = map[string]func(ctx context.Context, c *cfapi.Client, zone, record s
 		return err
 	},
 	sim.OpZones: func(ctx context.Context, c *cfapi.Client, _, _ string) (last error) {
-		for _, err := range c.Zones(ctx, 1) {
+		for _, err := range c.Zones(ctx, "") {
 			last = err
 		}
 		return last
@@ -167,7 +168,7 @@ var calls = map[string]func(ctx context.Context, c *cfapi.Client, zone, record s
 		return err
 	},
 	sim.OpRecords: func(ctx context.Context, c *cfapi.Client, zone, _ string) (last error) {
-		for _, err := range c.Records(ctx, zone, 1) {
+		for _, err := range c.Records(ctx, zone, "") {
 			last = err
 		}
 		return last
@@ -206,7 +207,7 @@ func TestEachFailureOfEachCallHasItsClass(t *testing.T) {
 			{sim.Fault{Mode: sim.ModeRateLimit, RetryAfter: 7}, fault.ClassRateLimited, "HTTP 429"},
 			{sim.Fault{Mode: sim.ModeError}, incomplete, "HTTP 500: 10001"},
 			{sim.Fault{Mode: sim.ModeError, Status: 503}, incomplete, "HTTP 503"},
-			{sim.Fault{Mode: sim.ModeHTML}, incomplete, "HTTP 502 Bad Gateway"},
+			{sim.Fault{Mode: sim.ModeHTML}, incomplete, "HTTP 502: Bad Gateway"},
 			{sim.Fault{Mode: sim.ModeHTML, Status: 200}, incomplete, "HTML page"},
 			{sim.Fault{Mode: sim.ModeCut}, incomplete, "unexpected EOF"},
 			{sim.Fault{Mode: sim.ModeDown}, incomplete, "EOF"},
@@ -217,7 +218,7 @@ func TestEachFailureOfEachCallHasItsClass(t *testing.T) {
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 81053, Message: "An A, AAAA, or CNAME record with that host already exists."}, fault.ClassPermanent, "delete one of them first"},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 1002, Message: "Invalid dns record identifier"}, fault.ClassPermanent, "1002"},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 9021, Message: "Invalid TTL. " + token}, fault.ClassPermanent, "9021"},
-			{sim.Fault{Mode: sim.ModeRefuse, Status: 401, Code: 10000, Message: "Authentication error"}, fault.ClassCredentials, "check the token"},
+			{sim.Fault{Mode: sim.ModeRefuse, Status: 401, Code: 10000, Message: "Authentication error"}, fault.ClassCredentials, "check the credentials"},
 		} {
 			t.Run(fmt.Sprint(operation, " ", c.fault.Mode, c.fault.Status, c.fault.Code), func(t *testing.T) {
 				t.Parallel()
@@ -311,7 +312,9 @@ func TestTokenOverItsLimitIsBlockedForTheNextWindow(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	server := sim.New(sim.Options{Limit: 3, Now: func() time.Time { return now }})
-	client, err := cfapi.New(cfapi.Config{URL: "http://localhost/client/v4", Token: secret.New("secret-token"), HTTP: &http.Client{Transport: server.Transport()}})
+	service, err := cfapi.NewRemote(remote.Config{Base: server.Transport(), Now: func() time.Time { return now }, Budgets: []remote.Budget{}})
+	noError(t, err)
+	client, err := cfapi.New(cfapi.Config{URL: "http://localhost/client/v4", Token: secret.New("secret-token"), Remote: service})
 	noError(t, err)
 	for range 3 {
 		noError(t, client.Verify(t.Context()))
@@ -392,11 +395,11 @@ func TestListWithoutItsTotalHasNone(t *testing.T) {
 	server, client := simulator(t, 30, 10)
 	noError(t, server.Inject(sim.Fault{Operation: sim.OpRecords, Mode: sim.ModeNoTotal, Page: 3}))
 	n := 0
-	for page, err := range client.Records(t.Context(), server.ZoneID("alpha.example"), 1) {
+	for page, err := range client.Records(t.Context(), server.ZoneID("alpha.example"), "") {
 		noError(t, err)
 		n += len(page.Items)
-		if page.Number == 3 && (page.Total != nil || page.Last) {
-			t.Errorf("page 3 has the total %v and is the last: %v", page.Total, page.Last)
+		if n == 30 && len(page.Items) > 0 && (page.Total != nil || page.Next == "") {
+			t.Errorf("page 3 has the total %v, and then page %q", page.Total, page.Next)
 		}
 	}
 	if n != 30 {

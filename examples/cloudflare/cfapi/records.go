@@ -2,6 +2,7 @@ package cfapi
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 )
 
 // Record is a DNS record. The API does not say to which zone it belongs: the caller knows, because it has asked for
@@ -42,13 +44,13 @@ func recordPath(zone, id string) (string, error) {
 	return "/zones/" + zone + "/dns_records/" + url.PathEscape(id), nil
 }
 
-// Records lists the records of a zone page by page, beginning with a page from 1.
-func (c *Client) Records(ctx context.Context, zone string, from int) iter.Seq2[Page[Record], error] {
+// Records lists the records of a zone page by page. from is "", or the Next of an earlier page.
+func (c *Client) Records(ctx context.Context, zone, from string) iter.Seq2[remote.Page[Record], error] {
 	path, err := recordPath(zone, "")
 	if err != nil {
-		return func(yield func(Page[Record], error) bool) { yield(Page[Record]{}, err) }
+		return func(yield func(remote.Page[Record], error) bool) { yield(remote.Page[Record]{}, err) }
 	}
-	return pages[Record](ctx, c, path, url.Values{"per_page": {strconv.Itoa(c.pageSize)}, "order": {"name"}}, from)
+	return list[Record](ctx, c, path, url.Values{"per_page": {strconv.Itoa(c.pageSize)}, "order": {"name"}}, from)
 }
 
 // Record returns one record. The error has the class gone if there is none.
@@ -62,12 +64,12 @@ func (c *Client) FindRecord(ctx context.Context, zone, kind, name, content strin
 	if err != nil {
 		return r, err
 	}
-	var list []Record
-	_, err = c.call(ctx, http.MethodGet, path, url.Values{"type": {kind}, "name.exact": {name}, "content.exact": {content}, "match": {"all"}, "per_page": {"100"}}, nil, &list)
+	query := url.Values{"type": {kind}, "name.exact": {name}, "content.exact": {content}, "match": {"all"}, "per_page": {"100"}}
+	answer, err := call[[]Record](ctx, c, http.MethodGet, path, query, nil)
 	if err != nil {
 		return r, err
 	}
-	for _, found := range list {
+	for _, found := range answer.Result {
 		if found.Type == kind && found.Name == name && found.Content == content {
 			return found, nil
 		}
@@ -89,7 +91,7 @@ func (c *Client) EditRecord(ctx context.Context, zone, id string, fields Fields)
 func (c *Client) DeleteRecord(ctx context.Context, zone, id string) error {
 	path, err := recordPath(zone, id)
 	if err == nil {
-		_, err = c.call(ctx, http.MethodDelete, path, nil, nil, nil)
+		_, err = call[json.RawMessage](ctx, c, http.MethodDelete, path, nil, nil)
 	}
 	return err
 }
@@ -104,6 +106,9 @@ func (c *Client) one(ctx context.Context, method, zone, id string, fields Fields
 	if fields != nil {
 		body = fields
 	}
-	_, err = c.call(ctx, method, path, nil, body, &r)
-	return r, err
+	answer, err := call[Record](ctx, c, method, path, nil, body)
+	if err != nil {
+		return r, err
+	}
+	return answer.Result, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/remote"
 )
 
 // Zone is a domain.
@@ -26,20 +27,12 @@ type Zone struct {
 	} `json:"plan"`
 }
 
-// Page is one page of a list.
-type Page[T any] struct {
-	Items  []T
-	Number int  // of the page, from 1
-	Total  *int // elements of the whole list, as the server counts them; nil if its answer has no count
-	Last   bool
-}
-
 // zonePageSize is the most that the API lists at once.
 const zonePageSize = 50
 
-// Zones lists the zones that the token may see, page by page, beginning with a page from 1.
-func (c *Client) Zones(ctx context.Context, from int) iter.Seq2[Page[Zone], error] {
-	return pages[Zone](ctx, c, "/zones", url.Values{"per_page": {strconv.Itoa(zonePageSize)}, "order": {"name"}}, from)
+// Zones lists the zones that the token may see, page by page. from is "", or the Next of an earlier page.
+func (c *Client) Zones(ctx context.Context, from string) iter.Seq2[remote.Page[Zone], error] {
+	return list[Zone](ctx, c, "/zones", url.Values{"per_page": {strconv.Itoa(zonePageSize)}, "order": {"name"}}, from)
 }
 
 // Zone returns one zone. The error has the class gone if there is none.
@@ -47,37 +40,39 @@ func (c *Client) Zone(ctx context.Context, id string) (z Zone, err error) {
 	if !isID(id) {
 		return z, fault.WithClass(fault.ClassPermanent, fmt.Errorf("%.40q is not the identifier of a zone", id))
 	}
-	_, err = c.call(ctx, http.MethodGet, "/zones/"+id, nil, nil, &z)
-	if refused := fault.Outermost(err); refused != nil && refused.Class == fault.ClassConfig && strings.Contains(err.Error(), "7003") {
+	answer, err := call[Zone](ctx, c, http.MethodGet, "/zones/"+id, nil, nil)
+	if refused, ok := errors.AsType[apiErrors](err); ok && refused.has(7003) {
 		// The path is one of the API's, so it is the zone that does not exist.
 		return z, fault.WithClass(fault.ClassGone, err)
 	}
-	return z, err
+	if err != nil {
+		return z, err
+	}
+	return answer.Result, nil
 }
 
 // isID reports whether a text is an identifier as Cloudflare gives them out. Anything else would change the path.
 func isID(id string) bool { return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" }
 
-// pages walks the pages of a list to the one that the server calls the last. A page without a count is the last
-// if it is empty.
-func pages[T any](ctx context.Context, c *Client, path string, query url.Values, from int) iter.Seq2[Page[T], error] {
-	return func(yield func(Page[T], error) bool) {
-		for number := max(1, from); ; number++ {
-			query.Set("page", strconv.Itoa(number))
-			page := Page[T]{Number: number}
-			answer, err := c.call(ctx, http.MethodGet, path, query, nil, &page.Items)
-			switch {
-			case err != nil:
-			case answer.Info == nil || answer.Info.TotalPages == nil:
-				page.Last = len(page.Items) == 0
-			case answer.Info.Page != 0 && answer.Info.Page != number:
-				err = fault.WithClass(fault.ClassTransient, errors.New("cloudflare "+path+": the answer has another page than the one that was asked for"))
-			default:
-				page.Total, page.Last = answer.Info.TotalCount, number >= *answer.Info.TotalPages
-			}
-			if !yield(page, err) || err != nil || page.Last {
-				return
-			}
+// list yields the pages of a list.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values, from string) iter.Seq2[remote.Page[T], error] {
+	return remote.PagesByNumber(from, func(number int) (page remote.Page[T], err error) {
+		query.Set("page", strconv.Itoa(number))
+		answer, err := call[[]T](ctx, c, http.MethodGet, path, query, nil)
+		if err != nil {
+			return page, err
 		}
-	}
+		page.Items = answer.Result
+		if answer.Info == nil {
+			return page, nil
+		}
+		if answer.Info.Page != 0 && answer.Info.Page != number {
+			return page, fault.WithClass(fault.ClassTransient, fmt.Errorf("cloudflare %s: the answer is page %d, not page %d", path, answer.Info.Page, number))
+		}
+		page.Total = answer.Info.TotalCount
+		if answer.Info.TotalPages != nil {
+			page.Pages = *answer.Info.TotalPages
+		}
+		return page, nil
+	})
 }

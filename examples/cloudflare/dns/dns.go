@@ -18,12 +18,6 @@ const (
 	SyncQueue = "cloudflare-sync"
 )
 
-// The limit of a token: calls in a window, over all zones.
-const (
-	Calls  = 1200
-	Window = 5 * time.Minute
-)
-
 // Module holds the repositories that the pages read and dispatch jobs with.
 type Module struct {
 	Zones   nawasync.SyncedRepository[Zone]

@@ -29,7 +29,7 @@ func (r *records) List(ctx context.Context, scope Record, detail string) iter.Se
 	return r.ListFrom(ctx, scope, detail, "")
 }
 
-// ListFrom goes on after the page with the number that the cursor has.
+// ListFrom goes on with the page whose number the cursor is.
 func (r *records) ListFrom(ctx context.Context, scope Record, _, cursor string) iter.Seq2[mirror.Page[Record], error] {
 	return func(yield func(mirror.Page[Record], error) bool) {
 		client, err := r.accounts.client(scope.Account)
@@ -37,7 +37,7 @@ func (r *records) ListFrom(ctx context.Context, scope Record, _, cursor string) 
 			yield(mirror.Page[Record]{}, err)
 			return
 		}
-		for page, err := range client.Records(ctx, scope.Zone, after(cursor)) {
+		for page, err := range client.Records(ctx, scope.Zone, cursor) {
 			if !yield(pageOf(page, func(found cfapi.Record) Record { return recordOf(scope, found) }), err) || err != nil {
 				return
 			}

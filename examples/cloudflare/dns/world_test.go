@@ -14,6 +14,7 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -58,10 +59,12 @@ func newWorld(t *testing.T, db *testdb.Database, records int) *world {
 		},
 		Records: records, Now: w.clock.Now,
 	})
+	service, err := cfapi.NewRemote(remote.Config{Base: w, Now: w.clock.Now})
+	enginetest.NoError(t, err)
 	accounts := dns.Accounts{}
 	for _, name := range []string{"main", "shop"} {
 		client, err := cfapi.New(cfapi.Config{
-			URL: "http://localhost/client/v4", Token: secret.New("token-of-" + name), HTTP: &http.Client{Transport: w}, PageSize: 1000,
+			URL: "http://localhost/client/v4", Token: secret.New("token-of-" + name), Remote: service, Scope: name, PageSize: 1000,
 		})
 		enginetest.NoError(t, err)
 		accounts[name] = client
@@ -70,7 +73,6 @@ func newWorld(t *testing.T, db *testdb.Database, records int) *world {
 		c.Now, c.Sealer = w.clock.Now, enginetest.Keyring(t, []byte(strings.Repeat("k", 32)))
 		c.Queues = map[string]nawasync.Queue{dns.Queue: {}, dns.SyncQueue: {}}
 	})
-	var err error
 	w.Module, err = dns.New(w.engine, dns.Config{Accounts: accounts, Settle: -1})
 	enginetest.NoError(t, err)
 	return w

@@ -3,10 +3,10 @@ package dns
 import (
 	"context"
 	"iter"
-	"strconv"
 
 	"github.com/nawasara/nawasync/examples/cloudflare/cfapi"
 	"github.com/nawasara/nawasync/mirror"
+	"github.com/nawasara/nawasync/remote"
 )
 
 // zones is the adapter of the zones. It reads only.
@@ -23,7 +23,7 @@ func (r *zones) List(ctx context.Context, scope Zone, detail string) iter.Seq2[m
 	return r.ListFrom(ctx, scope, detail, "")
 }
 
-// ListFrom goes on after the page with the number that the cursor has.
+// ListFrom goes on with the page whose number the cursor is.
 func (r *zones) ListFrom(ctx context.Context, scope Zone, _, cursor string) iter.Seq2[mirror.Page[Zone], error] {
 	return func(yield func(mirror.Page[Zone], error) bool) {
 		client, err := r.accounts.client(scope.Account)
@@ -31,7 +31,7 @@ func (r *zones) ListFrom(ctx context.Context, scope Zone, _, cursor string) iter
 			yield(mirror.Page[Zone]{}, err)
 			return
 		}
-		for page, err := range client.Zones(ctx, after(cursor)) {
+		for page, err := range client.Zones(ctx, cursor) {
 			if !yield(pageOf(page, func(z cfapi.Zone) Zone { return zoneOf(scope.Account, z) }), err) || err != nil {
 				return
 			}
@@ -39,28 +39,19 @@ func (r *zones) ListFrom(ctx context.Context, scope Zone, _, cursor string) iter
 	}
 }
 
-// after returns the number of the page that follows that of a cursor.
-func after(cursor string) int {
-	number, _ := strconv.Atoi(cursor)
-	return number + 1
-}
-
 // pageOf returns a page of Cloudflare as one of the sync. The total is Cloudflare's: an answer without one proves nothing,
 // and a total of 0 says that the list was read to its end.
-func pageOf[A, T any](page cfapi.Page[A], convert func(A) T) mirror.Page[T] {
-	out := mirror.Page[T]{Cursor: strconv.Itoa(page.Number)}
+func pageOf[A, T any](page remote.Page[A], convert func(A) T) mirror.Page[T] {
+	out := mirror.Page[T]{Cursor: page.Next}
 	for _, item := range page.Items {
 		out.Items = append(out.Items, convert(item))
-	}
-	if page.Last {
-		out.Cursor = ""
 	}
 	switch {
 	case page.Total == nil:
 	case *page.Total == 0:
 		out.Proof.Level = mirror.ProofExhausted
 	default:
-		out.Proof = mirror.Proof{Level: mirror.ProofCounted, Total: int64(*page.Total)}
+		out.Proof = mirror.Proof{Level: mirror.ProofCounted, Total: *page.Total}
 	}
 	return out
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/nawasara/nawasync"
 )
 
 // userFile returns the path of a file in the example's folder, which belongs to the user alone.
@@ -127,4 +129,31 @@ func createKey(path string, key []byte) ([]byte, bool, error) {
 		return fail(err)
 	}
 	return key, true, nil
+}
+
+// ReadSecret reads a secret from a file, without the white space around it. It refuses a file that another user owns or
+// may read.
+func ReadSecret(flag, path string) (nawasync.Secret, error) {
+	fail := func(err error) (nawasync.Secret, error) { return nawasync.Secret{}, fmt.Errorf("-%s: %w", flag, err) }
+	file, err := os.Open(path) //nolint:gosec // the path is a setting
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = checkPrivate(path, info)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, 1<<16))
+	if err != nil {
+		return fail(err)
+	}
+	value := strings.TrimSpace(string(text))
+	if value == "" {
+		return fail(fmt.Errorf("%s is empty", path))
+	}
+	return nawasync.NewSecret(value), nil
 }
