@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"html"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/nawasara/nawasync/examples/internal/setup"
+	"github.com/nawasara/nawasync/examples/internal/sitetest"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/internal/testdb"
 )
@@ -33,45 +28,16 @@ type running struct {
 	out    *output
 }
 
+// output collects the output and the log of a process.
+type output = sitetest.Output
+
 // startExample runs the example with flags until the test ends. It returns the address of the page,
 // or "" for a worker.
 func startExample(t *testing.T, out *output, args ...string) string {
 	t.Helper()
 	s, err := parse(args, func(string) string { return "" }, io.Discard)
 	noError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	before := len(out.String())
-	go func() {
-		ended <- run(ctx, s, out, slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	}()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Error(err)
-			}
-		case <-time.After(setup.DrainTimeout + 5*time.Second):
-			t.Error("the example did not stop within the drain timeout")
-		}
-	})
-	page := regexp.MustCompile(`the page is (http://\S+)`)
-	for {
-		text := out.String()[before:]
-		if found := page.FindStringSubmatch(text); found != nil {
-			return found[1]
-		}
-		if strings.Contains(text, "the worker runs") {
-			return ""
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("the example did not start: %v\n%s", err, text)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	return sitetest.Start(t, out, func(ctx context.Context, out io.Writer, logger *slog.Logger) error { return run(ctx, s, out, logger) })
 }
 
 // simulator starts a simulated WHM server and returns the flags that connect the example to it. The example then
@@ -137,67 +103,34 @@ func everywhere(t *testing.T, mailboxes int, fn func(t *testing.T, s *running)) 
 	})
 }
 
-func (s *running) get(path string) (int, string) {
+// site drives the pages.
+func (s *running) site() *sitetest.Site { return &sitetest.Site{T: s.t, URL: s.url, Out: s.out} }
+
+func (s *running) get(path string) (status int, page string) {
 	s.t.Helper()
-	resp, err := http.Get(s.url + path)
-	noError(s.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	noError(s.t, err)
-	return resp.StatusCode, html.UnescapeString(string(body))
+	return s.site().Get(path)
 }
 
 // post sends a form. It returns the status, the page and the id of the dispatched job.
-func (s *running) post(path string, form ...string) (status int, body, job string) {
+func (s *running) post(path string, form ...string) (status int, page, job string) {
 	s.t.Helper()
-	values := url.Values{"token": {rand.Text()}}
-	for i := 0; i < len(form); i += 2 {
-		values.Set(form[i], form[i+1])
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.PostForm(s.url+path, values)
-	noError(s.t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	noError(s.t, err)
-	to, _ := url.Parse(resp.Header.Get("Location"))
-	return resp.StatusCode, html.UnescapeString(string(text)), to.Query().Get("job")
+	return s.site().Post(path, form...)
 }
 
-var statusOf = regexp.MustCompile(`<span class="badge \w+">\S+ (\w+)</span>`)
-
-// await waits until the job's page shows one of the statuses. It fails if the job ends with another
-// status.
 func (s *running) await(job string, statuses ...string) string {
 	s.t.Helper()
-	deadline := time.Now().Add(4 * time.Minute)
-	for {
-		_, page := s.get("/jobs/" + job)
-		found := statusOf.FindStringSubmatch(page)
-		for _, want := range statuses {
-			if found != nil && found[1] == want {
-				return page
-			}
-		}
-		if time.Now().After(deadline) || (found != nil && slices.Contains([]string{"success", "failed", "conflict", "skipped", "cancelled"}, found[1])) {
-			s.t.Fatalf("job %s has the status %v, want %v:\n%s\n%s", job, found, statuses, page, s.out)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	return s.site().Await(job, statuses...)
 }
 
-// waitForText waits until a page contains a text.
 func (s *running) waitForText(path, text string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		_, page := s.get(path)
-		if strings.Contains(page, text) {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s does not show %q within 2 minutes:\n%s", path, text, page)
-		}
-	}
+	s.site().WaitForText(path, text)
+}
+
+// do sends a form and waits until its job succeeds. It returns the job's page.
+func (s *running) do(path string, form ...string) string {
+	s.t.Helper()
+	return s.site().Do(path, form...)
 }
 
 // syncUntil syncs until a sync has the result. One sync may not be enough, because a sync skips the
@@ -213,14 +146,4 @@ func (s *running) syncUntil(result string) {
 			s.t.Fatalf("no sync had the result %s within 2 minutes:\n%s", result, page)
 		}
 	}
-}
-
-// do sends a form and waits until its job succeeds. It returns the job's page.
-func (s *running) do(path string, form ...string) string {
-	s.t.Helper()
-	status, body, job := s.post(path, form...)
-	if status != http.StatusSeeOther || job == "" {
-		s.t.Fatalf("POST %s: status %d, want a redirect to a job:\n%s", path, status, body)
-	}
-	return s.await(job, "success")
 }

@@ -180,7 +180,7 @@ func elsewhere(p site.Page, v elsewhereView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<label class=\"check\"><input type=\"checkbox\" name=\"forbidden\" value=\"yes\" checked> The token may not see the zone</label> <button>Set</button></form></section><section aria-labelledby=\"account-title\"><h2 id=\"account-title\">The account ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<button name=\"forbidden\" value=\"yes\">Forbid zone</button> <button name=\"forbidden\" value=\"no\">Allow zone</button></form></section><section aria-labelledby=\"account-title\"><h2 id=\"account-title\">The account ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -205,7 +205,7 @@ func elsewhere(p site.Page, v elsewhereView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<label class=\"check\"><input type=\"checkbox\" name=\"revoked\" value=\"yes\" checked> The token is revoked</label> <button>Set</button></form><form method=\"post\" action=\"/elsewhere/limit\" class=\"fields\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<button class=\"danger\" name=\"revoked\" value=\"yes\">Revoke token</button> <button name=\"revoked\" value=\"no\">Restore token</button></form><form method=\"post\" action=\"/elsewhere/limit\" class=\"fields\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

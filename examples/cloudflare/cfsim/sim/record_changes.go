@@ -84,7 +84,7 @@ func (z *zone) remove(id string) {
 
 // create adds a record.
 func (s *Server) create(z *zone, c Change) (*Record, *answer) {
-	record := &Record{ID: s.newID(), CreatedOn: s.stamp(), Settings: map[string]any{}, Meta: map[string]any{}}
+	record := &Record{ID: s.newID("record of " + z.id), CreatedOn: s.stamp(), Settings: map[string]any{}, Meta: map[string]any{}}
 	if refused := s.edit(z, record, c, true); refused != nil {
 		return nil, refused
 	}

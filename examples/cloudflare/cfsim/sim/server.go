@@ -49,7 +49,7 @@ type Server struct {
 	now          func() time.Time
 
 	mu       sync.Mutex
-	ids      int // how many identifiers were given out
+	ids      map[string]int // how many identifiers were given out of each kind
 	accounts []*account
 	faults   []*Fault
 	calls    map[string]int // by operation
@@ -71,14 +71,14 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		controlToken: cmp.Or(o.ControlToken, rand.Text()), limit: cmp.Or(o.Limit, 1200), window: cmp.Or(o.Window, 5*time.Minute), now: o.Now,
-		calls: map[string]int{}, changes: map[string]int{},
+		ids: map[string]int{}, calls: map[string]int{}, changes: map[string]int{},
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	records := cmp.Or(o.Records, 40)
 	for _, a := range o.Accounts {
-		added := &account{id: s.newID(), name: a.Name, token: a.Token}
+		added := &account{id: s.newID("account " + a.Name), name: a.Name, token: a.Token}
 		s.accounts = append(s.accounts, added)
 		for _, name := range a.Zones {
 			s.seed(s.addZone(added, name), records)

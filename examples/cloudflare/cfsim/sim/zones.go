@@ -21,15 +21,16 @@ type zone struct {
 	hidden    []*Record
 }
 
-// newID returns an identifier as the API gives them out: 32 hexadecimal digits.
-func (s *Server) newID() string {
-	s.ids++
-	sum := sha256.Sum256([]byte(strconv.Itoa(s.ids)))
+// newID returns an identifier as the API gives them out: 32 hexadecimal digits. They are the same after a restart, so that
+// a database from before still fits.
+func (s *Server) newID(kind string) string {
+	s.ids[kind]++
+	sum := sha256.Sum256([]byte(kind + " " + strconv.Itoa(s.ids[kind])))
 	return hex.EncodeToString(sum[:16])
 }
 
 func (s *Server) addZone(a *account, name string) *zone {
-	z := &zone{id: s.newID(), name: name, created: s.stamp(), records: map[string]*Record{}, named: map[string][]*Record{}}
+	z := &zone{id: s.newID("zone " + name), name: name, created: s.stamp(), records: map[string]*Record{}, named: map[string][]*Record{}}
 	a.zones = append(a.zones, z)
 	return z
 }
@@ -79,7 +80,7 @@ func (s *Server) mustAdd(z *zone, c Change) {
 }
 
 func (s *Server) verify(request) answer {
-	return succeeded(map[string]any{"id": s.newID(), "status": "active"})
+	return succeeded(map[string]any{"id": s.newID("token"), "status": "active"})
 }
 
 func (s *Server) listAccounts(r request) answer {
