@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,6 +18,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 )
 
@@ -48,6 +50,11 @@ type Config struct {
 	// operators, warnings and log lines. It does not search kinds, targets and the columns of a
 	// repository's table. Each value needs at least 6 bytes. Empty ones, and spaces around a value, are ignored.
 	Secrets []Secret
+	// Remotes are the external services that this process calls, one for each service. A started engine
+	// stores what their calls have in common (tracker.Reader.Endpoints and Quotas) and each attempt's
+	// calls (tracker.Attempt.Calls), and measures them for Config.MeterProvider. A Remote belongs to one
+	// engine. None means that nothing is stored of calls.
+	Remotes []*remote.Remote
 	// Queues are the queues this process works. Default {DefaultQueue: {}}.
 	Queues map[string]Queue
 	// Logger receives the engine's log. Default slog.Default().
@@ -110,6 +117,10 @@ func (c *Config) defaults() error {
 			return fmt.Errorf("the setting Config.%s is negative (%s); set a positive duration, or 0 for the default", name, d)
 		}
 	}
+	if err := checkRemotes(c.Remotes); err != nil {
+		return err
+	}
+	c.Remotes = slices.Clone(c.Remotes)
 	if c.MaxQueued < 0 {
 		return fmt.Errorf("Config.MaxQueued is negative (%d); set a positive number, or 0 for no limit", c.MaxQueued)
 	}
@@ -136,5 +147,5 @@ func (c *Config) SetTuning(t host.Tuning) { c.tuning = t }
 var defaultTuning = host.Tuning{
 	Poll: 250 * time.Millisecond, Listen: 2 * time.Second, Dequeue: 250 * time.Millisecond, Sweep: 5 * time.Second,
 	Beat: time.Second, LeaseTTL: 13 * time.Second, DeadAfter: 15 * time.Second,
-	Rollup: 2 * time.Second, Prune: time.Minute, Schedule: time.Second,
+	Rollup: 2 * time.Second, Prune: time.Minute, Schedule: time.Second, Calls: 5 * time.Second,
 }

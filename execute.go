@@ -13,6 +13,7 @@ import (
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobstore"
+	"github.com/nawasara/nawasync/internal/remotecall"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -76,6 +77,7 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 	if job.Bound != "" {
 		execute = e.onItsRow(execute)
 	}
+	ctx = remotecall.With(ctx, &remotecall.Job{ID: job.ID})
 	timeout := r.timeout()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer func() {
@@ -90,12 +92,13 @@ func (e *Engine) runAttempt(ctx context.Context, job *jobstore.Job) (out *jobsto
 			"kind", r.kind.String(), "timeout", timeout)
 	})
 	defer stuck.Stop()
+	ctx = remotecall.With(ctx, &remotecall.Job{ID: job.ID, Record: a.calls.add})
 	stack, err := executeSafely(ctx, a, execute)
 	out = e.decideOutcome(ctx, r, a, err)
 	if stack != "" {
 		out.Stack = a.redactor().Clip(stack, tracker.MaxStack)
 	}
-	out.Log = a.log.String()
+	out.Log, out.Calls = a.log.String(), a.calls.text()
 	e.telemetry.recordOutcome(span, out)
 	e.logAttempt(ctx, out)
 	return out

@@ -77,7 +77,7 @@ func (e *Engine) decideByClass(ctx context.Context, r *registration, out *jobsto
 	}
 	out.ErrorClass = string(class)
 	switch class {
-	case fault.ClassCredentials, fault.ClassRateLimited:
+	case fault.ClassCredentials, fault.ClassUnavailable, fault.ClassRateLimited:
 		e.park(ctx, out, class, err)
 	case fault.ClassConflict, fault.ClassHeld:
 		out.Status = tracker.StatusConflict

@@ -210,8 +210,9 @@ func (e *Engine) Pause(ctx context.Context, service, instance string, o PauseOpt
 }
 
 // Resume ends the pause or park of a scope, and the parks of the scopes within it, and reports whether
-// there was one. What was parked can start again at once, except that a wait which the remote has asked for
-// goes on: tracker.Scope.RetryAfter. Resume does not end the pause of a larger or a smaller scope. It
+// there was one. What was parked can start again at once, with two exceptions. A wait which the remote has asked
+// for goes on: tracker.Scope.RetryAfter. Of a scope whose remote cannot be reached, one job starts, and the others
+// once it has shown that the remote works again. Resume does not end the pause of a larger or a smaller scope. It
 // returns ErrInvalid for invalid names.
 func (e *Engine) Resume(ctx context.Context, service, instance string, o OperatorOptions) (found bool, err error) {
 	if err := validateScope(service, instance); err != nil {
@@ -222,6 +223,9 @@ func (e *Engine) Resume(ctx context.Context, service, instance string, o Operato
 		resumed, err := e.store.Resume(ctx, service, instance)
 		if found = resumed.Found; err == nil && !found {
 			err = errNotPaused
+		}
+		if resumed.Probed > 0 {
+			entry.Detail = "the remote could not be reached; one job tries again"
 		}
 		if !resumed.LimitedUntil.IsZero() {
 			entry.Detail = "the remote has asked to wait until " + resumed.LimitedUntil.UTC().Format(time.RFC3339)

@@ -85,7 +85,7 @@ func outcomeOf(err error, lastAttempt bool) tracker.Outcome {
 		return tracker.OutcomeRetryAfter
 	}
 	switch fault.ClassOf(err) {
-	case fault.ClassCredentials, fault.ClassRateLimited:
+	case fault.ClassCredentials, fault.ClassUnavailable, fault.ClassRateLimited:
 		return tracker.OutcomeParked
 	case fault.ClassConflict, fault.ClassHeld:
 		return tracker.OutcomeConflict

@@ -25,8 +25,7 @@ const (
 // same way. The job waits for the end of the park, as they do, so that Resume starts it at once.
 func (e *Engine) park(ctx context.Context, out *jobstore.Outcome, class fault.Class, err error) *jobstore.Outcome {
 	refusal := jobstore.Refusal{
-		Service: out.Job.Service, Instance: e.limitScope(out.Job), Reason: string(class) + ": " + out.Error,
-		Credentials: class == fault.ClassCredentials, Probe: out.Job.Probe,
+		Service: out.Job.Service, Instance: e.limitScope(out.Job), Class: class, Reason: out.Error, Probe: out.Job.Probe,
 	}
 	if class == fault.ClassRateLimited {
 		refusal.Wait = parkForRateLimit
@@ -68,34 +67,41 @@ func (e *Engine) limitScope(job *jobstore.Job) string {
 	return scope
 }
 
-// endProbe decides what an attempt that was a probe says about the credentials. An attempt that the remote
-// has refused for them has parked its scope already.
+// endProbe decides what an attempt that was a probe says about the remote. An attempt whose error has parked
+// the scope again has set the time of the next probe already.
 func (e *Engine) endProbe(ctx context.Context, out *jobstore.Outcome, err error) {
-	if !out.Job.Probe || (out.Attempt == tracker.OutcomeParked && fault.ClassOf(err) == fault.ClassCredentials) {
+	if !out.Job.Probe || (out.Attempt == tracker.OutcomeParked && needsProbe(fault.ClassOf(err))) {
 		return
 	}
-	accepted := answered(out, err)
+	works := answered(out, err)
 	probeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), parkTimeout)
 	defer cancel()
-	if err := e.store.EndProbe(probeCtx, out.Job.Stream(), accepted); err != nil { // another probe follows
+	if err := e.store.EndProbe(probeCtx, out.Job.Stream(), works); err != nil { // another probe follows
 		e.logger.Warn("a probe could not be ended", "job_id", out.Job.ID, "error", err)
 		return
 	}
-	if w := e.worker.Load(); w != nil && accepted {
-		e.logger.Info("the remote accepts the credentials again", "service", out.Job.Service, "instance", out.Job.Instance)
+	if w := e.worker.Load(); w != nil && works {
+		e.logger.Info("a probe shows that the remote works again", "service", out.Job.Service, "instance", out.Job.Instance)
 		w.LookAtAll()
 	}
 }
 
-// answered reports whether an outcome shows that the remote has accepted the credentials.
+// needsProbe reports whether an error of the class parks the limit scope until a probe shows that the remote
+// works again.
+func needsProbe(class fault.Class) bool {
+	return class == fault.ClassCredentials || class == fault.ClassUnavailable
+}
+
+// answered reports whether an outcome shows that the remote can be reached and accepts the credentials.
 func answered(out *jobstore.Outcome, err error) bool {
 	if out.Status == tracker.StatusSuccess || out.Status == tracker.StatusConflict {
 		return true
 	}
-	switch fault.ClassOf(err) {
+	class := fault.ClassOf(err)
+	switch class {
 	case fault.ClassForbidden, fault.ClassGone, fault.ClassAlreadyExists, fault.ClassConflict, fault.ClassRateLimited:
 		return true
 	}
 	var later *retryAfterError // the handler has got as far as to decide that
-	return errors.As(err, &later) && fault.ClassOf(err) != fault.ClassCredentials
+	return errors.As(err, &later) && !needsProbe(class)
 }

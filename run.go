@@ -50,6 +50,7 @@ type attempt struct {
 	mu         sync.Mutex
 	beganWrite bool
 	log        strings.Builder
+	calls      callLog // has a lock of its own
 	result     any
 	onSuccess  []func(tx *gorm.DB) error
 	progress   time.Time // when the progress was last written

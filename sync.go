@@ -96,6 +96,9 @@ func New(config Config) (*Engine, error) {
 	if e.telemetry, err = newTelemetry(config.TracerProvider, config.MeterProvider, config.Propagator); err != nil {
 		return nil, err
 	}
+	for _, r := range config.Remotes {
+		ledgerOf(r).Observe(e.telemetry.recordCall)
+	}
 	if err := store.Inspect(ctx); err != nil {
 		return nil, err
 	}
@@ -235,7 +238,7 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 		e.RedisStatus(ctx) // the heartbeat reports the result
 		return false, e.measureClock(ctx)
 	}
-	return []*loop.Loop{
+	loops := []*loop.Loop{
 		e.loop("sweeper", e.tuning.Sweep, laneSweeper.Tick),
 		e.loop("reaper", e.tuning.Beat, jobReaper.Tick),
 		e.loop("scheduler", e.tuning.Schedule, jobScheduler.Tick),
@@ -243,6 +246,10 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 		e.loop("pruner", e.tuning.Prune, jobPruner.Tick),
 		e.loop("clock", 10*e.tuning.Beat, measureClock),
 	}
+	if len(e.config.Remotes) > 0 {
+		loops = append(loops, e.loop("calls", e.tuning.Calls, e.flushCalls))
+	}
+	return loops
 }
 
 func (e *Engine) loop(name string, interval time.Duration, tick func(context.Context) (bool, error)) *loop.Loop {
@@ -314,6 +321,7 @@ func (e *Engine) stopWorking(ctx context.Context) error {
 	if w != nil {
 		w.Stop()
 	}
+	e.flushLastCalls(ctx)
 	if left > 0 {
 		// No other process may run these jobs yet, so keep the heartbeat until they return.
 		go func() {

@@ -31,6 +31,8 @@ type telemetry struct {
 	attempts    metric.Int64Counter
 	wait        metric.Float64Histogram
 	duration    metric.Float64Histogram
+	calls       metric.Float64Histogram
+	servers     boundedSet // of server.address
 }
 
 func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider, propagator propagation.TextMapPropagator) (*telemetry, error) {
@@ -42,7 +44,7 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider, propagator p
 	}
 	meter := mp.Meter(scopeName)
 	t := &telemetry{tracer: tp.Tracer(scopeName), meter: meter, configured: propagator}
-	var errs [5]error
+	var errs [6]error
 	t.dispatches, errs[0] = meter.Int64Counter("nawasync.jobs.dispatched", metric.WithUnit("{job}"), metric.WithDescription("Jobs dispatched"))
 	t.completions, errs[1] = meter.Int64Counter("nawasync.jobs.ended", metric.WithUnit("{job}"), metric.WithDescription("Jobs that ended"))
 	t.attempts, errs[2] = meter.Int64Counter("nawasync.attempts.ended", metric.WithUnit("{attempt}"), metric.WithDescription("Attempts that ended"))
@@ -52,6 +54,7 @@ func newTelemetry(tp trace.TracerProvider, mp metric.MeterProvider, propagator p
 		metric.WithDescription("Time between an attempt's due time and its start"))
 	t.duration, errs[4] = meter.Float64Histogram("nawasync.attempts.duration", metric.WithUnit("s"), buckets,
 		metric.WithDescription("Run time of attempts"))
+	t.calls, errs[5] = newCallDuration(meter)
 	for _, err := range errs {
 		if err != nil {
 			return nil, fmt.Errorf("create a metric: %w", err)

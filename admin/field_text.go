@@ -144,6 +144,9 @@ func (p *request) compareChanged(service, typ string, fields map[string]json.Raw
 		from, to := changedValue(fields[name])
 		field := p.fieldOf(service, typ, name)
 		values := p.fieldValues(field, from, to)
+		if from == nil && to != nil {
+			values[0] = p.unknownValue()
+		}
 		list = append(list, comparison{Name: name, Label: field.Label, Base: values[0], Desired: values[1], DesiredChanged: values[0] != values[1]})
 	}
 	return list
@@ -165,11 +168,15 @@ func (p *request) compareConflict(j *tracker.Job) []comparison {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		field := p.fieldOf(j.Service, j.Type, name)
 		values := p.fieldValues(field, detail.Base[name], detail.Desired[name], detail.Remote[name])
+		unknown := detail.Base[name] == nil && j.SnapshotState != tracker.StatePendingCreate
+		if unknown {
+			values[0] = p.unknownValue()
+		}
 		if detail.Desired[name] == nil && len(detail.Desired) > 0 {
 			values[1] = values[0] // the change leaves the field alone
 		}
 		differs := func(side map[string]json.RawMessage) bool {
-			return side[name] != nil && valueText(side[name]) != valueText(detail.Base[name])
+			return side[name] != nil && (unknown || valueText(side[name]) != valueText(detail.Base[name]))
 		}
 		list = append(list, comparison{
 			Name: name, Label: field.Label, Base: values[0], Desired: values[1], Remote: values[2],
@@ -178,6 +185,10 @@ func (p *request) compareConflict(j *tracker.Job) []comparison {
 	}
 	return list
 }
+
+// unknownValue is shown for what the user saw of a field, if the form had only a token of it and the history does not
+// tell either.
+func (p *request) unknownValue() fieldValue { return fieldValue{Text: p.T("unknown")} }
 
 // changedValue returns the values of a changed field. A field that is masked as a whole has two equal ones.
 func changedValue(text json.RawMessage) (from, to json.RawMessage) {

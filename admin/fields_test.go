@@ -119,6 +119,25 @@ func TestPagesShowFieldsAsTheApplicationDescribesThem(t *testing.T) {
 	})
 }
 
+// What the user of a token saw is not in the job, and may be in no history either.
+func TestValueThatNobodyKnowsIsShownAsUnknown(t *testing.T) {
+	t.Parallel()
+	db := testdb.SQLite(t)
+	h := newHostOf(t, db, 2, withQuota)
+	job := h.conflict(1)
+	noError(t, db.Exec(`UPDATE nawasync_jobs SET diff = '{"base":{},"desired":{"quota":500},"remote":{"quota":300}}', payload = '{"changes":{"quota":{"seen":"0a:0b","to":500}}}' WHERE id = ?`, job.ID).Error)
+	for path, want := range map[string]string{
+		fmt.Sprintf("/jobs/%d", job.ID):          `class="long"><bdi>unknown</bdi></td>`,
+		fmt.Sprintf("/conflicts?job=%d", job.ID): `<del><bdi>unknown</bdi></del> → <ins><bdi title="500">500 MB</bdi></ins>`,
+		"/jobs?q=status:conflict":                "unknown → 500 MB",
+	} {
+		page := text(h.get("operator", path).body)
+		if !strings.Contains(page, want) || strings.HasPrefix(path, "/jobs/") && !strings.Contains(page, `<mark><bdi title="300">300 MB</bdi></mark>`) {
+			t.Errorf("%s lacks %s:\n%s", path, want, page)
+		}
+	}
+}
+
 func TestFormatsKnowTheLanguageOfTheReader(t *testing.T) {
 	t.Parallel()
 	h := newHostOf(t, testdb.SQLite(t), 2, func(c *admin.Config) {

@@ -24,6 +24,7 @@ type serviceFigures struct {
 	ended                map[tracker.Status]int64 // all jobs that ever ended
 	allRuns, allWaits    tracker.Histogram        // of these jobs
 	parked, paused, held int64
+	calls                *tracker.CallTotal // of the external API; nil if there are none
 }
 
 // loadFigures reads the figures. It costs the same however many jobs have ended: the totals have
@@ -45,7 +46,7 @@ func (p *request) loadFigures(ctx context.Context) (*figures, error) {
 		out.services = append(out.services, serviceFigures{serviceHealth: s, ended: map[tracker.Status]int64{}})
 	}
 	out.countScopes(o.data.scopes)
-	for _, load := range []func(context.Context, *tracker.Reader) error{out.loadTotals, out.loadHolds} {
+	for _, load := range []func(context.Context, *tracker.Reader) error{out.loadTotals, out.loadCalls, out.loadHolds} {
 		if err := load(ctx, p.store()); err != nil {
 			return nil, err
 		}
@@ -70,6 +71,16 @@ func (f *figures) loadTotals(ctx context.Context, store *tracker.Reader) error {
 			s.ended[total.Outcome] = total.Jobs
 			s.allRuns.Merge(total.Runs)
 			s.allWaits.Merge(total.Waits)
+		}
+	}
+	return err
+}
+
+func (f *figures) loadCalls(ctx context.Context, store *tracker.Reader) error {
+	totals, err := store.CallTotals(ctx)
+	for i := range totals {
+		if s := f.service(totals[i].Service); s != nil {
+			s.calls = &totals[i]
 		}
 	}
 	return err

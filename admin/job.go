@@ -216,6 +216,9 @@ func (v *jobView) waitingText() string {
 		return v.Tf("asynq delivers the task to the application again %s, at about %s.", v.timeAgo(j.NotBefore), v.fullTime(j.NotBefore))
 	case j.Tracked():
 		return v.Tf("The task has been waiting for the application's asynq server for %s.", format.Span(v, v.now.Sub(j.NotBefore)))
+	case v.pause != nil && alert.Unreachable(*v.pause):
+		return v.Tf("The job is waiting because %s has been unreachable since %s. One job tries again at %s, and the others start once the remote answers.",
+			v.scopeText(v.pause.Service, v.pause.Instance), v.fullTime(v.pause.Since), v.fullTime(v.pause.Until))
 	case v.pause != nil && v.pause.Probes > 0:
 		return v.Tf("The job is waiting because the remote refuses the credentials of %s. One job tries them at %s, and the others start once it succeeds.",
 			v.scopeText(v.pause.Service, v.pause.Instance), v.fullTime(v.pause.Until))
@@ -263,7 +266,7 @@ func (v *jobView) classAdvice() string {
 		return v.T("The remote rejected the credentials. Renew the credentials, resume the service, then retry the job.")
 	case fault.ClassForbidden:
 		return v.T("The credentials are valid and may not do this. Check on the remote what they may do with this object, then retry the job.")
-	case fault.ClassTransient, fault.ClassRateLimited:
+	case fault.ClassTransient, fault.ClassUnavailable, fault.ClassRateLimited:
 		return v.T("The remote was unreachable or overloaded. Check that the remote answers, then retry the job.")
 	case fault.ClassTimeout:
 		return v.T("The job did not finish within its timeout. Check how fast the remote answers, then retry the job.")

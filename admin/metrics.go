@@ -45,6 +45,7 @@ type descriptions struct {
 	up, ended, runs, waits                              *prometheus.Desc
 	queued, due, running, stuck, oldest, limited        *prometheus.Desc
 	parked, paused, held, lastSuccess, alertsBySeverity *prometheus.Desc
+	calls, callErrors, quotaLeft                        *prometheus.Desc
 }
 
 func newDescriptions() *descriptions {
@@ -67,6 +68,9 @@ func newDescriptions() *descriptions {
 		paused:           describe("scopes_paused", "Scopes that an operator paused.", "service"),
 		held:             describe("syncs_held", "Syncs that wait for an operator's decision.", "service"),
 		lastSuccess:      describe("last_success_timestamp_seconds", "When a job last succeeded.", "service"),
+		calls:            describe("remote_call_seconds", "How long each call of the external API took.", "service"),
+		callErrors:       describe("remote_call_errors_total", "Calls of the external API that failed, by class of the error.", "service", "class"),
+		quotaLeft:        describe("remote_quota_left", "Calls left of the quota that is used up first, as the server of the external API said last.", "service"),
 		alertsBySeverity: describe("alerts", "Alerts of the overview, up to 20.", "severity"),
 	}
 }
@@ -74,6 +78,7 @@ func newDescriptions() *descriptions {
 func (d *descriptions) describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		d.up, d.ended, d.runs, d.waits, d.queued, d.due, d.running, d.stuck, d.oldest, d.limited, d.parked, d.paused, d.held, d.lastSuccess, d.alertsBySeverity,
+		d.calls, d.callErrors, d.quotaLeft,
 	} {
 		ch <- desc
 	}
@@ -133,6 +138,15 @@ func (c figuresCollector) collectService(ch chan<- prometheus.Metric, s *service
 		c.parked: float64(s.parked), c.paused: float64(s.paused), c.held: float64(s.held),
 	} {
 		sendGauge(ch, desc, value, s.Service)
+	}
+	if s.calls != nil {
+		sendHistogram(ch, c.calls, &s.calls.Durations, s.Service)
+		for class, n := range s.calls.Errors {
+			sendValue(ch, c.callErrors, prometheus.CounterValue, float64(n), s.Service, class)
+		}
+	}
+	if s.Quota != nil {
+		sendGauge(ch, c.quotaLeft, float64(s.Quota.Left), s.Service)
 	}
 	if !s.Synced.IsZero() {
 		sendGauge(ch, c.lastSuccess, float64(s.Synced.UnixMicro())/1e6, s.Service)

@@ -154,6 +154,7 @@ type overviewData struct {
 	holds     []tracker.Hold
 	listed    []tracker.ListedScope
 	marks     timeMarks
+	quotas    []tracker.Quota
 }
 
 // read reads a part.
@@ -193,6 +194,9 @@ func (o *overview) readCounts(ctx context.Context, p *request, window timeWindow
 			return err
 		}
 		if d.marks, err = p.readMarks(ctx, "", o.From); err != nil {
+			return err
+		}
+		if d.quotas, _, err = store.Quotas(ctx, "", maxQuotasShown); err != nil {
 			return err
 		}
 		d.holds, err = store.Holds(ctx, "", "", true, 100)

@@ -48,9 +48,11 @@ type serviceHealth struct {
 	Stuck   int64         `json:"stuck"`
 	Oldest  time.Time     `json:"oldest_queued,omitzero"`
 	Synced  time.Time     `json:"last_success,omitzero"` // when a job last succeeded
-	chart   chart.BarChart
-	runs    tracker.Histogram
-	waits   tracker.Histogram
+	// Quota is the quota of the external API that is used up first; nil if none is known.
+	Quota *tracker.Quota `json:"quota,omitempty"`
+	chart chart.BarChart
+	runs  tracker.Histogram
+	waits tracker.Histogram
 }
 
 // minEndedForShare is the number of ended jobs below which a percentage would mislead.
@@ -93,6 +95,7 @@ func (o *overview) sum(names []string) {
 		}
 	}
 	for _, s := range byName {
+		s.Quota = firstQuota(o.data.quotas, s.Service)
 		s.RunP50, s.RunP95, s.WaitP95 = s.runs.Quantile(0.5), s.runs.Quantile(0.95), s.waits.Quantile(0.95)
 		o.Services = append(o.Services, *s)
 	}
@@ -117,6 +120,8 @@ type serviceState struct{ text, icon, tone, detail string }
 func (v *overviewView) state(name string) serviceState {
 	ofService := func(scope tracker.Scope) bool { return scope.Service == name }
 	switch {
+	case slices.ContainsFunc(v.data.scopes, func(s tracker.Scope) bool { return ofService(s) && alert.Unreachable(s) }):
+		return serviceState{v.T("unreachable"), "held", "bad", ""}
 	case slices.ContainsFunc(v.data.scopes, func(s tracker.Scope) bool { return ofService(s) && s.Parked }):
 		return serviceState{v.T("parked"), "held", "bad", ""}
 	case slices.ContainsFunc(v.data.scopes, func(s tracker.Scope) bool { return ofService(s) && s.Instance == "" }):

@@ -39,9 +39,10 @@ type serviceView struct {
 	running        []*tracker.Job
 	moreRunning    bool
 	workers        map[string]tracker.Process // by ID
-	processes      int                        // live processes that handle jobs of the service
-	handled        map[string]bool            // kinds that a live process handles
-	problem        string                     // why the snapshot counts are missing
+	calls          callsView
+	processes      int             // live processes that handle jobs of the service
+	handled        map[string]bool // kinds that a live process handles
+	problem        string          // why the snapshot counts are missing
 }
 
 // tableView is a snapshot table, limited to one instance.
@@ -92,7 +93,7 @@ func (p *request) service() error {
 	}
 	p.title, p.section = p.scopeText(name, v.instance), "services"
 	ctx := p.r.Context()
-	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules, v.loadRunning} {
+	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules, v.loadRunning, v.loadCalls} {
 		if err := load(ctx); err != nil {
 			return err
 		}

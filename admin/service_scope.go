@@ -46,6 +46,8 @@ func (v *serviceView) pauseText(s tracker.Scope) string {
 func (v *serviceView) pauseEffect(s tracker.Scope) string {
 	text := alert.Waiting(s, v.open, v)
 	switch {
+	case alert.Unreachable(s):
+		text += " " + v.Tf("One job tries again at %s, and the others start once the remote answers.", v.fullTime(s.Until))
 	case s.Probes > 0:
 		text += " " + v.Tf("One job tries the credentials at %s, and the others start once it succeeds.", v.fullTime(s.Until))
 	case !s.RetryAfter.IsZero():
@@ -73,13 +75,17 @@ func (v *serviceView) pauseLabel() string {
 	return v.Tf("Pause %s", v.scopeText(v.name, v.instance))
 }
 
-// resumedText says that a scope was resumed, and until when its jobs wait nevertheless.
+// resumedText says that a scope was resumed, and what its jobs wait for nevertheless.
 func (p *request) resumedText(ctx context.Context, service, instance string) string {
 	scopes, err := p.store().Scopes(ctx)
 	name := p.scopeText(service, instance)
 	for _, s := range scopes {
-		if err == nil && s.Service == service && s.Instance == instance && !s.RetryAfter.IsZero() {
+		switch {
+		case err != nil || s.Service != service || s.Instance != instance:
+		case !s.RetryAfter.IsZero():
 			return p.Tf("%s has been resumed. Its jobs start at %s, because the remote has asked to wait until then.", name, p.fullTime(s.RetryAfter))
+		case alert.Unreachable(s):
+			return p.Tf("One job of %s tries to reach the remote now. The others start once the remote answers.", name)
 		}
 	}
 	return p.Tf("%s has been resumed.", name)

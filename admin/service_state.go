@@ -3,6 +3,7 @@ package admin
 import (
 	"slices"
 
+	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -10,6 +11,8 @@ import (
 func (v *serviceView) state() serviceState {
 	exact := v.coveringPause()
 	switch {
+	case exact != nil && alert.Unreachable(*exact):
+		return serviceState{v.T("unreachable"), "held", "bad", v.T("The remote cannot be reached. The jobs wait until one of them gets an answer.")}
 	case exact != nil && exact.Probes > 0:
 		return serviceState{v.T("parked"), "held", "bad", v.T("The remote refuses the credentials. The jobs wait until one of them shows that they are accepted again.")}
 	case exact != nil && exact.Parked:

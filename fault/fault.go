@@ -21,6 +21,7 @@ const (
 	ClassPermanent      Class = "permanent"       // retrying cannot help: not retried
 	ClassForbidden      Class = "forbidden"       // the credentials are valid and may not do this to the object or scope: not retried, proves nothing about the object
 	ClassCredentials    Class = "credentials"     // the remote refused the credentials: the limit scope is parked until a probe succeeds, no attempt is consumed
+	ClassUnavailable    Class = "unavailable"     // the remote cannot be reached, and nothing was sent: the limit scope is parked until a probe succeeds, no attempt is consumed
 	ClassRateLimited    Class = "rate_limited"    // over a rate limit: the limit scope is parked, no attempt is consumed
 	ClassTransient      Class = "transient"       // may succeed later: retried after a backoff
 	ClassTimeout        Class = "timeout"         // the attempt exceeded its timeout: retried

@@ -46,6 +46,7 @@ func (h *harness) check(ctx context.Context, r *result) error {
 		{"every committed dispatch has a job, and no other has", checkOrders},
 		{"no attempt is executed twice", checkTwice},
 		{"one job of a lane or key at once", checkOverlaps},
+		{"a reset and a change of an object never overlap", checkCollisions},
 		{"a lane keeps the order of dispatch", checkLaneOrder},
 		{"each success has its effect and its write", checkEffects},
 		{"an attempt is consumed by its handler or by the death of its process", checkConsumed},

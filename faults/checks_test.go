@@ -39,6 +39,8 @@ func TestChecksFindBrokenPromises(t *testing.T) {
 		"a rolled-back job exists":             {checkOrders, func(e *evidence) { e.orders = e.orders[:1] }},
 		"an epoch runs twice":                  {checkTwice, func(e *evidence) { e.log.Executions[1].Job = 1 }},
 		"two jobs of a lane overlap":           {checkOverlaps, func(e *evidence) { e.log.Overlaps = []overlap{{e.log.Executions[0], e.log.Executions[1]}} }},
+		"a change is made during a reset":      {checkCollisions, func(e *evidence) { e.log.Collisions = []collision{{Reset: e.log.Executions[0], First: true}} }},
+		"a reset begins during a change":       {checkCollisions, func(e *evidence) { e.log.Collisions = []collision{{Reset: e.log.Executions[0]}} }},
 		"a job overtakes another one":          {checkLaneOrder, func(e *evidence) { e.log.Executions[0].Seq = 5 }},
 		"a success has no effect":              {checkEffects, func(e *evidence) { e.effects = e.effects[:1] }},
 		"a success has two effects":            {checkEffects, func(e *evidence) { e.effects = append(e.effects, e.effects[0]) }},

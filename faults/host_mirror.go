@@ -20,7 +20,7 @@ type mirrorUser struct {
 	names  int // objects that this process has created; a name is never used again
 }
 
-// change creates, updates, deletes or refreshes a random object, or changes one at the remote as
+// change creates, updates, resets, deletes or refreshes a random object, or changes one at the remote as
 // another client does.
 func (m *mirrorUser) change(ctx context.Context) error {
 	o := nawasync.Options{By: "user:3"}
@@ -36,6 +36,9 @@ func (m *mirrorUser) change(ctx context.Context) error {
 	}
 	seen := page.Items[m.random.IntN(len(page.Items))]
 	switch {
+	case p < 0.45: // a job of the host's own, in the object's lane
+		o.MarkRow = m.random.IntN(2) == 0
+		_, err = m.things.Dispatch(ctx, seen, resetThing{FailFirst: max(0, m.random.IntN(5)-3), Millis: m.random.IntN(120)}, o)
 	case p < 0.75:
 		_, err = m.things.Update(ctx, seen, func(t *thing) { t.Value = m.value() }, o)
 	case p < 0.90:

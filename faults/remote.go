@@ -50,6 +50,8 @@ type remoteLog struct {
 	LateWrites int            // writes that arrived after a later epoch of their job had started
 	Things     map[string]string
 	Created    map[string]int // how often an object was created
+	Collisions []collision    // resets and changes of one object at a time
+	Calls      int            // changes of objects that the repository has made
 }
 
 // remoteAPI simulates an external API. It has a process of its own and no faults, so that its log
@@ -62,6 +64,7 @@ type remoteAPI struct {
 	open   map[string]map[int]bool // indexes of the running executions, by group
 	epochs map[int64]int           // the latest epoch of each job
 	counts map[int64]int           // executions of each job
+	calls  map[int64]call          // changes of objects that are being made
 	random *rand.Rand
 }
 
@@ -71,6 +74,7 @@ type report struct {
 	Epoch         int
 	Group, Worker string
 	Key           string        // of a write
+	Call          int64         // of a change of an object
 	Kind          string        // of a cut or a mark
 	Dead          bool          // of a cut: the process has exited
 	Ago           time.Duration // of a mark: how long ago it was
@@ -83,12 +87,13 @@ func serveRemote(spec childSpec) error {
 		return err
 	}
 	a := &remoteAPI{
-		begin: time.Now(), open: map[string]map[int]bool{}, epochs: map[int64]int{}, counts: map[int64]int{}, random: rand.New(rand.NewPCG(spec.Seed, 1)),
+		begin: time.Now(), open: map[string]map[int]bool{}, epochs: map[int64]int{}, counts: map[int64]int{}, calls: map[int64]call{}, random: rand.New(rand.NewPCG(spec.Seed, 1)),
 		log: remoteLog{Writes: map[string]int{}, Things: map[string]string{}, Created: map[string]int{}},
 	}
 	mux := http.NewServeMux()
 	for path, fn := range map[string]func(report) any{
 		"/start": a.start, "/end": a.end, "/write": a.write, "/cut": a.cut, "/mark": a.mark, "/dump": a.dump,
+		"/call": a.call, "/called": a.called,
 	} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			var in report
@@ -120,6 +125,7 @@ func (a *remoteAPI) start(in report) any {
 	for i := range running {
 		a.log.Overlaps = append(a.log.Overlaps, overlap{a.log.Executions[i], e})
 	}
+	a.collide(e)
 	running[len(a.log.Executions)] = true
 	a.log.Executions = append(a.log.Executions, e)
 	a.epochs[in.Job] = max(a.epochs[in.Job], in.Epoch)
@@ -165,6 +171,9 @@ func (a *remoteAPI) cut(in report) any {
 				a.finish(i, true)
 			}
 		}
+	}
+	if in.Dead {
+		a.dropCalls(in.Worker)
 	}
 	a.log.Cuts = append(a.log.Cuts, c)
 	return true

@@ -20,6 +20,8 @@ type result struct {
 	executions int
 	fenced     int // overlaps in which the engine refused the outcome of the first execution
 	late       int // writes at the remote by an execution whose job had started again
+	changes    int // changes of objects at the remote
+	collisions int // of these with a reset that a frozen worker ran, or during which a worker was frozen
 	recoveries []recovery
 	drain      time.Duration
 	unfinished int64
@@ -42,6 +44,7 @@ func (r *result) summarize(e *evidence) {
 			r.fenced++
 		}
 	}
+	r.changes, r.collisions = e.log.Calls, len(e.log.Collisions)
 	r.recoveries = recoveries(e.log)
 }
 
@@ -53,7 +56,8 @@ func (r *result) markdown() string {
 	fmt.Fprintf(w, "- Faults: %s\n", join(r.faults))
 	fmt.Fprintf(w, "- Jobs: %s\n", join(r.jobs))
 	fmt.Fprintf(w, "- Stored attempts: %s\n", join(r.attempts))
-	fmt.Fprintf(w, "- %d executions of raw jobs; %d began while a fenced one of the same lane still ran, with %d late writes at the remote\n", r.executions, r.fenced, r.late)
+	fmt.Fprintf(w, "- %d executions of raw jobs and resets; %d began while a fenced one of the same lane still ran, with %d late writes at the remote\n", r.executions, r.fenced, r.late)
+	fmt.Fprintf(w, "- %d changes of objects; %d at the same time as a reset of the object\n", r.changes, r.collisions)
 	if r.unfinished > 0 {
 		fmt.Fprintf(w, "- %d jobs were not finished %s after the last fault\n\n", r.unfinished, r.drain.Round(time.Second))
 	} else {

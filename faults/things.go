@@ -26,8 +26,11 @@ func newThings(e *nawasync.Engine, remote mirror.Remote[thing]) (nawasync.Synced
 	})
 }
 
-// thingRemote is the adapter of the simulated remote.
-type thingRemote struct{ client *client }
+// thingRemote is the adapter of the simulated remote. It reports each change that it makes.
+type thingRemote struct {
+	client *client
+	worker string
+}
 
 func (r thingRemote) List(ctx context.Context, _ thing, _ string) iter.Seq2[mirror.Page[thing], error] {
 	return func(yield func(mirror.Page[thing], error) bool) {
@@ -48,17 +51,25 @@ func (r thingRemote) Get(ctx context.Context, key thing) (mirror.Object[thing], 
 	return r.object(ctx, http.MethodGet, key.Name, nil)
 }
 
-func (r thingRemote) Create(ctx context.Context, want thing) (mirror.Object[thing], error) {
-	return r.object(ctx, http.MethodPost, "", &thingBody{Name: want.Name, Value: want.Value})
+func (r thingRemote) Create(ctx context.Context, want thing) (o mirror.Object[thing], err error) {
+	return o, r.during(ctx, want.Name, func() error {
+		o, err = r.object(ctx, http.MethodPost, "", &thingBody{Name: want.Name, Value: want.Value})
+		return err
+	})
 }
 
-func (r thingRemote) Update(ctx context.Context, _ mirror.Object[thing], want thing, _ mirror.FieldDiff) (mirror.Object[thing], error) {
-	return r.object(ctx, http.MethodPut, want.Name, &thingBody{Value: want.Value})
+func (r thingRemote) Update(ctx context.Context, _ mirror.Object[thing], want thing, _ mirror.FieldDiff) (o mirror.Object[thing], err error) {
+	return o, r.during(ctx, want.Name, func() error {
+		o, err = r.object(ctx, http.MethodPut, want.Name, &thingBody{Value: want.Value})
+		return err
+	})
 }
 
 func (r thingRemote) Delete(ctx context.Context, key thing) error {
-	_, err := r.client.thing(ctx, http.MethodDelete, key.Name, nil)
-	return err
+	return r.during(ctx, key.Name, func() error {
+		_, err := r.client.thing(ctx, http.MethodDelete, key.Name, nil)
+		return err
+	})
 }
 
 func (r thingRemote) object(ctx context.Context, method, name string, in *thingBody) (mirror.Object[thing], error) {

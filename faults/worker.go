@@ -58,6 +58,9 @@ func newWorker(c *child) (*nawasync.Engine, error) {
 	if err := nawasync.Register(engine, taskHandler{engine: engine, remote: c.remote, worker: c.spec.Name}); err != nil {
 		return nil, err
 	}
-	_, err = newThings(engine, thingRemote{c.remote})
+	if err := nawasync.Register(engine, resetHandler{remote: c.remote, worker: c.spec.Name}); err != nil {
+		return nil, err
+	}
+	_, err = newThings(engine, thingRemote{c.remote, c.spec.Name})
 	return engine, err
 }

@@ -92,7 +92,7 @@ func (r *repo) runConfirm(ctx context.Context, a host.Attempt, args *confirmArgs
 	err := c.run(ctx)
 	a.SetResult(c.counts)
 	if c.counts.Deleted > 0 || a.Job().Epoch > 0 {
-		r.notifyAfter(ctx, a)
+		r.notifyWith(ctx, a, err)
 	}
 	return err
 }

@@ -73,7 +73,7 @@ func (c *confirmation) confirm(ctx context.Context, ids []int64) error {
 // is of no use.
 func endsAttempt(err error) bool {
 	switch fault.ClassOf(err) {
-	case fault.ClassRateLimited, fault.ClassCredentials, fault.ClassConfig, fault.ClassTransient, fault.ClassTimeout:
+	case fault.ClassRateLimited, fault.ClassCredentials, fault.ClassUnavailable, fault.ClassConfig, fault.ClassTransient, fault.ClassTimeout:
 		return true
 	default:
 		return false

@@ -184,6 +184,7 @@ func nothingWritten(class fault.Class) bool {
 		fault.ClassPermanent,
 		fault.ClassForbidden,
 		fault.ClassCredentials,
+		fault.ClassUnavailable,
 		fault.ClassRateLimited,
 		fault.ClassAlreadyExists,
 		fault.ClassConflict,

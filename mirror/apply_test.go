@@ -244,6 +244,9 @@ func allRowsEndAs(state nawasync.SyncState) []nawasync.SyncState {
 // shopChild runs a worker in a child process that kills itself as soon as the remote has responded
 // to one kind of call. The mode of the child names the call and the URL of the remote.
 func shopChild(c *enginetest.ChildProcess) error {
+	if strings.HasPrefix(c.Mode, "sites@") {
+		return sitesChild(c)
+	}
 	mode := strings.SplitN(c.Mode, "@", 3) // shop, call, url
 	ring, err := secret.NewKeyring(shopKey)
 	if err != nil {

@@ -50,7 +50,7 @@ func (r *repo) conflict(ctx context.Context, c conflicting) error {
 			answers.Accept = false
 		}
 		change := c.changes[column]
-		if change.From != nil { // else only a token knows the value that the user saw
+		if change.From != nil { // else only a token knows what the user saw; see addSeen
 			base[column] = change.From
 		}
 		if change.To != nil {
@@ -61,6 +61,9 @@ func (r *repo) conflict(ctx context.Context, c conflicting) error {
 			return nawasync.Permanent(fmt.Errorf("%s; marshal the remote's value of %s: %w", c.reason, column, err))
 		}
 		remote[column] = text
+	}
+	if err := r.addSeen(ctx, base, c); err != nil {
+		return err
 	}
 	limit := maxConflictValue
 	if sizeOf(base)+sizeOf(desired)+sizeOf(remote) > tracker.MaxResult/2 {

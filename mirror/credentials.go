@@ -16,8 +16,8 @@ import (
 type CredentialRemote[T any] interface {
 	// CheckCredentials returns an error if the remote refuses the credentials of a scope altogether. It is
 	// called after an error of fault.ClassForbidden, at most once a minute for a limit scope while they are valid. Only
-	// the scope fields are set. An error of the class rate_limited, transient, timeout or unknown_outcome
-	// leaves the question open: the job then ends as after any error of that class. It must be safe for
+	// the scope fields are set. An error of the class rate_limited, unavailable, transient, timeout or
+	// unknown_outcome leaves the question open: the job then ends as after any error of that class. It must be safe for
 	// concurrent use.
 	CheckCredentials(ctx context.Context, scope T) error
 }
@@ -85,7 +85,7 @@ func (c *checkedRemote) checked(ctx context.Context, row reflect.Value, err erro
 		c.valid[limit] = c.repo.now()
 		c.mu.Unlock()
 		return err
-	case fault.ClassRateLimited, fault.ClassTransient, fault.ClassTimeout, fault.ClassUnknownOutcome:
+	case fault.ClassRateLimited, fault.ClassUnavailable, fault.ClassTransient, fault.ClassTimeout, fault.ClassUnknownOutcome:
 		return markRemote(fmt.Errorf("check the credentials after %q: %w", err.Error(), checkErr))
 	default:
 		refused := fmt.Errorf("%w; the credentials are refused altogether: %w", err, checkErr)

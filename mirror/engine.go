@@ -17,6 +17,7 @@ type engine interface { //nolint:interfacebloat // one place lists everything th
 	DB() *gorm.DB
 	HasOwnClock() bool
 	Store() *jobstore.Store
+	Reader() *tracker.Reader
 	InTx(ctx context.Context, fn func(tx *gorm.DB) error) error
 	Dispatch(ctx context.Context, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)
 	DispatchTx(ctx context.Context, tx *gorm.DB, args nawasync.Args, o nawasync.Options) (*tracker.Job, error)

@@ -1,11 +1,13 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -20,8 +22,9 @@ import (
 const (
 	// maxFeedKeys is how many objects an attempt refreshes one by one. If a feed names more, a sync is cheaper.
 	maxFeedKeys = 1000
-	// maxFeedScopes is how many scopes of a feed are synced when its cursor has expired.
-	maxFeedScopes = 1000
+	// storeAgain is how old the stored cursor of a feed may be that has nothing new. The pruner deletes the cursors of
+	// feeds that nobody has read for 30 days.
+	storeAgain = 24 * time.Hour
 	// backlogWait is how long a feed waits while the service has too many open jobs.
 	backlogWait = time.Minute
 )
@@ -76,6 +79,7 @@ type feed struct {
 	result  feedResult
 
 	cursor string                             // where the feed begins; "" if there is no place
+	stored time.Time                          // when that cursor was stored
 	next   string                             // the last cursor of the feed
 	keys   map[tracker.Identity]reflect.Value // objects to refresh
 	full   string                             // why the scope is synced instead, or ""
@@ -100,10 +104,11 @@ func (r *repo) runChanges(ctx context.Context, a host.Attempt, args *changesArgs
 }
 
 func (f *feed) run(ctx context.Context) error {
-	stored, err := f.repo.engine.Store().FeedCursor(ctx, f.place)
+	stored, at, err := f.repo.engine.Store().FeedCursor(ctx, f.place)
 	if err != nil {
 		return err
 	}
+	f.stored = at
 	kind := f.repo.kind(f.repo.actions.Changes)
 	if f.cursor = f.repo.engine.OpenCursor(kind, f.place.Instance, stored); f.cursor == "" {
 		f.full = "the feed has no place yet"
@@ -199,10 +204,10 @@ func (f *feed) add(c erasedChange) {
 // store dispatches what the feed asks for and stores its cursor, in one transaction that only the current attempt
 // can commit.
 func (f *feed) store(ctx context.Context) error {
-	var scopes []reflect.Value // read before the transaction, which has a connection of its own
+	var syncs []nawasync.Args // read before the transaction, which has a connection of its own
 	if f.full != "" {
 		var err error
-		if scopes, err = f.scopes(ctx); err != nil {
+		if syncs, err = f.syncs(ctx); err != nil {
 			return err
 		}
 	}
@@ -211,14 +216,10 @@ func (f *feed) store(ctx context.Context) error {
 		result = f.result // discard the counts of a transaction that is retried
 		s := &reconcile{repo: f.repo, attempt: f.attempt}
 		return s.fence(ctx, tx, func(db *gorm.DB) error {
-			if err := f.dispatch(ctx, tx, scopes, &result); err != nil || f.next == "" || f.next == f.cursor {
+			if err := f.dispatch(ctx, tx, syncs, &result); err != nil {
 				return err
 			}
-			stored, err := f.repo.engine.SealCursor(f.repo.kind(f.repo.actions.Changes), f.place.Instance, f.next)
-			if err != nil {
-				return err
-			}
-			return f.repo.engine.Store().SetFeedCursor(ctx, db, f.place, stored)
+			return f.storeCursor(ctx, db)
 		})
 	})
 	if errors.Is(err, nawasync.ErrBacklogFull) {
@@ -230,12 +231,25 @@ func (f *feed) store(ctx context.Context) error {
 	return err
 }
 
-// dispatch dispatches the refreshes of the keys or, if that is not enough, syncs of the scopes.
-func (f *feed) dispatch(ctx context.Context, tx *gorm.DB, scopes []reflect.Value, result *feedResult) error {
-	inside := *f.repo
-	inside.tx = tx
+// storeCursor stores where the feed goes on.
+func (f *feed) storeCursor(ctx context.Context, tx *gorm.DB) error {
+	store, next := f.repo.engine.Store(), cmp.Or(f.next, f.cursor)
+	if next == f.cursor && store.Now().Sub(f.stored) < storeAgain {
+		return nil
+	}
+	sealed, err := f.repo.engine.SealCursor(f.repo.kind(f.repo.actions.Changes), f.place.Instance, next)
+	if err != nil {
+		return err
+	}
+	return store.SetFeedCursor(ctx, tx, f.place, sealed)
+}
+
+// dispatch dispatches the refreshes of the keys or, if that is not enough, the given syncs.
+func (f *feed) dispatch(ctx context.Context, tx *gorm.DB, syncs []nawasync.Args, result *feedResult) error {
 	o := nawasync.Options{By: f.attempt.Job().TriggeredBy, Source: nawasync.SourceEvent}
 	if f.full == "" {
+		inside := *f.repo
+		inside.tx = tx
 		keys := make([]reflect.Value, 0, len(f.keys))
 		for _, key := range f.keys {
 			keys = append(keys, key)
@@ -247,43 +261,11 @@ func (f *feed) dispatch(ctx context.Context, tx *gorm.DB, scopes []reflect.Value
 		result.Refreshed += int64(len(jobs))
 		return err
 	}
-	for _, scope := range scopes {
-		if _, err := inside.syncNow(ctx, scope, "", o); err != nil {
-			return err
+	for chunk := range slices.Chunk(syncs, maxAllChunk) {
+		if _, err := f.repo.engine.DispatchManyTx(ctx, tx, chunk, o); err != nil {
+			return fmt.Errorf("sync instead, because %s: %w", f.full, err)
 		}
 	}
-	result.Syncs, result.Reason = result.Syncs+int64(len(scopes)), f.full
+	result.Syncs, result.Reason = result.Syncs+int64(len(syncs)), f.full
 	return nil
-}
-
-// scopes returns the scopes that the feed covers: its own or, if that has empty fields, those in the table.
-func (f *feed) scopes(ctx context.Context) (list []reflect.Value, err error) {
-	m := f.repo.model
-	var set []*field
-	var columns []string
-	for _, field := range m.scope {
-		columns = append(columns, field.column)
-		if keyPart(field.value(f.scope)) != "" {
-			set = append(set, field)
-		}
-	}
-	if len(set) == len(m.scope) {
-		return []reflect.Value{f.scope}, nil
-	}
-	where, args := f.repo.equal(set, f.scope)
-	if where == "" {
-		where = "1 = 1"
-	}
-	found := reflect.New(reflect.SliceOf(m.schema.ModelType))
-	err = f.repo.db(ctx).Table(f.repo.model.table).Distinct(columns).Where(where, args...).Limit(maxFeedScopes + 1).Find(found.Interface()).Error
-	if err != nil {
-		return nil, fmt.Errorf("read the scopes of %s: %w", m.table, err)
-	}
-	if found.Elem().Len() > maxFeedScopes {
-		return nil, nawasync.Permanent(fmt.Errorf("%s, and it covers more than %d scopes; sync them, and give each part of them a feed of its own", f.full, maxFeedScopes))
-	}
-	for i := range found.Elem().Len() {
-		list = append(list, found.Elem().Index(i))
-	}
-	return list, nil
 }

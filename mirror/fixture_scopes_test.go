@@ -47,6 +47,7 @@ type siteRemote struct {
 	listing func(p *mirror.Page[siteZone]) error // changes the listing of zones, or ends it
 	synced  map[string]int                       // listings of records, by zone
 	listed  int                                  // listings of zones
+	cursors []string                             // from which the feed of records was read
 }
 
 func newSiteRemote(zones ...string) *siteRemote {
@@ -207,30 +208,48 @@ const (
 
 func newSites(t *testing.T, db *testdb.Database, zones ...string) *sites {
 	t.Helper()
+	return newSitesWith(t, db, 10*time.Minute, nil, zones...)
+}
+
+func newSitesWith(t *testing.T, db *testdb.Database, spread time.Duration, change func(*nawasync.Config), zones ...string) *sites {
+	t.Helper()
 	h := enginetest.New(t, db)
-	createTable(h, "site_zones", siteZoneColumns)
-	createTable(h, "site_records", siteRecordColumns)
-	enginetest.NoError(t, db.Exec("CREATE INDEX site_records_rid ON site_records (rid)").Error)
+	createSites(h)
 	clock := nawasynctest.NewClock(time.Time{})
-	engine := h.Engine(func(c *nawasync.Config) { c.Now, c.Redis = clock.Now, nil })
+	engine := h.Engine(func(c *nawasync.Config) {
+		c.Now, c.Redis = clock.Now, nil
+		if change != nil {
+			change(c)
+		}
+	})
 	s := &sites{remote: newSiteRemote(zones...)}
-	zoneRepo, recordRepo := siteRepositories(t, engine, s.remote)
+	zoneRepo, recordRepo, err := siteRepositories(engine, s.remote, spread)
+	enginetest.NoError(t, err)
 	s.zones = &mirrored[siteZone]{SyncedRepository: zoneRepo, t: t, db: db, engine: engine, clock: clock}
 	s.mirrored = &mirrored[siteRecord]{SyncedRepository: recordRepo, t: t, db: db, engine: engine, clock: clock}
 	return s
 }
 
+// createSites creates the tables of zones and records.
+func createSites(h *enginetest.Harness) {
+	createTable(h, "site_zones", siteZoneColumns)
+	createTable(h, "site_records", siteRecordColumns)
+	enginetest.NoError(h.T, h.DB.Exec("CREATE INDEX site_records_rid ON site_records (rid)").Error)
+}
+
 // siteRepositories returns the repositories of zones and records.
-func siteRepositories(t *testing.T, engine *nawasync.Engine, remote *siteRemote) (nawasync.SyncedRepository[siteZone], nawasync.SyncedRepository[siteRecord]) {
-	t.Helper()
-	zones, err := mirror.New(engine, mirror.Config[siteZone]{Service: "dns", Type: "zone", Remote: siteZoneRemote{remote}, Settle: -1})
-	enginetest.NoError(t, err)
-	records, err := mirror.New(engine, mirror.Config[siteRecord]{
-		Service: "dns", Type: "record", Remote: siteRecordRemote{remote}, Settle: -1, Spread: 10 * time.Minute,
+func siteRepositories(engine *nawasync.Engine, remote *siteRemote, spread time.Duration) (
+	zones nawasync.SyncedRepository[siteZone], records nawasync.SyncedRepository[siteRecord], err error,
+) {
+	zones, err = mirror.New(engine, mirror.Config[siteZone]{Service: "dns", Type: "zone", Remote: siteZoneRemote{remote}, Settle: -1})
+	if err != nil {
+		return nil, nil, err
+	}
+	records, err = mirror.New(engine, mirror.Config[siteRecord]{
+		Service: "dns", Type: "record", Remote: siteRecordRemote{remote}, Settle: -1, Spread: spread,
 		Scopes: mirror.ScopesOf(zones, func(z siteZone) siteRecord { return siteRecord{Account: z.Account, Zone: z.Name} }),
 	})
-	enginetest.NoError(t, err)
-	return zones, records
+	return zones, records, err
 }
 
 // listZones syncs the zones, and returns the job.

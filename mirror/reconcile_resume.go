@@ -58,7 +58,7 @@ func (s *reconcile) goOn(ctx context.Context, err error) (bool, error) {
 		return false, err
 	}
 	text := "the listing failed after %d objects, nothing was deleted: %w"
-	if s.attempt != nil && s.place.cursor != "" && fault.ClassOf(err) == fault.ClassRateLimited {
+	if class := fault.ClassOf(err); s.attempt != nil && s.place.cursor != "" && (class == fault.ClassRateLimited || class == fault.ClassUnavailable) {
 		text = "the listing stopped after %d objects, and the next attempt goes on there: %w"
 	}
 	failure := fmt.Errorf(text, s.listed, err)

@@ -104,11 +104,13 @@ func (s *reconcile) remember(ctx context.Context, err error) error {
 	if err == nil {
 		return s.attempt.SetState(nil)
 	}
-	limited := fault.ClassOf(err) == fault.ClassRateLimited
+	class := fault.ClassOf(err)
+	limited := class == fault.ClassRateLimited
+	parked := limited || class == fault.ClassUnavailable // the cursor is not the cause
 	switch p := &s.place; {
-	case p.complete && !limited:
+	case p.complete && !parked:
 		return err
-	case p.complete, p.cursor != "" && (p.read > 0 || limited):
+	case p.complete, p.cursor != "" && (p.read > 0 || parked):
 	case p.cursor != "": // the cursor may be the cause
 		p.cursor, p.unproven = "", false
 	case limited && p.read > 0:

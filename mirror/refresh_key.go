@@ -72,6 +72,9 @@ func (r *repo) runRefreshKey(ctx context.Context, a host.Attempt, args *refreshA
 		return nawasync.Permanent(err)
 	}
 	r.model.respell(key)
+	if err := r.skipUnlisted(ctx, r.model.instance(key)); err != nil {
+		return err
+	}
 	asked, row := r.now(), r.model.newRow()
 	err := r.findRow(ctx, row.Addr(), "identity = ?", r.model.keyIdentity(key))
 	known := err == nil

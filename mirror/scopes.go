@@ -147,6 +147,19 @@ func (r *repo) skipGone(ctx context.Context, a host.Attempt) error {
 	return nawasync.Skip(fmt.Sprintf("the scope %q is gone, and nothing was done: %s", job.Instance, r.goneText(l)))
 }
 
+// skipUnlisted ends a refresh by key in a scope that is not listed. A feed or a webhook may name scopes that
+// Config.Scopes leaves out; the first sync of a scope that is listed later reads all of its objects.
+func (r *repo) skipUnlisted(ctx context.Context, instance string) error {
+	if r.scopes == nil {
+		return nil
+	}
+	l, err := r.engine.Store().FindListed(ctx, r.listedKey(instance))
+	if err != nil || l != nil {
+		return err
+	}
+	return nawasync.Skip(fmt.Sprintf("the scope %q is not listed, and nothing was read: no row of %s stands for it", instance, r.scopes.parent.model.table))
+}
+
 // changesRows reports whether jobs of an action add, delete or bring back a row in the transaction of their
 // outcome.
 func (r *repo) changesRows(action string) bool {
@@ -164,14 +177,17 @@ func (r *repo) notifyFollowers(ctx context.Context, tx *gorm.DB) error {
 	return nil
 }
 
-// notifyAfter does the same after an attempt that has changed rows in transactions of its own, also one that
-// has failed.
-func (r *repo) notifyAfter(ctx context.Context, a host.Attempt) {
+// notifyWith has the followers look at the rows after an attempt that has changed some in transactions of its own: in
+// the transaction of its success, so that none is forgotten, or at once if it has failed.
+func (r *repo) notifyWith(ctx context.Context, a host.Attempt, err error) {
 	if len(r.followers.all()) == 0 {
 		return
 	}
-	err := r.engine.InTx(context.WithoutCancel(ctx), func(tx *gorm.DB) error { return r.notifyFollowers(context.WithoutCancel(ctx), tx) })
-	if err != nil {
-		a.Logf("the scopes are followed later: %s", err)
+	ctx = context.WithoutCancel(ctx)
+	notify := func(tx *gorm.DB) error { return r.notifyFollowers(ctx, tx) }
+	if err == nil {
+		a.OnSuccess(notify)
+	} else if failed := r.engine.InTx(ctx, notify); failed != nil {
+		a.Logf("the scopes are followed later: %s", failed) // by the next attempt
 	}
 }

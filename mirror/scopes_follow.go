@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -74,7 +75,7 @@ func (r *repo) follow(ctx context.Context, a host.Attempt) (followResult, error)
 			f.steps = append(f.steps, scopeStep{instance: scope, row: row})
 		}
 	}
-	slices.SortFunc(f.steps, func(a, b scopeStep) int { return int(a.row - b.row) })
+	slices.SortFunc(f.steps, func(a, b scopeStep) int { return cmp.Compare(a.row, b.row) })
 	for i, chunk := range slices.Collect(slices.Chunk(f.steps, followChunk)) {
 		if ctx.Err() != nil {
 			return f.result, context.Cause(ctx)
@@ -252,6 +253,9 @@ func (f *following) applyStep(ctx context.Context, tx *gorm.DB, s scopeStep, par
 	case listed && !l.RetiredAt.IsZero(): // its name is used again
 		f.result.Added++
 		if err := store.SetParent(ctx, tx, *l, s.row, true); err != nil {
+			return err
+		}
+		if err := f.dropCursor(ctx, tx, s.instance); err != nil { // it was that of the earlier scope's feed
 			return err
 		}
 		return f.addSync(by.scope, out)

@@ -96,7 +96,7 @@ func (t *retirement) run(ctx context.Context) error {
 	if err := t.stillGone(ctx, func(tx *gorm.DB) error { return t.finish(ctx, tx) }); err != nil {
 		return err
 	}
-	t.repo.scopes.parent.notifyAfter(ctx, t.attempt) // another row may stand for the scope by now
+	t.repo.scopes.parent.notifyWith(ctx, t.attempt, nil) // another row may stand for the scope by now
 	return nil
 }
 
@@ -149,9 +149,17 @@ func (t *retirement) finish(ctx context.Context, tx *gorm.DB) error {
 		return err
 	}
 	if len(left) == 0 && t.repo.engine.Store().Now().Sub(l.GoneAt) > deletedRetention {
+		if err := t.repo.dropCursor(ctx, tx, t.key.Instance); err != nil {
+			return err
+		}
 		return t.repo.engine.Store().DropListed(ctx, tx, t.key)
 	}
 	return t.repo.engine.Store().SetRetired(ctx, tx, t.key)
+}
+
+// dropCursor forgets where the feed of a scope goes on.
+func (r *repo) dropCursor(ctx context.Context, tx *gorm.DB, instance string) error {
+	return r.engine.Store().DropFeedCursor(ctx, tx, jobstore.FeedScope{Service: r.service, Type: r.typ, Instance: instance})
 }
 
 // retiredColumns are the columns that hide a row. sync_job_id keeps the jobs of the row from changing it.

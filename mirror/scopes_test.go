@@ -282,11 +282,11 @@ func TestNameOfAScopeThatIsUsedAgainByAnotherRowGetsNewRows(t *testing.T) {
 
 func TestScheduleOfAllScopesFollowsThemWhileTheEngineRuns(t *testing.T) {
 	enginetest.WithVirtualTime(t, func(t *testing.T, h *enginetest.Harness) {
-		createTable(h, "site_zones", siteZoneColumns)
-		createTable(h, "site_records", siteRecordColumns)
+		createSites(h)
 		remote := newSiteRemote("one", "two")
 		e := h.Unhurried(nil)
-		zones, records := siteRepositories(t, e, remote)
+		zones, records, err := siteRepositories(e, remote, 10*time.Minute)
+		enginetest.NoError(t, err)
 		args, err := records.SyncArgs(siteRecord{}, "")
 		enginetest.NoError(t, err)
 		enginetest.NoError(t, e.Schedule(nawasync.Schedule{Name: "records", Spec: "@every 20m", Args: args}))

@@ -25,7 +25,8 @@ type parentState struct {
 	Since   time.Time `json:"since,omitzero"`
 }
 
-// maxParents is how many syncs of the parent are waited for.
+// maxParents is how many syncs of the parent are waited for. The others run too, and have the scopes followed again when
+// they end.
 const maxParents = 200
 
 // wait dispatches the syncs of the given scopes of the parent, and returns an error that ends the attempt until all
@@ -41,7 +42,7 @@ func (w *parentWait) wait(ctx context.Context, scopes func() ([]reflect.Value, e
 		if err != nil {
 			return err
 		}
-		for _, scope := range list[:min(len(list), maxParents)] {
+		for _, scope := range list {
 			job, err := w.scopes.parent.syncNow(ctx, scope, "", nawasync.Options{By: w.attempt.Job().TriggeredBy, Source: nawasync.SourceEvent})
 			if errors.Is(err, ErrScopeGone) {
 				continue
@@ -49,7 +50,9 @@ func (w *parentWait) wait(ctx context.Context, scopes func() ([]reflect.Value, e
 			if err != nil {
 				return fmt.Errorf("sync %s/%s first: %w", w.scopes.parent.service, w.scopes.parent.typ, err)
 			}
-			state.Parents = append(state.Parents, job.ID)
+			if len(state.Parents) < maxParents {
+				state.Parents = append(state.Parents, job.ID)
+			}
 		}
 	}
 	w.jobs = state.Parents

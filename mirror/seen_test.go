@@ -123,33 +123,6 @@ func TestATokenCountsLikeTheRowThatTheUserSaw(t *testing.T) {
 	})
 }
 
-func TestOperatorsAnswerTheConflictOfAToken(t *testing.T) {
-	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		m, remote, _ := newPlans(t, db)
-		ctx := t.Context()
-		seen := planOf(m, "a")
-		token, err := m.Seen(ctx, seen, "")
-		enginetest.NoError(t, err)
-		changed := remote.objects["a"]
-		changed.Title = "theirs"
-		remote.put(changed)
-		m.drain(m.Refresh(ctx, int64(seen.ID), byUser))
-		seen, err = m.ParseSeen(ctx, plan{Tenant: "one"}, "", token)
-		enginetest.NoError(t, err)
-		job := m.drain(m.Update(ctx, seen, func(p *plan) { p.Title = "mine" }, byUser))
-		m.ends(job, tracker.StatusConflict, "title changed on the remote")
-		values, err := job.ConflictValues()
-		if _, known := values.Base["title"]; err != nil || known || string(values.Remote["title"]) != `"theirs"` {
-			t.Errorf("conflict = %+v, %v; want no base, which nobody knows", values, err)
-		}
-		answered := m.drain(mirror.ApplyMine(ctx, m.engine, job.ID, nawasync.OperatorOptions{By: "user:1"}))
-		if got := remote.objects["a"]; answered.Status != tracker.StatusSuccess || got.Title != "mine" {
-			t.Errorf("apply mine: the job is %s (%s), and the remote has %q", answered.Status, answered.Error, got.Title)
-		}
-	})
-}
-
 func TestOldTokensAndThoseOfOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {

@@ -96,7 +96,7 @@ func (r *repo) runSync(ctx context.Context, a host.Attempt, args *syncArgs) erro
 	a.SetResult(storedResult{s.result})
 	args.result = &s.result
 	if s.result.Created+s.result.Updated > 0 || a.Job().Epoch > 0 { // an earlier attempt may have changed rows
-		r.notifyAfter(ctx, a)
+		r.notifyWith(ctx, a, err)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/mirror"
 )
 
@@ -68,6 +69,9 @@ type FakeRemote[T any] struct {
 	objects map[string]T
 	calls   map[Call]int
 	writes  int
+
+	fieldsOnce sync.Once
+	fields     []host.SnapshotField // nil if T is no snapshot struct
 }
 
 var _ mirror.Remote[struct{}] = (*FakeRemote[struct{}])(nil)
@@ -213,18 +217,37 @@ func (f *FakeRemote[T]) Create(ctx context.Context, want T) (o mirror.Object[T],
 	return o, err
 }
 
-// Update replaces the whole object, or returns ErrGone.
-func (f *FakeRemote[T]) Update(ctx context.Context, _ mirror.Object[T], want T, _ mirror.FieldDiff) (o mirror.Object[T], err error) {
-	err = f.call(ctx, CallUpdate, want, func(key string, _ T, found bool) error {
+// Update changes the touched fields of the object, or returns ErrGone. If touched is empty, or T is no snapshot struct,
+// it replaces the whole object.
+func (f *FakeRemote[T]) Update(ctx context.Context, _ mirror.Object[T], want T, touched mirror.FieldDiff) (o mirror.Object[T], err error) {
+	err = f.call(ctx, CallUpdate, want, func(key string, stored T, found bool) error {
 		if !found {
 			return ErrGone
 		}
-		o.Value = f.stored(want, false)
+		o.Value = f.stored(f.merged(stored, want, touched), false)
 		f.objects[key] = o.Value
 		f.writes++
 		return nil
 	})
 	return o, err
+}
+
+// merged returns an object with the touched fields of want.
+func (f *FakeRemote[T]) merged(object, want T, touched mirror.FieldDiff) T {
+	f.fieldsOnce.Do(func() {
+		if snapshot, err := (mirror.Config[T]{}).Internals(host.NewKey()); err == nil {
+			f.fields = slices.Concat(snapshot.Content, snapshot.Secrets)
+		}
+	})
+	if len(touched) == 0 || len(f.fields) == 0 {
+		return want
+	}
+	for _, field := range f.fields {
+		if touched.Has(field.Column) {
+			field.In(valueOf(&object)).Set(field.In(valueOf(&want)))
+		}
+	}
+	return object
 }
 
 // Delete removes the object, or returns ErrGone.

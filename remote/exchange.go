@@ -111,29 +111,29 @@ func (e *exchange) attempt() (*Answer, error) {
 		return nil, err
 	}
 	e.attempts++
+	start := e.remote.config.Now()
 	answer, err := e.roundTrip(req)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = e.check(answer)
 	}
-	return answer, e.check(answer)
+	e.record(start, answer, err)
+	return answer, err
 }
 
 // request returns the request of the next attempt.
 func (e *exchange) request(ctx context.Context) (*http.Request, error) {
+	token, err := e.accessToken(ctx)
+	if err != nil {
+		return nil, e.tokenError(err)
+	}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { e.sent.Store(true) }})
 	req := e.req.Clone(ctx)
 	if e.attempts > 0 && e.req.GetBody != nil {
-		body, err := e.req.GetBody()
-		if err != nil {
+		if req.Body, err = e.req.GetBody(); err != nil {
 			return nil, e.fail(fault.ClassConfig, "", fmt.Errorf("repeat the body of the request: %w", err))
 		}
-		req.Body = body
 	}
-	if e.remote.config.Token != nil && !e.tokenless && e.req.Header.Get("Authorization") == "" {
-		token, err := e.remote.token(ctx, e.scope)
-		if err != nil {
-			return nil, e.tokenError(err)
-		}
+	if token != nil {
 		e.token = token
 		token.SetAuthHeader(req)
 	}

@@ -1,8 +1,10 @@
 package remote_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -61,14 +63,26 @@ func checkNoSecret(t *testing.T, err error, secrets map[string]string) {
 	}
 }
 
-// echo answers with the request.
+// echo answers with the values of the request, without their names, as they are and encoded.
 func echo(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		parts := []string{r.URL.Path, token, r.Header.Get("X-Api-Key"), r.URL.Query().Get("api_key")}
+		form, _ := url.ParseQuery(string(body))
+		parts = append(parts, form.Get("password"), form.Get("note"))
+		var document struct {
+			User struct {
+				Secret string `json:"client_secret"`
+			}
+			Note string
+		}
+		_ = json.Unmarshal(body, &document)
+		parts = append(parts, document.User.Secret, document.Note)
 		w.WriteHeader(status)
-		var body strings.Builder
-		_ = r.Write(&body)
-		decoded, _ := url.QueryUnescape(body.String())
-		_, _ = fmt.Fprint(w, decoded, body.String())
+		for _, part := range parts {
+			_, _ = fmt.Fprintln(w, "saw", part, "and", url.QueryEscape(part))
+		}
 	}
 }
 

@@ -6,14 +6,22 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/remotecall"
 )
 
 // Remote is one external service. It is safe for concurrent use.
 type Remote struct {
-	config Config
-	tokens tokens
+	config   Config
+	tokens   tokens
+	breakers sync.Map // *breaker by limit scope
+	ledger   *remotecall.Ledger
 }
+
+// Service returns the service of the jobs.
+func (r *Remote) Service() string { return r.config.Service }
 
 // New returns a Remote.
 func New(config Config) (*Remote, error) {
@@ -31,5 +39,5 @@ func New(config Config) (*Remote, error) {
 		transport.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 		config.Base = transport
 	}
-	return &Remote{config: config}, nil
+	return &Remote{config: config, ledger: newLedger(config)}, nil
 }

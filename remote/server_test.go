@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -69,7 +70,10 @@ func cutBody(w http.ResponseWriter, _ *http.Request) {
 }
 
 // hang answers when the client has given up.
-func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+func hang(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // or else the server does not notice
+	<-r.Context().Done()
+}
 
 // hangBody sends half of the body and waits until the client has given up.
 func hangBody(w http.ResponseWriter, r *http.Request) {

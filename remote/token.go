@@ -35,9 +35,17 @@ type tokenFetch struct {
 	err   error
 }
 
-// token returns an access token of a limit scope. One that expires soon is replaced, by one request for all
+// accessToken returns the access token for the call, or nil if it needs none.
+func (e *exchange) accessToken(ctx context.Context) (*oauth2.Token, error) {
+	if e.remote.config.Token == nil || e.tokenless || e.req.Header.Get("Authorization") != "" {
+		return nil, nil //nolint:nilnil // none is needed
+	}
+	return e.remote.accessToken(ctx, e.scope)
+}
+
+// accessToken returns an access token of a limit scope. One that expires soon is replaced, by one request for all
 // calls that wait for it.
-func (r *Remote) token(ctx context.Context, scope string) (*oauth2.Token, error) {
+func (r *Remote) accessToken(ctx context.Context, scope string) (*oauth2.Token, error) {
 	r.tokens.mu.Lock()
 	s := r.tokens.scopes[scope]
 	if s == nil {
@@ -147,7 +155,7 @@ func (e *exchange) tokenError(err error) error {
 			f.Err = fmt.Errorf("HTTP %d %s", refused.Response.StatusCode, refused.ErrorCode)
 		}
 	}
-	f.Err = fmt.Errorf("get an access token: %w", f.Err)
+	f.Err = fmt.Errorf("the request for an access token failed: %w", f.Err)
 	if f.Class == fault.ClassCredentials {
 		f.Hint = "check the client's id and secret"
 	}

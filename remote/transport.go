@@ -41,7 +41,7 @@ type transport struct {
 
 // RoundTrip makes one call.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	e := &exchange{remote: t.remote, scope: t.scope, req: req, read: isRead(req.Method), object: req.URL.Path, tokenless: t.tokenless}
+	e := &exchange{remote: t.remote, scope: t.scope, req: req, read: t.tokenless || isRead(req.Method), object: req.URL.Path, tokenless: t.tokenless}
 	answer, err := e.do()
 	if answer == nil {
 		return nil, err

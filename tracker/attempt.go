@@ -24,6 +24,8 @@ type Attempt struct {
 	Error      string        `json:"error,omitempty"`
 	Stack      string        `json:"stack,omitempty"`
 	Log        string        `json:"log,omitempty"`
+	Calls      []Call        `json:"calls,omitempty"`      // of external APIs, at most MaxCallsKept
+	MoreCalls  int           `json:"more_calls,omitempty"` // calls that are not stored, in the middle of Calls
 }
 
 // MarshalJSON writes the duration as duration_ms.
@@ -49,7 +51,7 @@ const (
 
 	OutcomeRetry      Outcome = "retry"       // the attempt failed and the job has attempts left
 	OutcomeRetryAfter Outcome = "retry_after" // the handler asked to run again later
-	OutcomeParked     Outcome = "parked"      // the remote refused the credentials or limited the rate
+	OutcomeParked     Outcome = "parked"      // the remote refused the credentials, limited the rate or could not be reached
 	OutcomeStopped    Outcome = "stopped"     // the process stopped or lost its lease
 	OutcomeReaped     Outcome = "reaped"      // the process died
 	OutcomeDatabase   Outcome = "database"    // the engine's database was unreachable; the attempt is not consumed
@@ -59,7 +61,7 @@ const (
 const MaxAttemptsKept = 20
 
 // Attempts lists the stored attempts of a job, oldest first. Only the last MaxAttemptsKept
-// are stored. A successful attempt without log lines has no row of its own; Attempts derives
+// are stored. A successful attempt without log lines and calls has no row of its own; Attempts derives
 // it from the job. A limited Reader returns ErrNotFound for a job that it does not show.
 func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 	var list []Attempt
@@ -69,15 +71,16 @@ func (r *Reader) Attempts(ctx context.Context, job *Job) ([]Attempt, error) {
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var a Attempt
 		var started, ended, ms int64
-		var class, text, stack, log sql.NullString
-		if err := rows.Scan(&a.JobID, &a.Epoch, &a.Attempt, &started, &ended, &ms, &a.Outcome, &a.Worker, &class, &text, &stack, &log); err != nil {
+		var class, text, stack, log, calls sql.NullString
+		if err := rows.Scan(&a.JobID, &a.Epoch, &a.Attempt, &started, &ended, &ms, &a.Outcome, &a.Worker, &class, &text, &stack, &log, &calls); err != nil {
 			return err
 		}
 		a.StartedAt, a.EndedAt, a.Duration = sqlkit.FromMicros(started), sqlkit.FromMicros(ended), time.Duration(ms)*time.Millisecond
 		a.ErrorClass, a.Error, a.Stack, a.Log = class.String, text.String, stack.String, log.String
+		err := a.setCalls(calls.String)
 		list = append(list, a)
-		return nil
-	}, "SELECT job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log FROM nawasync_attempts WHERE job_id = ? ORDER BY epoch", job.ID)
+		return err
+	}, "SELECT job_id, epoch, attempt, started_at, ended_at, duration_ms, outcome, worker, error_class, error, stack, log, calls FROM nawasync_attempts WHERE job_id = ? ORDER BY epoch", job.ID)
 	if err != nil {
 		return nil, fmt.Errorf("list attempts of job %d: %w", job.ID, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nawasara/nawasync/internal/logbucket"
 )
 
 // Histogram counts durations in fixed logarithmic buckets, four per doubling, from 1 ms up, and
@@ -18,24 +20,9 @@ type Histogram struct {
 	sum    time.Duration
 }
 
-const bucketsPerDoubling = 4
-
-func bucketOf(d time.Duration) int {
-	ms := float64(d) / float64(time.Millisecond)
-	if ms <= 1 {
-		return 0
-	}
-	return int(math.Ceil(math.Log2(ms)*bucketsPerDoubling - 1e-9))
-}
-
-// bucketBound returns the upper bound of a bucket.
-func bucketBound(bucket int) time.Duration {
-	return time.Duration(math.Exp2(float64(bucket)/bucketsPerDoubling) * float64(time.Millisecond))
-}
-
 // Add counts one duration. A negative duration counts as zero.
 func (h *Histogram) Add(d time.Duration) {
-	h.addCount(bucketOf(d), 1)
+	h.addCount(logbucket.Of(d), 1)
 	h.sum += max(0, d)
 }
 
@@ -72,7 +59,7 @@ func (h *Histogram) Sum() time.Duration { return h.sum }
 func (h *Histogram) CountUpTo(d time.Duration) int64 {
 	var n int64
 	for bucket, c := range h.counts {
-		if bucketBound(bucket) <= d {
+		if logbucket.Bound(bucket) <= d {
 			n += c
 		}
 	}
@@ -86,7 +73,7 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	var seen int64
 	for _, bucket := range h.buckets() {
 		if seen += h.counts[bucket]; seen >= rank {
-			return bucketBound(bucket)
+			return logbucket.Bound(bucket)
 		}
 	}
 	return 0
@@ -101,24 +88,9 @@ func (h *Histogram) buckets() []int {
 	return keys
 }
 
-// sumKey stands for the sum, in microseconds, in the stored form.
-const sumKey = "s"
-
 // String returns the stored form: "bucket:count" pairs in ascending order of buckets, and the sum
 // in microseconds as "s:sum" unless it is 0, separated by spaces.
-func (h *Histogram) String() string {
-	var b strings.Builder
-	for i, bucket := range h.buckets() {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		fmt.Fprintf(&b, "%d:%d", bucket, h.counts[bucket])
-	}
-	if sum := h.sum.Microseconds(); sum > 0 {
-		fmt.Fprintf(&b, " %s:%d", sumKey, sum)
-	}
-	return b.String()
-}
+func (h *Histogram) String() string { return logbucket.Text(h.counts, h.sum) }
 
 // ParseHistogram parses the form that String returns. It returns an error for any other text.
 func ParseHistogram(text string) (Histogram, error) {
@@ -129,7 +101,7 @@ func ParseHistogram(text string) (Histogram, error) {
 		if !ok || err != nil || n < 0 {
 			return Histogram{}, fmt.Errorf("parse histogram: invalid bucket %q", pair)
 		}
-		if left == sumKey {
+		if left == logbucket.SumKey {
 			h.sum += time.Duration(n) * time.Microsecond
 			continue
 		}

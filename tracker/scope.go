@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
@@ -20,16 +21,20 @@ type Scope struct {
 	// "a/b" and "a/b/c", and not those of "a/bc". "" is the whole service.
 	Instance string `json:"instance"`
 	// Until is Forever if the scope waits for an operator. If Probes is not 0, one job of the scope runs
-	// then, and the others go on once a job has succeeded.
+	// then, and the others go on once it has shown that the remote works again.
 	Until  time.Time `json:"until"`
 	Parked bool      `json:"parked"` // the engine parked it because the remote refused a request; otherwise an operator paused it
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
+	// ErrorClass is the class of the error that parked the scope: credentials, unavailable or rate_limited. ""
+	// if an operator paused it.
+	ErrorClass string    `json:"error_class,omitempty"`
+	Since      time.Time `json:"since"`
 	// RetryAfter is until when the remote has asked to wait, at least: Resume does not end that. Zero if
 	// the remote has not asked for it.
 	RetryAfter time.Time `json:"retry_after,omitzero"`
-	// Probes is not 0 if the remote has refused the credentials: the number of the next probe.
+	// Probes is not 0 if the remote has refused the credentials or cannot be reached: the number of the next
+	// probe.
 	Probes int `json:"probes,omitempty"`
 }
 
@@ -47,6 +52,9 @@ func (r *Reader) Scopes(ctx context.Context) ([]Scope, error) {
 		var until, since, limited int64
 		err := rows.Scan(&s.Service, &s.Instance, &until, &s.Parked, &s.By, &since, &s.Reason, &limited, &s.Probes)
 		s.Until, s.Since = sqlkit.FromMicros(max(until, limited)), sqlkit.FromMicros(since)
+		if s.Parked {
+			s.ErrorClass = jobrow.ParkClass(s.Reason)
+		}
 		if limited > now {
 			s.RetryAfter = sqlkit.FromMicros(limited)
 		}

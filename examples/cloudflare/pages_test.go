@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -146,11 +147,12 @@ func TestManyRecordsAreAddedAndChangedByOneForm(t *testing.T) {
 	list := "/records?instance=" + s.instance() + "&q=many&state=synced"
 	s.WaitForText(list, "30 records")
 	_, page := s.Get(list)
-	form := []string{"instance", s.instance(), "ttl", "3600"}
+	form := url.Values{"instance": {s.instance()}, "ttl": {"3600"}}
 	for _, field := range seenField.FindAllStringSubmatch(page, -1) {
-		form = append(form, "row", field[1], "seen"+field[1], field[2])
+		form.Add("row", field[1])
+		form.Set("seen"+field[1], field[2])
 	}
-	if status, page, _ := s.Post("/many/ttl", form...); status != http.StatusSeeOther {
+	if status, page, _ := s.Send("/many/ttl", form); status != http.StatusSeeOther {
 		t.Fatalf("status %d, want a redirect:\n%s", status, page)
 	}
 	s.WaitForText(list, "30 records")
@@ -181,7 +183,7 @@ func TestInvalidFormsChangeNothingAndSayWhatToFix(t *testing.T) {
 		{"/records/create", "the TTL is not valid", []string{"instance", s.instance(), "name", "x", "type", "A", "content", "192.0.2.1", "ttl", "5"}, 422},
 		{"/records/create", "more than 100 characters", create("comment", strings.Repeat("c", 101)), 422},
 		{"/records/update", "The list has no row", []string{"instance", s.instance(), "row", "x", "seen", "x"}, 422},
-		{"/records/update", "the form is out of date", append(s.form("host0012")[:4], "seen", "x"), 422},
+		{"/records/update", "does not belong to this row", append(s.form("host0012")[:4], "seen", "x"), 422},
 		{"/records/delete", "select the checkbox", s.form("host0012"), 422},
 		{"/many/add", "has not three parts", []string{"instance", s.instance(), "lines", "www A"}, 422},
 		{"/many/ttl", "no record is selected", []string{"instance", s.instance(), "ttl", "60"}, 422},

@@ -3,11 +3,9 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
-	"html"
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -64,19 +62,15 @@ func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 		s.do("/sync")
 		const email = "info@alpha.example"
 		for answer, want := range map[string]int64{"keep_theirs": 50, "accept": 50, "apply_mine": 444, "overwrite": 445} {
-			_, page := s.get("/?q=" + email)
-			seen := regexp.MustCompile(`name="seen" value="(\{[^<>]*\})"`).FindStringSubmatch(page)
-			if seen == nil {
-				t.Fatalf("the form lacks the seen values:\n%s", page)
-			}
+			seen := s.seen(email)
 			quota := int64(50)
 			if current := s.server.Mailbox(email); *current.QuotaMB == quota {
 				quota = 51
 			}
 			noError(t, s.server.Edit(email, sim.State{QuotaMB: &quota}))
 			requested := map[string]string{"keep_theirs": "443", "accept": "446", "apply_mine": "444", "overwrite": "445"}[answer]
-			_, _, job := s.post("/mailboxes/update_quota", "email", email, "seen", html.UnescapeString(seen[1]), "quota_mb", requested)
-			page = s.await(job, "conflict")
+			_, _, job := s.post("/mailboxes/update_quota", "email", email, "seen", seen, "quota_mb", requested)
+			page := s.await(job, "conflict")
 			if !strings.Contains(page, "<th>On the server</th>") || !strings.Contains(page, fmt.Sprintf("%d MB", quota)) || !strings.Contains(page, requested+" MB") {
 				t.Fatalf("the job's page does not show the conflict:\n%s", page)
 			}

@@ -274,7 +274,7 @@ func TestInvalidFormsChangeNothingAndSayWhatToFix(t *testing.T) {
 	}{
 		{"/mailboxes/update_quota", "number of megabytes", []string{"email", "info@alpha.example", "quota_mb", "lots"}},
 		{"/mailboxes/update_quota", "number of megabytes", []string{"email", "info@alpha.example", "quota_mb", "-1"}},
-		{"/mailboxes/update_quota", "sync now", []string{"email", "nobody@alpha.example", "quota_mb", "1"}},
+		{"/mailboxes/update_quota", "does not belong to this row", []string{"email", "nobody@alpha.example", "quota_mb", "1"}},
 		{"/mailboxes/update_password", "8 characters", []string{"email", "info@alpha.example", "password", "short"}},
 		{"/mailboxes/delete", "select the checkbox", []string{"email", "info@alpha.example"}},
 		{"/mailboxes/create", "is not an email address", []string{"email", "info", "account", "alpha", "quota_mb", "1", "password", password}},

@@ -15,7 +15,7 @@ func TestFormThatIsSentTwiceDispatchesOneJob(t *testing.T) {
 	t.Parallel()
 	s, _, _ := embedded(t, 1)
 	s.do("/sync")
-	form := []string{"token", "token-of-a-form-0001", "email", "info@alpha.example", "password", "correct horse"}
+	form := []string{"token", "token-of-a-form-0001", "email", "info@alpha.example", "seen", s.seen("info@alpha.example"), "password", "correct horse"}
 	jobs := make([]string, 6)
 	var wg sync.WaitGroup
 	for i := range jobs {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,9 +113,33 @@ func (s *running) get(path string) (status int, page string) {
 	return s.site().Get(path)
 }
 
-// post sends a form. It returns the status, the page and the id of the dispatched job.
+// seen returns the token in the forms of a mailbox or an account, as the list has it now, or "" if the list has no
+// such row.
+func (s *running) seen(name string) string {
+	s.t.Helper()
+	list, key := "/accounts?q=", "username"
+	if strings.Contains(name, "@") {
+		list, key = "/?q=", "email"
+	}
+	_, page := s.get(list + url.QueryEscape(name))
+	found := regexp.MustCompile(`name="` + key + `" value="` + regexp.QuoteMeta(name) + `"><input type="hidden" name="seen" value="([^"]+)"`).FindStringSubmatch(page)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
+// post sends a form. It returns the status, the page and the id of the dispatched job. The form of a row has the
+// token that the list shows now, unless the values have one.
 func (s *running) post(path string, form ...string) (status int, page, job string) {
 	s.t.Helper()
+	values := url.Values{}
+	for i := 0; i < len(form); i += 2 {
+		values.Set(form[i], form[i+1])
+	}
+	if name := values.Get("email") + values.Get("username"); !values.Has("seen") && name != "" && !strings.HasSuffix(path, "/create") {
+		form = append(slices.Clone(form), "seen", s.seen(name))
+	}
 	return s.site().Post(path, form...)
 }
 

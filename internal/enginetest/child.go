@@ -29,6 +29,7 @@ const (
 // ChildProcess holds what StartChild passes to a child.
 type ChildProcess struct {
 	DB    *gorm.DB
+	DSN   string // of DB
 	Redis *redis.Client
 	Mode  string
 }
@@ -42,7 +43,7 @@ func RunChild(fn func(*ChildProcess) error) bool {
 	}
 	db, err := testdb.Open(spec[0], spec[1])
 	if err == nil {
-		err = fn(&ChildProcess{DB: db, Redis: redis.NewClient(&redis.Options{Addr: spec[2]}), Mode: spec[3]})
+		err = fn(&ChildProcess{DB: db, DSN: spec[1], Redis: redis.NewClient(&redis.Options{Addr: spec[2]}), Mode: spec[3]})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "child:", err)

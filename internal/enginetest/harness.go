@@ -136,7 +136,7 @@ func WithVirtualTime(t *testing.T, fn func(t *testing.T, h *Harness)) {
 var UnhurriedTuning = host.Tuning{
 	Poll: 5 * time.Second, Listen: time.Hour, Dequeue: 5 * time.Second, Sweep: time.Hour,
 	Beat: 20 * time.Second, LeaseTTL: 2 * time.Minute, DeadAfter: 5 * time.Minute,
-	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second,
+	Rollup: time.Minute, Prune: 2 * time.Minute, Schedule: 20 * time.Second, Calls: time.Minute,
 }
 
 // LogBuffer stores what is written to it. It is safe for concurrent use.

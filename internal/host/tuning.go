@@ -20,6 +20,7 @@ type Tuning struct {
 	Rollup    time.Duration // interval between two rollups of the statistics
 	Prune     time.Duration // interval between two rounds of the pruner
 	Schedule  time.Duration // interval between two checks of the schedules
+	Calls     time.Duration // interval between two writes of what was counted of calls of external APIs
 	// At is called when the store reaches a Moment. Nil means no call.
 	At func(jobstore.Moment)
 }
@@ -35,6 +36,6 @@ func (t Tuning) Or(other Tuning) Tuning {
 		Poll: cmp.Or(t.Poll, other.Poll), Listen: cmp.Or(t.Listen, other.Listen), Dequeue: cmp.Or(t.Dequeue, other.Dequeue), Sweep: cmp.Or(t.Sweep, other.Sweep),
 		Beat:     cmp.Or(t.Beat, other.Beat),
 		LeaseTTL: cmp.Or(t.LeaseTTL, other.LeaseTTL), DeadAfter: cmp.Or(t.DeadAfter, other.DeadAfter),
-		Rollup: cmp.Or(t.Rollup, other.Rollup), Prune: cmp.Or(t.Prune, other.Prune), Schedule: cmp.Or(t.Schedule, other.Schedule),
+		Rollup: cmp.Or(t.Rollup, other.Rollup), Prune: cmp.Or(t.Prune, other.Prune), Schedule: cmp.Or(t.Schedule, other.Schedule), Calls: cmp.Or(t.Calls, other.Calls),
 	}
 }

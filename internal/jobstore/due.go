@@ -42,7 +42,7 @@ func (s *Store) FirstDue(ctx context.Context, queues []string, kinds []Stream) (
 		"SELECT j.queue, j.service, j.type, j.action, j.instance, j.id, j.wake_at, COALESCE((SELECT MAX(CASE WHEN p.limited_until > p.paused_until THEN p.limited_until ELSE p.paused_until END) FROM nawasync_scopes p" +
 		" WHERE p.service = j.service AND " + s.dialect.Covers("p.instance", "j.instance") + "), 0) AS paused, EXISTS (SELECT 1 FROM nawasync_scopes p WHERE p.service = j.service AND p.probes > 0 AND " +
 		s.dialect.Covers("p.instance", "j.instance") + ") AS probe FROM nawasync_jobs j" +
-		" WHERE j.status = 'queued' AND j.wake_at IS NOT NULL AND j.queue IN ? AND (" + strings.Join(conditions, " OR ") + ")) d ORDER BY due, d.id LIMIT 1"
+		" WHERE j.status = 'queued' AND j.wake_at IS NOT NULL AND j.queue IN ? AND (" + strings.Join(conditions, " OR ") + ")) d ORDER BY due, d.wake_at, d.id LIMIT 1"
 	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
 		var paused, at int64
 		found = true

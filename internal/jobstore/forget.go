@@ -36,7 +36,7 @@ func (s *Store) Forget(ctx context.Context, t tracker.Target) (int, error) {
 		if n = done.RowsAffected; done.Error != nil {
 			return done.Error
 		}
-		if err := conn.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+
+		if err := conn.Exec("UPDATE nawasync_attempts SET error = NULL, stack = NULL, log = NULL, calls = NULL WHERE job_id IN (SELECT id FROM nawasync_jobs"+where+
 			" AND finished_at IS NOT NULL)", target...).Error; err != nil {
 			return err
 		}

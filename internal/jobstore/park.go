@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -14,11 +16,16 @@ import (
 // Refusal says that a remote has refused a request for a reason that concerns a whole scope.
 type Refusal struct {
 	Service, Instance string // the limit scope
-	Reason            string
-	Wait              time.Duration // how long to wait; 0 with refused credentials
+	Class             fault.Class
+	Reason            string        // without the class
+	Wait              time.Duration // how long to wait; 0 if only a probe ends the park
 	Asked             bool          // the remote has asked for Wait
-	Credentials       bool          // the remote has refused the credentials
-	Probe             bool          // of an attempt that was to find out whether it accepts them again
+	Probe             bool          // of an attempt that was to find out whether the jobs can go on
+}
+
+// probed reports whether the jobs wait for a probe.
+func (r Refusal) probed() bool {
+	return r.Class == fault.ClassCredentials || r.Class == fault.ClassUnavailable
 }
 
 // scopeRow is a row of nawasync_scopes.
@@ -27,6 +34,9 @@ type scopeRow struct {
 
 	limited int64 // limited_until
 }
+
+// isOutage is a condition: the jobs of a row of nawasync_scopes wait for a remote that cannot be reached.
+const isOutage = "(probes > 0 AND reason LIKE '" + string(fault.ClassUnavailable) + jobrow.ClassEnd + "%')"
 
 // blocks reports whether the row stops jobs.
 func (r scopeRow) blocks(now int64) bool {
@@ -54,7 +64,8 @@ func (s *Store) park(conn *sqlkit.Conn, r Refusal) (*tracker.Scope, error) {
 	if err != nil {
 		return nil, err
 	}
-	row := scopeRow{Scope: tracker.Scope{Service: r.Service, Instance: r.Instance, Parked: true, By: ParkedBy, Reason: r.Reason, Since: now}}
+	row := scopeRow{Scope: tracker.Scope{Service: r.Service, Instance: r.Instance, Parked: true, By: ParkedBy, Since: now}}
+	row.ErrorClass, row.Reason = string(r.Class), string(r.Class)+jobrow.ClassEnd+r.Reason
 	inForce := old.blocks(now.UnixMicro())
 	if inForce {
 		row.limited, row.Probes, row.Since, row.Until = old.limited, old.Probes, old.Since, old.Until
@@ -66,15 +77,17 @@ func (s *Store) park(conn *sqlkit.Conn, r Refusal) (*tracker.Scope, error) {
 		return nil, s.updateScope(conn, scopeRow{Scope: old.Scope, limited: row.limited})
 	}
 	switch {
-	case r.Credentials && old.Probes > 0 && !r.Probe:
+	case r.probed() && old.Probes > 0 && !r.Probe:
 		return nil, nil //nolint:nilnil // the attempt began before the scope was parked
-	case r.Credentials:
-		row.Probes++
-		row.Until = later(now.Add(max(r.Wait, probeWait(row.Probes))), sqlkit.FromMicros(row.limited))
+	case r.probed():
+		if row.Probes++; old.ErrorClass != string(r.Class) {
+			row.Probes = 1
+		}
+		row.Until = later(now.Add(max(r.Wait, probeWait(r.Class, row.Probes))), sqlkit.FromMicros(row.limited))
 	case row.Probes == 0:
 		row.Until = later(row.Until, now.Add(r.Wait))
-	default: // the reason of a refusal of credentials is the more important one
-		row.Reason = old.Reason
+	default: // what a probe has to end is the more important reason
+		row.ErrorClass, row.Reason = old.ErrorClass, old.Reason
 	}
 	row.RetryAfter = sqlkit.FromMicros(row.limited)
 	if inForce {
@@ -100,6 +113,9 @@ func (s *Store) lockScope(conn *sqlkit.Conn, service, instance string) (row scop
 		return scopeRow{}, nil
 	}
 	row.Service, row.Instance, row.Until, row.Since = service, instance, sqlkit.FromMicros(until), sqlkit.FromMicros(since)
+	if row.Parked {
+		row.ErrorClass = jobrow.ParkClass(row.Reason)
+	}
 	return row, err
 }
 

@@ -5,24 +5,29 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// Once a remote has refused the credentials of a scope, its jobs wait until one of them, the probe, shows
-// that the remote accepts them again. paused_until is then when the next probe may start; a process that
-// starts one moves it on, so that others do not.
+// Once a remote has refused the credentials of a scope, or cannot be reached, the jobs of the scope wait until
+// one of them, the probe, shows that the remote works again. paused_until is then when the next probe may start;
+// a process that starts one moves it on, so that others do not.
 
-// probeWait returns how long after a refusal the next probe may start.
-func probeWait(probes int) time.Duration {
+// probeWait returns how long after the error of a class the next probe may start. An outage often ends by itself;
+// credentials do so seldom, and some remotes lock an account after a few refusals.
+func probeWait(class fault.Class, probes int) time.Duration {
 	steps := []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+	if class == fault.ClassUnavailable {
+		steps = []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute}
+	}
 	return steps[min(max(probes, 1), len(steps))-1]
 }
 
 const (
 	// maxProbe is how long other processes leave a probe alone: its process may have died.
 	maxProbe = 10 * time.Minute
-	// probeAgain is how long after a probe that showed nothing the next one may start.
-	probeAgain = time.Minute
+	// minProbe is how long other processes leave a probe alone at least.
+	minProbe = time.Minute
 	// probeLater is when to look again after no job could be claimed for a probe.
 	probeLater = time.Second
 )
@@ -34,7 +39,7 @@ func (s *Store) ClaimProbe(ctx context.Context, worker string, look Look) (*Clai
 	taken, err := s.moveProbe(
 		ctx,
 		look.Stream,
-		now.Add(min(max(look.Timeout, probeAgain), maxProbe)),
+		now.Add(min(max(look.Timeout, minProbe), maxProbe)),
 		" AND paused_until <= ? AND limited_until <= ?",
 		now.UnixMicro(),
 		now.UnixMicro(),
@@ -56,19 +61,46 @@ func (s *Store) ClaimProbe(ctx context.Context, worker string, look Look) (*Clai
 	return claimed, nil
 }
 
-// EndProbe ends a probe. If the remote has accepted the credentials, the jobs of the scopes go on; else
-// another probe follows.
-func (s *Store) EndProbe(ctx context.Context, stream Stream, accepted bool) (err error) {
-	if !accepted {
-		_, err = s.moveProbe(ctx, stream, s.Now().Add(probeAgain), "")
-		return err
-	}
-	err = s.transaction(ctx, func(conn *sqlkit.Conn) error {
-		_, err := s.endPause(conn, probedScopes, []any{stream.Service, sqlkit.ScopesOf(stream.Instance)})
-		return err
+// EndProbe ends a probe. If it has shown that the remote works again, the jobs of the scopes go on, except
+// during a wait that the remote has asked for; else another probe follows.
+func (s *Store) EndProbe(ctx context.Context, stream Stream, works bool) (err error) {
+	of := []any{stream.Service, sqlkit.ScopesOf(stream.Instance)}
+	now := s.Now()
+	err = retryTx(ctx, func() error {
+		return s.transaction(ctx, func(conn *sqlkit.Conn) error {
+			if !works {
+				return s.probeAgain(conn, stream, now)
+			}
+			if _, err := s.endPause(conn, probedScopes+" AND limited_until <= ?", append(of, now.UnixMicro())); err != nil {
+				return err
+			}
+			return conn.Exec("UPDATE nawasync_scopes SET reason = ?, paused_until = limited_until, probes = 0"+probedScopes, append([]any{askedToWait}, of...)...).Error
+		})
 	})
 	if err != nil {
-		return fmt.Errorf("resume the scopes of %s/%s after a probe: %w", stream.Service, stream.Instance, err)
+		return fmt.Errorf("end the probe of the scopes of %s/%s: %w", stream.Service, stream.Instance, err)
+	}
+	return nil
+}
+
+// probeAgain sets the time of the next probe after one that has shown nothing.
+func (s *Store) probeAgain(conn *sqlkit.Conn, stream Stream, now time.Time) error {
+	for _, instance := range sqlkit.ScopesOf(stream.Instance) {
+		row, err := s.lockScope(conn, stream.Service, instance)
+		if err != nil {
+			return err
+		}
+		if row.Probes == 0 {
+			continue
+		}
+		wait := time.Minute
+		if class := fault.Class(row.ErrorClass); class == fault.ClassUnavailable {
+			wait = probeWait(class, row.Probes)
+		}
+		row.Until = later(now.Add(wait), sqlkit.FromMicros(row.limited))
+		if err := s.updateScope(conn, row); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/storetest"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -38,7 +39,7 @@ func TestRefusedCredentialsAreProbedByOneJobAfter1And5And15And60Minutes(t *testi
 		}
 		refuse := func(job *jobstore.Job) *tracker.Scope {
 			t.Helper()
-			scope, err := b.Park(t.Context(), jobstore.Refusal{Service: "whm", Instance: "a", Credentials: true, Probe: job.Probe})
+			scope, err := b.Park(t.Context(), jobstore.Refusal{Service: "whm", Instance: "a", Class: fault.ClassCredentials, Probe: job.Probe})
 			b.NoError(err)
 			b.SettleAll(&jobstore.Outcome{Job: job, Status: tracker.StatusQueued, KeepAttempt: true, Attempt: tracker.OutcomeParked, NotBefore: b.Now()})
 			return scope
@@ -90,7 +91,7 @@ func TestProbeWhoseProcessDiedOrThatShowedNothingIsRepeated(t *testing.T) {
 				t.Fatalf("%s: %d jobs, error %v; want %d", when, len(claimed.Jobs), err, jobs)
 			}
 		}
-		_, err := b.Park(t.Context(), jobstore.Refusal{Service: first.Service, Instance: first.Instance, Credentials: true})
+		_, err := b.Park(t.Context(), jobstore.Refusal{Service: first.Service, Instance: first.Instance, Class: fault.ClassCredentials})
 		b.NoError(err)
 		b.Advance(time.Minute)
 		expect("first probe", 1)

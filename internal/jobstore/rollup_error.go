@@ -65,21 +65,13 @@ func (s *Store) upsert(conn *sqlkit.Conn, u upsertStatement, rows any) error {
 	if err != nil {
 		return err
 	}
-	names := func(columns []string, prefix string) string {
-		list := make([]string, len(columns))
-		for i, column := range columns {
-			name, _, _ := strings.Cut(column, ":")
-			list[i] = prefix + name
-		}
-		return strings.Join(list, ", ")
-	}
 	all := slices.Concat(u.key, u.columns)
-	insert := "INSERT INTO " + u.table + " (" + names(all, "") + ") SELECT " + names(all, "v_") + " FROM " + s.dialect.Rowset(all...)
+	insert := "INSERT INTO " + u.table + " (" + columnNames(all, "") + ") SELECT " + columnNames(all, "v_") + " FROM " + s.dialect.Rowset(all...)
 	if s.dialect.Name == "mysql" {
 		return conn.Exec(insert+" ON DUPLICATE KEY UPDATE "+strings.NewReplacer("old.", u.table+".", "new.", "v_").Replace(u.set), text).Error
 	}
 	// Without WHERE, SQLite takes ON for the condition of a join.
-	return conn.Exec(insert+" WHERE TRUE ON CONFLICT ("+names(u.key, "")+") DO UPDATE SET "+
+	return conn.Exec(insert+" WHERE TRUE ON CONFLICT ("+columnNames(u.key, "")+") DO UPDATE SET "+
 		strings.NewReplacer("old.", u.table+".", "new.", "excluded.").Replace(u.set), text).Error
 }
 

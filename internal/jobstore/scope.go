@@ -58,25 +58,37 @@ type Resumed struct {
 	Found bool // anything was paused or parked
 	// LimitedUntil is until when jobs still wait because a remote has asked for it; zero if none has.
 	LimitedUntil time.Time
+	// Probed is how many scopes go on waiting because their remote cannot be reached. Each gets a probe now.
+	Probed int
 }
 
 // Resume ends the pause of a scope, its park, and the parks of the scopes within it. What a remote has
-// asked to wait goes on.
+// asked to wait goes on. A remote that cannot be reached gets one probe.
 func (s *Store) Resume(ctx context.Context, service, instance string) (r Resumed, err error) {
 	now := s.Now().UnixMicro()
 	where := " WHERE service = ? AND (instance = ? OR (parked = ? AND " + s.dialect.Covers("?", "instance") + "))"
 	args := []any{service, instance, true, instance, instance, instance}
 	err = s.transaction(ctx, func(conn *sqlkit.Conn) (err error) {
 		var last int64
-		if err = conn.Row("SELECT COALESCE(MAX(limited_until), 0) FROM nawasync_scopes"+where, args...).Scan(&last); err != nil {
+		if err = conn.Row("SELECT COALESCE(MAX(limited_until), 0), COALESCE(SUM(CASE WHEN "+isOutage+" THEN 1 ELSE 0 END), 0) FROM nawasync_scopes"+where,
+			args...).Scan(&last, &r.Probed); err != nil {
 			return err
 		}
-		if r.Found, err = s.endPause(conn, where+" AND limited_until <= ?", append(args, now)); err != nil || last <= now {
+		if r.Found, err = s.endPause(conn, where+" AND NOT "+isOutage+" AND limited_until <= ?", append(args, now)); err != nil {
+			return err
+		}
+		if r.Probed > 0 {
+			r.Found = true
+			err = conn.Exec("UPDATE nawasync_scopes SET paused_until = CASE WHEN limited_until > ? THEN limited_until ELSE ? END"+where+" AND "+isOutage,
+				append([]any{now, now}, args...)...).Error
+		}
+		if err != nil || last <= now {
 			return err
 		}
 		r.Found, r.LimitedUntil = true, sqlkit.FromMicros(last)
 		return conn.Exec(
-			"UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+where,
+			"UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+
+				where+" AND NOT "+isOutage,
 			append([]any{true, askedToWait, true, ParkedBy}, args...)...).Error
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/storetest"
 	"github.com/nawasara/nawasync/internal/testdb"
@@ -117,9 +118,9 @@ func TestResumeEndsAPauseAndTheParksWithinAndNoRetryAfter(t *testing.T) {
 			return r
 		}
 		b.NoError(b.Pause(t.Context(), tracker.Scope{Service: "whm", Instance: "a/b", Until: tracker.Forever}))
-		park("a/c", jobstore.Refusal{Credentials: true})
-		park("a/d", jobstore.Refusal{Wait: time.Minute})
-		park("x", jobstore.Refusal{Wait: time.Hour, Asked: true})
+		park("a/c", jobstore.Refusal{Class: fault.ClassCredentials})
+		park("a/d", jobstore.Refusal{Class: fault.ClassRateLimited, Wait: time.Minute})
+		park("x", jobstore.Refusal{Class: fault.ClassRateLimited, Wait: time.Hour, Asked: true})
 		expect("at first", "a/b", "a/c", "a/d", "x")
 		if !resume("a").Found {
 			t.Error("Resume did not find the parks within")
@@ -130,7 +131,7 @@ func TestResumeEndsAPauseAndTheParksWithinAndNoRetryAfter(t *testing.T) {
 			t.Errorf("Resume during a Retry-After returns %+v", r)
 		}
 		b.NoError(b.Pause(t.Context(), tracker.Scope{Service: "whm", Instance: "x", Until: tracker.Forever}))
-		park("x", jobstore.Refusal{Wait: time.Minute, Asked: true}) // by a job that ran already
+		park("x", jobstore.Refusal{Class: fault.ClassRateLimited, Wait: time.Minute, Asked: true}) // by a job that ran already
 		resume("x")
 		expect("after Resume during the Retry-After", "a/b", "x")
 		scopes, err := b.Scopes(t.Context())
@@ -160,7 +161,7 @@ func TestTimeInAParkedLimitScopeDoesNotCountTowardsExpiry(t *testing.T) {
 				t.Fatalf("stopped for %s, %d expired, error %v; want %s and %d", paused, len(list), err, want, expired)
 			}
 		}
-		for _, refusal := range []jobstore.Refusal{{Credentials: true}, {Wait: 20 * day, Asked: true}} {
+		for _, refusal := range []jobstore.Refusal{{Class: fault.ClassCredentials}, {Class: fault.ClassRateLimited, Wait: 20 * day, Asked: true}} {
 			refusal.Service, refusal.Instance = "whm", "a"
 			_, err := b.Park(t.Context(), refusal)
 			b.NoError(err)
@@ -169,7 +170,7 @@ func TestTimeInAParkedLimitScopeDoesNotCountTowardsExpiry(t *testing.T) {
 		expect(40*day, 0) // refused credentials wait for a probe, however long ago it came due
 		_, err := b.Resume(t.Context(), "whm", "a")
 		b.NoError(err)
-		_, err = b.Park(t.Context(), jobstore.Refusal{Service: "whm", Instance: "ab", Credentials: true})
+		_, err = b.Park(t.Context(), jobstore.Refusal{Service: "whm", Instance: "ab", Class: fault.ClassCredentials})
 		b.NoError(err)
 		b.Advance(6 * day)
 		expect(40*day, 0)

@@ -44,6 +44,7 @@ type Outcome struct {
 	Stack      string
 	Diff       json.RawMessage
 	Log        string
+	Calls      string // of external APIs, as tracker.Attempt reads them; "" for none
 	CancelBy   string
 	Now        time.Time // when the attempt ended; zero means the Store's time
 

@@ -25,7 +25,8 @@ type Pruner struct {
 	// Settle writes outcomes.
 	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
 
-	keysAfter string // the unique key after which the next tick looks for keys without an open job
+	keysAfter  string             // the unique key after which the next tick looks for keys without an open job
+	feedsAfter jobstore.FeedScope // the feed after which the next tick looks for cursors that nobody uses
 }
 
 const batch = 1000
@@ -39,6 +40,10 @@ const (
 // keepForms is how long a form of the pages that was sent is kept, so that the form cannot be sent again.
 const keepForms = 24 * time.Hour
 
+// keepCursors is how long the cursor of a feed is kept that nobody reads. Each job that reads a feed stores the cursor
+// again once a day.
+const keepCursors = 30 * 24 * time.Hour
+
 // KeepDeliveries is how long an accepted request of a webhook is kept. Its signature must not be valid for longer.
 const KeepDeliveries = 15 * time.Minute
 
@@ -48,6 +53,13 @@ const (
 	keepErrorMinutes = 24 * time.Hour
 	keepErrorHours   = 30 * 24 * time.Hour
 	keepErrorDays    = 365 * 24 * time.Hour
+)
+
+// How long minute and hour rows of the calls of external APIs are kept, and endpoints without calls. Pages read
+// an hour of minutes and 30 days of hours.
+const (
+	keepCallMinutes = 3 * time.Hour
+	keepCallHours   = 31 * 24 * time.Hour
 )
 
 // Tick prunes one batch of each type of row, unless another process is pruning. more reports
@@ -92,7 +104,11 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if full || n == batch || entries == batch || forms == batch || deliveries == batch {
+	calls, err := p.Store.PruneCalls(ctx, now.Add(-keepCallMinutes), now.Add(-keepCallHours), now.Add(-keepCallHours), batch)
+	if err != nil {
+		return false, err
+	}
+	if full || calls || n == batch || entries == batch || forms == batch || deliveries == batch {
 		return true, nil
 	}
 	if err := p.Store.DropArguments(ctx, now.Add(-p.Arguments)); err != nil {
@@ -106,6 +122,9 @@ func (p *Pruner) Tick(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if err := p.Store.PrunePauses(ctx, now.Add(-2*p.Expiry)); err != nil {
+		return false, err
+	}
+	if p.feedsAfter, err = p.Store.PruneCursors(ctx, p.feedsAfter, now.Add(-keepCursors), batch); err != nil {
 		return false, err
 	}
 	p.keysAfter, err = p.Store.PruneKeys(ctx, p.keysAfter, batch)

@@ -21,13 +21,16 @@ const (
 // Call is one call as it ended.
 type Call struct {
 	Service, Scope string // the limit scope
+	Budget         string // the class of endpoints whose budget it used
+	Server         string // host and port, as the URL has them
 	Method         string
 	Template       string // of the endpoint
 	Status         int    // 0 without an answer
 	Class          string // of the error, "" for none
 	Start          time.Time
 	Duration       time.Duration
-	Left           int64 // calls left of the quota as the server says; negative if it does not
+	Left           int64     // calls left of the quota as the server says; negative if it does not
+	Reset          time.Time // when the quota is full again, as the server says; zero if it does not
 }
 
 // Job is what the calls of one attempt of a job need.
@@ -39,12 +42,20 @@ type Job struct {
 	Reserved func(scope, class string, n int) int
 	// Record is called once for each call. Nil records nothing.
 	Record func(Call)
+
+	began time.Time
 }
+
+// Began returns when this attempt of the job began, by the clock of the machine.
+func (j *Job) Began() time.Time { return j.began }
 
 type key struct{}
 
-// With returns a context for the calls of a job.
-func With(ctx context.Context, job *Job) context.Context { return context.WithValue(ctx, key{}, job) }
+// With returns a context for the calls of a job, whose attempt begins now.
+func With(ctx context.Context, job *Job) context.Context {
+	job.began = time.Now()
+	return context.WithValue(ctx, key{}, job)
+}
 
 // From returns the job of the context, or nil outside of a job.
 func From(ctx context.Context) *Job {

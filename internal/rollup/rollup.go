@@ -1,4 +1,5 @@
-// Package rollup adds the statistics of finished jobs to minute, hour and day rows.
+// Package rollup adds the statistics of finished jobs, and of the calls of external APIs, to the rows of minutes and
+// longer periods.
 package rollup
 
 import (
@@ -26,5 +27,9 @@ func (r *Rollup) Tick(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	n, err := r.Store.Rollup(ctx, batch)
-	return n == batch, err
+	if err != nil {
+		return false, err
+	}
+	calls, err := r.Store.RollupCalls(ctx, batch)
+	return n == batch || calls == batch, err
 }

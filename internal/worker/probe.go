@@ -1,6 +1,10 @@
 package worker
 
-import "github.com/nawasara/nawasync/internal/jobstore"
+import (
+	"time"
+
+	"github.com/nawasara/nawasync/internal/jobstore"
+)
 
 // probe starts one job of a stream whose scopes wait for a probe, if the last lap has found one. It returns
 // how many jobs it has started; the slot is theirs.
@@ -12,6 +16,7 @@ func (p *puller) probe() (started int, err error) {
 	if st == nil {
 		return 0, nil
 	}
+	st.probedAt = time.Now()
 	w := p.worker
 	for _, served := range w.Serves() {
 		if served.Kind != st.Kind() {

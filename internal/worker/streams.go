@@ -39,6 +39,7 @@ type stream struct {
 	lookedAt time.Time     // when the last claim that found jobs ended
 	wakeAt   int64         // when its first job comes due, in microseconds; never if unknown
 	index    int           // in the heap of later streams, or -1
+	probedAt time.Time     // when this process last tried to start a probe of it
 }
 
 const never = math.MaxInt64
@@ -80,8 +81,8 @@ func (s *streams) list(found jobstore.StreamState, now int64) {
 	st := s.get(found.Stream)
 	st.laps = s.lap
 	if found.Paused {
-		if found.Probe && found.WakeAt <= now {
-			s.probe = st
+		if found.Probe && found.WakeAt <= now && (s.probe == nil || st.probedAt.Before(s.probe.probedAt)) {
+			s.probe = st // a job that fails for a reason of its own is not the only one to try
 		}
 		return
 	}

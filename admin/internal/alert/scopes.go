@@ -2,6 +2,7 @@ package alert
 
 import (
 	"github.com/nawasara/nawasync/admin/internal/format"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -17,6 +18,10 @@ func checkScopes(in Input, p Formatter) (list []Alert) {
 		case !s.RetryAfter.IsZero() && s.Parked && s.Probes == 0:
 			one.Severity, one.Next.Resume = SeverityCritical, nil
 			one.Advice = p.T("The remote has asked for this wait, which Resume does not end. The jobs then start by themselves.")
+		case Unreachable(s):
+			one.Severity = SeverityCritical
+			one.Advice = p.Tf("Check that the remote runs and that the workers can reach it. One job tries again at %s, or when you resume; the others start once the remote answers.",
+				p.FullTime(s.Until))
 		case s.Probes > 0:
 			one.Severity = SeverityCritical
 			one.Advice = p.Tf("Renew the credentials, then resume. Otherwise one job tries them at %s, and the others start once it succeeds.", p.FullTime(s.Until))
@@ -28,10 +33,19 @@ func checkScopes(in Input, p Formatter) (list []Alert) {
 	return list
 }
 
+// Unreachable reports whether a scope is parked because its remote cannot be reached.
+func Unreachable(s tracker.Scope) bool {
+	return s.Probes > 0 && s.ErrorClass == string(fault.ClassUnavailable)
+}
+
 // ScopeText says what is paused or parked, by whom or until when, and why if the reader may know.
 func ScopeText(s tracker.Scope, p Formatter) string {
 	name, reason := p.ScopeText(s.Service, s.Instance), format.FirstLine(s.Reason)
 	switch {
+	case Unreachable(s) && reason == "":
+		return p.Tf("%s has been unreachable since %s.", name, p.FullTime(s.Since))
+	case Unreachable(s):
+		return p.Tf("%s has been unreachable since %s: %s", name, p.FullTime(s.Since), reason)
 	case s.Probes > 0 && reason == "":
 		return p.Tf("%s is parked because the remote refuses the credentials.", name)
 	case s.Probes > 0:

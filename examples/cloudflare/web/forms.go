@@ -35,11 +35,8 @@ func (s *Pages) sync(w http.ResponseWriter, r *http.Request) {
 
 // finishRecord answers a form of the list of records.
 func (s *Pages) finishRecord(w http.ResponseWriter, r *http.Request, job *tracker.Job, err error) {
-	switch {
-	case errors.Is(err, mirror.ErrScopeGone):
+	if errors.Is(err, mirror.ErrScopeGone) {
 		err = site.FormError("the zone does not exist at Cloudflare any more, and nothing changes its records")
-	case errors.Is(err, mirror.ErrStale), errors.Is(err, mirror.ErrSeen):
-		err = site.FormError("the form is out of date: look at the record again, and repeat the change")
 	}
 	s.FinishForm(w, r, err, func() { s.RedirectToList(w, r, "/records", instance(r), job.ID) }, s.records)
 }

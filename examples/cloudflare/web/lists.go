@@ -41,9 +41,8 @@ type recordsView struct {
 
 	Zone   dns.Zone
 	Rows   []dns.Record
-	Seen   map[uint64]string // the token of each row as it is shown
-	Queued int               // changes that the last form has dispatched
-	Notice string            // what it could not dispatch
+	Queued int    // changes that the last form has dispatched
+	Notice string // what it could not dispatch
 }
 
 // records lists the records of a zone.
@@ -71,11 +70,7 @@ func (s *Pages) showRecords(w http.ResponseWriter, r *http.Request, status int, 
 	var list nawasync.ListResult[dns.Record]
 	if err == nil {
 		list, err = site.ListOf(r, &v.List, map[string]any{"account": v.Zone.Account, "zone": v.Zone.ZoneID}, s.DNS.Records, "name")
-		v.Rows, v.Seen = list.Items, map[uint64]string{}
-	}
-	for _, row := range v.Rows {
-		token, seenErr := s.DNS.Records.Seen(ctx, row, site.User)
-		v.Seen[row.ID], err = token, errors.Join(err, seenErr)
+		v.Rows = list.Items
 	}
 	if err == nil {
 		v.SyncedAt, err = s.DNS.Records.LastSyncedAt(ctx, scopeOf(v.Zone))

@@ -166,8 +166,8 @@ func records(p site.Page, v recordsView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, row := range v.Rows {
-					templ_7745c5c3_Err = recordRow(row, v).Render(ctx, templ_7745c5c3_Buffer)
+				for i, row := range v.Rows {
+					templ_7745c5c3_Err = recordRow(row, v, v.List.Seen[i]).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -362,7 +362,7 @@ func ttlField(ttl int) templ.Component {
 	})
 }
 
-func recordRow(row dns.Record, v recordsView) templ.Component {
+func recordRow(row dns.Record, v recordsView, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -427,9 +427,9 @@ func recordRow(row dns.Record, v recordsView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var18 string
-		templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.ResolveAttributeValue(v.Seen[row.ID])
+		templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.ResolveAttributeValue(seen)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `cloudflare/web/records.templ`, Line: 101, Col: 75}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `cloudflare/web/records.templ`, Line: 101, Col: 65}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var18)
 		if templ_7745c5c3_Err != nil {
@@ -606,7 +606,7 @@ func recordRow(row dns.Record, v recordsView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = target(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = target(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -691,7 +691,7 @@ func recordRow(row dns.Record, v recordsView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = target(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = target(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -705,7 +705,7 @@ func recordRow(row dns.Record, v recordsView) templ.Component {
 
 // target adds hidden fields that say which row the form changes, and what the user has seen of it: a value that
 // changes at Cloudflare before the form is sent leads to a conflict.
-func target(row dns.Record, v recordsView) templ.Component {
+func target(row dns.Record, v recordsView, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -734,7 +734,7 @@ func target(row dns.Record, v recordsView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = site.Hidden("seen", v.Seen[row.ID]).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = site.Hidden("seen", seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

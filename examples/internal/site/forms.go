@@ -33,6 +33,10 @@ func (s *Site) FinishForm(w http.ResponseWriter, r *http.Request, err error, red
 		showList(w, r, http.StatusUnprocessableEntity, "The row already has the requested values: enter a different value.")
 	case errors.Is(err, mirror.ErrUnseen):
 		showList(w, r, http.StatusUnprocessableEntity, "This value has not been loaded from the server yet: choose Sync now, then try again.")
+	case errors.Is(err, mirror.ErrStale):
+		showList(w, r, http.StatusConflict, "The form is out of date: look at the row as it is now, then repeat the change.")
+	case errors.Is(err, mirror.ErrSeen):
+		showList(w, r, http.StatusUnprocessableEntity, "The form does not belong to this row: open the row's form in the list, then repeat the change.")
 	case wrongForm, errors.Is(err, nawasync.ErrInvalid), errors.Is(err, nawasync.ErrExists), errors.Is(err, nawasync.ErrDeleting):
 		showList(w, r, http.StatusUnprocessableEntity, Sentence(err))
 	case errors.Is(err, nawasync.ErrBacklogFull):

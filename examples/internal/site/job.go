@@ -74,9 +74,11 @@ func (s *Site) conflictOf(job *tracker.Job) (list []conflictField) {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(values.Remote)) {
-		list = append(list, conflictField{
-			name, s.conflictText(name, values.Base[name]), s.conflictText(name, values.Desired[name]), s.conflictText(name, values.Remote[name]),
-		})
+		base := s.conflictText(name, values.Base[name])
+		if values.Base[name] == nil && job.SnapshotState != tracker.StatePendingCreate {
+			base = "Unknown" // the form had a token of it, and the history does not tell
+		}
+		list = append(list, conflictField{name, base, s.conflictText(name, values.Desired[name]), s.conflictText(name, values.Remote[name])})
 	}
 	return list
 }

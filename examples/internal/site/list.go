@@ -38,6 +38,7 @@ type List struct {
 	SyncedAt, Now    time.Time
 	Held             []tracker.Hold
 	Jobs             []*tracker.Job
+	Seen             []string     // what each row's forms say that their user saw
 	FirstSync        *tracker.Job // the newest sync of a list that was never synced, or nil
 }
 
@@ -122,8 +123,8 @@ func query(r *http.Request, where map[string]any, sort string) (q nawasync.Query
 	return q, state
 }
 
-// ListOf reads the rows of a list that are where, and sets the list's values in v. After a refused form, it reads the
-// first page.
+// ListOf reads the rows of a list that are where, and sets the list's values in v, with a token for the forms of each row.
+// After a refused form, it reads the first page.
 func ListOf[T any](r *http.Request, v *List, where map[string]any, repository nawasync.SyncedRepository[T], sort string) (nawasync.ListResult[T], error) {
 	q, state := query(r, where, sort)
 	if r.Method != http.MethodGet {
@@ -131,6 +132,11 @@ func ListOf[T any](r *http.Request, v *List, where map[string]any, repository na
 	}
 	list, err := repository.List(r.Context(), q)
 	v.Search, v.State, v.After, v.Next, v.Total, v.More = q.Search, state, q.After, list.Next, list.Total, list.More
+	for i := 0; i < len(list.Items) && err == nil; i++ {
+		var token string
+		token, err = repository.Seen(r.Context(), list.Items[i], User)
+		v.Seen = append(v.Seen, token)
+	}
 	return list, err
 }
 

@@ -94,7 +94,7 @@ func RowJob(s nawasync.SyncStatus) templ.SafeURL {
 // parked reports whether the job waits because the server has refused it and would refuse others.
 func parked(j *tracker.Job) bool {
 	class := fault.Class(j.ErrorClass)
-	return j.Status == tracker.StatusQueued && (class == fault.ClassCredentials || class == fault.ClassRateLimited)
+	return j.Status == tracker.StatusQueued && (class == fault.ClassCredentials || class == fault.ClassUnavailable || class == fault.ClassRateLimited)
 }
 
 // JobURL returns the URL of the page of a job.

@@ -103,17 +103,21 @@ func (s *Site) Get(path string) (status int, page string) {
 	return response.StatusCode, html.UnescapeString(string(body))
 }
 
-// Post sends a form. It returns the status, the page and the id of the dispatched job.
+// Post sends a form of names and values. It returns the status, the page and the id of the dispatched job.
 func (s *Site) Post(path string, form ...string) (status int, page, job string) {
 	s.T.Helper()
-	values := url.Values{"token": {rand.Text()}}
-	named := map[string]bool{}
+	values := url.Values{}
 	for i := 0; i < len(form); i += 2 {
-		if !named[form[i]] {
-			values.Del(form[i])
-		}
-		named[form[i]] = true
-		values.Add(form[i], form[i+1])
+		values.Set(form[i], form[i+1])
+	}
+	return s.Send(path, values)
+}
+
+// Send is Post for a form that may have several values of one name.
+func (s *Site) Send(path string, values url.Values) (status int, page, job string) {
+	s.T.Helper()
+	if !values.Has("token") {
+		values.Set("token", rand.Text())
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.PostForm(s.URL+path, values)

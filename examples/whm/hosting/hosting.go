@@ -26,20 +26,26 @@ const settle = -1
 
 // New creates the repositories. With nil servers, the process only reads rows and dispatches jobs.
 func New(e *nawasync.Engine, servers Servers) (*Module, error) {
-	accountConfig := mirror.Config[WhmAccount]{
+	accountConfig, emailConfig := configs(servers)
+	accountRepository, accountErr := mirror.New(e, accountConfig)
+	emailRepository, emailErr := mirror.New(e, emailConfig)
+	return &Module{accountRepository, emailRepository}, errors.Join(accountErr, emailErr)
+}
+
+// configs returns the configurations of the repositories.
+func configs(servers Servers) (accountConfig mirror.Config[WhmAccount], emailConfig mirror.Config[WhmEmailAccount]) {
+	accountConfig = mirror.Config[WhmAccount]{
 		Service: "whm", Type: "account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 90 * time.Second, Settle: settle, Search: []string{"username", "domain", "contact"},
 		Actions: mirror.Actions{Update: []string{"update_package", "update_password", "suspend", "unsuspend"}, Delete: "terminate", Sync: "sync_accounts"},
 	}
-	emailConfig := mirror.Config[WhmEmailAccount]{
+	emailConfig = mirror.Config[WhmEmailAccount]{
 		Service: "whm", Type: "email_account", Queue: Queue, SyncQueue: SyncQueue, Timeout: 60 * time.Second, Settle: settle, Search: []string{"email"}, Details: []string{WithDisk},
 		Actions: mirror.Actions{Update: []string{"update_quota", "update_password", "suspend", "unsuspend"}, Sync: "sync_emails"},
 	}
 	if servers != nil {
 		accountConfig.Remote, emailConfig.Remote = &accounts{servers}, &emails{servers}
 	}
-	accountRepository, accountErr := mirror.New(e, accountConfig)
-	emailRepository, emailErr := mirror.New(e, emailConfig)
-	return &Module{accountRepository, emailRepository}, errors.Join(accountErr, emailErr)
+	return accountConfig, emailConfig
 }
 
 // SyncAll dispatches a sync of the accounts and one of the mailboxes for each server. A sync that is already

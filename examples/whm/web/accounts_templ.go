@@ -83,8 +83,8 @@ func accounts(p site.Page, v site.List, rows []hosting.WhmAccount) templ.Compone
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, row := range rows {
-					templ_7745c5c3_Err = accountRow(row, v).Render(ctx, templ_7745c5c3_Buffer)
+				for i, row := range rows {
+					templ_7745c5c3_Err = accountRow(row, v, v.Seen[i]).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -157,7 +157,7 @@ func newAccount(v site.List) templ.Component {
 	})
 }
 
-func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
+func accountRow(row hosting.WhmAccount, v site.List, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -310,7 +310,7 @@ func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -335,7 +335,7 @@ func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -352,7 +352,7 @@ func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -369,7 +369,7 @@ func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -386,7 +386,7 @@ func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = accountSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = accountSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -399,7 +399,7 @@ func accountRow(row hosting.WhmAccount, v site.List) templ.Component {
 }
 
 // accountSeen adds the same hidden fields for an account as mailboxSeen does for a mailbox.
-func accountSeen(row hosting.WhmAccount, v site.List) templ.Component {
+func accountSeen(row hosting.WhmAccount, v site.List, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -428,7 +428,7 @@ func accountSeen(row hosting.WhmAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = site.Hidden("seen", seenAccount(row)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = site.Hidden("seen", seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

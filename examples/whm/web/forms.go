@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -73,13 +72,6 @@ func formEmail(r *http.Request) (string, error) {
 	return email, nil
 }
 
-// formSeen returns the row's values at the time when the page with the form was rendered. A value
-// that has changed on the server since then leads to a conflict.
-func formSeen(r *http.Request) (seen seenValues, ok bool) {
-	err := json.Unmarshal([]byte(r.PostFormValue("seen")), &seen)
-	return seen, err == nil
-}
-
 func (s *Pages) changeMailbox(w http.ResponseWriter, r *http.Request) {
 	job, err := s.mailboxJob(r, r.PathValue("action"))
 	s.finishForm(w, r, "/", job, err)
@@ -91,28 +83,23 @@ func (s *Pages) mailboxJob(r *http.Request, action string) (*tracker.Job, error)
 	if err != nil {
 		return nil, err
 	}
-	ctx := r.Context()
 	row := hosting.WhmEmailAccount{Instance: s.instance(r), Email: email}
 	if action == "create" {
 		return s.createMailbox(r, row)
-	}
-	if row, err = s.Hosting.Emails.FindKey(ctx, row); err != nil {
-		return nil, err
-	}
-	if seen, ok := formSeen(r); ok {
-		row.Quota, row.SuspendedLogin, row.SuspendedIncoming = seen.Quota, seen.Login, seen.Incoming
-	}
-	if action == "delete" {
-		if r.PostFormValue("sure") != "yes" {
-			return nil, site.FormError("the confirmation is missing: select the checkbox to delete the mailbox and all its mail")
-		}
-		return s.Hosting.Emails.Delete(ctx, row, options(""))
 	}
 	change, err := mailboxChange(r, action)
 	if err != nil {
 		return nil, err
 	}
-	return s.Hosting.Emails.Update(ctx, row, change, options(action))
+	// The token says what the user saw. A value that has changed since then leads to a conflict.
+	seen, err := s.Hosting.Emails.ParseSeen(r.Context(), row, site.User, r.PostFormValue("seen"))
+	switch {
+	case err != nil:
+		return nil, err
+	case change == nil:
+		return s.Hosting.Emails.Delete(r.Context(), seen, options(""))
+	}
+	return s.Hosting.Emails.Update(r.Context(), seen, change, options(action))
 }
 
 func (s *Pages) createMailbox(r *http.Request, row hosting.WhmEmailAccount) (*tracker.Job, error) {
@@ -128,9 +115,14 @@ func (s *Pages) createMailbox(r *http.Request, row hosting.WhmEmailAccount) (*tr
 	return s.Hosting.Emails.Create(r.Context(), row, options(""))
 }
 
-// mailboxChange returns the function that makes the change of a mailbox form.
+// mailboxChange returns the function that makes the change of a mailbox form, or nil for a deletion.
 func mailboxChange(r *http.Request, action string) (func(*hosting.WhmEmailAccount), error) {
 	switch action {
+	case "delete":
+		if r.PostFormValue("sure") != "yes" {
+			return nil, site.FormError("the confirmation is missing: select the checkbox to delete the mailbox and all its mail")
+		}
+		return nil, nil //nolint:nilnil // the mailbox is deleted and not changed
 	case "update_quota":
 		quota, err := formQuota(r)
 		return func(m *hosting.WhmEmailAccount) { m.Quota = quota }, err
@@ -152,30 +144,23 @@ func (s *Pages) changeAccount(w http.ResponseWriter, r *http.Request) {
 
 // accountJob dispatches the job of an account form.
 func (s *Pages) accountJob(r *http.Request) (*tracker.Job, error) {
-	ctx, action := r.Context(), r.PathValue("action")
+	action := r.PathValue("action")
 	row := hosting.WhmAccount{Instance: s.instance(r), Username: site.Clean(r.PostFormValue("username"))}
 	if action == "create" {
 		return s.createAccount(r, row)
-	}
-	row, err := s.Hosting.Accounts.FindKey(ctx, row)
-	if err != nil {
-		return nil, err
-	}
-	if seen, ok := formSeen(r); ok {
-		row.Domain, row.Contact, row.Plan, row.DiskLimit = seen.Domain, seen.Contact, seen.Plan, seen.DiskLimit
-		row.Suspended, row.SuspendReason = seen.Suspended, seen.Reason
-	}
-	if action == "terminate" {
-		if r.PostFormValue("sure") != "yes" {
-			return nil, site.FormError("the confirmation is missing: select the checkbox to delete the account and all its mailboxes")
-		}
-		return s.Hosting.Accounts.Delete(ctx, row, options(""))
 	}
 	change, err := accountChange(r, action)
 	if err != nil {
 		return nil, err
 	}
-	return s.Hosting.Accounts.Update(ctx, row, change, options(action))
+	seen, err := s.Hosting.Accounts.ParseSeen(r.Context(), row, site.User, r.PostFormValue("seen"))
+	switch {
+	case err != nil:
+		return nil, err
+	case change == nil:
+		return s.Hosting.Accounts.Delete(r.Context(), seen, options(""))
+	}
+	return s.Hosting.Accounts.Update(r.Context(), seen, change, options(action))
 }
 
 func (s *Pages) createAccount(r *http.Request, row hosting.WhmAccount) (*tracker.Job, error) {
@@ -190,9 +175,14 @@ func (s *Pages) createAccount(r *http.Request, row hosting.WhmAccount) (*tracker
 	return s.Hosting.Accounts.Create(r.Context(), row, options(""))
 }
 
-// accountChange returns the function that makes the change of an account form.
+// accountChange returns the function that makes the change of an account form, or nil for a termination.
 func accountChange(r *http.Request, action string) (func(*hosting.WhmAccount), error) {
 	switch action {
+	case "terminate":
+		if r.PostFormValue("sure") != "yes" {
+			return nil, site.FormError("the confirmation is missing: select the checkbox to delete the account and all its mailboxes")
+		}
+		return nil, nil //nolint:nilnil // the account is deleted and not changed
 	case "update_package":
 		plan := site.Clean(r.PostFormValue("plan"))
 		if plan == "" {

@@ -21,6 +21,7 @@ const limitedBy = "user:demo, rate limit"
 type guideView struct {
 	Instance string
 	Mailbox  hosting.WhmEmailAccount // the mailbox of the first and the third step
+	Seen     string                  // what the form of the first step says that its user saw of the mailbox
 
 	Changed *tracker.Job // the newest change of a quota, or nil
 	Ended   bool         // whether a change of a quota has succeeded
@@ -47,6 +48,9 @@ func (s *Pages) guide(ctx context.Context, instance string) (*guideView, error) 
 	}
 	if v.Mailbox, err = s.guideMailbox(ctx, instance, v.Changed); errors.Is(err, nawasync.ErrNotFound) {
 		return nil, nil //nolint:nilnil // there is no guide
+	}
+	if err == nil {
+		v.Seen, err = s.Hosting.Emails.Seen(ctx, v.Mailbox, site.User)
 	}
 	return v, errors.Join(err, s.readProgress(ctx, v))
 }

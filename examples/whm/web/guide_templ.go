@@ -75,7 +75,7 @@ func guidePanel(v *guideView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = site.Hidden("seen", seenMailbox(v.Mailbox)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = site.Hidden("seen", v.Seen).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -111,8 +111,8 @@ func mailboxes(p site.Page, v site.List, rows []hosting.WhmEmailAccount, account
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				for _, row := range rows {
-					templ_7745c5c3_Err = mailboxRow(row, v).Render(ctx, templ_7745c5c3_Buffer)
+				for i, row := range rows {
+					templ_7745c5c3_Err = mailboxRow(row, v, v.Seen[i]).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -212,7 +212,7 @@ func newMailbox(v site.List, accounts []string) templ.Component {
 	})
 }
 
-func mailboxRow(row hosting.WhmEmailAccount, v site.List) templ.Component {
+func mailboxRow(row hosting.WhmEmailAccount, v site.List, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -352,7 +352,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -377,7 +377,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -402,7 +402,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -427,7 +427,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = mailboxSeen(row, v).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = mailboxSeen(row, v, seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -441,7 +441,7 @@ func mailboxRow(row hosting.WhmEmailAccount, v site.List) templ.Component {
 
 // mailboxSeen adds hidden fields with the row's values on this page. If a value changes on the
 // server before the form is submitted, the job ends in a conflict.
-func mailboxSeen(row hosting.WhmEmailAccount, v site.List) templ.Component {
+func mailboxSeen(row hosting.WhmEmailAccount, v site.List, seen string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -470,7 +470,7 @@ func mailboxSeen(row hosting.WhmEmailAccount, v site.List) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = site.Hidden("seen", seenMailbox(row)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = site.Hidden("seen", seen).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -59,33 +59,6 @@ func toggleLabel(suspended bool) string {
 	return "Suspend mailbox"
 }
 
-// seenValues holds the values of a row on the page that has the form, without secrets.
-type seenValues struct {
-	Quota    *int64 `json:"quota,omitempty"`
-	Login    bool   `json:"login,omitempty"`
-	Incoming bool   `json:"incoming,omitempty"`
-
-	Domain    string `json:"domain,omitempty"`
-	Contact   string `json:"contact,omitempty"`
-	Plan      string `json:"plan,omitempty"`
-	Suspended bool   `json:"suspended,omitempty"`
-	Reason    string `json:"reason,omitempty"`
-	DiskLimit *int64 `json:"disk_limit,omitempty"`
-}
-
-func seenMailbox(row hosting.WhmEmailAccount) string {
-	text, _ := json.Marshal(seenValues{Quota: row.Quota, Login: row.SuspendedLogin, Incoming: row.SuspendedIncoming})
-	return string(text)
-}
-
-func seenAccount(row hosting.WhmAccount) string {
-	text, _ := json.Marshal(seenValues{
-		Domain: row.Domain, Contact: row.Contact, Plan: row.Plan, Suspended: row.Suspended, Reason: row.SuspendReason,
-		DiskLimit: row.DiskLimit,
-	})
-	return string(text)
-}
-
 type remoteEditView struct {
 	Instance  string
 	Simulated bool // whether the server is a simulated one in this process

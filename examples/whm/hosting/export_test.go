@@ -1,0 +1,4 @@
+package hosting
+
+// Configs is configs.
+var Configs = configs
