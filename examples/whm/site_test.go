@@ -156,7 +156,7 @@ func (s *running) waitForText(path, text string) {
 // do sends a form and waits until its job succeeds. It returns the job's page.
 func (s *running) do(path string, form ...string) string {
 	s.t.Helper()
-	return s.site().Do(path, form...)
+	return s.site().Succeeded(s.post(path, form...))
 }
 
 // syncUntil syncs until a sync has the result. One sync may not be enough, because a sync skips the

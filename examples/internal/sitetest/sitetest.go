@@ -168,9 +168,14 @@ func (s *Site) WaitForText(path, text string) {
 // Do sends a form and waits until its job succeeds. It returns the job's page.
 func (s *Site) Do(path string, form ...string) string {
 	s.T.Helper()
-	status, body, job := s.Post(path, form...)
+	return s.Succeeded(s.Post(path, form...))
+}
+
+// Succeeded waits until the job that a form has dispatched succeeds, and returns the job's page.
+func (s *Site) Succeeded(status int, body, job string) string {
+	s.T.Helper()
 	if status != http.StatusSeeOther || job == "" {
-		s.T.Fatalf("POST %s: status %d, want a redirect to a job:\n%s", path, status, body)
+		s.T.Fatalf("the form: status %d, want a redirect to a job:\n%s", status, body)
 	}
 	return s.Await(job, "success")
 }
