@@ -40,6 +40,7 @@ type example struct {
 	settings  settings
 	names     []string     // of the accounts
 	accounts  dns.Accounts // nil in a web process, which only dispatches
+	remotes   []*remote.Remote
 	simulated *sim.Server
 	enforcer  admin.Enforcer
 	engine    *nawasync.Engine
@@ -82,6 +83,7 @@ func (a *example) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.remotes = []*remote.Remote{service}
 	a.accounts = dns.Accounts{}
 	for _, c := range configs {
 		client, err := cfapi.New(cfapi.Config{URL: address, Token: c.token, Remote: service, Scope: c.name})
@@ -141,7 +143,7 @@ func (a *example) createEngine(ctx context.Context) error {
 		return err
 	}
 	a.engine, err = nawasync.New(nawasync.Config{
-		DB: a.DB, Redis: a.Client, Sealer: a.Sealer, Logger: a.Logger, Secrets: a.settings.credentials(),
+		DB: a.DB, Redis: a.Client, Sealer: a.Sealer, Logger: a.Logger, Secrets: a.settings.credentials(), Remotes: a.remotes,
 		Queues: map[string]nawasync.Queue{dns.Queue: {}, dns.SyncQueue: {Slots: 4}, nawasync.DefaultQueue: {Slots: 2}},
 	})
 	if err != nil {

@@ -34,16 +34,21 @@ type Config struct {
 
 // New creates the repositories.
 func New(e *nawasync.Engine, config Config) (*Module, error) {
-	zoneConfig := mirror.Config[Zone]{
-		Service: Service, Type: "zone", Queue: Queue, SyncQueue: SyncQueue, Timeout: time.Minute, Search: []string{"name"}, Settle: config.Settle,
-		Actions: mirror.Actions{Sync: "sync_zones"}, Supports: (*zones)(nil),
-	}
-	if config.Accounts != nil {
-		zoneConfig.Remote = &zones{config.Accounts}
-	}
+	zoneConfig, recordConfig := configs(config)
 	zoneRepository, err := mirror.New(e, zoneConfig)
 	if err != nil {
 		return nil, err
+	}
+	recordConfig.Scopes = mirror.ScopesOf(zoneRepository, func(z Zone) Record { return Record{Account: z.Account, Zone: z.ZoneID} })
+	recordRepository, err := mirror.New(e, recordConfig)
+	return &Module{zoneRepository, recordRepository}, err
+}
+
+// configs returns the configurations of the repositories, without the scopes of the records.
+func configs(config Config) (mirror.Config[Zone], mirror.Config[Record]) {
+	zoneConfig := mirror.Config[Zone]{
+		Service: Service, Type: "zone", Queue: Queue, SyncQueue: SyncQueue, Timeout: time.Minute, Search: []string{"name"}, Settle: config.Settle,
+		Actions: mirror.Actions{Sync: "sync_zones"}, Supports: (*zones)(nil),
 	}
 	recordConfig := mirror.Config[Record]{
 		Service: Service, Type: "dns_record", Queue: Queue, SyncQueue: SyncQueue, Timeout: time.Minute, Search: []string{"name", "content"}, Settle: config.Settle,
@@ -51,13 +56,11 @@ func New(e *nawasync.Engine, config Config) (*Module, error) {
 		// A call in ten may fail, and a change takes three: more attempts than usual cost nothing, and each reads first.
 		MaxAttempts: 8,
 		Normalise:   normalise, NormaliseVersion: 1, Supports: (*records)(nil), Spread: 20 * time.Minute,
-		Scopes: mirror.ScopesOf(zoneRepository, func(z Zone) Record { return Record{Account: z.Account, Zone: z.ZoneID} }),
 	}
 	if config.Accounts != nil {
-		recordConfig.Remote = &records{config.Accounts}
+		zoneConfig.Remote, recordConfig.Remote = &zones{config.Accounts}, &records{config.Accounts}
 	}
-	recordRepository, err := mirror.New(e, recordConfig)
-	return &Module{zoneRepository, recordRepository}, err
+	return zoneConfig, recordConfig
 }
 
 // SyncAll dispatches a sync of each account's zones, and one of the records of all zones, which waits for them. A
