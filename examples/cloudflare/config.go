@@ -25,7 +25,7 @@ type settings struct {
 const usage = `cloudflare shows the zones and DNS records of Cloudflare accounts and changes the records through jobs.
 
 Without flags, cloudflare uses a SQLite file, a Redis inside the process and a simulated Cloudflare with two accounts.
-For the real Cloudflare, put an API token into a file and name it with -token-file, or set the variable CLOUDFLARE_TOKEN.
+For the real Cloudflare, put an API token into a file and name it with -cloudflare-token-file, or set the variable CLOUDFLARE_TOKEN.
 
 An environment variable can set each flag except -records, -sync and -schedules: the flag's name in capitals, with _ for -.
 A flag overrides its variable.
@@ -38,8 +38,8 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 	flags := setup.NewFlags("cloudflare", usage, getenv)
 	flags.Common(&s.Settings, "zones and records")
 	flags.Text(&s.names, "accounts", "", "the account `names` when there is no token: one,two; empty means main,shop")
-	flags.Text(&s.url, "url", "", "the address of the API; empty means "+cfapi.DefaultURL+", or without a token a simulated Cloudflare")
-	flags.Text(&s.tokenFile, "token-file", "",
+	flags.Text(&s.url, "cloudflare-url", "", "the address of the API; empty means "+cfapi.DefaultURL+", or without a token a simulated Cloudflare")
+	flags.Text(&s.tokenFile, "cloudflare-token-file", "",
 		"the `file` with an API token that may read zones and edit DNS, or several: one=FILE,two=FILE; the variable CLOUDFLARE_TOKEN can hold the token itself")
 	flags.IntVar(&s.records, "records", 40, "the `number` of records of the first simulated zone")
 	if err := flags.Parse(args, out); err != nil {
@@ -56,11 +56,11 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 func (s settings) check() error {
 	switch {
 	case s.Role == "worker" && !s.real():
-		return errors.New("-role worker needs -token-file or CLOUDFLARE_TOKEN: all workers must use the same accounts; go run ./examples/cloudflare/cfsim starts a simulated Cloudflare")
+		return errors.New("-role worker needs -cloudflare-token-file or CLOUDFLARE_TOKEN: all workers must use the same accounts; go run ./examples/cloudflare/cfsim starts a simulated Cloudflare")
 	case s.url != "" && !s.real() && s.Role != "web":
-		return errors.New("-url needs -token-file, or CLOUDFLARE_TOKEN in the environment")
+		return errors.New("-cloudflare-url needs -cloudflare-token-file, or CLOUDFLARE_TOKEN in the environment")
 	case s.tokenFile != "" && s.token != "":
-		return errors.New("-token-file and CLOUDFLARE_TOKEN are both set: use one of them")
+		return errors.New("-cloudflare-token-file and CLOUDFLARE_TOKEN are both set: use one of them")
 	case s.records < 9 || s.records > 100_000:
 		return fmt.Errorf("-records %d: use a number from 9 to 100000", s.records)
 	}
@@ -98,7 +98,7 @@ func (s settings) accounts() (list []accountConfig, err error) {
 			}
 			a = accountConfig{name, nawasync.NewSecret(strings.TrimSpace(value))}
 			if s.tokenFile != "" {
-				if a.token, err = setup.ReadSecret("token-file", value); err != nil {
+				if a.token, err = setup.ReadSecret("cloudflare-token-file", value); err != nil {
 					return nil, err
 				}
 			}

@@ -28,12 +28,12 @@ func TestWrongSettingIsReportedBeforeTheStart(t *testing.T) {
 		{"is not a flag", "", []string{"hunter2"}},
 		{"all, web or worker", "", []string{"-role", "boss"}},
 		{"needs -redis", "", []string{"-role", "web"}},
-		{"-role worker needs -token-file", "", []string{"-role", "worker", "-redis", "redis://127.0.0.1:1"}},
-		{"-url needs -token-file", "", []string{"-url", "https://api.example"}},
-		{"use one of them", "hunter2", []string{"-token-file", empty}},
-		{"is empty", "", []string{"-token-file", empty}},
-		{"chmod 600", "", []string{"-token-file", open}},
-		{"no such file", "", []string{"-token-file", filepath.Join(dir, "nothing")}},
+		{"-role worker needs -cloudflare-token-file", "", []string{"-role", "worker", "-redis", "redis://127.0.0.1:1"}},
+		{"-cloudflare-url needs -cloudflare-token-file", "", []string{"-cloudflare-url", "https://api.example"}},
+		{"use one of them", "hunter2", []string{"-cloudflare-token-file", empty}},
+		{"is empty", "", []string{"-cloudflare-token-file", empty}},
+		{"chmod 600", "", []string{"-cloudflare-token-file", open}},
+		{"no such file", "", []string{"-cloudflare-token-file", filepath.Join(dir, "nothing")}},
 		{"an account's name is not valid", "Main=hunter2", nil},
 		{"use a different name for each account", "a=x,a=y", nil},
 		{"from 9 to 100000", "", []string{"-records", "3"}},
@@ -57,7 +57,7 @@ func TestTokensComeFromFilesOrTheEnvironmentAndAreRegistered(t *testing.T) {
 		args []string
 		env  string
 	}{
-		"a file": {[]string{"-token-file", file}, ""}, "a named file": {[]string{"-token-file", "main=" + file}, ""},
+		"a file": {[]string{"-cloudflare-token-file", file}, ""}, "a named file": {[]string{"-cloudflare-token-file", "main=" + file}, ""},
 		"the environment": {nil, token}, "a named token": {nil, "main=" + token},
 	} {
 		s, err := parse(append([]string{"-dsn", "sqlite:x", "-key", "x"}, c.args...), func(name string) string {
@@ -73,7 +73,7 @@ func TestTokensComeFromFilesOrTheEnvironmentAndAreRegistered(t *testing.T) {
 	}
 	out := &sitetest.Output{}
 	if _, err := parse([]string{"-help"}, func(string) string { return "from-the-environment" }, out); !errors.Is(err, flag.ErrHelp) ||
-		!strings.Contains(out.String(), "-token-file") || strings.Contains(out.String(), "from-the-environment") {
+		!strings.Contains(out.String(), "-cloudflare-token-file") || strings.Contains(out.String(), "from-the-environment") {
 		t.Errorf("-help ended with %v, want the usage without values of the environment:\n%s", err, out)
 	}
 }

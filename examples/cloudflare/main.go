@@ -126,7 +126,7 @@ func (a *example) verify(ctx context.Context, name string, client *cfapi.Client)
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	if err := client.Verify(ctx); fault.ClassOf(err) == fault.ClassConfig {
-		return fmt.Errorf("-url: %w", err)
+		return fmt.Errorf("-cloudflare-url: %w", err)
 	} else if err != nil {
 		a.Logger.Warn("the token was not verified; jobs will retry", "account", name, "error", err)
 	}

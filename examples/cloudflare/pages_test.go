@@ -55,7 +55,7 @@ func connected(t *testing.T) *running {
 	t.Cleanup(listener.Close)
 	file := filepath.Join(t.TempDir(), "token")
 	noError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
-	s := &running{startExample(t, func(string) string { return "" }, "-url", listener.URL+"/client/v4", "-token-file", file), server}
+	s := &running{startExample(t, func(string) string { return "" }, "-cloudflare-url", listener.URL+"/client/v4", "-cloudflare-token-file", file), server}
 	s.WaitForText("/", "alpha.example")
 	s.WaitForText("/records?instance="+s.instance(), "20 records")
 	return s

@@ -259,7 +259,7 @@ func TestRealAnswersOfTheSimulatorHaveTheirClass(t *testing.T) {
 		_, err := client.Zone(ctx, id)
 		return err
 	}
-	absent := strings.Repeat("0", 32)
+	unknown := strings.Repeat("0", 32)
 	for name, c := range map[string]struct {
 		err   error
 		class fault.Class
@@ -271,11 +271,11 @@ func TestRealAnswersOfTheSimulatorHaveTheirClass(t *testing.T) {
 		"a wrong address":             {create(cfapi.Fields{"name": "x", "type": "A", "content": "many"}), fault.ClassPermanent, "9005"},
 		"a wrong ttl":                 {create(cfapi.Fields{"name": "x", "type": "A", "content": "192.0.2.1", "ttl": 5}), fault.ClassPermanent, "9021"},
 		"a proxied MX":                {create(cfapi.Fields{"name": "x", "type": "MX", "content": "m.example", "proxied": true}), fault.ClassPermanent, "9004"},
-		"no such record":              {get(zone, absent), fault.ClassGone, "81044"},
-		"deleting no such record":     {client.DeleteRecord(ctx, zone, absent), fault.ClassGone, "81044"},
+		"no such record":              {get(zone, unknown), fault.ClassGone, "81044"},
+		"deleting no such record":     {client.DeleteRecord(ctx, zone, unknown), fault.ClassGone, "81044"},
 		"no identifier of a record":   {get(zone, "nonsense"), fault.ClassPermanent, "1002"},
-		"the records of no zone":      {get(absent, absent), fault.ClassConfig, "7003"},
-		"no such zone":                {getZone(absent), fault.ClassGone, "7003"},
+		"the records of no zone":      {get(unknown, unknown), fault.ClassConfig, "7003"},
+		"no such zone":                {getZone(unknown), fault.ClassGone, "7003"},
 		"no identifier of a zone":     {getZone("../accounts"), fault.ClassPermanent, "not the identifier of a zone"},
 		"a zone of another account":   {getZone(server.ZoneID("other.example")), fault.ClassForbidden, "10000"},
 		"a listing of another's zone": {calls[sim.OpRecords](ctx, client, server.ZoneID("other.example"), ""), fault.ClassForbidden, "10000"},
