@@ -60,7 +60,7 @@ func TestCreatedRecordsAreThoseOfTheNextSync(t *testing.T) {
 			}
 		}
 		if priority := rows["multi.alpha.example first.mail.example"].Priority; priority == nil || *priority != 0 {
-			w.t.Errorf("the priority is %v, want 0", priority)
+			w.t.Errorf("the priority is %v, want 0", rows["multi.alpha.example first.mail.example"])
 		}
 		if ttl := rows["p.alpha.example 192.0.2.9"].TTL; ttl != 1 {
 			w.t.Errorf("the proxied record has the ttl %d, want 1", ttl)
