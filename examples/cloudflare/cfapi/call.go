@@ -117,10 +117,10 @@ var codes = map[int]struct {
 func openEnvelope(a *remote.Answer) error {
 	var e envelope[json.RawMessage]
 	if err := json.Unmarshal(a.Body, &e); err != nil {
-		switch {
-		case a.Status == http.StatusTooManyRequests:
+		switch a.Status {
+		case http.StatusTooManyRequests:
 			return limited(errors.New("over the limit"))
-		case a.Status == http.StatusNotFound: // not the API, so it says nothing about the object
+		case http.StatusNotFound: // not the API, so it says nothing about the object
 			return &fault.Error{Class: fault.ClassConfig, Hint: "check the address of the API", Err: errors.New("the answer is not one of Cloudflare's API")}
 		}
 		return nil // the status and the content say what is wrong

@@ -18,7 +18,7 @@ type Zone struct {
 	Paused      bool     `sync:"observed"`
 	Plan        string   `sync:"observed"`
 	Owner       string   `sync:"observed"` // Cloudflare's name of the account
-	NameServers []string `gorm:"serializer:json"   sync:"observed"`
+	NameServers []string `gorm:"serializer:json" sync:"observed"`
 	UpdatedAt   time.Time
 	nawasync.SyncStatus
 }

@@ -151,7 +151,8 @@ func (p *Process) Serve(ctx context.Context, pages http.Handler) error {
 		return nil
 	}
 	host, _, _ := net.SplitHostPort(p.Addr)
-	server := &http.Server{Handler: site.OnlyHosts(pages, host), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
+	handler := site.OnlyHosts(pages, host)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second}
 	address := "http://" + p.Listener.Addr().String()
 	fmt.Fprintln(p.Out, "the database is", RedactDSN(p.DSN))
 	fmt.Fprintln(p.Out, "the page is", address)

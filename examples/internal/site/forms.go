@@ -20,7 +20,9 @@ var ErrUnknownAction = errors.New("unknown action")
 
 // FinishForm answers a form of a list. The user sees the list again, with the dispatched job or
 // with the reason why no job was dispatched. redirect shows the list with the job.
-func (s *Site) FinishForm(w http.ResponseWriter, r *http.Request, err error, redirect func(), showList func(w http.ResponseWriter, r *http.Request, status int, problem string)) {
+func (s *Site) FinishForm(w http.ResponseWriter, r *http.Request, err error, redirect func(),
+	showList func(w http.ResponseWriter, r *http.Request, status int, problem string),
+) {
 	_, wrongForm := errors.AsType[FormError](err)
 	switch {
 	case err == nil:

@@ -50,7 +50,8 @@ func (s *Site) job(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.Refresh = refreshFor(job)
-	s.Show(w, r, http.StatusOK, jobPage(p, jobView{job, s.place(r.Context(), job.Instance), attempts, s.conflictOf(job), history.Jobs, changes, s.Engine.Reader().Now()}))
+	place := s.place(r.Context(), job.Instance)
+	s.Show(w, r, http.StatusOK, jobPage(p, jobView{job, place, attempts, s.conflictOf(job), history.Jobs, changes, s.Engine.Reader().Now()}))
 }
 
 // jobView holds the values of a job's page.

@@ -80,7 +80,8 @@ func (s *Pages) instance(r *http.Request) string {
 func (s *Pages) mailboxes(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
 	p, err := s.Page(r, "Mailboxes", "/", s.instance(r), problem)
-	v := site.List{Path: "/", Listing: "emails", Source: "the server", Instance: p.Instance, Singular: "mailbox", Plural: "mailboxes", SearchLabel: "Part of the address"}
+	v := site.List{Path: "/", Listing: "emails", Source: "the server", Instance: p.Instance, Singular: "mailbox", Plural: "mailboxes"}
+	v.SearchLabel = "Part of the address"
 	var list nawasync.ListResult[hosting.WhmEmailAccount]
 	if err == nil {
 		list, err = site.ListOf(r, &v, map[string]any{"instance": p.Instance}, s.Hosting.Emails, "email")
@@ -117,7 +118,8 @@ func (s *Pages) mailboxes(w http.ResponseWriter, r *http.Request, status int, pr
 func (s *Pages) accounts(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
 	p, err := s.Page(r, "Accounts", "/accounts", s.instance(r), problem)
-	v := site.List{Path: "/accounts", Listing: "accounts", Source: "the server", Instance: p.Instance, Singular: "account", Plural: "accounts", SearchLabel: "Part of the username, domain or contact"}
+	v := site.List{Path: "/accounts", Listing: "accounts", Source: "the server", Instance: p.Instance, Singular: "account", Plural: "accounts"}
+	v.SearchLabel = "Part of the username, domain or contact"
 	var list nawasync.ListResult[hosting.WhmAccount]
 	if err == nil {
 		list, err = site.ListOf(r, &v, map[string]any{"instance": p.Instance}, s.Hosting.Accounts, "username")

@@ -12,7 +12,12 @@ const maxBatch = 200
 
 // batch carries out deletions, patches, puts and posts, in this order. If one is refused, none is carried out.
 func (s *Server) batch(r request) answer {
-	var body struct{ Deletes, Patches, Puts, Posts []Change }
+	var body struct {
+		Deletes []Change `json:"deletes"`
+		Patches []Change `json:"patches"`
+		Puts    []Change `json:"puts"`
+		Posts   []Change `json:"posts"`
+	}
 	if err := json.Unmarshal(r.body, &body); err != nil {
 		return failed(http.StatusBadRequest, 9207, "Failed to parse the request body: "+err.Error())
 	}

@@ -101,7 +101,8 @@ func (s *Server) Put(name string, c Change) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	record, refused := z.records[c.ID], (*answer)(nil)
+	record := z.records[c.ID]
+	var refused *answer
 	switch {
 	case c.ID == "":
 		record, refused = s.create(z, c)

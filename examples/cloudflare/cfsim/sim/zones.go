@@ -84,7 +84,8 @@ func (s *Server) verify(request) answer {
 }
 
 func (s *Server) listAccounts(r request) answer {
-	return pageOf(r, []map[string]any{{"id": r.account.id, "name": r.account.name, "type": "standard", "settings": map[string]any{}, "created_on": s.stamp()}}, 20, 50)
+	account := map[string]any{"id": r.account.id, "name": r.account.name, "type": "standard", "settings": map[string]any{}, "created_on": s.stamp()}
+	return pageOf(r, []map[string]any{account}, 20, 50)
 }
 
 // zoneJSON is a zone as the API shows it.
