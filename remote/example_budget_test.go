@@ -19,7 +19,9 @@ func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return
 func ExampleBudget() {
 	dns, _ := remote.New(remote.Config{
 		Service: "dns", Budgets: []remote.Budget{{Calls: 2, Window: 5 * time.Minute}},
-		Base: roundTrip(func(*http.Request) *http.Response { return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody} }),
+		Base: roundTrip(func(*http.Request) *http.Response {
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
+		}),
 	})
 	for _, account := range []string{"acme", "acme", "acme", "example"} {
 		_, err := dns.Client(account).Get("https://dns.example/zones")

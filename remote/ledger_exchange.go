@@ -14,7 +14,7 @@ func (e *exchange) record(start time.Time, answer *Answer, err error) {
 		Scope: e.scope, Budget: e.class(), Server: e.req.URL.Host, Method: e.req.Method, Template: e.template(),
 		Class: string(fault.ClassOf(err)), Start: start, Duration: now.Sub(start), Left: -1,
 	}
-	}
+	if answer != nil {
 		call.Status = answer.Status
 	}
 	if left, reset, ok := e.left(answer, now); ok {

@@ -14,7 +14,7 @@ import (
 
 func TestEachAccountFormChangesTheServerExactlyAsAsked(t *testing.T) {
 	t.Parallel()
-	everywhere(t, 40, func(t *testing.T, s *site) {
+	everywhere(t, 40, func(t *testing.T, s *running) {
 		s.do("/sync", "what", "accounts")
 		page := s.do("/accounts/create", "username", "acme", "domain", "acme.example", "contact", "boss@acme.example", "plan", "basic", "password", password)
 		if !strings.Contains(page, `"password":"***"`) || !s.server.AccountPassword("acme", password) {
@@ -58,7 +58,7 @@ func TestEachAccountFormChangesTheServerExactlyAsAsked(t *testing.T) {
 // Each form is rendered before the mailbox changes on the server, and is submitted after the change.
 func TestConflictIsShownAndAnsweredOnThePages(t *testing.T) {
 	t.Parallel()
-	everywhere(t, 40, func(t *testing.T, s *site) {
+	everywhere(t, 40, func(t *testing.T, s *running) {
 		s.do("/sync")
 		const email = "info@alpha.example"
 		for answer, want := range map[string]int64{"keep_theirs": 50, "accept": 50, "apply_mine": 444, "overwrite": 445} {
@@ -102,7 +102,7 @@ func TestEditOnServerPageChangesOnlyASimulatedServer(t *testing.T) {
 	out := &output{}
 	dir := t.TempDir()
 	address := startExample(t, out, "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key"))
-	s := &site{t: t, url: address, out: out}
+	s := &running{t: t, url: address, out: out}
 	for _, instance := range []string{"main", "backup"} {
 		s.do("/sync", "instance", instance)
 		_, page := s.get("/?instance=" + instance)

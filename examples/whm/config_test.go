@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nawasara/nawasync/examples/internal/setup"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 )
 
@@ -47,7 +48,7 @@ func TestCtrlCStopsTheProcessWithinTheDrainTimeout(t *testing.T) {
 	}
 	interrupted := time.Now()
 	noError(t, cmd.Process.Signal(os.Interrupt))
-	if err := cmd.Wait(); err != nil || time.Since(interrupted) > drainTimeout || !strings.HasSuffix(out.String(), "stopping\n") {
+	if err := cmd.Wait(); err != nil || time.Since(interrupted) > setup.DrainTimeout || !strings.HasSuffix(out.String(), "stopping\n") {
 		t.Errorf("the process ended after %s with %v, want success within the drain timeout\n%s\n%s", time.Since(interrupted), err, out, errs)
 	}
 }
@@ -129,7 +130,7 @@ func TestFlagsOverrideTheEnvironment(t *testing.T) {
 	environment := map[string]string{"WHM_TOKEN": "from the environment", "WHM_URL": "https://a.example:2087", "ADDR": "127.0.0.1:1"}
 	s, err := parse([]string{"-addr", "127.0.0.1:2", "-dsn", "sqlite:x", "-key", "x"}, func(name string) string { return environment[name] }, io.Discard)
 	noError(t, err)
-	if s.whmToken != "from the environment" || s.whmURL != "https://a.example:2087" || s.addr != "127.0.0.1:2" {
+	if s.whmToken != "from the environment" || s.whmURL != "https://a.example:2087" || s.Addr != "127.0.0.1:2" {
 		t.Errorf("settings %+v, want the flag's address and the environment's token and URL", s)
 	}
 }
@@ -149,7 +150,7 @@ func TestProcessesThatStartTogetherShareOneKey(t *testing.T) {
 	keys := make(chan string, 10)
 	for range cap(keys) {
 		go func() {
-			key, _, err := readKey(path)
+			key, _, err := setup.ReadKey(path)
 			keys <- fmt.Sprint(string(key), err)
 		}()
 	}

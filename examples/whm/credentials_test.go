@@ -4,6 +4,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+
+	"github.com/nawasara/nawasync/examples/internal/setup"
 )
 
 func TestPasswordsOfTheDatabaseAndOfRedisAreRegisteredInEveryRole(t *testing.T) {
@@ -15,7 +17,7 @@ func TestPasswordsOfTheDatabaseAndOfRedisAreRegisteredInEveryRole(t *testing.T) 
 		}, func(string) string { return "" }, io.Discard)
 		noError(t, err)
 		var values []string
-		for _, secret := range (&example{settings: s}).credentials() {
+		for _, secret := range s.credentials() {
 			values = append(values, secret.Reveal())
 		}
 		for _, want := range []string{"db/passw0rd", "key-passw0rd", "redis-passw0rd", token} {
@@ -24,8 +26,8 @@ func TestPasswordsOfTheDatabaseAndOfRedisAreRegisteredInEveryRole(t *testing.T) 
 			}
 		}
 	}
-	ordinary := settings{dsn: "mysql://nawasync:nawasync@h/x", redis: "redis://:short@h", role: "web"}
-	if list := (&example{settings: ordinary}).credentials(); len(list) != 0 {
+	ordinary := settings{Settings: setup.Settings{DSN: "mysql://nawasync:nawasync@h/x", Redis: "redis://:short@h", Role: "web"}}
+	if list := ordinary.credentials(); len(list) != 0 {
 		t.Errorf("%d ordinary words are registered", len(list))
 	}
 }

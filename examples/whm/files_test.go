@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/nawasara/nawasync/examples/internal/setup"
 )
 
 func TestFilesAreInTheUsersOwnFolder(t *testing.T) { //nolint:paralleltest // sets environment variables
@@ -58,13 +60,13 @@ func TestKeyFileOfOthersIsRefused(t *testing.T) {
 		t.Skip("files have no mode")
 	}
 	path := filepath.Join(t.TempDir(), "key")
-	_, created, err := readKey(path)
+	_, created, err := setup.ReadKey(path)
 	if err != nil || !created {
 		t.Fatalf("created %v, error %v", created, err)
 	}
 	for mode, allowed := range map[os.FileMode]bool{0o600: true, 0o400: true, 0o640: false, 0o604: false, 0o620: false, 0o602: false} {
 		noError(t, os.Chmod(path, mode))
-		_, _, err := readKey(path)
+		_, _, err := setup.ReadKey(path)
 		if allowed && err != nil || !allowed && (err == nil || !strings.Contains(err.Error(), "run: chmod 600 "+path)) {
 			t.Errorf("with the mode %o: error %v, allowed %v", mode, err, allowed)
 		}
@@ -74,7 +76,7 @@ func TestKeyFileOfOthersIsRefused(t *testing.T) {
 	}
 	noError(t, os.Chmod(path, 0o600))
 	noError(t, os.Chown(path, 65534, -1))
-	if _, _, err := readKey(path); err == nil || !strings.Contains(err.Error(), "belongs to the user 65534") {
+	if _, _, err := setup.ReadKey(path); err == nil || !strings.Contains(err.Error(), "belongs to the user 65534") {
 		t.Errorf("error %v for a key of another user", err)
 	}
 }
@@ -87,7 +89,7 @@ func TestDatabaseFileOfOthersIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	path := filepath.Join(dir, "50%41? #.db")
 	open := func() error {
-		db, err := openDatabase(t.Context(), "sqlite:"+path)
+		db, err := setup.OpenDatabase(t.Context(), "sqlite:"+path)
 		if err != nil {
 			return err
 		}
@@ -138,7 +140,7 @@ func TestPrintedDatabaseAddressHasNoPassword(t *testing.T) {
 		"postgres://a:hunter2%zz@h/x":               "(hidden: the DSN is not a URL)",
 		"host=h user=a password=hunter2 dbname=abc": "(hidden: the DSN is not a URL)",
 	} {
-		if got := redactDSN(dsn); got != want {
+		if got := setup.RedactDSN(dsn); got != want {
 			t.Errorf("%s is printed as %s, want %s", dsn, got, want)
 		}
 	}

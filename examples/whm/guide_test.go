@@ -16,7 +16,7 @@ import (
 
 // newcomer is somebody who has started the example without flags, and opens its pages.
 type newcomer struct {
-	*site
+	*running
 	page string // the page that is open
 }
 
@@ -24,7 +24,7 @@ func newNewcomer(t *testing.T) *newcomer {
 	t.Helper()
 	out, dir := &output{}, t.TempDir()
 	address := startExample(t, out, "-schedules=false", "-addr", "127.0.0.1:0", "-dsn", "sqlite:"+filepath.Join(dir, "whm.db"), "-key", filepath.Join(dir, "key"))
-	return &newcomer{site: &site{t, address, nil, out}}
+	return &newcomer{running: &running{t, address, nil, out}}
 }
 
 // open reads a page until it contains all texts, in any case.

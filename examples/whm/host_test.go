@@ -11,7 +11,7 @@ import (
 )
 
 // send makes a request with another Host header.
-func (s *site) send(method, path, host, contentType string, body io.Reader) int {
+func (s *running) send(method, path, host, contentType string, body io.Reader) int {
 	s.t.Helper()
 	request, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, body)
 	noError(s.t, err)

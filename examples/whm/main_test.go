@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
 	"html"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,27 +36,9 @@ func noError(t *testing.T, err error) {
 	}
 }
 
-// output collects the output and the log of a process. It is safe for concurrent use.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 func TestEachFormChangesTheServerExactlyAsAskedAndLeavesItsRow(t *testing.T) {
 	t.Parallel()
-	everywhere(t, 40, func(t *testing.T, s *site) {
+	everywhere(t, 40, func(t *testing.T, s *running) {
 		s.do("/sync")
 		const created, existing = "new@alpha.example", "info@bravo.example"
 		page := s.do("/mailboxes/create", "email", "New@alpha.example", "account", "alpha", "quota_mb", "300", "password", password)
@@ -107,7 +87,7 @@ func TestEachFormChangesTheServerExactlyAsAskedAndLeavesItsRow(t *testing.T) {
 
 func TestSyncMirrorsTenThousandMailboxesAndRemoteChanges(t *testing.T) {
 	t.Parallel()
-	everywhere(t, 10_000, func(t *testing.T, s *site) {
+	everywhere(t, 10_000, func(t *testing.T, s *running) {
 		if page := s.do("/sync"); !strings.Contains(page, `"created":10000`) {
 			t.Fatalf("the first sync did not create 10000 rows:\n%s", page)
 		}
@@ -327,7 +307,7 @@ func TestInvalidFormsChangeNothingAndSayWhatToFix(t *testing.T) {
 
 func TestOperatorsPagesAreMountedWithTheirDemoUsers(t *testing.T) {
 	t.Parallel()
-	everywhere(t, 40, func(t *testing.T, s *site) {
+	everywhere(t, 40, func(t *testing.T, s *running) {
 		s.do("/sync")
 		for user, want := range map[string]int{"operator": http.StatusOK, "viewer": http.StatusOK, "nobody": http.StatusForbidden} {
 			for _, path := range []string{"/admin/sync/jobs", "/admin/sync/", "/admin/sync/services/whm", "/admin/sync/bulk"} {

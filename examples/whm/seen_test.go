@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nawasara/nawasync/examples/internal/setup"
 )
 
 func TestFormOfAnotherRowOrOfAnOldPageChangesNothingAndSaysWhatToDo(t *testing.T) {
@@ -14,7 +16,7 @@ func TestFormOfAnotherRowOrOfAnOldPageChangesNothingAndSaysWhatToDo(t *testing.T
 	const info, sales, bob = "info@alpha.example", "sales@alpha.example", "bob@alpha.example"
 	token, other, old := s.seen(info), s.seen(sales), s.seen(bob)
 	s.do("/mailboxes/delete", "email", sales, "sure", "yes")
-	db, err := openDatabase(t.Context(), "sqlite:"+filepath.Join(dir, "whm.db"))
+	db, err := setup.OpenDatabase(t.Context(), "sqlite:"+filepath.Join(dir, "whm.db"))
 	noError(t, err)
 	pool, err := db.DB()
 	noError(t, err)

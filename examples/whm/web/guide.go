@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/a-h/templ"
-
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/internal/site"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -44,14 +43,14 @@ func (s *Pages) guide(ctx context.Context, instance string) (*guideView, error) 
 	}
 	v := &guideView{Instance: instance, Hidden: s.Simulated[instance].Hidden()}
 	var err error
-	if v.Changed, err = s.newest(ctx, term(tracker.FieldAction, "update_quota")); err != nil {
+	if v.Changed, err = s.newest(ctx, site.Term(tracker.FieldAction, "update_quota")); err != nil {
 		return nil, err
 	}
 	if v.Mailbox, err = s.guideMailbox(ctx, instance, v.Changed); errors.Is(err, nawasync.ErrNotFound) {
 		return nil, nil //nolint:nilnil // there is no guide
 	}
 	if err == nil {
-		v.Seen, err = s.Hosting.Emails.Seen(ctx, v.Mailbox, demoUserID)
+		v.Seen, err = s.Hosting.Emails.Seen(ctx, v.Mailbox, site.User)
 	}
 	return v, errors.Join(err, s.readProgress(ctx, v))
 }
@@ -76,7 +75,7 @@ func (s *Pages) guideMailbox(ctx context.Context, instance string, changed *trac
 
 // firstMailboxes returns the first mailboxes of the list whose quotas are known.
 func (s *Pages) firstMailboxes(ctx context.Context, instance string, n int) (rows []hosting.WhmEmailAccount, err error) {
-	list, err := s.Hosting.Emails.List(ctx, nawasync.Query{Where: map[string]any{"instance": instance}, Sort: "email", Limit: pageSize})
+	list, err := s.Hosting.Emails.List(ctx, nawasync.Query{Where: map[string]any{"instance": instance}, Sort: "email", Limit: site.PageSize})
 	for _, row := range list.Items {
 		if row.Quota != nil && len(rows) < n {
 			rows = append(rows, row)
@@ -87,11 +86,11 @@ func (s *Pages) firstMailboxes(ctx context.Context, instance string, n int) (row
 
 // readProgress reads what of the guide is done.
 func (s *Pages) readProgress(ctx context.Context, v *guideView) error {
-	quota, conflict := term(tracker.FieldAction, "update_quota"), term(tracker.FieldStatus, string(tracker.StatusConflict))
+	quota, conflict := site.Term(tracker.FieldAction, "update_quota"), site.Term(tracker.FieldStatus, string(tracker.StatusConflict))
 	held, retried := tracker.Term{Field: tracker.FieldAction, Values: []string{"sync_emails"}, Not: true}, tracker.Term{Field: tracker.FieldRetried}
 	open := retried
 	open.Not = true
-	ended, endedErr := s.newest(ctx, quota, term(tracker.FieldStatus, string(tracker.StatusSuccess)))
+	ended, endedErr := s.newest(ctx, quota, site.Term(tracker.FieldStatus, string(tracker.StatusSuccess)))
 	answered, answeredErr := s.newest(ctx, conflict, held, retried)
 	var openErr error
 	v.Conflict, openErr = s.newest(ctx, conflict, held, open)
@@ -106,19 +105,15 @@ func (s *Pages) readProgress(ctx context.Context, v *guideView) error {
 		}
 	}
 	limited, limitedErr := s.Engine.Reader().Search(ctx, tracker.Search{
-		Services: []string{"whm"}, Terms: []tracker.Term{term(tracker.FieldBy, limitedBy)}, Limit: limitedJobs,
+		Services: []string{"whm"}, Terms: []tracker.Term{site.Term(tracker.FieldBy, limitedBy)}, Limit: limitedJobs,
 	})
 	v.Limited = limited.Jobs
 	return errors.Join(endedErr, answeredErr, openErr, holdsErr, limitedErr)
 }
 
-func term(field tracker.Field, value string) tracker.Term {
-	return tracker.Term{Field: field, Values: []string{value}}
-}
-
 // newest returns the newest job of a mailbox that matches the terms, or nil.
 func (s *Pages) newest(ctx context.Context, terms ...tracker.Term) (*tracker.Job, error) {
-	terms = append(terms, term(tracker.FieldType, "email_account"))
+	terms = append(terms, site.Term(tracker.FieldType, "email_account"))
 	found, err := s.Engine.Reader().Search(ctx, tracker.Search{Services: []string{"whm"}, Terms: terms, Limit: 1})
 	if err != nil || len(found.Jobs) == 0 {
 		return nil, err
@@ -190,11 +185,6 @@ func waitingText(n int) string {
 	}
 	return fmt.Sprintf("%d jobs wait.", n)
 }
-
-// operatorsURL returns the URL of a path of the operators' pages.
-func operatorsURL(path string) templ.SafeURL { return templ.SafeURL(AdminPrefix + path) }
-
-func operatorsJobURL(id int64) templ.SafeURL { return operatorsURL(fmt.Sprintf("/jobs/%d", id)) }
 
 // heldTitle names what a hold is about.
 func heldTitle(h *tracker.Hold) string {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/internal/site"
 	"github.com/nawasara/nawasync/examples/whm/hosting"
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 	"github.com/nawasara/nawasync/mirror"
@@ -53,7 +54,7 @@ func (s *Pages) tryConflict(r *http.Request, server *sim.Server) (*tracker.Job, 
 	case row.Quota == nil:
 		return nil, mirror.ErrUnseen
 	case row.IsPending():
-		return nil, formError("the mailbox is being changed: wait until its job has ended")
+		return nil, site.FormError("the mailbox is being changed: wait until its job has ended")
 	}
 	theirs, mine := otherQuota(row.Quota, 50, 60), otherQuota(row.Quota, 700, 800)
 	if err := server.Edit(email, sim.State{QuotaMB: &theirs}); err != nil {
@@ -65,7 +66,7 @@ func (s *Pages) tryConflict(r *http.Request, server *sim.Server) (*tracker.Job, 
 // complete returns an error if the server lacks mailboxes, whose jobs would fail.
 func complete(server *sim.Server) error {
 	if server.Hidden() > 0 {
-		return formError("the simulated server lacks mailboxes: decide the held sync, then put the mailboxes back")
+		return site.FormError("the simulated server lacks mailboxes: decide the held sync, then put the mailboxes back")
 	}
 	return nil
 }
@@ -100,7 +101,7 @@ func (s *Pages) syncMailboxes(r *http.Request) (*tracker.Job, error) {
 
 // tryLimit lets the server refuse all changes of quotas for a while, and changes some. It returns the first job.
 func (s *Pages) tryLimit(r *http.Request, server *sim.Server) (first *tracker.Job, err error) {
-	rows, err := s.firstMailboxes(r.Context(), s.instance(r), pageSize)
+	rows, err := s.firstMailboxes(r.Context(), s.instance(r), site.PageSize)
 	if err = errors.Join(err, complete(server)); err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (s *Pages) tryLimit(r *http.Request, server *sim.Server) (first *tracker.Jo
 		n++
 	}
 	if first == nil {
-		return nil, formError("there is no mailbox to change: choose Sync now, then try again")
+		return nil, site.FormError("there is no mailbox to change: choose Sync now, then try again")
 	}
 	return first, nil
 }

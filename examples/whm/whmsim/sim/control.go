@@ -3,7 +3,6 @@ package sim
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nawasara/nawasync/examples/internal/simcontrol"
 )
 
 // Mode is the way in which a Fault makes a call fail.
@@ -294,13 +295,13 @@ func (s *Server) controlMux() *http.ServeMux {
 func (s *Server) handleFaults(mux *http.ServeMux) {
 	mux.HandleFunc("POST /control/faults", func(w http.ResponseWriter, r *http.Request) {
 		var f Fault
-		if decodeBody(w, r, &f) {
-			writeResult(w, s.Inject(f))
+		if simcontrol.Decode(w, r, &f) {
+			simcontrol.WriteResult(w, s.Inject(f))
 		}
 	})
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.Clear()
-		writeResult(w, nil)
+		simcontrol.WriteResult(w, nil)
 	})
 	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
@@ -315,17 +316,17 @@ func (s *Server) handleMailboxes(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("PUT /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		var to State
-		if decodeBody(w, r, &to) {
-			writeResult(w, s.Edit(r.PathValue("email"), to))
+		if simcontrol.Decode(w, r, &to) {
+			simcontrol.WriteResult(w, s.Edit(r.PathValue("email"), to))
 		}
 	})
 	mux.HandleFunc("DELETE /control/mailboxes/{email}", func(w http.ResponseWriter, r *http.Request) {
 		s.Remove(r.PathValue("email"))
-		writeResult(w, nil)
+		simcontrol.WriteResult(w, nil)
 	})
 	mux.HandleFunc("POST /control/password", func(w http.ResponseWriter, r *http.Request) {
 		var q struct{ Email, Password string }
-		if decodeBody(w, r, &q) {
+		if simcontrol.Decode(w, r, &q) {
 			write(w, okAnswer(map[string]bool{"match": s.Password(q.Email, q.Password)}))
 		}
 	})
@@ -337,33 +338,12 @@ func (s *Server) handleAccounts(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("PUT /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
 		var to AccountState
-		if decodeBody(w, r, &to) {
-			writeResult(w, s.EditAccount(r.PathValue("user"), to))
+		if simcontrol.Decode(w, r, &to) {
+			simcontrol.WriteResult(w, s.EditAccount(r.PathValue("user"), to))
 		}
 	})
 	mux.HandleFunc("DELETE /control/accounts/{user}", func(w http.ResponseWriter, r *http.Request) {
 		s.RemoveAccount(r.PathValue("user"))
-		writeResult(w, nil)
+		simcontrol.WriteResult(w, nil)
 	})
-}
-
-// decodeBody decodes the JSON of a request. If the JSON is invalid, decodeBody answers with status
-// 400 and returns false.
-func decodeBody(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(io.LimitReader(r.Body, 1<<16))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return false
-	}
-	return true
-}
-
-// writeResult answers with status 204, or with status 400 and the error.
-func writeResult(w http.ResponseWriter, err error) {
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/nawasara/nawasync/examples/internal/simcontrol"
 )
 
 // Options configures a Server.
@@ -55,7 +57,7 @@ func New(o Options) *Server {
 		user: o.User, token: o.Token, controlToken: cmp.Or(o.ControlToken, rand.Text()), accounts: seed(o.Mailboxes, o.Accounts),
 		hidden: map[string]*mailbox{}, calls: map[string]int{}, tallies: map[string]*Tally{},
 	}
-	s.control = s.protectControl(s.controlMux())
+	s.control = simcontrol.Protect(s.controlToken, s.controlMux())
 	return s
 }
 

@@ -1,0 +1,198 @@
+// Package sim simulates the parts of Cloudflare's API v4 that the example uses, in memory: tokens, zones and
+// DNS records, with the limits of a token and the errors of the real service. A control API under /control/
+// injects faults and changes records behind the example's back.
+package sim
+
+import (
+	"cmp"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nawasara/nawasync/examples/internal/simcontrol"
+)
+
+// Options configures a Server.
+type Options struct {
+	// Accounts are the accounts, each with a token of its own. Default one account main with the token
+	// "secret-token" and three zones.
+	Accounts []Account
+	// Records is the number of records of the first zone. Other zones have a tenth of it, and at least 4. Default 40.
+	Records int
+	// Limit is how many requests a token may make in a Window. Default 1,200 in 5 minutes. After that each
+	// request is refused for the next Window.
+	Limit  int
+	Window time.Duration
+	// ControlToken is the token of the control API. Default a random one.
+	ControlToken string
+	// Now returns the current time. Default time.Now.
+	Now func() time.Time
+}
+
+// Account is an account of a Server.
+type Account struct {
+	Name  string
+	Token string
+	Zones []string // names of domains
+}
+
+// Server is a simulated Cloudflare. It is safe for concurrent use.
+type Server struct {
+	control      http.Handler
+	controlToken string
+	api          http.Handler
+	limit        int
+	window       time.Duration
+	now          func() time.Time
+
+	mu       sync.Mutex
+	ids      map[string]int // how many identifiers were given out of each kind
+	accounts []*account
+	faults   []*Fault
+	calls    map[string]int // by operation
+	changes  map[string]int // by record identifier: changes that calls made
+}
+
+// account is an account with its token.
+type account struct {
+	id, name, token string
+	revoked         int // the status that refuses the token, 0 if it is valid
+	zones           []*zone
+	spent           budget
+}
+
+// New returns a Server with accounts, zones and records.
+func New(o Options) *Server {
+	if len(o.Accounts) == 0 {
+		o.Accounts = []Account{{Name: "main", Token: "secret-token", Zones: []string{"alpha.example", "bravo.example", "carol.example"}}}
+	}
+	s := &Server{
+		controlToken: cmp.Or(o.ControlToken, rand.Text()), limit: cmp.Or(o.Limit, 1200), window: cmp.Or(o.Window, 5*time.Minute), now: o.Now,
+		ids: map[string]int{}, calls: map[string]int{}, changes: map[string]int{},
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	records := cmp.Or(o.Records, 40)
+	for _, a := range o.Accounts {
+		added := &account{id: s.newID("account " + a.Name), name: a.Name, token: a.Token}
+		s.accounts = append(s.accounts, added)
+		for _, name := range a.Zones {
+			s.seed(s.addZone(added, name), records)
+			records = max(4, cmp.Or(o.Records, 40)/10)
+		}
+	}
+	s.control, s.api = simcontrol.Protect(s.controlToken, s.controlMux()), http.StripPrefix(prefix, s.apiMux())
+	return s
+}
+
+// prefix is the path of the API.
+const prefix = "/client/v4"
+
+// ServeHTTP serves the API under /client/v4/ and the control API under /control/.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/control/"):
+		s.control.ServeHTTP(w, r)
+	case strings.HasPrefix(r.URL.Path, prefix+"/"):
+		s.api.ServeHTTP(w, r)
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=UTF-8")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><title>404 Not Found</title></head><body>Not found</body></html>")
+	}
+}
+
+// request is a call with a valid token.
+type request struct {
+	*http.Request
+
+	account *account
+	zone    *zone // nil for an operation without a zone
+	body    []byte
+}
+
+// operation carries out a call. The caller holds the lock.
+type operation func(r request) answer
+
+// The names of the operations, in Fault.Operation and Server.Calls.
+const (
+	OpVerify    = "tokens.verify"
+	OpAccounts  = "accounts.list"
+	OpZones     = "zones.list"
+	OpZone      = "zones.get"
+	OpRecords   = "records.list"
+	OpRecord    = "records.get"
+	OpCreate    = "records.create"
+	OpEdit      = "records.edit"
+	OpOverwrite = "records.overwrite"
+	OpDelete    = "records.delete"
+	OpBatch     = "records.batch"
+)
+
+// apiMux serves the operations.
+func (s *Server) apiMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, o := range map[string]struct {
+		name string
+		do   operation
+	}{
+		"GET /user/tokens/verify":                   {OpVerify, s.verify},
+		"GET /accounts":                             {OpAccounts, s.listAccounts},
+		"GET /zones":                                {OpZones, s.listZones},
+		"GET /zones/{zone}":                         {OpZone, s.getZone},
+		"GET /zones/{zone}/dns_records":             {OpRecords, s.listRecords},
+		"POST /zones/{zone}/dns_records":            {OpCreate, s.createRecord},
+		"POST /zones/{zone}/dns_records/batch":      {OpBatch, s.batch},
+		"GET /zones/{zone}/dns_records/{record}":    {OpRecord, s.getRecord},
+		"PATCH /zones/{zone}/dns_records/{record}":  {OpEdit, s.editRecord},
+		"PUT /zones/{zone}/dns_records/{record}":    {OpOverwrite, s.overwriteRecord},
+		"DELETE /zones/{zone}/dns_records/{record}": {OpDelete, s.deleteRecord},
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, o.name, o.do) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { noRoute(r.URL.Path).write(w) })
+	return mux
+}
+
+// serve answers a call of an operation.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string, do operation) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		return
+	}
+	found, refused := s.admit(w, r, name)
+	if refused != nil {
+		refused.write(w)
+		return
+	}
+	fault := s.nextFault(name, r)
+	if fault != nil && fault.before(w, r) {
+		return
+	}
+	s.mu.Lock()
+	result := s.carryOut(request{Request: r, account: found, body: body}, do)
+	s.mu.Unlock()
+	if fault != nil && fault.after(w, &result) {
+		return
+	}
+	result.write(w)
+}
+
+// carryOut finds the zone of a call and runs the operation.
+func (s *Server) carryOut(r request, do operation) answer {
+	if id := r.PathValue("zone"); id != "" {
+		z, owner := s.findZone(id)
+		switch {
+		case z == nil:
+			return noRoute(r.URL.Path)
+		case owner != r.account || z.forbidden:
+			return failed(http.StatusForbidden, 10000, "Authentication error")
+		}
+		r.zone = z
+	}
+	return do(r)
+}

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package main
-
-import "io/fs"
-
-// checkPrivate accepts every file: access lists decide who may read one.
-func checkPrivate(string, fs.FileInfo) error { return nil }
