@@ -176,7 +176,7 @@ func (w *remoteWorld[T]) except(columns []string) []string {
 // secretsOf returns the secrets of an object that are long enough to be recognised in a text.
 func (w *remoteWorld[T]) secretsOf(object T) (list []string) {
 	for _, f := range w.Secrets {
-		if s, ok := f.In(valueOf(&object)).Interface().(secret.Secret); ok && len(s.Reveal()) >= minSecret {
+		if s, ok := reflect.TypeAssert[secret.Secret](f.In(valueOf(&object))); ok && len(s.Reveal()) >= minSecret {
 			list = append(list, s.Reveal())
 		}
 	}

@@ -101,16 +101,16 @@ func (w *remoteWorld[T]) again() *remoteWorld[T] {
 	return out
 }
 
-// fail reports what is wrong and what to do about it.
-func (w *remoteWorld[T]) fail(fix, format string, args ...any) {
+// failf reports what is wrong and what to do about it.
+func (w *remoteWorld[T]) failf(fix, format string, args ...any) {
 	w.t.Helper()
 	w.t.Errorf("%s\n\tTo fix: %s", fmt.Sprintf(format, args...), fix)
 }
 
-// stop is fail that ends the check.
-func (w *remoteWorld[T]) stop(fix, format string, args ...any) {
+// stopf is failf that ends the check.
+func (w *remoteWorld[T]) stopf(fix, format string, args ...any) {
 	w.t.Helper()
-	w.fail(fix, format, args...)
+	w.failf(fix, format, args...)
 	w.t.FailNow()
 }
 
@@ -129,7 +129,7 @@ func (w *remoteWorld[T]) eventually(fix string, try func() string) (succeeded bo
 		case problem == "":
 			return true
 		case !time.Now().Add(pause).Before(deadline):
-			w.fail(fix, "%s", problem)
+			w.failf(fix, "%s", problem)
 			return false
 		}
 		time.Sleep(pause)
