@@ -14,7 +14,7 @@ import (
 // object returns a valid object that does not exist yet.
 func (w *remoteWorld[T]) object() T {
 	w.t.Helper()
-	object := w.suite.Object(int(w.numbers.Add(1)))
+	object := w.suite.Object(int(w.shared.numbers.Add(1)))
 	for _, f := range w.Scope {
 		if f.Text(valueOf(&object)) != f.Text(valueOf(&w.suite.Scope)) {
 			w.t.Fatalf("RemoteSuite.Object returned an object whose %s is %q, and RemoteSuite.Scope has %q; both must be of the same scope",
