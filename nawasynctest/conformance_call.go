@@ -150,7 +150,7 @@ func final(class fault.Class) bool {
 // noWrite stops the check if no request counted as a write.
 func (w *remoteWorld[T]) noWrite(call remoteCall[T]) {
 	w.t.Helper()
-	w.stop("send all requests of the Remote through the transport that Open receives, and set RemoteSuite.IsWrite if the API changes something with a GET or reads with a POST",
+	w.stopf("send all requests of the Remote through the transport that Open receives, and set RemoteSuite.IsWrite if the API changes something with a GET or reads with a POST",
 		"no request of %s counts as a write", call.name)
 }
 
@@ -162,15 +162,15 @@ func checkCancelled[T any](w *remoteWorld[T]) {
 		call := w.prepare(method)
 		before := w.transport.count()
 		if err := call.do(ctx); err == nil {
-			w.fail("pass the context of the call to every request, and return its error", "%s returned no error although its context had ended", method)
+			w.failf("pass the context of the call to every request, and return its error", "%s returned no error although its context had ended", method)
 		}
 		for _, r := range w.transport.since(before) {
 			if !r.done {
-				w.stop("pass the context of the call to every request", "%s sent a request although its context had ended", method)
+				w.stopf("pass the context of the call to every request", "%s sent a request although its context had ended", method)
 			}
 		}
 		if call.write && call.written() == "" {
-			w.fail("check the context before a write", "%s changed the object although its context had ended", method)
+			w.failf("check the context before a write", "%s changed the object although its context had ended", method)
 		}
 	}
 }
@@ -192,7 +192,8 @@ func checkCancelledMidway[T any](w *remoteWorld[T]) {
 		select {
 		case <-w.transport.hanging:
 		case err := <-result:
-			w.stop("send all requests of the Remote through the transport that Open receives, or set RemoteSuite.NoHTTP", "%s returned without a request through the transport of the test: %v", method, err)
+			w.stopf("send all requests of the Remote through the transport that Open receives, or set RemoteSuite.NoHTTP",
+				"%s returned without a request through the transport of the test: %v", method, err)
 		}
 		before := w.transport.count()
 		cancel()
@@ -201,11 +202,13 @@ func checkCancelledMidway[T any](w *remoteWorld[T]) {
 			w.checkCancelError(call, err)
 		case <-time.After(limit):
 			w.transport.release()
-			w.stop("pass the context of the call to every request: without it, a job that an operator cancels, or that has lost its lease, goes on", "%s had not returned %s after its context ended", method, limit)
+			w.stopf("pass the context of the call to every request: without it, a job that an operator cancels, or that has lost its lease, goes on",
+				"%s had not returned %s after its context ended", method, limit)
 		}
 		for _, r := range w.transport.since(before) {
 			if !r.done {
-				w.stop("return as soon as the context has ended, and do not go on with another context: another process may run the job by now", "%s sent another request after its context had ended", method)
+				w.stopf("return as soon as the context has ended, and do not go on with another context: another process may run the job by now",
+					"%s sent another request after its context had ended", method)
 			}
 		}
 	}
@@ -215,8 +218,9 @@ func (w *remoteWorld[T]) checkCancelError(call remoteCall[T], err error) {
 	w.t.Helper()
 	switch class := fault.ClassOf(err); {
 	case err == nil:
-		w.fail("return the error of the request", "%s returned no error although its context ended before the answer", call.name)
+		w.failf("return the error of the request", "%s returned no error although its context ended before the answer", call.name)
 	case final(class):
-		w.fail("give an error without an answer one of the classes transient, timeout and unknown_outcome, or none", "%s returned an error of the class %q after its context ended: %v", call.name, class, err)
+		w.failf("give an error without an answer one of the classes transient, timeout and unknown_outcome, or none",
+			"%s returned an error of the class %q after its context ended: %v", call.name, class, err)
 	}
 }

@@ -32,7 +32,7 @@ func checkConcurrency[T any](w *remoteWorld[T]) {
 	}
 	slices.Sort(problems)
 	if len(problems) > 0 {
-		w.fail("keep what belongs to one call in local variables: a Remote must be safe for concurrent use",
+		w.failf("keep what belongs to one call in local variables: a Remote must be safe for concurrent use",
 			"%d of %d callers at the same time failed, for example: %s", len(problems), callers, problems[0])
 	}
 }

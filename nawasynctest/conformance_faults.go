@@ -32,11 +32,11 @@ func checkLostAnswer[T any](w *remoteWorld[T]) {
 				}
 			}
 			if writes > 1 {
-				w.stop("stop at the first error, and repeat no write inside the adapter or its client, whose retries must be off: the next attempt reads the object first",
+				w.stopf("stop at the first error, and repeat no write inside the adapter or its client, whose retries must be off: the next attempt reads the object first",
 					"%s sent %d writes although the answer to the first one %s", method, writes, lost.name)
 			}
 			if class := fault.ClassOf(err); err != nil && class != fault.ClassUnknownOutcome {
-				w.fail("return an error of fault.ClassUnknownOutcome if a write was sent and its answer is missing or cannot be read: with another class, a creation may be made twice",
+				w.failf("return an error of fault.ClassUnknownOutcome if a write was sent and its answer is missing or cannot be read: with another class, a creation may be made twice",
 					"%s returned an error of the class %q after the answer to its write %s, want %q: %v", method, class, lost.name, fault.ClassUnknownOutcome, err)
 			}
 			w.eventually("read the server in each call of Get: it decides what became of a write whose answer was lost", func() string {
@@ -61,11 +61,12 @@ func checkNotSent[T any](w *remoteWorld[T]) {
 		}
 		switch class := fault.ClassOf(err); {
 		case err == nil:
-			w.fail("return the error of the request", "%s returned no error although no connection could be made", method)
+			w.failf("return the error of the request", "%s returned no error although no connection could be made", method)
 		case final(class):
-			w.fail("return an error of fault.ClassTransient, or without a class", "%s returned an error of the class %q although no connection could be made: %v", method, class, err)
+			w.failf("return an error of fault.ClassTransient, or without a class",
+				"%s returned an error of the class %q although no connection could be made: %v", method, class, err)
 		case class == fault.ClassUnknownOutcome:
-			w.fail("return fault.ClassTransient for a request that was not sent; httptrace.ClientTrace tells whether its header was written",
+			w.failf("return fault.ClassTransient for a request that was not sent; httptrace.ClientTrace tells whether its header was written",
 				"%s returned an error of the class %q although no connection could be made, so that nothing was sent: %v", method, class, err)
 		}
 	}
@@ -73,7 +74,8 @@ func checkNotSent[T any](w *remoteWorld[T]) {
 
 func (w *remoteWorld[T]) noRequest(method string) {
 	w.t.Helper()
-	w.stop("send all requests of the Remote through the transport that Open receives, or set RemoteSuite.NoHTTP", "no request of %s came through the transport of the test", method)
+	w.stopf("send all requests of the Remote through the transport that Open receives, or set RemoteSuite.NoHTTP",
+		"no request of %s came through the transport of the test", method)
 }
 
 // failing calls a method while the server answers every request with a fault, and returns the error.
@@ -87,7 +89,7 @@ func (w *remoteWorld[T]) failing(method string, f transportFault) error {
 		w.noRequest(method)
 	}
 	if err == nil {
-		w.fail("return an error for each answer with an error status", "%s returned no error although the server answered with status %d", method, f.status)
+		w.failf("return an error for each answer with an error status", "%s returned no error although the server answered with status %d", method, f.status)
 	}
 	return err
 }
@@ -97,7 +99,7 @@ func checkServerError[T any](w *remoteWorld[T]) {
 	for _, method := range w.methods() {
 		err := w.failing(method, transportFault{status: http.StatusInternalServerError})
 		if class := fault.ClassOf(err); final(class) || class == fault.ClassRateLimited {
-			w.fail("return fault.ClassTransient from a read, and fault.ClassUnknownOutcome from a write, which the server may have made",
+			w.failf("return fault.ClassTransient from a read, and fault.ClassUnknownOutcome from a write, which the server may have made",
 				"%s returned an error of the class %q for status 500: %v", method, class, err)
 		}
 	}
@@ -108,7 +110,7 @@ func checkCredentials[T any](w *remoteWorld[T]) {
 	for _, method := range w.methods() {
 		err := w.failing(method, transportFault{status: http.StatusUnauthorized})
 		if class := fault.ClassOf(err); err != nil && class != fault.ClassCredentials {
-			w.fail("return an error of fault.ClassCredentials: the jobs then wait until the credentials are valid again, and none fails",
+			w.failf("return an error of fault.ClassCredentials: the jobs then wait until the credentials are valid again, and none fails",
 				"%s returned an error of the class %q for status 401, want %q: %v", method, class, fault.ClassCredentials, err)
 		}
 	}
@@ -117,11 +119,11 @@ func checkCredentials[T any](w *remoteWorld[T]) {
 		return
 	}
 	if err := checker.CheckCredentials(w.t.Context(), w.suite.Scope); err != nil {
-		w.fail("return nil while the remote accepts the credentials", "CheckCredentials returned an error for valid credentials: %v", err)
+		w.failf("return nil while the remote accepts the credentials", "CheckCredentials returned an error for valid credentials: %v", err)
 	}
 	w.transport.inject(transportFault{status: http.StatusUnauthorized})
 	if err := checker.CheckCredentials(w.t.Context(), w.suite.Scope); err == nil {
-		w.fail("ask the remote, and return its error", "CheckCredentials returned no error although the server answered with status 401")
+		w.failf("ask the remote, and return its error", "CheckCredentials returned no error although the server answered with status 401")
 	}
 }
 
@@ -133,10 +135,10 @@ func checkForbidden[T any](w *remoteWorld[T]) {
 		switch class := fault.ClassOf(err); {
 		case err == nil, class == fault.ClassForbidden:
 		case class != fault.ClassCredentials:
-			w.fail("return an error of fault.ClassForbidden, or of fault.ClassCredentials if the API answers so to credentials that are not valid",
+			w.failf("return an error of fault.ClassForbidden, or of fault.ClassCredentials if the API answers so to credentials that are not valid",
 				"%s returned an error of the class %q for status 403, want %q: %v", method, class, fault.ClassForbidden, err)
 		case tells:
-			w.fail("return fault.ClassForbidden: CheckCredentials tells whether the credentials are valid, and fault.ClassCredentials would park all scopes that they belong to",
+			w.failf("return fault.ClassForbidden: CheckCredentials tells whether the credentials are valid, and fault.ClassCredentials would park all scopes that they belong to",
 				"%s returned an error of the class %q for status 403, want %q: %v", method, class, fault.ClassForbidden, err)
 		}
 	}
@@ -158,9 +160,10 @@ func checkRateLimit[T any](w *remoteWorld[T]) {
 			switch class := fault.ClassOf(err); {
 			case err == nil:
 			case class != fault.ClassRateLimited:
-				w.fail("return an error of fault.ClassRateLimited, which consumes no attempt", "%s returned an error of the class %q for status 429, want %q: %v", method, class, fault.ClassRateLimited, err)
+				w.failf("return an error of fault.ClassRateLimited, which consumes no attempt",
+					"%s returned an error of the class %q for status 429, want %q: %v", method, class, fault.ClassRateLimited, err)
 			case limited.RetryAfter < wait-15*time.Second || limited.RetryAfter > wait+15*time.Second:
-				w.fail("set fault.Error.RetryAfter to the wait that the header Retry-After asks for, in seconds or until a date",
+				w.failf("set fault.Error.RetryAfter to the wait that the header Retry-After asks for, in seconds or until a date",
 					"%s returned a RetryAfter of %s for status 429 with a Retry-After of %s as %s", method, limited.RetryAfter, wait, form.name)
 			}
 		}
@@ -177,7 +180,7 @@ func checkChanges[T any](w *remoteWorld[T]) {
 		next = cursor
 		for c, err := range feed.Changes(w.t.Context(), w.suite.Scope, cursor) {
 			if err != nil {
-				w.stop("a cursor that the feed has just returned must be accepted", "Changes returned an error of the class %q: %v", fault.ClassOf(err), err)
+				w.stopf("a cursor that the feed has just returned must be accepted", "Changes returned an error of the class %q: %v", fault.ClassOf(err), err)
 			}
 			next = cmp.Or(c.Cursor, next)
 			if w.hasKey(c.Key) {
@@ -189,14 +192,15 @@ func checkChanges[T any](w *remoteWorld[T]) {
 	deleted := w.created()
 	_, cursor := read("")
 	if cursor == "" {
-		w.stop("yield a Change with a Cursor, even if nothing has changed", "Changes without a cursor yielded none")
+		w.stopf("yield a Change with a Cursor, even if nothing has changed", "Changes without a cursor yielded none")
 	}
 	added := w.created()
 	w.remove(deleted)
 	keys, _ := read(cursor)
 	for what, object := range map[string]T{"created": added, "deleted": deleted} {
 		if !slices.Contains(keys, w.keyText(object)) {
-			w.fail("yield the key of every object that was created, changed or deleted since the cursor", "Changes does not yield %s, which another client has %s", w.name(object), what)
+			w.failf("yield the key of every object that was created, changed or deleted since the cursor",
+				"Changes does not yield %s, which another client has %s", w.name(object), what)
 		}
 	}
 	if w.suite.NoHTTP {
@@ -208,5 +212,6 @@ func checkChanges[T any](w *remoteWorld[T]) {
 			return
 		}
 	}
-	w.fail("yield the error: the cursor would go on behind changes that nobody has read", "Changes ended without an error although the server answered with status 500")
+	w.failf("yield the error: the cursor would go on behind changes that nobody has read",
+		"Changes ended without an error although the server answered with status 500")
 }

@@ -16,10 +16,11 @@ func checkListStops[T any](w *remoteWorld[T]) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			w.fail("return from List as soon as yield returns false", "List goes on after its caller has stopped: %v", r)
+			w.failf("return from List as soon as yield returns false", "List goes on after its caller has stopped: %v", r)
 		}
 	}()
-	for range w.remote.List(w.t.Context(), w.suite.Scope, "") {
+	for _, err := range w.remote.List(w.t.Context(), w.suite.Scope, "") {
+		_ = err // what matters is that the listing stops
 		break
 	}
 }
@@ -38,7 +39,7 @@ func checkNormalise[T any](w *remoteWorld[T]) {
 			lines = append(lines, fmt.Sprintf("the key is %q, want %q", to, from))
 		}
 		if len(lines) > 0 {
-			w.stop("a value that Normalise has returned must stay as it is, or every sync writes every row",
+			w.stopf("a value that Normalise has returned must stay as it is, or every sync writes every row",
 				"Normalise of a normalised value changes it: %s", strings.Join(lines, "; "))
 		}
 	}
@@ -53,7 +54,7 @@ func checkScopeExists[T any](w *remoteWorld[T]) {
 	}
 	if gone {
 		if l := w.list(w.suite.GoneScope, ""); l.err == nil && w.proves(l) {
-			w.fail("return the error of the API: the sync would mark all rows of a removed scope, or of one that the credentials may no longer see, as missing",
+			w.failf("return the error of the API: the sync would mark all rows of a removed scope, or of one that the credentials may no longer see, as missing",
 				"List of a scope that does not exist yields a complete listing of %d objects", len(l.items))
 		}
 	}
@@ -61,11 +62,11 @@ func checkScopeExists[T any](w *remoteWorld[T]) {
 		return
 	}
 	if exists, err := scopes.ScopeExists(w.t.Context(), w.suite.Scope); !exists || err != nil {
-		w.fail("read the scope itself with the credentials of its objects", "ScopeExists of a scope that exists returned %t, %v", exists, err)
+		w.failf("read the scope itself with the credentials of its objects", "ScopeExists of a scope that exists returned %t, %v", exists, err)
 	}
 	if gone {
 		if exists, err := scopes.ScopeExists(w.t.Context(), w.suite.GoneScope); exists {
-			w.fail("read the scope itself, and do not answer true because a list of its objects succeeds",
+			w.failf("read the scope itself, and do not answer true because a list of its objects succeeds",
 				"ScopeExists of a scope that does not exist returned %t, %v", exists, err)
 		}
 	}
@@ -74,7 +75,8 @@ func checkScopeExists[T any](w *remoteWorld[T]) {
 	}
 	w.transport.inject(transportFault{status: 500})
 	if exists, err := scopes.ScopeExists(w.t.Context(), w.suite.Scope); err == nil {
-		w.fail("return an error if the question could not be answered", "ScopeExists returned %t without an error although the server answered with status 500", exists)
+		w.failf("return an error if the question could not be answered",
+			"ScopeExists returned %t without an error although the server answered with status 500", exists)
 	}
 }
 
@@ -122,14 +124,15 @@ func (w *remoteWorld[T]) checkPages(objects []T, removed *T) {
 		}
 	}
 	if len(missing) > 0 {
-		w.fail("request pages until the API says that there are no more, and count pages and offsets from where the API does",
+		w.failf("request pages until the API says that there are no more, and count pages and offsets from where the API does",
 			"List of %d pages leaves out %d of %d objects, for example %s", len(l.pages), len(missing), len(objects), missing[0])
 	}
 	if len(twice) > 0 {
-		w.fail("go on after the last object of the page before", "List of %d pages yields %d of %d objects more than once, for example %s", len(l.pages), len(twice), len(objects), twice[0])
+		w.failf("go on after the last object of the page before",
+			"List of %d pages yields %d of %d objects more than once, for example %s", len(l.pages), len(twice), len(objects), twice[0])
 	}
 	if removed != nil && counts[w.keyText(*removed)] > 0 {
-		w.fail("read the server in each call of List, and cache nothing", "List yields %s, which another client has deleted", w.name(*removed))
+		w.failf("read the server in each call of List, and cache nothing", "List yields %s, which another client has deleted", w.name(*removed))
 	}
 	w.checkProof(l, len(counts))
 }
@@ -138,17 +141,17 @@ func (w *remoteWorld[T]) checkPages(objects []T, removed *T) {
 func (w *remoteWorld[T]) checkProof(l remoteListing[T], keys int) {
 	w.t.Helper()
 	if len(l.pages) == 0 {
-		w.stop("yield at least one page, also for an empty scope", "List ended without a page")
+		w.stopf("yield at least one page, also for an empty scope", "List ended without a page")
 	}
 	proof := l.pages[len(l.pages)-1].Proof
 	switch {
 	case proof.Level == mirror.ProofNone:
-		w.fail("set Page.Proof of the last page: ProofCounted with the server's own total if it sends one, else ProofExhausted",
+		w.failf("set Page.Proof of the last page: ProofCounted with the server's own total if it sends one, else ProofExhausted",
 			"the last of %d pages proves nothing, so that no sync will ever find a deletion", len(l.pages))
 	case proof.Level == mirror.ProofWhole && len(l.pages) > 1:
-		w.fail("use ProofCounted or ProofExhausted", "List claims ProofWhole for %d pages; it is for a single answer that contains everything", len(l.pages))
+		w.failf("use ProofCounted or ProofExhausted", "List claims ProofWhole for %d pages; it is for a single answer that contains everything", len(l.pages))
 	case proof.Level == mirror.ProofCounted && proof.Total != int64(keys):
-		w.fail("set Proof.Total to the server's count of what it lists; if it counts something else, use ProofExhausted without a total",
+		w.failf("set Proof.Total to the server's count of what it lists; if it counts something else, use ProofExhausted without a total",
 			"List claims ProofCounted with a total of %d, and yields %d objects", proof.Total, keys)
 	}
 }
@@ -160,7 +163,7 @@ func checkResume[T any](w *remoteWorld[T]) {
 		w.created()
 		for _, page := range w.listed("").pages {
 			if page.Cursor != "" {
-				w.stop("leave Page.Cursor empty, or implement mirror.ResumableRemote", "List sets Page.Cursor, and the Remote has no method ListFrom")
+				w.stopf("leave Page.Cursor empty, or implement mirror.ResumableRemote", "List sets Page.Cursor, and the Remote has no method ListFrom")
 			}
 		}
 		w.t.Skip("the Remote has no method ListFrom")
@@ -179,18 +182,19 @@ func checkResume[T any](w *remoteWorld[T]) {
 		}
 		for page, err := range resumable.ListFrom(w.t.Context(), w.suite.Scope, "", page.Cursor) {
 			if err != nil {
-				w.stop("return an error that wraps mirror.ErrCursorExpired only for a cursor that the API no longer accepts",
+				w.stopf("return an error that wraps mirror.ErrCursorExpired only for a cursor that the API no longer accepts",
 					"ListFrom with the cursor of page %d returned an error of the class %q: %v", i+1, fault.ClassOf(err), err)
 			}
 			for _, item := range page.Items {
 				if !want[w.keyText(item)] {
-					w.stop("go on after the page with the cursor", "ListFrom with the cursor of page %d yields %s, which List yields on that page or before, or twice", i+1, w.name(item))
+					w.stopf("go on after the page with the cursor",
+						"ListFrom with the cursor of page %d yields %s, which List yields on that page or before, or twice", i+1, w.name(item))
 				}
 				delete(want, w.keyText(item))
 			}
 		}
 		if len(want) > 0 {
-			w.stop("go on at the next object after the page with the cursor", "ListFrom with the cursor of page %d leaves out %d objects", i+1, len(want))
+			w.stopf("go on at the next object after the page with the cursor", "ListFrom with the cursor of page %d leaves out %d objects", i+1, len(want))
 		}
 	}
 }
@@ -211,13 +215,20 @@ func checkListFails[T any](w *remoteWorld[T]) {
 	w.listed("")
 	requests := w.transport.count() - before
 	if requests == 0 {
-		w.stop("send all requests of the Remote through the transport that Open receives, or set RemoteSuite.NoHTTP", "no request of List came through the transport of the test")
+		w.stopf("send all requests of the Remote through the transport that Open receives, or set RemoteSuite.NoHTTP",
+			"no request of List came through the transport of the test")
 	}
 	places := slices.Compact([]int{0, min(1, requests-1), requests / 2, requests - 1})
 	for _, kind := range []transportFault{
-		{status: 200, body: "<html><body>It works!</body></html>", name: "an HTML page with status 200"}, {status: 200, body: "{}", name: "an empty JSON document with status 200"},
-		{kind: faultCut, name: "half of an answer"}, {status: 500, name: "status 500"}, {status: 404, name: "status 404"},
-		{status: 403, name: "status 403"}, {kind: faultDrop, name: "a closed connection"}, {status: 429, name: "status 429"}, {status: 401, name: "status 401"},
+		{status: 200, body: "<html><body>It works!</body></html>", name: "an HTML page with status 200"},
+		{status: 200, body: "{}", name: "an empty JSON document with status 200"},
+		{kind: faultCut, name: "half of an answer"},
+		{status: 500, name: "status 500"},
+		{status: 404, name: "status 404"},
+		{status: 403, name: "status 403"},
+		{kind: faultDrop, name: "a closed connection"},
+		{status: 429, name: "status 429"},
+		{status: 401, name: "status 401"},
 	} {
 		for _, place := range places {
 			kind.from = place
@@ -235,7 +246,7 @@ func checkListFails[T any](w *remoteWorld[T]) {
 				if w.proves(l) {
 					proof = fmt.Sprintf("claims to be complete (proof %s), so that the rows of the other objects are deleted", l.pages[len(l.pages)-1].Proof.Level)
 				}
-				w.stop("yield an error for every answer that is not a complete page in the API's format, and end the listing",
+				w.stopf("yield an error for every answer that is not a complete page in the API's format, and end the listing",
 					"request %d of %d of a listing got %s, and List ended without an error after %d objects; it %s", place+1, requests, kind.name, len(l.items), proof)
 			}
 		}

@@ -71,7 +71,7 @@ func (w *remoteWorld[T]) checkRows(secrets map[string]string) {
 		}
 		o, err := w.creator().Create(w.t.Context(), want)
 		if err != nil {
-			w.stop("Create must create a valid object", "Create of %s returned an error of the class %q: %v", w.name(want), fault.ClassOf(err), err)
+			w.stopf("Create must create a valid object", "Create of %s returned an error of the class %q: %v", w.name(want), fault.ClassOf(err), err)
 		}
 		w.forget(o.Value)
 		values = append(values, o.Value)
@@ -97,7 +97,7 @@ func (w *remoteWorld[T]) hasNoSecret(secrets map[string]string, text, what, fix 
 		}
 		for _, spelled := range spellings(value) {
 			if strings.Contains(text, spelled) {
-				w.fail(fix, "%s contains %s", what, kind)
+				w.failf(fix, "%s contains %s", what, kind)
 				return false
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // object returns a valid object that does not exist yet.
 func (w *remoteWorld[T]) object() T {
 	w.t.Helper()
-	object := w.suite.Object(int(w.numbers.Add(1)))
+	object := w.suite.Object(int(w.shared.numbers.Add(1)))
 	for _, f := range w.Scope {
 		if f.Text(valueOf(&object)) != f.Text(valueOf(&w.suite.Scope)) {
 			w.t.Fatalf("RemoteSuite.Object returned an object whose %s is %q, and RemoteSuite.Scope has %q; both must be of the same scope",
@@ -176,7 +176,7 @@ func (w *remoteWorld[T]) except(columns []string) []string {
 // secretsOf returns the secrets of an object that are long enough to be recognised in a text.
 func (w *remoteWorld[T]) secretsOf(object T) (list []string) {
 	for _, f := range w.Secrets {
-		if s, ok := f.In(valueOf(&object)).Interface().(secret.Secret); ok && len(s.Reveal()) >= minSecret {
+		if s, ok := reflect.TypeAssert[secret.Secret](f.In(valueOf(&object))); ok && len(s.Reveal()) >= minSecret {
 			list = append(list, s.Reveal())
 		}
 	}

@@ -28,10 +28,10 @@ func (w *remoteWorld[T]) checkNever(reader mirror.Reader[T], gone T) {
 	o, err := reader.Get(w.t.Context(), gone)
 	switch class := fault.ClassOf(err); {
 	case err == nil:
-		w.fail("compare the answer with the name that was asked for, because some APIs answer with similar names, and "+goneFix,
+		w.failf("compare the answer with the name that was asked for, because some APIs answer with similar names, and "+goneFix,
 			"Get of %s, which nobody created, returned the object %s", w.name(gone), w.name(o.Value))
 	case class != fault.ClassGone:
-		w.fail(goneFix, "Get of %s, which nobody created, returned an error of the class %q, want %q: %v", w.name(gone), class, fault.ClassGone, err)
+		w.failf(goneFix, "Get of %s, which nobody created, returned an error of the class %q, want %q: %v", w.name(gone), class, fault.ClassGone, err)
 	}
 }
 
@@ -86,7 +86,8 @@ func (w *remoteWorld[T]) listed(detail string) remoteListing[T] {
 	w.t.Helper()
 	l := w.list(w.suite.Scope, detail)
 	if l.err != nil {
-		w.stop("List must list a scope that exists without an error", "List with the detail %q returned an error of the class %q: %v", detail, fault.ClassOf(l.err), l.err)
+		w.stopf("List must list a scope that exists without an error",
+			"List with the detail %q returned an error of the class %q: %v", detail, fault.ClassOf(l.err), l.err)
 	}
 	return l
 }
@@ -111,16 +112,16 @@ func checkGetListed[T any](w *remoteWorld[T]) {
 	for _, object := range objects {
 		item, _, found := w.find(l, object)
 		if !found {
-			w.fail("List must yield every object of the scope", "List does not yield %s, which another client has created", w.name(object))
+			w.failf("List must yield every object of the scope", "List does not yield %s, which another client has created", w.name(object))
 			continue
 		}
 		o, err := reader.Get(w.t.Context(), w.keyOf(item))
 		switch {
 		case err != nil:
-			w.fail("find the object by the key fields that List has set: a sync deletes rows that Get reports as gone",
+			w.failf("find the object by the key fields that List has set: a sync deletes rows that Get reports as gone",
 				"Get of %s, which was just listed, returned an error of the class %q: %v", w.name(item), fault.ClassOf(err), err)
 		case w.keyText(o.Value) != w.keyText(item):
-			w.fail("set the same key fields in Get as in List: the repository compares them", "Get of %s returned the object %s", w.name(item), w.name(o.Value))
+			w.failf("set the same key fields in Get as in List: the repository compares them", "Get of %s returned the object %s", w.name(item), w.name(o.Value))
 		}
 	}
 }
@@ -156,17 +157,17 @@ func checkListEqualsGet[T any](w *remoteWorld[T]) {
 		for _, object := range objects {
 			item, page, found := w.find(l, object)
 			if !found {
-				w.fail("List must yield every object of the scope with every detail", "List with the detail %q does not yield %s", detail, w.name(object))
+				w.failf("List must yield every object of the scope with every detail", "List with the detail %q does not yield %s", detail, w.name(object))
 				continue
 			}
 			for _, column := range page.Fields {
 				if !w.hasColumn(column) {
-					w.stop("name columns of content and observed fields, as the table has them",
+					w.stopf("name columns of content and observed fields, as the table has them",
 						"Page.Fields of the listing with the detail %q names %q, which is no column that a listing fetches", detail, column)
 				}
 			}
 			if lines := w.differences(item, w.get(item).Value, page.Fields, false); len(lines) > 0 {
-				w.fail("decode both answers in the same way; if a listing leaves a field out, name the fetched columns in Page.Fields",
+				w.failf("decode both answers in the same way; if a listing leaves a field out, name the fetched columns in Page.Fields",
 					"List with the detail %q and Get differ in %s: %s", detail, w.name(object), strings.Join(lines, "; "))
 			}
 		}
@@ -188,16 +189,16 @@ func checkListScope[T any](w *remoteWorld[T]) {
 	seen := map[string]bool{}
 	for _, item := range w.listed("").items {
 		if !w.hasKey(item) {
-			w.stop("set the key fields of every object", "List yields an object without a key")
+			w.stopf("set the key fields of every object", "List yields an object without a key")
 		}
 		for _, f := range w.Scope {
 			if value := f.In(valueOf(&item)); !value.IsZero() && f.Text(valueOf(&item)) != f.Text(valueOf(&w.suite.Scope)) {
-				w.fail("list the objects of the given scope only, and set their scope fields from it",
+				w.failf("list the objects of the given scope only, and set their scope fields from it",
 					"List yields %s with the %s %q; the scope has %q", w.name(item), f.Column, f.Text(valueOf(&item)), f.Text(valueOf(&w.suite.Scope)))
 			}
 		}
 		if seen[w.keyText(item)] {
-			w.fail("yield each object once; if the API repeats objects between pages, that listing proves less", "List yields %s twice", w.name(item))
+			w.failf("yield each object once; if the API repeats objects between pages, that listing proves less", "List yields %s twice", w.name(item))
 		}
 		seen[w.keyText(item)] = true
 	}
@@ -206,11 +207,13 @@ func checkListScope[T any](w *remoteWorld[T]) {
 	}
 	other := w.list(w.suite.OtherScope, "")
 	if other.err != nil {
-		w.fail("List must list a scope that exists without an error", "List of RemoteSuite.OtherScope returned an error of the class %q: %v", fault.ClassOf(other.err), other.err)
+		w.failf("List must list a scope that exists without an error",
+			"List of RemoteSuite.OtherScope returned an error of the class %q: %v", fault.ClassOf(other.err), other.err)
 	}
 	for _, item := range other.items {
 		if w.keyText(item) == w.keyText(object) {
-			w.fail("list the objects of the given scope only: the sync of one scope would move the rows of another", "List of another scope yields %s", w.name(object))
+			w.failf("list the objects of the given scope only: the sync of one scope would move the rows of another",
+				"List of another scope yields %s", w.name(object))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package nawasynctest
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func remoteChecks[T any]() []remoteCheck[T] {
 
 // runChecks calls run once for each check.
 func runChecks[T any](suite *RemoteSuite[T], run func(name string, check func(testing.TB))) {
-	numbers := &atomic.Int64{}
+	shared := &remoteShared{}
 	for _, c := range remoteChecks[T]() {
 		run(c.name, func(t testing.TB) {
 			t.Helper()
@@ -66,16 +67,24 @@ func runChecks[T any](suite *RemoteSuite[T], run func(name string, check func(te
 			if c.http && suite.NoHTTP {
 				t.Skip("the Remote does not use HTTP (RemoteSuite.NoHTTP)")
 			}
-			c.run((&remoteWorld[T]{t: t, suite: suite, numbers: numbers}).again())
+			c.run((&remoteWorld[T]{t: t, suite: suite, shared: shared}).again())
 		})
 	}
 }
 
+// remoteShared is what all checks of a run have in common.
+type remoteShared struct {
+	numbers  atomic.Int64 // how many objects Object has returned
+	once     sync.Once
+	snapshot host.Snapshot
+	err      error
+}
+
 // remoteWorld is a Remote with its server, for one check.
 type remoteWorld[T any] struct {
-	t       testing.TB
-	suite   *RemoteSuite[T]
-	numbers *atomic.Int64 // how many objects Object has returned
+	t      testing.TB
+	suite  *RemoteSuite[T]
+	shared *remoteShared
 
 	host.Snapshot
 
@@ -88,29 +97,29 @@ type remoteWorld[T any] struct {
 // again opens another Remote for the same check.
 func (w *remoteWorld[T]) again() *remoteWorld[T] {
 	w.t.Helper()
-	out := &remoteWorld[T]{t: w.t, suite: w.suite, numbers: w.numbers, transport: newRemoteTransport(w.suite.IsWrite, w.suite.ErrorBody)}
+	out := &remoteWorld[T]{t: w.t, suite: w.suite, shared: w.shared, transport: newRemoteTransport(w.suite.IsWrite, w.suite.ErrorBody)}
 	w.t.Cleanup(out.transport.release)
 	out.config, out.server = w.suite.Open(w.t, out.transport)
 	if out.config.Remote == nil {
 		w.t.Fatal("RemoteSuite.Open returned a configuration without a Remote")
 	}
 	out.remote = out.config.Remote
-	var err error
-	out.Snapshot, err = out.config.Internals(host.NewKey())
-	requireNoError(w.t, err)
+	w.shared.once.Do(func() { w.shared.snapshot, w.shared.err = out.config.Internals(host.NewKey()) }) // reads tags, which takes long
+	requireNoError(w.t, w.shared.err)
+	out.Snapshot = w.shared.snapshot
 	return out
 }
 
-// fail reports what is wrong and what to do about it.
-func (w *remoteWorld[T]) fail(fix, format string, args ...any) {
+// failf reports what is wrong and what to do about it.
+func (w *remoteWorld[T]) failf(fix, format string, args ...any) {
 	w.t.Helper()
 	w.t.Errorf("%s\n\tTo fix: %s", fmt.Sprintf(format, args...), fix)
 }
 
-// stop is fail that ends the check.
-func (w *remoteWorld[T]) stop(fix, format string, args ...any) {
+// stopf is failf that ends the check.
+func (w *remoteWorld[T]) stopf(fix, format string, args ...any) {
 	w.t.Helper()
-	w.fail(fix, format, args...)
+	w.failf(fix, format, args...)
 	w.t.FailNow()
 }
 
@@ -129,7 +138,7 @@ func (w *remoteWorld[T]) eventually(fix string, try func() string) (succeeded bo
 		case problem == "":
 			return true
 		case !time.Now().Add(pause).Before(deadline):
-			w.fail(fix, "%s", problem)
+			w.failf(fix, "%s", problem)
 			return false
 		}
 		time.Sleep(pause)

@@ -28,10 +28,9 @@ func siteSuite() nawasynctest.RemoteSuite[site] {
 				Key:     func(s site) string { return s.Account + "/" + s.Name },
 				InScope: func(s, scope site) bool { return s.Account == scope.Account }, PageSize: 2,
 			}
-			put := func(s site) error { remote.Put(s); return nil }
 			return mirror.Config[site]{Remote: remote, Settle: -1}, nawasynctest.RemoteServer[site]{
-				Create: func(s site) (site, error) { return s, put(s) },
-				Change: put,
+				Create: func(s site) (site, error) { remote.Put(s); return s, nil },
+				Change: func(s site) error { remote.Put(s); return nil },
 				Delete: func(s site) error { remote.Drop(s); return nil },
 			}
 		},
@@ -69,17 +68,19 @@ func TestRemoteThatOnlyListsSkipsWhatItLacks(t *testing.T) {
 
 // A test function passes its *testing.T to TestRemote, which runs one subtest for each part of the contract.
 func ExampleTestRemote() {
-	_ = func(t *testing.T) {
-		nawasynctest.TestRemote(t, nawasynctest.RemoteSuite[site]{
-			Open: func(testing.TB, *nawasynctest.RemoteTransport) (mirror.Config[site], nawasynctest.RemoteServer[site]) {
-				remote := &nawasynctest.FakeRemote[site]{Key: func(s site) string { return s.Name }}
-				create := func(s site) (site, error) { remote.Put(s); return s, nil }
-				return mirror.Config[site]{Remote: remote, Settle: -1}, nawasynctest.RemoteServer[site]{Create: create}
-			},
-			NoHTTP:  true, // else the adapter's http.Client sends through the transport
-			Scope:   site{Account: "acme"},
-			Object:  func(n int) site { return site{Account: "acme", Name: fmt.Sprintf("site%d.example", n)} },
-			Changes: []func(*site, int){func(s *site, n int) { s.Plan = fmt.Sprintf("plan%d", n) }},
-		})
+	suite := nawasynctest.RemoteSuite[site]{
+		Open: func(testing.TB, *nawasynctest.RemoteTransport) (mirror.Config[site], nawasynctest.RemoteServer[site]) {
+			remote := &nawasynctest.FakeRemote[site]{Key: func(s site) string { return s.Name }}
+			create := func(s site) (site, error) { remote.Put(s); return s, nil }
+			return mirror.Config[site]{Remote: remote, Settle: -1}, nawasynctest.RemoteServer[site]{Create: create}
+		},
+		NoHTTP:  true, // else the adapter's http.Client sends through the transport
+		Scope:   site{Account: "acme"},
+		Object:  func(n int) site { return site{Account: "acme", Name: fmt.Sprintf("site%d.example", n)} },
+		Changes: []func(*site, int){func(s *site, n int) { s.Plan = fmt.Sprintf("plan%d", n) }},
 	}
+	test := func(t *testing.T) { nawasynctest.TestRemote(t, suite) }
+	_ = test
+	fmt.Println(suite.Object(1).Name, suite.Object(2).Name)
+	// Output: site1.example site2.example
 }

@@ -33,7 +33,7 @@ func (w *remoteWorld[T]) checkUpdated(what string, current mirror.Object[T], wan
 	touched := columnsOf(diff)
 	o, err := w.update(current, want, diff)
 	if err != nil {
-		w.fail("write the touched fields, and change no others; for a field that the API cannot change, return fault.ClassPermanent and leave it out of RemoteSuite.Changes",
+		w.failf("write the touched fields, and change no others; for a field that the API cannot change, return fault.ClassPermanent and leave it out of RemoteSuite.Changes",
 			"Update of %s (%s) returned an error of the class %q: %v", strings.Join(touched, ", "), what, fault.ClassOf(err), err)
 		return
 	}
@@ -45,20 +45,23 @@ func (w *remoteWorld[T]) checkUpdated(what string, current mirror.Object[T], wan
 	})
 	after := w.get(current.Value)
 	if lines := w.differences(after.Value, current.Value, w.except(touched), false); len(lines) > 0 {
-		w.fail("write the touched fields only, and send what the API needs besides as current has it", "Update of %s (%s) changed fields that it was not asked to: %s",
+		w.failf("write the touched fields only, and send what the API needs besides as current has it",
+			"Update of %s (%s) changed fields that it was not asked to: %s",
 			strings.Join(touched, ", "), what, strings.Join(lines, "; "))
 	}
 	if o.Version == "" && !w.hasKey(o.Value) {
 		return // the answer had no object
 	}
 	if w.keyText(o.Value) != w.keyText(current.Value) {
-		w.fail("return the object of the answer with its key, the zero Object, or want", "Update of %s returned the object %s", w.name(current.Value), w.name(o.Value))
+		w.failf("return the object of the answer with its key, the zero Object, or want",
+			"Update of %s returned the object %s", w.name(current.Value), w.name(o.Value))
 	}
 	if lines := w.differences(o.Value, after.Value, touched, false); len(lines) > 0 {
-		w.fail("return the object as the server answered it", "Update of %s (%s) returned another object than Get: %s", strings.Join(touched, ", "), what, strings.Join(lines, "; "))
+		w.failf("return the object as the server answered it",
+			"Update of %s (%s) returned another object than Get: %s", strings.Join(touched, ", "), what, strings.Join(lines, "; "))
 	}
 	if o.Version != "" && o.Version != after.Version {
-		w.fail("return the version of the answer in the form in which Get returns it", "Update returned the version %q, and Get %q", o.Version, after.Version)
+		w.failf("return the version of the answer in the form in which Get returns it", "Update returned the version %q, and Get %q", o.Version, after.Version)
 	}
 }
 
@@ -76,10 +79,11 @@ func checkUpdateSecret[T any](w *remoteWorld[T]) {
 		diff = append(diff, mirror.FieldChange{Field: f.Column, From: secret.Masked, To: f.In(valueOf(&want)).Interface()})
 	}
 	if _, err := w.update(current, want, diff); err != nil {
-		w.stop("write the secrets that are touched, from want", "Update of %s returned an error of the class %q: %v", strings.Join(columnsOf(diff), ", "), fault.ClassOf(err), err)
+		w.stopf("write the secrets that are touched, from want",
+			"Update of %s returned an error of the class %q: %v", strings.Join(columnsOf(diff), ", "), fault.ClassOf(err), err)
 	}
 	if lines := w.differences(w.get(current.Value).Value, current.Value, nil, false); len(lines) > 0 {
-		w.fail("write the touched fields only", "Update of %s changed other fields: %s", strings.Join(columnsOf(diff), ", "), strings.Join(lines, "; "))
+		w.failf("write the touched fields only", "Update of %s changed other fields: %s", strings.Join(columnsOf(diff), ", "), strings.Join(lines, "; "))
 	}
 }
 
@@ -103,7 +107,8 @@ func checkUpdateTouchedOnly[T any](w *remoteWorld[T]) {
 		return // UpdateVersion tests this
 	}
 	if err != nil {
-		w.stop("write the touched fields as they are in want", "Update of %s returned an error of the class %q: %v", strings.Join(columnsOf(diff), ", "), fault.ClassOf(err), err)
+		w.stopf("write the touched fields as they are in want",
+			"Update of %s returned an error of the class %q: %v", strings.Join(columnsOf(diff), ", "), fault.ClassOf(err), err)
 	}
 	w.eventually("send the touched fields only (PATCH); if the API takes whole documents only, read the document again in Update and merge the touched fields into it", func() string {
 		after := w.get(current.Value).Value
@@ -131,15 +136,15 @@ func checkUpdateVersion[T any](w *remoteWorld[T]) {
 		"leave Object.Version empty if the API cannot check it"
 	_, err := w.update(current, want, diff)
 	if class := fault.ClassOf(err); class != fault.ClassConflict {
-		w.fail(fix, "Update of a version that another client has replaced returned an error of the class %q, want %q: %v", class, fault.ClassConflict, err)
+		w.failf(fix, "Update of a version that another client has replaced returned an error of the class %q, want %q: %v", class, fault.ClassConflict, err)
 	}
 	after := w.get(current.Value)
 	if lines := w.differences(after.Value, theirs, nil, false); len(lines) > 0 {
-		w.fail(fix, "Update of a version that another client has replaced changed the object: %s", strings.Join(lines, "; "))
+		w.failf(fix, "Update of a version that another client has replaced changed the object: %s", strings.Join(lines, "; "))
 	}
 	want, diff = w.changed(after.Value, 0)
 	if _, err := w.update(after, want, diff); err != nil {
-		w.fail(fix, "Update of the newest version returned an error of the class %q: %v", fault.ClassOf(err), err)
+		w.failf(fix, "Update of the newest version returned an error of the class %q: %v", fault.ClassOf(err), err)
 	}
 }
 
@@ -151,7 +156,8 @@ func checkUpdateGone[T any](w *remoteWorld[T]) {
 	w.remove(current.Value)
 	_, err := w.update(current, want, diff)
 	if class := fault.ClassOf(err); class != fault.ClassGone {
-		w.fail("return an error of fault.ClassGone if the object does not exist", "Update of %s, which was deleted, returned an error of the class %q, want %q: %v",
+		w.failf("return an error of fault.ClassGone if the object does not exist",
+			"Update of %s, which was deleted, returned an error of the class %q, want %q: %v",
 			w.name(current.Value), class, fault.ClassGone, err)
 	}
 	w.isGone(w.reader(), current.Value, "was deleted before an update", "use a call that changes existing objects only, or check that the object exists: an update must not bring a deleted object back")

@@ -102,7 +102,8 @@ func (r *shelfRemote) statusError(resp *http.Response, write bool, body string) 
 		text = fmt.Errorf("HTTP %s: %s", resp.Status, body)
 	}
 	class := map[int]fault.Class{
-		401: fault.ClassCredentials, 403: fault.ClassForbidden, 404: fault.ClassGone, 409: fault.ClassAlreadyExists, 412: fault.ClassConflict, 429: fault.ClassRateLimited,
+		401: fault.ClassCredentials, 403: fault.ClassForbidden, 404: fault.ClassGone, 409: fault.ClassAlreadyExists,
+		412: fault.ClassConflict, 429: fault.ClassRateLimited,
 	}[resp.StatusCode]
 	for name, other := range map[string]map[int]fault.Class{
 		"500 is permanent": {500: fault.ClassPermanent}, "401 is permanent": {401: fault.ClassPermanent}, "403 is credentials": {403: fault.ClassCredentials},

@@ -18,6 +18,13 @@ import (
 	"github.com/nawasara/nawasync/remote"
 )
 
+type (
+	accountConfig = mirror.Config[hosting.WhmAccount]
+	accountServer = nawasynctest.RemoteServer[hosting.WhmAccount]
+	mailboxConfig = mirror.Config[hosting.WhmEmailAccount]
+	mailboxServer = nawasynctest.RemoteServer[hosting.WhmEmailAccount]
+)
+
 // whmToken is the token of the simulated servers of the conformance suite.
 const whmToken = "TOKEN-abcdef123456"
 
@@ -65,10 +72,10 @@ func TestAccountsPassTheConformanceSuite(t *testing.T) {
 	t.Parallel()
 	plans := []string{"basic", "default"} // the plan business has a disk limit
 	nawasynctest.TestRemote(t, nawasynctest.RemoteSuite[hosting.WhmAccount]{
-		Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (mirror.Config[hosting.WhmAccount], nawasynctest.RemoteServer[hosting.WhmAccount]) {
+		Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (accountConfig, accountServer) {
 			server, tested, other := whmServer(t, transport)
 			config, _ := hosting.Configs(tested)
-			return config, nawasynctest.RemoteServer[hosting.WhmAccount]{
+			return config, accountServer{
 				Create: func(a hosting.WhmAccount) (hosting.WhmAccount, error) {
 					account := whmapi.Account{User: a.Username, Domain: a.Domain, Email: a.Contact, Plan: a.Plan}
 					return a, other.CreateAccount(t.Context(), account, a.Password)
@@ -103,13 +110,13 @@ func TestAccountsPassTheConformanceSuite(t *testing.T) {
 func TestMailboxesPassTheConformanceSuite(t *testing.T) {
 	t.Parallel()
 	nawasynctest.TestRemote(t, nawasynctest.RemoteSuite[hosting.WhmEmailAccount]{
-		Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (mirror.Config[hosting.WhmEmailAccount], nawasynctest.RemoteServer[hosting.WhmEmailAccount]) {
+		Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (mailboxConfig, mailboxServer) {
 			server, tested, _ := whmServer(t, transport)
 			_, config := hosting.Configs(tested)
 			edit := func(m hosting.WhmEmailAccount) error {
 				return server.Edit(m.Email, sim.State{QuotaMB: new(*m.Quota >> 20), SuspendedLogin: &m.SuspendedLogin, SuspendedIncoming: &m.SuspendedIncoming})
 			}
-			return config, nawasynctest.RemoteServer[hosting.WhmEmailAccount]{
+			return config, mailboxServer{
 				Create: func(m hosting.WhmEmailAccount) (hosting.WhmEmailAccount, error) { return m, edit(m) },
 				Change: edit,
 				Delete: func(m hosting.WhmEmailAccount) error {
