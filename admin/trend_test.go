@@ -25,10 +25,10 @@ func TestChartsMarkEndedPausesAndDeployments(t *testing.T) {
 			noError(t, enginetest.Store(s.engine).NoteVersion(t.Context(), "example.org/app", version))
 		}
 		for path, want := range map[string][]string{
-			"/?window=1h":     {"whm on web1 paused from", "dns paused from", "version v9.8.7 since"},
-			"/services/whm":   {"whm on web1 paused from", "version v9.8.7 since"},
-			"/audit":          {"new version", "v9.8.7"},
-			"/?window=15m": {`class="pause"`, `class="mark"`},
+			"/?window=1h":   {"whm on web1 paused from", "dns paused from", "version v9.8.7 since"},
+			"/services/whm": {"whm on web1 paused from", "version v9.8.7 since"},
+			"/audit":        {"new version", "v9.8.7"},
+			"/?window=15m":  {`class="pause"`, `class="mark"`},
 		} {
 			page := s.get("viewer", path).body
 			for _, text := range want {

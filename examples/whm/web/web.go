@@ -13,6 +13,9 @@ import (
 	"github.com/nawasara/nawasync/examples/whm/whmsim/sim"
 )
 
+// AdminPrefix is where the operators' pages are mounted.
+const AdminPrefix = site.AdminPrefix
+
 // Pages serves the pages.
 type Pages struct {
 	site.Site // Service, Frame and ConflictText are set by Handler
