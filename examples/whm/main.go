@@ -129,7 +129,7 @@ func (a *example) createEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.enforcer, err = site.Enforcer(ctx, a.DB); err != nil {
+	if a.enforcer, err = web.Enforcer(ctx, a.DB); err != nil {
 		return err
 	}
 	a.engine, err = nawasync.New(nawasync.Config{

@@ -135,7 +135,8 @@ func (s *site) live(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	pages := &web.Pages{Engine: s.engine, Hosting: s.module, Instances: instances, Simulated: s.simulated, Operators: operators, Logger: quiet}
+	pages := &web.Pages{Hosting: s.module, Instances: instances, Simulated: s.simulated}
+	pages.Engine, pages.Operators, pages.Logger = s.engine, operators, quiet
 	s.handler = pages.Handler()
 	return errors.Join(admin.Register(s.engine, enforcer), s.module.Schedule(s.engine, instances))
 }

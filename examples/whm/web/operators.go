@@ -1,14 +1,20 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/examples/internal/site"
 )
+
+// Enforcer returns the permissions of the demo users.
+func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) { return site.Enforcer(ctx, db) }
 
 // Admin returns the handler of the operators' pages.
 func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
