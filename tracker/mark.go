@@ -26,6 +26,7 @@ const maxEndedPauses = 200
 
 // EndedPauses lists the pauses and parks that ended after a time, newest first: up to 200 of a service, and with
 // the service "" those among the 200 newest of all. They are kept for twice Config.Expiry.
+// A reader of single instances sees those of the service and of these instances.
 func (r *Reader) EndedPauses(ctx context.Context, service string, since time.Time) ([]EndedPause, error) {
 	query := "SELECT service, instance, began_at, ended_at FROM (SELECT * FROM nawasync_pauses ORDER BY id DESC LIMIT ?) p WHERE ended_at > ? ORDER BY ended_at DESC"
 	args := []any{maxEndedPauses, since.UnixMicro()}
@@ -39,7 +40,7 @@ func (r *Reader) EndedPauses(ctx context.Context, service string, since time.Tim
 		var from, to int64
 		err := rows.Scan(&p.Service, &p.Instance, &from, &to)
 		p.From, p.To = sqlkit.FromMicros(from), sqlkit.FromMicros(to)
-		if r.limit.showsScope(p.Service, p.Instance) {
+		if r.limit.shows(p.Service, p.Instance) || p.Instance == "" && r.limit.showsScope(p.Service, "") {
 			list = append(list, p)
 		}
 		return err

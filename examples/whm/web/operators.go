@@ -14,7 +14,9 @@ import (
 )
 
 // Enforcer returns the permissions of the demo users.
-func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) { return site.Enforcer(ctx, db) }
+func Enforcer(ctx context.Context, db *gorm.DB) (admin.Enforcer, error) {
+	return site.Enforcer(ctx, db)
+}
 
 // Admin returns the handler of the operators' pages.
 func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
