@@ -179,7 +179,8 @@ func Register[A Args](e *Engine, h Handler[A]) error {
 		return err
 	}
 	r := &registration{
-		kind: kind, aliases: options.KindAliases, queue: options.Queue, calls: options.Calls, containsSecret: secret.Contains(reflect.TypeFor[A]()), timeout: timeoutOf(h),
+		kind: kind, aliases: options.KindAliases, queue: options.Queue, calls: options.Calls,
+		containsSecret: secret.Contains(reflect.TypeFor[A]()), timeout: timeoutOf(h),
 		backoff: backoffOf(h), maskKeys: options.MaskKeys,
 	}
 	r.decode = func(plain []byte) ([]string, func(context.Context, *attempt) error, error) {

@@ -99,7 +99,8 @@ func TestJobWithoutBudgetHoldsNoSlotAndConsumesNoAttempt(t *testing.T) {
 			enginetest.WaitStatus(t, e, enginetest.Dispatch(t, e, args).ID, tracker.StatusSuccess)
 		}
 		for _, job := range waiting {
-			if got := enginetest.Stored(t, e, job.ID); got.Status != tracker.StatusQueued || got.Attempt != 0 && got.Attempt != job.Attempt || got.Epoch != enginetest.Stored(t, e, waiting[0].ID).Epoch {
+			if got := enginetest.Stored(t, e, job.ID); got.Status != tracker.StatusQueued || got.Attempt != 0 && got.Attempt != job.Attempt ||
+				got.Epoch != enginetest.Stored(t, e, waiting[0].ID).Epoch {
 				t.Errorf("a job without budget is %s, attempt %d", got.Status, got.Attempt)
 			}
 		}
@@ -158,7 +159,8 @@ func TestNewRefusesTwoRemotesOfAService(t *testing.T) {
 	t.Parallel()
 	r := remoteOf(t, remote.Config{Service: "notes"})
 	for _, list := range [][]*remote.Remote{{r, r}, {nil}} {
-		if _, err := nawasync.New(nawasync.Config{DB: enginetest.New(t, testdb.SQLite(t)).DB.DB, Remotes: list}); err == nil || !strings.Contains(err.Error(), "Config.Remotes") {
+		if _, err := nawasync.New(nawasync.Config{DB: enginetest.New(t, testdb.SQLite(t)).DB.DB, Remotes: list}); err == nil ||
+			!strings.Contains(err.Error(), "Config.Remotes") {
 			t.Errorf("New returns %v", err)
 		}
 	}

@@ -93,7 +93,9 @@ func (p *request) service() error {
 	}
 	p.title, p.section = p.scopeText(name, v.instance), "services"
 	ctx := p.r.Context()
-	for _, load := range []func(context.Context) error{v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules, v.loadRunning, v.loadCalls} {
+	for _, load := range []func(context.Context) error{
+		v.loadInstances, v.loadScopes, v.loadHolds, v.loadActions, v.loadErrors, v.loadSchedules, v.loadRunning, v.loadCalls,
+	} {
 		if err := load(ctx); err != nil {
 			return err
 		}
@@ -403,7 +405,10 @@ func (p *request) holdAction() error {
 			if err != nil {
 				return flash{}, err
 			}
-			text := p.Tf("Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.", job.ID)
+			text := p.Tf(
+				"Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.",
+				job.ID,
+			)
 			return flash{Text: text, Job: job.ID}, nil
 		}))
 	case "reject":

@@ -44,7 +44,10 @@ func TestPagesNameTheLimitScopeAndWhatItAffects(t *testing.T) {
 		if got := w.post("operator", "/services/qhost/resume", "instance", "qgroup"); got.status != 303 {
 			t.Fatalf("resume: %d %s", got.status, got.body)
 		}
-		_, err = store.Park(t.Context(), jobstore.Refusal{Service: "qhost", Instance: "qgroup", Class: fault.ClassRateLimited, Reason: "HTTP 429", Wait: time.Hour, Asked: true})
+		_, err = store.Park(
+			t.Context(),
+			jobstore.Refusal{Service: "qhost", Instance: "qgroup", Class: fault.ClassRateLimited, Reason: "HTTP 429", Wait: time.Hour, Asked: true},
+		)
 		noError(t, err)
 		contains("the overview", w.get("operator", "/").body, "qhost on qgroup is parked until", "HTTP 429", "which Resume does not end")
 		contains("the service", w.get("operator", "/services/qhost").body, "The remote has asked to wait until")
@@ -95,7 +98,13 @@ func TestPagesSaySinceWhenARemoteIsUnreachableAndWhenAJobTriesAgain(t *testing.T
 	}
 	i := slices.IndexFunc(w.places, func(p place) bool { return p.instance == "qgroup/one" })
 	const again = "One job tries again at "
-	shows("operator", "/", "qhost on qgroup has been unreachable since ", ": unavailable: connection refused", "or when you resume; the others start once the remote answers.")
+	shows(
+		"operator",
+		"/",
+		"qhost on qgroup has been unreachable since ",
+		": unavailable: connection refused",
+		"or when you resume; the others start once the remote answers.",
+	)
 	shows("operator", "/health.json", "qhost on qgroup has been unreachable since ", again)
 	shows("operator", "/services/qhost", "qhost on qgroup has been unreachable since ", again, "connection refused")
 	shows("operator", "/services/qhost?instance=qgroup%2Fone", "unreachable", "The jobs wait until one of them gets an answer.")

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/mirror"
@@ -47,6 +48,15 @@ func ExamplePages() {
 // A migration takes the statements of its database.
 func ExampleTableStatements() {
 	statements, err := mirror.TableStatements[wiredRecord]("sqlite")
-	fmt.Println(statements[0], err)
-	// Output: CREATE TABLE wired_records (id INTEGER PRIMARY KEY AUTOINCREMENT, "remote" TEXT NOT NULL, "type" TEXT NOT NULL, "content" TEXT NOT NULL, "comment" TEXT NOT NULL) <nil>
+	for line := range strings.SplitSeq(statements[0], ", ") {
+		fmt.Println(line)
+	}
+	fmt.Println(err)
+	// Output:
+	// CREATE TABLE wired_records (id INTEGER PRIMARY KEY AUTOINCREMENT
+	// "remote" TEXT NOT NULL
+	// "type" TEXT NOT NULL
+	// "content" TEXT NOT NULL
+	// "comment" TEXT NOT NULL)
+	// <nil>
 }

@@ -65,7 +65,8 @@ func newHandler[A any](r *repo, action string, run func(context.Context, host.At
 		calls = 1
 	}
 	return host.Handler{
-		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Calls: calls, Syncs: r.syncs(action), Timeout: timeout, Backoff: backoff, MaskKeys: r.maskKeys,
+		Service: kind.Service, Type: kind.Type, Action: kind.Action, Queue: queue, Calls: calls, Syncs: r.syncs(action),
+		Timeout: timeout, Backoff: backoff, MaskKeys: r.maskKeys,
 		ContainsSecret: (len(r.model.secrets) > 0 || r.model.hides()) && reflect.TypeFor[A]() == reflect.TypeFor[mutation](),
 		Decode: func(plain []byte) ([]string, func(context.Context, host.Attempt) error, error) {
 			args := new(A)

@@ -95,7 +95,7 @@ func (w *Wire[T]) Changed(want T, touched FieldDiff) (map[string]any, error) {
 // empty secret is left out.
 func (w *Wire[T]) All(want T) (map[string]any, error) {
 	return w.values(want, func(f wireField) bool {
-		s, isSecret := f.value(reflect.ValueOf(&want).Elem()).Interface().(nawasync.Secret)
+		s, isSecret := reflect.TypeAssert[nawasync.Secret](f.value(reflect.ValueOf(&want).Elem()))
 		return !isSecret || s.Reveal() != ""
 	})
 }

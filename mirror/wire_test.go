@@ -13,14 +13,14 @@ type wireRecord struct {
 	ID       uint64
 	Zone     string          `sync:"scope"`
 	Remote   string          `sync:"key"`
-	Name     string          `sync:"natural"       wire:"name"`
-	Type     string          `sync:"group=data"    wire:"type"`
-	Content  string          `sync:"group=data"    wire:"content"`
+	Name     string          `sync:"natural"            wire:"name"`
+	Type     string          `sync:"group=data"         wire:"type"`
+	Content  string          `sync:"group=data"         wire:"content"`
 	Priority *int            `wire:"priority,omitempty"`
-	TTL      *int            `gorm:"column:ttl"    wire:"ttl"`
-	Tags     []string        `gorm:"serializer:json" wire:"tags"`
+	TTL      *int            `gorm:"column:ttl"         wire:"ttl"`
+	Tags     []string        `gorm:"serializer:json"    wire:"tags"`
 	Note     string          // no call sends it
-	Password nawasync.Secret `gorm:"-"             sync:"secret" wire:"pass"`
+	Password nawasync.Secret `gorm:"-" sync:"secret" wire:"pass"`
 	nawasync.SyncStatus
 }
 

@@ -47,7 +47,8 @@ func newBudgets(c *Config) (*budgets, error) {
 		}
 	}
 	return &budgets{
-		service: c.Service, list: c.Budgets, maxWait: c.MaxWait, redis: c.Redis, script: newScript(), process: rand.Text(), now: c.Now, redisLimit: redisLimit, settle: settlePause,
+		service: c.Service, list: c.Budgets, maxWait: c.MaxWait, redis: c.Redis, script: newScript(), process: rand.Text(), now: c.Now,
+		redisLimit: redisLimit, settle: settlePause,
 		limits: map[limitKey][]*limit{}, silence: map[string]time.Time{},
 	}, nil
 }
@@ -207,7 +208,17 @@ func (r *Remote) noBudget(scope string, limits []*limit, wait time.Duration) err
 	}
 	text := fmt.Sprintf("the budget of %s for limit scope %q is used up; the call was not made", r.config.Service, scope)
 	if l := limits[0]; l.terms.Calls > 0 {
-		text = fmt.Sprintf("the budget of %s for limit scope %q, %d calls in %s, is used up; the call was not made", r.config.Service, scope, l.budget.Calls, l.budget.Window)
+		text = fmt.Sprintf(
+			"the budget of %s for limit scope %q, %d calls in %s, is used up; the call was not made",
+			r.config.Service,
+			scope,
+			l.budget.Calls,
+			l.budget.Window,
+		)
 	}
-	return &fault.Error{Class: fault.ClassRateLimited, RetryAfter: wait, Err: &remotecall.NoBudgetError{Scope: scope, Wait: min(wait, maxReserveWait), Text: text}}
+	return &fault.Error{
+		Class:      fault.ClassRateLimited,
+		RetryAfter: wait,
+		Err:        &remotecall.NoBudgetError{Scope: scope, Wait: min(wait, maxReserveWait), Text: text},
+	}
 }

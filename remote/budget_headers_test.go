@@ -98,14 +98,21 @@ func TestHeadersThatAreNoLimitsChangeNothing(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)
 	for _, headers := range [][]string{
-		{"Ratelimit", `"default"`}, {"Ratelimit", ";;=,r=;t"}, {"Ratelimit", `"default";r=-1;t=5`}, {"Retry-After", "120"},
-		{"X-Ratelimit-Remaining", "many", "X-Ratelimit-Reset", "5"}, {"X-Ratelimit-Remaining", "5"}, {"X-Ratelimit-Remaining", "5", "X-Ratelimit-Reset", "NaN"},
+		{"Ratelimit", `"default"`},
+		{"Ratelimit", ";;=,r=;t"},
+		{"Ratelimit", `"default";r=-1;t=5`},
+		{"Retry-After", "120"},
+		{"X-Ratelimit-Remaining", "many", "X-Ratelimit-Reset", "5"},
+		{"X-Ratelimit-Remaining", "5"},
+		{"X-Ratelimit-Remaining", "5", "X-Ratelimit-Reset", "NaN"},
 	} {
 		if n := limitsOf(http.StatusOK, response(http.StatusOK, headers...).Header, now); n != (notice{}) {
 			t.Errorf("%q: %+v", headers, n)
 		}
 	}
-	for header, want := range map[string]time.Duration{"": time.Minute, "soon": time.Minute, "-5": time.Minute, "0": time.Millisecond, "99999999999": 24 * time.Hour} {
+	for header, want := range map[string]time.Duration{
+		"": time.Minute, "soon": time.Minute, "-5": time.Minute, "0": time.Millisecond, "99999999999": 24 * time.Hour,
+	} {
 		n := limitsOf(http.StatusTooManyRequests, response(0, "Retry-After", header).Header, now)
 		if got := time.Duration(n.Silence) * time.Millisecond; got != want {
 			t.Errorf("a 429 with Retry-After %q silences for %s, want %s", header, got, want)
@@ -124,7 +131,9 @@ func TestCallWithoutBudgetSaysWhenToTryAgain(t *testing.T) {
 		}
 	}
 	err := r.takeBudget(ctx, "a", "")
-	if e := fault.Outermost(err); e == nil || e.Class != fault.ClassRateLimited || e.RetryAfter < time.Hour && e.RetryAfter > 0 && e.RetryAfter <= time.Minute || e.RetryAfter > time.Hour+5*time.Minute {
+	if e := fault.Outermost(err); e == nil || e.Class != fault.ClassRateLimited ||
+		e.RetryAfter < time.Hour && e.RetryAfter > 0 && e.RetryAfter <= time.Minute ||
+		e.RetryAfter > time.Hour+5*time.Minute {
 		t.Errorf("the third call gets %v", err)
 	}
 	if err := r.takeBudget(ctx, "b", ""); err != nil {

@@ -27,7 +27,7 @@ func TestProcessesShareABudgetInRedis(t *testing.T) {
 	w := newWorld(t, 4, cloudflare(), client)
 	w.rename()
 	defer w.forget(client)
-	took, x := w.run(5000, 200, 10*time.Second, time.Hour, nil)
+	took, x := w.run(5000, 200, 10*time.Second, nil)
 	x.check("5,000 jobs and 200 zones", took, 10)
 }
 
@@ -35,7 +35,7 @@ func TestProcessesShareABudgetWithoutACallTooMany(t *testing.T) {
 	t.Parallel()
 	_, client := miniRedis(t)
 	w := newWorld(t, 4, tenth(), client)
-	took, x := w.run(250, 10, 20*time.Second, time.Hour, nil)
+	took, x := w.run(250, 10, 20*time.Second, nil)
 	x.check("250 jobs and 10 zones", took, 10)
 }
 
@@ -44,7 +44,7 @@ func TestBudgetIsKeptWhenRedisLosesItsData(t *testing.T) {
 	server, client := miniRedis(t)
 	w := newWorld(t, 4, tenth(), client)
 	lost := 0
-	took, x := w.run(250, 10, 20*time.Second, time.Hour, func(passed time.Duration) {
+	took, x := w.run(250, 10, 20*time.Second, func(passed time.Duration) {
 		if passed%(37*time.Second) == 0 && lost < 5 {
 			lost++
 			server.FlushAll()
@@ -57,7 +57,7 @@ func TestBudgetIsKeptWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server, client := miniRedis(t)
 	w := newWorld(t, 4, tenth(), client)
-	took, x := w.run(250, 10, 20*time.Second, time.Hour, func(passed time.Duration) {
+	took, x := w.run(250, 10, 20*time.Second, func(passed time.Duration) {
 		switch passed {
 		case 40 * time.Second, 100 * time.Second: // a moment, and for longer than two windows
 			server.SetError("LOADING Redis is loading the dataset in memory")
@@ -74,7 +74,7 @@ func TestBudgetIsKeptWhileRedisIsAway(t *testing.T) {
 func TestBudgetIsKeptWithoutRedis(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, cloudflare(), nil)
-	took, x := w.run(5000, 200, 10*time.Second, time.Hour, nil)
+	took, x := w.run(5000, 200, 10*time.Second, nil)
 	x.check("one process without Redis", took, 10)
 }
 

@@ -126,15 +126,18 @@ type traffic struct {
 
 const slotsOfProcess = 10
 
+// longestRun is how long the load may take by the virtual clock.
+const longestRun = time.Hour
+
 // run runs the load, with an action of a user in each time every, and returns how long it took. during is called in each step.
-func (w *world) run(bulk, zones int, every, limit time.Duration, during func(passed time.Duration)) (took time.Duration, x *traffic) {
+func (w *world) run(bulk, zones int, every time.Duration, during func(passed time.Duration)) (took time.Duration, x *traffic) {
 	w.t.Helper()
 	x = &traffic{world: w, bulk: bulk, zones: zones, actions: map[time.Time]bool{}, held: make([][spenders]time.Time, len(w.processes))}
 	begun, ticked := w.now, time.Time{}
 	const step = 100 * time.Millisecond
 	for x.bulkDone < bulk || x.zonesDone < zones {
-		if w.now.Sub(begun) > limit {
-			w.t.Fatalf("after %s, %d of %d jobs in bulk and %d of %d zones are done", limit, x.bulkDone, bulk, x.zonesDone, zones)
+		if w.now.Sub(begun) > longestRun {
+			w.t.Fatalf("after %s, %d of %d jobs in bulk and %d of %d zones are done", longestRun, x.bulkDone, bulk, x.zonesDone, zones)
 		}
 		w.step(step)
 		if during != nil {

@@ -108,13 +108,11 @@ func decoding(envelope func(*Answer) error, into any) func(*Answer) error {
 
 // decodeError returns an error of encoding/json without a value of the document, which may be a secret.
 func decodeError(err error) error {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		value, _, _ := strings.Cut(kind.Value, " ") // as in "number 12.5"
 		return fmt.Errorf("a %s in field %q does not fit %s", value, kind.Field, kind.Type)
 	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("not valid JSON at byte %d", syntax.Offset)
 	}
 	return err

@@ -31,7 +31,8 @@ func TestCallSendsWhatItIsGiven(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				if r.Method != c.method || r.Header.Get("Content-Type") != c.kind || string(body) != c.body || r.URL.RawQuery != "a=1&b=2" || r.Header.Get("X-Test") != "yes" {
+				if r.Method != c.method || r.Header.Get("Content-Type") != c.kind || string(body) != c.body || r.URL.RawQuery != "a=1&b=2" ||
+					r.Header.Get("X-Test") != "yes" {
 					t.Errorf("%s %s %v %s", r.Method, r.URL, r.Header, body)
 				}
 				_, _ = w.Write([]byte(`{"id":"x"}`))

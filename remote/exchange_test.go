@@ -168,7 +168,8 @@ func TestRetryAfterHasTwoForms(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"120": 2 * time.Minute, "Fri, 02 Jan 2026 03:06:05 GMT": 2 * time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": time.Second, "soon": 0, "99999999999": 24 * time.Hour,
+		"120": 2 * time.Minute, "Fri, 02 Jan 2026 03:06:05 GMT": 2 * time.Minute, "Fri, 02 Jan 2026 03:00:00 GMT": time.Second,
+		"soon": 0, "99999999999": 24 * time.Hour,
 	} {
 		s := newServer(t, answer(429, "", "Retry-After", header, "Date", now.Format(http.TimeFormat)))
 		r := s.remote(t, func(c *remote.Config) { c.MaxWait = time.Millisecond })

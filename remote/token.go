@@ -147,8 +147,7 @@ func (e *exchange) tokenError(err error) error {
 	if known := fault.Outermost(err); known != nil {
 		f.RetryAfter, f.Err = known.RetryAfter, known
 	}
-	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		f.Err = errors.New(refused.ErrorCode)
 		if refused.Response != nil {
 			f.RetryAfter = e.remote.retryAfter(&Answer{Header: refused.Response.Header})

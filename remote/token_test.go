@@ -35,7 +35,15 @@ func newTokenServer(t *testing.T) *tokenServer {
 		case r.URL.Path == "/token" && refuse != nil:
 			(*refuse)(w, r)
 		case r.URL.Path == "/token":
-			answer(200, fmt.Sprintf(`{"access_token":"access-%d-66ff","expires_in":60,"token_type":"Bearer"}`, s.tokens.Add(1)), "Content-Type", "application/json")(w, r)
+			answer(
+				200,
+				fmt.Sprintf(`{"access_token":"access-%d-66ff","expires_in":60,"token_type":"Bearer"}`, s.tokens.Add(1)),
+				"Content-Type",
+				"application/json",
+			)(
+				w,
+				r,
+			)
 		case r.Header.Get("Authorization") != fmt.Sprintf("Bearer access-%d-66ff", s.tokens.Load()):
 			answer(401, `{"error":"HTTP 401 Unauthorized"}`)(w, r)
 		default:
@@ -50,7 +58,12 @@ func newTokenServer(t *testing.T) *tokenServer {
 
 func (s *tokenServer) remote(t *testing.T, now func() time.Time) *remote.Remote {
 	t.Helper()
-	credentials := clientcredentials.Config{ClientID: "nawasync", ClientSecret: "client-secret-9911", TokenURL: s.URL + "/token", AuthStyle: oauth2.AuthStyleInHeader}
+	credentials := clientcredentials.Config{
+		ClientID:     "nawasync",
+		ClientSecret: "client-secret-9911",
+		TokenURL:     s.URL + "/token",
+		AuthStyle:    oauth2.AuthStyleInHeader,
+	}
 	return s.server.remote(t, func(c *remote.Config) {
 		c.Token = func(ctx context.Context, _ string) (*oauth2.Token, error) { return credentials.Token(ctx) }
 		c.Now, c.Timeout = now, 300*time.Millisecond

@@ -27,7 +27,7 @@ func TestClientReturnsAnswersWhateverTheirStatus(t *testing.T) {
 	}
 	body, err := io.ReadAll(resp.Body)
 	noError(t, err)
-	if resp.StatusCode != 404 || resp.Header.Get("X-Request-Id") != "7" || string(body) != `{"error":"no such thing"}` {
+	if resp.StatusCode != http.StatusNotFound || resp.Header.Get("X-Request-ID") != "7" || string(body) != `{"error":"no such thing"}` {
 		t.Errorf("answer %d %v %s", resp.StatusCode, resp.Header, body)
 	}
 }
@@ -51,7 +51,7 @@ func TestClientFollowsNoRedirect(t *testing.T) {
 	s := newServer(t, answer(302, "", "Location", "/elsewhere"), answer(200, "{}"))
 	resp, err := s.remote(t, nil).Client("").Get(s.URL)
 	noError(t, err)
-	if resp.StatusCode != 302 || s.calls.Load() != 1 {
+	if resp.StatusCode != http.StatusFound || s.calls.Load() != 1 {
 		t.Errorf("status %d after %d calls, want the redirect", resp.StatusCode, s.calls.Load())
 	}
 }

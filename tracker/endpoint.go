@@ -156,7 +156,8 @@ func (r *Reader) countCalls(ctx context.Context, endpoints []Endpoint, period Pe
 		h, err := ParseHistogram(durations)
 		e.Durations.Merge(h)
 		return errors.Join(err, statrow.Counts(e.Errors).Add(failed))
-	}, "SELECT c.endpoint, c.calls, c.errors, c.durations FROM "+r.dialect.CallRows()+" WHERE c.period = ? AND c.endpoint IN ? AND c.bucket >= ?", string(period), ids, from.UnixMicro())
+	}, "SELECT c.endpoint, c.calls, c.errors, c.durations FROM "+r.dialect.CallRows()+
+		" WHERE c.period = ? AND c.endpoint IN ? AND c.bucket >= ?", string(period), ids, from.UnixMicro())
 	for _, e := range byID {
 		for _, n := range e.Errors {
 			e.Failed += n

@@ -122,7 +122,8 @@ func TestLimitedReaderShowsOnlyTheCallsOfItsLimitScopes(t *testing.T) {
 			{"an instance", tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a"}}}, 1, 1, 1},
 			{
 				"an instance of each",
-				tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a/zone"}, {Service: "whm", Instance: "b"}}}, 1, 2, 2,
+				tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a/zone"}, {Service: "whm", Instance: "b"}}},
+				1, 2, 2,
 			},
 		} {
 			r := b.Limited(c.shows)

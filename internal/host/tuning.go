@@ -32,10 +32,16 @@ func (t Tuning) Or(other Tuning) Tuning {
 		at = other.At
 	}
 	return Tuning{
-		At:   at,
-		Poll: cmp.Or(t.Poll, other.Poll), Listen: cmp.Or(t.Listen, other.Listen), Dequeue: cmp.Or(t.Dequeue, other.Dequeue), Sweep: cmp.Or(t.Sweep, other.Sweep),
+		At: at,
+		Poll: cmp.Or(
+			t.Poll,
+			other.Poll,
+		), Listen: cmp.Or(t.Listen, other.Listen), Dequeue: cmp.Or(t.Dequeue, other.Dequeue), Sweep: cmp.Or(t.Sweep, other.Sweep),
 		Beat:     cmp.Or(t.Beat, other.Beat),
 		LeaseTTL: cmp.Or(t.LeaseTTL, other.LeaseTTL), DeadAfter: cmp.Or(t.DeadAfter, other.DeadAfter),
-		Rollup: cmp.Or(t.Rollup, other.Rollup), Prune: cmp.Or(t.Prune, other.Prune), Schedule: cmp.Or(t.Schedule, other.Schedule), Calls: cmp.Or(t.Calls, other.Calls),
+		Rollup: cmp.Or(
+			t.Rollup,
+			other.Rollup,
+		), Prune: cmp.Or(t.Prune, other.Prune), Schedule: cmp.Or(t.Schedule, other.Schedule), Calls: cmp.Or(t.Calls, other.Calls),
 	}
 }

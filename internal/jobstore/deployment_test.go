@@ -32,12 +32,12 @@ func TestNewVersionOfAProgramIsNotedOnce(t *testing.T) {
 		start("example.org/app", "v1.1.0")
 		start("example.org/app", "v1.1.0")
 		start("example.org/app", "v1.2.0")
-		found, err := b.Reader.Deployments(ctx, time.Time{})
+		found, err := b.Deployments(ctx, time.Time{})
 		b.NoError(err)
 		if len(found) != 2 || found[0].Version != "v1.2.0" || found[1].Version != "v1.1.0" || !found[0].At.Equal(b.Now()) {
 			t.Errorf("found the deployments %v", found)
 		}
-		log, err := b.Reader.AuditLog(ctx, tracker.AuditFilter{Action: tracker.DeployAction})
+		log, err := b.AuditLog(ctx, tracker.AuditFilter{Action: tracker.DeployAction})
 		b.NoError(err)
 		if len(log) != 2 || log[0].Subject != "nawasync" || log[0].Detail != "v1.2.0" {
 			t.Errorf("the audit log has %+v", log)

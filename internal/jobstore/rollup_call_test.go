@@ -72,11 +72,11 @@ func TestCallsOfManyProcessesAddUpByEndpoint(t *testing.T) {
 		processes := []*remotecall.Ledger{newLedger(), newLedger(), newLedger()}
 		model, serial := callModel{}, time.Duration(0)
 		for range 400 {
-			serial++
+			serial += time.Microsecond
 			call := remotecall.Call{
 				Scope: []string{"", "a", "a/zone", "b%_"}[random.IntN(4)], Budget: []string{"", "write"}[random.IntN(2)],
 				Method: []string{"GET", "PATCH"}[random.IntN(2)], Template: fmt.Sprintf("/zones/{zone}/%d", random.IntN(5)),
-				Start: b.Now().Add(serial * time.Microsecond), Duration: time.Duration(random.IntN(5_000_000)) * time.Microsecond,
+				Start: b.Now().Add(serial), Duration: time.Duration(random.IntN(5_000_000)) * time.Microsecond,
 				Class: []string{"", "", "timeout", "rate_limited"}[random.IntN(4)], Left: int64(random.IntN(100)) - 50,
 			}
 			call = processes[random.IntN(3)].Add(t.Context(), call)

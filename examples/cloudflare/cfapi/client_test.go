@@ -218,8 +218,10 @@ func TestEachFailureOfEachCallHasItsClass(t *testing.T) {
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 81044, Status: 404, Message: "Record does not exist."}, fault.ClassGone, "81044"},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 81057, Message: "The record already exists."}, fault.ClassAlreadyExists, "81057"},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 81058, Message: "An identical record already exists."}, fault.ClassAlreadyExists, "81058"},
-			{sim.Fault{Mode: sim.ModeRefuse, Code: 81053, Message: "An A, AAAA, or CNAME record with that host already exists."},
-				fault.ClassPermanent, "delete one of them first"},
+			{
+				sim.Fault{Mode: sim.ModeRefuse, Code: 81053, Message: "An A, AAAA, or CNAME record with that host already exists."},
+				fault.ClassPermanent, "delete one of them first",
+			},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 1002, Message: "Invalid dns record identifier"}, fault.ClassPermanent, "1002"},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 9021, Message: "Invalid TTL. " + token}, fault.ClassPermanent, "9021"},
 			{sim.Fault{Mode: sim.ModeRefuse, Status: 401, Code: 10000, Message: "Authentication error"}, fault.ClassCredentials, "check the credentials"},

@@ -53,7 +53,7 @@ func TestCreatedRecordsAreThoseOfTheNextSync(t *testing.T) {
 		for _, job := range jobs {
 			w.want(job, tracker.StatusSuccess, "")
 		}
-		remote, rows := w.remote("alpha.example"), w.rows("alpha.example", nawasync.StateSynced)
+		remote, rows := w.remote(), w.rows("alpha.example", nawasync.StateSynced)
 		for key := range want {
 			if rows[key].RID == "" || rows[key].RID != remote[key].ID || rows[key].TTL != remote[key].TTL || w.server.Changes(remote[key].ID) != 1 {
 				w.t.Errorf("%s: row %+v, remote %+v", key, rows[key], remote[key])
@@ -65,7 +65,7 @@ func TestCreatedRecordsAreThoseOfTheNextSync(t *testing.T) {
 		if ttl := rows["p.alpha.example 192.0.2.9"].TTL; ttl != 1 {
 			w.t.Errorf("the proxied record has the ttl %d, want 1", ttl)
 		}
-		w.want(w.sync("alpha.example"), tracker.StatusSuccess, `"created":0,"updated":0,"unchanged":18`)
+		w.want(w.sync(), tracker.StatusSuccess, `"created":0,"updated":0,"unchanged":18`)
 	})
 }
 
@@ -79,7 +79,7 @@ func TestChangeKeepsWhatSomebodyElseHasChangedMeanwhile(t *testing.T) {
 		w.noError(err)
 		w.drain()
 		w.want(job, tracker.StatusSuccess, "")
-		remote := w.remote("alpha.example")["alpha.example mail.alpha.example"]
+		remote := w.remote()["alpha.example mail.alpha.example"]
 		if remote.TTL != 600 || *remote.Comment != "theirs" || !slices.Equal(remote.Tags, []string{"team:mail"}) || *remote.Priority != 0 {
 			w.t.Errorf("the record is %+v, want the ttl 600 and everything else as it was", remote)
 		}
@@ -96,14 +96,14 @@ func TestTypeContentAndProxiedConflictTogether(t *testing.T) {
 		w.noError(err)
 		w.drain()
 		w.want(job, tracker.StatusConflict, "")
-		if remote := w.remote("alpha.example")["api.alpha.example 192.0.2.99"]; remote.Proxied || w.server.Changes(remote.ID) != 0 {
+		if remote := w.remote()["api.alpha.example 192.0.2.99"]; remote.Proxied || w.server.Changes(remote.ID) != 0 {
 			w.t.Errorf("the record is %+v, want it as it was changed elsewhere", remote)
 		}
 		answer, err := mirror.ApplyMine(w.t.Context(), w.engine, job.ID, nawasync.OperatorOptions{By: "user:7"})
 		w.noError(err)
 		w.drain()
 		w.want(answer, tracker.StatusSuccess, "")
-		if remote := w.remote("alpha.example")["api.alpha.example 192.0.2.99"]; !remote.Proxied || remote.TTL != 1 {
+		if remote := w.remote()["api.alpha.example 192.0.2.99"]; !remote.Proxied || remote.TTL != 1 {
 			w.t.Errorf("the record is %+v, want it proxied with the new content", remote)
 		}
 	})
@@ -159,7 +159,7 @@ func TestManyChangesEndAsAskedAndNothingTwiceOverAnUnreliableNetwork(t *testing.
 		}
 		w.drain()
 		rows := w.rows("alpha.example", nawasync.StateSynced)
-		remote := w.remote("alpha.example")
+		remote := w.remote()
 		if len(remote) != n+9 || len(rows) != n+9 {
 			w.t.Fatalf("there are %d records and %d synced rows, want %d", len(remote), len(rows), n+9)
 		}
@@ -173,7 +173,7 @@ func TestManyChangesEndAsAskedAndNothingTwiceOverAnUnreliableNetwork(t *testing.
 			w.t.Errorf("EditMany dispatched %d jobs, want %d", changed, n)
 		}
 		w.drain()
-		remote = w.remote("alpha.example")
+		remote = w.remote()
 		for _, r := range many {
 			got := remote[r.Name+" "+r.Content]
 			if got.TTL != 900 || got.Comment == nil || *got.Comment != "bulk" || w.server.Changes(got.ID) != 2 {
@@ -187,7 +187,7 @@ func TestManyChangesEndAsAskedAndNothingTwiceOverAnUnreliableNetwork(t *testing.
 		_, err = w.AddMany(w.t.Context(), many[:3], byAnn) // those that are there already
 		w.noError(err)
 		w.drain()
-		if remote, rows := w.remote("alpha.example"), w.rows("alpha.example"); len(remote) != n+9 || len(rows) != n+9 {
+		if remote, rows := w.remote(), w.rows("alpha.example"); len(remote) != n+9 || len(rows) != n+9 {
 			w.t.Errorf("adding records again leaves %d records and %d rows, want %d", len(remote), len(rows), n+9)
 		}
 	})

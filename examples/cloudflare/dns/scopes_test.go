@@ -138,14 +138,14 @@ func TestFailingPagePrunesNothing(t *testing.T) {
 				}
 				w.noError(w.server.Inject(fault))
 				for range 3 {
-					w.sync("alpha.example")
+					w.sync()
 				}
 				if rows := w.rows("alpha.example", nawasync.StateSynced); len(rows) != 1100 {
 					w.t.Errorf("%d rows are synced, want all 1100", len(rows))
 				}
 				w.server.Clear()
-				w.sync("alpha.example")
-				w.sync("alpha.example") // the second complete listing has them confirmed
+				w.sync()
+				w.sync() // the second complete listing has them confirmed
 				if got := len(w.rows("alpha.example")); got != 1095 {
 					w.t.Errorf("once the pages are complete there are %d rows, want 1095", got)
 				}
@@ -158,7 +158,7 @@ func TestFiveThousandRecordsOfAZoneAreMirrored(t *testing.T) {
 	onSQLite(t, 5000, func(w *world) {
 		w.syncAll()
 		before := w.server.Calls(sim.OpRecords)
-		job := w.sync("alpha.example")
+		job := w.sync()
 		w.want(job, tracker.StatusSuccess, `"listed":5000,"created":0,"updated":0,"unchanged":5000`)
 		w.want(job, tracker.StatusSuccess, `"proof":"counted"`)
 		if calls := w.server.Calls(sim.OpRecords) - before; calls != 5 {

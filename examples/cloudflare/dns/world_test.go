@@ -120,10 +120,10 @@ func (w *world) scope(zone string) dns.Record {
 	return dns.Record{Account: account, Zone: w.server.ZoneID(zone)}
 }
 
-// sync syncs the records of one zone, and returns the job as it ended.
-func (w *world) sync(zone string) *tracker.Job {
+// sync syncs the records of alpha.example, and returns the job as it ended.
+func (w *world) sync() *tracker.Job {
 	w.t.Helper()
-	job, err := w.Records.SyncNow(w.t.Context(), w.scope(zone), "", byAnn)
+	job, err := w.Records.SyncNow(w.t.Context(), w.scope("alpha.example"), "", byAnn)
 	w.noError(err)
 	w.drain()
 	return w.job(job)
@@ -152,11 +152,11 @@ func (w *world) rowsOf(scope dns.Record, states ...nawasync.SyncState) map[strin
 	return found
 }
 
-// remote returns the records of a zone at Cloudflare by name and content, and fails if one is there twice.
-func (w *world) remote(zone string) map[string]sim.Record {
+// remote returns the records of alpha.example at Cloudflare by name and content, and fails if one is there twice.
+func (w *world) remote() map[string]sim.Record {
 	w.t.Helper()
 	found := map[string]sim.Record{}
-	for _, r := range w.server.Records(zone) {
+	for _, r := range w.server.Records("alpha.example") {
 		if _, twice := found[r.Name+" "+r.Content]; twice {
 			w.t.Errorf("the record %s %s is there twice", r.Name, r.Content)
 		}

@@ -72,7 +72,7 @@ func TestRecordsHaveTheFieldsOfTheAPI(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Result) != 1 || !list.Success || list.Errors == nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	for _, name := range strings.Fields("id name type content proxiable proxied ttl settings meta comment tags created_on modified_on") {
+	for name := range strings.FieldsSeq("id name type content proxiable proxied ttl settings meta comment tags created_on modified_on") {
 		if _, there := list.Result[0][name]; !there {
 			t.Errorf("the record lacks %s: %s", name, body)
 		}
