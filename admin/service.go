@@ -405,10 +405,7 @@ func (p *request) holdAction() error {
 			if err != nil {
 				return flash{}, err
 			}
-			text := p.Tf(
-				"Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.",
-				job.ID,
-			)
+			text := p.Tf("Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.", job.ID)
 			return flash{Text: text, Job: job.ID}, nil
 		}))
 	case "reject":
