@@ -29,6 +29,10 @@ type callGroup struct {
 	request remotecall.Request
 }
 
+// maxReserve is how long the reservations of one claim may take together. With a slow Redis, the streams that
+// are left are asked for by a later claim, so that jobs of other services do not wait for them.
+const maxReserve = 200 * time.Millisecond
+
 // reserveCalls reserves the calls of up to limit jobs of each stream. A stream without budget gets none.
 func (e *Engine) reserveCalls(ctx context.Context, streams []jobstore.Stream, limit int) []worker.Grant {
 	grants := make([]worker.Grant, len(streams))
@@ -45,7 +49,14 @@ func (e *Engine) reserveCalls(ctx context.Context, streams []jobstore.Stream, li
 		}
 		members[group] = append(members[group], i)
 	}
+	begun := time.Now()
 	for _, group := range groups {
+		if time.Since(begun) > maxReserve {
+			for _, i := range members[group] {
+				grants[i] = worker.Grant{}
+			}
+			continue
+		}
 		list, link, request := members[group], e.remotes[group.service], group.request
 		request.Jobs = limit * len(list)
 		grant := link.Reserve(ctx, []remotecall.Request{request})[0]

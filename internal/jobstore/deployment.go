@@ -28,7 +28,7 @@ func (s *Store) NoteVersion(ctx context.Context, program, version string) error 
 			return done.Error
 		}
 		return s.appendAudit(ctx, conn, tracker.AuditEntry{
-			Subject: ParkedBy, Action: tracker.DeployAction, Outcome: tracker.AuditDone, Detail: version,
+			Subject: ByEngine, Action: tracker.DeployAction, Outcome: tracker.AuditDone, Detail: version,
 		})
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func (s *Store) park(conn *sqlkit.Conn, r Refusal) (*tracker.Scope, error) {
 	if err != nil {
 		return nil, err
 	}
-	row := scopeRow{Scope: tracker.Scope{Service: r.Service, Instance: r.Instance, Parked: true, By: ParkedBy, Since: now}}
+	row := scopeRow{Scope: tracker.Scope{Service: r.Service, Instance: r.Instance, Parked: true, By: ByEngine, Since: now}}
 	row.ErrorClass, row.Reason = string(r.Class), string(r.Class)+jobrow.ClassEnd+r.Reason
 	inForce := old.blocks(now.UnixMicro())
 	if inForce {

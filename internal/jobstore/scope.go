@@ -89,7 +89,7 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (r Resumed
 		return conn.Exec(
 			"UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+
 				where+" AND NOT "+isOutage,
-			append([]any{true, askedToWait, true, ParkedBy}, args...)...).Error
+			append([]any{true, askedToWait, true, ByEngine}, args...)...).Error
 	})
 	if err != nil {
 		return r, fmt.Errorf("resume %s/%s: %w", service, instance, err)
@@ -97,8 +97,8 @@ func (s *Store) Resume(ctx context.Context, service, instance string) (r Resumed
 	return r, nil
 }
 
-// ParkedBy is who parks scopes: the engine.
-const ParkedBy = "nawasync"
+// ByEngine is the subject of what the engine does by itself, such as parking a scope.
+const ByEngine = "nawasync"
 
 // askedToWait is the reason of a park whose own reason a pause has replaced.
 const askedToWait = "rate_limited: the remote has asked to wait"
