@@ -197,15 +197,26 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 	if err != nil || len(heads) == 0 {
 		return next, n < limit, err
 	}
-	slices.Sort(heads)
-	err = s.singleStatement(ctx, func(conn *sqlkit.Conn) error {
-		at := s.Now().UnixMicro()
-		rows := make([]wakeRow, len(heads))
-		for i, id := range heads {
-			rows[i] = wakeRow{ID: id, Wake: &at}
-		}
-		_, err := s.batch(conn, updateStatement{columns: []string{"id", "wake"}, set: setFirst, fence: "j.status = 'queued' AND j.wake_at IS NULL"}, heads, rows)
+	return next, n < limit, s.wakeForgotten(ctx, heads)
+}
+
+// wakeForgotten returns those of the jobs to the claim index that wait outside of it.
+func (s *Store) wakeForgotten(ctx context.Context, heads []int64) error {
+	const forgotten = "j.status = 'queued' AND j.wake_at IS NULL"
+	// MySQL would lock the others, too, until the end of the transaction, among them jobs that run: if this process froze
+	// meanwhile, nobody could end these.
+	ids, err := sqlkit.Column[int64](s.DB(ctx), "SELECT j.id FROM nawasync_jobs j WHERE j.id IN ? AND "+forgotten+" ORDER BY j.id", heads)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	at := s.Now().UnixMicro()
+	rows := make([]wakeRow, len(ids))
+	for i, id := range ids {
+		rows[i] = wakeRow{ID: id, Wake: &at}
+	}
+	return s.singleStatement(ctx, func(conn *sqlkit.Conn) error {
+		_, err := s.batch(conn, updateStatement{columns: []string{"id", "wake"}, set: setFirst, fence: forgotten}, ids, rows)
+		s.reachMoment(MomentWoken)
 		return err
 	})
-	return next, n < limit, err
 }

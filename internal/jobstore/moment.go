@@ -9,6 +9,7 @@ const (
 	MomentNextChosen Moment = "next chosen" // a completion has chosen the next job of its lane and has not committed
 	MomentBlocked    Moment = "blocked"     // the jobs in the way of some others were read and not locked yet
 	MomentSwept      Moment = "swept"       // a part of the lanes was swept
+	MomentWoken      Moment = "woken"       // the sweep has returned jobs to the claim index and, on MySQL, has not committed
 )
 
 func (s *Store) reachMoment(m Moment) {
