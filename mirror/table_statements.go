@@ -14,7 +14,7 @@ import (
 // is postgres, mysql or sqlite; any other is an error, as is a struct that is no snapshot, or a field whose type is
 // not known: give it the tag gorm:"type:…", which is taken as it is.
 //
-// A pointer, a list, and a time that gorm sets may be NULL. A text of the scope, the key or the natural name has up to
+// A pointer, a list, a time that gorm sets, and the key of a struct with natural fields may be NULL. A text of the scope, the key or the natural name has up to
 // 255 characters, as has none other unless it has the tag gorm:"size:…".
 func TableStatements[T any](dialect string) ([]string, error) {
 	m, err := newModel(withoutDatabase(), new(T))
@@ -72,7 +72,7 @@ func (m *model) columnType(dialect string, f *schema.Field) (string, error) {
 	if kind == "" {
 		return "", fmt.Errorf(`the type of the column of a %s is not known; give it a tag such as gorm:"type:TEXT"`, f.FieldType)
 	}
-	if f.NotNull || !mayBeNull(f) {
+	if f.NotNull || !m.mayBeNull(f) {
 		kind += " NOT NULL"
 	}
 	return kind, nil
@@ -101,8 +101,12 @@ func (m *model) plainType(dialect string, f *schema.Field) string {
 	return types[slices.Index([]string{"postgres", "mysql", "sqlite"}, dialect)]
 }
 
-// mayBeNull reports whether a field has values that gorm stores as NULL.
-func mayBeNull(f *schema.Field) bool {
+// mayBeNull reports whether a field has values that are stored as NULL: the key of an object that the remote has not
+// assigned yet is one of them.
+func (m *model) mayBeNull(f *schema.Field) bool {
+	if len(m.natural) > 0 && slices.ContainsFunc(m.key, func(key *field) bool { return key.Field == f }) {
+		return true
+	}
 	switch f.FieldType.Kind().String() {
 	case "ptr", "slice", "map", "interface":
 		return true

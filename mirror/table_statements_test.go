@@ -63,6 +63,29 @@ func TestTableStatementsCreateATableThatStoresTheStruct(t *testing.T) {
 	})
 }
 
+// A creation stores NULL until the remote has assigned the key.
+func TestTableStatementsLetTheKeyBeNullIfThereIsANaturalName(t *testing.T) {
+	t.Parallel()
+	type unnamed struct {
+		ID     uint64
+		Remote string `sync:"key"`
+		nawasync.SyncStatus
+	}
+	for _, dialect := range []string{"sqlite", "postgres", "mysql"} {
+		named, err := mirror.TableStatements[statedThing](dialect)
+		enginetest.NoError(t, err)
+		keyed, err := mirror.TableStatements[unnamed](dialect)
+		enginetest.NoError(t, err)
+		for text, want := range map[string]bool{named[0]: false, keyed[0]: true} {
+			_, column, _ := strings.Cut(text, "remote")
+			column, _, _ = strings.Cut(strings.TrimRight(column, ")"), ",")
+			if strings.Contains(column, "NOT NULL") != want {
+				t.Errorf("%s: the key's column is %s, NOT NULL %t", dialect, column, want)
+			}
+		}
+	}
+}
+
 func TestTableStatementsNameTheFieldOfAnUnknownType(t *testing.T) {
 	t.Parallel()
 	type odd struct {

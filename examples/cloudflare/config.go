@@ -22,9 +22,9 @@ type settings struct {
 	records   int
 }
 
-const usage = `cloudflare shows the zones and DNS records of Cloudflare accounts and changes the records through jobs.
+const usage = `cloudflare shows the accounts, zones and DNS records of Cloudflare and changes the records through jobs.
 
-Without flags, cloudflare uses a SQLite file, a Redis inside the process and a simulated Cloudflare with two accounts.
+Without flags, cloudflare uses a SQLite file, a Redis inside the process and a simulated Cloudflare with two tokens.
 For the real Cloudflare, put an API token into a file and name it with -cloudflare-token-file, or set the variable CLOUDFLARE_TOKEN.
 
 An environment variable can set each flag except -records, -sync and -schedules: the flag's name in capitals, with _ for -.
@@ -36,11 +36,11 @@ A flag overrides its variable.
 func parse(args []string, getenv func(string) string, out io.Writer) (settings, error) {
 	s := settings{token: strings.TrimSpace(getenv("CLOUDFLARE_TOKEN"))}
 	flags := setup.NewFlags("cloudflare", usage, getenv)
-	flags.Common(&s.Settings, "zones and records")
-	flags.Text(&s.names, "accounts", "", "the account `names` when there is no token: one,two; empty means main,shop")
+	flags.Common(&s.Settings, "accounts, zones and records")
+	flags.Text(&s.names, "tokens", "", "the `names` of the tokens when there is no token: one,two; empty means main,shop")
 	flags.Text(&s.url, "cloudflare-url", "", "the address of the API; empty means "+cfapi.DefaultURL+", or without a token a simulated Cloudflare")
 	flags.Text(&s.tokenFile, "cloudflare-token-file", "",
-		"the `file` with an API token that may read zones and edit DNS, or several: one=FILE,two=FILE; the variable CLOUDFLARE_TOKEN can hold the token itself")
+		"the `file` with an API token that may read accounts and zones and edit DNS, or several: one=FILE,two=FILE; the variable CLOUDFLARE_TOKEN can hold the token itself")
 	flags.IntVar(&s.records, "records", 40, "the `number` of records of the first simulated zone")
 	if err := flags.Parse(args, out); err != nil {
 		return s, err
@@ -56,7 +56,7 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 func (s settings) check() error {
 	switch {
 	case s.Role == "worker" && !s.real():
-		return errors.New("-role worker needs -cloudflare-token-file or CLOUDFLARE_TOKEN: all workers must use the same accounts; go run ./examples/cloudflare/cfsim starts a simulated Cloudflare")
+		return errors.New("-role worker needs -cloudflare-token-file or CLOUDFLARE_TOKEN: all workers must use the same tokens; go run ./examples/cloudflare/cfsim starts a simulated Cloudflare")
 	case s.url != "" && !s.real() && s.Role != "web":
 		return errors.New("-cloudflare-url needs -cloudflare-token-file, or CLOUDFLARE_TOKEN in the environment")
 	case s.tokenFile != "" && s.token != "":
@@ -64,21 +64,21 @@ func (s settings) check() error {
 	case s.records < 9 || s.records > 100_000:
 		return fmt.Errorf("-records %d: use a number from 9 to 100000", s.records)
 	}
-	_, err := s.accounts()
+	_, err := s.tokens()
 	return err
 }
 
 // real reports whether there is a token, so that the process calls an API that is not its own.
 func (s settings) real() bool { return s.tokenFile != "" || s.token != "" }
 
-// accountConfig is an account. Simulated accounts, and those of a process without jobs, have no token.
-type accountConfig struct {
+// tokenConfig is a token with its name. Those of a simulated Cloudflare, and of a process without jobs, are empty at first.
+type tokenConfig struct {
 	name  string
 	token nawasync.Secret
 }
 
-// accounts returns the accounts that the flags describe.
-func (s settings) accounts() (list []accountConfig, err error) {
+// tokens returns the tokens that the flags describe.
+func (s settings) tokens() (list []tokenConfig, err error) {
 	source := s.names
 	switch {
 	case s.tokenFile != "":
@@ -90,27 +90,27 @@ func (s settings) accounts() (list []accountConfig, err error) {
 	}
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(source, ",") {
-		a := accountConfig{name: strings.TrimSpace(part)}
+		t := tokenConfig{name: strings.TrimSpace(part)}
 		if s.real() {
 			name, value, named := strings.Cut(part, "=")
 			if !named {
 				name, value = "main", part
 			}
-			a = accountConfig{name, nawasync.NewSecret(strings.TrimSpace(value))}
+			t = tokenConfig{name, nawasync.NewSecret(strings.TrimSpace(value))}
 			if s.tokenFile != "" {
-				if a.token, err = setup.ReadSecret("cloudflare-token-file", value); err != nil {
+				if t.token, err = setup.ReadSecret("cloudflare-token-file", value); err != nil {
 					return nil, err
 				}
 			}
 		}
-		if a.name == "" || len(a.name) > 30 || strings.Trim(a.name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return nil, errors.New("an account's name is not valid; use 1 to 30 lower-case letters, digits and -, as in main=FILE") // it may be a token
+		if t.name == "" || len(t.name) > 30 || strings.Trim(t.name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return nil, errors.New("a token's name is not valid; use 1 to 30 lower-case letters, digits and -, as in main=FILE") // it may be a token
 		}
-		if seen[a.name] {
-			return nil, fmt.Errorf("account name %q: use a different name for each account", a.name)
+		if seen[t.name] {
+			return nil, fmt.Errorf("token name %q: use a different name for each token", t.name)
 		}
-		seen[a.name] = true
-		list = append(list, a)
+		seen[t.name] = true
+		list = append(list, t)
 	}
 	return list, nil
 }
@@ -118,12 +118,12 @@ func (s settings) accounts() (list []accountConfig, err error) {
 // credentials returns what this process sends to the database, to Redis and to Cloudflare.
 func (s settings) credentials() []nawasync.Secret {
 	list := s.Secrets()
-	accounts, err := s.accounts()
+	tokens, err := s.tokens()
 	if err != nil {
 		return list // check has returned the error
 	}
-	for _, a := range accounts {
-		list = setup.AddSecret(list, a.token.Reveal(), "")
+	for _, t := range tokens {
+		list = setup.AddSecret(list, t.token.Reveal(), "")
 	}
 	return list
 }

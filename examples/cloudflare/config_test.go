@@ -34,8 +34,8 @@ func TestWrongSettingIsReportedBeforeTheStart(t *testing.T) {
 		{"is empty", "", []string{"-cloudflare-token-file", empty}},
 		{"chmod 600", "", []string{"-cloudflare-token-file", open}},
 		{"no such file", "", []string{"-cloudflare-token-file", filepath.Join(dir, "nothing")}},
-		{"an account's name is not valid", "Main=hunter2", nil},
-		{"use a different name for each account", "a=x,a=y", nil},
+		{"a token's name is not valid", "Main=hunter2", nil},
+		{"use a different name for each token", "a=x,a=y", nil},
 		{"from 9 to 100000", "", []string{"-records", "3"}},
 	} {
 		if c.want == "chmod 600" && runtime.GOOS == "windows" {
@@ -64,11 +64,11 @@ func TestTokensComeFromFilesOrTheEnvironmentAndAreRegistered(t *testing.T) {
 			return map[string]string{"CLOUDFLARE_TOKEN": c.env}[name]
 		}, io.Discard)
 		noError(t, err)
-		accounts, err := s.accounts()
+		tokens, err := s.tokens()
 		noError(t, err)
 		secrets := s.credentials()
-		if len(accounts) != 1 || accounts[0].name != "main" || accounts[0].token.Reveal() != token || len(secrets) != 1 || secrets[0].Reveal() != token {
-			t.Errorf("%s: %d accounts, %d secrets", name, len(accounts), len(secrets))
+		if len(tokens) != 1 || tokens[0].name != "main" || tokens[0].token.Reveal() != token || len(secrets) != 1 || secrets[0].Reveal() != token {
+			t.Errorf("%s: %d tokens, %d secrets", name, len(tokens), len(secrets))
 		}
 	}
 	out := &sitetest.Output{}

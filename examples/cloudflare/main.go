@@ -1,5 +1,5 @@
-// Command cloudflare is a complete application on nawasync: pages that list the zones and DNS records of Cloudflare
-// accounts, jobs that change the records, and the operators' pages. It needs nothing installed:
+// Command cloudflare is a complete application on nawasync: pages that list the accounts, zones and DNS records of
+// Cloudflare, jobs that change the records, and the operators' pages. It needs nothing installed:
 //
 //	go run ./examples/cloudflare
 //
@@ -38,8 +38,8 @@ type example struct {
 	setup.Process
 
 	settings  settings
-	names     []string     // of the accounts
-	accounts  dns.Accounts // nil in a web process, which only dispatches
+	names     []string   // of the tokens
+	tokens    dns.Tokens // nil in a web process, which only dispatches
 	remotes   []*remote.Remote
 	simulated *sim.Server
 	enforcer  admin.Enforcer
@@ -61,9 +61,9 @@ func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) er
 	return nil
 }
 
-// connect creates a client for each account, or starts a simulated Cloudflare. A web process needs no clients.
+// connect creates a client for each token, or starts a simulated Cloudflare. A web process needs no clients.
 func (a *example) connect(ctx context.Context) error {
-	configs, err := a.settings.accounts()
+	configs, err := a.settings.tokens()
 	if err != nil {
 		return err
 	}
@@ -84,13 +84,13 @@ func (a *example) connect(ctx context.Context) error {
 		return err
 	}
 	a.remotes = []*remote.Remote{service}
-	a.accounts = dns.Accounts{}
+	a.tokens = dns.Tokens{}
 	for _, c := range configs {
 		client, err := cfapi.New(cfapi.Config{URL: address, Token: c.token, Remote: service, Scope: c.name})
 		if err != nil {
 			return err
 		}
-		a.accounts[c.name] = client
+		a.tokens[c.name] = client
 		if err := a.verify(ctx, c.name, client); err != nil {
 			return err
 		}
@@ -98,8 +98,8 @@ func (a *example) connect(ctx context.Context) error {
 	return nil
 }
 
-// simulate starts a simulated Cloudflare and gives each account a token.
-func (a *example) simulate(configs []accountConfig) (address string, err error) {
+// simulate starts a simulated Cloudflare with the tokens. The first one may see two accounts.
+func (a *example) simulate(configs []tokenConfig) (address string, err error) {
 	zones := [][]string{{"alpha.example", "bravo.example", "carol.example"}, {"shop.example", "blog.example"}}
 	var accounts []sim.Account
 	for i := range configs {
@@ -109,7 +109,9 @@ func (a *example) simulate(configs []accountConfig) (address string, err error) 
 		if i < len(zones) {
 			account.Zones = zones[i]
 		}
-		accounts = append(accounts, account)
+		if accounts = append(accounts, account); i == 0 {
+			accounts = append(accounts, sim.Account{Name: account.Name + " labs", Token: token, Zones: []string{"labs.example"}})
+		}
 	}
 	a.simulated = sim.New(sim.Options{Accounts: accounts, Records: a.settings.records})
 	if address, err = a.Simulate("Cloudflare", a.simulated); err != nil {
@@ -128,7 +130,7 @@ func (a *example) verify(ctx context.Context, name string, client *cfapi.Client)
 	if err := client.Verify(ctx); fault.ClassOf(err) == fault.ClassConfig {
 		return fmt.Errorf("-cloudflare-url: %w", err)
 	} else if err != nil {
-		a.Logger.Warn("the token was not verified; jobs will retry", "account", name, "error", err)
+		a.Logger.Warn("the token was not verified; jobs will retry", "token", name, "error", err)
 	}
 	return nil
 }
@@ -149,7 +151,7 @@ func (a *example) createEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.module, err = dns.New(a.engine, dns.Config{Accounts: a.accounts})
+	a.module, err = dns.New(a.engine, dns.Config{Tokens: a.tokens})
 	return err
 }
 
@@ -181,6 +183,6 @@ func (a *example) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pages := &web.Pages{Site: site.Site{Engine: a.engine, Operators: operators, Logger: a.Logger}, DNS: a.module, Accounts: a.names, Simulated: a.simulated}
+	pages := &web.Pages{Site: site.Site{Engine: a.engine, Operators: operators, Logger: a.Logger}, DNS: a.module, Tokens: a.names, Simulated: a.simulated}
 	return a.Serve(ctx, pages.Handler())
 }

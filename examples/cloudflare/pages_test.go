@@ -56,13 +56,16 @@ func connected(t *testing.T) *running {
 	file := filepath.Join(t.TempDir(), "token")
 	noError(t, os.WriteFile(file, []byte(token+"\n"), 0o600))
 	s := &running{startExample(t, func(string) string { return "" }, "-cloudflare-url", listener.URL+"/client/v4", "-cloudflare-token-file", file), server}
-	s.WaitForText("/", "alpha.example")
+	s.WaitForText("/", "1 account")
+	s.WaitForText("/zones?instance="+s.account(), "alpha.example")
 	s.WaitForText("/records?instance="+s.instance(), "20 records")
 	return s
 }
 
-// instance returns the instance of the records of alpha.example.
-func (s *running) instance() string { return "main/" + s.server.ZoneID("alpha.example") }
+// account returns the instance of the zones, and instance that of the records of alpha.example.
+func (s *running) account() string { return "main/" + s.server.AccountID("main") }
+
+func (s *running) instance() string { return s.account() + "/" + s.server.ZoneID("alpha.example") }
 
 var (
 	rowField  = regexp.MustCompile(`name="row" value="(\d+)"`)
@@ -121,7 +124,7 @@ func TestChangeOfWhatSomebodyElseHasChangedIsAConflict(t *testing.T) {
 	noError(t, err)
 	_, _, job := s.Post("/records/update", append(form, "content", "198.51.100.13", "ttl", "120")...)
 	page := s.Await(job, "conflict")
-	for _, want := range []string{"5 min", "2 min", "15 min", "main, alpha.example"} {
+	for _, want := range []string{"5 min", "2 min", "15 min", "main, main, alpha.example"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the job's page lacks %q:\n%s", want, page)
 		}
@@ -187,7 +190,8 @@ func TestInvalidFormsChangeNothingAndSayWhatToFix(t *testing.T) {
 		{"/records/delete", "select the checkbox", s.form("host0012"), 422},
 		{"/many/add", "has not three parts", []string{"instance", s.instance(), "lines", "www A"}, 422},
 		{"/many/ttl", "no record is selected", []string{"instance", s.instance(), "ttl", "60"}, 422},
-		{"/records/create", "is not in the list of zones", []string{"instance", "main/" + strings.Repeat("0", 32)}, 404},
+		{"/records/create", "is not in the list of zones", []string{"instance", s.account() + "/" + strings.Repeat("0", 32)}, 404},
+		{"/sync", "is not in the list of accounts", []string{"what", "zones", "instance", "main/" + strings.Repeat("0", 32)}, 404},
 		{"/records/frobnicate", "not found", s.form("host0012"), 404},
 	} {
 		status, page, _ := s.Post(c.path, c.form...)
@@ -208,8 +212,10 @@ func TestInvalidFormsChangeNothingAndSayWhatToFix(t *testing.T) {
 func TestExampleWithoutFlagsHasItsOwnCloudflare(t *testing.T) {
 	t.Parallel()
 	s := startExample(t, func(string) string { return "" })
-	s.WaitForText("/?instance=main", "3 zones")
-	s.WaitForText("/?instance=shop", "2 zones")
+	s.WaitForText("/?instance=main", "2 accounts")
+	s.WaitForText("/?instance=shop", "1 account")
+	main := "main/" + sim.New(sim.Options{}).AccountID("main") // identifiers are the same in each simulated Cloudflare
+	s.WaitForText("/zones?instance="+main, "3 zones")
 	for path, want := range map[string]string{"/elsewhere": "Edit at Cloudflare", "/held": "There are no held syncs", "/admin/sync/": "Cloudflare"} {
 		if status, page := s.Get(path); status != http.StatusOK || !strings.Contains(page, want) {
 			t.Errorf("%s: status %d, want %q:\n%s", path, status, want, page)
@@ -219,7 +225,12 @@ func TestExampleWithoutFlagsHasItsOwnCloudflare(t *testing.T) {
 		action, want string
 		form         []string
 	}{
-		{"add", "a new zone, delta.example", []string{"zone", "delta.example"}},
+		{"add", "a new zone, delta.example", []string{"account", "main", "zone", "delta.example"}},
+		{"add", "there is no account", []string{"zone", "epsilon.example"}},
+		{"open", "a new account, bakery", []string{"account", "bakery"}},
+		{"close", "cannot be removed here", []string{"account", "main"}},
+		{"close", "The account main labs was removed", []string{"account", "main labs"}},
+		{"add", "a new zone, bread.example", []string{"account", "bakery", "zone", "bread.example"}},
 		{"remove", "was removed", []string{"zone", "carol.example"}},
 		{"record", "has the content 192.0.2.77", []string{"zone", "alpha.example", "name", "new", "type", "A", "content", "192.0.2.77"}},
 		{"forbid", "may see the zone alpha.example: no", []string{"zone", "alpha.example", "forbidden", "yes"}},
@@ -230,6 +241,8 @@ func TestExampleWithoutFlagsHasItsOwnCloudflare(t *testing.T) {
 			t.Errorf("%s: the page lacks %q:\n%s", c.action, c.want, page)
 		}
 	}
-	s.Do("/sync", "what", "zones", "instance", "main")
-	s.WaitForText("/?instance=main", "delta.example")
+	s.Do("/sync", "what", "accounts", "instance", "main")
+	s.WaitForText("/?instance=main", "bakery")
+	s.Do("/sync", "what", "zones", "instance", main)
+	s.WaitForText("/zones?instance="+main, "delta.example")
 }

@@ -42,6 +42,8 @@ func template(r *http.Request) string {
 	parts := strings.Split(r.URL.Path, "/")
 	for i := 1; i < len(parts); i++ {
 		switch parts[i-1] {
+		case "accounts":
+			parts[i] = "{account}"
 		case "zones":
 			parts[i] = "{zone}"
 		case "dns_records":
@@ -149,12 +151,20 @@ func openEnvelope(a *remote.Answer) error {
 // limited is the error of a call over the limit. Without Retry-After, remote cannot know how long the block lasts.
 func limited(err error) error { return fault.WithClass(fault.ClassRateLimited, err) }
 
+// request is one call.
+type request struct {
+	method, path string
+	query        url.Values
+	body         any
+	object       string // what the call is about, if its path is that of others too
+}
+
 // call makes one call and returns its envelope.
-func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, body any) (*envelope[T], error) {
+func call[T any](ctx context.Context, c *Client, r request) (*envelope[T], error) {
 	token := c.token.Reveal()
 	var e envelope[T]
 	_, err := c.remote.Call(ctx, c.scope, remote.Call{
-		Method: method, URL: c.base.JoinPath(path).String(), Query: query, JSON: body,
+		Method: r.method, URL: c.base.JoinPath(r.path).String(), Query: r.query, JSON: r.body, Object: r.object,
 		Header: http.Header{"Authorization": {"Bearer " + token}}, Secrets: []secret.Secret{c.token},
 	}, &e)
 	if limit := fault.Outermost(err); limit != nil && limit.Class == fault.ClassRateLimited && limit.RetryAfter == 0 {

@@ -82,7 +82,7 @@ func loopback(host string) bool {
 func (c *Client) Verify(ctx context.Context) error {
 	answer, err := call[struct {
 		Status string `json:"status"`
-	}](ctx, c, http.MethodGet, "/user/tokens/verify", nil, nil)
+	}](ctx, c, request{method: http.MethodGet, path: "/user/tokens/verify"})
 	if err == nil && answer.Result.Status != "active" {
 		return &fault.Error{
 			Class: fault.ClassCredentials, Hint: "activate or replace the token in the dashboard",
@@ -90,19 +90,4 @@ func (c *Client) Verify(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// Account is an account that the token may see.
-type Account struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
-// Accounts lists the accounts that the token may see, at most 50.
-func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
-	answer, err := call[[]Account](ctx, c, http.MethodGet, "/accounts", url.Values{"per_page": {"50"}}, nil)
-	if err != nil {
-		return nil, err
-	}
-	return answer.Result, nil
 }

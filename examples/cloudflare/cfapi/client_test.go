@@ -64,7 +64,8 @@ func TestZonesAndRecordsAreListedCompletelyPageByPage(t *testing.T) {
 	t.Parallel()
 	server, client := simulator(t, 5000, 1000)
 	var zones []cfapi.Zone
-	for page, err := range client.Zones(t.Context(), "") {
+	account := server.AccountID("main")
+	for page, err := range client.Zones(t.Context(), account, "") {
 		noError(t, err)
 		zones = append(zones, page.Items...)
 	}
@@ -91,11 +92,42 @@ func TestZonesAndRecordsAreListedCompletelyPageByPage(t *testing.T) {
 			t.Errorf("a list from page 5 on has %d records, and then page %q", len(page.Items), page.Next)
 		}
 	}
-	_, whole := simulator(t, 1, 0)
-	accounts, err := whole.Accounts(t.Context())
-	noError(t, err)
-	if len(accounts) != 1 || accounts[0].Name != "main" {
-		t.Errorf("accounts %+v, want the account main", accounts)
+}
+
+func TestAccountsThatTheTokenMaySeeAreListedPageByPage(t *testing.T) {
+	t.Parallel()
+	server, client := simulator(t, 1, 0)
+	names := func() (list []string) {
+		for page, err := range client.Accounts(t.Context(), "") {
+			noError(t, err)
+			if page.Total == nil {
+				t.Error("a page has no total")
+			}
+			for _, a := range page.Items {
+				list = append(list, a.Name)
+			}
+		}
+		return list
+	}
+	if got := names(); !slices.Equal(got, []string{"main"}) {
+		t.Errorf("accounts %v, want main alone", got)
+	}
+	for i := range 60 { // a page has 50
+		_, err := server.AddAccount("main", fmt.Sprintf("account %d", i), 0)
+		noError(t, err)
+	}
+	before := server.Calls(sim.OpAccounts)
+	if got, calls := names(), server.Calls(sim.OpAccounts); len(got) != 61 || calls-before != 2 {
+		t.Errorf("listed %d accounts in %d calls, want 61 in 2", len(got), calls-before)
+	}
+	account, err := client.Account(t.Context(), server.AccountID("main"))
+	if err != nil || account.Name != "main" || account.Type != "standard" || account.CreatedOn == nil {
+		t.Errorf("the account is %+v, %v", account, err)
+	}
+	for page, err := range client.Zones(t.Context(), strings.Repeat("0", 32), "") {
+		if err != nil || len(page.Items) != 0 || *page.Total != 0 {
+			t.Errorf("the zones of no account are %+v, %v", page, err)
+		}
 	}
 }
 
@@ -156,12 +188,18 @@ func TestEditKeepsWhatItDoesNotSend(t *testing.T) {
 // calls has each call of the client, by the operation's name.
 var calls = map[string]func(ctx context.Context, c *cfapi.Client, zone, record string) error{
 	sim.OpVerify: func(ctx context.Context, c *cfapi.Client, _, _ string) error { return c.Verify(ctx) },
-	sim.OpAccounts: func(ctx context.Context, c *cfapi.Client, _, _ string) error {
-		_, err := c.Accounts(ctx)
+	sim.OpAccounts: func(ctx context.Context, c *cfapi.Client, _, _ string) (last error) {
+		for _, err := range c.Accounts(ctx, "") {
+			last = err
+		}
+		return last
+	},
+	sim.OpAccount: func(ctx context.Context, c *cfapi.Client, _, _ string) error {
+		_, err := c.Account(ctx, sim.New(sim.Options{}).AccountID("main"))
 		return err
 	},
 	sim.OpZones: func(ctx context.Context, c *cfapi.Client, _, _ string) (last error) {
-		for _, err := range c.Zones(ctx, "") {
+		for _, err := range c.Zones(ctx, "", "") {
 			last = err
 		}
 		return last
@@ -266,6 +304,10 @@ func TestRealAnswersOfTheSimulatorHaveTheirClass(t *testing.T) {
 		_, err := client.Zone(ctx, id)
 		return err
 	}
+	getAccount := func(id string) error {
+		_, err := client.Account(ctx, id)
+		return err
+	}
 	unknown := strings.Repeat("0", 32)
 	for name, c := range map[string]struct {
 		err   error
@@ -283,6 +325,9 @@ func TestRealAnswersOfTheSimulatorHaveTheirClass(t *testing.T) {
 		"no identifier of a record":   {get(zone, "nonsense"), fault.ClassPermanent, "1002"},
 		"the records of no zone":      {get(unknown, unknown), fault.ClassConfig, "7003"},
 		"no such zone":                {getZone(unknown), fault.ClassGone, "7003"},
+		"no such account":             {getAccount(unknown), fault.ClassGone, "7003"},
+		"no identifier of an account": {getAccount("main"), fault.ClassPermanent, "not the identifier of an account"},
+		"another account":             {getAccount(server.AccountID("other")), fault.ClassForbidden, "10000"},
 		"no identifier of a zone":     {getZone("../accounts"), fault.ClassPermanent, "not the identifier of a zone"},
 		"a zone of another account":   {getZone(server.ZoneID("other.example")), fault.ClassForbidden, "10000"},
 		"a listing of another's zone": {calls[sim.OpRecords](ctx, client, server.ZoneID("other.example"), ""), fault.ClassForbidden, "10000"},

@@ -65,7 +65,7 @@ func (c *Client) FindRecord(ctx context.Context, zone, kind, name, content strin
 		return r, err
 	}
 	query := url.Values{"type": {kind}, "name.exact": {name}, "content.exact": {content}, "match": {"all"}, "per_page": {"100"}}
-	answer, err := call[[]Record](ctx, c, http.MethodGet, path, query, nil)
+	answer, err := call[[]Record](ctx, c, request{method: http.MethodGet, path: path, query: query, object: nameless(path, kind, name, content)})
 	if err != nil {
 		return r, err
 	}
@@ -91,9 +91,14 @@ func (c *Client) EditRecord(ctx context.Context, zone, id string, fields Fields)
 func (c *Client) DeleteRecord(ctx context.Context, zone, id string) error {
 	path, err := recordPath(zone, id)
 	if err == nil {
-		_, err = call[json.RawMessage](ctx, c, http.MethodDelete, path, nil, nil)
+		_, err = call[json.RawMessage](ctx, c, request{method: http.MethodDelete, path: path})
 	}
 	return err
+}
+
+// nameless names a record that has no identifier yet, for the breaker.
+func nameless(path string, kind, name, content any) string {
+	return fmt.Sprintln(path, kind, name, content)
 }
 
 // one makes a call whose result is one record.
@@ -102,11 +107,14 @@ func (c *Client) one(ctx context.Context, method, zone, id string, fields Fields
 	if err != nil {
 		return r, err
 	}
-	var body any
+	send := request{method: method, path: path}
 	if fields != nil {
-		body = fields
+		send.body = fields
 	}
-	answer, err := call[Record](ctx, c, method, path, nil, body)
+	if id == "" { // the path is that of all records of the zone
+		send.object = nameless(path, fields["type"], fields["name"], fields["content"])
+	}
+	answer, err := call[Record](ctx, c, send)
 	if err != nil {
 		return r, err
 	}

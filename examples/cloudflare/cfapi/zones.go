@@ -2,7 +2,6 @@ package cfapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -30,25 +29,15 @@ type Zone struct {
 // zonePageSize is the most that the API lists at once.
 const zonePageSize = 50
 
-// Zones lists the zones that the token may see, page by page. from is "", or the Next of an earlier page.
-func (c *Client) Zones(ctx context.Context, from string) iter.Seq2[remote.Page[Zone], error] {
-	return list[Zone](ctx, c, "/zones", url.Values{"per_page": {strconv.Itoa(zonePageSize)}, "order": {"name"}}, from)
+// Zones lists the zones of an account that the token may see, page by page. from is "", or the Next of an earlier page.
+// An account that does not exist has no zones: Account tells whether it does.
+func (c *Client) Zones(ctx context.Context, account, from string) iter.Seq2[remote.Page[Zone], error] {
+	return list[Zone](ctx, c, "/zones", url.Values{"account.id": {account}, "per_page": {strconv.Itoa(zonePageSize)}, "order": {"name"}}, from)
 }
 
 // Zone returns one zone. The error has the class gone if there is none.
 func (c *Client) Zone(ctx context.Context, id string) (z Zone, err error) {
-	if !isID(id) {
-		return z, fault.WithClass(fault.ClassPermanent, fmt.Errorf("%.40q is not the identifier of a zone", id))
-	}
-	answer, err := call[Zone](ctx, c, http.MethodGet, "/zones/"+id, nil, nil)
-	if refused, ok := errors.AsType[apiErrors](err); ok && refused.has(7003) {
-		// The path is one of the API's, so it is the zone that does not exist.
-		return z, fault.WithClass(fault.ClassGone, err)
-	}
-	if err != nil {
-		return z, err
-	}
-	return answer.Result, nil
+	return object[Zone](ctx, c, "a zone", "/zones/", id)
 }
 
 // isID reports whether a text is an identifier as Cloudflare gives them out. Anything else would change the path.
@@ -58,7 +47,7 @@ func isID(id string) bool { return len(id) == 32 && strings.Trim(id, "0123456789
 func list[T any](ctx context.Context, c *Client, path string, query url.Values, from string) iter.Seq2[remote.Page[T], error] {
 	return remote.PagesByNumber(from, func(number int) (page remote.Page[T], err error) {
 		query.Set("page", strconv.Itoa(number))
-		answer, err := call[[]T](ctx, c, http.MethodGet, path, query, nil)
+		answer, err := call[[]T](ctx, c, request{method: http.MethodGet, path: path, query: query})
 		if err != nil {
 			return page, err
 		}

@@ -2,27 +2,56 @@ package dns
 
 import (
 	"context"
-	"fmt"
+	"iter"
 
 	"github.com/nawasara/nawasync/examples/cloudflare/cfapi"
-	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/mirror"
 )
 
-// Accounts maps the name of each account to the client with its token.
-type Accounts map[string]*cfapi.Client
+// accounts is the adapter of the accounts that a token may see. It reads only.
+type accounts struct{ tokens Tokens }
 
-func (a Accounts) client(name string) (*cfapi.Client, error) {
-	if client := a[name]; client != nil {
-		return client, nil
-	}
-	return nil, fault.WithClass(fault.ClassConfig, fmt.Errorf("no account with the name %q is configured; add its token", name))
+func accountOf(token string, a cfapi.Account) Account {
+	return Account{Token: token, AccountID: a.ID, Name: a.Name, Kind: a.Type, CreatedOn: a.CreatedOn}
 }
 
-// verify tells a token that was revoked from one that may not see a zone: Cloudflare answers 403 to both.
-func (a Accounts) verify(ctx context.Context, name string) error {
-	client, err := a.client(name)
-	if err != nil {
-		return err
+func (r *accounts) List(ctx context.Context, scope Account, detail string) iter.Seq2[mirror.Page[Account], error] {
+	return r.ListFrom(ctx, scope, detail, "")
+}
+
+// ListFrom goes on with the page whose number the cursor is.
+func (r *accounts) ListFrom(ctx context.Context, scope Account, _, cursor string) iter.Seq2[mirror.Page[Account], error] {
+	return func(yield func(mirror.Page[Account], error) bool) {
+		client, err := r.tokens.client(scope.Token)
+		if err != nil {
+			yield(mirror.Page[Account]{}, err)
+			return
+		}
+		for page, err := range client.Accounts(ctx, cursor) {
+			if !yield(pageOf(page, func(a cfapi.Account) Account { return accountOf(scope.Token, a) }), err) || err != nil {
+				return
+			}
+		}
 	}
-	return client.Verify(ctx)
+}
+
+func (r *accounts) Get(ctx context.Context, key Account) (o mirror.Object[Account], err error) {
+	client, err := r.tokens.client(key.Token)
+	if err != nil {
+		return o, err
+	}
+	a, err := client.Account(ctx, key.AccountID)
+	o.Value = accountOf(key.Token, a)
+	return o, err
+}
+
+// CheckCredentials implements mirror.CredentialRemote.
+func (r *accounts) CheckCredentials(ctx context.Context, scope Account) error {
+	return r.tokens.verify(ctx, scope.Token)
+}
+
+// ScopeExists implements mirror.ScopeRemote: a token exists as long as it is valid.
+func (r *accounts) ScopeExists(ctx context.Context, scope Account) (bool, error) {
+	err := r.tokens.verify(ctx, scope.Token)
+	return err == nil, err
 }

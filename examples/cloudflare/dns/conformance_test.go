@@ -3,7 +3,6 @@ package dns_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -20,21 +19,32 @@ import (
 // suiteToken is the token of the simulated Cloudflare of the conformance suite.
 const suiteToken = "TOKEN-abcdef123456"
 
-// suiteServer returns a simulated Cloudflare, and clients that send through transport and list 50 records at once.
+// suiteServer returns a simulated Cloudflare, and clients that send through transport and list few records at once.
 func suiteServer(t testing.TB, transport *nawasynctest.RemoteTransport) (*sim.Server, dns.Config) {
 	t.Helper()
 	server := sim.New(suiteOptions())
-	listener := httptest.NewServer(server)
-	t.Cleanup(listener.Close)
+	transport.Base = server.Transport()
 	service, err := cfapi.NewRemote(remote.Config{Base: transport})
 	enginetest.NoError(t, err)
-	client, err := cfapi.New(cfapi.Config{URL: listener.URL + "/client/v4", Token: nawasync.NewSecret(suiteToken), Remote: service, Scope: "main", PageSize: 50})
-	enginetest.NoError(t, err)
-	return server, dns.Config{Accounts: dns.Accounts{"main": client}, Settle: -1}
+	tokens := dns.Tokens{}
+	for name, token := range map[string]string{"main": suiteToken, "shop": "token-of-shop"} {
+		tokens[name], err = cfapi.New(cfapi.Config{
+			URL: "http://localhost/client/v4", Token: nawasync.NewSecret(token), Remote: service, Scope: name, PageSize: 5,
+		})
+		enginetest.NoError(t, err)
+	}
+	return server, dns.Config{Tokens: tokens, Settle: -1}
 }
 
 func suiteOptions() sim.Options {
-	return sim.Options{Accounts: []sim.Account{{Name: "main", Token: suiteToken, Zones: []string{"alpha.example", "bravo.example"}}}, Records: 9, Limit: 1_000_000}
+	return sim.Options{
+		Accounts: []sim.Account{
+			{Name: "main", Token: suiteToken, Zones: []string{"alpha.example", "bravo.example"}},
+			{Name: "labs", Token: suiteToken, Zones: []string{"labs.example"}},
+			{Name: "shop", Token: "token-of-shop", Zones: []string{"shop.example"}},
+		},
+		Records: 9, Limit: 1_000_000,
+	}
 }
 
 // suiteRefusal is the body of Cloudflare's answer to a refused request.
@@ -52,14 +62,15 @@ func changeOf(r dns.Record) sim.Change {
 	}
 }
 
-func TestRecordsPassTheConformanceSuite(t *testing.T) {
-	t.Parallel()
+// recordSuite tests the records of alpha.example with the objects and changes that are given.
+func recordSuite(object func(r *dns.Record, n int), changes []func(*dns.Record, int)) nawasynctest.RemoteSuite[dns.Record] {
 	names := sim.New(suiteOptions()) // identifiers are the same in each simulated Cloudflare
-	scope := dns.Record{Account: "main", Zone: names.ZoneID("alpha.example")}
-	nawasynctest.TestRemote(t, nawasynctest.RemoteSuite[dns.Record]{
+	account := names.AccountID("main")
+	scope := dns.Record{Token: "main", Account: account, Zone: names.ZoneID("alpha.example")}
+	return nawasynctest.RemoteSuite[dns.Record]{
 		Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (mirror.Config[dns.Record], nawasynctest.RemoteServer[dns.Record]) {
 			server, config := suiteServer(t, transport)
-			_, records := dns.Configs(config)
+			_, _, records := dns.Configs(config)
 			return records, nawasynctest.RemoteServer[dns.Record]{
 				Create: func(r dns.Record) (dns.Record, error) {
 					created, err := server.Put("alpha.example", changeOf(r))
@@ -73,19 +84,44 @@ func TestRecordsPassTheConformanceSuite(t *testing.T) {
 				Delete: func(r dns.Record) error { return server.Remove("alpha.example", r.RID) },
 			}
 		},
-		Scope: scope, OtherScope: dns.Record{Account: "main", Zone: names.ZoneID("bravo.example")},
-		GoneScope: dns.Record{Account: "main", Zone: strings.Repeat("0", 32)},
+		Scope: scope, OtherScope: dns.Record{Token: "main", Account: account, Zone: names.ZoneID("bravo.example")},
+		GoneScope: dns.Record{Token: "main", Account: account, Zone: strings.Repeat("0", 32)},
 		Object: func(n int) dns.Record {
 			r := scope
-			r.Name, r.Type, r.Content, r.TTL, r.Comment = fmt.Sprintf("Suite%d.alpha.example.", n), "A", "203.0.113.7", 300, "ours"
+			object(&r, n)
 			return r
 		},
-		Changes: []func(*dns.Record, int){
+		Changes: changes, PageSize: 5, Secrets: []nawasync.Secret{nawasync.NewSecret(suiteToken)}, ErrorBody: suiteRefusal,
+	}
+}
+
+func TestRecordsPassTheConformanceSuite(t *testing.T) {
+	t.Parallel()
+	nawasynctest.TestRemote(t, recordSuite(
+		func(r *dns.Record, n int) {
+			r.Name, r.Type, r.Content, r.TTL, r.Comment = fmt.Sprintf("Büro%d.alpha.example.", n), "A", "203.0.113.7", 300, "ours"
+		},
+		[]func(*dns.Record, int){
 			func(r *dns.Record, n int) { r.TTL = 60 + n },
 			func(r *dns.Record, n int) { r.Comment = fmt.Sprintf("comment %d", n) },
 			func(r *dns.Record, n int) { r.Content = fmt.Sprintf("203.0.113.%d", 10+n%200) },
 			func(r *dns.Record, n int) { r.Tags = []string{fmt.Sprintf("team:%d", n), "a"} },
+			func(r *dns.Record, _ int) { r.Proxied = true }, // makes the TTL automatic
+			func(r *dns.Record, _ int) { r.Comment, r.Tags = "", nil },
 		},
-		PageSize: 50, Secrets: []nawasync.Secret{nawasync.NewSecret(suiteToken)}, ErrorBody: suiteRefusal,
-	})
+	))
+}
+
+// Several MX records have one name, and 0 is a priority.
+func TestMailRecordsPassTheConformanceSuite(t *testing.T) {
+	t.Parallel()
+	nawasynctest.TestRemote(t, recordSuite(
+		func(r *dns.Record, n int) {
+			r.Name, r.Type, r.Content, r.TTL, r.Priority = "alpha.example", "MX", fmt.Sprintf("Mail%d.alpha.example.", n), 1, new(0)
+		},
+		[]func(*dns.Record, int){
+			func(r *dns.Record, n int) { r.Priority = new(10 * (n % 3)) }, // the third one is 0 again
+			func(r *dns.Record, n int) { r.TTL = 60 * n },
+		},
+	))
 }

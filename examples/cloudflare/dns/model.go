@@ -1,5 +1,5 @@
-// Package dns mirrors the zones and DNS records of Cloudflare accounts and changes the records through jobs. The
-// scopes of the records are the zones, which come and go.
+// Package dns mirrors the accounts, zones and DNS records that tokens of Cloudflare may see, and changes the records
+// through jobs. The scopes of the zones are the accounts, and those of the records are the zones: both come and go.
 package dns
 
 import (
@@ -8,17 +8,33 @@ import (
 	"github.com/nawasara/nawasync"
 )
 
+// Account is a row of the snapshot of accounts. A token may see one account or several. Nothing changes an account
+// through this module.
+type Account struct {
+	ID        uint64
+	Token     string     `sync:"scope,limit"` // the token's name, never the token: what limits belong to
+	AccountID string     `sync:"key"`         // Cloudflare's identifier
+	Name      string     `gorm:"size:255"          sync:"observed"`
+	Kind      string     `gorm:"size:64"           sync:"observed"` // standard or enterprise
+	CreatedOn *time.Time `sync:"observed"`
+	UpdatedAt time.Time
+	nawasync.SyncStatus
+}
+
+// TableName returns the name of the table.
+func (Account) TableName() string { return "cloudflare_accounts" }
+
 // Zone is a row of the snapshot of zones. Nothing changes a zone through this module.
 type Zone struct {
 	ID          uint64
-	Account     string   `sync:"scope,limit"` // the account's name; its token is what limits belong to
-	ZoneID      string   `sync:"key"`         // Cloudflare's identifier
-	Name        string   `sync:"observed"`
-	Status      string   `sync:"observed"` // active, pending, initializing or moved
+	Token       string   `sync:"scope,limit"`
+	Account     string   `sync:"scope"` // the identifier of the account
+	ZoneID      string   `sync:"key"`   // Cloudflare's identifier
+	Name        string   `gorm:"size:255"           sync:"observed"`
+	Status      string   `gorm:"size:64"            sync:"observed"` // active, pending, initializing or moved
 	Paused      bool     `sync:"observed"`
-	Plan        string   `sync:"observed"`
-	Owner       string   `sync:"observed"` // Cloudflare's name of the account
-	NameServers []string `gorm:"serializer:json" sync:"observed"`
+	Plan        string   `gorm:"size:255"           sync:"observed"`
+	NameServers []string `gorm:"serializer:json"    sync:"observed"`
 	UpdatedAt   time.Time
 	nawasync.SyncStatus
 }
@@ -32,12 +48,13 @@ func (Zone) TableName() string { return "cloudflare_zones" }
 // identifier. Type, content and proxied make sense together only: a change of one conflicts with a change of another.
 type Record struct {
 	ID      uint64
-	Account string `sync:"scope,limit"`
+	Token   string `sync:"scope,limit"`
+	Account string `sync:"scope"`                         // the identifier of the account
 	Zone    string `sync:"scope"`                         // the identifier of the zone: the API does not say to which zone a record belongs
 	RID     string `gorm:"column:rid"         sync:"key"` // Cloudflare's identifier
 	Name    string `sync:"natural"`
-	Type    string `sync:"natural,group=data"`
-	Content string `sync:"natural,group=data"`
+	Type    string `gorm:"size:16" sync:"natural,group=data"`
+	Content string `gorm:"type:TEXT" sync:"natural,group=data"` // of a TXT record it may be longer than 255 characters
 	Proxied bool   `sync:"group=data"`
 	TTL     int    // seconds; 1 is automatic, and what a proxied record has
 	// Priority is that of an MX record. 0 is a priority, so that it needs a pointer.

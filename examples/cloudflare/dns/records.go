@@ -11,13 +11,13 @@ import (
 )
 
 // records is the adapter of the DNS records.
-type records struct{ accounts Accounts }
+type records struct{ tokens Tokens }
 
-// recordOf returns the row of a record. The answer does not have the zone, so that it comes from the scope.
+// recordOf returns the row of a record. The answer does not have the zone, so that the scope gives it.
 func recordOf(scope Record, r cfapi.Record) Record {
 	row := Record{
-		Account: scope.Account, Zone: scope.Zone, RID: r.ID, Name: r.Name, Type: r.Type, Content: r.Content, Proxied: r.Proxied, TTL: r.TTL,
-		Priority: r.Priority, Tags: r.Tags, Proxiable: r.Proxiable, ModifiedOn: r.ModifiedOn,
+		Token: scope.Token, Account: scope.Account, Zone: scope.Zone, RID: r.ID, Name: r.Name, Type: r.Type, Content: r.Content,
+		Proxied: r.Proxied, TTL: r.TTL, Priority: r.Priority, Tags: r.Tags, Proxiable: r.Proxiable, ModifiedOn: r.ModifiedOn,
 	}
 	if r.Comment != nil {
 		row.Comment = *r.Comment
@@ -32,7 +32,7 @@ func (r *records) List(ctx context.Context, scope Record, detail string) iter.Se
 // ListFrom goes on with the page whose number the cursor is.
 func (r *records) ListFrom(ctx context.Context, scope Record, _, cursor string) iter.Seq2[mirror.Page[Record], error] {
 	return func(yield func(mirror.Page[Record], error) bool) {
-		client, err := r.accounts.client(scope.Account)
+		client, err := r.tokens.client(scope.Token)
 		if err != nil {
 			yield(mirror.Page[Record]{}, err)
 			return
@@ -46,7 +46,7 @@ func (r *records) ListFrom(ctx context.Context, scope Record, _, cursor string) 
 }
 
 func (r *records) Get(ctx context.Context, key Record) (o mirror.Object[Record], err error) {
-	client, err := r.accounts.client(key.Account)
+	client, err := r.tokens.client(key.Token)
 	if err != nil {
 		return o, err
 	}
@@ -61,7 +61,7 @@ func (r *records) Get(ctx context.Context, key Record) (o mirror.Object[Record],
 }
 
 func (r *records) Create(ctx context.Context, want Record) (o mirror.Object[Record], err error) {
-	client, err := r.accounts.client(want.Account)
+	client, err := r.tokens.client(want.Token)
 	if err != nil {
 		return o, err
 	}
@@ -76,7 +76,7 @@ func (r *records) Create(ctx context.Context, want Record) (o mirror.Object[Reco
 
 // Update sends the changed fields only: a PATCH leaves the others as they are, above all comment and tags.
 func (r *records) Update(ctx context.Context, current mirror.Object[Record], want Record, touched mirror.FieldDiff) (mirror.Object[Record], error) {
-	client, err := r.accounts.client(want.Account)
+	client, err := r.tokens.client(want.Token)
 	if err != nil {
 		return current, err
 	}
@@ -96,7 +96,7 @@ func (r *records) Update(ctx context.Context, current mirror.Object[Record], wan
 }
 
 func (r *records) Delete(ctx context.Context, key Record) error {
-	client, err := r.accounts.client(key.Account)
+	client, err := r.tokens.client(key.Token)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (r *records) Delete(ctx context.Context, key Record) error {
 
 // ScopeExists implements mirror.ScopeRemote: it asks for the zone itself, not for its records.
 func (r *records) ScopeExists(ctx context.Context, scope Record) (bool, error) {
-	client, err := r.accounts.client(scope.Account)
+	client, err := r.tokens.client(scope.Token)
 	if err != nil {
 		return false, err
 	}
@@ -117,5 +117,5 @@ func (r *records) ScopeExists(ctx context.Context, scope Record) (bool, error) {
 
 // CheckCredentials implements mirror.CredentialRemote.
 func (r *records) CheckCredentials(ctx context.Context, scope Record) error {
-	return r.accounts.verify(ctx, scope.Account)
+	return r.tokens.verify(ctx, scope.Token)
 }

@@ -32,7 +32,7 @@ func TestNewZoneIsSyncedAndThatOfARemovedOneIsRetiredWithoutARestart(t *testing.
 		gone := w.scope("bravo.example")
 		w.noError(w.server.RemoveZone("bravo.example"))
 		syncZones := func() {
-			_, err := w.Zones.SyncNow(w.t.Context(), dns.Zone{Account: "main"}, "", byAnn)
+			_, err := w.Zones.SyncNow(w.t.Context(), dns.Zone{Token: "main", Account: w.server.AccountID("main")}, "", byAnn)
 			w.noError(err)
 			w.drain()
 		}

@@ -21,7 +21,7 @@ import (
 
 var byAnn = nawasync.Options{By: "user:7"}
 
-// world is a simulated Cloudflare with two accounts, and an engine whose jobs drain runs in virtual time.
+// world is a simulated Cloudflare with two tokens, each for one account, and an engine whose jobs drain runs in virtual time.
 type world struct {
 	t      *testing.T
 	server *sim.Server
@@ -61,19 +61,19 @@ func newWorld(t *testing.T, db *testdb.Database, records int) *world {
 	})
 	service, err := cfapi.NewRemote(remote.Config{Base: w, Now: w.clock.Now})
 	enginetest.NoError(t, err)
-	accounts := dns.Accounts{}
+	tokens := dns.Tokens{}
 	for _, name := range []string{"main", "shop"} {
 		client, err := cfapi.New(cfapi.Config{
 			URL: "http://localhost/client/v4", Token: secret.New("token-of-" + name), Remote: service, Scope: name, PageSize: 1000,
 		})
 		enginetest.NoError(t, err)
-		accounts[name] = client
+		tokens[name] = client
 	}
 	w.engine = h.Engine(func(c *nawasync.Config) {
 		c.Now, c.Sealer = w.clock.Now, enginetest.Keyring(t, []byte(strings.Repeat("k", 32)))
 		c.Queues = map[string]nawasync.Queue{dns.Queue: {}, dns.SyncQueue: {}}
 	})
-	w.Module, err = dns.New(w.engine, dns.Config{Accounts: accounts, Settle: -1})
+	w.Module, err = dns.New(w.engine, dns.Config{Tokens: tokens, Settle: -1})
 	enginetest.NoError(t, err)
 	return w
 }
@@ -104,7 +104,7 @@ func (w *world) drain() {
 	w.clock.Advance(time.Hour)
 }
 
-// syncAll syncs all zones and records.
+// syncAll syncs all accounts, zones and records.
 func (w *world) syncAll() {
 	w.t.Helper()
 	w.noError(w.SyncAll(w.t.Context(), []string{"main", "shop"}, byAnn))
@@ -113,11 +113,11 @@ func (w *world) syncAll() {
 
 // scope returns the scope of a zone's records.
 func (w *world) scope(zone string) dns.Record {
-	account := "main"
+	token := "main"
 	if zone == "shop.example" {
-		account = "shop"
+		token = "shop"
 	}
-	return dns.Record{Account: account, Zone: w.server.ZoneID(zone)}
+	return dns.Record{Token: token, Account: w.server.AccountID(token), Zone: w.server.ZoneID(zone)}
 }
 
 // sync syncs the records of alpha.example, and returns the job as it ended.
@@ -145,7 +145,7 @@ func (w *world) rows(zone string, states ...nawasync.SyncState) map[string]dns.R
 func (w *world) rowsOf(scope dns.Record, states ...nawasync.SyncState) map[string]dns.Record {
 	w.t.Helper()
 	found := map[string]dns.Record{}
-	for row, err := range w.Records.All(w.t.Context(), nawasync.Query{Where: map[string]any{"account": scope.Account, "zone": scope.Zone}, States: states}) {
+	for row, err := range w.Records.All(w.t.Context(), nawasync.Query{Where: map[string]any{"token": scope.Token, "account": scope.Account, "zone": scope.Zone}, States: states}) {
 		w.noError(err)
 		found[row.Name+" "+row.Content] = row
 	}

@@ -2,20 +2,20 @@ package dns
 
 import (
 	"context"
+	"fmt"
 	"iter"
 
 	"github.com/nawasara/nawasync/examples/cloudflare/cfapi"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/mirror"
-	"github.com/nawasara/nawasync/remote"
 )
 
 // zones is the adapter of the zones. It reads only.
-type zones struct{ accounts Accounts }
+type zones struct{ tokens Tokens }
 
-func zoneOf(account string, z cfapi.Zone) Zone {
+func zoneOf(scope Zone, z cfapi.Zone) Zone {
 	return Zone{
-		Account: account, ZoneID: z.ID, Name: z.Name, Status: z.Status, Paused: z.Paused, Plan: z.Plan.Name, Owner: z.Account.Name,
-		NameServers: z.NameServers,
+		Token: scope.Token, Account: scope.Account, ZoneID: z.ID, Name: z.Name, Status: z.Status, Paused: z.Paused, Plan: z.Plan.Name, NameServers: z.NameServers,
 	}
 }
 
@@ -23,56 +23,52 @@ func (r *zones) List(ctx context.Context, scope Zone, detail string) iter.Seq2[m
 	return r.ListFrom(ctx, scope, detail, "")
 }
 
-// ListFrom goes on with the page whose number the cursor is.
+// ListFrom goes on with the page whose number the cursor is. Cloudflare lists no zones for an account that does not
+// exist, as for one without zones: an empty listing counts only if the account itself can be read.
 func (r *zones) ListFrom(ctx context.Context, scope Zone, _, cursor string) iter.Seq2[mirror.Page[Zone], error] {
 	return func(yield func(mirror.Page[Zone], error) bool) {
-		client, err := r.accounts.client(scope.Account)
+		client, err := r.tokens.client(scope.Token)
 		if err != nil {
 			yield(mirror.Page[Zone]{}, err)
 			return
 		}
-		for page, err := range client.Zones(ctx, cursor) {
-			if !yield(pageOf(page, func(z cfapi.Zone) Zone { return zoneOf(scope.Account, z) }), err) || err != nil {
+		for page, err := range client.Zones(ctx, scope.Account, cursor) {
+			if err == nil && len(page.Items) == 0 {
+				_, err = client.Account(ctx, scope.Account)
+			}
+			if !yield(pageOf(page, func(z cfapi.Zone) Zone { return zoneOf(scope, z) }), err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// pageOf returns a page of Cloudflare as one of the sync. The total is Cloudflare's: an answer without one proves nothing,
-// and a total of 0 says that the list was read to its end.
-func pageOf[A, T any](page remote.Page[A], convert func(A) T) mirror.Page[T] {
-	out := mirror.Page[T]{Cursor: page.Next}
-	for _, item := range page.Items {
-		out.Items = append(out.Items, convert(item))
-	}
-	switch {
-	case page.Total == nil:
-	case *page.Total == 0:
-		out.Proof.Level = mirror.ProofExhausted
-	default:
-		out.Proof = mirror.Proof{Level: mirror.ProofCounted, Total: *page.Total}
-	}
-	return out
-}
-
 func (r *zones) Get(ctx context.Context, key Zone) (o mirror.Object[Zone], err error) {
-	client, err := r.accounts.client(key.Account)
+	client, err := r.tokens.client(key.Token)
 	if err != nil {
 		return o, err
 	}
 	z, err := client.Zone(ctx, key.ZoneID)
-	o.Value = zoneOf(key.Account, z)
+	if err == nil && z.Account.ID != key.Account {
+		return o, fault.WithClass(fault.ClassGone, fmt.Errorf("the zone %s is in another account now", z.Name))
+	}
+	o.Value = zoneOf(key, z)
 	return o, err
 }
 
 // CheckCredentials implements mirror.CredentialRemote.
 func (r *zones) CheckCredentials(ctx context.Context, scope Zone) error {
-	return r.accounts.verify(ctx, scope.Account)
+	return r.tokens.verify(ctx, scope.Token)
 }
 
-// ScopeExists implements mirror.ScopeRemote: an account exists as long as its token is valid.
+// ScopeExists implements mirror.ScopeRemote: it asks for the account itself, not for its zones.
 func (r *zones) ScopeExists(ctx context.Context, scope Zone) (bool, error) {
-	err := r.accounts.verify(ctx, scope.Account)
+	client, err := r.tokens.client(scope.Token)
+	if err != nil {
+		return false, err
+	}
+	if _, err = client.Account(ctx, scope.Account); fault.ClassOf(err) == fault.ClassGone {
+		return false, nil
+	}
 	return err == nil, err
 }

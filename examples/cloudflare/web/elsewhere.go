@@ -10,10 +10,11 @@ import (
 
 // elsewhereView is the page that changes the simulated Cloudflare behind the example's back.
 type elsewhereView struct {
-	Account string
-	Zones   []string
-	Done    string // what the last form has done
-	Problem string // why it has done nothing
+	Token    string
+	Accounts []string // that the token may see
+	Zones    []string
+	Done     string // what the last form has done
+	Problem  string // why it has done nothing
 }
 
 // elsewhere shows the forms that change the simulated Cloudflare.
@@ -22,9 +23,9 @@ func (s *Pages) elsewhere(w http.ResponseWriter, r *http.Request, v elsewhereVie
 		http.NotFound(w, r)
 		return
 	}
-	v.Account = s.account(r)
-	v.Zones = s.Simulated.ZoneNames(v.Account)
-	p, err := s.Page(r, "Edit at Cloudflare", "/elsewhere", v.Account, "")
+	v.Token = s.token(r) // the token's first account has the same name
+	v.Accounts, v.Zones = s.Simulated.AccountNames(v.Token), s.Simulated.ZoneNames(v.Token)
+	p, err := s.Page(r, "Edit at Cloudflare", "/elsewhere", v.Token, "")
 	if err != nil {
 		s.InternalError(w, err)
 		return
@@ -43,12 +44,22 @@ func (s *Pages) changeElsewhere(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	account, zone := s.account(r), site.Clean(r.PostFormValue("zone"))
+	token, account, zone := s.token(r), site.Clean(r.PostFormValue("account")), site.Clean(r.PostFormValue("zone"))
 	var v elsewhereView
 	var err error
 	switch r.PathValue("action") {
 	case "record":
 		v.Done, err = s.editElsewhere(r, zone)
+	case "open":
+		_, err = s.Simulated.AddAccount(token, account, 0)
+		v.Done = fmt.Sprintf("The token %s may see a new account, %s. Sync the accounts to see it.", token, account)
+	case "close":
+		if account == token { // the forms find the token by it
+			err = site.FormError("the first account of a token cannot be removed here: choose another one")
+		} else {
+			err = s.Simulated.RemoveAccount(account)
+		}
+		v.Done = fmt.Sprintf("The account %s was removed. After two syncs of the accounts, its zones and their records are retired.", account)
 	case "add":
 		_, err = s.Simulated.AddZone(account, zone, addedRecords)
 		v.Done = fmt.Sprintf("The account %s has a new zone, %s, with %d records. Sync the zones to see it.", account, zone, addedRecords)
@@ -64,8 +75,8 @@ func (s *Pages) changeElsewhere(w http.ResponseWriter, r *http.Request) {
 		if r.PostFormValue("revoked") == "yes" {
 			status = http.StatusForbidden
 		}
-		err = s.Simulated.Revoke(account, status)
-		v.Done = fmt.Sprintf("The token of the account %s is valid: %s.", account, yesNo(status == 0))
+		err = s.Simulated.Revoke(token, status)
+		v.Done = fmt.Sprintf("The token %s is valid: %s.", token, yesNo(status == 0))
 	case "limit":
 		err = s.Simulated.Inject(sim.Fault{Mode: sim.ModeRateLimit, Seconds: limitSeconds})
 		v.Done = fmt.Sprintf("Cloudflare refuses all calls for %d seconds.", limitSeconds)

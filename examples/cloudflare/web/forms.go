@@ -20,9 +20,18 @@ import (
 var by = nawasync.Options{By: site.User}
 
 func (s *Pages) sync(w http.ResponseWriter, r *http.Request) {
-	if r.PostFormValue("what") == "zones" {
-		job, err := s.DNS.Zones.SyncNow(r.Context(), dns.Zone{Account: s.account(r)}, "", by)
-		s.FinishForm(w, r, err, func() { s.RedirectToList(w, r, "/", s.account(r), job.ID) }, s.zones)
+	switch r.PostFormValue("what") {
+	case "accounts":
+		job, err := s.DNS.Accounts.SyncNow(r.Context(), dns.Account{Token: s.token(r)}, "", by)
+		s.FinishForm(w, r, err, func() { s.RedirectToList(w, r, "/", s.token(r), job.ID) }, s.accounts)
+		return
+	case "zones":
+		account, err := s.account(r)
+		var job *tracker.Job
+		if err == nil {
+			job, err = s.DNS.Zones.SyncNow(r.Context(), dns.Zone{Token: account.Token, Account: account.AccountID}, "", by)
+		}
+		s.FinishForm(w, r, goneScope(err, "account", "zones"), func() { s.RedirectToList(w, r, "/zones", instance(r), job.ID) }, s.zones)
 		return
 	}
 	zone, err := s.zone(r)
@@ -35,10 +44,15 @@ func (s *Pages) sync(w http.ResponseWriter, r *http.Request) {
 
 // finishRecord answers a form of the list of records.
 func (s *Pages) finishRecord(w http.ResponseWriter, r *http.Request, job *tracker.Job, err error) {
+	s.FinishForm(w, r, goneScope(err, "zone", "records"), func() { s.RedirectToList(w, r, "/records", instance(r), job.ID) }, s.records)
+}
+
+// goneScope explains mirror.ErrScopeGone. Other errors stay as they are.
+func goneScope(err error, scope, objects string) error {
 	if errors.Is(err, mirror.ErrScopeGone) {
-		err = site.FormError("the zone does not exist at Cloudflare any more, and nothing changes its records")
+		return site.FormError(fmt.Sprintf("the %s does not exist at Cloudflare any more, and nothing changes its %s", scope, objects))
 	}
-	s.FinishForm(w, r, err, func() { s.RedirectToList(w, r, "/records", instance(r), job.ID) }, s.records)
+	return err
 }
 
 func (s *Pages) changeRecord(w http.ResponseWriter, r *http.Request) {

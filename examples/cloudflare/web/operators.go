@@ -14,16 +14,17 @@ import (
 func Admin(e *nawasync.Engine, enforcer admin.Enforcer) (http.Handler, error) {
 	yesNo := admin.FormatBool("yes", "no")
 	return site.Admin(e, enforcer, "Cloudflare", map[string]admin.Field{
-		"ttl":                         {Label: "TTL", Format: formatTTL},
-		"proxied":                     {Label: "Proxied", Format: yesNo},
-		"proxiable":                   {Label: "Can be proxied", Format: yesNo},
-		"cloudflare/dns_record.zone":  {Label: "Zone"},
-		"cloudflare/dns_record.rid":   {Label: "Identifier"},
-		"cloudflare/zone.zone_id":     {Label: "Identifier"},
-		"modified_on":                 {Label: "Last change at Cloudflare"},
-		"name_servers":                {Label: "Name servers"},
-		"cloudflare/dns_record.tags":  {Label: "Tags"},
-		"cloudflare/dns_record.owner": {Label: "Owner"},
+		"ttl":                        {Label: "TTL", Format: formatTTL},
+		"proxied":                    {Label: "Proxied", Format: yesNo},
+		"proxiable":                  {Label: "Can be proxied", Format: yesNo},
+		"cloudflare/dns_record.zone": {Label: "Zone"},
+		"cloudflare/account.kind":    {Label: "Type"},
+		"account_id":                 {Label: "Identifier"},
+		"cloudflare/dns_record.rid":  {Label: "Identifier"},
+		"cloudflare/zone.zone_id":    {Label: "Identifier"},
+		"modified_on":                {Label: "Last change at Cloudflare"},
+		"name_servers":               {Label: "Name servers"},
+		"cloudflare/dns_record.tags": {Label: "Tags"},
 	})
 }
 

@@ -4,6 +4,7 @@ package hosting
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -17,15 +18,15 @@ type WhmAccount struct {
 	ID            uint64
 	Instance      string `sync:"scope"` // the server's name
 	Username      string `sync:"key"`
-	Domain        string
-	Contact       string // the owner's email address
-	Plan          string
+	Domain        string `gorm:"size:255"`
+	Contact       string `gorm:"size:255"` // the owner's email address
+	Plan          string `gorm:"size:255"`
 	Suspended     bool
-	SuspendReason string
+	SuspendReason string          `gorm:"size:255"`
 	DiskLimit     *int64          // bytes; NULL is unlimited
 	DiskUsed      int64           `sync:"observed"` // bytes
-	IP            string          `sync:"observed"`
-	Owner         string          `sync:"observed"` // the reseller's username
+	IP            string          `gorm:"size:64" sync:"observed"`
+	Owner         string          `gorm:"size:64" sync:"observed"` // the reseller's username
 	Password      nawasync.Secret `gorm:"-"        sync:"secret"`
 	UpdatedAt     time.Time
 	nawasync.SyncStatus
@@ -49,17 +50,5 @@ type WhmEmailAccount struct {
 // CreateTables creates the snapshot tables if they do not exist. Several processes may call it at
 // the same time.
 func CreateTables(ctx context.Context, db *gorm.DB) error {
-	return snapshot.CreateTables(ctx, db, map[string]snapshot.Table{
-		"whm_accounts": {
-			Columns: "instance KEY NOT NULL, username KEY NOT NULL, domain VARCHAR(255) NOT NULL, contact VARCHAR(255) NOT NULL, plan VARCHAR(255) NOT NULL," +
-				" suspended BOOLEAN NOT NULL, suspend_reason VARCHAR(255) NOT NULL, disk_limit BIGINT, disk_used BIGINT NOT NULL, ip VARCHAR(64) NOT NULL," +
-				" owner VARCHAR(64) NOT NULL, updated_at TIMESTAMP",
-			Indexes: []string{"instance"},
-		},
-		"whm_email_accounts": {
-			Columns: "instance KEY NOT NULL, email KEY NOT NULL, account KEY NOT NULL, quota BIGINT, suspended_login BOOLEAN NOT NULL," +
-				" suspended_incoming BOOLEAN NOT NULL, disk_used BIGINT, updated_at TIMESTAMP",
-			Indexes: []string{"instance"},
-		},
-	})
+	return errors.Join(snapshot.CreateTable[WhmAccount](ctx, db), snapshot.CreateTable[WhmEmailAccount](ctx, db))
 }

@@ -29,6 +29,21 @@ func (s *Server) controlMux() *http.ServeMux {
 	})
 	mux.HandleFunc("GET /control/calls", func(w http.ResponseWriter, _ *http.Request) { simcontrol.Write(w, s.AllCalls()) })
 	s.handleZones(mux)
+	mux.HandleFunc("POST /control/accounts", func(w http.ResponseWriter, r *http.Request) {
+		var a struct {
+			Name    string   `json:"name"`
+			Beside  string   `json:"beside"`
+			Zones   []string `json:"zones"`
+			Records int      `json:"records"`
+		}
+		if simcontrol.Decode(w, r, &a) {
+			_, err := s.AddAccount(a.Beside, a.Name, a.Records, a.Zones...)
+			simcontrol.WriteResult(w, err)
+		}
+	})
+	mux.HandleFunc("DELETE /control/accounts/{account}", func(w http.ResponseWriter, r *http.Request) {
+		simcontrol.WriteResult(w, s.RemoveAccount(r.PathValue("account")))
+	})
 	mux.HandleFunc("PUT /control/accounts/{account}", func(w http.ResponseWriter, r *http.Request) {
 		var to struct {
 			Revoked int `json:"revoked"`

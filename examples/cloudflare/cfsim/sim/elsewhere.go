@@ -21,22 +21,6 @@ func (s *Server) zoneNamed(name string) (*zone, *account, error) {
 	return nil, nil, fmt.Errorf("there is no zone %q", name)
 }
 
-// AddZone adds a zone with n records to an account, and returns its identifier.
-func (s *Server) AddZone(accountName, name string, n int) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.accounts, func(a *account) bool { return a.name == accountName })
-	if i < 0 {
-		return "", fmt.Errorf("there is no account %q", accountName)
-	}
-	if _, _, err := s.zoneNamed(name); err == nil {
-		return "", fmt.Errorf("the zone %s exists already", name)
-	}
-	z := s.addZone(s.accounts[i], name)
-	s.seed(z, n)
-	return z.id, nil
-}
-
 // RemoveZone removes a zone with its records. The zone is given by its name or identifier, as in the other methods.
 func (s *Server) RemoveZone(name string) error {
 	s.mu.Lock()
@@ -75,7 +59,7 @@ func (s *Server) Revoke(accountName string, status int) error {
 	defer s.mu.Unlock()
 	for _, a := range s.accounts {
 		if a.name == accountName {
-			a.revoked = status
+			a.token.revoked = status
 			return nil
 		}
 	}
@@ -196,18 +180,4 @@ func (s *Server) Changes(id string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changes[id]
-}
-
-// ZoneNames returns the names of an account's zones.
-func (s *Server) ZoneNames(accountName string) (names []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.accounts {
-		for _, z := range a.zones {
-			if a.name == accountName {
-				names = append(names, z.name)
-			}
-		}
-	}
-	return names
 }

@@ -17,25 +17,23 @@ type budget struct {
 	over    int       // requests that were refused
 }
 
-// admit finds the account of a token and counts the call. It returns the answer that refuses the call, or nil.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, name string) (*account, *answer) {
+// admit finds a token and counts the call. It returns the answer that refuses the call, or nil.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, name string) (*token, *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[name]++
-	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || token == "" {
+	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !bearer || text == "" {
 		return nil, new(failed(http.StatusBadRequest, 6003, "Invalid request headers"))
 	}
-	for _, a := range s.accounts {
-		if a.token != token {
-			continue
-		}
-		if a.revoked != 0 {
-			return nil, new(refuseToken(name, a.revoked))
-		}
-		return a, s.spend(w, &a.spent)
+	known := s.tokens[text]
+	switch {
+	case known == nil:
+		return nil, new(refuseToken(name, http.StatusUnauthorized))
+	case known.revoked != 0:
+		return nil, new(refuseToken(name, known.revoked))
 	}
-	return nil, new(refuseToken(name, http.StatusUnauthorized))
+	return known, s.spend(w, &known.spent)
 }
 
 // refuseToken is the answer to a token that does not exist any more. Verifying the token always says so clearly.
@@ -83,13 +81,14 @@ func (s *Server) tooMany(w http.ResponseWriter, wait time.Duration) *answer {
 // seconds rounds up, so that nobody comes too early.
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
-// Spent returns how many requests of an account were answered, and how many were refused because of the limit.
+// Spent returns how many requests with the token of an account were answered in its present window, and how many
+// were refused because of the limit since the start.
 func (s *Server) Spent(account string) (answered, refused int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.accounts {
 		if a.name == account {
-			return a.spent.spent, a.spent.over
+			return a.token.spent.spent, a.token.spent.over
 		}
 	}
 	return 0, 0

@@ -17,8 +17,8 @@ import (
 
 // Options configures a Server.
 type Options struct {
-	// Accounts are the accounts, each with a token of its own. Default one account main with the token
-	// "secret-token" and three zones.
+	// Accounts are the accounts. Those with the same token are what that token may see. Default one account main with
+	// the token "secret-token" and three zones.
 	Accounts []Account
 	// Records is the number of records of the first zone. Other zones have a tenth of it, and at least 4. Default 40.
 	Records int
@@ -50,18 +50,25 @@ type Server struct {
 
 	mu       sync.Mutex
 	ids      map[string]int // how many identifiers were given out of each kind
+	tokens   map[string]*token
 	accounts []*account
 	faults   []*Fault
 	calls    map[string]int // by operation
 	changes  map[string]int // by record identifier: changes that calls made
 }
 
-// account is an account with its token.
+// token is an API token, which may see one account or several.
+type token struct {
+	revoked int // the status that refuses the token, 0 if it is valid
+	spent   budget
+}
+
+// account is an account with the token that may see it.
 type account struct {
-	id, name, token string
-	revoked         int // the status that refuses the token, 0 if it is valid
-	zones           []*zone
-	spent           budget
+	id, name string
+	created  time.Time
+	token    *token
+	zones    []*zone
 }
 
 // New returns a Server with accounts, zones and records.
@@ -71,15 +78,17 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		controlToken: cmp.Or(o.ControlToken, rand.Text()), limit: cmp.Or(o.Limit, 1200), window: cmp.Or(o.Window, 5*time.Minute), now: o.Now,
-		ids: map[string]int{}, calls: map[string]int{}, changes: map[string]int{},
+		ids: map[string]int{}, tokens: map[string]*token{}, calls: map[string]int{}, changes: map[string]int{},
 	}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	records := cmp.Or(o.Records, 40)
 	for _, a := range o.Accounts {
-		added := &account{id: s.newID("account " + a.Name), name: a.Name, token: a.Token}
-		s.accounts = append(s.accounts, added)
+		if s.tokens[a.Token] == nil {
+			s.tokens[a.Token] = &token{}
+		}
+		added := s.addAccount(a.Name, s.tokens[a.Token])
 		for _, name := range a.Zones {
 			s.seed(s.addZone(added, name), records)
 			records = max(4, cmp.Or(o.Records, 40)/10)
@@ -110,8 +119,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type request struct {
 	*http.Request
 
-	account *account
-	zone    *zone // nil for an operation without a zone
+	token   *token
+	account *account // nil for an operation without an account or a zone
+	zone    *zone    // nil for an operation without a zone
 	body    []byte
 }
 
@@ -122,6 +132,7 @@ type operation func(r request) answer
 const (
 	OpVerify    = "tokens.verify"
 	OpAccounts  = "accounts.list"
+	OpAccount   = "accounts.get"
 	OpZones     = "zones.list"
 	OpZone      = "zones.get"
 	OpRecords   = "records.list"
@@ -142,6 +153,7 @@ func (s *Server) apiMux() *http.ServeMux {
 	}{
 		"GET /user/tokens/verify":                   {OpVerify, s.verify},
 		"GET /accounts":                             {OpAccounts, s.listAccounts},
+		"GET /accounts/{account}":                   {OpAccount, s.getAccount},
 		"GET /zones":                                {OpZones, s.listZones},
 		"GET /zones/{zone}":                         {OpZone, s.getZone},
 		"GET /zones/{zone}/dns_records":             {OpRecords, s.listRecords},
@@ -174,7 +186,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string, do o
 		return
 	}
 	s.mu.Lock()
-	result := s.carryOut(request{Request: r, account: found, body: body}, do)
+	result := s.carryOut(request{Request: r, token: found, body: body}, do)
 	s.mu.Unlock()
 	if fault != nil && fault.after(w, &result) {
 		return
@@ -182,17 +194,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string, do o
 	result.write(w)
 }
 
-// carryOut finds the zone of a call and runs the operation.
+// carryOut finds the account or the zone of a call and runs the operation.
 func (s *Server) carryOut(r request, do operation) answer {
-	if id := r.PathValue("zone"); id != "" {
-		z, owner := s.findZone(id)
-		switch {
-		case z == nil:
-			return noRoute(r.URL.Path)
-		case owner != r.account || z.forbidden:
-			return failed(http.StatusForbidden, 10000, "Authentication error")
-		}
-		r.zone = z
+	id, named := r.PathValue("account"), r.PathValue("account") != ""
+	if zoneID := r.PathValue("zone"); zoneID != "" {
+		id, named = zoneID, true
+		r.zone, r.account = s.findZone(zoneID)
+	} else {
+		r.account = s.findAccount(id)
+	}
+	switch {
+	case !named:
+	case r.account == nil:
+		return noRoute(r.URL.Path)
+	case r.account.token != r.token, r.zone != nil && r.zone.forbidden:
+		return failed(http.StatusForbidden, 10000, "Authentication error")
 	}
 	return do(r)
 }

@@ -29,6 +29,9 @@ func TestControlAPIChangesTheServiceAndTakesOnlyItsToken(t *testing.T) {
 		method, path, body string
 		want               int
 	}{
+		{http.MethodPost, "/control/accounts", `{"beside":"main","name":"labs","zones":["labs.example"],"records":3}`, http.StatusNoContent},
+		{http.MethodPost, "/control/accounts", `{"beside":"nobody","name":"x"}`, http.StatusBadRequest},
+		{http.MethodDelete, "/control/accounts/labs", ``, http.StatusNoContent},
 		{http.MethodPost, "/control/zones", `{"account":"main","name":"delta.example","records":3}`, http.StatusNoContent},
 		{http.MethodPost, "/control/zones", `{"account":"main","name":"delta.example"}`, http.StatusBadRequest},
 		{http.MethodPut, "/control/zones/delta.example", `{"forbidden":true}`, http.StatusNoContent},
