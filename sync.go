@@ -101,6 +101,7 @@ func New(config Config) (*Engine, error) {
 	}
 	for _, r := range config.Remotes {
 		ledgerOf(r).Observe(e.telemetry.recordCall)
+		r.Trace(remotecall.NewKey(), config.TracerProvider, e.telemetry.propagator)
 	}
 	if err := store.Inspect(ctx); err != nil {
 		return nil, err

@@ -40,6 +40,10 @@ type Config struct {
 	// calls, and once inside a call that the server answers with 401. A refusal of the server of tokens is
 	// fault.ClassCredentials. ctx has an HTTP client for package oauth2. Nil sends no token.
 	Token func(ctx context.Context, scope string) (*oauth2.Token, error)
+	// TokenScope returns the limit scope that the requests for the tokens of a limit scope belong to: its budget,
+	// silence and breaker. Nil, and the name that it got, is the limit scope itself. Name another one if the
+	// server of tokens is not that of the API.
+	TokenScope func(scope string) string
 	// Budgets are the limits of the service, for each limit scope. None means no limit.
 	Budgets []Budget
 	// Redis shares the budgets between processes. Without it each process has a budget of its own.

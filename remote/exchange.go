@@ -30,7 +30,7 @@ type exchange struct {
 	secrets  []secret.Secret     // of this request
 	envelope func(*Answer) error // nil accepts status 2xx
 
-	tokenless bool          // the call gets no access token
+	tokenless bool          // the call is a request for an access token, and gets none
 	token     *oauth2.Token // of the last attempt
 
 	attempts                 int
@@ -116,11 +116,9 @@ func (e *exchange) attempt() (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.tokenless {
-		if err := e.remote.takeBudget(e.req.Context(), e.scope, e.class()); err != nil {
-			_ = done(false, false, "")
-			return nil, err
-		}
+	if err := e.remote.takeBudget(e.req.Context(), e.scope, e.class()); err != nil {
+		_ = done(false, false, "")
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(e.req.Context(), e.remote.config.Timeout, errTimeout)
 	defer cancel()
@@ -130,13 +128,21 @@ func (e *exchange) attempt() (*Answer, error) {
 		return nil, err
 	}
 	e.attempts++
+	answer, err := e.send(req)
+	return e.ended(done, answer, err)
+}
+
+// send sends a request, and counts and traces it.
+func (e *exchange) send(req *http.Request) (*Answer, error) {
+	req, span := e.startSpan(req)
 	start := e.remote.config.Now()
 	answer, err := e.roundTrip(req)
 	if err == nil {
 		err = e.check(answer)
 	}
-	e.record(start, answer, err)
-	return e.ended(done, answer, err)
+	e.record(req.Context(), start, answer, err)
+	endSpan(span, answer, err)
+	return answer, err
 }
 
 // class returns the class of endpoints whose budget the call uses.
@@ -160,7 +166,6 @@ func (e *exchange) request(ctx context.Context, token *oauth2.Token) (req *http.
 		e.token = token
 		token.SetAuthHeader(req)
 	}
-	injectTrace(req)
 	return req, nil
 }
 
@@ -195,9 +200,7 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	e.sent.Store(true)
 	e.begun = true
-	if !e.tokenless {
-		e.remote.noteLimits(e.scope, e.class(), resp)
-	}
+	e.remote.noteLimits(e.scope, e.class(), resp)
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
@@ -214,9 +217,13 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 }
 
 // template returns the endpoint of the call with placeholders, or "".
-func (e *exchange) template() string {
-	if e.endpoint == "" && e.remote.config.Template != nil {
-		return e.remote.config.Template(e.req)
+func (e *exchange) template() (endpoint string) {
+	endpoint = e.endpoint
+	if endpoint == "" && e.remote.config.Template != nil {
+		endpoint = e.remote.config.Template(e.req)
 	}
-	return e.endpoint
+	if endpoint == "" && e.tokenless {
+		endpoint = tokenEndpoint
+	}
+	return endpoint
 }

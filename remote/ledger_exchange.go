@@ -1,14 +1,15 @@
 package remote
 
 import (
+	"context"
 	"time"
 
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/remotecall"
 )
 
-// record counts an attempt of a call in the ledger.
-func (e *exchange) record(start time.Time, answer *Answer, err error) {
+// record counts an attempt of a call in the ledger. ctx is that of its span.
+func (e *exchange) record(ctx context.Context, start time.Time, answer *Answer, err error) {
 	now := e.remote.config.Now()
 	call := remotecall.Call{
 		Scope: e.scope, Budget: e.class(), Server: e.req.URL.Host, Method: e.req.Method, Template: e.template(),
@@ -20,7 +21,7 @@ func (e *exchange) record(start time.Time, answer *Answer, err error) {
 	if left, reset, ok := e.left(answer, now); ok {
 		call.Left, call.Reset = int64(left), now.Add(reset)
 	}
-	e.remote.record(e.req.Context(), call)
+	e.remote.record(ctx, call)
 }
 
 // left returns how many calls are left and when there are all again, as the answer says, or else the budget.

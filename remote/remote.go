@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/remotecall"
@@ -19,6 +20,7 @@ type Remote struct {
 	breakers sync.Map // *breaker by limit scope
 	ledger   *remotecall.Ledger
 	budgets  *budgets
+	tracing  atomic.Pointer[tracing]
 }
 
 // Service returns the service of the jobs.
@@ -44,5 +46,7 @@ func New(config Config) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Remote{config: config, budgets: budgets, ledger: newLedger(config)}, nil
+	r := &Remote{config: config, budgets: budgets, ledger: newLedger(config)}
+	r.Trace(remotecall.NewKey(), nil, globalPropagator)
+	return r, nil
 }

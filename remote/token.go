@@ -11,7 +11,11 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/remotecall"
 )
+
+// tokenEndpoint names the requests for access tokens in the ledger, if Config.Template does not.
+const tokenEndpoint = "access token"
 
 // maxEarly is the longest time before its expiry that a token is replaced.
 const maxEarly = time.Minute
@@ -75,16 +79,21 @@ func (r *Remote) accessToken(ctx context.Context, scope string) (*oauth2.Token, 
 }
 
 // fetchToken requests a token. If that fails for another reason than refused credentials, the present token
-// is used until it expires.
+// is used until it expires. The request is made for all who wait, now or later: it spends the calls of people, so
+// that a bulk job without budget does not fail it for them, and leaves alone what is reserved for the job.
 func (r *Remote) fetchToken(ctx context.Context, scope string, s *scopeToken, fetch *tokenFetch) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	ctx, cancel := context.WithTimeout(remotecall.WithoutReserved(ctx), r.config.MaxWait+r.config.Timeout)
 	defer cancel()
+	asked := scope
+	if r.config.TokenScope != nil {
+		scope = r.config.TokenScope(scope)
+	}
 	began := r.config.Now()
 	client := &http.Client{
 		Transport:     &transport{remote: r, scope: scope, tokenless: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	token, err := r.config.Token(context.WithValue(ctx, oauth2.HTTPClient, client), scope)
+	token, err := r.config.Token(context.WithValue(ctx, oauth2.HTTPClient, client), asked)
 	if err == nil && (token == nil || token.AccessToken == "") {
 		err = fault.WithClass(fault.ClassConfig, errors.New("remote.Config.Token returned no token"))
 	}

@@ -13,14 +13,16 @@ import (
 // Other is the template of the endpoints that have none, and of those beyond the first maxTemplates.
 const Other = "other"
 
+// UnknownMethod stands for the methods that HTTP does not have, as OpenTelemetry names them.
+const UnknownMethod = "_OTHER"
+
 const (
-	maxTemplates   = 200
-	maxTemplate    = 200  // bytes
-	maxClasses     = 16   // of errors, of one endpoint and minute
-	maxSums        = 5000 // that wait for Take
-	minute         = int64(time.Minute / time.Microsecond)
-	overflowClass  = "error"
-	unknownMethods = "_OTHER" // as OpenTelemetry names them
+	maxTemplates  = 200
+	maxTemplate   = 200  // bytes
+	maxClasses    = 16   // of errors, of one endpoint and minute
+	maxSums       = 5000 // that wait for Take
+	minute        = int64(time.Minute / time.Microsecond)
+	overflowClass = "error"
 )
 
 // Endpoint is what calls are counted by.
@@ -64,6 +66,13 @@ func NewLedger(service string, redact func(text string, limit int) string) *Ledg
 
 // Observe sets a function that is called for each call. Nil is no call.
 func (l *Ledger) Observe(fn func(context.Context, Call)) { l.observer.Store(&fn) }
+
+// Names returns the method and the template under which a call is counted.
+func (l *Ledger) Names(method, template string) (known, bounded string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return knownMethod(method), l.template(template)
+}
 
 // Add counts a call. It returns the call as it is stored: with the service, a known method and a bounded
 // template without a query string.
@@ -151,7 +160,7 @@ func (l *Ledger) sum(call *Call) *Sum {
 		}
 	}
 	if len(l.sums) >= maxSums {
-		k.Endpoint = Endpoint{Method: unknownMethods, Template: Other}
+		k.Endpoint = Endpoint{Method: UnknownMethod, Template: Other}
 		if sum := l.sums[k]; sum != nil {
 			return sum
 		}
@@ -212,7 +221,7 @@ func knownMethod(method string) string {
 	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT":
 		return method
 	}
-	return unknownMethods
+	return UnknownMethod
 }
 
 // Key gives access to the ledger of a Remote. Only this module can make a valid one.

@@ -69,6 +69,18 @@ func SpenderOf(ctx context.Context) Spender {
 	return People
 }
 
+// WithoutReserved returns a context for a call of the job of ctx that all spenders need: it spends as People, and
+// nothing that was reserved for the job.
+func WithoutReserved(ctx context.Context) context.Context {
+	job := From(ctx)
+	if job == nil {
+		return ctx
+	}
+	shared := *job
+	shared.Spender, shared.Reserved = People, nil
+	return context.WithValue(ctx, key{}, &shared)
+}
+
 // NoBudgetError says that a call was not made because the budget of its limit scope is used up. The job
 // waits; the limit scope is not parked, because the other spenders may have budget.
 type NoBudgetError struct {
