@@ -196,7 +196,7 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	e.sent.Store(true)
 	e.begun = true
 	if !e.tokenless {
-		e.remote.noteLimits(e.scope, e.class(), resp)
+		e.remote.noteLimits(req.Context(), e.scope, e.class(), resp)
 	}
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/remotecall"
@@ -16,7 +15,7 @@ import (
 type Remote struct {
 	config   Config
 	tokens   tokens
-	breakers sync.Map // *breaker by limit scope
+	breakers breakers
 	ledger   *remotecall.Ledger
 	budgets  *budgets
 }
