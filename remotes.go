@@ -117,14 +117,21 @@ func (e *Engine) withCalls(ctx context.Context, job *jobstore.Job, record func(r
 
 // tickRemotes keeps the budgets of the remotes in touch with the other processes.
 func (e *Engine) tickRemotes(ctx context.Context) (bool, error) {
-	processes, err := e.store.CountProcesses(ctx)
+	live, err := e.store.ProcessIDs(ctx)
 	if err != nil {
-		processes = 0 // the budgets go on with the number that Redis has told
+		live = nil
 	}
 	for _, link := range e.remotes {
-		link.Tick(ctx, processes)
+		link.Tick(ctx, e.lease.Worker(), live)
 	}
 	return false, err
+}
+
+// leaveRemotes gives up what the budgets have set aside for this process.
+func (e *Engine) leaveRemotes(ctx context.Context) {
+	for _, link := range e.remotes {
+		link.Leave(ctx)
+	}
 }
 
 // remoteTick is how often the budgets contact Redis.

@@ -348,6 +348,7 @@ func (e *Engine) stopWorking(ctx context.Context) error {
 func (e *Engine) deregister(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
+	e.leaveRemotes(ctx)
 	e.heartbeat.Stop()
 	// If the row cannot be deleted, the other processes notice that the heartbeat has stopped.
 	if err := e.lease.Leave(ctx); err != nil {

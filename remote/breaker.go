@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type breaker struct {
 	lost     int             // calls in a row that did not reach the remote
 	failing  map[string]bool // objects that have failed since the last success
 	cause    string          // why the breaker is open, "" while it is closed
+	running  int             // calls that have not ended
 	openedAt time.Time       // by the clock of the machine, as remotecall.Job.Began
 	epoch    int             // how often it has opened and closed: a call that began before says nothing
 }
@@ -71,8 +73,7 @@ func (b *breaker) settings() gobreaker.Settings {
 // returns an error of fault.ClassUnavailable if the call has failed and the breaker is open now. If nothing was
 // changed, the caller returns that error, so that the job waits and keeps its attempt.
 func (r *Remote) allow(ctx context.Context, scope string) (done func(connErr, ok bool, object string) error, err error) {
-	b := r.breakerOf(scope)
-	b.mu.Lock()
+	b := r.breakers.of(scope)
 	defer b.mu.Unlock()
 	report, refused := b.steps.Allow()
 	if refused != nil {
@@ -82,9 +83,11 @@ func (r *Remote) allow(ctx context.Context, scope string) (done func(connErr, ok
 		report = func(error) {}
 	}
 	epoch := b.epoch
+	b.running++
 	return func(connErr, ok bool, object string) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		b.running--
 		if epoch == b.epoch {
 			b.note(report, connErr, ok, object)
 		}
@@ -139,13 +142,38 @@ func (b *breaker) succeeded() {
 	}
 }
 
-// breakerOf returns the breaker of a limit scope.
-func (r *Remote) breakerOf(scope string) *breaker {
-	b, found := r.breakers.Load(scope)
-	if !found {
-		b, _ = r.breakers.LoadOrStore(scope, newBreaker())
+// breakers are those of the limit scopes. They are safe for concurrent use.
+type breakers struct {
+	mu       sync.Mutex
+	byScope  map[string]*breaker
+	forgetAt int // at how many the idle ones are forgotten
+}
+
+// of returns the breaker of a limit scope. The caller unlocks it.
+func (b *breakers) of(scope string) *breaker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := b.byScope[scope]
+	if found == nil {
+		if b.byScope == nil {
+			b.byScope = map[string]*breaker{}
+		}
+		if len(b.byScope) >= max(b.forgetAt, forgetAbove) {
+			maps.DeleteFunc(b.byScope, func(_ string, idle *breaker) bool { return idle.idle() })
+			b.forgetAt = 2 * len(b.byScope)
+		}
+		found = newBreaker()
+		b.byScope[scope] = found
 	}
-	return b.(*breaker) //nolint:forcetypeassert // the map has nothing else
+	found.mu.Lock()
+	return found
+}
+
+// idle reports whether the breaker knows nothing that a new one does not.
+func (b *breaker) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.running == 0 && b.lost == 0 && len(b.failing) == 0 && b.cause == ""
 }
 
 func (r *Remote) unavailable(scope, cause string) error {

@@ -21,19 +21,24 @@ type budgets struct {
 	maxWait time.Duration
 	redis   redis.UniversalClient // nil without
 	script  *redis.Script
-	process string // names this process among those that share the budgets
+	process string // names this process among those that spend
 	now     func() time.Time
 	// serverTime replaces the clock of Redis, in milliseconds. Only tests set it.
 	serverTime func() int64
 	redisLimit time.Duration // how long a call waits for Redis
 	settle     time.Duration // settlePause
 	ticks      atomic.Bool   // an engine calls Tick
-	processes  atomic.Int64  // live processes, as the engine knows them; 0 if it does not
 
 	mu          sync.Mutex
 	limits      map[limitKey][]*limit
 	silence     map[string]time.Time // of each limit scope, until when
-	pausedUntil time.Time            // Redis is left alone
+	forgetAt    int                  // at how many limits and silences the idle ones are forgotten
+	forgotAt    time.Time
+	pausedUntil time.Time // Redis is left alone
+	owner       string    // the engine of this process
+	engines     []string  // those that live
+	aliveAt     time.Time // when it was last known that owner lives
+	aliveSince  time.Time // since when that was known without a gap
 }
 
 type limitKey struct{ scope, class string }
@@ -73,6 +78,7 @@ func (b *budgets) of(scope, class string) []*limit {
 	if list == nil {
 		list = []*limit{newLimit(b, scope, Budget{Class: key.class, Window: time.Minute})}
 	}
+	b.makeRoom()
 	b.limits[key] = list
 	return list
 }
@@ -115,6 +121,7 @@ func (b *budgets) noteSilence(scope string, until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if until.After(b.silence[scope]) {
+		b.makeRoom()
 		b.silence[scope] = until
 	}
 }
@@ -143,18 +150,26 @@ const waitStep = 250 * time.Millisecond
 // fault.ClassRateLimited, which says when to try again.
 func (r *Remote) takeBudget(ctx context.Context, scope, class string) error {
 	b, limits, spender := r.budgets, r.budgets.of(scope, class), remotecall.SpenderOf(ctx)
-	var back []int64
+	var reserved *remotecall.Reserved
 	if job := remotecall.From(ctx); job != nil && b.counted(class) == "" {
-		if taken, at := job.Reserved.Take(scope, 1); taken > 0 {
-			back = at
-		}
+		reserved = job.Reserved
 	}
 	for waited := time.Duration(0); ; {
-		grant := b.take(ctx, limits, spender, 1, 1, back)
+		taken, back := reserved.Take(scope, 1)
+		if taken == 0 {
+			back = nil
+		}
+		grant, kept := b.take(ctx, limits, spender, 1, 1, back)
 		if grant.Jobs > 0 {
 			return nil
 		}
-		if back = nil; waited+grant.Wait > b.maxWait {
+		if kept {
+			reserved.PutBack(taken)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if waited+grant.Wait > b.maxWait {
 			return r.noBudget(scope, limits, grant.Wait)
 		}
 		step := min(grant.Wait, waitStep)
@@ -170,34 +185,48 @@ func (r *Remote) takeBudget(ctx context.Context, scope, class string) error {
 }
 
 // take takes the calls of up to jobs jobs from all limits. back tells where calls are counted that are
-// given back for them.
-func (b *budgets) take(ctx context.Context, limits []*limit, s remotecall.Spender, calls, jobs int, back []int64) remotecall.Grant {
-	grant := remotecall.Grant{Jobs: jobs, Calls: calls}
-	giveBack := func(jobs int) {
-		for i, part := range grant.At {
-			if jobs > 0 {
-				limits[i].do(ctx, request{Back: []spent{{part, s, jobs * calls}}})
-			}
+// given back for them; kept reports that they were not.
+func (b *budgets) take(
+	ctx context.Context, limits []*limit, s remotecall.Spender, calls, jobs int, back []int64,
+) (grant remotecall.Grant, kept bool) {
+	grant = remotecall.Grant{Jobs: jobs, Calls: calls}
+	refused := func(wait time.Duration, from int) (remotecall.Grant, bool) {
+		giveBackAt(ctx, limits, s, grant.At, grant.Jobs*calls)
+		if from > 0 && from < len(back) {
+			giveBackAt(ctx, limits[from:], s, back[from:], calls)
 		}
+		return remotecall.Grant{Wait: wait}, from == 0
 	}
 	for i, l := range limits {
 		if wait := b.silentFor(l.scope); wait > 0 {
-			giveBack(grant.Jobs)
-			return remotecall.Grant{Wait: wait}
+			return refused(wait, i)
 		}
 		q := request{Spender: s, Calls: calls, Jobs: grant.Jobs}
 		if i < len(back) {
 			q.Back = []spent{{back[i], s, calls}}
 		}
-		out := l.do(ctx, q)
-		giveBack(grant.Jobs - out.jobs)
-		grant.Jobs = out.jobs
-		if out.jobs == 0 {
-			return remotecall.Grant{Wait: time.Duration(max(out.wait, 1)) * time.Millisecond}
+		out, err := l.do(ctx, q)
+		switch {
+		case err != nil:
+			return refused(0, i)
+		case out.jobs == 0:
+			return refused(time.Duration(max(out.wait, 1))*time.Millisecond, i+1)
 		}
-		grant.At = append(grant.At, out.part)
+		giveBackAt(ctx, limits, s, grant.At, (grant.Jobs-out.jobs)*calls)
+		grant.Jobs, grant.At = out.jobs, append(grant.At, out.part)
 	}
-	return grant
+	return grant, false
+}
+
+// giveBackAt gives back calls that limits count in parts of their windows, also if ctx has ended.
+func giveBackAt(ctx context.Context, limits []*limit, s remotecall.Spender, at []int64, calls int) {
+	if calls == 0 {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	for i, part := range at {
+		_, _ = limits[i].do(ctx, request{Back: []spent{{part, s, calls}}})
+	}
 }
 
 // noBudget returns the error of a call that was not made.

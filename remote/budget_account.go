@@ -25,6 +25,8 @@ type terms struct {
 	Calls int   `json:"calls"` // 0 is no limit
 	Width int64 `json:"width"` // of a part of the window
 	Kept  int64 `json:"kept"`  // how long after the end of its part a call counts
+	// People is how many calls the others leave to people at least.
+	People int `json:"-"`
 }
 
 // spent are calls that one part of a window has counted.
@@ -207,7 +209,7 @@ func (a *account) available(now int64, t terms, s remotecall.Spender, limit, fre
 		switch {
 		case other == int(s):
 		case other == int(remotecall.People):
-			share, reserve = share+own, reserve+limit/peopleReserve
+			share, reserve = share+own, reserve+max(limit/peopleReserve, t.People)
 		case a.asked[other] > 0 && a.current-a.asked[other] <= askedParts:
 			share, reserve = share+own, reserve+min(own/waitingReserve, max(0, own-a.used[other]))
 		}

@@ -28,7 +28,7 @@ func TestScriptGrantsWhatTheAccountGrants(t *testing.T) {
 	})
 }
 
-func compareWithAccount(t *testing.T, client redis.UniversalClient) {
+func compareWithAccount(t *testing.T, client *redis.Client) {
 	t.Helper()
 	w := newWorld(t, 1, Budget{Calls: 100, Window: time.Minute}, client)
 	b := w.processes[0].budgets
@@ -80,13 +80,13 @@ func TestKeysInRedisExpireAndShareASlot(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := r.Link(remotecall.NewKey())
-	link.Tick(t.Context(), 1)
+	link.Tick(t.Context(), "1", []string{"1"})
 	q := remotecall.Request{Scope: "a", Calls: 1, Jobs: 1}
 	r.budgets.settle = 0
 	if link.Reserve(t.Context(), []remotecall.Request{q})[0].Jobs != 1 {
 		t.Fatal("the new account grants nothing")
 	}
-	r.noteLimits("a", "", response(429, "Retry-After", "60"))
+	r.noteLimits(t.Context(), "a", "", response(429, "Retry-After", "60"))
 	l := r.budgets.of("a", "")[0]
 	t.Cleanup(func() { client.Del(context.Background(), l.keys...) })
 	for _, key := range l.keys {

@@ -13,7 +13,7 @@ const silenceWithoutTime = time.Minute
 
 // noteLimits corrects the budgets of a class by what a response says about limits: its Retry-After with
 // status 429 or 503, and the headers Ratelimit, Ratelimit-Policy and X-RateLimit-*.
-func (r *Remote) noteLimits(scope, class string, resp *http.Response) {
+func (r *Remote) noteLimits(ctx context.Context, scope, class string, resp *http.Response) {
 	n := limitsOf(resp.StatusCode, resp.Header, r.config.Now())
 	if n.Silence > 0 {
 		r.budgets.noteSilence(scope, r.config.Now().Add(time.Duration(n.Silence)*time.Millisecond))
@@ -26,15 +26,17 @@ func (r *Remote) noteLimits(scope, class string, resp *http.Response) {
 		if q := quotaOf(resp.Header, l.budget.Window); q < l.terms.Calls {
 			n.Quota = q
 		}
-		if l.matters(n) {
-			l.do(context.Background(), request{Notice: n})
+		if ctx := context.WithoutCancel(ctx); l.matters(ctx, n) {
+			_, _ = l.do(ctx, request{Notice: n})
 		}
 	}
 }
 
 // matters reports whether a notice would change the account.
-func (l *limit) matters(n notice) bool {
-	l.lock()
+func (l *limit) matters(ctx context.Context, n notice) bool {
+	if l.lock(ctx) != nil {
+		return false
+	}
 	defer l.unlock()
 	if n.Silence > 0 || n.Quota != l.quota {
 		l.quota = n.Quota

@@ -40,7 +40,7 @@ func TestRetryAfterSilencesALimitScopeInAllProcesses(t *testing.T) {
 		if form == "date" { // the server's clock is an hour ahead
 			wait = w.now.Add(time.Hour + 2*time.Minute).UTC().Format(http.TimeFormat)
 		}
-		first.noteLimits(scope, "", response(http.StatusTooManyRequests, "Retry-After", wait, "Date", w.now.Add(time.Hour).UTC().Format(http.TimeFormat)))
+		first.noteLimits(t.Context(), scope, "", response(http.StatusTooManyRequests, "Retry-After", wait, "Date", w.now.Add(time.Hour).UTC().Format(http.TimeFormat)))
 		for _, passed := range []time.Duration{0, time.Minute, 118 * time.Second} {
 			w.now = w.now.Add(passed)
 			for i, r := range w.processes {
@@ -82,7 +82,7 @@ func TestHeadersLowerWhatIsLeft(t *testing.T) {
 		if err := r.takeBudget(t.Context(), "", ""); err != nil {
 			t.Fatal(err)
 		}
-		r.noteLimits("", "", response(http.StatusOK, headers...))
+		r.noteLimits(t.Context(), "", "", response(http.StatusOK, headers...))
 		grant := w.reserve(r, remotecall.Request{Calls: 1, Jobs: 100})
 		if grant.Jobs != 3 {
 			t.Errorf("%s: %d jobs may start, want 3", name, grant.Jobs)

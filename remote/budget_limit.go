@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/remotecall"
@@ -18,7 +17,8 @@ type limit struct {
 	keys    []string
 
 	turn     chan struct{} // a lock that is held while Redis answers
-	local    account       // without Redis, and while it is away
+	gone     bool          // forgotten: another limit has taken its place
+	local    account       // what this process has spent; the whole account without Redis
 	forecast forecast
 	left     int // calls left, according to the last answer; -1 if unknown
 	silent   time.Time
@@ -27,14 +27,16 @@ type limit struct {
 	refused  [spenders]time.Time // until when a spender need not ask again
 
 	// What this process knows of the account in Redis. Times of Redis are in milliseconds.
-	id        string
-	serverAt  int64     // the clock of Redis at the last answer
-	heardAt   time.Time // when that was here
-	joined    bool      // the account lists this process among those that spend
-	tickedAt  time.Time
-	processes []string                // the processes that spend
-	own       map[int64][spenders]int // what this process has spent
-	awaySince time.Time               // since when Redis has not answered; zero if it does
+	id         string
+	serverAt   int64     // the clock of Redis at the last answer
+	heardAt    time.Time // when that was here
+	joined     bool      // the account lists this process among those that spend
+	tickedAt   time.Time
+	lease      lease
+	processes  []string                // the leases of the others that spend
+	grantedAt  int64                   // the last part of the window in which it has granted calls
+	unreported map[int64][spenders]int // what was spent without Redis
+	awaySince  time.Time               // since when Redis has not answered; zero if it does
 }
 
 func newLimit(b *budgets, scope string, budget Budget) *limit {
@@ -42,7 +44,7 @@ func newLimit(b *budgets, scope string, budget Budget) *limit {
 	width := max(window/parts, 1)
 	onItsWay := max(width, min(window/20, time.Second.Milliseconds())) // a request may take so long to arrive
 	l := &limit{
-		budgets: b, scope: scope, budget: budget, turn: make(chan struct{}, 1), left: -1, own: map[int64][spenders]int{},
+		budgets: b, scope: scope, budget: budget, turn: make(chan struct{}, 1), left: -1,
 		terms: terms{Calls: budget.Calls, Width: width, Kept: window + onItsWay},
 	}
 	tag := fmt.Sprintf("nawasync:budget:{%s/%s}", b.service, scope)
@@ -51,35 +53,75 @@ func newLimit(b *budgets, scope string, budget Budget) *limit {
 	return l
 }
 
-func (l *limit) lock() { l.turn <- struct{}{} }
+// lock waits for the lock until ctx ends.
+func (l *limit) lock(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 func (l *limit) unlock() { <-l.turn }
 
-// do answers a request: by Redis if there is one, else by the account of this process.
-func (l *limit) do(ctx context.Context, q request) answer {
-	l.lock()
+// do answers a request: by Redis if there is one, else by the account of this process. It returns an error
+// only if ctx ends before it is this request's turn; nothing is taken or given back then.
+func (l *limit) do(ctx context.Context, q request) (answer, error) {
+	l, err := l.locked(ctx)
+	if err != nil {
+		return answer{}, err
+	}
 	defer l.unlock()
-	out, _ := l.ask(ctx, q, sharedRequest{})
-	return out
+	return l.ask(ctx, q, sharedRequest{}), nil
+}
+
+// locked locks the limit, or the one that has taken its place.
+func (l *limit) locked(ctx context.Context) (*limit, error) {
+	for {
+		if err := l.lock(ctx); err != nil {
+			return nil, err
+		}
+		if !l.gone {
+			return l, nil
+		}
+		l.unlock()
+		for _, other := range l.budgets.of(l.scope, l.budget.Class) {
+			if other.budget == l.budget {
+				l = other
+			}
+		}
+	}
 }
 
 // ask is do for a caller that holds the lock. more holds what else it tells Redis.
-func (l *limit) ask(ctx context.Context, q request, more sharedRequest) (answer, error) {
+func (l *limit) ask(ctx context.Context, q request, more sharedRequest) answer {
 	now := l.budgets.now()
 	if l.budgets.redis == nil {
 		out := l.local.do(now.UnixMilli(), l.terms, q)
 		l.noteAnswer(now, q, out)
-		return out, nil
+		return out
 	}
-	out, err := l.shared(ctx, now, q, more)
-	if err != nil {
+	shared, err := l.shared(ctx, now, q, more)
+	out := shared.answer
+	switch {
+	case err != nil:
 		if l.awaySince.IsZero() {
 			l.awaySince = now
 		}
-		out = l.away(now, q)
+		out = l.alone(now, q, err)
+	case shared.unsettled:
+		if lent := l.alone(now, request{Spender: q.Spender, Calls: q.Calls, Jobs: q.Jobs}, nil); lent.jobs > 0 {
+			out = lent
+		}
 	}
 	l.noteAnswer(now, q, out)
-	return out, err
+	return out
 }
 
 // noteAnswer remembers an answer.
@@ -99,22 +141,34 @@ func (l *limit) noteAnswer(now time.Time, q request, out answer) {
 	}
 }
 
+// refusedFor returns how long a spender need not ask.
+func (l *limit) refusedFor(ctx context.Context, s remotecall.Spender, now time.Time) time.Duration {
+	if l.lock(ctx) != nil {
+		return time.Millisecond
+	}
+	defer l.unlock()
+	return l.refused[s].Sub(now)
+}
+
 // errAway is returned while Redis is left alone after it has not answered.
 var errAway = fmt.Errorf("an earlier request to Redis was not answered less than %s ago", redisPause)
 
 // shared asks Redis. It first reports what the process has spent, if the account does not know it.
-func (l *limit) shared(ctx context.Context, now time.Time, q request, more sharedRequest) (answer, error) {
+func (l *limit) shared(ctx context.Context, now time.Time, q request, more sharedRequest) (out sharedAnswer, err error) {
 	if l.budgets.redisPauses(now) {
-		return answer{}, errAway
+		return out, errAway
 	}
-	if l.spentWhileAway(now) {
-		if err := l.report(ctx, now); err != nil {
-			return answer{}, err
+	if len(l.unreported) > 0 {
+		// Whether the account is the one that knows the rest shows in a look without effect.
+		if out, err = l.send(ctx, now, request{}, sharedRequest{look: true}); err == nil {
+			err = l.report(ctx, now, out.lost)
 		}
 	}
-	out, err := l.send(ctx, now, q, more)
+	if err == nil {
+		out, err = l.send(ctx, now, q, more)
+	}
 	if err == nil && out.lost {
-		if err = l.report(ctx, now); err == nil {
+		if err = l.report(ctx, now, true); err == nil {
 			out, err = l.send(ctx, now, q, more)
 		}
 		if err == nil && out.lost {
@@ -123,16 +177,17 @@ func (l *limit) shared(ctx context.Context, now time.Time, q request, more share
 	}
 	if err != nil {
 		l.budgets.pauseRedis(now)
-		return answer{}, err
+		return out, err
 	}
 	l.awaySince = time.Time{}
-	if q.Jobs > 0 {
+	if out.jobs > 0 {
+		l.grantedAt = out.part
 		l.spend(out.part, q.Spender, out.jobs*q.Calls)
 	}
 	for _, b := range q.Back {
 		l.spend(b.Part, b.Spender, -b.Calls)
 	}
-	return out.answer, nil
+	return out, nil
 }
 
 // send runs the script once.
@@ -140,12 +195,15 @@ func (l *limit) send(ctx context.Context, now time.Time, q request, more sharedR
 	more.terms, more.notice, more.ID, more.Fresh = l.terms, q.Notice, l.id, l.budgets.newID()
 	more.Spender, more.Jobs, more.JobCalls, more.Back = q.Spender, q.Jobs, max(q.Calls, 1), triples(q.Back)
 	more.Settle = l.budgets.settle.Milliseconds()
-	if more.Spent == nil {
-		more.Spent = [][3]int64{}
-	}
-	if l.budgets.ticks.Load() && !more.Leave && !more.look {
+	if l.budgets.ticks.Load() && !more.Leave && !more.look && l.terms.Calls > 0 {
 		due := l.joined && now.Sub(l.tickedAt) >= tickInterval
 		more.Tick = more.Report || due || (!l.joined && q.Jobs > 0)
+	}
+	if more.Tick || more.Leave {
+		lease := l.budgets.valid(l.lease)
+		more.LeaseNow, more.LeaseLater, more.Own = lease.now, lease.later, l.own(q.Back)
+		more.Owner, more.Live = l.budgets.alive()
+		more.LiveKnown = more.Live != nil
 	}
 	out, err := l.budgets.run(ctx, l.keys, &more)
 	if err != nil {
@@ -154,30 +212,18 @@ func (l *limit) send(ctx context.Context, now time.Time, q request, more sharedR
 	l.serverAt, l.heardAt = out.now, now
 	if more.Tick && !out.lost {
 		l.joined, l.tickedAt, l.processes = true, now, out.processes
+		l.lease = lease{now: out.lease.now, later: out.lease.later, at: now}
 	}
 	if !out.lost {
 		l.id = out.id
-		l.forgetExpired(out.now)
+		l.local.advance(out.now, l.terms)
 	}
 	return out, nil
 }
 
 // spend notes what this process has spent.
 func (l *limit) spend(part int64, s remotecall.Spender, calls int) {
-	if calls == 0 || l.terms.Calls == 0 {
-		return
-	}
-	counts := l.own[part]
-	counts[s] = max(0, counts[s]+calls)
-	l.own[part] = counts
-}
-
-func (l *limit) forgetExpired(server int64) {
-	for part := range l.own {
-		if !l.terms.counts(part, server) {
-			delete(l.own, part)
-		}
-	}
+	l.local.count(l.serverAt, l.terms, part, s, calls)
 }
 
 // serverNow estimates the clock of Redis, in milliseconds. It is behind by at most the time of an answer.
@@ -188,32 +234,6 @@ func (l *limit) serverNow(now time.Time) int64 {
 	return l.serverAt + now.Sub(l.heardAt).Milliseconds()
 }
 
-// silence after a loss of Redis lasts until nothing of what was granted before counts any more.
-func (l *limit) silenceWhileAway() time.Duration {
-	return time.Duration(l.terms.Kept+2*l.terms.Width) * time.Millisecond
-}
-
-// away answers while Redis is away: nothing for one window, which may hold calls that other processes
-// were granted, and then this process's part of the budget.
-func (l *limit) away(now time.Time, q request) answer {
-	server := l.serverNow(now)
-	if rest := l.awaySince.Add(l.silenceWhileAway()).Sub(now); rest > 0 && l.terms.Calls > 0 {
-		return answer{now: server, wait: min(rest, redisPause).Milliseconds(), silent: l.silentThen(now, server)}
-	}
-	t := l.terms
-	if t.Calls > 0 {
-		processes := max(len(l.processes), int(l.budgets.processes.Load()))
-		if processes == 0 {
-			return answer{now: server, wait: redisPause.Milliseconds(), silent: l.silentThen(now, server)}
-		}
-		if t.Calls /= processes; t.Calls == 0 {
-			return answer{now: server, wait: redisPause.Milliseconds(), silent: l.silentThen(now, server)}
-		}
-	}
-	l.local.silent = max(l.local.silent, l.silentThen(now, server))
-	return l.local.do(server, t, q)
-}
-
 // silentThen returns until when the limit scope is silent, by the clock of Redis.
 func (l *limit) silentThen(now time.Time, server int64) int64 {
 	if rest := l.silent.Sub(now); rest > 0 {
@@ -222,61 +242,43 @@ func (l *limit) silentThen(now time.Time, server int64) int64 {
 	return 0
 }
 
-// spentWhileAway reports whether processes may have spent their parts of the budget since Redis answered.
-func (l *limit) spentWhileAway(now time.Time) bool {
-	return !l.awaySince.IsZero() && now.Sub(l.awaySince) >= l.silenceWhileAway() && l.terms.Calls > 0
-}
-
 // report tells Redis what this process has spent: all of it if the account was lost, and else what it
-// has spent while Redis was away.
-func (l *limit) report(ctx context.Context, now time.Time) error {
-	var list, lost []spent
-	for part, counts := range l.local.counts {
-		for s, n := range counts {
-			list = append(list, spent{part, remotecall.Spender(s), n})
-		}
-	}
-	for part, counts := range l.own {
-		for s, n := range counts {
-			lost = append(lost, spent{part, remotecall.Spender(s), n})
-		}
-	}
-	more := sharedRequest{Report: true, Known: l.processes, Spent: triples(slices.Concat(list, lost))}
-	if l.id != "" {
-		// Whether the account is the one that knows l.own shows in a look without effect.
-		seen, err := l.send(ctx, now, request{}, sharedRequest{look: true})
-		if err != nil {
-			return err
-		}
-		if !seen.lost {
-			more.Spent = triples(list)
-		}
+// has spent without Redis.
+func (l *limit) report(ctx context.Context, now time.Time, lost bool) error {
+	more := sharedRequest{Report: true, Spent: triples(spentOf(l.unreported))}
+	if lost {
+		more.Spent, more.Known = triples(spentOf(l.local.counts)), l.processes
 	}
 	q := request{Notice: notice{Silence: max(0, l.silent.Sub(now).Milliseconds())}}
 	if _, err := l.send(ctx, now, q, more); err != nil {
 		return err
 	}
-	for _, s := range list {
-		l.spend(s.Part, s.Spender, s.Calls)
-	}
-	l.local, l.awaySince = account{}, time.Time{}
+	l.unreported = nil
 	return nil
 }
 
 // tick contacts Redis if this process spends, so that the others know it, and that it notices a loss.
 func (l *limit) tick(ctx context.Context) {
-	l.lock()
+	if l.lock(ctx) != nil {
+		return
+	}
 	defer l.unlock()
 	now := l.budgets.now()
-	if !l.joined && l.awaySince.IsZero() {
+	if l.gone || !l.joined && l.awaySince.IsZero() && len(l.unreported) == 0 {
 		return
 	}
-	l.forgetExpired(l.serverNow(now))
-	if leave := len(l.own) == 0 && l.awaySince.IsZero(); leave {
-		if _, err := l.ask(ctx, request{}, sharedRequest{Leave: true}); err == nil {
-			l.joined = false
-		}
+	l.local.advance(l.serverNow(now), l.terms)
+	if len(l.local.counts) == 0 && l.awaySince.IsZero() {
+		l.leave(ctx)
 		return
 	}
-	_, _ = l.ask(ctx, request{}, sharedRequest{})
+	l.ask(ctx, request{}, sharedRequest{})
+}
+
+// leave tells Redis that this process does not spend any more. It gives its lease up.
+func (l *limit) leave(ctx context.Context) {
+	l.lease = lease{}
+	if l.ask(ctx, request{}, sharedRequest{Leave: true}); l.awaySince.IsZero() {
+		l.joined = false
+	}
 }

@@ -53,8 +53,16 @@ type sharedRequest struct {
 	Tick       bool               `json:"tick"`  // the process lives, and asks for the others
 	Leave      bool               `json:"leave"`
 	Report     bool               `json:"report"`
-	Spent      [][3]int64         `json:"spent"`
-	Known      []string           `json:"known_processes"`
+	Spent      [][3]int64         `json:"spent"` // what is reported
+	Known      []string           `json:"known"` // the leases of others, if the account was lost
+	Owner      string             `json:"owner"` // the engine of the process
+	LiveKnown  bool               `json:"live_known"`
+	Live       []string           `json:"live"` // the engines that live
+	Leased     int                `json:"leased"`
+	Action     int                `json:"action"`
+	LeaseNow   int                `json:"lease_now"` // what the process may go on with
+	LeaseLater int                `json:"lease_later"`
+	Own        [][2]int64         `json:"own"` // what it has spent, at least
 	Spender    remotecall.Spender `json:"spender"`
 	JobCalls   int                `json:"job_calls"`
 	Jobs       int                `json:"jobs"`
@@ -68,8 +76,10 @@ type sharedAnswer struct {
 	answer
 
 	lost      bool // the account is not the one that the process knows
+	unsettled bool // it does not know yet what was spent, and grants nothing
+	lease     lease
 	id        string
-	processes []string // if it was a tick
+	processes []string // the leases of other processes, if it was a tick
 }
 
 // triples returns spent calls as budget.lua reads them.
@@ -86,11 +96,21 @@ func (b *budgets) run(ctx context.Context, keys []string, q *sharedRequest) (sha
 	q.Parts, q.Group, q.Shares = parts, groupParts, [spenders]int{peopleShare, syncShare, bulkShare}
 	q.Reserve, q.Waiting, q.AskedParts = peopleReserve, waitingReserve, askedParts
 	q.Unseen, q.Expiry, q.Process = unseenAfter.Milliseconds(), accountExpiry.Milliseconds(), b.process
+	q.Leased, q.Action = leasedShare, actionCalls
 	if b.serverTime != nil {
 		q.Now = b.serverTime()
 	}
+	if q.Spent == nil {
+		q.Spent = [][3]int64{}
+	}
+	if q.Own == nil {
+		q.Own = [][2]int64{}
+	}
 	if q.Known == nil {
 		q.Known = []string{}
+	}
+	if q.Live == nil {
+		q.Live = []string{}
 	}
 	text, err := json.Marshal(q)
 	if err != nil {
@@ -124,7 +144,7 @@ func newScript() *redis.Script { return redis.NewScript(budgetScript) }
 
 // parseAnswer reads the answer of budget.lua.
 func parseAnswer(values []any) (out sharedAnswer, err error) {
-	const numbers = 7
+	const numbers = 10
 	bad := errors.New("the answer of the budget's script in Redis is not understood; check that no other program uses keys with the prefix nawasync:budget")
 	if len(values) <= numbers {
 		return out, bad
@@ -137,7 +157,7 @@ func parseAnswer(values []any) (out sharedAnswer, err error) {
 		}
 		n[i] = value
 	}
-	out.lost = n[0] == 1
+	out.lost, out.unsettled, out.lease = n[0] == 1, n[7] == 1, lease{now: int(n[8]), later: int(n[9])}
 	out.answer = answer{jobs: int(n[1]), now: n[2], part: n[3], wait: n[4], left: int(n[5]), silent: n[6]}
 	for i, value := range values[numbers:] {
 		text, ok := value.(string)

@@ -46,14 +46,11 @@ func (b *budgets) reserve(ctx context.Context, q remotecall.Request) remotecall.
 			return remotecall.Grant{Jobs: q.Jobs}
 		}
 		calls = min(calls, max(1, l.terms.Calls/reservedPart))
-		l.lock()
-		wait := l.refused[q.Spender].Sub(now)
-		l.unlock()
-		if wait > 0 {
+		if wait := l.refusedFor(ctx, q.Spender, now); wait > 0 {
 			return remotecall.Grant{Wait: min(wait, maxReserveWait)}
 		}
 	}
-	grant := b.take(ctx, limits, q.Spender, calls, q.Jobs, nil)
+	grant, _ := b.take(ctx, limits, q.Spender, calls, q.Jobs, nil)
 	grant.Wait = min(grant.Wait, maxReserveWait)
 	if q.Spender == remotecall.People { // somebody may give back calls
 		grant.Wait = min(grant.Wait, maxPeopleWait)
@@ -77,22 +74,31 @@ func (l link) ReturnRest(ctx context.Context, s remotecall.Spender, rest *remote
 }
 
 func (b *budgets) giveBack(ctx context.Context, scope string, s remotecall.Spender, at []int64, calls int) {
-	if calls == 0 || len(at) == 0 {
-		return
-	}
-	for i, l := range b.of(scope, "") {
-		l.do(ctx, request{Back: []spent{{at[i], s, calls}}})
+	if calls > 0 && len(at) > 0 {
+		giveBackAt(ctx, b.of(scope, ""), s, at, calls)
 	}
 }
 
 // Tick contacts Redis for each budget that this process spends.
-func (l link) Tick(ctx context.Context, processes int) {
+func (l link) Tick(ctx context.Context, engine string, live []string) {
+	l.budgets.tidy()
 	if l.budgets.redis == nil {
 		return
 	}
 	l.budgets.ticks.Store(true)
-	l.budgets.processes.Store(int64(processes))
+	l.budgets.live(engine, live)
 	for _, limit := range l.budgets.all() {
 		limit.tick(ctx)
+	}
+}
+
+// Leave gives up what this process may spend without Redis.
+func (l link) Leave(ctx context.Context) {
+	if l.budgets.redis == nil {
+		return
+	}
+	l.budgets.ticks.Store(false)
+	for _, limit := range l.budgets.all() {
+		limit.stop(ctx)
 	}
 }

@@ -44,15 +44,18 @@ type BudgetState struct {
 	EmptyAt time.Time
 }
 
-// Budgets returns the state of the budgets of all limit scopes that this process has called, sorted by
-// limit scope. It asks Redis, and waits no longer than 0.1 s for each of them.
+// Budgets returns the state of the budgets of the limit scopes that this process has called, sorted by
+// limit scope. It asks Redis, and waits no longer than 0.1 s for each of them. A process with more than
+// 256 limit scopes forgets those whose window has no calls.
 func (r *Remote) Budgets(ctx context.Context) []BudgetState {
 	var list []BudgetState
 	for _, l := range r.budgets.all() {
 		if l.terms.Calls > 0 {
-			l.do(ctx, request{})
+			_, _ = l.do(ctx, request{})
 		}
-		list = append(list, l.state(r.budgets.now(), r.silentUntil(l.scope)))
+		if state, err := l.state(ctx, r.budgets.now(), r.silentUntil(l.scope)); err == nil {
+			list = append(list, state)
+		}
 	}
 	slices.SortFunc(list, func(a, b BudgetState) int {
 		return cmp.Or(cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Window, b.Window))
@@ -60,8 +63,10 @@ func (r *Remote) Budgets(ctx context.Context) []BudgetState {
 	return list
 }
 
-func (l *limit) state(now, silent time.Time) BudgetState {
-	l.lock()
+func (l *limit) state(ctx context.Context, now, silent time.Time) (BudgetState, error) {
+	if err := l.lock(ctx); err != nil {
+		return BudgetState{}, err
+	}
 	defer l.unlock()
 	s := BudgetState{Scope: l.scope, Budget: l.budget, Left: l.left, SilentUntil: silent, AwaySince: l.awaySince}
 	if !l.awaySince.IsZero() || l.terms.Calls == 0 {
@@ -69,5 +74,5 @@ func (l *limit) state(now, silent time.Time) BudgetState {
 	} else if silent.IsZero() {
 		s.EmptyAt, s.Forecast = l.forecast.at(now, l.left)
 	}
-	return s
+	return s, nil
 }

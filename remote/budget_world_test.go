@@ -2,6 +2,8 @@ package remote //nolint:testpackage // the simulation needs the clock of Redis, 
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -24,7 +26,36 @@ type world struct {
 	budget     Budget
 	arrivals   []time.Time
 	queue      []event // calls and their jobs, not in order
+	away       []bool  // which processes do not reach Redis
+	dead       []bool  // and which have ended
+	unheard    []bool  // which do not hear one answer in three
 	duringAway int     // calls that were made without Redis
+}
+
+// network is that between a process and Redis.
+type network struct{ broken, lost func() bool }
+
+var errBroken = errors.New("no route to host")
+
+func (network) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (n network) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if n.broken() {
+			cmd.SetErr(errBroken)
+			return errBroken
+		}
+		err := next(ctx, cmd)
+		if n.lost() {
+			err = errBroken
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+func (network) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 type event struct {
@@ -32,17 +63,29 @@ type event struct {
 	do func()
 }
 
-func newWorld(t testing.TB, processes int, budget Budget, client redis.UniversalClient) *world {
+func newWorld(t testing.TB, processes int, budget Budget, client *redis.Client) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Unix(1_800_000_123, 0), budget: budget, random: rand.New(rand.NewPCG(19, 19))}
 	for i := range processes {
-		w.skew = append(w.skew, time.Duration(i)*7*time.Minute)
 		w.processes = append(w.processes, w.process(i, client))
 	}
 	return w
 }
 
-func (w *world) process(i int, client redis.UniversalClient) *Remote {
+func (w *world) process(i int, shared *redis.Client) *Remote {
+	w.away, w.unheard, w.dead = append(w.away, false), append(w.unheard, false), append(w.dead, false)
+	for len(w.skew) <= i {
+		w.skew = append(w.skew, time.Duration(i)*7*time.Minute)
+	}
+	var client redis.UniversalClient
+	if shared != nil {
+		own := redis.NewClient(shared.Options())
+		own.AddHook(network{
+			broken: func() bool { return w.away[i] }, lost: func() bool { return w.unheard[i] && w.random.IntN(3) == 0 },
+		})
+		w.t.Cleanup(func() { _ = own.Close() })
+		client = own
+	}
 	r, err := New(Config{
 		Service: "sim", Budgets: []Budget{w.budget}, Redis: client,
 		Now: func() time.Time { return w.now.Add(w.skew[i]) },
@@ -70,6 +113,21 @@ func (w *world) step(d time.Duration) {
 	})
 	for _, e := range due {
 		e.do()
+	}
+}
+
+// tick lets the engines of the processes that live contact Redis.
+func (w *world) tick() {
+	var live []string
+	for i := range w.processes {
+		if !w.dead[i] {
+			live = append(live, fmt.Sprint(i))
+		}
+	}
+	for i, r := range w.processes {
+		if !w.dead[i] {
+			r.Link(remotecall.NewKey()).Tick(w.t.Context(), fmt.Sprint(i), live)
+		}
 	}
 }
 
@@ -103,7 +161,7 @@ func (w *world) call(r *Remote, s remotecall.Spender, reserved *remotecall.Reser
 	if taken, at := reserved.Take("", 1); taken > 0 {
 		back = at
 	}
-	if b.take(context.Background(), b.of("", ""), s, 1, 1, back).Jobs == 0 {
+	if grant, _ := b.take(context.Background(), b.of("", ""), s, 1, 1, back); grant.Jobs == 0 {
 		return false
 	}
 	if l := b.of("", "")[0]; !l.awaySince.IsZero() {
@@ -132,7 +190,7 @@ const longestRun = time.Hour
 // run runs the load, with an action of a user in each time every, and returns how long it took. during is called in each step.
 func (w *world) run(bulk, zones int, every time.Duration, during func(passed time.Duration)) (took time.Duration, x *traffic) {
 	w.t.Helper()
-	x = &traffic{world: w, bulk: bulk, zones: zones, actions: map[time.Time]bool{}, held: make([][spenders]time.Time, len(w.processes))}
+	x = &traffic{world: w, bulk: bulk, zones: zones, actions: map[time.Time]bool{}, held: make([][spenders]time.Time, 100)}
 	begun, ticked := w.now, time.Time{}
 	const step = 100 * time.Millisecond
 	for x.bulkDone < bulk || x.zonesDone < zones {
@@ -145,16 +203,19 @@ func (w *world) run(bulk, zones int, every time.Duration, during func(passed tim
 		}
 		if w.now.Sub(ticked) >= time.Second {
 			ticked = w.now
-			for _, r := range w.processes {
-				r.Link(remotecall.NewKey()).Tick(w.t.Context(), len(w.processes))
-			}
+			w.tick()
 		}
 		if !w.now.Before(x.nextAction) {
 			x.actions[w.now] = true
 			x.nextAction = w.now.Add(every)
 		}
-		for i, r := range w.processes {
-			x.people(i, r)
+		for i, first := 0, w.random.IntN(len(w.processes)); i < len(w.processes); i++ { // they claim at the same time
+			i := (first + i) % len(w.processes)
+			r := w.processes[i]
+			if w.dead[i] {
+				continue
+			}
+			x.people(r)
 			x.jobs(i, r, remotecall.Syncs)
 			x.jobs(i, r, remotecall.Bulk)
 		}
@@ -165,12 +226,9 @@ func (w *world) run(bulk, zones int, every time.Duration, during func(passed tim
 	return w.now.Sub(begun), x
 }
 
-// people starts the actions of the user, at any process.
-func (x *traffic) people(i int, r *Remote) {
+// people starts the actions of the user that a process can start.
+func (x *traffic) people(r *Remote) {
 	for at := range x.actions {
-		if int(at.Unix()/10)%len(x.processes) != i { // each action comes to one process
-			continue
-		}
 		q := remotecall.Request{Spender: remotecall.People, Calls: 2, Jobs: 10}
 		grant := x.reserve(r, q)
 		if grant.Jobs == 0 {

@@ -200,7 +200,7 @@ func (e *exchange) roundTrip(req *http.Request) (*Answer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	e.sent.Store(true)
 	e.begun = true
-	e.remote.noteLimits(e.scope, e.class(), resp)
+	e.remote.noteLimits(req.Context(), e.scope, e.class(), resp)
 	limit := e.remote.config.MaxBody
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {

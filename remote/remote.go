@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 type Remote struct {
 	config   Config
 	tokens   tokens
-	breakers sync.Map // *breaker by limit scope
+	breakers breakers
 	ledger   *remotecall.Ledger
 	budgets  *budgets
 	tracing  atomic.Pointer[tracing]

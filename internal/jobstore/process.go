@@ -21,10 +21,14 @@ func (s *Store) AddProcess(ctx context.Context, p tracker.Process) error {
 	})
 }
 
-// CountProcesses counts the processes with a heartbeat row, up to 10,000.
-func (s *Store) CountProcesses(ctx context.Context) (n int, err error) {
-	err = s.DB(ctx).Row("SELECT COUNT(*) FROM (SELECT id FROM nawasync_processes LIMIT 10000) p").Scan(&n)
-	return n, err
+// ProcessIDs returns the ids of the processes with a heartbeat row, none if there are more than 10,000.
+func (s *Store) ProcessIDs(ctx context.Context) ([]string, error) {
+	const limit = 10_000
+	ids, err := sqlkit.Column[string](s.DB(ctx), "SELECT id FROM nawasync_processes LIMIT ?", limit+1)
+	if len(ids) > limit {
+		return nil, err
+	}
+	return ids, err
 }
 
 // RemoveProcess deletes the heartbeat row of a process. It does not change the jobs that run there.

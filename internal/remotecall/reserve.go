@@ -15,8 +15,11 @@ type Link interface {
 	// ReturnRest gives back what a job that has ended did not use.
 	ReturnRest(ctx context.Context, spender Spender, rest *Reserved)
 	// Tick tells the other processes that this one lives, and reports what it has spent after a loss of
-	// Redis. The engine calls it once a second with the number of live processes, 0 if it is unknown.
-	Tick(ctx context.Context, processes int)
+	// Redis. The engine calls it once a second with its id and those of all engines that live, or none if
+	// the database does not tell them.
+	Tick(ctx context.Context, engine string, live []string)
+	// Leave says that this process makes no more calls. The engine calls it when it has stopped.
+	Leave(ctx context.Context)
 }
 
 // Request asks for the calls of up to Jobs jobs, Calls for each.
@@ -59,6 +62,16 @@ func (r *Reserved) Take(scope string, n int) (taken int, at []int64) {
 	taken = min(n, r.left)
 	r.left -= taken
 	return taken, r.at
+}
+
+// PutBack takes back calls that were taken and not used.
+func (r *Reserved) PutBack(n int) {
+	if n == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left += n
 }
 
 // SpenderOf returns who the calls of a context are made for. The default is People.
