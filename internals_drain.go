@@ -31,13 +31,26 @@ func (i internals) FirstDue(ctx context.Context) (due jobstore.Due, found bool, 
 	return due, found && due.At.Before(tracker.Forever), err
 }
 
+// BudgetWait returns how long the job waits for the budget of its remote, or 0 if it can run now.
+func (i internals) BudgetWait(ctx context.Context, due jobstore.Due) time.Duration {
+	grant := i.reserveCalls(ctx, []jobstore.Stream{due.Stream}, 1)[0]
+	if grant.Jobs == 0 {
+		return max(grant.Wait, drainPause)
+	}
+	if grant.Return != nil {
+		grant.Return(grant.Jobs)
+	}
+	return 0
+}
+
 // drainPause is the pause before another try to claim or settle a job whose row is locked.
 const drainPause = time.Millisecond
 
 // RunDue claims a due job, runs it in the caller's goroutine and writes its outcome. It is for tests:
 // the engine is not started, so the job has no heartbeat, and the reaper of a started engine with the
 // same database would take it over. RunDue runs nothing if the job waits behind another job of its
-// lane or if its row is locked. When ctx ends, the job's context ends with ErrStopping.
+// lane or if its row is locked. When ctx ends, the job's context ends with ErrStopping. A job whose remote has no
+// budget left runs all the same; BudgetWait tells.
 func (i internals) RunDue(ctx context.Context, due jobstore.Due) error {
 	r := i.handlers[Kind{due.Service, due.Type, due.Action}]
 	look := due.Look(r.timeout())
@@ -56,6 +69,9 @@ func (i internals) RunDue(ctx context.Context, due jobstore.Due) error {
 	}
 	if len(claimed.Jobs) == 0 {
 		return sleep(ctx, drainPause)
+	}
+	if grant := i.reserveCalls(ctx, []jobstore.Stream{due.Stream}, 1)[0]; grant.Jobs > 0 && grant.Attach != nil {
+		grant.Attach(claimed.Jobs[0])
 	}
 	jobCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

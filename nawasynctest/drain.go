@@ -19,8 +19,8 @@ const maxTries = 300
 // Drain runs the jobs of an engine one by one in the caller's goroutine until none is open, including
 // the jobs that other jobs dispatch. The next job is always the one that is due first; of several,
 // the one that was dispatched first. When no job is due, Drain moves the clock to the time of the next
-// one: it never waits for a delay, a backoff, RetryAfter, a parked scope or Redis. It leaves the clock
-// where the last job was due. Only the timeout of an attempt is in real time.
+// one: it never waits for a delay, a backoff, RetryAfter, a parked scope, the budget of a remote or Redis. It leaves
+// the clock where the last job was due. A remote with a budget needs the same clock, in remote.Config.Now. Only the timeout of an attempt is in real time.
 //
 // The engine must not be started, and its Config.Now must be clock.Now. It must be the only engine that
 // runs jobs of its database. Drain runs no schedules and no retention.
@@ -49,6 +49,7 @@ func Drain(ctx context.Context, e *nawasync.Engine, clock *Clock) error {
 		if clock == nil || internals.Store().Now().Before(due.At) {
 			return fmt.Errorf("drain: job %d is not due yet, and the engine does not use the clock; set Config.Now to clock.Now", due.ID)
 		}
+		awaitBudget(ctx, clock, func() time.Duration { return internals.BudgetWait(ctx, due) })
 		if tries[due.ID]++; tries[due.ID] > maxTries {
 			return fmt.Errorf("drain: gave up on job %d after %d tries: %w", due.ID, maxTries, openJobs(ctx, e))
 		}
@@ -64,6 +65,24 @@ func Drain(ctx context.Context, e *nawasync.Engine, clock *Clock) error {
 		return fmt.Errorf("drain: %w", open)
 	}
 	return nil
+}
+
+// maxBudgetWait is how long a job waits for the budget of its remote. It is longer than the windows of most APIs: with
+// another clock than the engine's, the budget never ends a wait.
+const maxBudgetWait = 2 * time.Hour
+
+// awaitBudget moves the clock until a job has the budget that it needs, as a worker leaves the job alone until then.
+func awaitBudget(ctx context.Context, clock *Clock, left func() time.Duration) {
+	if clock == nil {
+		return
+	}
+	for end := clock.Now().Add(maxBudgetWait); ctx.Err() == nil && clock.Now().Before(end); {
+		wait := left()
+		if wait <= 0 {
+			return
+		}
+		clock.Advance(wait)
+	}
 }
 
 const (

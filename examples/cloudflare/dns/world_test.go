@@ -48,6 +48,12 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 // newWorld returns a world whose first zone, alpha.example, has a number of records. Lists have pages of 1,000 records.
 func newWorld(t *testing.T, db *testdb.Database, records int) *world {
 	t.Helper()
+	return newWorldLimited(t, db, records, cfapi.Calls)
+}
+
+// newWorldLimited is newWorld with another limit of calls in cfapi.Window.
+func newWorldLimited(t *testing.T, db *testdb.Database, records, limit int) *world {
+	t.Helper()
 	h := enginetest.New(t, db)
 	enginetest.ParseTimes(t, h)
 	enginetest.NoError(t, dns.CreateTables(t.Context(), h.DB.DB))
@@ -57,9 +63,11 @@ func newWorld(t *testing.T, db *testdb.Database, records int) *world {
 			{Name: "main", Token: "token-of-main", Zones: []string{"alpha.example", "bravo.example", "carol.example"}},
 			{Name: "shop", Token: "token-of-shop", Zones: []string{"shop.example"}},
 		},
-		Records: records, Now: w.clock.Now,
+		Records: records, Now: w.clock.Now, Limit: limit,
 	})
-	service, err := cfapi.NewRemote(remote.Config{Base: w, Now: w.clock.Now})
+	service, err := cfapi.NewRemote(remote.Config{
+		Base: w, Now: w.clock.Now, Budgets: []remote.Budget{{Calls: limit, Window: cfapi.Window}}, MaxWait: time.Nanosecond, // time is virtual
+	})
 	enginetest.NoError(t, err)
 	tokens := dns.Tokens{}
 	for _, name := range []string{"main", "shop"} {
@@ -71,7 +79,7 @@ func newWorld(t *testing.T, db *testdb.Database, records int) *world {
 	}
 	w.engine = h.Engine(func(c *nawasync.Config) {
 		c.Now, c.Sealer = w.clock.Now, enginetest.Keyring(t, []byte(strings.Repeat("k", 32)))
-		c.Queues = map[string]nawasync.Queue{dns.Queue: {}, dns.SyncQueue: {}}
+		c.Queues, c.Remotes = map[string]nawasync.Queue{dns.Queue: {}, dns.SyncQueue: {}}, []*remote.Remote{service}
 	})
 	w.Module, err = dns.New(w.engine, dns.Config{Tokens: tokens, Settle: -1})
 	enginetest.NoError(t, err)
