@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/policy"
+	internal "github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/jobstore"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -91,7 +94,8 @@ func TestEveryFormThatIsSentTwiceIsHandledOnce(t *testing.T) {
 func TestSecondPostWaitsForTheFirstOneAndReturnsItsAnswer(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
-		s := newSite(t, db, "/sync", manyConnections)
+		var looks formLooks
+		s := newSiteOf(t, db, "/sync", looks.count, manyConnections)
 		path := fmt.Sprintf("/jobs/%d/cancel", s.dispatch(chore{ID: "a"}).ID)
 		form := []string{"token", formToken, "back", "/sync/health"}
 		first, after := s.post("operator", path, form...), s.actions()
@@ -100,7 +104,7 @@ func TestSecondPostWaitsForTheFirstOneAndReturnsItsAnswer(t *testing.T) {
 		noError(t, db.Exec("UPDATE nawasync_forms SET answer = NULL").Error) // as if the first one were running
 		var second answerList
 		second.start(2, func() string { return s.post("operator", path, form...).result() })
-		time.Sleep(300 * time.Millisecond)
+		s.until(func() bool { return looks.n.Load() >= 4 || len(second.so()) > 0 })
 		if got := second.so(); len(got) != 0 {
 			t.Errorf("the second post did not wait: %q", got)
 		}
@@ -112,6 +116,18 @@ func TestSecondPostWaitsForTheFirstOneAndReturnsItsAnswer(t *testing.T) {
 			t.Errorf("%v audit entries and jobs, want %v", now, after)
 		}
 	})
+}
+
+// formLooks counts how often requests have looked for the answer of a form that was sent before: each does so once,
+// and again and again while it waits.
+type formLooks struct{ n atomic.Int32 }
+
+func (l *formLooks) count(c *nawasync.Config) {
+	c.SetTuning(internal.Tuning{At: func(m jobstore.Moment) {
+		if m == jobstore.MomentFormRead {
+			l.n.Add(1)
+		}
+	}})
 }
 
 // answerList collects the results of requests that run at the same time.
@@ -150,7 +166,8 @@ func TestActionGoesOnWhenTheBrowserGivesTheFirstPostUp(t *testing.T) {
 		if db.Dialect == "sqlite" {
 			t.Skip("SQLite has no lock of one row")
 		}
-		s := newSite(t, db, "", manyConnections)
+		var looks formLooks
+		s := newSiteOf(t, db, "", looks.count, manyConnections)
 		job := s.dispatch(chore{ID: "a"})
 		path, form := fmt.Sprintf("/jobs/%d/cancel", job.ID), url.Values{"token": {formToken}, "back": {"/health"}}
 		ctx, giveUp := context.WithCancel(t.Context())
@@ -175,7 +192,10 @@ func TestActionGoesOnWhenTheBrowserGivesTheFirstPostUp(t *testing.T) {
 				t.Errorf("the first post ended with %q before the job was free", got)
 			}
 			second.start(1, func() string { return s.request("operator", http.MethodPost, path, form, nil).result() })
-			time.Sleep(200 * time.Millisecond)
+			s.until(func() bool { return looks.n.Load() >= 2 || len(second.so()) > 0 })
+			if got := second.so(); len(got) != 0 {
+				t.Errorf("the second post did not wait: %q", got)
+			}
 			return nil
 		}))
 		if got := second.all(); !strings.HasPrefix(got[0], "303 /health") {
@@ -393,6 +413,20 @@ func (s *site) waitsForLock() bool {
 	return n > 0
 }
 
+// browserGone returns a channel that is closed once the server knows that the browser has given a form up. No
+// request may be running.
+func (s *site) browserGone() <-chan struct{} {
+	gone := make(chan struct{})
+	tell, pages := sync.OnceFunc(func() { close(gone) }), s.handlers
+	s.handlers = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			context.AfterFunc(r.Context(), tell)
+		}
+		pages.ServeHTTP(w, r)
+	})
+	return gone
+}
+
 // The browser gives the first post up while the form is claimed, because somebody presses the button again.
 func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
 	t.Parallel()
@@ -403,6 +437,7 @@ func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
 			s := newSite(t, db, "", func(c *admin.Config) { c.Connections, c.Timeout = 8, 3*time.Second })
 			job := s.dispatch(chore{ID: "a"})
 			s.get("operator", "/jobs")
+			gone := s.browserGone()
 			path, form := fmt.Sprintf("/jobs/%d/cancel", job.ID), url.Values{"token": {formToken}, "back": {"/health"}}
 			// The claim waits for a lock, as for a slow disk.
 			tx := db.Begin()
@@ -422,7 +457,7 @@ func TestFormIsDoneAlthoughItsClaimWasGivenUp(t *testing.T) {
 			s.until(func() bool { return s.waitsForLock() })
 			giveUp()
 			<-done
-			time.Sleep(300 * time.Millisecond) // the server learns later that the browser has gone
+			<-gone // the server learns later than the browser
 			noError(t, tx.Rollback().Error)
 			s.until(func() bool { return s.forms() == 1 })
 			got := s.request("operator", http.MethodPost, path, form, nil)

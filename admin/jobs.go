@@ -55,6 +55,7 @@ func (p *request) jobs() error {
 		return err
 	}
 	if v.groups == nil {
+		search.MaxTime = p.searchTime()
 		if v.results, err = p.searchPage(search); err != nil {
 			return err
 		}
@@ -322,15 +323,15 @@ func (v *jobsView) searchedText() string {
 	r := v.results
 	switch {
 	case r.Searched == 0 && r.Partial && v.wantsNewer():
-		return v.T("The search stopped after a second. “Newer” continues it.")
+		return v.T("The search has not reached the newest jobs yet. “Newer” continues it, for up to a second.")
 	case r.Searched == 0 && r.Partial:
-		return v.T("The search stopped after a second. “Older” continues it; a service, a status or a time range makes it faster.")
+		return v.T("The search has not reached the oldest jobs yet. “Older” continues it, for up to a second; a service, a status or a time range makes it faster.")
 	case r.Searched == 0:
 		return ""
 	case r.Partial && v.wantsNewer():
-		return v.Tf("Searched %s newer jobs up to %s. “Newer” continues the search.", format.Thousands(v, r.Searched), v.fullTime(r.Reached))
+		return v.Tf("Searched %s newer jobs up to %s. “Newer” continues the search, for up to a second.", format.Thousands(v, r.Searched), v.fullTime(r.Reached))
 	case r.Partial:
-		return v.Tf("Searched %s jobs back to %s. “Older” continues the search; a service, a status or a time range makes the search faster.",
+		return v.Tf("Searched %s jobs back to %s. “Older” continues the search, for up to a second; a service, a status or a time range makes it faster.",
 			format.Thousands(v, r.Searched), v.fullTime(r.Reached))
 	}
 	return v.plural(r.Searched, "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")

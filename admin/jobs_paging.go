@@ -3,6 +3,7 @@ package admin
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -45,6 +46,26 @@ func (p *request) wantsOldest() bool {
 // wantsNewer reports whether a search for the page goes from older to newer jobs.
 func (p *request) wantsNewer() bool { return p.wantsOldest() || p.intParam("after") > 0 }
 
+// firstSearch is how long the first page of a search that no index answers may search. Its links to further pages
+// have the parameter long, because whoever follows one wants to search on, and may wait for it.
+const firstSearch = 40 * time.Millisecond
+
+// searchTime returns the MaxTime of the search for the page.
+func (p *request) searchTime() time.Duration {
+	if p.r.URL.Query().Get("long") != "" {
+		return 0
+	}
+	return firstSearch
+}
+
+// longParam returns the parameter long of the links to the next pages.
+func (v *jobsView) longParam() string {
+	if v.results.Partial || v.searchTime() == 0 {
+		return "1"
+	}
+	return ""
+}
+
 // withPage limits a search to the page that the request names.
 func (p *request) withPage(s tracker.Search) tracker.Search {
 	s.Before, s.After, s.Oldest = p.intParam("before"), p.intParam("after"), p.wantsOldest()
@@ -84,7 +105,7 @@ func (v *jobsView) shownSize() string {
 
 // pageURL returns the URL of a page of the list. The URL parameter name, which is before or after, selects it.
 func (v *jobsView) pageURL(name, value string) string {
-	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "sort", v.sort, name, value)
+	return v.url("/jobs", "q", v.queryText, "n", v.shownSize(), "sort", v.sort, name, value, "long", v.longParam())
 }
 
 func (v *jobsView) older() string { return v.pageURL("before", strconv.FormatInt(v.results.Older, 10)) }

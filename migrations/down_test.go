@@ -14,8 +14,8 @@ func TestVersion10MigratesUpAgainAfterItWasRestored(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		for range 2 {
 			for _, name := range []string{
-				"00017_calls.sql", "00016_feeds.sql", "00015_listed_scopes.sql", "00014_limit_scopes.sql", "00013_own_jobs.sql", "00012_operate.sql",
-				"00011_saved_views.sql",
+				"00018_park_class.sql", "00017_calls.sql", "00016_feeds.sql", "00015_listed_scopes.sql", "00014_limit_scopes.sql", "00013_own_jobs.sql",
+				"00012_operate.sql", "00011_saved_views.sql",
 			} {
 				text, err := fs.ReadFile(migrations.FS, db.Dialect+"/"+name)
 				if err != nil {

@@ -34,7 +34,7 @@ import (
 var FS embed.FS
 
 // Version is the schema version that this release needs. A newer version is accepted.
-const Version = 17
+const Version = 18
 
 // first is the version of the first migration file. Earlier versions were never released.
 const first = 6

@@ -42,6 +42,7 @@ type Reader struct {
 	db      *gorm.DB
 	dialect sqlkit.Dialect
 	now     func() time.Time
+	watch   func() time.Time                               // measures how long a search takes
 	limit   *visibleSet                                    // what the caller may see; nil is everything
 	scan    func(context.Context) (done func(), err error) // Options.BeforeScan
 	guard   *sqlkit.Guard                                  // nil if the database must not stop queries
@@ -60,7 +61,7 @@ func New(db *gorm.DB, o Options) (*Reader, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return (&Reader{db: db, dialect: dialect, now: o.Now}).WithOptions(o), nil
+	return (&Reader{db: db, dialect: dialect, now: o.Now, watch: time.Now}).WithOptions(o), nil
 }
 
 // Now returns the time of Options.Now in UTC, truncated to microseconds.

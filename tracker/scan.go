@@ -8,8 +8,8 @@ import (
 	"github.com/nawasara/nawasync/internal/sqlkit"
 )
 
-// A scan reads its jobs in chunks of about chunkTime, so that it can stop in time, and so that a chunk is
-// short even on a database that does not stop it.
+// A scan reads its jobs in chunks of about chunkTime, or of what is left of its time, so that it can stop in time,
+// and so that a chunk is short even on a database that does not stop it.
 const (
 	chunkTime  = 100 * time.Millisecond
 	firstChunk = 2_000 // jobs of the first chunk of a search for one text
@@ -30,13 +30,14 @@ func (w *walk) scan(ctx context.Context) error {
 		}
 		defer done()
 	}
-	begin := time.Now()
+	begin := w.reader.watch()
 	for size := w.firstChunk(); len(w.ids) <= w.limit; {
 		chunk := min(size, maxSearched-int(w.searched))
-		if chunk == 0 || (w.searched > 0 && time.Since(begin) > maxSearchTime) {
+		chunkBegin := w.reader.watch()
+		left := w.maxTime - chunkBegin.Sub(begin)
+		if chunk == 0 || (w.searched > 0 && left < w.maxTime/10) { // what is read in less is not worth a statement
 			return w.stop(ctx)
 		}
-		chunkBegin := time.Now()
 		n, err := w.readChunk(ctx, chunk)
 		if errors.Is(err, sqlkit.ErrTooSlow) && chunk > minChunk {
 			size = max(chunk/10, minChunk)
@@ -48,7 +49,8 @@ func (w *walk) scan(ctx context.Context) error {
 		if err != nil || n < int64(chunk) {
 			return err
 		}
-		size = nextChunk(size, time.Since(chunkBegin), w.maxChunk())
+		end := w.reader.watch()
+		size = nextChunk(size, end.Sub(chunkBegin), min(chunkTime, w.maxTime-end.Sub(begin)), w.maxChunk())
 	}
 	return nil
 }
@@ -65,12 +67,12 @@ func (w *walk) maxChunk() int {
 	return maxChunk
 }
 
-// nextChunk returns how many jobs take chunkTime if size took as long as it did. It changes at most
+// nextChunk returns how many jobs take a time if size took as long as it did. It changes at most
 // fivefold, because the next jobs may take longer.
-func nextChunk(size int, took time.Duration, most int) int {
+func nextChunk(size int, took, wanted time.Duration, most int) int {
 	next := float64(size) * 5
 	if took > 0 {
-		next = min(next, float64(size)*float64(chunkTime)/float64(took))
+		next = min(next, float64(size)*float64(wanted)/float64(took))
 	}
 	return min(max(int(next), size/5, minChunk), most)
 }

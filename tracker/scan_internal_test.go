@@ -20,7 +20,7 @@ func TestNextChunkIsSizedByTheTimeOfTheLast(t *testing.T) {
 		{100, time.Minute, minChunk},
 		{30_000, time.Millisecond, maxChunk},
 	} {
-		if got := nextChunk(c.size, c.took, maxChunk); got != c.want {
+		if got := nextChunk(c.size, c.took, chunkTime, maxChunk); got != c.want {
 			t.Errorf("after %d jobs in %s: %d, want %d", c.size, c.took, got, c.want)
 		}
 	}

@@ -50,10 +50,11 @@ func (r *Reader) Scopes(ctx context.Context) ([]Scope, error) {
 	err := sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
 		var s Scope
 		var until, since, limited int64
-		err := rows.Scan(&s.Service, &s.Instance, &until, &s.Parked, &s.By, &since, &s.Reason, &limited, &s.Probes)
+		var class sql.NullString
+		err := rows.Scan(&s.Service, &s.Instance, &until, &s.Parked, &s.By, &since, &s.Reason, &class, &limited, &s.Probes)
 		s.Until, s.Since = sqlkit.FromMicros(max(until, limited)), sqlkit.FromMicros(since)
 		if s.Parked {
-			s.ErrorClass = jobrow.ParkClass(s.Reason)
+			s.ErrorClass = jobrow.ParkClass(class, s.Reason)
 		}
 		if limited > now {
 			s.RetryAfter = sqlkit.FromMicros(limited)
@@ -66,7 +67,7 @@ func (r *Reader) Scopes(ctx context.Context) ([]Scope, error) {
 		}
 		list = append(list, s)
 		return err
-	}, "SELECT service, instance, paused_until, parked, paused_by, created_at, reason, limited_until, probes FROM nawasync_scopes WHERE "+stopsJobs+
+	}, "SELECT service, instance, paused_until, parked, paused_by, created_at, reason, class, limited_until, probes FROM nawasync_scopes WHERE "+stopsJobs+
 		" ORDER BY service, instance", now, now)
 	if err != nil {
 		return nil, fmt.Errorf("list paused scopes: %w", err)

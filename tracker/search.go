@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +40,10 @@ type Search struct {
 	Oldest        bool
 	// Limit is the number of jobs per page, 1 to 500. 0 is 50.
 	Limit int
+	// MaxTime is for how long Search and GroupJobs read jobs one by one if no index answers the search, at most
+	// one second. They read the first 2,000 jobs, or fewer if the terms search for several texts, in any case.
+	// 0 is one second.
+	MaxTime time.Duration
 }
 
 // Field says which property of a job a Term tests.
@@ -97,13 +100,13 @@ type Results struct {
 
 // The limits of a search that no index answers.
 const (
-	maxSearched   = 200_000 // jobs
-	maxSearchTime = time.Second
+	maxSearched   = 200_000     // jobs
+	maxSearchTime = time.Second // of Search.MaxTime
 )
 
 // Search returns one page of jobs, newest first. If an index answers all terms, every page of
 // the list costs the same. Otherwise Search reads jobs one by one, starting where the previous
-// page ended. It stops after 200,000 jobs or one second, and Results says how far it got. A search
+// page ended. It stops after 200,000 jobs or Search.MaxTime, and Results says how far it got. A search
 // with more than MaxTerms terms or MaxTermValues values is an error.
 func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	limit := min(max(cmp.Or(q.Limit, 50), 1), 500)
@@ -135,53 +138,6 @@ func (r *Reader) Search(ctx context.Context, q Search) (Results, error) {
 	}
 	out.Newer, out.Older = w.adjacentPages(q, more)
 	return out, nil
-}
-
-// newWalk returns a walk that collects up to limit+1 jobs of the page of a search, or nil if no job can match.
-func (r *Reader) newWalk(ctx context.Context, q Search, limit int) (*walk, error) {
-	q = r.limitServices(q)
-	bounds, err := r.searchBounds(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := r.plan(q, bounds)
-	if err != nil || len(plan.streams) == 0 {
-		return nil, err
-	}
-	w := &walk{reader: r, plan: plan, limit: limit, ascending: q.After > 0 || q.Oldest}
-	w.low, w.high = plan.low, plan.high
-	if q.Before > 0 {
-		w.high = min(w.high, q.Before)
-	}
-	if q.After > 0 {
-		w.low = max(w.low, q.After+1)
-	}
-	return w, nil
-}
-
-// adjacentPages returns Results.Newer and Results.Older. more says that the walk found more
-// jobs than fit on the page. If the walk is partial, the next page starts where it stopped.
-func (w *walk) adjacentPages(q Search, more bool) (newer, older int64) {
-	if len(w.ids) > 0 {
-		first, last := w.ids[0], w.ids[len(w.ids)-1]
-		if (!w.ascending && q.Before > 0) || (w.ascending && more) {
-			newer = first
-		}
-		if (w.ascending && !q.Oldest) || (!w.ascending && more) {
-			older = last
-		}
-	}
-	switch {
-	case !w.partial || more:
-	case !w.ascending:
-		older = w.high
-	default:
-		newer = w.low - 1
-		if len(w.ids) == 0 && q.After > 0 {
-			older = q.After + 1
-		}
-	}
-	return newer, older
 }
 
 // MaxCount is the largest count that Counts returns exactly.
@@ -302,96 +258,6 @@ func firstIDSince(conn *sqlkit.Conn, at time.Time) (int64, error) {
 		}
 	}
 	return low, nil
-}
-
-// walk collects the ids of matching jobs in one direction, up to one more than limit.
-type walk struct {
-	reader    *Reader
-	plan      *plan
-	limit     int
-	ascending bool  // from older to newer jobs
-	low, high int64 // ids in [low, high) are not read yet
-	ids       []int64
-	searched  int64
-	partial   bool
-	reached   time.Time
-}
-
-func (w *walk) run(ctx context.Context) error {
-	if len(w.plan.residual) == 0 && w.plan.known != nil {
-		w.ids = w.nextIDs(w.plan.known)
-		return nil
-	}
-	if len(w.plan.residual) == 0 {
-		union, args := w.plan.union("id", w.low, w.high, w.limit+1, !w.ascending)
-		var err error
-		w.ids, err = w.read(ctx, union+w.order()+fmt.Sprintf(" LIMIT %d", w.limit+1), args)
-		return err
-	}
-	return w.scan(ctx)
-}
-
-// readChunk reads the next jobs of the walk, at most size, and collects those that match the
-// residual conditions. It returns the number of jobs read.
-func (w *walk) readChunk(ctx context.Context, size int) (int64, error) {
-	ids, args := w.chunkQuery("id", w.low, w.high, size)
-	var n int64
-	var lowest, highest sql.NullInt64
-	if err := w.reader.session(ctx).Row("SELECT COUNT(*), MIN(j.id), MAX(j.id) FROM "+ids, args...).Scan(&n, &lowest, &highest); err != nil {
-		return 0, err
-	}
-	if n == 0 {
-		return 0, nil
-	}
-	// The bounds select the rows that were just counted, not jobs that were added since.
-	rows, args := w.chunkQuery(w.plan.residualColumns(), lowest.Int64, highest.Int64+1, math.MaxInt32)
-	found, err := w.read(ctx, "SELECT j.id FROM "+rows+" WHERE "+strings.Join(w.plan.residual, " AND ")+strings.Replace(w.order(), "id", "j.id",
-		1)+fmt.Sprintf(" LIMIT %d", w.limit+1),
-		append(args, w.plan.residualArgs...))
-	if err != nil {
-		return 0, err
-	}
-	w.ids, w.searched = append(w.ids, found...), w.searched+n
-	if w.ascending {
-		w.low = highest.Int64 + 1
-	} else {
-		w.high = lowest.Int64
-	}
-	return n, nil
-}
-
-// chunkQuery returns a subquery, called j, for the first limit rows with ids in [low, high).
-func (w *walk) chunkQuery(columns string, low, high int64, limit int) (query string, args []any) {
-	union, args := w.plan.union(columns, low, high, limit, !w.ascending)
-	return "(" + union + w.order() + fmt.Sprintf(" LIMIT %d) j", limit), args
-}
-
-// stop marks the walk as partial and reads the creation time of the job at which it stopped.
-func (w *walk) stop(ctx context.Context) error {
-	w.partial = true
-	at := w.high
-	if w.ascending {
-		at = w.low
-	}
-	var created int64
-	err := w.reader.session(ctx).Row("SELECT created_at FROM nawasync_jobs WHERE id >= ? ORDER BY id LIMIT 1", at).Scan(&created)
-	w.reached = sqlkit.FromMicros(created)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	return err
-}
-
-func (w *walk) order() string { return idOrder("id", !w.ascending) }
-
-func (w *walk) read(ctx context.Context, query string, args []any) (ids []int64, err error) {
-	err = sqlkit.Each(w.reader.session(ctx), func(rows *sql.Rows) error {
-		var id int64
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, query, args...)
-	return ids, err
 }
 
 func parseIDs(values []string) ([]int64, error) {

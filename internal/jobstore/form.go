@@ -51,6 +51,7 @@ func (s *Store) Form(ctx context.Context, token string) (*Form, error) {
 		return nil, fmt.Errorf("read a form: %w", err)
 	}
 	f.StartedAt, f.Answer = time.UnixMicro(at).UTC(), answer.String
+	s.reachMoment(MomentFormRead)
 	return &f, nil
 }
 

@@ -3,7 +3,6 @@ package jobstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -35,8 +34,10 @@ type scopeRow struct {
 	limited int64 // limited_until
 }
 
-// isOutage is a condition: the jobs of a row of nawasync_scopes wait for a remote that cannot be reached.
-const isOutage = "(probes > 0 AND reason LIKE '" + string(fault.ClassUnavailable) + jobrow.ClassEnd + "%')"
+// isOutage reports whether the jobs of the scope wait for a remote that cannot be reached.
+func (r scopeRow) isOutage() bool {
+	return r.Probes > 0 && r.ErrorClass == string(fault.ClassUnavailable)
+}
 
 // blocks reports whether the row stops jobs.
 func (r scopeRow) blocks(now int64) bool {
@@ -105,23 +106,35 @@ func later(a, b time.Time) time.Time {
 
 // lockScope reads and locks the row of a scope. Without one it returns an empty row.
 func (s *Store) lockScope(conn *sqlkit.Conn, service, instance string) (row scopeRow, err error) {
-	var until, since int64
+	list, err := s.lockScopes(conn, exactScope, []any{service, instance})
+	if err != nil || len(list) == 0 {
+		return scopeRow{}, err
+	}
+	return list[0], nil
+}
+
+// lockScopes reads and locks rows of scopes.
+func (s *Store) lockScopes(conn *sqlkit.Conn, where string, args []any) (list []scopeRow, err error) {
 	lock := sqlkit.Pick(s.dialect.Name == "sqlite", "", " FOR UPDATE")
-	err = conn.Row("SELECT paused_until, parked, paused_by, created_at, reason, limited_until, probes FROM nawasync_scopes"+exactScope+lock, service, instance).
-		Scan(&until, &row.Parked, &row.By, &since, &row.Reason, &row.limited, &row.Probes)
-	if errors.Is(err, sql.ErrNoRows) {
-		return scopeRow{}, nil
-	}
-	row.Service, row.Instance, row.Until, row.Since = service, instance, sqlkit.FromMicros(until), sqlkit.FromMicros(since)
-	if row.Parked {
-		row.ErrorClass = jobrow.ParkClass(row.Reason)
-	}
-	return row, err
+	err = sqlkit.Each(conn, func(rows *sql.Rows) error {
+		var row scopeRow
+		var until, since int64
+		var class sql.NullString
+		err := rows.Scan(&row.Service, &row.Instance, &until, &row.Parked, &row.By, &since, &row.Reason, &class, &row.limited, &row.Probes)
+		row.Until, row.Since = sqlkit.FromMicros(until), sqlkit.FromMicros(since)
+		if row.Parked {
+			row.ErrorClass = jobrow.ParkClass(class, row.Reason)
+		}
+		list = append(list, row)
+		return err
+	}, "SELECT service, instance, paused_until, parked, paused_by, created_at, reason, class, limited_until, probes FROM nawasync_scopes"+where+
+		" ORDER BY service, instance"+lock, args...)
+	return list, err
 }
 
 // updateScope changes a row whose scope goes on being stopped.
 func (s *Store) updateScope(conn *sqlkit.Conn, row scopeRow) error {
-	return conn.Exec("UPDATE nawasync_scopes SET paused_until = ?, parked = ?, paused_by = ?, reason = ?, limited_until = ?, probes = ?"+exactScope,
-		row.Until.UnixMicro(), row.Parked, sqlkit.CleanText(row.By, 255), sqlkit.CleanText(row.Reason, tracker.MaxError), row.limited, row.Probes,
-		row.Service, row.Instance).Error
+	return conn.Exec("UPDATE nawasync_scopes SET paused_until = ?, parked = ?, paused_by = ?, reason = ?, class = ?, limited_until = ?, probes = ?"+exactScope,
+		row.Until.UnixMicro(), row.Parked, sqlkit.CleanText(row.By, 255), sqlkit.CleanText(row.Reason, tracker.MaxError), sqlkit.NullText(row.ErrorClass),
+		row.limited, row.Probes, row.Service, row.Instance).Error
 }

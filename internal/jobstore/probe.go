@@ -74,7 +74,8 @@ func (s *Store) EndProbe(ctx context.Context, stream Stream, works bool) (err er
 			if _, err := s.endPause(conn, probedScopes+" AND limited_until <= ?", append(of, now.UnixMicro())); err != nil {
 				return err
 			}
-			return conn.Exec("UPDATE nawasync_scopes SET reason = ?, paused_until = limited_until, probes = 0"+probedScopes, append([]any{askedToWait}, of...)...).Error
+			return conn.Exec("UPDATE nawasync_scopes SET reason = ?, class = ?, paused_until = limited_until, probes = 0"+probedScopes,
+				append([]any{askedToWait, string(fault.ClassRateLimited)}, of...)...).Error
 		})
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/jobrow"
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -46,62 +48,19 @@ func (s *Store) replaceScope(conn *sqlkit.Conn, row scopeRow) error {
 		return err
 	}
 	return conn.Exec(s.insertIgnore()+
-		" nawasync_scopes (service, instance, paused_until, parked, paused_by, created_at, reason, limited_until, probes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"+s.onConflict(),
+		" nawasync_scopes (service, instance, paused_until, parked, paused_by, created_at, reason, class, limited_until, probes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
+		s.onConflict(),
 		scope.Service, scope.Instance, scope.Until.UnixMicro(), scope.Parked, sqlkit.CleanText(scope.By, 255), s.Now().UnixMicro(),
-		sqlkit.CleanText(scope.Reason, tracker.MaxError), row.limited, scope.Probes).Error
+		sqlkit.CleanText(scope.Reason, tracker.MaxError), sqlkit.NullText(scope.ErrorClass), row.limited, scope.Probes).Error
 }
 
 const exactScope = " WHERE service = ? AND instance = ?"
 
-// Resumed is what Resume has found.
-type Resumed struct {
-	Found bool // anything was paused or parked
-	// LimitedUntil is until when jobs still wait because a remote has asked for it; zero if none has.
-	LimitedUntil time.Time
-	// Probed is how many scopes go on waiting because their remote cannot be reached. Each gets a probe now.
-	Probed int
-}
-
-// Resume ends the pause of a scope, its park, and the parks of the scopes within it. What a remote has
-// asked to wait goes on. A remote that cannot be reached gets one probe.
-func (s *Store) Resume(ctx context.Context, service, instance string) (r Resumed, err error) {
-	now := s.Now().UnixMicro()
-	where := " WHERE service = ? AND (instance = ? OR (parked = ? AND " + s.dialect.Covers("?", "instance") + "))"
-	args := []any{service, instance, true, instance, instance, instance}
-	err = s.transaction(ctx, func(conn *sqlkit.Conn) (err error) {
-		var last int64
-		if err = conn.Row("SELECT COALESCE(MAX(limited_until), 0), COALESCE(SUM(CASE WHEN "+isOutage+" THEN 1 ELSE 0 END), 0) FROM nawasync_scopes"+where,
-			args...).Scan(&last, &r.Probed); err != nil {
-			return err
-		}
-		if r.Found, err = s.endPause(conn, where+" AND NOT "+isOutage+" AND limited_until <= ?", append(args, now)); err != nil {
-			return err
-		}
-		if r.Probed > 0 {
-			r.Found = true
-			err = conn.Exec("UPDATE nawasync_scopes SET paused_until = CASE WHEN limited_until > ? THEN limited_until ELSE ? END"+where+" AND "+isOutage,
-				append([]any{now, now}, args...)...).Error
-		}
-		if err != nil || last <= now {
-			return err
-		}
-		r.Found, r.LimitedUntil = true, sqlkit.FromMicros(last)
-		return conn.Exec(
-			"UPDATE nawasync_scopes SET reason = CASE WHEN parked = ? THEN reason ELSE ? END, parked = ?, paused_by = ?, paused_until = limited_until, probes = 0"+
-				where+" AND NOT "+isOutage,
-			append([]any{true, askedToWait, true, ByEngine}, args...)...).Error
-	})
-	if err != nil {
-		return r, fmt.Errorf("resume %s/%s: %w", service, instance, err)
-	}
-	return r, nil
-}
-
 // ByEngine is the subject of what the engine does by itself, such as parking a scope.
 const ByEngine = "nawasync"
 
-// askedToWait is the reason of a park whose own reason a pause has replaced.
-const askedToWait = "rate_limited: the remote has asked to wait"
+// askedToWait is the reason of a park of the class rate_limited whose own reason a pause has replaced.
+const askedToWait = string(fault.ClassRateLimited) + jobrow.ClassEnd + "the remote has asked to wait"
 
 // endPause deletes pauses and records for how long they have lasted. It reports whether there were any.
 func (s *Store) endPause(conn *sqlkit.Conn, where string, args []any) (bool, error) {
