@@ -1,6 +1,7 @@
 package nawasync_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/migrations"
 )
 
 // Operators search docs/operations.md for the text of a message. This test fails when a message of its table, or one
@@ -51,6 +53,16 @@ func TestMessagesInOperationsAreThoseOfTheCode(t *testing.T) {
 	}
 	if n < 50 {
 		t.Errorf("found %d messages in docs/operations.md, want at least 50", n)
+	}
+}
+
+// Who deploys a release must know what its migration costs.
+func TestOperationsSaysWhatTheNewestMigrationDoes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("docs/operations.md")
+	enginetest.NoError(t, err)
+	if !regexp.MustCompile(fmt.Sprintf(`(?m)^\| ([0-9, ]+ )?%d[ ,]`, migrations.Version)).Match(text) {
+		t.Errorf("the table of schema versions in docs/operations.md lacks version %d; say what it does on a large database", migrations.Version)
 	}
 }
 
