@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,13 +95,16 @@ func (p *request) classesText(counts map[string]int64) string {
 	slices.SortStableFunc(classes, func(a, b string) int { return int(counts[b] - counts[a]) })
 	var parts []string
 	for _, class := range classes[:min(len(classes), maxClassesShown)] {
-		parts = append(parts, fmt.Sprintf("%s %s", class, format.Thousands(p, counts[class])))
+		parts = append(parts, unbroken(class+" "+format.Thousands(p, counts[class])))
 	}
 	if len(classes) > maxClassesShown {
 		parts = append(parts, "…")
 	}
 	return strings.Join(parts, ", ")
 }
+
+// unbroken returns a text that is not broken at its spaces.
+func unbroken(text string) string { return strings.ReplaceAll(text, " ", "\u00a0") }
 
 // firstQuota returns the quota of a service that is used up first, or that has the least left. It returns nil if no
 // server said what is left.

@@ -65,7 +65,7 @@ func TestPagesShowTheCallsOfTheLimitScopesThatASubjectMayView(t *testing.T) {
 		}
 		page := text(w.get("operator", "/services/qhost?instance=qalpha").body)
 		for _, want := range []string{
-			`PATCH <bdi>/quotas/{alpha}</bdi>`, `class="number">300</td>`, `12 <span class="muted">transient 12</span>`, "64 ms, 64 ms", "701 <span",
+			`PATCH <bdi>/quotas/{alpha}</bdi>`, `class="number">300</td>`, `12 <span class="muted">· transient 12</span>`, "64 ms, 64 ms", "701 <span",
 		} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page does not contain %q:\n%s", want, page)
@@ -155,7 +155,7 @@ func TestTheCallsOfAnAttemptAreOnThePageOfItsJob(t *testing.T) {
 		`{"calls":[`+strings.Repeat(call+",", 26)+lost+`],"more":4}`, job.ID).Error)
 	page := s.jobPage("viewer", job.ID)
 	for _, want := range []string{
-		`<span class="link">31 calls</span>`, `POST <bdi>/pops/&lt;b&gt;</bdi>`, "503 transient</td>", "39 ms</td>", "12:00:01</time>", "4 more calls</td>",
+		`<span class="link nowrap">31 calls</span>`, `POST <bdi>/pops/&lt;b&gt;</bdi>`, "503 transient</td>", "39 ms</td>", "12:00:01</time>", "4 more calls</td>",
 		`class="long">GET <bdi>/pops</bdi></td>`, ">timeout</td>",
 	} {
 		if !strings.Contains(page, want) {

@@ -1,7 +1,5 @@
 package admin
 
-import "strings"
-
 // navSection is a link of the main navigation.
 type navSection struct {
 	navLink
@@ -16,7 +14,7 @@ func (p *request) sections() (main, more []navSection) {
 		return nil, nil
 	}
 	section := func(name, path, icon, key string) navSection {
-		current := p.section == strings.TrimPrefix(path, "/") || p.section == "overview" && path == "/"
+		current := p.section != "" && path == "/"+p.section || p.section == "overview" && path == "/"
 		return navSection{navLink{name: name, url: p.url(path), current: current}, icon, key}
 	}
 	main = []navSection{

@@ -146,3 +146,15 @@ func TestFutureAndVeryLongTimeRangesAreSearched(t *testing.T) {
 		}
 	}
 }
+
+func TestAPageOutsideTheSectionsMarksNoneAsTheCurrentOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, testdb.SQLite(t), "", nil)
+	for path, want := range map[string]int{"/jobs/999999": 0, "/": 1, "/jobs": 1, "/workers": 1} {
+		_, nav, _ := strings.Cut(s.get("viewer", path).body, `<nav aria-label="Sections">`)
+		nav, _, _ = strings.Cut(nav, "</nav>")
+		if n := strings.Count(nav, `aria-current="page"`); n != want || !strings.Contains(nav, `href="/jobs"`) {
+			t.Errorf("%s: %d sections are marked, want %d", path, n, want)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func (s *Store) EndProbe(ctx context.Context, stream Stream, works bool) (err er
 			if !works {
 				return s.probeAgain(conn, stream, now)
 			}
-			if _, err := s.endPause(conn, probedScopes+" AND limited_until <= ?", append(of, now.UnixMicro())); err != nil {
+			if err := s.endPause(conn, probedScopes+" AND limited_until <= ?", append(of, now.UnixMicro())); err != nil {
 				return err
 			}
 			return conn.Exec("UPDATE nawasync_scopes SET reason = ?, class = ?, paused_until = limited_until, probes = 0"+probedScopes,

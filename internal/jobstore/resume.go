@@ -55,8 +55,7 @@ func (s *Store) resume(conn *sqlkit.Conn, service string, rows []scopeRow) (r Re
 	}
 	r.Found, r.Probed = len(rows) > 0, len(outages)
 	if err = eachPart(ended, func(part []string) error {
-		_, err := s.endPause(conn, scopesOfService, []any{service, part})
-		return err
+		return s.endPause(conn, scopesOfService, []any{service, part})
 	}); err != nil {
 		return r, err
 	}

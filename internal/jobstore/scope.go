@@ -44,7 +44,7 @@ func (s *Store) Pause(ctx context.Context, scope tracker.Scope) error {
 // replaceScope ends what stops a scope and inserts another row.
 func (s *Store) replaceScope(conn *sqlkit.Conn, row scopeRow) error {
 	scope := row.Scope
-	if _, err := s.endPause(conn, exactScope, []any{scope.Service, scope.Instance}); err != nil {
+	if err := s.endPause(conn, exactScope, []any{scope.Service, scope.Instance}); err != nil {
 		return err
 	}
 	return conn.Exec(s.insertIgnore()+
@@ -62,17 +62,16 @@ const ByEngine = "nawasync"
 // askedToWait is the reason of a park of the class rate_limited whose own reason a pause has replaced.
 const askedToWait = string(fault.ClassRateLimited) + jobrow.ClassEnd + "the remote has asked to wait"
 
-// endPause deletes pauses and records for how long they have lasted. It reports whether there were any.
-func (s *Store) endPause(conn *sqlkit.Conn, where string, args []any) (bool, error) {
+// endPause deletes pauses and records for how long they have lasted.
+func (s *Store) endPause(conn *sqlkit.Conn, where string, args []any) error {
 	now := s.Now().UnixMicro()
 	err := conn.Exec(
 		"INSERT INTO nawasync_pauses (service, instance, began_at, ended_at) SELECT service, instance, created_at, "+scopeEnd+" FROM nawasync_scopes p"+where,
 		append([]any{now, now, now}, args...)...).Error
 	if err != nil {
-		return false, err
+		return err
 	}
-	done := conn.Exec("DELETE FROM nawasync_scopes"+where, args...)
-	return done.RowsAffected > 0, done.Error
+	return conn.Exec("DELETE FROM nawasync_scopes"+where, args...).Error
 }
 
 // scopeEnd is until when a row p of nawasync_scopes has stopped jobs by now. Its parameters are (now, now,
