@@ -25,7 +25,8 @@ func (c Config[T]) Internals(key host.Key) (host.Snapshot, error) {
 		m.spell = func(v reflect.Value) { c.Normalise(v.Addr().Interface().(*T)) }
 	}
 	return host.Snapshot{
-		Scope: snapshotFields(m.scope), Key: snapshotFields(m.key), Natural: snapshotFields(m.natural), Content: snapshotFields(m.content),
+		Accepted: acceptedHandle,
+		Scope:    snapshotFields(m.scope), Key: snapshotFields(m.key), Natural: snapshotFields(m.natural), Content: snapshotFields(m.content),
 		Observed: snapshotFields(m.observed), Secrets: snapshotFields(m.secrets),
 		Normalised: func(value reflect.Value) reflect.Value {
 			out := deepCopy(value)

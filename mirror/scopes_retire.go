@@ -97,6 +97,7 @@ func (t *retirement) run(ctx context.Context) error {
 		return err
 	}
 	t.repo.scopes.parent.notifyWith(ctx, t.attempt, nil) // another row may stand for the scope by now
+	t.repo.notifyWith(ctx, t.attempt, nil)               // the hidden rows may be scopes themselves
 	return nil
 }
 

@@ -46,6 +46,7 @@ type RemoteSuite[T any] struct {
 	Skip map[string]string
 
 	cancelLimit time.Duration // 0 is defaultCancelLimit
+	pollLimit   time.Duration // 0 is defaultPollLimit
 }
 
 // RemoteServer changes the objects of a remote behind the adapter's back, as another client does. Its functions must

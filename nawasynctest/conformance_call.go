@@ -20,6 +20,7 @@ type remoteCall[T any] struct {
 	// written returns "" if the remote shows that the write was made, or else what it shows.
 	written func() string
 	secrets []string // that the call sends
+	key     T        // of a write: what Poll is asked with
 }
 
 // methods returns the names of the methods that the Remote has and prepare knows.
@@ -88,6 +89,7 @@ func (w *remoteWorld[T]) prepare(method string) remoteCall[T] {
 		w.prepareUpdate(&call)
 	case "Delete":
 		object := w.created()
+		call.key = w.keyOf(object)
 		call.do = func(ctx context.Context) error { return w.deleter().Delete(ctx, w.keyOf(object)) }
 		call.written = func() string {
 			if _, err := w.reader().Get(w.t.Context(), w.keyOf(object)); fault.ClassOf(err) != fault.ClassGone {
@@ -106,7 +108,7 @@ func (w *remoteWorld[T]) prepare(method string) remoteCall[T] {
 
 func (w *remoteWorld[T]) prepareCreate(call *remoteCall[T]) {
 	want := w.spelled(w.object())
-	call.secrets = w.secretsOf(want)
+	call.secrets, call.key = w.secretsOf(want), w.keyOf(want)
 	call.do = func(ctx context.Context) error {
 		o, err := w.creator().Create(ctx, want)
 		if err == nil {
@@ -127,6 +129,7 @@ func (w *remoteWorld[T]) prepareCreate(call *remoteCall[T]) {
 func (w *remoteWorld[T]) prepareUpdate(call *remoteCall[T]) {
 	current := w.get(w.created())
 	want, diff := w.changed(current.Value, 0)
+	call.key = w.keyOf(current.Value)
 	call.do = func(ctx context.Context) error {
 		_, err := w.updater().Update(ctx, current, want, diff)
 		return err

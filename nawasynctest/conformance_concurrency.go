@@ -59,6 +59,7 @@ func (w *remoteWorld[T]) callAll(object, other, want T) string {
 		}
 	}
 	if creator, ok := w.remote.(mirror.Creator[T]); ok {
+		creator = w.polled(creator, nil, nil)
 		o, err := creator.Create(ctx, want)
 		if err != nil {
 			return fmt.Sprintf("Create of %s returned an error: %v", w.name(want), err)

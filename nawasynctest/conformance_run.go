@@ -42,6 +42,9 @@ func remoteChecks[T any]() []remoteCheck[T] {
 		{"UpdateGone", false, checkUpdateGone[T]},
 		{"Delete", false, checkDelete[T]},
 		{"DeleteGone", false, checkDeleteGone[T]},
+		{"Poll", false, checkPoll[T]},
+		{"PollFails", true, checkPollFails[T]},
+		{"LimitScope", false, checkLimitScope[T]},
 		{"LostAnswer", true, checkLostAnswer[T]},
 		{"NotSent", true, checkNotSent[T]},
 		{"ServerError", true, checkServerError[T]},
@@ -92,6 +95,7 @@ type remoteWorld[T any] struct {
 	remote    mirror.Lister[T]
 	server    RemoteServer[T]
 	transport *RemoteTransport
+	raw       bool // whether the abilities are those of the Remote, which may return mirror.Accepted
 }
 
 // again opens another Remote for the same check.
@@ -154,7 +158,7 @@ func (w *remoteWorld[T]) reader() mirror.Reader[T] {
 
 func (w *remoteWorld[T]) creator() mirror.Creator[T] {
 	w.t.Helper()
-	return ability[mirror.Creator[T]](w.t, w.remote, "Create")
+	return w.polled(ability[mirror.Creator[T]](w.t, w.remote, "Create"), nil, nil)
 }
 
 func (w *remoteWorld[T]) updater() mirror.Updater[T] {
@@ -164,12 +168,12 @@ func (w *remoteWorld[T]) updater() mirror.Updater[T] {
 			w.t.Fatal("RemoteSuite.Changes is empty, and the Remote has the method Update; add a function that changes a field of an object")
 		}
 	}
-	return ability[mirror.Updater[T]](w.t, w.remote, "Update")
+	return w.polled(nil, ability[mirror.Updater[T]](w.t, w.remote, "Update"), nil)
 }
 
 func (w *remoteWorld[T]) deleter() mirror.Deleter[T] {
 	w.t.Helper()
-	return ability[mirror.Deleter[T]](w.t, w.remote, "Delete")
+	return w.polled(nil, nil, ability[mirror.Deleter[T]](w.t, w.remote, "Delete"))
 }
 
 func ability[I any](t testing.TB, remote any, method string) I {

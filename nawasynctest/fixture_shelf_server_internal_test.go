@@ -48,6 +48,7 @@ type shelfServer struct {
 	shelves map[string][]*shelfBook
 	changes []string // ids
 	next    int
+	tasks   []*shelfTask // writes that were accepted
 }
 
 var errShelf = errors.New("the shelf has no such book")
@@ -138,6 +139,11 @@ func (s *shelfServer) behind() RemoteServer[book] {
 func (s *shelfServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.carryOut(len(s.tasks))
+	s.answer(w, r)
+}
+
+func (s *shelfServer) answer(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	shelf := parts[0]
 	list, exists := s.shelves[shelf]
@@ -152,6 +158,10 @@ func (s *shelfServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 	case len(parts) == 1:
 		reply(w, map[string]any{"shelf": shelf})
+	case r.URL.Query().Get("later") != "":
+		s.postpone(w, r, in)
+	case parts[1] == "tasks":
+		s.task(w, parts[2])
 	case parts[1] == "changes":
 		after, _ := strconv.Atoi(r.URL.Query().Get("after"))
 		reply(w, map[string]any{"changes": s.changes[min(after, len(s.changes)):], "last": len(s.changes)})

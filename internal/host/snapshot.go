@@ -7,6 +7,8 @@ type Snapshot struct {
 	Scope, Key, Natural, Content, Observed, Secrets []SnapshotField // Content includes Natural
 	// Normalised returns a copy of a value as a repository spells and stores it.
 	Normalised func(value reflect.Value) reflect.Value
+	// Accepted returns the handle of an error of mirror.Accepted, and reports whether the error is one.
+	Accepted func(err error) (handle string, accepted bool)
 }
 
 // SnapshotField is one field of a snapshot struct.

@@ -262,6 +262,9 @@ func TestEachFailureOfEachCallHasItsClass(t *testing.T) {
 			},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 1002, Message: "Invalid dns record identifier"}, fault.ClassPermanent, "1002"},
 			{sim.Fault{Mode: sim.ModeRefuse, Code: 9021, Message: "Invalid TTL. " + token}, fault.ClassPermanent, "9021"},
+			{sim.Fault{Mode: sim.ModeRefuse, Code: 6003, Message: "Invalid request headers"}, fault.ClassCredentials, "the token is malformed"},
+			{sim.Fault{Mode: sim.ModeRefuse, Code: 1000, Message: "Invalid API Token"}, fault.ClassCredentials, "was revoked"},
+			{sim.Fault{Mode: sim.ModeRefuse, Status: 404, Code: 7000, Message: "No route for that URI"}, fault.ClassConfig, "7000"},
 			{sim.Fault{Mode: sim.ModeRefuse, Status: 401, Code: 10000, Message: "Authentication error"}, fault.ClassCredentials, "check the credentials"},
 		} {
 			t.Run(fmt.Sprint(operation, " ", c.fault.Mode, c.fault.Status, c.fault.Code), func(t *testing.T) {

@@ -56,6 +56,32 @@ func TestNewZoneIsSyncedAndThatOfARemovedOneIsRetiredWithoutARestart(t *testing.
 	})
 }
 
+func TestZonesFollowTheAccountsAndRecordsTheZones(t *testing.T) {
+	onEveryDatabase(t, 9, func(w *world) {
+		w.syncAll()
+		id, err := w.server.AddAccount("main", "labs", 5, "labs.example")
+		w.noError(err)
+		labs := dns.Record{Token: "main", Account: id, Zone: w.server.ZoneID("labs.example")}
+		w.syncAll()
+		if got := len(w.rowsOf(labs)); got != 5 {
+			w.t.Errorf("the zone of the new account has %d rows, want 5", got)
+		}
+		w.noError(w.server.RemoveAccount("labs"))
+		for range 2 { // the second listing without the account has it confirmed
+			_, err := w.Accounts.SyncNow(w.t.Context(), dns.Account{Token: "main"}, "", byAnn)
+			w.noError(err)
+			w.drain()
+		}
+		_, zoneErr := w.Zones.FindKey(w.t.Context(), dns.Zone{Token: "main", Account: id, ZoneID: labs.Zone})
+		if shown, kept := len(w.rowsOf(labs)), len(w.rowsOf(labs, tracker.StateDeleted)); !errors.Is(zoneErr, nawasync.ErrNotFound) || shown != 0 || kept != 5 {
+			w.t.Errorf("of the removed account the zone is found with %v, %d records are shown and %d kept; want none, 0 and 5", zoneErr, shown, kept)
+		}
+		if got := len(w.rows("alpha.example")); got != 9 {
+			w.t.Errorf("a zone of the other account has %d rows, want 9", got)
+		}
+	})
+}
+
 func TestForbiddenZoneParksNothingAndKeepsItsRows(t *testing.T) {
 	onEveryDatabase(t, 40, func(w *world) {
 		w.syncAll()

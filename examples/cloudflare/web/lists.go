@@ -94,7 +94,7 @@ func (s *Pages) showRecords(w http.ResponseWriter, r *http.Request, status int, 
 	ctx := r.Context()
 	v.List = site.List{
 		Path: "/records", Listing: "records", Source: "Cloudflare", Instance: instanceOf(v.Zone), Singular: "record", Plural: "records",
-		SearchLabel: "Part of the name or content",
+		SearchLabel: "Name or content",
 	}
 	var p site.Page
 	if err == nil {

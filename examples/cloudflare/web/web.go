@@ -53,7 +53,7 @@ func (s *Pages) frame(path, instance string) site.Page {
 		to := string(section.URL)
 		p.Sections = append(p.Sections, site.Link{Name: section.Name, URL: site.LinkTo(to, token), Current: site.Current(to == path)})
 	}
-	if len(s.Tokens) > 1 && path == "/" {
+	if len(s.Tokens) > 1 && (path == "/" || path == "/elsewhere") {
 		for _, name := range s.Tokens {
 			p.Places = append(p.Places, site.Link{Name: name, URL: site.LinkTo(path, name), Current: site.Current(name == token)})
 		}

@@ -90,6 +90,26 @@ func TestRecordsHaveTheFieldsOfTheAPI(t *testing.T) {
 	}
 }
 
+func TestWrongRequestsGetTheCodesOfTheAPI(t *testing.T) {
+	t.Parallel()
+	s := sim.New(sim.Options{Records: 1})
+	for _, c := range []struct {
+		path, token, code string
+		status            int
+	}{
+		{"/client/v4/zones", "", `"code":6003`, http.StatusBadRequest},
+		{"/client/v4/user/tokens/verify", "unknown", `"code":1000`, http.StatusUnauthorized},
+		{"/client/v4/zones", "unknown", `"code":10000`, http.StatusUnauthorized},
+		{"/client/v4/zones/nothing/dns_records", "secret-token", `"code":7003`, http.StatusNotFound},
+		{"/client/v4/nowhere", "secret-token", `"code":7000`, http.StatusNotFound},
+		{"/client/v4/zones/" + s.ZoneID("alpha.example") + "/dns_records/nothing", "secret-token", `"code":1002`, http.StatusBadRequest},
+	} {
+		if status, body := send(t, s, http.MethodGet, c.path, c.token, ""); status != c.status || !strings.Contains(body, c.code) || !strings.Contains(body, `"success":false`) {
+			t.Errorf("%s: status %d, want %d with %s: %s", c.path, status, c.status, c.code, body)
+		}
+	}
+}
+
 func TestPutOverwritesWhatItDoesNotSend(t *testing.T) {
 	t.Parallel()
 	s := sim.New(sim.Options{Records: 1})
