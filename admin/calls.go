@@ -18,6 +18,7 @@ type callsView struct {
 	next      int64 // the last endpoint of the page if there are more, or 0
 	later     bool  // it is not the first page
 	quotas    []tracker.Quota
+	budgets   []budgetHealth
 }
 
 const (
@@ -38,10 +39,15 @@ func (v *serviceView) loadCalls(ctx context.Context) error {
 		return err
 	}
 	v.calls.endpoints, v.calls.next, v.calls.later = page.Endpoints, page.Next, search.After != 0
-	if len(page.Endpoints) > 0 {
-		v.calls.quotas, _, err = v.store().Quotas(ctx, v.name, maxQuotasShown)
+	if v.calls.quotas, _, err = v.store().Quotas(ctx, v.name, maxQuotasShown); err != nil {
+		return err
 	}
-	return err
+	shown := v.calls.quotas
+	if v.instance != "" {
+		shown = slices.DeleteFunc(slices.Clone(shown), func(q tracker.Quota) bool { return !slices.Contains(search.Instances, q.Instance) })
+	}
+	v.calls.budgets = v.loadBudgets(ctx, shown, v.scopes)[v.name]
+	return nil
 }
 
 // quotaOf returns the quota that an endpoint uses, or nil.
@@ -129,9 +135,9 @@ func usedUpBefore(a, b *tracker.Quota) bool {
 	return a.Left < b.Left
 }
 
-// hasQuotas reports whether the server of a service said what is left of a quota.
+// hasQuotas reports whether a service has a budget, or its server said what is left of a quota.
 func (v *overviewView) hasQuotas() bool {
-	return slices.ContainsFunc(v.Services, func(s serviceHealth) bool { return s.Quota != nil })
+	return slices.ContainsFunc(v.Services, func(s serviceHealth) bool { return s.Quota != nil || len(s.Budgets) > 0 })
 }
 
 // callStatus says how a call of an attempt ended.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"time"
 
@@ -42,10 +43,10 @@ func (p *request) metrics() error {
 // descriptions describe the metrics. The only labels are services and fixed words, so that the
 // number of time series stays small.
 type descriptions struct {
-	up, ended, runs, waits                              *prometheus.Desc
-	queued, due, running, stuck, oldest, limited        *prometheus.Desc
-	parked, paused, held, lastSuccess, alertsBySeverity *prometheus.Desc
-	calls, callErrors, quotaLeft                        *prometheus.Desc
+	up, ended, runs, waits                                *prometheus.Desc
+	queued, due, running, stuck, oldest, limited          *prometheus.Desc
+	parked, paused, held, lastSuccess, alertsBySeverity   *prometheus.Desc
+	calls, callErrors, quotaLeft, budgetCalls, budgetLeft *prometheus.Desc
 }
 
 func newDescriptions() *descriptions {
@@ -58,19 +59,22 @@ func newDescriptions() *descriptions {
 		runs:  describe("job_run_seconds", "How long the last attempt of each ended job ran.", "service"),
 		waits: describe("job_wait_seconds",
 			"How long each ended job waited from when it first came due until its last attempt began, with earlier attempts and their backoff.", "service"),
-		queued:           describe("jobs_queued", "Queued jobs, due or not.", "service"),
-		due:              describe("jobs_due", "Queued jobs that are due.", "service"),
-		running:          describe("jobs_running", "Running jobs.", "service"),
-		stuck:            describe("jobs_stuck", "Running jobs past their deadline.", "service"),
-		oldest:           describe("oldest_queued_seconds", "How long the oldest due job has been waiting, or 0 if none waits.", "service"),
-		limited:          describe("open_jobs_limited", "1 if there are more than 50,000 open jobs, and the queued and running jobs are not counted completely."),
-		parked:           describe("scopes_parked", "Scopes that the engine parked because the remote refused a request.", "service"),
-		paused:           describe("scopes_paused", "Scopes that an operator paused.", "service"),
-		held:             describe("syncs_held", "Syncs that wait for an operator's decision.", "service"),
-		lastSuccess:      describe("last_success_timestamp_seconds", "When a job last succeeded.", "service"),
-		calls:            describe("remote_call_seconds", "How long each call of the external API took.", "service"),
-		callErrors:       describe("remote_call_errors_total", "Calls of the external API that failed, by class of the error.", "service", "class"),
-		quotaLeft:        describe("remote_quota_left", "Calls left of the quota that is used up first, as the server of the external API said last.", "service"),
+		queued:      describe("jobs_queued", "Queued jobs, due or not.", "service"),
+		due:         describe("jobs_due", "Queued jobs that are due.", "service"),
+		running:     describe("jobs_running", "Running jobs.", "service"),
+		stuck:       describe("jobs_stuck", "Running jobs past their deadline.", "service"),
+		oldest:      describe("oldest_queued_seconds", "How long the oldest due job has been waiting, or 0 if none waits.", "service"),
+		limited:     describe("open_jobs_limited", "1 if there are more than 50,000 open jobs, and the queued and running jobs are not counted completely."),
+		parked:      describe("scopes_parked", "Scopes that the engine parked because the remote refused a request.", "service"),
+		paused:      describe("scopes_paused", "Scopes that an operator paused.", "service"),
+		held:        describe("syncs_held", "Syncs that wait for an operator's decision.", "service"),
+		lastSuccess: describe("last_success_timestamp_seconds", "When a job last succeeded.", "service"),
+		calls:       describe("remote_call_seconds", "How long each call of the external API took.", "service"),
+		callErrors:  describe("remote_call_errors_total", "Calls of the external API that failed, by class of the error.", "service", "class"),
+		quotaLeft:   describe("remote_quota_left", "Calls left of the quota that is used up first, as the server of the external API said last.", "service"),
+		budgetCalls: describe("remote_budget_calls",
+			"Calls that the budget of a limit scope allows in a window. The scopes after the first 50 of a service are added up as other.", "service", "scope", "class", "window"),
+		budgetLeft:       describe("remote_budget_left", "Calls left of the budget of a limit scope. Missing while Redis does not answer.", "service", "scope", "class", "window"),
 		alertsBySeverity: describe("alerts", "Alerts of the overview, up to 20.", "severity"),
 	}
 }
@@ -78,7 +82,7 @@ func newDescriptions() *descriptions {
 func (d *descriptions) describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		d.up, d.ended, d.runs, d.waits, d.queued, d.due, d.running, d.stuck, d.oldest, d.limited, d.parked, d.paused, d.held, d.lastSuccess, d.alertsBySeverity,
-		d.calls, d.callErrors, d.quotaLeft,
+		d.calls, d.callErrors, d.quotaLeft, d.budgetCalls, d.budgetLeft,
 	} {
 		ch <- desc
 	}
@@ -148,8 +152,37 @@ func (c figuresCollector) collectService(ch chan<- prometheus.Metric, s *service
 	if s.Quota != nil {
 		sendGauge(ch, c.quotaLeft, float64(s.Quota.Left), s.Service)
 	}
+	c.collectBudgets(ch, s)
 	if !s.Synced.IsZero() {
 		sendGauge(ch, c.lastSuccess, float64(s.Synced.UnixMicro())/1e6, s.Service)
+	}
+}
+
+// collectBudgets sends the budgets of the first maxBudgetSeries limit scopes, in the order of their names, and the sum
+// of the others.
+func (c figuresCollector) collectBudgets(ch chan<- prometheus.Metric, s *serviceFigures) {
+	scopes := map[string]bool{}
+	for i := range s.Budgets {
+		scopes[s.Budgets[i].Instance] = true
+	}
+	names := slices.Sorted(maps.Keys(scopes))
+	names = names[:min(len(names), maxBudgetSeries)]
+	type key struct{ scope, class, window string }
+	calls, left := map[key]int{}, map[key]int{}
+	for _, b := range s.Budgets {
+		k := key{b.Instance, b.Class, b.Window.String()}
+		if !slices.Contains(names, b.Instance) {
+			k.scope = budgetOther
+		}
+		if calls[k] += b.Calls; b.Left >= 0 {
+			left[k] += b.Left
+		}
+	}
+	for k, n := range calls {
+		sendGauge(ch, c.budgetCalls, float64(n), s.Service, k.scope, k.class, k.window)
+	}
+	for k, n := range left {
+		sendGauge(ch, c.budgetLeft, float64(n), s.Service, k.scope, k.class, k.window)
 	}
 }
 

@@ -155,6 +155,7 @@ type overviewData struct {
 	listed    []tracker.ListedScope
 	marks     timeMarks
 	quotas    []tracker.Quota
+	budgets   map[string][]budgetHealth // by service
 }
 
 // read reads a part.
@@ -199,6 +200,7 @@ func (o *overview) readCounts(ctx context.Context, p *request, window timeWindow
 		if d.quotas, _, err = store.Quotas(ctx, "", maxQuotasShown); err != nil {
 			return err
 		}
+		d.budgets = p.loadBudgets(ctx, d.quotas, d.scopes)
 		d.holds, err = store.Holds(ctx, "", "", true, 100)
 		return err
 	})

@@ -50,9 +50,11 @@ type serviceHealth struct {
 	Synced  time.Time     `json:"last_success,omitzero"` // when a job last succeeded
 	// Quota is the quota of the external API that is used up first; nil if none is known.
 	Quota *tracker.Quota `json:"quota,omitempty"`
-	chart chart.BarChart
-	runs  tracker.Histogram
-	waits tracker.Histogram
+	// Budgets are those of the busiest limit scopes, if this process has the Remote; those that are used up first are first.
+	Budgets []budgetHealth `json:"budgets,omitempty"`
+	chart   chart.BarChart
+	runs    tracker.Histogram
+	waits   tracker.Histogram
 }
 
 // minEndedForShare is the number of ended jobs below which a percentage would mislead.
@@ -95,7 +97,7 @@ func (o *overview) sum(names []string) {
 		}
 	}
 	for _, s := range byName {
-		s.Quota = firstQuota(o.data.quotas, s.Service)
+		s.Quota, s.Budgets = firstQuota(o.data.quotas, s.Service), o.data.budgets[s.Service]
 		s.RunP50, s.RunP95, s.WaitP95 = s.runs.Quantile(0.5), s.runs.Quantile(0.95), s.waits.Quantile(0.95)
 		o.Services = append(o.Services, *s)
 	}

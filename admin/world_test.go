@@ -55,7 +55,13 @@ var placeNames = []string{"qalpha", "qbeta", "qgroup", "qgroup/one", "qgroup2"}
 
 func newWorld(t *testing.T, db *testdb.Database) *world {
 	t.Helper()
-	w := &world{site: newSite(t, db, "", nil)}
+	return newWorldOf(t, db, nil)
+}
+
+// newWorldOf is newWorld with changes to the engine's configuration.
+func newWorldOf(t *testing.T, db *testdb.Database, tune func(*nawasync.Config)) *world {
+	t.Helper()
+	w := &world{site: newSiteOf(t, db, "", tune, nil)}
 	for _, instance := range placeNames {
 		w.add(place{service: "qhost", instance: instance}, placed{instance, ""})
 	}

@@ -39,6 +39,7 @@ type budgets struct {
 	engines     []string  // those that live
 	aliveAt     time.Time // when it was last known that owner lives
 	aliveSince  time.Time // since when that was known without a gap
+	lookAway    time.Time // since when Redis has not answered a look
 }
 
 type limitKey struct{ scope, class string }

@@ -48,3 +48,23 @@ func ExampleRemote_Budgets() {
 	}
 	// Output: acme: 50 of 1200 calls left in 5m0s
 }
+
+// A process that serves pages asks for the limit scopes that it shows. With Config.Redis, it sees the calls of
+// all processes.
+func ExampleRemote_BudgetsIn() {
+	dns, _ := remote.New(remote.Config{
+		Service: "dns", Budgets: []remote.Budget{{Calls: 1200, Window: 5 * time.Minute}},
+		Base: roundTrip(func(*http.Request) *http.Response {
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
+		}),
+	})
+	_, _ = dns.Client("acme").Get("https://dns.example/zones")
+	for _, b := range dns.BudgetsIn(context.Background(), []string{"acme"}) {
+		const perMinute = 60
+		fmt.Printf("%s: %d left, %d used by people of at least %d\n", b.Scope, b.Left, b.People.Used, b.People.Minimum)
+		fmt.Println("lasts at this rate:", b.LastsUntil(perMinute).IsZero())
+	}
+	// Output:
+	// acme: 1199 left, 1 used by people of at least 180
+	// lasts at this rate: true
+}

@@ -24,6 +24,7 @@ type Quota struct {
 	Left     int64     `json:"left"`
 	LeftAt   time.Time `json:"left_at,omitzero"`
 	Reset    time.Time `json:"reset,omitzero"` // when the quota is full again, as the server said; zero if it did not
+	Since    time.Time `json:"since"`          // since when calls have been made, without a break of 5 minutes
 	LastAt   time.Time `json:"last_at"`        // when the last call ended
 	Forecast Forecast  `json:"forecast"`
 }
@@ -79,10 +80,10 @@ func (r *Reader) Quotas(ctx context.Context, service string, limit int) (list []
 		var q Quota
 		var calls, first, last, leftAt, reset int64
 		err := rows.Scan(&q.Service, &q.Instance, &q.Budget, &first, &last, &q.Left, &leftAt, &reset, &calls)
-		q.LastAt, q.LeftAt, q.Reset = sqlkit.FromMicros(last), sqlkit.FromMicros(leftAt), sqlkit.FromMicros(reset)
+		q.Since, q.LastAt, q.LeftAt, q.Reset = sqlkit.FromMicros(first), sqlkit.FromMicros(last), sqlkit.FromMicros(leftAt), sqlkit.FromMicros(reset)
 		q.Rate = float64(calls) / now.Sub(from).Minutes()
 		stopped := slices.ContainsFunc(scopes, func(s Scope) bool { return s.Covers(q.Service, q.Instance) })
-		q.Forecast = q.forecast(now, sqlkit.FromMicros(first), stopped)
+		q.Forecast = q.forecast(now, stopped)
 		list = append(list, q)
 		return err
 	}, "SELECT e.service, e.instance, e.budget, e.first_at, e.last_at, e.left_calls, e.left_at, e.reset_at,"+
@@ -98,8 +99,8 @@ func (r *Reader) Quotas(ctx context.Context, service string, limit int) (list []
 	return list, false, nil
 }
 
-// forecast says how long the quota lasts. first is since when calls have been made without a longer break.
-func (q *Quota) forecast(now, first time.Time, stopped bool) Forecast {
+// forecast says how long the quota lasts.
+func (q *Quota) forecast(now time.Time, stopped bool) Forecast {
 	refilled := !q.Reset.IsZero() && !now.Before(q.Reset)
 	switch {
 	case stopped:
@@ -108,7 +109,7 @@ func (q *Quota) forecast(now, first time.Time, stopped bool) Forecast {
 		return Forecast{State: ForecastUnknown}
 	case q.Rate == 0:
 		return Forecast{State: ForecastLasts}
-	case now.Sub(first) < forecastData:
+	case now.Sub(q.Since) < forecastData:
 		return Forecast{State: ForecastEarly}
 	}
 	minutes := float64(q.Left) / q.Rate

@@ -10,7 +10,26 @@ import (
 
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/remotecall"
+	"github.com/nawasara/nawasync/remote"
 )
+
+// budgetedRemote returns the Remote of whm, with a budget.
+func budgetedRemote(t *testing.T) *remote.Remote {
+	t.Helper()
+	r, err := remote.New(remote.Config{Service: "whm", Budgets: []remote.Budget{{Calls: 6000, Window: 10 * time.Minute}}})
+	noError(t, err)
+	return r
+}
+
+// fillBudgets uses most of the budget of an instance, and some of another one's.
+func (s *site) fillBudgets(t *testing.T) {
+	t.Helper()
+	link := s.whm.Link(remotecall.NewKey())
+	for spender, calls := range []int{remotecall.People: 40, remotecall.Syncs: 900, remotecall.Bulk: 3000} {
+		link.Reserve(t.Context(), []remotecall.Request{{Scope: "main", Spender: remotecall.Spender(spender), Calls: 1, Jobs: calls}})
+	}
+	link.Reserve(t.Context(), []remotecall.Request{{Scope: "backup", Calls: 1, Jobs: 1}})
+}
 
 // fillCalls stores calls of the external API, and those of the attempt of a job.
 func (s *site) fillCalls(t *testing.T, db *gorm.DB) {

@@ -32,6 +32,7 @@ import (
 	"github.com/nawasara/nawasync/admin"
 	"github.com/nawasara/nawasync/admin/internal/mailboxes"
 	"github.com/nawasara/nawasync/migrations"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -103,6 +104,7 @@ var longID = func() string {
 // site serves the pages of an engine.
 type site struct {
 	engine                                      *nawasync.Engine
+	whm                                         *remote.Remote
 	boxes                                       nawasync.SyncedRepository[mailboxes.Mailbox]
 	server                                      *mailboxes.Server
 	url                                         string
@@ -137,8 +139,10 @@ func newSite(t *testing.T, full bool) *site {
 	ring, err := secret.NewKeyring([]byte("0123456789abcdef0123456789abcdef"))
 	noError(t, err)
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s := &site{}
-	s.engine, err = nawasync.New(nawasync.Config{DB: db, Redis: client, Sealer: ring, Logger: quiet, StopGrace: time.Second})
+	s := &site{whm: budgetedRemote(t)}
+	s.engine, err = nawasync.New(nawasync.Config{
+		DB: db, Redis: client, Sealer: ring, Logger: quiet, StopGrace: time.Second, Remotes: []*remote.Remote{s.whm},
+	})
 	noError(t, err)
 	noError(t, errors.Join(nawasync.Register(s.engine, &doer{}), admin.Register(s.engine, everyone{})))
 	s.boxes, s.server = mailboxes.New(t, s.engine, db)
@@ -231,6 +235,7 @@ func (s *site) fill(t *testing.T, db *gorm.DB) {
 	noError(t, db.Exec("UPDATE nawasync_schedules SET paused_until = ?, paused_by = 'operator', paused_reason = 'the list is wrong' WHERE name = 'boxes-weekly'", tracker.Forever.UnixMicro()).Error)
 	s.fillHistory(t, db)
 	s.fillCalls(t, db)
+	s.fillBudgets(t)
 	s.fillMirror(t)
 	s.bulk = s.runBulkDelete(t)
 	delayed, err := s.engine.Dispatch(t.Context(), chore{ID: "later@site.example"}, nawasync.Options{Delay: time.Hour})

@@ -1,0 +1,28 @@
+package nawasync
+
+import (
+	"context"
+	"sync"
+
+	"github.com/nawasara/nawasync/remote"
+)
+
+// Budgets returns how the budgets of limit scopes stand, by service: of the services whose Remote is in
+// Config.Remotes. It waits for Redis no longer than 0.1 s.
+func (i internals) Budgets(ctx context.Context, scopes map[string][]string) map[string][]remote.BudgetUse {
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	found := map[string][]remote.BudgetUse{}
+	for _, r := range i.config.Remotes {
+		if names := scopes[r.Service()]; len(names) > 0 {
+			group.Go(func() {
+				list := r.BudgetsIn(ctx, names)
+				mu.Lock()
+				defer mu.Unlock()
+				found[r.Service()] = list
+			})
+		}
+	}
+	group.Wait()
+	return found
+}
