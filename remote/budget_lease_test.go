@@ -62,7 +62,7 @@ func TestBudgetIsKeptWhateverFails(t *testing.T) {
 					w.unheard[i] = !w.unheard[i]
 				case 4:
 					if len(w.processes) < 8 && i == 0 {
-						w.processes = append(w.processes, w.process(len(w.processes), client))
+						w.join(client)
 					}
 				case 5:
 					if i > 0 && w.random.IntN(3) == 0 {

@@ -19,6 +19,10 @@ import (
 // Jobs of users, syncs and jobs that were dispatched in bulk each have a minimum, which the others leave
 // to them: 15, 10 and 10 % of the calls. What a spender has not used is freed step by step towards the end of
 // a window; 2 % stay with people. Syncs and bulk keep their minimum only while they ask for calls.
+//
+// While Redis is away, each process goes on with what Redis has leased to it: what it has made in the last
+// window, and a part of what is kept for people. A process that starts meanwhile makes no calls, and neither
+// does one without a started engine.
 type Budget struct {
 	// Class is the class of endpoints, see Config.Class. "" is all classes without a budget of their own.
 	Class string

@@ -20,14 +20,20 @@ func cloudflare() Budget { return Budget{Calls: 1200, Window: 5 * time.Minute} }
 // tenth is for a tenth of the load, in a fifth of the time.
 func tenth() Budget { return Budget{Calls: 120, Window: time.Minute} }
 
-// 5,000 jobs in bulk, a sync of 200 zones, and a user.
+// 5,000 jobs in bulk, a sync of 200 zones, and a user. Redis is away for longer than two windows, and then
+// loses its data.
 func TestProcessesShareABudgetInRedis(t *testing.T) {
 	t.Parallel()
 	client := testdb.Redis(t)
 	w := newWorld(t, 4, cloudflare(), client)
 	w.rename()
 	defer w.forget(client)
-	took, x := w.run(5000, 200, 10*time.Second, nil)
+	took, x := w.run(5000, 200, 10*time.Second, func(passed time.Duration) {
+		w.setAway(passed > 200*time.Second && passed < 1000*time.Second)
+		if passed == 1100*time.Second {
+			w.forget(client)
+		}
+	})
 	x.check("5,000 jobs and 200 zones", took, 10)
 }
 

@@ -321,6 +321,13 @@ func (w *world) rename() {
 	}
 }
 
+// join starts a further process.
+func (w *world) join(client *redis.Client) {
+	r := w.process(len(w.processes), client)
+	r.budgets.service = w.processes[0].budgets.service
+	w.processes = append(w.processes, r)
+}
+
 // forget deletes the keys of the account.
 func (w *world) forget(client redis.UniversalClient) {
 	client.Del(context.Background(), w.processes[0].budgets.of("", "")[0].keys...)

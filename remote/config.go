@@ -46,7 +46,8 @@ type Config struct {
 	TokenScope func(scope string) string
 	// Budgets are the limits of the service, for each limit scope. None means no limit.
 	Budgets []Budget
-	// Redis shares the budgets between processes. Without it each process has a budget of its own.
+	// Redis shares the budgets between processes. Without it each process has a budget of its own. While it
+	// is away, each process goes on with a part; see Budget.
 	Redis redis.UniversalClient
 	// Secrets are credentials that errors must not contain.
 	Secrets []secret.Secret
