@@ -48,7 +48,8 @@ func TestSpanOfACallIsAChildOfItsAttemptAndIsSentWithTheHostsPropagator(t *testi
 		spans[span.Name] = span
 	}
 	call, attempt := spans["GET /notes/{id}"], spans["process default"]
-	if call.SpanKind != trace.SpanKindClient || call.Parent.SpanID() != attempt.SpanContext.SpanID() || call.SpanContext.TraceID() != attempt.SpanContext.TraceID() {
+	if call.SpanKind != trace.SpanKindClient || call.Parent.SpanID() != attempt.SpanContext.SpanID() ||
+		call.SpanContext.TraceID() != attempt.SpanContext.TraceID() {
 		t.Errorf("the span of the call is no child of the attempt's: %+v", spans)
 	}
 	header := <-sent

@@ -63,7 +63,7 @@ func budgetedWorld(t *testing.T) (w *world, own *remote.Remote) {
 			calls = append(calls, remotecall.Call{Scope: "qalpha", Template: "/a", Start: now.Add(time.Duration(minute-6) * time.Minute), Left: -1})
 		}
 	}
-	storeCalls(t, enginetest.Store(w.engine), "qhost", append(calls, remotecall.Call{Scope: "qgroup/one", Template: "/a", Start: now, Left: -1})...)
+	storeCalls(t, enginetest.Store(w.engine), append(calls, remotecall.Call{Scope: "qgroup/one", Template: "/a", Start: now, Left: -1})...)
 	return w, own
 }
 
@@ -101,7 +101,9 @@ func TestPagesShowTheBudgetsOfTheInstancesThatASubjectMayView(t *testing.T) {
 	if err := callRefused(t, own, "qgroup/one"); err == nil {
 		t.Error("the server has not asked for silence")
 	}
-	_, err := enginetest.Store(w.engine).Park(t.Context(), jobstore.Refusal{Service: "qhost", Instance: "qalpha", Wait: time.Hour, Asked: true, Reason: "HTTP 429"})
+	_, err := enginetest.Store(w.engine).Park(t.Context(), jobstore.Refusal{
+		Service: "qhost", Instance: "qalpha", Wait: time.Hour, Asked: true, Reason: "HTTP 429",
+	})
 	noError(t, err)
 	page = text(w.get("operator", "/services/qhost").body)
 	if !strings.Contains(page, "no calls until ") || !strings.Contains(page, "parked or paused until ") || usedUp.MatchString(page) {
@@ -120,15 +122,15 @@ func TestHealthAndMetricsHaveTheBudgets(t *testing.T) {
 	w, _ := budgetedWorld(t)
 	var health struct {
 		Services []struct {
-			Service string
+			Service string `json:"service"`
 			Budgets []struct {
-				Instance string
-				Left     int
-				Bulk     remote.BudgetShare
-				Shared   bool
-				Forecast tracker.Forecast
-			}
-		}
+				Instance string             `json:"instance"`
+				Left     int                `json:"left"`
+				Bulk     remote.BudgetShare `json:"bulk"`
+				Shared   bool               `json:"shared"`
+				Forecast tracker.Forecast   `json:"forecast"`
+			} `json:"budgets"`
+		} `json:"services"`
 	}
 	noError(t, json.Unmarshal([]byte(w.get("operator", "/health.json").body), &health))
 	for _, s := range health.Services {
@@ -161,7 +163,7 @@ func TestBudgetsAreUnknownWhileRedisDoesNotAnswer(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DisableIdentity: true})
 	t.Cleanup(func() { _ = client.Close() })
 	w := newWorldOf(t, testdb.SQLite(t), func(c *nawasync.Config) { c.Remotes = []*remote.Remote{newBudgeted(t, client)} })
-	storeCalls(t, enginetest.Store(w.engine), "qhost", remotecall.Call{Scope: "qalpha", Template: "/a", Start: w.engine.Reader().Now(), Left: -1})
+	storeCalls(t, enginetest.Store(w.engine), remotecall.Call{Scope: "qalpha", Template: "/a", Start: w.engine.Reader().Now(), Left: -1})
 	page := text(w.get("operator", "/services/qhost").body)
 	if !strings.Contains(page, ">unknown<") || !strings.Contains(page, "because Redis does not answer") || strings.Contains(page, "those of this process") {
 		t.Errorf("the page does not say that the budget is unknown:\n%s", page)
@@ -182,9 +184,10 @@ func TestBudgetsWithoutRedisAreMarkedAndMetricsHaveABoundedNumber(t *testing.T) 
 		spend(t, own, scope, remotecall.People, 10)
 		calls = append(calls, remotecall.Call{Scope: scope, Template: "/a", Start: w.engine.Reader().Now(), Left: -1})
 	}
-	storeCalls(t, enginetest.Store(w.engine), "qhost", calls...)
+	storeCalls(t, enginetest.Store(w.engine), calls...)
 	page := text(w.get("operator", "/services/qhost").body)
-	if n := strings.Count(page, oneLeft); n != 50 || !strings.Contains(page, "10 more budgets have more calls left.") || !strings.Contains(page, "those of this process") {
+	if n := strings.Count(page, oneLeft); n != 50 || !strings.Contains(page, "10 more budgets have more calls left.") ||
+		!strings.Contains(page, "those of this process") {
 		t.Errorf("the page has %d budgets, want 50 of 60, of this process:\n%s", n, page)
 	}
 	list := scrape(t, w.site, "operator")

@@ -15,9 +15,10 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// storeCalls stores calls of a service, as a process that makes them does.
-func storeCalls(t *testing.T, store *jobstore.Store, service string, calls ...remotecall.Call) {
+// storeCalls stores calls of the service qhost, as a process that makes them does.
+func storeCalls(t *testing.T, store *jobstore.Store, calls ...remotecall.Call) {
 	t.Helper()
+	const service = "qhost"
 	l := remotecall.NewLedger(service, func(text string, _ int) string { return text })
 	for _, call := range calls {
 		l.Add(t.Context(), call)
@@ -54,7 +55,7 @@ func TestPagesShowTheCallsOfTheLimitScopesThatASubjectMayView(t *testing.T) {
 			}
 		}
 		calls = append(calls, remotecall.Call{Scope: "qgroup/one", Template: "/quotas/{one}", Status: 200, Start: now, Left: -1})
-		storeCalls(t, store, "qhost", calls...)
+		storeCalls(t, store, calls...)
 		for subject, sees := range map[string][2]bool{"operator": {true, true}, "one-operator": {false, true}} {
 			page := text(w.get(subject, "/services/qhost").body)
 			for i, template := range []string{"/quotas/{alpha}", "/quotas/{one}"} {
@@ -121,7 +122,7 @@ func TestEndpointsAreOnPages(t *testing.T) {
 	for i := range 120 {
 		calls = append(calls, remotecall.Call{Scope: "qalpha", Template: fmt.Sprintf("/quotas/%03d", i), Start: w.engine.Reader().Now(), Left: -1})
 	}
-	storeCalls(t, enginetest.Store(w.engine), "qhost", calls...)
+	storeCalls(t, enginetest.Store(w.engine), calls...)
 	seen, path := map[string]bool{}, "/services/qhost"
 	for n := 1; ; n++ {
 		body := w.get("operator", path).body

@@ -152,7 +152,10 @@ func checkPollFails[T any](w *remoteWorld[T]) {
 		{transportFault{status: http.StatusInternalServerError, name: "status 500"}, []fault.Class{fault.ClassTransient, fault.ClassTimeout, fault.ClassUnknownOutcome, ""}},
 		{transportFault{kind: faultDrop, name: "a closed connection"}, []fault.Class{fault.ClassTransient, fault.ClassTimeout, fault.ClassUnknownOutcome, ""}},
 		{transportFault{status: http.StatusUnauthorized, name: "status 401"}, []fault.Class{fault.ClassCredentials}},
-		{transportFault{status: http.StatusTooManyRequests, name: "status 429", header: map[string]string{"Retry-After": "120"}}, []fault.Class{fault.ClassRateLimited}},
+		{
+			transportFault{status: http.StatusTooManyRequests, name: "status 429", header: map[string]string{"Retry-After": "120"}},
+			[]fault.Class{fault.ClassRateLimited},
+		},
 	} {
 		a := w.accepted()[0]
 		a.transport.inject(f.fault)
@@ -169,7 +172,8 @@ func checkPollFails[T any](w *remoteWorld[T]) {
 			a.failf("return the error of the call, with its class: the credentials, limits and outages of the remote stop a job that polls too",
 				"Poll returned mirror.Accepted although it got %s", f.fault.name)
 		case !slices.Contains(f.classes, class):
-			a.failf("give the error the class that other calls give it", "Poll returned an error of the class %q for %s, want %q: %v", class, f.fault.name, f.classes[0], err)
+			a.failf("give the error the class that other calls give it",
+				"Poll returned an error of the class %q for %s, want %q: %v", class, f.fault.name, f.classes[0], err)
 		}
 	}
 }

@@ -40,7 +40,8 @@ func TestRetryAfterSilencesALimitScopeInAllProcesses(t *testing.T) {
 		if form == "date" { // the server's clock is an hour ahead
 			wait = w.now.Add(time.Hour + 2*time.Minute).UTC().Format(http.TimeFormat)
 		}
-		first.noteLimits(t.Context(), scope, "", response(http.StatusTooManyRequests, "Retry-After", wait, "Date", w.now.Add(time.Hour).UTC().Format(http.TimeFormat)))
+		date := w.now.Add(time.Hour).UTC().Format(http.TimeFormat)
+		first.noteLimits(t.Context(), scope, "", response(http.StatusTooManyRequests, "Retry-After", wait, "Date", date))
 		for _, passed := range []time.Duration{0, time.Minute, 118 * time.Second} {
 			w.now = w.now.Add(passed)
 			for i, r := range w.processes {

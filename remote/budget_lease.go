@@ -2,6 +2,7 @@ package remote
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/remotecall"
@@ -53,14 +54,12 @@ func (b *budgets) live(owner string, engines []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.owner, b.engines = owner, engines
-	for _, name := range engines {
-		if name == owner {
-			if now.Sub(b.aliveAt) > aliveFor {
-				b.aliveSince = now
-			}
-			b.aliveAt = now
-			return
+	if slices.Contains(engines, owner) {
+		if now.Sub(b.aliveAt) > aliveFor {
+			b.aliveSince = now
 		}
+		b.aliveAt = now
+		return
 	}
 }
 

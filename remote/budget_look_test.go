@@ -20,12 +20,12 @@ func texts(list []BudgetUse) (out []string) {
 	return out
 }
 
-// spendAs takes calls one by one.
-func spendAs(t *testing.T, r *Remote, scope string, s remotecall.Spender, n int) {
+// spendAs takes calls of the limit scope acme one by one.
+func spendAs(t *testing.T, r *Remote, s remotecall.Spender, n int) {
 	t.Helper()
 	ctx := remotecall.With(t.Context(), &remotecall.Job{Spender: s})
 	for range n {
-		if err := r.takeBudget(ctx, scope, ""); err != nil {
+		if err := r.takeBudget(ctx, "acme", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -37,10 +37,10 @@ func TestAProcessThatMakesNoCallsSeesTheBudgetsOfTheOthers(t *testing.T) {
 	w := newWorld(t, 2, tenth(), client)
 	worker, pages := w.processes[0], w.processes[1]
 	worker.budgets.settle = 0
-	spendAs(t, worker, "acme", remotecall.People, 5)
+	spendAs(t, worker, remotecall.People, 5)
 	w.step(20 * time.Second)
-	spendAs(t, worker, "acme", remotecall.Syncs, 7)
-	spendAs(t, worker, "acme", remotecall.Bulk, 9)
+	spendAs(t, worker, remotecall.Syncs, 7)
+	spendAs(t, worker, remotecall.Bulk, 9)
 	keys := server.Keys()
 	look := func() []string { return texts(pages.BudgetsIn(t.Context(), []string{"idle", "acme", "acme"})) }
 	want := []string{"acme 99/120 in 1m0s people 5 syncs 7 bulk 9 shared true", "idle 120/120 in 1m0s people 0 syncs 0 bulk 0 shared true"}
@@ -85,7 +85,7 @@ func TestBudgetsWithoutAnswerOfRedisAreUnknown(t *testing.T) {
 func TestWithoutRedisOnlyBudgetsOfThisProcessAreSeen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2, tenth(), nil)
-	spendAs(t, w.processes[0], "acme", remotecall.Bulk, 3)
+	spendAs(t, w.processes[0], remotecall.Bulk, 3)
 	want := []string{"acme 117/120 in 1m0s people 0 syncs 0 bulk 3 shared false"}
 	if got := texts(w.processes[0].BudgetsIn(t.Context(), []string{"acme", "idle"})); !slices.Equal(got, want) {
 		t.Errorf("the budgets are %q, want %q", got, want)

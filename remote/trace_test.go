@@ -3,7 +3,9 @@ package remote_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,7 +34,7 @@ func spanText(s tracetest.SpanStub) string {
 	var list []string
 	for _, a := range s.Attributes {
 		if !strings.HasPrefix(string(a.Key), "server.") {
-			list = append(list, string(a.Key)+"="+a.Value.Emit())
+			list = append(list, string(a.Key)+"="+a.Value.String())
 		}
 	}
 	return fmt.Sprintf("%s [%s] %s %s", s.Name, strings.Join(list, " "), s.Status.Code, s.Status.Description)
@@ -61,7 +63,10 @@ func TestEachAttemptOfACallIsASpanOfTheConventionsWithoutASecret(t *testing.T) {
 	noError(t, err)
 	ctx, parent := tracer.Start(baggage.ContextWithBaggage(t.Context(), bag), "process default")
 	for _, call := range []remote.Call{
-		{URL: s.URL + "/zones/s3cret?key=s3cret"}, {Method: "PUT", URL: s.URL + "/zones/s3cret", JSON: "s3cret"}, {Method: "BREW", URL: s.URL + "/pots"}, {URL: s.URL + "/zones/1"},
+		{URL: s.URL + "/zones/s3cret?key=s3cret"},
+		{Method: "PUT", URL: s.URL + "/zones/s3cret", JSON: "s3cret"},
+		{Method: "BREW", URL: s.URL + "/pots"},
+		{URL: s.URL + "/zones/1"},
 	} {
 		_, err = r.Call(ctx, "acme", call, nil)
 	}
@@ -86,7 +91,7 @@ func TestEachAttemptOfACallIsASpanOfTheConventionsWithoutASecret(t *testing.T) {
 		attributes := attribute.NewSet(span.Attributes...)
 		address, _ := attributes.Value("server.address")
 		port, _ := attributes.Value("server.port")
-		if got := fmt.Sprintf("http://%s:%d", address.AsString(), port.AsInt64()); got != s.URL {
+		if got := "http://" + net.JoinHostPort(address.AsString(), strconv.FormatInt(port.AsInt64(), 10)); got != s.URL {
 			t.Errorf("span %d names the server %s, want %s", i, got, s.URL)
 		}
 		if span.Parent.SpanID() != parent.SpanContext().SpanID() {

@@ -14,8 +14,8 @@ type Account struct {
 	ID        uint64
 	Token     string     `sync:"scope,limit"` // the token's name, never the token: what limits belong to
 	AccountID string     `sync:"key"`         // Cloudflare's identifier
-	Name      string     `gorm:"size:255"          sync:"observed"`
-	Kind      string     `gorm:"size:64"           sync:"observed"` // standard or enterprise
+	Name      string     `gorm:"size:255"    sync:"observed"`
+	Kind      string     `gorm:"size:64"     sync:"observed"` // standard or enterprise
 	CreatedOn *time.Time `sync:"observed"`
 	UpdatedAt time.Time
 	nawasync.SyncStatus
@@ -30,11 +30,11 @@ type Zone struct {
 	Token       string   `sync:"scope,limit"`
 	Account     string   `sync:"scope"` // the identifier of the account
 	ZoneID      string   `sync:"key"`   // Cloudflare's identifier
-	Name        string   `gorm:"size:255"           sync:"observed"`
-	Status      string   `gorm:"size:64"            sync:"observed"` // active, pending, initializing or moved
+	Name        string   `gorm:"size:255"        sync:"observed"`
+	Status      string   `gorm:"size:64"         sync:"observed"` // active, pending, initializing or moved
 	Paused      bool     `sync:"observed"`
-	Plan        string   `gorm:"size:255"           sync:"observed"`
-	NameServers []string `gorm:"serializer:json"    sync:"observed"`
+	Plan        string   `gorm:"size:255"        sync:"observed"`
+	NameServers []string `gorm:"serializer:json" sync:"observed"`
 	UpdatedAt   time.Time
 	nawasync.SyncStatus
 }
@@ -49,12 +49,12 @@ func (Zone) TableName() string { return "cloudflare_zones" }
 type Record struct {
 	ID      uint64
 	Token   string `sync:"scope,limit"`
-	Account string `sync:"scope"`                         // the identifier of the account
-	Zone    string `sync:"scope"`                         // the identifier of the zone: the API does not say to which zone a record belongs
-	RID     string `gorm:"column:rid"         sync:"key"` // Cloudflare's identifier
+	Account string `sync:"scope"`                  // the identifier of the account
+	Zone    string `sync:"scope"`                  // the identifier of the zone: the API does not say to which zone a record belongs
+	RID     string `gorm:"column:rid"  sync:"key"` // Cloudflare's identifier
 	Name    string `sync:"natural"`
-	Type    string `gorm:"size:16" sync:"natural,group=data"`
-	Content string `gorm:"type:TEXT" sync:"natural,group=data"` // of a TXT record it may be longer than 255 characters
+	Type    string `gorm:"size:16"     sync:"natural,group=data"`
+	Content string `gorm:"type:TEXT"   sync:"natural,group=data"` // of a TXT record it may be longer than 255 characters
 	Proxied bool   `sync:"group=data"`
 	TTL     int    // seconds; 1 is automatic, and what a proxied record has
 	// Priority is that of an MX record. 0 is a priority, so that it needs a pointer.

@@ -153,7 +153,8 @@ func (w *world) rows(zone string, states ...nawasync.SyncState) map[string]dns.R
 func (w *world) rowsOf(scope dns.Record, states ...nawasync.SyncState) map[string]dns.Record {
 	w.t.Helper()
 	found := map[string]dns.Record{}
-	for row, err := range w.Records.All(w.t.Context(), nawasync.Query{Where: map[string]any{"token": scope.Token, "account": scope.Account, "zone": scope.Zone}, States: states}) {
+	where := map[string]any{"token": scope.Token, "account": scope.Account, "zone": scope.Zone}
+	for row, err := range w.Records.All(w.t.Context(), nawasync.Query{Where: where, States: states}) {
 		w.noError(err)
 		found[row.Name+" "+row.Content] = row
 	}

@@ -25,8 +25,8 @@ type WhmAccount struct {
 	SuspendReason string          `gorm:"size:255"`
 	DiskLimit     *int64          // bytes; NULL is unlimited
 	DiskUsed      int64           `sync:"observed"` // bytes
-	IP            string          `gorm:"size:64" sync:"observed"`
-	Owner         string          `gorm:"size:64" sync:"observed"` // the reseller's username
+	IP            string          `gorm:"size:64"  sync:"observed"`
+	Owner         string          `gorm:"size:64"  sync:"observed"` // the reseller's username
 	Password      nawasync.Secret `gorm:"-"        sync:"secret"`
 	UpdatedAt     time.Time
 	nawasync.SyncStatus

@@ -196,12 +196,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string, do o
 
 // carryOut finds the account or the zone of a call and runs the operation.
 func (s *Server) carryOut(r request, do operation) answer {
-	id, named := r.PathValue("account"), r.PathValue("account") != ""
+	account := r.PathValue("account")
+	named := account != ""
 	if zoneID := r.PathValue("zone"); zoneID != "" {
-		id, named = zoneID, true
+		named = true
 		r.zone, r.account = s.findZone(zoneID)
 	} else {
-		r.account = s.findAccount(id)
+		r.account = s.findAccount(account)
 	}
 	switch {
 	case !named:
