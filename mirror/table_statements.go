@@ -14,8 +14,9 @@ import (
 // is postgres, mysql or sqlite; any other is an error, as is a struct that is no snapshot, or a field whose type is
 // not known: give it the tag gorm:"type:…", which is taken as it is.
 //
-// A pointer, a list, a time that gorm sets, and the key of a struct with natural fields may be NULL. A text of the scope, the key or the natural name has up to
-// 255 characters, as has none other unless it has the tag gorm:"size:…".
+// A pointer, a list, a time that gorm sets, and the key of a struct with natural fields may be NULL. A text of the scope,
+// the key or the natural name may have 255 characters. The length of other texts is not limited, unless they have the tag
+// gorm:"size:…".
 func TableStatements[T any](dialect string) ([]string, error) {
 	m, err := newModel(withoutDatabase(), new(T))
 	if err != nil {
