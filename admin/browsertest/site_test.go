@@ -57,14 +57,13 @@ func (c chore) Kind() nawasync.Kind {
 func (c chore) Target() nawasync.Target      { return nawasync.Target{Instance: "main", ID: c.ID} }
 func (c chore) Options() nawasync.JobOptions { return nawasync.JobOptions{MaxAttempts: 1} }
 
-// limitedRuns counts the attempts of the only chore that is limited.
-var limitedRuns atomic.Int32
-
 type doer struct {
 	nawasync.AbstractJob[chore]
+
+	limited atomic.Int32 // attempts of the only chore that is limited
 }
 
-func (*doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
+func (d *doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
 	switch run.Args.How {
 	case "fail":
 		run.Logf("asked the server for %s", run.Args.ID)
@@ -72,7 +71,7 @@ func (*doer) Execute(ctx context.Context, run *nawasync.Run[chore]) error {
 	case "panic":
 		panic("a mistake in the handler")
 	case "limited": // two attempts that do not count, and one that runs
-		if limitedRuns.Add(1) <= 2 {
+		if d.limited.Add(1) <= 2 {
 			return nawasync.RetryAfter(0, errors.New("429 too many requests"))
 		}
 		<-ctx.Done()
