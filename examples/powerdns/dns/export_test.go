@@ -1,0 +1,4 @@
+package dns
+
+// Configs is configs.
+var Configs = configs
