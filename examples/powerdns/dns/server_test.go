@@ -3,10 +3,10 @@ package dns_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/nawasara/nawasync/examples/powerdns/dns"
@@ -56,10 +56,7 @@ func realServer(t *testing.T) *server {
 
 func newServer(t *testing.T, address, key string) *server {
 	t.Helper()
-	s := &server{url: address, key: secret.New(key)}
-	random := make([]byte, 4)
-	_, _ = rand.Read(random)
-	s.prefix = "t" + hex.EncodeToString(random)
+	s := &server{url: address, key: secret.New(key), prefix: "t" + strings.ToLower(rand.Text()[:8])}
 	s.other = s.client(t, remote.Config{})
 	return s
 }
@@ -77,7 +74,7 @@ func (s *server) client(t testing.TB, config remote.Config) *pdnsapi.Client {
 // zone creates a zone that the test deletes at its end, and returns its name.
 func (s *server) zone(t testing.TB, name string) string {
 	t.Helper()
-	name = name + "." + s.prefix + ".example."
+	name = name + "." + strings.ToLower(rand.Text()[:8]) + "." + s.prefix + ".example." // several worlds of a test share the server
 	_, err := s.other.CreateZone(t.Context(), map[string]any{"name": name, "kind": "Native"})
 	enginetest.NoError(t, err)
 	t.Cleanup(func() { _ = s.other.DeleteZone(context.Background(), name) }) // the context of the test has ended

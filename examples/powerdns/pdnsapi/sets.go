@@ -117,16 +117,25 @@ func (c *Client) search(ctx context.Context, zone, name, kind string) (set Set, 
 
 // ReplaceSet gives a record set these records and this TTL, also if it does not exist. Its comments stay.
 func (c *Client) ReplaceSet(ctx context.Context, zone string, set Set) error {
-	return c.patch(ctx, zone, change{set, "REPLACE"})
+	return c.ReplaceSets(ctx, zone, set)
+}
+
+// ReplaceSets is ReplaceSet for several sets: if one is refused, none is replaced.
+func (c *Client) ReplaceSets(ctx context.Context, zone string, sets ...Set) error {
+	var changes []change
+	for _, set := range sets {
+		changes = append(changes, change{set, "REPLACE"})
+	}
+	return c.patch(ctx, zone, changes)
 }
 
 // DeleteSet deletes a record set. That there is none is no error.
 func (c *Client) DeleteSet(ctx context.Context, zone, name, kind string) error {
-	return c.patch(ctx, zone, change{Set{Name: name, Type: kind, Records: []Record{}}, "DELETE"})
+	return c.patch(ctx, zone, []change{{Set{Name: name, Type: kind, Records: []Record{}}, "DELETE"}})
 }
 
-func (c *Client) patch(ctx context.Context, zone string, one change) error {
-	call := c.request(http.MethodPatch, nil, map[string]any{"rrsets": []change{one}}, "zones", zoneID(zone))
-	call.Object = zone + " " + one.Name + " " + one.Type
+func (c *Client) patch(ctx context.Context, zone string, changes []change) error {
+	call := c.request(http.MethodPatch, nil, map[string]any{"rrsets": changes}, "zones", zoneID(zone))
+	call.Object = zone + " " + changes[0].Name + " " + changes[0].Type
 	return c.call(ctx, call, nil)
 }

@@ -186,8 +186,8 @@ func (z *zone) checkOthers(key setKey, label string, set Set) (refused string) {
 	if key.kind == "CNAME" && len(set.Records) > 1 {
 		return "RRset " + label + " has more than one record"
 	}
-	for other := range z.sets {
-		if other.name == key.name && other.kind != key.kind && (other.kind == "CNAME" || key.kind == "CNAME") {
+	for _, other := range types {
+		if z.sets[setKey{key.name, other}] != nil && other != key.kind && (other == "CNAME" || key.kind == "CNAME") {
 			return "RRset " + label + ": Conflicts with pre-existing RRset"
 		}
 	}
