@@ -3,8 +3,9 @@
 //
 //	nawasync new service inventory
 //	nawasync jobs list -dsn postgres://… -status failed
+//	nawasync jobs list -dsn postgres://… -status failed
 //
-// nawasync help lists the commands.
+// docs/command.md describes its commands, exit codes and JSON.
 package main
 
 import (
@@ -80,6 +81,17 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"new", "service NAME", "write the module of a new service", runNew},
+		{"migrate up", "", "apply the missing migrations", runMigrate},
+		{"migrate down", "", "drop all tables of nawasync with their data; needs -yes", runMigrate},
+		{"migrate status", "", "show the version of the schema", runMigrate},
+		{"jobs list", "", "list jobs, the newest first", runList},
+		{"jobs show", "ID", "show a job and its attempts", runShow},
+		{"jobs retry", "ID…", "dispatch ended jobs again", runRetry},
+		{"jobs cancel", "ID…", "cancel open jobs", runCancel},
+		{"sync now", "SERVICE/TYPE", "dispatch a sync as one was dispatched before", runSync},
+		{"sync plan", "SERVICE/TYPE", "dispatch a job that finds out what a sync would do", runSync},
+		{"pause", "SERVICE[/INSTANCE]", "pause the jobs of a service or an instance", runPause},
+		{"resume", "SERVICE[/INSTANCE]", "end a pause", runResume},
 		{"completion", "bash|zsh|fish", "print a script that completes the commands in a shell", runCompletion},
 	}
 }
