@@ -3,7 +3,6 @@
 //
 //	nawasync new service inventory
 //	nawasync jobs list -dsn postgres://… -status failed
-//	nawasync jobs list -dsn postgres://… -status failed
 //
 // docs/command.md describes its commands, exit codes and JSON.
 package main

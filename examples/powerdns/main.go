@@ -3,7 +3,7 @@
 //
 //	go run ./examples/powerdns
 //
-// docs/powerdns.md says how it is used with a real PowerDNS.
+// docs/new-service.md builds it step by step, and docs/powerdns.md says how it is used with a real PowerDNS.
 package main
 
 import (
