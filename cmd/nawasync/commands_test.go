@@ -133,7 +133,7 @@ func decoded[T any](w *world, args ...string) (value T) {
 func TestMigrateStatusTellsByItsExitCodeWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := &world{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "test.db")}
-	if code, stdout, stderr := w.run("migrate", "status", "-json"); code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) {
+	if code, stdout, stderr := w.run("migrate", "status", "-json"); code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) || !strings.Contains(stderr, "nawasync migrate up") {
 		t.Errorf("without tables: exit code %d, want %d: %s%s", code, exitOldSchema, stdout, stderr)
 	}
 	w.succeed("migrate", "up")

@@ -130,6 +130,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		c.flags.PrintDefaults()
 		return 0
 	}
+	if errors.Is(err, migrations.ErrOldSchema) {
+		err = fmt.Errorf("%w; or run nawasync migrate up", err)
+	}
 	if err != nil {
 		c.report(err)
 	}
