@@ -113,7 +113,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string, do o
 	}
 	fault := s.nextFault(name)
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Api-Key")), []byte(s.key)) != 1 {
-		w.Header().Set("Www-Authenticate", `X-API-Key realm="PowerDNS"`)
+		w.Header().Set("WWW-Authenticate", `X-API-Key realm="PowerDNS"`)
 		plain(http.StatusUnauthorized).write(w)
 		return
 	}

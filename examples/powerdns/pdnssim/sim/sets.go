@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -95,10 +96,7 @@ func (s *Server) changeSets(z *zone, _ *http.Request, body []byte) answer {
 	if want.Sets == nil {
 		return refuse("No rrsets given in update request")
 	}
-	next := &zone{Zone: z.Zone, sets: map[setKey]*Set{}}
-	for key, set := range z.sets {
-		next.sets[key] = set
-	}
+	next := &zone{Zone: z.Zone, sets: maps.Clone(z.sets)}
 	seen := map[setKey]bool{}
 	for _, c := range *want.Sets {
 		if reason := next.change(c, seen); reason != "" {
