@@ -133,7 +133,8 @@ func decoded[T any](w *world, args ...string) (value T) {
 func TestMigrateStatusTellsByItsExitCodeWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := &world{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "test.db")}
-	if code, stdout, stderr := w.run("migrate", "status", "-json"); code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) || !strings.Contains(stderr, "nawasync migrate up") {
+	code, stdout, stderr := w.run("migrate", "status", "-json")
+	if code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) || !strings.Contains(stderr, "nawasync migrate up") {
 		t.Errorf("without tables: exit code %d, want %d: %s%s", code, exitOldSchema, stdout, stderr)
 	}
 	w.succeed("migrate", "up")
@@ -156,7 +157,8 @@ func TestJobsAreListedShownRetriedAndCancelled(t *testing.T) {
 		Jobs   []tracker.Job `json:"jobs"`
 		Before int64         `json:"before"`
 	}
-	if got := decoded[list](w, "jobs", "list", "-status", "failed,conflict", "-service", "dns", "-since", "1h"); len(got.Jobs) != 1 || fmt.Sprint(got.Jobs[0].ID) != id {
+	failed := decoded[list](w, "jobs", "list", "-status", "failed,conflict", "-service", "dns", "-since", "1h")
+	if got := failed; len(got.Jobs) != 1 || fmt.Sprint(got.Jobs[0].ID) != id {
 		t.Errorf("the list has %+v, want job %s", got, id)
 	}
 	if got := decoded[list](w, "jobs", "list", "-status", "success"); got.Jobs == nil || len(got.Jobs) != 0 {

@@ -37,7 +37,7 @@ func runList(ctx context.Context, c *call) error {
 			search.Terms = append(search.Terms, tracker.Term{Field: field, Values: strings.Split(*value, ",")})
 		}
 	}
-	for _, status := range strings.Split(*terms[tracker.FieldStatus], ",") {
+	for status := range strings.SplitSeq(*terms[tracker.FieldStatus], ",") {
 		if status != "" && !slices.Contains(tracker.Statuses(), tracker.Status(status)) {
 			return usagef("-status %q: use one of %v", status, tracker.Statuses())
 		}
@@ -147,9 +147,15 @@ func runShow(ctx context.Context, c *call) error {
 	return c.print(map[string]any{"job": job, "attempts": attempts}, func(w io.Writer) {
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, line := range [][2]string{
-			{"job", fmt.Sprint(job.ID)}, {"status", string(job.Status)}, {"kind", job.Service + "/" + job.Type + "/" + job.Action},
-			{"instance", job.Instance}, {"target", job.TargetID}, {"dispatched", job.CreatedAt.Format(time.DateTime) + " by " + job.TriggeredBy},
-			{"arguments", string(job.Payload)}, {"result", string(job.Result)}, {"error", job.Error},
+			{"job", fmt.Sprint(job.ID)},
+			{"status", string(job.Status)},
+			{"kind", job.Service + "/" + job.Type + "/" + job.Action},
+			{"instance", job.Instance},
+			{"target", job.TargetID},
+			{"dispatched", job.CreatedAt.Format(time.DateTime) + " by " + job.TriggeredBy},
+			{"arguments", string(job.Payload)},
+			{"result", string(job.Result)},
+			{"error", job.Error},
 		} {
 			if line[1] != "" {
 				fmt.Fprintf(table, "%s\t%s\n", line[0], strings.TrimSuffix(clean(line[1]), "…"))

@@ -64,7 +64,8 @@ func exitOf(err error) int {
 		return exitNotFound
 	case is(migrations.ErrOldSchema):
 		return exitOldSchema
-	case is(nawasync.ErrNotEnded, nawasync.ErrEnded, nawasync.ErrNoArguments, nawasync.ErrSuperseded, nawasync.ErrRowGone, nawasync.ErrDeleting, errors.ErrUnsupported):
+	case is(nawasync.ErrNotEnded, nawasync.ErrEnded, nawasync.ErrNoArguments, nawasync.ErrSuperseded, nawasync.ErrRowGone, nawasync.ErrDeleting,
+		errors.ErrUnsupported):
 		return exitRefused
 	}
 	return exitFailed
