@@ -26,7 +26,7 @@ type Page[T any] struct {
 //
 // The listing ends with the last page that Page.Pages or Page.Total tells; without them, with an empty page,
 // because a page with fewer objects than asked for may only be the server's limit. An error of fetch is
-// yielded and ends the listing, as does a server that answers the same page again.
+// yielded and ends the listing, as does a server that answers the same page three times in a row.
 func PagesByNumber[T any](from string, fetch func(number int) (Page[T], error)) iter.Seq2[Page[T], error] {
 	return pages(from, 1, func(number, _ int) int { return number + 1 }, fetch)
 }
@@ -41,6 +41,10 @@ func PagesByOffset[T any](from string, fetch func(offset int) (Page[T], error)) 
 	})
 }
 
+// maxRepeated is how often in a row a page may be the same as the one before. Objects that are created while the list is
+// read shift the others: a page of one object then comes again although the server does what it was asked for.
+const maxRepeated = 2
+
 func pages[T any](from string, first int, next func(at, received int) int, fetch func(at int) (Page[T], error)) iter.Seq2[Page[T], error] {
 	return func(yield func(Page[T], error) bool) {
 		at, err := startOf(from, first)
@@ -48,12 +52,16 @@ func pages[T any](from string, first int, next func(at, received int) int, fetch
 			yield(Page[T]{}, err)
 			return
 		}
-		received, whole := int64(0), at == first
+		received, whole, repeated := int64(0), at == first, 0
 		var previous []T
 		for {
 			page, err := fetch(at)
 			if err == nil && len(page.Items) > 0 && reflect.DeepEqual(page.Items, previous) {
-				err = errSamePage(strconv.Itoa(at))
+				if repeated++; repeated == maxRepeated {
+					err = errSamePage(strconv.Itoa(at))
+				}
+			} else {
+				repeated = 0
 			}
 			if err != nil {
 				yield(Page[T]{}, err)

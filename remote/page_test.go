@@ -141,8 +141,28 @@ func TestPagesEndWithAnError(t *testing.T) {
 			last = err
 			n++
 		}
-		if last == nil || n > 2 {
-			t.Errorf("%s: %d pages and the error %v, want an error after at most one page", name, n, last)
+		if last == nil || n > 3 {
+			t.Errorf("%s: %d pages and the error %v, want an error after at most two pages", name, n, last)
 		}
+	}
+}
+
+// While a list is read, another client creates an object that stands before the others.
+func TestPageThatComesAgainBecauseOfANewObjectIsNoError(t *testing.T) {
+	t.Parallel()
+	objects := []int{5, 6, 7}
+	var got []int
+	for page, err := range remote.PagesByOffset("", func(offset int) (page remote.Page[int], err error) {
+		page.Items = slices.Clone(objects[offset:min(offset+2, len(objects))])
+		if offset == 2 {
+			objects = slices.Insert(objects, 0, 1)
+		}
+		return page, nil
+	}) {
+		noError(t, err)
+		got = append(got, page.Items...)
+	}
+	if want := []int{5, 6, 7, 7}; !slices.Equal(got, want) {
+		t.Errorf("listed %v, want %v", got, want)
 	}
 }
