@@ -1,0 +1,4 @@
+package iam
+
+// Configs is configs.
+var Configs = configs

@@ -1,0 +1,188 @@
+package iam_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/keycloak/iam"
+	"github.com/nawasara/nawasync/examples/keycloak/kcapi"
+	"github.com/nawasara/nawasync/internal/enginetest"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/secret"
+)
+
+// restSize says how much happens at the same time.
+type restSize struct {
+	users, changes int // of each side
+	spread         time.Duration
+}
+
+// While a started engine works, another client changes, creates and deletes users of the same realm.
+func TestAtRestEveryRowEqualsTheServer(t *testing.T) {
+	t.Parallel()
+	size := enginetest.Sized(restSize{60, 30, 0}, restSize{5000, 500, 10 * time.Minute})
+	onBoth(t, func(t *testing.T, s *server) {
+		w := worldAt(t, s, testdb.SQLite(t), time.Now)
+		w.seedUsers(size.users)
+		w.h.Start(w.engine)
+		began := time.Now()
+		w.syncAtRest()
+		t.Logf("the first sync of %d users took %s", size.users, time.Since(began))
+		jobs := w.disturbed(size)
+		for _, id := range jobs {
+			nawasynctest.WaitEnded(t, w.engine, id)
+		}
+		w.syncAtRest()
+		w.compare()
+		for i := 0; i < size.changes; i += 30 {
+			if problem := w.signIn(fmt.Sprintf("ours-%d", i), firstPassword); problem != "" {
+				t.Errorf("the user ours-%d cannot sign in: %s", i, problem)
+			}
+		}
+		w.nowhere(firstPassword)
+	})
+}
+
+// seedUsers gives the realm users.
+func (w *world) seedUsers(n int) {
+	w.t.Helper()
+	for first := 0; first < n; first += 500 {
+		var list []map[string]any
+		for i := first; i < min(n, first+500); i++ {
+			name := fmt.Sprintf("seed-%d", i)
+			list = append(list, map[string]any{"username": name, "email": name + "@users.example", "firstName": "First", "lastName": "Last", "enabled": true})
+		}
+		if w.simulated != nil {
+			for _, fields := range list {
+				w.noError(w.simulated.PutUser(w.realm, fmt.Sprint(fields["username"]), fields))
+			}
+			continue
+		}
+		w.do(w.t, http.MethodPost, "/admin/realms/"+w.realm+"/partialImport", map[string]any{"ifResourceExists": "FAIL", "users": list})
+	}
+}
+
+// syncAtRest syncs the users until no row is missing: the second listing has the deletions confirmed.
+func (w *world) syncAtRest() {
+	w.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		job, err := w.Users.SyncNow(w.t.Context(), iam.User{Realm: w.realm}, "", byAnn)
+		w.noError(err)
+		job = nawasynctest.WaitEnded(w.t, w.engine, job.ID)
+		if w.states()[nawasync.StateMissing] == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("after all syncs, the rows are %v: %s", w.states(), job.Result)
+		}
+	}
+}
+
+// disturbed dispatches our changes while another client makes its own, and returns the jobs.
+func (w *world) disturbed(size restSize) (jobs []int64) {
+	w.t.Helper()
+	theirs := make(chan error, 1)
+	pause := size.spread / time.Duration(size.changes)
+	go func() {
+		var failed error
+		for i := range size.changes {
+			failed = errors.Join(failed, w.disturb(i, size))
+			time.Sleep(pause)
+		}
+		theirs <- failed
+	}()
+	for i := range size.changes {
+		ids, err := w.ours(i)
+		w.noError(err)
+		jobs = append(jobs, ids...)
+		if i%(size.changes/3) == 0 {
+			_, err := w.Users.SyncNow(w.t.Context(), iam.User{Realm: w.realm}, "", byAnn)
+			w.noError(err)
+		}
+		time.Sleep(pause)
+	}
+	w.noError(<-theirs)
+	return jobs
+}
+
+// ours dispatches a creation, a change or a deletion.
+func (w *world) ours(i int) (ids []int64, err error) {
+	ctx, name := w.t.Context(), fmt.Sprintf("ours-%d", i)
+	if i%3 == 0 {
+		want := iam.User{Realm: w.realm, Username: name, Email: name + "@users.example", FirstName: "Our", LastName: "User", Enabled: true}
+		job, err := w.CreateUser(ctx, want, iam.ResetPassword{Password: secret.New(firstPassword)}, byAnn)
+		if err != nil {
+			return nil, err
+		}
+		return []int64{job.ID, job.ID + 1}, nil
+	}
+	seen := w.user(fmt.Sprintf("seed-%d", i))
+	job, err := w.Users.Update(ctx, seen, func(u *iam.User) { u.FirstName = fmt.Sprintf("Ours %d", i) }, byAnn)
+	if i%3 == 2 {
+		job, err = w.Users.Delete(ctx, seen, byAnn)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []int64{job.ID}, nil
+}
+
+// disturb makes a creation, a change or a deletion of another client. It changes users that our jobs change too.
+func (w *world) disturb(i int, size restSize) error {
+	ctx, name := w.ended(), fmt.Sprintf("theirs-%d", i)
+	switch i % 3 {
+	case 0:
+		_, err := w.other.CreateUser(ctx, w.realm, map[string]any{"username": name, "email": name + "@users.example", "enabled": true})
+		return err
+	case 1:
+		name = fmt.Sprintf("seed-%d", i)
+	default:
+		name = fmt.Sprintf("seed-%d", size.users-1-i)
+	}
+	u, err := w.other.FindUser(ctx, w.realm, name)
+	if err != nil {
+		return err
+	}
+	if i%3 == 1 {
+		return w.other.UpdateUser(ctx, w.realm, u.ID, map[string]any{"lastName": fmt.Sprintf("Theirs %d", i)})
+	}
+	return w.other.DeleteUser(ctx, w.realm, u.ID)
+}
+
+// compare fails if a row differs from the server.
+func (w *world) compare() {
+	w.t.Helper()
+	rows := map[string]iam.User{}
+	for row, err := range w.Users.All(w.t.Context(), nawasync.Query{Where: map[string]any{"realm": w.realm}}) {
+		w.noError(err)
+		if _, twice := rows[row.UserID]; twice || row.State != nawasync.StateSynced {
+			w.t.Errorf("the row of %s is %s (%s); there are two: %t", row.Username, row.State, row.SyncError, twice)
+		}
+		rows[row.UserID] = row
+	}
+	n := 0
+	for page, err := range w.other.Users(w.t.Context(), w.realm, "") {
+		w.noError(err)
+		for _, u := range page.Items {
+			n++
+			if row := rows[u.ID]; texts(u) != texts(kcapi.User{
+				ID: row.UserID, Username: row.Username, Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Enabled: row.Enabled,
+			}) {
+				w.t.Errorf("the row %+v differs from the user %+v", row, u)
+			}
+		}
+	}
+	if n != len(rows) {
+		w.t.Errorf("there are %d rows for %d users", len(rows), n)
+	}
+	w.t.Logf("%d rows equal the server's users", n)
+}
+
+func texts(u kcapi.User) string {
+	return fmt.Sprint(u.ID, u.Username, u.Email, u.FirstName, u.LastName, u.Enabled)
+}
