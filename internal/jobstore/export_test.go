@@ -1,5 +1,11 @@
 package jobstore
 
+import (
+	"context"
+
+	"github.com/nawasara/nawasync/internal/sqlkit"
+)
+
 // LaneHeadsQuery and BehindQuery return the statements whose cost a test measures.
 func (s *Store) LaneHeadsQuery() string { return s.dialect.LaneHeads() }
 
@@ -12,4 +18,10 @@ func (s *Store) ClaimQuery(looks ...Look) (query string, args []any) {
 	text, _ := lookRows(looks)
 	now := s.Now().UnixMicro()
 	return s.claimText(), []any{text, now, now, looks[0].Queue, 1, now, now, now, "w", now}
+}
+
+// StreamsQuery returns the statement of ListStreams, and the Conn on which it runs.
+func (s *Store) StreamsQuery(ctx context.Context, from []Stream) (conn *sqlkit.Conn, query string, args []any, err error) {
+	query, args, err = s.streamsQuery(from, 10)
+	return s.listingDB(ctx), query, args, err
 }

@@ -38,6 +38,7 @@ type Store struct {
 	// missing.
 	lostTables sync.Map
 	signatures errorLimit
+	listing    *sqlkit.Guard // of ListStreams
 	atMoment   func(Moment) // nil outside of tests
 }
 
@@ -59,7 +60,8 @@ func New(db *gorm.DB, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Reader: reader, db: db, dialect: d, atMoment: o.At, single: make(chan struct{}, 1)}, nil
+	listing := &sqlkit.Guard{Dialect: d, Timeout: sqlkit.StatementTimeout}
+	return &Store{Reader: reader, db: db, dialect: d, listing: listing, atMoment: o.At, single: make(chan struct{}, 1)}, nil
 }
 
 // DB returns a Conn on the database, for statements outside of any transaction.

@@ -65,7 +65,13 @@ func (g *Guard) SetTimeout(conn *Conn) error {
 	if g == nil || g.Timeout == 0 || g.Dialect.Name != "postgres" {
 		return nil
 	}
-	return conn.Exec(fmt.Sprintf("SET LOCAL statement_timeout = %d", g.millis(conn.ctx))).Error
+	return conn.Exec(g.local(conn.ctx)).Error
+}
+
+// local returns the settings of a transaction on PostgreSQL. Without jit = off, PostgreSQL spends up to some seconds on
+// compiling a query that reads a few pages of an index in a millisecond, because it estimates that it would read many.
+func (g *Guard) local(ctx context.Context) string {
+	return fmt.Sprintf("SET LOCAL statement_timeout = %d; SET LOCAL jit = off", g.millis(ctx))
 }
 
 // millis returns Timeout, or the time until the end of ctx if that is sooner, in milliseconds.
@@ -123,7 +129,7 @@ func (g *Guard) eachSQLite(ctx context.Context, pool *sql.DB, fn func(*sql.Rows)
 // stay with the connection, which other statements and, behind PgBouncer, other clients use.
 func (g *Guard) eachPostgres(ctx context.Context, pool *sql.DB, fn func(*sql.Rows) error, text string, vars []any) error {
 	// One message without parameters, so that the drivers send it in one round trip.
-	conn, err := beginOn(ctx, pool, fmt.Sprintf("BEGIN READ ONLY; SET LOCAL statement_timeout = %d", g.millis(ctx)))
+	conn, err := beginOn(ctx, pool, "BEGIN READ ONLY; "+g.local(ctx))
 	if err != nil {
 		return err
 	}
