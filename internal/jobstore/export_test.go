@@ -23,5 +23,5 @@ func (s *Store) ClaimQuery(looks ...Look) (query string, args []any) {
 // StreamsQuery returns the statement of ListStreams, and the Conn on which it runs.
 func (s *Store) StreamsQuery(ctx context.Context, from []Stream) (conn *sqlkit.Conn, query string, args []any, err error) {
 	query, args, err = s.streamsQuery(from, 10)
-	return s.listingDB(ctx), query, args, err
+	return s.background(ctx), query, args, err
 }

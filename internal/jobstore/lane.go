@@ -182,7 +182,7 @@ func (s *Store) laneHeads(conn *sqlkit.Conn, lanes []int64) ([]int64, error) {
 func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next int64, end bool, err error) {
 	next, n := after, 0
 	var heads []int64
-	err = sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
+	err = sqlkit.Each(s.background(ctx), func(rows *sql.Rows) error {
 		var head sql.NullInt64
 		n++
 		if err := rows.Scan(&next, &head); err != nil {

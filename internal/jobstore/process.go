@@ -73,7 +73,7 @@ func (s *Store) RunningOn(ctx context.Context, worker string, after int64, limit
 // RunningWorkers lists the process ids that are recorded in the rows of running jobs.
 func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {
 	var list []string
-	err := sqlkit.Each(s.DB(ctx), func(rows *sql.Rows) error {
+	err := sqlkit.Each(s.background(ctx), func(rows *sql.Rows) error {
 		var worker sql.NullString
 		err := rows.Scan(&worker)
 		list = append(list, worker.String)

@@ -87,7 +87,7 @@ func (s *Store) DropArguments(ctx context.Context, before time.Time) error {
 // their scopes were paused or parked does not count.
 func (s *Store) Expired(ctx context.Context, before time.Time, limit int) ([]*Job, error) {
 	now := s.Now().UnixMicro()
-	list, err := s.query(s.DB(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? AND j.due_at + "+s.pausedTime()+" < ? LIMIT ?",
+	list, err := s.query(s.background(ctx), false, "WHERE j.open_lane IS NOT NULL AND j.status = 'queued' AND j.due_at < ? AND j.due_at + "+s.pausedTime()+" < ? LIMIT ?",
 		before.UnixMicro(), now, now, now, before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list expired jobs: %w", err)

@@ -38,7 +38,7 @@ type Store struct {
 	// missing.
 	lostTables sync.Map
 	signatures errorLimit
-	listing    *sqlkit.Guard // of ListStreams
+	guard      *sqlkit.Guard // of background
 	atMoment   func(Moment) // nil outside of tests
 }
 
@@ -60,12 +60,16 @@ func New(db *gorm.DB, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	listing := &sqlkit.Guard{Dialect: d, Timeout: sqlkit.StatementTimeout}
-	return &Store{Reader: reader, db: db, dialect: d, listing: listing, atMoment: o.At, single: make(chan struct{}, 1)}, nil
+	guard := &sqlkit.Guard{Dialect: d, Timeout: sqlkit.StatementTimeout}
+	return &Store{Reader: reader, db: db, dialect: d, guard: guard, atMoment: o.At, single: make(chan struct{}, 1)}, nil
 }
 
 // DB returns a Conn on the database, for statements outside of any transaction.
 func (s *Store) DB(ctx context.Context) *sqlkit.Conn { return sqlkit.Connect(ctx, s.db) }
+
+// background returns a Conn for the queries with which the engine's loops look for something to do. PostgreSQL estimates
+// some of them to be a thousand times as expensive as they are, and would compile them; see sqlkit.Guard.
+func (s *Store) background(ctx context.Context) *sqlkit.Conn { return s.DB(ctx).Guarded(s.guard) }
 
 // Transaction runs fn in a new READ COMMITTED transaction. At higher isolation levels, the
 // engine's batches would block dispatches on MySQL and fail on PostgreSQL.

@@ -50,7 +50,7 @@ func (s *Store) ListStreams(ctx context.Context, from []Stream, limit int) ([]St
 	}
 	queue := from[0].Queue
 	var list []StreamState
-	err = sqlkit.Each(s.listingDB(ctx), func(rows *sql.Rows) error {
+	err = sqlkit.Each(s.background(ctx), func(rows *sql.Rows) error {
 		state := StreamState{Stream: Stream{Queue: queue}}
 		var wake sql.NullInt64
 		var paused int
@@ -66,9 +66,6 @@ func (s *Store) ListStreams(ctx context.Context, from []Stream, limit int) ([]St
 	}
 	return list, nil
 }
-
-// listingDB returns a Conn for the recursive query, which PostgreSQL estimates to be a hundred times as expensive as it is.
-func (s *Store) listingDB(ctx context.Context) *sqlkit.Conn { return s.DB(ctx).Guarded(s.listing) }
 
 // probeDue is the value of streamPaused for a stream whose scopes only wait for a probe, which may start.
 const probeDue = 1

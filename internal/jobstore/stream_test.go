@@ -1,7 +1,6 @@
 package jobstore_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +17,10 @@ func TestStreamsAreListedWithoutCompilingTheQuery(t *testing.T) {
 	db := testdb.Postgres(t)
 	b := storetest.New(t, db)
 	// The estimate of a table with many rows that autovacuum has not visited yet.
-	b.NoError(db.Exec(fmt.Sprintf("ALTER DATABASE %s SET jit_above_cost = 0", db.Migrator().CurrentDatabase())).Error)
 	pool, err := db.DB.DB()
 	b.NoError(err)
-	pool.SetMaxIdleConns(0) // the setting concerns new sessions
+	pool.SetMaxOpenConns(1)
+	b.NoError(db.Exec("SET jit_above_cost = 0").Error)
 	conn, query, args, err := b.StreamsQuery(t.Context(), []jobstore.Stream{storetest.NewJob(1).Stream()})
 	b.NoError(err)
 	compiled := func(conn *sqlkit.Conn) bool {
