@@ -125,7 +125,7 @@ func openMirror(ctx context.Context, o options, n int) (*mirrorBench, error) {
 func (m *mirrorBench) sync(ctx context.Context) (r nawasync.SyncResult, took time.Duration, err error) {
 	job, err := m.repo.SyncNow(ctx, boxRow{Instance: "main"}, "", nawasync.Options{})
 	for err == nil && !job.Status.Terminal() {
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(25 * time.Millisecond) // the duration is that of the job
 		job, err = m.engine.Reader().Get(ctx, job.ID)
 	}
 	if err == nil && job.Status != tracker.StatusSuccess {
