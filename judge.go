@@ -227,6 +227,12 @@ func (e *Engine) expiredOutcome(job *jobstore.Job) *jobstore.Outcome {
 // process settled a job first, that job's entry is nil. An outcome that cannot be written is
 // an error and does not affect the other outcomes.
 func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (settled []*jobstore.Job, err error) {
+	settled, errs := e.settleEach(ctx, outcomes)
+	return settled, errors.Join(errs...)
+}
+
+// settleEach is settle with an error for each outcome.
+func (e *Engine) settleEach(ctx context.Context, outcomes []*jobstore.Outcome) (settled []*jobstore.Job, errs []error) {
 	settled = make([]*jobstore.Job, len(outcomes))
 	results, errs := e.store.Settle(ctx, outcomes)
 	for i, result := range results {
@@ -235,7 +241,7 @@ func (e *Engine) settle(ctx context.Context, outcomes []*jobstore.Outcome) (sett
 			settled[i] = result.Job
 		}
 	}
-	return settled, errors.Join(errs...)
+	return settled, errs
 }
 
 // publishOutcome wakes the jobs that waited for a job and publishes the job's end. It is called

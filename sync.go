@@ -61,8 +61,9 @@ type Engine struct {
 	started   bool
 	stopped   bool
 	lease     *lease.Lease
-	heartbeat *loop.Loop   // the loop of the lease; it stops after all other loops
-	loops     []*loop.Loop // the other background loops
+	reaper    *reaper.Reaper // set before the heartbeat starts
+	heartbeat *loop.Loop     // the loop of the lease; it stops after all other loops
+	loops     []*loop.Loop   // the other background loops
 	load      *loadGauges
 	stopCh    chan struct{}
 	stopErr   error
@@ -232,8 +233,12 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 	laneSweeper := &sweeper.Sweeper{Store: e.store, Interval: e.tuning.Sweep, Holder: e.lease.Worker}
 	jobReaper := &reaper.Reaper{
 		Store: e.store, Logger: e.logger, Interval: e.tuning.Beat, DeadAfter: e.tuning.DeadAfter, Self: e.lease.Worker,
-		OutcomeOf: e.workerDiedOutcome, Settle: settle,
+		OutcomeOf: e.workerDiedOutcome, Settle: func(ctx context.Context, outcomes []*jobstore.Outcome) []error {
+			_, errs := e.settleEach(ctx, outcomes)
+			return errs
+		},
 	}
+	e.reaper = jobReaper
 	jobScheduler := &scheduler.Scheduler{Store: e.store, Entries: e.schedules, Transaction: e.Transaction, CommonClock: e.clock.base == nil}
 	statsRollup := &rollup.Rollup{Store: e.store, Interval: e.tuning.Rollup, Holder: e.lease.Worker}
 	jobPruner := &pruner.Pruner{

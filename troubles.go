@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/reaper"
 	"github.com/nawasara/nawasync/internal/worker"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -56,11 +57,44 @@ func (e *Engine) troubles(w *worker.Worker) []tracker.Trouble {
 	} else if blocked := w.BlockedFor(); blocked >= reportAfter {
 		add(tracker.TroubleBlocked, blocked, "")
 	}
-	if locked, ok := w.OldestLocked(); ok && time.Since(locked.Since) >= reportAfter {
-		add(tracker.TroubleLocked, time.Since(locked.Since), fmt.Sprintf("the outcome of job %d cannot be written: %s is locked", locked.Job, locked.Row))
-	}
+	list = append(list, lockedTroubles(w, e.reaper, now)...)
 	if offset := time.Duration(e.clock.offset.Load()); offset.Abs() >= reportClock {
 		add(tracker.TroubleClock, 0, offset.Round(time.Second).String())
 	}
 	return list
+}
+
+// maxTroubleJobs is how many jobs a trouble names.
+const maxTroubleJobs = 20
+
+// lockedTroubles returns the outcomes that cannot be written because another transaction has locked a row: those
+// of this process, and those of jobs of dead processes, which this process would put back into the queue.
+func lockedTroubles(w *worker.Worker, r *reaper.Reaper, now time.Time) (list []tracker.Trouble) {
+	var own, orphaned tracker.Trouble
+	for _, o := range w.Locked() {
+		if d := time.Since(o.Since); d >= reportAfter {
+			noteLocked(&own, o.Job, now.Add(-d), fmt.Sprintf("the outcome of job %d cannot be written: %s is locked", o.Job, o.Row))
+		}
+	}
+	for _, o := range r.Locked() {
+		if d := time.Since(o.Since); d >= reportAfter {
+			noteLocked(&orphaned, o.Job, now.Add(-d), fmt.Sprintf("job %d of process %s, which died, cannot go back to the queue: %s is locked", o.Job, o.Worker, o.Row))
+		}
+	}
+	for _, t := range []tracker.Trouble{own, orphaned} {
+		if t.Code != "" {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// noteLocked adds a job to a trouble. The first one gives it its text.
+func noteLocked(t *tracker.Trouble, job int64, since time.Time, text string) {
+	if t.Code == "" {
+		*t = tracker.Trouble{Code: tracker.TroubleLocked, Since: since.UTC(), Text: text}
+	}
+	if len(t.Jobs) < maxTroubleJobs {
+		t.Jobs = append(t.Jobs, job)
+	}
 }

@@ -36,6 +36,9 @@ type Trouble struct {
 	Code  TroubleCode `json:"code"`
 	Since time.Time   `json:"since"`
 	Text  string      `json:"text,omitempty"` // for example which row is locked, or the error
+	// Jobs are the jobs whose outcomes cannot be written, with TroubleLocked: up to 20, those that have waited
+	// longest first. Text is about the first one. A limited Reader leaves them out.
+	Jobs []int64 `json:"jobs,omitempty"`
 }
 
 // TroubleCode names a kind of trouble.
@@ -69,7 +72,7 @@ func (r *Reader) limitProcess(p *Process) {
 	}
 	for i, trouble := range p.Troubles {
 		if trouble.Code != TroubleClock { // its text is a duration
-			p.Troubles[i].Text = ""
+			p.Troubles[i].Text, p.Troubles[i].Jobs = "", nil
 		}
 	}
 }

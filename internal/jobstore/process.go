@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
 	"github.com/nawasara/nawasync/tracker"
@@ -69,6 +71,32 @@ func (s *Store) AwaitWriter(ctx context.Context) error {
 func (s *Store) RunningOn(ctx context.Context, worker string, after int64, limit int) ([]*Job, error) {
 	return s.query(s.DB(ctx), true, "WHERE j.running_lane IS NOT NULL AND j.worker = ? AND j.id > ? AND j.status = 'running' ORDER BY j.id LIMIT ?", worker, after, limit)
 }
+
+// StillRunning returns the jobs that still run at the given epochs, with their arguments.
+func (s *Store) StillRunning(ctx context.Context, claims []Claim) (running []*Job, err error) {
+	wanted := map[Claim]bool{}
+	ids := make([]int64, len(claims))
+	for i, c := range claims {
+		wanted[c], ids[i] = true, c.ID
+	}
+	for len(ids) > 0 {
+		n := min(len(ids), stillRunningBatch)
+		chunk := slices.Clone(ids[:n])
+		for len(chunk) < stillRunningBatch { // the statement is the same for any number of jobs
+			chunk = append(chunk, chunk[0])
+		}
+		jobs, err := s.query(s.DB(ctx), true, "WHERE j.id IN ? AND j.status = 'running'", chunk)
+		if err != nil {
+			return nil, fmt.Errorf("read whether jobs still run: %w", err)
+		}
+		running = append(running, jobs...)
+		ids = ids[n:]
+	}
+	return slices.DeleteFunc(running, func(j *Job) bool { return !wanted[Claim{j.ID, j.Epoch}] }), nil
+}
+
+// stillRunningBatch is how many jobs one statement of StillRunning reads.
+const stillRunningBatch = 100
 
 // RunningWorkers lists the process ids that are recorded in the rows of running jobs.
 func (s *Store) RunningWorkers(ctx context.Context) ([]string, error) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/jobstore"
@@ -27,16 +29,18 @@ type Reaper struct {
 	Self func() string
 	// OutcomeOf returns the outcome of a job of a dead process.
 	OutcomeOf func(job *jobstore.Job) *jobstore.Outcome
-	// Settle writes outcomes.
-	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) error
+	// Settle writes outcomes. It returns an error for each, nil for those that are written.
+	Settle func(ctx context.Context, outcomes []*jobstore.Outcome) []error
 
 	// now is the clock; nil means time.Now. Tests set it.
 	now func() time.Time
 
 	listing  loop.Share // of the processes with running jobs
 	observed map[string]observation
-	failed   bool      // the last read failed
-	backAt   time.Time // when a read first succeeded after failed ones
+	waiting  waiting
+	reported map[string]time.Time // when the log last said something of a process
+	failed   bool                 // the last read failed
+	backAt   time.Time            // when a read first succeeded after failed ones
 }
 
 // observation is a heartbeat counter (or noHeartbeatRow) and the time at which the reaper first
@@ -51,6 +55,8 @@ const (
 	// heartbeat row.
 	noHeartbeatRow = -1
 	batch          = 500
+	// reportEvery is how often the log repeats what it says of a dead process.
+	reportEvery = time.Minute
 )
 
 // Tick reads the heartbeats once and reaps the dead processes. more is always false.
@@ -82,28 +88,29 @@ func (r *Reaper) Tick(ctx context.Context) (more bool, err error) {
 	if now.Sub(r.backAt) < r.DeadAfter/3 {
 		return false, nil
 	}
+	errs := []error{r.retry(ctx)}
+	for _, worker := range r.dead(now) {
+		errs = append(errs, r.reap(ctx, worker, observed[worker].beat))
+	}
+	r.reportLocked(now)
+	return false, errors.Join(errs...)
+}
+
+// dead returns the processes that are dead. One without a heartbeat row is forgotten with that: the next list
+// of the running jobs finds it again if it still has some.
+func (r *Reaper) dead(now time.Time) (workers []string) {
 	self := r.Self()
-	var errs []error
-	for worker, seen := range observed {
-		if worker == self {
-			continue
-		}
+	for worker, seen := range r.observed {
 		limit := r.DeadAfter
 		if seen.beat == noHeartbeatRow {
-			// A reaper deleted the row and then died, or the row was deleted by hand.
+			// A reaper deleted the row, and may be about to take back the jobs or have died.
 			limit = 2 * r.Interval
-			if !listed {
-				continue // its jobs may have ended
-			}
 		}
-		if now.Sub(seen.since) < limit {
-			continue
-		}
-		if err := r.reap(ctx, worker, seen.beat); err != nil {
-			errs = append(errs, err)
+		if worker != self && now.Sub(seen.since) >= limit {
+			workers = append(workers, worker)
 		}
 	}
-	return false, errors.Join(errs...)
+	return workers
 }
 
 func (r *Reaper) clock() time.Time {
@@ -155,22 +162,99 @@ func (r *Reaper) reap(ctx context.Context, worker string, beat int64) error {
 	if err != nil || alive {
 		return err
 	}
+	delete(r.observed, worker)
 	var errs []error
+	found := 0
 	for after := int64(0); ; {
 		jobs, err := r.Store.RunningOn(ctx, worker, after, batch)
-		if err != nil || len(jobs) == 0 {
-			return errors.Join(append(errs, err)...)
-		}
-		after = jobs[len(jobs)-1].ID
-		r.Logger.Warn("a process died; its jobs go back to the queue", "worker", worker, "jobs", len(jobs))
-		outcomes := make([]*jobstore.Outcome, len(jobs))
-		for i, job := range jobs {
-			outcomes[i] = r.OutcomeOf(job)
-		}
-		if err := r.Settle(ctx, outcomes); err != nil {
-			// Usually a host's transaction has locked a row. The other jobs are settled; the next
-			// round finds this one again.
+		if err != nil { // the row is gone, so that only this process knows of the dead one
+			r.observed[worker] = observation{noHeartbeatRow, r.clock()}
 			errs = append(errs, err)
 		}
+		if len(jobs) == 0 {
+			break
+		}
+		after = jobs[len(jobs)-1].ID
+		jobs = r.waiting.without(jobs) // retry looks after these
+		found += len(jobs)
+		errs = append(errs, r.settle(ctx, jobs))
 	}
+	if found > 0 && r.mayReport(worker, r.clock()) {
+		r.Logger.Warn("a process died; its jobs go back to the queue", "worker", worker, "jobs", found)
+	}
+	return errors.Join(errs...)
+}
+
+// settle writes the outcomes of jobs of dead processes. It remembers those that cannot be written, usually
+// because a transaction has locked a row: to find their jobs again, all running jobs would have to be read.
+func (r *Reaper) settle(ctx context.Context, jobs []*jobstore.Job) (failure error) {
+	if len(jobs) == 0 {
+		return nil
+	}
+	outcomes := make([]*jobstore.Outcome, len(jobs))
+	for i, job := range jobs {
+		outcomes[i] = r.OutcomeOf(job)
+	}
+	for i, err := range r.Settle(ctx, outcomes) {
+		var locked *jobstore.LockedError
+		switch {
+		case err == nil:
+			r.waiting.remove(claimOf(jobs[i]))
+		case errors.As(err, &locked):
+			r.waiting.add(jobs[i], locked.Row, r.clock())
+		default:
+			r.waiting.add(jobs[i], "", r.clock())
+			failure = err
+		}
+	}
+	return failure
+}
+
+// retry tries again to write the outcomes that could not be written.
+func (r *Reaper) retry(ctx context.Context) error {
+	claims := r.waiting.some(batch)
+	if len(claims) == 0 {
+		return nil
+	}
+	jobs, err := r.Store.StillRunning(ctx, claims)
+	if err != nil {
+		return err
+	}
+	running := map[jobstore.Claim]bool{}
+	for _, job := range jobs {
+		running[claimOf(job)] = true
+	}
+	r.waiting.remove(slices.DeleteFunc(claims, func(c jobstore.Claim) bool { return running[c] })...)
+	return r.settle(ctx, jobs)
+}
+
+// reportLocked logs for each dead process that a row keeps its jobs from going back to the queue.
+func (r *Reaper) reportLocked(now time.Time) {
+	jobs, oldest := map[string]int{}, map[string]Waiting{}
+	for _, w := range r.waiting.locked() {
+		if jobs[w.Worker]++; jobs[w.Worker] == 1 {
+			oldest[w.Worker] = w
+		}
+	}
+	for worker, w := range oldest {
+		if r.mayReport("locked "+worker, now) {
+			r.Logger.Warn(
+				"jobs of a dead process cannot go back to the queue, because another transaction has locked a row; they do when it ends, or when the database closes its connection",
+				"worker", worker, "jobs", jobs[worker], "job_id", w.Job, "row", w.Row, "since", w.Since,
+			)
+		}
+	}
+}
+
+// mayReport reports whether the log may say something again.
+func (r *Reaper) mayReport(what string, now time.Time) bool {
+	maps.DeleteFunc(r.reported, func(_ string, at time.Time) bool { return now.Sub(at) >= reportEvery })
+	if _, recent := r.reported[what]; recent {
+		return false
+	}
+	if r.reported == nil {
+		r.reported = map[string]time.Time{}
+	}
+	r.reported[what] = now
+	return true
 }

@@ -3,6 +3,7 @@ package reaper
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,9 +33,9 @@ func newRound(t *testing.T, db *testdb.Database) *round {
 		OutcomeOf: func(job *jobstore.Job) *jobstore.Outcome {
 			return &jobstore.Outcome{Job: job, Status: tracker.StatusQueued, LeaseLost: true}
 		},
-		Settle: func(_ context.Context, outcomes []*jobstore.Outcome) error {
-			r.SettleAll(outcomes...)
-			return nil
+		Settle: func(ctx context.Context, outcomes []*jobstore.Outcome) []error {
+			_, errs := r.Settle(ctx, outcomes)
+			return errs
 		},
 		now: func() time.Time { return r.now },
 	}
@@ -130,8 +131,9 @@ func TestHeartbeatAfterTheReadKeepsAProcessAlive(t *testing.T) {
 	})
 }
 
-// A process without a heartbeat row is found by a read of all running jobs, which may be expensive.
-func TestProcessWithoutARowIsReapedOnlyAfterAFreshListOfTheRunningJobs(t *testing.T) {
+// A process without a heartbeat row is found by a read of all running jobs, which may be expensive. Its jobs do
+// not wait for a second one.
+func TestProcessWithoutARowIsReapedSoonAfterTheListOfTheRunningJobsThatNamesIt(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
 		r := newRound(t, db)
 		r.NoError(r.RemoveProcess(t.Context(), r.job.Worker))
@@ -141,6 +143,43 @@ func TestProcessWithoutARowIsReapedOnlyAfterAFreshListOfTheRunningJobs(t *testin
 			time.Sleep(100 * time.Millisecond) // no list within the next 5 s
 			return nil
 		})
-		r.check(map[time.Duration]tracker.Status{3 * time.Second: tracker.StatusRunning, 2 * time.Hour: tracker.StatusQueued}, 3*time.Second, 2*time.Hour)
+		r.check(map[time.Duration]tracker.Status{time.Second: tracker.StatusRunning, 2 * time.Second: tracker.StatusQueued}, time.Second, 2*time.Second)
 	})
+}
+
+// Nothing but a read of all running jobs finds a job again whose process has no heartbeat row any more.
+func TestJobThatWasLockedIsRequeuedInTheNextRoundAndLoggedOnceAMinute(t *testing.T) {
+	for _, opener := range testdb.Openers()[1:] { // SQLite locks no rows
+		t.Run(opener.Name, func(t *testing.T) {
+			t.Parallel()
+			db := opener.Open(t)
+			r := newRound(t, db)
+			var log strings.Builder
+			r.reaper.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			tx := db.Begin()
+			defer tx.Rollback()
+			var id int64
+			r.NoError(tx.Raw("SELECT id FROM nawasync_jobs WHERE id = ? FOR UPDATE", r.job.ID).Row().Scan(&id))
+			begin := r.now
+			for second := range 70 {
+				r.now = begin.Add(time.Duration(15+second) * time.Second)
+				r.tick()
+			}
+			const died, held = "a process died; its jobs go back to the queue", "because another transaction has locked a row"
+			if text := log.String(); strings.Count(text, died) != 1 || strings.Count(text, held) != 2 || strings.Count(text, "\n") != 3 {
+				t.Errorf("the log of 70 seconds is:\n%s", text)
+			}
+			locked := r.reaper.Locked()
+			if len(locked) != 1 || locked[0].Job != r.job.ID || locked[0].Worker != r.job.Worker || locked[0].Row != "job 1" || locked[0].Since != begin.Add(15*time.Second) {
+				t.Errorf("the locked jobs are %+v", locked)
+			}
+			_, _ = r.reaper.listing.Run(r.now.Add(time.Hour), func() error { return nil }) // no list within the next hour
+			r.NoError(tx.Commit().Error)
+			r.now = r.now.Add(time.Second)
+			r.tick()
+			if got := r.Stored(r.job.ID).Status; got != tracker.StatusQueued || len(r.reaper.Locked()) != 0 {
+				t.Errorf("a second after the commit, the job is %s, and locked are %+v", got, r.reaper.Locked())
+			}
+		})
+	}
 }

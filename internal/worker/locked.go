@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,17 +41,13 @@ func (l *lockedOutcomes) remove(job int64) {
 	delete(l.byJob, job)
 }
 
-// OldestLocked returns the outcome that has waited longest for a locked row. ok is false if there is
-// none.
-func (w *Worker) OldestLocked() (oldest LockedOutcome, ok bool) {
+// Locked returns the outcomes that wait for a locked row, those that have waited longest first.
+func (w *Worker) Locked() []LockedOutcome {
 	w.lockedOutcomes.mu.Lock()
-	defer w.lockedOutcomes.mu.Unlock()
-	for _, o := range w.lockedOutcomes.byJob {
-		if !ok || o.Since.Before(oldest.Since) {
-			oldest, ok = o, true
-		}
-	}
-	return oldest, ok
+	list := slices.Collect(maps.Values(w.lockedOutcomes.byJob))
+	w.lockedOutcomes.mu.Unlock()
+	slices.SortFunc(list, func(a, b LockedOutcome) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Job, b.Job)) })
+	return list
 }
 
 // maxLocked is how many outcomes may wait for locked rows before they count as pending: a host that
