@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nawasara/nawasync/internal/cached"
 	"github.com/nawasara/nawasync/internal/doorbell"
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/internal/jobstore"
@@ -45,6 +46,7 @@ type Engine struct {
 	doorbell     *doorbell.Doorbell // nil without Redis
 	redisCheck   redisCheck
 	poolWatch    poolWatch
+	idleLimit    *cached.Value[time.Duration]  // see internals.IdleLimit
 	installation string                        // names this database in Redis and in idempotency keys
 	worker       atomic.Pointer[worker.Worker] // nil before Start
 
@@ -91,6 +93,7 @@ func New(config Config) (*Engine, error) {
 		return nil, err
 	}
 	e.store, e.reader = store, store.WithOptions(tracker.Options{})
+	e.idleLimit = &cached.Value[time.Duration]{Read: store.IdleLimit, MaxAge: time.Minute, Timeout: idleLimitTimeout}
 	e.backlog = backlog{store: store, limit: config.MaxQueued, counts: map[string]*openCount{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -137,6 +140,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.checkPool(); err != nil {
 		return err
 	}
+	e.warnOfIdleLimit(ctx)
 	w, err := e.buildRuntime()
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ type updateStatement struct {
 	set     string   // assigns to bare column names; may read v_… and bare columns
 	fence   string   // a condition on j and v_…, without parameters
 	args    []any    // parameters of set
+	own     bool     // the transaction is one of the Store, which limits how long it may be idle
 }
 
 // batch applies u to the rows and returns the ids that passed the fence. It leaves out rows that
@@ -39,7 +40,11 @@ func (s *Store) batch(conn *sqlkit.Conn, u updateStatement, ids []int64, rows an
 	case "postgres":
 		pin, pinArgs := s.dialect.Pinned(ids)
 		args := append(append([]any{string(text)}, pinArgs...), u.args...)
-		err := sqlkit.Each(conn, collect, "WITH l AS MATERIALIZED (SELECT v.* FROM "+rowset+" JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+pin+
+		idle := ""
+		if u.own {
+			idle = s.idleLimited()
+		}
+		err := sqlkit.Each(conn, collect, "WITH l AS MATERIALIZED (SELECT v.* FROM "+idle+rowset+" JOIN nawasync_jobs j ON j.id = v_id WHERE "+u.fence+pin+
 			" FOR UPDATE OF j SKIP LOCKED) UPDATE nawasync_jobs AS j SET "+u.set+" FROM l WHERE j.id = v_id RETURNING j.id", args...)
 		return won, err
 	case "sqlite":

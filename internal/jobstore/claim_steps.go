@@ -39,7 +39,7 @@ func (s *Store) claimInSteps(ctx context.Context, worker string, looks []Look, l
 		}
 		return result, s.exec(ctx, func(conn *sqlkit.Conn) error { return s.startWinners(conn, worker, looks, winners, now, result) })
 	}
-	err = s.transaction(ctx, func(conn *sqlkit.Conn) error {
+	err = s.frequentTransaction(ctx, func(conn *sqlkit.Conn) error {
 		rows, err := s.candidates(conn, looks, limit, now)
 		if err != nil {
 			return err

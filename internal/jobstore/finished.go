@@ -97,12 +97,12 @@ func (s *Store) LastWrite(ctx context.Context, targetKeys []int64, except int64,
 
 // Fence locks the row of a running job until tx ends and reports whether the attempt of that
 // epoch still runs. While the lock is held, no other process can end the attempt, so a late
-// attempt cannot write through tx.
+// attempt cannot write through tx, which must be a transaction of the Store.
 func (s *Store) Fence(ctx context.Context, tx *gorm.DB, job int64, epoch int) (running bool, err error) {
-	lock := map[string]string{"postgres": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // shared: one job may write several batches at once
+	lock := map[string]string{"postgres": " FOR SHARE OF j", "mysql": " LOCK IN SHARE MODE"}[s.dialect.Name] // shared: one job may write several batches at once
 	err = sqlkit.Each(sqlkit.Connect(ctx, tx), func(*sql.Rows) error {
 		running = true
 		return nil
-	}, "SELECT id FROM nawasync_jobs WHERE id = ? AND epoch = ? AND status = 'running'"+lock, job, epoch)
+	}, "SELECT j.id FROM "+s.idleLimited()+"nawasync_jobs j WHERE j.id = ? AND j.epoch = ? AND j.status = 'running'"+lock, job, epoch)
 	return running, err
 }

@@ -101,7 +101,7 @@ func (s *Store) InsertOwn(ctx context.Context, jobs []*Job) error {
 		return s.exec(ctx, func(conn *sqlkit.Conn) error { return s.insert(conn, jobs) })
 	}
 	return retryTx(ctx, func() error {
-		return s.transaction(ctx, func(conn *sqlkit.Conn) error {
+		return s.frequentTransaction(ctx, func(conn *sqlkit.Conn) error {
 			again := slices.Clone(jobs) // each try needs the original jobs: insert replaces coalesced ones
 			err := s.insert(conn, again)
 			copy(jobs, again)

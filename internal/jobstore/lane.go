@@ -34,7 +34,7 @@ func (s *Store) Demote(ctx context.Context, jobs []Blocked) error {
 				s.dialect.Behind()+" = 1 OR "+sqlkit.LaneBusy+" = 1)", ids).Error
 		})
 	}
-	return s.transaction(ctx, func(conn *sqlkit.Conn) error { return s.demote(conn, jobs) })
+	return s.frequentTransaction(ctx, func(conn *sqlkit.Conn) error { return s.demote(conn, jobs) })
 }
 
 func (s *Store) demote(conn *sqlkit.Conn, jobs []Blocked) error {
@@ -112,7 +112,7 @@ func (s *Store) blockers(conn *sqlkit.Conn, jobs []Blocked) (map[int64]int64, er
 		}
 		return err
 	}, "SELECT v_id, COALESCE((SELECT r.id FROM nawasync_jobs r WHERE r.running_lane = v_lane AND r.id <> v_id), (SELECT h.id FROM "+table+
-		" WHERE h.open_lane = v_lane AND h.in_lane = TRUE AND "+id+" < v_id ORDER BY "+id+" LIMIT 1)) FROM "+s.dialect.Rowset("id", "lane"), text)
+		" WHERE h.open_lane = v_lane AND h.in_lane = TRUE AND "+id+" < v_id ORDER BY "+id+" LIMIT 1)) FROM "+s.idleLimited()+s.dialect.Rowset("id", "lane"), text)
 	return found, err
 }
 

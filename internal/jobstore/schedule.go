@@ -34,6 +34,9 @@ func (s *Store) SeeSchedule(ctx context.Context, row tracker.Schedule, first tim
 // whether it won. The argument before is the last tick that the caller has read. If the row now
 // has a later one, another process has already claimed the tick. A tick during a pause is not claimed.
 func (s *Store) ClaimTick(ctx context.Context, tx *gorm.DB, name string, before, tick time.Time) (bool, error) {
+	if err := s.LimitIdle(ctx, tx); err != nil {
+		return false, err
+	}
 	done := sqlkit.Connect(ctx, tx).Exec("UPDATE nawasync_schedules SET last_tick = ? WHERE name = ? AND last_tick = ? AND last_tick < ? AND paused_until < ?",
 		tick.UnixMicro(), name, before.UnixMicro(), tick.UnixMicro(), tick.UnixMicro())
 	return done.RowsAffected > 0, done.Error
@@ -137,6 +140,9 @@ func (s *Store) ExpireScheduleRun(ctx context.Context, row tracker.Schedule) err
 // ClaimScheduleRun claims the request for a run for tx, the transaction that dispatches its job. It returns who has
 // asked, and reports whether it won.
 func (s *Store) ClaimScheduleRun(ctx context.Context, tx *gorm.DB, name string, asked time.Time) (by string, won bool, err error) {
+	if err := s.LimitIdle(ctx, tx); err != nil {
+		return "", false, err
+	}
 	return claimScheduleRun(sqlkit.Connect(ctx, tx), name, asked)
 }
 

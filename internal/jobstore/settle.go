@@ -218,7 +218,7 @@ func (s *Store) settleBatch(ctx context.Context, outcomes []*Outcome) (results [
 	}
 }
 
-// SettleTx writes outcomes in the caller's transaction. Unlike in Settle, one rejected outcome
+// SettleTx writes outcomes in the caller's transaction, which must be one of the Store. Unlike in Settle, one rejected outcome
 // fails them all. On SQLite, tx should not have read anything before: SQLite may refuse a write
 // in a transaction that began with a read.
 func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) ([]Settled, error) {
@@ -235,7 +235,7 @@ func (s *Store) SettleTx(ctx context.Context, tx *gorm.DB, outcomes []*Outcome) 
 		return nil, err
 	}
 	update := outcomeUpdate
-	update.args = []any{now.UnixMicro()}
+	update.args, update.own = []any{now.UnixMicro()}, true
 	won, err := s.batch(conn, update, ids, rows)
 	if err != nil {
 		return nil, fmt.Errorf("write outcomes: %w", err)

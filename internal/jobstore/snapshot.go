@@ -69,7 +69,11 @@ func (s *Store) lockSnapshots(conn *sqlkit.Conn, outcomes []*Outcome) error {
 // was deleted needs no lock.
 func (s *Store) lockSnapshot(conn *sqlkit.Conn, table string, row int64) error {
 	const where = " WHERE id = ?"
-	ids, err := sqlkit.Column[int64](conn, "SELECT id FROM "+table+where+s.dialect.SkipLocked(), row)
+	lock := "SELECT id FROM " + table + where + s.dialect.SkipLocked()
+	if s.limitsIdle {
+		lock = "SELECT t.id FROM " + s.idleLimited() + table + " t WHERE t.id = ? FOR UPDATE OF t SKIP LOCKED"
+	}
+	ids, err := sqlkit.Column[int64](conn, lock, row)
 	if err != nil || len(ids) > 0 {
 		return err
 	}

@@ -31,6 +31,7 @@ type Store struct {
 	// needsReadCommitted says that single statements need a transaction; see Inspect.
 	needsReadCommitted bool
 	mariaDB            bool
+	limitsIdle         bool // transactions of its own get a limit for being idle; see idle.go
 	// single holds a token for SQLite's only writer. The Store's writers queue for it instead
 	// of sleeping in SQLite's busy handler. Other databases do not use it.
 	single chan struct{}
@@ -123,8 +124,18 @@ func bounded(end func() error) error {
 const transactionTimeout = 3 * sqlkit.StatementTimeout
 
 // transaction is like Transaction, for a transaction that runs no code of the host: it has a
-// deadline.
+// deadline, and a limit for being idle, which costs a round trip.
 func (s *Store) transaction(ctx context.Context, fn func(conn *sqlkit.Conn) error) error {
+	return s.frequentTransaction(ctx, func(conn *sqlkit.Conn) error {
+		if err := s.limitIdle(conn); err != nil {
+			return err
+		}
+		return fn(conn)
+	})
+}
+
+// frequentTransaction is transaction without a limit for being idle, unless one of its statements sets it.
+func (s *Store) frequentTransaction(ctx context.Context, fn func(conn *sqlkit.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	return s.Transaction(ctx, func(tx *gorm.DB) error { return fn(sqlkit.Connect(ctx, tx)) })
@@ -195,7 +206,7 @@ func (s *Store) singleStatement(ctx context.Context, fn func(conn *sqlkit.Conn) 
 	if s.dialect.Returning {
 		return s.exec(ctx, fn)
 	}
-	return s.transaction(ctx, fn)
+	return s.frequentTransaction(ctx, fn)
 }
 
 // exec runs a statement without a transaction, unless the database's default isolation level is too
@@ -203,7 +214,7 @@ func (s *Store) singleStatement(ctx context.Context, fn func(conn *sqlkit.Conn) 
 // keeps the rows locked.
 func (s *Store) exec(ctx context.Context, fn func(conn *sqlkit.Conn) error) error {
 	if s.needsReadCommitted {
-		return s.transaction(ctx, fn)
+		return s.frequentTransaction(ctx, fn)
 	}
 	unlock, err := s.lockWriter(ctx)
 	if err != nil {
@@ -222,6 +233,11 @@ func (s *Store) Inspect(ctx context.Context) error {
 	case "postgres":
 		var level string
 		err = s.DB(ctx).Row("SHOW default_transaction_isolation").Scan(&level)
+		if err == nil {
+			var limit time.Duration
+			limit, err = s.IdleLimit(ctx)
+			s.limitsIdle = limit == 0
+		}
 		s.needsReadCommitted = level != "read committed"
 	case "mysql":
 		var version string

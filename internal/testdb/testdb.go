@@ -186,3 +186,18 @@ func requireNoError(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// WithIdleLimit opens the database again, with connections whose idle transactions the server ends after a minute.
+func WithIdleLimit(t testing.TB, db *Database) *Database {
+	t.Helper()
+	settings := map[string]string{"postgres": "idle_in_transaction_session_timeout=60000", "mysql": "wait_timeout=60"}
+	separator := "?"
+	if strings.Contains(db.DSN, "?") {
+		separator = "&"
+	}
+	dsn := db.DSN + separator + settings[db.Dialect]
+	limited, err := Open(db.Dialect, dsn)
+	requireNoError(t, err)
+	t.Cleanup(func() { closeDB(limited) })
+	return &Database{DB: limited, Dialect: db.Dialect, DSN: dsn}
+}
