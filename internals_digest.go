@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nawasara/nawasync/internal/host"
 	"github.com/nawasara/nawasync/secret"
@@ -24,28 +25,78 @@ func (i internals) DigestKey(ctx context.Context) ([]byte, error) {
 	}
 	fresh := make([]byte, 32)
 	_, _ = rand.Read(fresh) // never returns an error
-	name, initial := "digest_key", fresh
-	sealer, binding := i.config.Sealer, secret.Binding{Service: "nawasync", Type: "digest key"}
-	if sealer != nil {
+	name, initial := "digest_key", base64.RawStdEncoding.EncodeToString(fresh)
+	if i.config.Sealer != nil {
 		var err error
-		if initial, err = secret.Seal(sealer, binding, fresh); err != nil {
+		if initial, err = sealDigestKey(i.config.Sealer, fresh); err != nil {
 			return nil, fmt.Errorf("create the key for digests: %w", err)
 		}
-		name = "sealed_digest_key"
+		name = settingDigestKey
 	}
-	text, err := i.store.Setting(ctx, name, base64.RawStdEncoding.EncodeToString(initial))
+	text, err := i.store.Setting(ctx, name, initial)
 	if err != nil {
 		return nil, err
 	}
-	key, err := base64.RawStdEncoding.DecodeString(text)
-	if err == nil && sealer != nil {
-		key, err = secret.Open(sealer, binding, key)
+	var key []byte
+	if i.config.Sealer != nil {
+		key, err = openDigestKey(i.config.Sealer, text)
+	} else {
+		key, err = base64.RawStdEncoding.DecodeString(text)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the key for digests: %w", err)
 	}
 	i.digestKey = key
 	return key, nil
+}
+
+// settingDigestKey is the setting with the key for digests, sealed.
+const settingDigestKey = "sealed_digest_key"
+
+// digestBinding binds the sealed key, so that it passes for nothing else.
+func digestBinding() secret.Binding { return secret.Binding{Service: "nawasync", Type: "digest key"} }
+
+func sealDigestKey(sealer secret.Sealer, key []byte) (string, error) {
+	sealed, err := secret.Seal(sealer, digestBinding(), key)
+	return base64.RawStdEncoding.EncodeToString(sealed), err
+}
+
+func openDigestKey(sealer secret.Sealer, text string) ([]byte, error) {
+	sealed, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	return secret.Open(sealer, digestBinding(), sealed)
+}
+
+const (
+	// resealEvery is how often a process seals the key for digests again, so that it is sealed with the first key of
+	// the Sealer a day after the last process with another one has ended.
+	resealEvery = 24 * time.Hour
+	// resealLoop is how often it looks whether that is due.
+	resealLoop = time.Hour
+)
+
+// newReseal returns a function for a loop, which seals the key for digests again if it is time.
+func (e *Engine) newReseal() func(ctx context.Context) (bool, error) {
+	var last time.Time
+	return func(ctx context.Context) (bool, error) {
+		if !last.IsZero() && time.Since(last) < resealEvery {
+			return false, nil
+		}
+		err := e.store.ReplaceSetting(ctx, settingDigestKey, func(text string) (string, error) {
+			key, err := openDigestKey(e.config.Sealer, text)
+			if err != nil {
+				return text, nil //nolint:nilerr // this process lacks the key, which is reported where it is needed
+			}
+			return sealDigestKey(e.config.Sealer, key)
+		})
+		if err != nil {
+			return false, fmt.Errorf("seal the key for digests again: %w", err)
+		}
+		last = time.Now()
+		return false, nil
+	}
 }
 
 // SeenKey returns a key for one purpose of the tokens of rows that users have seen. It is derived from

@@ -262,6 +262,9 @@ func (e *Engine) maintenanceLoops() []*loop.Loop {
 		e.loop("pruner", e.tuning.Prune, jobPruner.Tick),
 		e.loop("clock", 10*e.tuning.Beat, measureClock),
 	}
+	if e.config.Sealer != nil {
+		loops = append(loops, e.loop("seals", resealLoop, e.newReseal()))
+	}
 	if len(e.config.Remotes) > 0 {
 		loops = append(loops, e.loop("calls", e.tuning.Calls, e.flushCalls))
 		loops = append(loops, e.loop("budgets", remoteTick, e.tickRemotes))

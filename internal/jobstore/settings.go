@@ -38,6 +38,29 @@ func (s *Store) readSetting(ctx context.Context, name string) (string, error) {
 	return values[0], nil
 }
 
+// ReplaceSetting replaces the value of a setting by what replace makes of it. It does nothing if the setting does not
+// exist, or if somebody else changes it meanwhile.
+func (s *Store) ReplaceSetting(ctx context.Context, name string, replace func(value string) (string, error)) error {
+	old, err := s.readSetting(ctx, name)
+	if errors.Is(err, tracker.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	value, err := replace(old)
+	if err != nil || value == old {
+		return err
+	}
+	err = s.exec(ctx, func(conn *sqlkit.Conn) error {
+		return conn.Exec("UPDATE nawasync_settings SET value = ? WHERE name = ? AND value = ?", value, name, old).Error
+	})
+	if err != nil {
+		return fmt.Errorf("replace setting %s: %w", name, err)
+	}
+	return nil
+}
+
 // SetSetting stores the value of a setting.
 func (s *Store) SetSetting(ctx context.Context, name, value string) error {
 	if _, err := s.Setting(ctx, name, value); err != nil {
