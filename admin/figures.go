@@ -16,6 +16,7 @@ type figures struct {
 	services []serviceFigures // in order of their names
 	alerts   []alert.Alert
 	moreOpen bool // only tracker.MaxOpenJobs open jobs were counted
+	workers  workerCounts
 }
 
 // serviceFigures are the figures of one service.
@@ -37,7 +38,7 @@ func (p *request) loadFigures(ctx context.Context) (*figures, error) {
 		return nil, err
 	}
 	o.sum(p.viewer.visibleServices())
-	out := &figures{at: p.now, moreOpen: o.MoreOpen}
+	out := &figures{at: p.now, moreOpen: o.MoreOpen, workers: countWorkers(o.data.processes, o.data.open, p.now)}
 	var err error
 	if out.alerts, err = p.findAlerts(ctx, o); err != nil {
 		return nil, err

@@ -40,13 +40,14 @@ func (p *request) metrics() error {
 	return nil
 }
 
-// descriptions describe the metrics. The only labels are services and fixed words, so that the
+// descriptions describe the metrics. The only labels are services, kinds, queues and fixed words, so that the
 // number of time series stays small.
 type descriptions struct {
 	up, ended, runs, waits                                *prometheus.Desc
 	queued, due, running, stuck, oldest, limited          *prometheus.Desc
 	parked, paused, held, lastSuccess, alertsBySeverity   *prometheus.Desc
 	calls, callErrors, quotaLeft, budgetCalls, budgetLeft *prometheus.Desc
+	kindWorkers, queueWorkers                             *prometheus.Desc
 }
 
 func newDescriptions() *descriptions {
@@ -75,6 +76,8 @@ func newDescriptions() *descriptions {
 		budgetCalls: describe("remote_budget_calls",
 			"Calls that the budget of a limit scope allows in a window. The scopes after the first 50 of a service are added up as other.", "service", "scope", "class", "window"),
 		budgetLeft:       describe("remote_budget_left", "Calls left of the budget of a limit scope. Missing while Redis does not answer.", "service", "scope", "class", "window"),
+		kindWorkers:      describe("workers", "Live processes that handle a kind of jobs: 0 if the kind has open jobs and no process.", "service", "kind"),
+		queueWorkers:     describe("queue_workers", "Live processes that work a queue.", "queue"),
 		alertsBySeverity: describe("alerts", "Alerts of the overview, up to 20.", "severity"),
 	}
 }
@@ -82,7 +85,7 @@ func newDescriptions() *descriptions {
 func (d *descriptions) describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		d.up, d.ended, d.runs, d.waits, d.queued, d.due, d.running, d.stuck, d.oldest, d.limited, d.parked, d.paused, d.held, d.lastSuccess, d.alertsBySeverity,
-		d.calls, d.callErrors, d.quotaLeft, d.budgetCalls, d.budgetLeft,
+		d.calls, d.callErrors, d.quotaLeft, d.budgetCalls, d.budgetLeft, d.kindWorkers, d.queueWorkers,
 	} {
 		ch <- desc
 	}
@@ -119,6 +122,7 @@ func (c figuresCollector) Collect(ch chan<- prometheus.Metric) {
 	for i := range c.services {
 		c.collectService(ch, &c.services[i])
 	}
+	c.collectWorkers(ch)
 	bySeverity := map[alert.Severity]int{}
 	for _, a := range c.alerts {
 		bySeverity[a.Severity]++

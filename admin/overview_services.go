@@ -46,6 +46,7 @@ type serviceHealth struct {
 	Due     int64         `json:"due"`
 	Running int64         `json:"running"`
 	Stuck   int64         `json:"stuck"`
+	Workers int           `json:"workers"` // live processes that handle jobs of it
 	Oldest  time.Time     `json:"oldest_queued,omitzero"`
 	Synced  time.Time     `json:"last_success,omitzero"` // when a job last succeeded
 	// Quota is the quota of the external API that is used up first; nil if none is known.
@@ -96,7 +97,9 @@ func (o *overview) sum(names []string) {
 			s.Synced = success.At
 		}
 	}
+	workers := countWorkers(o.data.processes, nil, o.At)
 	for _, s := range byName {
+		s.Workers = workers.ofService(s.Service)
 		s.Quota, s.Budgets = firstQuota(o.data.quotas, s.Service), o.data.budgets[s.Service]
 		s.RunP50, s.RunP95, s.WaitP95 = s.runs.Quantile(0.5), s.runs.Quantile(0.95), s.waits.Quantile(0.95)
 		o.Services = append(o.Services, *s)
