@@ -209,14 +209,27 @@ func readPipeline(ctx context.Context, client redis.UniversalClient, limits []*l
 
 // use returns how an account in Redis stands.
 func (r *accountsRead) use(now time.Time, l *limit, i int) BudgetUse {
+	a, at := r.account(i)
+	a.advance(at, l.terms)
+	u := l.use(now, &a, at)
+	_, free := a.free(at, l.terms)
+	u.Left = max(0, free)
+	if a.silent > at {
+		u.SilentUntil = now.Add(time.Duration(a.silent-at) * time.Millisecond)
+	}
+	return u
+}
+
+// account returns an account in Redis, and the time by the clock of the account.
+func (r *accountsRead) account(i int) (a account, at int64) {
 	number := func(text string) int64 {
 		n, _ := strconv.ParseFloat(text, 64) // Lua writes its numbers
 		return int64(n)
 	}
 	fields := r.accounts[i]
-	a := account{
+	a = account{
 		first: number(fields["first"]), current: number(fields["current"]), counts: map[int64][spenders]int{}, sums: map[int64]int{},
-		others: int(number(fields["others"])), othersUntil: number(fields["others_until"]),
+		silent: number(r.silences[i]), others: int(number(fields["others"])), othersUntil: number(fields["others_until"]),
 		quota: int(number(fields["quota"])), quotaUntil: number(fields["quota_until"]),
 	}
 	for name, value := range fields {
@@ -227,21 +240,16 @@ func (r *accountsRead) use(now time.Time, l *limit, i int) BudgetUse {
 		case err != nil || s < 0 || s >= spenders:
 		case part == "used":
 			a.used[s] = int(number(value))
+		case part == "asked":
+			a.asked[s] = number(value)
 		case partErr == nil:
 			counts := a.counts[n]
 			counts[s] = int(number(value))
 			a.counts[n] = counts
+			a.sum(n, counts[s])
 		}
 	}
-	at := max(r.at, number(fields["at"]))
-	a.advance(at, l.terms)
-	u := l.use(now, &a, at)
-	_, free := a.free(at, l.terms)
-	u.Left = max(0, free)
-	if silent := number(r.silences[i]); silent > at {
-		u.SilentUntil = now.Add(time.Duration(silent-at) * time.Millisecond)
-	}
-	return u
+	return a, max(r.at, number(fields["at"]))
 }
 
 // noteLook notes whether Redis has answered.

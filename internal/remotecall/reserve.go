@@ -10,6 +10,9 @@ import (
 type Link interface {
 	// Reserve reserves the calls of jobs before they are claimed. The grants are in the order of the requests.
 	Reserve(ctx context.Context, requests []Request) []Grant
+	// Look tells whether a job of the request would get its calls now, and takes none. A Remote with Redis asks it, and
+	// waits no longer than 0.1 s; it knows of no shortage if Redis does not answer.
+	Look(ctx context.Context, request Request) (short Shortage, found bool)
 	// Return gives back the calls of n jobs that a grant has reserved and that were not claimed.
 	Return(ctx context.Context, request Request, grant Grant, n int)
 	// ReturnRest gives back what a job that has ended did not use.
@@ -27,6 +30,16 @@ type Request struct {
 	Scope       string // the limit scope
 	Spender     Spender
 	Calls, Jobs int
+}
+
+// Shortage says why a job gets no calls.
+type Shortage struct {
+	Scope  string        // the limit scope
+	Until  time.Time     // when there may be calls again
+	Silent bool          // the server has asked for no calls until then; the rest is not set
+	Calls  int           // of the budget
+	Window time.Duration // of the budget
+	Left   int           // too few, or kept for other work
 }
 
 // Grant is the answer to a Request.
