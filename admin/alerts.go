@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync"
@@ -46,8 +47,24 @@ func (p *request) findAlerts(ctx context.Context, o *overview) ([]alert.Alert, e
 	if in.Incomplete, err = p.incompleteSyncs(ctx, in); err != nil {
 		return []alert.Alert{}, err
 	}
+	if in.Stuck, in.Workers, err = p.stuckJobs(ctx, in.Open); err != nil {
+		return []alert.Alert{}, err
+	}
 	in.RedisDownSince = p.h.engine.RedisStatus(ctx).DownSince
 	return alert.Find(in, alertPage{p}), nil
+}
+
+// stuckJobs returns the newest jobs past their deadline, and all processes, if open has such jobs.
+func (p *request) stuckJobs(ctx context.Context, open []tracker.OpenJobs) ([]*tracker.Job, []tracker.Process, error) {
+	if !slices.ContainsFunc(open, func(o tracker.OpenJobs) bool { return o.Stuck > 0 }) {
+		return nil, nil, nil
+	}
+	found, err := p.store().Search(ownScan(ctx), tracker.Search{Terms: []tracker.Term{{Field: tracker.FieldStuck}}, Limit: 100})
+	if err != nil {
+		return nil, nil, err
+	}
+	processes, err := p.h.reader.Processes(ctx) // not p.store, which leaves out what hinders them
+	return found.Jobs, processes, err
 }
 
 // incompleteSyncs returns the results of the last successful syncs that left something out.

@@ -14,6 +14,8 @@ import (
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/fault"
+	"github.com/nawasara/nawasync/internal/host"
+	"github.com/nawasara/nawasync/internal/remotecall"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -25,17 +27,19 @@ type jobView struct {
 	related      []*tracker.Job
 	predecessors []*tracker.Job // the jobs before it in its lane; open jobs only
 	entries      []tracker.AuditEntry
-	newer        int64          // ID of a later job of the same target that succeeded; 0 if there is none
-	retryOfShown bool           // the subject may view the job that this one retries, and it exists
-	newest       int64          // ID of the newest of the later jobs; 0 if there is none
-	later        []*tracker.Job // the newest later jobs of the same target that are open, failed and succeeded
-	retries      []*tracker.Job // the job's retry, the retry of that one, and so on
-	pause        *tracker.Scope // what pauses or parks the job; nil if nothing does
-	hasWorker    bool           // a live process handles its kind
-	fullStack    bool           // show all frames of stacks
-	same         int            // other jobs of the last 30 days with the same error
-	sameMore     bool           // there are more than that
-	nextConflict int64          // another unresolved conflict of the same kind; 0 if there is none
+	newer        int64                // ID of a later job of the same target that succeeded; 0 if there is none
+	retryOfShown bool                 // the subject may view the job that this one retries, and it exists
+	newest       int64                // ID of the newest of the later jobs; 0 if there is none
+	later        []*tracker.Job       // the newest later jobs of the same target that are open, failed and succeeded
+	retries      []*tracker.Job       // the job's retry, the retry of that one, and so on
+	pause        *tracker.Scope       // what pauses or parks the job; nil if nothing does
+	hasWorker    bool                 // a live process handles its kind
+	shortage     *remotecall.Shortage // the budget that a due job waits for; nil if there is none
+	hindrance    string               // why the outcome of a running job is not written; "" if the handler runs
+	fullStack    bool                 // show all frames of stacks
+	same         int                  // other jobs of the last 30 days with the same error
+	sameMore     bool                 // there are more than that
+	nextConflict int64                // another unresolved conflict of the same kind; 0 if there is none
 }
 
 // jobID returns the job ID in the path, and whether the path ends in .json.
@@ -115,13 +119,21 @@ func (v *jobView) loadRelated(ctx context.Context) error {
 			v.pause = &scope // the narrowest one: they are in the order of their instances
 		}
 	}
-	processes, err := store.Processes(ctx)
+	processes, err := v.h.reader.Processes(ctx) // not v.store, which leaves out what hinders them
 	if err != nil {
 		return err
+	}
+	if j.Status == tracker.StatusRunning && !j.Tracked() {
+		v.hindrance = alert.Hindrance(j, processes, v.now, alertPage{v.request})
 	}
 	kind := nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}.String()
 	for _, process := range alert.Alive(processes, v.now) {
 		v.hasWorker = v.hasWorker || slices.Contains(process.Kinds, kind)
+	}
+	if j.Status == tracker.StatusQueued && !j.Tracked() && !j.NotBefore.After(v.now) {
+		if short, found := v.h.engine.Internals(host.NewKey()).Shortage(ctx, j); found {
+			v.shortage = &short
+		}
 	}
 	return nil
 }
@@ -174,6 +186,8 @@ func (v *jobView) headline() string {
 	case j.Status == tracker.StatusRunning && j.Stuck(v.now) && j.Tracked():
 		return v.Tf("The task has been running for %s, past its deadline. Its process died and asynq has not delivered the task again, or its handler ignores its context. Cancel the job if the task no longer exists.",
 			format.Span(v, v.now.Sub(j.StartedAt)))
+	case j.Status == tracker.StatusRunning && v.hindrance != "":
+		return v.hindrance
 	case j.Status == tracker.StatusRunning && j.Stuck(v.now):
 		return v.Tf("The job has been running for %s, past its deadline. Its handler ignores cancellation, and the job blocks its worker slot and its lane until the handler returns.",
 			format.Span(v, v.now.Sub(j.StartedAt)))
@@ -235,7 +249,25 @@ func (v *jobView) waitingText() string {
 	case !v.hasWorker:
 		return v.Tf("The job is waiting because no running process handles %s/%s/%s. Start a worker that registers a handler for this kind.", j.Service, j.Type, j.Action)
 	}
+	if v.shortage != nil {
+		return v.shortageText()
+	}
 	return v.Tf("The job has been waiting for a worker for %s.", format.Span(v, v.now.Sub(j.NotBefore)))
+}
+
+// shortageText says which budget the job waits for, and until when.
+func (v *jobView) shortageText() string {
+	s := v.shortage
+	scope, until := v.scopeText(v.job.Service, s.Scope), v.fullTime(s.Until)
+	switch {
+	case s.Silent:
+		return v.Tf("The job is waiting because the remote asks for no calls of %s until %s.", scope, until)
+	case s.Left == 0:
+		return v.Tf("The job is waiting for the budget of %s: its %s calls in %s are used up. The next calls are free at %s.",
+			scope, format.Thousands(v, s.Calls), format.Span(v, s.Window), until)
+	}
+	return v.Tf("The job is waiting for the budget of %s: of its %s calls in %s, %s are left, and kept for other jobs. More may be free at %s.",
+		scope, format.Thousands(v, s.Calls), format.Span(v, s.Window), format.Thousands(v, s.Left), until)
 }
 
 // advice returns what the operator should do, or "" if there is nothing to do.

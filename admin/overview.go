@@ -20,6 +20,7 @@ type overview struct {
 	Summary  string          `json:"summary"`
 	Healthy  bool            `json:"healthy"`
 	Alerts   []alert.Alert   `json:"alerts"`
+	Notices  []alert.Alert   `json:"notices"` // of the installation; they do not affect Healthy
 	Totals   totals          `json:"totals"`
 	Before   totals          `json:"before"` // of the preceding window of the same length
 	Services []serviceHealth `json:"services"`
@@ -119,6 +120,7 @@ func (p *request) loadOverview(ctx context.Context) (*overview, error) {
 		o.Errors = o.errors.list
 		return err
 	})
+	o.Notices = p.notices(ctx)
 	o.summarize(p)
 	for i := range o.Services {
 		o.Services[i].chart = chart.Sparkline(o.data.stats, o.Services[i].Service, o.From, p.now, window.step)

@@ -21,6 +21,7 @@ type workersView struct {
 	silent  int    // those without a recent heartbeat
 	next    string // ID of the last process of the page if there are more, or ""
 	redis   *alert.Alert
+	notices []alert.Alert
 	more    bool // more jobs run than the page has read
 }
 
@@ -66,6 +67,7 @@ func (p *request) workersPage() error {
 	if down := p.h.engine.RedisStatus(ctx).DownSince; !down.IsZero() {
 		v.redis = &alert.Alert{Text: p.T("Redis does not respond to the process that serves this page. Jobs start up to half a second later than usual; none is lost."), Since: down}
 	}
+	v.notices = p.notices(ctx)
 	return p.render(workersList(v))
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Alert is a problem that an operator should look at.
 type Alert struct {
-	Severity Severity  `json:"severity"` // SeverityWarning or SeverityCritical
+	Severity Severity  `json:"severity"` // SeverityWarning or SeverityCritical; SeverityNotice in a list of notices
 	Text     string    `json:"text"`     // the cause
 	Since    time.Time `json:"since,omitzero"`
 	Effect   string    `json:"effect,omitempty"` // what the problem does to jobs and objects; "" if Text says it
@@ -33,6 +33,8 @@ type Severity int
 
 // The severities of an Alert.
 const (
+	// SeverityNotice is not a problem, but would make one worse. Find returns none.
+	SeverityNotice   Severity = 0
 	SeverityWarning  Severity = 1
 	SeverityCritical Severity = 2
 )
@@ -47,9 +49,13 @@ const (
 
 // Input is the data that alerts are derived from, limited to the services that the reader may view.
 type Input struct {
-	Now          time.Time
-	Open         []tracker.OpenJobs
-	Processes    []tracker.Process
+	Now       time.Time
+	Open      []tracker.OpenJobs
+	Processes []tracker.Process
+	// Stuck has the newest jobs past their deadline. Workers are all processes, which say what hinders these jobs,
+	// if there are any.
+	Stuck        []*tracker.Job
+	Workers      []tracker.Process
 	Scopes       []tracker.Scope
 	Holds        []tracker.Hold
 	Schedules    []tracker.Schedule

@@ -82,13 +82,7 @@ func checkOpen(in Input, p Formatter) (list []Alert) {
 			})
 		}
 		if o.Stuck > 0 {
-			list = append(list, Alert{
-				Severity: SeverityCritical,
-				Text:     p.Tf("Jobs of %s past their deadline: %s.", kind, format.Thousands(p, o.Stuck)),
-				Effect:   p.T("Each of these jobs occupies a slot of its worker."),
-				Advice:   p.T("The handlers ignore cancellation. Restart the worker."),
-				Next:     Next{Label: p.T("Show stuck jobs"), URL: p.QueryURL("is:stuck", "service:"+o.Service)},
-			})
+			list = append(list, stuckAlerts(in, p, o)...)
 		}
 	}
 	return list

@@ -15,6 +15,7 @@ const frozenAfter = 8 * time.Second
 
 // checkProcesses reports processes without a recent heartbeat, and what hinders the others.
 func checkProcesses(in Input, p Formatter) (list []Alert) {
+	orphaned := map[string]bool{} // jobs of dead processes, which each of the others reports
 	for _, process := range in.Processes {
 		if age := in.Now.Sub(process.BeatAt); age > frozenAfter {
 			text := p.Tf("Process %s has written no heartbeat for %s. It has died, is frozen, or cannot reach the database.", process.ID, format.Span(p, age))
@@ -27,6 +28,12 @@ func checkProcesses(in Input, p Formatter) (list []Alert) {
 		for _, trouble := range process.Troubles {
 			if trouble.Code == tracker.TroubleRedis && !in.RedisDownSince.IsZero() {
 				continue // checkRedis reports it
+			}
+			if locked, ok := parseLocked(trouble.Text); ok && locked.dead != "" && trouble.Code == tracker.TroubleLocked {
+				if orphaned[trouble.Text] {
+					continue
+				}
+				orphaned[trouble.Text] = true
 			}
 			list = append(list, troubleAlert(in, p, process, trouble))
 		}
@@ -55,12 +62,19 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 		a.Effect = p.T("The process gives up its jobs after 13 seconds.")
 		a.Advice = p.T("Check the database and the network between them.")
 	case tracker.TroubleLocked:
-		a.Effect, a.Advice = p.T("Other jobs are not affected."), p.T("End the transaction that holds the row.")
-		if trouble.Text == "" { // the reader may not see every job
+		a.Effect = p.T("Other jobs are not affected.")
+		a.Advice = p.T("End the transaction that holds the row. It may be one of a dead process, whose connection the database has not closed yet: docs/operations.md says what to do when a row stays locked.")
+		switch locked, ok := parseLocked(trouble.Text); {
+		case trouble.Text == "": // the reader may not see every job
 			a.Text = p.Tf("Process %s has waited for a locked row for %s.", process.ID, span)
-			break
+		case !ok: // of a newer release
+			a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, trouble.Text, span)
+		case locked.dead != "":
+			a.Text = p.Tf("Job %d of process %s, which died, cannot go back to the queue: %s is locked. It has waited for %s.", locked.job, locked.dead, locked.row, span)
+		default:
+			text := p.Tf("the outcome of job %d cannot be written: %s is locked", locked.job, locked.row)
+			a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, text, span)
 		}
-		a.Text = p.Tf("Process %s: %s. It has waited for %s.", process.ID, lockedText(p, trouble.Text), span)
 	case tracker.TroublePool:
 		a.Text = p.Tf("All database connections of process %s have been in use for %s.", process.ID, span)
 		a.Effect = p.T("Its jobs cannot start or end.")
@@ -76,15 +90,25 @@ func troubleAlert(in Input, p Formatter, process tracker.Process, trouble tracke
 	return a
 }
 
-// lockedText translates the text of a locked row, which the process has stored in English.
-func lockedText(p Formatter, text string) string {
-	var job int64
-	_, row, found := strings.Cut(text, "cannot be written: ")
-	row, locked := strings.CutSuffix(row, " is locked")
-	if _, err := fmt.Sscanf(text, "the outcome of job %d ", &job); err != nil || !found || !locked {
-		return text
+// lockedRow is what the text of a locked row says.
+type lockedRow struct {
+	job  int64
+	row  string // for example "row 17 of boxes"
+	dead string // the process that ran the job and died; "" if it lives
+}
+
+// parseLocked reads the text of a locked row, which the process has stored in English.
+func parseLocked(text string) (l lockedRow, ok bool) {
+	head, row, _ := strings.Cut(text, ": ")
+	if l.row, ok = strings.CutSuffix(row, " is locked"); !ok {
+		return l, false
 	}
-	return p.Tf("the outcome of job %d cannot be written: %s is locked", job, row)
+	if _, err := fmt.Sscanf(head, "the outcome of job %d cannot be written", &l.job); err == nil {
+		return l, true
+	}
+	_, err := fmt.Sscanf(head, "job %d of process %s which died", &l.job, &l.dead)
+	l.dead = strings.TrimSuffix(l.dead, ",")
+	return l, err == nil
 }
 
 // checkServed reports schedules that no running process can work, even if none of their jobs is due
