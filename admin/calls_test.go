@@ -109,6 +109,19 @@ func TestPagesShowTheCallsOfTheLimitScopesThatASubjectMayView(t *testing.T) {
 		if n := sample(t, metrics, "nawasync_remote_call_errors_total", "transient", "qhost").GetCounter().GetValue(); n != 12 {
 			t.Errorf("/metrics counts %v failed calls, want 12", n)
 		}
+		for name, template := range map[string]string{"PATCH": "/quotas/{alpha}", "GET": "/quotas/{one}"} {
+			h := sample(t, metrics, "nawasync_remote_endpoint_seconds", name, "qhost", template).GetHistogram()
+			if want := map[string]uint64{"PATCH": 300, "GET": 1}[name]; h.GetSampleCount() != want || len(h.GetBucket()) != 7 {
+				t.Errorf("/metrics counts %d calls of %s in %d buckets, want %d in 7", h.GetSampleCount(), template, len(h.GetBucket()), want)
+			}
+		}
+		failed := sample(t, metrics, "nawasync_remote_endpoint_errors_total", "transient", "PATCH", "qhost", "/quotas/{alpha}")
+		if failed.GetCounter().GetValue() != 12 {
+			t.Errorf("/metrics counts %v failed calls of an endpoint, want 12", failed)
+		}
+		if found := scrape(t, w.site, "one-operator")["nawasync_remote_endpoint_seconds"]; found != nil {
+			t.Errorf("somebody who may see one instance gets the calls of all: %v", found)
+		}
 		if n := sample(t, metrics, "nawasync_remote_quota_left", "qhost").GetGauge().GetValue(); n != 701 {
 			t.Errorf("/metrics has %v calls left, want 701", n)
 		}
@@ -170,5 +183,24 @@ func TestTheCallsOfAnAttemptAreOnThePageOfItsJob(t *testing.T) {
 	noError(t, json.Unmarshal([]byte(body), &document))
 	if a := document.Attempts[0]; len(a.Calls) != 27 || a.MoreCalls != 4 || a.Calls[26].Class != "timeout" || !strings.Contains(body, `"duration_ms": 39`) {
 		t.Errorf("the document has %+v", a)
+	}
+}
+
+func TestMetricsOfEndpointsAreBoundedHoweverManyTemplatesAClientHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, testdb.SQLite(t))
+	for version := range 2 {
+		var calls []remotecall.Call
+		for i := range 150 {
+			calls = append(calls, remotecall.Call{Template: fmt.Sprintf("/v%d/%d", version, i), Start: w.engine.Reader().Now(), Left: -1})
+		}
+		storeCalls(t, enginetest.Store(w.engine), calls...)
+	}
+	metrics := scrape(t, w.site, "operator")
+	if n := len(metrics["nawasync_remote_endpoint_seconds"].GetMetric()); n != remotecall.MaxTemplates+1 {
+		t.Errorf("/metrics has %d endpoints, want %d", n, remotecall.MaxTemplates+1)
+	}
+	if n := sample(t, metrics, "nawasync_remote_endpoint_seconds", "GET", "qhost", "other").GetHistogram().GetSampleCount(); n != 100 {
+		t.Errorf("/metrics counts %d calls of the other templates, want 100", n)
 	}
 }

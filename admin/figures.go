@@ -26,6 +26,7 @@ type serviceFigures struct {
 	allRuns, allWaits    tracker.Histogram        // of these jobs
 	parked, paused, held int64
 	calls                *tracker.CallTotal // of the external API; nil if there are none
+	endpoints            []tracker.Endpoint // of the external API: all calls ever, by method and template
 }
 
 // loadFigures reads the figures. It costs the same however many jobs have ended: the totals have
@@ -82,6 +83,15 @@ func (f *figures) loadCalls(ctx context.Context, store *tracker.Reader) error {
 	for i := range totals {
 		if s := f.service(totals[i].Service); s != nil {
 			s.calls = &totals[i]
+		}
+	}
+	if err != nil {
+		return err
+	}
+	endpoints, err := store.EndpointTotals(ctx)
+	for _, e := range endpoints {
+		if s := f.service(e.Service); s != nil {
+			s.endpoints = append(s.endpoints, e)
 		}
 	}
 	return err

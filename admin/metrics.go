@@ -40,14 +40,15 @@ func (p *request) metrics() error {
 	return nil
 }
 
-// descriptions describe the metrics. The only labels are services, kinds, queues and fixed words, so that the
-// number of time series stays small.
+// descriptions describe the metrics. Their labels have a bounded number of values, so that the number of time series
+// stays small.
 type descriptions struct {
 	up, ended, runs, waits                                *prometheus.Desc
 	queued, due, running, stuck, oldest, limited          *prometheus.Desc
 	parked, paused, held, lastSuccess, alertsBySeverity   *prometheus.Desc
 	calls, callErrors, quotaLeft, budgetCalls, budgetLeft *prometheus.Desc
 	kindWorkers, queueWorkers                             *prometheus.Desc
+	endpointCalls, endpointErrors                         *prometheus.Desc
 }
 
 func newDescriptions() *descriptions {
@@ -72,7 +73,12 @@ func newDescriptions() *descriptions {
 		lastSuccess: describe("last_success_timestamp_seconds", "When a job last succeeded.", "service"),
 		calls:       describe("remote_call_seconds", "How long each call of the external API took.", "service"),
 		callErrors:  describe("remote_call_errors_total", "Calls of the external API that failed, by class of the error.", "service", "class"),
-		quotaLeft:   describe("remote_quota_left", "Calls left of the quota that is used up first, as the server of the external API said last.", "service"),
+		endpointCalls: describe("remote_endpoint_seconds",
+			"How long each call of an endpoint of the external API took. Templates after the first 200 of a service count as other.",
+			"service", "method", "template"),
+		endpointErrors: describe("remote_endpoint_errors_total", "Calls of an endpoint of the external API that failed, by class of the error.",
+			"service", "method", "template", "class"),
+		quotaLeft: describe("remote_quota_left", "Calls left of the quota that is used up first, as the server of the external API said last.", "service"),
 		budgetCalls: describe("remote_budget_calls",
 			"Calls that the budget of a limit scope allows in a window. The scopes after the first 50 of a service are added up as other.", "service", "scope", "class", "window"),
 		budgetLeft:       describe("remote_budget_left", "Calls left of the budget of a limit scope. Missing while Redis does not answer.", "service", "scope", "class", "window"),
@@ -85,7 +91,8 @@ func newDescriptions() *descriptions {
 func (d *descriptions) describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		d.up, d.ended, d.runs, d.waits, d.queued, d.due, d.running, d.stuck, d.oldest, d.limited, d.parked, d.paused, d.held, d.lastSuccess, d.alertsBySeverity,
-		d.calls, d.callErrors, d.quotaLeft, d.budgetCalls, d.budgetLeft, d.kindWorkers, d.queueWorkers,
+		d.calls, d.callErrors, d.endpointCalls, d.endpointErrors, d.quotaLeft, d.budgetCalls, d.budgetLeft, d.kindWorkers,
+		d.queueWorkers,
 	} {
 		ch <- desc
 	}
@@ -101,6 +108,15 @@ func outcomes() []tracker.Status {
 // these the stored histograms have exact counts.
 func bucketBounds() (bounds []time.Duration) {
 	for bound := 4 * time.Millisecond; bound < 20*time.Minute; bound *= 2 {
+		bounds = append(bounds, bound)
+	}
+	return bounds
+}
+
+// endpointBounds returns the upper bounds of the buckets of one endpoint: fewer than bucketBounds, because a service
+// may have 200 templates.
+func endpointBounds() (bounds []time.Duration) {
+	for bound := 16 * time.Millisecond; bound < 20*time.Second; bound *= 4 {
 		bounds = append(bounds, bound)
 	}
 	return bounds
@@ -135,8 +151,8 @@ func (c figuresCollector) collectService(ch chan<- prometheus.Metric, s *service
 	for _, outcome := range outcomes() {
 		sendValue(ch, c.ended, prometheus.CounterValue, float64(s.ended[outcome]), s.Service, string(outcome))
 	}
-	sendHistogram(ch, c.runs, &s.allRuns, s.Service)
-	sendHistogram(ch, c.waits, &s.allWaits, s.Service)
+	sendHistogram(ch, c.runs, &s.allRuns, bucketBounds(), s.Service)
+	sendHistogram(ch, c.waits, &s.allWaits, bucketBounds(), s.Service)
 	oldest := 0.0
 	if !s.Oldest.IsZero() {
 		oldest = max(0, c.at.Sub(s.Oldest).Seconds())
@@ -147,18 +163,30 @@ func (c figuresCollector) collectService(ch chan<- prometheus.Metric, s *service
 	} {
 		sendGauge(ch, desc, value, s.Service)
 	}
-	if s.calls != nil {
-		sendHistogram(ch, c.calls, &s.calls.Durations, s.Service)
-		for class, n := range s.calls.Errors {
-			sendValue(ch, c.callErrors, prometheus.CounterValue, float64(n), s.Service, class)
-		}
-	}
+	c.collectCalls(ch, s)
 	if s.Quota != nil {
 		sendGauge(ch, c.quotaLeft, float64(s.Quota.Left), s.Service)
 	}
 	c.collectBudgets(ch, s)
 	if !s.Synced.IsZero() {
 		sendGauge(ch, c.lastSuccess, float64(s.Synced.UnixMicro())/1e6, s.Service)
+	}
+}
+
+// collectCalls sends what was counted of the calls of the external API.
+func (c figuresCollector) collectCalls(ch chan<- prometheus.Metric, s *serviceFigures) {
+	if s.calls != nil {
+		sendHistogram(ch, c.calls, &s.calls.Durations, bucketBounds(), s.Service)
+		for class, n := range s.calls.Errors {
+			sendValue(ch, c.callErrors, prometheus.CounterValue, float64(n), s.Service, class)
+		}
+	}
+	for i := range s.endpoints {
+		e := &s.endpoints[i]
+		sendHistogram(ch, c.endpointCalls, &e.Durations, endpointBounds(), s.Service, e.Method, e.Template)
+		for class, n := range e.Errors {
+			sendValue(ch, c.endpointErrors, prometheus.CounterValue, float64(n), s.Service, e.Method, e.Template, class)
+		}
 	}
 }
 
@@ -202,9 +230,9 @@ func sendGauge(ch chan<- prometheus.Metric, desc *prometheus.Desc, value float64
 	sendValue(ch, desc, prometheus.GaugeValue, value, labels...)
 }
 
-func sendHistogram(ch chan<- prometheus.Metric, desc *prometheus.Desc, h *tracker.Histogram, labels ...string) {
+func sendHistogram(ch chan<- prometheus.Metric, desc *prometheus.Desc, h *tracker.Histogram, bounds []time.Duration, labels ...string) {
 	buckets := map[float64]uint64{}
-	for _, bound := range bucketBounds() {
+	for _, bound := range bounds {
 		buckets[bound.Seconds()] = uint64(max(0, h.CountUpTo(bound)))
 	}
 	if m, err := prometheus.NewConstHistogram(desc, uint64(max(0, h.Count())), h.Sum().Seconds(), buckets, labels...); err == nil {

@@ -3,13 +3,11 @@ package tracker
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
-	"github.com/nawasara/nawasync/internal/statrow"
 )
 
 // Quota is what a limit scope has used of a quota, and what it has left. All its endpoints of one class share it.
@@ -121,38 +119,4 @@ func (q *Quota) forecast(now time.Time, stopped bool) Forecast {
 		return Forecast{State: ForecastLasts}
 	}
 	return Forecast{State: ForecastUsedUp, At: q.LeftAt.Add(time.Duration(minutes * float64(time.Minute)))}
-}
-
-// CallTotal is what was counted of all calls of a service ever, also of those whose statistics were pruned.
-type CallTotal struct {
-	Service   string
-	Calls     int64
-	Errors    map[string]int64 // failed calls by class
-	Durations Histogram
-}
-
-// CallTotals returns the totals of each service, in the order of their names. It reads a row for each limit scope
-// and class of endpoints.
-func (r *Reader) CallTotals(ctx context.Context) (list []CallTotal, err error) {
-	visible, args := r.limitCondition("e")
-	err = sqlkit.Each(r.session(ctx), func(rows *sql.Rows) error {
-		var service, failed, durations string
-		var calls int64
-		if err := rows.Scan(&service, &calls, &failed, &durations); err != nil {
-			return err
-		}
-		if n := len(list); n == 0 || list[n-1].Service != service {
-			list = append(list, CallTotal{Service: service, Errors: map[string]int64{}})
-		}
-		t := &list[len(list)-1]
-		t.Calls += calls
-		h, err := ParseHistogram(durations)
-		t.Durations.Merge(h)
-		return errors.Join(err, statrow.Counts(t.Errors).Add(failed))
-	}, "SELECT e.service, c.calls, c.errors, c.durations FROM nawasync_endpoints e JOIN "+r.dialect.CallRows()+" ON c.period = ? AND c.endpoint = e.endpoint AND c.bucket = 0"+
-		" WHERE e.quota = 1 AND "+visible+" ORDER BY e.service", append([]any{statrow.PeriodTotal}, args...)...)
-	if err != nil {
-		return nil, fmt.Errorf("read the totals of calls: %w", err)
-	}
-	return list, nil
 }

@@ -116,14 +116,16 @@ func TestLimitedReaderShowsOnlyTheCallsOfItsLimitScopes(t *testing.T) {
 			dns      int
 			quotas   int
 			services int
+			totals   int // of endpoints, whose calls are those of all limit scopes
 		}{
-			{"nothing", tracker.Visibility{}, 0, 0, 0},
-			{"a service", tracker.Visibility{Services: []string{"dns"}}, 4, 4, 1},
-			{"an instance", tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a"}}}, 1, 1, 1},
+			{"nothing", tracker.Visibility{}, 0, 0, 0, 0},
+			{"a service", tracker.Visibility{Services: []string{"dns"}}, 4, 4, 1, 1},
+			{"an instance", tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a"}}}, 1, 1, 1, 0},
+			{"the jobs without an instance", tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns"}}}, 1, 1, 1, 0},
 			{
 				"an instance of each",
 				tracker.Visibility{Instances: []tracker.ServiceInstance{{Service: "dns", Instance: "a/zone"}, {Service: "whm", Instance: "b"}}},
-				1, 2, 2,
+				1, 2, 2, 0,
 			},
 		} {
 			r := b.Limited(c.shows)
@@ -133,6 +135,10 @@ func TestLimitedReaderShowsOnlyTheCallsOfItsLimitScopes(t *testing.T) {
 			b.NoError(err)
 			totals, err := r.CallTotals(t.Context())
 			b.NoError(err)
+			endpoints, err := r.EndpointTotals(t.Context())
+			if err != nil || len(endpoints) != c.totals || c.totals > 0 && endpoints[0].Calls != 4 {
+				t.Errorf("%s shows the totals %+v, %v; want %d, of 4 calls", c.name, endpoints, err, c.totals)
+			}
 			var calls int64
 			for _, total := range totals {
 				calls += total.Calls

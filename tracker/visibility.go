@@ -149,6 +149,20 @@ func (r *Reader) limitCondition(table string) (clause string, args []any) {
 	return "(" + strings.Join(parts, " OR ") + ")", args
 }
 
+// serviceCondition returns a condition on the column service of a table that is true for the services of which
+// everything is shown. It is for figures of all instances together.
+func (r *Reader) serviceCondition(table string) (clause string, args []any) {
+	switch l := r.limit; {
+	case l == nil:
+		return "1 = 1", nil
+	case len(l.serviceRows) == 0:
+		return "1 = 0", nil
+	default:
+		text, _ := sqlkit.JSONText(l.serviceRows)
+		return table + ".service IN (SELECT v_service FROM " + r.limitRows() + ")", []any{text}
+	}
+}
+
 // limitRows returns a table of services and instances that is read from one JSON parameter. MySQL builds
 // a hash of a subquery only if its columns are short and have the collation of the column that they are
 // compared with.

@@ -83,13 +83,13 @@ func (s *Store) InsertCalls(ctx context.Context, service string, sums []*remotec
 	return nil, nil
 }
 
-// endpointID returns the primary key of an endpoint, or of a quota, whose method and template are "". Two
-// endpoints with one key, which is as likely as two equal random numbers of 64 bits, would be counted as one.
-func endpointID(d *callDelta, quota bool) int64 {
-	method, template := d.Method, d.Template
-	if quota {
-		method, template = "", ""
+// id returns the primary key of a row of nawasync_endpoints. Two rows with one key, which is as likely as two equal
+// random numbers of 64 bits, would be counted as one.
+func (e *endpointRow) id() int64 {
+	parts := []string{e.Service, e.Instance, e.Budget, e.Method, e.Template}
+	if e.Quota == endpointTotal { // an endpoint of a limit scope may have the same names
+		parts = append(parts, statrow.PeriodTotal)
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{d.Service, d.Instance, d.Budget, method, template}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return int64(binary.BigEndian.Uint64(sum[:8]))
 }

@@ -1,37 +1,13 @@
 package jobstore
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/nawasara/nawasync/internal/sqlkit"
-	"github.com/nawasara/nawasync/internal/statrow"
-	"github.com/nawasara/nawasync/tracker"
 )
-
-// endpointRow is a row of nawasync_endpoints.
-type endpointRow struct {
-	Endpoint int64 `json:"v_endpoint"`
-	Quota    int   `json:"v_quota"`
-	callDelta
-}
-
-// callSum is a row of nawasync_calls.
-type callSum struct {
-	Period    string `json:"v_period"`
-	Endpoint  int64  `json:"v_endpoint"`
-	Bucket    int64  `json:"v_bucket"`
-	Calls     int64  `json:"v_calls"`
-	Errors    string `json:"v_errors"`
-	Durations string `json:"v_durations"`
-
-	errors    statrow.Counts
-	durations tracker.Histogram
-}
 
 // quietFor is how long a quota must have been without calls for its data to begin again, in microseconds: a
 // rate over a time in which no job ran says nothing.
@@ -61,8 +37,8 @@ var (
 )
 
 // RollupCalls adds up to limit deltas of calls to the minute and hour rows of their endpoints, and to the
-// totals of their limit scopes. It deletes these deltas and returns how many there were. Concurrent calls wait
-// for each other, and for Rollup.
+// totals of their limit scopes and of their methods and templates. It deletes these deltas and returns how many
+// there were. Concurrent calls wait for each other, and for Rollup.
 func (s *Store) RollupCalls(ctx context.Context, limit int) (moved int, err error) {
 	if err := s.ensureLock(ctx, lockRollup); err != nil {
 		return 0, fmt.Errorf("roll up calls: %w", err)
@@ -83,7 +59,11 @@ func (s *Store) RollupCalls(ctx context.Context, limit int) (moved int, err erro
 			return errors.New("another process rolled up the same deltas")
 		}
 		moved = len(ids)
-		endpoints, sums, err := sumCalls(deltas)
+		others, err := s.templatesWithoutTotal(conn, deltas)
+		if err != nil {
+			return err
+		}
+		endpoints, sums, err := sumCalls(deltas, others)
 		if err != nil {
 			return err
 		}
@@ -111,78 +91,6 @@ func callDeltas(conn *sqlkit.Conn, limit int) (ids []int64, list []callDelta, er
 		return err
 	}, "SELECT id, "+columnNames(callDeltaColumns, "")+" FROM nawasync_call_deltas ORDER BY id LIMIT ?", limit)
 	return ids, list, err
-}
-
-// sumCalls returns the rows that deltas add, in the order of their keys.
-func sumCalls(deltas []callDelta) (endpoints []*endpointRow, sums []*callSum, err error) {
-	type key struct {
-		period           string
-		endpoint, bucket int64
-	}
-	byID, byKey := map[int64]*endpointRow{}, map[key]*callSum{}
-	add := func(period string, endpoint, bucket int64, d *callDelta) error {
-		k := key{period, endpoint, bucket}
-		sum := byKey[k]
-		if sum == nil {
-			sum = &callSum{Period: period, Endpoint: endpoint, Bucket: bucket, errors: statrow.Counts{}}
-			byKey[k], sums = sum, append(sums, sum)
-		}
-		return sum.add(d.Calls, d.Errors, d.Durations)
-	}
-	for i := range deltas {
-		d := &deltas[i]
-		for quota := range 2 {
-			id := endpointID(d, quota == 1)
-			if row := byID[id]; row != nil {
-				row.merge(d)
-			} else {
-				row = &endpointRow{Endpoint: id, Quota: quota, callDelta: *d}
-				if quota == 1 {
-					row.Method, row.Template = "", ""
-				}
-				byID[id], endpoints = row, append(endpoints, row)
-			}
-			at := sqlkit.FromMicros(d.Bucket)
-			for _, period := range []tracker.Period{tracker.PeriodMinute, tracker.PeriodHour} {
-				err = errors.Join(err, add(string(period), id, period.Start(at).UnixMicro(), d))
-			}
-			if quota == 1 {
-				err = errors.Join(err, add(statrow.PeriodTotal, id, 0, d))
-			}
-		}
-	}
-	for _, sum := range sums {
-		sum.text()
-	}
-	slices.SortFunc(endpoints, func(a, b *endpointRow) int { return cmp.Compare(a.Endpoint, b.Endpoint) })
-	slices.SortFunc(sums, func(a, b *callSum) int {
-		return cmp.Or(cmp.Compare(a.Period, b.Period), cmp.Compare(a.Endpoint, b.Endpoint), cmp.Compare(a.Bucket, b.Bucket))
-	})
-	return endpoints, sums, err
-}
-
-// merge adds the times and the quota of another delta of the same endpoint.
-func (e *endpointRow) merge(d *callDelta) {
-	e.FirstAt, e.LastAt = min(e.FirstAt, d.FirstAt), max(e.LastAt, d.LastAt)
-	if d.LeftAt > 0 && d.LeftAt >= e.LeftAt {
-		e.LeftCalls, e.LeftAt, e.ResetAt = d.LeftCalls, d.LeftAt, d.ResetAt
-	}
-}
-
-func (c *callSum) add(calls int64, failed, durations string) error {
-	h, err := tracker.ParseHistogram(durations)
-	c.Calls += calls
-	c.durations.Merge(h)
-	return errors.Join(err, c.errors.Add(failed))
-}
-
-// text sets the stored forms.
-func (c *callSum) text() { c.Errors, c.Durations = c.errors.String(), c.durations.String() }
-
-// callKey is the primary key of nawasync_calls.
-type callKey struct {
-	period           string
-	endpoint, bucket int64
 }
 
 // addStoredCalls adds the stored rows to sums with the same keys.

@@ -10,14 +10,16 @@ import (
 	"github.com/nawasara/nawasync/internal/logbucket"
 )
 
-// Other is the template of the endpoints that have none, and of those beyond the first maxTemplates.
+// Other is the template of the endpoints that have none, and of those beyond the first MaxTemplates.
 const Other = "other"
 
 // UnknownMethod stands for the methods that HTTP does not have, as OpenTelemetry names them.
 const UnknownMethod = "_OTHER"
 
+// MaxTemplates is how many templates of a service are counted by themselves.
+const MaxTemplates = 200
+
 const (
-	maxTemplates  = 200
 	maxTemplate   = 200  // bytes
 	maxClasses    = 16   // of errors, of one endpoint and minute
 	maxSums       = 5000 // that wait for Take
@@ -127,7 +129,7 @@ func (l *Ledger) template(given string) string {
 	if known, ok := l.templates[given]; ok {
 		return known
 	}
-	if len(l.templates) >= maxTemplates {
+	if len(l.templates) >= MaxTemplates {
 		return Other
 	}
 	l.templates[strings.Clone(given)] = l.redact(printable(given), maxTemplate)

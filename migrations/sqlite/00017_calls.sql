@@ -1,7 +1,7 @@
 -- The calls of external APIs. nawasync_call_deltas has what each process counted in a minute; the rollup adds them up
--- in nawasync_calls, by endpoint and minute or hour. A row of nawasync_endpoints is an endpoint (quota 0), or all
--- endpoints of one class of one limit scope, which share a quota (quota 1); endpoint is a hash of the other columns
--- of its name. left_calls is -1 if the server did not say what is left. instance is the limit scope. The calls of
+-- in nawasync_calls, by endpoint and minute or hour. A row of nawasync_endpoints is an endpoint (quota 0), all
+-- endpoints of one class of one limit scope, which share a quota (quota 1), or a method and template of a service, of
+-- all limit scopes (quota 2), whose total is never deleted; endpoint is a hash of the other columns of its name. left_calls is -1 if the server did not say what is left. instance is the limit scope. The calls of
 -- an attempt are JSON.
 -- +goose Up
 CREATE TABLE IF NOT EXISTS nawasync_call_deltas (
