@@ -111,6 +111,22 @@ func TestPagesShowTheBudgetsOfTheInstancesThatASubjectMayView(t *testing.T) {
 	}
 }
 
+// What the server said of the quota is part of what the budget knows, so there is one forecast.
+func TestTheQuotaOfAnEndpointIsThatOfItsBudget(t *testing.T) {
+	t.Parallel()
+	w, _ := budgetedWorld(t)
+	said := remotecall.Call{Scope: "qalpha", Template: "/a", Start: w.engine.Reader().Now(), Left: 40}
+	storeCalls(t, enginetest.Store(w.engine), said)
+	page := text(w.get("operator", "/services/qhost?instance=qalpha").body)
+	forecasts := regexp.MustCompile(`used up[^<]*`).FindAllString(page, -1)
+	if len(forecasts) != 2 || forecasts[0] != "used up in 2 min at this rate" || forecasts[1] != forecasts[0] {
+		t.Errorf("the budget and its endpoint have the forecasts %q", forecasts)
+	}
+	if cell := regexp.MustCompile(`<td data-label="Quota left"[^>]*>(.*?)</td>`).FindStringSubmatch(page); cell == nil || !strings.Contains(cell[1], ">108<") {
+		t.Errorf("the endpoint has the quota %q, want the 108 calls of its budget", cell)
+	}
+}
+
 func callRefused(t *testing.T, r *remote.Remote, scope string) error {
 	t.Helper()
 	_, err := r.Call(t.Context(), scope, remote.Call{URL: "https://qhost.example/a"}, nil)
@@ -186,7 +202,7 @@ func TestBudgetsWithoutRedisAreMarkedAndMetricsHaveABoundedNumber(t *testing.T) 
 	}
 	storeCalls(t, enginetest.Store(w.engine), calls...)
 	page := text(w.get("operator", "/services/qhost").body)
-	if n := strings.Count(page, oneLeft); n != 50 || !strings.Contains(page, "10 more budgets have more calls left.") ||
+	if n := strings.Count(page, ">"+oneLeft+"<"); n != 50 || !strings.Contains(page, "10 more budgets have more calls left.") ||
 		!strings.Contains(page, "those of this process") {
 		t.Errorf("the page has %d budgets, want 50 of 60, of this process:\n%s", n, page)
 	}

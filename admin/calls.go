@@ -50,13 +50,26 @@ func (v *serviceView) loadCalls(ctx context.Context) error {
 	return nil
 }
 
-// quotaOf returns the quota that an endpoint uses, or nil.
+// quotaOf returns the quota that an endpoint shares with the others of its class, or nil if the server has not said what
+// is left of it.
 func (v *serviceView) quotaOf(e *tracker.Endpoint) *tracker.Quota {
 	i := slices.IndexFunc(v.calls.quotas, func(q tracker.Quota) bool { return q.Instance == e.Instance && q.Budget == e.Budget })
-	if i < 0 {
+	if i < 0 || v.calls.quotas[i].Left < 0 {
 		return nil
 	}
 	return &v.calls.quotas[i]
+}
+
+// budgetOf returns the budget that counts the calls of an endpoint, the one that is used up first if there are several,
+// or nil.
+func (v *serviceView) budgetOf(e *tracker.Endpoint) *budgetHealth {
+	for _, class := range []string{e.Budget, ""} {
+		counts := func(b budgetHealth) bool { return b.Instance == e.Instance && b.Class == class }
+		if i := slices.IndexFunc(v.calls.budgets, counts); i >= 0 {
+			return &v.calls.budgets[i]
+		}
+	}
+	return nil
 }
 
 // moreEndpointsURL returns the URL of the next page of endpoints.

@@ -1401,7 +1401,7 @@ func servicesTable(v *overviewView, list []serviceHealth) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = budgetOrQuota(p, &s).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = budgetOrQuota(p, s.firstBudget(), s.Quota).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

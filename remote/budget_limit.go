@@ -16,15 +16,14 @@ type limit struct {
 	terms   terms
 	keys    []string
 
-	turn     chan struct{} // a lock that is held while Redis answers
-	gone     bool          // forgotten: another limit has taken its place
-	local    account       // what this process has spent; the whole account without Redis
-	forecast forecast
-	left     int // calls left, according to the last answer; -1 if unknown
-	silent   time.Time
-	quota    int                 // what the server has last said about its limit
-	others   bool                // it has fewer calls left than the account
-	refused  [spenders]time.Time // until when a spender need not ask again
+	turn    chan struct{} // a lock that is held while Redis answers
+	gone    bool          // forgotten: another limit has taken its place
+	local   account       // what this process has spent; the whole account without Redis
+	left    int           // calls left, according to the last answer; -1 if unknown
+	silent  time.Time
+	quota   int                 // what the server has last said about its limit
+	others  bool                // it has fewer calls left than the account
+	refused [spenders]time.Time // until when a spender need not ask again
 
 	// What this process knows of the account in Redis. Times of Redis are in milliseconds.
 	id         string
@@ -132,7 +131,6 @@ func (l *limit) noteAnswer(now time.Time, q request, out answer) {
 		l.silent = now.Add(time.Duration(out.silent-out.now) * time.Millisecond)
 		l.budgets.noteSilence(l.scope, l.silent)
 	}
-	l.forecast.add(now, out.left, !l.silent.IsZero())
 	if q.Jobs > 0 {
 		l.refused[q.Spender] = time.Time{}
 		if out.jobs == 0 && q.Spender != remotecall.People {

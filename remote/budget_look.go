@@ -47,8 +47,8 @@ const maxLook = 200
 // the given ones. With Config.Redis these are the budgets that all processes share, also those of limit scopes that
 // this process has not called, so that a process which only serves pages can show them. Without it, these are the
 // limit scopes that this process has called. It reads Redis once, changes nothing there, and waits no longer than
-// 0.1 s. If Redis does not answer, Left and what was used are negative, and AwaySince says since when. Forecast
-// and EmptyAt are not set: see [BudgetUse.LastsUntil].
+// 0.1 s. If Redis does not answer, Left and what was used are negative, and AwaySince says since when.
+// [BudgetUse.LastsUntil] has a forecast.
 func (r *Remote) BudgetsIn(ctx context.Context, scopes []string) []BudgetUse {
 	b, now := r.budgets, r.budgets.now()
 	scopes = slices.Compact(slices.Sorted(slices.Values(scopes)))

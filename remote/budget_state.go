@@ -42,10 +42,6 @@ type BudgetState struct {
 	SilentUntil time.Time
 	// AwaySince is since when Redis has not answered. Zero if it does, or without Redis.
 	AwaySince time.Time
-	// Forecast says whether EmptyAt is known: after five minutes of data, and not while calls wait.
-	Forecast bool
-	// EmptyAt is when no calls are left at the rate of the last five minutes. Zero if they do not run out.
-	EmptyAt time.Time
 }
 
 // Budgets returns the state of the budgets of the limit scopes that this process has called, sorted by
@@ -57,7 +53,7 @@ func (r *Remote) Budgets(ctx context.Context) []BudgetState {
 		if l.terms.Calls > 0 {
 			_, _ = l.do(ctx, request{})
 		}
-		if state, err := l.state(ctx, r.budgets.now(), r.silentUntil(l.scope)); err == nil {
+		if state, err := l.state(ctx, r.silentUntil(l.scope)); err == nil {
 			list = append(list, state)
 		}
 	}
@@ -67,7 +63,7 @@ func (r *Remote) Budgets(ctx context.Context) []BudgetState {
 	return list
 }
 
-func (l *limit) state(ctx context.Context, now, silent time.Time) (BudgetState, error) {
+func (l *limit) state(ctx context.Context, silent time.Time) (BudgetState, error) {
 	if err := l.lock(ctx); err != nil {
 		return BudgetState{}, err
 	}
@@ -75,8 +71,6 @@ func (l *limit) state(ctx context.Context, now, silent time.Time) (BudgetState, 
 	s := BudgetState{Scope: l.scope, Budget: l.budget, Left: l.left, SilentUntil: silent, AwaySince: l.awaySince}
 	if !l.awaySince.IsZero() || l.terms.Calls == 0 {
 		s.Left = -1
-	} else if silent.IsZero() {
-		s.EmptyAt, s.Forecast = l.forecast.at(now, l.left)
 	}
 	return s, nil
 }
