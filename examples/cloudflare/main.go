@@ -113,7 +113,7 @@ func (a *example) simulate(configs []tokenConfig) (address string, err error) {
 			accounts = append(accounts, sim.Account{Name: account.Name + " labs", Token: token, Zones: []string{"labs.example"}})
 		}
 	}
-	a.simulated = sim.New(sim.Options{Accounts: accounts, Records: a.settings.records})
+	a.simulated = sim.New(sim.Options{Accounts: accounts, Records: a.settings.records, PerSecond: sim.PerSecond})
 	if address, err = a.Simulate("Cloudflare", a.simulated); err != nil {
 		return "", err
 	}

@@ -397,6 +397,37 @@ func TestTokenOverItsLimitIsBlockedForTheNextWindow(t *testing.T) {
 	}
 }
 
+// Two tokens share the limit of their IP address, which their budgets do not know.
+func TestCallsOverTheLimitOfAnIPAddressWaitForASecond(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	tokens := []string{"first", "second"}
+	server := sim.New(sim.Options{PerSecond: sim.PerSecond, Now: clock, Accounts: []sim.Account{{Name: "a", Token: tokens[0]}, {Name: "b", Token: tokens[1]}}})
+	var clients []*cfapi.Client
+	service, err := cfapi.NewRemote(remote.Config{Base: server.Transport(), Now: clock, MaxWait: time.Millisecond})
+	noError(t, err)
+	for _, name := range tokens {
+		client, err := cfapi.New(cfapi.Config{URL: "http://localhost/client/v4", Token: secret.New(name), Remote: service, Scope: name})
+		noError(t, err)
+		clients = append(clients, client)
+	}
+	for i := range sim.PerSecond {
+		noError(t, clients[i%2].Verify(t.Context()))
+	}
+	var refused *fault.Error
+	if err := clients[0].Verify(t.Context()); !errors.As(err, &refused) || refused.Class != fault.ClassRateLimited || refused.RetryAfter != time.Second {
+		t.Errorf("call 201 of a second returned %v, want a rate limit of 1 s", err)
+	}
+	now = now.Add(time.Second)
+	for _, client := range clients {
+		noError(t, client.Verify(t.Context()))
+	}
+	if answered, blocked := server.Spent("a"); answered != 101 || blocked != 0 {
+		t.Errorf("the token has spent %d calls and is over its own limit %d times, want 101 and never", answered, blocked)
+	}
+}
+
 func TestLimitsAreInTheHeaders(t *testing.T) {
 	t.Parallel()
 	server := sim.New(sim.Options{})

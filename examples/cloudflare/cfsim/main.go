@@ -27,12 +27,14 @@ func start() int {
 	zones := flag.String("zones", "alpha.example,bravo.example,carol.example", "the `names` of the zones")
 	token := flag.String("token", "secret-token", "the token of the account main")
 	limit := flag.Int("limit", 1200, "the `number` of calls that the token may make in 5 minutes")
+	burst := flag.Int("per-second", sim.PerSecond, "the `number` of calls a second that one IP address may make; 0 is no limit")
 	control := flag.String("control-token", "", "the `token` of the control API; empty makes a random one, which is printed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	accounts := []sim.Account{{Name: "main", Token: *token, Zones: strings.Split(*zones, ",")}}
-	if err := run(ctx, *addr, sim.Options{Accounts: accounts, Records: *records, Limit: *limit, ControlToken: *control}); err != nil {
+	options := sim.Options{Accounts: accounts, Records: *records, Limit: *limit, PerSecond: *burst, ControlToken: *control}
+	if err := run(ctx, *addr, options); err != nil {
 		fmt.Fprintln(os.Stderr, "cfsim:", err)
 		return 1
 	}

@@ -98,7 +98,7 @@ func TestListingsAreCompleteAndPaged(t *testing.T) {
 	accounts, err := client.Accounts(t.Context())
 	noError(t, err)
 	if len(accounts) != 5 || accounts[0].User != "alpha" || accounts[0].Domain != "alpha.example" || accounts[0].Plan != "basic" || accounts[0].DiskLimit != nil ||
-		accounts[0].DiskUsed == 0 || *accounts[1].DiskLimit != 20000<<20 || accounts[0].SuspendReason != "" {
+		accounts[0].DiskUsed == 0 || *accounts[1].DiskLimit != 20000<<20 || *accounts[3].DiskLimit != 20000<<20 || accounts[0].SuspendReason != "" {
 		t.Fatalf("%+v", accounts)
 	}
 	seen := map[string]whmapi.Mailbox{}
@@ -185,6 +185,8 @@ func TestEachFailureOfEachCallHasItsClass(t *testing.T) {
 			{sim.Fault{Mode: sim.ModeRefuse, Reason: "The system could not lock the file."}, fault.ClassTransient, "could not lock"},
 			{sim.Fault{Mode: sim.ModeRefuse, Reason: "You do not have an email account named “x”."}, fault.ClassGone, "You do not have"},
 			{sim.Fault{Mode: sim.ModeRefuse, Reason: "The account already exists!"}, fault.ClassAlreadyExists, "already exists"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "Permission denied"}, fault.ClassCredentials, "the URL has its port, 2087"},
+			{sim.Fault{Mode: sim.ModeRefuse, Reason: "Function not found"}, fault.ClassConfig, "the URL has WHM's port, 2087"},
 			{sim.Fault{Mode: sim.ModeRefuse, Reason: "Invalid quota."}, fault.ClassPermanent, "Invalid quota"},
 			{sim.Fault{Mode: sim.ModeRefuse, Reason: "Something nobody has seen before: " + password + " " + token}, fault.ClassUnclassified, "nobody has seen"},
 		} {

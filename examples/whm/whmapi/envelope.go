@@ -78,6 +78,8 @@ func open(a *remote.Answer) error {
 	switch {
 	case e.Refused != nil:
 		return refused(refusal(a.Body))
+	case e.Status != nil: // its metadata has no result
+		return openUAPI(a, a.Body)
 	case e.Metadata != nil && !bool(e.Metadata.Result):
 		return refused(e.Metadata.Reason)
 	case e.Result != nil:
@@ -91,8 +93,6 @@ func open(a *remote.Answer) error {
 			return openUAPI(a, wrapper.UAPI)
 		}
 		return checkData(a, e.Data)
-	case e.Status != nil:
-		return openUAPI(a, a.Body)
 	}
 	return errors.New("the answer is JSON, but has none of WHM's forms")
 }
@@ -129,7 +129,11 @@ func refusedStatus(a *remote.Answer) error {
 	return nil
 }
 
-const hintCredentials = "check user, token and the token's privileges in WHM"
+// A server refuses calls on the port of another service as if the token were wrong, or the function unknown.
+const (
+	hintCredentials = "check user, token and the token's privileges in WHM, and that the URL has its port, 2087"
+	hintFunction    = "check that this server's version has the function, and that the URL has WHM's port, 2087"
+)
 
 // refusal returns the reason of a cpanelresult, or "" if the body is not one.
 func refusal(body []byte) string {
@@ -159,8 +163,9 @@ var refusals = []struct {
 	{fault.ClassRateLimited, []string{"too many requests", "rate limit"}, ""},
 	{fault.ClassTransient, []string{"temporar", "timed out", "could not lock", "unable to lock", "try again"}, ""},
 	{fault.ClassAlreadyExists, []string{"already exists", "is taken", "already taken"}, ""},
+	// Before gone, because a function that is not found proves nothing about an object.
+	{fault.ClassConfig, []string{"unknown app", "function not found", "failed to load module"}, hintFunction},
 	{fault.ClassGone, []string{"does not exist", "do not have an email account", "no such", "not found", "doesn’t exist", "doesn't exist"}, ""},
-	{fault.ClassConfig, []string{"unknown app", "function not found", "failed to load module"}, "check that this server's version has the function"},
 	{fault.ClassPermanent, []string{"quota", "password", "invalid", "exceed", "maximum", "must be", "may not", "not allowed", "required"}, ""},
 }
 

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,11 +18,49 @@ type budget struct {
 	over    int       // requests that were refused
 }
 
+// PerSecond is how many requests a second Cloudflare takes from one IP address.
+const PerSecond = 200
+
+// second is what an IP address has sent in a second.
+type second struct {
+	began    time.Time
+	requests int
+}
+
+// burst counts a request of an IP address. It returns the answer to one over the limit, or nil.
+func (s *Server) burst(w http.ResponseWriter, r *http.Request) *answer {
+	if s.perSecond <= 0 {
+		return nil
+	}
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	now, sent := s.now(), s.seconds[address]
+	if sent == nil {
+		sent = &second{}
+		s.seconds[address] = sent
+	}
+	if now.Sub(sent.began) >= time.Second {
+		sent.began, sent.requests = now, 0
+	}
+	if sent.requests++; sent.requests <= s.perSecond {
+		return nil
+	}
+	w.Header().Set("Ratelimit", `"burst";r=0;t=1`)
+	w.Header().Set("Ratelimit-Policy", fmt.Sprintf(`"burst";q=%d;w=1`, s.perSecond))
+	w.Header().Set("Retry-After", "1")
+	return new(failed(http.StatusTooManyRequests, 971, "Please wait and consider throttling your request speed"))
+}
+
 // admit finds a token and counts the call. It returns the answer that refuses the call, or nil.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, name string) (*token, *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[name]++
+	if refused := s.burst(w, r); refused != nil {
+		return nil, refused
+	}
 	text, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !bearer || text == "" {
 		return nil, new(failed(http.StatusBadRequest, 6003, "Invalid request headers"))

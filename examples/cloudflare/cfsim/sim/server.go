@@ -1,6 +1,10 @@
 // Package sim simulates the parts of Cloudflare's API v4 that the example uses, in memory: tokens, zones and
 // DNS records, with the limits of a token and the errors of the real service. A control API under /control/
 // injects faults and changes records behind the example's back.
+//
+// It has what the example calls, and the two other ways to change records, PUT and batches. Out of scope are the GraphQL API
+// with its own limit, which the example does not call, Audit Logs, and the record quotas of Enterprise accounts: a
+// creation over a quota is refused as any other, with ModeRefuse.
 package sim
 
 import (
@@ -26,6 +30,9 @@ type Options struct {
 	// request is refused for the next Window.
 	Limit  int
 	Window time.Duration
+	// PerSecond is how many requests a second one IP address may make, with whatever tokens. The real
+	// service allows PerSecond. Default no limit: without a network between them, tests call faster.
+	PerSecond int
 	// ControlToken is the token of the control API. Default a random one.
 	ControlToken string
 	// Now returns the current time. Default time.Now.
@@ -46,11 +53,13 @@ type Server struct {
 	api          http.Handler
 	limit        int
 	window       time.Duration
+	perSecond    int
 	now          func() time.Time
 
 	mu       sync.Mutex
 	ids      map[string]int // how many identifiers were given out of each kind
 	tokens   map[string]*token
+	seconds  map[string]*second // by IP address
 	accounts []*account
 	faults   []*Fault
 	calls    map[string]int // by operation
@@ -78,7 +87,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		controlToken: cmp.Or(o.ControlToken, rand.Text()), limit: cmp.Or(o.Limit, 1200), window: cmp.Or(o.Window, 5*time.Minute), now: o.Now,
-		ids: map[string]int{}, tokens: map[string]*token{}, calls: map[string]int{}, changes: map[string]int{},
+		perSecond: o.PerSecond, ids: map[string]int{}, tokens: map[string]*token{}, seconds: map[string]*second{}, calls: map[string]int{}, changes: map[string]int{},
 	}
 	if s.now == nil {
 		s.now = time.Now

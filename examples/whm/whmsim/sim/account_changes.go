@@ -64,6 +64,8 @@ func (s *Server) createAccount(r *http.Request, user string) answer {
 		return whmFailed(function, fmt.Sprintf("“%s” is an invalid username.", user))
 	case s.byUser(user) != nil:
 		return whmFailed(function, "Sorry, a group for that username already exists.")
+	case slices.ContainsFunc(s.accounts, func(a *account) bool { return firstEight(a.user) == firstEight(user) }):
+		return whmFailed(function, fmt.Sprintf("%s is taken.", firstEight(user)))
 	case slices.ContainsFunc(s.accounts, func(a *account) bool { return a.domain == r.Form.Get("domain") }):
 		return whmFailed(function, fmt.Sprintf("Sorry, the domain %s is already taken.", r.Form.Get("domain")))
 	case r.Form.Get("domain") == "":
@@ -78,11 +80,16 @@ func (s *Server) createAccount(r *http.Request, user string) answer {
 		password: sha256.Sum256([]byte(r.Form.Get("password"))), boxes: map[string]*mailbox{},
 	})
 	s.countChange(user, function)
-	out := whmOK(function, "Account Creation Ok", map[string]any{"ip": "192.0.2.10", "package": plan})
+	out := whmOK(function, "Account Creation Ok", map[string]any{
+		"ip": "192.0.2.10", "package": plan, "nameserver": "ns1.provider.example", "nameserver2": "ns2.provider.example",
+	})
 	// A real server also returns the password in plain text.
 	out.body.(map[string]any)["metadata"].(map[string]any)["output"] = map[string]any{"raw": "UserName: " + user + " PassWord: " + r.Form.Get("password")}
 	return out
 }
+
+// firstEight returns the part of a username that must be unique on a server, because the names of databases begin with it.
+func firstEight(user string) string { return user[:min(8, len(user))] }
 
 // AccountState is an account in the control API. EditAccount leaves fields that are nil unchanged.
 type AccountState struct {

@@ -14,6 +14,7 @@ type account struct {
 	suspended                   bool
 	reason                      string
 	password                    [sha256.Size]byte
+	numbers                     bool                // its disk limit is listed as a number of megabytes, as some real servers do
 	boxes                       map[string]*mailbox // by address
 }
 
@@ -31,6 +32,9 @@ func (m *mailbox) email() string { return m.name + "@" + m.domain }
 
 const mebibyte = 1 << 20
 
+// businessLimit is the disk limit of the plan business, in megabytes.
+const businessLimit = 20_000
+
 // seed creates accounts and spreads the mailboxes over them. The result is the same for each start.
 // An additional account has no mailboxes.
 func seed(mailboxes int, names []string) []*account {
@@ -45,7 +49,7 @@ func seed(mailboxes int, names []string) []*account {
 	for i, name := range names {
 		list[i] = &account{
 			user: name, domain: name + ".example", plan: []string{"basic", "business"}[i%2], contact: "webmaster@" + name + ".example",
-			boxes: map[string]*mailbox{},
+			numbers: i%4 == 3, boxes: map[string]*mailbox{},
 		}
 	}
 	people := []string{"info", "sales", "ann", "bob", "support", "office", "jobs", "press", "team", "hello"}
@@ -97,7 +101,10 @@ func (a *account) row() map[string]any {
 		"outgoing_mail_suspended": 0, "outgoing_mail_hold": 0, "temporary": 0,
 	}
 	if a.plan == "business" {
-		row["disklimit"] = "20000M"
+		row["disklimit"] = fmt.Sprintf("%dM", businessLimit)
+		if a.numbers {
+			row["disklimit"] = businessLimit
+		}
 	}
 	if a.suspended {
 		row["suspended"], row["suspendreason"], row["suspendtime"] = 1, a.reason, 1652457780
@@ -133,7 +140,7 @@ func (s *Server) listAccounts(r *http.Request) answer {
 func (s *Server) accountSummary(r *http.Request) answer {
 	for _, a := range s.accounts {
 		if a.user == r.Form.Get("user") || a.domain == r.Form.Get("domain") {
-			return whmOK("accountsummary", "OK", map[string]any{"acct": []any{a.row()}})
+			return textResult(whmOK("accountsummary", "OK", map[string]any{"acct": []any{a.row()}}))
 		}
 	}
 	return whmFailed("accountsummary", "Account does not exist.")

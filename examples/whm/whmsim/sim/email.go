@@ -72,7 +72,9 @@ func (s *Server) listPopsWithDisk(a *account, r *http.Request) map[string]any {
 			"_diskquota": m.quota, "_diskused": m.used, "diskused": float64(m.used) / mebibyte, "humandiskused": humanSize(m.used),
 			"diskquota": "unlimited", "humandiskquota": "None", "diskusedpercent": 0, "diskusedpercent_float": 0.0,
 			"suspended_login": flagOf(m.suspendedLogin), "suspended_incoming": flagOf(m.suspendedIncoming), "suspended_outgoing": flagOf(m.suspendedOutgoing),
-			"has_suspended": flagOf(m.suspendedLogin || m.suspendedIncoming),
+		}
+		if r.Form.Get("get_restrictions") == "1" {
+			row["has_suspended"], row["hold_outgoing"] = flagOf(m.suspendedLogin || m.suspendedIncoming), 0
 		}
 		if m.quota > 0 {
 			percent := float64(m.used) / float64(m.quota) * 100
@@ -180,6 +182,9 @@ func (s *Server) editPopQuota(a *account, r *http.Request) map[string]any {
 	quota, refusal := quotaOf(r)
 	if refusal != "" {
 		return uapiFailed(refusal)
+	}
+	if a.plan == "business" {
+		quota = min(quota, businessLimit*mebibyte) // like a real server, without a word
 	}
 	m.quota = quota
 	s.countChange(email, "edit_pop_quota")

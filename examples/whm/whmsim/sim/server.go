@@ -1,12 +1,15 @@
 // Package sim simulates a WHM server in memory. It answers calls of WHM API 1 and UAPI in the
 // formats of api.docs.cpanel.net, with the irregularities of real servers. A control API under
 // /control/ injects faults.
+//
+// It has what the example calls. Out of scope are, of WHM API 1, listsuspended, verify_new_username and batch, which are
+// unknown functions here, chunks, filters and columns of lists, and of UAPI all modules but Email. A parameter that would
+// change an answer and that the simulator does not know is refused with status 501: it would be wrong to ignore it.
 package sim
 
 import (
 	"cmp"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -69,13 +72,14 @@ type answer struct {
 
 func okAnswer(body any) answer { return answer{http.StatusOK, body} }
 
-// ServeHTTP serves /json-api/{function} and the control API under /control/.
+// ServeHTTP serves /json-api/{function}, UAPI under /execute/{module}/{function} as cPanel's own port does, and the
+// control API under /control/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/control/") {
 		s.control.ServeHTTP(w, r)
 		return
 	}
-	function, found := strings.CutPrefix(r.URL.Path, "/json-api/")
+	c, found := callOf(r)
 	if !found {
 		// Like a real server, answer other paths with a login page and status 200.
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -86,23 +90,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, answer{http.StatusBadRequest, map[string]any{"error": "bad form"}})
 		return
 	}
-	name := function
-	if function == "cpanel" {
-		name = r.Form.Get("cpanel_jsonapi_func")
-	}
-	if function == "uapi_cpanel" {
-		name = r.Form.Get("cpanel.function")
-	}
+	name := c.name(r)
 	s.countCall(name, r)
 	fault := s.nextFault(name)
 	if fault != nil && fault.before(w, r, name) {
 		return
 	}
-	if !s.allowed(r) {
-		write(w, answer{http.StatusForbidden, accessDenied})
-		return
-	}
-	result := s.callFunction(function, r)
+	result := s.answerTo(c, r)
 	if fault != nil && fault.after(w) {
 		return
 	}
@@ -120,11 +114,6 @@ func write(w http.ResponseWriter, a answer) {
 var accessDenied = map[string]any{"cpanelresult": map[string]any{
 	"apiversion": "2", "error": "Access denied", "type": "text", "data": map[string]any{"reason": "Access denied", "result": "0"},
 }}
-
-func (s *Server) allowed(r *http.Request) bool {
-	want := "whm " + s.user + ":" + s.token
-	return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) == 1
-}
 
 // callFunction runs a WHM API 1 function.
 func (s *Server) callFunction(function string, r *http.Request) answer {
@@ -145,13 +134,19 @@ func (s *Server) callFunction(function string, r *http.Request) answer {
 		return okAnswer(map[string]any{"apiversion": 3, "func": name, "module": module, "result": s.uapi(r, r.Form.Get("cpanel_jsonapi_user"), module, name)})
 	case "uapi_cpanel":
 		inner := s.uapi(r, r.Form.Get("cpanel.user"), r.Form.Get("cpanel.module"), r.Form.Get("cpanel.function"))
-		return whmOK(function, "OK", map[string]any{"uapi": inner})
+		return textResult(whmOK(function, "OK", map[string]any{"uapi": inner}))
 	}
 	return whmFailed(function, fmt.Sprintf("Unknown app (“%s”) requested for this version (1) of the API.", function))
 }
 
 func whmOK(command, reason string, data any) answer {
 	return okAnswer(map[string]any{"data": data, "metadata": map[string]any{"command": command, "reason": reason, "result": 1, "version": 1}})
+}
+
+// textResult sends the result of an answer as the text "1", as some versions of WHM do.
+func textResult(a answer) answer {
+	a.body.(map[string]any)["metadata"].(map[string]any)["result"] = "1"
+	return a
 }
 
 // whmFailed returns the answer for a failure. WHM sends failures with status 200.
