@@ -19,6 +19,8 @@ type settings struct {
 	whmUser   string
 	whmToken  string
 	mailboxes int
+	metrics   string
+	traces    string
 }
 
 const usage = `whm shows the accounts and mailboxes of WHM servers and changes them through jobs.
@@ -41,6 +43,9 @@ func parse(args []string, getenv func(string) string, out io.Writer) (settings, 
 	flags.Text(&s.whmUser, "whm-user", "root", "the WHM `user` that the token belongs to")
 	flags.Text(&s.whmToken, "whm-token", "",
 		"the user's API token, or several: one=…,two=…; prefer the variable WHM_TOKEN, because every user of the machine can read flags")
+	flags.Text(&s.metrics, "metrics", "",
+		"the `address` that serves /metrics to Prometheus, such as 127.0.0.1:9464; it has no login, so keep it on loopback; empty serves none")
+	flags.Text(&s.traces, "traces", "", "where spans of OpenTelemetry go: `log`; empty makes none")
 	flags.IntVar(&s.mailboxes, "mailboxes", 40, "the `number` of mailboxes of the first simulated server")
 	if err := flags.Parse(args, out); err != nil {
 		return s, err
@@ -59,6 +64,8 @@ func (s settings) check() error {
 		return errors.New("-role worker needs -whm-url: all workers must use the same servers; go run ./examples/whm/whmsim starts a simulated server")
 	case s.whmURL != "" && s.whmToken == "" && s.Role != "web":
 		return errors.New("-whm-url needs -whm-token, or WHM_TOKEN in the environment")
+	case s.traces != "" && s.traces != "log":
+		return fmt.Errorf("-traces %q: use log", s.traces)
 	case s.mailboxes < 1 || s.mailboxes > 1_000_000:
 		return fmt.Errorf("-mailboxes %d: use a number from 1 to 1000000", s.mailboxes)
 	}

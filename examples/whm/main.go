@@ -14,8 +14,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin"
@@ -42,6 +45,8 @@ type example struct {
 	remote    *remote.Remote  // makes the calls of all servers
 	whm       hosting.Servers // nil in a web process, which only dispatches
 	simulated map[string]*sim.Server
+	metrics   net.Listener         // nil without -metrics
+	tracers   trace.TracerProvider // of the spans of requests, jobs and calls
 	enforcer  admin.Enforcer
 	engine    *nawasync.Engine
 	module    *hosting.Module
@@ -52,8 +57,10 @@ type example struct {
 func run(ctx context.Context, s settings, out io.Writer, logger *slog.Logger) error {
 	a := &example{Process: setup.Process{Settings: s.Settings, Out: out, Logger: logger, Warn: "terminate accounts"}, settings: s}
 	defer a.Close()
-	// The listener comes first: if the port is in use, run creates neither a key nor a database.
-	for _, step := range []func(context.Context) error{a.Listen, a.OpenStorage, a.connectServers, a.createEngine, a.startEngine, a.serve} {
+	// The listeners come first: if a port is in use, run creates neither a key nor a database.
+	for _, step := range []func(context.Context) error{
+		a.Listen, a.listenMetrics, a.openTraces, a.OpenStorage, a.connectServers, a.createEngine, a.startEngine, a.serveMetrics, a.serve,
+	} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -133,7 +140,7 @@ func (a *example) createEngine(ctx context.Context) error {
 		return err
 	}
 	a.engine, err = nawasync.New(nawasync.Config{
-		DB: a.DB, Redis: a.Client, Sealer: a.Sealer, Logger: a.Logger, Secrets: a.settings.credentials(), Remotes: a.remotes(),
+		DB: a.DB, Redis: a.Client, Sealer: a.Sealer, Logger: a.Logger, Secrets: a.settings.credentials(), Remotes: a.remotes(), TracerProvider: a.tracers,
 		Queues: map[string]nawasync.Queue{
 			hosting.Queue: {}, hosting.SyncQueue: {Slots: 4},
 			nawasync.DefaultQueue: {Slots: 2},
@@ -199,5 +206,5 @@ func (a *example) serve(ctx context.Context) error {
 		return err
 	}
 	pages := &web.Pages{Site: site.Site{Engine: a.engine, Operators: operators, Logger: a.Logger}, Hosting: a.module, Instances: names, Simulated: a.simulated}
-	return a.Serve(ctx, pages.Handler())
+	return a.Serve(ctx, traceRequests(a.tracers, pages.Handler()))
 }

@@ -52,7 +52,9 @@ func (o *once) handle(next http.Handler) http.Handler {
 		if first {
 			func() {
 				defer o.finish(token, form)
-				next.ServeHTTP(form, r.WithContext(context.WithoutCancel(r.Context())))
+				inner := r.WithContext(context.WithoutCancel(r.Context()))
+				next.ServeHTTP(form, inner)
+				r.Pattern = inner.Pattern // for a handler around this one
 			}()
 		}
 		select {
