@@ -12,13 +12,13 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 )
 
-// The documents name tests and source files. This test fails when one of these was renamed and
+// The documents name tests, examples and source files. This test fails when one of these was renamed and
 // the document was not updated.
 func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	t.Parallel()
 	declared := map[string]bool{}
 	var files []string
-	names := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	names := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -39,7 +39,7 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	decisions, err := filepath.Glob("docs/decisions/*.md")
 	enginetest.NoError(t, err)
 	documents = append(documents, decisions...)
-	mentioned := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`")
+	mentioned := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+|Example(?:[A-Z_]\\w+)?)`")
 	sources := regexp.MustCompile("`([\\w./]+\\.(?:go|templ|txt))`")
 	links := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
 	code := regexp.MustCompile("(?s)\n```.*?\n```") // has calls such as f[T](x), which look like links

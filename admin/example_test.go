@@ -3,6 +3,8 @@ package admin_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +26,49 @@ func (g greet) Target() nawasync.Target { return nawasync.Target{ID: g.Name} }
 type greeter struct{ nawasync.AbstractJob[greet] }
 
 func (*greeter) Execute(context.Context, *nawasync.Run[greet]) error { return nil }
+
+// The pages stand on the application's mux. Subject says who sends a request, and the enforcer what they may: package
+// policy has one of casbin, with roles in the database. Without a role, a user sees nothing.
+func ExampleNew() {
+	ctx := context.Background()
+	engine, db, _, stop := enginetest.Example(func(e *nawasync.Engine, _ *gorm.DB) error { return nawasync.Register(e, &greeter{}) })
+	defer stop()
+	err := policy.Seed(ctx, db) // creates the roles, once
+	if err == nil {
+		err = policy.Grant(ctx, db, "ann", admin.RoleOperator)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	enforcer, err := policy.NewEnforcer(ctx, db)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	pages, err := admin.New(engine, admin.Config{
+		Prefix: "/admin/sync", Enforcer: enforcer,
+		Subject: func(r *http.Request) string { return r.Header.Get("X-User") }, // yours reads the session
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/admin/sync/", pages)
+
+	for _, user := range []string{"ann", "bob", ""} {
+		request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/admin/sync/jobs", nil)
+		request.Header.Set("X-User", user)
+		answer := httptest.NewRecorder()
+		mux.ServeHTTP(answer, request)
+		fmt.Printf("%q %d\n", user, answer.Code)
+	}
+	// Output:
+	// "ann" 200
+	// "bob" 403
+	// "" 403
+}
 
 // The application serves its registry as usual, for example with promhttp.HandlerFor.
 func ExampleCollector() {
