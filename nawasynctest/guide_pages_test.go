@@ -59,7 +59,9 @@ func TestSignedEventAddsTheDomainThatItNames(t *testing.T) {
 	hook := mirror.Webhook[domain]{
 		Secrets: []nawasync.Secret{nawasync.NewSecret("the secret of the webhook")},
 		Keys: func(_ *http.Request, body []byte) ([]domain, error) {
-			var event struct{ Name string }
+			var event struct {
+				Name string `json:"name"`
+			}
 			err := json.Unmarshal(body, &event)
 			return []domain{{Name: event.Name}}, err
 		},
