@@ -60,5 +60,5 @@ func (Client) TableName() string { return "keycloak_clients" }
 
 // CreateTables creates the snapshot tables if they do not exist. Several processes may call it at the same time.
 func CreateTables(ctx context.Context, db *gorm.DB) error {
-	return errors.Join(snapshot.CreateTable[User](ctx, db), snapshot.CreateTable[Client](ctx, db))
+	return errors.Join(snapshot.CreateTable[User](ctx, db, "realm", "username", "id"), snapshot.CreateTable[Client](ctx, db, "realm", "client_id", "id"))
 }
