@@ -13,17 +13,14 @@ import (
 )
 
 // clients is the adapter of the clients.
-type clients struct {
-	*realms
+type clients struct{ realms[Client] }
 
-	wire *mirror.Wire[Client]
+func newClients(api *kcapi.Client) (*clients, error) {
+	wire, err := mirror.NewWire[Client]()
+	return &clients{realms[Client]{
+		api, wire, kcapi.KindApp, func(scope Client) string { return scope.Realm }, func(id string) Client { return Client{UUID: id} },
+	}}, err
 }
-
-// builtIn are the clients of Keycloak itself. They are not mirrored: a change of one can lock everybody out.
-var builtIn = []string{"account", "account-console", "admin-cli", "broker", "realm-management", "security-admin-console"}
-
-// isBuiltIn reports whether a client is one of them.
-func isBuiltIn(a kcapi.App) bool { return slices.Contains(builtIn, a.ClientID) }
 
 func clientOf(realm string, a kcapi.App) Client {
 	return Client{
@@ -32,10 +29,11 @@ func clientOf(realm string, a kcapi.App) Client {
 	}
 }
 
+// List lists the clients but for those of Keycloak itself: a change of one of them can lock everybody out.
 func (r *clients) List(ctx context.Context, scope Client, _ string) iter.Seq2[mirror.Page[Client], error] {
 	pages := func(yield func(remote.Page[kcapi.App], error) bool) {
 		for page, err := range r.api.Apps(ctx, scope.Realm, "") {
-			page.Items = slices.DeleteFunc(slices.Clone(page.Items), isBuiltIn)
+			page.Items = slices.DeleteFunc(slices.Clone(page.Items), kcapi.App.BuiltIn)
 			if !yield(page, err) {
 				return
 			}
@@ -51,7 +49,7 @@ func (r *clients) Get(ctx context.Context, key Client) (o mirror.Object[Client],
 	} else {
 		a, err = r.api.App(ctx, key.Realm, key.UUID)
 	}
-	if err == nil && isBuiltIn(a) {
+	if err == nil && a.BuiltIn() {
 		return o, fault.WithClass(fault.ClassGone, fmt.Errorf("the client %s is one of Keycloak's own, which are not mirrored", a.ClientID))
 	}
 	o.Value = clientOf(key.Realm, a)
@@ -74,26 +72,11 @@ func (r *clients) Update(ctx context.Context, current mirror.Object[Client], wan
 	if err != nil {
 		return o, err
 	}
-	mergeSet(fields, "redirectUris", current.Value.RedirectURIs, want.RedirectURIs)
-	mergeSet(fields, "webOrigins", current.Value.WebOrigins, want.WebOrigins)
+	kcapi.MergeSet(fields, "redirectUris", current.Value.RedirectURIs, want.RedirectURIs)
+	kcapi.MergeSet(fields, "webOrigins", current.Value.WebOrigins, want.WebOrigins)
 	return o, r.api.UpdateApp(ctx, want.Realm, current.Value.UUID, fields)
 }
 
 func (r *clients) Delete(ctx context.Context, key Client) error {
 	return r.api.DeleteApp(ctx, key.Realm, key.UUID)
-}
-
-// Changes implements mirror.ChangesRemote.
-func (r *clients) Changes(ctx context.Context, scope Client, cursor string) iter.Seq2[mirror.Change[Client], error] {
-	return changes(ctx, r.api, scope.Realm, kcapi.KindApp, cursor, func(id string) Client { return Client{UUID: id} })
-}
-
-// ScopeExists implements mirror.ScopeRemote.
-func (r *clients) ScopeExists(ctx context.Context, scope Client) (bool, error) {
-	return r.api.RealmExists(ctx, scope.Realm)
-}
-
-// CheckCredentials implements mirror.CredentialRemote.
-func (r *clients) CheckCredentials(ctx context.Context, scope Client) error {
-	return r.check(ctx, scope.Realm)
 }

@@ -3,10 +3,13 @@ package iam_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/keycloak/iam"
 	"github.com/nawasara/nawasync/examples/keycloak/kcsim/sim"
+	"github.com/nawasara/nawasync/internal/testdb"
+	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -41,6 +44,49 @@ func TestAdminEventsRefreshWhatOthersHaveChanged(t *testing.T) {
 		w.noError(err)
 		if len(page.Items) != 0 {
 			w.t.Errorf("the deleted user's row is %+v", page.Items[0])
+		}
+		w.want(w.readEvents(), tracker.StatusSuccess, `"read":0`)
+	})
+}
+
+func TestClearedAdminEventsAreReplacedByASync(t *testing.T) {
+	inWorld(t, func(w *world) {
+		id := w.newUser("nora", nil)
+		w.readEvents()
+		w.readEvents()
+		w.noError(w.other.UpdateUser(w.t.Context(), w.realm, id, map[string]any{"lastName": "Changed"}))
+		w.clearEvents(w.t)
+		w.want(w.readEvents(), tracker.StatusSuccess, "no longer has the changes")
+		if row := w.user("nora"); row.LastName != "Changed" {
+			w.t.Errorf("the row has the name %s", row.LastName)
+		}
+		w.noError(w.other.UpdateUser(w.t.Context(), w.realm, id, map[string]any{"lastName": "Again"}))
+		w.want(w.readEvents(), tracker.StatusSuccess, `"read":1`)
+		if row := w.user("nora"); row.LastName != "Again" {
+			w.t.Errorf("after an event the row has the name %s", row.LastName)
+		}
+	})
+}
+
+// Two changes overlap: the event of the first one appears after that of the second has been read.
+func TestLateAdminEventRefreshesItsUser(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *testdb.Database) {
+		theirs := nawasynctest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		w := newWorld(t, newSimulated(t, sim.Options{Now: theirs.Now}), db)
+		w.readEvents()
+		w.noError(w.simulated.HoldEvents("main", 1))
+		w.noError(w.simulated.PutUser("main", "ayu.adi", sim.Object{"lastName": "Late"}))
+		theirs.Advance(40 * time.Second)
+		w.noError(w.simulated.PutUser("main", "budi.adi", sim.Object{"lastName": "Early"}))
+		w.want(w.readEvents(), tracker.StatusSuccess, `"read":1`)
+		if late, early := w.user("ayu.adi"), w.user("budi.adi"); late.LastName != "Adi" || early.LastName != "Early" {
+			t.Errorf("before the event appears, the rows have the names %s and %s", late.LastName, early.LastName)
+		}
+		w.noError(w.simulated.ShowEvents("main"))
+		w.want(w.readEvents(), tracker.StatusSuccess, `"read":2`)
+		if row := w.user("ayu.adi"); row.LastName != "Late" || row.State != nawasync.StateSynced {
+			t.Errorf("the row is %+v", row)
 		}
 		w.want(w.readEvents(), tracker.StatusSuccess, `"read":0`)
 	})

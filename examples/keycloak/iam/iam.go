@@ -74,11 +74,9 @@ func configs(config Config) (userConfig mirror.Config[User], clientConfig mirror
 		Supports: (*clients)(nil),
 	}
 	if config.API != nil {
-		shared := &realms{config.API}
-		userWire, userErr := mirror.NewWire[User]()
-		clientWire, clientErr := mirror.NewWire[Client]()
-		userConfig.Remote, clientConfig.Remote = &users{shared, userWire}, &clients{shared, clientWire}
-		err = errors.Join(userErr, clientErr)
+		userAdapter, userErr := newUsers(config.API)
+		clientAdapter, clientErr := newClients(config.API)
+		userConfig.Remote, clientConfig.Remote, err = userAdapter, clientAdapter, errors.Join(userErr, clientErr)
 	}
 	return userConfig, clientConfig, err
 }

@@ -147,6 +147,30 @@ func (s *server) send(method, path, kind, authorization string, body []byte) ([]
 	return got, err
 }
 
+// revoke ends one access token.
+func (s *server) revoke(t *testing.T, realm kcapi.Realm, token string) {
+	t.Helper()
+	_, err := s.send(http.MethodPost, "/realms/"+realm.Name+"/protocol/openid-connect/revoke", "application/x-www-form-urlencoded", "", []byte(url.Values{
+		"client_id": {realm.ClientID}, "client_secret": {realm.Secret.Reveal()}, "token": {token}, "token_type_hint": {"access_token"},
+	}.Encode()))
+	enginetest.NoError(t, err)
+}
+
+// logOut ends what the service account of the first realm has begun.
+func (s *server) logOut(t *testing.T) {
+	t.Helper()
+	path := "/admin/realms/" + s.realms[0].Name
+	var account []struct {
+		ID string `json:"id"`
+	}
+	var user struct {
+		ID string `json:"id"`
+	}
+	enginetest.NoError(t, json.Unmarshal(s.do(t, http.MethodGet, path+"/clients?clientId=nawasync", nil), &account))
+	enginetest.NoError(t, json.Unmarshal(s.do(t, http.MethodGet, path+"/clients/"+account[0].ID+"/service-account-user", nil), &user))
+	s.do(t, http.MethodPost, path+"/users/"+user.ID+"/logout", nil)
+}
+
 // allRoles are the roles of the service accounts.
 var allRoles = []string{"manage-users", "query-users", "manage-clients", "view-events", "view-realm"}
 
@@ -180,4 +204,15 @@ func (s *server) roles(t *testing.T, names ...string) {
 	path := "/admin/realms/" + realm + "/users/" + user.ID + "/role-mappings/clients/" + management[0].ID
 	s.do(t, http.MethodDelete, path, all)
 	s.do(t, http.MethodPost, path, keep)
+}
+
+// clearEvents deletes all admin events of the first realm.
+func (s *server) clearEvents(t *testing.T) {
+	t.Helper()
+	realm := s.realms[0].Name
+	if s.simulated != nil {
+		enginetest.NoError(t, s.simulated.DropEvents(realm, 1000))
+		return
+	}
+	s.do(t, http.MethodDelete, "/admin/realms/"+realm+"/admin-events", nil)
 }

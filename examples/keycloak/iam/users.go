@@ -10,10 +10,13 @@ import (
 )
 
 // users is the adapter of the users.
-type users struct {
-	*realms
+type users struct{ realms[User] }
 
-	wire *mirror.Wire[User]
+func newUsers(api *kcapi.Client) (*users, error) {
+	wire, err := mirror.NewWire[User]()
+	return &users{realms[User]{
+		api, wire, kcapi.KindUser, func(scope User) string { return scope.Realm }, func(id string) User { return User{UserID: id} },
+	}}, err
 }
 
 func userOf(realm string, u kcapi.User) User {
@@ -61,25 +64,10 @@ func (r *users) Update(ctx context.Context, current mirror.Object[User], want Us
 	if err != nil {
 		return o, err
 	}
-	mergeSet(fields, "requiredActions", current.Value.RequiredActions, want.RequiredActions)
+	kcapi.MergeSet(fields, "requiredActions", current.Value.RequiredActions, want.RequiredActions)
 	return o, r.api.UpdateUser(ctx, want.Realm, current.Value.UserID, fields)
 }
 
 func (r *users) Delete(ctx context.Context, key User) error {
 	return r.api.DeleteUser(ctx, key.Realm, key.UserID)
-}
-
-// Changes implements mirror.ChangesRemote.
-func (r *users) Changes(ctx context.Context, scope User, cursor string) iter.Seq2[mirror.Change[User], error] {
-	return changes(ctx, r.api, scope.Realm, kcapi.KindUser, cursor, func(id string) User { return User{UserID: id} })
-}
-
-// ScopeExists implements mirror.ScopeRemote.
-func (r *users) ScopeExists(ctx context.Context, scope User) (bool, error) {
-	return r.api.RealmExists(ctx, scope.Realm)
-}
-
-// CheckCredentials implements mirror.CredentialRemote.
-func (r *users) CheckCredentials(ctx context.Context, scope User) error {
-	return r.check(ctx, scope.Realm)
 }

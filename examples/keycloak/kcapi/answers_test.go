@@ -45,6 +45,11 @@ func TestPasswordIsInNoError(t *testing.T) {
 	}
 }
 
+// roundTrip sends requests.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // bodies keeps the bodies of changes.
 type bodies struct {
 	mu   sync.Mutex

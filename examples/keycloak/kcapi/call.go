@@ -122,9 +122,6 @@ func (c *Client) create(ctx context.Context, realm, kind string, fields map[stri
 // errNoObject is the error of an answer that is JSON, but not the object that was asked for.
 var errNoObject = fault.WithClass(fault.ClassTransient, errors.New("keycloak: the answer has no object"))
 
-// Set is a change of a list in which order and repetition have no meaning. What others have added or removed stays.
-type Set struct{ Add, Remove []string }
-
 // update reads an object, merges changes into it and writes it as a whole, because a call that leaves fields out clears
 // some of them. Fields of other clients, and those that this client does not know, stay as they are. The secrets are left
 // out: the server keeps its own, and one that another client has replaced meanwhile is not brought back.
@@ -167,27 +164,6 @@ func (c *Client) update(ctx context.Context, realm, kind, id string, changes map
 
 // secretFields are the fields of a client that are credentials.
 var secretFields = []string{"secret", "registrationAccessToken"}
-
-// apply returns a list with the changes.
-func (s Set) apply(current json.RawMessage) ([]string, error) {
-	var list []string
-	if current != nil {
-		if err := json.Unmarshal(current, &list); err != nil {
-			return nil, errors.New("it is not a list of texts")
-		}
-	}
-	out := []string{}
-	seen := map[string]bool{}
-	for _, text := range s.Remove {
-		seen[text] = true
-	}
-	for _, text := range append(list, s.Add...) {
-		if !seen[text] {
-			out, seen[text] = append(out, text), true
-		}
-	}
-	return out, nil
-}
 
 // page returns the query of a page of a list.
 func (c *Client) page(offset int, query url.Values) url.Values {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/remote"
@@ -26,6 +27,12 @@ type App struct {
 	RedirectURIs   []string `json:"redirectUris"`
 	WebOrigins     []string `json:"webOrigins"`
 }
+
+// builtIn are the clients of Keycloak itself.
+var builtIn = []string{"account", "account-console", "admin-cli", "broker", "realm-management", "security-admin-console"}
+
+// BuiltIn reports whether the client is one that each realm has.
+func (a App) BuiltIn() bool { return slices.Contains(builtIn, a.ClientID) }
 
 // Apps lists the clients of a realm, page by page. from is "", or the Next of an earlier page.
 func (c *Client) Apps(ctx context.Context, realm, from string) iter.Seq2[remote.Page[App], error] {

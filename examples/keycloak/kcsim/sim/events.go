@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +23,45 @@ func (s *Server) record(of *realm, kind, operation, path string) {
 	if of.silent {
 		return
 	}
-	of.events = append(of.events, event{s.newID("event " + of.name), s.now().UnixMilli(), of.id, operation, kind, path})
+	e := event{s.newID("event " + of.name), s.now().UnixMilli(), of.id, operation, kind, path}
+	if of.hold > 0 {
+		of.hold, of.held = of.hold-1, append(of.held, e)
+		return
+	}
+	of.show(e)
+}
+
+// show adds an event among the others, in the order of their times.
+func (r *realm) show(e event) {
+	i, _ := slices.BinarySearchFunc(r.events, e.Time+1, func(e event, t int64) int { return cmp.Compare(e.Time, t) })
+	r.events = slices.Insert(r.events, i, e)
+}
+
+// HoldEvents keeps the next admin events of a realm back, as the server does with those of a request that has not ended.
+func (s *Server) HoldEvents(name string, next int) error {
+	return s.in(name, func(of *realm) error {
+		of.hold = next
+		return nil
+	})
+}
+
+// ShowEvents lets the events that were kept back appear, with the times that they have.
+func (s *Server) ShowEvents(name string) error {
+	return s.in(name, func(of *realm) error {
+		for _, e := range of.held {
+			of.show(e)
+		}
+		of.hold, of.held = 0, nil
+		return nil
+	})
+}
+
+// DropEvents deletes the oldest admin events of a realm, up to a number, as the server does with those that have expired.
+func (s *Server) DropEvents(name string, most int) error {
+	return s.in(name, func(of *realm) error {
+		of.events = slices.Clone(of.events[min(most, len(of.events)):])
+		return nil
+	})
 }
 
 // listEvents lists the events, the newest first if the call does not ask otherwise.

@@ -63,7 +63,9 @@ type realm struct {
 	hidden    map[string]bool     // users that the service account may not see, by identifier
 	forbidden bool                // whether the service account has lost its roles
 	silent    bool                // whether admin events are not saved
-	events    []event
+	events    []event             // in the order of their times
+	hold      int                 // how many of the next events are kept back
+	held      []event             // those that were
 }
 
 // New returns a Server with realms, users and clients.
