@@ -104,9 +104,15 @@ func TestFormsChangeUsersAsAsked(t *testing.T) {
 	if u := s.user("new.user"); u != nil {
 		t.Errorf("the deleted user is still there: %v", u)
 	}
-	for _, secret := range []string{clientSecret, userPassword} {
-		if strings.Contains(s.Out.String(), secret) {
-			t.Errorf("the log contains %s", secret)
+	texts := map[string]string{"the log": s.Out.String()}
+	for _, path := range []string{"/", "/jobs/3", "/jobs/4", "/jobs/5", "/jobs/6", "/jobs/7", "/admin/jobs/4", "/admin/jobs/7", "/admin/jobs.json"} {
+		_, texts[path] = s.Get(path)
+	}
+	for where, text := range texts {
+		for _, secret := range []string{clientSecret, userPassword} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s contains %s", where, secret)
+			}
 		}
 	}
 }
@@ -134,6 +140,12 @@ func TestFormsChangeClientsAsAskedAndNoPageHasTheirSecrets(t *testing.T) {
 		}
 	}
 	s.Do("/clients/delete", append(s.form("/clients", "app"), "sure", "yes")...)
+	s.Do("/clients/create", "client_id", "bare", "enabled", "yes")
+	for _, c := range s.server.Apps("main") {
+		if uris, _ := c["redirectUris"].([]any); c.Text("clientId") == "bare" && len(uris) != 0 {
+			t.Errorf("a client without redirect URIs in its form has %v", uris)
+		}
+	}
 }
 
 // The form is rendered before the user changes at Keycloak, and is sent after that.

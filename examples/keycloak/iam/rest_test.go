@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/internal/testdb"
 	"github.com/nawasara/nawasync/nawasynctest"
+	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // restSize says how much happens at the same time.
@@ -33,12 +36,13 @@ func TestAtRestEveryRowEqualsTheServer(t *testing.T) {
 		began := time.Now()
 		w.syncAtRest()
 		t.Logf("the first sync of %d users took %s", size.users, time.Since(began))
-		jobs := w.disturbed(size)
-		for _, id := range jobs {
-			nawasynctest.WaitEnded(t, w.engine, id)
+		for _, id := range w.disturbed(size) {
+			if job := nawasynctest.WaitEnded(t, w.engine, id); job.Status != tracker.StatusSuccess {
+				t.Errorf("%s of %s is %s: %s", job.Action, job.TargetID, job.Status, job.Error)
+			}
 		}
 		w.syncAtRest()
-		w.compare()
+		w.compare(size)
 		for i := 0; i < size.changes; i += 30 {
 			if problem := w.signIn(fmt.Sprintf("ours-%d", i), firstPassword); problem != "" {
 				t.Errorf("the user ours-%d cannot sign in: %s", i, problem)
@@ -132,7 +136,8 @@ func (w *world) ours(i int) (ids []int64, err error) {
 	return []int64{job.ID}, nil
 }
 
-// disturb makes a creation, a change or a deletion of another client. It changes users that our jobs change too.
+// disturb makes a creation, a change or a deletion of another client. It changes another field of users that our jobs
+// change too, half of the run before or after them.
 func (w *world) disturb(i int, size restSize) error {
 	ctx, name := w.ended(), fmt.Sprintf("theirs-%d", i)
 	switch i % 3 {
@@ -140,7 +145,7 @@ func (w *world) disturb(i int, size restSize) error {
 		_, err := w.other.CreateUser(ctx, w.realm, map[string]any{"username": name, "email": name + "@users.example", "enabled": true})
 		return err
 	case 1:
-		name = fmt.Sprintf("seed-%d", i)
+		name = fmt.Sprintf("seed-%d", (i+size.thirds()/6*3)%size.thirds())
 	default:
 		name = fmt.Sprintf("seed-%d", size.users-1-i)
 	}
@@ -148,14 +153,20 @@ func (w *world) disturb(i int, size restSize) error {
 	if err != nil {
 		return err
 	}
-	if i%3 == 1 {
-		return w.other.UpdateUser(ctx, w.realm, u.ID, map[string]any{"lastName": fmt.Sprintf("Theirs %d", i)})
+	if i%3 == 1 { // in one call, which reads nothing that our jobs could change meanwhile
+		_, err = w.other.Remote().Call(ctx, w.realm, remote.Call{
+			Method: http.MethodPut, URL: w.url + "/admin/realms/" + w.realm + "/users/" + u.ID, JSON: map[string]any{"lastName": "Theirs"},
+		}, nil)
+		return err
 	}
 	return w.other.DeleteUser(ctx, w.realm, u.ID)
 }
 
-// compare fails if a row differs from the server.
-func (w *world) compare() {
+// thirds returns the number of changes, without the last ones if it has a remainder.
+func (s restSize) thirds() int { return s.changes / 3 * 3 }
+
+// compare fails if a row differs from the server, or if a change of either side is missing at the server.
+func (w *world) compare(size restSize) {
 	w.t.Helper()
 	rows := map[string]iam.User{}
 	for row, err := range w.Users.All(w.t.Context(), nawasync.Query{Where: map[string]any{"realm": w.realm}}) {
@@ -165,24 +176,57 @@ func (w *world) compare() {
 		}
 		rows[row.UserID] = row
 	}
-	n := 0
+	users := map[string]kcapi.User{}
 	for page, err := range w.other.Users(w.t.Context(), w.realm, "") {
 		w.noError(err)
 		for _, u := range page.Items {
-			n++
-			if row := rows[u.ID]; texts(u) != texts(kcapi.User{
+			users[u.Username] = u
+			row := rows[u.ID]
+			if texts(u) != texts(kcapi.User{
 				ID: row.UserID, Username: row.Username, Email: row.Email, FirstName: row.FirstName, LastName: row.LastName, Enabled: row.Enabled,
+				EmailVerified: row.EmailVerified, RequiredActions: row.RequiredActions,
 			}) {
 				w.t.Errorf("the row %+v differs from the user %+v", row, u)
 			}
 		}
 	}
-	if n != len(rows) {
-		w.t.Errorf("there are %d rows for %d users", len(rows), n)
+	if len(users) != len(rows) {
+		w.t.Errorf("there are %d rows for %d users", len(rows), len(users))
 	}
-	w.t.Logf("%d rows equal the server's users", n)
+	for i := range size.changes {
+		if problem := size.missing(users, i); problem != "" {
+			w.t.Error(problem)
+		}
+	}
+	w.t.Logf("%d rows equal the server's users, which have the %d changes of each side", len(rows), size.changes)
 }
 
 func texts(u kcapi.User) string {
-	return fmt.Sprint(u.ID, u.Username, u.Email, u.FirstName, u.LastName, u.Enabled)
+	slices.Sort(u.RequiredActions)
+	return fmt.Sprint(u.ID, u.Username, u.Email, u.FirstName, u.LastName, u.Enabled, u.EmailVerified, u.RequiredActions)
+}
+
+// missing returns what the server lacks of the ith changes, or "".
+func (s restSize) missing(users map[string]kcapi.User, i int) string {
+	seed, ours := users[fmt.Sprintf("seed-%d", i)], fmt.Sprintf("Ours %d", i)
+	switch i % 3 {
+	case 0:
+		for _, name := range []string{fmt.Sprintf("ours-%d", i), fmt.Sprintf("theirs-%d", i)} {
+			if users[name].ID == "" {
+				return "the created user " + name + " is missing"
+			}
+		}
+	case 1:
+		// Without a pause, a change may fall between the read and the write of the other one, which overwrites it.
+		if seed.FirstName != ours || seed.LastName != "Theirs" && s.spread > 0 && i < s.thirds() {
+			return fmt.Sprintf("the user %s has the name %q, %q; want %q, Theirs", seed.Username, seed.FirstName, seed.LastName, ours)
+		}
+	default:
+		for _, name := range []string{fmt.Sprintf("seed-%d", i), fmt.Sprintf("seed-%d", s.users-1-i)} {
+			if users[name].ID != "" {
+				return "the deleted user " + name + " is still there"
+			}
+		}
+	}
+	return ""
 }

@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nawasara/nawasync/examples/keycloak/kcapi"
 	"github.com/nawasara/nawasync/examples/keycloak/kcsim/sim"
@@ -26,7 +28,8 @@ type server struct {
 	realms [2]kcapi.Realm
 	client *http.Client
 
-	simulated *sim.Server // nil if the server is real
+	simulated *sim.Server   // nil if the server is real
+	ahead     *atomic.Int64 // by how many nanoseconds the clock of a simulated server is ahead
 	admin     *url.Userinfo
 }
 
@@ -52,7 +55,11 @@ func newSimulated(t *testing.T, o sim.Options) *server {
 	if o.Users == 0 {
 		o.Users = 4
 	}
-	s := &server{simulated: sim.New(o), client: http.DefaultClient}
+	s := &server{ahead: &atomic.Int64{}, client: http.DefaultClient}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+	}
+	s.simulated = sim.New(o)
 	listener := httptest.NewServer(s.simulated)
 	t.Cleanup(listener.Close)
 	s.url = listener.URL
