@@ -90,7 +90,7 @@ func TestTargetTimelineShowsJobsAndEscapesTheirTexts(t *testing.T) {
 	jobs := []*tracker.Job{{ID: 7, Action: "update_quota", Status: tracker.StatusConflict, TriggeredBy: "<b>Ann</b>", CreatedAt: now.Add(-time.Hour)}}
 	for want, list := range map[string][]*tracker.Job{
 		"No jobs or changes yet.": nil, "⇄ conflict</span> update quota by <bdi>&lt;b&gt;Ann": jobs,
-		`href="/jobs/7"`: jobs, "60 minutes ago": jobs,
+		`href="/jobs/7"`: jobs, "60 minutes ago: <a": jobs, "Job 7</a> ": jobs,
 	} {
 		var b strings.Builder
 		if err := component.TargetTimeline(list, nil, now, link).Render(t.Context(), &b); err != nil {
