@@ -19,8 +19,9 @@ import (
 const (
 	// PageSize is how many rows a page has.
 	PageSize   = 50
-	latestJobs = 15      // jobs below a list
-	countUpTo  = 100_000 // rows; a list does not count more
+	latestJobs = 15                    // jobs below a list
+	maxSearch  = 50 * time.Millisecond // for the latest jobs, if they are selected
+	countUpTo  = 100_000               // rows; a list does not count more
 )
 
 // List holds the values that all lists have in common.
@@ -37,6 +38,7 @@ type List struct {
 	More             bool // whether there are more rows than Total
 	SyncedAt, Now    time.Time
 	Held             []tracker.Hold
+	JobTerms         []tracker.Term // which of the latest jobs are shown; nil means all of the service
 	Jobs             []*tracker.Job
 	Seen             []string     // what each row's forms say that their user saw
 	FirstSync        *tracker.Job // the newest sync of a list that was never synced, or nil
@@ -153,7 +155,7 @@ func (s *Site) AddHoldsAndJobs(ctx context.Context, v *List, typ string, syncs .
 			v.Held = append(v.Held, h)
 		}
 	}
-	page, err := s.Engine.Reader().Search(ctx, tracker.Search{Services: []string{s.Service}, Limit: latestJobs})
+	page, err := s.Engine.Reader().Search(ctx, tracker.Search{Services: []string{s.Service}, Terms: v.JobTerms, Limit: latestJobs, MaxTime: maxSearch})
 	v.Jobs = page.Jobs
 	if err != nil || !v.SyncedAt.IsZero() {
 		return err

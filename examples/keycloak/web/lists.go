@@ -10,6 +10,7 @@ import (
 	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/examples/internal/site"
 	"github.com/nawasara/nawasync/examples/keycloak/iam"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // view is the list of the users or the clients of a realm.
@@ -39,7 +40,10 @@ func show[T any](
 	if err == nil {
 		v.SyncedAt, err = from.of.LastSyncedAt(r.Context(), from.scope)
 	}
-	if err == nil {
+	if err == nil { // the jobs that read the events come every minute
+		v.JobTerms = []tracker.Term{
+			site.Term(tracker.FieldInstance, v.Instance), {Field: tracker.FieldAction, Values: []string{"user_events", "client_events"}, Not: true},
+		}
 		err = s.AddHoldsAndJobs(r.Context(), &v.List, from.typ, from.sync)
 	}
 	if err != nil {
@@ -53,7 +57,7 @@ func show[T any](
 // users lists the users of a realm.
 func (s *Pages) users(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	v := view[iam.User]{List: site.List{Path: "/", Listing: "users", Source: "Keycloak", Instance: s.realm(r)}}
-	v.Singular, v.Plural, v.SearchLabel = "user", "users", "Part of the name or address"
+	v.Singular, v.Plural, v.SearchLabel = "user", "users", "Name or address"
 	from := source[iam.User]{"Users", "username", "user", "sync_users", s.IAM.Users, iam.User{Realm: v.Instance}}
 	show(s, w, r, v, from, status, problem, users)
 }
@@ -61,7 +65,7 @@ func (s *Pages) users(w http.ResponseWriter, r *http.Request, status int, proble
 // clients lists the clients of a realm.
 func (s *Pages) clients(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	v := view[iam.Client]{List: site.List{Path: "/clients", Listing: "clients", Source: "Keycloak", Instance: s.realm(r)}}
-	v.Singular, v.Plural, v.SearchLabel = "client", "clients", "Part of the client id or name"
+	v.Singular, v.Plural, v.SearchLabel = "client", "clients", "Client id or name"
 	from := source[iam.Client]{"Clients", "client_id", "client", "sync_clients", s.IAM.Clients, iam.Client{Realm: v.Instance}}
 	show(s, w, r, v, from, status, problem, clients)
 }

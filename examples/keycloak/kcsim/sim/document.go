@@ -130,6 +130,6 @@ func known(names string) map[string]bool {
 
 // identifier returns the nth identifier of a kind.
 func identifier(kind string, n int) string {
-	h := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, n))
-	return fmt.Sprintf("%x-%x-4%x-a%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])[:36]
+	h := fmt.Sprintf("%x", sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, n)))
+	return h[:8] + "-" + h[8:12] + "-4" + h[12:15] + "-a" + h[15:18] + "-" + h[18:30]
 }
