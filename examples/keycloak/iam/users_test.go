@@ -70,6 +70,11 @@ func TestTwoFieldsOfTwoPeopleMergeAndOneConflicts(t *testing.T) {
 		if d["firstName"] != "Ours" || d["lastName"] != "Theirs" || d["enabled"] != false || d["email"] != "dora@users.example" || len(phone) != 1 {
 			w.t.Errorf("the user at the server is %v; want both changes, and the attributes that nobody here knows", d)
 		}
+		// Attributes alone would have the server clear the names and the address.
+		w.noError(w.other.UpdateUser(w.t.Context(), w.realm, id, map[string]any{"attributes": map[string][]string{"phone": {"+62 21 555 9999"}}}))
+		if d := w.document(id); d["firstName"] != "Ours" || d["lastName"] != "Theirs" || d["email"] != "dora@users.example" {
+			w.t.Errorf("after a change of its attributes the user at the server is %v", d)
+		}
 		if row := w.user("dora"); row.LastName != "Theirs" || row.State != nawasync.StateSynced {
 			w.t.Errorf("the row is %+v", row)
 		}
