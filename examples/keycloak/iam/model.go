@@ -19,9 +19,9 @@ type User struct {
 	Realm         string `sync:"scope,limit"`
 	UserID        string `sync:"key"` // Keycloak's identifier
 	Username      string `sync:"natural"       wire:"username"`
-	Email         string `gorm:"size:255" wire:"email"`
-	FirstName     string `gorm:"size:255" wire:"firstName"`
-	LastName      string `gorm:"size:255" wire:"lastName"`
+	Email         string `gorm:"size:255"      wire:"email"`
+	FirstName     string `gorm:"size:255"      wire:"firstName"`
+	LastName      string `gorm:"size:255"      wire:"lastName"`
 	Enabled       bool   `wire:"enabled"`
 	EmailVerified bool   `wire:"emailVerified"`
 	// RequiredActions are what the user must do at the next login, such as UPDATE_PASSWORD.
@@ -39,18 +39,18 @@ func (User) TableName() string { return "keycloak_users" }
 type Client struct {
 	ID             uint64
 	Realm          string `sync:"scope,limit"`
-	UUID           string `gorm:"column:uuid"            sync:"key"`      // Keycloak's identifier
-	ClientID       string `sync:"natural"                wire:"clientId"` // its name
-	Name           string `gorm:"size:255" wire:"name"`
-	Description    string `gorm:"size:255" wire:"description"`
-	RootURL        string `gorm:"column:root_url;size:255"        wire:"rootUrl"`
+	UUID           string `gorm:"column:uuid"              sync:"key"`      // Keycloak's identifier
+	ClientID       string `sync:"natural"                  wire:"clientId"` // its name
+	Name           string `gorm:"size:255"                 wire:"name"`
+	Description    string `gorm:"size:255"                 wire:"description"`
+	RootURL        string `gorm:"column:root_url;size:255" wire:"rootUrl"`
 	Enabled        bool   `wire:"enabled"`
 	Public         bool   `wire:"publicClient"`
 	ServiceAccount bool   `wire:"serviceAccountsEnabled"`
 	// RedirectURIs and WebOrigins are returned in another order than they were sent in.
-	RedirectURIs []string `gorm:"column:redirect_uris;serializer:json" sync:"set" wire:"redirectUris"`
-	WebOrigins   []string `gorm:"serializer:json"                      sync:"set" wire:"webOrigins"`
-	Protocol     string   `gorm:"size:64" sync:"observed"`
+	RedirectURIs []string `gorm:"column:redirect_uris;serializer:json" sync:"set"      wire:"redirectUris"`
+	WebOrigins   []string `gorm:"serializer:json"                      sync:"set"      wire:"webOrigins"`
+	Protocol     string   `gorm:"size:64"                              sync:"observed"`
 	UpdatedAt    time.Time
 	nawasync.SyncStatus
 }

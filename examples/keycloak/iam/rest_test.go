@@ -73,7 +73,7 @@ func (w *world) seedUsers(n int) {
 // syncAtRest syncs the users until no row is missing: the second listing has the deletions confirmed.
 func (w *world) syncAtRest() {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience()); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit()); ; time.Sleep(10 * time.Millisecond) {
 		job, err := w.Users.SyncNow(w.t.Context(), iam.User{Realm: w.realm}, "", byAnn)
 		w.noError(err)
 		job = w.await(job.ID)
@@ -86,13 +86,13 @@ func (w *world) syncAtRest() {
 	}
 }
 
-// patience is how long the test waits: a real server on a busy machine takes minutes to list 5,000 users.
-func patience() time.Duration { return enginetest.Sized(2*time.Minute, 15*time.Minute) }
+// waitLimit is how long the test waits: a real server on a busy machine takes minutes to list 5,000 users.
+func waitLimit() time.Duration { return enginetest.Sized(2*time.Minute, 15*time.Minute) }
 
 // await waits until a job has ended.
 func (w *world) await(id int64) *tracker.Job {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience()); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(waitLimit()); ; time.Sleep(10 * time.Millisecond) {
 		job, err := w.engine.Reader().Get(w.t.Context(), id)
 		w.noError(err)
 		if job.Status.Terminal() {
