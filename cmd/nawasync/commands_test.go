@@ -1,138 +1,29 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/glebarez/sqlite"
-	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
-	"github.com/nawasara/nawasync/mirror"
-	"github.com/nawasara/nawasync/nawasynctest"
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// zone is a row of the repository of the tests.
-type zone struct {
-	ID      uint64
-	Account string `sync:"scope,limit"`
-	Name    string `sync:"key"`
-	Plan    string
-	nawasync.SyncStatus
-}
-
-func (zone) TableName() string { return "zones" }
-
-// rename is a job that fails.
-type rename struct {
-	Name string `json:"name"`
-}
-
-func (rename) Kind() nawasync.Kind {
-	return nawasync.Kind{Service: "dns", Type: "zone", Action: "rename"}
-}
-func (a rename) Target() nawasync.Target { return nawasync.Target{Instance: "main", ID: a.Name} }
-
-type renamer struct{ nawasync.AbstractJob[rename] }
-
-func (renamer) Execute(context.Context, *nawasync.Run[rename]) error {
-	return nawasync.Permanent(errors.New("the \x1b[31mname\u202e is taken"))
-}
-
-// world is a database with an engine whose jobs drain runs, and the command line that uses the same database.
-type world struct {
-	t      *testing.T
-	dsn    string
-	engine *nawasync.Engine
-	clock  *nawasynctest.Clock
-	repo   nawasync.SyncedRepository[zone]
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "test.db"), clock: nawasynctest.NewClock(time.Now().UTC())}
-	if out := w.succeed("migrate", "up"); !strings.Contains(out, "the schema has version") {
-		t.Fatal(out)
-	}
-	db, err := gorm.Open(sqlite.Open("file:" + strings.TrimPrefix(w.dsn, "sqlite:") + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_txlock=immediate"))
-	w.noError(err)
-	t.Cleanup(func() {
-		pool, _ := db.DB()
-		_ = pool.Close()
-	})
-	statements, err := mirror.TableStatements[zone]("sqlite")
-	w.noError(err)
-	for _, statement := range statements {
-		w.noError(db.Exec(statement).Error)
-	}
-	w.engine = nawasynctest.NewEngine(t, func(c *nawasync.Config) {
-		c.DB, c.Now, c.Queues = db, w.clock.Now, map[string]nawasync.Queue{"syncs": {}, nawasync.DefaultQueue: {}}
-	})
-	remote := &nawasynctest.FakeRemote[zone]{
-		Key: func(z zone) string { return z.Account + "/" + z.Name }, InScope: func(z, scope zone) bool { return z.Account == scope.Account },
-	}
-	remote.Put(zone{Account: "main", Name: "a.example", Plan: "free"}, zone{Account: "other", Name: "b.example", Plan: "free"})
-	w.repo, err = mirror.New(w.engine, mirror.Config[zone]{Service: "dns", Type: "zone", Remote: remote, SyncQueue: "syncs", SyncMaxAttempts: 5, Settle: -1})
-	w.noError(err)
-	w.noError(nawasync.Register(w.engine, renamer{}))
-	return w
-}
-
-func (w *world) noError(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) drain() {
-	w.t.Helper()
-	w.noError(nawasynctest.Drain(w.t.Context(), w.engine, w.clock))
-}
-
-// failed dispatches a job that fails, and returns its id as text.
-func (w *world) failed(name string) string {
-	w.t.Helper()
-	job, err := w.engine.Dispatch(w.t.Context(), rename{name}, nawasync.Options{By: "user:7"})
-	w.noError(err)
-	w.drain()
-	return fmt.Sprint(job.ID)
-}
-
-// run runs a command line with the database.
-func (w *world) run(args ...string) (code int, stdout, stderr string) {
-	w.t.Helper()
-	return execute(w.t, append(args, "-dsn", w.dsn)...)
-}
-
-func (w *world) succeed(args ...string) string {
-	w.t.Helper()
-	code, stdout, stderr := w.run(args...)
-	if code != 0 {
-		w.t.Fatalf("%v: exit code %d: %s", args, code, stderr)
-	}
-	return stdout
-}
-
-// decoded runs a command line with -json and decodes what it prints.
-func decoded[T any](w *world, args ...string) (value T) {
-	w.t.Helper()
-	if err := json.Unmarshal([]byte(w.succeed(append(args, "-json")...)), &value); err != nil {
-		w.t.Fatalf("%v: %v", args, err)
-	}
-	return value
-}
-
 func TestMigrateStatusTellsByItsExitCodeWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	w := &world{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "test.db")}
+	file := filepath.Join(t.TempDir(), "test.db")
+	w := &world{t: t, dsn: "sqlite:" + file}
+	for _, args := range [][]string{{"migrate", "status"}, {"jobs", "list"}, {"migrate", "down", "-yes"}} {
+		if code, _, stderr := w.run(args...); code != exitFailed || !strings.Contains(stderr, "only nawasync migrate up creates") {
+			t.Errorf("%v without a file: exit code %d: %s", args, code, stderr)
+		}
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a file was created for a name that may be wrong")
+	}
+	w.noError(os.WriteFile(file, nil, 0o600))
 	code, stdout, stderr := w.run("migrate", "status", "-json")
 	if code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) || !strings.Contains(stderr, "nawasync migrate up") {
 		t.Errorf("without tables: exit code %d, want %d: %s%s", code, exitOldSchema, stdout, stderr)
@@ -167,8 +58,12 @@ func TestJobsAreListedShownRetriedAndCancelled(t *testing.T) {
 	if text := w.succeed("jobs", "list"); !strings.Contains(text, "dns/zone/rename") || strings.ContainsAny(text, "\x1b\u202e") {
 		t.Errorf("the list for people is %q, want no control characters", text)
 	}
-	if text := w.succeed("jobs", "show", id); !strings.Contains(text, "name  is taken") || !strings.Contains(text, "attempt 1") {
+	if text := w.succeed("jobs", "show", id); !strings.Contains(text, "name  is taken (password known: true)") || !strings.Contains(text, "long long .") ||
+		!strings.Contains(text, "attempt 1") || !strings.Contains(text, "1 of") || strings.Contains(text, "…") {
 		t.Errorf("the job is shown as\n%s", text)
+	}
+	if text := w.succeed("jobs", "list", "-service", "other"); text != "no job matches\n" {
+		t.Errorf("an empty list is %q", text)
 	}
 	type result struct {
 		ID  int64       `json:"id"`
@@ -179,8 +74,13 @@ func TestJobsAreListedShownRetriedAndCancelled(t *testing.T) {
 		t.Errorf("the retry is %+v", retried)
 	}
 	open := fmt.Sprint(retried[0].Job.ID)
-	if code, stdout, stderr := w.run("jobs", "retry", open, id); code != exitRefused || !strings.Contains(stderr, "job "+open) || !strings.Contains(stdout, "is retried as job "+open) {
-		t.Errorf("a retry of an open job: exit code %d, want %d: %s%s", code, exitRefused, stdout, stderr)
+	code, stdout, stderr := w.run("jobs", "retry", open, id, "99999")
+	if code != exitNotFound || !strings.Contains(stderr, "job "+open+": ") || !strings.Contains(stderr, "job 99999: ") || !strings.Contains(stderr, "2 of 3 jobs") ||
+		!strings.Contains(stdout, "is retried as job "+open) {
+		t.Errorf("a retry of an open job, a failed one and none: exit code %d, want %d: %s%s", code, exitNotFound, stdout, stderr)
+	}
+	if code, _, stderr := w.run("jobs", "retry", open); code != exitRefused || strings.Count(stderr, "job "+open) != 1 {
+		t.Errorf("a retry of an open job: exit code %d, want %d: %s", code, exitRefused, stderr)
 	}
 	if text := w.succeed("jobs", "cancel", open); text != "job "+open+" is cancelled\n" {
 		t.Errorf("cancel prints %q", text)
@@ -190,6 +90,11 @@ func TestJobsAreListedShownRetriedAndCancelled(t *testing.T) {
 	}
 	if code, _, _ := w.run("jobs", "show", "99999"); code != exitNotFound {
 		t.Errorf("an unknown job: exit code %d, want %d", code, exitNotFound)
+	}
+	sealed := decoded[[]result](w, "jobs", "retry", id) // without the key: the worker opens the arguments
+	w.drain()
+	if job, err := w.engine.Reader().Get(t.Context(), sealed[0].Job.ID); err != nil || !strings.Contains(job.Error, "password known: true") {
+		t.Errorf("the retried job ended with %+v: %v", job, err)
 	}
 	entries, err := w.engine.Reader().AuditLog(t.Context(), tracker.AuditFilter{})
 	w.noError(err)
@@ -208,6 +113,11 @@ func TestSyncIsDispatchedAsTheRepositoryDoes(t *testing.T) {
 	_, err := w.repo.SyncNow(t.Context(), zone{Account: "main"}, "", nawasync.Options{})
 	w.noError(err)
 	w.drain()
+	for typ, want := range map[string]string{"dns/zone": `there were jobs of "main"`, "dns/zones": "there were jobs of dns/zone"} {
+		if code, _, stderr := w.run("sync", "now", typ, "-instance", "mian"); code != exitNotFound || !strings.Contains(stderr, want) {
+			t.Errorf("a sync of %s with a mistake: exit code %d, want %d with %q: %s", typ, code, exitNotFound, want, stderr)
+		}
+	}
 	type result struct {
 		Job tracker.Job `json:"job"`
 	}
@@ -231,68 +141,24 @@ func TestSyncIsDispatchedAsTheRepositoryDoes(t *testing.T) {
 func TestPauseStopsAScopeUntilResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.succeed("pause", "dns/main", "-for", "30m", "-reason", "maintenance")
+	w.failed("a.example")
+	if text := w.succeed("pause", "dns/main", "-for", "30m", "-reason", "maintenance"); strings.Contains(text, "note:") {
+		t.Errorf("a pause of an instance with jobs prints %q", text)
+	}
 	scopes, err := w.engine.Reader().Scopes(t.Context())
 	w.noError(err)
 	if len(scopes) != 1 || scopes[0].Service != "dns" || scopes[0].Instance != "main" {
 		t.Errorf("the pauses are %+v, want dns/main", scopes)
 	}
+	if text := w.succeed("pause", "dns/mian"); !strings.Contains(text, "there has been no job of dns/mian") {
+		t.Errorf("a pause with a mistake prints %q", text)
+	}
+	w.succeed("resume", "dns/mian")
+	if code, _, stderr := w.run("resume", "dns/mian"); code != exitNotFound || !strings.Contains(stderr, "these are: dns/main") {
+		t.Errorf("a resume with a mistake: exit code %d, want %d: %s", code, exitNotFound, stderr)
+	}
 	w.succeed("resume", "dns/main", "-json")
 	if code, _, _ := w.run("resume", "dns/main"); code != exitNotFound {
 		t.Errorf("a second resume: exit code %d, want %d", code, exitNotFound)
-	}
-}
-
-func TestWrongArgumentsAreNamedWithoutPasswords(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		want string
-		args []string
-	}{
-		{"unknown command", []string{"frobnicate"}},
-		{"unknown command", []string{"jobs", "frobnicate"}},
-		{"-help lists the flags", []string{"jobs", "list", "-colour"}},
-		{"-dsn is missing", []string{"jobs", "list"}},
-		{"use sqlite:FILE", []string{"jobs", "list", "-dsn", "oracle://u:hunter2@h/x"}},
-		{"use sqlite:FILE", []string{"jobs", "list", "-dsn", "postgres://u:hunter2@h:port/x"}},
-		{"use one of", []string{"jobs", "list", "-status", "broken"}},
-		{"from 1 to 500", []string{"jobs", "list", "-limit", "501"}},
-		{"is not the id of a job", []string{"jobs", "show", "x"}},
-		{"too many", []string{"jobs", "show", "1", "2"}},
-		{"use SERVICE/TYPE", []string{"sync", "now", "dns", "-dsn", "sqlite:x"}},
-		{"use bash, zsh or fish", []string{"completion", "csh"}},
-	} {
-		if code, _, stderr := execute(t, c.args...); code != exitUsage || !strings.Contains(stderr, c.want) || strings.Contains(stderr, "hunter2") {
-			t.Errorf("%v: exit code %d, want %d with %q: %s", c.args, code, exitUsage, c.want, stderr)
-		}
-	}
-	code, _, stderr := execute(t, "jobs", "list", "-dsn", "mysql://root:hunter2@127.0.0.1:1/x")
-	if code != exitFailed || strings.Contains(stderr, "hunter2") {
-		t.Errorf("a database that is away: exit code %d, want %d: %s", code, exitFailed, stderr)
-	}
-}
-
-func TestCompletionKnowsCommandsAndFlags(t *testing.T) {
-	t.Parallel()
-	for words, want := range map[string][]string{
-		"": {"new", "migrate", "jobs", "pause"}, "jobs": {"list", "show", "retry", "cancel"}, "jobs list": {"-status", "-json", "-dsn"},
-		"new": {"service", "-replace"}, "completion": {"bash", "zsh", "fish"},
-	} {
-		_, out, _ := execute(t, append([]string{"__complete"}, strings.Fields(words)...)...)
-		for _, word := range want {
-			if !strings.Contains("\n"+out, "\n"+word+"\n") {
-				t.Errorf("after %q, %q is missing in %q", words, word, out)
-			}
-		}
-	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if code, out, _ := execute(t, "completion", shell); code != 0 || !strings.Contains(out, "nawasync __complete") {
-			t.Errorf("%s: exit code %d: %s", shell, code, out)
-		}
-	}
-	for _, known := range commands() {
-		if code, out, _ := execute(t, append(strings.Fields(known.name), "-help")...); code != 0 || !strings.Contains(out, known.help) || !strings.Contains(out, "-json") {
-			t.Errorf("%s -help: exit code %d: %s", known.name, code, out)
-		}
 	}
 }

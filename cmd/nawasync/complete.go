@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // runCompletion is nawasync completion SHELL. The scripts ask the hidden command __complete, so that they never differ from
@@ -38,9 +40,19 @@ compdef _nawasync nawasync
 
 // complete prints what can follow words: the next words of commands, or the flags of one.
 func complete(ctx context.Context, words []string, w io.Writer) {
+	words = slices.DeleteFunc(words, func(word string) bool { return word == "" }) // zsh passes one if nothing was typed
+	if len(words) > 0 {
+		if values := valuesOf(words[len(words)-1]); values != nil {
+			printWords(w, values)
+			return
+		}
+	}
 	var list []string
 	if found, _ := find(words); found != nil {
-		c := &call{command: found.name, arguments: []string{"-help"}, flags: flag.NewFlagSet(found.name, flag.ContinueOnError), stdout: io.Discard, stderr: io.Discard}
+		c := &call{
+			command: found.name, arguments: []string{"-help"}, flags: flag.NewFlagSet(found.name, flag.ContinueOnError),
+			getenv: func(string) string { return "" }, stdout: io.Discard, stderr: io.Discard,
+		}
 		c.flags.SetOutput(io.Discard)
 		c.flags.BoolVar(&c.json, "json", false, "")
 		_ = found.run(ctx, c) // adds its flags, and ends at -help
@@ -59,7 +71,21 @@ func complete(ctx context.Context, words []string, w io.Writer) {
 			}
 		}
 	}
-	for _, word := range slices.Compact(list) {
+	printWords(w, slices.Compact(list))
+}
+
+func printWords(w io.Writer, list []string) {
+	for _, word := range list {
 		fmt.Fprintln(w, word)
 	}
+}
+
+// valuesOf returns the values of a flag that has a few, or nil.
+func valuesOf(word string) (list []string) {
+	if strings.TrimLeft(word, "-") == "status" && strings.HasPrefix(word, "-") {
+		for _, status := range tracker.Statuses() {
+			list = append(list, string(status))
+		}
+	}
+	return list
 }

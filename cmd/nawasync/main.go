@@ -25,6 +25,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second interrupt ends a command that does not look at the first
 	code := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -108,37 +109,76 @@ type call struct {
 
 // run runs the command line and returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	if len(args) == 0 || slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
-		printUsage(stdout)
+	if len(args) == 0 || isHelp(args[0]) {
+		if len(args) > 1 && !isHelp(args[1]) { // nawasync help jobs list
+			return run(ctx, append(slices.Clone(args[1:]), "-help"), getenv, stdout, stderr)
+		}
+		printUsage(stdout, "")
 		return 0
 	}
 	if args[0] == "__complete" {
 		complete(ctx, args[1:], stdout)
 		return 0
 	}
+	asJSON := slices.Contains(args, "-json") || slices.Contains(args, "--json")
 	found, rest := find(args)
 	if found == nil {
-		fmt.Fprintf(stderr, "nawasync: unknown command %.60q; nawasync help lists the commands\n", strings.Join(args[:min(2, len(args))], " "))
-		return exitUsage
+		return noCommand(args, &call{stdout: stdout, stderr: stderr, json: asJSON})
 	}
 	c := &call{command: found.name, arguments: rest, flags: flag.NewFlagSet(found.name, flag.ContinueOnError), getenv: getenv, stdout: stdout, stderr: stderr}
 	c.flags.SetOutput(io.Discard)
 	c.flags.BoolVar(&c.json, "json", false, "whether to print JSON")
 	err := found.run(ctx, c)
+	c.json = c.json || asJSON // it may stand behind a flag that is wrong
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stdout, "nawasync %s [flags] %s: %s\n\n", found.name, found.arguments, found.help)
+		fmt.Fprintf(stdout, "usage: nawasync %s [flags]: %s\n\n", strings.TrimSpace(found.name+" "+found.arguments), found.help)
 		c.flags.SetOutput(stdout)
 		c.flags.PrintDefaults()
 		return 0
 	}
 	if errors.Is(err, migrations.ErrOldSchema) {
-		err = fmt.Errorf("%w; or run nawasync migrate up", err)
+		err = fmt.Errorf("run nawasync migrate up, if the program that uses the database does not do that itself: %w", err)
 	}
 	if err != nil {
 		c.report(err)
 	}
 	return exitOf(err)
 }
+
+func isHelp(word string) bool {
+	return slices.Contains([]string{"help", "-h", "-help", "--help"}, word)
+}
+
+// noCommand answers arguments that name no command, or only the first word of several, and returns the exit code.
+func noCommand(args []string, c *call) int {
+	var second []string // the words that can follow the first
+	for _, known := range commands() {
+		if words := strings.Fields(known.name); len(words) > 1 && words[0] == args[0] {
+			second = append(second, words[1])
+		}
+	}
+	if len(second) > 0 && len(args) > 1 && isHelp(args[1]) {
+		printUsage(c.stdout, args[0])
+		return 0
+	}
+	err := usagef("unknown command %.60q; nawasync help lists the commands", strings.Join(args[:min(2, len(args))], " "))
+	switch name, _, _ := strings.Cut(args[0], "="); {
+	case len(second) > 0:
+		err = usagef("%s needs one of these words behind it: %s; nawasync %[1]s -help describes them", args[0], strings.Join(second, ", "))
+	case strings.HasPrefix(name, "-"):
+		err = usagef("%.60q stands before the command; write flags behind it: nawasync jobs list -json", name)
+	case slices.ContainsFunc(args, isAddress):
+		err = errAddress
+	}
+	c.report(err)
+	return exitOf(err)
+}
+
+// isAddress reports whether an argument is an address, which may have a password, and errAddress is an error that does not
+// show it.
+func isAddress(argument string) bool { return strings.Contains(argument, "://") }
+
+var errAddress = usagef("an address stands among the arguments; write -dsn before that of the database")
 
 // find returns the command of the arguments, and what follows it.
 func find(args []string) (*command, []string) {
@@ -151,12 +191,19 @@ func find(args []string) (*command, []string) {
 	return nil, nil
 }
 
-func printUsage(w io.Writer) {
+// printUsage prints the commands, or those that begin with a word.
+func printUsage(w io.Writer, first string) {
 	fmt.Fprintln(w, "usage: nawasync COMMAND [flags] [arguments]; nawasync COMMAND -help lists the flags")
 	fmt.Fprintln(w)
 	for _, known := range commands() {
+		if first != "" && !strings.HasPrefix(known.name, first+" ") {
+			continue
+		}
 		fmt.Fprintf(w, "  %-34s %s\n", known.name+" "+known.arguments, known.help)
 	}
+	fmt.Fprintln(w, `
+The database is -dsn, or the variable NAWASYNC_DSN: sqlite:FILE, postgres://user:password@host:port/name or mysql://user:password@host:port/name.
+Exit codes: 0 done, 1 the database did not do it, 2 wrong arguments, 3 not found, 4 the state of a job does not allow it, 5 migrations are missing.`)
 }
 
 // parse reads the flags, which may stand before and after the arguments, and returns from least to most arguments.
@@ -173,6 +220,8 @@ func (c *call) parse(least, most int) (arguments []string, err error) {
 		}
 	}
 	switch n := len(arguments); {
+	case slices.ContainsFunc(arguments, isAddress):
+		return nil, errAddress
 	case n < least:
 		return nil, usagef("%s: an argument is missing; nawasync %s -help shows what it takes", c.command, c.command)
 	case n > most:

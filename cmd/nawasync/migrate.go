@@ -21,11 +21,15 @@ type schema struct {
 // runMigrate is nawasync migrate up, down and status.
 func runMigrate(ctx context.Context, c *call) error {
 	o := c.connect()
-	sure := c.flags.Bool("yes", false, "for migrate down: drop all tables of nawasync, with all jobs, the audit log and policies")
+	o.create = c.command == "migrate up"
+	sure := c.command != "migrate down"
+	if !sure {
+		c.flags.BoolVar(&sure, "yes", false, "drop all tables of nawasync, with all jobs, the audit log and policies")
+	}
 	if _, err := c.parse(0, 0); err != nil {
 		return err
 	}
-	if c.command == "migrate down" && !*sure {
+	if !sure {
 		return usagef("migrate down drops all tables of nawasync with their data: say -yes to do that")
 	}
 	db, closeDB, err := o.open(ctx)
@@ -48,6 +52,10 @@ func runMigrate(ctx context.Context, c *call) error {
 	}
 	s := schema{Version: versionOf(ctx, db), Needed: migrations.Version, Current: checked == nil}
 	if err := c.print(s, func(w io.Writer) {
+		if s.Version == 0 {
+			fmt.Fprintf(w, "there are no tables of nawasync; this release needs version %d of the schema\n", s.Needed)
+			return
+		}
 		fmt.Fprintf(w, "the schema has version %d; this release needs %d\n", s.Version, s.Needed)
 	}); err != nil {
 		return err

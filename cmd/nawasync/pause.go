@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/tracker"
 )
 
 // scopeOf returns the service and the instance of an argument.
@@ -37,14 +39,35 @@ func runPause(ctx context.Context, c *call) error {
 	if *limit > 0 {
 		until = engine.Reader().Now().Add(*limit)
 	}
+	known, err := isKnown(ctx, engine.Reader(), service, instance)
+	if err != nil {
+		return err
+	}
 	if err := engine.Pause(ctx, service, instance, nawasync.PauseOptions{By: o.by, Reason: o.reason, Until: until}); err != nil {
 		return err
 	}
-	result := map[string]any{"service": service, "instance": instance, "paused": true}
+	result := map[string]any{"service": service, "instance": instance, "paused": true, "known": known}
 	if !until.IsZero() {
 		result["until"] = until
 	}
-	return c.print(result, func(w io.Writer) { fmt.Fprintf(w, "paused %s; jobs that already run continue\n", names[0]) })
+	return c.print(result, func(w io.Writer) {
+		end := "until nawasync resume " + names[0]
+		if !until.IsZero() {
+			end = "until " + at(until)
+		}
+		fmt.Fprintf(w, "paused %s %s; jobs that already run continue\n", names[0], end)
+		if !known {
+			fmt.Fprintf(w, "note: there has been no job of %s; check how it is written, and end this pause if it is wrong\n", names[0])
+		}
+	})
+}
+
+// isKnown reports whether the scope has had jobs, has a schedule or is in a listing. A pause of another one may be meant for a
+// scope that comes, or be a mistake.
+func isKnown(ctx context.Context, reader *tracker.Reader, service, instance string) (bool, error) {
+	list, err := reader.ServiceInstances(ctx)
+	scope := tracker.Scope{Service: service, Instance: instance}
+	return slices.ContainsFunc(list, func(s tracker.ServiceInstance) bool { return scope.Covers(s.Service, s.Instance) }), err
 }
 
 // runResume is nawasync resume.
@@ -65,7 +88,20 @@ func runResume(ctx context.Context, c *call) error {
 		return err
 	}
 	if !found {
-		return fmt.Errorf("resume %s: %w: it is neither paused nor parked", names[0], errNotFound)
+		return fmt.Errorf("resume %s: %w: it is neither paused nor parked; %s", names[0], errNotFound, pausedScopes(ctx, engine.Reader()))
 	}
 	return c.print(map[string]any{"service": service, "instance": instance, "paused": false}, func(w io.Writer) { fmt.Fprintf(w, "resumed %s\n", names[0]) })
+}
+
+// pausedScopes says which scopes are paused or parked.
+func pausedScopes(ctx context.Context, reader *tracker.Reader) string {
+	list, err := reader.Scopes(ctx)
+	if err != nil || len(list) == 0 {
+		return "nothing is"
+	}
+	var names []string
+	for _, s := range list {
+		names = append(names, strings.TrimSuffix(s.Service+"/"+s.Instance, "/"))
+	}
+	return "these are: " + listed(names)
 }

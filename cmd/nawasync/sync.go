@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/nawasara/nawasync"
@@ -101,10 +102,45 @@ func lastSync(ctx context.Context, reader *tracker.Reader, service, typ, instanc
 		return nil, err
 	}
 	if len(page.Jobs) == 0 {
-		return nil, fmt.Errorf("sync of %s/%s on %q: %w: no sync of it is stored; dispatch the first one on the operators' pages or by its schedule",
-			service, typ, instance, errNotFound)
+		return nil, fmt.Errorf("sync of %s/%s with -instance %q: %w: no sync of it is stored%s. The first one must come from its schedule, from the operators' pages or from the program",
+			service, typ, instance, errNotFound, otherScopes(ctx, reader, service, typ))
 	}
 	return reader.Get(ctx, page.Jobs[0].ID) // with its arguments
+}
+
+// otherScopes says which instances, or else which types, have had jobs.
+func otherScopes(ctx context.Context, reader *tracker.Reader, service, typ string) string {
+	list, err := reader.TargetScopes(ctx)
+	if err != nil {
+		return ""
+	}
+	var instances, types []string
+	for _, s := range list {
+		types = append(types, s.Service+"/"+s.Type)
+		if s.Service == service && s.Type == typ {
+			instances = append(instances, fmt.Sprintf("%q", s.Instance))
+		}
+	}
+	if len(instances) > 0 {
+		return "; there were jobs of " + listed(instances)
+	}
+	if len(types) > 0 {
+		return "; there were jobs of " + listed(types)
+	}
+	return ""
+}
+
+// maxNames is how many names an error lists.
+const maxNames = 10
+
+// listed returns names as a text.
+func listed(names []string) string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > maxNames {
+		names = append(names[:maxNames:maxNames], fmt.Sprintf("and %d others", len(names)-maxNames))
+	}
+	return strings.Join(names, ", ")
 }
 
 // withoutRelease returns the arguments of a sync as one that releases no held sync: what an operator has allowed once is not
