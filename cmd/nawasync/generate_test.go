@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,12 +34,19 @@ func inFolder(t *testing.T, dir, program string, args ...string) string {
 	return string(out)
 }
 
+// maxAdapterLines is how long an adapter may be without its client.
+const maxAdapterLines = 150
+
 // The module is generated into a temporary folder, with this checkout, and must pass its own tests there.
 func TestGeneratedModulePassesItsTestsAndServesItsPage(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "inventory")
 	if code, _, stderr := execute(t, "new", "service", "inventory", "-dir", dir, "-replace", "../.."); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	adapter, err := os.ReadFile(filepath.Join(dir, "items", "adapter.go"))
+	if lines := bytes.Count(adapter, []byte("\n")); err != nil || lines > maxAdapterLines {
+		t.Errorf("the adapter has %d lines, want at most %d: %v", lines, maxAdapterLines, err)
 	}
 	inFolder(t, dir, "go", "vet", "./...")
 	if unformatted := inFolder(t, dir, "gofmt", "-l", "."); unformatted != "" {
@@ -58,11 +67,10 @@ func TestGeneratedModulePassesItsTestsAndServesItsPage(t *testing.T) {
 		_ = program.Process.Kill()
 		_ = program.Wait()
 	})
-	line := make([]byte, 200)
-	n, _ := stdout.Read(line)
-	_, address, found := strings.Cut(strings.TrimSpace(string(line[:n])), "the page is ")
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	address, found := strings.CutPrefix(strings.TrimSpace(line), "the page is ")
 	if !found {
-		t.Fatalf("the program printed %q, not its address", line[:n])
+		t.Fatalf("the program printed %q, not its address: %v", line, err)
 	}
 	for _, want := range []struct{ path, text string }{{"/", "charlie"}, {"/admin/sync/", "inventory"}} {
 		waitFor(t, address+want.path, want.text)
@@ -90,25 +98,53 @@ func waitFor(t *testing.T, address, want string) {
 func TestNamesThatCannotBeAServiceAreRefusedAndNothingIsOverwritten(t *testing.T) {
 	t.Parallel()
 	full := t.TempDir()
-	if err := os.WriteFile(filepath.Join(full, "mine.txt"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	file := filepath.Join(full, "mine.txt")
+	for path, text := range map[string]string{file: "", filepath.Join(full, "go.mod"): "module example.com/other\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	other := filepath.Join(full, "x")
 	for _, c := range []struct {
 		want string
 		args []string
 	}{
-		{"lower-case letters", []string{"new", "service", "My-Service"}},
-		{"the first one a letter", []string{"new", "service", "9lives"}},
-		{"an argument is missing", []string{"new", "service"}},
-		{"use new service NAME", []string{"new", "job", "x"}},
-		{"is not empty", []string{"new", "service", "shop", "-dir", full, "-tidy=false"}},
-		{"has no go.mod", []string{"new", "service", "shop", "-dir", filepath.Join(full, "x"), "-replace", full}},
+		{"lower-case letters", []string{"My-Service"}},
+		{"lower-case letters", []string{"../shop"}},
+		{"lower-case letters", []string{""}},
+		{"the first one a letter", []string{"9lives"}},
+		{"1 to 30", []string{strings.Repeat("a", 31)}},
+		{"is a keyword of Go", []string{"range"}},
+		{"use another one", []string{"nawasync"}},
+		{"use another one", []string{"api"}},
+		{"-module", []string{"shop", "-module", "example.com/my shop"}},
+		{"-module", []string{"shop", "-module", "/shop"}},
+		{"-module", []string{"shop", "-module", "example.com/../shop"}},
+		{"-module", []string{"shop", "-module", "github.com/nawasara/nawasync/shop"}},
+		{"an argument is missing", nil},
+		{"too many", []string{"shop", "till"}},
+		{"is not empty", []string{"shop", "-dir", full}},
+		{"cannot be written", []string{"shop", "-dir", file}},
+		{"cannot be written", []string{"shop", "-dir", filepath.Join(file, "shop")}},
+		{"has no go.mod of", []string{"shop", "-replace", filepath.Join(full, "none")}},
+		{"has no go.mod of", []string{"shop", "-replace", full}},
+		{"use one of them", []string{"shop", "-replace", "../..", "-nawasync", "v1.0.0"}},
 	} {
-		if code, _, stderr := execute(t, c.args...); code != exitUsage || !strings.Contains(stderr, c.want) {
+		args := append([]string{"new", "service", "-tidy=false"}, c.args...)
+		if !slices.Contains(args, "-dir") {
+			args = append(args, "-dir", other)
+		}
+		if code, _, stderr := execute(t, args...); code != exitUsage || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v: exit code %d, want %d with %q: %s", c.args, code, exitUsage, c.want, stderr)
 		}
 	}
-	if entries, _ := os.ReadDir(full); len(entries) != 1 {
-		t.Errorf("%d files are in the folder, want only the one that was there", len(entries))
+	if code, _, stderr := execute(t, "new", "job", "x"); code != exitUsage || !strings.Contains(stderr, "use new service NAME") {
+		t.Errorf("new job: exit code %d: %s", code, stderr)
+	}
+	if entries, _ := os.ReadDir(full); len(entries) != 2 {
+		t.Errorf("%d files are in the folder, want only the two that were there", len(entries))
+	}
+	if err := writeNew(file, []byte("theirs")); err == nil {
+		t.Error("a file that exists was written")
 	}
 }
