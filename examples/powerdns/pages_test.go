@@ -175,7 +175,7 @@ func TestExampleWithoutFlagsHasItsOwnPowerDNS(t *testing.T) {
 		}
 	}
 	for want, form := range map[string][]string{
-		"has 1 records":   {"zone", "alpha.example.", "name", "new", "type", "A", "records", "192.0.2.77"},
+		"has 1 record at": {"zone", "alpha.example.", "name", "new", "type", "A", "records", "192.0.2.77"},
 		"There is no zon": {"zone", "none.example.", "name", "new", "type", "A", "records", "192.0.2.77"},
 	} {
 		if _, page, _ := s.Post("/elsewhere", form...); !strings.Contains(page, want) {

@@ -4,6 +4,7 @@ package dns
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,11 +58,16 @@ func normaliseZone(z *Zone) { z.Name = dotted(z.Name) }
 // normaliseSet spells a set as PowerDNS returns it. In keys and scopes, most fields are empty.
 func normaliseSet(s *Set) {
 	s.Zone, s.Name, s.Type = dotted(s.Zone), dotted(s.Name), strings.ToUpper(strings.TrimSpace(s.Type))
-	for _, list := range [][]string{s.Records, s.Disabled} {
-		for i := range list {
-			list[i] = content(s.Type, list[i])
-		}
+	s.Records, s.Disabled = contents(s.Type, s.Records), contents(s.Type, s.Disabled)
+}
+
+// contents returns another list, because the caller may use the one that it has passed.
+func contents(kind string, list []string) []string {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i] = content(kind, list[i])
 	}
+	return list
 }
 
 // content spells the content of a record: addresses in their short form, and names with a dot at their end. PowerDNS keeps
@@ -83,13 +89,14 @@ func content(kind, text string) string {
 	return text
 }
 
-// FullName returns the name of a set as PowerDNS stores it: with the name of its zone. "@", "" and the zone's name are the
-// zone itself.
+// FullName returns the name of a set as PowerDNS stores it: with the name of its zone, unless it ends with a dot. "@", "" and the
+// zone's name are the zone itself.
 func FullName(name, zone string) string {
+	full := strings.HasSuffix(strings.TrimSpace(name), ".")
 	switch name = dotted(name); {
 	case name == "" || name == "@.":
 		return zone
-	case name == zone || strings.HasSuffix(name, "."+zone):
+	case full || name == zone || strings.HasSuffix(name, "."+zone):
 		return name
 	}
 	return name + zone

@@ -1,17 +1,20 @@
 package dns_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nawasara/nawasync/examples/powerdns/dns"
 	"github.com/nawasara/nawasync/examples/powerdns/pdnsapi"
 	"github.com/nawasara/nawasync/examples/powerdns/pdnssim/sim"
+	"github.com/nawasara/nawasync/fault"
 	"github.com/nawasara/nawasync/internal/enginetest"
 	"github.com/nawasara/nawasync/remote"
 	"github.com/nawasara/nawasync/secret"
@@ -85,6 +88,22 @@ func (s *server) zone(t testing.TB, name string) string {
 func (s *server) put(t testing.TB, zone string, set pdnsapi.Set) {
 	t.Helper()
 	enginetest.NoError(t, s.other.ReplaceSet(t.Context(), zone, set))
+}
+
+// insist is put for a client that repeats what the server refuses while it makes another change.
+func (s *server) insist(ctx context.Context, zone string, set pdnsapi.Set) (err error) {
+	for range 100 {
+		if err = s.other.ReplaceSet(ctx, zone, set); fault.ClassOf(err) != fault.ClassTransient && fault.ClassOf(err) != fault.ClassUnknownOutcome {
+			return err
+		}
+	}
+	return err
+}
+
+func sameSet(a, b pdnsapi.Set) bool {
+	byContent := func(a, b pdnsapi.Record) int { return cmp.Compare(a.Content, b.Content) }
+	return a.Name == b.Name && a.Type == b.Type && a.TTL == b.TTL &&
+		slices.Equal(slices.SortedFunc(slices.Values(a.Records), byContent), slices.SortedFunc(slices.Values(b.Records), byContent))
 }
 
 // wire returns a row as the API has it.

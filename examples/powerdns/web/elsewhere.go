@@ -43,7 +43,11 @@ func (s *Pages) changeElsewhere(w http.ResponseWriter, r *http.Request) {
 	for _, content := range splitLines(r.PostFormValue("records")) {
 		set.Records = append(set.Records, sim.Record{Content: content})
 	}
-	v := elsewhereView{Done: fmt.Sprintf("The set %s %s has %d records at PowerDNS.", set.Name, set.Type, len(set.Records))}
+	noun := "records"
+	if len(set.Records) == 1 {
+		noun = "record"
+	}
+	v := elsewhereView{Done: fmt.Sprintf("The set %s %s has %d %s at PowerDNS.", set.Name, set.Type, len(set.Records), noun)}
 	if err := s.Simulated.Put(zone, set); err != nil {
 		v.Done, v.Problem = "", site.Sentence(err)
 	}
