@@ -25,7 +25,8 @@ func TestMigrateStatusTellsByItsExitCodeWhatIsMissing(t *testing.T) {
 	}
 	w.noError(os.WriteFile(file, nil, 0o600))
 	code, stdout, stderr := w.run("migrate", "status", "-json")
-	if code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) || !strings.Contains(stderr, "nawasync migrate up") {
+	if code != exitOldSchema || !strings.Contains(stdout, `"version":0`) || !strings.Contains(stderr, `"exit":5`) ||
+		!strings.Contains(stderr, "run nawasync migrate up") {
 		t.Errorf("without tables: exit code %d, want %d: %s%s", code, exitOldSchema, stdout, stderr)
 	}
 	w.succeed("migrate", "up")
@@ -75,8 +76,8 @@ func TestJobsAreListedShownRetriedAndCancelled(t *testing.T) {
 	}
 	open := fmt.Sprint(retried[0].Job.ID)
 	code, stdout, stderr := w.run("jobs", "retry", open, id, "99999")
-	if code != exitNotFound || !strings.Contains(stderr, "job "+open+": ") || !strings.Contains(stderr, "job 99999: ") || !strings.Contains(stderr, "2 of 3 jobs") ||
-		!strings.Contains(stdout, "is retried as job "+open) {
+	if code != exitNotFound || !strings.Contains(stderr, "job "+open+": ") || !strings.Contains(stderr, "job 99999: ") ||
+		!strings.Contains(stderr, "2 of 3 jobs") || !strings.Contains(stdout, "is retried as job "+open) {
 		t.Errorf("a retry of an open job, a failed one and none: exit code %d, want %d: %s%s", code, exitNotFound, stdout, stderr)
 	}
 	if code, _, stderr := w.run("jobs", "retry", open); code != exitRefused || strings.Count(stderr, "job "+open) != 1 {

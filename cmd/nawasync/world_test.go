@@ -42,7 +42,8 @@ func (a rename) Target() nawasync.Target { return nawasync.Target{Instance: "mai
 type renamer struct{ nawasync.AbstractJob[rename] }
 
 func (renamer) Execute(_ context.Context, r *nawasync.Run[rename]) error {
-	return nawasync.Permanent(fmt.Errorf("the \x1b[31mname\u202e is taken (password known: %t); %s.", r.Args.Password.Reveal() == password, strings.Repeat("long ", 40)))
+	known := r.Args.Password.Reveal() == password
+	return nawasync.Permanent(fmt.Errorf("the \x1b[31mname\u202e is taken (password known: %t); %s.", known, strings.Repeat("long ", 40)))
 }
 
 const password = "hunter2-of-the-job"
