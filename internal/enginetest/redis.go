@@ -20,7 +20,13 @@ func MiniRedis(t *testing.T) (*miniredis.Miniredis, *redis.Client) {
 	// such waits in all pools, and a timer made in a synctest bubble must not be used outside.
 	client := redis.NewClient(&redis.Options{
 		PoolSize: 500, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		Dialer: func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			conn, err := m.Dial()
+			if err != nil {
+				return nil, err
+			}
+			return newQueuedConn(conn), nil
+		},
 	})
 	t.Cleanup(func() {
 		_ = client.Close()
