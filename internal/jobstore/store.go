@@ -40,7 +40,7 @@ type Store struct {
 	lostTables sync.Map
 	signatures errorLimit
 	guard      *sqlkit.Guard // of background
-	atMoment   func(Moment) // nil outside of tests
+	atMoment   func(Moment)  // nil outside of tests
 }
 
 // Options are the options of a Store. The zero value is ready to use.

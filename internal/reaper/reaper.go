@@ -167,7 +167,7 @@ func (r *Reaper) reap(ctx context.Context, worker string, beat int64) error {
 	found := 0
 	for after := int64(0); ; {
 		jobs, err := r.Store.RunningOn(ctx, worker, after, batch)
-		if err != nil { // the row is gone, so that only this process knows of the dead one
+		if err != nil { // without the row, only this process knows of the dead one
 			r.observed[worker] = observation{noHeartbeatRow, r.clock()}
 			errs = append(errs, err)
 		}
