@@ -9,19 +9,23 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/schema"
 
 	"github.com/nawasara/nawasync/mirror"
 )
 
 // CreateTable creates the table of a snapshot struct if it does not exist, with an index on the columns by which a page
 // selects and sorts its list, if there are any. Several processes may call it at the same time.
-func CreateTable[T schema.Tabler](ctx context.Context, db *gorm.DB, list ...string) error {
+func CreateTable[T any](ctx context.Context, db *gorm.DB, list ...string) error {
 	statements, err := mirror.TableStatements[T](db.Name())
 	if err != nil {
 		return err
 	}
-	if table := (*new(T)).TableName(); len(list) > 0 {
+	if len(list) > 0 {
+		model := &gorm.Statement{DB: db}
+		if err := model.Parse(new(T)); err != nil {
+			return fmt.Errorf("create the table of %T: %w", *new(T), err)
+		}
+		table := model.Schema.Table
 		statements = slices.Insert(statements, 1, "CREATE INDEX "+table+"_list ON "+table+" ("+strings.Join(list, ", ")+")")
 	}
 	if err := create(ctx, db, new(T), statements); err != nil {
