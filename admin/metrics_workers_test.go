@@ -37,9 +37,9 @@ func TestMetricsCountTheLiveWorkersOfEachKindAndQueue(t *testing.T) {
 	check(2, 1, 2)
 	var health struct {
 		Services []struct {
-			Service string
-			Workers int
-		}
+			Service string `json:"service"`
+			Workers int    `json:"workers"`
+		} `json:"services"`
 	}
 	noError(t, json.Unmarshal([]byte(w.get("viewer", "/health.json").body), &health))
 	for _, s := range health.Services {

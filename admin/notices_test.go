@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nawasara/nawasync/admin/internal/alert"
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
@@ -12,9 +13,9 @@ import (
 func noticesOf(t *testing.T, s *site) (texts []string, healthy bool) {
 	t.Helper()
 	var health struct {
-		Healthy bool
-		Alerts  []struct{ Text string }
-		Notices []struct{ Text, Effect, Advice string }
+		Healthy bool          `json:"healthy"`
+		Alerts  []alert.Alert `json:"alerts"`
+		Notices []alert.Alert `json:"notices"`
 	}
 	noError(t, json.Unmarshal([]byte(s.get("viewer", "/health.json").body), &health))
 	for _, n := range health.Notices {

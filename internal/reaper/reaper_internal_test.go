@@ -169,8 +169,8 @@ func TestJobThatWasLockedIsRequeuedInTheNextRoundAndLoggedOnceAMinute(t *testing
 			if text := log.String(); strings.Count(text, died) != 1 || strings.Count(text, held) != 2 || strings.Count(text, "\n") != 3 {
 				t.Errorf("the log of 70 seconds is:\n%s", text)
 			}
-			locked := r.reaper.Locked()
-			if len(locked) != 1 || locked[0].Job != r.job.ID || locked[0].Worker != r.job.Worker || locked[0].Row != "job 1" || locked[0].Since != begin.Add(15*time.Second) {
+			locked, want := r.reaper.Locked(), Waiting{r.job.ID, r.job.Worker, "job 1", begin.Add(15 * time.Second)}
+			if len(locked) != 1 || locked[0] != want {
 				t.Errorf("the locked jobs are %+v", locked)
 			}
 			_, _ = r.reaper.listing.Run(r.now.Add(time.Hour), func() error { return nil }) // no list within the next hour
