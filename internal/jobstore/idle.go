@@ -28,13 +28,13 @@ func (s *Store) IdleLimit(ctx context.Context) (limit time.Duration, err error) 
 	var milliseconds sql.NullInt64
 	switch {
 	case s.dialect.Name == "postgres":
-		err = s.DB(ctx).Row("SELECT MIN(CAST(setting AS bigint)) FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout') AND setting <> '0'").
+		err = s.background(ctx).Row("SELECT MIN(CAST(setting AS bigint)) FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout') AND setting <> '0'").
 			Scan(&milliseconds)
 	case s.mariaDB:
-		err = s.DB(ctx).Row("SELECT 1000 * LEAST(@@wait_timeout, COALESCE(NULLIF(@@idle_transaction_timeout, 0), @@wait_timeout)," +
+		err = s.background(ctx).Row("SELECT 1000 * LEAST(@@wait_timeout, COALESCE(NULLIF(@@idle_transaction_timeout, 0), @@wait_timeout)," +
 			" COALESCE(NULLIF(@@idle_write_transaction_timeout, 0), @@wait_timeout))").Scan(&milliseconds)
 	case s.dialect.Name == "mysql":
-		err = s.DB(ctx).Row("SELECT 1000 * @@wait_timeout").Scan(&milliseconds)
+		err = s.background(ctx).Row("SELECT 1000 * @@wait_timeout").Scan(&milliseconds)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read after how long the server ends a transaction that nobody uses: %w", err)
