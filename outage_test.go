@@ -38,6 +38,13 @@ func (r *outageRemote) set(away bool) {
 	r.away = away
 }
 
+// started returns the number of attempts since the last call of gaps.
+func (r *outageRemote) started() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.starts)
+}
+
 // gaps returns the times between the attempts since the last call.
 func (r *outageRemote) gaps() (gaps []time.Duration) {
 	r.mu.Lock()
@@ -109,7 +116,7 @@ func TestResumeOfAnOutageStartsOneJob(t *testing.T) {
 			time.Sleep(10 * time.Second)
 		}
 		resume()
-		if n := len(remote.starts); n != 1 {
+		if n := remote.started(); n != 1 {
 			t.Errorf("after Resume %d jobs ran, want 1", n)
 		}
 		remote.set(false)
@@ -117,7 +124,7 @@ func TestResumeOfAnOutageStartsOneJob(t *testing.T) {
 		for _, id := range ids {
 			enginetest.WaitStatus(t, e, id, tracker.StatusSuccess)
 		}
-		if n := len(remote.starts); n != 5 {
+		if n := remote.started(); n != 5 {
 			t.Errorf("after the second Resume %d jobs ran, want 5", n)
 		}
 	})
