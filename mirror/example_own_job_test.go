@@ -39,6 +39,9 @@ func (welcomer) Execute(ctx context.Context, run *nawasync.Run[welcome]) error {
 
 // One form creates a contact and welcomes it: both jobs are dispatched in one transaction, and the second runs after
 // the first has created the contact. While it waits and runs, and if it fails, the row says so.
+//
+// The output is unordered, because events are sent after the commit: the second job may greet before the event of the
+// first arrives.
 func ExampleRow() {
 	book := &addressBook{phone: map[string]string{}}
 	engine, contacts, events, stop := exampleContacts(book)
@@ -62,7 +65,7 @@ func ExampleRow() {
 		event := <-events
 		fmt.Println(event.Job.Action, event.Type, event.Job.TargetID)
 	}
-	// Output:
+	// Unordered output:
 	// <nil>
 	// create succeeded ann@example.org
 	// Hello, ann@example.org!
@@ -96,7 +99,7 @@ func ExampleDone() {
 		event := <-events
 		fmt.Println(event.Job.Action, event.Type, event.Job.MaxAttempts)
 	}
-	// Output:
+	// Unordered output:
 	// create succeeded 5
 	// Hi, bob@example.org!
 	// welcome succeeded 3
