@@ -18,8 +18,8 @@ import (
 	"github.com/nawasara/nawasync/tracker"
 )
 
-// The next tests compare the throughput beside an open transaction of the host with that before and
-// after it. Such a transaction keeps the database from removing old index entries, and the jobs of
+// The next tests compare the throughput beside an open transaction of the host with that before
+// it. Such a transaction keeps the database from removing old index entries, and the jobs of
 // its rows wait.
 
 func TestMeasuredThroughputBesideAHostTransactionThatHoldsRows(t *testing.T) {
@@ -121,10 +121,14 @@ func measureBeside(t *testing.T, h *enginetest.Harness, l *load, open func() *go
 	after := l.measure(t, window, 250)
 	l.stopLoad()
 	waitAllEnded(t, l.engine, time.Minute)
-	share := beside.perSecond() * 2 / (before.perSecond() + after.perSecond())
+	// Not with what comes after: MySQL then removes the old index entries, and is slower than before.
+	share := beside.perSecond() / before.perSecond()
+	// The tables grow and are vacuumed meanwhile: beside nothing, the share is 0.87 on PostgreSQL and 0.95 on MariaDB. A
+	// transaction may take a tenth of that.
+	const least = 0.78
 	t.Logf("before: %s; beside the transaction: %s, at its end: %s; after: %s; share %.2f", before, beside, last, after, share)
-	if enginetest.Full() && open != nil && share < 0.9 {
-		t.Errorf("the transaction reduced the throughput to %.2f, want at least 0.9", share)
+	if enginetest.Full() && open != nil && share < least {
+		t.Errorf("the transaction reduced the throughput to %.2f, want at least %.2f", share, least)
 	}
 	return committed
 }

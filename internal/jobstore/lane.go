@@ -176,10 +176,10 @@ func (s *Store) laneHeads(conn *sqlkit.Conn, lanes []int64) ([]int64, error) {
 	return heads, err
 }
 
-// SweepLanes is the safety net under the lanes: it looks at up to limit lanes after the given one
-// and returns to the claim index a first job that nobody will return, for example because the row
-// before it was deleted by hand. It returns the lane to go on after, and whether it came to the end.
-func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next int64, end bool, err error) {
+// SweepLanes is the safety net under the lanes: it looks at up to limit lanes after the given one, at most until
+// another one, and returns to the claim index a first job that nobody will return, for example because the row
+// before it was deleted by hand. It returns the lane to go on after, which is until at the end of the range.
+func (s *Store) SweepLanes(ctx context.Context, after, until int64, limit int) (next int64, err error) {
 	next, n := after, 0
 	var heads []int64
 	err = sqlkit.Each(s.background(ctx), func(rows *sql.Rows) error {
@@ -192,12 +192,18 @@ func (s *Store) SweepLanes(ctx context.Context, after int64, limit int) (next in
 			heads = append(heads, head.Int64)
 		}
 		return nil
-	}, "SELECT open_lane, MIN(CASE WHEN in_lane = TRUE THEN id END) FROM nawasync_jobs WHERE open_lane > ? GROUP BY open_lane ORDER BY open_lane LIMIT ?", after, limit)
+	}, "SELECT open_lane, MIN(CASE WHEN in_lane = TRUE THEN id END) FROM nawasync_jobs WHERE open_lane > ? AND open_lane <= ? GROUP BY open_lane ORDER BY open_lane LIMIT ?", after, until, limit)
 	s.reachMoment(MomentSwept)
-	if err != nil || len(heads) == 0 {
-		return next, n < limit, err
+	if err != nil {
+		return after, err
 	}
-	return next, n < limit, s.wakeForgotten(ctx, heads)
+	if n < limit {
+		next = until
+	}
+	if len(heads) == 0 {
+		return next, nil
+	}
+	return next, s.wakeForgotten(ctx, heads)
 }
 
 // wakeForgotten returns those of the jobs to the claim index that wait outside of it.

@@ -203,7 +203,9 @@ func (p *puller) claim(chosen []*stream, limit int, budget grants) (started int,
 		if looks[i].After == (jobstore.Mark{}) {
 			st.fullCost = cost
 		}
-		p.streams.looked(st, versions[i], limit, result.Looks[i], now)
+		if p.streams.looked(st, versions[i], limit, result.Looks[i], now) {
+			p.lap.delayPoll(begun.Add(pollPause(cost)))
+		}
 	}
 	p.mu.Unlock()
 	if err != nil {
@@ -220,6 +222,13 @@ func (p *puller) claim(chosen []*stream, limit int, budget grants) (started int,
 		err = w.demote(result.Blocked)
 	}
 	return len(result.Jobs), err
+}
+
+// delayPoll puts the next poll off until a time.
+func (l *lap) delayPoll(until time.Time) {
+	if l.poll.Before(until) {
+		l.poll = until
+	}
 }
 
 // lapStep lists the next page of streams, if a lap is due.
@@ -256,7 +265,7 @@ func (p *puller) lapStep() error {
 	}
 	if p.lap.from = nextPage(from, found, lapPage); p.lap.from == nil {
 		p.streams.endLap()
-		p.lap.poll = time.Now().Add(p.worker.pollInterval())
+		p.lap.delayPoll(time.Now().Add(p.worker.pollInterval()))
 		if next := time.Now().Add(lookPause(p.lap.cost)); next.After(p.lap.next) && !p.lap.next.IsZero() {
 			p.lap.next = next
 		}

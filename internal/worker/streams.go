@@ -20,11 +20,20 @@ const (
 	// maxLookPause is the longest pause all the same. The time of a look may be one spent waiting for a
 	// connection, and a job that was locked when the mark passed it waits for the next full look.
 	maxLookPause = 10 * time.Second
+	// pollShare limits the polls of streams to a twentieth of the time. On MariaDB, a look at an empty stream reads
+	// on to the next index entry that is not of a claimed job, which may be one of another, busy stream.
+	pollShare = 20
 )
 
 // lookPause returns how long after a full look, or a lap, that took as long as cost the next one may come.
 func lookPause(cost time.Duration) time.Duration {
 	return min(fullLookShare*cost, maxLookPause)
+}
+
+// pollPause returns how long after a claim that took as long as cost, and found nothing in a stream that was polled,
+// the next poll may come.
+func pollPause(cost time.Duration) time.Duration {
+	return min(pollShare*cost, maxLookPause)
 }
 
 // stream is what a puller knows about a stream.
@@ -33,6 +42,7 @@ type stream struct {
 	after    jobstore.Mark
 	version  int // counts wake-ups, so that a claim notices those that come while it runs
 	due      bool
+	polled   bool          // it is due because of a poll
 	fullAt   time.Time     // when the last look without a mark began
 	fullCost time.Duration // how long it took
 	laps     int           // the last lap that has listed the stream
@@ -145,8 +155,10 @@ func (s *streams) nextAt() int64 {
 	return never
 }
 
-// looked notes what a claim has found in a stream. version is the stream's before the claim.
-func (s *streams) looked(st *stream, version, limit int, found jobstore.LookResult, now int64) {
+// looked notes what a claim has found in a stream. version is the stream's before the claim. looked reports whether
+// the stream was polled in vain.
+func (s *streams) looked(st *stream, version, limit int, found jobstore.LookResult, now int64) (inVain bool) {
+	inVain, st.polled = st.polled && found.Rows == 0, false
 	full := found.Rows >= limit
 	if found.Rows > 0 {
 		st.lookedAt = time.Now()
@@ -164,6 +176,7 @@ func (s *streams) looked(st *stream, version, limit int, found jobstore.LookResu
 	} else if found.Next > 0 {
 		s.schedule(st, found.Next, now)
 	}
+	return inVain
 }
 
 const (
@@ -194,6 +207,7 @@ func (s *streams) poll(n int) {
 		st := s.idle[len(s.idle)-1]
 		s.idle = s.idle[:len(s.idle)-1]
 		if st.index < 0 {
+			st.polled = st.polled || !st.due
 			s.makeDue(st)
 		}
 	}
