@@ -8,9 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nawasara/nawasync"
 	"github.com/nawasara/nawasync/admin/internal/chart"
-	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
 	"github.com/nawasara/nawasync/tracker"
 )
@@ -155,50 +153,6 @@ func (v *jobsView) link(q query.Query) string {
 	return v.url("/jobs", "q", q.String(), "n", v.shownSize(), "sort", v.sort, "group", v.groupParam())
 }
 
-// navLink is a link in a navigation, such as a tab.
-type navLink struct {
-	name, url, count string
-	current          bool
-	status           tracker.Status // adds the sign of the status; "" adds none
-}
-
-func (v *jobsView) tabs() []navLink {
-	now, every := v.query.Only("status"), v.query.With("status")
-	all := navLink{name: v.T("All"), url: v.link(every), current: !v.query.Has("status")}
-	if v.counted {
-		all.count = v.cappedCount(v.countOf(every))
-	}
-	list := []navLink{all}
-	for _, status := range tracker.Statuses() {
-		q := v.query.With("status", string(status))
-		t := navLink{name: v.status(status), status: status, url: v.link(q), current: now == string(status)}
-		if v.counted {
-			t.count = v.cappedCount(v.countOf(q))
-		}
-		list = append(list, t)
-	}
-	return list
-}
-
-// countOf returns the number of jobs of a query that differs from the page's by its status terms only. The
-// counts are those without any status term.
-func (v *jobsView) countOf(q query.Query) int {
-	total := 0
-	for status, n := range v.counts {
-		if q.Allows("status", string(status)) {
-			total += n
-		}
-	}
-	return total
-}
-
-func (p *request) cappedCount(n int) string {
-	if n > tracker.MaxCount {
-		return format.Thousands(p, tracker.MaxCount) + "+"
-	}
-	return format.Thousands(p, int64(n))
-}
-
 // canManage reports whether the subject may select jobs for a bulk action.
 func (v *jobsView) canManage() bool { return v.viewer.allowedAnywhere(PermissionManage) }
 
@@ -209,95 +163,6 @@ func (v *jobsView) offeredActions() []string {
 	}
 	return []string{"retry", "cancel", "delete"}
 }
-
-// selectAllText returns the label of the checkbox that selects all matching jobs.
-func (v *jobsView) selectAllText() string {
-	if !v.counted {
-		return v.T("All jobs that match")
-	}
-	total := v.countOf(v.query)
-	if total > tracker.MaxCount {
-		return v.Tf("All %s jobs that match", v.cappedCount(total))
-	}
-	return v.plural(int64(total), "The 1 job that matches", "All %s jobs that match")
-}
-
-// viewTitle returns the title of the list, which names the view or the query.
-func (v *jobsView) viewTitle() string {
-	name := format.Cut(v.queryText, 80)
-	for _, view := range append(v.namedQueries(), v.viewLinks()...) {
-		if view.current {
-			name = view.name
-		}
-	}
-	if name == "" {
-		return v.T("Jobs")
-	}
-	return v.Tf("Jobs: %s", name)
-}
-
-// namedQueries returns links to frequently needed queries.
-func (v *jobsView) namedQueries() []navLink {
-	var list []navLink
-	for _, named := range []struct{ name, query string }{
-		{v.T("Unresolved"), "status:conflict,failed -is:repaired -is:retried"},
-		{v.T("Stuck"), "is:stuck"},
-		{v.T("Deleted"), "is:deleted"},
-	} {
-		list = append(list, navLink{name: named.name, url: v.url("/jobs", "q", named.query), current: v.queryText == named.query})
-	}
-	return list
-}
-
-// timeField returns the query field that the time links set: "since" for when jobs were created, or
-// "ended".
-func (v *jobsView) timeField() string {
-	if v.query.Has("ended") {
-		return "ended"
-	}
-	return "since"
-}
-
-func (v *jobsView) timeFieldName() string {
-	if v.timeField() == "ended" {
-		return v.T("Ended within")
-	}
-	return v.T("Created within")
-}
-
-// windows returns the time links, and a link that switches between creation and end. A link for one of the
-// two keeps what the query says about the other.
-func (v *jobsView) windows() []navLink {
-	field, others := v.timeField(), v.query.With("ended")
-	if field == "since" {
-		others = v.query.With("since").With("created")
-	}
-	list := []navLink{{name: v.T("Any time"), url: v.link(v.anyTime()), current: !v.query.Has("since", "created", "ended")}}
-	for _, w := range []string{"15m", "1h", "24h", "7d", "30d"} {
-		current := v.query.Only(field) == w && (field == "ended" || !v.query.Has("created"))
-		list = append(list, navLink{name: v.windowName(w), url: v.link(others.With(field, w)), current: current})
-	}
-	switch {
-	case field == "since":
-		return append(list, navLink{name: v.T("Ended"), url: v.link(others.With("ended", "24h"))})
-	case !others.Has("since", "created"):
-		others = others.With("since", "24h")
-	}
-	return append(list, navLink{name: v.T("Created"), url: v.link(others)})
-}
-
-// currentWindow returns the name of the time range.
-func (v *jobsView) currentWindow() string {
-	for _, w := range v.windows() {
-		if w.current {
-			return w.name
-		}
-	}
-	return v.T("custom")
-}
-
-// anyTime returns the query without its time range.
-func (v *jobsView) anyTime() query.Query { return v.query.With("since").With("created").With("ended") }
 
 // extraTerms returns the terms of the query that no input of the plain form shows, or all of an invalid query.
 func (v *jobsView) extraTerms() string {
@@ -318,60 +183,6 @@ func (v *jobsView) serviceChoices() []string {
 
 func (v *jobsView) exportURL(format string) string { return v.url("/jobs."+format, "q", v.queryText) }
 
-// searchedText returns how far a search without an index came, or "".
-func (v *jobsView) searchedText() string {
-	r := v.results
-	switch {
-	case r.Searched == 0 && r.Partial && v.wantsNewer():
-		return v.T("The search has not reached the newest jobs yet. “Newer” continues it, for up to a second.")
-	case r.Searched == 0 && r.Partial:
-		return v.T("The search has not reached the oldest jobs yet. “Older” continues it, for up to a second; a service, a status or a time range makes it faster.")
-	case r.Searched == 0:
-		return ""
-	case r.Partial && v.wantsNewer():
-		return v.Tf("Searched %s newer jobs up to %s. “Newer” continues the search, for up to a second.", format.Thousands(v, r.Searched), v.fullTime(r.Reached))
-	case r.Partial:
-		return v.Tf("Searched %s jobs back to %s. “Older” continues the search, for up to a second; a service, a status or a time range makes it faster.",
-			format.Thousands(v, r.Searched), v.fullTime(r.Reached))
-	}
-	return v.plural(r.Searched, "Searched the 1 job that matches the other terms.", "Searched all %s jobs that match the other terms.")
-}
-
-// dispatchExample is the line that produces a job.
-const dispatchExample = `engine.Dispatch(ctx, args, nawasync.Options{By: "user:7"})`
-
-// firstUse reports whether there has been no job yet.
-func (v *jobsView) firstUse() bool { return v.queryText == "" && v.viewer.views() == nil }
-
-// emptyReason returns why the list is empty, and links that may help.
-func (v *jobsView) emptyReason() (text string, links []navLink) {
-	clearFilters := navLink{name: v.T("Clear filters"), url: v.clearURL()}
-	switch {
-	case v.firstUse():
-		return v.T("No jobs yet. Jobs appear here as soon as the application dispatches one:"), nil
-	case v.queryText == "":
-		return v.T("No jobs in the services and instances that you may view."), nil
-	case v.results.Partial && v.wantsNewer():
-		return v.T("No matches so far."), []navLink{{name: v.T("Continue the search"), url: v.newer()}, clearFilters}
-	case v.results.Partial:
-		return v.T("No matches so far."), []navLink{{name: v.T("Continue the search"), url: v.older()}, clearFilters}
-	case v.query.Has("since", "created", "ended"):
-		return v.T("No jobs match in this time range."), []navLink{{name: v.T("Search all time"), url: v.link(v.anyTime())}, clearFilters}
-	}
-	return v.T("No jobs match."), []navLink{clearFilters}
-}
-
-// clearURL returns the URL of the list without a query.
-func (v *jobsView) clearURL() string { return v.link(query.Query{}) }
-
-// captionText names the table and its order.
-func (v *jobsView) captionText() string {
-	if v.sort == oldestFirst {
-		return v.T("Jobs, oldest first")
-	}
-	return v.T("Jobs, newest first")
-}
-
 // input is a text input of the plain form.
 type input struct{ field, name, value string }
 
@@ -385,38 +196,4 @@ func (v *jobsView) inputs() []input {
 		list = append(list, input{field, names[field], v.query.Input(field)})
 	}
 	return list
-}
-
-// retentionText returns how long ended jobs are kept.
-func (v *jobsView) retentionText() string {
-	return v.Tf("Succeeded jobs are kept for %d days after they end, all other jobs for %d days.",
-		v.retentionDays(tracker.StatusSuccess), v.retentionDays(tracker.StatusFailed))
-}
-
-// retentionDays returns for how many days jobs with the status are kept.
-func (p *request) retentionDays(s tracker.Status) int {
-	return int(p.h.engine.Retention(s).Hours() / 24)
-}
-
-// waitedRan returns how long a job waited after it was first due, and how long its last attempt ran.
-func (p *request) waitedRan(j *tracker.Job) string {
-	switch {
-	case j.StartedAt.IsZero() && j.Status.Terminal():
-		return "–"
-	case j.StartedAt.IsZero():
-		return format.Span(p, p.now.Sub(j.DueAt)) + ", –"
-	case j.Status == tracker.StatusRunning:
-		return format.Span(p, j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p, p.now.Sub(j.StartedAt)) + "…"
-	}
-	return format.Span(p, j.StartedAt.Sub(j.DueAt)) + ", " + format.Span(p, j.Duration)
-}
-
-// label returns the name of the job's action.
-func (p *request) label(j *tracker.Job) string {
-	if p.h.config.ActionLabel != nil {
-		if name := p.h.config.ActionLabel(nawasync.Kind{Service: j.Service, Type: j.Type, Action: j.Action}); name != "" {
-			return name
-		}
-	}
-	return strings.ReplaceAll(j.Action, "_", " ")
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/nawasara/nawasync/admin/internal/chart"
 	"github.com/nawasara/nawasync/admin/internal/format"
 	"github.com/nawasara/nawasync/admin/internal/query"
-	"github.com/nawasara/nawasync/mirror"
 	"github.com/nawasara/nawasync/tracker"
 )
 
@@ -43,16 +41,6 @@ type serviceView struct {
 	processes      int             // live processes that handle jobs of the service
 	handled        map[string]bool // kinds that a live process handles
 	problem        string          // why the snapshot counts are missing
-}
-
-// tableView is a snapshot table, limited to one instance.
-type tableView struct {
-	nawasync.RepositoryInfo
-	Instance string
-	states   []stateCount
-	synced   time.Time // when the last successful sync ended
-	staleAt  time.Time // from when on the rows are stale
-	job      int64     // ID of that sync
 }
 
 // stateCount is the number of snapshot rows in a state.
@@ -231,75 +219,6 @@ func (v *serviceView) loadSchedules(ctx context.Context) error {
 	return err
 }
 
-// loadTables counts the rows of the snapshot tables that this process has repositories for. An error
-// only sets v.problem, because the rest of the page does not need the counts.
-func (v *serviceView) loadTables(ctx context.Context) {
-	successes, err := v.store().LastSuccesses(ctx)
-	if err == nil {
-		v.listed, err = v.store().ListedScopes(ctx)
-	}
-	if err != nil {
-		v.problem = v.T("The snapshot rows could not be counted in time. Reload the page to try again.")
-		return
-	}
-	for _, table := range v.h.engine.Repositories() {
-		if table.Service != v.name {
-			continue
-		}
-		instances := v.instances
-		switch {
-		case !table.Scoped:
-			instances = []string{""}
-		case table.Parent != "":
-			instances = v.listedInstances(table)
-		}
-		instances = slices.DeleteFunc(slices.Clone(instances), func(instance string) bool { return !v.viewer.allowed(PermissionView, v.name, instance) })
-		for _, instance := range instances {
-			if v.instance != "" && table.Scoped && instance != v.instance {
-				continue
-			}
-			if v.instance == "" && table.Parent != "" && v.scopesShown(table) > maxScopesShown { // the first of them syncs all
-				v.moreScopes = true
-				break
-			}
-			v.tables = append(v.tables, v.loadTable(ctx, table, instance, successes))
-		}
-	}
-}
-
-func (v *serviceView) loadTable(ctx context.Context, table nawasync.RepositoryInfo, instance string, successes []tracker.LastSuccess) tableView {
-	out := tableView{RepositoryInfo: table, Instance: instance}
-	counts, err := v.h.countStates(ctx, table, instance)
-	if err != nil {
-		v.problem = v.T("The snapshot rows could not be counted in time. Reload the page to try again.")
-	}
-	for _, state := range []nawasync.SyncState{
-		nawasync.StateSynced, nawasync.StatePendingCreate, nawasync.StatePendingUpdate, nawasync.StatePendingDelete,
-		nawasync.StateFailed, nawasync.StateConflict, nawasync.StateMissing,
-	} {
-		if counts[state] > 0 {
-			out.states = append(out.states, stateCount{state, counts[state]})
-		}
-	}
-	for _, s := range successes {
-		if s.Service == table.Service && s.Type == table.Type && s.Action == table.Action && s.Instance == instance {
-			out.synced, out.job = s.At, s.JobID
-			out.staleAt = alert.Input{Schedules: v.allSchedules, Repositories: v.h.engine.Repositories()}.StaleAt(s)
-		}
-	}
-	return out
-}
-
-// canSync reports whether a sync of the table would run: a live process handles it.
-func (v *serviceView) canSync(t tableView) bool {
-	return v.handled[nawasync.Kind{Service: t.Service, Type: t.Type, Action: t.Action}.String()]
-}
-
-// canPlan reports whether a plan of such a sync would run: processes of an earlier release handle none.
-func (v *serviceView) canPlan(t tableView) bool {
-	return v.handled[nawasync.Kind{Service: t.Service, Type: t.Type, Action: tracker.PlanAction}.String()]
-}
-
 // scopeAsked returns the instance for which a pause needs the permission: a pause without an instance
 // concerns every instance.
 func scopeAsked(instance string) string { return cmp.Or(instance, Every) }
@@ -317,105 +236,6 @@ func stateCountText(p *request, n int64) string {
 	return format.Thousands(p, n)
 }
 
-// serviceAction pauses, resumes or syncs a service or an instance.
-func (p *request) serviceAction() error {
-	name, err := p.pathService()
-	if err != nil {
-		return err
-	}
-	if strings.HasSuffix(p.r.PathValue("action"), "_schedule") {
-		return p.scheduleAction(name)
-	}
-	if typ, at, ok := strings.Cut(p.r.PostFormValue("table"), "/"); ok { // the menu of the page's head has all tables
-		p.r.PostForm.Set("type", typ)
-		p.r.PostForm.Set("instance", at)
-	}
-	instance, operator := p.r.PostFormValue("instance"), p.operatorOptions()
-	asked, found := scopeAsked(instance), instance == "" || p.viewer.viewsScope(name, instance)
-	switch p.r.PathValue("action") { // also the first one of an instance
-	case "sync":
-		asked, found = p.syncAsked(name, p.r.PostFormValue("type"), instance), instance == "" || p.viewer.allowed(PermissionView, name, instance)
-	case "plan":
-		asked, found = instance, instance == "" || p.viewer.allowed(PermissionView, name, instance)
-	}
-	if !found {
-		return errNotFound
-	}
-	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: name, Instance: instance}
-	runAction := func(do func(ctx context.Context) (flash, error)) error {
-		return p.runActionIf(p.viewer.allowed(PermissionService, name, asked) && p.viewer.allowed(PermissionView, name, asked), PermissionService, entry, do)
-	}
-	engine := p.h.engine
-	switch entry.Action {
-	case "pause":
-		return runAction(func(ctx context.Context) (flash, error) {
-			if operator.Reason == "" {
-				return flash{}, &refusedError{text: p.T("Enter a reason, so that others know why the service is paused.")}
-			}
-			err := engine.Pause(ctx, name, instance, p.pauseOptions())
-			return flash{Text: p.Tf("%s is paused. Queued jobs wait; running jobs continue.", p.scopeText(name, instance))}, err
-		})
-	case "resume":
-		return runAction(func(ctx context.Context) (flash, error) {
-			found, err := engine.Resume(ctx, name, instance, operator)
-			if err == nil && !found {
-				err = &refusedError{p.Tf("%s is not paused.", p.scopeText(name, instance)), true}
-			}
-			if err != nil {
-				return flash{}, err
-			}
-			return flash{Text: p.resumedText(ctx, name, instance)}, nil
-		})
-	case "sync", "plan":
-		entry.Type = p.r.PostFormValue("type")
-		return runAction(func(ctx context.Context) (flash, error) {
-			request := nawasync.SyncRequest{Service: name, Type: entry.Type, Instance: instance, Detail: p.r.PostFormValue("detail")}
-			if entry.Action == "plan" {
-				job, err := engine.PlanNow(ctx, request, operator)
-				return newJobFlash(p.T("Job %d finds out what a sync would do. Its page shows the changes."), job, err)
-			}
-			job, err := engine.SyncNow(ctx, request, operator)
-			if err != nil {
-				return flash{}, err
-			}
-			if job.Coalesced {
-				return flash{Text: p.Tf("Job %d is already queued for this sync.", job.ID), Job: job.ID}, nil
-			}
-			return flash{Text: p.Tf("Job %d was queued for this sync.", job.ID), Job: job.ID}, nil
-		})
-	}
-	return p.unknownAction()
-}
-
-// holdAction releases or rejects a held sync.
-func (p *request) holdAction() error {
-	id, err := strconv.ParseInt(p.r.PathValue("id"), 10, 64)
-	if err != nil {
-		return errNotFound
-	}
-	hold, err := p.store().Hold(p.r.Context(), id)
-	if err != nil {
-		return err
-	}
-	entry := tracker.AuditEntry{Action: p.r.PathValue("action"), Service: hold.Service, Type: hold.Type, Instance: hold.Instance}
-	switch entry.Action {
-	case "release":
-		return p.runAction(PermissionManage, entry, p.confirmed(func(ctx context.Context) (flash, error) {
-			job, err := mirror.ReleaseHold(ctx, p.h.engine, id, p.operatorOptions())
-			if err != nil {
-				return flash{}, err
-			}
-			text := p.Tf("Released. Job %d will list the remote objects again. A second job then deletes the rows that are still missing and that the remote confirms to be gone.", job.ID)
-			return flash{Text: text, Job: job.ID}, nil
-		}))
-	case "reject":
-		return p.runAction(PermissionManage, entry, func(ctx context.Context) (flash, error) {
-			return flash{Text: p.T("Rejected. The rows are kept and stay marked as missing.")}, mirror.RejectHold(ctx, p.h.engine, id, p.operatorOptions())
-		})
-	}
-	return p.unknownAction()
-}
-
 func (v *serviceView) instanceTabs() []navLink {
 	list := []navLink{{name: v.T("All"), url: v.serviceURL(v.name), current: v.instance == ""}}
 	for _, instance := range v.instances {
@@ -423,17 +243,6 @@ func (v *serviceView) instanceTabs() []navLink {
 	}
 	return list
 }
-
-// syncedText says how fresh the rows of a table are.
-func (v *serviceView) syncedText(t tableView) string {
-	if t.synced.IsZero() {
-		return v.T("never synced")
-	}
-	return v.Tf("synced %s", v.timeAgo(t.synced))
-}
-
-// stale reports whether the next sync of a table is late.
-func (v *serviceView) stale(t tableView) bool { return !t.synced.IsZero() && v.now.After(t.staleAt) }
 
 // kindURL returns the URL of the jobs of a kind that ended in the last 7 days.
 func (v *serviceView) kindURL(s serviceHealth, terms ...string) string {
