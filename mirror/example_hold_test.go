@@ -46,7 +46,7 @@ func ExampleReleaseHold() {
 	}
 	page, _ := contacts.List(ctx, nawasync.Query{Total: -1})
 	fmt.Println(page.Total)
-	// Output:
+	// Unordered output:
 	// held
 	// <nil>
 	// sync succeeded
