@@ -19,6 +19,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/nawasara/nawasync"
+	"github.com/nawasara/nawasync/examples/internal/serve"
 	"github.com/nawasara/nawasync/examples/internal/site"
 	"github.com/nawasara/nawasync/secret"
 )
@@ -161,15 +162,14 @@ func (p *Process) Serve(ctx context.Context, pages http.Handler) error {
 		fmt.Fprintf(p.Out, "WARNING: these pages have no login, and other computers can open them: whoever does can %s. Use -addr 127.0.0.1:8080.\n", p.Warn)
 	}
 	fmt.Fprintln(p.Out, "press Ctrl-C to stop")
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(p.Listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	said := make(chan struct{})
+	unsaid := context.AfterFunc(ctx, func() {
+		fmt.Fprintln(p.Out, "stopping")
+		close(said)
+	})
+	err := serve.Until(ctx, server, p.Listener)
+	if !unsaid() {
+		<-said
 	}
-	fmt.Fprintln(p.Out, "stopping")
-	shutdownCtx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return server.Shutdown(shutdownCtx)
+	return err
 }

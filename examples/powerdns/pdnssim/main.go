@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nawasara/nawasync/examples/internal/serve"
 	"github.com/nawasara/nawasync/examples/powerdns/pdnssim/sim"
 )
 
@@ -46,15 +46,5 @@ func run(ctx context.Context, addr string, o sim.Options) error {
 	fmt.Printf("simulated PowerDNS: http://%s\n", listener.Addr())
 	fmt.Printf("inject faults at http://%s/control/faults with the token %s\n", listener.Addr(), simulator.ControlToken())
 	server := &http.Server{Handler: simulator, ReadHeaderTimeout: 10 * time.Second}
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		shutdownCtx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		stopped <- server.Shutdown(shutdownCtx)
-	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return <-stopped
+	return serve.Until(ctx, server, listener)
 }
