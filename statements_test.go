@@ -52,6 +52,17 @@ func TestHostCanAddAColumnToTheJobsTableWhileTheEngineRuns(t *testing.T) {
 	})
 }
 
+// With pgx's default mode, statements fail that one connection of PgBouncer has prepared and another one runs.
+func TestEngineWorksBehindPgBouncerInTransactionMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"exec", "cache_describe"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			testWithTwoEngines(t, testdb.PgBouncer(t, testdb.Postgres(t), mode))
+		})
+	}
+}
+
 func TestEngineWorksAtHigherDefaultIsolationLevels(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"repeatable read", "serializable"} {
@@ -66,19 +77,25 @@ func TestEngineWorksAtHigherDefaultIsolationLevels(t *testing.T) {
 			opened, err := testdb.Open("postgres", dsn.String())
 			enginetest.NoError(t, err)
 			t.Cleanup(func() { enginetest.CloseDB(opened) })
-			h := enginetest.New(t, &testdb.Database{DB: opened, Dialect: "postgres", DSN: dsn.String()})
-			var engines []*nawasync.Engine
-			for range 2 { // they claim and settle the jobs of the same lanes at the same time
-				e := h.Tuned(host.Tuning{Poll: 50 * time.Millisecond}, nil)
-				enginetest.Register(t, e, enginetest.DoNothing)
-				engines = append(engines, h.Start(e))
-			}
-			var ids []int64
-			for n := range 10 {
-				ids = append(ids, dispatchNumbered(t, engines[n%2], "lane", 20)...)
-			}
-			waitSuccess(t, engines[0], ids)
-			requireNoStall(t, h)
+			testWithTwoEngines(t, &testdb.Database{DB: opened, Dialect: "postgres", DSN: dsn.String()})
 		})
 	}
+}
+
+// testWithTwoEngines runs jobs of the same lanes in two engines, which claim and settle them at the same time.
+func testWithTwoEngines(t *testing.T, db *testdb.Database) {
+	t.Helper()
+	h := enginetest.New(t, db)
+	var engines []*nawasync.Engine
+	for range 2 {
+		e := h.Tuned(host.Tuning{Poll: 50 * time.Millisecond}, nil)
+		enginetest.Register(t, e, enginetest.DoNothing)
+		engines = append(engines, h.Start(e))
+	}
+	var ids []int64
+	for n := range 10 {
+		ids = append(ids, dispatchNumbered(t, engines[n%2], "lane", 20)...)
+	}
+	waitSuccess(t, engines[0], ids)
+	requireNoStall(t, h)
 }
