@@ -6,20 +6,21 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nawasara/nawasync/internal/testdb"
 )
 
-// Proxy forwards the connections between an engine and its database. A test can cut them, or make
-// them stall.
+// Proxy forwards the connections between an engine and its database. A test can cut them, make them
+// stall, or have them fall silent.
 type Proxy struct {
 	listener net.Listener
 	target   string
 	mu       sync.Mutex
 	down     bool
-	stalled  chan struct{} // closed when the connections go on; nil if they do not stall
-	conns    map[net.Conn]bool
+	stalled  chan struct{}             // closed when the connections go on; nil if they do not stall
+	conns    map[net.Conn]*atomic.Bool // whether the connection has fallen silent
 	wg       sync.WaitGroup
 }
 
@@ -45,12 +46,13 @@ func (p *Proxy) pipe(c net.Conn) {
 		p.mu.Unlock()
 		return
 	}
-	p.conns[c], p.conns[server] = true, true
+	silent := new(atomic.Bool)
+	p.conns[c], p.conns[server] = silent, silent
 	p.mu.Unlock()
 	done := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{c, server}, {server, c}} {
 		p.wg.Go(func() {
-			_, _ = io.Copy(pair[0], stallingReader{pair[1], p})
+			_, _ = io.Copy(pair[0], stallingReader{pair[1], p, silent})
 			_ = pair[0].Close()
 			done <- struct{}{}
 		})
@@ -88,14 +90,32 @@ func (p *Proxy) SetStalled(stalled bool) {
 	}
 }
 
-// stallingReader reads from a connection and keeps what it has read while the proxy stalls.
+// Silence makes the present connections fall silent, as if a firewall had forgotten them: they stay open, and nothing
+// that is sent arrives. New connections work.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, silent := range p.conns {
+		silent.Store(true)
+	}
+}
+
+// stallingReader reads from a connection. It keeps what it has read while the proxy stalls, and drops it if the
+// connection has fallen silent.
 type stallingReader struct {
 	io.Reader
-	proxy *Proxy
+	proxy  *Proxy
+	silent *atomic.Bool
 }
 
 func (r stallingReader) Read(b []byte) (int, error) {
 	n, err := r.Reader.Read(b)
+	for err == nil && r.silent.Load() {
+		n, err = r.Reader.Read(b)
+	}
+	if r.silent.Load() {
+		n = 0
+	}
 	r.proxy.mu.Lock()
 	stalled := r.proxy.stalled
 	r.proxy.mu.Unlock()
@@ -110,7 +130,7 @@ func NewProxy(t *testing.T, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	NoError(t, err)
-	p := &Proxy{listener: l, target: target, conns: map[net.Conn]bool{}}
+	p := &Proxy{listener: l, target: target, conns: map[net.Conn]*atomic.Bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = l.Close()
