@@ -138,7 +138,11 @@ func (a *example) createEngine(ctx context.Context) error {
 	if a.engine, err = nawasync.New(config); err != nil {
 		return err
 	}
-	a.module, err = iam.New(a.engine, iam.Config{API: a.api})
+	module := iam.Config{API: a.api}
+	if a.simulated != nil {
+		module.Settle = -1
+	}
+	a.module, err = iam.New(a.engine, module)
 	return err
 }
 

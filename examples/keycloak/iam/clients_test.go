@@ -117,7 +117,7 @@ func TestTwoFieldsOfAClientMergeAndOneConflicts(t *testing.T) {
 func TestRedirectURIsAreMergedWithWhatOthersAddAndRemove(t *testing.T) {
 	inWorld(t, func(w *world) {
 		row := w.newApp("listed-app")
-		_, config, err := iam.Configs(iam.Config{API: w.other})
+		_, config, err := iam.Configs(iam.Config{API: w.other, Settle: -1})
 		w.noError(err)
 		updater, _ := config.Remote.(mirror.Updater[iam.Client])
 		reader, _ := config.Remote.(mirror.Reader[iam.Client])

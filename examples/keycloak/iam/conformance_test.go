@@ -50,7 +50,7 @@ func TestUsersPassTheConformanceSuite(t *testing.T) {
 		ctx, prefix := t.Context(), strings.ToLower(rand.Text()[:6])
 		nawasynctest.TestRemote(t, nawasynctest.RemoteSuite[iam.User]{
 			Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (mirror.Config[iam.User], nawasynctest.RemoteServer[iam.User]) {
-				config, _, err := iam.Configs(iam.Config{API: s.open(t, transport)})
+				config, _, err := iam.Configs(iam.Config{API: s.open(t, transport), Settle: -1})
 				enginetest.NoError(t, err)
 				return config, nawasynctest.RemoteServer[iam.User]{
 					Create: func(u iam.User) (iam.User, error) {
@@ -94,7 +94,7 @@ func TestClientsPassTheConformanceSuite(t *testing.T) {
 		ctx, prefix := t.Context(), rand.Text()[:6]
 		nawasynctest.TestRemote(t, nawasynctest.RemoteSuite[iam.Client]{
 			Open: func(t testing.TB, transport *nawasynctest.RemoteTransport) (mirror.Config[iam.Client], nawasynctest.RemoteServer[iam.Client]) {
-				_, config, err := iam.Configs(iam.Config{API: s.open(t, transport)})
+				_, config, err := iam.Configs(iam.Config{API: s.open(t, transport), Settle: -1})
 				enginetest.NoError(t, err)
 				return config, nawasynctest.RemoteServer[iam.Client]{
 					Create: func(c iam.Client) (iam.Client, error) {

@@ -32,7 +32,8 @@ type Module struct {
 type Config struct {
 	// API is the client. With nil, the process only reads rows and dispatches jobs.
 	API *kcapi.Client
-	// Settle is mirror.Config.Settle. 0 means not at all: a single server answers with what it has stored.
+	// Settle is mirror.Config.Settle. While others change a user, Keycloak may answer with what the user was just before
+	// a change that it has confirmed. Negative means not at all, which a simulated Keycloak allows.
 	Settle time.Duration
 }
 
@@ -53,9 +54,6 @@ func New(e *nawasync.Engine, config Config) (*Module, error) {
 
 // configs returns the configurations of the repositories.
 func configs(config Config) (userConfig mirror.Config[User], clientConfig mirror.Config[Client], err error) {
-	if config.Settle == 0 {
-		config.Settle = -1
-	}
 	const calls = 4 // of a change: read, read again and write the whole document, read back
 	userConfig = mirror.Config[User]{
 		Service: Service, Type: "user", Queue: Queue, SyncQueue: SyncQueue, Timeout: time.Minute, Settle: config.Settle, Calls: calls,

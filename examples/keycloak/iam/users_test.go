@@ -85,7 +85,7 @@ func TestTwoFieldsOfTwoPeopleMergeAndOneConflicts(t *testing.T) {
 func TestListIsMergedWithWhatOthersAddAndRemove(t *testing.T) {
 	inWorld(t, func(w *world) {
 		id := w.newUser("ella", map[string]any{"requiredActions": []string{"VERIFY_EMAIL", "UPDATE_PROFILE"}})
-		config, _, err := iam.Configs(iam.Config{API: w.other})
+		config, _, err := iam.Configs(iam.Config{API: w.other, Settle: -1})
 		w.noError(err)
 		updater, _ := config.Remote.(mirror.Updater[iam.User])
 		reader, _ := config.Remote.(mirror.Reader[iam.User])

@@ -53,13 +53,13 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 func newWorld(t *testing.T, s *server, db *testdb.Database) *world {
 	t.Helper()
 	clock := nawasynctest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	w := worldAt(t, s, db, clock.Now)
+	w := worldAt(t, s, db, clock.Now, -1)
 	w.clock = clock
 	return w
 }
 
-// worldAt returns a world in whose engine now is the time. Its clock is nil.
-func worldAt(t *testing.T, s *server, db *testdb.Database, now func() time.Time) *world {
+// worldAt returns a world in whose engine now is the time, and a time to settle. Its clock is nil.
+func worldAt(t *testing.T, s *server, db *testdb.Database, now func() time.Time, settle time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, server: s, realm: s.realms[0].Name}
 	w.h = enginetest.New(t, db)
@@ -72,7 +72,7 @@ func worldAt(t *testing.T, s *server, db *testdb.Database, now func() time.Time)
 		c.Queues = map[string]nawasync.Queue{iam.Queue: {}, iam.SyncQueue: {}}
 	})
 	var err error
-	w.Module, err = iam.New(w.engine, iam.Config{API: api})
+	w.Module, err = iam.New(w.engine, iam.Config{API: api, Settle: settle})
 	w.noError(err)
 	return w
 }
