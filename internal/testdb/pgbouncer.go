@@ -28,8 +28,7 @@ func PgBouncer(t testing.TB, db *Database, mode string) *Database {
 	}
 	u, err := url.Parse(db.DSN)
 	requireNoError(t, err)
-	// The socket's path may have 107 bytes, so it is not in a folder named after the test.
-	folder, err := os.MkdirTemp("", "pgbouncer")
+	folder, err := os.MkdirTemp("", "pgbouncer") //nolint:usetesting // a socket's path may have 107 bytes, and TempDir has the test's name
 	requireNoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	login := "user=" + u.User.Username()
